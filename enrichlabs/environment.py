@@ -1,0 +1,54 @@
+"""Reads the process environment for settings: text, numbers, switches, lists and secrets."""
+
+import os
+import secrets
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, default: str = "") -> str:
+    """Return the variable, or `default` where it is unset or empty."""
+    return os.environ.get(name) or default
+
+
+def integer(name: str, default: int) -> int:
+    value = text(name, str(default))
+    try:
+        return int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is {value!r}, but must be a whole number.") from None
+
+
+def switch(name: str, default: bool = False) -> bool:
+    value = text(name, "1" if default else "0").lower()
+    if value not in ("0", "1", "false", "true", "no", "yes", "off", "on"):
+        raise ImproperlyConfigured(f"{name} is {value!r}, but must be 1 or 0.")
+    return value in ("1", "true", "yes", "on")
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """Return the comma-separated parts of the variable, without blanks."""
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def secret(name: str, folder: Path) -> str:
+    """Return the variable or, where it is unset, the secret of this installation, made once and kept in `folder`."""
+    return text(name) or _kept_secret(folder / name.lower())
+
+
+def _kept_secret(path: Path) -> str:
+    if path.exists():
+        return path.read_text()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fresh.touch(mode=0o600)
+    fresh.write_text(secrets.token_urlsafe(48))
+    try:
+        # A link is made whole or not at all, and refuses an existing name: of several first starts, one wins.
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    return path.read_text()

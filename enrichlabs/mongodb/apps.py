@@ -1,0 +1,19 @@
+"""Django's own apps with MongoDB's kind of primary key, each with migrations of its own beside this file."""
+
+from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+from django.contrib.auth.apps import AuthConfig as DjangoAuthConfig
+from django.contrib.contenttypes.apps import ContentTypesConfig as DjangoContentTypesConfig
+
+OBJECT_ID = "django_mongodb_backend.fields.ObjectIdAutoField"
+
+
+class AdminConfig(DjangoAdminConfig):
+    default_auto_field = OBJECT_ID
+
+
+class AuthConfig(DjangoAuthConfig):
+    default_auto_field = OBJECT_ID
+
+
+class ContentTypesConfig(DjangoContentTypesConfig):
+    default_auto_field = OBJECT_ID

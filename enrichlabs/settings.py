@@ -1,0 +1,130 @@
+"""Every setting of the project, each read once from the environment (.env.example lists them)."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from enrichlabs import environment as env
+from enrichlabs.stores import database
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA = Path(env.text("ENRICHLABS_DATA", str(BASE_DIR / "var"))).resolve()
+SECRETS = DATA / "secrets"
+
+# Where we are
+PORT = env.integer("PORT", 8000)
+MOCK_PORT = env.integer("MOCK_PORT", PORT + 1)
+PUBLIC_URL = env.text("PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+VENDORS_FILE = env.text("ENRICHLABS_VENDORS")
+# Which doors this process opens: api, admin, webhooks, mock. The pretend vendors stay shut unless they are named.
+SERVES = env.words("SERVES", "api,admin,webhooks")
+
+# Secrets
+SECRET_KEY = env.secret("SECRET_KEY", SECRETS)
+# Callback tokens are signed with the first and accepted from each, so that a secret can be replaced without losing callbacks.
+CALLBACK_SECRETS = env.words("CALLBACK_SECRETS") or [env.secret("CALLBACK_SECRET", SECRETS)]
+
+# Stores
+DATABASE_URL = env.text("DATABASE_URL")
+DATABASES = {"default": database(DATABASE_URL, DATA)}
+ON_MONGODB = DATABASES["default"]["ENGINE"] == "django_mongodb_backend"
+VALKEY_SOCKET = DATA / "valkey.sock"
+REDIS_URL = env.text("REDIS_URL", f"unix://{VALKEY_SOCKET}")
+
+# Bounds of what comes in
+JOB_MAX_BYTES = 64 * 1024
+CALLBACK_MAX_BYTES = 1024 * 1024
+VENDOR_REPLY_MAX_BYTES = 1024 * 1024
+
+# Django
+DEBUG = env.switch("DEBUG")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{urlsplit(PUBLIC_URL).hostname}")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+ROOT_URLCONF = "enrichlabs.urls"
+WSGI_APPLICATION = "enrichlabs.wsgi.application"
+APPEND_SLASH = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CONTRIB_APPS = [f"django.contrib.{app}" for app in ("admin", "auth", "contenttypes")]
+if ON_MONGODB:
+    CONTRIB_APPS = [f"enrichlabs.mongodb.apps.{name}Config" for name in ("Admin", "Auth", "ContentTypes")]
+    MIGRATION_MODULES = {app: f"enrichlabs.mongodb.{app}_migrations" for app in ("admin", "auth", "contenttypes")}
+INSTALLED_APPS = [
+    *CONTRIB_APPS,
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "vendors",
+    "jobs",
+    "webhooks",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+# A session table would be one more thing to read and prune; on MongoDB its key could not even use its unique index.
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA / "static"
+# Files are served from the packages that they came in: no collectstatic step.
+WHITENOISE_USE_FINDERS = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "jobs.problems.handle",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "EnrichLabs",
+    "DESCRIPTION": "A gateway for third-party vendor calls: post a job, have an id at once, fetch the result later.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+LOG_FORMAT = env.text("LOG_FORMAT", "text")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "enrichlabs.logs.JSONFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
+    "loggers": {"django": {"handlers": [], "propagate": True}},
+}

@@ -1,0 +1,39 @@
+"""Turns DATABASE_URL into Django's database settings."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+# WAL lets readers go on while somebody writes; FULL makes a commit survive a power cut; IMMEDIATE takes the write lock
+# at once, because a transaction that reads first and writes later fails under several writers whatever it waits.
+SQLITE_PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY"
+
+
+def database(url: str, data: Path) -> dict[str, Any]:
+    """Return the settings of the store at `url`: SQLite (in the folder `data` where `url` is empty) or MongoDB.
+
+    Raises ImproperlyConfigured for any other scheme.
+    """
+    scheme = urlsplit(url).scheme
+    if not url or scheme == "sqlite":
+        return _sqlite(Path(urlsplit(url).path) if url else data / "enrichlabs.sqlite3")
+    if scheme in ("mongodb", "mongodb+srv"):
+        return _mongodb(url)
+    raise ImproperlyConfigured(f"DATABASE_URL starts with {scheme!r}, but must start with sqlite:, mongodb: or mongodb+srv:.")
+
+
+def _sqlite(path: Path) -> dict[str, Any]:
+    options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": SQLITE_PRAGMAS}
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": options, "CONN_MAX_AGE": None}
+
+
+def _mongodb(url: str) -> dict[str, Any]:
+    name = urlsplit(url).path.strip("/") or "enrichlabs"
+    return {
+        "ENGINE": "django_mongodb_backend",
+        "HOST": url,
+        "NAME": name,
+        "OPTIONS": {"serverSelectionTimeoutMS": 5000, "connectTimeoutMS": 5000, "socketTimeoutMS": 30000, "tz_aware": False},
+    }

@@ -1,0 +1,199 @@
+"""The moves of a job, and the only place that writes a status (docs/lifecycle.md has the chart).
+
+A move is made as a value and then applied: a conditional update that filters on the id, on the statuses that the job may
+come from and on the fence. `apply` says of each move whether it happened; False means that somebody else was there
+first, and the loser stops quietly.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from jobs.models import IN_FLIGHT, Attempt, Job, Status, Stream
+
+MOST_CRASHES = 3
+
+
+@dataclass(frozen=True)
+class Move:
+    """One step in the life of one job: what must hold before, what holds afterwards, and the try that it ends."""
+
+    job_id: str
+    to: Status
+    come_from: tuple[Status, ...]
+    fence: dict[str, Any]
+    changes: dict[str, Any] = field(default_factory=dict)
+    attempt: Attempt | None = None
+
+    @property
+    def leaves_flight(self) -> bool:
+        """Whether the job's place among the vendor's in-flight jobs is free afterwards."""
+        return self.to not in IN_FLIGHT
+
+
+def start(job_ids: Iterable[str], *, worker: str, run_token: str, now: datetime, deadline_at: datetime) -> list[Job]:
+    """Start those jobs that are queued and due, and return them; the others were somebody else's."""
+    Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None).update(
+        status=Status.PROCESSING,
+        attempt=F("attempt") + 1,
+        worker=worker,
+        run_token=run_token,
+        started_at=now,
+        deadline_at=deadline_at,
+    )
+    return started(job_ids, run_token)
+
+
+def started(job_ids: Iterable[str], run_token: str) -> list[Job]:
+    """Return those of the jobs that the batch named by `run_token` has started."""
+    rows = Job.objects.filter(pk__in=job_ids)
+    return [job for job in rows if job.run_token == run_token and job.status == Status.PROCESSING]
+
+
+def apply(moves: Sequence[Move]) -> list[bool]:
+    """Make the moves in one commit and return for each whether it happened."""
+    with transaction.atomic():
+        happened = [_update(move) for move in moves]
+        attempts = [move.attempt for move, yes in zip(moves, happened, strict=True) if yes and move.attempt]
+        if attempts:
+            Attempt.objects.bulk_create(attempts)
+    return happened
+
+
+def _update(move: Move) -> bool:
+    rows = Job.objects.filter(pk=move.job_id, status__in=move.come_from, **move.fence)
+    return rows.update(status=move.to, **move.changes) == 1
+
+
+# What a worker says of a try. Only the attempt that is being made may say it: a worker presumed dead changes nothing.
+
+
+def complete(job: Job, result: dict[str, Any], now: datetime) -> Move:
+    changes = {"result": result, "finished_at": now, "deadline_at": None, **NO_ERROR}
+    return _ends_attempt(job, Status.COMPLETE, changes, "done", "", now)
+
+
+def wait(job: Job, *, deadline_at: datetime, now: datetime) -> Move:
+    return _ends_attempt(job, Status.WAITING, {"deadline_at": deadline_at}, "accepted", "", now)
+
+
+def fail(job: Job, code: str, message: str, now: datetime) -> Move:
+    return _ends_attempt(job, Status.FAILED, _failed(code, message, now), code, message, now)
+
+
+def queue_again(job: Job, code: str, message: str, *, counts: bool, not_before: datetime | None, now: datetime) -> Move:
+    """Another try, at once or not before a time. `counts`: whether this try counts against max_attempts."""
+    changes = {"failures": job.failures + counts, **_queued(Stream.AGAIN, now), "not_before": not_before}
+    return _ends_attempt(job, Status.QUEUED, changes, code, message, now)
+
+
+def hand_back(job: Job, now: datetime) -> Move:
+    """The call was never made: the job goes back as if it had not been started."""
+    return Move(job.pk, Status.QUEUED, (Status.PROCESSING,), {"attempt": job.attempt}, _queued(Stream.AGAIN, now))
+
+
+def take_over(job: Job, *, repeat: bool, now: datetime) -> Move:
+    """The worker is dead. `repeat`: whether the vendor may be called again, though it may have done the work."""
+    message = f"The worker stopped responding during attempt {job.attempt}."
+    if not repeat:
+        message += " It is unknown whether the vendor did the work, and this vendor is set not to be called again."
+        return fail(job, "outcome_unknown", message, now)
+    if job.crashes >= MOST_CRASHES:
+        message += f" This happened {job.crashes + 1} times, so the job is not tried again."
+        return fail(job, "worker_lost", message, now)
+    changes = {"crashes": job.crashes + 1, **_queued(Stream.AGAIN, now)}
+    return _ends_attempt(job, Status.QUEUED, changes, "worker_lost", message, now)
+
+
+# What others do with a job.
+
+
+def complete_by_callback(job_id: str, result: dict[str, Any], *, run: int, attempt: int, now: datetime) -> Move:
+    """A callback for any try of the current run ends the job, wherever it is: that answer was paid for."""
+    changes = {"result": result, "finished_at": now, "deadline_at": None, "not_before": None, **NO_ERROR}
+    return _by_callback(job_id, Status.COMPLETE, changes, run, attempt)
+
+
+def fail_by_callback(job_id: str, code: str, message: str, *, run: int, attempt: int, now: datetime) -> Move:
+    return _by_callback(job_id, Status.FAILED, _failed(code, message, now), run, attempt)
+
+
+def complete_overdue(job_id: str, result: dict[str, Any], *, run: int, attempt: int, now: datetime) -> Move:
+    """A stored callback that came after its deadline, applied by an operator to the job that failed for the lack of it."""
+    changes = {"result": result, "finished_at": now, **NO_ERROR}
+    fence = {"run": run, "attempt__gte": attempt, "error_code": "callback_overdue"}
+    return Move(job_id, Status.COMPLETE, (Status.FAILED,), fence, changes)
+
+
+def overdue(job: Job, *, repeat: bool, now: datetime) -> Move:
+    """The callback never came. `repeat`: whether to call the vendor again."""
+    message = f"The vendor took the job, but its callback did not come by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC."
+    fence = {"attempt": job.attempt, "deadline_at": job.deadline_at}
+    if repeat:
+        changes = {"failures": job.failures + 1, **_queued(Stream.AGAIN, now)}
+        return Move(job.pk, Status.QUEUED, (Status.WAITING,), fence, changes)
+    return Move(job.pk, Status.FAILED, (Status.WAITING,), fence, _failed("callback_overdue", message, now))
+
+
+def cancel(job: Job, now: datetime) -> Move:
+    """A call under way can't be taken back; a job that is queued or waits for its callback can be cancelled."""
+    changes = {"finished_at": now, "not_before": None, "deadline_at": None}
+    return Move(job.pk, Status.CANCELLED, (Status.QUEUED, Status.WAITING), {"run": job.run}, changes)
+
+
+def retry(job: Job, now: datetime) -> Move:
+    """An operator's retry: a new run with fresh counters; the attempts of earlier runs stay."""
+    fresh = {"run": job.run + 1, "failures": 0, "crashes": 0, "result": None, "finished_at": None}
+    changes = {**fresh, **NO_ERROR, **_queued(Stream.AGAIN, now)}
+    return Move(job.pk, Status.QUEUED, (Status.FAILED, Status.CANCELLED), {"run": job.run}, changes)
+
+
+# What keeps a queued job's entry in its stream true; the status stays.
+
+
+def put_in_stream(job_ids: Iterable[str], now: datetime) -> int:
+    """Jobs whose not_before has passed go into the stream `again`; returns how many did."""
+    due = Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before__lte=now)
+    return due.update(not_before=None, stream=Stream.AGAIN, queued_at=now)
+
+
+def put_back_in_stream(job_ids: Iterable[str], *, lost_before: datetime, now: datetime) -> int:
+    """Jobs whose entry was lost are queued as of now, in the stream that they were in; returns how many are."""
+    lost = Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None, queued_at__lt=lost_before)
+    return lost.update(queued_at=now)
+
+
+NO_ERROR = {"error_code": "", "error_message": ""}
+
+
+def _queued(stream: Stream, now: datetime) -> dict[str, Any]:
+    return {"stream": stream, "queued_at": now, "not_before": None, "deadline_at": None}
+
+
+def _failed(code: str, message: str, now: datetime) -> dict[str, Any]:
+    error = {"error_code": code, "error_message": message[:500]}
+    return {**error, "finished_at": now, "not_before": None, "deadline_at": None}
+
+
+def _ends_attempt(job: Job, to: Status, changes: dict[str, Any], outcome: str, message: str, now: datetime) -> Move:
+    attempt = Attempt(
+        job=job.pk,
+        vendor=job.vendor,
+        run=job.run,
+        number=job.attempt,
+        worker=job.worker,
+        started_at=job.started_at,
+        ended_at=now,
+        outcome=outcome,
+        message=message[:500],
+    )
+    return Move(job.pk, to, (Status.PROCESSING,), {"attempt": job.attempt}, changes, attempt)
+
+
+def _by_callback(job_id: str, to: Status, changes: dict[str, Any], run: int, attempt: int) -> Move:
+    come_from = (Status.WAITING, Status.PROCESSING, Status.QUEUED)
+    return Move(job_id, to, come_from, {"run": run, "attempt__gte": attempt}, changes)

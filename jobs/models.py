@@ -1,0 +1,150 @@
+"""What a job is: its row, the tries made for it, and the callbacks that came for it. jobs.lifecycle alone moves it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import uuid_utils
+from django.db import models
+from vendors.models import new_id
+
+from jobs.fields import JSONTextField
+
+
+def time_of(job_id: str) -> datetime:
+    """Return the moment that a UUIDv7 was made, to the millisecond."""
+    return datetime.fromtimestamp((uuid_utils.UUID(job_id).int >> 80) / 1000, UTC)
+
+
+class Status(models.TextChoices):
+    QUEUED = "queued"  # in its vendor's stream, or held back until not_before
+    PROCESSING = "processing"  # a worker is calling the vendor
+    WAITING = "waiting"  # the vendor took it; its callback finishes the job
+    COMPLETE = "complete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+OPEN = (Status.QUEUED, Status.PROCESSING, Status.WAITING)
+IN_FLIGHT = (Status.PROCESSING, Status.WAITING)
+FINAL = (Status.COMPLETE, Status.FAILED, Status.CANCELLED)
+
+
+class Stream(models.TextChoices):
+    """Which of its vendor's two streams holds the entry of a queued job."""
+
+    JOBS = "jobs"  # first tries, in the order of arrival
+    AGAIN = "again"  # retries, takeovers and hand-backs, read first
+
+
+class Job(models.Model):
+    id = models.CharField("request id", primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False)
+    # The slug and no foreign key: neither store joins well, and the hot path must not.
+    vendor = models.CharField(max_length=50)
+    name = models.CharField(max_length=200)
+    input = JSONTextField()
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+
+    # Three numbers that are never mixed, and the run that they belong to.
+    attempt = models.PositiveIntegerField(default=0)  # the fence: rises with every start, over all runs
+    failures = models.PositiveIntegerField(default=0)  # tries that count against max_attempts
+    crashes = models.PositiveIntegerField(default=0)  # takeovers from dead workers
+    run = models.PositiveIntegerField(default=1)  # rises with every retry by an operator
+
+    stream = models.CharField(max_length=5, choices=Stream.choices, default=Stream.JOBS)
+    queued_at = models.DateTimeField()  # when it was last put into its stream
+    not_before = models.DateTimeField(null=True)  # queued, but to be put into its stream no earlier
+    deadline_at = models.DateTimeField(null=True)  # when a call or a wait for a callback is overdue
+    worker = models.CharField(max_length=100, default="")
+    run_token = models.CharField(max_length=32, default="")  # names the batch that started it
+
+    result = JSONTextField(null=True)
+    error_code = models.CharField(max_length=50, default="")
+    error_message = models.CharField(max_length=500, default="")
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)  # of the last try
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [("retry_job", "Can retry jobs"), ("cancel_job", "Can cancel jobs")]
+        indexes = [
+            models.Index(fields=["status", "vendor", "stream", "queued_at"], name="job_lost"),
+            models.Index(fields=["status", "not_before"], name="job_due"),
+            models.Index(fields=["status", "deadline_at"], name="job_overdue"),
+            models.Index(fields=["status", "id"], name="job_status_newest"),
+            models.Index(fields=["vendor", "id"], name="job_vendor_newest"),
+            models.Index(fields=["name"], name="job_name"),
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.created_at is None:
+            self.created_at = self.queued_at = time_of(self.id)
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every try of a run, so that a vendor can tell a repeated call."""
+        return self.id if self.run == 1 else f"{self.id}:{self.run}"
+
+
+class Attempt(models.Model):
+    """One try that has ended: what came of it."""
+
+    id = models.CharField(primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False)
+    job = models.CharField(max_length=36)
+    vendor = models.CharField(max_length=50)
+    run = models.PositiveIntegerField()
+    number = models.PositiveIntegerField()  # the job's attempt
+    worker = models.CharField(max_length=100)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    outcome = models.CharField(max_length=50)  # done, accepted, or the code of an error
+    message = models.CharField(max_length=500, default="")
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["job", "number"], name="attempt_of_job"),
+            models.Index(fields=["vendor", "started_at"], name="attempt_started"),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.job}"
+
+
+class Verdict(models.TextChoices):
+    APPLIED = "applied"  # it finished its job
+    LATE = "late"  # its job was final already, or in a later run
+    UNMATCHED = "unmatched"  # no such job
+    REFUSED = "refused"  # not a JSON object
+
+
+class Delivery(models.Model):
+    """One callback as it came in, cleaned."""
+
+    id = models.CharField(primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False)
+    key = models.CharField(max_length=64, unique=True)  # a repeat of the same delivery has the same key
+    vendor = models.CharField(max_length=50)
+    job = models.CharField(max_length=36)
+    run = models.PositiveIntegerField(null=True)
+    attempt = models.PositiveIntegerField(null=True)
+    body = JSONTextField(null=True)
+    body_bytes = models.PositiveIntegerField()
+    verdict = models.CharField(max_length=10, choices=Verdict.choices, default="", blank=True)
+    received_at = models.DateTimeField()
+    times_received = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        default_permissions = ("view",)
+        verbose_name_plural = "deliveries"
+        indexes = [
+            models.Index(fields=["key"], name="delivery_key"),
+            models.Index(fields=["job", "received_at"], name="delivery_of_job"),
+            models.Index(fields=["verdict", "received_at"], name="delivery_verdict"),
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.id} for {self.job}"

@@ -1,0 +1,46 @@
+"""The vendors as this process knows them: read again from the store when the copy is half a second old."""
+
+import time
+from threading import Lock
+
+from vendors.base import Adapter
+from vendors.models import Vendor
+from vendors.registry import adapter_class
+
+FRESH_SECONDS = 0.5
+
+
+class Catalogue:
+    """A copy of all vendor rows, shared by the threads of a process."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._vendors: dict[str, Vendor] = {}
+        self._adapters: dict[str, tuple[object, Adapter]] = {}
+        self._read_at = float("-inf")
+
+    def all(self) -> dict[str, Vendor]:
+        """Return the vendors by slug, at most half a second old."""
+        with self._lock:
+            if time.monotonic() - self._read_at > FRESH_SECONDS:
+                self._vendors = {vendor.slug: vendor for vendor in Vendor.objects.all()}
+                self._read_at = time.monotonic()
+            return self._vendors
+
+    def get(self, slug: str) -> Vendor | None:
+        return self.all().get(slug)
+
+    def adapter(self, vendor: Vendor) -> Adapter:
+        """Return the adapter of `vendor`, made anew when its settings have changed."""
+        key, adapter = self._adapters.get(vendor.slug, (None, None))
+        if adapter is None or key != vendor.settings_key():
+            adapter = adapter_class(vendor.adapter)(vendor)
+            self._adapters[vendor.slug] = (vendor.settings_key(), adapter)
+        return adapter
+
+    def forget(self) -> None:
+        """Read the store at the next question; a process that has just written a vendor sees it at once."""
+        self._read_at = float("-inf")
+
+
+catalogue = Catalogue()

@@ -1,0 +1,161 @@
+"""The settings of one vendor: a row that operators edit, in force within a second."""
+
+import os
+import re
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+import uuid_utils
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+
+from vendors import limits
+from vendors.registry import adapter_class
+
+
+def new_id() -> str:
+    """Return a fresh UUIDv7 as text; later ones sort after earlier ones."""
+    return str(uuid_utils.uuid7())
+
+
+def validate_rate_limits(text: str) -> None:
+    try:
+        limits.parse(text)
+    except ValueError as error:
+        raise ValidationError(str(error), code="rate_limits") from None
+
+
+def validate_adapter(name: str) -> None:
+    try:
+        adapter_class(name)
+    except ValueError as error:
+        raise ValidationError(str(error), code="adapter") from None
+
+
+def validate_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValidationError("Must be a whole address that starts with https:// or http://.", code="url")
+    if parts.username or parts.password:
+        raise ValidationError("Must hold no user name or password; put the key into a variable and name it below.", code="url")
+
+
+validate_slug = RegexValidator(
+    r"^[a-z0-9][a-z0-9_-]*\Z", "Use lower-case letters, digits, - and _ only, and begin with a letter or digit.", code="slug"
+)
+validate_variable = RegexValidator(
+    r"^[A-Za-z_][A-Za-z0-9_]*\Z", "Must be the name of an environment variable, such as ACME_API_KEY.", code="variable"
+)
+
+
+class Vendor(models.Model):
+    id = models.CharField(primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False)
+    slug = models.CharField(
+        max_length=50, unique=True, validators=[validate_slug], help_text="Its name in jobs, URLs and logs; never changes."
+    )
+    adapter = models.CharField(
+        max_length=200,
+        validators=[validate_adapter],
+        help_text="sync (answers at once), async (answers by callback), or the dotted path of a class of your own.",
+    )
+    url = models.CharField("URL", max_length=2000, validators=[validate_url], help_text="Where its jobs are posted to.")
+    enabled = models.BooleanField(default=True, help_text="Off: new jobs are refused, accepted ones are still done.")
+
+    rate_limits = models.CharField(
+        max_length=200,
+        blank=True,
+        validators=[validate_rate_limits],
+        help_text="All hold at once, for example 10/s, 500/min, 20000/day. Empty: no limit.",
+    )
+    max_in_flight = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Most jobs called or waiting for a callback at a time. Empty: no cap.",
+    )
+    timeout_seconds = models.FloatField(
+        default=30, validators=[MinValueValidator(0.1), MaxValueValidator(3600)], help_text="For one whole call."
+    )
+    max_attempts = models.PositiveIntegerField(
+        default=5,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="Tries that may fail before the job fails. Waiting for a limit or an outage spends none.",
+    )
+    callback_timeout_seconds = models.FloatField(
+        default=3600, validators=[MinValueValidator(1), MaxValueValidator(30 * 86400)], help_text="For a callback to come."
+    )
+    repeat_unknown = models.BooleanField(
+        default=True,
+        help_text="When it is unknown whether the vendor took a call: on, call again with the same idempotency key; "
+        "off, fail the job as outcome_unknown.",
+    )
+    repeat_overdue = models.BooleanField(
+        default=False, help_text="When a callback never came: on, call again; off, fail the job as callback_overdue."
+    )
+
+    redact = models.CharField(
+        max_length=1000,
+        blank=True,
+        default="ssn",
+        help_text="Fields that are removed from whatever the vendor sends, at any depth; separated by commas.",
+    )
+    api_key_env = models.CharField(
+        "API key variable",
+        max_length=100,
+        blank=True,
+        validators=[validate_variable],
+        help_text="The environment variable that holds the API key; the key itself is not stored.",
+    )
+    webhook_secret_env = models.CharField(
+        "webhook secret variable",
+        max_length=100,
+        blank=True,
+        validators=[validate_variable],
+        help_text="The environment variable that holds the secret of signed callbacks; several, split by commas, for rotation.",
+    )
+
+    paused = models.BooleanField(default=False, help_text="On: jobs are accepted, and wait.")
+    paused_until = models.DateTimeField(null=True, blank=True, help_text="Set when the vendor asks us to slow down.")
+    pause_reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("slug",)
+        # MongoDB cannot look up by the index of a unique field (docs/decisions/0002-mongodb.md).
+        indexes = [models.Index(fields=["slug"], name="vendor_slug")]
+
+    def __str__(self) -> str:
+        return self.slug
+
+    @cached_property
+    def windows(self) -> list[limits.Window]:
+        return limits.parse(self.rate_limits)
+
+    @cached_property
+    def redacted_fields(self) -> frozenset[str]:
+        return frozenset(word.lower() for word in re.split(r"[,\s]+", self.redact) if word)
+
+    @property
+    def api_key(self) -> str:
+        """The key that the named variable holds now; empty where none is named."""
+        return os.environ.get(self.api_key_env, "") if self.api_key_env else ""
+
+    @property
+    def webhook_secrets(self) -> list[str]:
+        """The secrets that the named variable holds now: several while one is being replaced."""
+        return [part for part in re.split(r"[,\s]+", os.environ.get(self.webhook_secret_env, "")) if part]
+
+    def is_paused(self, now: datetime) -> bool:
+        return self.paused or (self.paused_until is not None and self.paused_until > now)
+
+    def clean(self) -> None:
+        stored = Vendor.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
+        if stored is not None and stored != self.slug:
+            raise ValidationError({"slug": f"The slug of a vendor never changes; this one is {stored!r}."})
+
+    def settings_key(self) -> tuple[Any, ...]:
+        """Everything that a worker acts on: equal keys mean that nothing has changed."""
+        return tuple(getattr(self, field.attname) for field in self._meta.concrete_fields)
