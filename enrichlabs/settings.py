@@ -52,7 +52,6 @@ if ON_MONGODB:
     MIGRATION_MODULES = {app: f"enrichlabs.mongodb.{app}_migrations" for app in ("admin", "auth", "contenttypes")}
 INSTALLED_APPS = [
     *CONTRIB_APPS,
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",

@@ -1,3 +1,13 @@
-from django.urls import URLPattern, URLResolver
+"""The doors that this process opens, as settings.SERVES names them."""
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+DOORS: dict[str, URLResolver] = {
+    "api": path("", include("jobs.urls")),
+    "admin": path("admin/", admin.site.urls),
+    "webhooks": path("vendor-webhook/", include("webhooks.urls")),
+    "mock": path("mock-vendors/", include("vendors.mock.urls")),
+}
+urlpatterns: list[URLPattern | URLResolver] = [DOORS[name] for name in settings.SERVES]

@@ -1,0 +1,112 @@
+"""A vendor's entries: added when a job is queued, settled when a worker is done with it. jobs.keys names every key."""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+
+from jobs.keys import Keys
+from jobs.models import Stream
+from jobs.redis import commands, hints
+from jobs.scripts import script
+
+log = logging.getLogger(__name__)
+
+ENTRY_VERSION = "1"
+COOL_OFF_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A job's entry as a worker took it, with the permit that was charged for it."""
+
+    vendor: str
+    stream: Stream
+    id: str
+    job_id: str
+    charge: str = ""  # when, in microseconds of Redis' clock; empty without rate limits
+    entered_flight: bool = True  # False where the job was in flight already, so that its slot is not this entry's to free
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """How one job leaves a worker's hands."""
+
+    job_id: str
+    entry: Entry | None = None
+    releases: bool = False  # free the job's in-flight slot
+    refunds: bool = False  # give the permit back: no call was made
+    again: Literal["", "always", "pending"] = ""  # add a fresh entry to the stream `again`
+
+    def arguments(self) -> list[str]:
+        entry = self.entry
+        place = [entry.stream.value, entry.id] if entry else ["", ""]
+        charge = entry.charge if entry and self.refunds else ""
+        return [*place, self.job_id, "1" if self.releases else "", charge, self.again]
+
+
+def refused(entry: Entry) -> Settlement:
+    """The job was not there to be started: drop its entry and give back what was taken for it."""
+    return Settlement(entry.job_id, entry, releases=entry.entered_flight, refunds=True)
+
+
+def handed_back(entry: Entry) -> Settlement:
+    """The job was not started: somebody else may take it, from a fresh entry."""
+    return Settlement(entry.job_id, entry, releases=entry.entered_flight, refunds=True, again="pending")
+
+
+def settle(vendor: str, settlements: Sequence[Settlement], client: Any = None) -> None:
+    """Settle all at once; with nothing to settle, nothing is sent. Raises redis.RedisError."""
+    if not settlements:
+        return
+    keys = Keys(vendor)
+    arguments = [argument for settlement in settlements for argument in settlement.arguments()]
+    script("settle")(
+        keys=[keys.again, keys.jobs, keys.freed, keys.log, keys.flight, keys.gate],
+        args=arguments,
+        client=client or commands(),
+    )
+
+
+def add(vendor: str, job_ids: Iterable[str], stream: Stream, client: Any = None) -> None:
+    """Add an entry for each job. Raises redis.RedisError."""
+    key = getattr(Keys(vendor), stream.value)
+    pipeline = (client or commands()).pipeline(transaction=False)
+    for job_id in job_ids:
+        pipeline.xadd(key, {"v": ENTRY_VERSION, "job": job_id})
+    pipeline.execute()
+
+
+class _Hints:
+    """Best effort within a short time; after a failure, a second without trying, so that requests stay quick."""
+
+    def __init__(self) -> None:
+        self._away_until = 0.0
+
+    def give(self, send: Any) -> bool:
+        if time.monotonic() < self._away_until:
+            return False
+        try:
+            send(hints())
+        except redis.RedisError as error:
+            self._away_until = time.monotonic() + COOL_OFF_SECONDS
+            log.warning("Redis does not answer (%s); jobs are kept, and start when it is back", type(error).__name__)
+            return False
+        return True
+
+
+_hints = _Hints()
+
+
+def offer(vendor: str, job_ids: Sequence[str], stream: Stream = Stream.JOBS) -> bool:
+    """Tell the workers of queued jobs. False where Redis is away: the sweep will tell them."""
+    return _hints.give(lambda client: add(vendor, job_ids, stream, client))
+
+
+def release(vendor: str, job_ids: Sequence[str]) -> bool:
+    """Free the in-flight slots of jobs that have moved on. False where Redis is away: the sweep will free them."""
+    settlements = [Settlement(job_id, releases=True) for job_id in job_ids]
+    return _hints.give(lambda client: settle(vendor, settlements, client))
