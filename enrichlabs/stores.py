@@ -26,7 +26,14 @@ def database(url: str, data: Path) -> dict[str, Any]:
 
 def _sqlite(path: Path) -> dict[str, Any]:
     options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": SQLITE_PRAGMAS}
-    return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": options, "CONN_MAX_AGE": None}
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        "OPTIONS": options,
+        "CONN_MAX_AGE": None,
+        # A file, as in production: threads of a test see each other's work only through one.
+        "TEST": {"NAME": str(path.with_name("test.sqlite3"))},
+    }
 
 
 def _mongodb(url: str) -> dict[str, Any]:

@@ -1,13 +1,38 @@
-"""The doors that this process opens, as settings.SERVES names them."""
+"""The doors that this process opens, as settings.SERVES names them; the health of a process is always to be seen."""
 
 from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-DOORS: dict[str, URLResolver] = {
-    "api": path("", include("jobs.urls")),
-    "admin": path("admin/", admin.site.urls),
-    "webhooks": path("vendor-webhook/", include("webhooks.urls")),
-    "mock": path("mock-vendors/", include("vendors.mock.urls")),
+from enrichlabs.health import healthz, readyz
+from enrichlabs.metrics import metrics
+
+DOORS: dict[str, list[URLPattern | URLResolver]] = {
+    "api": [
+        path("", include("jobs.urls")),
+        path("", RedirectView.as_view(pattern_name="docs")),
+        path("docs", SpectacularSwaggerView.as_view(), name="docs"),
+        path("schema", SpectacularAPIView.as_view(), name="schema"),
+        path("metrics", metrics),
+    ],
+    "admin": [path("admin", RedirectView.as_view(pattern_name="admin:index")), path("admin/", admin.site.urls)],
+    "webhooks": [path("vendor-webhook/", include("webhooks.urls"))],
+    "mock": [path("mock-vendors/", include("vendors.mock.urls"))],
 }
-urlpatterns: list[URLPattern | URLResolver] = [DOORS[name] for name in settings.SERVES]
+
+
+def open_doors(names: list[str]) -> list[URLPattern | URLResolver]:
+    """Return the routes behind the named doors. Raises ImproperlyConfigured for a name that is none."""
+    if unknown := set(names) - set(DOORS):
+        raise ImproperlyConfigured(f"SERVES names {', '.join(sorted(unknown))}, but there is only {', '.join(DOORS)}.")
+    return [route for name in names for route in DOORS[name]]
+
+
+urlpatterns = [path("healthz", healthz), path("readyz", readyz), *open_doors(settings.SERVES)]
+
+handler400 = "jobs.problems.bad_request"
+handler404 = "jobs.problems.not_found"
+handler500 = "jobs.problems.server_error"

@@ -12,6 +12,7 @@
 | enrich:{vendor}:rebuilder | string | who rebuilds log and flight from the rows                         | 10 s                   |
 | enrich:beats              | zset   | workers by the time of their last beat (ms)                       | until taken over       |
 | enrich:sweeper            | string | who sweeps                                                        | 5 s                    |
+| enrich:wake:<worker>      | stream | its newest entry makes the worker listen to other streams         | 60 s                   |
 | enrich:counts             | hash   | counters of /metrics                                              | for good               |
 """
 
@@ -21,6 +22,10 @@ GROUP = "workers"
 BEATS = "enrich:beats"
 SWEEPER = "enrich:sweeper"
 COUNTS = "enrich:counts"
+
+
+def wake_key(consumer: str) -> str:
+    return f"enrich:wake:{consumer}"
 
 
 @dataclass(frozen=True)

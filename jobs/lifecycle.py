@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs.models import IN_FLIGHT, Attempt, Job, Status, Stream
+from jobs.retry import NOT_AGAIN
 
 MOST_CRASHES = 3
 
@@ -33,6 +34,11 @@ class Move:
     def leaves_flight(self) -> bool:
         """Whether the job's place among the vendor's in-flight jobs is free afterwards."""
         return self.to not in IN_FLIGHT
+
+    @property
+    def wants_entry(self) -> bool:
+        """Whether the job is to be found in its stream afterwards."""
+        return self.to == Status.QUEUED and self.changes["not_before"] is None
 
 
 def start(job_ids: Iterable[str], *, worker: str, run_token: str, now: datetime, deadline_at: datetime) -> list[Job]:
@@ -87,7 +93,9 @@ def fail(job: Job, code: str, message: str, now: datetime) -> Move:
 
 def queue_again(job: Job, code: str, message: str, *, counts: bool, not_before: datetime | None, now: datetime) -> Move:
     """Another try, at once or not before a time. `counts`: whether this try counts against max_attempts."""
-    changes = {"failures": job.failures + counts, **_queued(Stream.AGAIN, now), "not_before": not_before}
+    # queued_at says when its entry is there: not before then, so that the sweep does not miss it earlier.
+    held_back = {"not_before": not_before, "queued_at": not_before} if not_before else {}
+    changes = {"failures": job.failures + counts, **_queued(Stream.AGAIN, now), **held_back}
     return _ends_attempt(job, Status.QUEUED, changes, code, message, now)
 
 
@@ -100,13 +108,33 @@ def take_over(job: Job, *, repeat: bool, now: datetime) -> Move:
     """The worker is dead. `repeat`: whether the vendor may be called again, though it may have done the work."""
     message = f"The worker stopped responding during attempt {job.attempt}."
     if not repeat:
-        message += " It is unknown whether the vendor did the work, and this vendor is set not to be called again."
-        return fail(job, "outcome_unknown", message, now)
+        return fail(job, "outcome_unknown", f"{message} {NOT_AGAIN}", now)
     if job.crashes >= MOST_CRASHES:
         message += f" This happened {job.crashes + 1} times, so the job is not tried again."
         return fail(job, "worker_lost", message, now)
     changes = {"crashes": job.crashes + 1, **_queued(Stream.AGAIN, now)}
     return _ends_attempt(job, Status.QUEUED, changes, "worker_lost", message, now)
+
+
+def let_go(job: Job, *, repeat: bool, now: datetime) -> Move:
+    """The worker is told to stop, and the call is still under way. `repeat` as in take_over; it counts as nothing."""
+    message = f"The worker was stopped during attempt {job.attempt}."
+    if not repeat:
+        return fail(job, "outcome_unknown", f"{message} {NOT_AGAIN}", now)
+    return queue_again(job, "worker_stopped", message, counts=False, not_before=None, now=now)
+
+
+def not_storable(move: Move, reason: str, now: datetime) -> Move:
+    """In place of a move that the store refuses to write down: the job fails instead of being tried for ever."""
+    message = f"The vendor's answer could not be stored ({reason})."
+    return Move(move.job_id, Status.FAILED, move.come_from, move.fence, _failed("not_storable", message, now))
+
+
+def keep_attempt(move: Move) -> None:
+    """Keep the record of a try whose job somebody else has moved meanwhile, as a callback does that outruns the answer."""
+    attempt = move.attempt
+    if attempt and not Attempt.objects.filter(job=attempt.job, number=attempt.number).exists():
+        attempt.save(force_insert=True)
 
 
 # What others do with a job.

@@ -5,9 +5,9 @@ from typing import Any
 
 import uuid_utils
 from django.db import models
-from vendors.models import new_id
 
 from jobs.fields import JSONTextField
+from vendors.models import new_id
 
 
 def time_of(job_id: str) -> datetime:

@@ -80,7 +80,7 @@ def add(vendor: str, job_ids: Iterable[str], stream: Stream, client: Any = None)
     pipeline.execute()
 
 
-class _Hints:
+class Hints:
     """Best effort within a short time; after a failure, a second without trying, so that requests stay quick."""
 
     def __init__(self) -> None:
@@ -98,15 +98,15 @@ class _Hints:
         return True
 
 
-_hints = _Hints()
+hints_may_fail = Hints()
 
 
 def offer(vendor: str, job_ids: Sequence[str], stream: Stream = Stream.JOBS) -> bool:
     """Tell the workers of queued jobs. False where Redis is away: the sweep will tell them."""
-    return _hints.give(lambda client: add(vendor, job_ids, stream, client))
+    return hints_may_fail.give(lambda client: add(vendor, job_ids, stream, client))
 
 
 def release(vendor: str, job_ids: Sequence[str]) -> bool:
     """Free the in-flight slots of jobs that have moved on. False where Redis is away: the sweep will free them."""
     settlements = [Settlement(job_id, releases=True) for job_id in job_ids]
-    return _hints.give(lambda client: settle(vendor, settlements, client))
+    return hints_may_fail.give(lambda client: settle(vendor, settlements, client))

@@ -23,8 +23,9 @@ class Catalogue:
         """Return the vendors by slug, at most half a second old."""
         with self._lock:
             if time.monotonic() - self._read_at > FRESH_SECONDS:
+                asked_at = time.monotonic()
                 self._vendors = {vendor.slug: vendor for vendor in Vendor.objects.all()}
-                self._read_at = time.monotonic()
+                self._read_at = asked_at
             return self._vendors
 
     def get(self, slug: str) -> Vendor | None:
@@ -33,14 +34,16 @@ class Catalogue:
     def adapter(self, vendor: Vendor) -> Adapter:
         """Return the adapter of `vendor`, made anew when its settings have changed."""
         key, adapter = self._adapters.get(vendor.slug, (None, None))
-        if adapter is None or key != vendor.settings_key():
+        if adapter is None or key != vendor.settings_key:
             adapter = adapter_class(vendor.adapter)(vendor)
-            self._adapters[vendor.slug] = (vendor.settings_key(), adapter)
+            self._adapters[vendor.slug] = (vendor.settings_key, adapter)
         return adapter
 
     def forget(self) -> None:
         """Read the store at the next question; a process that has just written a vendor sees it at once."""
-        self._read_at = float("-inf")
+        # The lock, for another thread may be reading: what it asked for before our write must not count as fresh.
+        with self._lock:
+            self._read_at = float("-inf")
 
 
 catalogue = Catalogue()

@@ -14,9 +14,8 @@ def clean(value: Any, redacted_fields: frozenset[str]) -> Any:
         case list():
             return [clean(item, redacted_fields) for item in value]
         case dict():
-            return {
-                _text(key): clean(item, redacted_fields) for key, item in value.items() if key.strip().lower() not in redacted_fields
-            }
+            kept = {key: item for key, item in value.items() if key.strip().lower() not in redacted_fields}
+            return {_text(key): clean(item, redacted_fields) for key, item in kept.items()}
         case _:
             return value
 

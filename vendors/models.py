@@ -36,11 +36,19 @@ def validate_adapter(name: str) -> None:
 
 
 def validate_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_web_address(url):
         raise ValidationError("Must be a whole address that starts with https:// or http://.", code="url")
-    if parts.username or parts.password:
+    if "@" in urlsplit(url).netloc:
         raise ValidationError("Must hold no user name or password; put the key into a variable and name it below.", code="url")
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port  # a bad port shows only when it is asked for
+    except ValueError:
+        return False
+    return bool(host) and parts.scheme in ("http", "https") and not re.search(r"[\s\x00-\x1f\x7f]", url)
 
 
 validate_slug = RegexValidator(
@@ -141,7 +149,8 @@ class Vendor(models.Model):
     @property
     def api_key(self) -> str:
         """The key that the named variable holds now; empty where none is named."""
-        return os.environ.get(self.api_key_env, "") if self.api_key_env else ""
+        # Without the line break that a key read from a file ends with: no header may hold one.
+        return os.environ.get(self.api_key_env, "").strip() if self.api_key_env else ""
 
     @property
     def webhook_secrets(self) -> list[str]:
@@ -156,6 +165,7 @@ class Vendor(models.Model):
         if stored is not None and stored != self.slug:
             raise ValidationError({"slug": f"The slug of a vendor never changes; this one is {stored!r}."})
 
+    @cached_property
     def settings_key(self) -> tuple[Any, ...]:
         """Everything that a worker acts on: equal keys mean that nothing has changed."""
         return tuple(getattr(self, field.attname) for field in self._meta.concrete_fields)

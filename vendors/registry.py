@@ -14,8 +14,8 @@ def adapter_class(name: str) -> type[Adapter]:
         raise ValueError(f"{name!r} is no adapter; use sync, async or the dotted path of a class.")
     try:
         found = import_string(path)
-    except ImportError as error:
-        raise ValueError(f"The adapter {name!r} can't be imported: {error}.") from None
+    except Exception as error:  # whatever the module does while it is imported
+        raise ValueError(f"The adapter {name!r} can't be imported: {type(error).__name__}: {error}.") from None
     if not (isinstance(found, type) and issubclass(found, Adapter)):
         raise ValueError(f"{name!r} is not a subclass of vendors.base.Adapter.")
     return found

@@ -1,3 +1,5 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from webhooks.views import receive
+
+urlpatterns = [path("<str:slug>/<uuid:request_id>", receive, name="callback")]

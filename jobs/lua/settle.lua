@@ -3,7 +3,7 @@
 -- ARGV six a job: stream ('again', 'jobs' or ''), entry id, job id, releases ('1' or ''), charge ('' or microseconds),
 --      again: '' no fresh entry, 'always', or 'pending': only if the old one was still pending, for else somebody has dealt with it
 local streams = { again = KEYS[1], jobs = KEYS[2] }
-local slots = 0
+local ended = 0
 for i = 1, #ARGV, 6 do
   local stream, entry, job, releases, charge, again = unpack(ARGV, i, i + 5)
   local was_pending = 0
@@ -14,11 +14,12 @@ for i = 1, #ARGV, 6 do
   if again == 'always' or (again == 'pending' and was_pending == 1) then
     redis.call('XADD', KEYS[1], '*', 'v', '1', 'job', job)
   end
-  if releases == '1' then slots = slots + redis.call('ZREM', KEYS[5], job) end
+  ended = ended + was_pending
+  if releases == '1' then ended = ended + redis.call('ZREM', KEYS[5], job) end
   if charge ~= '' then redis.call('LREM', KEYS[4], 1, charge) end
 end
 -- Only where take has found no slot is somebody waiting for one.
-if slots > 0 and redis.call('HDEL', KEYS[6], 'full') == 1 then
+if ended > 0 and redis.call('HDEL', KEYS[6], 'full') == 1 then
   redis.call('XADD', KEYS[3], 'MAXLEN', 1, '*', 'slot', '1')
 end
-return slots
+return ended

@@ -1,0 +1,63 @@
+"""/metrics: what Redis counts and holds, for Prometheus."""
+
+from collections.abc import Iterator
+
+import redis
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from enrichlabs.health import client, workers_alive
+from jobs.keys import COUNTS, Keys
+from vendors.catalogue import catalogue
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    registry = CollectorRegistry()
+    try:
+        registry.register(RedisCollector())
+        return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    except redis.RedisError as error:
+        return HttpResponse(f"Redis does not answer ({type(error).__name__}).\n", status=503, content_type="text/plain")
+
+
+class RedisCollector(Collector):
+    def collect(self) -> Iterator[Metric]:
+        yield from counters(client().hgetall(COUNTS))
+        yield gauge("workers_alive", "Workers that have beaten of late.", {"": workers_alive(client())})
+        yield from vendor_gauges(sorted(catalogue.all()))
+
+
+def vendor_gauges(vendors: list[str]) -> list[Metric]:
+    """Return what Redis holds of each vendor, asked in one go."""
+    pipeline = client().pipeline(transaction=False)
+    for vendor in vendors:
+        keys = Keys(vendor)
+        pipeline.xlen(keys.jobs).xlen(keys.again).zcard(keys.flight)
+    numbers = pipeline.execute()
+    return [
+        gauge("entries_jobs", "Entries of first tries.", dict(zip(vendors, numbers[0::3], strict=True))),
+        gauge("entries_again", "Entries of retries, takeovers and hand-backs.", dict(zip(vendors, numbers[1::3], strict=True))),
+        gauge("in_flight", "Jobs that are processing or waiting.", dict(zip(vendors, numbers[2::3], strict=True))),
+    ]
+
+
+def counters(fields: dict[str, str]) -> list[Metric]:
+    """Return one counter a name; a field is called `name`, or `name|vendor`."""
+    families: dict[str, Metric] = {}
+    for field, count in sorted(fields.items()):
+        name, _, vendor = field.partition("|")
+        family = families.setdefault(name, Metric(f"enrichlabs_{name}", f"{name.replace('_', ' ').capitalize()}.", "counter"))
+        family.add_sample(f"enrichlabs_{name}_total", {"vendor": vendor} if vendor else {}, float(count))
+    return list(families.values())
+
+
+def gauge(name: str, description: str, by_vendor: dict[str, int]) -> Metric:
+    family = Metric(f"enrichlabs_{name}", description, "gauge")
+    for vendor, number in by_vendor.items():
+        family.add_sample(family.name, {"vendor": vendor} if vendor else {}, number)
+    return family

@@ -1,0 +1,135 @@
+"""Runs the whole service on one machine: python -m enrichlabs.server, which script/server calls."""
+
+import json
+import os
+import sys
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from typing import IO
+
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from enrichlabs import environment as env
+from enrichlabs import installation, obstacles, valkey
+from enrichlabs.children import GRACE_SECONDS, Child, Children
+from enrichlabs.obstacles import Obstacle
+
+READY_SECONDS = 60.0
+WORKER_GRACE_SECONDS = GRACE_SECONDS - 5  # so that it has time to hand the rest back
+MOCK_HOST = "127.0.0.1"
+
+
+def main() -> int:
+    os.umask(0o077)  # What lies in the data folder is nobody else's business.
+    children = Children()
+    try:
+        obstacles.load_settings()
+        with obstacles.the_data_folder() as lock:
+            check()
+            with children:
+                start(children, lock)
+                announce()
+                children.watch()
+    except (Obstacle, ImproperlyConfigured) as obstacle:
+        sys.stderr.write(f"enrichlabs: {obstacle}\n")
+        return 1
+    return 0
+
+
+def check() -> None:
+    mock_port = {"MOCK_PORT": (MOCK_HOST, settings.MOCK_PORT)} if serves_mocks() else {}
+    obstacles.check_ports({"PORT": (host(), settings.PORT), **mock_port})
+    obstacles.check_store()
+    if not embeds_valkey():
+        obstacles.check_redis()
+
+
+def start(children: Children, lock: IO[str]) -> None:
+    """Start everything and return when it is ready for jobs. Each stage needs those before it, and is stopped before them."""
+    mocks = web_server("mock vendors", MOCK_HOST, settings.MOCK_PORT, "mock", "--workers=1", "--threads=64")
+    front = web_server("API", host(), settings.PORT, "api,admin,webhooks"), worker()
+    if embeds_valkey():
+        children.start(valkey.child(lock.fileno()))
+        children.wait_until(valkey.answers, READY_SECONDS, lambda: "The embedded Valkey does not answer; its words are above.")
+    installation.prepare(f"http://{MOCK_HOST}:{settings.MOCK_PORT}")
+    if serves_mocks():
+        children.start(mocks)
+    children.start(*front)
+    children.wait_until(lambda: not unready(), READY_SECONDS, lambda: f"Not ready within {READY_SECONDS:.0f} s: {unready()}")
+
+
+def embeds_valkey() -> bool:
+    return not env.text("REDIS_URL")
+
+
+def serves_mocks() -> bool:
+    return not settings.VENDORS_FILE or env.switch("MOCK_VENDORS")
+
+
+def host() -> str:
+    return env.text("HOST", "127.0.0.1")
+
+
+def web_server(name: str, on_host: str, port: int, serves: str, *options: str) -> Child:
+    bind = f"--bind={f'[{on_host}]' if ':' in on_host else on_host}:{port}"
+    command = [sys.executable, "-m", "gunicorn", "--config=python:enrichlabs.gunicorn", bind, *options, "enrichlabs.wsgi"]
+    return Child(name, command, {"SERVES": serves})
+
+
+def worker() -> Child:
+    options = {
+        "processes": env.integer("WORKER_PROCESSES", 1),
+        "threads": env.integer("WORKER_THREADS", 32),
+        "grace-seconds": WORKER_GRACE_SECONDS,
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    return Child("worker", [sys.executable, settings.BASE_DIR / "manage.py", "run_worker", *arguments])
+
+
+def address() -> str:
+    """Return where this machine reaches the API."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host(), host())
+    return f"{f'[{name}]' if ':' in name else name}:{settings.PORT}"
+
+
+def unready() -> str:
+    """Return what /readyz says is missing; empty when nothing is."""
+    allowed = settings.ALLOWED_HOSTS[0].lstrip(".").replace("*", "localhost")
+    connection = HTTPConnection(address(), timeout=10)
+    try:
+        connection.request("GET", "/readyz", headers={"Host": allowed})
+        response = connection.getresponse()
+        answer = json.load(response)
+    except (OSError, HTTPException, ValueError) as error:
+        return f"The API does not answer ({error})."
+    finally:
+        connection.close()
+    return "" if response.status == HTTPStatus.OK else " ".join(str(text) for text in answer.values() if text != "ok")
+
+
+def announce() -> None:
+    url = f"http://{address()}"
+    vendor = apps.get_model("vendors", "Vendor").objects.order_by("slug").values_list("slug", flat=True).last() or "sync"
+    sys.stdout.write(f"""
+EnrichLabs is ready. Ctrl-C stops it.
+
+  API    {url}/jobs
+  Docs   {url}/docs
+  Admin  {url}/admin/
+         {installation.admin_login()}
+  Data   {settings.DATA}
+
+Post a job, then fetch it by its request_id:
+
+  curl {url}/jobs -H 'Content-Type: application/json' -d '{{"vendor": "{vendor}", "name": "John Doe"}}'
+  curl {url}/jobs/REQUEST_ID
+
+""")
+    sys.stdout.flush()
+    installation.close_store()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""A body in chunks, without a Content-Length, through a real gunicorn."""
+
+import json
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from http.client import HTTPResponse
+
+import pytest
+
+HEAD = "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+MOCK, API = "/mock-vendors/sync", "/jobs"
+
+
+@pytest.fixture(scope="module")
+def port(serve: Callable[..., int]) -> int:
+    return serve(SERVES="api,mock")
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def post(port: int, path: str, parts: Iterable[bytes]) -> tuple[int, bytes]:
+    """Send the parts one after the other, for as long as they are taken; return the status and the body of the answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(HEAD.format(path=path).encode())
+        with suppress(OSError):  # it was answered and closed
+            for part in parts:
+                connection.sendall(part)
+        response = HTTPResponse(connection)
+        response.begin()
+        return response.status, response.read()
+
+
+def test_a_body_in_chunks_is_read_whole(port: int) -> None:
+    body = json.dumps({"name": "John Doe"}).encode()
+    status, answer = post(port, MOCK, [chunk(body[:7]), chunk(body[7:]), chunk(b"")])
+    assert status == 200
+    assert json.loads(answer)["name"] == "John Doe"
+
+
+def test_a_body_that_never_ends_is_answered_all_the_same(port: int) -> None:
+    endless = (chunk(b" " * 65536) for _ in range(32))  # 2 MiB, and no last chunk
+    assert post(port, API, endless)[0] == 413
+
+
+def test_a_broken_chunk_is_a_bad_request(port: int) -> None:
+    assert post(port, API, [b"no length\r\n{}\r\n"])[0] == 400
+
+
+def test_an_empty_body_in_chunks_is_a_bad_request(port: int) -> None:
+    assert post(port, API, [chunk(b"")])[0] == 400

@@ -1,0 +1,74 @@
+"""/healthz and /readyz: each missing part is named, with what to do, and in time."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+from django.test import Client
+
+from enrichlabs.tests.running import get
+from jobs.beat import SILENT_SECONDS
+from jobs.keys import BEATS
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def beat(client: redis.Redis, seconds_ago: float) -> None:
+    seconds, microseconds = client.time()
+    client.zadd(BEATS, {"worker": (seconds - seconds_ago) * 1000 + microseconds / 1000})
+
+
+def test_it_is_ready_with_store_redis_and_a_worker(client: Client, redis_client: redis.Redis) -> None:
+    beat(redis_client, seconds_ago=0)
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()) == (200, {"store": "ok", "redis": "ok", "worker": "ok"})
+
+
+def test_a_worker_that_was_silent_for_too_long_is_missed(client: Client, redis_client: redis.Redis) -> None:
+    beat(redis_client, seconds_ago=SILENT_SECONDS + 1)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["worker"] == "No worker is alive. Start one: manage.py run_worker."
+
+
+def test_a_redis_that_is_away_is_named(client: Client, redis_at: Callable[[str], None]) -> None:
+    redis_at("redis://127.0.0.1:1")
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json() == {
+        "store": "ok",
+        "redis": "Redis does not answer (ConnectionError). Start it; jobs are kept meanwhile.",
+        "worker": "Unknown as long as Redis does not answer.",
+    }
+
+
+def test_a_redis_that_hangs_is_named_in_time(client: Client, redis_at: Callable[[str], None], silent: int) -> None:
+    redis_at(f"redis://127.0.0.1:{silent}")
+    began = time.monotonic()
+    assert "TimeoutError" in client.get("/readyz").json()["redis"]
+    assert time.monotonic() - began < 2.5
+
+
+def test_a_store_without_tables_is_named(serve: Callable[..., int]) -> None:
+    status, body = get(serve(SERVES="mock"), "/readyz")
+    assert status == 503
+    assert b"run manage.py migrate where its tables are missing" in body
+
+
+def test_a_store_that_hangs_is_named_in_time_and_the_process_is_alive(serve: Callable[..., int], silent: int) -> None:
+    port = serve(SERVES="mock", DATABASE_URL=f"mongodb://127.0.0.1:{silent}/", REDIS_URL="redis://127.0.0.1:1")
+    began = time.monotonic()
+    status, body = get(port, "/readyz")
+    assert time.monotonic() - began < 3
+    assert status == 503
+    assert b"The store does not answer" in body
+    assert get(port, "/healthz") == (200, b'{"status": "ok"}')

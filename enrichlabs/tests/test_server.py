@@ -1,0 +1,133 @@
+"""The whole service under its supervisor, as script/server runs it."""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from enrichlabs.tests.mongodb import free_port
+from enrichlabs.tests.running import ROOT, Server, environment, processes_of
+from tests.waiting import wait_for
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("running") / "data", PORT=free_port(), MOCK_PORT=free_port())
+    yield server.wait_until_ready()
+    server.kill()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers on one data folder; with a vendor of its own, so that no pretend vendors are started."""
+    vendors = tmp_path / "vendors.toml"
+    vendors.write_text('[vendors.acme]\nadapter = "sync"\nurl = "http://127.0.0.1:9/"\n')
+    variables = {"PORT": free_port(), "ENRICHLABS_VENDORS": vendors}
+    started = []
+
+    def start(**more: object) -> Server:
+        started.append(Server(tmp_path / "data", **variables, **more))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+def manage(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment(folder), capture_output=True, text=True, check=True).stdout
+
+
+def log_in(port: int, password: str) -> int:
+    """Return the status of an attempt to log in: 302 where the password is right, 200 (the form again) where it is not."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/admin/login/")
+    cookie = connection.getresponse().headers["Set-Cookie"].split(";")[0]
+    token = cookie.partition("=")[2]
+    body = f"username=admin&password={password}&csrfmiddlewaretoken={token}"
+    headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"}
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("POST", "/admin/login/", body, headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_the_login_that_is_printed_works(running: Server) -> None:
+    printed = re.search(r"user admin, password (\S+)", running.output)
+    assert printed
+    assert log_in(running.port, printed[1]) == 302
+    assert log_in(running.port, "another") == 200
+
+
+def test_everything_is_ready_once_it_says_so(running: Server) -> None:
+    assert running.get("/readyz") == (200, b'{"store": "ok", "redis": "ok", "worker": "ok"}')
+    assert running.get("/docs")[0] == 200
+    assert b"/jobs/{request_id}" in running.get("/schema")[1]
+
+
+def test_a_killed_worker_is_started_again(running: Server) -> None:
+    killed = running.child("run_worker")
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: "The worker ended by SIGKILL; it is started again" in running.output, "a line that says so")
+    assert wait_for(lambda: running.child("run_worker"), "another worker") != killed
+
+
+def test_a_killed_valkey_is_started_again_with_its_data(running: Server) -> None:
+    os.kill(running.child("valkey-server"), signal.SIGKILL)
+    wait_for(lambda: "The embedded Valkey ended by SIGKILL; it is started again" in running.output, "a line that says so")
+    wait_for(lambda: running.get("/readyz")[0] == 200, "the service to be ready again")
+
+
+def test_a_second_server_on_the_same_data_folder_is_refused(running: Server) -> None:
+    second = subprocess.run(
+        [sys.executable, "-m", "enrichlabs.server"],
+        cwd=ROOT,
+        env=environment(running.folder, PORT=free_port()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert re.fullmatch(r"enrichlabs: Another server runs on the data folder .*\n", second.stderr)
+
+
+def test_stopping_leaves_no_process_and_starting_again_keeps_what_was_there(start: Callable[..., Server]) -> None:
+    first = start().wait_until_ready()
+    change = "from django.contrib.auth.models import User; u = User.objects.get(); u.set_password('mine'); u.save()"
+    manage(first.folder, "shell", "-c", change)
+    assert first.stop(signal.SIGINT) == 0
+    assert processes_of(first.folder) == {}
+    second = start().wait_until_ready()
+    assert log_in(second.port, "mine") == 302
+    assert "user admin, with the password that it was given" in second.output
+
+
+def test_a_killed_supervisor_leaves_no_orphan(start: Callable[..., Server]) -> None:
+    server = start().wait_until_ready()
+    server.process.kill()
+    wait_for(lambda: not processes_of(server.folder), "all children to end")
+
+
+def test_a_second_signal_ends_everything_at_once(start: Callable[..., Server]) -> None:
+    server = start().wait_until_ready()
+    os.kill(server.child("run_worker"), signal.SIGSTOP)  # so that it can't stop within the grace period
+    server.process.terminate()
+    wait_for(lambda: not any("gunicorn" in command for command in processes_of(server.folder).values()), "the API to stop")
+    assert server.process.poll() is None
+    assert server.stop() == 1
+    wait_for(lambda: not processes_of(server.folder), "all children to end", seconds=2)
+
+
+def test_a_child_that_keeps_dying_brings_everything_down(start: Callable[..., Server]) -> None:
+    server = start(WORKER_THREADS=0)
+    assert server.process.wait(30) == 1
+    assert "The worker ended 5 times within 60 s, the last time with status 1" in server.output.splitlines()[-1]
+    assert processes_of(server.folder) == {}

@@ -1,0 +1,71 @@
+"""The list of callbacks as they came in, and the page of one."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from jobs.admin import shown, timeline
+from jobs.admin.listing import Listing, ReadOnlyAdmin, VendorFilter
+from jobs.models import Delivery, Verdict
+
+
+class DeliveryListing(Listing):
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        # The index of the verdicts is in the order of arrival, which is also that of the ids.
+        return ["-received_at"] if "verdict" in self.params else ["-id"]
+
+
+class VerdictFilter(admin.SimpleListFilter):
+    title = parameter_name = "verdict"
+    stored = {"none": "", **{verdict.value: verdict.value for verdict in Verdict}}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("none", "Not yet applied"), *((verdict.value, verdict.label) for verdict in Verdict)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        chosen = self.value()
+        return queryset.filter(verdict=self.stored[chosen]) if chosen in self.stored else queryset
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("received", "badge", "vendor", "job_link", "attempt", "body_bytes", "times_received")
+    list_filter = (VerdictFilter, VendorFilter)
+    lookups = ("verdict", "vendor", "id__lt")
+    search_fields = ("job",)
+    search_help_text = "The whole request id of a job."
+    fields = ("received", "badge", "vendor", "job_link", ("run", "attempt", "times_received"), "body_json")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return DeliveryListing
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        return super().get_queryset(request).defer("body")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
+    ) -> tuple[QuerySet[Delivery], bool]:
+        term = search_term.strip().lower()
+        return (queryset.filter(job=term).order_by("-received_at") if term else queryset), False
+
+    @admin.display
+    def received(self, delivery: Delivery) -> str:
+        return shown.moment(delivery.received_at)
+
+    @admin.display(description="verdict")
+    def badge(self, delivery: Delivery) -> SafeString:
+        return timeline.verdict(delivery)
+
+    @admin.display(description="job")
+    def job_link(self, delivery: Delivery) -> str:
+        return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[delivery.job]), delivery.job)
+
+    @admin.display(description="body")
+    def body_json(self, delivery: Delivery) -> str:
+        return shown.pretty(delivery.body)

@@ -1,0 +1,102 @@
+"""What the console's lists share: each is read in the order of an index, and nothing is counted further than it is shown."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from jobs.pagination import first_id_at
+from vendors.catalogue import catalogue
+
+MOST_LISTED = 1000
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # it takes no type argument at run time
+    """Counts up to MOST_LISTED rows: to count all of a large table takes seconds."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        # Without an order, so that the store may use whatever index finds them.
+        return rows.order_by()[:MOST_LISTED].count()
+
+    @property
+    def is_cut(self) -> bool:
+        return self.count >= MOST_LISTED
+
+
+class Listing(ChangeList):
+    """Newest first, whatever the query string asks for: any other order would sort the whole table."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        return ["-id"]
+
+    @property
+    def older(self) -> str:
+        """The query string of the list that goes on after this page; empty where a search gives the order."""
+        return "" if self.query else self.get_query_string({"id__lt": list(self.result_list)[-1].pk})
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # likewise
+    """Rows that are looked at: nobody adds, changes or deletes them by hand."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    sortable_by = ()
+    lookups: tuple[str, ...] = ()
+
+    class Media:
+        css = {"all": ["jobs/console.css"]}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return Listing
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = {"title": str(self.opts.verbose_name_plural).capitalize()}
+        return super().changelist_view(request, {**title, **(extra_context or {})})
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        # Django would let the address filter by any column, and so read the whole table.
+        return lookup in self.lookups
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class VendorFilter(admin.SimpleListFilter):
+    title = parameter_name = "vendor"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [(slug, slug) for slug in catalogue.all()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(vendor=self.value()) if self.value() else queryset
+
+
+class CreatedFilter(admin.SimpleListFilter):
+    """By the id, which says when its row was made."""
+
+    title = parameter_name = "created"
+    spans = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [(name, f"Within the last {name}") for name in self.spans]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        span = self.spans.get(self.value() or "")
+        return queryset.filter(id__gte=first_id_at(timezone.now() - span)) if span else queryset

@@ -1,0 +1,46 @@
+"""A worker's sign of life, given by a thread and a connection of its own."""
+
+import logging
+from threading import Event, Thread
+
+import redis
+
+from jobs.keys import BEATS
+from jobs.redis import connect
+from jobs.scripts import script
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 1.0
+SILENT_SECONDS = 5.0  # a worker that has not beaten for that long is suspected
+
+
+class Beat(Thread):
+    """Beats every second. `redis_run_id` tells which Redis has heard it last; empty before the first beat."""
+
+    def __init__(self, consumer: str) -> None:
+        super().__init__(name="beat", daemon=True)
+        self.redis_run_id = ""
+        self._consumer = consumer
+        self._client = connect(BEAT_SECONDS)
+        self._ended = Event()
+
+    def beat(self) -> None:
+        """Beat once. Raises redis.RedisError."""
+        self.redis_run_id = script("beat")(keys=[BEATS], args=[self._consumer], client=self._client)
+
+    def run(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
+            try:
+                self.beat()
+            except redis.RedisError as error:
+                log.debug("a beat was not heard: %s", type(error).__name__)
+
+    def end(self) -> None:
+        """Beat no more, and be forgotten: this worker leaves nothing behind."""
+        self._ended.set()
+        self.join()
+        try:
+            self._client.zrem(BEATS, self._consumer)
+        except redis.RedisError as error:
+            log.debug("the worker was not signed off: %s", type(error).__name__)

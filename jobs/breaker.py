@@ -1,0 +1,66 @@
+"""A vendor's breaker, shared by all workers (jobs/lua/report.lua): opens after failures in a row, then lets one probe through
+at a time; after a good one, the number of calls under way grows back from one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs.keys import Keys
+from jobs.redis import commands
+from jobs.scripts import script
+from vendors.base import Accepted, Done, VendorError
+from vendors.models import Vendor
+
+DENIED_JOBS = 3
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a vendor stands: seconds until the next probe (0: closed), and how many jobs in a row it has denied."""
+
+    open_seconds: float = 0.0
+    denied_jobs: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.open_seconds > 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """How one call went, as far as the vendor's health goes."""
+
+    outcome: str
+    probe: str
+    job_id: str
+
+
+def outcome(answer: Done | Accepted | VendorError | None) -> str:
+    """Return what an answer says of the vendor's health; None stands for a call that was not made."""
+    match answer:
+        case Done() | Accepted():
+            return "good"
+        case VendorError(outage=True):
+            return "bad"
+        case VendorError(code="vendor_denied" | "api_key_missing"):
+            return "denied"
+        case VendorError(code="vendor_refused" | "bad_reply"):
+            return "good"
+        case _:
+            return "none"
+
+
+def threshold(vendor: Vendor) -> int:
+    """Return how many failures in a row open the breaker.
+
+    Never more than the tries of a job: the failure that opens it is not counted, so that a job alone in its queue
+    survives an outage of any length.
+    """
+    return 5 if vendor.max_attempts == 1 else min(5, vendor.max_attempts)
+
+
+def report(vendor: Vendor, reports: Sequence[Report]) -> Standing:
+    """Tell the breaker how calls went, and return how it stands now. Raises redis.RedisError."""
+    keys = Keys(vendor.slug)
+    parts = [part for item in reports for part in (item.outcome, item.probe, item.job_id)]
+    open_us, denied = script("report")(keys=[keys.gate, keys.freed], args=[threshold(vendor), *parts], client=commands())
+    return Standing(int(open_us) / 1e6, int(denied))

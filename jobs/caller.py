@@ -1,0 +1,88 @@
+"""Makes one call: in time with its permit, through the vendor's adapter, with the answer cleaned."""
+
+import logging
+import time
+import traceback
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from queue import SimpleQueue
+
+import redis
+
+from jobs import limiter, tokens
+from jobs.recorder import Ended, Started
+from vendors.base import Accepted, Call, Done, VendorError
+from vendors.catalogue import catalogue
+from vendors.cleaning import clean
+from vendors.models import Vendor
+
+log = logging.getLogger(__name__)
+
+# A thread waits that long for a fresh permit in place of one that came too late; then the job goes back to its stream.
+PATIENCE_SECONDS = 1.0
+
+
+def warm_up(vendors: Iterable[Vendor]) -> None:
+    """Load the adapters now: a first call that waits for an import would reach its vendor long after its permit."""
+    for vendor in vendors:
+        try:
+            catalogue.adapter(vendor)
+        except Exception as error:
+            log.error("the adapter of %s can't be loaded (%s); its jobs will fail", vendor, type(error).__name__)
+
+
+class Caller:
+    """Calls vendors and puts what came of it into the queue `ended`."""
+
+    def __init__(self, ended: SimpleQueue[Ended | None]) -> None:
+        self.running: dict[str, Started] = {}
+        self._ended = ended
+
+    def call(self, started: Started) -> None:
+        self.running[started.job.pk] = started
+        try:
+            answer = _answer(started) if _permitted(started) else None
+        finally:
+            self.running.pop(started.job.pk, None)
+        self._ended.put(Ended(started, answer))
+
+
+def _answer(started: Started) -> Done | Accepted | VendorError:
+    try:
+        answer = catalogue.adapter(started.vendor).call(_call(started))
+        return Done(clean(answer.result, started.vendor.redacted_fields)) if isinstance(answer, Done) else answer
+    except VendorError as error:
+        return error
+    except Exception as error:
+        # Not the exception's own words: they may hold personal data.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        kind = type(error).__name__
+        log.error("the adapter of %s failed with %s at %s line %s", started.vendor, kind, place.filename, place.lineno)
+        return VendorError("adapter_failed", f"The adapter failed with {kind}.", outcome_known=False)
+
+
+def _call(started: Started) -> Call:
+    job = started.job
+    callback_url = tokens.callback_url(job.vendor, job.pk, job.run, job.attempt)
+    return Call(job.pk, job.input, job.idempotency_key, callback_url)
+
+
+def _permitted(started: Started) -> bool:
+    """Whether the call may be made now, with its own permit or a fresh one. False: hand the job back."""
+    if not started.entry.charge:
+        return True
+    charge, permit_from, give_up_at = started.entry.charge, started.permit_from, time.monotonic() + PATIENCE_SECONDS
+    while not charge or time.monotonic() - permit_from > limiter.PERMIT_SECONDS:
+        permit_from = time.monotonic()
+        try:
+            renewal = limiter.renew(started.vendor.slug, started.vendor.windows, charge)
+        except redis.RedisError:
+            return False
+        charge = renewal.charge
+        if charge:
+            started.job.started_at = datetime.fromtimestamp(int(charge) / 1e6, UTC)
+        elif permit_from + renewal.wait_seconds > give_up_at:
+            return False
+        else:
+            time.sleep(renewal.wait_seconds)
+    return True

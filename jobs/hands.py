@@ -1,0 +1,78 @@
+"""What a worker has in its hands, and what may have slipped through them."""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import redis
+
+from jobs import counts, lifecycle, pending, stream
+from jobs.beat import Beat
+from jobs.models import Stream
+from jobs.stream import Entry, Settlement
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 30.0
+
+
+class Hands:
+    """The entries that a worker holds. Those pending at it that it does not hold are handed back by `tidy`."""
+
+    def __init__(self, consumer: str, beat: Beat) -> None:
+        self._consumer = consumer
+        self._beat = beat
+        self._held: set[tuple[Stream, str]] = set()
+        self._stranded: list[tuple[list[Entry], str]] = []
+        self._redis_run_id = ""
+        self._look_at = time.monotonic() + LOOK_SECONDS
+
+    def hold(self, entries: Iterable[Entry]) -> None:
+        self._held.update((entry.stream, entry.id) for entry in entries)
+
+    def let_go(self, entries: Iterable[Entry]) -> None:
+        self._held.difference_update([(entry.stream, entry.id) for entry in entries])
+
+    def doubt(self) -> None:
+        """A reply was lost: entries may be pending here that nobody knows of. They are looked for at the next tidy."""
+        self._look_at = 0.0
+
+    def settle(self, vendor: str, settlements: Sequence[Settlement]) -> None:
+        """Settle and let go. With Redis away the entries stay pending, and are handed back when it is there again."""
+        try:
+            stream.settle(vendor, settlements)
+        except redis.RedisError:
+            self.doubt()
+        self.let_go([settlement.entry for settlement in settlements if settlement.entry])
+
+    def strand(self, entries: list[Entry], run_token: str) -> None:
+        """The store went away while the batch was started: whether it was is to be seen when it is back."""
+        self._stranded.append((entries, run_token))
+
+    def tidy(self, vendors: Sequence[str]) -> None:
+        """Put right what went wrong. Raises what the store and Redis raise; then it is to be called again."""
+        while self._stranded:
+            self._hand_back_stranded(*self._stranded[0])
+            self._stranded.pop(0)
+        if self._beat.redis_run_id != self._redis_run_id:
+            self._redis_run_id = self._beat.redis_run_id
+            self.doubt()
+        if time.monotonic() >= self._look_at:
+            for vendor in vendors:
+                self._hand_back_unheld(vendor)
+            self._look_at = time.monotonic() + LOOK_SECONDS
+
+    def _hand_back_unheld(self, vendor: str) -> None:
+        count = pending.hand_back(vendor, self._consumer, self._held)
+        if count:
+            log.warning("%d entries of %s were pending at this worker unseen; they are handed back", count, vendor)
+            counts.count("handed_back", vendor, count)
+
+    def _hand_back_stranded(self, entries: list[Entry], run_token: str) -> None:
+        jobs = lifecycle.started([entry.job_id for entry in entries], run_token)
+        moves = [lifecycle.hand_back(job, datetime.now(UTC)) for job in jobs]
+        moved = {move.job_id for move, happened in zip(moves, lifecycle.apply(moves), strict=True) if happened}
+        for entry in entries:
+            again = Settlement(entry.job_id, entry, releases=True, refunds=True, again="always")
+            self.settle(entry.vendor, [again if entry.job_id in moved else stream.handed_back(entry)])

@@ -1,0 +1,86 @@
+-- The limits of one vendor: its windows as a sliding-window log, its pace, its hold. Put before take, renew and rebuild.
+-- KEYS again, jobs, freed, log, flight, gate, hold
+-- ARGV number of windows, then calls and length in microseconds of each, shortest first; then the script's own arguments
+local AGAIN, JOBS, FREED, LOG, FLIGHT, GATE, HOLD = unpack(KEYS)
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+
+local windows, depth = {}, 0
+for i = 1, tonumber(ARGV[1]) do
+  windows[i] = { calls = tonumber(ARGV[2 * i]), length = tonumber(ARGV[2 * i + 1]) }
+  depth = math.max(depth, windows[i].calls)
+end
+local own = 2 + 2 * #windows -- where the script's own arguments begin
+
+local gate = {}
+do
+  local flat = redis.call('HGETALL', GATE)
+  for i = 1, #flat, 2 do gate[flat[i]] = flat[i + 1] end
+end
+
+local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local newest = tonumber(redis.call('LINDEX', LOG, 0) or 0)
+local clock_went_back = newest > now + 1000000
+
+-- Whether the log can't be trusted: Redis lost data or restarted, its clock went back, or the limits ask for a longer memory.
+local function is_stale()
+  return gate.run_id ~= run_id or clock_went_back or tonumber(gate.depth) < depth
+end
+
+local function text(number) return string.format('%.0f', number) end
+
+-- Starts in the shortest window are paced: evenly apart, with one gap of catch-up. Where a gap is shorter than a worker
+-- can be woken, 10 ms of catch-up.
+local gap = #windows > 0 and windows[1].length / windows[1].calls or 0
+local function paced_from()
+  local from = math.min(tonumber(gate.pace or 0), now + gap)
+  return math.max(from, now - math.max(gap, 10000))
+end
+
+-- With `count` more starts now, the one `calls` before the last of them must have left the window.
+local function fits(window, count)
+  local start = redis.call('LINDEX', LOG, window.calls - count)
+  return not start or tonumber(start) + window.length < now
+end
+
+local function room_in(window, most)
+  local low, high = 0, math.min(most, window.calls)
+  while low < high do
+    local middle = math.ceil((low + high) / 2)
+    if fits(window, middle) then low = middle else high = middle - 1 end
+  end
+  return low
+end
+
+-- How many calls may start now, `most` at the most.
+local function permitted(most)
+  if #windows == 0 then return most end
+  if paced_from() > now then return 0 end
+  local room = math.min(most, math.floor((now - paced_from()) / gap) + 1)
+  for _, window in ipairs(windows) do room = room_in(window, room) end
+  return room
+end
+
+-- Microseconds until one call may start.
+local function wait_for_one()
+  if #windows == 0 then return 0 end
+  local at = paced_from()
+  for _, window in ipairs(windows) do
+    local start = redis.call('LINDEX', LOG, window.calls - 1)
+    if start then at = math.max(at, tonumber(start) + window.length + 1) end
+  end
+  return math.max(0, at - now)
+end
+
+-- Charges `count` starts and returns the time of the first; the others follow a microsecond apart, so that each is unique.
+local function charge(count)
+  local first = math.max(now, newest + 1)
+  for i = 0, count - 1 do redis.call('LPUSH', LOG, text(first + i)) end
+  newest = first + count - 1
+  redis.call('LTRIM', LOG, 0, tonumber(gate.depth) - 1)
+  redis.call('PEXPIRE', LOG, text(windows[#windows].length / 1000 + 1000))
+  gate.pace = text(paced_from() + count * gap)
+  redis.call('HSET', GATE, 'pace', gate.pace)
+  return first
+end

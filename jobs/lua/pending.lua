@@ -1,0 +1,13 @@
+-- KEYS again, jobs | ARGV consumer, count
+-- Returns three an entry that is pending at the consumer: stream, entry id, job id ('' where the entry itself is gone).
+local names, reply = { 'again', 'jobs' }, {}
+for i, stream in ipairs(KEYS) do
+  local pending = redis.pcall('XPENDING', stream, 'workers', '-', '+', ARGV[2], ARGV[1])
+  for _, item in ipairs(pending.err and {} or pending) do
+    local entry = redis.call('XRANGE', stream, item[1], item[1])[1]
+    local fields = {}
+    for j = 1, entry and #entry[2] or 0, 2 do fields[entry[2][j]] = entry[2][j + 1] end
+    for _, part in ipairs({ names[i], item[1], fields.job or '' }) do reply[#reply + 1] = part end
+  end
+end
+return reply

@@ -1,0 +1,80 @@
+-- Tells a vendor's breaker how calls went, and answers how it stands.
+-- KEYS gate, freed
+-- ARGV failures in a row that open it, then three a call: outcome, token of its probe ('' without), job id
+--   outcome: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), none (no call was made,
+--   or it says nothing about the vendor's health)
+-- Returns microseconds until the next probe (0: closed) and how many different jobs in a row were denied.
+local GATE, FREED = unpack(KEYS)
+local threshold = tonumber(ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local SHORTEST, LONGEST, RECOVERED = 1000000, 60000000, 64
+
+local gate = {}
+do
+  local flat = redis.call('HGETALL', GATE)
+  for i = 1, #flat, 2 do gate[flat[i]] = flat[i + 1] end
+end
+local function number(field) return tonumber(gate[field] or 0) end
+local function set(field, value)
+  gate[field] = string.format('%.0f', value)
+  redis.call('HSET', GATE, field, gate[field])
+end
+local function clear(...)
+  for _, field in ipairs({ ... }) do
+    if gate[field] then redis.call('HDEL', GATE, field) end
+    gate[field] = nil
+  end
+end
+local function wake() redis.call('XADD', FREED, 'MAXLEN', 1, '*', 'slot', '1') end
+
+local function open()
+  local length = math.min(LONGEST, SHORTEST * 2 ^ number('opened'))
+  set('opened', number('opened') + 1)
+  set('open_until', now + length)
+  clear('failures', 'recovering', 'probe', 'probe_until')
+end
+
+local function good()
+  clear('failures')
+  if not gate.recovering then return end
+  if number('recovering') + 1 < RECOVERED then return set('recovering', number('recovering') + 1) end
+  clear('recovering', 'opened')
+end
+
+local function bad()
+  set('failures', number('failures') + 1)
+  if number('failures') >= threshold then open() end
+end
+
+-- While it is open, only the holder of the probe's token has a say: late news from before the outage mean nothing.
+local function probed(outcome)
+  clear('probe', 'probe_until')
+  if outcome == 'good' or outcome == 'denied' then
+    clear('open_until', 'failures')
+    set('recovering', 1)
+  elseif outcome == 'bad' then
+    open()
+  end
+  wake()
+end
+
+local function denied(job)
+  if gate.denied_job ~= job then set('denied', number('denied') + 1) end
+  gate.denied_job = job
+  redis.call('HSET', GATE, 'denied_job', job)
+end
+
+for i = 2, #ARGV, 3 do
+  local outcome, token, job = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if gate.open_until then
+    if token ~= '' and token == gate.probe then probed(outcome) end
+  elseif outcome == 'good' or outcome == 'denied' then
+    good()
+  elseif outcome == 'bad' then
+    bad()
+  end
+  if outcome == 'denied' then denied(job) elseif outcome == 'good' then clear('denied', 'denied_job') end
+end
+local open_for = gate.open_until and math.max(1, number('open_until') - now) or 0
+return { string.format('%.0f', open_for), number('denied') }

@@ -1,0 +1,81 @@
+-- Takes the entries that may start now, and charges for exactly those. After limits.lua.
+-- own arguments: consumer, want, cap on jobs in flight (0: none), token for a probe, life of a probe in microseconds
+-- Returns 'stale', or 'ok', now, wait, listen, first charge, whether it is a probe, ends of again, jobs and freed, then four an
+-- entry: stream, entry id, job id, whether it entered flight. Listen says what wakes the caller before `wait` microseconds
+-- are over: 'news' (an entry), 'slot' (a freed slot) or ''.
+local consumer, want, cap = ARGV[own], tonumber(ARGV[own + 1]), tonumber(ARGV[own + 2])
+local probe, probe_life = ARGV[own + 3], tonumber(ARGV[own + 4])
+local FOREVER = 3600 * 1000000
+
+if is_stale() then return { 'stale' } end
+
+local function last_id(stream)
+  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return last[1] and last[1][1] or '0-0'
+end
+
+local function answer(wait, listen, entries, first, probing)
+  local reply = { 'ok', text(now), text(wait), listen, first and text(first) or '', probing and 1 or 0,
+    last_id(AGAIN), last_id(JOBS), last_id(FREED) }
+  for _, entry in ipairs(entries or {}) do
+    for _, part in ipairs(entry) do reply[#reply + 1] = part end
+  end
+  return reply
+end
+
+local function full()
+  redis.call('HSET', GATE, 'full', 1)
+  return answer(FOREVER, 'slot')
+end
+
+local function read(stream, name, count, entries)
+  if count == 0 then return end
+  local reply = redis.call('XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', count, 'STREAMS', stream, '>')
+  if not reply then return end
+  for _, entry in ipairs(reply[1][2]) do
+    local fields = {}
+    for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
+    local entered = redis.call('ZADD', FLIGHT, text(now / 1000), fields.job)
+    entries[#entries + 1] = { name, entry[1], fields.job, entered }
+  end
+end
+
+local held = redis.call('PTTL', HOLD)
+if held > 0 then return answer(held * 1000, '') end
+
+-- An open breaker lets one probe through at a time, once its pause is over.
+local room, probing = want, false
+if gate.open_until then
+  local probe_until, open_until = tonumber(gate.probe_until or 0), tonumber(gate.open_until)
+  if probe_until > now then return answer(probe_until - now, 'slot') end
+  if open_until > now then return answer(open_until - now, '') end
+  room, probing = 1, true
+end
+
+if cap > 0 then
+  room = math.min(room, cap - redis.call('ZCARD', FLIGHT))
+  if room <= 0 then return full() end
+end
+
+-- After an outage the number of calls under way grows back from one. An entry is pending as long as its call is under way.
+if gate.recovering then
+  local calls = redis.call('XPENDING', AGAIN, 'workers')[1] + redis.call('XPENDING', JOBS, 'workers')[1]
+  room = math.min(room, tonumber(gate.recovering) - calls)
+  if room <= 0 then return full() end
+end
+
+room = permitted(room)
+if room == 0 then return answer(wait_for_one(), '') end
+
+local entries = {}
+read(AGAIN, 'again', room, entries)
+read(JOBS, 'jobs', room - #entries, entries)
+
+if #entries == 0 then return answer(FOREVER, 'news') end
+local first = #windows > 0 and charge(#entries) or nil
+if probing then
+  redis.call('HSET', GATE, 'probe', probe, 'probe_until', text(now + probe_life))
+  return answer(probe_life, 'slot', entries, first, true)
+end
+if #entries < room then return answer(FOREVER, 'news', entries, first) end
+return answer(wait_for_one(), '', entries, first)

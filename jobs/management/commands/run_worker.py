@@ -1,0 +1,76 @@
+"""manage.py run_worker: takes jobs and calls vendors until it is stopped."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from argparse import ArgumentParser
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from jobs.processes import Processes
+from jobs.worker import Worker
+from vendors.catalogue import catalogue
+
+log = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Takes jobs from Redis and calls vendors within their limits, until SIGTERM or Ctrl-C; a second signal ends at once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--processes", type=int, default=1, help="worker processes (default 1)")
+        parser.add_argument("--threads", type=int, default=32, help="calls at a time in each process (default 32)")
+        parser.add_argument("--vendors", default="", help="work for these only, separated by commas (default: all)")
+        parser.add_argument("--drain", action="store_true", help="end when no job is open any more")
+        parser.add_argument(
+            "--grace-seconds", type=float, default=20, help="for calls under way when it is stopped (default 20)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["processes"] < 1 or options["threads"] < 1:
+            raise CommandError("--processes and --threads must be 1 or more.")
+        vendors = [slug.strip() for slug in options["vendors"].split(",") if slug.strip()]
+        _check(vendors)
+
+        def work() -> None:
+            worker = Worker(
+                threads=options["threads"], vendors=vendors, drain=options["drain"], grace_seconds=options["grace_seconds"]
+            )
+            _stop_on_signals(worker)
+            threading.excepthook = _end_process
+            worker.run()
+
+        if options["processes"] == 1:
+            work()
+        else:
+            sys.exit(Processes(options["processes"], work).run())
+
+
+def _check(vendors: list[str]) -> None:
+    if not vendors:
+        return  # no question to the store: processes are forked before the first
+    unknown = set(vendors) - set(catalogue.all())
+    if unknown:
+        raise CommandError(f"Unknown vendors: {', '.join(sorted(unknown))}. Known are: {', '.join(catalogue.all()) or 'none'}.")
+
+
+def _end_process(failure: threading.ExceptHookArgs) -> None:
+    """A worker that has lost one of its threads would be half alive: it ends, and its jobs are taken over."""
+    thread = failure.thread.name if failure.thread else "unknown"
+    log.critical("the thread %s failed; this worker ends", thread, exc_info=(failure.exc_type, failure.exc_value, failure.exc_traceback))
+    logging.shutdown()
+    os._exit(1)
+
+
+def _stop_on_signals(worker: Worker) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        if worker.is_stopping:
+            os._exit(1)
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)

@@ -1,0 +1,44 @@
+"""Entries that were delivered to a worker and not yet settled."""
+
+from collections.abc import Container
+
+from jobs.keys import Keys
+from jobs.models import IN_FLIGHT, Job, Status, Stream
+from jobs.redis import commands
+from jobs.scripts import script
+from jobs.stream import Entry, Settlement, settle
+
+MOST = 500
+
+
+def pending(vendor: str, consumer: str) -> list[Entry]:
+    """Return up to MOST of a vendor's entries that are pending at a worker in each stream. Raises redis.RedisError."""
+    keys = Keys(vendor)
+    flat = script("pending")(keys=[keys.again, keys.jobs], args=[consumer, MOST], client=commands())
+    rows = [flat[i : i + 3] for i in range(0, len(flat), 3)]
+    return [Entry(vendor, Stream(stream), entry_id, job_id) for stream, entry_id, job_id in rows]
+
+
+def hand_back(vendor: str, consumer: str, held: Container[tuple[Stream, str]]) -> int:
+    """Hand back what is pending at `consumer` and not among the entries that it holds; returns how many were.
+
+    That happens when the reply to a take is lost, or when Redis restarts without its last second. Jobs that are still
+    queued get a fresh entry, the entries of others are dropped. Raises redis.RedisError.
+    """
+    entries = [entry for entry in pending(vendor, consumer) if (entry.stream, entry.id) not in held]
+    if entries:
+        status = dict(Job.objects.filter(pk__in=[entry.job_id for entry in entries]).values_list("pk", "status"))
+        settle(vendor, [_settlement(entry, status.get(entry.job_id)) for entry in entries])
+    return len(entries)
+
+
+def _settlement(entry: Entry, status: str | None) -> Settlement:
+    again = "pending" if status == Status.QUEUED else ""
+    return Settlement(entry.job_id, entry, releases=status not in IN_FLIGHT, again=again)
+
+
+def forget(vendors: list[str], consumer: str) -> None:
+    """Drop a worker that is gone from the groups where it has nothing pending. Raises redis.RedisError."""
+    for vendor in vendors:
+        keys = Keys(vendor)
+        script("forget")(keys=[keys.again, keys.jobs], args=[consumer], client=commands())

@@ -1,0 +1,69 @@
+"""When to ask which vendor for work again."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jobs.take import Taken
+from vendors.models import Vendor
+
+LONGEST_WAIT_SECONDS = 5.0
+STALE_WAIT_SECONDS = 0.1
+
+
+@dataclass
+class _Turn:
+    vendor: Vendor
+    ask_at: float = 0.0  # monotonic seconds
+    listen: dict[str, str] = field(default_factory=dict)
+
+
+class Schedule:
+    """One turn a vendor. Only `hear` may be called from another thread."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, _Turn] = {}
+        self._heard: deque[set[str]] = deque()
+
+    def know(self, vendors: dict[str, Vendor]) -> None:
+        """Keep turns for exactly these vendors; a vendor whose settings have changed is asked at once."""
+        turns = {}
+        for slug, vendor in vendors.items():
+            turn = self._turns.get(slug)
+            same = turn is not None and turn.vendor.settings_key == vendor.settings_key
+            turns[slug] = turn if turn and same else _Turn(vendor)
+            turns[slug].vendor = vendor
+        self._turns = turns
+
+    def vendors(self) -> list[Vendor]:
+        return [turn.vendor for turn in self._turns.values()]
+
+    def note(self, taken: Taken) -> None:
+        """Remember how long a vendor said that asking again is of no use."""
+        turn = self._turns[taken.vendor.slug]
+        wait = STALE_WAIT_SECONDS if taken.stale else taken.wait_seconds
+        turn.ask_at = taken.asked_at + min(wait, LONGEST_WAIT_SECONDS)
+        turn.listen = taken.listen
+
+    def hear(self, streams: set[str]) -> None:
+        """Ask those vendors at once for which one of the streams was worth listening to."""
+        self._heard.append(streams)
+
+    def due(self, now: float) -> list[Vendor]:
+        """Return the vendors to ask, the one that was due first in front."""
+        while self._heard:
+            streams = self._heard.popleft()
+            for turn in self._turns.values():
+                if not turn.listen.keys().isdisjoint(streams):
+                    turn.ask_at = min(turn.ask_at, now)
+        due = [turn for turn in self._turns.values() if turn.ask_at <= now]
+        return [turn.vendor for turn in sorted(due, key=lambda turn: turn.ask_at)]
+
+    def seconds_until_due(self, now: float, has_room: Callable[[Vendor], int]) -> float:
+        """Return how long nothing is due; vendors that no thread could serve do not count."""
+        times = [turn.ask_at for turn in self._turns.values() if has_room(turn.vendor)]
+        return max(0.0, min(times, default=now + LONGEST_WAIT_SECONDS) - now)
+
+    def ends(self) -> dict[str, str]:
+        """Return the streams that are worth listening to, by where they ended."""
+        return {stream: end for turn in self._turns.values() for stream, end in turn.listen.items()}

@@ -1,0 +1,150 @@
+"""Turns time into work: due retries, overdue callbacks, jobs of dead workers, entries that Redis lost, stored callbacks
+without a verdict. One worker sweeps at a time; every step is bounded, and cheap when there is nothing to do."""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+
+import redis
+from django.db import DatabaseError, close_old_connections
+
+from jobs import counts, deliveries, flight, lifecycle, lost, stream, takeover
+from jobs.keys import SWEEPER
+from jobs.models import Job, Status, Stream
+from jobs.redis import commands
+from vendors.catalogue import catalogue
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.5
+LEAD_SECONDS = 5.0
+LOST_SECONDS = 5.0  # between two looks for lost entries
+FLIGHT_SECONDS = 30.0  # between two looks at the in-flight sets
+DELIVERY_GRACE = timedelta(seconds=10)
+BATCH = 500
+
+
+class Sweeper(Thread):
+    """Sweeps while it leads. Every worker process has one; a lock that expires says which of them leads."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name="sweep", daemon=True)
+        self._name = name
+        self._ended = Event()
+        self._suspects = takeover.Suspects()
+        self._next: dict[Callable[[], int], float] = {}
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            full = False
+            try:
+                full = self._leads() and self.sweep(time.monotonic())
+            except (redis.RedisError, DatabaseError) as error:
+                log.debug("a sweep broke off: %s", type(error).__name__)
+                self._suspects.clear()
+                close_old_connections()
+            if not full:
+                self._ended.wait(TICK_SECONDS)
+
+    def end(self) -> None:
+        """Sweep no more; another worker leads at once."""
+        self._ended.set()
+        self.join(LEAD_SECONDS)
+        try:
+            if commands().get(SWEEPER) == self._name:
+                commands().delete(SWEEPER)
+        except redis.RedisError:
+            log.debug("the lead was not given up; it expires")
+
+    def sweep(self, now: float) -> bool:
+        """Take every step that is due at the monotonic time `now`; returns whether one of them has more to do."""
+        steps: list[tuple[Callable[[], int], float]] = [
+            (self._take_over_from_the_dead, 1.0),
+            (retries_due, 0.0),
+            (callbacks_overdue, 1.0),
+            (calls_overdue, 5.0),
+            (entries_lost, LOST_SECONDS),
+            (deliveries_without_verdict, 5.0),
+            (flights_wrong, FLIGHT_SECONDS),
+        ]
+        full = False
+        for step, every_seconds in steps:
+            if now < self._next.get(step, 0.0):
+                continue
+            if step() >= BATCH:
+                full = True
+            else:
+                self._next[step] = now + every_seconds
+        return full
+
+    def _leads(self) -> bool:
+        if commands().set(SWEEPER, self._name, nx=True, px=int(LEAD_SECONDS * 1000)):
+            self._suspects.clear()
+            return True
+        if commands().get(SWEEPER) != self._name:
+            return False
+        return bool(commands().pexpire(SWEEPER, int(LEAD_SECONDS * 1000)))
+
+    def _take_over_from_the_dead(self) -> int:
+        unfinished = [worker for worker in self._suspects.look(time.monotonic()) if not takeover.take_over(worker)]
+        return BATCH if unfinished else 0
+
+
+def retries_due() -> int:
+    """Put jobs whose not_before has passed into their streams."""
+    now = datetime.now(UTC)
+    due = Job.objects.filter(status=Status.QUEUED, not_before__lte=now).order_by("not_before")
+    jobs = list(due.values_list("pk", "vendor")[:BATCH])
+    if not jobs:
+        return 0
+    lifecycle.put_in_stream([job_id for job_id, _ in jobs], now)
+    for vendor in {vendor for _, vendor in jobs}:
+        stream.add(vendor, [job_id for job_id, of in jobs if of == vendor], Stream.AGAIN)
+    return len(jobs)
+
+
+def callbacks_overdue() -> int:
+    """Fail jobs whose callback never came, or try them again, as their vendor is set."""
+    now = datetime.now(UTC)
+    jobs = list(Job.objects.filter(status=Status.WAITING, deadline_at__lt=now).order_by("deadline_at")[:BATCH])
+    moves = [_overdue(job, now) for job in jobs]
+    for job, move, happened in zip(jobs, moves, lifecycle.apply(moves) if moves else [], strict=True):
+        if happened:
+            again = "always" if move.wants_entry else ""
+            stream.settle(job.vendor, [stream.Settlement(job.pk, releases=True, again=again)])
+            log.warning("job %s of %s: its callback is overdue", job.pk, job.vendor)
+            counts.count("callbacks_overdue", job.vendor)
+    return len(jobs)
+
+
+def _overdue(job: Job, now: datetime) -> lifecycle.Move:
+    vendor = catalogue.get(job.vendor)
+    repeat = vendor is not None and vendor.repeat_overdue and job.failures + 1 < vendor.max_attempts
+    return lifecycle.overdue(job, repeat=repeat, now=now)
+
+
+def calls_overdue() -> int:
+    """The second net: jobs whose call should have ended long ago, whatever became of their worker."""
+    jobs = list(Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=datetime.now(UTC)).order_by("deadline_at")[:BATCH])
+    if takeover.requeue(jobs, entries={}):
+        log.warning("%d calls were overdue and are taken over", len(jobs))
+    return len(jobs)
+
+
+def entries_lost() -> int:
+    """Give jobs whose entry Redis has lost a fresh one."""
+    return max((lost.put_back(vendor) for vendor in catalogue.all()), default=0)
+
+
+def flights_wrong() -> int:
+    """Make each vendor's in-flight set agree with the rows."""
+    for vendor in catalogue.all():
+        flight.correct(vendor)
+    return 0
+
+
+def deliveries_without_verdict() -> int:
+    """Apply callbacks that were stored, and whose receiver then died."""
+    return deliveries.apply_pending(datetime.now(UTC), older_than=DELIVERY_GRACE, limit=BATCH)

@@ -1,0 +1,80 @@
+"""Takes jobs over from workers that are dead. An entry never goes from one worker to another: the row goes back to the queue
+first, then a fresh entry takes the place of the old one."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from jobs import counts, lifecycle, pending, stream
+from jobs.beat import BEAT_SECONDS, SILENT_SECONDS
+from jobs.keys import BEATS
+from jobs.lifecycle import Move
+from jobs.models import Job, Status
+from jobs.redis import commands
+from jobs.scripts import script
+from jobs.stream import Entry, Settlement
+from vendors.catalogue import catalogue
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+
+
+@dataclass
+class Suspects:
+    """Workers whose beat is missing. Dead is who is missing in two looks two beats apart, with Redis the same all the while."""
+
+    _redis_run_id: str = ""
+    _since: dict[str, float] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """A look failed, so that nobody can be said to have been silent."""
+        self._since = {}
+
+    def look(self, now: float) -> list[str]:
+        """Look once, at the monotonic time `now`, and return who is dead. Raises redis.RedisError."""
+        run_id, *silent = script("silent")(keys=[BEATS], args=[int(SILENT_SECONDS * 1000)], client=commands())
+        if run_id != self._redis_run_id:
+            self._redis_run_id = run_id
+            self.clear()
+        self._since = {worker: self._since.get(worker, now) for worker in silent}
+        return [worker for worker, since in self._since.items() if now - since >= 2 * BEAT_SECONDS]
+
+
+def take_over(worker: str) -> bool:
+    """Take a batch of jobs over from a dead worker. Returns whether that was all, and it is forgotten.
+
+    Raises redis.RedisError and DatabaseError; then it is to be called again.
+    """
+    vendors = list(catalogue.all())
+    entries = {entry.job_id: entry for vendor in vendors for entry in pending.pending(vendor, worker)}
+    jobs = list(Job.objects.filter(status=Status.PROCESSING, worker=worker)[:BATCH])
+    requeue(jobs, entries)
+    if len(jobs) == BATCH:
+        return False
+    # What is still pending was never started, or has moved on.
+    for vendor in vendors:
+        pending.hand_back(vendor, worker, held=())
+    pending.forget(vendors, worker)
+    commands().zrem(BEATS, worker)
+    log.warning("worker %s is dead; %d of its jobs are taken over", worker, len(jobs))
+    return True
+
+
+def requeue(jobs: Sequence[Job], entries: dict[str, Entry]) -> int:
+    """Take jobs over, with the old entries as far as they are known; returns how many were."""
+    moves = [_move(job, datetime.now(UTC)) for job in jobs]
+    happened = lifecycle.apply(moves) if moves else []
+    taken_over = [(job, move) for job, move, yes in zip(jobs, moves, happened, strict=True) if yes]
+    for job, move in taken_over:
+        again = "always" if move.wants_entry else ""
+        settlement = Settlement(job.pk, entries.get(job.pk), releases=move.leaves_flight, again=again)
+        stream.settle(job.vendor, [settlement])
+        counts.count("taken_over", job.vendor)
+    return len(taken_over)
+
+
+def _move(job: Job, now: datetime) -> Move:
+    vendor = catalogue.get(job.vendor)
+    return lifecycle.take_over(job, repeat=vendor is None or vendor.repeat_unknown, now=now)

@@ -1,0 +1,159 @@
+"""Operators edit vendors in the console: checked in plain words, in force at once, undoing nobody's change."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.utils import timezone
+
+from jobs.models import Job
+from jobs.tests.console import sign_in, text
+from vendors.catalogue import catalogue
+from vendors.models import Vendor
+
+pytestmark = [pytest.mark.django_db, pytest.mark.store]
+VENDORS = "/admin/vendors/vendor/"
+
+
+@pytest.fixture
+def browser(db):
+    return sign_in("add_vendor", "change_vendor", "delete_vendor", "view_vendor")
+
+
+def form_of(browser, path):
+    """Return the fields of a form as a browser would post them, with what it has shown at first."""
+    form = browser.get(path).context["adminform"].form
+    shown = {name: form[name].value() for name in form.fields}
+    first = {form[name].html_initial_name: value for name, value in shown.items() if form.fields[name].show_hidden_initial}
+    return {name: "" if value is None else value for name, value in {**first, **shown}.items() if value is not False}
+
+
+def change(browser, vendor, **fields):
+    path = f"{VENDORS}{vendor.pk}/change/"
+    posted = {name: value for name, value in {**form_of(browser, path), **fields}.items() if value is not False}
+    return browser.post(path, posted, follow=True)
+
+
+def test_a_vendor_is_added_with_sound_defaults(browser):
+    posted = {**form_of(browser, f"{VENDORS}add/"), "slug": "acme", "adapter": "sync", "url": "https://vendor.example/"}
+    assert "was added successfully" in text(browser.post(f"{VENDORS}add/", posted, follow=True))
+    vendor = catalogue.get("acme")
+    assert (vendor.enabled, vendor.paused, vendor.timeout_seconds, vendor.redact) == (True, False, 30, "ssn")
+
+
+def test_a_change_is_in_force_at_once(browser, make_vendor):
+    vendor = make_vendor()
+    assert catalogue.get("acme").rate_limits == ""
+    assert "was changed successfully" in text(change(browser, vendor, rate_limits="10/s, 500/min", enabled=False))
+    assert catalogue.get("acme").rate_limits == "10/s, 500/min"
+    assert not catalogue.get("acme").enabled
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("rate_limits", "10 per second", "'10 per second' is no rate limit; write for example 10/s"),
+        ("adapter", "soap", "'soap' is no adapter; use sync, async or the dotted path of a class."),
+        ("url", "vendor.example", "Must be a whole address that starts with https:// or http://."),
+        ("api_key_env", "not a name", "Must be the name of an environment variable, such as ACME_API_KEY."),
+        ("timeout_seconds", "nan", "Enter a number."),
+        ("max_in_flight", "0", "Ensure this value is greater than or equal to 1."),
+        ("max_attempts", "99999999999999999999999", "Ensure this value is less than or equal to 100."),
+    ],
+)
+def test_what_is_wrong_is_said_in_plain_words_and_not_saved(browser, make_vendor, field, value, sentence):
+    vendor = make_vendor()
+    before = Vendor.objects.get().settings_key()
+    assert sentence in text(change(browser, vendor, **{field: value}))
+    assert Vendor.objects.get().settings_key() == before
+
+
+def test_the_slug_is_checked_once_and_never_changes(browser, make_vendor):
+    posted = {**form_of(browser, f"{VENDORS}add/"), "adapter": "sync", "url": "https://vendor.example/"}
+    assert "Use lower-case letters" in text(browser.post(f"{VENDORS}add/", {**posted, "slug": "Acme Ltd"}))
+    vendor = make_vendor()
+    assert "already exists" in text(browser.post(f"{VENDORS}add/", {**posted, "slug": "acme"}))
+    change(browser, vendor, slug="globex")
+    assert Vendor.objects.get().slug == "acme"
+
+
+def test_saving_keeps_what_somebody_else_changed_meanwhile(browser, make_vendor):
+    vendor = make_vendor(rate_limits="10/s", enabled=True)
+    path = f"{VENDORS}{vendor.pk}/change/"
+    opened = form_of(browser, path)
+    until = timezone.now().replace(microsecond=0) + timedelta(minutes=5)
+    Vendor.objects.update(
+        rate_limits="5/s", enabled=False, paused=True, paused_until=until, pause_reason="It asked us to wait."
+    )
+    browser.post(path, {**opened, "max_attempts": "7"})
+    vendor = Vendor.objects.get()
+    assert (vendor.max_attempts, vendor.rate_limits, vendor.enabled) == (7, "5/s", False)
+    assert (vendor.paused, vendor.paused_until, vendor.pause_reason) == (True, until, "It asked us to wait.")
+
+
+def test_the_list_says_how_each_vendor_stands(browser, make_vendor):
+    make_vendor("acme"), make_vendor("globex", paused=True, pause_reason="Our key was refused.")
+    soon = timezone.now() + timedelta(minutes=1)
+    make_vendor("initech", paused_until=soon), make_vendor("umbrella", paused_until=timezone.now(), pause_reason="past")
+    told = text(browser.get(VENDORS))
+    for part in ("acme sync running", "globex sync paused: Our key was refused", "umbrella sync running"):
+        assert part in told
+    assert f"initech sync paused until {soon:%Y-%m-%d %H:%M:%S} UTC" in told
+
+
+def test_a_vendor_is_paused_and_resumed_by_a_button(browser, make_vendor):
+    vendor = make_vendor()
+    assert "paused: by operator" in text(browser.post(f"{VENDORS}{vendor.pk}/pause/", follow=True))
+    assert catalogue.get("acme").is_paused(timezone.now())
+    assert "acme is paused already." in text(browser.post(f"{VENDORS}{vendor.pk}/pause/", follow=True))
+    assert "State: running" in text(browser.post(f"{VENDORS}{vendor.pk}/resume/", follow=True))
+    assert not catalogue.get("acme").is_paused(timezone.now())
+    assert [entry.get_change_message() for entry in LogEntry.objects.order_by("action_time")] == ["Paused.", "Resumed."]
+
+
+def test_resuming_clears_every_pause(browser, make_vendor):
+    vendor = make_vendor(paused=True, paused_until=timezone.now() + timedelta(days=1), pause_reason="It asked us to wait.")
+    browser.post(VENDORS, {"action": "resume_vendors", "_selected_action": vendor.pk, "index": "0"})
+    vendor = Vendor.objects.get()
+    assert (vendor.paused, vendor.paused_until, vendor.pause_reason) == (False, None, "")
+
+
+def test_to_look_at_the_button_pauses_nothing(browser, make_vendor):
+    vendor = make_vendor()
+    assert browser.get(f"{VENDORS}{vendor.pk}/pause/").status_code == 405
+    assert not Vendor.objects.get().paused
+
+
+def test_who_may_only_look_can_neither_edit_nor_pause(make_vendor):
+    browser, vendor = sign_in("view_vendor"), make_vendor()
+    page = browser.get(f"{VENDORS}{vendor.pk}/change/").content.decode()
+    assert "Pause" not in page
+    assert 'name="rate_limits"' not in page
+    for act in ("pause", "resume", "change", "delete"):
+        assert browser.post(f"{VENDORS}{vendor.pk}/{act}/", {"post": "yes"}).status_code == 403
+    browser.post(VENDORS, {"action": "pause_vendors", "_selected_action": vendor.pk, "index": "0"})
+    assert not Vendor.objects.get().paused
+
+
+@pytest.mark.parametrize("status", ["queued", "processing", "waiting"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_vendor_in_use_is_not_deleted(browser, make_vendor, make_job, enabled, status):
+    vendor, job = make_vendor(enabled=enabled), make_job(status=status)
+    told = text(browser.post(f"{VENDORS}{vendor.pk}/delete/", {"post": "yes"}, follow=True))
+    assert "acme has open jobs. Let them end, or cancel them." in told
+    assert ("acme is enabled. Disable it first" in told) == enabled
+    assert Vendor.objects.exists()
+    Job.objects.filter(pk=job.pk).update(status="complete")
+    browser.post(f"{VENDORS}{vendor.pk}/delete/", {"post": "yes"})
+    assert Vendor.objects.exists() == enabled
+
+
+def test_of_several_vendors_none_is_deleted_where_one_is_in_use(browser, make_vendor, make_job):
+    ids = [make_vendor("acme", enabled=False).pk, make_vendor("globex", enabled=False).pk]
+    job = make_job(vendor="globex")
+    posted = {"action": "delete_selected", "_selected_action": ids, "post": "yes"}
+    assert "globex has open jobs." in text(browser.post(VENDORS, posted, follow=True))
+    assert Vendor.objects.count() == 2
+    Job.objects.filter(pk=job.pk).update(status="cancelled")
+    assert "Successfully deleted 2 vendors." in text(browser.post(VENDORS, posted, follow=True))
+    assert catalogue.all() == {}

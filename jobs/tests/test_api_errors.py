@@ -1,0 +1,174 @@
+"""Input that does not validate: a clear sentence, a stable code, and nothing changed."""
+
+import json
+
+import pytest
+
+from jobs.models import Job
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+GOOD = {"vendor": "acme", "name": "John Doe"}
+
+
+@pytest.fixture(autouse=True)
+def _vendors(make_vendor):
+    make_vendor("acme")
+    make_vendor("beta")
+    make_vendor("old", enabled=False)
+
+
+def post(client, body, content_type="application/json"):
+    return client.post("/jobs", body, content_type=content_type)
+
+
+def check(answer, status: int, code: str) -> dict:
+    """Check that the answer is a whole problem and that no job was stored; return the problem."""
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (status, code), problem
+    assert answer["Content-Type"] == "application/problem+json"
+    assert problem["type"] == f"urn:enrichlabs:problem:{code}"
+    assert problem["status"] == status
+    assert problem["title"] == code.replace("_", " ").capitalize()
+    assert problem["detail"].endswith(".")
+    assert not Job.objects.exists()
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{", "line 1"),
+        (b"{'vendor': 1}", "double quotes"),
+        (b'{"vendor": "acme", "name": "J"} {}', "Extra data"),
+        (b'{"n": NaN}', "NaN"),
+        (b'{"n": -Infinity}', "Infinity"),
+        (b'{"n": 1e999}', "too large"),
+        (b'{"n": -1e999}', "too large"),
+        (b'{"n": %s}' % (b"9" * 1001), "more than 1000 digits"),
+        (b'{"n": %s}' % (b"9" * 5000), "more than 1000 digits"),
+        (b'{"n": "\\ud800"}', "surrogate"),
+        (b'{"a": [{"\\udfff": 1}]}', "surrogate"),
+        (b'{"n": "\xff"}', "UTF-8"),
+        (b'{"n": "\xed\xa0\x80"}', "UTF-8"),
+        (b'\xef\xbb\xbf{"n": 1}', "BOM"),
+        (b'{"n": ' + b"[" * 32 + b"]" * 32 + b"}", "32 levels"),
+        (b"[" * 60_000, "32 levels"),
+        (b'{"n":' * 10_000, "32 levels"),
+    ],
+)
+def test_what_is_no_json_is_refused(client, body, says):
+    problem = check(post(client, body), 400, "invalid_json")
+    assert says in problem["detail"]
+
+
+def test_an_empty_body_is_refused(client):
+    check(client.generic("POST", "/jobs", b"", CONTENT_TYPE="application/json"), 400, "invalid_json")
+
+
+def test_what_is_nested_just_so_deep_is_accepted(client):
+    body = json.dumps({**GOOD, "n": 0}).replace("0}", "[" * 31 + "]" * 31 + "}")
+    assert post(client, body).status_code == 202
+
+
+@pytest.mark.parametrize("body", ["[]", "null", '"text"', "1", "true"])
+def test_json_that_is_no_object_is_refused(client, body):
+    check(post(client, body), 400, "not_an_object")
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "code"),
+    [
+        ({"vendor": ...}, "/vendor", "required"),
+        ({"vendor": None}, "/vendor", "null"),
+        ({"vendor": 5}, "/vendor", "invalid"),
+        ({"vendor": ["acme"]}, "/vendor", "invalid"),
+        ({"vendor": ""}, "/vendor", "blank"),
+        ({"vendor": "ACME"}, "/vendor", "unknown_vendor"),
+        ({"vendor": " acme"}, "/vendor", "unknown_vendor"),
+        ({"vendor": "old"}, "/vendor", "vendor_disabled"),
+        ({"name": ...}, "/name", "required"),
+        ({"name": None}, "/name", "null"),
+        ({"name": 5}, "/name", "invalid"),
+        ({"name": True}, "/name", "invalid"),
+        ({"name": {}}, "/name", "invalid"),
+        ({"name": ""}, "/name", "blank"),
+        ({"name": " \t\n\u2003"}, "/name", "blank"),
+        ({"name": "x" * 201}, "/name", "max_length"),
+        ({"name": "a\0b"}, "/name", "null_characters_not_allowed"),
+        ({"options": None}, "/options", "null"),
+        ({"options": []}, "/options", "not_a_dict"),
+        ({"options": "fast"}, "/options", "not_a_dict"),
+        ({"options": {"priority": 1}}, "/options", "unknown_option"),
+    ],
+)
+def test_a_field_that_does_not_validate_is_pointed_at(client, changes, pointer, code):
+    body = {key: value for key, value in {**GOOD, **changes}.items() if value is not ...}
+    problem = check(post(client, json.dumps(body)), 400, code)
+    assert problem["errors"] == [{"pointer": pointer, "code": code, "detail": problem["detail"]}]
+
+
+def test_every_field_at_fault_is_named_at_once(client):
+    problem = check(post(client, '{"vendor": 1, "options": 2}'), 400, "not_valid")
+    assert {error["pointer"]: error["code"] for error in problem["errors"]} == {
+        "/vendor": "invalid",
+        "/name": "required",
+        "/options": "not_a_dict",
+    }
+
+
+@pytest.mark.parametrize("vendor", ["nobody", "old"])
+def test_the_vendors_that_can_be_used_are_listed(client, vendor):
+    problem = post(client, json.dumps({**GOOD, "vendor": vendor})).json()
+    assert problem["detail"].endswith("Use one of: acme, beta.")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "application/json; charset=latin-1",
+        "a;b;c/",
+    ],
+)
+def test_another_content_type_is_refused(client, content_type):
+    answer = client.generic("POST", "/jobs", json.dumps(GOOD), content_type=content_type)
+    assert "application/json" in check(answer, 415, "unsupported_media_type")["detail"]
+
+
+def test_a_body_above_the_limit_is_refused(client, settings):
+    problem = check(post(client, b"x" * (settings.JOB_MAX_BYTES + 1)), 413, "too_large")
+    assert "65536 bytes" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PUT", "/jobs", "GET, POST, HEAD, OPTIONS"),
+        ("DELETE", "/jobs/0", "GET, HEAD, OPTIONS"),
+        ("POST", "/jobs/0", "GET, HEAD, OPTIONS"),
+        ("GET", "/jobs/0/cancel", "POST, OPTIONS"),
+        ("HEAD", "/jobs/0/retry", "POST, OPTIONS"),
+        ("BREW", "/jobs", "GET, POST, HEAD, OPTIONS"),
+    ],
+)
+def test_another_method_is_refused_and_the_right_ones_are_named(client, method, path, allow):
+    answer = client.generic(method, path, json.dumps(GOOD), content_type="application/json")
+    assert answer.status_code == 405
+    assert set(answer["Allow"].split(", ")) == set(allow.split(", "))
+    if method != "HEAD":
+        check(answer, 405, "method_not_allowed")
+
+
+def test_options_says_what_may_be_done(client):
+    answer = client.options("/jobs")
+    assert answer.status_code == 200
+    assert set(answer["Allow"].split(", ")) == {"GET", "POST", "HEAD", "OPTIONS"}
+
+
+def test_whatever_a_client_accepts_it_is_answered_in_json(client):
+    answer = client.get("/jobs", headers={"Accept": "application/xml"})
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")

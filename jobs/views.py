@@ -1,0 +1,138 @@
+"""The jobs API: accept a job, show it, list jobs, cancel one or have it tried again."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.http import urlencode
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.viewsets import ViewSet
+
+from jobs import bodies, control, pagination, schema, stream
+from jobs.models import FINAL, Job, Status
+from jobs.problems import Problem, not_valid
+from jobs.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
+from vendors.catalogue import catalogue
+
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+ASK_AGAIN_SECONDS = 1
+
+ALREADY_FINAL = ("already_final", "The job has ended, so there is nothing to cancel.")
+CALL_UNDER_WAY = ("call_under_way", "The vendor is being called, and a call can't be taken back; ask again when it has ended.")
+ALREADY_COMPLETE = ("already_complete", "The job is complete; to have it done again, post it as a new job.")
+NOT_FINAL = ("not_final", "The job has not ended yet; only a failed or cancelled job can be retried.")
+MOVED_ON = ("moved_on", "The job moved on at the same moment; look at it and ask again.")
+CANCEL_REFUSALS = {Status.PROCESSING: CALL_UNDER_WAY, **dict.fromkeys(FINAL, ALREADY_FINAL)}
+RETRY_REFUSALS = {
+    **dict.fromkeys((Status.QUEUED, Status.PROCESSING, Status.WAITING), NOT_FINAL),
+    Status.COMPLETE: ALREADY_COMPLETE,
+}
+
+
+class JSONAlways(DefaultContentNegotiation):
+    """Answers are JSON whatever the client says that it accepts."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class JobViewSet(ViewSet):
+    """Jobs: post one, look at it, list them, cancel one or have it tried again."""
+
+    content_negotiation_class = JSONAlways
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return {**super().default_response_headers, "Cache-Control": "no-store"}
+
+    @schema.create
+    def create(self, request: Request) -> Response:
+        asked = _valid(JobInput(data=bodies.read_object(request._request, settings.JOB_MAX_BYTES)), "pointer", "/")
+        job = Job(vendor=asked["vendor"], name=asked["name"], input=asked["input"])
+        job.save(force_insert=True)
+        stream.offer(job.vendor, [job.pk])
+        headers = {"Location": f"/jobs/{job.pk}", "Retry-After": str(ASK_AGAIN_SECONDS)}
+        return Response({"request_id": job.pk, "status": job.status}, 202, headers=headers)
+
+    @schema.retrieve
+    def retrieve(self, request: Request, request_id: str) -> Response:
+        return _shown(_find(request_id))
+
+    @schema.list_
+    def list(self, request: Request) -> Response:
+        asked = _valid(ListQuery(data=request.query_params.dict()), "parameter")
+        limit = asked["limit"]
+        statuses = STORED[asked["status"]] if "status" in asked else ()
+        rows = pagination.newest(statuses, _bounds(asked), asked.get("vendor"), limit + 1)
+        items, more = rows[:limit], rows[limit:]
+        following = _next_page(request, items[-1]["id"]) if more else None
+        return Response({"items": JobSummary(items, many=True).data, "next": following})
+
+    @schema.cancel
+    def cancel(self, request: Request, request_id: str) -> Response:
+        job = _find(request_id)
+        if not control.cancel(job, timezone.now()):
+            raise _refusal(job.pk, CANCEL_REFUSALS)
+        return _shown(_find(job.pk))
+
+    @schema.retry
+    def retry(self, request: Request, request_id: str) -> Response:
+        job = _find(request_id)
+        if catalogue.get(job.vendor) is None:
+            raise Problem("vendor_unknown", 409, "The vendor of this job no longer exists, so nobody could do it.")
+        if not control.retry(job, timezone.now()):
+            raise _refusal(job.pk, RETRY_REFUSALS)
+        return _shown(_find(job.pk))
+
+
+def _valid(asked: Serializer[Any], place: str, prefix: str = "") -> dict[str, Any]:
+    """Return what was asked, checked. Raises Problem that names each field in `place`."""
+    if asked.is_valid():
+        return dict(asked.validated_data)
+    raise not_valid(
+        [
+            {place: f"{prefix}{field}", "code": error.code, "detail": str(error)}
+            for field, errors in asked.errors.items()
+            for error in errors
+        ]
+    )
+
+
+def _find(request_id: str) -> Job:
+    """Return the job without its input. Raises Problem where there is none."""
+    job_id = request_id.lower()
+    try:
+        if ID.fullmatch(job_id):
+            return Job.objects.defer("input").get(pk=job_id)
+    except Job.DoesNotExist:
+        pass
+    raise Problem("not_found", 404, "There is no job with this id.")
+
+
+def _shown(job: Job) -> Response:
+    headers = {} if job.status in FINAL else {"Retry-After": str(ASK_AGAIN_SECONDS)}
+    return Response(JobShown(job).data, headers=headers)
+
+
+def _refusal(job_id: str, refusals: Mapping[Status, tuple[str, str]]) -> Problem:
+    """Say why the job, as it is now, can't be moved."""
+    code, detail = refusals.get(Status(_find(job_id).status), MOVED_ON)
+    return Problem(code, 409, detail)
+
+
+def _bounds(asked: dict[str, Any]) -> dict[str, str]:
+    """Return the bounds of the ids that were asked for: a job's id says when it was made."""
+    before = [pagination.first_id_at(asked["created_before"])] if "created_before" in asked else []
+    before += [asked["cursor"]] if "cursor" in asked else []
+    after = {"gte": pagination.first_id_at(asked["created_after"])} if "created_after" in asked else {}
+    return {**after, **({"lt": min(before)} if before else {})}
+
+
+def _next_page(request: Request, last_id: str) -> str:
+    return f"{request.path}?{urlencode({**request.query_params.dict(), 'cursor': pagination.cursor_after(last_id)})}"

@@ -1,0 +1,233 @@
+"""Makes the calls. One round of a worker: take what may start, start it, hand it to threads, sleep until there is more to do.
+
+What the threads bring back goes to the recorder, which writes it down and then settles the entries.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from threading import Event
+
+import redis
+from django.db import DatabaseError, close_old_connections
+
+from jobs import breaker, lifecycle, pending, stream
+from jobs.beat import Beat
+from jobs.breaker import Report
+from jobs.caller import Caller, warm_up
+from jobs.hands import Hands
+from jobs.listener import Listener
+from jobs.models import OPEN, Job
+from jobs.pool import Pool
+from jobs.rebuild import rebuild
+from jobs.recorder import Recorder, Started
+from jobs.schedule import Schedule
+from jobs.stream import Entry, Settlement
+from jobs.sweep import Sweeper
+from jobs.take import Taken, take
+from vendors.catalogue import catalogue
+from vendors.models import Vendor
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5  # how long a worker sleeps at the most: settings are in force within a second
+GATHER_SECONDS = 0.01  # how long a round goes on taking: its first permits must still be good at its end
+AWAY_SECONDS = 0.5  # how long it waits when Redis or the store is away
+FINISH_SECONDS = 10.0  # for recording the last answers
+DEADLINE_MARGIN_SECONDS = 60.0
+
+
+class Worker:
+    """Works until it is stopped, or with `drain` until nothing is left to do."""
+
+    def __init__(
+        self, *, threads: int, vendors: list[str] | None = None, drain: bool = False, grace_seconds: float = 20
+    ) -> None:
+        self.name = f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._chosen = vendors
+        self._drain = drain
+        self._grace_seconds = grace_seconds
+        self._stopping = Event()
+        self._wake = Event()
+        self._away = ""
+        self._known: dict[str, Vendor] = {}
+        self._schedule = Schedule()
+        self._beat = Beat(self.name)
+        self._hands = Hands(self.name, self._beat)
+        self._recorder = Recorder(on_settled=self._hands.let_go)
+        self._caller = Caller(self._recorder.ended)
+        self._pool: Pool[Started] = Pool(threads, self._caller.call, self._wake.set)
+        self._listener = Listener(self.name, self._hear)
+        self._sweeper = Sweeper(self.name)
+
+    def run(self) -> None:
+        """Work. Returns when stopped or drained, with nothing in hand."""
+        log.info("worker %s starts, for %s", self.name, ", ".join(self._chosen or ["all vendors"]))
+        for thread in (self._beat, self._recorder, self._listener, self._sweeper):
+            thread.start()
+        while not self._stopping.is_set():
+            self._wake.clear()
+            self._try_round()
+            self._sleep()
+        self._finish()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """End soon: take nothing more, finish what is in flight within the grace period, hand back the rest."""
+        self._stopping.set()
+        self._wake.set()
+
+    def _try_round(self) -> None:
+        try:
+            self._round()
+        except redis.RedisError as error:
+            self._is_away("Redis", error)
+            self._hands.doubt()
+        except DatabaseError as error:
+            self._is_away("the store", error)
+            close_old_connections()
+        else:
+            if self._away:
+                log.info("worker %s: %s is back", self.name, self._away)
+            self._away = ""
+
+    def _round(self) -> None:
+        self._look_at_vendors()
+        self._hands.tidy(list(self._known))
+        for started in self._start(self._take()):
+            self._pool.put(started.vendor.slug, started)
+        self._listener.watch(self._schedule.ends())
+        if self._drain and self._nothing_left():
+            self.stop()
+
+    def _look_at_vendors(self) -> None:
+        vendors = catalogue.all()
+        if vendors is not self._known:
+            self._known = vendors
+            warm_up(vendors.values())
+            self._schedule.know({slug: vendor for slug, vendor in vendors.items() if not self._chosen or slug in self._chosen})
+
+    def _take(self) -> list[Taken]:
+        """Take from each vendor in turn what it may start and the threads can carry."""
+        if self._recorder.store_is_away:
+            return []
+        gathered: list[Taken] = []
+        stale: list[Vendor] = []
+        since = time.monotonic()
+        for vendor in self._schedule.due(since):
+            room = self._room(vendor) - sum(len(taken.entries) for taken in gathered)
+            if room <= 0:
+                continue
+            try:
+                taken = take(vendor, self.name, room)
+            except redis.RedisError:
+                self._hands.doubt()
+                if not gathered:
+                    raise
+                break
+            self._hands.hold(taken.entries)
+            self._schedule.note(taken)
+            gathered += [taken] if taken.entries else []
+            stale += [vendor] if taken.stale else []
+            if gathered and time.monotonic() - since > GATHER_SECONDS:
+                break
+        if stale and not gathered:
+            rebuild(stale, datetime.now(UTC))
+        return gathered
+
+    def _start(self, gathered: list[Taken]) -> list[Started]:
+        """Start the jobs in one update, and return those that were won; the others' entries and permits go back."""
+        if not gathered:
+            return []
+        entries = [entry for taken in gathered for entry in taken.entries]
+        jobs = self._start_jobs(entries, gathered)
+        started = []
+        for taken in gathered:
+            refused = []
+            for entry in taken.entries:
+                job = jobs.pop(entry.job_id, None)
+                if job:
+                    started.append(Started(taken.vendor, entry, job, taken.asked_at, taken.probe))
+                else:
+                    refused.append(entry)
+            self._refuse(taken, refused)
+        return started
+
+    def _start_jobs(self, entries: list[Entry], gathered: list[Taken]) -> dict[str, Job]:
+        run_token = secrets.token_hex(16)
+        now = max(taken.now for taken in gathered)
+        longest = max(taken.vendor.timeout_seconds for taken in gathered)
+        deadline_at = now + timedelta(seconds=longest + DEADLINE_MARGIN_SECONDS)
+        ids = [entry.job_id for entry in entries]
+        try:
+            jobs = lifecycle.start(ids, worker=self.name, run_token=run_token, now=now, deadline_at=deadline_at)
+        except DatabaseError:
+            self._hands.strand(entries, run_token)
+            raise
+        return {job.pk: job for job in jobs}
+
+    def _refuse(self, taken: Taken, entries: list[Entry]) -> None:
+        if not entries:
+            return
+        self._hands.settle(taken.vendor.slug, [stream.refused(entry) for entry in entries])
+        if taken.probe:
+            breaker.report(taken.vendor, [Report("none", taken.probe, entries[0].job_id)])
+
+    def _room(self, vendor: Vendor) -> int:
+        return 0 if vendor.is_paused(datetime.now(UTC)) else self._pool.room(vendor.slug)
+
+    def _sleep(self) -> None:
+        if self._away or self._recorder.store_is_away:
+            self._stopping.wait(AWAY_SECONDS)
+            return
+        seconds = self._schedule.seconds_until_due(time.monotonic(), self._room)
+        self._wake.wait(min(seconds, LOOK_SECONDS))
+
+    def _hear(self, streams: set[str]) -> None:
+        self._schedule.hear(streams)
+        self._wake.set()
+
+    def _is_away(self, what: str, error: Exception) -> None:
+        if self._away != what:
+            log.error("worker %s: %s does not answer (%s); jobs wait until it does", self.name, what, type(error).__name__)
+        self._away = what
+
+    def _nothing_left(self) -> bool:
+        """Whether no job is open, but for those that a pause holds back."""
+        if self._pool.busy:
+            return False
+        now = datetime.now(UTC)
+        vendors = [vendor.slug for vendor in self._schedule.vendors() if not vendor.is_paused(now)]
+        return not Job.objects.filter(status__in=OPEN, vendor__in=vendors).exists()
+
+    def _finish(self) -> None:
+        """Finish what is in flight within the grace period, hand back the rest, and leave nothing behind."""
+        self._pool.wait_until_idle(self._grace_seconds)
+        self._recorder.finish(FINISH_SECONDS)
+        self._sweeper.end()
+        try:
+            interrupted = self._hand_back_interrupted()
+            for vendor in self._known:
+                pending.hand_back(vendor, self.name, held=())
+            pending.forget(list(self._known), self.name)
+            self._beat.end()
+            log.info("worker %s has stopped; %d calls under way were handed back", self.name, interrupted)
+        except (redis.RedisError, DatabaseError) as error:
+            # Without a beat it counts as dead, and its jobs are taken over.
+            log.warning("worker %s has stopped, and could not hand back all (%s)", self.name, type(error).__name__)
+
+    def _hand_back_interrupted(self) -> int:
+        running = list(self._caller.running.values())
+        now = datetime.now(UTC)
+        moves = [lifecycle.let_go(started.job, repeat=started.vendor.repeat_unknown, now=now) for started in running]
+        for started, move, happened in zip(running, moves, lifecycle.apply(moves), strict=True):
+            again = "always" if happened and move.wants_entry else ""
+            settlement = Settlement(started.job.pk, started.entry, releases=happened and move.leaves_flight, again=again)
+            stream.settle(started.vendor.slug, [settlement])
+        return len(running)

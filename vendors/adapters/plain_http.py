@@ -1,0 +1,46 @@
+"""The call that both built-in adapters make: the job's input as a JSON object, posted to the vendor's URL."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from vendors.base import Call, VendorError
+from vendors.http import Reply, post_json
+from vendors.models import Vendor
+
+
+def post(vendor: Vendor, call: Call, payload: Mapping[str, Any], *, needs_body: bool = True) -> Reply:
+    """Return the vendor's 2xx answer. Raises VendorError.
+
+    A vendor that must not be called twice gets a fresh connection for each call: a kept one may be dead without our knowing,
+    and then it would be unknown for no good reason whether the vendor took the call.
+    """
+    return post_json(
+        vendor.url,
+        payload,
+        headers=_headers(vendor, call),
+        timeout_seconds=vendor.timeout_seconds,
+        fresh_connection=not vendor.repeat_unknown,
+        needs_body=needs_body,
+    )
+
+
+def _headers(vendor: Vendor, call: Call) -> dict[str, str]:
+    headers = {
+        "User-Agent": f"EnrichLabs/{settings.SPECTACULAR_SETTINGS['VERSION']}",
+        "Idempotency-Key": call.idempotency_key,
+    }
+    return {**headers, **_authorization(vendor)}
+
+
+def _authorization(vendor: Vendor) -> dict[str, str]:
+    if not vendor.api_key_env:
+        return {}
+    key = vendor.api_key
+    if not key:
+        raise VendorError("api_key_missing", f"The variable {vendor.api_key_env}, which is to hold the API key, is not set.")
+    if not (key.isascii() and key.isprintable()):
+        sentence = f"The variable {vendor.api_key_env} holds characters that no API key can have."
+        raise VendorError("api_key_missing", sentence)
+    return {"Authorization": f"Bearer {key}"}

@@ -1,0 +1,143 @@
+"""The one outbound call: a POST of JSON, with one total deadline, a byte cap, no redirects, no proxies and no retries."""
+
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+import urllib3
+from django.conf import settings
+
+from vendors import json_object, statuses
+from vendors.base import VendorError
+from vendors.deadline import Session, this_call
+
+CHUNK_BYTES = 64 * 1024
+# How long the body of an answer that nobody reads may hold up its thread, to save the next call a new connection.
+DRAIN_SECONDS = 0.5
+FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+# Why no connection came about; the first that fits.
+REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (ssl.SSLCertVerificationError, "its TLS certificate is not trusted ({0.verify_message})"),
+    (ssl.SSLError, "the TLS handshake failed"),
+    (socket.gaierror, "its host name can't be resolved"),
+    (ConnectionRefusedError, "it refuses connections"),
+    (TimeoutError, "no connection came about in time"),
+    (ValueError, "its URL or one of our headers is not valid"),
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A 2xx answer. The headers' names are looked up in any spelling."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the object that the body spells. Raises VendorError bad_reply."""
+        try:
+            return json_object.read(self.body)
+        except ValueError as error:
+            raise VendorError("bad_reply", f"The vendor's answer (status {self.status}) can't be used. {error}") from None
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.session = Session()
+
+
+_thread = _Thread()
+
+
+def post_json(
+    url: str,
+    payload: Mapping[str, Any],
+    *,
+    headers: Mapping[str, str],
+    timeout_seconds: float,
+    fresh_connection: bool = False,
+    needs_body: bool = True,
+) -> Reply:
+    """Post `payload` and return the vendor's 2xx answer; anything else is raised as VendorError.
+
+    `timeout_seconds` is for everything together, from the look-up of the name (which alone can't be cut short) to the last
+    byte. `fresh_connection`: use no kept connection, which may have died unseen and leave it unknown whether the vendor got
+    the call. `needs_body` False: the status says it all; the body of the Reply is empty.
+    """
+    body = json.dumps(payload).encode()
+    this_call.begin(timeout_seconds, fresh_connection=fresh_connection)
+    try:
+        with _send(url, body, headers, timeout_seconds) as response:
+            return _reply(response, needs_body)
+    except FAILURES as error:
+        raise _failure(error, timeout_seconds) from error
+
+
+def _send(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> requests.Response:
+    headers = {**headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
+    return _thread.session.post(url, data=body, headers=headers, timeout=timeout_seconds, stream=True, allow_redirects=False)
+
+
+def _reply(response: requests.Response, needs_body: bool) -> Reply:
+    status, now = response.status_code, datetime.now(UTC)
+    if 200 <= status <= 299 and needs_body:
+        return Reply(status, response.headers, _body(response))
+    _drain(response)
+    if 200 <= status <= 299:
+        return Reply(status, response.headers, b"")
+    raise statuses.error_of(status, response.headers, now)
+
+
+def _body(response: requests.Response) -> bytes:
+    """Return the decoded body, up to the cap; past it, the unread rest makes closing the response close the connection."""
+    body = bytearray()
+    while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+        body += chunk
+        if len(body) > settings.VENDOR_REPLY_MAX_BYTES:
+            limit = settings.VENDOR_REPLY_MAX_BYTES
+            raise VendorError("bad_reply", f"The vendor's answer (status {response.status_code}) is longer than {limit} bytes.")
+    return bytes(body)
+
+
+def _drain(response: requests.Response) -> None:
+    """Read a body that nobody needs, if that costs little, so that the connection can be used again."""
+    this_call.end_within(DRAIN_SECONDS)
+    with suppress(VendorError, *FAILURES):
+        _body(response)
+
+
+def _failure(error: Exception, timeout_seconds: float) -> VendorError:
+    causes = list(_causes(error))
+    if not this_call.sent:
+        return VendorError("vendor_unreachable", f"The vendor could not be reached: {_reason(causes)}.", outage=True)
+    if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
+        return VendorError("bad_reply", "The vendor's answer is compressed in a way that can't be read.")
+    if any(isinstance(cause, TimeoutError) for cause in causes):
+        sentence = f"The vendor did not answer in full within {timeout_seconds:g} s; it may have done the work."
+        return VendorError("vendor_timeout", sentence, outage=True, outcome_known=False)
+    sentence = "The connection broke before the vendor's answer was complete; it may have done the work."
+    return VendorError("connection_lost", sentence, outage=True, outcome_known=False)
+
+
+def _reason(causes: list[BaseException]) -> str:
+    """Say in words why no connection came about; never the library's own text, which repeats the URL."""
+    for cause in causes:
+        for kind, reason in REASONS:
+            if isinstance(cause, kind):
+                return reason.format(cause)
+    return f"the connection failed ({type(causes[-1]).__name__})"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -1,0 +1,110 @@
+"""Callbacks of the pretend async vendor: each posted when it is due, and again a few times where nobody took it."""
+
+import base64
+import hashlib
+import heapq
+import hmac
+import logging
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+from itertools import count
+from queue import SimpleQueue
+from threading import Condition, Thread
+
+import requests
+
+log = logging.getLogger(__name__)
+
+THREADS = 32
+TIMEOUT_SECONDS = 10
+AGAIN_AFTER_SECONDS = (1, 2, 4)
+
+
+@dataclass(frozen=True)
+class Callback:
+    url: str
+    body: bytes
+    key: bytes = b""  # what it is signed with; empty: not at all
+    id: str = field(default_factory=lambda: f"msg_{uuid.uuid4().hex}")
+    failures: int = 0
+
+    def headers(self, now: int) -> dict[str, str]:
+        plain = {"Content-Type": "application/json", "User-Agent": "mock-vendor"}
+        if not self.key:
+            return plain
+        return {
+            **plain,
+            "webhook-id": self.id,
+            "webhook-timestamp": str(now),
+            "webhook-signature": sign(self.key, self.id, now, self.body),
+        }
+
+
+def sign(key: bytes, webhook_id: str, timestamp: int, body: bytes) -> str:
+    """Return the webhook-signature header of https://www.standardwebhooks.com."""
+    digest = hmac.new(key, f"{webhook_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def key_of(secret: str) -> bytes:
+    """Return the bytes of a secret such as whsec_MfKQ9r8G. Raises ValueError where it is not base64."""
+    return base64.b64decode(secret.strip().removeprefix("whsec_"), validate=True)
+
+
+class Postman:
+    """One thread that waits for what is due, and some that post it. They start with the first callback."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._later: list[tuple[float, int, Callback]] = []  # a heap by the time when each is due
+        self._numbers = count()  # where two are due at once, the older goes first
+        self._due: SimpleQueue[Callback] = SimpleQueue()
+        self._started = False
+
+    def post(self, callback: Callback, delay_seconds: float) -> None:
+        with self._changed:
+            heapq.heappush(self._later, (time.monotonic() + delay_seconds, next(self._numbers), callback))
+            self._start()
+            self._changed.notify()
+
+    def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            for work in (self._watch, *[self._deliver] * THREADS):
+                Thread(target=work, name="mock-callbacks", daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            with self._changed:
+                while not self._later or self._later[0][0] > time.monotonic():
+                    self._changed.wait(self._later[0][0] - time.monotonic() if self._later else None)
+                self._due.put(heapq.heappop(self._later)[2])
+
+    def _deliver(self) -> None:
+        session = requests.Session()
+        session.trust_env = False
+        while True:
+            callback = self._due.get()
+            if failure := _failure(session, callback):
+                self._again(callback, failure)
+
+    def _again(self, callback: Callback, failure: str) -> None:
+        if callback.failures < len(AGAIN_AFTER_SECONDS):
+            self.post(replace(callback, failures=callback.failures + 1), AGAIN_AFTER_SECONDS[callback.failures])
+        else:
+            # Without the URL: it carries a token.
+            log.warning("Callback %s was given up after %s tries: %s", callback.id, callback.failures + 1, failure)
+
+
+def _failure(session: requests.Session, callback: Callback) -> str:
+    """Post a callback, and return why it should be posted again; empty where it need not be."""
+    headers = callback.headers(int(time.time()))
+    try:
+        answer = session.post(callback.url, data=callback.body, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False)
+    except (requests.RequestException, ValueError) as error:
+        return type(error).__name__
+    return f"status {answer.status_code}" if answer.status_code >= 500 else ""
+
+
+postman = Postman()

@@ -1,0 +1,157 @@
+"""Two pretend vendors, for development and tests: one answers at once, the other by callback. Knobs set their moods."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST
+
+from vendors.mock.callbacks import Callback, key_of, postman
+from vendors.mock.knobs import Knobs, read_knobs
+from vendors.mock.ledger import ledger, rates
+
+DRIP_SECONDS = 0.1
+
+
+class RefusalError(Exception):
+    """What the vendor answers instead of doing the work."""
+
+    def __init__(self, status: int, sentence: str, retry_after: str = "") -> None:
+        super().__init__(sentence)
+        self.answer = JsonResponse({"error": sentence}, status=status)
+        if retry_after:
+            self.answer["Retry-After"] = retry_after
+
+
+@csrf_exempt
+@require_POST
+def sync_vendor(request: HttpRequest) -> HttpResponseBase:
+    """Answer with the result at once."""
+    return _answer(request, "sync", _work_sync, time.time())
+
+
+@csrf_exempt
+@require_POST
+def async_vendor(request: HttpRequest) -> HttpResponseBase:
+    """Accept, and post the result to the callback_url of the body later."""
+    return _answer(request, "async", _work_async, time.time())
+
+
+@csrf_exempt
+@require_http_methods(["GET", "DELETE"])
+def show_ledger(request: HttpRequest) -> HttpResponse:
+    """List the arrivals after the one with the index `since`; DELETE forgets them all."""
+    if request.method == "DELETE":
+        ledger.clear()
+        return HttpResponse(status=204)
+    since = request.GET.get("since", "0")
+    if not (since.isascii() and since.isdigit() and len(since) < 20):
+        return JsonResponse({"error": "since must be the index of an arrival."}, status=400)
+    return JsonResponse({"arrivals": ledger.since(int(since))})
+
+
+def _answer(
+    request: HttpRequest, vendor: str, work: Callable[[dict[str, Any], Knobs], JsonResponse], at: float
+) -> HttpResponseBase:
+    arrival = ledger.add(vendor, at, request.headers.get("Idempotency-Key", ""))
+    try:
+        knobs = _knobs(request)
+        _refuse(request, knobs)
+        answer: HttpResponseBase = _spoil(work(_input(request), knobs), knobs)
+    except RefusalError as refusal:
+        answer = refusal.answer
+    arrival["status"] = answer.status_code
+    return answer
+
+
+def _refuse(request: HttpRequest, knobs: Knobs) -> None:
+    """Raise what the knobs ask for instead of the work; a rate is kept before any latency, as a vendor's gate would."""
+    if knobs.rate and not rates.take(request.get_full_path(), knobs.rate):
+        raise RefusalError(429, f"More than {knobs.rate} calls in a second.", knobs.retry_after or "1")
+    time.sleep(knobs.latency)
+    if knobs.status and not 200 <= knobs.status <= 299:
+        raise RefusalError(knobs.status, f"Status {knobs.status}, as was asked for.", knobs.retry_after)
+    if knobs.luck.random() < knobs.error_rate:
+        raise RefusalError(500, "Bad luck, as was asked for.", knobs.retry_after)
+
+
+def _work_sync(given: dict[str, Any], knobs: Knobs) -> JsonResponse:
+    return JsonResponse({"name": given["name"], "info": "Processed sync", "ssn": "123-45-6789"}, status=knobs.status or 200)
+
+
+def _work_async(given: dict[str, Any], knobs: Knobs) -> JsonResponse:
+    result = {"name": given["name"], "info": "Processed async", "ssn": "999-99-9999"}
+    callback = Callback(_callback_url(given), json.dumps(result).encode(), _key(knobs))
+    if knobs.luck.random() >= knobs.lost:
+        for _ in range(1 + knobs.duplicates):
+            postman.post(callback, knobs.callback_delay)
+    return JsonResponse({"accepted": True}, status=knobs.status or 202)
+
+
+def _knobs(request: HttpRequest) -> Knobs:
+    try:
+        return read_knobs(request.GET)
+    except ValueError as error:
+        raise RefusalError(400, str(error)) from None
+
+
+def _input(request: HttpRequest) -> dict[str, Any]:
+    try:
+        given = json.loads(request.body)
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict) or "name" not in given:
+        raise RefusalError(400, "Send a JSON object with a name.")
+    return given
+
+
+def _callback_url(given: dict[str, Any]) -> str:
+    url = given.get("callback_url")
+    if not (isinstance(url, str) and re.match(r"https?://[\w.\[]", url)):
+        raise RefusalError(400, "Send a callback_url that starts with http:// or https://.")
+    return url
+
+
+def _key(knobs: Knobs) -> bytes:
+    if not knobs.secret_env:
+        return b""
+    try:
+        key = key_of(os.environ.get(knobs.secret_env, "").split(",")[0])
+    except ValueError:
+        key = b""
+    if not key:
+        raise RefusalError(400, f"The variable {knobs.secret_env} must hold a base64 secret, such as whsec_MfKQ9r8GKYqrTwjU.")
+    return key
+
+
+def _spoil(answer: JsonResponse, knobs: Knobs) -> HttpResponseBase:
+    """Replace the body as the knob `body` asks; the status stays."""
+    if answer.status_code == 204:
+        return HttpResponse(status=204)  # which has no body
+    match knobs.body:
+        case "malformed":
+            answer.content = answer.content[:-1]
+        case "html":
+            answer = HttpResponse("<html><body>Back soon.</body></html>", status=answer.status_code)
+        case "endless":
+            return StreamingHttpResponse(_endless(), status=answer.status_code, content_type="application/json")
+        case "drip":
+            return StreamingHttpResponse(_drip(answer.content), status=answer.status_code, content_type="application/json")
+    return answer
+
+
+def _endless() -> Iterator[bytes]:
+    yield b'{"name": "'
+    while True:
+        yield b"x" * 65536
+
+
+def _drip(body: bytes) -> Iterator[bytes]:
+    for byte in body:
+        time.sleep(DRIP_SECONDS)
+        yield bytes([byte])

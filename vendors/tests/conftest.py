@@ -1,0 +1,31 @@
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from vendors.tests.servers import Server
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start a server that talks as it is told; it is stopped when the test ends."""
+    servers: list[Server] = []
+
+    def start(*args: object, **kwargs: object) -> Server:
+        servers.append(Server(*args, **kwargs))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let every name stand for several addresses: these ports of this machine."""
+
+    def resolve(*ports: int) -> None:
+        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: addresses)
+
+    return resolve

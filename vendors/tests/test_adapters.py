@@ -1,0 +1,37 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from vendors.base import Accepted, Done
+from vendors.tests.contract import CALL, AdapterContract
+from vendors.tests.servers import Server, answering, reply
+
+
+class TestSync(AdapterContract):
+    adapter = "sync"
+
+    @pytest.mark.parametrize("status", ["200 OK", "201 Created"])
+    def test_a_json_object_is_the_result(self, status: str, serve: Callable[..., Server]) -> None:
+        server = serve(answering(reply(status, body=b'{"info": " as it came "}')))
+        assert self.make(server).call(CALL) == Done({"info": " as it came "})
+        assert json.loads(server.requests[0].partition(b"\r\n\r\n")[2]) == CALL.input
+
+    @pytest.mark.parametrize("body", [b"", b"[1]", b"<html>"])
+    def test_anything_else_is_a_bad_reply(self, body: bytes, serve: Callable[..., Server]) -> None:
+        assert self.error_of(serve(answering(reply(body=body)))).code == "bad_reply"
+
+
+class TestAsync(AdapterContract):
+    adapter = "async"
+
+    @pytest.mark.parametrize("status", ["200 OK", "202 Accepted", "204 No Content"])
+    def test_any_success_accepts(self, status: str, serve: Callable[..., Server]) -> None:
+        server = serve(answering(reply(status, body=b"" if "204" in status else b"<html>")))
+        assert self.make(server).call(CALL) == Accepted()
+
+    def test_the_callback_url_goes_as_a_field_and_ours_wins(self, serve: Callable[..., Server]) -> None:
+        server = serve(answering(reply()))
+        self.make(server).call(replace(CALL, input={**CALL.input, "callback_url": "http://elsewhere.test/"}))
+        assert json.loads(server.requests[0].partition(b"\r\n\r\n")[2]) == {**CALL.input, "callback_url": CALL.callback_url}

@@ -1,0 +1,140 @@
+"""A callback is stored before it is applied, cleaned, and once."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jobs import deliveries
+from jobs.models import Delivery, Job, Verdict
+from jobs.tokens import Try
+
+pytestmark = pytest.mark.store
+
+PICKY = "webhooks.tests.adapters.Picky"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+FIRST = Try(run=1, attempt=1)
+BODY = b'{"name": " John Doe ", "ssn": "123-45-6789", "more": [{" SSN ": 1, "kept": 2}]}'
+CLEANED = {"name": "John Doe", "more": [{"kept": 2}]}
+
+
+@pytest.fixture
+def vendor(make_vendor):
+    return make_vendor(adapter="vendors.base.Adapter")
+
+
+@pytest.fixture
+def job(vendor, make_job):
+    return make_job(status="waiting", attempt=1)
+
+
+def store(vendor, job, body=BODY, *, tried=FIRST, webhook_id="", now=NOW):
+    return deliveries.store(vendor, job.pk, tried, webhook_id=webhook_id, body=body, now=now)
+
+
+def stored(delivery):
+    return Delivery.objects.get(pk=delivery.pk)
+
+
+def test_what_is_stored_is_cleaned(vendor, job):
+    delivery = stored(store(vendor, job))
+    assert delivery.body == CLEANED
+    assert (delivery.body_bytes, delivery.received_at, delivery.verdict) == (len(BODY), NOW, "")
+    assert (delivery.vendor, delivery.job, delivery.run, delivery.attempt) == ("acme", job.pk, 1, 1)
+
+
+def test_a_result_is_cleaned_and_the_job_complete(vendor, job):
+    assert deliveries.apply(store(vendor, job), vendor, NOW) == Verdict.APPLIED
+    job = Job.objects.get(pk=job.pk)
+    assert (job.status, job.result, job.finished_at, job.deadline_at) == ("complete", CLEANED, NOW, None)
+
+
+def test_what_the_adapter_makes_of_a_callback_is_cleaned_too(make_vendor, make_job):
+    vendor, job = make_vendor(adapter=PICKY), make_job(status="waiting", attempt=1)
+    deliveries.apply(store(vendor, job), vendor, NOW)
+    assert Job.objects.get(pk=job.pk).result == {"name": "John Doe"}
+
+
+def test_a_failure_that_a_callback_reports_fails_the_job(make_vendor, make_job):
+    vendor, job = make_vendor(adapter=PICKY), make_job(status="waiting", attempt=1)
+    assert deliveries.apply(store(vendor, job, b'{"error": 1}'), vendor, NOW) == Verdict.APPLIED
+    job = Job.objects.get(pk=job.pk)
+    assert (job.status, job.error_code, job.error_message) == ("failed", "no_match", "The vendor found nobody.")
+
+
+def test_a_repeat_is_counted_and_has_no_second_effect(vendor, job):
+    first = store(vendor, job)
+    deliveries.apply(first, vendor, NOW)
+    repeat = store(vendor, job, now=NOW + timedelta(hours=1))
+    assert deliveries.apply(repeat, vendor, NOW + timedelta(hours=1)) == Verdict.APPLIED
+    assert (repeat.pk, repeat.times_received, repeat.received_at) == (first.pk, 2, NOW)
+    assert Job.objects.get(pk=job.pk).finished_at == NOW
+
+
+def test_a_repeat_applies_what_a_crash_left_unapplied(vendor, job):
+    store(vendor, job)
+    assert deliveries.apply(store(vendor, job), vendor, NOW) == Verdict.APPLIED
+    assert Job.objects.get(pk=job.pk).status == "complete"
+
+
+def test_a_signed_repeat_is_known_by_its_id_whatever_it_holds(vendor, job):
+    first = store(vendor, job, webhook_id="msg_1")
+    assert store(vendor, job, b'{"other": 1}', webhook_id="msg_1").pk == first.pk
+    assert store(vendor, job, webhook_id="msg_2").pk != first.pk
+
+
+def test_other_bodies_tries_and_jobs_are_other_deliveries(vendor, job, make_job):
+    calls = [(job, BODY, Try(1, 1)), (job, b"{}", Try(1, 1)), (job, BODY, Try(1, 2)), (job, BODY, Try(2, 1)), (job, BODY, None)]
+    calls.append((make_job(), BODY, Try(1, 1)))
+    assert len({store(vendor, of, body, tried=tried).pk for of, body, tried in calls}) == len(calls)
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"null", b'"text"', b"1", b"true"])
+def test_json_that_is_no_object_is_kept_and_refused(vendor, job, body):
+    delivery = store(vendor, job, body)
+    assert deliveries.apply(delivery, vendor, NOW) == Verdict.REFUSED
+    assert (stored(delivery).body, stored(delivery).verdict) == (json.loads(body), Verdict.REFUSED)
+    assert Job.objects.get(pk=job.pk).status == "waiting"
+
+
+def test_what_is_no_object_is_cleaned_all_the_same(vendor, job):
+    assert stored(store(vendor, job, b'[{"ssn": "1", "kept": " 2 "}]')).body == [{"kept": "2"}]
+
+
+NO_JSON = [
+    b"",
+    b"\xff\xfe",
+    b"{",
+    b"name=John+Doe",
+    b'{"a": NaN}',
+    b'{"a": -Infinity}',
+    b'{"a": 1e999}',
+    b'{"a": ' + b"9" * 5000 + b"}",
+    b'{"a": ' * 101 + b"1" + b"}" * 101,
+    b"[" * 100_000,
+    b'{"a": 1} {"a": 2}',
+]
+
+
+@pytest.mark.parametrize("body", NO_JSON, ids=lambda body: repr(body[:12]))
+def test_of_what_is_no_json_only_the_size_is_kept(vendor, job, body):
+    delivery = stored(store(vendor, job, body))
+    assert (delivery.body, delivery.body_bytes, delivery.verdict) == (None, len(body), Verdict.REFUSED)
+    assert deliveries.apply(delivery, vendor, NOW) == Verdict.REFUSED
+    assert Job.objects.get(pk=job.pk).status == "waiting"
+
+
+def test_half_a_character_a_nul_and_a_huge_number_do_not_cost_the_answer(vendor, job):
+    body = b'\xef\xbb\xbf{"name": "J\\ud83d", "nul": "\\u0000", "huge": 123456789012345678901234567890}'
+    delivery = stored(store(vendor, job, body))
+    assert deliveries.apply(delivery, vendor, NOW) == Verdict.APPLIED
+    result = Job.objects.get(pk=job.pk).result
+    assert (result["name"].strip("\ufffd"), result["nul"], result["huge"]) == ("J", "\0", 123456789012345678901234567890)
+
+
+@given(st.binary())
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_can_be_stored(vendor, job, body):
+    assert stored(store(vendor, job, body)).body_bytes == len(body)

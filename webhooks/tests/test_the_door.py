@@ -1,0 +1,207 @@
+"""What is taken and what is refused, before anything of it acts on a job."""
+
+import base64
+import time
+import uuid
+
+import pytest
+from django.test import Client
+
+from jobs import tokens
+from jobs.models import Delivery, Job, Verdict
+from webhooks import signatures
+
+SECRET = base64.b64encode(b"a secret of thirty-two bytes...!").decode()
+OLD_SECRET = "whsec_" + base64.b64encode(b"the secret before this one .....").decode()
+BODY = b'{"name": "John Doe"}'
+
+
+@pytest.fixture
+def job(make_vendor, make_job):
+    make_vendor(adapter="vendors.base.Adapter")
+    return make_job(status="waiting", attempt=1)
+
+
+@pytest.fixture
+def signed_job(make_vendor, make_job, monkeypatch):
+    monkeypatch.setenv("ACME_WEBHOOK_SECRET", f"{SECRET},{OLD_SECRET}")
+    make_vendor(adapter="vendors.base.Adapter", webhook_secret_env="ACME_WEBHOOK_SECRET")
+    return make_job(status="waiting", attempt=1)
+
+
+def signature(secret=SECRET, body=BODY, age_seconds=0):
+    seconds = int(time.time()) - age_seconds
+    made = signatures.sign(secret, "msg_1", seconds, body)
+    return {"webhook-id": "msg_1", "webhook-timestamp": str(seconds), "webhook-signature": made}
+
+
+def status(job):
+    return Job.objects.get(pk=job.pk).status
+
+
+def refusal(caplog):
+    [line] = [
+        record.getMessage() for record in caplog.records if record.levelname == "WARNING" and record.name == "webhooks.views"
+    ]
+    return line
+
+
+def test_a_callback_completes_its_job(job, post):
+    answer = post(job)
+    assert (answer.status_code, answer.json()) == (200, {"status": "applied"})
+    assert Job.objects.get(pk=job.pk).result == {"name": "John Doe"}
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "nonsense", "multipart/form-data"])
+def test_any_content_type_will_do(job, post, content_type):
+    assert post(job, content_type=content_type).status_code == 200
+    assert status(job) == "complete"
+
+
+def test_a_vendor_has_no_csrf_token(job):
+    url = f"/vendor-webhook/acme/{job.pk}?token={tokens.make('acme', job.pk, 1, 1)}"
+    assert Client(enforce_csrf_checks=True).post(url, BODY, content_type="application/json").status_code == 200
+
+
+@pytest.mark.parametrize("setting", [{"enabled": False}, {"paused": True}])
+def test_callbacks_of_a_disabled_or_paused_vendor_are_taken(make_vendor, make_job, post, setting):
+    make_vendor(adapter="vendors.base.Adapter", **setting)
+    job = make_job(status="waiting", attempt=1)
+    assert post(job).status_code == 200
+    assert status(job) == "complete"
+
+
+def test_a_callback_is_taken_while_redis_is_away(job, post, settings):
+    settings.REDIS_URL = "unix:///nowhere/valkey.sock"
+    assert post(job).json() == {"status": "applied"}
+
+
+def test_a_callback_frees_the_in_flight_slot(job, post, redis_client):
+    redis_client.zadd("enrich:{acme}:flight", {job.pk: 1, "another": 1})
+    post(job)
+    assert redis_client.zrange("enrich:{acme}:flight", 0, -1) == ["another"]
+
+
+def test_nothing_but_a_post_is_allowed(job, client):
+    answer = client.get(f"/vendor-webhook/acme/{job.pk}")
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+
+
+def test_an_unknown_vendor_is_not_found(job, post):
+    assert post(job, vendor="nobody").status_code == 404
+    assert not Delivery.objects.exists()
+
+
+@pytest.mark.parametrize("job_id", ["1", "undefined", "'; drop table", "\ud800x"])
+def test_what_is_no_request_id_is_not_found(make_vendor, client, job_id):
+    make_vendor()
+    assert client.post(f"/vendor-webhook/acme/{job_id.encode('utf-8', 'replace').decode()}").status_code == 404
+
+
+def test_a_body_over_the_cap_is_refused_before_all_else(job, post, settings, caplog):
+    settings.CALLBACK_MAX_BYTES = len(BODY)
+    answer = post(job, "wrong", vendor="nobody", body=BODY + b" ")
+    assert answer.status_code == 413
+    assert refusal(caplog).endswith("too_large")
+    assert post(job).status_code == 200
+
+
+def test_a_cap_above_that_of_django_holds(job, post, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
+    assert post(job).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["", "1.1", "1.1." + "0" * 64, "%00", "1.1.%F0%9F%92%A9"])
+def test_a_forged_token_is_refused(job, post, caplog, token):
+    answer = post(job, token)
+    assert answer.status_code == 401
+    assert status(job) == "waiting"
+    assert not Delivery.objects.exists()
+    assert refusal(caplog) == f"Refused a callback of vendor 'acme' for job {job.pk}: token_wrong"
+
+
+def test_without_a_token_a_callback_is_refused(job, client, caplog):
+    assert client.post(f"/vendor-webhook/acme/{job.pk}", BODY, content_type="application/json").status_code == 401
+    assert refusal(caplog).endswith("token_missing")
+
+
+def test_a_token_of_another_job_is_refused(job, make_job, post):
+    other = make_job(status="waiting", attempt=1)
+    assert post(job, tokens.make("acme", other.pk, 1, 1)).status_code == 401
+    assert status(job) == "waiting"
+
+
+@pytest.mark.parametrize("secret", [SECRET, OLD_SECRET])
+def test_a_signature_by_any_of_the_secrets_is_accepted(signed_job, post, secret):
+    assert post(signed_job, **signature(secret)).status_code == 200
+    assert status(signed_job) == "complete"
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({}, "signature_missing"),
+        (signature(body=b"{}"), "signature_wrong"),
+        (signature() | {"webhook-timestamp": "soon"}, "signature_malformed"),
+        (signature(age_seconds=1000), "timestamp_out_of_range"),
+        (signature(age_seconds=-1000), "timestamp_out_of_range"),
+    ],
+)
+def test_a_forged_signature_is_refused_though_the_token_is_right(signed_job, post, caplog, headers, reason):
+    assert post(signed_job, **headers).status_code == 401
+    assert status(signed_job) == "waiting"
+    assert not Delivery.objects.exists()
+    assert refusal(caplog).endswith(f": {reason}")
+
+
+def test_the_signature_is_checked_before_the_token(signed_job, post, caplog):
+    assert post(signed_job, "wrong").status_code == 401
+    assert refusal(caplog).endswith("signature_missing")
+
+
+def test_a_good_signature_does_not_make_up_for_a_forged_token(signed_job, post, caplog):
+    assert post(signed_job, "wrong", **signature()).status_code == 401
+    assert refusal(caplog).endswith("token_wrong")
+    assert not Delivery.objects.exists()
+
+
+@pytest.mark.parametrize("value", [None, "", " , "])
+def test_a_secret_that_is_named_but_not_set_closes_the_door(signed_job, post, monkeypatch, caplog, value):
+    monkeypatch.delenv("ACME_WEBHOOK_SECRET") if value is None else monkeypatch.setenv("ACME_WEBHOOK_SECRET", value)
+    assert post(signed_job, **signature()).status_code == 401
+    assert status(signed_job) == "waiting"
+    assert "the variable ACME_WEBHOOK_SECRET is unset or empty" in caplog.text
+
+
+def test_whatever_is_wrong_a_forger_hears_the_same(signed_job, post):
+    answers = [post(signed_job), post(signed_job, "wrong", **signature()), post(signed_job, **signature(body=b"{}"))]
+    answers.append(post(str(uuid.uuid4()), "wrong"))
+    assert len({(answer.status_code, answer.content) for answer in answers}) == 1
+
+
+def test_no_token_and_nothing_of_the_body_is_logged(signed_job, post, caplog):
+    token = tokens.make("acme", signed_job.pk, 1, 1)
+    post(signed_job, token)
+    post(signed_job, token, **signature())
+    post(signed_job, token, body=b"John Doe", **signature(body=b"John Doe"))
+    assert token not in caplog.text
+    assert "John" not in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_an_unknown_job_with_a_good_signature_is_kept_as_unmatched(signed_job, post):
+    stranger = str(uuid.uuid4())
+    answer = post(stranger, "wrong", **signature())
+    assert (answer.status_code, answer.json()) == (202, {"status": "unmatched"})
+    assert Delivery.objects.get(job=stranger).verdict == Verdict.UNMATCHED
+
+
+def test_an_unknown_job_with_a_good_token_is_kept_as_unmatched(job, post):
+    pruned = str(uuid.uuid4())
+    assert post(pruned).status_code == 202
+    assert Delivery.objects.get(job=pruned).verdict == Verdict.UNMATCHED
+
+
+def test_an_unknown_job_with_neither_is_refused(job, post):
+    assert post(str(uuid.uuid4()), "wrong").status_code == 401
+    assert not Delivery.objects.exists()
