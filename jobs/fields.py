@@ -6,7 +6,7 @@ from typing import Any
 from django.db import models
 
 
-class JSONTextField(models.TextField):
+class JSONTextField(models.TextField):  # type: ignore[type-arg]  # generic only for the type checker
     """A JSON value; None is no value. The store sees ASCII text and never looks into it."""
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> Any:

@@ -27,7 +27,7 @@ def correct(vendor: str) -> int:
     strays = {
         job_id: score for job_id, score in members.items() if job_id not in started_at and score < before.timestamp() * 1000
     }
-    missing = [job_id for job_id, at in started_at.items() if job_id not in members and at < before]
+    missing = [job_id for job_id, at in started_at.items() if job_id not in members and at and at < before]
     if strays:
         args = [part for item in strays.items() for part in item]
         script("unflight")(keys=[keys.flight, keys.gate, keys.freed], args=args, client=commands())

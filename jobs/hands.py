@@ -72,7 +72,7 @@ class Hands:
     def _hand_back_stranded(self, entries: list[Entry], run_token: str) -> None:
         jobs = lifecycle.started([entry.job_id for entry in entries], run_token)
         moves = [lifecycle.hand_back(job, datetime.now(UTC)) for job in jobs]
-        moved = {move.job_id for move, happened in zip(moves, lifecycle.apply(moves), strict=True) if happened}
+        moved = {move.job_id: move for move, happened in zip(moves, lifecycle.apply(moves), strict=True) if happened}
         for entry in entries:
-            again = Settlement(entry.job_id, entry, releases=True, refunds=True, again="always")
-            self.settle(entry.vendor, [again if entry.job_id in moved else stream.handed_back(entry)])
+            move = moved.get(entry.job_id)
+            self.settle(entry.vendor, [move.settlement(entry, refunds=True) if move else stream.handed_back(entry)])

@@ -1,19 +1,19 @@
 """Every key in Redis. All of a vendor's keys share a hash tag; all may vanish at any moment, and nothing is lost.
 
-| key                       | type   | holds                                                             | lives                  |
-|---------------------------|--------|-------------------------------------------------------------------|------------------------|
-| enrich:{vendor}:jobs      | stream | entries of first tries: a version and a job id, nothing else      | entry: until settled   |
-| enrich:{vendor}:again     | stream | entries of retries, takeovers and hand-backs, read first          | entry: until settled   |
-| enrich:{vendor}:freed     | stream | its newest entry wakes workers that wait for a slot               | one entry              |
-| enrich:{vendor}:log       | list   | starts of calls in microseconds, newest first                     | its longest window     |
-| enrich:{vendor}:flight    | zset   | jobs that are processing or waiting, by when they were added (ms) | until they move on     |
-| enrich:{vendor}:gate      | hash   | run id of the Redis that the log is true for, pace, breaker       | for good               |
-| enrich:{vendor}:hold      | string | a pause so fresh that not every worker has read it from its row   | about a second         |
-| enrich:{vendor}:rebuilder | string | who rebuilds log and flight from the rows                         | 10 s                   |
-| enrich:beats              | zset   | workers by the time of their last beat (ms)                       | until taken over       |
-| enrich:sweeper            | string | who sweeps                                                        | 5 s                    |
-| enrich:wake:<worker>      | stream | its newest entry makes the worker listen to other streams         | 60 s                   |
-| enrich:counts             | hash   | counters of /metrics                                              | for good               |
+| key                       | type   | holds                                                             | lives               |
+|---------------------------|--------|-------------------------------------------------------------------|---------------------|
+| enrich:{vendor}:jobs      | stream | entries of first tries: a version and a job id, nothing else      | until settled       |
+| enrich:{vendor}:again     | stream | entries of retries, takeovers and hand-backs, read first          | until settled       |
+| enrich:{vendor}:freed     | stream | its newest entry wakes workers that wait for a slot               | one entry           |
+| enrich:{vendor}:log       | list   | starts of calls in microseconds, newest first                     | its longest window  |
+| enrich:{vendor}:flight    | zset   | jobs that are processing or waiting, by when they were added (ms) | until they move on  |
+| enrich:{vendor}:gate      | hash   | run id of the Redis that the log is true for, pace, breaker       | for good            |
+| enrich:{vendor}:hold      | string | a pause so fresh that not every worker has read it from its row   | about a second      |
+| enrich:{vendor}:rebuilder | string | who rebuilds log and flight from the rows                         | 10 s                |
+| enrich:beats              | zset   | workers by the time of their last beat (ms)                       | until taken over    |
+| enrich:sweeper            | string | who sweeps                                                        | 5 s                 |
+| enrich:wake:<worker>      | stream | its newest entry makes the worker listen to other streams         | 60 s                |
+| enrich:counts             | hash   | counters of /metrics                                              | for good            |
 """
 
 from dataclasses import dataclass

@@ -15,6 +15,7 @@ from django.db.models import F
 
 from jobs.models import IN_FLIGHT, Attempt, Job, Status, Stream
 from jobs.retry import NOT_AGAIN
+from jobs.stream import Again, Entry, Settlement
 
 MOST_CRASHES = 3
 
@@ -30,15 +31,11 @@ class Move:
     changes: dict[str, Any] = field(default_factory=dict)
     attempt: Attempt | None = None
 
-    @property
-    def leaves_flight(self) -> bool:
-        """Whether the job's place among the vendor's in-flight jobs is free afterwards."""
-        return self.to not in IN_FLIGHT
-
-    @property
-    def wants_entry(self) -> bool:
-        """Whether the job is to be found in its stream afterwards."""
-        return self.to == Status.QUEUED and self.changes["not_before"] is None
+    def settlement(self, entry: Entry | None = None, *, refunds: bool = False) -> Settlement:
+        """Return what Redis is to be told once the move has happened: whether its slot is free, whether it needs an entry."""
+        in_stream = self.to == Status.QUEUED and self.changes["not_before"] is None
+        again = Again.ALWAYS if in_stream else Again.NO
+        return Settlement(self.job_id, entry, releases=self.to not in IN_FLIGHT, refunds=refunds, again=again)
 
 
 def start(job_ids: Iterable[str], *, worker: str, run_token: str, now: datetime, deadline_at: datetime) -> list[Job]:
@@ -80,15 +77,15 @@ def _update(move: Move) -> bool:
 
 def complete(job: Job, result: dict[str, Any], now: datetime) -> Move:
     changes = {"result": result, "finished_at": now, "deadline_at": None, **NO_ERROR}
-    return _ends_attempt(job, Status.COMPLETE, changes, "done", "", now)
+    return _ends_attempt(job, Status.COMPLETE, changes, outcome="done", now=now)
 
 
 def wait(job: Job, *, deadline_at: datetime, now: datetime) -> Move:
-    return _ends_attempt(job, Status.WAITING, {"deadline_at": deadline_at}, "accepted", "", now)
+    return _ends_attempt(job, Status.WAITING, {"deadline_at": deadline_at}, outcome="accepted", now=now)
 
 
 def fail(job: Job, code: str, message: str, now: datetime) -> Move:
-    return _ends_attempt(job, Status.FAILED, _failed(code, message, now), code, message, now)
+    return _ends_attempt(job, Status.FAILED, _failed(code, message, now), outcome=code, message=message, now=now)
 
 
 def queue_again(job: Job, code: str, message: str, *, counts: bool, not_before: datetime | None, now: datetime) -> Move:
@@ -96,7 +93,7 @@ def queue_again(job: Job, code: str, message: str, *, counts: bool, not_before: 
     # queued_at says when its entry is there: not before then, so that the sweep does not miss it earlier.
     held_back = {"not_before": not_before, "queued_at": not_before} if not_before else {}
     changes = {"failures": job.failures + counts, **_queued(Stream.AGAIN, now), **held_back}
-    return _ends_attempt(job, Status.QUEUED, changes, code, message, now)
+    return _ends_attempt(job, Status.QUEUED, changes, outcome=code, message=message, now=now)
 
 
 def hand_back(job: Job, now: datetime) -> Move:
@@ -113,7 +110,7 @@ def take_over(job: Job, *, repeat: bool, now: datetime) -> Move:
         message += f" This happened {job.crashes + 1} times, so the job is not tried again."
         return fail(job, "worker_lost", message, now)
     changes = {"crashes": job.crashes + 1, **_queued(Stream.AGAIN, now)}
-    return _ends_attempt(job, Status.QUEUED, changes, "worker_lost", message, now)
+    return _ends_attempt(job, Status.QUEUED, changes, outcome="worker_lost", message=message, now=now)
 
 
 def let_go(job: Job, *, repeat: bool, now: datetime) -> Move:
@@ -207,14 +204,14 @@ def _failed(code: str, message: str, now: datetime) -> dict[str, Any]:
     return {**error, "finished_at": now, "not_before": None, "deadline_at": None}
 
 
-def _ends_attempt(job: Job, to: Status, changes: dict[str, Any], outcome: str, message: str, now: datetime) -> Move:
+def _ends_attempt(job: Job, to: Status, changes: dict[str, Any], *, outcome: str, message: str = "", now: datetime) -> Move:
     attempt = Attempt(
         job=job.pk,
         vendor=job.vendor,
         run=job.run,
         number=job.attempt,
         worker=job.worker,
-        started_at=job.started_at,
+        started_at=job.started_at or now,
         ended_at=now,
         outcome=outcome,
         message=message[:500],

@@ -73,6 +73,7 @@ class Job(models.Model):
             models.Index(fields=["status", "deadline_at"], name="job_overdue"),
             models.Index(fields=["status", "id"], name="job_status_newest"),
             models.Index(fields=["vendor", "id"], name="job_vendor_newest"),
+            models.Index(fields=["vendor", "status", "id"], name="job_vendor_status_newest"),
             models.Index(fields=["name"], name="job_name"),
         ]
 

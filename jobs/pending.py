@@ -6,7 +6,7 @@ from jobs.keys import Keys
 from jobs.models import IN_FLIGHT, Job, Status, Stream
 from jobs.redis import commands
 from jobs.scripts import script
-from jobs.stream import Entry, Settlement, settle
+from jobs.stream import Again, Entry, Settlement, settle
 
 MOST = 500
 
@@ -33,7 +33,7 @@ def hand_back(vendor: str, consumer: str, held: Container[tuple[Stream, str]]) -
 
 
 def _settlement(entry: Entry, status: str | None) -> Settlement:
-    again = "pending" if status == Status.QUEUED else ""
+    again = Again.IF_PENDING if status == Status.QUEUED else Again.NO
     return Settlement(entry.job_id, entry, releases=status not in IN_FLIGHT, again=again)
 
 

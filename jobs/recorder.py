@@ -215,14 +215,10 @@ def _apply_to_store(moves: list[Move]) -> list[bool]:
 
 
 def _settlement(ended: Ended, move: Move, happened: bool) -> Settlement:
-    entry = ended.started.entry
-    return Settlement(
-        entry.job_id,
-        entry,
-        releases=happened and move.leaves_flight,
-        refunds=ended.answer is None,
-        again="always" if happened and move.wants_entry else "",
-    )
+    entry, refunds = ended.started.entry, ended.answer is None
+    if happened:
+        return move.settlement(entry, refunds=refunds)
+    return Settlement(entry.job_id, entry, refunds=refunds)
 
 
 def _tell(ended: Ended, move: Move, happened: bool) -> None:

@@ -4,7 +4,8 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 import redis
 
@@ -31,6 +32,14 @@ class Entry:
     entered_flight: bool = True  # False where the job was in flight already, so that its slot is not this entry's to free
 
 
+class Again(StrEnum):
+    """Whether a settled job gets a fresh entry in the stream `again`."""
+
+    NO = ""
+    ALWAYS = "always"
+    IF_PENDING = "pending"  # only if the old entry still was: else somebody has dealt with it
+
+
 @dataclass(frozen=True)
 class Settlement:
     """How one job leaves a worker's hands."""
@@ -39,7 +48,7 @@ class Settlement:
     entry: Entry | None = None
     releases: bool = False  # free the job's in-flight slot
     refunds: bool = False  # give the permit back: no call was made
-    again: Literal["", "always", "pending"] = ""  # add a fresh entry to the stream `again`
+    again: Again = Again.NO
 
     def arguments(self) -> list[str]:
         entry = self.entry
@@ -55,7 +64,7 @@ def refused(entry: Entry) -> Settlement:
 
 def handed_back(entry: Entry) -> Settlement:
     """The job was not started: somebody else may take it, from a fresh entry."""
-    return Settlement(entry.job_id, entry, releases=entry.entered_flight, refunds=True, again="pending")
+    return Settlement(entry.job_id, entry, releases=entry.entered_flight, refunds=True, again=Again.IF_PENDING)
 
 
 def settle(vendor: str, settlements: Sequence[Settlement], client: Any = None) -> None:

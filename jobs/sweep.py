@@ -112,8 +112,7 @@ def callbacks_overdue() -> int:
     moves = [_overdue(job, now) for job in jobs]
     for job, move, happened in zip(jobs, moves, lifecycle.apply(moves) if moves else [], strict=True):
         if happened:
-            again = "always" if move.wants_entry else ""
-            stream.settle(job.vendor, [stream.Settlement(job.pk, releases=True, again=again)])
+            stream.settle(job.vendor, [move.settlement()])
             log.warning("job %s of %s: its callback is overdue", job.pk, job.vendor)
             counts.count("callbacks_overdue", job.vendor)
     return len(jobs)

@@ -24,7 +24,7 @@ class Taken:
     vendor: Vendor
     asked_at: float  # monotonic seconds
     entries: list[Entry] = field(default_factory=list)
-    now: datetime | None = None  # by Redis' clock
+    now: datetime = datetime.min  # by Redis' clock
     wait_seconds: float = 0.0
     listen: dict[str, str] = field(default_factory=dict)  # streams whose next entry ends the wait, by where they end
     probe: str = ""  # set where the entry is a breaker's probe
@@ -55,7 +55,7 @@ def _taken(vendor: Vendor, asked_at: float, reply: list[str], probe: str) -> Tak
     rows = [flat[i : i + 4] for i in range(0, len(flat), 4)]
     charges = [str(int(first_us) + i) if first_us else "" for i in range(len(rows))]
     entries = [
-        Entry(vendor.slug, Stream(stream), entry_id, job_id, charge, entered == 1 or entered == "1")
+        Entry(vendor.slug, Stream(stream), entry_id, job_id, charge, int(entered) == 1)
         for (stream, entry_id, job_id, entered), charge in zip(rows, charges, strict=True)
     ]
     return Taken(

@@ -13,7 +13,7 @@ from jobs.lifecycle import Move
 from jobs.models import Job, Status
 from jobs.redis import commands
 from jobs.scripts import script
-from jobs.stream import Entry, Settlement
+from jobs.stream import Entry
 from vendors.catalogue import catalogue
 
 log = logging.getLogger(__name__)
@@ -68,9 +68,7 @@ def requeue(jobs: Sequence[Job], entries: dict[str, Entry]) -> int:
     happened = lifecycle.apply(moves) if moves else []
     taken_over = [(job, move) for job, move, yes in zip(jobs, moves, happened, strict=True) if yes]
     for job, move in taken_over:
-        again = "always" if move.wants_entry else ""
-        settlement = Settlement(job.pk, entries.get(job.pk), releases=move.leaves_flight, again=again)
-        stream.settle(job.vendor, [settlement])
+        stream.settle(job.vendor, [move.settlement(entries.get(job.pk))])
         counts.count("taken_over", job.vendor)
     return len(taken_over)
 

@@ -25,7 +25,7 @@ from jobs.pool import Pool
 from jobs.rebuild import rebuild
 from jobs.recorder import Recorder, Started
 from jobs.schedule import Schedule
-from jobs.stream import Entry, Settlement
+from jobs.stream import Entry
 from jobs.sweep import Sweeper
 from jobs.take import Taken, take
 from vendors.catalogue import catalogue
@@ -227,7 +227,6 @@ class Worker:
         now = datetime.now(UTC)
         moves = [lifecycle.let_go(started.job, repeat=started.vendor.repeat_unknown, now=now) for started in running]
         for started, move, happened in zip(running, moves, lifecycle.apply(moves), strict=True):
-            again = "always" if happened and move.wants_entry else ""
-            settlement = Settlement(started.job.pk, started.entry, releases=happened and move.leaves_flight, again=again)
-            stream.settle(started.vendor.slug, [settlement])
+            if happened:
+                stream.settle(started.vendor.slug, [move.settlement(started.entry)])
         return len(running)

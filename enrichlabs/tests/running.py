@@ -59,12 +59,10 @@ class Server:
         assert "is ready" in self.output, self.output
         return self
 
-    def child(self, words: str) -> int:
-        """Return the process id of the one child whose command line has these words."""
-        [pid] = [
-            pid for pid, command in processes_of(self.folder).items() if words in command and parent_of(pid) == self.process.pid
-        ]
-        return pid
+    def children(self, words: str) -> list[int]:
+        """Return the process ids of the children whose command line has these words."""
+        found = [pid for pid, command in processes_of(self.folder).items() if words in command]
+        return [pid for pid in found if parent_of(pid) == self.process.pid]
 
     def get(self, path: str) -> tuple[int, bytes]:
         return get(self.port, path)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from enrichlabs.tests.mongodb import free_port
 from enrichlabs.tests.running import ROOT, Server, environment, processes_of
@@ -74,16 +75,20 @@ def test_everything_is_ready_once_it_says_so(running: Server) -> None:
 
 
 def test_a_killed_worker_is_started_again(running: Server) -> None:
-    killed = running.child("run_worker")
+    [killed] = running.children("run_worker")
     os.kill(killed, signal.SIGKILL)
     wait_for(lambda: "The worker ended by SIGKILL; it is started again" in running.output, "a line that says so")
-    assert wait_for(lambda: running.child("run_worker"), "another worker") != killed
+    assert wait_for(lambda: running.children("run_worker"), "another worker") != [killed]
 
 
 def test_a_killed_valkey_is_started_again_with_its_data(running: Server) -> None:
-    os.kill(running.child("valkey-server"), signal.SIGKILL)
+    client = redis.Redis(unix_socket_path=str(running.folder / "valkey.sock"))
+    client.set("kept", "yes")
+    os.kill(running.children("valkey-server")[0], signal.SIGKILL)
     wait_for(lambda: "The embedded Valkey ended by SIGKILL; it is started again" in running.output, "a line that says so")
     wait_for(lambda: running.get("/readyz")[0] == 200, "the service to be ready again")
+    assert client.get("kept") == b"yes"
+    client.close()
 
 
 def test_a_second_server_on_the_same_data_folder_is_refused(running: Server) -> None:
@@ -99,7 +104,7 @@ def test_a_second_server_on_the_same_data_folder_is_refused(running: Server) -> 
     assert re.fullmatch(r"enrichlabs: Another server runs on the data folder .*\n", second.stderr)
 
 
-def test_stopping_leaves_no_process_and_starting_again_keeps_what_was_there(start: Callable[..., Server]) -> None:
+def test_starting_again_keeps_what_was_there_and_no_end_leaves_a_process(start: Callable[..., Server]) -> None:
     first = start().wait_until_ready()
     change = "from django.contrib.auth.models import User; u = User.objects.get(); u.set_password('mine'); u.save()"
     manage(first.folder, "shell", "-c", change)
@@ -108,26 +113,15 @@ def test_stopping_leaves_no_process_and_starting_again_keeps_what_was_there(star
     second = start().wait_until_ready()
     assert log_in(second.port, "mine") == 302
     assert "user admin, with the password that it was given" in second.output
+    second.process.kill()
+    wait_for(lambda: not processes_of(second.folder), "all children of a killed supervisor to end")
 
 
-def test_a_killed_supervisor_leaves_no_orphan(start: Callable[..., Server]) -> None:
-    server = start().wait_until_ready()
-    server.process.kill()
-    wait_for(lambda: not processes_of(server.folder), "all children to end")
-
-
-def test_a_second_signal_ends_everything_at_once(start: Callable[..., Server]) -> None:
-    server = start().wait_until_ready()
-    os.kill(server.child("run_worker"), signal.SIGSTOP)  # so that it can't stop within the grace period
-    server.process.terminate()
-    wait_for(lambda: not any("gunicorn" in command for command in processes_of(server.folder).values()), "the API to stop")
-    assert server.process.poll() is None
-    assert server.stop() == 1
-    wait_for(lambda: not processes_of(server.folder), "all children to end", seconds=2)
-
-
-def test_a_child_that_keeps_dying_brings_everything_down(start: Callable[..., Server]) -> None:
-    server = start(WORKER_THREADS=0)
-    assert server.process.wait(30) == 1
-    assert "The worker ended 5 times within 60 s, the last time with status 1" in server.output.splitlines()[-1]
-    assert processes_of(server.folder) == {}
+def test_a_valkey_without_its_supervisor_keeps_the_data_folder_to_itself(start: Callable[..., Server]) -> None:
+    first = start().wait_until_ready()
+    [valkey] = first.children("valkey-server")
+    os.kill(valkey, signal.SIGSTOP)
+    first.process.kill()
+    second = start()
+    assert second.process.wait(10) == 1
+    assert "Another server runs on the data folder" in second.output

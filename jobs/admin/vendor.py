@@ -77,9 +77,9 @@ class VendorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no ty
         for vendor in vendors:
             if act(vendor):
                 self.log_change(request, vendor, f"{done.capitalize()}.")
-                messages.success(request, f"{vendor} is {done}.")
+                messages.success(request, f"The vendor {vendor} is {done}.")
             else:
-                messages.warning(request, f"{vendor} is {done} already.")
+                messages.warning(request, f"The vendor {vendor} is {done} already.")
 
     def get_urls(self) -> list[URLPattern]:
         acts = {"pause": self._pause, "resume": self._resume}
@@ -123,7 +123,7 @@ def _why_kept(vendor: Vendor) -> list[str]:
     """Return why the vendor can't be deleted now; nothing where it can."""
     reasons = []
     if vendor.enabled:
-        reasons.append(f"{vendor} is enabled. Disable it first, so that no new jobs are accepted for it.")
+        reasons.append(f"The vendor {vendor} is enabled. Disable it first, so that no new jobs are accepted for it.")
     if Job.objects.filter(vendor=vendor.slug, status__in=OPEN).exists():
-        reasons.append(f"{vendor} has open jobs. Let them end, or cancel them.")
+        reasons.append(f"The vendor {vendor} has open jobs. Let them end, or cancel them.")
     return reasons

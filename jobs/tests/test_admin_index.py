@@ -1,5 +1,6 @@
 """The first page of the console shows each vendor at a glance, and comes quickly without Redis."""
 
+import re
 import socket
 import time
 
@@ -56,7 +57,7 @@ def test_the_console_brings_no_script_of_its_own_and_asks_no_other_host(make_ven
     for path in paths:
         page = browser.get(f"/admin/{path}").content.decode()
         assert not [part for part in page.split("<script")[1:] if "src=" not in part.split(">")[0]]
-        assert "://" not in page.replace(vendor.url, "")
+        assert not re.findall(r"""(?:src|href|action)=["']\w*:?//""", page)
         assert "jobs/console.css" in page
 
 

@@ -61,7 +61,7 @@ def _check(vendors: list[str]) -> None:
 def _end_process(failure: threading.ExceptHookArgs) -> None:
     """A worker that has lost one of its threads would be half alive: it ends, and its jobs are taken over."""
     thread = failure.thread.name if failure.thread else "unknown"
-    log.critical("the thread %s failed; this worker ends", thread, exc_info=(failure.exc_type, failure.exc_value, failure.exc_traceback))
+    log.critical("the thread %s failed; this worker ends", thread, exc_info=failure.exc_value)
     logging.shutdown()
     os._exit(1)
 

@@ -1,0 +1,86 @@
+import time
+from collections.abc import Callable
+from threading import Event, Thread
+
+import pytest
+
+from tests.waiting import wait_for
+from vendors.catalogue import Catalogue
+from vendors.models import Vendor
+
+
+@pytest.fixture
+def catalogue(db: None) -> Catalogue:
+    return Catalogue()
+
+
+def test_the_store_is_asked_again_only_when_the_copy_is_old(
+    catalogue: Catalogue, make_vendor: Callable[..., Vendor], django_assert_num_queries: Callable[..., object]
+) -> None:
+    make_vendor("acme")
+    with django_assert_num_queries(1):
+        assert [catalogue.get("acme").slug for _ in range(10)] == ["acme"] * 10
+        assert catalogue.get("nobody") is None
+
+
+def test_a_change_is_seen_within_a_second(catalogue: Catalogue, make_vendor: Callable[..., Vendor]) -> None:
+    make_vendor("acme", enabled=True)
+    assert catalogue.get("acme").enabled
+    Vendor.objects.update(enabled=False)
+    wait_for(lambda: not catalogue.get("acme").enabled, "the change", seconds=1)
+
+
+def test_a_process_sees_what_it_wrote_at_once(catalogue: Catalogue, make_vendor: Callable[..., Vendor]) -> None:
+    make_vendor("acme", enabled=True)
+    assert catalogue.get("acme").enabled
+    Vendor.objects.update(enabled=False)
+    catalogue.forget()
+    assert not catalogue.get("acme").enabled
+
+
+def test_what_was_read_before_a_write_does_not_count_as_fresh_after_it(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, go_on = Event(), Event()
+    old, new = Vendor(slug="acme", enabled=True), Vendor(slug="acme", enabled=False)
+
+    def read_slowly() -> list[Vendor]:
+        reading.set()
+        go_on.wait(5)
+        return [old]
+
+    monkeypatch.setattr(Vendor.objects, "all", read_slowly)
+    reader = Thread(target=catalogue.all)
+    reader.start()
+    assert reading.wait(5)
+    writer = Thread(target=catalogue.forget)  # it has just written `new`
+    writer.start()
+    writer.join(0.05)
+    go_on.set()
+    reader.join()
+    writer.join()
+    monkeypatch.setattr(Vendor.objects, "all", lambda: [new])
+    assert not catalogue.get("acme").enabled
+
+
+def test_the_age_of_a_copy_counts_from_when_it_was_asked_for(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def answer_late() -> list[Vendor]:
+        asked.append(time.monotonic())
+        Event().wait(0.6)
+        return []
+
+    monkeypatch.setattr(Vendor.objects, "all", answer_late)
+    catalogue.all()
+    catalogue.all()
+    assert len(asked) == 2
+
+
+def test_an_adapter_is_kept_until_its_vendor_changes(catalogue: Catalogue, make_vendor: Callable[..., Vendor]) -> None:
+    vendor = make_vendor("acme")
+    first = catalogue.adapter(Vendor.objects.get())
+    assert catalogue.adapter(Vendor.objects.get()) is first
+    Vendor.objects.filter(pk=vendor.pk).update(url="http://127.0.0.1:10/")
+    second = catalogue.adapter(Vendor.objects.get())
+    assert (second is first, second.vendor.url) == (False, "http://127.0.0.1:10/")

@@ -1,0 +1,45 @@
+import pytest
+
+from vendors.limits import Window, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "windows"),
+    [
+        ("", []),
+        (" , ", []),
+        ("10/s", [Window(10, 1)]),
+        ("20000/day, 500/min, 10/s", [Window(10, 1), Window(500, 60), Window(20000, 86400)]),
+        ("1000/h", [Window(1000, 3600)]),
+        (" 10 / 5 s ,100/2MIN", [Window(10, 5), Window(100, 120)]),
+        ("1/31day", [Window(1, 31 * 86400)]),
+        ("1000000/s", [Window(1_000_000, 1)]),
+    ],
+)
+def test_limits_are_read_as_people_write_them(text: str, windows: list[Window]) -> None:
+    assert parse(text) == windows
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("10", "'10' is no rate limit; write for example 10/s, 500/min, 1000/h or 20000/day."),
+        ("10/x", "'10/x' is no rate limit"),
+        ("10/sec", "is no rate limit"),
+        ("ten/s", "is no rate limit"),
+        ("-1/s", "is no rate limit"),
+        ("1.5/s", "is no rate limit"),
+        ("10/s 5/min", "is no rate limit"),
+        ("10/s;", "is no rate limit"),
+        ("10/s, x", "'x' is no rate limit"),
+        ("0/s", "must allow between 1 and 1000000 calls; to stop a vendor, pause it."),
+        ("1000001/s", "must allow between 1 and 1000000 calls"),
+        ("1/0s", "must be a time of between 1 second and 31 days"),
+        ("1/32day", "must be a time of between 1 second and 31 days"),
+        ("10/s, 5/1s", "same length of time; keep the lower one"),
+        ("10/min, 10/60s", "same length of time"),
+    ],
+)
+def test_what_is_no_limit_is_told_in_a_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence.replace("(", r"\(").replace("?", r"\?")):
+        parse(text)
