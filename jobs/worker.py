@@ -199,11 +199,10 @@ class Worker:
         self._away = what
 
     def _nothing_left(self) -> bool:
-        """Whether no job is open, but for those that a pause holds back."""
+        """Whether no job is open, but for those of vendors that wait for an operator."""
         if self._pool.busy:
             return False
-        now = datetime.now(UTC)
-        vendors = [vendor.slug for vendor in self._schedule.vendors() if not vendor.is_paused(now)]
+        vendors = [vendor.slug for vendor in self._schedule.vendors() if not vendor.paused]
         return not Job.objects.filter(status__in=OPEN, vendor__in=vendors).exists()
 
     def _finish(self) -> None:

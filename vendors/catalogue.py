@@ -23,9 +23,8 @@ class Catalogue:
         """Return the vendors by slug, at most half a second old."""
         with self._lock:
             if time.monotonic() - self._read_at > FRESH_SECONDS:
-                asked_at = time.monotonic()
                 self._vendors = {vendor.slug: vendor for vendor in Vendor.objects.all()}
-                self._read_at = asked_at
+                self._read_at = time.monotonic()
             return self._vendors
 
     def get(self, slug: str) -> Vendor | None:

@@ -7,8 +7,10 @@ that is then left, and no more.
 import http.client
 import io
 import socket
+import ssl
 import threading
 import time
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -17,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
+from urllib3.util.ssl_ import create_urllib3_context
 
 
 class _Call(threading.local):
@@ -114,7 +117,22 @@ class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
+@cache
+def trusted() -> ssl.SSLContext:
+    """Return what TLS connections trust, read once: to read it for each connection would cost more than the whole call."""
+    context = create_urllib3_context()
+    context.load_verify_locations(requests.certs.where())
+    return context
+
+
 class _Transport(HTTPAdapter):
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        host, tls = super().build_connection_pool_key_attributes(*args, **kwargs)
+        return host, {**tls, "ssl_context": trusted()} if host["scheme"] == "https" else tls
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to do: `trusted` verifies. What requests would do here is to have the file read for each connection."""
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}

@@ -113,17 +113,17 @@ def _load(text: str) -> dict[str, Any]:
 
 
 def _tables(document: dict[str, Any], lines: Mapping[Path, int]) -> dict[str, Any]:
+    tables = document.get("vendors")
     faults = [
         Fault(lines[(name,)], f"{name!r} is not known; each vendor is a table [vendors.<slug>].")
         for name in document
         if name != "vendors"
     ]
-    tables = document.get("vendors")
-    if not faults and not (tables and isinstance(tables, dict)):
-        faults = [Fault(lines.get(("vendors",), 1), "there is no vendor; each is a table [vendors.<slug>].")]
-    if faults:
-        raise FaultyVendorsError(faults)
-    return tables
+    if not faults and tables and isinstance(tables, dict):
+        return tables
+    raise FaultyVendorsError(
+        faults or [Fault(lines.get(("vendors",), 1), "there is no vendor; each is a table [vendors.<slug>].")]
+    )
 
 
 def _faults(entry: Entry) -> Iterator[Fault]:

@@ -137,7 +137,7 @@ def _spoil(answer: JsonResponse, knobs: Knobs) -> HttpResponseBase:
         case "malformed":
             answer.content = answer.content[:-1]
         case "html":
-            answer = HttpResponse("<html><body>Back soon.</body></html>", status=answer.status_code)
+            return HttpResponse("<html><body>Back soon.</body></html>", status=answer.status_code)
         case "endless":
             return StreamingHttpResponse(_endless(), status=answer.status_code, content_type="application/json")
         case "drip":

@@ -6,7 +6,7 @@ import pytest
 
 from vendors.base import Accepted, Done
 from vendors.tests.contract import CALL, AdapterContract
-from vendors.tests.servers import Server, answering, reply
+from vendors.tests.servers import Server, Visit, answering, reply
 
 
 class TestSync(AdapterContract):
@@ -30,6 +30,13 @@ class TestAsync(AdapterContract):
     def test_any_success_accepts(self, status: str, serve: Callable[..., Server]) -> None:
         server = serve(answering(reply(status, body=b"" if "204" in status else b"<html>")))
         assert self.make(server).call(CALL) == Accepted()
+
+    def test_a_body_that_breaks_off_takes_no_acceptance_back(self, serve: Callable[..., Server]) -> None:
+        def talk(visit: Visit) -> None:
+            visit.read_request()
+            visit.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 50\r\n\r\n{")
+
+        assert self.make(serve(talk)).call(CALL) == Accepted()
 
     def test_the_callback_url_goes_as_a_field_and_ours_wins(self, serve: Callable[..., Server]) -> None:
         server = serve(answering(reply()))

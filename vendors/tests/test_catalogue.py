@@ -1,4 +1,3 @@
-import time
 from collections.abc import Callable
 from threading import Event, Thread
 
@@ -61,20 +60,6 @@ def test_what_was_read_before_a_write_does_not_count_as_fresh_after_it(
     writer.join()
     monkeypatch.setattr(Vendor.objects, "all", lambda: [new])
     assert not catalogue.get("acme").enabled
-
-
-def test_the_age_of_a_copy_counts_from_when_it_was_asked_for(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def answer_late() -> list[Vendor]:
-        asked.append(time.monotonic())
-        Event().wait(0.6)
-        return []
-
-    monkeypatch.setattr(Vendor.objects, "all", answer_late)
-    catalogue.all()
-    catalogue.all()
-    assert len(asked) == 2
 
 
 def test_an_adapter_is_kept_until_its_vendor_changes(catalogue: Catalogue, make_vendor: Callable[..., Vendor]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -129,6 +129,29 @@ def test_another_process_that_creates_the_same_vendor_does_no_harm(
 
     monkeypatch.setattr(Vendor, "save", lose_the_race)
     assert load(ACME, "--only-new") == "1 created, 0 changed, 0 unchanged"
+
+
+def test_a_store_that_fails_half_way_keeps_nothing(load: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    save = Vendor.save
+
+    def fail_at_the_second(vendor: Vendor, **options: object) -> None:
+        if vendor.slug == "other":
+            raise OperationalError("disk full")
+        save(vendor, **options)
+
+    monkeypatch.setattr(Vendor, "save", fail_at_the_second)
+    with pytest.raises(OperationalError):
+        load(ACME + ACME.replace("acme", "other"))
+    assert not Vendor.objects.exists()
+
+
+def test_a_pause_that_comes_meanwhile_stays(
+    load: Callable[..., str], make_vendor: Callable[..., Vendor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_vendor("acme")
+    monkeypatch.setattr(Vendor, "full_clean", lambda vendor: Vendor.objects.update(paused=True))
+    load(ACME)
+    assert Vendor.objects.get().paused
 
 
 def test_the_process_that_loads_sees_the_vendors_at_once(load: Callable[..., str]) -> None:

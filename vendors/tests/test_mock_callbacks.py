@@ -58,7 +58,7 @@ def test_a_callback_that_hangs_does_not_hold_up_the_others(client: Client, serve
     hanging, quick = serve(Visit.hang), serve(answering(reply()))
     call(client, hanging, "callback_delay=0")
     call(client, quick, "callback_delay=0")
-    wait_for_requests(quick, 1)
+    wait_for(lambda: quick.requests, "the other callback", seconds=5)
 
 
 def test_duplicates_follow_the_first(client: Client, serve: Callable[..., Server]) -> None:
@@ -120,11 +120,20 @@ def test_a_signed_callback_is_genuine_for_the_library_of_the_specification(
 ) -> None:
     monkeypatch.setenv("MOCK_SECRET", f"{SECRET}, whsec_b2xk")
     server = serve(answering(reply()))
-    call(client, server, "callback_delay=0&duplicates=1&secret_env=MOCK_SECRET")
-    requests = wait_for_requests(server, 2)
-    for request in requests:
-        assert Webhook(SECRET).verify(body_of(request), headers_of(request)) == RESULT
-    assert len({headers_of(request)["webhook-id"] for request in requests}) == 1
+    call(client, server, "callback_delay=0&secret_env=MOCK_SECRET")
+    request = wait_for_requests(server, 1)[0]
+    assert Webhook(SECRET).verify(body_of(request), headers_of(request)) == RESULT
+
+
+def test_duplicates_share_an_id_and_other_callbacks_do_not(
+    client: Client, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOCK_SECRET", SECRET)
+    server = serve(answering(reply()))
+    for _ in range(2):
+        call(client, server, "callback_delay=0&duplicates=1&secret_env=MOCK_SECRET")
+    requests = wait_for_requests(server, 4)
+    assert len({headers_of(request)["webhook-id"] for request in requests}) == 2
 
 
 @pytest.mark.parametrize("secret", [None, "", "whsec_", "whsec_not base64"])

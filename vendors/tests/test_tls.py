@@ -4,12 +4,13 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from vendors.base import VendorError
+from vendors.deadline import trusted
 from vendors.http import Reply, post_json
 from vendors.tests.servers import Server, Visit, answering, reply
 
@@ -37,10 +38,20 @@ def context(folder: Path) -> ssl.SSLContext:
     return make_context(folder, "good", "-addext", "subjectAltName=IP:127.0.0.1")
 
 
+def trust_only(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("requests.certs.where", lambda: str(certificate))
+    trusted.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _trust_is_read_again() -> Iterator[None]:
+    yield
+    trusted.cache_clear()
+
+
 @pytest.fixture
 def _trusted(folder: Path, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the test's own certificate be among those that are trusted."""
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(folder / "good.pem"))
+    trust_only(folder / "good.pem", monkeypatch)
 
 
 def post(server: Server, **options: object) -> Reply:
@@ -82,7 +93,7 @@ def test_a_certificate_of_another_name_is_not_trusted(
     folder: Path, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]
 ) -> None:
     server = serve(answering(reply()), tls=make_context(folder, "other", "-addext", "subjectAltName=DNS:other.test"))
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(folder / "other.pem"))
+    trust_only(folder / "other.pem", monkeypatch)
     assert "IP address mismatch" in error_of(server, timeout_seconds=5).message
 
 

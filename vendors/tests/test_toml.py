@@ -32,11 +32,18 @@ def test_only_the_fields_that_are_named_are_in_an_entry() -> None:
 
 
 def test_every_field_of_the_documentation_is_known() -> None:
-    (entry,) = parse(
-        GOOD.replace("5", "0.5")
-        + 'enabled = false\nrate_limits = "50/s, 2000/min"\nmax_in_flight = 3\nmax_attempts = 2\ncallback_timeout_seconds = 60\n'
-        + 'repeat_unknown = false\nrepeat_overdue = true\napi_key_env = "ACME_KEY"\nwebhook_secret_env = "ACME_SECRET"\n'
-    )
+    others = """
+enabled = false
+rate_limits = "50/s, 2000/min"
+max_in_flight = 3
+max_attempts = 2
+callback_timeout_seconds = 60.5
+repeat_unknown = false
+repeat_overdue = true
+api_key_env = "ACME_KEY"
+webhook_secret_env = "ACME_SECRET"
+"""
+    (entry,) = parse(GOOD + others)
     assert len(entry.fields) == 13
 
 

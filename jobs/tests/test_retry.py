@@ -1,0 +1,62 @@
+"""Whether and when a failed try is made again: a table of cases."""
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.breaker import Standing
+from jobs.retry import Again, GiveUp, decide
+from vendors.base import VendorError
+from vendors.models import Vendor
+
+DOWN = VendorError("vendor_error", "It answered 500.", outage=True)
+OPEN = Standing(open_seconds=4)
+
+
+def decision(error=DOWN, *, failures=0, standing=OPEN, chance=0.5, **vendor):
+    return decide(error, failures=failures, vendor=Vendor(**vendor), standing=standing, chance=chance)
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0)])
+def test_the_delay_doubles_and_is_jittered_in_full(failures, seconds):
+    assert decision(failures=failures, standing=Standing()) == Again(counts=True, delay_seconds=seconds)
+    assert decision(failures=failures, standing=Standing(), chance=0.0) == Again(counts=True, delay_seconds=0)
+
+
+def test_the_delay_has_a_cap():
+    assert decision(failures=50, standing=Standing(), max_attempts=100, chance=0.999).delay_seconds < 300
+
+
+def test_the_last_try_gives_up_with_the_vendors_error():
+    assert decision(failures=4, standing=Standing()) == GiveUp("vendor_error", "It answered 500. Tried 5 times.")
+
+
+def test_a_permanent_error_is_not_tried_again():
+    assert decision(VendorError("vendor_refused", "It answered 422.", permanent=True)) == GiveUp(
+        "vendor_refused", "It answered 422."
+    )
+
+
+def test_a_throttled_try_does_not_count():
+    throttled = VendorError("vendor_throttled", "It answered 429.", retry_after=timedelta(seconds=3))
+    assert decision(throttled, failures=99, standing=Standing()) == Again(counts=False)
+
+
+def test_an_outage_does_not_count_while_the_breaker_is_open():
+    assert decision(failures=99) == Again(counts=False, delay_seconds=5.5)
+
+
+def test_a_refusal_counts_even_while_the_breaker_is_open():
+    assert decision(VendorError("bad_reply", "No JSON."), failures=0).counts
+
+
+def test_an_unknown_outcome_is_repeated_only_where_the_vendor_is_set_so():
+    unknown = VendorError("vendor_timeout", "No answer.", outage=True, outcome_known=False)
+    assert decision(unknown, standing=Standing()).counts
+    assert decision(unknown, repeat_unknown=False).code == "outcome_unknown"
+
+
+def test_a_vendor_that_denies_several_jobs_burns_none():
+    denied = VendorError("vendor_denied", "It answered 401.")
+    assert decision(denied, failures=99, standing=Standing(denied_jobs=3)) == Again(counts=False)
+    assert decision(denied, failures=0, standing=Standing(denied_jobs=2)).counts

@@ -1,0 +1,107 @@
+"""Whole journeys: real worker processes on the test's own store and Redis, and a vendor that is a real HTTP server."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from jobs import stream
+from jobs.models import FINAL, Job
+from tests.vendor_server import VendorServer
+from tests.waiting import wait_for
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def vendor_server() -> Iterator[VendorServer]:
+    server = VendorServer()
+    yield server
+    server.hold.set()
+    server.shutdown()
+    server.server_close()
+
+
+class WorkerProcess:
+    """`manage.py run_worker`, with its output in a file."""
+
+    def __init__(self, *options: str, log: Path, **environment: str) -> None:
+        self.log = log
+        # A session of its own, so that a whole family of processes can be ended.
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "run_worker", *options],
+            env={**os.environ, "DATABASE_URL": _test_store(), **environment},
+            stdout=log.open("ab"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+        self.process.wait()
+
+    def end(self, seconds: float = 30) -> int:
+        """Wait until it has ended by itself, and return its exit status."""
+        return self.process.wait(seconds)
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+
+def _test_store() -> str:
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite://{name}"
+    address = settings.DATABASE_URL.split("?")[0].rstrip("/").rsplit("/", 1)[0] if settings.DATABASE_URL.count("/") > 2 else ""
+    return f"{address or settings.DATABASE_URL}/{name}"
+
+
+@pytest.fixture
+def start_worker(transactional_db: None, redis_client: object, tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
+    """Start worker processes; whatever still runs at the end is ended."""
+    workers: list[WorkerProcess] = []
+
+    def start(*options: str, **environment: str) -> WorkerProcess:
+        workers.append(WorkerProcess(*options, log=tmp_path / f"worker-{len(workers)}.log", **environment))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        if worker.process.poll() is None:
+            os.killpg(worker.process.pid, signal.SIGKILL)
+            worker.process.wait()
+
+
+@pytest.fixture
+def submit(transactional_db: None) -> Callable[..., list[Job]]:
+    """Queue jobs as the API does: the row first, then its entry."""
+
+    def submit(count: int = 1, vendor: str = "acme") -> list[Job]:
+        jobs = [Job(vendor=vendor, name=f"Person {n}", input={"name": f"Person {n}"}) for n in range(count)]
+        Job.objects.bulk_create(jobs)
+        stream.offer(vendor, [job.pk for job in jobs])
+        return jobs
+
+    return submit
+
+
+def statuses() -> list[str]:
+    return sorted(Job.objects.values_list("status", flat=True))
+
+
+def all_final() -> bool:
+    return all(status in FINAL for status in statuses())
+
+
+def wait_until_final(seconds: float = 30) -> None:
+    wait_for(all_final, "all jobs to be final", seconds)

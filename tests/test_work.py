@@ -1,0 +1,132 @@
+"""A worker's day without mishaps."""
+
+import json
+import time
+
+import pytest
+
+from jobs.keys import BEATS, Keys
+from jobs.models import Attempt, Job, Status
+from tests.conftest import statuses, wait_until_final
+from tests.vendor_server import Answer
+from tests.waiting import wait_for
+from vendors.models import Vendor
+
+
+@pytest.fixture(autouse=True)
+def acme(make_vendor, vendor_server, transactional_db):
+    return make_vendor(url=vendor_server.url)
+
+
+def test_jobs_are_called_once_each_and_completed(start_worker, submit, vendor_server, redis_client):
+    jobs = submit(40)
+    assert start_worker("--drain").end() == 0
+    assert statuses() == ["complete"] * 40
+    assert sorted(vendor_server.keys()) == sorted(job.pk for job in jobs)
+    assert {row.outcome for row in Attempt.objects.all()} == {"done"}
+    keys = Keys("acme")
+    assert [redis_client.xlen(keys.jobs), redis_client.zcard(keys.flight), redis_client.zcard(BEATS)] == [0, 0, 0]
+
+
+def test_several_processes_share_the_work(start_worker, submit):
+    submit(40)
+    assert start_worker("--drain", "--processes", "2").end() == 0
+    assert statuses() == ["complete"] * 40
+
+
+def test_what_comes_back_is_cleaned(start_worker, submit, vendor_server):
+    vendor_server.answer = lambda _: Answer(body={"name": " John ", "ssn": "1", "more": [{"SSN": "2", "ok": True}]})
+    submit()
+    worker = start_worker("--drain")
+    worker.end()
+    assert Job.objects.get().result == {"name": "John", "more": [{"ok": True}]}
+    assert "Person" not in worker.output
+    assert "John" not in worker.output
+
+
+def test_a_job_starts_at_once_when_a_worker_is_idle(start_worker, submit, redis_client):
+    start_worker()
+    wait_for(lambda: redis_client.zcard(BEATS), "the worker to live")
+    submit()
+    wait_until_final(5)
+
+
+def test_failures_are_tried_again_until_they_succeed(start_worker, submit, vendor_server, acme):
+    acme.max_attempts = 3
+    acme.save()
+    vendor_server.answer = lambda _: Answer(500) if len(vendor_server.arrivals) < 3 else Answer(body={"ok": True})
+    [job] = submit()
+    start_worker("--drain").end()
+    assert vendor_server.keys() == [job.pk] * 3
+    job = Job.objects.get()
+    assert (job.status, job.attempt) == ("complete", 3)
+    assert [row.outcome for row in Attempt.objects.order_by("number")] == ["vendor_error", "vendor_error", "done"]
+
+
+def test_a_refused_job_fails_with_a_code_and_a_sentence(start_worker, submit, vendor_server):
+    vendor_server.answer = lambda _: Answer(422, {"secret": "John Doe"})
+    submit()
+    worker = start_worker("--drain")
+    worker.end()
+    job = Job.objects.get()
+    assert (job.status, job.error_code) == ("failed", "vendor_refused")
+    assert "422" in job.error_message
+    assert "John" not in job.error_message + worker.output
+
+
+def test_a_vendor_that_asks_for_a_pause_gets_it_and_no_try_is_spent(start_worker, submit, vendor_server):
+    throttled = Answer(429, headers=(("Retry-After", "1"),))
+    vendor_server.answer = lambda _: throttled if len(vendor_server.arrivals) == 1 else Answer(body={"ok": True})
+    submit(1)
+    start_worker("--drain").end()
+    first, second = vendor_server.arrivals
+    assert second.at - first.at >= 0.9
+    assert (Job.objects.get().status, Job.objects.get().failures) == ("complete", 0)
+
+
+def test_a_vendor_that_denies_several_jobs_is_paused_until_an_operator_resumes_it(start_worker, submit, vendor_server):
+    vendor_server.answer = lambda _: Answer(401)
+    submit(3)
+    start_worker()
+    wait_for(lambda: Vendor.objects.get().paused, "the vendor to be paused")
+    assert "credentials" in Vendor.objects.get().pause_reason
+    assert "failed" not in statuses()
+    vendor_server.answer = lambda _: Answer(body={"ok": True})
+    Vendor.objects.update(paused=False)
+    wait_until_final()
+    assert statuses() == ["complete"] * 3
+
+
+def test_what_an_operator_changes_is_in_force_within_a_second(start_worker, submit, redis_client):
+    Vendor.objects.update(paused=True)
+    submit()
+    start_worker()
+    wait_for(lambda: redis_client.zcard(BEATS), "the worker to live")
+    Vendor.objects.update(paused=False)
+    resumed_at = time.time()
+    wait_until_final()
+    assert Job.objects.get().started_at.timestamp() - resumed_at < 1
+
+
+def test_another_vendors_jobs_pass_one_that_is_limited(start_worker, submit, vendor_server, make_vendor):
+    Vendor.objects.update(rate_limits="1/min")
+    make_vendor("quick", url=vendor_server.url)
+    submit(5)
+    submit(5, vendor="quick")
+    start_worker()
+    wait_for(lambda: Job.objects.filter(vendor="quick", status=Status.COMPLETE).count() == 5, "the quick vendor's jobs")
+    assert Job.objects.filter(vendor="acme", status=Status.COMPLETE).count() < 5
+
+
+def test_log_lines_can_be_json(start_worker, submit):
+    submit()
+    worker = start_worker("--drain", LOG_FORMAT="json")
+    worker.end()
+    lines = [json.loads(line) for line in worker.output.splitlines()]
+    assert lines[0]["message"].startswith("worker ")
+
+
+def test_an_unknown_vendor_is_named(start_worker):
+    worker = start_worker("--vendors", "acme,nobody")
+    assert worker.end() == 1
+    assert "Unknown vendors: nobody. Known are: acme." in worker.output
