@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from enrichlabs import environment as env
 from enrichlabs.stores import database
 
+VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA = Path(env.text("ENRICHLABS_DATA", str(BASE_DIR / "var"))).resolve()
 SECRETS = DATA / "secrets"
@@ -109,7 +110,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "EnrichLabs",
     "DESCRIPTION": "A gateway for third-party vendor calls: post a job, have an id at once, fetch the result later.",
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -125,5 +126,9 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
-    "loggers": {"django": {"handlers": [], "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        # Its warnings quote reply headers and the vendor's whole URL.
+        "urllib3": {"level": "ERROR"},
+    },
 }

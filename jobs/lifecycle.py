@@ -200,7 +200,7 @@ def _queued(stream: Stream, now: datetime) -> dict[str, Any]:
 
 
 def _failed(code: str, message: str, now: datetime) -> dict[str, Any]:
-    error = {"error_code": code, "error_message": message[:500]}
+    error = {"error_code": code[:50], "error_message": message[:500]}
     return {**error, "finished_at": now, "not_before": None, "deadline_at": None}
 
 
@@ -213,7 +213,7 @@ def _ends_attempt(job: Job, to: Status, changes: dict[str, Any], *, outcome: str
         worker=job.worker,
         started_at=job.started_at or now,
         ended_at=now,
-        outcome=outcome,
+        outcome=outcome[:50],
         message=message[:500],
     )
     return Move(job.pk, to, (Status.PROCESSING,), {"attempt": job.attempt}, changes, attempt)

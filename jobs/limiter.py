@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.keys import Keys
+from jobs.keys import BEATS, Keys
 from jobs.redis import commands
 from jobs.scripts import script
 from vendors.limits import Window
@@ -28,7 +28,7 @@ class Renewal:
 def keys_of(vendor: str) -> list[str]:
     """Return the keys that limits.lua wants."""
     keys = Keys(vendor)
-    return [keys.again, keys.jobs, keys.freed, keys.log, keys.flight, keys.gate, keys.hold]
+    return [keys.again, keys.jobs, keys.freed, keys.log, keys.flight, keys.gate, keys.hold, BEATS]
 
 
 def arguments(windows: Sequence[Window]) -> list[int]:

@@ -207,6 +207,7 @@ class Worker:
 
     def _finish(self) -> None:
         """Finish what is in flight within the grace period, hand back the rest, and leave nothing behind."""
+        log.info("worker %s stops; %d calls are under way", self.name, self._pool.busy)
         self._pool.wait_until_idle(self._grace_seconds)
         self._recorder.finish(FINISH_SECONDS)
         self._sweeper.end()

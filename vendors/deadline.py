@@ -121,20 +121,16 @@ class _TLSPool(HTTPSConnectionPool):
 def trusted() -> ssl.SSLContext:
     """Return what TLS connections trust, read once: to read it for each connection would cost more than the whole call."""
     context = create_urllib3_context()
-    context.load_verify_locations(requests.certs.where())
+    context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
     return context
 
 
 class _Transport(HTTPAdapter):
-    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        host, tls = super().build_connection_pool_key_attributes(*args, **kwargs)
-        return host, {**tls, "ssl_context": trusted()} if host["scheme"] == "https" else tls
-
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Nothing to do: `trusted` verifies. What requests would do here is to have the file read for each connection."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **kwargs, ssl_context=trusted())
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
 
 
@@ -145,8 +141,9 @@ class Session(requests.Session):
         super().__init__()
         self.trust_env = False
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("http://", "https://"):
-            self.mount(scheme, _Transport(pool_connections=50, pool_maxsize=1))
+        transport = _Transport(pool_connections=50, pool_maxsize=1)
+        self.mount("http://", transport)
+        self.mount("https://", transport)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Redirects are not followed. When requests sees one it reads the whole body, even when told not to follow."""

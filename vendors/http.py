@@ -46,7 +46,7 @@ class Reply:
         try:
             return json_object.read(self.body)
         except ValueError as error:
-            raise VendorError("bad_reply", f"The vendor's answer (status {self.status}) can't be used. {error}") from None
+            raise _bad_reply(f"The vendor's answer (status {self.status}) can't be used. {error}") from None
 
 
 class _Thread(threading.local):
@@ -103,7 +103,7 @@ def _body(response: requests.Response) -> bytes:
         body += chunk
         if len(body) > settings.VENDOR_REPLY_MAX_BYTES:
             limit = settings.VENDOR_REPLY_MAX_BYTES
-            raise VendorError("bad_reply", f"The vendor's answer (status {response.status_code}) is longer than {limit} bytes.")
+            raise _bad_reply(f"The vendor's answer (status {response.status_code}) is longer than {limit} bytes.")
     return bytes(body)
 
 
@@ -114,12 +114,17 @@ def _drain(response: requests.Response) -> None:
         _body(response)
 
 
+def _bad_reply(sentence: str) -> VendorError:
+    # The vendor may have done the work, and been paid for it: who would rather look than pay twice is asked.
+    return VendorError("bad_reply", sentence, outcome_known=False)
+
+
 def _failure(error: Exception, timeout_seconds: float) -> VendorError:
     causes = list(_causes(error))
     if not this_call.sent:
         return VendorError("vendor_unreachable", f"The vendor could not be reached: {_reason(causes)}.", outage=True)
     if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
-        return VendorError("bad_reply", "The vendor's answer is compressed in a way that can't be read.")
+        return _bad_reply("The vendor's answer is compressed in a way that can't be read.")
     if any(isinstance(cause, TimeoutError) for cause in causes):
         sentence = f"The vendor did not answer in full within {timeout_seconds:g} s; it may have done the work."
         return VendorError("vendor_timeout", sentence, outage=True, outcome_known=False)

@@ -38,10 +38,7 @@ def pretty(value: Any) -> str | SafeString:
     """Return the JSON value in lines, cut where it is too long to be read anyway."""
     if value is None:
         return "-"
-    try:
-        text = json.dumps(value, indent=2, ensure_ascii=False)
-    except RecursionError:
-        return "Too deeply nested to be shown; the API has it."
+    text = json.dumps(value, indent=2, ensure_ascii=False)
     # Half a surrogate pair can be kept as JSON, but not be sent as UTF-8.
     text = text.encode("utf-8", "replace").decode()
     if len(text) > MOST_CHARACTERS:

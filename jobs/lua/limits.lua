@@ -1,7 +1,7 @@
 -- The limits of one vendor: its windows as a sliding-window log, its pace, its hold. Put before take, renew and rebuild.
--- KEYS again, jobs, freed, log, flight, gate, hold
+-- KEYS again, jobs, freed, log, flight, gate, hold, beats
 -- ARGV number of windows, then calls and length in microseconds of each, shortest first; then the script's own arguments
-local AGAIN, JOBS, FREED, LOG, FLIGHT, GATE, HOLD = unpack(KEYS)
+local AGAIN, JOBS, FREED, LOG, FLIGHT, GATE, HOLD, BEATS = unpack(KEYS)
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

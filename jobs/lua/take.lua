@@ -72,6 +72,8 @@ read(AGAIN, 'again', room, entries)
 read(JOBS, 'jobs', room - #entries, entries)
 
 if #entries == 0 then return answer(FOREVER, 'news') end
+-- Whoever holds an entry is known, even before its first beat: else nobody would find it dead.
+redis.call('ZADD', BEATS, 'NX', text(now / 1000), consumer)
 local first = #windows > 0 and charge(#entries) or nil
 if probing then
   redis.call('HSET', GATE, 'probe', probe, 'probe_until', text(now + probe_life))

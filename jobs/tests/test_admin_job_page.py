@@ -71,13 +71,6 @@ def test_a_large_result_is_cut(page, make_job):
     assert "cut here: it has 900,016 characters" in text(response)
 
 
-def test_a_deep_result_is_no_error(page, make_job):
-    deep = value = {}
-    for _ in range(700):
-        value["in"] = value = {}
-    assert page(make_job(result=deep, status="complete")).status_code == 200
-
-
 def test_attempts_and_callbacks_are_told_in_the_order_they_happened(page, make_job):
     job = make_job(status="complete", attempt=2)
 

@@ -73,6 +73,7 @@ def test_the_slug_is_checked_once_and_never_changes(browser, make_vendor):
     assert "Use lower-case letters" in text(browser.post(f"{VENDORS}add/", {**posted, "slug": "Acme Ltd"}))
     vendor = make_vendor()
     assert "already exists" in text(browser.post(f"{VENDORS}add/", {**posted, "slug": "acme"}))
+    assert 'name="slug"' not in browser.get(f"{VENDORS}{vendor.pk}/change/").content.decode()
     change(browser, vendor, slug="globex")
     assert Vendor.objects.get().slug == "acme"
 
@@ -155,5 +156,6 @@ def test_of_several_vendors_none_is_deleted_where_one_is_in_use(browser, make_ve
     assert "globex has open jobs." in text(browser.post(VENDORS, posted, follow=True))
     assert Vendor.objects.count() == 2
     Job.objects.filter(pk=job.pk).update(status="cancelled")
+    assert catalogue.all().keys() == {"acme", "globex"}
     assert "Successfully deleted 2 vendors." in text(browser.post(VENDORS, posted, follow=True))
     assert catalogue.all() == {}

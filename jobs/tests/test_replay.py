@@ -95,10 +95,10 @@ def test_a_dry_run_shows_the_first_few_and_does_nothing(make_ended):
 
 def test_many_jobs_are_put_back_in_bounded_batches(make_ended, monkeypatch):
     monkeypatch.setattr(replay, "BATCH", 2)
-    for _ in range(5):
-        make_ended()
-    assert run("--yes", "--limit=4") == "4 put back, 0 skipped\n"
-    assert run("--yes") == "1 put back, 0 skipped\n"
+    for vendor in ("acme", "gone", "acme", "gone", "acme"):
+        make_ended(vendor=vendor)
+    assert run("--yes", "--limit=4") == "2 put back, 2 skipped\n"
+    assert run("--yes") == "1 put back, 2 skipped\n"
 
 
 def test_to_run_it_twice_puts_back_once(make_ended):

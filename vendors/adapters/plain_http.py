@@ -28,7 +28,7 @@ def post(vendor: Vendor, call: Call, payload: Mapping[str, Any], *, needs_body: 
 
 def _headers(vendor: Vendor, call: Call) -> dict[str, str]:
     headers = {
-        "User-Agent": f"EnrichLabs/{settings.SPECTACULAR_SETTINGS['VERSION']}",
+        "User-Agent": f"EnrichLabs/{settings.VERSION}",
         "Idempotency-Key": call.idempotency_key,
     }
     return {**headers, **_authorization(vendor)}

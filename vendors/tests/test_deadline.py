@@ -11,7 +11,7 @@ from vendors.base import VendorError
 from vendors.http import Reply, post_json
 from vendors.tests.servers import Server, Visit, answering, reply
 
-DEADLINE_SECONDS = 0.4
+DEADLINE_SECONDS = 0.25
 SLACK_SECONDS = 1
 
 

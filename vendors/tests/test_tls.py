@@ -4,13 +4,13 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from vendors.base import VendorError
-from vendors.deadline import trusted
+from vendors.deadline import Session, trusted
 from vendors.http import Reply, post_json
 from vendors.tests.servers import Server, Visit, answering, reply
 
@@ -39,14 +39,10 @@ def context(folder: Path) -> ssl.SSLContext:
 
 
 def trust_only(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("requests.certs.where", lambda: str(certificate))
-    trusted.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def _trust_is_read_again() -> Iterator[None]:
-    yield
-    trusted.cache_clear()
+    """Let this one certificate be all that is trusted, in a new session of this thread."""
+    monkeypatch.setattr("requests.utils.DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    monkeypatch.setattr("vendors.deadline.trusted", trusted.__wrapped__)
+    monkeypatch.setattr("vendors.http._thread.session", Session())
 
 
 @pytest.fixture

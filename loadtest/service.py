@@ -1,0 +1,60 @@
+"""Asks a running service whether it is ready, or waits until it has no open job: service.py ready|settled BASE_URL"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+ANSWER_SECONDS = 10
+SETTLE_SECONDS = 60.0
+LOOK_SECONDS = 0.5
+OPEN = ("queued", "processing")
+
+
+def ready(base_url: str) -> str:
+    """Return what keeps the service from being tested, in one line; empty when nothing does."""
+    try:
+        status, answer = ask(base_url, "/readyz")
+    except (OSError, HTTPException, ValueError) as error:
+        return f"Nothing answers {base_url}/readyz ({error}). Start script/server, or set BASE_URL."
+    missing = " ".join(str(text) for text in answer.values() if text != "ok")
+    return "" if status == HTTPStatus.OK else f"The service at {base_url} is not ready. {missing}"
+
+
+def settled(base_url: str) -> str:
+    """Wait until no job is open; return what is open after a minute, in one line."""
+    since = time.monotonic()
+    while still_open := open_statuses(base_url):
+        if time.monotonic() - since > SETTLE_SECONDS:
+            return f"After {SETTLE_SECONDS:.0f} s there are still jobs {' and '.join(still_open)}."
+        time.sleep(LOOK_SECONDS)
+    sys.stdout.write(f"All accepted jobs were final {time.monotonic() - since:.1f} s after the end.\n")
+    return ""
+
+
+def open_statuses(base_url: str) -> list[str]:
+    # Queued is asked for again: a job may go back to it while the other is asked for.
+    return [status for status in (*OPEN, OPEN[0]) if ask(base_url, f"/jobs?status={status}&limit=1")[1]["items"]]
+
+
+def ask(base_url: str, path: str) -> tuple[int, dict[str, Any]]:
+    """Return the status and the JSON object that the service answers. Raises OSError, HTTPException or ValueError."""
+    parts = urlsplit(base_url)
+    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = connect(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", f"{parts.path}{path}")
+        response = connection.getresponse()
+        return response.status, dict(json.load(response))
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    question: Callable[[str], str] = {"ready": ready, "settled": settled}[sys.argv[1]]
+    if obstacle := question(sys.argv[2]):
+        sys.exit(f"script/loadtest: {obstacle}")
