@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from enrichlabs import environment as env
-from enrichlabs.stores import database
+from enrichlabs.stores import database, valkey_socket
 
 VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -28,7 +28,7 @@ CALLBACK_SECRETS = env.words("CALLBACK_SECRETS") or [env.secret("CALLBACK_SECRET
 DATABASE_URL = env.text("DATABASE_URL")
 DATABASES = {"default": database(DATABASE_URL, DATA)}
 ON_MONGODB = DATABASES["default"]["ENGINE"] == "django_mongodb_backend"
-VALKEY_SOCKET = DATA / "valkey.sock"
+VALKEY_SOCKET = valkey_socket(DATA)
 REDIS_URL = env.text("REDIS_URL", f"unix://{VALKEY_SOCKET}")
 
 # Bounds of what comes in
@@ -94,7 +94,6 @@ SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA / "static"
 # Files are served from the packages that they came in: no collectstatic step.
 WHITENOISE_USE_FINDERS = True
 

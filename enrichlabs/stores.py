@@ -1,5 +1,7 @@
-"""Turns DATABASE_URL into Django's database settings."""
+"""Where the stores are: DATABASE_URL as Django's settings, and the socket of the embedded Valkey."""
 
+import hashlib
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 # WAL lets readers go on while somebody writes; FULL makes a commit survive a power cut; IMMEDIATE takes the write lock
 # at once, because a transaction that reads first and writes later fails under several writers whatever it waits.
 SQLITE_PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY"
+
+MOST_SOCKET_BYTES = 100
 
 
 def database(url: str, data: Path) -> dict[str, Any]:
@@ -22,6 +26,15 @@ def database(url: str, data: Path) -> dict[str, Any]:
     if scheme in ("mongodb", "mongodb+srv"):
         return _mongodb(url)
     raise ImproperlyConfigured(f"DATABASE_URL starts with {scheme!r}, but must start with sqlite:, mongodb: or mongodb+srv:.")
+
+
+def valkey_socket(data: Path) -> Path:
+    """Return where the embedded Valkey listens: in the data folder, unless that path is too long for a socket (107 bytes)."""
+    path = data / "valkey.sock"
+    if len(bytes(path)) <= MOST_SOCKET_BYTES:
+        return path
+    name = hashlib.sha256(bytes(data)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"enrichlabs-{name}" / "valkey.sock"
 
 
 def _sqlite(path: Path) -> dict[str, Any]:

@@ -80,7 +80,9 @@ class Job(models.Model):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.created_at is None:
-            self.created_at = self.queued_at = time_of(self.id)
+            self.created_at = time_of(self.id)
+        if self.queued_at is None:
+            self.queued_at = self.created_at
 
     def __str__(self) -> str:
         return self.id

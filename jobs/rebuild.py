@@ -25,10 +25,12 @@ def rebuild(vendors: list[Vendor], now: datetime) -> list[Vendor]:
         return []
     time.sleep(SETTLING_SECONDS)
     for vendor in mine:
-        limiter.rebuild(vendor.slug, vendor.windows, _starts_us(vendor, now), _in_flight(vendor))
+        starts_us, in_flight = _starts_us(vendor, now), _in_flight(vendor)
+        limiter.rebuild(vendor.slug, vendor.windows, starts_us, in_flight)
         commands().delete(Keys(vendor.slug).rebuilder)
         counts.count("rebuilds", vendor.slug)
-    log.warning("Redis had lost data: limits of %s are rebuilt from the store", ", ".join(vendor.slug for vendor in mine))
+        text = "limits of %s are made from the store: %d starts, %d jobs in flight"
+        log.info(text, vendor, len(starts_us), len(in_flight))
     return mine
 
 

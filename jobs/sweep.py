@@ -14,6 +14,7 @@ from jobs import counts, deliveries, flight, lifecycle, lost, stream, takeover
 from jobs.keys import SWEEPER
 from jobs.models import Job, Status, Stream
 from jobs.redis import commands
+from jobs.scripts import script
 from vendors.catalogue import catalogue
 
 log = logging.getLogger(__name__)
@@ -80,12 +81,10 @@ class Sweeper(Thread):
         return full
 
     def _leads(self) -> bool:
-        if commands().set(SWEEPER, self._name, nx=True, px=int(LEAD_SECONDS * 1000)):
+        lead = script("lead")(keys=[SWEEPER], args=[self._name, int(LEAD_SECONDS * 1000)], client=commands())
+        if lead == "new":
             self._suspects.clear()
-            return True
-        if commands().get(SWEEPER) != self._name:
-            return False
-        return bool(commands().pexpire(SWEEPER, int(LEAD_SECONDS * 1000)))
+        return bool(lead)
 
     def _take_over_from_the_dead(self) -> int:
         unfinished = [worker for worker in self._suspects.look(time.monotonic()) if not takeover.take_over(worker)]

@@ -37,8 +37,9 @@ def settled(base_url: str) -> str:
 
 
 def open_statuses(base_url: str) -> list[str]:
-    # Queued is asked for again: a job may go back to it while the other is asked for.
-    return [status for status in (*OPEN, OPEN[0]) if ask(base_url, f"/jobs?status={status}&limit=1")[1]["items"]]
+    # Queued is asked for once more at the end: a job may have gone back to it meanwhile.
+    found = [status for status in (*OPEN, OPEN[0]) if ask(base_url, f"/jobs?status={status}&limit=1")[1]["items"]]
+    return list(dict.fromkeys(found))
 
 
 def ask(base_url: str, path: str) -> tuple[int, dict[str, Any]]:

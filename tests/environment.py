@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 
 DATA = Path(tempfile.mkdtemp(prefix="enrichlabs-test-"))
-(DATA / "static").mkdir()  # WhiteNoise warns where it is missing
 
 for name in ("REDIS_URL", "PUBLIC_URL", "CALLBACK_SECRETS", "ENRICHLABS_VENDORS", "LOG_FORMAT"):
     os.environ.pop(name, None)

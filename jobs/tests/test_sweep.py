@@ -1,0 +1,123 @@
+"""Each step of the sweep, alone."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobs import deliveries, lost, stream, sweep, takeover
+from jobs.keys import BEATS, Keys
+from jobs.models import Delivery, Job, Status, Stream
+from jobs.take import take
+
+pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
+
+LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+@pytest.fixture
+def acme(make_vendor, redis_client):
+    from jobs import limiter
+
+    vendor = make_vendor()
+    limiter.rebuild("acme", [], [], [])
+    return vendor
+
+
+def entries(redis_client, name):
+    return [fields["job"] for _, fields in redis_client.xrange(getattr(Keys("acme"), name))]
+
+
+def test_a_retry_that_is_due_goes_to_the_front_of_its_queue(make_job, redis_client, acme):
+    due, later = make_job(not_before=LONG_AGO), make_job(not_before=datetime.now(UTC) + timedelta(hours=1))
+    assert sweep.retries_due() == 1
+    assert entries(redis_client, "again") == [due.pk]
+    assert Job.objects.get(pk=due.pk).not_before is None
+    assert Job.objects.get(pk=later.pk).not_before is not None
+
+
+def test_an_overdue_callback_fails_its_job_and_frees_its_slot(make_job, redis_client, acme):
+    job = make_job(status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
+    redis_client.zadd(Keys("acme").flight, {job.pk: 1})
+    assert sweep.callbacks_overdue() == 1
+    assert Job.objects.get().error_code == "callback_overdue"
+    assert redis_client.zcard(Keys("acme").flight) == 0
+
+
+@pytest.mark.parametrize(("failures", "status"), [(0, "queued"), (4, "failed")])
+def test_an_overdue_callback_is_tried_again_while_tries_are_left(make_job, redis_client, make_vendor, failures, status):
+    make_vendor(repeat_overdue=True)
+    job = make_job(status=Status.WAITING, attempt=1, failures=failures, deadline_at=LONG_AGO)
+    sweep.callbacks_overdue()
+    assert Job.objects.get().status == status
+    assert entries(redis_client, "again") == ([job.pk] if status == "queued" else [])
+
+
+def test_a_queued_job_that_redis_lost_is_added_again_once(make_job, redis_client, acme):
+    job = make_job(queued_at=LONG_AGO)
+    assert [lost.put_back("acme"), lost.put_back("acme")] == [1, 0]
+    assert entries(redis_client, "jobs") == [job.pk]
+
+
+def test_a_lost_retry_goes_back_to_the_front(make_job, redis_client, acme):
+    job = make_job(queued_at=LONG_AGO, stream=Stream.AGAIN, attempt=1)
+    assert lost.put_back("acme") == 1
+    assert entries(redis_client, "again") == [job.pk]
+
+
+def test_a_backlog_is_not_touched(make_job, redis_client, acme):
+    job = make_job(queued_at=LONG_AGO)
+    redis_client.xadd(Keys("acme").jobs, {"v": "1", "job": job.pk}, id=f"{int(LONG_AGO.timestamp() * 1000)}-0")
+    make_job(queued_at=LONG_AGO + timedelta(minutes=1))  # its entry may well be behind the first
+    assert lost.put_back("acme") == 0
+
+
+def test_a_job_that_was_taken_a_moment_ago_has_not_lost_its_entry(make_job, redis_client, acme):
+    job = make_job(queued_at=LONG_AGO)
+    stream.offer("acme", [job.pk])
+    take(acme, "w", 1)
+    assert lost.put_back("acme") == 0
+
+
+def test_a_job_held_back_until_later_is_not_lost(make_job, redis_client, acme):
+    make_job(queued_at=LONG_AGO, not_before=datetime.now(UTC) + timedelta(hours=1))
+    assert lost.put_back("acme") == 0
+
+
+def test_a_stored_callback_without_a_verdict_is_applied(make_job, redis_client, acme):
+    job = make_job(status=Status.WAITING, attempt=1)
+    fields = {"vendor": "acme", "job": job.pk, "run": 1, "attempt": 1, "body": {"name": "x"}, "body_bytes": 1}
+    Delivery.objects.create(key="k", received_at=LONG_AGO, **fields)
+    assert sweep.deliveries_without_verdict() == 1
+    assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("complete", "applied")
+    assert deliveries.apply_pending(datetime.now(UTC), older_than=timedelta(0), limit=5) == 0
+
+
+def test_who_is_silent_is_dead_after_two_looks_two_beats_apart(redis_client):
+    redis_client.zadd(BEATS, {"gone": 1})
+    suspects = takeover.Suspects()
+    assert [suspects.look(now=10), suspects.look(now=11), suspects.look(now=12.1)] == [[], [], ["gone"]]
+
+
+def test_a_failed_look_makes_nobody_dead(redis_client):
+    redis_client.zadd(BEATS, {"gone": 1})
+    suspects = takeover.Suspects()
+    suspects.look(now=10)
+    suspects.clear()
+    assert suspects.look(now=13) == []
+
+
+def test_what_a_dead_worker_had_not_started_goes_to_the_front(make_job, redis_client, acme):
+    job = make_job()
+    stream.offer("acme", [job.pk])
+    take(acme, "gone", 1)
+    assert takeover.take_over("gone")
+    assert entries(redis_client, "again") == [job.pk]
+    assert (Job.objects.get().status, Job.objects.get().crashes) == ("queued", 0)
+    assert redis_client.xinfo_consumers(Keys("acme").jobs, "workers") == []
+
+
+def test_one_worker_sweeps_at_a_time(redis_client):
+    first, second = sweep.Sweeper("first"), sweep.Sweeper("second")
+    assert [first._leads(), second._leads(), first._leads()] == [True, False, True]
+    redis_client.delete("enrich:sweeper")
+    assert second._leads()
