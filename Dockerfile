@@ -28,4 +28,5 @@ connection = HTTPConnection('127.0.0.1', os.environ['PORT'], timeout=4); \
 connection.request('GET', '/healthz'); \
 exit(connection.getresponse().status != 200)"]
 # The workers' life signs are files, and must not wait for a disk.
-CMD ["sh", "-c", "exec gunicorn --config python:enrichlabs.gunicorn --worker-tmp-dir /dev/shm --bind \"$HOST:$PORT\" enrichlabs.wsgi"]
+CMD ["sh", "-c", "exec gunicorn --config python:enrichlabs.gunicorn --worker-tmp-dir /dev/shm \
+--bind \"$HOST:$PORT\" enrichlabs.wsgi"]

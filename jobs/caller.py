@@ -4,13 +4,15 @@ import logging
 import time
 import traceback
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import SimpleQueue
 
 import redis
 
 from jobs import limiter, tokens
-from jobs.recorder import Ended, Started
+from jobs.models import Job
+from jobs.stream import Entry
 from vendors.base import Accepted, Call, Done, VendorError
 from vendors.catalogue import catalogue
 from vendors.cleaning import clean
@@ -20,6 +22,25 @@ log = logging.getLogger(__name__)
 
 # A thread waits that long for a fresh permit in place of one that came too late; then the job goes back to its stream.
 PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Started:
+    """One started job on its way through a worker."""
+
+    vendor: Vendor
+    entry: Entry
+    job: Job
+    permit_from: float  # monotonic seconds
+    probe: str = ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of it; None for an answer says that the vendor was not called."""
+
+    started: Started
+    answer: Done | Accepted | VendorError | None
 
 
 def warm_up(vendors: Iterable[Vendor]) -> None:

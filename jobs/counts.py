@@ -1,6 +1,7 @@
 """Counters that /metrics shows, kept in Redis so that all processes share them. Best effort: they are no truth."""
 
 import logging
+from collections.abc import Mapping
 
 import redis
 
@@ -10,9 +11,17 @@ from jobs.redis import commands
 log = logging.getLogger(__name__)
 
 
-def count(name: str, vendor: str = "", by: int = 1) -> None:
-    """Raise the counter `name` (of a vendor) by `by`."""
+def count(name: str, vendor: str, by: int = 1) -> None:
+    """Raise a vendor's counter `name` by `by`."""
+    count_all({(name, vendor): by})
+
+
+def count_all(numbers: Mapping[tuple[str, str], int]) -> None:
+    """Raise several counters, each given as its name and vendor, in one round trip."""
+    pipeline = commands().pipeline(transaction=False)
+    for (name, vendor), by in numbers.items():
+        pipeline.hincrby(COUNTS, f"{name}|{vendor}", by)
     try:
-        commands().hincrby(COUNTS, f"{name}|{vendor}" if vendor else name, by)
+        pipeline.execute()
     except redis.RedisError:
-        log.debug("the counter %s was not raised: Redis is away", name)
+        log.debug("%d counters were not raised: Redis is away", len(numbers))

@@ -3,49 +3,29 @@
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from queue import Empty, SimpleQueue
 from threading import Thread
 
 import redis
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, close_old_connections
 
-from jobs import breaker, counts, lifecycle, limiter, retry, stream
-from jobs.breaker import DENIED_JOBS, Report, Standing
+from jobs import counts, lifecycle, retry, stream
+from jobs.breaker import Standing
+from jobs.caller import Ended
+from jobs.health import Health
 from jobs.lifecycle import Move
 from jobs.models import Job, Status
 from jobs.stream import Entry, Settlement
-from vendors import pauses
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
-FRESH_PAUSE_SECONDS = 1.1  # longer than any worker needs to read the pause from the row
 LONGEST_PAUSE_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Started:
-    """One started job on its way through a worker."""
-
-    vendor: Vendor
-    entry: Entry
-    job: Job
-    permit_from: float  # monotonic seconds
-    probe: str = ""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What came of it; None for an answer says that the vendor was not called."""
-
-    started: Started
-    answer: Done | Accepted | VendorError | None
 
 
 class StoreAwayError(Exception):
@@ -60,6 +40,7 @@ class Recorder(Thread):
         self.ended: SimpleQueue[Ended | None] = SimpleQueue()
         self.store_is_away = False
         self._on_settled = on_settled
+        self._health = Health()
 
     def run(self) -> None:
         while batch := self._next_batch():
@@ -71,8 +52,7 @@ class Recorder(Thread):
         self.join(seconds)
 
     def record(self, batch: Sequence[Ended]) -> None:
-        standings = self._report(batch)
-        self._pause(batch, standings)
+        standings = self._health.report(batch)
         moves = [_move(ended, standings[ended.started.vendor.slug], datetime.now(UTC)) for ended in batch]
         happened = self._apply(moves)
         self._settle(batch, moves, happened)
@@ -90,43 +70,6 @@ class Recorder(Thread):
         except Empty:
             pass
         return batch
-
-    def _report(self, batch: Sequence[Ended]) -> dict[str, Standing]:
-        return {vendor.slug: self._standing(vendor, ended) for vendor, ended in _by_vendor(batch)}
-
-    def _standing(self, vendor: Vendor, batch: Sequence[Ended]) -> Standing:
-        reports = [Report(breaker.outcome(ended.answer), ended.started.probe, ended.started.job.pk) for ended in batch]
-        try:
-            return breaker.report(vendor, reports)
-        except redis.RedisError:
-            return Standing()
-
-    def _pause(self, batch: Sequence[Ended], standings: dict[str, Standing]) -> None:
-        for vendor, of_vendor in _by_vendor(batch):
-            waits = [ended.answer.retry_after for ended in of_vendor if isinstance(ended.answer, VendorError)]
-            longest = max((wait for wait in waits if wait), default=None)
-            if longest:
-                self._pause_for(vendor, longest)
-            if standings[vendor.slug].denied_jobs >= DENIED_JOBS and not vendor.paused:
-                self._pause_for_good(vendor)
-
-    def _pause_for(self, vendor: Vendor, wait: timedelta) -> None:
-        until = datetime.now(UTC) + wait
-        try:
-            limiter.hold(vendor.slug, min(wait.total_seconds(), FRESH_PAUSE_SECONDS))
-            if pauses.pause_until(vendor.slug, until, "The vendor asked us to slow down."):
-                log.warning("vendor %s is paused until %s: it asked us to slow down", vendor, f"{until:%H:%M:%S} UTC")
-        except (redis.RedisError, DatabaseError) as error:
-            log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
-
-    def _pause_for_good(self, vendor: Vendor) -> None:
-        reason = f"It denied {DENIED_JOBS} jobs in a row: check its credentials, then resume it."
-        try:
-            limiter.hold(vendor.slug, FRESH_PAUSE_SECONDS)
-            if pauses.pause(vendor.slug, reason):
-                log.error("vendor %s is paused until an operator resumes it: %s", vendor, reason)
-        except (redis.RedisError, DatabaseError) as error:
-            log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
 
     def _apply(self, moves: list[Move]) -> list[bool]:
         pause_seconds = 0.1
@@ -155,12 +98,7 @@ class Recorder(Thread):
             except redis.RedisError:
                 log.warning("Redis does not answer; %d entries of %s are acknowledged later", len(of_vendor), vendor)
         self._on_settled([ended.started.entry for ended in batch])
-
-
-def _by_vendor(batch: Sequence[Ended]) -> list[tuple[Vendor, list[Ended]]]:
-    in_order = sorted(batch, key=lambda ended: ended.started.vendor.slug)
-    groups = [list(group) for _, group in groupby(in_order, key=lambda ended: ended.started.vendor.slug)]
-    return [(group[0].started.vendor, group) for group in groups]
+        counts.count_all(Counter(_counters(batch, moves, happened)))
 
 
 def _move(ended: Ended, standing: Standing, now: datetime) -> Move:
@@ -221,15 +159,25 @@ def _settlement(ended: Ended, move: Move, happened: bool) -> Settlement:
     return Settlement(entry.job_id, entry, refunds=refunds)
 
 
+def _counters(batch: Sequence[Ended], moves: Sequence[Move], happened: Sequence[bool]) -> Iterator[tuple[str, str]]:
+    for ended, move, yes in zip(batch, moves, happened, strict=True):
+        vendor = ended.started.vendor.slug
+        match ended.answer:
+            case Done() | Accepted():
+                yield f"calls_{type(ended.answer).__name__.lower()}", vendor
+            case VendorError():
+                yield "calls_in_error", vendor
+        if yes and move.to == Status.FAILED:
+            yield "jobs_failed", vendor
+
+
 def _tell(ended: Ended, move: Move, happened: bool) -> None:
-    """Log and count what an operator would want to know of; a job that went well is no news."""
+    """Log what an operator would want to know of; a job that went well is no news."""
     vendor, job = ended.started.vendor, ended.started.job
     if not happened:
         lifecycle.keep_attempt(move)
         log.info("job %s of %s had moved on before attempt %d was recorded", job.pk, vendor, job.attempt)
     elif move.to == Status.FAILED:
         log.warning("job %s of %s failed: %s", job.pk, vendor, move.changes["error_message"])
-        counts.count("failed", vendor.slug)
     elif isinstance(ended.answer, VendorError):
         log.info("job %s of %s is tried again: %s", job.pk, vendor, ended.answer.message)
-        counts.count("tried_again", vendor.slug)

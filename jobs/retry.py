@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jobs.breaker import DENIED_JOBS, Standing
+from jobs.breaker import DENIED_JOBS, Standing, outcome
 from vendors.base import VendorError
 from vendors.models import Vendor
 
@@ -37,7 +37,8 @@ def decide(error: VendorError, *, failures: int, vendor: Vendor, standing: Stand
         return GiveUp("outcome_unknown", f"{error.message} {NOT_AGAIN}")
     if error.permanent:
         return GiveUp(error.code, error.message)
-    if error.retry_after is not None or standing.denied_jobs >= DENIED_JOBS:
+    is_denied = outcome(error) == "denied" and standing.denied_jobs >= DENIED_JOBS
+    if error.retry_after is not None or is_denied:
         return Again(counts=False)
     if error.outage and standing.is_open:
         # A second later than the next probe, so that another job makes it: one that always fails must not be every probe.

@@ -17,13 +17,13 @@ from django.db import DatabaseError, close_old_connections
 from jobs import breaker, lifecycle, pending, stream
 from jobs.beat import Beat
 from jobs.breaker import Report
-from jobs.caller import Caller, warm_up
+from jobs.caller import Caller, Started, warm_up
 from jobs.hands import Hands
 from jobs.listener import Listener
 from jobs.models import OPEN, Job
 from jobs.pool import Pool
 from jobs.rebuild import rebuild
-from jobs.recorder import Recorder, Started
+from jobs.recorder import Recorder
 from jobs.schedule import Schedule
 from jobs.stream import Entry
 from jobs.sweep import Sweeper

@@ -17,11 +17,12 @@ with Children() as children:
         children.start(Child(f"child {number}", ["sh", "-c", script]))
     children.watch()
 """
-STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.05; done"
+WAIT = "for _ in $(seq 200); do sleep 0.05; done"  # for 10 s at most, whatever goes wrong
+STUBBORN = f"trap '' TERM; echo up; {WAIT}"
 
 
 def polite(name: str) -> str:
-    return f"trap 'echo {name} stops; exit' TERM; echo up; while :; do sleep 0.05; done"
+    return f"trap 'echo {name} stops; exit' TERM; echo up; {WAIT}"
 
 
 @pytest.fixture

@@ -38,15 +38,13 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_display = ("received", "badge", "vendor", "job_link", "attempt", "body_bytes", "times_received")
     list_filter = (VerdictFilter, VendorFilter)
     lookups = ("verdict", "vendor", "id__lt")
+    large = ("body",)
     search_fields = ("job",)
     search_help_text = "The whole request id of a job."
     fields = ("received", "badge", "vendor", "job_link", ("run", "attempt", "times_received"), "body_json")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return DeliveryListing
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        return super().get_queryset(request).defer("body")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str

@@ -26,6 +26,7 @@ class JobAdmin(ConfirmingAdmin):
     list_display = ("id", "badge", "vendor", "name", "age", "attempts", "error_code")
     list_filter = ("status", VendorFilter, CreatedFilter)
     lookups = ("status__exact", "vendor", "created", "id__lt")
+    large = ("input", "result")
     search_fields = ("id", "name")
     search_help_text = "A whole request id, or the beginning of a name, in upper and lower case as it was posted."
     fieldsets = (
@@ -44,10 +45,6 @@ class JobAdmin(ConfirmingAdmin):
             return queryset.filter(pk=job_id), False
         # As a range, and in the order of the name, so that the index of the name serves on both stores.
         return queryset.filter(name__gte=term, name__lt=term + LAST_CHARACTER).order_by("name"), False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        # Both may be large; the page of a job reads them when it shows them.
-        return super().get_queryset(request).defer("input", "result")
 
     @admin.display(description="status")
     def badge(self, job: Job) -> SafeString:

@@ -38,6 +38,9 @@ class Listing(ChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         return ["-id"]
 
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        return super().get_queryset(request, exclude_parameters).defer(*self.model_admin.large)  # type: ignore[attr-defined]
+
     @property
     def older(self) -> str:
         """The query string of the list that goes on after this page; empty where a search gives the order."""
@@ -52,7 +55,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # likewise
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     sortable_by = ()
-    lookups: tuple[str, ...] = ()
+    lookups: tuple[str, ...] = ()  # what the address may filter by
+    large: tuple[str, ...] = ()  # columns that a list leaves alone
 
     class Media:
         css = {"all": ["jobs/console.css"]}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.models import Attempt, Delivery
-from jobs.tests.console import sign_in, text
+from jobs.tests.console import sign_in_as_superuser, text
 
 pytestmark = [pytest.mark.django_db, pytest.mark.store]
 NOON = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -13,7 +13,7 @@ NOON = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
 @pytest.fixture
 def browser(db):
-    return sign_in("view_job")
+    return sign_in_as_superuser()
 
 
 @pytest.fixture

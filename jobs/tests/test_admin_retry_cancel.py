@@ -2,7 +2,6 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.test import Client
 
 from jobs.keys import Keys
 from jobs.models import Job
@@ -140,35 +139,6 @@ def test_who_did_it_is_on_record(browser, make_job):
         (job.pk, "operator", "Retried.") for job in jobs[:2]
     ]
     assert "Retried." in text(browser.get(f"{JOBS}{jobs[0].pk}/history/"))
-
-
-@pytest.mark.parametrize(("action", "status"), [("retry", "failed"), ("cancel", "queued")])
-@pytest.mark.parametrize("permissions", [["view_job"], ["retry_job", "cancel_job"], []])
-def test_who_may_not_neither_sees_nor_does_it(make_job, action, status, permissions):
-    browser, job = sign_in(*permissions), make_job(status=status)
-    assert browser.get(f"{JOBS}{job.pk}/{action}/").status_code == 403
-    assert browser.post(f"{JOBS}{job.pk}/{action}/").status_code == 403
-    assert browser.post(f"{JOBS}{action}/", {"ids": job.pk}).status_code == 403
-    select(browser, f"{action}_jobs", [job])
-    assert status_of(job) == (status, 1)
-    if "view_job" in permissions:
-        assert browser.get(f"{JOBS}{job.pk}/change/").context["buttons"] == []
-        assert f"{action}_jobs" not in browser.get(JOBS).content.decode()
-
-
-def test_to_retry_is_not_to_cancel(make_job):
-    browser, job = sign_in("view_job", "retry_job"), make_job(status="queued")
-    assert browser.post(f"{JOBS}{job.pk}/cancel/").status_code == 403
-    assert "cancel_jobs" not in browser.get(JOBS).content.decode()
-
-
-def test_a_forged_request_does_nothing(browser, make_job):
-    job = make_job(status="failed")
-    forger = Client(enforce_csrf_checks=True)
-    forger.cookies = browser.cookies
-    assert forger.post(f"{JOBS}{job.pk}/retry/").status_code == 403
-    assert forger.post(f"{JOBS}retry/", {"ids": job.pk}).status_code == 403
-    assert status_of(job) == ("failed", 1)
 
 
 def test_to_look_changes_nothing(browser, make_job):

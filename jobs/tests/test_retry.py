@@ -60,3 +60,4 @@ def test_a_vendor_that_denies_several_jobs_burns_none():
     denied = VendorError("vendor_denied", "It answered 401.")
     assert decision(denied, failures=99, standing=Standing(denied_jobs=3)) == Again(counts=False)
     assert decision(denied, failures=0, standing=Standing(denied_jobs=2)).counts
+    assert decision(DOWN, failures=0, standing=Standing(denied_jobs=3)).counts

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
 
 from jobs.processes import Processes
 from jobs.worker import Worker
@@ -35,6 +36,7 @@ class Command(BaseCommand):
             raise CommandError("--processes and --threads must be 1 or more.")
         vendors = [slug.strip() for slug in options["vendors"].split(",") if slug.strip()]
         _check(vendors)
+        _close_connections()
 
         def work() -> None:
             worker = Worker(
@@ -51,9 +53,7 @@ class Command(BaseCommand):
 
 
 def _check(vendors: list[str]) -> None:
-    if not vendors:
-        return  # no question to the store: processes are forked before the first
-    unknown = set(vendors) - set(catalogue.all())
+    unknown = set(vendors) - set(catalogue.all()) if vendors else set()
     if unknown:
         raise CommandError(f"Unknown vendors: {', '.join(sorted(unknown))}. Known are: {', '.join(catalogue.all()) or 'none'}.")
 
@@ -64,6 +64,14 @@ def _end_process(failure: threading.ExceptHookArgs) -> None:
     log.critical("the thread %s failed; this worker ends", thread, exc_info=failure.exc_value)
     logging.shutdown()
     os._exit(1)
+
+
+def _close_connections() -> None:
+    """No connection is to be shared by the processes that are forked now."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        if connection.vendor == "mongodb":
+            connection.close_pool()  # type: ignore[attr-defined]  # MongoDB's alone has one
 
 
 def _stop_on_signals(worker: Worker) -> None:

@@ -1,0 +1,86 @@
+"""What a batch of answers says of the vendors' health: told to their breakers, and acted upon where they ask for a pause."""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+import redis
+from django.db import DatabaseError
+
+from jobs import breaker, limiter
+from jobs.breaker import DENIED_JOBS, Report, Standing
+from jobs.caller import Ended
+from vendors import pauses
+from vendors.base import VendorError
+from vendors.models import Vendor
+
+log = logging.getLogger(__name__)
+
+FRESH_PAUSE_SECONDS = 1.1  # longer than any worker needs to read the pause from the row
+
+
+class Health:
+    """Remembers whose breaker is open, so that it is told once."""
+
+    def __init__(self) -> None:
+        self._open: set[str] = set()
+
+    def report(self, batch: Sequence[Ended]) -> dict[str, Standing]:
+        """Tell the breakers, pause whoever asks for it, and return how each vendor stands."""
+        standings = {}
+        for vendor, of_vendor in _by_vendor(batch):
+            standings[vendor.slug] = self._standing(vendor, of_vendor)
+            self._pause(vendor, of_vendor, standings[vendor.slug])
+        return standings
+
+    def _standing(self, vendor: Vendor, batch: Sequence[Ended]) -> Standing:
+        reports = [Report(breaker.outcome(ended.answer), ended.started.probe, ended.started.job.pk) for ended in batch]
+        try:
+            standing = breaker.report(vendor, reports)
+        except redis.RedisError:
+            return Standing()
+        self._tell_of_breaker(vendor.slug, standing)
+        return standing
+
+    def _tell_of_breaker(self, vendor: str, standing: Standing) -> None:
+        if standing.is_open and vendor not in self._open:
+            log.warning("vendor %s seems to be down: its jobs wait, and one at a time probes whether it is back", vendor)
+            self._open.add(vendor)
+        elif not standing.is_open and vendor in self._open:
+            log.info("vendor %s answers again", vendor)
+            self._open.discard(vendor)
+
+    def _pause(self, vendor: Vendor, batch: Sequence[Ended], standing: Standing) -> None:
+        waits = [ended.answer.retry_after for ended in batch if isinstance(ended.answer, VendorError)]
+        longest = max((wait for wait in waits if wait), default=None)
+        if longest:
+            _pause_for(vendor, longest)
+        if standing.denied_jobs >= DENIED_JOBS and any(breaker.outcome(ended.answer) == "denied" for ended in batch):
+            _pause_for_good(vendor)
+
+
+def _pause_for(vendor: Vendor, wait: timedelta) -> None:
+    until = datetime.now(UTC) + wait
+    try:
+        limiter.hold(vendor.slug, min(wait.total_seconds(), FRESH_PAUSE_SECONDS))
+        if pauses.pause_until(vendor.slug, until, "The vendor asked us to slow down."):
+            log.warning("vendor %s is paused until %s: it asked us to slow down", vendor, f"{until:%H:%M:%S} UTC")
+    except (redis.RedisError, DatabaseError) as error:
+        log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
+
+
+def _pause_for_good(vendor: Vendor) -> None:
+    reason = f"It denied {DENIED_JOBS} jobs in a row: check its credentials, then resume it."
+    try:
+        limiter.hold(vendor.slug, FRESH_PAUSE_SECONDS)
+        if pauses.pause(vendor.slug, reason):
+            log.error("vendor %s is paused until an operator resumes it: %s", vendor, reason)
+    except (redis.RedisError, DatabaseError) as error:
+        log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
+
+
+def _by_vendor(batch: Sequence[Ended]) -> list[tuple[Vendor, list[Ended]]]:
+    in_order = sorted(batch, key=lambda ended: ended.started.vendor.slug)
+    groups = [list(group) for _, group in groupby(in_order, key=lambda ended: ended.started.vendor.slug)]
+    return [(group[0].started.vendor, group) for group in groups]
