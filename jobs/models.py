@@ -79,9 +79,10 @@ class Job(models.Model):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.created_at is None:
+        # Not by the attribute: reading one that a query has left out would ask the store, and make a row again.
+        if self.__dict__.get("created_at", True) is None:
             self.created_at = time_of(self.id)
-        if self.queued_at is None:
+        if self.__dict__.get("queued_at", True) is None:
             self.queued_at = self.created_at
 
     def __str__(self) -> str:
@@ -147,6 +148,7 @@ class Delivery(models.Model):
             models.Index(fields=["key"], name="delivery_key"),
             models.Index(fields=["job", "received_at"], name="delivery_of_job"),
             models.Index(fields=["verdict", "received_at"], name="delivery_verdict"),
+            models.Index(fields=["vendor", "id"], name="delivery_vendor_newest"),
         ]
 
     def __str__(self) -> str:
