@@ -90,7 +90,8 @@ class Children:
     def __init__(self) -> None:
         self._stages: list[tuple[Child, ...]] = []
         self._signals = 0
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # as it is under nohup
+        for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])):
             signal.signal(number, self._on_signal)
 
     def __enter__(self) -> Self:

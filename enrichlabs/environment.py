@@ -3,6 +3,7 @@
 import os
 import secrets
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -25,6 +26,14 @@ def switch(name: str, default: bool = False) -> bool:
     if value not in ("0", "1", "false", "true", "no", "yes", "off", "on"):
         raise ImproperlyConfigured(f"{name} is {value!r}, but must be 1 or 0.")
     return value in ("1", "true", "yes", "on")
+
+
+def address(name: str, default: str) -> str:
+    """Return a whole http or https address, without a slash at its end."""
+    value = text(name, default).rstrip("/")
+    if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
+        raise ImproperlyConfigured(f"{name} is {value!r}, but must be a whole address such as https://jobs.example.com.")
+    return value
 
 
 def words(name: str, default: str = "") -> list[str]:

@@ -1,7 +1,7 @@
 """Every setting of the project, each read once from the environment (.env.example lists them)."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from enrichlabs import environment as env
 from enrichlabs.stores import database, valkey_socket
@@ -14,7 +14,7 @@ SECRETS = DATA / "secrets"
 # Where we are
 PORT = env.integer("PORT", 8000)
 MOCK_PORT = env.integer("MOCK_PORT", PORT + 1)
-PUBLIC_URL = env.text("PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+PUBLIC_URL = env.address("PUBLIC_URL", f"http://127.0.0.1:{PORT}")
 VENDORS_FILE = env.text("ENRICHLABS_VENDORS")
 # Which doors this process opens: api, admin, webhooks, mock. The pretend vendors stay shut unless they are named.
 SERVES = env.words("SERVES", "api,admin,webhooks")
@@ -29,7 +29,7 @@ DATABASE_URL = env.text("DATABASE_URL")
 DATABASES = {"default": database(DATABASE_URL, DATA)}
 ON_MONGODB = DATABASES["default"]["ENGINE"] == "django_mongodb_backend"
 VALKEY_SOCKET = valkey_socket(DATA)
-REDIS_URL = env.text("REDIS_URL", f"unix://{VALKEY_SOCKET}")
+REDIS_URL = env.text("REDIS_URL", f"unix://{quote(str(VALKEY_SOCKET))}")
 
 # Bounds of what comes in
 JOB_MAX_BYTES = 64 * 1024

@@ -8,13 +8,14 @@ import traceback
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import F
 
 from jobs import lifecycle, stream
 from jobs.lifecycle import Move
 from jobs.models import FINAL, Delivery, Job, Verdict
 from jobs.tokens import Try
+from jobs.writing import writing
 from vendors.base import Done, VendorError
 from vendors.catalogue import catalogue
 from vendors.cleaning import clean
@@ -47,7 +48,7 @@ def store(vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, bo
     )
     try:
         # On SQLite a failed insert would spoil the transaction around it, were it not in a block of its own.
-        with transaction.atomic():
+        with writing():
             delivery.save(force_insert=True)
     except IntegrityError:
         Delivery.objects.filter(key=delivery.key).update(times_received=F("times_received") + 1)
@@ -160,7 +161,7 @@ def _try(delivery: Delivery) -> dict[str, Any]:
 
 def _happened(delivery: Delivery, move: Move) -> bool:
     # One commit on SQLite; on MongoDB a crash in between is found out by _was_applied.
-    with transaction.atomic():
+    with writing():
         [happened] = lifecycle.apply([move])
         if happened:
             _judge(delivery, Verdict.APPLIED)

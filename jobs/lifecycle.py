@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F
 
 from jobs.models import IN_FLIGHT, Attempt, Job, Status, Stream
 from jobs.retry import NOT_AGAIN
 from jobs.stream import Again, Entry, Settlement
+from jobs.writing import writing
 
 MOST_CRASHES = 3
 
@@ -40,14 +40,15 @@ class Move:
 
 def start(job_ids: Iterable[str], *, worker: str, run_token: str, now: datetime, deadline_at: datetime) -> list[Job]:
     """Start those jobs that are queued and due, and return them; the others were somebody else's."""
-    Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None).update(
-        status=Status.PROCESSING,
-        attempt=F("attempt") + 1,
-        worker=worker,
-        run_token=run_token,
-        started_at=now,
-        deadline_at=deadline_at,
-    )
+    with writing():
+        Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None).update(
+            status=Status.PROCESSING,
+            attempt=F("attempt") + 1,
+            worker=worker,
+            run_token=run_token,
+            started_at=now,
+            deadline_at=deadline_at,
+        )
     return started(job_ids, run_token)
 
 
@@ -59,7 +60,7 @@ def started(job_ids: Iterable[str], run_token: str) -> list[Job]:
 
 def apply(moves: Sequence[Move]) -> list[bool]:
     """Make the moves in one commit and return for each whether it happened."""
-    with transaction.atomic():
+    with writing():
         happened = [_update(move) for move in moves]
         attempts = [move.attempt for move, yes in zip(moves, happened, strict=True) if yes and move.attempt]
         if attempts:

@@ -14,7 +14,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
-from jobs import bodies, control, pagination, schema, stream
+from jobs import bodies, control, pagination, schema
+from jobs.accept import accepter
 from jobs.models import FINAL, Job, Status
 from jobs.problems import Problem, not_valid
 from jobs.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
@@ -55,8 +56,7 @@ class JobViewSet(ViewSet):
     def create(self, request: Request) -> Response:
         asked = _valid(JobInput(data=bodies.read_object(request._request, settings.JOB_MAX_BYTES)), "pointer", "/")
         job = Job(vendor=asked["vendor"], name=asked["name"], input=asked["input"])
-        job.save(force_insert=True)
-        stream.offer(job.vendor, [job.pk])
+        accepter.accept(job)
         headers = {"Location": f"/jobs/{job.pk}", "Retry-After": str(ASK_AGAIN_SECONDS)}
         return Response({"request_id": job.pk, "status": job.status}, 202, headers=headers)
 

@@ -84,6 +84,7 @@ def test_a_killed_worker_is_started_again(running: Server) -> None:
 def test_a_killed_valkey_is_started_again_with_its_data(running: Server) -> None:
     client = redis.Redis(unix_socket_path=str(running.folder / "valkey.sock"))
     client.set("kept", "yes")
+    client.waitaof(1, 0, 10_000)  # until it is on disk, which takes a second or two: appendfsync is everysec
     os.kill(running.children("valkey-server")[0], signal.SIGKILL)
     wait_for(lambda: "The embedded Valkey ended by SIGKILL; it is started again" in running.output, "a line that says so")
     wait_for(lambda: running.get("/readyz")[0] == 200, "the service to be ready again")
@@ -123,5 +124,5 @@ def test_a_valkey_without_its_supervisor_keeps_the_data_folder_to_itself(start: 
     os.kill(valkey, signal.SIGSTOP)
     first.process.kill()
     second = start()
-    assert second.process.wait(10) == 1
+    assert second.process.wait(30) == 1
     assert "Another server runs on the data folder" in second.output

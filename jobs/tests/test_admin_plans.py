@@ -75,7 +75,9 @@ def test_the_list_leaves_the_large_columns_alone(browser, make_job):
     assert not [sql for sql, _ in reads(browser, JOBS, {}) if '"input"' in sql or '"result"' in sql]
 
 
-@pytest.mark.parametrize("params", [{}, {"verdict": "late"}, {"verdict": "late", "vendor": "acme"}], ids=str)
+@pytest.mark.parametrize(
+    "params", [{}, {"verdict": "late"}, {"vendor": "acme"}, {"verdict": "late", "vendor": "acme"}], ids=str
+)
 def test_the_list_of_deliveries_is_read_by_an_index(browser, make_job, params):
     for number in range(5):
         job = make_job()

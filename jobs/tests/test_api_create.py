@@ -9,7 +9,6 @@ import pytest
 from django.db import connection
 
 from conftest import Valkey
-from jobs import views
 from jobs.keys import Keys
 from jobs.models import Job
 
@@ -80,7 +79,7 @@ def test_the_row_is_committed_before_workers_are_told(client, make_vendor, monke
     def offer(vendor: str, job_ids: list[str]) -> None:
         told.append((connection.in_atomic_block, Job.objects.filter(pk__in=job_ids).count()))
 
-    monkeypatch.setattr(views.stream, "offer", offer)
+    monkeypatch.setattr(stream, "offer", offer)
     post(client, {"vendor": "acme", "name": "John Doe"})
     assert told == [(False, 1)]
 

@@ -1,13 +1,6 @@
 import pytest
 
-from jobs import redis, stream, tokens
-
-
-@pytest.fixture(autouse=True)
-def fresh_hints(monkeypatch):
-    """After a test with Redis away, the next one neither cools off nor keeps the wrong connection."""
-    redis.hints.cache_clear()
-    monkeypatch.setattr(stream._hints, "_away_until", 0.0)
+from jobs import tokens
 
 
 @pytest.fixture

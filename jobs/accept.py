@@ -1,0 +1,84 @@
+"""Accepts jobs: a row is committed before its client has the id, and then the workers are told.
+
+Requests that come in together share a commit ("group commit"): the first leads, and writes down all that have come in by
+then; what comes in meanwhile waits for the next commit, led by the first of those. Under load the wait for the disk is thus
+shared by many, and a request alone waits for nobody.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from threading import Event, Lock
+
+from django.utils import timezone
+
+from jobs import stream
+from jobs.models import Job
+from jobs.writing import writing
+
+
+class _Request:
+    """A job that is to be accepted, and what became of that."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.turn = Event()  # set when it is written, or is to lead
+        self.is_done = False
+        self.error: Exception | None = None
+
+
+class Accepter:
+    """Takes jobs from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._waiting: deque[_Request] = deque()
+        self._somebody_leads = False
+
+    def accept(self, job: Job) -> None:
+        """Commit a new job and tell the workers. Raises DatabaseError where the store did not take it."""
+        request = _Request(job)
+        with self._lock:
+            self._waiting.append(request)
+            leads, self._somebody_leads = not self._somebody_leads, True
+        if not leads:
+            request.turn.wait()
+        if not request.is_done:
+            self._lead()
+        if request.error:
+            raise request.error
+
+    def _lead(self) -> None:
+        with self._lock:
+            requests = list(self._waiting)
+            self._waiting.clear()
+        _write(requests)
+        with self._lock:
+            self._somebody_leads = bool(self._waiting)
+            following = self._waiting[0] if self._waiting else None
+        if following:
+            following.turn.set()
+        for request in requests:
+            request.turn.set()
+        _offer([request.job for request in requests if not request.error])
+
+
+def _write(requests: Sequence[_Request]) -> None:
+    now = timezone.now()
+    for request in requests:
+        request.job.queued_at = now
+    try:
+        with writing():
+            Job.objects.bulk_create([request.job for request in requests])
+    except Exception as error:
+        for request in requests:
+            request.error = error
+    for request in requests:
+        request.is_done = True
+
+
+def _offer(jobs: Sequence[Job]) -> None:
+    for vendor in {job.vendor for job in jobs}:
+        stream.offer(vendor, [job.pk for job in jobs if job.vendor == vendor])
+
+
+accepter = Accepter()

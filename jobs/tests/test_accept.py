@@ -1,0 +1,67 @@
+"""Jobs that come in together share a commit, and each knows what became of it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+from django.db import OperationalError, connection
+
+from jobs import accept
+from jobs.models import Job
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
+
+
+def job():
+    return Job(vendor="acme", name="John Doe", input={})
+
+
+@pytest.fixture
+def slow_store(monkeypatch):
+    """A store whose first commit waits until it is told to go on; it counts commits."""
+    go_on, real, commits = Event(), Job.objects.bulk_create, []
+
+    def bulk_create(jobs):
+        commits.append(len(jobs))
+        go_on.wait(20)
+        return real(jobs)
+
+    monkeypatch.setattr(Job.objects, "bulk_create", bulk_create)
+    go_on.commits = commits
+    return go_on
+
+
+def accepted_by_threads(accepter, number, store):
+    """Accept one job, then the others while its commit waits."""
+
+    def run():
+        try:
+            accepter.accept(job())
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(number) as threads:
+        first = threads.submit(run)
+        wait_for(lambda: store.commits, "the first commit")
+        others = [threads.submit(run) for _ in range(number - 1)]
+        wait_for(lambda: len(accepter._waiting) == number - 1, "the others to wait")
+        store.set()
+    return [first, *others]
+
+
+def test_what_comes_in_during_a_commit_shares_the_next(slow_store):
+    answers = accepted_by_threads(accept.Accepter(), 10, slow_store)
+    assert [answer.exception() for answer in answers] == [None] * 10
+    assert (Job.objects.count(), slow_store.commits) == (10, [1, 9])
+
+
+def test_a_store_that_is_away_refuses_all_that_wait_for_it_and_then_takes_the_next(slow_store, monkeypatch):
+    accepter = accept.Accepter()
+    slow_store.set()
+    with monkeypatch.context() as patch:
+        patch.setattr(Job.objects, "bulk_create", lambda jobs: (_ for _ in ()).throw(OperationalError("locked")))
+        with pytest.raises(OperationalError):
+            accepter.accept(job())
+    accepter.accept(job())
+    assert Job.objects.count() == 1
