@@ -7,9 +7,12 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
 django = get_wsgi_application()
+# Every view is imported now: else the first requests would wait for that, and bunch up.
+get_resolver().url_patterns  # noqa: B018
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

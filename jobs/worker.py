@@ -53,6 +53,7 @@ class Worker:
         self._stopping = Event()
         self._wake = Event()
         self._away = ""
+        self._is_busy = False
         self._known: dict[str, Vendor] = {}
         self._schedule = Schedule()
         self._beat = Beat(self.name)
@@ -100,8 +101,10 @@ class Worker:
     def _round(self) -> None:
         self._look_at_vendors()
         self._hands.tidy(list(self._known))
-        for started in self._start(self._take()):
+        all_started = self._start(self._take())
+        for started in all_started:
             self._pool.put(started.vendor.slug, started)
+        self._is_busy = bool(all_started)
         self._listener.watch(self._schedule.ends())
         if self._drain and self._nothing_left():
             self.stop()
@@ -186,6 +189,9 @@ class Worker:
         if self._away or self._recorder.store_is_away:
             self._stopping.wait(AWAY_SECONDS)
             return
+        if self._is_busy:
+            # What comes in within so short a time shares one update with the next.
+            self._stopping.wait(GATHER_SECONDS / 2)
         seconds = self._schedule.seconds_until_due(time.monotonic(), self._room)
         self._wake.wait(min(seconds, LOOK_SECONDS))
 

@@ -24,7 +24,8 @@ def main() -> None:
     ids = {post(session, options.api, options.vendor) for _ in range(options.jobs)}
     times = wait_for_arrivals(session, ledger, ids)
     rate = (len(times) - 1) / (times[-1] - times[0])
-    sys.stdout.write(f"{len(times)} calls, {rate:.2f}/s, at most {worst_second(times)} in any second\n")
+    worst, after = worst_second(times)
+    sys.stdout.write(f"{len(times)} calls, {rate:.2f}/s, at most {worst} in any second ({after:.1f} s after the first)\n")
 
 
 def post(session: requests.Session, api: str, vendor: str) -> str:
@@ -45,13 +46,15 @@ def wait_for_arrivals(session: requests.Session, ledger: str, ids: set[str], sec
     sys.exit(f"only {len(times)} of {len(ids)} calls arrived within {seconds:.0f} s")
 
 
-def worst_second(times: list[float]) -> int:
-    worst = first = 0
+def worst_second(times: list[float]) -> tuple[int, float]:
+    """Return the most arrivals in any second, wherever it begins, and how long after the first one that second ended."""
+    worst, worst_at, first = 0, times[0], 0
     for last, at in enumerate(times):
         while at - times[first] >= 1:
             first += 1
-        worst = max(worst, last - first + 1)
-    return worst
+        if last - first + 1 > worst:
+            worst, worst_at = last - first + 1, at
+    return worst, worst_at - times[0]
 
 
 if __name__ == "__main__":
