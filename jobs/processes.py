@@ -6,12 +6,14 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
+from threading import Thread
 from types import FrameType
 
 log = logging.getLogger(__name__)
 
 DEATHS = 5
 WITHIN_SECONDS = 60.0
+LOOK_SECONDS = 1.0
 
 
 class Processes:
@@ -56,6 +58,7 @@ class Processes:
 
     def _be_child(self) -> None:
         status = 1
+        Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
         try:
             self._work()
             status = 0
@@ -69,3 +72,10 @@ class Processes:
         self._signals += 1
         for child in self._children:
             os.kill(child, number if self._signals == 1 else signal.SIGKILL)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Stop this process when its parent was killed: nobody would pass signals on to it any more."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)

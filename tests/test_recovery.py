@@ -1,5 +1,6 @@
 """What goes wrong, and that nothing is lost by it."""
 
+import os
 import signal
 import sqlite3
 import time
@@ -164,3 +165,18 @@ def test_a_leaked_slot_is_found(make_job, redis_client, acme):
     redis_client.zadd(Keys("acme").flight, {"gone": 1, "fresh": time.time() * 1000})
     assert flight.correct("acme") == 2
     assert sorted(redis_client.zrange(Keys("acme").flight, 0, -1)) == sorted(["fresh", waiting.pk])
+
+
+def test_worker_processes_end_when_their_parent_is_killed(start_worker, redis_client):
+    parent = start_worker("--processes", "2")
+    wait_for(lambda: redis_client.zcard(BEATS) == 2, "two workers to live")
+    parent.kill()
+    wait_for(lambda: redis_client.zcard(BEATS) == 0, "both to sign off")
+
+
+def test_a_worker_process_that_dies_is_replaced(start_worker, redis_client):
+    start_worker("--processes", "2")
+    wait_for(lambda: redis_client.zcard(BEATS) == 2, "two workers to live")
+    first = redis_client.zrange(BEATS, 0, 0)[0]
+    os.kill(int(first.rsplit("-", 2)[1]), signal.SIGKILL)
+    wait_for(lambda: len(set(redis_client.zrange(BEATS, 0, -1)) - {first}) == 2, "another to take its place")
