@@ -43,10 +43,11 @@ def words(name: str, default: str = "") -> list[str]:
 
 def secret(name: str, folder: Path) -> str:
     """Return the variable or, where it is unset, the secret of this installation, made once and kept in `folder`."""
-    return text(name) or _kept_secret(folder / name.lower())
+    return text(name) or kept_secret(folder / name.lower())
 
 
-def _kept_secret(path: Path) -> str:
+def kept_secret(path: Path) -> str:
+    """Return what the file holds; a file that is not there is made, with a fresh secret."""
     if path.exists():
         return path.read_text()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

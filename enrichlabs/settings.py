@@ -22,7 +22,7 @@ SERVES = env.words("SERVES", "api,admin,webhooks")
 # Secrets
 SECRET_KEY = env.secret("SECRET_KEY", SECRETS)
 # Callback tokens are signed with the first and accepted from each, so that a secret can be replaced without losing callbacks.
-CALLBACK_SECRETS = env.words("CALLBACK_SECRETS") or [env.secret("CALLBACK_SECRET", SECRETS)]
+CALLBACK_SECRETS = env.words("CALLBACK_SECRETS") or [env.kept_secret(SECRETS / "callback_secret")]
 
 # Stores
 DATABASE_URL = env.text("DATABASE_URL")

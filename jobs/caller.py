@@ -56,16 +56,10 @@ class Caller:
     """Calls vendors and puts what came of it into the queue `ended`."""
 
     def __init__(self, ended: SimpleQueue[Ended | None]) -> None:
-        self.running: dict[str, Started] = {}
         self._ended = ended
 
     def call(self, started: Started) -> None:
-        self.running[started.job.pk] = started
-        try:
-            answer = _answer(started) if _permitted(started) else None
-        finally:
-            self.running.pop(started.job.pk, None)
-        self._ended.put(Ended(started, answer))
+        self._ended.put(Ended(started, _answer(started) if _permitted(started) else None))
 
 
 def _answer(started: Started) -> Done | Accepted | VendorError:

@@ -11,9 +11,9 @@ from typing import Any
 from django.db import IntegrityError
 from django.db.models import F
 
-from jobs import lifecycle, stream
+from jobs import failures, lifecycle, stream
 from jobs.lifecycle import Move
-from jobs.models import FINAL, Delivery, Job, Verdict
+from jobs.models import FINAL, Delivery, Job, Status, Verdict
 from jobs.tokens import Try
 from jobs.writing import writing
 from vendors.base import Done, VendorError
@@ -68,6 +68,8 @@ def apply(delivery: Delivery, vendor: Vendor | None, now: datetime) -> Verdict |
     move = _move(delivery, _read(delivery, vendor, now), now)
     if move and _happened(delivery, move):
         stream.release(delivery.vendor, [delivery.job])
+        if move.to == Status.FAILED:
+            failures.tell(delivery.vendor, move)
         return Verdict.APPLIED
     verdict = _missed(delivery, move)
     return _judge(delivery, verdict) if verdict else None
@@ -173,9 +175,16 @@ def _missed(delivery: Delivery, move: Move | None) -> Verdict | None:
     job = Job.objects.filter(pk=delivery.job).first()
     if job is None:
         return Verdict.UNMATCHED
-    if job.run == delivery.run and job.status not in FINAL:
+    if job.run == delivery.run and job.status not in FINAL and not _is_about_an_earlier_failure(delivery, job, move):
         return None
     return Verdict.APPLIED if move and _was_applied(delivery, job, move) else Verdict.LATE
+
+
+def _is_about_an_earlier_failure(delivery: Delivery, job: Job, move: Move | None) -> bool:
+    """Whether it reports the failure of a try that is over: another is being made, or will be."""
+    if move is None or move.to != Status.FAILED:
+        return False
+    return job.status == Status.QUEUED or job.attempt != delivery.attempt
 
 
 def _was_applied(delivery: Delivery, job: Job, move: Move) -> bool:

@@ -141,11 +141,14 @@ def keep_attempt(move: Move) -> None:
 def complete_by_callback(job_id: str, result: dict[str, Any], *, run: int, attempt: int, now: datetime) -> Move:
     """A callback for any try of the current run ends the job, wherever it is: that answer was paid for."""
     changes = {"result": result, "finished_at": now, "deadline_at": None, "not_before": None, **NO_ERROR}
-    return _by_callback(job_id, Status.COMPLETE, changes, run, attempt)
+    come_from = (Status.WAITING, Status.PROCESSING, Status.QUEUED)
+    return Move(job_id, Status.COMPLETE, come_from, {"run": run, "attempt__gte": attempt}, changes)
 
 
 def fail_by_callback(job_id: str, code: str, message: str, *, run: int, attempt: int, now: datetime) -> Move:
-    return _by_callback(job_id, Status.FAILED, _failed(code, message, now), run, attempt)
+    """A callback that reports a failure fails only the try that it answers: a later one may still succeed."""
+    fence = {"run": run, "attempt": attempt}
+    return Move(job_id, Status.FAILED, (Status.WAITING, Status.PROCESSING), fence, _failed(code, message, now))
 
 
 def complete_overdue(job_id: str, result: dict[str, Any], *, run: int, attempt: int, now: datetime) -> Move:
@@ -218,8 +221,3 @@ def _ends_attempt(job: Job, to: Status, changes: dict[str, Any], *, outcome: str
         message=message[:500],
     )
     return Move(job.pk, to, (Status.PROCESSING,), {"attempt": job.attempt}, changes, attempt)
-
-
-def _by_callback(job_id: str, to: Status, changes: dict[str, Any], run: int, attempt: int) -> Move:
-    come_from = (Status.WAITING, Status.PROCESSING, Status.QUEUED)
-    return Move(job_id, to, come_from, {"run": run, "attempt__gte": attempt}, changes)

@@ -12,7 +12,7 @@ from threading import Thread
 import redis
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, close_old_connections
 
-from jobs import counts, lifecycle, retry, stream
+from jobs import counts, failures, lifecycle, retry, stream
 from jobs.breaker import Standing
 from jobs.caller import Ended
 from jobs.health import Health
@@ -98,7 +98,7 @@ class Recorder(Thread):
             except redis.RedisError:
                 log.warning("Redis does not answer; %d entries of %s are acknowledged later", len(of_vendor), vendor)
         self._on_settled([ended.started.entry for ended in batch])
-        counts.count_all(Counter(_counters(batch, moves, happened)))
+        counts.count_all(Counter(_counters(batch)))
 
 
 def _move(ended: Ended, standing: Standing, now: datetime) -> Move:
@@ -129,8 +129,9 @@ def _apply_whole_or_singly(moves: list[Move]) -> list[bool]:
         return _apply_to_store(moves)
     except StoreAwayError:
         raise
-    except Exception:
-        log.exception("a batch of %d moves was refused by the store; each is tried on its own", len(moves))
+    except Exception as error:
+        # Not the store's own words: they may quote rows.
+        log.error("the store refused a batch of %d moves (%s); each is tried on its own", len(moves), type(error).__name__)
         return [_apply_single(move) for move in moves]
 
 
@@ -159,25 +160,30 @@ def _settlement(ended: Ended, move: Move, happened: bool) -> Settlement:
     return Settlement(entry.job_id, entry, refunds=refunds)
 
 
-def _counters(batch: Sequence[Ended], moves: Sequence[Move], happened: Sequence[bool]) -> Iterator[tuple[str, str]]:
-    for ended, move, yes in zip(batch, moves, happened, strict=True):
+def _counters(batch: Sequence[Ended]) -> Iterator[tuple[str, str]]:
+    for ended in batch:
         vendor = ended.started.vendor.slug
         match ended.answer:
             case Done() | Accepted():
                 yield f"calls_{type(ended.answer).__name__.lower()}", vendor
             case VendorError():
                 yield "calls_in_error", vendor
-        if yes and move.to == Status.FAILED:
-            yield "jobs_failed", vendor
 
 
 def _tell(ended: Ended, move: Move, happened: bool) -> None:
     """Log what an operator would want to know of; a job that went well is no news."""
     vendor, job = ended.started.vendor, ended.started.job
     if not happened:
-        lifecycle.keep_attempt(move)
+        _keep_attempt(move)
         log.info("job %s of %s had moved on before attempt %d was recorded", job.pk, vendor, job.attempt)
     elif move.to == Status.FAILED:
-        log.warning("job %s of %s failed: %s", job.pk, vendor, move.changes["error_message"])
+        failures.tell(vendor.slug, move)
     elif isinstance(ended.answer, VendorError):
         log.info("job %s of %s is tried again: %s", job.pk, vendor, ended.answer.message)
+
+
+def _keep_attempt(move: Move) -> None:
+    try:
+        lifecycle.keep_attempt(move)
+    except DatabaseError as error:
+        log.info("an attempt of job %s is not in its history: %s", move.job_id, type(error).__name__)

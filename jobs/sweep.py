@@ -10,7 +10,7 @@ from threading import Event, Thread
 import redis
 from django.db import DatabaseError, close_old_connections
 
-from jobs import counts, deliveries, flight, lifecycle, lost, stream, takeover
+from jobs import counts, deliveries, failures, flight, lifecycle, lost, stream, takeover
 from jobs.keys import SWEEPER
 from jobs.models import Job, Status, Stream
 from jobs.redis import commands
@@ -112,9 +112,16 @@ def callbacks_overdue() -> int:
     for job, move, happened in zip(jobs, moves, lifecycle.apply(moves) if moves else [], strict=True):
         if happened:
             stream.settle(job.vendor, [move.settlement()])
-            log.warning("job %s of %s: its callback is overdue", job.pk, job.vendor)
+            _tell_overdue(job, move)
             counts.count("callbacks_overdue", job.vendor)
     return len(jobs)
+
+
+def _tell_overdue(job: Job, move: lifecycle.Move) -> None:
+    if move.to == Status.FAILED:
+        failures.tell(job.vendor, move)
+    else:
+        log.info("job %s of %s is tried again: its callback is overdue", job.pk, job.vendor)
 
 
 def _overdue(job: Job, now: datetime) -> lifecycle.Move:
@@ -126,7 +133,7 @@ def _overdue(job: Job, now: datetime) -> lifecycle.Move:
 def calls_overdue() -> int:
     """The second net: jobs whose call should have ended long ago, whatever became of their worker."""
     jobs = list(Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=datetime.now(UTC)).order_by("deadline_at")[:BATCH])
-    if takeover.requeue(jobs, entries={}):
+    if takeover.requeue(jobs, {}, lifecycle.take_over):
         log.warning("%d calls were overdue and are taken over", len(jobs))
     return len(jobs)
 

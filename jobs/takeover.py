@@ -2,11 +2,11 @@
 first, then a fresh entry takes the place of the old one."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from jobs import counts, lifecycle, pending, stream
+from jobs import counts, failures, lifecycle, pending, stream
 from jobs.beat import BEAT_SECONDS, SILENT_SECONDS
 from jobs.keys import BEATS
 from jobs.lifecycle import Move
@@ -50,7 +50,7 @@ def take_over(worker: str) -> bool:
     vendors = list(catalogue.all())
     entries = {entry.job_id: entry for vendor in vendors for entry in pending.pending(vendor, worker)}
     jobs = list(Job.objects.filter(status=Status.PROCESSING, worker=worker)[:BATCH])
-    requeue(jobs, entries)
+    requeue(jobs, entries, lifecycle.take_over)
     if len(jobs) == BATCH:
         return False
     # What is still pending was never started, or has moved on.
@@ -62,17 +62,34 @@ def take_over(worker: str) -> bool:
     return True
 
 
-def requeue(jobs: Sequence[Job], entries: dict[str, Entry]) -> int:
-    """Take jobs over, with the old entries as far as they are known; returns how many were."""
-    moves = [_move(job, datetime.now(UTC)) for job in jobs]
+def hand_back(worker: str, vendors: Sequence[str]) -> int:
+    """Hand back what a worker that stops has not ended; returns how many calls were still under way.
+
+    Raises redis.RedisError and DatabaseError.
+    """
+    entries = {entry.job_id: entry for vendor in vendors for entry in pending.pending(vendor, worker)}
+    interrupted = requeue(list(Job.objects.filter(status=Status.PROCESSING, worker=worker)), entries, lifecycle.let_go)
+    for vendor in vendors:
+        pending.hand_back(vendor, worker, held=())
+    return interrupted
+
+
+def requeue(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[..., Move]) -> int:
+    """Take jobs from their worker by the move `how`, with their entries as far as they are known; returns how many were.
+
+    Raises redis.RedisError and DatabaseError.
+    """
+    moves = [how(job, repeat=_repeats(job), now=datetime.now(UTC)) for job in jobs]
     happened = lifecycle.apply(moves) if moves else []
     taken_over = [(job, move) for job, move, yes in zip(jobs, moves, happened, strict=True) if yes]
     for job, move in taken_over:
         stream.settle(job.vendor, [move.settlement(entries.get(job.pk))])
         counts.count("taken_over", job.vendor)
+        if move.to == Status.FAILED:
+            failures.tell(job.vendor, move)
     return len(taken_over)
 
 
-def _move(job: Job, now: datetime) -> Move:
+def _repeats(job: Job) -> bool:
     vendor = catalogue.get(job.vendor)
-    return lifecycle.take_over(job, repeat=vendor is None or vendor.repeat_unknown, now=now)
+    return vendor is None or vendor.repeat_unknown

@@ -8,13 +8,14 @@ import os
 import secrets
 import socket
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import redis
 from django.db import DatabaseError, close_old_connections
 
-from jobs import breaker, lifecycle, pending, stream
+from jobs import breaker, lifecycle, pending, stream, takeover
 from jobs.beat import Beat
 from jobs.breaker import Report
 from jobs.caller import Caller, Started, warm_up
@@ -180,7 +181,8 @@ class Worker:
             return
         self._hands.settle(taken.vendor.slug, [stream.refused(entry) for entry in entries])
         if taken.probe:
-            breaker.report(taken.vendor, [Report("none", taken.probe, entries[0].job_id)])
+            with suppress(redis.RedisError):  # else the probe expires
+                breaker.report(taken.vendor, [Report("none", taken.probe, entries[0].job_id)])
 
     def _room(self, vendor: Vendor) -> int:
         return 0 if vendor.is_paused(datetime.now(UTC)) else self._pool.room(vendor.slug)
@@ -215,24 +217,14 @@ class Worker:
         """Finish what is in flight within the grace period, hand back the rest, and leave nothing behind."""
         log.info("worker %s stops; %d calls are under way", self.name, self._pool.busy)
         self._pool.wait_until_idle(self._grace_seconds)
-        self._recorder.finish(FINISH_SECONDS)
         self._sweeper.end()
+        self._recorder.finish(FINISH_SECONDS)
+        vendors = list(self._known)
         try:
-            interrupted = self._hand_back_interrupted()
-            for vendor in self._known:
-                pending.hand_back(vendor, self.name, held=())
-            pending.forget(list(self._known), self.name)
+            interrupted = takeover.hand_back(self.name, vendors)
+            pending.forget(vendors, self.name)
             self._beat.end()
             log.info("worker %s has stopped; %d calls under way were handed back", self.name, interrupted)
         except (redis.RedisError, DatabaseError) as error:
             # Without a beat it counts as dead, and its jobs are taken over.
             log.warning("worker %s has stopped, and could not hand back all (%s)", self.name, type(error).__name__)
-
-    def _hand_back_interrupted(self) -> int:
-        running = list(self._caller.running.values())
-        now = datetime.now(UTC)
-        moves = [lifecycle.let_go(started.job, repeat=started.vendor.repeat_unknown, now=now) for started in running]
-        for started, move, happened in zip(running, moves, lifecycle.apply(moves), strict=True):
-            if happened:
-                stream.settle(started.vendor.slug, [move.settlement(started.entry)])
-        return len(running)

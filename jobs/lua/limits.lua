@@ -81,6 +81,6 @@ local function charge(count)
   redis.call('LTRIM', LOG, 0, tonumber(gate.depth) - 1)
   redis.call('PEXPIRE', LOG, text(windows[#windows].length / 1000 + 1000))
   gate.pace = text(paced_from() + count * gap)
-  redis.call('HSET', GATE, 'pace', gate.pace)
+  redis.call('HSET', GATE, 'pace', gate.pace, 'gap', text(gap))
   return first
 end

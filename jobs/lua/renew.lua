@@ -1,7 +1,9 @@
 -- Trades a permit that was not used in time for a fresh one. After limits.lua.
 -- own argument: the charge to give back, or '' when that has been done
 -- Returns the new charge (or '') and, without one, the microseconds until it is worth asking again.
-redis.call('LREM', LOG, 1, ARGV[own])
+if redis.call('LREM', LOG, 1, ARGV[own]) == 1 then
+  gate.pace = redis.call('HINCRBY', GATE, 'pace', -tonumber(gate.gap or 0))
+end
 newest = tonumber(redis.call('LINDEX', LOG, 0) or 0)
 if is_stale() then return { '', 100000 } end
 local held = redis.call('PTTL', HOLD)

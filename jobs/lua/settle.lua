@@ -16,7 +16,9 @@ for i = 1, #ARGV, 6 do
   end
   ended = ended + was_pending
   if releases == '1' then ended = ended + redis.call('ZREM', KEYS[5], job) end
-  if charge ~= '' then redis.call('LREM', KEYS[4], 1, charge) end
+  if charge ~= '' and redis.call('LREM', KEYS[4], 1, charge) == 1 then
+    redis.call('HINCRBY', KEYS[6], 'pace', -tonumber(redis.call('HGET', KEYS[6], 'gap') or 0)) -- its place in the pace, too
+  end
 end
 -- Only where take has found no slot is somebody waiting for one.
 if ended > 0 and redis.call('HDEL', KEYS[6], 'full') == 1 then

@@ -210,3 +210,14 @@ def test_settling_drops_the_entry_and_can_add_a_fresh_one(redis_client):
     stream.settle(vendor.slug, [Settlement(entry.job_id, entry, releases=True, again=Again.ALWAYS)])
     assert redis_client.xlen(Keys(vendor.slug).jobs) == 0
     assert [e.stream for e in take(vendor, "w", 5).entries] == [Stream.AGAIN]
+
+
+def test_a_slow_store_does_not_cost_places_in_the_pace():
+    vendor = vendor_with("20/s")
+    queue(vendor, 10)
+    [entry, *_] = take(vendor, "w", 1).entries
+    before = float(commands().hget(Keys(vendor.slug).gate, "pace"))
+    renewal = limiter.renew(vendor.slug, vendor.windows, entry.charge)
+    after = float(commands().hget(Keys(vendor.slug).gate, "pace"))
+    assert renewal.charge
+    assert after - before < 50_000

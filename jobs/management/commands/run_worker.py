@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from argparse import ArgumentParser
 from types import FrameType
 from typing import Any
@@ -17,6 +18,9 @@ from jobs.worker import Worker
 from vendors.catalogue import catalogue
 
 log = logging.getLogger(__name__)
+
+# A signal to a whole group of processes comes twice: by itself, and passed on by the parent.
+SAME_SIGNAL_SECONDS = 1.0
 
 
 class Command(BaseCommand):
@@ -75,10 +79,15 @@ def _close_connections() -> None:
 
 
 def _stop_on_signals(worker: Worker) -> None:
+    stopped_at = 0.0
+
     def stop(number: int, frame: FrameType | None) -> None:
-        if worker.is_stopping:
+        nonlocal stopped_at
+        if not worker.is_stopping:
+            stopped_at = time.monotonic()
+            worker.stop()
+        elif time.monotonic() - stopped_at > SAME_SIGNAL_SECONDS:
             os._exit(1)
-        worker.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

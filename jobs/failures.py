@@ -1,0 +1,14 @@
+"""Tells of jobs that have failed: one log line and one count each, whoever moved them."""
+
+import logging
+
+from jobs import counts
+from jobs.lifecycle import Move
+
+log = logging.getLogger(__name__)
+
+
+def tell(vendor: str, move: Move) -> None:
+    """Log and count a move to `failed` that has happened."""
+    log.warning("job %s of %s failed (%s): %s", move.job_id, vendor, move.changes["error_code"], move.changes["error_message"])
+    counts.count("jobs_failed", vendor)
