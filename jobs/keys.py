@@ -16,8 +16,6 @@
 | enrich:counts             | hash   | counters of /metrics                                              | for good            |
 """
 
-from dataclasses import dataclass
-
 GROUP = "workers"
 BEATS = "enrich:beats"
 SWEEPER = "enrich:sweeper"
@@ -28,43 +26,16 @@ def wake_key(consumer: str) -> str:
     return f"enrich:wake:{consumer}"
 
 
-@dataclass(frozen=True)
 class Keys:
     """The keys of one vendor."""
 
-    vendor: str
-
-    def _key(self, name: str) -> str:
-        return f"enrich:{{{self.vendor}}}:{name}"
-
-    @property
-    def jobs(self) -> str:
-        return self._key("jobs")
-
-    @property
-    def again(self) -> str:
-        return self._key("again")
-
-    @property
-    def freed(self) -> str:
-        return self._key("freed")
-
-    @property
-    def log(self) -> str:
-        return self._key("log")
-
-    @property
-    def flight(self) -> str:
-        return self._key("flight")
-
-    @property
-    def gate(self) -> str:
-        return self._key("gate")
-
-    @property
-    def hold(self) -> str:
-        return self._key("hold")
-
-    @property
-    def rebuilder(self) -> str:
-        return self._key("rebuilder")
+    def __init__(self, vendor: str) -> None:
+        tag = f"enrich:{{{vendor}}}"
+        self.jobs = f"{tag}:jobs"
+        self.again = f"{tag}:again"
+        self.freed = f"{tag}:freed"
+        self.log = f"{tag}:log"
+        self.flight = f"{tag}:flight"
+        self.gate = f"{tag}:gate"
+        self.hold = f"{tag}:hold"
+        self.rebuilder = f"{tag}:rebuilder"

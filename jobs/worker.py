@@ -8,37 +8,32 @@ import os
 import secrets
 import socket
 import time
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from threading import Event
 
 import redis
 from django.db import DatabaseError, close_old_connections
 
-from jobs import breaker, lifecycle, pending, stream, takeover
+from jobs import pending, takeover
 from jobs.beat import Beat
-from jobs.breaker import Report
 from jobs.caller import Caller, Started, warm_up
+from jobs.gather import GATHER_SECONDS, Gatherer
 from jobs.hands import Hands
 from jobs.listener import Listener
 from jobs.models import OPEN, Job
 from jobs.pool import Pool
-from jobs.rebuild import rebuild
 from jobs.recorder import Recorder
 from jobs.schedule import Schedule
-from jobs.stream import Entry
+from jobs.start import Starter
 from jobs.sweep import Sweeper
-from jobs.take import Taken, take
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5  # how long a worker sleeps at the most: settings are in force within a second
-GATHER_SECONDS = 0.01  # how long a round goes on taking: its first permits must still be good at its end
 AWAY_SECONDS = 0.5  # how long it waits when Redis or the store is away
 FINISH_SECONDS = 10.0  # for recording the last answers
-DEADLINE_MARGIN_SECONDS = 60.0
 
 
 class Worker:
@@ -62,6 +57,8 @@ class Worker:
         self._recorder = Recorder(on_settled=self._hands.let_go)
         self._caller = Caller(self._recorder.ended)
         self._pool: Pool[Started] = Pool(threads, self._caller.call, self._wake.set)
+        self._gatherer = Gatherer(self.name, self._schedule, self._hands, self._room)
+        self._starter = Starter(self.name, self._hands)
         self._listener = Listener(self.name, self._hear)
         self._sweeper = Sweeper(self.name)
 
@@ -102,10 +99,10 @@ class Worker:
     def _round(self) -> None:
         self._look_at_vendors()
         self._hands.tidy(list(self._known))
-        all_started = self._start(self._take())
-        for started in all_started:
+        taken = [] if self._recorder.store_is_away else self._gatherer.gather()
+        for started in self._starter.start(taken):
             self._pool.put(started.vendor.slug, started)
-        self._is_busy = bool(all_started)
+        self._is_busy = bool(taken)
         self._listener.watch(self._schedule.ends())
         if self._drain and self._nothing_left():
             self.stop()
@@ -116,73 +113,6 @@ class Worker:
             self._known = vendors
             warm_up(vendors.values())
             self._schedule.know({slug: vendor for slug, vendor in vendors.items() if not self._chosen or slug in self._chosen})
-
-    def _take(self) -> list[Taken]:
-        """Take from each vendor in turn what it may start and the threads can carry."""
-        if self._recorder.store_is_away:
-            return []
-        gathered: list[Taken] = []
-        stale: list[Vendor] = []
-        since = time.monotonic()
-        for vendor in self._schedule.due(since):
-            room = self._room(vendor) - sum(len(taken.entries) for taken in gathered)
-            if room <= 0:
-                continue
-            try:
-                taken = take(vendor, self.name, room)
-            except redis.RedisError:
-                self._hands.doubt()
-                if not gathered:
-                    raise
-                break
-            self._hands.hold(taken.entries)
-            self._schedule.note(taken)
-            gathered += [taken] if taken.entries else []
-            stale += [vendor] if taken.stale else []
-            if gathered and time.monotonic() - since > GATHER_SECONDS:
-                break
-        if stale and not gathered:
-            rebuild(stale, datetime.now(UTC))
-        return gathered
-
-    def _start(self, gathered: list[Taken]) -> list[Started]:
-        """Start the jobs in one update, and return those that were won; the others' entries and permits go back."""
-        if not gathered:
-            return []
-        entries = [entry for taken in gathered for entry in taken.entries]
-        jobs = self._start_jobs(entries, gathered)
-        started = []
-        for taken in gathered:
-            refused = []
-            for entry in taken.entries:
-                job = jobs.pop(entry.job_id, None)
-                if job:
-                    started.append(Started(taken.vendor, entry, job, taken.asked_at, taken.probe))
-                else:
-                    refused.append(entry)
-            self._refuse(taken, refused)
-        return started
-
-    def _start_jobs(self, entries: list[Entry], gathered: list[Taken]) -> dict[str, Job]:
-        run_token = secrets.token_hex(16)
-        now = max(taken.now for taken in gathered)
-        longest = max(taken.vendor.timeout_seconds for taken in gathered)
-        deadline_at = now + timedelta(seconds=longest + DEADLINE_MARGIN_SECONDS)
-        ids = [entry.job_id for entry in entries]
-        try:
-            jobs = lifecycle.start(ids, worker=self.name, run_token=run_token, now=now, deadline_at=deadline_at)
-        except DatabaseError:
-            self._hands.strand(entries, run_token)
-            raise
-        return {job.pk: job for job in jobs}
-
-    def _refuse(self, taken: Taken, entries: list[Entry]) -> None:
-        if not entries:
-            return
-        self._hands.settle(taken.vendor.slug, [stream.refused(entry) for entry in entries])
-        if taken.probe:
-            with suppress(redis.RedisError):  # else the probe expires
-                breaker.report(taken.vendor, [Report("none", taken.probe, entries[0].job_id)])
 
     def _room(self, vendor: Vendor) -> int:
         return 0 if vendor.is_paused(datetime.now(UTC)) else self._pool.room(vendor.slug)

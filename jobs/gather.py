@@ -1,0 +1,55 @@
+"""Takes from the vendors, one after the other, what a round can start."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import redis
+
+from jobs.hands import Hands
+from jobs.rebuild import rebuild
+from jobs.schedule import Schedule
+from jobs.take import Taken, take
+from vendors.models import Vendor
+
+GATHER_SECONDS = 0.01  # how long a round goes on taking: its first permits must still be good at its end
+
+
+class Gatherer:
+    """Asks each vendor whose turn it is for as much as the threads can carry; `room` says how many that is."""
+
+    def __init__(self, consumer: str, schedule: Schedule, hands: Hands, room: Callable[[Vendor], int]) -> None:
+        self._consumer = consumer
+        self._schedule = schedule
+        self._hands = hands
+        self._room = room
+
+    def gather(self) -> list[Taken]:
+        """Return what was taken. Raises redis.RedisError, but not with entries in hand."""
+        gathered: list[Taken] = []
+        stale: list[Vendor] = []
+        since = time.monotonic()
+        for vendor in self._schedule.due(since):
+            room = self._room(vendor) - sum(len(taken.entries) for taken in gathered)
+            taken = self._take(vendor, room, have=gathered) if room > 0 else None
+            if taken and taken.stale:
+                stale.append(vendor)
+            if taken and taken.entries:
+                gathered.append(taken)
+            if gathered and time.monotonic() - since > GATHER_SECONDS:
+                break
+        if stale and not gathered:
+            rebuild(stale, datetime.now(UTC))
+        return gathered
+
+    def _take(self, vendor: Vendor, room: int, *, have: list[Taken]) -> Taken | None:
+        try:
+            taken = take(vendor, self._consumer, room)
+        except redis.RedisError:
+            self._hands.doubt()
+            if have:
+                return None  # what was taken before is started first
+            raise
+        self._hands.hold(taken.entries)
+        self._schedule.note(taken)
+        return taken
