@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Sequence
 from threading import Event, Lock
 
+from django.db import OperationalError
 from django.utils import timezone
 
 from jobs import stream
 from jobs.models import Job
-from jobs.writing import writing
+from jobs.store import writing
 
 
 class _Request:
@@ -70,6 +71,10 @@ def _write(requests: Sequence[_Request]) -> None:
         with writing():
             Job.objects.bulk_create([request.job for request in requests])
     except Exception as error:
+        if len(requests) > 1 and not isinstance(error, OperationalError):
+            for request in requests:  # one of them is refused: not all for its sake
+                _write([request])
+            return
         for request in requests:
             request.error = error
     for request in requests:

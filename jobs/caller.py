@@ -11,6 +11,7 @@ from queue import SimpleQueue
 import redis
 
 from jobs import limiter, tokens
+from jobs.beat import SILENT_SECONDS
 from jobs.models import Job
 from jobs.stream import Entry
 from vendors.base import Accepted, Call, Done, VendorError
@@ -65,7 +66,11 @@ class Caller:
 def _answer(started: Started) -> Done | Accepted | VendorError:
     try:
         answer = catalogue.adapter(started.vendor).call(_call(started))
-        return Done(clean(answer.result, started.vendor.redacted_fields)) if isinstance(answer, Done) else answer
+        if isinstance(answer, Done):
+            return Done(clean(answer.result, started.vendor.redacted_fields))
+        if isinstance(answer, Accepted):
+            return answer
+        raise TypeError(type(answer).__name__)
     except VendorError as error:
         return error
     except Exception as error:
@@ -84,10 +89,12 @@ def _call(started: Started) -> Call:
 
 def _permitted(started: Started) -> bool:
     """Whether the call may be made now, with its own permit or a fresh one. False: hand the job back."""
+    if time.monotonic() - started.permit_from > SILENT_SECONDS:
+        return False  # this process stood still for so long that somebody else may have the job
     if not started.entry.charge:
         return True
     charge, permit_from, give_up_at = started.entry.charge, started.permit_from, time.monotonic() + PATIENCE_SECONDS
-    while not charge or time.monotonic() - permit_from > limiter.PERMIT_SECONDS:
+    while not charge or permit_from + limiter.PERMIT_SECONDS < time.monotonic() < give_up_at:
         permit_from = time.monotonic()
         try:
             renewal = limiter.renew(started.vendor.slug, started.vendor.windows, charge)

@@ -14,8 +14,8 @@ from django.db.models import F
 from jobs import failures, lifecycle, stream
 from jobs.lifecycle import Move
 from jobs.models import FINAL, Delivery, Job, Status, Verdict
+from jobs.store import writing
 from jobs.tokens import Try
-from jobs.writing import writing
 from vendors.base import Done, VendorError
 from vendors.catalogue import catalogue
 from vendors.cleaning import clean

@@ -23,16 +23,16 @@ class Hands:
     def __init__(self, consumer: str, beat: Beat) -> None:
         self._consumer = consumer
         self._beat = beat
-        self._held: set[tuple[Stream, str]] = set()
+        self._held: set[tuple[str, Stream, str]] = set()
         self._stranded: list[tuple[list[Entry], str]] = []
         self._redis_run_id = ""
         self._look_at = time.monotonic() + LOOK_SECONDS
 
     def hold(self, entries: Iterable[Entry]) -> None:
-        self._held.update((entry.stream, entry.id) for entry in entries)
+        self._held.update((entry.vendor, entry.stream, entry.id) for entry in entries)
 
     def let_go(self, entries: Iterable[Entry]) -> None:
-        self._held.difference_update([(entry.stream, entry.id) for entry in entries])
+        self._held.difference_update([(entry.vendor, entry.stream, entry.id) for entry in entries])
 
     def doubt(self) -> None:
         """A reply was lost: entries may be pending here that nobody knows of. They are looked for at the next tidy."""
@@ -74,5 +74,8 @@ class Hands:
         moves = [lifecycle.hand_back(job, datetime.now(UTC)) for job in jobs]
         moved = {move.job_id: move for move, happened in zip(moves, lifecycle.apply(moves), strict=True) if happened}
         for entry in entries:
-            move = moved.get(entry.job_id)
-            self.settle(entry.vendor, [move.settlement(entry, refunds=True) if move else stream.handed_back(entry)])
+            if entry.job_id in moved:
+                self.settle(entry.vendor, [moved[entry.job_id].settlement(entry, refunds=True)])
+        # The others were not started, or not by us: that is for their rows to say.
+        self.let_go(entries)
+        self.doubt()

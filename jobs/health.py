@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 import redis
-from django.db import DatabaseError
 
 from jobs import breaker, limiter
 from jobs.breaker import DENIED_JOBS, Report, Standing
 from jobs.caller import Ended
+from jobs.store import STORE_ERRORS
 from vendors import pauses
 from vendors.base import VendorError
 from vendors.models import Vendor
@@ -66,7 +66,7 @@ def _pause_for(vendor: Vendor, wait: timedelta) -> None:
         limiter.hold(vendor.slug, min(wait.total_seconds(), FRESH_PAUSE_SECONDS))
         if pauses.pause_until(vendor.slug, until, "The vendor asked us to slow down."):
             log.warning("vendor %s is paused until %s: it asked us to slow down", vendor, f"{until:%H:%M:%S} UTC")
-    except (redis.RedisError, DatabaseError) as error:
+    except (redis.RedisError, *STORE_ERRORS) as error:
         log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
 
 
@@ -76,7 +76,7 @@ def _pause_for_good(vendor: Vendor) -> None:
         limiter.hold(vendor.slug, FRESH_PAUSE_SECONDS)
         if pauses.pause(vendor.slug, reason):
             log.error("vendor %s is paused until an operator resumes it: %s", vendor, reason)
-    except (redis.RedisError, DatabaseError) as error:
+    except (redis.RedisError, *STORE_ERRORS) as error:
         log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
 
 

@@ -14,8 +14,8 @@ from django.db.models import F
 
 from jobs.models import IN_FLIGHT, Attempt, Job, Status, Stream
 from jobs.retry import NOT_AGAIN
+from jobs.store import writing
 from jobs.stream import Again, Entry, Settlement
-from jobs.writing import writing
 
 MOST_CRASHES = 3
 

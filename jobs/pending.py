@@ -19,16 +19,19 @@ def pending(vendor: str, consumer: str) -> list[Entry]:
     return [Entry(vendor, Stream(stream), entry_id, job_id) for stream, entry_id, job_id in rows]
 
 
-def hand_back(vendor: str, consumer: str, held: Container[tuple[Stream, str]]) -> int:
+def hand_back(vendor: str, consumer: str, held: Container[tuple[str, Stream, str]]) -> int:
     """Hand back what is pending at `consumer` and not among the entries that it holds; returns how many were.
 
     That happens when the reply to a take is lost, or when Redis restarts without its last second. Jobs that are still
     queued get a fresh entry, the entries of others are dropped. Raises redis.RedisError.
     """
-    entries = [entry for entry in pending(vendor, consumer) if (entry.stream, entry.id) not in held]
+    found = pending(vendor, consumer)
+    entries = [entry for entry in found if (entry.vendor, entry.stream, entry.id) not in held]
     if entries:
         status = dict(Job.objects.filter(pk__in=[entry.job_id for entry in entries]).values_list("pk", "status"))
         settle(vendor, [_settlement(entry, status.get(entry.job_id)) for entry in entries])
+        if len(found) >= MOST:  # there may be more; each time there are fewer
+            return len(entries) + hand_back(vendor, consumer, held)
     return len(entries)
 
 

@@ -6,11 +6,13 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Thread
 from types import FrameType
 
 log = logging.getLogger(__name__)
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DEATHS = 5
 WITHIN_SECONDS = 60.0
 LOOK_SECONDS = 1.0
@@ -28,8 +30,8 @@ class Processes:
 
     def run(self) -> int:
         """Return the exit status: 0 when all ended well, 1 when children kept dying."""
-        signal.signal(signal.SIGTERM, self._pass_on)
-        signal.signal(signal.SIGINT, self._pass_on)
+        for number in SIGNALS:
+            signal.signal(number, self._pass_on)
         for _ in range(self._count):
             self._fork()
         status = 0
@@ -51,10 +53,16 @@ class Processes:
         return status
 
     def _fork(self) -> None:
+        # No signal between the fork and the child's entry in the list; a child that is not ready yet ends by one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             self._be_child()
         self._children.add(pid)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _be_child(self) -> None:
         status = 1
@@ -71,7 +79,8 @@ class Processes:
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
         for child in self._children:
-            os.kill(child, number if self._signals == 1 else signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(child, number if self._signals == 1 else signal.SIGKILL)
 
 
 def _end_with_parent(parent: int) -> None:

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 import redis
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, close_old_connections
+from django.db import DataError, IntegrityError, close_old_connections
 
 from jobs import counts, failures, lifecycle, retry, stream
 from jobs.breaker import Standing
@@ -18,6 +18,7 @@ from jobs.caller import Ended
 from jobs.health import Health
 from jobs.lifecycle import Move
 from jobs.models import Job, Status
+from jobs.store import STORE_ERRORS
 from jobs.stream import Entry, Settlement
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
@@ -45,6 +46,11 @@ class Recorder(Thread):
     def run(self) -> None:
         while batch := self._next_batch():
             self.record(batch)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so many answers wait to be recorded that no more calls should be made."""
+        return self.store_is_away or self.ended.qsize() > BATCH
 
     def finish(self, seconds: float) -> None:
         """Record what is there and end; gives up after `seconds`."""
@@ -149,7 +155,7 @@ def _apply_to_store(moves: list[Move]) -> list[bool]:
         return lifecycle.apply(moves)
     except (DataError, IntegrityError):
         raise
-    except (DatabaseError, InterfaceError) as error:
+    except STORE_ERRORS as error:
         raise StoreAwayError(type(error).__name__) from error
 
 
@@ -185,5 +191,5 @@ def _tell(ended: Ended, move: Move, happened: bool) -> None:
 def _keep_attempt(move: Move) -> None:
     try:
         lifecycle.keep_attempt(move)
-    except DatabaseError as error:
+    except STORE_ERRORS as error:
         log.info("an attempt of job %s is not in its history: %s", move.job_id, type(error).__name__)

@@ -6,13 +6,13 @@ from contextlib import suppress
 from datetime import timedelta
 
 import redis
-from django.db import DatabaseError
 
 from jobs import breaker, lifecycle, stream
 from jobs.breaker import Report
 from jobs.caller import Started
 from jobs.hands import Hands
-from jobs.models import Job
+from jobs.models import IN_FLIGHT, Job
+from jobs.store import STORE_ERRORS
 from jobs.stream import Entry
 from jobs.take import Taken
 
@@ -27,7 +27,7 @@ class Starter:
         self._hands = hands
 
     def start(self, gathered: Sequence[Taken]) -> list[Started]:
-        """Return the jobs that were won; the others' entries and permits go back. Raises DatabaseError."""
+        """Return the jobs that were won; the others' entries and permits go back. Raises STORE_ERRORS."""
         entries = [entry for taken in gathered for entry in taken.entries]
         jobs = self._start_jobs(entries, gathered) if entries else {}
         started = []
@@ -46,7 +46,7 @@ class Starter:
         ids = [entry.job_id for entry in entries]
         try:
             jobs = lifecycle.start(ids, worker=self._consumer, run_token=run_token, now=now, deadline_at=deadline_at)
-        except DatabaseError:
+        except STORE_ERRORS:
             self._hands.strand(entries, run_token)
             raise
         return {job.pk: job for job in jobs}
@@ -54,7 +54,18 @@ class Starter:
     def _refuse(self, taken: Taken, entries: list[Entry]) -> None:
         if not entries:
             return
-        self._hands.settle(taken.vendor.slug, [stream.refused(entry) for entry in entries])
+        in_flight = _in_flight(entries)
+        refused = [stream.refused(entry, releases=entry.job_id not in in_flight) for entry in entries]
+        self._hands.settle(taken.vendor.slug, refused)
         if taken.probe:
             with suppress(redis.RedisError):  # else the probe expires
                 breaker.report(taken.vendor, [Report("none", taken.probe, entries[0].job_id)])
+
+
+def _in_flight(entries: Sequence[Entry]) -> set[str]:
+    """Return those of the jobs whose slot is in use: by another worker, or by another entry in the same batch."""
+    ids = [entry.job_id for entry in entries]
+    try:
+        return set(Job.objects.filter(pk__in=ids, status__in=IN_FLIGHT).values_list("pk", flat=True))
+    except STORE_ERRORS:
+        return set(ids)  # a slot that is kept wrongly is found by the sweep

@@ -29,7 +29,6 @@ class Entry:
     id: str
     job_id: str
     charge: str = ""  # when, in microseconds of Redis' clock; empty without rate limits
-    entered_flight: bool = True  # False where the job was in flight already, so that its slot is not this entry's to free
 
 
 class Again(StrEnum):
@@ -57,14 +56,9 @@ class Settlement:
         return [*place, self.job_id, "1" if self.releases else "", charge, self.again]
 
 
-def refused(entry: Entry) -> Settlement:
-    """The job was not there to be started: drop its entry and give back what was taken for it."""
-    return Settlement(entry.job_id, entry, releases=entry.entered_flight, refunds=True)
-
-
-def handed_back(entry: Entry) -> Settlement:
-    """The job was not started: somebody else may take it, from a fresh entry."""
-    return Settlement(entry.job_id, entry, releases=entry.entered_flight, refunds=True, again=Again.IF_PENDING)
+def refused(entry: Entry, *, releases: bool) -> Settlement:
+    """The job was not there to be started: drop its entry and give its permit back."""
+    return Settlement(entry.job_id, entry, releases=releases, refunds=True)
 
 
 def settle(vendor: str, settlements: Sequence[Settlement], client: Any = None) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
 import redis
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 
 from jobs import counts, deliveries, failures, flight, lifecycle, lost, stream, takeover
 from jobs.keys import SWEEPER
@@ -25,6 +25,8 @@ LOST_SECONDS = 5.0  # between two looks for lost entries
 FLIGHT_SECONDS = 30.0  # between two looks at the in-flight sets
 DELIVERY_GRACE = timedelta(seconds=10)
 BATCH = 500
+AWAY_SECONDS = 1.0
+RECORD_SECONDS = 15.0  # longer than a recorder's longest pause
 
 
 class Sweeper(Thread):
@@ -42,10 +44,9 @@ class Sweeper(Thread):
             full = False
             try:
                 full = self._leads() and self.sweep(time.monotonic())
-            except (redis.RedisError, DatabaseError) as error:
+            except redis.RedisError as error:
                 log.debug("a sweep broke off: %s", type(error).__name__)
                 self._suspects.clear()
-                close_old_connections()
             if not full:
                 self._ended.wait(TICK_SECONDS)
 
@@ -74,11 +75,24 @@ class Sweeper(Thread):
         for step, every_seconds in steps:
             if now < self._next.get(step, 0.0):
                 continue
-            if step() >= BATCH:
+            if self._take_step(step, now) >= BATCH:
                 full = True
             else:
-                self._next[step] = now + every_seconds
+                self._next[step] = max(self._next.get(step, 0.0), now + every_seconds)
         return full
+
+    def _take_step(self, step: Callable[[], int], now: float) -> int:
+        try:
+            return step()
+        except redis.RedisError:
+            raise
+        except Exception as error:  # one job or callback that can't be dealt with must not keep the others waiting
+            log.error("the sweep's step %s failed: %s", step.__name__, type(error).__name__)
+            close_old_connections()
+            self._next[step] = now + AWAY_SECONDS
+            # Who lives and holds answers over an outage of the store records them first.
+            self._next[calls_overdue] = now + RECORD_SECONDS
+            return 0
 
     def _leads(self) -> bool:
         lead = script("lead")(keys=[SWEEPER], args=[self._name, int(LEAD_SECONDS * 1000)], client=commands())

@@ -52,11 +52,11 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
 def _taken(vendor: Vendor, asked_at: float, reply: list[str], probe: str) -> Taken:
     now_us, wait_us, listen, first_us, probing, *rest = reply
     ends, flat = rest[:3], rest[3:]
-    rows = [flat[i : i + 4] for i in range(0, len(flat), 4)]
+    rows = [flat[i : i + 3] for i in range(0, len(flat), 3)]
     charges = [str(int(first_us) + i) if first_us else "" for i in range(len(rows))]
     entries = [
-        Entry(vendor.slug, Stream(stream), entry_id, job_id, charge, int(entered) == 1)
-        for (stream, entry_id, job_id, entered), charge in zip(rows, charges, strict=True)
+        Entry(vendor.slug, Stream(stream), entry_id, job_id, charge)
+        for (stream, entry_id, job_id), charge in zip(rows, charges, strict=True)
     ]
     return Taken(
         vendor,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from threading import Event
 
 import redis
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 
 from jobs import pending, takeover
 from jobs.beat import Beat
@@ -25,6 +25,7 @@ from jobs.pool import Pool
 from jobs.recorder import Recorder
 from jobs.schedule import Schedule
 from jobs.start import Starter
+from jobs.store import STORE_ERRORS
 from jobs.sweep import Sweeper
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5  # how long a worker sleeps at the most: settings are in force within a second
 AWAY_SECONDS = 0.5  # how long it waits when Redis or the store is away
+BEHIND_SECONDS = 0.05  # how long it waits when answers come faster than they are recorded
 FINISH_SECONDS = 10.0  # for recording the last answers
 
 
@@ -46,11 +48,12 @@ class Worker:
         self._chosen = vendors
         self._drain = drain
         self._grace_seconds = grace_seconds
-        self._stopping = Event()
+        self.is_stopping = False  # no Event: a signal handler sets it, and could wait for a lock that its own thread holds
         self._wake = Event()
         self._away = ""
         self._is_busy = False
         self._known: dict[str, Vendor] = {}
+        self._unusable: set[str] = set()
         self._schedule = Schedule()
         self._beat = Beat(self.name)
         self._hands = Hands(self.name, self._beat)
@@ -67,20 +70,15 @@ class Worker:
         log.info("worker %s starts, for %s", self.name, ", ".join(self._chosen or ["all vendors"]))
         for thread in (self._beat, self._recorder, self._listener, self._sweeper):
             thread.start()
-        while not self._stopping.is_set():
+        while not self.is_stopping:
             self._wake.clear()
             self._try_round()
             self._sleep()
         self._finish()
 
-    @property
-    def is_stopping(self) -> bool:
-        return self._stopping.is_set()
-
     def stop(self) -> None:
         """End soon: take nothing more, finish what is in flight within the grace period, hand back the rest."""
-        self._stopping.set()
-        self._wake.set()
+        self.is_stopping = True
 
     def _try_round(self) -> None:
         try:
@@ -88,7 +86,7 @@ class Worker:
         except redis.RedisError as error:
             self._is_away("Redis", error)
             self._hands.doubt()
-        except DatabaseError as error:
+        except STORE_ERRORS as error:
             self._is_away("the store", error)
             close_old_connections()
         else:
@@ -99,10 +97,10 @@ class Worker:
     def _round(self) -> None:
         self._look_at_vendors()
         self._hands.tidy(list(self._known))
-        taken = [] if self._recorder.store_is_away else self._gatherer.gather()
+        taken = [] if self._recorder.is_behind else self._gatherer.gather()
+        self._is_busy = bool(taken)
         for started in self._starter.start(taken):
             self._pool.put(started.vendor.slug, started)
-        self._is_busy = bool(taken)
         self._listener.watch(self._schedule.ends())
         if self._drain and self._nothing_left():
             self.stop()
@@ -112,18 +110,34 @@ class Worker:
         if vendors is not self._known:
             self._known = vendors
             warm_up(vendors.values())
-            self._schedule.know({slug: vendor for slug, vendor in vendors.items() if not self._chosen or slug in self._chosen})
+            chosen = {slug: vendor for slug, vendor in vendors.items() if not self._chosen or slug in self._chosen}
+            self._schedule.know({slug: vendor for slug, vendor in chosen.items() if self._is_usable(vendor)})
+
+    def _is_usable(self, vendor: Vendor) -> bool:
+        """Whether a row that somebody wrote past all checks has limits that can be kept."""
+        try:
+            _ = vendor.windows
+        except ValueError as error:
+            if vendor.slug not in self._unusable:
+                log.error("vendor %s is not called: %s", vendor, error)
+            self._unusable.add(vendor.slug)
+            return False
+        self._unusable.discard(vendor.slug)
+        return True
 
     def _room(self, vendor: Vendor) -> int:
         return 0 if vendor.is_paused(datetime.now(UTC)) else self._pool.room(vendor.slug)
 
     def _sleep(self) -> None:
         if self._away or self._recorder.store_is_away:
-            self._stopping.wait(AWAY_SECONDS)
+            time.sleep(AWAY_SECONDS)
+            return
+        if self._recorder.is_behind:
+            time.sleep(BEHIND_SECONDS)
             return
         if self._is_busy:
             # What comes in within so short a time shares one update with the next.
-            self._stopping.wait(GATHER_SECONDS / 2)
+            time.sleep(GATHER_SECONDS / 2)
         seconds = self._schedule.seconds_until_due(time.monotonic(), self._room)
         self._wake.wait(min(seconds, LOOK_SECONDS))
 
@@ -149,12 +163,16 @@ class Worker:
         self._pool.wait_until_idle(self._grace_seconds)
         self._sweeper.end()
         self._recorder.finish(FINISH_SECONDS)
+        if self._recorder.is_alive():
+            # Handing back now could take from those jobs the answers that they have, should the store come back meanwhile.
+            log.error("worker %s ends with answers that the store did not take; its jobs are taken over", self.name)
+            return
         vendors = list(self._known)
         try:
             interrupted = takeover.hand_back(self.name, vendors)
             pending.forget(vendors, self.name)
             self._beat.end()
             log.info("worker %s has stopped; %d calls under way were handed back", self.name, interrupted)
-        except (redis.RedisError, DatabaseError) as error:
+        except (redis.RedisError, *STORE_ERRORS) as error:
             # Without a beat it counts as dead, and its jobs are taken over.
             log.warning("worker %s has stopped, and could not hand back all (%s)", self.name, type(error).__name__)

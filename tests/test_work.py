@@ -118,6 +118,27 @@ def test_another_vendors_jobs_pass_one_that_is_limited(start_worker, submit, ven
     assert Job.objects.filter(vendor="acme", status=Status.COMPLETE).count() < 5
 
 
+@pytest.mark.parametrize("adapter", ["ReturnsNothing", "Raises"])
+def test_an_adapter_that_goes_wrong_fails_its_job_and_no_other(start_worker, submit, make_vendor, adapter):
+    make_vendor("broken", adapter=f"tests.adapters.{adapter}", max_attempts=1)
+    submit(1, vendor="broken")
+    submit(1)
+    worker = start_worker("--drain")
+    assert worker.end() == 0
+    assert Job.objects.get(vendor="broken").error_code == "adapter_failed"
+    assert Job.objects.get(vendor="acme").status == "complete"
+    assert "Person" not in worker.output
+
+
+def test_a_vendor_whose_row_makes_no_sense_holds_up_no_other(start_worker, submit, make_vendor):
+    make_vendor("broken", rate_limits="ten a second")
+    submit(1, vendor="broken")
+    submit(1)
+    worker = start_worker()
+    wait_for(lambda: Job.objects.get(vendor="acme").status == "complete", "the other vendor's job")
+    assert worker.output.count("vendor broken is not called") == 1
+
+
 def test_log_lines_can_be_json(start_worker, submit):
     submit()
     worker = start_worker("--drain", LOG_FORMAT="json")

@@ -51,6 +51,8 @@ class VendorError(Exception):
         outcome_known: bool = True,
     ) -> None:
         super().__init__(message)
+        if not (isinstance(code, str) and isinstance(message, str) and isinstance(retry_after, timedelta | None)):
+            raise TypeError("VendorError takes a code and a message as text, and retry_after as a timedelta.")
         self.code = code
         self.message = message
         self.permanent = permanent

@@ -11,6 +11,7 @@ for i = 1, tonumber(ARGV[1]) do
   windows[i] = { calls = tonumber(ARGV[2 * i]), length = tonumber(ARGV[2 * i + 1]) }
   depth = math.max(depth, windows[i].calls)
 end
+local length = #windows > 0 and windows[#windows].length or 0
 local own = 2 + 2 * #windows -- where the script's own arguments begin
 
 local gate = {}
@@ -25,7 +26,7 @@ local clock_went_back = newest > now + 1000000
 
 -- Whether the log can't be trusted: Redis lost data or restarted, its clock went back, or the limits ask for a longer memory.
 local function is_stale()
-  return gate.run_id ~= run_id or clock_went_back or tonumber(gate.depth) < depth
+  return gate.run_id ~= run_id or clock_went_back or tonumber(gate.depth) < depth or tonumber(gate.length or 0) < length
 end
 
 local function text(number) return string.format('%.0f', number) end
@@ -79,7 +80,7 @@ local function charge(count)
   for i = 0, count - 1 do redis.call('LPUSH', LOG, text(first + i)) end
   newest = first + count - 1
   redis.call('LTRIM', LOG, 0, tonumber(gate.depth) - 1)
-  redis.call('PEXPIRE', LOG, text(windows[#windows].length / 1000 + 1000))
+  redis.call('PEXPIRE', LOG, text(tonumber(gate.length) / 1000 + 1000))
   gate.pace = text(paced_from() + count * gap)
   redis.call('HSET', GATE, 'pace', gate.pace, 'gap', text(gap))
   return first

@@ -11,10 +11,11 @@ for i = own + 1, own + starts do
   local start = math.min(tonumber(ARGV[i]), now)
   if start < oldest then redis.call('RPUSH', LOG, text(start)) end
 end
-if #windows > 0 then redis.call('PEXPIRE', LOG, text(windows[#windows].length / 1000 + 1000)) end
+length = math.max(length, tonumber(gate.length or 0))
+redis.call('PEXPIRE', LOG, text(length / 1000 + 1000))
 for i = own + starts + 1, #ARGV do redis.call('ZADD', FLIGHT, text(now / 1000), ARGV[i]) end
 for _, stream in ipairs({ AGAIN, JOBS }) do
   redis.pcall('XGROUP', 'CREATE', stream, 'workers', '0', 'MKSTREAM')
 end
-redis.call('HSET', GATE, 'run_id', run_id, 'depth', math.max(depth, tonumber(gate.depth or 0)))
+redis.call('HSET', GATE, 'run_id', run_id, 'depth', math.max(depth, tonumber(gate.depth or 0)), 'length', text(length))
 return 'ok'

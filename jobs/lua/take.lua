@@ -1,13 +1,17 @@
 -- Takes the entries that may start now, and charges for exactly those. After limits.lua.
 -- own arguments: consumer, want, cap on jobs in flight (0: none), token for a probe, life of a probe in microseconds
--- Returns 'stale', or 'ok', now, wait, listen, first charge, whether it is a probe, ends of again, jobs and freed, then four an
--- entry: stream, entry id, job id, whether it entered flight. Listen says what wakes the caller before `wait` microseconds
+-- Returns 'stale', or 'ok', now, wait, listen, first charge, whether it is a probe, ends of again, jobs and freed, then three an
+-- entry: stream, entry id, job id. Listen says what wakes the caller before `wait` microseconds
 -- are over: 'news' (an entry), 'slot' (a freed slot) or ''.
 local consumer, want, cap = ARGV[own], tonumber(ARGV[own + 1]), tonumber(ARGV[own + 2])
 local probe, probe_life = ARGV[own + 3], tonumber(ARGV[own + 4])
 local FOREVER = 3600 * 1000000
 
 if is_stale() then return { 'stale' } end
+-- A stream that was dropped alone has lost its group with it.
+for _, stream in ipairs({ AGAIN, JOBS }) do
+  if redis.pcall('XPENDING', stream, 'workers').err then return { 'stale' } end
+end
 
 local function last_id(stream)
   local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
@@ -35,8 +39,8 @@ local function read(stream, name, count, entries)
   for _, entry in ipairs(reply[1][2]) do
     local fields = {}
     for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
-    local entered = redis.call('ZADD', FLIGHT, text(now / 1000), fields.job)
-    entries[#entries + 1] = { name, entry[1], fields.job, entered }
+    redis.call('ZADD', FLIGHT, text(now / 1000), fields.job)
+    entries[#entries + 1] = { name, entry[1], fields.job }
   end
 end
 

@@ -83,7 +83,7 @@ def test_a_refused_entry_gives_its_permit_back():
     queue(vendor, 3)
     first = take(vendor, "w", 2)
     assert len(first.entries) == 2
-    stream.settle(vendor.slug, [stream.refused(first.entries[0])])
+    stream.settle(vendor.slug, [stream.refused(first.entries[0], releases=True)])
     commands().hset(Keys(vendor.slug).gate, "pace", 0)  # a minute's gap is no matter for a test
     assert len(take(vendor, "w", 2).entries) == 1
 
@@ -198,8 +198,9 @@ def test_an_entry_that_is_handed_back_goes_to_the_front():
     vendor = vendor_with()
     queue(vendor, 2)
     [entry] = take(vendor, "w", 1).entries
-    stream.settle(vendor.slug, [stream.handed_back(entry)])
-    stream.settle(vendor.slug, [stream.handed_back(entry)])  # once only: the entry is no longer pending
+    back = Settlement(entry.job_id, entry, releases=True, again=Again.IF_PENDING)
+    stream.settle(vendor.slug, [back])
+    stream.settle(vendor.slug, [back])  # once only: the entry is no longer pending
     assert [e.job_id for e in take(vendor, "other", 5).entries] == ["jobs-0", "jobs-1"]
 
 
@@ -221,3 +222,18 @@ def test_a_slow_store_does_not_cost_places_in_the_pace():
     after = float(commands().hget(Keys(vendor.slug).gate, "pace"))
     assert renewal.charge
     assert after - before < 50_000
+
+
+def test_a_longer_window_than_the_log_has_lived_is_asked_of_the_rows():
+    vendor = vendor_with("5/s")
+    assert take(Vendor(slug=vendor.slug, adapter="sync", rate_limits="5/min"), "w", 1).stale
+
+
+@pytest.mark.parametrize("stream_name", ["jobs", "again"])
+def test_a_stream_that_was_dropped_alone_is_made_again(redis_client, stream_name):
+    vendor = vendor_with()
+    redis_client.delete(getattr(Keys(vendor.slug), stream_name))
+    assert take(vendor, "w", 1).stale
+    limiter.rebuild(vendor.slug, [], [], [])
+    queue(vendor, 1)
+    assert len(take(vendor, "w", 1).entries) == 1

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs import deliveries, lost, stream, sweep, takeover
+from jobs import deliveries, lost, pending, stream, sweep, takeover
 from jobs.keys import BEATS, Keys
 from jobs.models import Delivery, Job, Status, Stream
 from jobs.take import take
@@ -121,3 +121,19 @@ def test_one_worker_sweeps_at_a_time(redis_client):
     assert [first._leads(), second._leads(), first._leads()] == [True, False, True]
     redis_client.delete("enrich:sweeper")
     assert second._leads()
+
+
+def test_a_step_that_fails_keeps_no_other_waiting(make_job, redis_client, acme, monkeypatch):
+    monkeypatch.setattr(sweep, "callbacks_overdue", lambda: 1 / 0)
+    make_job(not_before=LONG_AGO)
+    make_job(queued_at=LONG_AGO)
+    sweep.Sweeper("w").sweep(now=100.0)
+    assert len(entries(redis_client, "again") + entries(redis_client, "jobs")) == 2
+
+
+def test_more_entries_than_one_look_shows_are_all_taken_over(redis_client, acme, monkeypatch):
+    monkeypatch.setattr(pending, "MOST", 3)
+    stream.add("acme", [f"job-{number}" for number in range(10)], Stream.JOBS)
+    take(acme, "gone", 10)
+    assert takeover.take_over("gone")
+    assert pending.pending("acme", "gone") == []

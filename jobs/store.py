@@ -1,11 +1,18 @@
-"""One commit for several writes; on SQLite, one writer of this process at a time, and none that sleeps for long."""
+"""How we write to the store, and what it raises when it is away.
+
+On SQLite one thread of a process writes at a time, and none sleeps for long.
+"""
 
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from threading import RLock
 
-from django.db import OperationalError, connection, transaction
+from django.db import Error, OperationalError, connection, transaction
+from pymongo.errors import PyMongoError
+
+# MongoDB's backend lets some of its driver's own errors through: those that come while a result is read.
+STORE_ERRORS = (Error, PyMongoError)
 
 # SQLite lets one writer in, and those that wait look again after growing pauses of up to 100 ms: with many of them, some
 # wait for ten seconds while the file is free most of the time. So the threads of a process take turns, and whose turn it is
@@ -23,7 +30,6 @@ def writing() -> Iterator[None]:
     with ExitStack() as stack:
         # Inside a transaction it is our turn already; to wait for another thread, which waits for us, would be a deadlock.
         if connection.vendor == "sqlite" and not connection.in_atomic_block:
-            stack.enter_context(_turn)
             _enter_soon(stack)
         else:
             stack.enter_context(transaction.atomic())
@@ -33,21 +39,29 @@ def writing() -> Iterator[None]:
 def _enter_soon(stack: ExitStack) -> None:
     timeout_seconds = connection.settings_dict["OPTIONS"]["timeout"]
     give_up_at = time.monotonic() + timeout_seconds
+    if not _turn.acquire(timeout=timeout_seconds):
+        raise OperationalError("database is locked: other threads of this process wait for it already")
+    stack.callback(_turn.release)
     _wait_inside_sqlite(0)
     try:
-        while True:
-            try:
-                stack.enter_context(transaction.atomic())
-            except OperationalError:
-                if time.monotonic() > give_up_at:
-                    raise
-                time.sleep(LOOK_SECONDS)
-            else:
-                return
+        _begin(stack, give_up_at)
     finally:
         _wait_inside_sqlite(timeout_seconds)
 
 
+def _begin(stack: ExitStack, give_up_at: float) -> None:
+    while True:
+        try:
+            stack.enter_context(transaction.atomic())
+        except OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up_at:
+                raise
+            time.sleep(LOOK_SECONDS)
+        else:
+            return
+
+
 def _wait_inside_sqlite(seconds: float) -> None:
     connection.ensure_connection()
-    connection.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+    with connection.wrap_database_errors:
+        connection.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
