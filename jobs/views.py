@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 from django.utils.http import urlencode
+from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -36,6 +37,10 @@ RETRY_REFUSALS = {
 }
 
 
+# Made once: a serializer copies all of its fields each time, and these keep nothing of a request.
+INPUT, QUERY, SHOWN = JobInput(), ListQuery(), JobShown()
+
+
 class JSONAlways(DefaultContentNegotiation):
     """Answers are JSON whatever the client says that it accepts."""
 
@@ -54,7 +59,7 @@ class JobViewSet(ViewSet):
 
     @schema.create
     def create(self, request: Request) -> Response:
-        asked = _valid(JobInput(data=bodies.read_object(request._request, settings.JOB_MAX_BYTES)), "pointer", "/")
+        asked = _valid(INPUT, bodies.read_object(request._request, settings.JOB_MAX_BYTES), "pointer", "/")
         job = Job(vendor=asked["vendor"], name=asked["name"], input=asked["input"])
         accepter.accept(job)
         headers = {"Location": f"/jobs/{job.pk}", "Retry-After": str(ASK_AGAIN_SECONDS)}
@@ -66,7 +71,7 @@ class JobViewSet(ViewSet):
 
     @schema.list_
     def list(self, request: Request) -> Response:
-        asked = _valid(ListQuery(data=request.query_params.dict()), "parameter")
+        asked = _valid(QUERY, request.query_params.dict(), "parameter")
         limit = asked["limit"]
         statuses = STORED[asked["status"]] if "status" in asked else ()
         rows = pagination.newest(statuses, _bounds(asked), asked.get("vendor"), limit + 1)
@@ -91,17 +96,14 @@ class JobViewSet(ViewSet):
         return _shown(_find(job.pk))
 
 
-def _valid(asked: Serializer[Any], place: str, prefix: str = "") -> dict[str, Any]:
+def _valid(serializer: Serializer[Any], asked: dict[str, Any], place: str, prefix: str = "") -> dict[str, Any]:
     """Return what was asked, checked. Raises Problem that names each field in `place`."""
-    if asked.is_valid():
-        return dict(asked.validated_data)
-    raise not_valid(
-        [
-            {place: f"{prefix}{field}", "code": error.code, "detail": str(error)}
-            for field, errors in asked.errors.items()
-            for error in errors
-        ]
-    )
+    try:
+        return dict(serializer.run_validation(asked))
+    except ValidationError as error:
+        detail: Any = error.detail  # a dict of lists, as a serializer's always is
+        faults = [(field, fault) for field, of_field in detail.items() for fault in of_field]
+    raise not_valid([{place: f"{prefix}{field}", "code": fault.code, "detail": str(fault)} for field, fault in faults])
 
 
 def _find(request_id: str) -> Job:
@@ -117,7 +119,7 @@ def _find(request_id: str) -> Job:
 
 def _shown(job: Job) -> Response:
     headers = {} if job.status in FINAL else {"Retry-After": str(ASK_AGAIN_SECONDS)}
-    return Response(JobShown(job).data, headers=headers)
+    return Response(SHOWN.to_representation(job), headers=headers)
 
 
 def _refusal(job_id: str, refusals: Mapping[Status, tuple[str, str]]) -> Problem:

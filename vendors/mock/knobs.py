@@ -45,8 +45,10 @@ class _Form(forms.Form):
     seed = forms.CharField(max_length=100)
 
 
-def read_knobs(query: QueryDict) -> Knobs:
+@lru_cache(maxsize=1000)
+def read_knobs(query_string: str) -> Knobs:
     """Return the knobs that a query string names. Raises ValueError with a sentence that says what is wrong."""
+    query = QueryDict(query_string)
     form = _Form(query)
     if unknown := sorted(set(query) - set(form.fields)):
         raise ValueError(f"There is no knob {unknown[0]!r}; there are {', '.join(form.fields)}.")

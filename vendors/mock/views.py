@@ -95,7 +95,7 @@ def _work_async(given: dict[str, Any], knobs: Knobs) -> JsonResponse:
 
 def _knobs(request: HttpRequest) -> Knobs:
     try:
-        return read_knobs(request.GET)
+        return read_knobs(request.META["QUERY_STRING"])
     except ValueError as error:
         raise RefusalError(400, str(error)) from None
 
