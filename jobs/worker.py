@@ -17,7 +17,7 @@ from django.db import close_old_connections
 from jobs import pending, takeover
 from jobs.beat import Beat
 from jobs.caller import Caller, Started, warm_up
-from jobs.gather import GATHER_SECONDS, Gatherer
+from jobs.gather import Gatherer
 from jobs.hands import Hands
 from jobs.listener import Listener
 from jobs.models import OPEN, Job
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5  # how long a worker sleeps at the most: settings are in force within a second
 AWAY_SECONDS = 0.5  # how long it waits when Redis or the store is away
+SHORTEST_REST_SECONDS = 0.005  # how long it rests between two rounds that start jobs
+LONGEST_REST_SECONDS = 0.01
 BEHIND_SECONDS = 0.05  # how long it waits when answers come faster than they are recorded
 FINISH_SECONDS = 10.0  # for recording the last answers
 
@@ -135,10 +137,11 @@ class Worker:
         if self._recorder.is_behind:
             time.sleep(BEHIND_SECONDS)
             return
-        if self._is_busy:
-            # What comes in within so short a time shares one update with the next.
-            time.sleep(GATHER_SECONDS / 2)
         seconds = self._schedule.seconds_until_due(time.monotonic(), self._room)
+        if self._is_busy:
+            # What comes in within so short a time shares one update: to start jobs one by one costs most of what a worker does.
+            time.sleep(min(max(seconds, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS))
+            return
         self._wake.wait(min(seconds, LOOK_SECONDS))
 
     def _hear(self, streams: set[str]) -> None:
