@@ -32,7 +32,7 @@ from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5  # how long a worker sleeps at the most: settings are in force within a second
+LOOK_SECONDS = 0.4  # how long a worker sleeps at the most: settings are in force within a second
 AWAY_SECONDS = 0.5  # how long it waits when Redis or the store is away
 SHORTEST_REST_SECONDS = 0.005  # how long it rests between two rounds that start jobs
 LONGEST_REST_SECONDS = 0.01
