@@ -9,12 +9,11 @@ from collections import deque
 from collections.abc import Sequence
 from threading import Event, Lock
 
-from django.db import OperationalError
 from django.utils import timezone
 
 from jobs import stream
 from jobs.models import Job
-from jobs.store import writing
+from jobs.store import STORE_ERRORS, writing
 
 
 class _Request:
@@ -71,8 +70,9 @@ def _write(requests: Sequence[_Request]) -> None:
         with writing():
             Job.objects.bulk_create([request.job for request in requests])
     except Exception as error:
-        if len(requests) > 1 and not isinstance(error, OperationalError):
-            for request in requests:  # one of them is refused: not all for its sake
+        if len(requests) > 1 and not isinstance(error, STORE_ERRORS):
+            # One of them can't be written, and not all are refused for its sake. With the store away nobody tries again.
+            for request in requests:
                 _write([request])
             return
         for request in requests:

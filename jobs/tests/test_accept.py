@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection
 
 from jobs import accept
 from jobs.models import Job
@@ -65,3 +65,28 @@ def test_a_store_that_is_away_refuses_all_that_wait_for_it_and_then_takes_the_ne
             accepter.accept(job())
     accepter.accept(job())
     assert Job.objects.count() == 1
+
+
+def test_a_job_that_cannot_be_written_is_refused_alone(slow_store):
+    accepter = accept.Accepter()
+    unwritable = accept._Request(Job(vendor="acme", name="John Doe", input={1, 2}))  # no JSON
+    accepter._waiting.append(unwritable)
+    slow_store.set()
+    accepter.accept(job())
+    assert isinstance(unwritable.error, TypeError)
+    assert Job.objects.count() == 1
+
+
+def test_a_store_that_is_away_is_asked_once_for_all_that_wait(slow_store, monkeypatch):
+    asked = []
+
+    def away(jobs):
+        asked.append(len(jobs))
+        raise DatabaseError("away")
+
+    monkeypatch.setattr(Job.objects, "bulk_create", away)
+    accepter = accept.Accepter()
+    accepter._waiting.append(accept._Request(job()))
+    with pytest.raises(DatabaseError):
+        accepter.accept(job())
+    assert asked == [2]
