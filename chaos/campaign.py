@@ -1,0 +1,137 @@
+"""One campaign: start everything, submit and strike, heal, drain, check."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import StringIO
+from random import Random
+from threading import Lock
+
+from django.core.management import call_command
+from django.db import connection
+
+from chaos import history, report
+from chaos.client import Clients
+from chaos.faults import KINDS
+from chaos.journal import Trouble
+from chaos.schedule import Fault, schedule
+from chaos.system import System
+from chaos.vendors import VENDORS
+from chaos.witness import Witness
+from jobs.keys import Keys
+from jobs.models import OPEN, Job, Status
+from vendors.models import Vendor
+
+DRAIN_SECONDS = 180.0
+QUIET_SECONDS = 45.0  # for callbacks that are still to come, and for slots that the sweep has yet to find
+LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Options:
+    seed: int
+    minutes: float
+    rate: float  # jobs a second
+    store: str
+
+
+def run(options: Options, system: System) -> bool:
+    """Run it, print what it found, and return whether all held."""
+    prepare(system)
+    witness = Witness(("127.0.0.1", system.redis_port))
+    witness.start()
+    system.start()
+    clients = Clients(system.api_url, options.seed, options.rate)
+    missing = strike_under_load(options, system, clients)
+    heal(system)
+    drained_seconds = drain()
+    clients.retry(set(Job.objects.filter(status=Status.FAILED).values_list("pk", flat=True)))
+    drain()
+    left = wait_until_quiet(system)
+    past = history.read(options.seed, clients.posted, system.ledger, system.journal)
+    return report.write(past, witness, left=left, missing=missing, drained_seconds=drained_seconds)
+
+
+def prepare(system: System) -> None:
+    """Make the store and the vendors in it."""
+    call_command("migrate", verbosity=0)
+    file = system.logs / "vendors.toml"
+    file.write_text(system.vendors_toml())
+    call_command("load_vendors", str(file), stdout=StringIO())
+
+
+def strike_under_load(options: Options, system: System, clients: Clients) -> list[str]:
+    """Submit jobs, and have the faults strike as scheduled; returns which kinds could not be had here, and why."""
+    needs = {name: kind.needs(system) for name, kind in KINDS.items()}
+    names = [name for name, needed in needs.items() if not needed]
+    locks = {kind.part: Lock() for kind in KINDS.values()}
+    seconds = options.minutes * 60
+    clients.start()
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(locks) * 2) as threads:
+        for fault in schedule(options.seed, seconds, names):
+            time.sleep(max(0.0, began + fault.at_seconds - time.monotonic()))
+            threads.submit(strike, fault, system, locks[KINDS[fault.name].part])
+        time.sleep(max(0.0, began + seconds - time.monotonic()))
+    clients.stop()
+    return [f"{name} (needs {needed})" for name, needed in needs.items() if needed]
+
+
+def strike(fault: Fault, system: System, lock: Lock) -> None:
+    kind = KINDS[fault.name]
+    with lock:
+        began = time.time()
+        system.journal.note(f"fault: {fault.name}")
+        try:
+            words = kind.strike(system, Random(fault.chance))
+        except Exception as error:  # a fault that goes wrong is told of, and the campaign goes on
+            words = f"went wrong: {error!r}"
+            system.journal.failures.append(f"{fault.name} {words}")
+        system.journal.note(f"end of fault: {fault.name}, {words}")
+        system.journal.note_trouble(Trouble(fault.name, kind.part, began, time.time()))
+    connection.close()
+
+
+def heal(system: System) -> None:
+    """Make everything whole, whatever the last fault has left."""
+    for proxy in system.proxies:
+        proxy.heal()
+    for vendor in Vendor.objects.filter(paused=True):
+        system.journal.note(f"{vendor} was paused at the end: {vendor.pause_reason}")
+        vendor.paused = False
+        vendor.save(update_fields=["paused"])
+
+
+def drain() -> float:
+    """Wait until every job is final, or none has become so for long; returns the seconds that it took."""
+    since = progress_at = time.monotonic()
+    fewest = count_open()
+    while fewest and time.monotonic() - progress_at < DRAIN_SECONDS:
+        time.sleep(LOOK_SECONDS)
+        still_open = count_open()
+        if still_open < fewest:
+            fewest, progress_at = still_open, time.monotonic()
+    return time.monotonic() - since
+
+
+def count_open() -> int:
+    return Job.objects.filter(status__in=OPEN).count()
+
+
+def wait_until_quiet(system: System) -> dict[str, int]:
+    """Wait for late callbacks and for what the sweep has yet to put right; returns what is left in Redis, by its kind."""
+    give_up_at = time.monotonic() + QUIET_SECONDS
+    while system.callbacks_open() or any(left_in(system).values()):
+        if time.monotonic() > give_up_at:
+            break
+        time.sleep(LOOK_SECONDS)
+    return left_in(system)
+
+
+def left_in(system: System) -> dict[str, int]:
+    left = {"entries": 0, "slots": 0}
+    for slug in VENDORS:
+        keys, client = Keys(slug), system.redis_client
+        left["entries"] += client.xlen(keys.jobs) + client.xlen(keys.again)
+        left["slots"] += client.zcard(keys.flight)
+    return left

@@ -1,0 +1,90 @@
+"""Clients of the API: they post at a steady rate, remember what they were promised, and cancel some of their jobs."""
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Any
+
+import requests
+
+from chaos.plans import plan_of
+from chaos.vendors import vendor_of
+
+THREADS = 16
+TIMEOUT_SECONDS = 20.0
+CANCEL_AFTER_SECONDS = 0.3
+
+
+@dataclass
+class Posted:
+    """One request to POST /jobs, and what came of it."""
+
+    serial: int
+    vendor: str
+    at: float  # unix seconds
+    took_seconds: float = 0.0
+    answer: str = ""  # the status, or the name of an exception
+    job_id: str = ""  # of an accepted job
+    cancelled: bool = False  # it was said that it is
+    retried: bool = False  # it was said that it is tried again
+
+
+class Clients:
+    """Posts the jobs with serial numbers from 1 on, `rate` a second."""
+
+    def __init__(self, api: str, seed: int, rate: float) -> None:
+        self._api = api
+        self._seed = seed
+        self._rate = rate
+        self._over = Event()
+        self._threads = [Thread(target=self._run, args=(number,), daemon=True) for number in range(THREADS)]
+        self._began = 0.0
+        self.posted: list[Posted] = []
+
+    def start(self) -> None:
+        self._began = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Post nothing more, and return when the last answers are there."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def retry(self, failed: Collection[str]) -> None:
+        """Ask for another run of those of the failed jobs whose plan says so."""
+        with requests.Session() as session:
+            for posted in self.posted:
+                if posted.job_id in failed and plan_of(self._seed, posted.serial, posted.vendor).client == "retry":
+                    posted.retried = _ask(session, f"{self._api}/jobs/{posted.job_id}/retry")[0] == "200"
+
+    def _run(self, number: int) -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            serial = number + 1
+            while not self._over.wait(max(0.0, self._began + serial / self._rate - time.monotonic())):
+                self._post(session, serial)
+                serial += THREADS
+
+    def _post(self, session: requests.Session, serial: int) -> None:
+        vendor = vendor_of(self._seed, serial)
+        posted = Posted(serial, vendor, time.time())
+        self.posted.append(posted)
+        since = time.monotonic()
+        asked = {"vendor": vendor, "name": f"Job {serial}", "serial": serial}
+        posted.answer, answer = _ask(session, f"{self._api}/jobs", asked)
+        posted.took_seconds = time.monotonic() - since
+        posted.job_id = answer.get("request_id", "")
+        if posted.job_id and plan_of(self._seed, serial, vendor).client == "cancel":
+            self._over.wait(CANCEL_AFTER_SECONDS)
+            posted.cancelled = _ask(session, f"{self._api}/jobs/{posted.job_id}/cancel")[0] == "200"
+
+
+def _ask(session: requests.Session, url: str, body: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+    try:
+        answer = session.post(url, json=body, timeout=TIMEOUT_SECONDS)
+        return str(answer.status_code), answer.json()
+    except (requests.RequestException, ValueError) as error:
+        return type(error).__name__, {}

@@ -1,0 +1,192 @@
+"""What becomes of each job of a campaign at its vendor, as a pure function of the seed and the job's serial number."""
+
+import hashlib
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# How a call can go wrong, or strange, and in what share of the jobs it begins with that, in percent. A 429 pauses the whole
+# vendor, so that it must be rare, and a call that is not answered holds a thread for seconds.
+MOODS = {
+    "slow": 2.0,  # answered rightly, after a while
+    "500": 2.0,
+    "503": 1.0,
+    "429_seconds": 0.12,  # Retry-After: 1
+    "429_date": 0.12,  # Retry-After as a date, two seconds ahead
+    "refused": 1.0,  # 400: no other try can help
+    "redirect": 0.2,  # 302 to itself
+    "reset": 1.0,  # the request is read, and the connection reset
+    "reset_midway": 0.7,  # the same after half of the body
+    "timeout": 0.5,  # no answer for longer than anybody waits
+    "drip": 0.5,  # a byte of the body a second
+    "endless": 0.3,  # a body without end
+    "truncated_json": 0.4,
+    "html": 0.4,
+    "array": 0.3,  # JSON, but no object
+    "deep": 0.3,  # 500 levels of lists
+    "nan": 0.3,  # which Python takes for JSON
+    "nul": 0.4,  # this and the next two are JSON objects that some store refuses
+    "surrogate": 0.4,
+    "big_integer": 0.4,
+}
+EVERY_MOOD = frozenset({"ok", "500_after_work", "denied", "hang", *MOODS})
+# The others leave the vendor with the work done, and something to charge for.
+NO_WORK = frozenset({"500", "503", "429_seconds", "429_date", "refused", "redirect", "denied", "reset"})
+
+# How the callback of a call behaves, where it is not simply posted a moment after the answer; in percent of the jobs.
+CALLBACKS = {
+    "early": 1.5,  # posted and answered before the call is
+    "duplicate": 1.5,  # three times, two of them at once
+    "replayed": 1.0,  # once more, three seconds after it was taken
+    "late": 0.4,  # after the job has been given up
+    "lost": 0.4,
+    "forged": 1.0,  # after several that the vendor has not sent
+    "out_of_order": 1.0,  # after that of the next call
+    "garbage": 1.2,  # after a body that is no JSON object
+}
+
+CANCEL_PERCENT = 2.0
+RETRY_PERCENT = 40.0  # of the jobs that may fail
+HOPELESS_PERCENT = 0.05
+HOPELESS_CALLS = 6
+MOST_CALLS = 4
+SECOND_CALL_PERCENT, FURTHER_CALL_PERCENT = 25.0, 10.0  # that another mood follows
+
+# What a result of such a mood holds besides; a store must keep it.
+STRANGE: dict[str, dict[str, Any]] = {
+    "nul": {"nul": "a\u0000b", "nul\u0000key": True},
+    "surrogate": {"surrogate": "a\ud800b"},
+    "big_integer": {"big": 2**70},
+}
+
+# What the system makes of each mood that is no success.
+ERRORS = {
+    "500": "vendor_error",
+    "500_after_work": "vendor_error",
+    "503": "vendor_error",
+    "429_seconds": "vendor_throttled",
+    "429_date": "vendor_throttled",
+    "denied": "vendor_denied",
+    "refused": "vendor_refused",
+    "redirect": "vendor_refused",
+    "reset": "connection_lost",
+    "reset_midway": "connection_lost",
+    "timeout": "vendor_timeout",
+    "hang": "vendor_timeout",
+    "drip": "vendor_timeout",
+    "endless": "bad_reply",
+    "truncated_json": "bad_reply",
+    "html": "bad_reply",
+    "array": "bad_reply",
+    "deep": "bad_reply",
+    "nan": "bad_reply",
+}
+# Of what an async vendor answers only the status is read; these begin with a good one.
+ONLY_THE_BODY = frozenset({"reset_midway", "drip", "endless", "truncated_json", "html", "array", "deep", "nan"})
+OUTCOME_UNKNOWN = frozenset({"connection_lost", "vendor_timeout", "bad_reply"})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the vendor does with the calls of one job, and the client with the job.
+
+    All trouble is in the first run: in a later one every call goes well, so that a job that was retried can be complete.
+    """
+
+    moods: tuple[str, ...] = ()  # of the first, second, ... call; after the last: ok
+    callback: str = "normal"  # of the first call that does the work; those of other calls are normal
+    client: str = ""  # "cancel": soon after it was posted; "retry": if it failed
+    slow_seconds: float = 1.0
+    callback_seconds: float = 0.5  # from the answer to the callback
+
+    def mood_of(self, run: int, number: int) -> str:
+        """Return how the call with this number, from 1, goes in a run."""
+        return self.moods[number - 1] if run == 1 and number <= len(self.moods) else "ok"
+
+    def callback_of(self, run: int, number: int) -> str:
+        """Return how the callback of that call behaves."""
+        return self.callback if run == 1 and number == self._first_work else "normal"
+
+    @property
+    def _first_work(self) -> int:
+        return next(number for number, mood in enumerate((*self.moods, "ok"), 1) if is_charged(mood))
+
+
+def plan_of(seed: int, serial: int, vendor: str) -> Plan:
+    """Return what is planned for a job; four of five go plainly well."""
+    chance = random.Random(f"{seed}/{serial}/{vendor}")
+    moods = _moods(chance)
+    callback = _draw(chance, CALLBACKS, "normal")
+    if callback == "out_of_order":
+        moods = ("500_after_work",)  # so that there is a second call, although the first will be called back for
+    may_fail = bool(moods) or callback in ("late", "lost")
+    client = _draw(chance, {"cancel": CANCEL_PERCENT, "retry": RETRY_PERCENT if may_fail else 0.0}, "")
+    return Plan(moods, callback, client, chance.uniform(0.5, 1.5), chance.uniform(0.05, 1))
+
+
+def _moods(chance: random.Random) -> tuple[str, ...]:
+    if _draw(chance, {"hopeless": HOPELESS_PERCENT}, ""):
+        return ("500",) * HOPELESS_CALLS
+    first = _draw(chance, MOODS, "")
+    moods = [first] if first else []
+    while moods and len(moods) < MOST_CALLS:
+        if chance.random() * 100 >= (SECOND_CALL_PERCENT if len(moods) == 1 else FURTHER_CALL_PERCENT):
+            break
+        moods += chance.choices(list(MOODS), list(MOODS.values()))
+    return tuple(moods)
+
+
+def _draw(chance: random.Random, percents: Mapping[str, float], otherwise: str) -> str:
+    point = chance.random() * 100
+    for word, percent in percents.items():
+        point -= percent
+        if point < 0:
+            return word
+    return otherwise
+
+
+def run_of(key: str) -> int:
+    """Return the run that an Idempotency-Key stands for: the job's id in the first, id:run in later ones."""
+    _, _, run = key.partition(":")
+    return int(run) if run.isdecimal() else 1
+
+
+def answer_of(seed: int, key: str) -> str:
+    """Return the one right answer to all calls with this Idempotency-Key."""
+    return hashlib.sha256(f"{seed}/{key}".encode()).hexdigest()[:16]
+
+
+def result_of(seed: int, key: str, *, name: str, serial: int, mood: str) -> dict[str, Any]:
+    """Return the result as the vendor sends it; the system cleans it, which changes the lone surrogate alone."""
+    return {"name": name, "serial": serial, "answer": answer_of(seed, key), **STRANGE.get(mood, {})}
+
+
+def is_charged(mood: str) -> bool:
+    """Whether the vendor has done the work at the end of such a call, whatever its client has seen of it."""
+    return mood not in NO_WORK
+
+
+def error_of(mood: str, *, is_async: bool) -> str:
+    """Return the code of the error that the system makes of such a call; empty for a success."""
+    return "" if is_async and mood in ONLY_THE_BODY else ERRORS.get(mood, "")
+
+
+def may_fail_with(
+    plan: Plan, *, run: int = 1, max_attempts: int = 6, repeat_unknown: bool = True, repeat_overdue: bool = False
+) -> frozenset[str]:
+    """Return the codes that the job may rightly fail with where nothing but a crash of ours comes on top of its plan.
+
+    A crash can make another call of any, so every mood of the plan may be met. The vendor may be sync or async: of a sync
+    one no callback is ever overdue.
+    """
+    if run > 1:
+        return frozenset()
+    errors = [error for mood in plan.moods if (error := error_of(mood, is_async=False))]
+    counted = [error for error in errors if error != "vendor_throttled"]
+    codes = {"vendor_refused"} & set(errors) | set(counted[max_attempts - 1 :])
+    if not repeat_unknown and OUTCOME_UNKNOWN.intersection(errors):
+        codes.add("outcome_unknown")
+    if plan.callback in ("late", "lost") and not (repeat_overdue and len(counted) + 1 < max_attempts):
+        codes.add("callback_overdue")
+    return frozenset(codes)

@@ -1,0 +1,57 @@
+"""How long it took until work went on, after a worker was killed and after Redis lost everything."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chaos.history import History, Story
+from chaos.journal import End
+
+WITHIN_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Recovery:
+    seconds: float
+    job_id: str
+    is_disturbed: bool  # by another fault meanwhile, for which it is not to blame
+
+
+def after_kills(history: History) -> list[Recovery]:
+    """Return for each job that a dead worker had how long after its death it was started again."""
+    deaths = {end.pid: end for end in history.journal.ends if end.name.startswith("worker") and end.how != "SIGTERM"}
+    return [recovery for story in history.stories.values() for recovery in _after_kills(history, story, deaths)]
+
+
+def _after_kills(history: History, story: Story, deaths: dict[int, End]) -> Iterator[Recovery]:
+    attempts = sorted(story.attempts, key=lambda attempt: attempt.number)
+    for attempt, following in zip(attempts, attempts[1:], strict=False):
+        death = deaths.get(int(attempt.worker.rsplit("-", 2)[1]))
+        if attempt.outcome == "worker_lost" and death and death.at > attempt.started_at.timestamp():
+            again_at = following.started_at.timestamp()
+            disturbed = _disturbed(history, death.at, again_at, {"redis", "store", "vendor"})
+            yield Recovery(again_at - death.at, story.job.pk, disturbed)
+
+
+def after_flushes(history: History) -> list[Recovery]:
+    """Return for each job of the vendor without limits that was queued when Redis lost everything when it was started."""
+    found = []
+    for story in history.stories.values():
+        first = min((attempt.started_at.timestamp() for attempt in story.attempts), default=0.0)
+        between = [at for at in history.journal.flushes if story.job.created_at.timestamp() < at < first]
+        if story.job.vendor == "quick" and len(between) == 1:
+            disturbed = _disturbed(history, between[0], first, {"workers", "store", "vendor"})
+            found.append(Recovery(first - between[0], story.job.pk, disturbed))
+    return found
+
+
+def _disturbed(history: History, began: float, ended: float, parts: set[str]) -> bool:
+    return any(
+        trouble.part in parts and trouble.began < ended and trouble.ended > began - 1 for trouble in history.journal.troubles
+    )
+
+
+def longest(recoveries: list[Recovery]) -> str:
+    calm = [each.seconds for each in recoveries if not each.is_disturbed]
+    disturbed = [each.seconds for each in recoveries if each.is_disturbed]
+    words = f"{max(calm):.1f} s ({len(calm)} jobs)" if calm else "none"
+    return words + (f"; while other faults lasted {max(disturbed):.1f} s ({len(disturbed)} jobs)" if disturbed else "")

@@ -1,0 +1,29 @@
+"""When which fault strikes: a pure function of the seed, so that a run can be repeated."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SHORTEST_SECONDS, LONGEST_SECONDS = 2.5, 6.5  # between two faults
+CALM_SECONDS = 3.0  # before the first
+
+
+@dataclass(frozen=True)
+class Fault:
+    at_seconds: float  # from the start
+    name: str
+    chance: str  # the seed of whatever it leaves to chance
+
+
+def schedule(seed: int, seconds: float, names: Sequence[str]) -> list[Fault]:
+    """Return the faults of a run in their order: each kind once, then each again in another order, and so on."""
+    luck = random.Random(f"{seed}/schedule")
+    faults: list[Fault] = []
+    waiting: list[str] = []
+    at = CALM_SECONDS
+    while at < seconds:
+        if not waiting:
+            waiting = luck.sample(sorted(names), len(names))
+        faults.append(Fault(at, waiting.pop(), f"{seed}/{len(faults)}"))
+        at += luck.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)
+    return faults

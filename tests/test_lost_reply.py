@@ -1,0 +1,99 @@
+"""Redis is there, but what is said to it or by it gets lost: no job is, and none is called twice."""
+
+from contextlib import closing
+
+import pytest
+
+from jobs.keys import BEATS, Keys
+from jobs.models import Job
+from jobs.scripts import script
+from tests.conftest import statuses, wait_until_final
+from tests.proxy import Proxy
+from tests.waiting import wait_for
+
+
+@pytest.fixture(autouse=True)
+def acme(make_vendor, vendor_server, transactional_db):
+    return make_vendor(url=vendor_server.url, rate_limits="200/s")
+
+
+@pytest.fixture
+def proxy(valkey):
+    with closing(Proxy(str(valkey.socket))) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def worker(start_worker, submit, proxy, redis_client, vendor_server):
+    """A worker that has worked and is idle, with its Redis behind the proxy."""
+    worker = start_worker(REDIS_URL=f"redis://127.0.0.1:{proxy.port}")
+    wait_for(lambda: redis_client.zcard(BEATS), "the worker to live")
+    submit()
+    wait_until_final()
+    Job.objects.all().delete()
+    vendor_server.arrivals.clear()
+    return worker
+
+
+@pytest.fixture
+def calls_under_way(worker, submit, vendor_server):
+    vendor_server.hold.clear()
+    jobs = submit(3)
+    wait_for(lambda: len(vendor_server.arrivals) == 3, "three calls to be under way")
+    return jobs
+
+
+def known(redis_client, *names):
+    """Load a script, so that the first to ask for it is not told that Redis does not know it; returns its hash."""
+    return redis_client.script_load(script(*names).script).encode()
+
+
+def nothing_left(redis_client):
+    keys = Keys("acme")
+    return not (redis_client.xlen(keys.jobs) or redis_client.xlen(keys.again) or redis_client.zcard(keys.flight))
+
+
+def assert_each_called_once(jobs, vendor_server, redis_client):
+    wait_until_final(9)
+    assert statuses() == ["complete"] * len(jobs)
+    assert sorted(vendor_server.keys()) == sorted(job.pk for job in jobs)
+    wait_for(lambda: nothing_left(redis_client), "nothing to be left in Redis")
+
+
+def test_the_reply_to_a_take_is_lost(worker, submit, proxy, vendor_server, redis_client):
+    proxy.lose_reply(known(redis_client, "limits", "take"), count=2)
+    jobs = submit(5)
+    wait_for(lambda: proxy.replies_lost == 2, "two replies to be lost")
+    assert_each_called_once(jobs, vendor_server, redis_client)
+    assert "were pending at this worker unseen" in worker.output
+
+
+def test_the_reply_to_a_settlement_is_lost(calls_under_way, proxy, vendor_server, redis_client):
+    proxy.lose_reply(known(redis_client, "settle"))
+    vendor_server.hold.set()
+    wait_for(lambda: proxy.replies_lost, "the reply to be lost")
+    assert_each_called_once(calls_under_way, vendor_server, redis_client)
+
+
+def test_connections_are_dropped_in_mid_work(calls_under_way, submit, proxy, vendor_server, redis_client):
+    jobs = calls_under_way + submit(20)
+    vendor_server.hold.set()
+    for arrived in (5, 10, 15):
+        wait_for(lambda least=arrived: len(vendor_server.arrivals) >= least, "the work to go on")
+        proxy.drop()
+    assert proxy.dropped > 3
+    assert_each_called_once(jobs, vendor_server, redis_client)
+
+
+def test_connections_are_half_closed_in_mid_work(calls_under_way, submit, proxy, vendor_server, redis_client):
+    jobs = calls_under_way + submit(5)
+    assert proxy.half_close() > 2
+    vendor_server.hold.set()
+    assert_each_called_once(jobs, vendor_server, redis_client)
+
+
+def test_redis_stands_still_in_mid_work(calls_under_way, submit, proxy, vendor_server, redis_client):
+    jobs = calls_under_way + submit(5)
+    proxy.stall(1)
+    vendor_server.hold.set()
+    assert_each_called_once(jobs, vendor_server, redis_client)
