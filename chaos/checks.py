@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from chaos.history import History, Story
-from chaos.plans import answer_of, may_fail_with, plan_of
+from chaos.plans import answer_of, error_of, may_fail_with, plan_of
 from chaos.vendors import MAX_ATTEMPTS, VENDORS
 from jobs.models import FINAL, Status, Verdict
 
@@ -72,6 +72,7 @@ def _wrong_failure(history: History, story: Story) -> Iterator[Finding]:
     repeats = {name: vendor.fields[name] for name in ("repeat_unknown", "repeat_overdue") if name in vendor.fields}
     plan = plan_of(history.seed, story.serial, job.vendor)
     allowed = may_fail_with(plan, run=job.run, max_attempts=MAX_ATTEMPTS, **repeats) | BY_FAULTS
+    allowed |= {error_of(mood, is_async=vendor.adapter == "async") for mood in plan.moods}
     if not repeats.get("repeat_unknown", True):
         allowed |= {"outcome_unknown"}
     if vendor.adapter == "async":

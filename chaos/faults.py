@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import Error
 
-from chaos.system import System, libfaketime
+from chaos.system import System
 from chaos.vendors import VENDORS
 from jobs.beat import SILENT_SECONDS
 from jobs.scripts import script
@@ -47,10 +47,6 @@ def fault(part: str, needs: Callable[[System], str] = lambda system: "") -> Call
         return strike
 
     return register
-
-
-def needs_faketime(system: System) -> str:
-    return "" if libfaketime() else "libfaketime"
 
 
 def needs_sqlite(system: System) -> str:
@@ -102,7 +98,7 @@ def worker_frozen(system: System, chance: random.Random) -> str:
     return worker.name
 
 
-@fault("workers", needs_faketime)
+@fault("workers")
 def worker_clock_wrong(system: System, chance: random.Random) -> str:
     """From now on one worker's clock goes wrong, and another's is put right."""
     worker, other = chance.sample(system.workers, 2)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -22,12 +22,11 @@ from tests.proxy import Proxy
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parent.parent
-MANAGE = [sys.executable, str(ROOT / "manage.py")]
+MANAGE = str(ROOT / "manage.py")
 WORKERS = 3
 WORKER_THREADS = "16"
 WORKER_GRACE_SECONDS = "5"
 LOOK_SECONDS = 0.5
-LIBFAKETIME = "*/faketime/libfaketime.so.1"  # in /usr/lib, as Debian's package libfaketime has it
 
 
 class System:
@@ -127,9 +126,7 @@ class System:
 
     def skew(self, worker: Part, seconds: int) -> None:
         """From its next start on, the worker's clock is wrong by so much."""
-        library = libfaketime()
-        fake = {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        worker.environment = {**worker.environment, **fake} if seconds else {}
+        worker.command = self._worker_command(["-m", "chaos.skewed", str(seconds)] if seconds else [MANAGE])
 
     def vendors_toml(self) -> str:
         return as_toml(self.vendor_url)
@@ -147,8 +144,9 @@ class System:
         options = ["--config=python:enrichlabs.gunicorn", f"--bind=127.0.0.1:{port}", "enrichlabs.wsgi"]
         return self._part(door, [sys.executable, "-m", "gunicorn", *options], answers(port, "/healthz"), SERVES=door)
 
-    def _worker_command(self) -> list[str]:
-        return [*MANAGE, "run_worker", "--threads", WORKER_THREADS, "--grace-seconds", WORKER_GRACE_SECONDS]
+    def _worker_command(self, program: Sequence[str] = (MANAGE,)) -> list[str]:
+        options = ["run_worker", "--threads", WORKER_THREADS, "--grace-seconds", WORKER_GRACE_SECONDS]
+        return [sys.executable, *program, *options]
 
     def _redis_command(self) -> list[str]:
         folder = self.data / "redis"
@@ -177,8 +175,3 @@ def answers(port: int, path: str) -> Callable[[], bool]:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as held:
         return int(held.getsockname()[1])
-
-
-def libfaketime() -> Path | None:
-    """Return the library that gives a process another clock; None where it is not installed."""
-    return next(Path("/usr/lib").glob(LIBFAKETIME), None)

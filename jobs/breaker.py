@@ -2,7 +2,7 @@
 at a time; after a good one, the number of calls under way grows back from one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from jobs.keys import Keys
 from jobs.redis import commands
@@ -15,10 +15,14 @@ DENIED_JOBS = 3
 
 @dataclass(frozen=True)
 class Standing:
-    """How a vendor stands: seconds until the next probe (0: closed), and how many jobs in a row it has denied."""
+    """How a vendor stands after a call: seconds until the next probe (0: closed), and how many jobs in a row it has denied.
+
+    `in_outage`: the breaker is open, or was when the call was under way; or nobody can tell, with Redis away.
+    """
 
     open_seconds: float = 0.0
     denied_jobs: int = 0
+    in_outage: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -32,6 +36,8 @@ class Report:
     outcome: str
     probe: str
     job_id: str
+    started_us: int = 0  # by Redis' clock
+    failures: int = 0  # of the job, that counted before
 
 
 def outcome(answer: Done | Accepted | VendorError | None) -> str:
@@ -58,9 +64,10 @@ def threshold(vendor: Vendor) -> int:
     return 5 if vendor.max_attempts == 1 else min(5, vendor.max_attempts)
 
 
-def report(vendor: Vendor, reports: Sequence[Report]) -> Standing:
-    """Tell the breaker how calls went, and return how it stands now. Raises redis.RedisError."""
+def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
+    """Tell the breaker how calls went, and return how each stands now. Raises redis.RedisError."""
     keys = Keys(vendor.slug)
-    parts = [part for item in reports for part in (item.outcome, item.probe, item.job_id)]
-    open_us, denied = script("report")(keys=[keys.gate, keys.freed], args=[threshold(vendor), *parts], client=commands())
-    return Standing(int(open_us) / 1e6, int(denied))
+    parts = [part for item in reports for part in astuple(item)]
+    open_us, denied, *late = script("report")(keys=[keys.gate, keys.freed], args=[threshold(vendor), *parts], client=commands())
+    open_seconds = int(open_us) / 1e6
+    return [Standing(open_seconds, int(denied), in_outage=open_seconds > 0 or bool(was_before)) for was_before in late]

@@ -10,6 +10,7 @@ import redis
 from jobs import counts, lifecycle, pending, stream
 from jobs.beat import Beat
 from jobs.models import Stream
+from jobs.store import STORE_ERRORS
 from jobs.stream import Entry, Settlement
 
 log = logging.getLogger(__name__)
@@ -40,11 +41,15 @@ class Hands:
 
     def settle(self, vendor: str, settlements: Sequence[Settlement]) -> None:
         """Settle and let go. With Redis away the entries stay pending, and are handed back when it is there again."""
+        entries = [settlement.entry for settlement in settlements if settlement.entry]
         try:
             stream.settle(vendor, settlements)
         except redis.RedisError:
-            self.doubt()
-        self.let_go([settlement.entry for settlement in settlements if settlement.entry])
+            log.warning("Redis does not answer; %d entries of %s are acknowledged later", len(entries), vendor)
+            self.let_go(entries)
+            self.doubt()  # only now: what is held is not looked for
+        else:
+            self.let_go(entries)
 
     def strand(self, entries: list[Entry], run_token: str) -> None:
         """The store went away while the batch was started: whether it was is to be seen when it is back."""
@@ -59,9 +64,13 @@ class Hands:
             self._redis_run_id = self._beat.redis_run_id
             self.doubt()
         if time.monotonic() >= self._look_at:
-            for vendor in vendors:
-                self._hand_back_unheld(vendor)
-            self._look_at = time.monotonic() + LOOK_SECONDS
+            self._look_at = time.monotonic() + LOOK_SECONDS  # first, for another thread may come to doubt meanwhile
+            try:
+                for vendor in vendors:
+                    self._hand_back_unheld(vendor)
+            except (redis.RedisError, *STORE_ERRORS):
+                self.doubt()
+                raise
 
     def _hand_back_unheld(self, vendor: str) -> None:
         count = pending.hand_back(vendor, self._consumer, self._held)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
@@ -11,6 +12,7 @@ from jobs import breaker, limiter
 from jobs.breaker import DENIED_JOBS, Report, Standing
 from jobs.caller import Ended
 from jobs.store import STORE_ERRORS
+from jobs.stream import Entry
 from vendors import pauses
 from vendors.base import VendorError
 from vendors.models import Vendor
@@ -26,22 +28,22 @@ class Health:
     def __init__(self) -> None:
         self._open: set[str] = set()
 
-    def report(self, batch: Sequence[Ended]) -> dict[str, Standing]:
-        """Tell the breakers, pause whoever asks for it, and return how each vendor stands."""
-        standings = {}
+    def report(self, batch: Sequence[Ended]) -> dict[Entry, Standing]:
+        """Tell the breakers, pause whoever asks for it, and return how its vendor stands after each call."""
+        standings: dict[Entry, Standing] = {}
         for vendor, of_vendor in _by_vendor(batch):
-            standings[vendor.slug] = self._standing(vendor, of_vendor)
-            self._pause(vendor, of_vendor, standings[vendor.slug])
+            each = self._report(vendor, of_vendor)
+            self._pause(vendor, of_vendor, each[-1])
+            standings.update(zip((ended.started.entry for ended in of_vendor), each, strict=True))
         return standings
 
-    def _standing(self, vendor: Vendor, batch: Sequence[Ended]) -> Standing:
-        reports = [Report(breaker.outcome(ended.answer), ended.started.probe, ended.started.job.pk) for ended in batch]
+    def _report(self, vendor: Vendor, batch: Sequence[Ended]) -> list[Standing]:
         try:
-            standing = breaker.report(vendor, reports)
+            standings = breaker.report(vendor, [_report_of(ended) for ended in batch])
         except redis.RedisError:
-            return Standing()
-        self._tell_of_breaker(vendor.slug, standing)
-        return standing
+            return [Standing(in_outage=True)] * len(batch)
+        self._tell_of_breaker(vendor.slug, standings[-1])
+        return standings
 
     def _tell_of_breaker(self, vendor: str, standing: Standing) -> None:
         if standing.is_open and vendor not in self._open:
@@ -60,24 +62,35 @@ class Health:
             _pause_for_good(vendor)
 
 
+def _report_of(ended: Ended) -> Report:
+    job = ended.started.job
+    started_us = int(job.started_at.timestamp() * 1e6) if job.started_at else 0
+    return Report(breaker.outcome(ended.answer), ended.started.probe, job.pk, started_us, job.failures)
+
+
 def _pause_for(vendor: Vendor, wait: timedelta) -> None:
     until = datetime.now(UTC) + wait
+    _hold(vendor, min(wait.total_seconds(), FRESH_PAUSE_SECONDS))
     try:
-        limiter.hold(vendor.slug, min(wait.total_seconds(), FRESH_PAUSE_SECONDS))
         if pauses.pause_until(vendor.slug, until, "The vendor asked us to slow down."):
             log.warning("vendor %s is paused until %s: it asked us to slow down", vendor, f"{until:%H:%M:%S} UTC")
-    except (redis.RedisError, *STORE_ERRORS) as error:
+    except STORE_ERRORS as error:
         log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
 
 
 def _pause_for_good(vendor: Vendor) -> None:
     reason = f"It denied {DENIED_JOBS} jobs in a row: check its credentials, then resume it."
+    _hold(vendor, FRESH_PAUSE_SECONDS)
     try:
-        limiter.hold(vendor.slug, FRESH_PAUSE_SECONDS)
         if pauses.pause(vendor.slug, reason):
             log.error("vendor %s is paused until an operator resumes it: %s", vendor, reason)
-    except (redis.RedisError, *STORE_ERRORS) as error:
+    except STORE_ERRORS as error:
         log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
+
+
+def _hold(vendor: Vendor, seconds: float) -> None:
+    with suppress(redis.RedisError):  # then nobody starts a call either, and meanwhile all read the row
+        limiter.hold(vendor.slug, seconds)
 
 
 def _by_vendor(batch: Sequence[Ended]) -> list[tuple[Vendor, list[Ended]]]:

@@ -9,17 +9,16 @@ from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-import redis
 from django.db import DataError, IntegrityError, close_old_connections
 
-from jobs import counts, failures, lifecycle, retry, stream
+from jobs import counts, failures, lifecycle, retry
 from jobs.breaker import Standing
 from jobs.caller import Ended
 from jobs.health import Health
 from jobs.lifecycle import Move
 from jobs.models import Job, Status
 from jobs.store import STORE_ERRORS
-from jobs.stream import Entry, Settlement
+from jobs.stream import Settlement
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
 
@@ -36,11 +35,11 @@ class StoreAwayError(Exception):
 class Recorder(Thread):
     """Records what is put into `ended`, for as long as it takes."""
 
-    def __init__(self, on_settled: Callable[[list[Entry]], None]) -> None:
+    def __init__(self, settle: Callable[[str, Sequence[Settlement]], None]) -> None:
         super().__init__(name="recorder", daemon=True)
         self.ended: SimpleQueue[Ended | None] = SimpleQueue()
         self.store_is_away = False
-        self._on_settled = on_settled
+        self._settle_entries = settle
         self._health = Health()
 
     def run(self) -> None:
@@ -59,7 +58,7 @@ class Recorder(Thread):
 
     def record(self, batch: Sequence[Ended]) -> None:
         standings = self._health.report(batch)
-        moves = [_move(ended, standings[ended.started.vendor.slug], datetime.now(UTC)) for ended in batch]
+        moves = [_move(ended, standings[ended.started.entry], datetime.now(UTC)) for ended in batch]
         happened = self._apply(moves)
         self._settle(batch, moves, happened)
 
@@ -99,11 +98,7 @@ class Recorder(Thread):
             settlements.setdefault(ended.started.vendor.slug, []).append(_settlement(ended, move, yes))
             _tell(ended, move, yes)
         for vendor, of_vendor in settlements.items():
-            try:
-                stream.settle(vendor, of_vendor)
-            except redis.RedisError:
-                log.warning("Redis does not answer; %d entries of %s are acknowledged later", len(of_vendor), vendor)
-        self._on_settled([ended.started.entry for ended in batch])
+            self._settle_entries(vendor, of_vendor)
         counts.count_all(Counter(_counters(batch)))
 
 

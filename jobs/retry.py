@@ -40,7 +40,7 @@ def decide(error: VendorError, *, failures: int, vendor: Vendor, standing: Stand
     is_denied = outcome(error) == "denied" and standing.denied_jobs >= DENIED_JOBS
     if error.retry_after is not None or is_denied:
         return Again(counts=False)
-    if error.outage and standing.is_open:
+    if error.outage and standing.in_outage:
         # A second later than the next probe, so that another job makes it: one that always fails must not be every probe.
         return Again(counts=False, delay_seconds=standing.open_seconds + 1 + chance)
     if failures + 1 >= vendor.max_attempts:

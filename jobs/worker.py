@@ -59,7 +59,7 @@ class Worker:
         self._schedule = Schedule()
         self._beat = Beat(self.name)
         self._hands = Hands(self.name, self._beat)
-        self._recorder = Recorder(on_settled=self._hands.let_go)
+        self._recorder = Recorder(settle=self._hands.settle)
         self._caller = Caller(self._recorder.ended)
         self._pool: Pool[Started] = Pool(threads, self._caller.call, self._wake.set)
         self._gatherer = Gatherer(self.name, self._schedule, self._hands, self._room)

@@ -97,3 +97,24 @@ def test_redis_stands_still_in_mid_work(calls_under_way, submit, proxy, vendor_s
     proxy.stall(1)
     vendor_server.hold.set()
     assert_each_called_once(jobs, vendor_server, redis_client)
+
+
+@pytest.fixture
+def one_at_a_time(acme):
+    acme.max_in_flight = 1
+    acme.save()
+
+
+def test_a_settlement_that_redis_never_hears_frees_its_slot_soon(
+    one_at_a_time, worker, submit, proxy, vendor_server, redis_client
+):
+    vendor_server.hold.clear()
+    jobs = submit(2)
+    wait_for(lambda: len(vendor_server.arrivals) == 1, "one call to be under way")
+    wait_for(lambda: redis_client.hget(Keys("acme").gate, "full"), "the worker to wait for the slot")
+    proxy.refuse()
+    proxy.drop()
+    vendor_server.hold.set()
+    wait_for(lambda: "acknowledged later" in worker.output, "the settlement to fail")
+    proxy.accept()
+    assert_each_called_once(jobs, vendor_server, redis_client)

@@ -1,9 +1,11 @@
 -- Tells a vendor's breaker how calls went, and answers how it stands.
 -- KEYS gate, freed
--- ARGV failures in a row that open it, then three a call: outcome, token of its probe ('' without), job id
+-- ARGV failures in a row that open it, then five a call: outcome, token of its probe ('' without), job id, when it was started
+--   (microseconds), failures of its job that counted before
 --   outcome: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), none (no call was made,
 --   or it says nothing about the vendor's health)
--- Returns microseconds until the next probe (0: closed) and how many different jobs in a row were denied.
+-- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, and for each call 1 where
+-- it was started before the last outage was over, else 0.
 local GATE, FREED = unpack(KEYS)
 local threshold = tonumber(ARGV[1])
 local time = redis.call('TIME')
@@ -32,7 +34,7 @@ local function open()
   local length = math.min(LONGEST, SHORTEST * 2 ^ number('opened'))
   set('opened', number('opened') + 1)
   set('open_until', now + length)
-  clear('failures', 'recovering', 'probe', 'probe_until')
+  clear('failures', 'recovering', 'probe', 'probe_until', 'probe_entry')
 end
 
 local function good()
@@ -42,17 +44,20 @@ local function good()
   clear('recovering', 'opened')
 end
 
-local function bad()
+-- A breaker that has never heard a good answer may have lost its memory in the middle of an outage; the job has kept its own.
+local function bad(before)
   set('failures', number('failures') + 1)
+  if not gate.answered and before + 1 > number('failures') then set('failures', before + 1) end
   if number('failures') >= threshold then open() end
 end
 
 -- While it is open, only the holder of the probe's token has a say: late news from before the outage mean nothing.
 local function probed(outcome)
-  clear('probe', 'probe_until')
+  clear('probe', 'probe_until', 'probe_entry')
   if outcome == 'good' or outcome == 'denied' then
     clear('open_until', 'failures')
     set('recovering', 1)
+    set('closed_at', now)
   elseif outcome == 'bad' then
     open()
   end
@@ -65,16 +70,21 @@ local function denied(job)
   redis.call('HSET', GATE, 'denied_job', job)
 end
 
-for i = 2, #ARGV, 3 do
-  local outcome, token, job = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+local starts = {}
+for i = 2, #ARGV, 5 do
+  local outcome, token, job, started, failures = unpack(ARGV, i, i + 4)
+  if (outcome == 'good' or outcome == 'denied') and not gate.answered then set('answered', 1) end
   if gate.open_until then
     if token ~= '' and token == gate.probe then probed(outcome) end
   elseif outcome == 'good' or outcome == 'denied' then
     good()
-  elseif outcome == 'bad' then
-    bad()
+  elseif outcome == 'bad' and tonumber(started) >= number('closed_at') then
+    bad(tonumber(failures))
   end
   if outcome == 'denied' then denied(job) elseif outcome == 'good' then clear('denied', 'denied_job') end
+  starts[#starts + 1] = tonumber(started)
 end
 local open_for = gate.open_until and math.max(1, number('open_until') - now) or 0
-return { string.format('%.0f', open_for), number('denied') }
+local reply = { string.format('%.0f', open_for), number('denied') }
+for _, started in ipairs(starts) do reply[#reply + 1] = started < number('closed_at') and 1 or 0 end
+return reply

@@ -22,8 +22,15 @@ def queued(redis_client):
     stream.add("acme", [f"job-{n}" for n in range(20)], Stream.JOBS)
 
 
-def report(*outcomes, probe=""):
-    return breaker.report(VENDOR, [Report(outcome, probe, f"job-{n}") for n, outcome in enumerate(outcomes)])
+def report(*outcomes, probe="", **fields):
+    """Report calls that were started just now, or as `fields` say; the last one's standing is returned."""
+    fields = {"started_us": redis_now_us(), **fields}
+    return breaker.report(VENDOR, [Report(outcome, probe, f"job-{n}", **fields) for n, outcome in enumerate(outcomes)])[-1]
+
+
+def redis_now_us():
+    seconds, microseconds = commands().time()
+    return seconds * 1_000_000 + microseconds
 
 
 def end_the_pause():
@@ -101,6 +108,26 @@ def _pending():
     from jobs.pending import pending
 
     return pending("acme", "w")
+
+
+def test_failures_of_calls_from_before_the_outage_do_not_open_it_again():
+    before = redis_now_us()
+    report("bad", "bad", "bad")
+    report("good", probe=probe())
+    late = report("bad", "bad", "bad", started_us=before)
+    assert (late.is_open, late.in_outage) == (False, True)
+    fresh = report("bad", "bad")
+    assert (fresh.is_open, fresh.in_outage) == (False, False)
+    assert report("bad").is_open
+
+
+def test_after_a_flush_in_an_outage_a_job_at_its_last_try_opens_it_and_is_spared(redis_client):
+    assert report("bad", failures=2).in_outage
+
+
+def test_a_vendor_that_has_answered_is_not_down_for_one_jobs_failures():
+    report("good")
+    assert not report("bad", failures=2).in_outage
 
 
 def test_jobs_that_are_denied_in_a_row_are_counted_once_each():

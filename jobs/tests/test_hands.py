@@ -34,7 +34,7 @@ def test_a_take_whose_reply_was_lost_is_handed_back(redis_client, make_vendor, m
 
 
 def test_calls_stop_while_answers_come_faster_than_they_are_recorded():
-    recorder = Recorder(on_settled=lambda entries: None)
+    recorder = Recorder(Hands("w", Beat("w")).settle)
     assert not recorder.is_behind
     for _ in range(BATCH + 1):
         recorder.ended.put(None)

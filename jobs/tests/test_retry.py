@@ -10,7 +10,7 @@ from vendors.base import VendorError
 from vendors.models import Vendor
 
 DOWN = VendorError("vendor_error", "It answered 500.", outage=True)
-OPEN = Standing(open_seconds=4)
+OPEN = Standing(open_seconds=4, in_outage=True)
 
 
 def decision(error=DOWN, *, failures=0, standing=OPEN, chance=0.5, **vendor):
@@ -44,6 +44,10 @@ def test_a_throttled_try_does_not_count():
 
 def test_an_outage_does_not_count_while_the_breaker_is_open():
     assert decision(failures=99) == Again(counts=False, delay_seconds=5.5)
+
+
+def test_what_was_under_way_in_an_outage_that_is_over_does_not_count():
+    assert decision(failures=99, standing=Standing(in_outage=True)) == Again(counts=False, delay_seconds=1.5)
 
 
 def test_a_refusal_counts_even_while_the_breaker_is_open():

@@ -1,0 +1,38 @@
+"""Runs a command of manage.py with a clock that is wrong: python -m chaos.skewed SECONDS run_worker ...
+
+libfaketime can't do it: with a false wall clock and a true monotonic one, it makes Python's sleep fail.
+"""
+
+import datetime
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime as true_datetime
+else:
+    true_datetime = datetime.datetime
+true_time = time.time
+wrong_by = datetime.timedelta(seconds=float(sys.argv[1]))
+
+
+class _Kind(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, true_datetime)
+
+
+class WrongDatetime(true_datetime, metaclass=_Kind):
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+        return true_datetime.now(tz) + wrong_by
+
+
+datetime.datetime = WrongDatetime  # type: ignore[misc]  # before anybody has imported it by name
+time.time = lambda: true_time() + wrong_by.total_seconds()
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(["manage.py", *sys.argv[2:]])
