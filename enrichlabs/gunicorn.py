@@ -1,8 +1,20 @@
 """How gunicorn serves us: gunicorn -c python:enrichlabs.gunicorn -b HOST:PORT enrichlabs.wsgi"""
 
+import resource
+
+FILES_OF_OUR_OWN = 512  # stores and Redis, one or more a thread
+MOST_CONNECTIONS = 4096
+
+# Many systems let a process open 1024 files and more if it asks: too few for the connections of an overload.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_files = min(_hard, 65536) if _hard != resource.RLIM_INFINITY else 65536
+if _soft != resource.RLIM_INFINITY and _soft < _files:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
+
 worker_class = "gthread"
 workers = 2
 threads = 32
+worker_connections = min(MOST_CONNECTIONS, _files - FILES_OF_OUR_OWN)
 keepalive = 10
 graceful_timeout = 10
 loglevel = "warning"

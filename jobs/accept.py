@@ -2,16 +2,17 @@
 
 Requests that come in together share a commit ("group commit"): the first leads, and writes down all that have come in by
 then; what comes in meanwhile waits for the next commit, led by the first of those. Under load the wait for the disk is thus
-shared by many, and a request alone waits for nobody.
+shared by many, and a request alone waits for nobody. None waits for longer than its own patience with the store.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from threading import Event, Lock
 
+from django.db import OperationalError
 from django.utils import timezone
 
-from jobs import stream
+from jobs import store, stream
 from jobs.models import Job
 from jobs.store import STORE_ERRORS, writing
 
@@ -32,34 +33,51 @@ class Accepter:
     def __init__(self) -> None:
         self._lock = Lock()
         self._waiting: deque[_Request] = deque()
-        self._somebody_leads = False
+        self._leader: _Request | None = None
 
     def accept(self, job: Job) -> None:
         """Commit a new job and tell the workers. Raises DatabaseError where the store did not take it."""
         request = _Request(job)
         with self._lock:
             self._waiting.append(request)
-            leads, self._somebody_leads = not self._somebody_leads, True
-        if not leads:
-            request.turn.wait()
+            self._leader = self._leader or request
+            leads = self._leader is request
+        if not leads and not request.turn.wait(store.seconds_left()):
+            self._withdraw(request)
         if not request.is_done:
             self._lead()
         if request.error:
             raise request.error
 
+    def _withdraw(self, request: _Request) -> None:
+        """Take back a request that has waited for too long. Raises OperationalError, unless it is being written already."""
+        with self._lock:
+            if request in self._waiting:
+                self._waiting.remove(request)
+                if self._leader is request:
+                    self._pass_on()
+                raise OperationalError("the store did not answer those who came before")
+        request.turn.wait()
+
     def _lead(self) -> None:
         with self._lock:
             requests = list(self._waiting)
             self._waiting.clear()
-        _write(requests)
-        with self._lock:
-            self._somebody_leads = bool(self._waiting)
-            following = self._waiting[0] if self._waiting else None
-        if following:
-            following.turn.set()
-        for request in requests:
-            request.turn.set()
+        try:
+            _write(requests)
+        finally:
+            with self._lock:
+                self._pass_on()
+            for request in requests:
+                if not request.is_done:  # whatever ended this thread, the others go on
+                    request.error, request.is_done = OperationalError("the commit was broken off"), True
+                request.turn.set()
         _offer([request.job for request in requests if not request.error])
+
+    def _pass_on(self) -> None:
+        self._leader = self._waiting[0] if self._waiting else None
+        if self._leader:
+            self._leader.turn.set()
 
 
 def _write(requests: Sequence[_Request]) -> None:

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 TYPE_PREFIX = "urn:enrichlabs:problem:"
 RETRY_STORE_SECONDS = 5
+RETRY_OVERLOAD_SECONDS = 2
+RETRY_QUEUE_SECONDS = 10
 
 Errors = Sequence[Mapping[str, str]]
 
@@ -62,6 +64,16 @@ def not_valid(errors: Errors) -> Problem:
 def store_unavailable() -> Problem:
     detail = "The store does not answer; try again in a few seconds."
     return Problem("store_unavailable", 503, detail, headers={"Retry-After": str(RETRY_STORE_SECONDS)})
+
+
+def overloaded() -> Problem:
+    detail = "There are more requests than can be answered in time, and nothing was done for this one; try again later."
+    return Problem("overloaded", 503, detail, headers={"Retry-After": str(RETRY_OVERLOAD_SECONDS)})
+
+
+def queue_full() -> Problem:
+    detail = "As many jobs wait for this vendor as are let in; try again when some are done."
+    return Problem("queue_full", 429, detail, headers={"Retry-After": str(RETRY_QUEUE_SECONDS)})
 
 
 def of(error: BaseException | None) -> Problem | None:

@@ -16,8 +16,9 @@ PROBLEMS = {
     409: "The job can't be moved: `code` says why",
     413: "too_large",
     415: "unsupported_media_type",
+    429: "queue_full",
     500: "server_error",
-    503: "store_unavailable",
+    503: "overloaded or store_unavailable",
 }
 
 
@@ -52,7 +53,7 @@ def _header(name: str, statuses: list[int], description: str, type_: type = str)
 REQUEST_ID = OpenApiParameter("request_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH)
 LOCATION = _header("Location", [202], "Where the job is shown.")
 ASK_AGAIN = _header("Retry-After", [200], "Ask again after so many seconds; absent when the job is final.", int)
-ASK_FIRST = _header("Retry-After", [202, 503], "Ask, or try, again after so many seconds.", int)
+ASK_FIRST = _header("Retry-After", [202, 429, 503], "Ask, or try, again after so many seconds.", int)
 TRY_AGAIN = _header("Retry-After", [503], "Try again after so many seconds.", int)
 
 create: Operation = extend_schema(
@@ -61,7 +62,7 @@ create: Operation = extend_schema(
     description="The job is stored before the answer, and done whatever happens. Poll its address for the result.",
     request=JobInput,
     parameters=[LOCATION, ASK_FIRST],
-    responses=_answers(202, Accepted, "The job is queued", 400, 413, 415),
+    responses=_answers(202, Accepted, "The job is queued", 400, 413, 415, 429),
 )
 retrieve: Operation = extend_schema(
     operation_id="show_job",

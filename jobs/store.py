@@ -1,4 +1,4 @@
-"""How we write to the store, and what it raises when it is away.
+"""How we write to the store, how long we wait for it, and what it raises when it is away.
 
 On SQLite one thread of a process writes at a time, and none sleeps for long.
 """
@@ -6,8 +6,10 @@ On SQLite one thread of a process writes at a time, and none sleeps for long.
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from threading import RLock
 
+import pymongo
 from django.db import Error, OperationalError, connection, transaction
 from pymongo.errors import PyMongoError
 
@@ -18,14 +20,39 @@ STORE_ERRORS = (Error, PyMongoError)
 # wait for ten seconds while the file is free most of the time. So the threads of a process take turns, and whose turn it is
 # looks every millisecond.
 LOOK_SECONDS = 0.001
+SHORTEST_SECONDS = 0.01  # for pymongo, 0 would mean for ever
+LONGEST_SECONDS = 20.0  # where the settings of the store name no time-out
 _turn = RLock()
+_give_up_at: ContextVar[float | None] = ContextVar("give_up_at", default=None)
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Wait for the store that long at the most, for all that is done within, instead of as long as the settings say.
+
+    What takes longer raises one of STORE_ERRORS. A commit under way is waited for: nobody can tell what became of it.
+    """
+    seconds = max(seconds, SHORTEST_SECONDS)
+    token = _give_up_at.set(time.monotonic() + seconds)
+    try:
+        with pymongo.timeout(seconds):
+            yield
+    finally:
+        _give_up_at.reset(token)
+
+
+def seconds_left() -> float:
+    """Return how long this thread may still wait for the store."""
+    at_most = _timeout_seconds()
+    give_up_at = _give_up_at.get()
+    return at_most if give_up_at is None else min(at_most, max(give_up_at - time.monotonic(), SHORTEST_SECONDS))
 
 
 @contextmanager
 def writing() -> Iterator[None]:
     """Make the writes within in one commit. (On MongoDB each is its own; whoever writes must be right without.)
 
-    Raises OperationalError where the store is locked for longer than its time-out.
+    Raises OperationalError where the store is locked for longer than its time-out, or than our patience.
     """
     with ExitStack() as stack:
         # Inside a transaction it is our turn already; to wait for another thread, which waits for us, would be a deadlock.
@@ -37,16 +64,16 @@ def writing() -> Iterator[None]:
 
 
 def _enter_soon(stack: ExitStack) -> None:
-    timeout_seconds = connection.settings_dict["OPTIONS"]["timeout"]
-    give_up_at = time.monotonic() + timeout_seconds
-    if not _turn.acquire(timeout=timeout_seconds):
+    seconds = seconds_left()
+    give_up_at = time.monotonic() + seconds
+    if not _turn.acquire(timeout=seconds):
         raise OperationalError("database is locked: other threads of this process wait for it already")
     stack.callback(_turn.release)
     _wait_inside_sqlite(0)
     try:
         _begin(stack, give_up_at)
     finally:
-        _wait_inside_sqlite(timeout_seconds)
+        _wait_inside_sqlite(_timeout_seconds())
 
 
 def _begin(stack: ExitStack, give_up_at: float) -> None:
@@ -65,3 +92,7 @@ def _wait_inside_sqlite(seconds: float) -> None:
     connection.ensure_connection()
     with connection.wrap_database_errors:
         connection.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+
+def _timeout_seconds() -> float:
+    return float(connection.settings_dict["OPTIONS"].get("timeout", LONGEST_SECONDS))

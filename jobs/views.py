@@ -17,8 +17,9 @@ from rest_framework.viewsets import ViewSet
 
 from jobs import bodies, control, pagination, schema
 from jobs.accept import accepter
+from jobs.backlog import backlog
 from jobs.models import FINAL, Job, Status
-from jobs.problems import Problem, not_valid
+from jobs.problems import Problem, not_valid, queue_full
 from jobs.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
 from vendors.catalogue import catalogue
 
@@ -60,6 +61,8 @@ class JobViewSet(ViewSet):
     @schema.create
     def create(self, request: Request) -> Response:
         asked = _valid(INPUT, bodies.read_object(request._request, settings.JOB_MAX_BYTES), "pointer", "/")
+        if backlog.is_full(asked["vendor"]):
+            raise queue_full()
         job = Job(vendor=asked["vendor"], name=asked["name"], input=asked["input"])
         accepter.accept(job)
         headers = {"Location": f"/jobs/{job.pk}", "Retry-After": str(ASK_AGAIN_SECONDS)}

@@ -8,6 +8,7 @@ from vendors.models import Vendor
 from vendors.registry import adapter_class
 
 FRESH_SECONDS = 0.5
+NEVER = float("-inf")
 
 
 class Catalogue:
@@ -17,15 +18,24 @@ class Catalogue:
         self._lock = Lock()
         self._vendors: dict[str, Vendor] = {}
         self._adapters: dict[str, tuple[object, Adapter]] = {}
-        self._read_at = float("-inf")
+        self._read_at = NEVER
 
     def all(self) -> dict[str, Vendor]:
-        """Return the vendors by slug, at most half a second old."""
-        with self._lock:
-            if time.monotonic() - self._read_at > FRESH_SECONDS:
-                self._vendors = {vendor.slug: vendor for vendor in Vendor.objects.all()}
-                self._read_at = time.monotonic()
+        """Return the vendors by slug, half a second old or, while the store is slow, older."""
+        if time.monotonic() - self._read_at <= FRESH_SECONDS:
             return self._vendors
+        # One thread asks; the others need not wait for it, unless there is nothing that they may go by.
+        if self._lock.acquire(blocking=self._read_at == NEVER):
+            try:
+                self._read()
+            finally:
+                self._lock.release()
+        return self._vendors
+
+    def _read(self) -> None:
+        if time.monotonic() - self._read_at > FRESH_SECONDS:
+            self._vendors = {vendor.slug: vendor for vendor in Vendor.objects.all()}
+            self._read_at = time.monotonic()
 
     def get(self, slug: str) -> Vendor | None:
         return self.all().get(slug)
@@ -42,7 +52,7 @@ class Catalogue:
         """Read the store at the next question; a process that has just written a vendor sees it at once."""
         # The lock, for another thread may be reading: what it asked for before our write must not count as fresh.
         with self._lock:
-            self._read_at = float("-inf")
+            self._read_at = NEVER
 
 
 catalogue = Catalogue()

@@ -84,6 +84,13 @@ class Vendor(models.Model):
         validators=[MinValueValidator(1)],
         help_text="Most jobs called or waiting for a callback at a time. Empty: no cap.",
     )
+    max_queued = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        default=1_000_000,
+        validators=[MinValueValidator(1)],
+        help_text="Most jobs waiting; further ones are refused as queue_full until some are done. Empty: no bound.",
+    )
     timeout_seconds = models.FloatField(
         default=30, validators=[MinValueValidator(0.1), MaxValueValidator(3600)], help_text="For one whole call."
     )

@@ -66,6 +66,7 @@ KINDS = {
     "enabled": SWITCH,
     "rate_limits": TEXT,
     "max_in_flight": WHOLE,
+    "max_queued": WHOLE,
     "timeout_seconds": NUMBER,
     "max_attempts": WHOLE,
     "callback_timeout_seconds": NUMBER,

@@ -27,7 +27,8 @@ class VendorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no ty
     actions = ("pause_vendors", "resume_vendors")
     fieldsets = (
         (None, {"fields": ("slug", "adapter", "url", "enabled", "state")}),
-        ("Limits", {"fields": ("rate_limits", "max_in_flight", "timeout_seconds", "max_attempts", "callback_timeout_seconds")}),
+        ("Limits", {"fields": ("rate_limits", "max_in_flight", "max_queued")}),
+        ("Time and tries", {"fields": ("timeout_seconds", "max_attempts", "callback_timeout_seconds")}),
         ("When an answer is missing", {"fields": ("repeat_unknown", "repeat_overdue")}),
         ("Secrets and privacy", {"fields": ("api_key_env", "webhook_secret_env", "redact")}),
     )

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 from django.db import DatabaseError, OperationalError, connection
 
-from jobs import accept
+from jobs import accept, store
 from jobs.models import Job
 from tests.waiting import wait_for
 
@@ -90,3 +90,58 @@ def test_a_store_that_is_away_is_asked_once_for_all_that_wait(slow_store, monkey
     with pytest.raises(DatabaseError):
         accepter.accept(job())
     assert asked == [2]
+
+
+def with_patience(accepter, seconds):
+    """Return what accepts a job with so much patience, in a thread of its own."""
+
+    def run():
+        try:
+            with store.patience(seconds):
+                accepter.accept(job())
+        finally:
+            connection.close()
+
+    return run
+
+
+def test_whoever_waits_behind_a_stuck_commit_gives_up_in_its_own_time_and_is_not_stored(slow_store):
+    accepter = accept.Accepter()
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(with_patience(accepter, 20))
+        wait_for(lambda: slow_store.commits, "the first commit")
+        impatient = threads.submit(with_patience(accepter, 0.1))
+        assert isinstance(impatient.exception(10), OperationalError)
+        slow_store.set()
+        assert first.exception(10) is None
+    accepter.accept(job())
+    assert Job.objects.count() == 2
+
+
+def test_the_one_who_is_to_lead_and_gives_up_leaves_the_lead_to_the_next(slow_store):
+    accepter = accept.Accepter()
+    leader, following = accept._Request(job()), accept._Request(job())
+    accepter._waiting.extend([leader, following])
+    accepter._leader = leader
+    with pytest.raises(OperationalError):
+        accepter._withdraw(leader)
+    assert following.turn.is_set()
+    assert not leader.is_done
+
+
+def test_a_thread_that_is_ended_in_its_commit_leaves_nobody_waiting(slow_store, monkeypatch):
+    accepter = accept.Accepter()
+    follower = accept._Request(job())
+    accepter._waiting.append(follower)
+
+    def ended(jobs):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Job.objects, "bulk_create", ended)
+        with pytest.raises(SystemExit):
+            accepter.accept(job())
+    assert follower.turn.is_set()
+    assert isinstance(follower.error, OperationalError)
+    slow_store.set()
+    accepter.accept(job())

@@ -16,7 +16,7 @@ def schema() -> dict:
 
 
 OPERATIONS = {
-    ("/jobs", "post"): {"202", "400", "413", "415", "500", "503"},
+    ("/jobs", "post"): {"202", "400", "413", "415", "429", "500", "503"},
     ("/jobs", "get"): {"200", "400", "500", "503"},
     ("/jobs/{request_id}", "get"): {"200", "404", "500", "503"},
     ("/jobs/{request_id}/cancel", "post"): {"200", "404", "409", "500", "503"},
@@ -44,7 +44,7 @@ def test_errors_are_problems_and_answers_are_json(schema):
 def test_headers_that_say_where_and_when_to_ask_are_described(schema):
     answers = schema["paths"]["/jobs"]["post"]["responses"]
     assert set(answers["202"]["headers"]) == {"Location", "Retry-After"}
-    assert set(answers["503"]["headers"]) == {"Retry-After"}
+    assert set(answers["429"]["headers"]) == set(answers["503"]["headers"]) == {"Retry-After"}
     assert set(schema["paths"]["/jobs/{request_id}"]["get"]["responses"]["200"]["headers"]) == {"Retry-After"}
 
 

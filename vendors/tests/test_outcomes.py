@@ -70,7 +70,7 @@ def test_a_redirect_is_not_followed_and_its_body_not_read(serve: Callable[..., S
 
     began = time.monotonic()
     assert error_of(serve(redirect).url).code == "vendor_refused"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
     assert target.visits == 0
 
 
@@ -129,7 +129,7 @@ def hang_in_body(visit: Visit) -> None:
 def test_a_status_is_not_lost_to_a_body_that_never_comes(serve: Callable[..., Server]) -> None:
     began = time.monotonic()
     assert error_of(serve(hang_in_body).url).retry_after == timedelta(seconds=7)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 4
 
 
 def endless(visit: Visit) -> None:

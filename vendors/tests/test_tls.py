@@ -15,7 +15,7 @@ from vendors.http import Reply, post_json
 from vendors.tests.servers import Server, Visit, answering, reply
 
 DEADLINE_SECONDS = 0.4
-SLACK_SECONDS = 1
+SLACK_SECONDS = 2
 
 
 def make_context(folder: Path, name: str, *options: str) -> ssl.SSLContext:

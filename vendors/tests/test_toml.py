@@ -36,6 +36,7 @@ def test_every_field_of_the_documentation_is_known() -> None:
 enabled = false
 rate_limits = "50/s, 2000/min"
 max_in_flight = 3
+max_queued = 5000
 max_attempts = 2
 callback_timeout_seconds = 60.5
 repeat_unknown = false
@@ -44,7 +45,7 @@ api_key_env = "ACME_KEY"
 webhook_secret_env = "ACME_SECRET"
 """
     (entry,) = parse(GOOD + others)
-    assert len(entry.fields) == 13
+    assert len(entry.fields) == 14
 
 
 @pytest.mark.parametrize(
