@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import traceback
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,7 +52,8 @@ def store(vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, bo
         with writing():
             delivery.save(force_insert=True)
     except IntegrityError:
-        Delivery.objects.filter(key=delivery.key).update(times_received=F("times_received") + 1)
+        with writing():
+            Delivery.objects.filter(key=delivery.key).update(times_received=F("times_received") + 1)
         return Delivery.objects.get(key=delivery.key)
     return delivery
 
@@ -88,6 +90,12 @@ def apply_pending(now: datetime, *, older_than: timedelta, limit: int) -> int:
         for delivery_id in list(oldest[:limit]):
             settled += apply(Delivery.objects.get(pk=delivery_id), catalogue.get(slug), now) is not None
     return settled
+
+
+def apply_of(job_ids: Sequence[str], now: datetime) -> None:
+    """Apply the stored callbacks of these jobs that have no verdict yet."""
+    for delivery in Delivery.objects.filter(job__in=job_ids, verdict="").order_by("received_at"):
+        apply(delivery, catalogue.get(delivery.vendor), now)
 
 
 def apply_late(delivery: Delivery, now: datetime) -> bool:
@@ -202,6 +210,7 @@ def _judge(delivery: Delivery, verdict: Verdict) -> Verdict:
         # A repeat of it may have been applied meanwhile, and that is what counts.
         rows = rows.filter(verdict="")
         log.info("A callback of vendor %s for job %s is %s", delivery.vendor, delivery.job, verdict)
-    rows.update(verdict=verdict)
+    with writing():
+        rows.update(verdict=verdict)
     delivery.verdict = verdict
     return verdict

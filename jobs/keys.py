@@ -4,6 +4,7 @@
 |---------------------------|--------|-------------------------------------------------------------------|---------------------|
 | enrich:{vendor}:jobs      | stream | entries of first tries: a version and a job id, nothing else      | until settled       |
 | enrich:{vendor}:again     | stream | entries of retries, takeovers and hand-backs, read first          | until settled       |
+| enrich:{vendor}:whole     | string | since when no entry is lost that nobody knows of (ms; 0: ever)    | for good            |
 | enrich:{vendor}:freed     | stream | its newest entry wakes workers that wait for a slot               | one entry           |
 | enrich:{vendor}:log       | list   | starts of calls in microseconds, newest first                     | its longest window  |
 | enrich:{vendor}:flight    | zset   | jobs that are processing or waiting, by when they were added (ms) | until they move on  |
@@ -33,6 +34,7 @@ class Keys:
         tag = f"enrich:{{{vendor}}}"
         self.jobs = f"{tag}:jobs"
         self.again = f"{tag}:again"
+        self.whole = f"{tag}:whole"
         self.freed = f"{tag}:freed"
         self.log = f"{tag}:log"
         self.flight = f"{tag}:flight"

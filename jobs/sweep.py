@@ -122,6 +122,8 @@ def callbacks_overdue() -> int:
     """Fail jobs whose callback never came, or try them again, as their vendor is set."""
     now = datetime.now(UTC)
     jobs = list(Job.objects.filter(status=Status.WAITING, deadline_at__lt=now).order_by("deadline_at")[:BATCH])
+    # A callback that was taken counts, though its receiver died before it was applied.
+    deliveries.apply_of([job.pk for job in jobs], now)
     moves = [_overdue(job, now) for job in jobs]
     for job, move, happened in zip(jobs, moves, lifecycle.apply(moves) if moves else [], strict=True):
         if happened:

@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 
-from jobs import deliveries, lost, pending, stream, sweep, takeover
+from jobs import deliveries, pending, stream, sweep, takeover
 from jobs.keys import BEATS, Keys
 from jobs.models import Delivery, Job, Status, Stream
 from jobs.take import take
+from jobs.tokens import Try
 
 pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
 
@@ -52,37 +54,6 @@ def test_an_overdue_callback_is_tried_again_while_tries_are_left(make_job, redis
     assert entries(redis_client, "again") == ([job.pk] if status == "queued" else [])
 
 
-def test_a_queued_job_that_redis_lost_is_added_again_once(make_job, redis_client, acme):
-    job = make_job(queued_at=LONG_AGO)
-    assert [lost.put_back("acme"), lost.put_back("acme")] == [1, 0]
-    assert entries(redis_client, "jobs") == [job.pk]
-
-
-def test_a_lost_retry_goes_back_to_the_front(make_job, redis_client, acme):
-    job = make_job(queued_at=LONG_AGO, stream=Stream.AGAIN, attempt=1)
-    assert lost.put_back("acme") == 1
-    assert entries(redis_client, "again") == [job.pk]
-
-
-def test_a_backlog_is_not_touched(make_job, redis_client, acme):
-    job = make_job(queued_at=LONG_AGO)
-    redis_client.xadd(Keys("acme").jobs, {"v": "1", "job": job.pk}, id=f"{int(LONG_AGO.timestamp() * 1000)}-0")
-    make_job(queued_at=LONG_AGO + timedelta(minutes=1))  # its entry may well be behind the first
-    assert lost.put_back("acme") == 0
-
-
-def test_a_job_that_was_taken_a_moment_ago_has_not_lost_its_entry(make_job, redis_client, acme):
-    job = make_job(queued_at=LONG_AGO)
-    stream.offer("acme", [job.pk])
-    take(acme, "w", 1)
-    assert lost.put_back("acme") == 0
-
-
-def test_a_job_held_back_until_later_is_not_lost(make_job, redis_client, acme):
-    make_job(queued_at=LONG_AGO, not_before=datetime.now(UTC) + timedelta(hours=1))
-    assert lost.put_back("acme") == 0
-
-
 def test_a_stored_callback_without_a_verdict_is_applied(make_job, redis_client, acme):
     job = make_job(status=Status.WAITING, attempt=1)
     fields = {"vendor": "acme", "job": job.pk, "run": 1, "attempt": 1, "body": {"name": "x"}, "body_bytes": 1}
@@ -90,6 +61,13 @@ def test_a_stored_callback_without_a_verdict_is_applied(make_job, redis_client, 
     assert sweep.deliveries_without_verdict() == 1
     assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("complete", "applied")
     assert deliveries.apply_pending(datetime.now(UTC), older_than=timedelta(0), limit=5) == 0
+
+
+def test_a_callback_that_was_stored_counts_although_it_is_overdue_by_now(make_job, redis_client, acme):
+    job = make_job(status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
+    deliveries.store(acme, job.pk, Try(1, 1), webhook_id="", body=b'{"ok": true}', now=datetime.now(UTC))
+    assert sweep.callbacks_overdue() == 1
+    assert (Job.objects.get().status, Job.objects.get().result) == ("complete", {"ok": True})
 
 
 def test_who_is_silent_is_dead_after_two_looks_two_beats_apart(redis_client):
@@ -125,10 +103,9 @@ def test_one_worker_sweeps_at_a_time(redis_client):
 
 def test_a_step_that_fails_keeps_no_other_waiting(make_job, redis_client, acme, monkeypatch):
     monkeypatch.setattr(sweep, "callbacks_overdue", lambda: 1 / 0)
-    make_job(not_before=LONG_AGO)
-    make_job(queued_at=LONG_AGO)
+    due, lost = make_job(not_before=LONG_AGO), make_job(queued_at=LONG_AGO)
     sweep.Sweeper("w").sweep(now=100.0)
-    assert len(entries(redis_client, "again") + entries(redis_client, "jobs")) == 2
+    assert set(entries(redis_client, "again") + entries(redis_client, "jobs")) == {due.pk, lost.pk}
 
 
 def test_more_entries_than_one_look_shows_are_all_taken_over(redis_client, acme, monkeypatch):
@@ -137,3 +114,20 @@ def test_more_entries_than_one_look_shows_are_all_taken_over(redis_client, acme,
     take(acme, "gone", 10)
     assert takeover.take_over("gone")
     assert pending.pending("acme", "gone") == []
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="a plan of SQLite's")
+def test_with_a_million_waiting_no_step_reads_or_sorts_them_all(acme):
+    plans = []
+
+    def explain(execute, sql, params, many, context):
+        if sql.startswith("SELECT"):
+            with connection.cursor() as cursor:
+                rows = cursor.cursor.execute(cursor.cursor.convert_query(f"EXPLAIN QUERY PLAN {sql}"), params)
+                plans.extend(row[3] for row in rows)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        sweep.Sweeper("w").sweep(now=100.0)
+    assert len([plan for plan in plans if "SEARCH jobs_job " in plan]) >= 7
+    assert not [plan for plan in plans if "TEMP B-TREE" in plan or plan.startswith("SCAN jobs_")]

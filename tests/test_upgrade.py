@@ -1,0 +1,120 @@
+"""Old and new processes side by side: entries, scripts and a rolling restart."""
+
+import shutil
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jobs.keys import Keys
+from jobs.models import Attempt, Job
+from tests import conftest
+from tests.conftest import statuses, wait_until_final
+from tests.waiting import wait_for
+
+LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+LATER_ENTRY = {"v": "2", "more": "x"}
+KEYS = Keys("acme")
+
+
+@pytest.fixture(autouse=True)
+def acme(make_vendor, vendor_server, transactional_db):
+    return make_vendor(url=vendor_server.url, rate_limits="20/s")
+
+
+@pytest.fixture
+def start_later_worker(start_worker, tmp_path, monkeypatch):
+    """Start a worker of a version whose scripts have other texts, and so other hashes, and whose entries hold more."""
+    later = tmp_path / "later"
+    for name in ("enrichlabs", "jobs", "vendors", "webhooks"):
+        shutil.copytree(conftest.ROOT / name, later / name, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    shutil.copy(conftest.ROOT / "manage.py", later)
+    for script in later.glob("jobs/lua/*.lua"):
+        script.write_text(f"{script.read_text()}\n-- a later version\n")
+    change(later / "jobs/lua/settle.lua", "'v', '1',", "'v', '2', 'more', 'x',")
+    change(later / "jobs/stream.py", 'ENTRY_VERSION, "job"', 'ENTRY_VERSION, "more": "x", "job"')
+
+    def start(*options):
+        with monkeypatch.context() as patch:
+            patch.setattr(conftest, "ROOT", later)
+            return start_worker(*options)
+
+    return start
+
+
+def change(path: Path, old: str, new: str):
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def most_in_a_second(arrivals):
+    times = sorted(arrival.at for arrival in arrivals)
+    return max(sum(at <= other < at + 1 for other in times) for at in times)
+
+
+def called_once_each(vendor_server):
+    return sorted(vendor_server.keys()) == sorted(Job.objects.values_list("pk", flat=True))
+
+
+def test_an_entry_of_a_later_version_is_done(make_job, start_worker, redis_client, vendor_server):
+    redis_client.xadd(KEYS.jobs, {**LATER_ENTRY, "job": make_job().pk})
+    start_worker()
+    wait_until_final()
+    assert called_once_each(vendor_server)
+
+
+def test_an_entry_that_names_no_job_is_dropped_and_its_job_gets_another(make_job, start_worker, redis_client, vendor_server):
+    """What a later version has written otherwise can't be read; but the row is the truth."""
+    for entry in ({"v": "3", "work": make_job(queued_at=LONG_AGO).pk}, {"v": "1", "job": make_job().pk}):
+        redis_client.xadd(KEYS.jobs, entry)
+    worker = start_worker()
+    wait_until_final()
+    wait_for(lambda: redis_client.xlen(KEYS.jobs) + redis_client.xlen(KEYS.again) == 0, "no entry to be left")
+    assert (called_once_each(vendor_server), worker.process.poll()) == (True, None)
+    assert redis_client.zcard(KEYS.flight) == 0
+
+
+def test_two_versions_share_the_work_and_the_limits(start_worker, start_later_worker, submit, redis_client, vendor_server):
+    workers = start_worker(), start_later_worker()
+    wait_for(lambda: redis_client.zcard("enrich:beats") == 2, "both to live")
+    submit(30)
+    later = Job.objects.bulk_create([Job(vendor="acme", name="x", input={"name": "x"}) for _ in range(30)])
+    for job in later:
+        redis_client.xadd(KEYS.jobs, {**LATER_ENTRY, "job": job.pk})
+    wait_until_final()
+    assert called_once_each(vendor_server)
+    assert most_in_a_second(vendor_server.arrivals) <= 22
+    assert Attempt.objects.values("worker").distinct().count() == 2
+    assert [worker.process.poll() for worker in workers] == [None, None]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_rolling_restart_loses_nothing_and_calls_nobody_twice(start_worker, start_later_worker, submit, vendor_server, back):
+    old, new = (start_later_worker, start_worker) if back else (start_worker, start_later_worker)
+    leaving = old()
+    submit(30)
+    wait_for(lambda: len(vendor_server.arrivals) >= 5, "work to be under way")
+    coming = new()
+    wait_for(lambda: " starts, " in coming.output, "the new one to start")
+    leaving.send(signal.SIGTERM)
+    submit(20)
+    assert leaving.end() == 0
+    wait_until_final()
+    assert statuses() == ["complete"] * 50
+    assert called_once_each(vendor_server)
+    assert set(Attempt.objects.values_list("number", "outcome")) == {(1, "done")}
+    assert Attempt.objects.values("worker").distinct().count() == 2
+
+
+def test_what_a_killed_worker_of_one_version_had_is_done_by_the_other(start_worker, start_later_worker, submit, vendor_server):
+    vendor_server.hold.clear()
+    killed = start_later_worker()
+    submit(3)
+    wait_for(lambda: len(vendor_server.arrivals) == 3, "three calls to be under way")
+    start_worker()
+    killed.kill()
+    vendor_server.hold.set()
+    wait_until_final()
+    assert set(vendor_server.keys()) == set(Job.objects.values_list("pk", flat=True))
+    assert {(job.status, job.crashes) for job in Job.objects.all()} == {("complete", 1)}
