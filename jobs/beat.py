@@ -1,10 +1,12 @@
 """A worker's sign of life, given by a thread and a connection of its own."""
 
 import logging
+import time
 from threading import Event, Thread
 
 import redis
 
+from jobs.clock import clock
 from jobs.keys import BEATS
 from jobs.redis import connect
 from jobs.scripts import script
@@ -26,15 +28,20 @@ class Beat(Thread):
         self._ended = Event()
 
     def beat(self) -> None:
-        """Beat once. Raises redis.RedisError."""
-        self.redis_run_id = script("beat")(keys=[BEATS], args=[self._consumer], client=self._client)
+        """Beat once, and set our clock by that of Redis. Raises redis.RedisError."""
+        asked_at = time.monotonic()
+        self.redis_run_id, now_us = script("beat")(keys=[BEATS], args=[self._consumer], client=self._client)
+        clock.hear(int(now_us) / 1e6, asked_at)
 
     def run(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
-            try:
-                self.beat()
-            except redis.RedisError as error:
-                log.debug("a beat was not heard: %s", type(error).__name__)
+            self.try_to_beat()
+
+    def try_to_beat(self) -> None:
+        try:
+            self.beat()
+        except redis.RedisError as error:
+            log.debug("a beat was not heard: %s", type(error).__name__)
 
     def end(self) -> None:
         """Beat no more, and be forgotten: this worker leaves nothing behind."""

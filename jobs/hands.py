@@ -3,12 +3,12 @@
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 import redis
 
 from jobs import counts, lifecycle, pending, stream
 from jobs.beat import Beat
+from jobs.clock import clock
 from jobs.models import Stream
 from jobs.store import STORE_ERRORS
 from jobs.stream import Entry, Settlement
@@ -80,7 +80,7 @@ class Hands:
 
     def _hand_back_stranded(self, entries: list[Entry], run_token: str) -> None:
         jobs = lifecycle.started([entry.job_id for entry in entries], run_token)
-        moves = [lifecycle.hand_back(job, datetime.now(UTC)) for job in jobs]
+        moves = [lifecycle.hand_back(job, clock.now()) for job in jobs]
         moved = {move.job_id: move for move, happened in zip(moves, lifecycle.apply(moves), strict=True) if happened}
         for entry in entries:
             if entry.job_id in moved:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 
 import redis
@@ -11,6 +11,7 @@ import redis
 from jobs import breaker, limiter
 from jobs.breaker import DENIED_JOBS, Report, Standing
 from jobs.caller import Ended
+from jobs.clock import clock
 from jobs.store import STORE_ERRORS
 from jobs.stream import Entry
 from vendors import pauses
@@ -69,7 +70,7 @@ def _report_of(ended: Ended) -> Report:
 
 
 def _pause_for(vendor: Vendor, wait: timedelta) -> None:
-    until = datetime.now(UTC) + wait
+    until = clock.now() + wait
     _hold(vendor, min(wait.total_seconds(), FRESH_PAUSE_SECONDS))
     try:
         if pauses.pause_until(vendor.slug, until, "The vendor asked us to slow down."):

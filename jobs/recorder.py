@@ -5,7 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from threading import Thread
 
@@ -14,6 +14,7 @@ from django.db import DataError, IntegrityError, close_old_connections
 from jobs import counts, failures, lifecycle, retry
 from jobs.breaker import Standing
 from jobs.caller import Ended
+from jobs.clock import clock
 from jobs.health import Health
 from jobs.lifecycle import Move
 from jobs.models import Job, Status
@@ -58,7 +59,7 @@ class Recorder(Thread):
 
     def record(self, batch: Sequence[Ended]) -> None:
         standings = self._health.report(batch)
-        moves = [_move(ended, standings[ended.started.entry], datetime.now(UTC)) for ended in batch]
+        moves = [_move(ended, standings[ended.started.entry], clock.now()) for ended in batch]
         happened = self._apply(moves)
         self._settle(batch, moves, happened)
 
@@ -142,7 +143,7 @@ def _apply_single(move: Move) -> bool:
     except StoreAwayError:
         raise
     except Exception as error:
-        return _apply_to_store([lifecycle.not_storable(move, type(error).__name__, datetime.now(UTC))])[0]
+        return _apply_to_store([lifecycle.not_storable(move, type(error).__name__, clock.now())])[0]
 
 
 def _apply_to_store(moves: list[Move]) -> list[bool]:

@@ -4,13 +4,14 @@ without a verdict. One worker sweeps at a time; every step is bounded, and cheap
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Event, Thread
 
 import redis
 from django.db import close_old_connections
 
 from jobs import counts, deliveries, failures, flight, lifecycle, lost, stream, takeover
+from jobs.clock import clock
 from jobs.keys import SWEEPER
 from jobs.models import Job, Status, Stream
 from jobs.redis import commands
@@ -107,7 +108,7 @@ class Sweeper(Thread):
 
 def retries_due() -> int:
     """Put jobs whose not_before has passed into their streams."""
-    now = datetime.now(UTC)
+    now = clock.now()
     due = Job.objects.filter(status=Status.QUEUED, not_before__lte=now).order_by("not_before")
     jobs = list(due.values_list("pk", "vendor")[:BATCH])
     if not jobs:
@@ -120,7 +121,7 @@ def retries_due() -> int:
 
 def callbacks_overdue() -> int:
     """Fail jobs whose callback never came, or try them again, as their vendor is set."""
-    now = datetime.now(UTC)
+    now = clock.now()
     jobs = list(Job.objects.filter(status=Status.WAITING, deadline_at__lt=now).order_by("deadline_at")[:BATCH])
     # A callback that was taken counts, though its receiver died before it was applied.
     deliveries.apply_of([job.pk for job in jobs], now)
@@ -148,7 +149,7 @@ def _overdue(job: Job, now: datetime) -> lifecycle.Move:
 
 def calls_overdue() -> int:
     """The second net: jobs whose call should have ended long ago, whatever became of their worker."""
-    jobs = list(Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=datetime.now(UTC)).order_by("deadline_at")[:BATCH])
+    jobs = list(Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=clock.now()).order_by("deadline_at")[:BATCH])
     if takeover.requeue(jobs, {}, lifecycle.take_over):
         log.warning("%d calls were overdue and are taken over", len(jobs))
     return len(jobs)
@@ -168,4 +169,4 @@ def flights_wrong() -> int:
 
 def deliveries_without_verdict() -> int:
     """Apply callbacks that were stored, and whose receiver then died."""
-    return deliveries.apply_pending(datetime.now(UTC), older_than=DELIVERY_GRACE, limit=BATCH)
+    return deliveries.apply_pending(clock.now(), older_than=DELIVERY_GRACE, limit=BATCH)

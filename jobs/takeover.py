@@ -4,10 +4,10 @@ first, then a fresh entry takes the place of the old one."""
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from jobs import counts, failures, lifecycle, pending, stream
 from jobs.beat import BEAT_SECONDS, SILENT_SECONDS
+from jobs.clock import clock
 from jobs.keys import BEATS
 from jobs.lifecycle import Move
 from jobs.models import Job, Status
@@ -79,7 +79,7 @@ def requeue(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[..., M
 
     Raises redis.RedisError and DatabaseError.
     """
-    moves = [how(job, repeat=_repeats(job), now=datetime.now(UTC)) for job in jobs]
+    moves = [how(job, repeat=_repeats(job), now=clock.now()) for job in jobs]
     happened = lifecycle.apply(moves) if moves else []
     taken_over = [(job, move) for job, move, yes in zip(jobs, moves, happened, strict=True) if yes]
     for job, move in taken_over:

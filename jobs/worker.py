@@ -8,7 +8,6 @@ import os
 import secrets
 import socket
 import time
-from datetime import UTC, datetime
 from threading import Event
 
 import redis
@@ -17,6 +16,7 @@ from django.db import close_old_connections
 from jobs import pending, takeover
 from jobs.beat import Beat
 from jobs.caller import Caller, Started, warm_up
+from jobs.clock import clock
 from jobs.gather import Gatherer
 from jobs.hands import Hands
 from jobs.listener import Listener
@@ -70,6 +70,7 @@ class Worker:
     def run(self) -> None:
         """Work. Returns when stopped or drained, with nothing in hand."""
         log.info("worker %s starts, for %s", self.name, ", ".join(self._chosen or ["all vendors"]))
+        self._beat.try_to_beat()  # so that our clock is right before anything goes by it
         for thread in (self._beat, self._recorder, self._listener, self._sweeper):
             thread.start()
         while not self.is_stopping:
@@ -128,7 +129,7 @@ class Worker:
         return True
 
     def _room(self, vendor: Vendor) -> int:
-        return 0 if vendor.is_paused(datetime.now(UTC)) else self._pool.room(vendor.slug)
+        return 0 if vendor.is_paused(clock.now()) else self._pool.room(vendor.slug)
 
     def _sleep(self) -> None:
         if self._away or self._recorder.store_is_away:
