@@ -19,7 +19,7 @@ from jobs.health import Health
 from jobs.lifecycle import Move
 from jobs.models import Job, Status
 from jobs.store import STORE_ERRORS
-from jobs.stream import Settlement
+from jobs.stream import Again, Settlement
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
 
@@ -95,8 +95,9 @@ class Recorder(Thread):
 
     def _settle(self, batch: Sequence[Ended], moves: Sequence[Move], happened: Sequence[bool]) -> None:
         settlements: dict[str, list[Settlement]] = {}
+        queued = _queued([move.job_id for move, yes in zip(moves, happened, strict=True) if not yes])
         for ended, move, yes in zip(batch, moves, happened, strict=True):
-            settlements.setdefault(ended.started.vendor.slug, []).append(_settlement(ended, move, yes))
+            settlements.setdefault(ended.started.vendor.slug, []).append(_settlement(ended, move, yes, queued))
             _tell(ended, move, yes)
         for vendor, of_vendor in settlements.items():
             self._settle_entries(vendor, of_vendor)
@@ -155,11 +156,21 @@ def _apply_to_store(moves: list[Move]) -> list[bool]:
         raise StoreAwayError(type(error).__name__) from error
 
 
-def _settlement(ended: Ended, move: Move, happened: bool) -> Settlement:
+def _settlement(ended: Ended, move: Move, happened: bool, queued: set[str]) -> Settlement:
     entry, refunds = ended.started.entry, ended.answer is None
     if happened:
         return move.settlement(entry, refunds=refunds)
-    return Settlement(entry.job_id, entry, refunds=refunds)
+    # Whoever took the job over may not have come to replace its entry yet, and would not find this one any more.
+    again = Again.IF_PENDING if move.job_id in queued else Again.NO
+    return Settlement(entry.job_id, entry, refunds=refunds, again=again)
+
+
+def _queued(job_ids: Sequence[str]) -> set[str]:
+    """Return those of the jobs that are queued."""
+    try:
+        return set(Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None).values_list("pk", flat=True))
+    except STORE_ERRORS:
+        return set(job_ids)  # an entry too many is refused
 
 
 def _counters(batch: Sequence[Ended]) -> Iterator[tuple[str, str]]:

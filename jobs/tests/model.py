@@ -1,0 +1,271 @@
+"""The life of a job as docs/lifecycle.md tells it, in plain Python: no store, no Redis, nothing of the code that it judges."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+OPEN = {"queued", "processing", "waiting"}
+CALL_SECONDS = 30 + 60  # the vendor's timeout and the margin
+CALLBACK_SECONDS = 3600
+MOST_CRASHES = 3
+
+# What came of a call, by the code that a failed try is kept under.
+ERRORS = {
+    "throttled": "vendor_throttled",
+    "denied": "vendor_denied",
+    "down": "vendor_error",
+    "timed out": "vendor_timeout",
+    "garbled": "bad_reply",
+    "refused": "vendor_refused",
+}
+UNKNOWN = {"timed out", "garbled"}  # the vendor may have done the work
+OUTAGES = {"down", "timed out"}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a vendor is set."""
+
+    max_attempts: int
+    repeat_unknown: bool
+    repeat_overdue: bool
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How a vendor stands when an answer is judged: whether its breaker is open, whether it denies everybody."""
+
+    is_down: bool
+    denies_all: bool
+
+
+class Key(NamedTuple):
+    """What makes two callbacks the same."""
+
+    job: str
+    run: int
+    attempt: int
+    text: str
+
+    @property
+    def result(self) -> dict[str, str]:
+        return {"callback": f"{self.text} {self.run}.{self.attempt}"}
+
+
+@dataclass
+class Callback:
+    received_at: float
+    verdict: str = ""
+    has_moved_its_job: bool = False  # and the receiver died before it could say so
+
+
+@dataclass
+class PlainJob:
+    vendor: str
+    terms: Terms
+    status: str = "queued"
+    attempt: int = 0
+    failures: int = 0
+    crashes: int = 0
+    run: int = 1
+    holder: str = ""
+    is_held_back: bool = False
+    deadline: float = 0.0
+    result: dict[str, str] | None = None
+    error: str = ""
+    tries: list[tuple[int, int]] = field(default_factory=list)  # run and attempt of every start
+    history: dict[int, str] = field(default_factory=dict)  # how tries ended, by attempt
+    overtaken: set[int] = field(default_factory=set)  # attempts whose answer came too late to count
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+    @property
+    def is_in_stream(self) -> bool:
+        return self.status == "queued" and not self.is_held_back
+
+    @property
+    def numbers(self) -> tuple[str, int, int, int, int]:
+        return self.status, self.attempt, self.run, self.failures, self.crashes
+
+    def is_making(self, attempt: int) -> bool:
+        return (self.status, self.attempt) == ("processing", attempt)
+
+    def queue(self, *, held_back: bool = False) -> None:
+        self.status, self.is_held_back = "queued", held_back
+
+    def complete(self, result: dict[str, str]) -> None:
+        self.status, self.result, self.error, self.is_held_back = "complete", result, "", False
+
+    def fail(self, code: str) -> None:
+        self.status, self.error = "failed", code
+
+
+class Life:
+    """All jobs, on a clock of their own."""
+
+    def __init__(self) -> None:
+        self.clock = 0.0
+        self.jobs: dict[str, PlainJob] = {}
+        self.callbacks: dict[Key, Callback] = {}
+
+    def start(self, job_ids: list[str], worker: str) -> list[str]:
+        won = [job_id for job_id in dict.fromkeys(job_ids) if self.jobs[job_id].is_in_stream]
+        for job in map(self.jobs.__getitem__, won):
+            job.status, job.holder, job.deadline = "processing", worker, self.clock + CALL_SECONDS
+            job.attempt += 1
+            job.tries.append((job.run, job.attempt))
+        return won
+
+    def hand_back(self, job_id: str, attempt: int) -> None:
+        """No call was made: no try has ended."""
+        job = self.jobs[job_id]
+        if job.is_making(attempt):
+            job.queue()
+
+    def answer(self, job_id: str, attempt: int, answer: str, result: dict[str, str], weather: Weather) -> None:
+        if answer == "not called":
+            return self.hand_back(job_id, attempt)
+        job = self.jobs[job_id]
+        is_unknown = answer in UNKNOWN and not job.terms.repeat_unknown
+        outcome = "outcome_unknown" if is_unknown else ERRORS.get(answer, answer)
+        if not job.is_making(attempt):
+            # It changes nothing, but is kept where nothing is known of that try.
+            job.history.setdefault(attempt, outcome)
+            job.overtaken.add(attempt)
+            return None
+        job.history[attempt] = outcome
+        if answer == "done":
+            job.complete(result)
+        elif answer == "accepted":
+            job.status, job.deadline = "waiting", self.clock + CALLBACK_SECONDS
+        elif is_unknown or answer == "refused":
+            job.fail(outcome)
+        else:
+            self._try_again(job, answer, weather)
+        return None
+
+    def _try_again(self, job: PlainJob, answer: str, weather: Weather) -> None:
+        if answer == "throttled" or (answer == "denied" and weather.denies_all):
+            job.queue()
+        elif answer in OUTAGES and weather.is_down:
+            job.queue(held_back=True)
+        elif job.failures + 1 == job.terms.max_attempts:
+            job.fail(ERRORS[answer])
+        else:
+            job.failures += 1
+            job.queue(held_back=True)
+
+    def take_over(self, job: PlainJob) -> None:
+        if not job.terms.repeat_unknown:
+            self._interrupt(job, "outcome_unknown")
+            job.fail("outcome_unknown")
+        elif job.crashes == MOST_CRASHES:
+            self._interrupt(job, "worker_lost")
+            job.fail("worker_lost")
+        else:
+            self._interrupt(job, "worker_lost")
+            job.crashes += 1
+
+    def let_go(self, job: PlainJob) -> None:
+        self._interrupt(job, "worker_stopped" if job.terms.repeat_unknown else "outcome_unknown")
+        if not job.terms.repeat_unknown:
+            job.fail("outcome_unknown")
+
+    def _interrupt(self, job: PlainJob, outcome: str) -> None:
+        assert job.attempt not in job.history
+        job.history[job.attempt] = outcome
+        job.queue()
+
+    def held_by(self, worker: str) -> list[PlainJob]:
+        return [job for job in self.jobs.values() if (job.status, job.holder) == ("processing", worker)]
+
+    def overdue_calls(self) -> list[PlainJob]:
+        return [job for job in self.jobs.values() if job.status == "processing" and job.deadline < self.clock]
+
+    def release(self, job_ids: list[str]) -> None:
+        """What was held back is so no longer."""
+        for job_id in job_ids:
+            assert self.jobs[job_id].is_held_back
+            self.jobs[job_id].is_held_back = False
+
+    def callbacks_overdue(self) -> None:
+        overdue = [job_id for job_id in self.found("waiting") if self.jobs[job_id].deadline < self.clock]
+        for key in self.callbacks:
+            if key.job in overdue:
+                self.apply(key)  # one that was stored in time counts, though its receiver died
+        for job_id in overdue:
+            self._overdue(self.jobs[job_id])
+
+    def _overdue(self, job: PlainJob) -> None:
+        if job.status != "waiting":
+            return
+        if job.terms.repeat_overdue and job.failures + 1 < job.terms.max_attempts:
+            job.failures += 1
+            job.queue()
+        else:
+            job.fail("callback_overdue")
+
+    def cancel(self, job_id: str, run: int) -> bool:
+        job = self.jobs[job_id]
+        possible = job.run == run and job.status in ("queued", "waiting")
+        if possible:
+            job.status, job.is_held_back = "cancelled", False
+        return possible
+
+    def retry(self, job_id: str, run: int) -> bool:
+        job = self.jobs[job_id]
+        possible = job.run == run and job.status in ("failed", "cancelled")
+        if possible:
+            job.run, job.failures, job.crashes, job.result, job.error = run + 1, 0, 0, None, ""
+            job.queue()
+        return possible
+
+    def found(self, *statuses: str) -> list[str]:
+        return [job_id for job_id, job in self.jobs.items() if job.status in statuses]
+
+    def in_stream(self) -> list[PlainJob]:
+        return [job for job in self.jobs.values() if job.is_in_stream]
+
+    def tries(self) -> list[tuple[str, int, int]]:
+        return [(job_id, *tried) for job_id, job in self.jobs.items() for tried in job.tries]
+
+    def unjudged(self, seconds: float) -> list[Key]:
+        """Callbacks stored so long ago and not applied, the oldest first."""
+        return [key for key, one in self.callbacks.items() if not one.verdict and one.received_at + seconds < self.clock]
+
+    def receive(self, key: Key) -> None:
+        self.callbacks.setdefault(key, Callback(self.clock, verdict="refused" if key.text == "junk" else ""))
+
+    def apply(self, key: Key) -> None:
+        callback, job = self.callbacks[key], self.jobs[key.job]
+        if not callback.verdict:
+            happened = callback.has_moved_its_job if job.run == key.run and not job.is_open else self._end(job, key)
+            callback.verdict = "applied" if happened else "late"
+
+    def apply_and_die(self, key: Key, *, in_one_commit: bool) -> None:
+        """The receiver dies between the job's row and the callback's own: in one commit neither is written."""
+        callback = self.callbacks[key]
+        if not (callback.verdict or in_one_commit or callback.has_moved_its_job):
+            callback.has_moved_its_job = self._end(self.jobs[key.job], key)
+
+    def _end(self, job: PlainJob, key: Key) -> bool:
+        """Good news for any try of the run end it; bad news only the try that they are about, while it is being made."""
+        if job.run != key.run or not job.is_open:
+            return False
+        if key.text != "bad":
+            job.complete(key.result)
+            return True
+        is_its_own = job.attempt == key.attempt and job.status in ("processing", "waiting")
+        if is_its_own:
+            job.fail("vendor_refused")
+        return is_its_own
+
+    def apply_late(self, key: Key) -> bool:
+        callback, job = self.callbacks[key], self.jobs[key.job]
+        is_wanted = callback.verdict == "late" and key.text != "bad" and job.run == key.run
+        possible = is_wanted and (job.status, job.error) == ("failed", "callback_overdue")
+        if possible:
+            job.complete(key.result)
+            callback.verdict = "applied"
+        return possible

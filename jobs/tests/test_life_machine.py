@@ -1,0 +1,557 @@
+"""The life of a job as a state machine: any steps in any order, with crashes between any two, against a plain model.
+
+Workers are real but for their threads: their steps are taken one at a time. Time passes by moving what the rows say into the
+past. LIFE_MACHINE_SEEDS="100 200" makes a longer run, with steps from those seeds.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import NamedTuple
+from unittest.mock import DEFAULT, patch
+
+import pytest
+import redis
+from django.db import OperationalError, connection
+from hypothesis import HealthCheck, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from jobs import breaker, control, deliveries, lifecycle, limiter, rebuild, recorder, retry, stream, sweep, takeover
+from jobs.accept import Accepter
+from jobs.beat import Beat
+from jobs.caller import Ended
+from jobs.hands import Hands
+from jobs.keys import BEATS, Keys
+from jobs.models import FINAL, OPEN, Attempt, Delivery, Job, Status, Stream
+from jobs.start import Starter
+from jobs.take import take
+from jobs.tests.model import ERRORS, Key, Life, PlainJob, Terms, Weather
+from jobs.tokens import Try
+from vendors import pauses
+from vendors.base import Accepted, Adapter, Done, VendorError
+from vendors.catalogue import catalogue
+from vendors.models import Vendor
+
+USUAL_SEEDS = "0 3" if connection.vendor == "sqlite" else "0 2"  # some ten seconds on either store
+SEEDS = range(*map(int, os.environ.get("LIFE_MACHINE_SEEDS", USUAL_SEEDS).split()))
+EXAMPLES = 10  # of each seed: from the eleventh on, Hypothesis mostly repeats what it has with small changes
+TERMS = {"acme": Terms(3, True, False), "bolt": Terms(2, False, True)}
+MOST_JOBS = 4
+LONGEST_SECONDS = 4000  # longer than any deadline
+LOST_SECONDS = 50  # longer than any grace of the sweep
+
+NUMBERS, SLUGS = st.integers(0, 5), st.sampled_from(sorted(TERMS))
+RARELY = st.sampled_from([False] * 5 + [True])
+FAULTS = st.sampled_from([""] * 4 + ["Redis", "store"])
+ANSWERS = st.sampled_from(["done", "accepted", "accepted", "not called", *ERRORS])
+AFTER_TAKE = st.sampled_from(["start"] * 3 + ["nothing", "the reply is lost"])
+TEXTS = st.sampled_from(["good", "better", "bad", "junk"])
+SOME_ANSWERS = st.lists(ANSWERS, min_size=1, max_size=3)
+SWEEPS = ["callbacks_overdue", "calls_overdue", "entries_lost", "flights_wrong", "retries_due"]
+
+
+class Reader(Adapter):
+    """Reads callbacks; calls are made up by the machine."""
+
+    def read_callback(self, payload):
+        if payload["callback"].startswith("bad"):
+            raise VendorError("vendor_refused", "The vendor gave up.", permanent=True)
+        return Done(payload)
+
+
+def real_answer(name, result):
+    traits = {
+        "throttled": {"retry_after": timedelta(seconds=30)},
+        "down": {"outage": True},
+        "timed out": {"outage": True, "outcome_known": False},
+        "garbled": {"outcome_known": False},
+        "refused": {"permanent": True},
+    }
+    if name in ERRORS:
+        return VendorError(ERRORS[name], "It went wrong.", **traits.get(name, {}))
+    return {"done": Done(result), "accepted": Accepted(), "not called": None}[name]
+
+
+class Worker:
+    """What a worker process has, without its threads."""
+
+    def __init__(self, number):
+        self.name = f"worker-{number}"
+        self.beat = Beat(self.name)
+        self.hands = Hands(self.name, self.beat)
+        self.starter = Starter(self.name, self.hands)
+        self.recorder = recorder.Recorder(self.hands.settle)
+        self.taken = []
+        self.started = []
+        self.stranded = []  # jobs and attempts that it has started and does not know of
+
+
+def nth(things, n):
+    return list(things)[n % len(things)]
+
+
+def who_has(what, workers):
+    return [worker for worker in workers if getattr(worker, what)]
+
+
+def writes_in_one_commit():
+    return connection.vendor == "sqlite"
+
+
+@contextmanager
+def failing(fault):
+    """The process meets a fault after it has changed rows: Redis or the store goes away, for good as far as it is concerned."""
+    with ExitStack() as stack:
+        if fault == "Redis":
+            for name in ("settle", "add"):
+                stack.enter_context(patch.object(stream, name, side_effect=redis.ConnectionError))
+        if fault == "store":
+            stack.enter_context(patch.object(Attempt.objects, "bulk_create", side_effect=OperationalError))
+        stack.callback(stream.hints_may_fail.__init__)  # without its second of not trying
+        stack.enter_context(suppress(redis.RedisError, OperationalError))
+        yield
+
+
+@contextmanager
+def failing_once(fault):
+    """What a recorder meets: the same, but it tries the store again."""
+    write = patch.object(
+        Attempt.objects, "bulk_create", side_effect=[OperationalError, *[DEFAULT] * 9], wraps=Attempt.objects.bulk_create
+    )
+    with failing(fault if fault == "Redis" else ""), patch("jobs.recorder.time.sleep"), ExitStack() as stack:
+        if fault == "store":
+            stack.enter_context(write)
+        yield
+
+
+def weather_of(standing):
+    return Weather(standing.in_outage, standing.denied_jobs >= breaker.DENIED_JOBS)
+
+
+def hints(are_lost):
+    return patch.object(stream, "offer") if are_lost else ExitStack()
+
+
+class Step(NamedTuple):
+    weight: int
+    name: str
+    when: Callable
+    arguments: dict
+
+
+STEPS = []
+
+
+def step(weight, when=lambda self: True, **arguments):
+    """What can happen next. No rule of Hypothesis: of those it leaves out some in each example, and then no job gets far."""
+
+    def register(function):
+        STEPS.append(Step(weight, function.__name__, when, arguments))
+        return function
+
+    return register
+
+
+class LifeMachine(RuleBasedStateMachine):
+    def __init__(self, redis_client, ended_well):
+        super().__init__()
+        self.ended_well = ended_well
+        self.handled = sys.exc_info()[1]
+        self.redis = redis_client
+        self.redis.flushall()
+        for rows in (Job, Attempt, Delivery):
+            rows.objects.all().delete()
+        for slug in TERMS:
+            limiter.rebuild(slug, [], [], [])
+        self.life = Life()
+        self.born = 0
+        self.workers = [self.new_worker(), self.new_worker()]
+        self.zombies = []  # crashed or frozen: they go on some day, or never
+        self.excused = {}  # queued jobs that may have lost their entry, and since when
+        self.last = {}  # run, attempt and status of each job
+        self.may_leave_final = False
+
+    def new_worker(self):
+        self.born += 1
+        return Worker(self.born)
+
+    def excuse(self, job_ids):
+        self.excused.update(dict.fromkeys(job_ids, self.life.clock))
+
+    @rule(data=st.data())
+    def go_on(self, data):
+        possible = sorted((one for one in STEPS if one.when(self)), key=lambda one: -one.weight)
+        name = data.draw(st.sampled_from([one.name for one in possible for _ in range(one.weight)]))
+        [arguments] = [one.arguments for one in possible if one.name == name]
+        getattr(self, name)(**data.draw(st.fixed_dictionaries(arguments)))
+
+    # Clients, operators and vendors.
+
+    @step(4, when=lambda self: len(self.life.found(*OPEN)) < MOST_JOBS, slug=SLUGS, hint_is_lost=RARELY)
+    def submit(self, slug, hint_is_lost):
+        job = Job(vendor=slug, name="John Doe", input={"name": "John Doe"})
+        with hints(hint_is_lost):
+            Accepter().accept(job)
+        self.life.jobs[job.pk] = PlainJob(slug, TERMS[slug])
+        self.excuse([job.pk] if hint_is_lost else [])
+
+    @step(1, when=lambda self: self.life.jobs, n=NUMBERS, page_is_old=RARELY)
+    def cancel(self, n, page_is_old):
+        job = self.shown(nth(self.life.jobs, n), page_is_old)
+        assert control.cancel(job, datetime.now(UTC)) is self.life.cancel(job.pk, job.run)
+
+    @step(3, when=lambda self: self.life.found("failed", "cancelled"), n=NUMBERS, page_is_old=RARELY, hint_is_lost=RARELY)
+    def retry(self, n, page_is_old, hint_is_lost):
+        job = self.shown(nth(self.life.found("failed", "cancelled"), n), page_is_old)
+        with hints(hint_is_lost):
+            self.may_leave_final = control.retry(job, datetime.now(UTC))
+        assert self.may_leave_final is self.life.retry(job.pk, job.run)
+        self.excuse([job.pk] if hint_is_lost else [])
+
+    def shown(self, job_id, page_is_old):
+        job = Job.objects.get(pk=job_id)
+        job.run -= page_is_old
+        return job
+
+    @step(
+        4,
+        when=lambda self: self.life.tries(),
+        n=st.integers(0, 20),
+        text=TEXTS,
+        end=st.sampled_from(["", "", "stored", "dies"]),
+    )
+    def call_back(self, n, text, end):
+        key = Key(*nth(self.life.tries(), n), text)
+        body = json.dumps([] if text == "junk" else key.result).encode()
+        vendor, now = catalogue.get(self.life.jobs[key.job].vendor), datetime.now(UTC)
+        delivery = deliveries.store(vendor, key.job, Try(key.run, key.attempt), webhook_id="", body=body, now=now)
+        self.life.receive(key)
+        if end == "dies":
+            with patch.object(deliveries, "_judge", side_effect=OperationalError), suppress(OperationalError):
+                deliveries.apply(delivery, vendor, now)
+            self.life.apply_and_die(key, in_one_commit=writes_in_one_commit())
+        elif not end:
+            self.life.apply(key)
+            assert deliveries.apply(delivery, vendor, now) == self.life.callbacks[key].verdict
+
+    @step(1, when=lambda self: self.life.callbacks, n=st.integers(0, 20))
+    def replay(self, n):
+        key = nth(self.life.callbacks, n)
+        body = key.result if key.text != "junk" else []
+        delivery = next(row for row in Delivery.objects.filter(job=key.job, attempt=key.attempt) if row.body == body)
+        self.may_leave_final = deliveries.apply_late(delivery, datetime.now(UTC))
+        assert self.may_leave_final is self.life.apply_late(key)
+
+    # Workers.
+
+    @step(8, when=lambda self: self.life.in_stream(), n=NUMBERS, of=NUMBERS, want=st.integers(1, 3), then=AFTER_TAKE)
+    def take(self, n, of, want, then):
+        worker, slug = nth(self.workers, n), nth(self.life.in_stream(), of).vendor
+        if self.take_some(worker, slug, want, then == "the reply is lost") and then == "start":
+            self.start_some(worker)
+
+    def take_some(self, worker, slug, want, reply_is_lost=False):
+        self.end_pauses(slug)
+        vendor = Vendor.objects.get(slug=slug)
+        taken = take(vendor, worker.name, want)
+        if taken.stale:
+            rebuild.rebuild([vendor])
+            taken = take(vendor, worker.name, want)
+        if taken.entries and not reply_is_lost:
+            worker.hands.hold(taken.entries)
+            worker.taken.append(taken)
+        return bool(taken.entries)
+
+    def end_pauses(self, slug):
+        """However long a vendor's own pause and its breaker's are, they are over before anybody takes."""
+        pauses.resume(slug)
+        self.redis.delete(Keys(slug).hold)
+        if self.redis.hexists(Keys(slug).gate, "open_until"):
+            self.redis.hset(Keys(slug).gate, "open_until", 1)
+
+    @step(10, when=lambda self: who_has("taken", self.workers + self.zombies), n=NUMBERS, answer_is_lost=RARELY)
+    def start(self, n, answer_is_lost):
+        self.start_some(nth(who_has("taken", self.workers + self.zombies), n), answer_is_lost)
+
+    def start_some(self, worker, answer_is_lost=False):
+        taken = worker.taken.pop(0)
+        won = self.life.start([entry.job_id for entry in taken.entries], worker.name)
+        if answer_is_lost:
+            with patch.object(lifecycle, "started", side_effect=OperationalError), pytest.raises(OperationalError):
+                worker.starter.start([taken])
+            worker.stranded += [(job_id, self.life.jobs[job_id].attempt) for job_id in won]
+        else:
+            started = worker.starter.start([taken])
+            assert [item.job.pk for item in started] == won
+            worker.started += started
+
+    @step(12, when=lambda self: who_has("started", self.workers), n=NUMBERS, names=SOME_ANSWERS, fault=FAULTS)
+    def record(self, n, names, fault):
+        self.record_some(nth(who_has("started", self.workers), n), names, fault)
+
+    @step(4, when=lambda self: who_has("started", self.zombies), n=NUMBERS, names=SOME_ANSWERS)
+    def come_back_with_answers(self, n, names):
+        self.record_some(nth(who_has("started", self.zombies), n), names)
+
+    def record_some(self, worker, names, fault=""):
+        started, worker.started = worker.started[: len(names)], worker.started[len(names) :]
+        results = [{"answer": f"{item.job.run}.{item.job.attempt}"} for item in started]
+        answers = [real_answer(name, result) for name, result in zip(names, results, strict=False)]
+        with failing_once(fault), patch.object(retry, "decide", wraps=retry.decide) as decide:
+            worker.recorder.record([Ended(*pair) for pair in zip(started, answers, strict=True)])
+        # How the vendor stands is for the tests of breakers; what follows from it is not.
+        standings = [call.kwargs["standing"] for call in decide.call_args_list]
+        for item, name, result in zip(started, names, results, strict=False):
+            weather = weather_of(standings.pop(0)) if name in ERRORS else Weather(False, False)
+            self.life.answer(item.job.pk, item.job.attempt, name, result, weather)
+        self.excuse([item.job.pk for item in started] if fault else [])
+
+    @step(1, n=NUMBERS)
+    def tidy(self, n):
+        worker = nth(self.workers, n)
+        worker.hands.doubt()
+        worker.hands.tidy(list(TERMS))
+        for job_id, attempt in worker.stranded:
+            self.life.hand_back(job_id, attempt)
+        worker.stranded = []
+
+    @step(1, n=NUMBERS)
+    def stop(self, n):
+        worker = self.workers.pop(n % len(self.workers))
+        self.workers.append(self.new_worker())
+        takeover.hand_back(worker.name, list(TERMS))
+        self.redis.zrem(BEATS, worker.name)
+        for job in self.life.held_by(worker.name):
+            self.life.let_go(job)
+
+    @step(3, n=NUMBERS)
+    def crash(self, n):
+        self.zombies.append(self.workers.pop(n % len(self.workers)))
+        self.workers.append(self.new_worker())
+
+    # Redis, and the sweep.
+
+    @step(1)
+    def flush(self):
+        self.redis.flushall()
+        self.excuse(self.life.jobs)
+
+    @step(2, seconds=st.sampled_from([20, 100, LONGEST_SECONDS]))
+    def time_passes(self, seconds):
+        self.life.clock += seconds
+        past, entries = timedelta(seconds=seconds), self.entries()
+        for job in Job.objects.all():
+            # A job that has its entry is behind its stream's head, whatever the time.
+            moves = ["not_before", "deadline_at", "started_at", *([] if job.pk in entries else ["queued_at"])]
+            earlier = {name: getattr(job, name) - past for name in moves if getattr(job, name)}
+            Job.objects.filter(pk=job.pk).update(**earlier)
+        for delivery in Delivery.objects.all():
+            Delivery.objects.filter(pk=delivery.pk).update(received_at=delivery.received_at - past)
+        for keys in map(Keys, TERMS):
+            for job_id in self.redis.zrange(keys.flight, 0, -1):
+                self.redis.zincrby(keys.flight, -1000 * seconds, job_id)
+            if self.redis.hexists(keys.gate, "probe_until"):
+                self.redis.hset(keys.gate, "probe_until", 1)
+
+    @step(1)
+    def clocks_disagree(self):
+        """Then the sweep adds entries that were never lost: a job can have several."""
+        Job.objects.update(queued_at=datetime.now(UTC) - timedelta(days=1))
+
+    @step(4, when=lambda self: self.zombies, n=NUMBERS, fault=FAULTS)
+    def take_over(self, n, fault):
+        self.take_over_from(nth(self.zombies, n).name, fault)
+
+    def take_over_from(self, name, fault=""):
+        held = self.life.held_by(name)
+        with failing(fault):
+            assert takeover.take_over(name)
+        self.moved(held, fault)
+
+    def moved(self, held, fault):
+        """Jobs were taken over; without a single commit, a fault leaves their rows moved and their tries unwritten."""
+        if fault == "store" and writes_in_one_commit():
+            return
+        for job in held:
+            self.life.take_over(job)
+            if fault == "store":
+                del job.history[job.attempt]
+        self.excuse([job_id for job_id, job in self.life.jobs.items() if job in held] if fault else [])
+
+    @step(1)
+    def look_for_the_dead(self):
+        for worker in self.workers:
+            worker.beat.beat()
+        silent = {zombie.name for zombie in self.zombies} & set(self.redis.zrange(BEATS, 0, -1))
+        self.redis.zadd(BEATS, dict.fromkeys(silent, 1) or {"nobody": 1}, xx=True)
+        suspects = takeover.Suspects()
+        assert suspects.look(now=0.0) == []
+        dead = suspects.look(now=2.0)
+        assert set(dead) == silent
+        for name in dead:
+            self.take_over_from(name)
+
+    @step(3, name=st.sampled_from(SWEEPS), fault=FAULTS)
+    def sweep(self, name, fault):
+        rows = Job.objects.filter(status=Status.QUEUED, not_before__lte=datetime.now(UTC))
+        due = list(rows.values_list("pk", flat=True))
+        with failing(fault):
+            getattr(sweep, name)()
+        match name:
+            case "retries_due":
+                self.life.release(due)
+            case "callbacks_overdue":
+                self.life.callbacks_overdue()
+            case "calls_overdue":
+                self.moved(self.life.overdue_calls(), fault)
+            case "entries_lost" if not fault:
+                self.nothing_is_lost()
+        self.excuse(self.life.jobs if fault else [])
+
+    @step(1, when=lambda self: self.life.callbacks)
+    def apply_deliveries(self):
+        sweep.deliveries_without_verdict()
+        for key in self.life.unjudged(sweep.DELIVERY_GRACE.total_seconds()):
+            self.life.apply(key)
+
+    # What must hold after every step.
+
+    def entries(self):
+        """The jobs that have an entry."""
+        places = [(slug, name) for slug in TERMS for name in Stream]
+        pipeline = self.redis.pipeline(transaction=False)
+        for slug, name in places:
+            pipeline.xrange(getattr(Keys(slug), name.value))
+        return {fields["job"] for rows in pipeline.execute() for _, fields in rows}
+
+    @invariant()
+    def what_must_hold(self):
+        jobs, tries, callbacks = Job.objects.all(), Attempt.objects.all(), Delivery.objects.all()
+        rows, tries, callbacks = {job.pk: job for job in jobs}, list(tries), list(callbacks)
+        self.rows_agree_with_the_model(rows)
+        self.history_agrees_with_the_model(tries, callbacks)
+        self.the_past_stays(rows)
+        self.a_run_ends_once(tries, callbacks)
+        self.who_is_queued_has_an_entry()
+
+    def rows_agree_with_the_model(self, rows):
+        assert rows.keys() == self.life.jobs.keys()
+        for job_id, plain in self.life.jobs.items():
+            job = rows[job_id]
+            held = (job.status, job.attempt, job.run, job.failures, job.crashes, job.result, job.error_code)
+            assert held == (*plain.numbers, plain.result, plain.error)
+            assert (job.not_before is not None) is plain.is_held_back
+
+    def history_agrees_with_the_model(self, tries, callbacks):
+        ends = sorted((job_id, *end) for job_id, job in self.life.jobs.items() for end in job.history.items())
+        assert sorted((row.job, row.number, row.outcome) for row in tries) == ends
+        verdicts = sorted((*key[:3], callback.verdict) for key, callback in self.life.callbacks.items())
+        assert sorted((row.job, row.run, row.attempt, row.verdict) for row in callbacks) == verdicts
+
+    def the_past_stays(self, rows):
+        for job_id, job in rows.items():
+            run, attempt, status = self.last.get(job_id, (1, 0, ""))
+            assert job.run >= run
+            assert job.attempt >= attempt
+            assert status not in FINAL or job.status == status or self.may_leave_final
+            self.last[job_id] = (job.run, job.attempt, job.status)
+        self.may_leave_final = False
+
+    def a_run_ends_once(self, tries, callbacks):
+        ends = [(row.job, row.run) for row in callbacks if row.verdict == "applied"]
+        for row in tries:
+            if row.outcome == "done" and row.number not in self.life.jobs[row.job].overtaken:
+                ends.append((row.job, row.run))
+        assert len(ends) == len(set(ends))
+
+    def who_is_queued_has_an_entry(self):
+        entries = self.entries()
+        for job_id, plain in self.life.jobs.items():
+            if job_id in entries or not plain.is_in_stream:
+                self.excused.pop(job_id, None)
+            else:
+                assert job_id in self.excused
+
+    def nothing_is_lost(self):
+        entries = self.entries()
+        for job_id, since in self.excused.items():
+            plain = self.life.jobs[job_id]
+            has_slot = self.redis.zscore(Keys(plain.vendor).flight, job_id) is not None
+            is_fresh = self.life.clock < since + LOST_SECONDS
+            assert job_id in entries or is_fresh or has_slot or not plain.is_in_stream
+
+    # And in the end.
+
+    def teardown(self):
+        if sys.exc_info()[1] is self.handled:  # else a step has failed already
+            self.everything_ends()
+
+    def everything_ends(self):
+        while self.workers:
+            self.zombies.append(self.workers.pop())
+        self.workers = [self.new_worker()]
+        for _ in range(2):
+            self.time_passes(LONGEST_SECONDS)
+            self.look_for_the_dead()
+            for name in SWEEPS:
+                self.sweep(name, "")
+            self.apply_deliveries()
+            self.work_well(self.workers[0])
+        self.what_must_hold()
+        assert {job.status for job in Job.objects.all()} <= set(FINAL)
+        assert not Delivery.objects.filter(verdict="").exists()
+        self.time_passes(LONGEST_SECONDS)
+        sweep.flights_wrong()
+        for keys in map(Keys, TERMS):
+            assert [self.redis.xlen(keys.again), self.redis.xlen(keys.jobs), self.redis.zcard(keys.flight)] == [0, 0, 0]
+            assert [self.redis.xpending(name, "workers")["pending"] for name in (keys.again, keys.jobs)] == [0, 0]
+        assert set(self.redis.zrange(BEATS, 0, -1)) == {self.workers[0].name}
+        self.ended_well.append(self)
+
+    def work_well(self, worker):
+        for slug in TERMS:
+            while self.take_some(worker, slug, 3):
+                self.start_some(worker)
+                if worker.started:
+                    self.record_some(worker, ["done"] * 3)
+
+
+@pytest.fixture
+def quick_store(transactional_db):
+    """A store whose commits are real but for the wait for the disk."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    connection.cursor().execute("PRAGMA synchronous = OFF")
+    yield
+    connection.cursor().execute("PRAGMA synchronous = FULL")
+
+
+@pytest.mark.store
+@pytest.mark.timeout(600)  # to find the shortest way to a failure takes a while
+@pytest.mark.usefixtures("quick_store")
+@pytest.mark.parametrize("number", SEEDS)
+def test_the_life_of_a_job_is_as_the_documents_say(redis_client, make_vendor, monkeypatch, number):
+    for slug, terms in TERMS.items():
+        make_vendor(slug, adapter=f"{__name__}.Reader", max_in_flight=3 if slug == "acme" else None, **vars(terms))
+    # What is held back is so until the machine says that time has passed.
+    monkeypatch.setattr(recorder, "random", SimpleNamespace(random=lambda: 1000.0))
+    monkeypatch.setattr(rebuild, "SETTLING_SECONDS", 0)
+    ended_well = []
+    run_state_machine_as_test(
+        seed(number)(lambda: LifeMachine(redis_client, ended_well)),
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=60,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=False,
+        ),
+    )
+    assert len(ended_well) >= EXAMPLES
