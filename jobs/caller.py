@@ -5,7 +5,6 @@ import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from queue import SimpleQueue
 
 import redis
@@ -91,20 +90,21 @@ def _permitted(started: Started) -> bool:
     """Whether the call may be made now, with its own permit or a fresh one. False: hand the job back."""
     if time.monotonic() - started.permit_from > SILENT_SECONDS:
         return False  # this process stood still for so long that somebody else may have the job
-    if not started.entry.charge:
+    vendor, job, charge = started.vendor, started.job, started.entry.charge
+    if not (charge or vendor.max_in_flight):
         return True
-    charge, permit_from, give_up_at = started.entry.charge, started.permit_from, time.monotonic() + PATIENCE_SECONDS
-    while not charge or permit_from + limiter.PERMIT_SECONDS < time.monotonic() < give_up_at:
+    granted, permit_from, give_up_at = True, started.permit_from, time.monotonic() + PATIENCE_SECONDS
+    while not granted or permit_from + limiter.PERMIT_SECONDS < time.monotonic() < give_up_at:
         permit_from = time.monotonic()
         try:
-            renewal = limiter.renew(started.vendor.slug, started.vendor.windows, charge)
+            renewal = limiter.renew(vendor, job.pk, charge)
         except redis.RedisError:
             return False
-        charge = renewal.charge
+        granted, charge = renewal.granted, renewal.charge
         if charge:
-            started.job.started_at = datetime.fromtimestamp(int(charge) / 1e6, UTC)
-        elif permit_from + renewal.wait_seconds > give_up_at:
-            return False
-        else:
+            job.started_at = limiter.moment(charge)
+        if not granted:
+            if permit_from + renewal.wait_seconds > give_up_at:
+                return False
             time.sleep(renewal.wait_seconds)
     return True

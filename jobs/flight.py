@@ -1,9 +1,12 @@
 """Keeps a vendor's in-flight set true to the rows, so that it cannot leak slots."""
 
 import logging
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import TypeVar
 
-from jobs import counts
+from jobs import counts, limiter
 from jobs.keys import Keys
 from jobs.models import IN_FLIGHT, Job
 from jobs.redis import commands
@@ -13,6 +16,9 @@ log = logging.getLogger(__name__)
 
 # Between take and start, and between record and settle, set and rows disagree rightly.
 GRACE = timedelta(seconds=30)
+CHUNK = 1000  # a vendor can have a hundred thousand jobs that wait for their callbacks
+
+T = TypeVar("T")
 
 
 def correct(vendor: str) -> int:
@@ -20,20 +26,39 @@ def correct(vendor: str) -> int:
 
     Raises redis.RedisError.
     """
-    keys, before = Keys(vendor), datetime.now(UTC) - GRACE
-    members = {job_id: int(score) for job_id, score in commands().zrange(keys.flight, 0, -1, withscores=True)}
-    rows = Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor)
-    started_at = dict(rows.values_list("pk", "started_at"))
-    strays = {
-        job_id: score for job_id, score in members.items() if job_id not in started_at and score < before.timestamp() * 1000
-    }
-    missing = [job_id for job_id, at in started_at.items() if job_id not in members and at and at < before]
-    if strays:
-        args = [part for item in strays.items() for part in item]
-        script("unflight")(keys=[keys.flight, keys.gate, keys.freed], args=args, client=commands())
-    if missing:
-        commands().zadd(keys.flight, {job_id: int(before.timestamp() * 1000) for job_id in missing})
+    seconds, _ = commands().time()
+    before_ms = (seconds - int(GRACE.total_seconds())) * 1000
+    strays, missing = _drop_strays(vendor, before_ms), _add_missing(vendor, before_ms)
     if strays or missing:
-        log.warning("in flight at %s: %d slots were leaked and %d missing; corrected", vendor, len(strays), len(missing))
-        counts.count("flight_corrections", vendor, len(strays) + len(missing))
-    return len(strays) + len(missing)
+        log.warning("in flight at %s: %d slots were leaked and %d missing; corrected", vendor, strays, missing)
+        counts.count("flight_corrections", vendor, strays + missing)
+    return strays + missing
+
+
+def _drop_strays(vendor: str, before_ms: int) -> int:
+    keys, dropped = Keys(vendor), 0
+    for chunk in _chunks(commands().zscan_iter(keys.flight, count=CHUNK)):
+        old = {job_id: int(score) for job_id, score in chunk if score < before_ms}
+        known = Job.objects.filter(pk__in=list(old), status__in=IN_FLIGHT).values_list("pk", flat=True) if old else []
+        strays = old.keys() - set(known)
+        if strays:
+            args = [part for job_id in strays for part in (job_id, old[job_id])]
+            dropped += script("unflight")(keys=[keys.flight, keys.gate, keys.freed], args=args, client=commands())
+    return dropped
+
+
+def _add_missing(vendor: str, before_ms: int) -> int:
+    key, added = Keys(vendor).flight, 0
+    before = limiter.EPOCH + timedelta(milliseconds=before_ms)
+    rows = Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor, started_at__lt=before)
+    for job_ids in _chunks(rows.values_list("pk", flat=True).iterator(CHUNK)):
+        scores = commands().zmscore(key, job_ids)
+        missing = {job_id: before_ms for job_id, score in zip(job_ids, scores, strict=True) if score is None}
+        added += commands().zadd(key, missing, nx=True) if missing else 0
+    return added
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import redis
 
@@ -39,7 +38,7 @@ class Gatherer:
             if gathered and time.monotonic() - since > GATHER_SECONDS:
                 break
         if stale and not gathered:
-            rebuild(stale, datetime.now(UTC))
+            rebuild(stale)
         return gathered
 
     def _take(self, vendor: Vendor, room: int, *, have: list[Taken]) -> Taken | None:

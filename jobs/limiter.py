@@ -7,22 +7,36 @@ bunches. It is then given back and a fresh one charged.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from jobs.keys import BEATS, Keys
 from jobs.redis import commands
 from jobs.scripts import script
 from vendors.limits import Window
+from vendors.models import Vendor
 
 PERMIT_SECONDS = 0.05
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
 class Renewal:
-    """A fresh charge, or how long to wait before asking again."""
+    """A fresh permit, or how long to wait before asking again."""
 
-    charge: str
+    granted: bool
+    charge: str  # empty without windows, and when it is not granted
     wait_seconds: float
+
+
+def moment(charge: str) -> datetime:
+    """Return the moment that was charged."""
+    return EPOCH + int(charge) * MICROSECOND
+
+
+def microseconds(at: datetime) -> int:
+    """Return a moment as it is charged."""
+    return (at - EPOCH) // MICROSECOND
 
 
 def keys_of(vendor: str) -> list[str]:
@@ -37,10 +51,11 @@ def arguments(windows: Sequence[Window]) -> list[int]:
     return [len(windows), *pairs]
 
 
-def renew(vendor: str, windows: Sequence[Window], charge: str) -> Renewal:
+def renew(vendor: Vendor, job_id: str, charge: str) -> Renewal:
     """Trade a permit that was not used in time for a fresh one. Raises redis.RedisError."""
-    fresh, wait_us = script("limits", "renew")(keys=keys_of(vendor), args=[*arguments(windows), charge], client=commands())
-    return Renewal(fresh, int(wait_us) / 1e6)
+    args = [*arguments(vendor.windows), charge, job_id, vendor.max_in_flight or 0]
+    granted, fresh, wait_us = script("limits", "renew")(keys=keys_of(vendor.slug), args=args, client=commands())
+    return Renewal(bool(granted), fresh, int(wait_us) / 1e6)
 
 
 def hold(vendor: str, seconds: float) -> None:
@@ -48,9 +63,27 @@ def hold(vendor: str, seconds: float) -> None:
     commands().set(Keys(vendor).hold, "1", px=max(1, int(seconds * 1000)))
 
 
+def memory(vendor: Vendor) -> tuple[int, float]:
+    """Return how many starts of how many seconds the log must hold: what the windows ask for, or it was asked for before."""
+    depth, length_us = commands().hmget(Keys(vendor.slug).gate, "depth", "length")
+    most = max([int(depth or 0), *(window.calls for window in vendor.windows)])
+    return most, max([int(length_us or 0) / 1e6, *(window.seconds for window in vendor.windows)])
+
+
 def rebuild(
-    vendor: str, windows: Sequence[Window], starts_us: Sequence[int], in_flight: Sequence[str], client: Any = None
-) -> None:
-    """Make log and flight true again: `starts_us` newest first, in microseconds. Raises redis.RedisError."""
-    args = [*arguments(windows), len(starts_us), *starts_us, *in_flight]
-    script("limits", "rebuild")(keys=keys_of(vendor), args=args, client=client or commands())
+    vendor: str,
+    windows: Sequence[Window],
+    ended_us: Sequence[int],
+    in_flight: Sequence[str],
+    *,
+    calling_us: Sequence[int] = (),
+    token: str = "",
+) -> bool:
+    """Make log and flight true again. Raises redis.RedisError.
+
+    `ended_us` says when the calls that have ended were started, newest first, `calling_us` when those under way were, in
+    microseconds. False: the rebuilder named by `token` has been late, and somebody else sees to it.
+    """
+    args = [*arguments(windows), token, len(ended_us), *ended_us, len(calling_us), *calling_us, *in_flight]
+    keys = [*keys_of(vendor), Keys(vendor).rebuilder]
+    return bool(script("limits", "rebuild")(keys=keys, args=args, client=commands()))

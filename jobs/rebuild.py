@@ -13,42 +13,44 @@ from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
-# A permit that was charged before the loss is used within this time, and is in the rows by then, or never.
+# A permit that was charged before the loss is used within this time, and is in the rows by then, or is renewed first.
 SETTLING_SECONDS = 2 * limiter.PERMIT_SECONDS
 
 
-def rebuild(vendors: list[Vendor], now: datetime) -> list[Vendor]:
+def rebuild(vendors: list[Vendor]) -> list[Vendor]:
     """Rebuild those of the vendors that nobody else is rebuilding, and return them. Raises redis.RedisError."""
     token = secrets.token_hex(8)
     mine = [vendor for vendor in vendors if commands().set(Keys(vendor.slug).rebuilder, token, nx=True, px=10_000)]
     if not mine:
         return []
+    # Looked at twice, for a call can end without its try being in the rows at once: on MongoDB, or when a callback outruns it.
+    calling = {vendor.slug: _calling(vendor) for vendor in mine}
     time.sleep(SETTLING_SECONDS)
-    for vendor in mine:
-        starts_us, in_flight = _starts_us(vendor, now), _in_flight(vendor)
-        limiter.rebuild(vendor.slug, vendor.windows, starts_us, in_flight)
-        commands().delete(Keys(vendor.slug).rebuilder)
-        counts.count("rebuilds", vendor.slug)
-        text = "limits of %s are made from the store: %d starts, %d jobs in flight"
-        log.info(text, vendor, len(starts_us), len(in_flight))
-    return mine
+    return [vendor for vendor in mine if _rebuild(vendor, calling[vendor.slug], token)]
 
 
-def _starts_us(vendor: Vendor, now: datetime) -> list[int]:
-    """Return when calls were started within the longest window, newest first, as many as the limits can ask for.
+def _rebuild(vendor: Vendor, calling: dict[str, datetime], token: str) -> bool:
+    calling = {**calling, **_calling(vendor)}
+    ended_us, calling_us = _ended_us(vendor), [limiter.microseconds(at) for at in calling.values()]
+    in_flight = list(Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor.slug).values_list("pk", flat=True))
+    if not limiter.rebuild(vendor.slug, vendor.windows, ended_us, in_flight, calling_us=calling_us, token=token):
+        return False
+    counts.count("rebuilds", vendor.slug)
+    text = "limits of %s are made from the store: %d starts, %d jobs in flight"
+    log.info(text, vendor, len(ended_us) + len(calling_us), len(in_flight))
+    return True
 
-    A call under way counts as started now: its permit may have been renewed since its row was written.
-    """
-    if not vendor.windows:
-        return []
-    since = now - timedelta(seconds=max(window.seconds for window in vendor.windows))
-    most = max(window.calls for window in vendor.windows)
+
+def _calling(vendor: Vendor) -> dict[str, datetime]:
+    """Return the jobs whose calls are under way, and since when. To be asked before `_ended_us`, so that none is missed."""
+    rows = Job.objects.filter(status=Status.PROCESSING, vendor=vendor.slug)
+    return {job_id: at or limiter.EPOCH for job_id, at in rows.values_list("pk", "started_at")}
+
+
+def _ended_us(vendor: Vendor) -> list[int]:
+    """Return when calls were started that the log must know, newest first."""
+    now, _ = commands().time()
+    most, seconds = limiter.memory(vendor)
+    since = limiter.EPOCH + timedelta(seconds=now - seconds)
     ended = Attempt.objects.filter(vendor=vendor.slug, started_at__gte=since).order_by("-started_at")
-    running = Job.objects.filter(status=Status.PROCESSING, vendor=vendor.slug).count()
-    times = [*ended.values_list("started_at", flat=True)[:most], *[now] * running]
-    return sorted((int(at.timestamp() * 1e6) for at in times), reverse=True)[:most]
-
-
-def _in_flight(vendor: Vendor) -> list[str]:
-    rows = Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor.slug)
-    return list(rows.values_list("pk", flat=True))
+    return [limiter.microseconds(at) for at in ended.values_list("started_at", flat=True)[:most]]

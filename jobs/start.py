@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import redis
 
-from jobs import breaker, lifecycle, stream
+from jobs import breaker, lifecycle, limiter, stream
 from jobs.breaker import Report
 from jobs.caller import Started
 from jobs.hands import Hands
@@ -34,13 +34,13 @@ class Starter:
         for taken in gathered:
             # Popped, because a job can have two entries in one batch.
             pairs = [(entry, jobs.pop(entry.job_id, None)) for entry in taken.entries]
-            started += [Started(taken.vendor, entry, job, taken.asked_at, taken.probe) for entry, job in pairs if job]
+            started += [_started(taken, entry, job) for entry, job in pairs if job]
             self._refuse(taken, [entry for entry, job in pairs if not job])
         return started
 
     def _start_jobs(self, entries: list[Entry], gathered: Sequence[Taken]) -> dict[str, Job]:
         run_token = secrets.token_hex(16)
-        now = max(taken.now for taken in gathered)
+        now = min(taken.now for taken in gathered)  # no call of the batch was permitted earlier
         longest = max(taken.vendor.timeout_seconds for taken in gathered)
         deadline_at = now + timedelta(seconds=longest + DEADLINE_MARGIN_SECONDS)
         ids = [entry.job_id for entry in entries]
@@ -60,6 +60,14 @@ class Starter:
         if taken.probe:
             with suppress(redis.RedisError):  # else the probe expires
                 breaker.report(taken.vendor, [Report("none", taken.probe, entries[0].job_id)])
+
+
+def _started(taken: Taken, entry: Entry, job: Job) -> Started:
+    if entry.charge:
+        # What is recorded of the call is its permit. The row, written once for the whole batch, says when that was taken, and
+        # that is all that remains of a call whose worker dies.
+        job.started_at = limiter.moment(entry.charge)
+    return Started(taken.vendor, entry, job, taken.asked_at, taken.probe)
 
 
 def _in_flight(entries: Sequence[Entry]) -> set[str]:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from jobs import limiter, stream
 from jobs.keys import BEATS, Keys
 from jobs.models import Attempt, Job, Status
 from tests.conftest import statuses, wait_until_final
@@ -137,6 +138,29 @@ def test_a_vendor_whose_row_makes_no_sense_holds_up_no_other(start_worker, submi
     worker = start_worker()
     wait_for(lambda: Job.objects.get(vendor="acme").status == "complete", "the other vendor's job")
     assert worker.output.count("vendor broken is not called") == 1
+
+
+def test_a_start_in_the_history_is_the_permit_that_was_used(start_worker, submit, redis_client):
+    Vendor.objects.update(rate_limits="50/s, 100/min")
+    submit(8)
+    start_worker("--drain").end()
+    starts = {limiter.microseconds(at) for at in Attempt.objects.values_list("started_at", flat=True)}
+    assert starts == {int(start) for start in redis_client.lrange(Keys("acme").log, 0, -1)}
+
+
+def test_no_window_is_broken_though_redis_loses_everything_in_mid_work(start_worker, submit, redis_client):
+    Vendor.objects.update(rate_limits="10/s, 17/2 s")
+    submit(40)
+    start_worker("--processes", "2")
+    for ended in (9, 14, 25):
+        wait_for(lambda ended=ended: Attempt.objects.count() >= ended, f"{ended} calls to end")
+        redis_client.flushall()
+        stream.offer("acme", list(Job.objects.filter(status=Status.QUEUED).values_list("pk", flat=True)))
+    wait_until_final()
+    starts = [limiter.microseconds(at) for at in Attempt.objects.values_list("started_at", flat=True)]
+    assert len(starts) == 40
+    for calls, seconds in ((10, 1), (17, 2)):
+        assert max(sum(start <= at <= start + seconds * 1_000_000 for at in starts) for start in starts) <= calls
 
 
 def test_log_lines_can_be_json(start_worker, submit):

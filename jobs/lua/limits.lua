@@ -22,21 +22,26 @@ end
 
 local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local newest = tonumber(redis.call('LINDEX', LOG, 0) or 0)
-local clock_went_back = newest > now + 1000000
+local last_due = tonumber(gate.pace or 0) - tonumber(gate.gap or 0) -- when the newest start was due by the pace
+local clock_went_back = math.max(newest, last_due) > now + 1000000
+
+-- The gate remembers the newest start, so that a log which was dropped alone is missed.
+local log_is_gone = newest == 0 and tonumber(gate.newest or 0) + tonumber(gate.length or 0) >= now
 
 -- Whether the log can't be trusted: Redis lost data or restarted, its clock went back, or the limits ask for a longer memory.
 local function is_stale()
-  return gate.run_id ~= run_id or clock_went_back or tonumber(gate.depth) < depth or tonumber(gate.length or 0) < length
+  return gate.run_id ~= run_id or clock_went_back or log_is_gone
+    or tonumber(gate.depth) < depth or tonumber(gate.length or 0) < length
 end
 
 local function text(number) return string.format('%.0f', number) end
 
--- Starts in the shortest window are paced: evenly apart, with one gap of catch-up. Where a gap is shorter than a worker
--- can be woken, 10 ms of catch-up.
-local gap = #windows > 0 and windows[1].length / windows[1].calls or 0
+-- Starts in the shortest window are paced: evenly apart, with one gap of catch-up. Where a gap is shorter than a worker's round,
+-- 20 ms of catch-up.
+local gap = #windows > 0 and math.ceil(windows[1].length / windows[1].calls) or 0
 local function paced_from()
-  local from = math.min(tonumber(gate.pace or 0), now + gap)
-  return math.max(from, now - math.max(gap, 10000))
+  local from = tonumber(gate.pace or 0) - tonumber(gate.gap or 0) + gap -- the limits may have changed since
+  return math.max(from, now - math.max(gap, 20000))
 end
 
 -- With `count` more starts now, the one `calls` before the last of them must have left the window.
@@ -63,15 +68,19 @@ local function permitted(most)
   return room
 end
 
--- Microseconds until one call may start.
-local function wait_for_one()
-  if #windows == 0 then return 0 end
-  local at = paced_from()
+-- Microseconds until the windows permit one call; then until the pace permits it, too.
+local function wait_for_windows()
+  local at = now
   for _, window in ipairs(windows) do
     local start = redis.call('LINDEX', LOG, window.calls - 1)
     if start then at = math.max(at, tonumber(start) + window.length + 1) end
   end
-  return math.max(0, at - now)
+  return at - now
+end
+
+local function wait_for_one()
+  if #windows == 0 then return 0 end
+  return math.max(paced_from() - now, wait_for_windows())
 end
 
 -- Charges `count` starts and returns the time of the first; the others follow a microsecond apart, so that each is unique.
@@ -81,7 +90,12 @@ local function charge(count)
   newest = first + count - 1
   redis.call('LTRIM', LOG, 0, tonumber(gate.depth) - 1)
   redis.call('PEXPIRE', LOG, text(tonumber(gate.length) / 1000 + 1000))
-  gate.pace = text(paced_from() + count * gap)
-  redis.call('HSET', GATE, 'pace', gate.pace, 'gap', text(gap))
+  redis.call('HSET', GATE, 'newest', text(newest))
   return first
+end
+
+-- Takes the places of `count` starts in the pace.
+local function pace(count)
+  gate.pace, gate.gap = text(paced_from() + count * gap), text(gap)
+  redis.call('HSET', GATE, 'pace', gate.pace, 'gap', gate.gap)
 end

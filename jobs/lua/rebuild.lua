@@ -1,21 +1,43 @@
 -- Makes log and flight true again from the rows, and the groups anew where they are gone. After limits.lua.
--- own arguments: number of starts, each in microseconds, newest first; then the jobs in flight
+-- KEYS, in addition: rebuilder
+-- own arguments: the rebuilder's token; how many calls have ended, and when each was started in microseconds, newest first; how
+-- many are under way, and when each was started as its row says; then the jobs in flight
+-- Returns 1, or 0 where somebody else rebuilds by now: what the caller has read is too old.
+local REBUILDER, position = KEYS[9], own
+local function argument()
+  position = position + 1
+  return ARGV[position - 1]
+end
+local function times()
+  local list = {}
+  for i = 1, tonumber(argument()) do list[i] = tonumber(argument()) end
+  return list
+end
+
+local token = argument()
+if token ~= '' and redis.call('GET', REBUILDER) ~= token then return 0 end
+redis.call('DEL', REBUILDER)
+
 if gate.run_id ~= run_id or clock_went_back then
   redis.call('DEL', LOG, FLIGHT, GATE)
   gate = {}
 end
 -- What the log still knows is exact; the rows add what is older than that.
-local oldest = tonumber(redis.call('LINDEX', LOG, -1) or now + 1)
-local starts = tonumber(ARGV[own])
-for i = own + 1, own + starts do
-  local start = math.min(tonumber(ARGV[i]), now)
-  if start < oldest then redis.call('RPUSH', LOG, text(start)) end
-end
+local is_empty = redis.call('EXISTS', LOG) == 0
+local oldest = tonumber(redis.call('LINDEX', LOG, -1) or now)
+local function add(start, as) if is_empty or start < oldest then redis.call('RPUSH', LOG, text(math.min(as, oldest))) end end
+local ended, calling = times(), times()
+-- The permit of a call under way may have been renewed since its row was written: it counts as late as can be.
+for _, start in ipairs(calling) do add(start, oldest) end
+for _, start in ipairs(ended) do add(start, start + 999) end -- there are stores that keep no more than milliseconds
 length = math.max(length, tonumber(gate.length or 0))
 redis.call('PEXPIRE', LOG, text(length / 1000 + 1000))
-for i = own + starts + 1, #ARGV do redis.call('ZADD', FLIGHT, text(now / 1000), ARGV[i]) end
+
+for i = position, #ARGV do redis.call('ZADD', FLIGHT, 'NX', text(now / 1000), ARGV[i]) end
 for _, stream in ipairs({ AGAIN, JOBS }) do
   redis.pcall('XGROUP', 'CREATE', stream, 'workers', '0', 'MKSTREAM')
 end
-redis.call('HSET', GATE, 'run_id', run_id, 'depth', math.max(depth, tonumber(gate.depth or 0)), 'length', text(length))
-return 'ok'
+depth = math.max(depth, tonumber(gate.depth or 0))
+newest = redis.call('LINDEX', LOG, 0) or 0
+redis.call('HSET', GATE, 'run_id', run_id, 'depth', depth, 'length', text(length), 'newest', newest)
+return 1

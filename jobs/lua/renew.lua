@@ -1,12 +1,19 @@
--- Trades a permit that was not used in time for a fresh one. After limits.lua.
--- own argument: the charge to give back, or '' when that has been done
--- Returns the new charge (or '') and, without one, the microseconds until it is worth asking again.
-if redis.call('LREM', LOG, 1, ARGV[own]) == 1 then
-  gate.pace = redis.call('HINCRBY', GATE, 'pace', -tonumber(gate.gap or 0))
+-- Trades a permit that was not used in time for a fresh one, which keeps its place in the pace. After limits.lua.
+-- own arguments: the charge to give back, or '' when there is none any more; job id, cap on jobs in flight (0: none)
+-- Returns whether the job may start, its new charge ('' without windows) and, if it may not, the microseconds until it is
+-- worth asking again.
+local old, job, cap = ARGV[own], ARGV[own + 1], tonumber(ARGV[own + 2])
+local FOREVER = 3600 * 1000000
+
+if is_stale() then return { 0, '', 100000 } end
+if old ~= '' and redis.call('LREM', LOG, 1, old) == 1 then
+  newest = tonumber(redis.call('LINDEX', LOG, 0) or 0)
+  redis.call('HSET', GATE, 'newest', text(newest))
 end
-newest = tonumber(redis.call('LINDEX', LOG, 0) or 0)
-if is_stale() then return { '', 100000 } end
 local held = redis.call('PTTL', HOLD)
-if held > 0 then return { '', held * 1000 } end
-if permitted(1) == 0 then return { '', text(wait_for_one()) } end
-return { text(charge(1)), 0 }
+if held > 0 then return { 0, '', held * 1000 } end
+-- The slot that take gave it is gone when Redis lost its data before the row said that the job has started.
+if cap > 0 and not redis.call('ZSCORE', FLIGHT, job) and redis.call('ZCARD', FLIGHT) >= cap then return { 0, '', FOREVER } end
+if wait_for_windows() > 0 then return { 0, '', text(wait_for_windows()) } end
+redis.call('ZADD', FLIGHT, 'NX', text(now / 1000), job)
+return { 1, #windows > 0 and text(charge(1)) or '', 0 }

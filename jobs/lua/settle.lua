@@ -4,12 +4,18 @@
 --      again: '' no fresh entry, 'always', or 'pending': only if the old one was still pending, for else somebody has dealt with it
 local streams = { again = KEYS[1], jobs = KEYS[2] }
 local ended = 0
+local probe = redis.call('HGET', KEYS[6], 'probe_entry')
 for i = 1, #ARGV, 6 do
   local stream, entry, job, releases, charge, again = unpack(ARGV, i, i + 5)
   local was_pending = 0
   if entry ~= '' then
     was_pending = redis.call('XACK', streams[stream], 'workers', entry)
     redis.call('XDEL', streams[stream], entry)
+    -- A probe ends with its entry, also where nobody could report it: then the next may go at once.
+    if probe == stream .. entry then
+      redis.call('HDEL', KEYS[6], 'probe', 'probe_until', 'probe_entry')
+      redis.call('XADD', KEYS[3], 'MAXLEN', 1, '*', 'slot', '1')
+    end
   end
   if again == 'always' or (again == 'pending' and was_pending == 1) then
     redis.call('XADD', KEYS[1], '*', 'v', '1', 'job', job)

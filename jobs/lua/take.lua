@@ -39,8 +39,8 @@ local function read(stream, name, count, entries)
   for _, entry in ipairs(reply[1][2]) do
     local fields = {}
     for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
-    redis.call('ZADD', FLIGHT, text(now / 1000), fields.job)
-    entries[#entries + 1] = { name, entry[1], fields.job }
+    if fields.job then redis.call('ZADD', FLIGHT, text(now / 1000), fields.job) end
+    entries[#entries + 1] = { name, entry[1], fields.job or '' } -- what nobody can read is refused, and its job found lost
   end
 end
 
@@ -61,10 +61,17 @@ if cap > 0 then
   if room <= 0 then return full() end
 end
 
--- After an outage the number of calls under way grows back from one. An entry is pending as long as its call is under way.
+-- An entry is pending as long as its call is under way. What was begun before the outage was over may hang on for long, and
+-- is no part of what grows back.
+local function begun_since(stream)
+  local calls = redis.call('XPENDING', stream, 'workers')[1]
+  local idle = math.floor(now / 1000) - math.floor(tonumber(gate.closed_at or 0) / 1000) + 1
+  return calls == 0 and 0 or calls - #redis.call('XPENDING', stream, 'workers', 'IDLE', text(idle), '-', '+', calls)
+end
+
+-- After an outage the number of calls under way grows back from one.
 if gate.recovering then
-  local calls = redis.call('XPENDING', AGAIN, 'workers')[1] + redis.call('XPENDING', JOBS, 'workers')[1]
-  room = math.min(room, tonumber(gate.recovering) - calls)
+  room = math.min(room, tonumber(gate.recovering) - begun_since(AGAIN) - begun_since(JOBS))
   if room <= 0 then return full() end
 end
 
@@ -79,8 +86,9 @@ if #entries == 0 then return answer(FOREVER, 'news') end
 -- Whoever holds an entry is known, even before its first beat: else nobody would find it dead.
 redis.call('ZADD', BEATS, 'NX', text(now / 1000), consumer)
 local first = #windows > 0 and charge(#entries) or nil
+if first then pace(#entries) end
 if probing then
-  redis.call('HSET', GATE, 'probe', probe, 'probe_until', text(now + probe_life))
+  redis.call('HSET', GATE, 'probe', probe, 'probe_until', text(now + probe_life), 'probe_entry', entries[1][1] .. entries[1][2])
   return answer(probe_life, 'slot', entries, first, true)
 end
 if #entries < room then return answer(FOREVER, 'news', entries, first) end

@@ -8,6 +8,7 @@ from jobs.keys import Keys
 from jobs.models import Stream
 from jobs.redis import commands
 from jobs.take import take
+from tests.waiting import wait_for
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
 
@@ -102,6 +103,27 @@ def test_after_an_outage_calls_grow_back_from_one():
     assert take(VENDOR, "w", 10).entries == []
     report("good")
     assert len(take(VENDOR, "w", 10).entries) == 1
+
+
+def test_calls_that_still_hang_from_before_the_outage_do_not_hold_up_the_recovery():
+    assert len(take(VENDOR, "w", 5).entries) == 5
+    taken_at = redis_now_us()
+    report("bad", "bad", "bad")
+    wait_for(lambda: redis_now_us() > taken_at + 2000, "a millisecond to pass: pending entries know no shorter times")
+    token = probe()
+    [entry] = _pending()[-1:]
+    report("good", probe=token)
+    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True)])
+    assert len(take(VENDOR, "w", 10).entries) == 1
+    assert take(VENDOR, "w", 10).entries == []
+
+
+def test_a_probe_ends_with_its_entry_though_nobody_reports_it():
+    report("bad", "bad", "bad")
+    probe()
+    [entry] = _pending()
+    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True, again=stream.Again.ALWAYS)])
+    assert probe()
 
 
 def _pending():

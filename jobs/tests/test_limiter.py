@@ -1,16 +1,14 @@
-"""No window is ever broken: take, renew and rebuild against a real server."""
+"""No window is ever broken: take and renew against a real server."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import combinations, count
 
 import pytest
 
 from jobs import limiter, stream
 from jobs.keys import Keys
-from jobs.models import Attempt, Status, Stream
-from jobs.rebuild import rebuild
+from jobs.models import Stream
 from jobs.redis import commands
 from jobs.stream import Again, Settlement
 from jobs.take import take
@@ -50,14 +48,14 @@ def worst(charges, seconds):
 def test_no_window_holds_more_than_its_limit():
     vendor = vendor_with("20/s")
     queue(vendor, 60)
-    assert worst(take_all(vendor, 60), 1) == 20
+    assert 10 < worst(take_all(vendor, 60), 1) <= 20  # a busy machine uses less of it
 
 
 def test_several_windows_hold_at_once():
     vendor = vendor_with("8/s, 12/2s".replace("2s", "2 s"))
     queue(vendor, 26)
     charges = take_all(vendor, 26)
-    assert (worst(charges, 1), worst(charges, 2)) == (8, 12)
+    assert 4 < worst(charges, 1) <= 8 < worst(charges, 2) <= 12
 
 
 def test_workers_that_race_share_one_limit():
@@ -68,15 +66,15 @@ def test_workers_that_race_share_one_limit():
         for number in range(4):
             threads.submit(take_all, vendor, 100, consumer=f"w{number}", charges=charges)
     assert len(set(charges)) == 100
-    assert worst(charges, 1) == 40
+    assert 20 < worst(charges, 1) <= 40
 
 
 def test_starts_are_paced_with_one_gap_of_catch_up():
     vendor = vendor_with("20/s")
     queue(vendor, 10)
     charges = take_all(vendor, 10)
-    gaps = [second - first for first, second in zip(charges[1:], charges[2:], strict=False)]
-    assert min(gaps) > 45_000
+    for (number, earlier), (later_number, later) in combinations(enumerate(charges), 2):
+        assert later - earlier > (later_number - number - 1) * 45_000
     assert charges[1] - charges[0] < 1000
 
 
@@ -147,41 +145,11 @@ def test_a_drained_stream_says_where_it_ends(redis_client):
     assert redis_client.xread(ends)
 
 
-def test_nothing_is_permitted_after_redis_lost_its_data(redis_client):
-    vendor = vendor_with("5/s")
-    redis_client.flushall()
-    queue(vendor, 1)
-    assert take(vendor, "w", 1).stale
-
-
-def test_a_longer_memory_than_the_log_has_is_asked_of_the_rows():
-    vendor = vendor_with("5/s")
-    assert not take(vendor, "w", 1).stale
-    assert take(Vendor(slug=vendor.slug, adapter="sync", rate_limits="50/min"), "w", 1).stale
-    assert not take(Vendor(slug=vendor.slug, adapter="sync", rate_limits="3/s"), "w", 1).stale
-
-
-@pytest.mark.django_db
-def test_the_rows_make_the_log_and_the_slots_true_again(redis_client, make_vendor, make_job):
-    vendor = make_vendor(rate_limits="5/min", max_in_flight=3)
-    now = datetime.now(UTC)
-    for seconds in (1, 2, 70):
-        at = now - timedelta(seconds=seconds)
-        Attempt.objects.create(job="j", vendor="acme", run=1, number=1, worker="w", started_at=at, ended_at=at, outcome="done")
-    make_job(status=Status.WAITING)
-    running = make_job(status=Status.PROCESSING)
-    make_job(status=Status.QUEUED)
-    assert rebuild([vendor], now) == [vendor]
-    assert redis_client.llen(Keys("acme").log) == 3
-    assert redis_client.zcard(Keys("acme").flight) == 2
-    assert running.pk in redis_client.zrange(Keys("acme").flight, 0, -1)
-
-
 def test_a_permit_that_came_late_is_traded_for_a_fresh_one(redis_client):
     vendor = vendor_with("50/s")
     queue(vendor, 1)
     [entry] = take(vendor, "w", 1).entries
-    renewal = limiter.renew(vendor.slug, vendor.windows, entry.charge)
+    renewal = limiter.renew(vendor, entry.job_id, entry.charge)
     assert redis_client.lrange(Keys(vendor.slug).log, 0, -1) == [renewal.charge]
 
 
@@ -191,7 +159,7 @@ def test_a_late_permit_waits_where_the_window_is_full(redis_client):
     [entry] = take(vendor, "w", 1).entries
     commands().hset(Keys(vendor.slug).gate, "pace", 0)
     commands().lpush(Keys(vendor.slug).log, str(int(entry.charge) + 10))  # somebody else's start
-    renewal = limiter.renew(vendor.slug, vendor.windows, entry.charge)
+    renewal = limiter.renew(vendor, entry.job_id, entry.charge)
     assert renewal.charge == ""
     assert 0.5 < renewal.wait_seconds <= 1.01
 
@@ -215,27 +183,21 @@ def test_settling_drops_the_entry_and_can_add_a_fresh_one(redis_client):
     assert [e.stream for e in take(vendor, "w", 5).entries] == [Stream.AGAIN]
 
 
-def test_a_slow_store_does_not_cost_places_in_the_pace():
-    vendor = vendor_with("20/s")
-    queue(vendor, 10)
-    [entry, *_] = take(vendor, "w", 1).entries
-    before = float(commands().hget(Keys(vendor.slug).gate, "pace"))
-    renewal = limiter.renew(vendor.slug, vendor.windows, entry.charge)
-    after = float(commands().hget(Keys(vendor.slug).gate, "pace"))
-    assert renewal.charge
-    assert after - before < 50_000
-
-
-def test_a_longer_window_than_the_log_has_lived_is_asked_of_the_rows():
+def test_a_permit_that_is_traded_keeps_its_place_in_the_pace():
     vendor = vendor_with("5/s")
-    assert take(Vendor(slug=vendor.slug, adapter="sync", rate_limits="5/min"), "w", 1).stale
+    queue(vendor, 3)
+    entries = take(vendor, "w", 3).entries
+    assert len(entries) == 2
+    due = commands().hget(Keys(vendor.slug).gate, "pace")
+    assert all(limiter.renew(vendor, entry.job_id, entry.charge).granted for entry in entries)
+    assert commands().hget(Keys(vendor.slug).gate, "pace") == due
 
 
-@pytest.mark.parametrize("stream_name", ["jobs", "again"])
-def test_a_stream_that_was_dropped_alone_is_made_again(redis_client, stream_name):
-    vendor = vendor_with()
-    redis_client.delete(getattr(Keys(vendor.slug), stream_name))
-    assert take(vendor, "w", 1).stale
-    limiter.rebuild(vendor.slug, [], [], [])
-    queue(vendor, 1)
-    assert len(take(vendor, "w", 1).entries) == 1
+def test_a_limit_that_is_raised_is_in_force_at_once():
+    slow = vendor_with("2/min")
+    queue(slow, 4)
+    take(slow, "w", 2)
+    quick = Vendor(slug=slow.slug, adapter="sync", rate_limits="20/s")
+    limiter.rebuild(slow.slug, quick.windows, [], [])
+    assert take(quick, "w", 2).wait_seconds <= 0.05
+    assert len(take_all(quick, 2)) == 2
