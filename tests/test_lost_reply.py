@@ -105,9 +105,8 @@ def one_at_a_time(acme):
     acme.save()
 
 
-def test_a_settlement_that_redis_never_hears_frees_its_slot_soon(
-    one_at_a_time, worker, submit, proxy, vendor_server, redis_client
-):
+@pytest.mark.usefixtures("one_at_a_time")
+def test_a_settlement_that_redis_never_hears_frees_its_slot_soon(worker, submit, proxy, vendor_server, redis_client):
     vendor_server.hold.clear()
     jobs = submit(2)
     wait_for(lambda: len(vendor_server.arrivals) == 1, "one call to be under way")

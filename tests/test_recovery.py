@@ -168,10 +168,11 @@ def test_a_leaked_slot_is_found(make_job, redis_client, acme):
     assert sorted(redis_client.zrange(Keys("acme").flight, 0, -1)) == sorted(["fresh", waiting.pk])
 
 
-def test_a_signal_to_the_whole_group_stops_it_gracefully(start_worker, submit, vendor_server):
+def test_a_signal_to_the_whole_group_stops_it_gracefully(start_worker, submit, vendor_server, redis_client):
     vendor_server.hold.clear()
-    submit(2)
     parent = start_worker("--processes", "2")
+    wait_for(lambda: redis_client.zcard(BEATS) == 2, "two workers to live")
+    submit(2)
     wait_for(lambda: len(vendor_server.arrivals) == 2, "two calls to be under way")
     os.killpg(parent.process.pid, signal.SIGTERM)
     vendor_server.hold.set()

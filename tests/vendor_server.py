@@ -35,7 +35,7 @@ class VendorServer(ThreadingHTTPServer):
         self.hold = Event()
         self.hold.set()
         self.answer: Callable[[Arrival], Answer] = lambda arrival: Answer(body={"name": arrival.body["name"], "info": "done"})
-        Thread(target=self.serve_forever, daemon=True).start()
+        Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
     def url(self) -> str:

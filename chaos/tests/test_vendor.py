@@ -105,7 +105,7 @@ def serial_with(callback="normal", vendor="acme"):
 
 
 def events(vendor, kind):
-    return [event for event in ledger.read(vendor.path) if isinstance(event, kind)]
+    return [event for event in ledger.read_ledger(vendor.path) if isinstance(event, kind)]
 
 
 def called_back(vendor, posts):
@@ -167,7 +167,7 @@ def test_a_reset_comes_as_one_before_the_answer_or_after_half_of_it(vendor):
 
 def test_a_body_drips_or_has_no_end(vendor, monkeypatch):
     monkeypatch.setattr(module, "DRIP_SECONDS", 0.05)
-    answer, since = open_call(vendor, "drip").getresponse(), time.monotonic()
+    since, answer = time.monotonic(), open_call(vendor, "drip").getresponse()
     assert [answer.read1(100) for _ in range(4)] == [b"{", b'"', b"n", b"a"]
     assert time.monotonic() - since >= 0.15
     assert len(called(vendor, "endless")[2]) == module.ENDLESS_BYTES
@@ -206,7 +206,7 @@ def test_a_line_that_is_cut_short_is_not_read(tmp_path):
     book.write(told)
     with (tmp_path / "ledger").open("ab") as file:
         file.write(b'{"event": "arrival", "at": 1')
-    assert list(ledger.read(tmp_path / "ledger")) == [told]
+    assert list(ledger.read_ledger(tmp_path / "ledger")) == [told]
 
 
 def test_a_callback_brings_the_result(vendor, receiver):
@@ -242,7 +242,7 @@ def test_an_early_callback_is_answered_before_the_call(vendor, receiver):
     status = called(vendor, serial=serial_with("early"), callback_url=receiver.url())[0]
     assert (status, len(receiver.taken)) == (202, 1)
     wait_for(lambda: events(vendor, Answered), "the answer to be written down")
-    assert [type(event) for event in ledger.read(vendor.path)] == [Arrival, Callback, Answered]
+    assert [type(event) for event in ledger.read_ledger(vendor.path)] == [Arrival, Callback, Answered]
 
 
 @pytest.mark.parametrize(("callback", "posts"), [("duplicate", 3), ("replayed", 2)])

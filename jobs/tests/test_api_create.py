@@ -93,7 +93,7 @@ def test_with_redis_gone_a_job_is_still_accepted_at_once(client, make_vendor, se
     make_vendor("acme")
     began = time.monotonic()
     assert post(client, {"vendor": "acme", "name": "John Doe"}).status_code == 202
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1
     assert Job.objects.get().status == "queued"
 
 

@@ -13,14 +13,15 @@ CHOICES = (
     ("", "vendor=acme"),
     ("", "created_after=2026-01-01"),
     ("", "created_before=2027-01-01"),
-    ("", "cursor=" + signing.dumps("019a", salt="jobs.pagination")),
+    ("", "cursor=CURSOR"),
 )
 
 
 @pytest.mark.parametrize("query", ["&".join(filter(None, parts)) for parts in product(*CHOICES)])
 def test_a_list_is_one_query_that_reads_an_index_in_order(client, django_assert_num_queries, query):
+    address = "/jobs?" + query.replace("CURSOR", signing.dumps("019a", salt="jobs.pagination"))
     with django_assert_num_queries(1) as captured:
-        assert client.get(f"/jobs?{query}").status_code == 200
+        assert client.get(address).status_code == 200
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN QUERY PLAN " + captured[0]["sql"])
         plan = [step for *_, step in cursor.fetchall()]
