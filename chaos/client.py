@@ -12,7 +12,7 @@ from chaos.plans import plan_of
 from chaos.vendors import vendor_of
 
 THREADS = 16
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 5.0
 CANCEL_AFTER_SECONDS = 0.3
 
 

@@ -14,6 +14,7 @@ from chaos.system import System
 from chaos.vendors import VENDORS
 from jobs.beat import SILENT_SECONDS
 from jobs.scripts import script
+from tests.proxy import Proxy
 from vendors import pauses
 from vendors.models import Vendor
 
@@ -216,10 +217,9 @@ def api_killed(system: System, chance: random.Random) -> str:
 
 @fault("api")
 def clients_cut_off(system: System, chance: random.Random) -> str:
-    system.api_proxy.drop()
     system.api_proxy.lose_reply(b"POST /jobs", count=3)
     time.sleep(1)
-    return "connections dropped, three answers lost"
+    return f"three answers lost; {harm(system.api_proxy, chance)}"
 
 
 @fault("webhooks")
@@ -311,9 +311,8 @@ def vendors_refuse_connections(system: System, chance: random.Random) -> str:
 
 
 @fault("vendor")
-def vendor_connections_dropped(system: System, chance: random.Random) -> str:
-    system.vendor_proxy.drop()
-    return "all of that moment"
+def vendor_connections_harmed(system: System, chance: random.Random) -> str:
+    return harm(system.vendor_proxy, chance)
 
 
 @fault("vendor")
@@ -324,6 +323,20 @@ def vendor_name_unknown(system: System, chance: random.Random) -> str:
     time.sleep(chance.uniform(1, 3))
     in_the_store(lambda: vendors.update(url=f"{system.vendor_url}/{slug}"))
     return slug
+
+
+def harm(proxy: Proxy, chance: random.Random) -> str:
+    """Do to a proxy's connections one of the things that bad networks do."""
+    match chance.choice(["drop", "half-close", "delay"]):
+        case "drop":
+            return f"{proxy.drop()} connections dropped"
+        case "half-close":
+            return f"{proxy.half_close()} connections half closed"
+        case _:
+            proxy.delay_seconds = chance.uniform(0.05, 0.5)
+            time.sleep(3)
+            proxy.delay_seconds = 0
+            return "all connections slow for 3 s"
 
 
 def in_the_store(write: Callable[[], object], patience_seconds: float = 60) -> None:

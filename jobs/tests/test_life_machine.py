@@ -4,160 +4,47 @@ Workers are real but for their threads: their steps are taken one at a time. Tim
 past. LIFE_MACHINE_SEEDS="100 200" makes a longer run, with steps from those seeds.
 """
 
-import json
 import os
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import NamedTuple
-from unittest.mock import DEFAULT, patch
+from unittest.mock import patch
 
 import pytest
-import redis
 from django.db import OperationalError, connection
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from jobs import breaker, control, deliveries, lifecycle, limiter, rebuild, recorder, retry, stream, sweep, takeover
-from jobs.accept import Accepter
-from jobs.beat import Beat
+from jobs import breaker, lifecycle, limiter, rebuild, recorder, retry, sweep, takeover
 from jobs.caller import Ended
-from jobs.hands import Hands
 from jobs.keys import BEATS, Keys
-from jobs.models import FINAL, OPEN, Attempt, Delivery, Job, Status, Stream
-from jobs.start import Starter
+from jobs.models import FINAL, Attempt, Delivery, Job, Status
 from jobs.take import take
-from jobs.tests.model import ERRORS, Key, Life, PlainJob, Terms, Weather
-from jobs.tokens import Try
+from jobs.tests.life_checks import Checks
+from jobs.tests.life_clients import Clients
+from jobs.tests.life_model import ERRORS, Life, Weather
+from jobs.tests.life_steps import AFTER_TAKE, FAULTS, NUMBERS, RARELY, SOME_ANSWERS, STEPS, TERMS, nth, step
+from jobs.tests.life_worker import Reader, Worker, failing, failing_once, real_answer, writes_in_one_commit
 from vendors import pauses
-from vendors.base import Accepted, Adapter, Done, VendorError
-from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
 USUAL_SEEDS = "0 3" if connection.vendor == "sqlite" else "0 2"  # some ten seconds on either store
 SEEDS = range(*map(int, os.environ.get("LIFE_MACHINE_SEEDS", USUAL_SEEDS).split()))
 EXAMPLES = 10  # of each seed: from the eleventh on, Hypothesis mostly repeats what it has with small changes
-TERMS = {"acme": Terms(3, True, False), "bolt": Terms(2, False, True)}
-MOST_JOBS = 4
 LONGEST_SECONDS = 4000  # longer than any deadline
-LOST_SECONDS = 50  # longer than any grace of the sweep
-
-NUMBERS, SLUGS = st.integers(0, 5), st.sampled_from(sorted(TERMS))
-RARELY = st.sampled_from([False] * 5 + [True])
-FAULTS = st.sampled_from([""] * 4 + ["Redis", "store"])
-ANSWERS = st.sampled_from(["done", "accepted", "accepted", "not called", *ERRORS])
-AFTER_TAKE = st.sampled_from(["start"] * 3 + ["nothing", "the reply is lost"])
-TEXTS = st.sampled_from(["good", "better", "bad", "junk"])
-SOME_ANSWERS = st.lists(ANSWERS, min_size=1, max_size=3)
 SWEEPS = ["callbacks_overdue", "calls_overdue", "entries_lost", "flights_wrong", "retries_due"]
-
-
-class Reader(Adapter):
-    """Reads callbacks; calls are made up by the machine."""
-
-    def read_callback(self, payload):
-        if payload["callback"].startswith("bad"):
-            raise VendorError("vendor_refused", "The vendor gave up.", permanent=True)
-        return Done(payload)
-
-
-def real_answer(name, result):
-    traits = {
-        "throttled": {"retry_after": timedelta(seconds=30)},
-        "down": {"outage": True},
-        "timed out": {"outage": True, "outcome_known": False},
-        "garbled": {"outcome_known": False},
-        "refused": {"permanent": True},
-    }
-    if name in ERRORS:
-        return VendorError(ERRORS[name], "It went wrong.", **traits.get(name, {}))
-    return {"done": Done(result), "accepted": Accepted(), "not called": None}[name]
-
-
-class Worker:
-    """What a worker process has, without its threads."""
-
-    def __init__(self, number):
-        self.name = f"worker-{number}"
-        self.beat = Beat(self.name)
-        self.hands = Hands(self.name, self.beat)
-        self.starter = Starter(self.name, self.hands)
-        self.recorder = recorder.Recorder(self.hands.settle)
-        self.taken = []
-        self.started = []
-        self.stranded = []  # jobs and attempts that it has started and does not know of
-
-
-def nth(things, n):
-    return list(things)[n % len(things)]
 
 
 def who_has(what, workers):
     return [worker for worker in workers if getattr(worker, what)]
 
 
-def writes_in_one_commit():
-    return connection.vendor == "sqlite"
-
-
-@contextmanager
-def failing(fault):
-    """The process meets a fault after it has changed rows: Redis or the store goes away, for good as far as it is concerned."""
-    with ExitStack() as stack:
-        if fault == "Redis":
-            for name in ("settle", "add"):
-                stack.enter_context(patch.object(stream, name, side_effect=redis.ConnectionError))
-        if fault == "store":
-            stack.enter_context(patch.object(Attempt.objects, "bulk_create", side_effect=OperationalError))
-        stack.callback(stream.hints_may_fail.__init__)  # without its second of not trying
-        stack.enter_context(suppress(redis.RedisError, OperationalError))
-        yield
-
-
-@contextmanager
-def failing_once(fault):
-    """What a recorder meets: the same, but it tries the store again."""
-    write = patch.object(
-        Attempt.objects, "bulk_create", side_effect=[OperationalError, *[DEFAULT] * 9], wraps=Attempt.objects.bulk_create
-    )
-    with failing(fault if fault == "Redis" else ""), patch("jobs.recorder.time.sleep"), ExitStack() as stack:
-        if fault == "store":
-            stack.enter_context(write)
-        yield
-
-
 def weather_of(standing):
     return Weather(standing.in_outage, standing.denied_jobs >= breaker.DENIED_JOBS)
 
 
-def hints(are_lost):
-    return patch.object(stream, "offer") if are_lost else ExitStack()
-
-
-class Step(NamedTuple):
-    weight: int
-    name: str
-    when: Callable
-    arguments: dict
-
-
-STEPS = []
-
-
-def step(weight, when=lambda self: True, **arguments):
-    """What can happen next. No rule of Hypothesis: of those it leaves out some in each example, and then no job gets far."""
-
-    def register(function):
-        STEPS.append(Step(weight, function.__name__, when, arguments))
-        return function
-
-    return register
-
-
-class LifeMachine(RuleBasedStateMachine):
+class LifeMachine(Clients, Checks, RuleBasedStateMachine):
     def __init__(self, redis_client, ended_well):
         super().__init__()
         self.ended_well = ended_well
@@ -189,63 +76,6 @@ class LifeMachine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from([one.name for one in possible for _ in range(one.weight)]))
         [arguments] = [one.arguments for one in possible if one.name == name]
         getattr(self, name)(**data.draw(st.fixed_dictionaries(arguments)))
-
-    # Clients, operators and vendors.
-
-    @step(4, when=lambda self: len(self.life.found(*OPEN)) < MOST_JOBS, slug=SLUGS, hint_is_lost=RARELY)
-    def submit(self, slug, hint_is_lost):
-        job = Job(vendor=slug, name="John Doe", input={"name": "John Doe"})
-        with hints(hint_is_lost):
-            Accepter().accept(job)
-        self.life.jobs[job.pk] = PlainJob(slug, TERMS[slug])
-        self.excuse([job.pk] if hint_is_lost else [])
-
-    @step(1, when=lambda self: self.life.jobs, n=NUMBERS, page_is_old=RARELY)
-    def cancel(self, n, page_is_old):
-        job = self.shown(nth(self.life.jobs, n), page_is_old)
-        assert control.cancel(job, datetime.now(UTC)) is self.life.cancel(job.pk, job.run)
-
-    @step(3, when=lambda self: self.life.found("failed", "cancelled"), n=NUMBERS, page_is_old=RARELY, hint_is_lost=RARELY)
-    def retry(self, n, page_is_old, hint_is_lost):
-        job = self.shown(nth(self.life.found("failed", "cancelled"), n), page_is_old)
-        with hints(hint_is_lost):
-            self.may_leave_final = control.retry(job, datetime.now(UTC))
-        assert self.may_leave_final is self.life.retry(job.pk, job.run)
-        self.excuse([job.pk] if hint_is_lost else [])
-
-    def shown(self, job_id, page_is_old):
-        job = Job.objects.get(pk=job_id)
-        job.run -= page_is_old
-        return job
-
-    @step(
-        4,
-        when=lambda self: self.life.tries(),
-        n=st.integers(0, 20),
-        text=TEXTS,
-        end=st.sampled_from(["", "", "stored", "dies"]),
-    )
-    def call_back(self, n, text, end):
-        key = Key(*nth(self.life.tries(), n), text)
-        body = json.dumps([] if text == "junk" else key.result).encode()
-        vendor, now = catalogue.get(self.life.jobs[key.job].vendor), datetime.now(UTC)
-        delivery = deliveries.store(vendor, key.job, Try(key.run, key.attempt), webhook_id="", body=body, now=now)
-        self.life.receive(key)
-        if end == "dies":
-            with patch.object(deliveries, "_judge", side_effect=OperationalError), suppress(OperationalError):
-                deliveries.apply(delivery, vendor, now)
-            self.life.apply_and_die(key, in_one_commit=writes_in_one_commit())
-        elif not end:
-            self.life.apply(key)
-            assert deliveries.apply(delivery, vendor, now) == self.life.callbacks[key].verdict
-
-    @step(1, when=lambda self: self.life.callbacks, n=st.integers(0, 20))
-    def replay(self, n):
-        key = nth(self.life.callbacks, n)
-        body = key.result if key.text != "junk" else []
-        delivery = next(row for row in Delivery.objects.filter(job=key.job, attempt=key.attempt) if row.body == body)
-        self.may_leave_final = deliveries.apply_late(delivery, datetime.now(UTC))
-        assert self.may_leave_final is self.life.apply_late(key)
 
     # Workers.
 
@@ -419,72 +249,6 @@ class LifeMachine(RuleBasedStateMachine):
         for key in self.life.unjudged(sweep.DELIVERY_GRACE.total_seconds()):
             self.life.apply(key)
 
-    # What must hold after every step.
-
-    def entries(self):
-        """The jobs that have an entry."""
-        places = [(slug, name) for slug in TERMS for name in Stream]
-        pipeline = self.redis.pipeline(transaction=False)
-        for slug, name in places:
-            pipeline.xrange(getattr(Keys(slug), name.value))
-        return {fields["job"] for rows in pipeline.execute() for _, fields in rows}
-
-    @invariant()
-    def what_must_hold(self):
-        jobs, tries, callbacks = Job.objects.all(), Attempt.objects.all(), Delivery.objects.all()
-        rows, tries, callbacks = {job.pk: job for job in jobs}, list(tries), list(callbacks)
-        self.rows_agree_with_the_model(rows)
-        self.history_agrees_with_the_model(tries, callbacks)
-        self.the_past_stays(rows)
-        self.a_run_ends_once(tries, callbacks)
-        self.who_is_queued_has_an_entry()
-
-    def rows_agree_with_the_model(self, rows):
-        assert rows.keys() == self.life.jobs.keys()
-        for job_id, plain in self.life.jobs.items():
-            job = rows[job_id]
-            held = (job.status, job.attempt, job.run, job.failures, job.crashes, job.result, job.error_code)
-            assert held == (*plain.numbers, plain.result, plain.error)
-            assert (job.not_before is not None) is plain.is_held_back
-
-    def history_agrees_with_the_model(self, tries, callbacks):
-        ends = sorted((job_id, *end) for job_id, job in self.life.jobs.items() for end in job.history.items())
-        assert sorted((row.job, row.number, row.outcome) for row in tries) == ends
-        verdicts = sorted((*key[:3], callback.verdict) for key, callback in self.life.callbacks.items())
-        assert sorted((row.job, row.run, row.attempt, row.verdict) for row in callbacks) == verdicts
-
-    def the_past_stays(self, rows):
-        for job_id, job in rows.items():
-            run, attempt, status = self.last.get(job_id, (1, 0, ""))
-            assert job.run >= run
-            assert job.attempt >= attempt
-            assert status not in FINAL or job.status == status or self.may_leave_final
-            self.last[job_id] = (job.run, job.attempt, job.status)
-        self.may_leave_final = False
-
-    def a_run_ends_once(self, tries, callbacks):
-        ends = [(row.job, row.run) for row in callbacks if row.verdict == "applied"]
-        for row in tries:
-            if row.outcome == "done" and row.number not in self.life.jobs[row.job].overtaken:
-                ends.append((row.job, row.run))
-        assert len(ends) == len(set(ends))
-
-    def who_is_queued_has_an_entry(self):
-        entries = self.entries()
-        for job_id, plain in self.life.jobs.items():
-            if job_id in entries or not plain.is_in_stream:
-                self.excused.pop(job_id, None)
-            else:
-                assert job_id in self.excused
-
-    def nothing_is_lost(self):
-        entries = self.entries()
-        for job_id, since in self.excused.items():
-            plain = self.life.jobs[job_id]
-            has_slot = self.redis.zscore(Keys(plain.vendor).flight, job_id) is not None
-            is_fresh = self.life.clock < since + LOST_SECONDS
-            assert job_id in entries or is_fresh or has_slot or not plain.is_in_stream
-
     # And in the end.
 
     def teardown(self):
@@ -538,7 +302,7 @@ def quick_store(transactional_db):
 @pytest.mark.parametrize("number", SEEDS)
 def test_the_life_of_a_job_is_as_the_documents_say(redis_client, make_vendor, monkeypatch, number):
     for slug, terms in TERMS.items():
-        make_vendor(slug, adapter=f"{__name__}.Reader", max_in_flight=3 if slug == "acme" else None, **vars(terms))
+        make_vendor(slug, adapter=f"{Reader.__module__}.Reader", max_in_flight=3 if slug == "acme" else None, **vars(terms))
     # What is held back is so until the machine says that time has passed.
     monkeypatch.setattr(recorder, "random", SimpleNamespace(random=lambda: 1000.0))
     monkeypatch.setattr(rebuild, "SETTLING_SECONDS", 0)

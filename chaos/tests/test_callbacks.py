@@ -1,0 +1,116 @@
+"""What the campaign's vendor calls back, over real sockets: when, how often, and what is not its own."""
+
+import json
+import socket
+from datetime import UTC, datetime
+
+import pytest
+
+from chaos import callbacks, ledger, plans
+from chaos.calls import Call
+from chaos.ledger import Answered, Arrival, Callback
+from chaos.plans import Plan, answer_of
+from chaos.tests.conftest import JOB, OTHER, SECRET, SEED, called, events, serial_with
+from tests.waiting import wait_for
+from webhooks import signatures
+
+
+def called_back(vendor, posts):
+    """Wait for so many posts of callbacks, and return them, by kind and status, as the ledger has them."""
+    wait_for(lambda: len(events(vendor, Callback)) >= posts and vendor.postman.open == 0, f"{posts} posts of callbacks")
+    return [(event.kind, event.status) for event in events(vendor, Callback)]
+
+
+def test_a_callback_brings_the_result(vendor, receiver):
+    status, _, body = called(vendor, callback_url=receiver.url())
+    assert (status, json.loads(body)) == (202, {"accepted": True})
+    assert called_back(vendor, 1) == [("genuine", 200)]
+    [(path, _, body)] = receiver.taken
+    assert path in receiver.url()
+    assert json.loads(body)["answer"] == answer_of(SEED, JOB)
+
+
+def test_no_callback_comes_for_work_that_was_not_done(vendor, receiver):
+    for mood in sorted(plans.NO_WORK - {"reset"}):
+        called(vendor, mood, callback_url=receiver.url())
+    assert vendor.postman.open == 0
+    called(vendor, "500_after_work", callback_url=receiver.url())
+    assert called_back(vendor, 1) == [("genuine", 200)]
+
+
+def test_a_callback_that_nobody_takes_is_posted_again(vendor, receiver, monkeypatch):
+    assert sum(callbacks.AGAIN_AFTER_SECONDS) >= 90
+    monkeypatch.setattr(callbacks, "AGAIN_AFTER_SECONDS", (0.01,) * 5)
+    receiver.statuses = [503, 302, 401]
+    called(vendor, callback_url=receiver.url())
+    assert called_back(vendor, 3) == [("genuine", 503), ("genuine", 302), ("genuine", 401)]
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        called(vendor, callback_url=f"http://127.0.0.1:{nobody.getsockname()[1]}/")
+        assert called_back(vendor, 9)[3:] == [("genuine", "ConnectionRefusedError")] * 6
+
+
+def test_an_early_callback_is_answered_before_the_call(vendor, receiver):
+    status = called(vendor, serial=serial_with("early"), callback_url=receiver.url())[0]
+    assert (status, len(receiver.taken)) == (202, 1)
+    wait_for(lambda: events(vendor, Answered), "the answer to be written down")
+    assert [type(event) for event in ledger.read_ledger(vendor.path)] == [Arrival, Callback, Answered]
+
+
+@pytest.mark.parametrize(("callback", "posts"), [("duplicate", 3), ("replayed", 2)])
+def test_a_callback_comes_several_times_the_same_to_the_letter(vendor, receiver, monkeypatch, callback, posts):
+    monkeypatch.setattr(callbacks, "REPLAYED_SECONDS", 0.1)
+    monkeypatch.setattr(callbacks, "SECOND_SECONDS", 0.1)
+    serial = serial_with(callback, vendor="signed")
+    called(vendor, slug="signed", serial=serial, callback_url=receiver.url(vendor="signed"))
+    assert called_back(vendor, posts) == [("genuine", 200)] * posts
+    assert len({(path, headers["webhook-signature"], body) for path, headers, body in receiver.taken}) == 1
+
+
+def test_garbage_comes_before_the_genuine_callback(vendor, receiver):
+    receiver.statuses = [400, 200]
+    called(vendor, serial=serial_with("garbage"), callback_url=receiver.url())
+    assert called_back(vendor, 2) == [("garbage", 400), ("genuine", 200)]
+    assert [type(json.loads(body)) for _, _, body in receiver.taken] == [list, dict]
+
+
+def test_forged_callbacks_come_with_a_genuine_one(vendor, receiver, monkeypatch):
+    monkeypatch.setattr(callbacks, "FORGED_SECONDS", 0.1)
+    called(vendor, "503", slug="signed", key=OTHER, callback_url=receiver.url(OTHER, "signed"))
+    vendor.disturb("signed", "", 0)
+    called(vendor, slug="signed", serial=serial_with("forged", "signed"), callback_url=receiver.url(vendor="signed"))
+    kinds = ("garbage_token", "no_token", "other_token", "other_url", "signature")
+    assert sorted(called_back(vendor, 6)) == [*((f"forged_{kind}", 200) for kind in kinds), ("genuine", 200)]
+    bare, other = (f"/vendor-webhook/signed/{job}" for job in (JOB, OTHER))
+    asked = [(bare, ""), (bare, "1.1.garbage"), (bare, "1.3.of-2"), (other, "1.3.of-1"), (bare, "1.3.of-1")]
+    forged = [path for path, _, body in receiver.taken if json.loads(body).get("forged")]
+    assert sorted(path.removesuffix("?").partition("?token=")[::2] for path in forged) == sorted(asked)
+
+
+def messages(vendor, callback, slug="acme"):
+    """Return what is posted for a call with such a callback, with the seconds until then."""
+    url = f"http://127.0.0.1:9/vendor-webhook/{slug}/{JOB}?token=1.1.abc"
+    plan = Plan(("500_after_work",) if callback == "out_of_order" else (), callback)
+    return vendor._pen.messages(Call(slug, JOB, 1, plan.mood_of(1, 1), plan, {"name": "Job"}, url))
+
+
+def is_signed(message):
+    try:
+        return bool(signatures.verify([SECRET], message.headers, message.body, datetime.now(UTC)))
+    except signatures.RefusedError:
+        return False
+
+
+def test_only_a_forged_signature_is_wrong(vendor):
+    of = {message.kind: is_signed(message) for _, message in messages(vendor, "forged", "signed")}
+    assert {kind for kind, signed in of.items() if not signed} == {"forged_signature"}
+    assert not any(message.headers.get("webhook-id") for _, message in messages(vendor, "forged"))
+
+
+def test_each_callback_comes_in_its_time(vendor):
+    assert messages(vendor, "lost") == []
+    [(late_seconds, _)], [(held_seconds, _)] = messages(vendor, "late"), messages(vendor, "out_of_order")
+    # The next call comes within a second, and its callback within another.
+    assert late_seconds > 15 > held_seconds > 2
+    *forged, (seconds, genuine) = messages(vendor, "forged")
+    assert ({seconds for seconds, _ in forged}, seconds, genuine.kind) == ({0.0}, 1.0, "genuine")

@@ -1,0 +1,92 @@
+"""The campaign's vendor over real sockets: what each mood does, and what the system makes of it."""
+
+import json
+import math
+import time
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from chaos import vendor as module
+from chaos.calls import STATUSES
+from chaos.ledger import Answered
+from chaos.plans import EVERY_MOOD, answer_of, error_of, plan_of
+from chaos.tests.conftest import JOB, SEED, called, events, open_call, serial_with
+from tests.waiting import wait_for
+from vendors.base import VendorError
+from vendors.http import post_json
+
+
+def test_a_good_answer_holds_the_one_right_answer(vendor):
+    status, _, body = called(vendor)
+    assert (status, json.loads(body)) == (200, {"name": "Job", "serial": serial_with(), "answer": answer_of(SEED, JOB)})
+    assert answer_of(SEED, JOB) != answer_of(SEED, f"{JOB}:2") != answer_of(SEED + 1, f"{JOB}:2")
+
+
+@pytest.mark.parametrize(("mood", "status"), STATUSES.items())
+def test_each_refusal_has_its_status(vendor, mood, status):
+    assert called(vendor, mood)[0] == status
+
+
+def test_both_forms_of_retry_after(vendor):
+    assert called(vendor, "429_seconds")[1]["Retry-After"] == "1"
+    headers = called(vendor, "429_date")[1]
+    wait = parsedate_to_datetime(headers["Retry-After"]) - parsedate_to_datetime(headers["Date"])
+    assert 1 <= wait.total_seconds() <= 3
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("mood", sorted(EVERY_MOOD - {"slow"}))
+def test_the_system_makes_of_each_mood_what_the_plans_say(vendor, receiver, mood, is_async):
+    vendor.disturb("acme", mood, 60)
+    given = {"name": "Job", "serial": serial_with(), **({"callback_url": receiver.url()} if is_async else {})}
+    url, headers = f"http://127.0.0.1:{vendor.server_port}/acme", {"Idempotency-Key": JOB}
+    timeout_seconds = 0.2 if mood in ("timeout", "hang", "drip") else 10
+    try:
+        reply = post_json(url, given, headers=headers, timeout_seconds=timeout_seconds, needs_body=not is_async)
+        code = "" if is_async or reply.json_object()["answer"] == answer_of(SEED, JOB) else "wrong"
+    except VendorError as error:
+        code = error.code
+    assert code == error_of(mood, is_async=is_async)
+
+
+def test_strange_results_are_spelled_as_json(vendor):
+    assert b"\\u0000" in called(vendor, "nul")[2]
+    assert b"\\ud800" in called(vendor, "surrogate")[2]
+    assert json.loads(called(vendor, "big_integer")[2])["big"] == 2**70
+    assert b"[" * 500 in called(vendor, "deep")[2]
+    assert math.isnan(json.loads(called(vendor, "nan")[2])["nan"])
+
+
+def test_a_reset_comes_as_one_before_the_answer_or_after_half_of_it(vendor):
+    with pytest.raises(ConnectionResetError):
+        called(vendor, "reset")
+    answer = open_call(vendor, "reset_midway").getresponse()
+    half = answer.read1(int(answer.headers["Content-Length"]) // 2)
+    assert half.startswith(b'{"name"')
+    with pytest.raises(ConnectionResetError):
+        answer.read()
+
+
+def test_a_body_drips_or_has_no_end(vendor, monkeypatch):
+    monkeypatch.setattr(module, "DRIP_SECONDS", 0.05)
+    since, answer = time.monotonic(), open_call(vendor, "drip").getresponse()
+    assert [answer.read1(100) for _ in range(4)] == [b"{", b'"', b"n", b"a"]
+    assert time.monotonic() - since >= 0.15
+    assert len(called(vendor, "endless")[2]) == module.ENDLESS_BYTES
+
+
+@pytest.mark.parametrize("mood", ["timeout", "hang"])
+def test_no_answer_comes(vendor, mood):
+    with pytest.raises(TimeoutError):
+        called(vendor, mood, timeout_seconds=0.2)
+    vendor.stopped.set()
+    [answered] = wait_for(lambda: events(vendor, Answered), "the end of it to be written down")
+    assert (answered.status, answered.whole, answered.good) == (None, False, True)
+
+
+def test_a_slow_answer_is_right(vendor):
+    quickest = min(range(1, 1000), key=lambda serial: plan_of(SEED, serial, "acme").slow_seconds)
+    since = time.monotonic()
+    assert called(vendor, "slow", serial=quickest)[0] == 200
+    assert time.monotonic() - since >= 0.5

@@ -1,0 +1,79 @@
+"""What clients, operators and vendors do in the life of a job."""
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from unittest.mock import patch
+
+from django.db import OperationalError
+from hypothesis import strategies as st
+
+from jobs import control, deliveries
+from jobs.accept import Accepter
+from jobs.models import OPEN, Delivery, Job
+from jobs.tests.life_model import Key, PlainJob
+from jobs.tests.life_steps import NUMBERS, RARELY, SLUGS, TERMS, TEXTS, nth, step
+from jobs.tests.life_worker import hints, writes_in_one_commit
+from jobs.tokens import Try
+from vendors.catalogue import catalogue
+
+MOST_JOBS = 4
+
+
+class Clients:
+    """Steps of the life machine."""
+
+    @step(4, when=lambda self: len(self.life.found(*OPEN)) < MOST_JOBS, slug=SLUGS, hint_is_lost=RARELY)
+    def submit(self, slug, hint_is_lost):
+        job = Job(vendor=slug, name="John Doe", input={"name": "John Doe"})
+        with hints(hint_is_lost):
+            Accepter().accept(job)
+        self.life.jobs[job.pk] = PlainJob(slug, TERMS[slug])
+        self.excuse([job.pk] if hint_is_lost else [])
+
+    @step(1, when=lambda self: self.life.jobs, n=NUMBERS, page_is_old=RARELY)
+    def cancel(self, n, page_is_old):
+        job = self.shown(nth(self.life.jobs, n), page_is_old)
+        assert control.cancel(job, datetime.now(UTC)) is self.life.cancel(job.pk, job.run)
+
+    @step(3, when=lambda self: self.life.found("failed", "cancelled"), n=NUMBERS, page_is_old=RARELY, hint_is_lost=RARELY)
+    def retry(self, n, page_is_old, hint_is_lost):
+        job = self.shown(nth(self.life.found("failed", "cancelled"), n), page_is_old)
+        with hints(hint_is_lost):
+            self.may_leave_final = control.retry(job, datetime.now(UTC))
+        assert self.may_leave_final is self.life.retry(job.pk, job.run)
+        self.excuse([job.pk] if hint_is_lost else [])
+
+    def shown(self, job_id, page_is_old):
+        job = Job.objects.get(pk=job_id)
+        job.run -= page_is_old
+        return job
+
+    @step(
+        4,
+        when=lambda self: self.life.tries(),
+        n=st.integers(0, 20),
+        text=TEXTS,
+        end=st.sampled_from(["", "", "stored", "dies"]),
+    )
+    def call_back(self, n, text, end):
+        key = Key(*nth(self.life.tries(), n), text)
+        body = json.dumps([] if text == "junk" else key.result).encode()
+        vendor, now = catalogue.get(self.life.jobs[key.job].vendor), datetime.now(UTC)
+        delivery = deliveries.store(vendor, key.job, Try(key.run, key.attempt), webhook_id="", body=body, now=now)
+        self.life.receive(key)
+        if end == "dies":
+            with patch.object(deliveries, "_judge", side_effect=OperationalError), suppress(OperationalError):
+                deliveries.apply(delivery, vendor, now)
+            self.life.apply_and_die(key, in_one_commit=writes_in_one_commit())
+        elif not end:
+            self.life.apply(key)
+            assert deliveries.apply(delivery, vendor, now) == self.life.callbacks[key].verdict
+
+    @step(1, when=lambda self: self.life.callbacks, n=st.integers(0, 20))
+    def replay(self, n):
+        key = nth(self.life.callbacks, n)
+        body = key.result if key.text != "junk" else []
+        delivery = next(row for row in Delivery.objects.filter(job=key.job, attempt=key.attempt) if row.body == body)
+        self.may_leave_final = deliveries.apply_late(delivery, datetime.now(UTC))
+        assert self.may_leave_final is self.life.apply_late(key)

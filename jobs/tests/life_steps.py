@@ -1,0 +1,42 @@
+"""The steps of the life machine: how often each is taken, when it can be, and what is drawn for it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+
+from jobs.tests.life_model import ERRORS, Terms
+
+TERMS = {"acme": Terms(3, True, False), "bolt": Terms(2, False, True)}
+
+NUMBERS, SLUGS = st.integers(0, 5), st.sampled_from(sorted(TERMS))
+RARELY = st.sampled_from([False] * 5 + [True])
+FAULTS = st.sampled_from([""] * 4 + ["Redis", "store"])
+ANSWERS = st.sampled_from(["done", "accepted", "accepted", "not called", *ERRORS])
+AFTER_TAKE = st.sampled_from(["start"] * 3 + ["nothing", "the reply is lost"])
+TEXTS = st.sampled_from(["good", "better", "bad", "junk"])
+SOME_ANSWERS = st.lists(ANSWERS, min_size=1, max_size=3)
+
+
+def nth(things, n):
+    return list(things)[n % len(things)]
+
+
+class Step(NamedTuple):
+    weight: int
+    name: str
+    when: Callable
+    arguments: dict
+
+
+STEPS = []
+
+
+def step(weight, when=lambda self: True, **arguments):
+    """What can happen next. No rule of Hypothesis: of those it leaves out some in each example, and then no job gets far."""
+
+    def register(function):
+        STEPS.append(Step(weight, function.__name__, when, arguments))
+        return function
+
+    return register
