@@ -1,4 +1,4 @@
-"""What gunicorn serves. Django reads no body without a Content-Length; a body in chunks is read here and given one."""
+"""What gunicorn serves. Bodies are read here: Django reads none without a length, and what drips must not cost its patience."""
 
 import os
 from collections.abc import Iterable
@@ -24,14 +24,27 @@ PATIENCE_SECONDS = {"jobs": 1.7, "vendor-webhook": 5.0}
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    waited = waited_seconds(environ)
-    if is_late(environ, waited):
+    if is_late(environ, waited_seconds(environ)):
         return refuse(start_response)
+    seconds = PATIENCE_SECONDS.get(environ["PATH_INFO"].lstrip("/").partition("/")[0])
+    read_body(environ)
+    # A body may take its time: from its end on, it is ours.
+    with patience(seconds - waited_seconds(environ)) if seconds else nullcontext():
+        return django(environ, start_response)
+
+
+def read_body(environ: WSGIEnvironment) -> None:
+    """Read the body, unless it is larger than anybody takes, and give it a length where it came in chunks."""
     if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
         # One byte more than anybody takes, so that what is too large is seen to be.
         body = environ["wsgi.input"].read(settings.CALLBACK_MAX_BYTES + 1)
-        environ["wsgi.input"] = BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
-    seconds = PATIENCE_SECONDS.get(environ["PATH_INFO"].lstrip("/").partition("/")[0])
-    with patience(seconds - waited) if seconds else nullcontext():
-        return django(environ, start_response)
+    else:
+        length = environ.get("CONTENT_LENGTH") or ""
+        if not length.isdecimal() or int(length) > settings.CALLBACK_MAX_BYTES:
+            return
+        try:
+            body = environ["wsgi.input"].read(int(length))
+        except OSError:
+            body = b""  # that it was cut short is seen by its length
+    environ["wsgi.input"] = BytesIO(body)

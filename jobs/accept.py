@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from threading import Event, Lock
 
 from django.db import OperationalError
-from django.utils import timezone
 
 from jobs import store, stream
+from jobs.clock import clock
 from jobs.models import Job
 from jobs.store import STORE_ERRORS, writing
 
@@ -45,7 +45,7 @@ class Accepter:
         if not leads and not request.turn.wait(store.seconds_left()):
             self._withdraw(request)
         if not request.is_done:
-            self._lead()
+            self._lead(request)
         if request.error:
             raise request.error
 
@@ -59,20 +59,40 @@ class Accepter:
                 raise OperationalError("the store did not answer those who came before")
         request.turn.wait()
 
-    def _lead(self) -> None:
-        with self._lock:
-            requests = list(self._waiting)
-            self._waiting.clear()
+    def _lead(self, own: _Request) -> None:
+        requests: list[_Request] = []
         try:
-            _write(requests)
+            with writing():
+                requests = self._take_all()  # not before: behind a locked store, each waits for as long as it can
+                _insert(requests)
+        except STORE_ERRORS as error:
+            requests = requests or self._take_back(own)
+            _end(requests, error)
+        except Exception:
+            # One of them can't be written, and not all are refused for its sake.
+            for request in requests:
+                _insert_alone(request)
+        else:
+            _end(requests)
         finally:
             with self._lock:
                 self._pass_on()
+            # Whatever ended this thread, the others go on.
+            _end([request for request in requests if not request.is_done], OperationalError("the commit was broken off"))
             for request in requests:
-                if not request.is_done:  # whatever ended this thread, the others go on
-                    request.error, request.is_done = OperationalError("the commit was broken off"), True
                 request.turn.set()
         _offer([request.job for request in requests if not request.error])
+
+    def _take_all(self) -> list[_Request]:
+        with self._lock:
+            requests = list(self._waiting)
+            self._waiting.clear()
+        return requests
+
+    def _take_back(self, own: _Request) -> list[_Request]:
+        with self._lock:
+            self._waiting.remove(own)
+        return [own]
 
     def _pass_on(self) -> None:
         self._leader = self._waiting[0] if self._waiting else None
@@ -80,23 +100,26 @@ class Accepter:
             self._leader.turn.set()
 
 
-def _write(requests: Sequence[_Request]) -> None:
-    now = timezone.now()
+def _insert(requests: Sequence[_Request]) -> None:
+    now = clock.now()
     for request in requests:
         request.job.queued_at = now
+    Job.objects.bulk_create([request.job for request in requests])
+
+
+def _insert_alone(request: _Request) -> None:
     try:
         with writing():
-            Job.objects.bulk_create([request.job for request in requests])
+            _insert([request])
     except Exception as error:
-        if len(requests) > 1 and not isinstance(error, STORE_ERRORS):
-            # One of them can't be written, and not all are refused for its sake. With the store away nobody tries again.
-            for request in requests:
-                _write([request])
-            return
-        for request in requests:
-            request.error = error
+        _end([request], error)
+    else:
+        _end([request])
+
+
+def _end(requests: Sequence[_Request], error: Exception | None = None) -> None:
     for request in requests:
-        request.is_done = True
+        request.error, request.is_done = error, True
 
 
 def _offer(jobs: Sequence[Job]) -> None:

@@ -3,6 +3,7 @@
 import time
 from threading import Lock
 
+from jobs.clock import clock
 from jobs.keys import Keys
 from jobs.stream import hints_may_fail
 from vendors.catalogue import catalogue
@@ -43,11 +44,16 @@ class Backlog:
 
 
 def _ask(slug: str) -> int:
-    keys, lengths = Keys(slug), [0]
+    keys, answers = Keys(slug), []
+    asked_at = time.monotonic()
     hints_may_fail.give(
-        lambda client: lengths.extend(client.pipeline(transaction=False).xlen(keys.jobs).xlen(keys.again).execute())
+        lambda client: answers.extend(client.pipeline(transaction=False).xlen(keys.jobs).xlen(keys.again).time().execute())
     )
-    return sum(lengths)
+    if not answers:
+        return 0
+    jobs, again, (seconds, microseconds) = answers
+    clock.hear(seconds + microseconds / 1e6, asked_at)
+    return int(jobs) + int(again)
 
 
 backlog = Backlog()

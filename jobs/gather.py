@@ -22,24 +22,29 @@ class Gatherer:
         self._schedule = schedule
         self._hands = hands
         self._room = room
+        self._stale: list[Vendor] = []
 
     def gather(self) -> list[Taken]:
         """Return what was taken. Raises redis.RedisError, but not with entries in hand."""
+        self._rebuild()
         gathered: list[Taken] = []
-        stale: list[Vendor] = []
         since = time.monotonic()
         for vendor in self._schedule.due(since):
             room = self._room(vendor) - sum(len(taken.entries) for taken in gathered)
             taken = self._take(vendor, room, have=gathered) if room > 0 else None
             if taken and taken.stale:
-                stale.append(vendor)
+                self._stale.append(vendor)
             if taken and taken.entries:
                 gathered.append(taken)
             if gathered and time.monotonic() - since > GATHER_SECONDS:
                 break
-        if stale and not gathered:
-            rebuild(stale)
         return gathered
+
+    def _rebuild(self) -> None:
+        """Rebuild before anything is taken: it takes a moment, after which permits would be late."""
+        stale, self._stale = self._stale, []
+        if stale:
+            rebuild(stale)
 
     def _take(self, vendor: Vendor, room: int, *, have: list[Taken]) -> Taken | None:
         try:

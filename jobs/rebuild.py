@@ -6,7 +6,7 @@ import time
 from datetime import datetime, timedelta
 
 from jobs import counts, limiter
-from jobs.keys import Keys
+from jobs.keys import BEATS, Keys
 from jobs.models import IN_FLIGHT, Attempt, Job, Status
 from jobs.redis import commands
 from vendors.models import Vendor
@@ -35,10 +35,19 @@ def _rebuild(vendor: Vendor, calling: dict[str, datetime], token: str) -> bool:
     in_flight = list(Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor.slug).values_list("pk", flat=True))
     if not limiter.rebuild(vendor.slug, vendor.windows, ended_us, in_flight, calling_us=calling_us, token=token):
         return False
+    _suspect_all_who_call(vendor)
     counts.count("rebuilds", vendor.slug)
     text = "limits of %s are made from the store: %d starts, %d jobs in flight"
     log.info(text, vendor, len(ended_us) + len(calling_us), len(in_flight))
     return True
+
+
+def _suspect_all_who_call(vendor: Vendor) -> None:
+    """Who died before Redis lost its data has no beat any more by which it would be found silent; who lives beats soon."""
+    workers = Job.objects.filter(status=Status.PROCESSING, vendor=vendor.slug).values_list("worker", flat=True).distinct()
+    seconds, _ = commands().time()
+    if beats := dict.fromkeys(workers, seconds * 1000):
+        commands().zadd(BEATS, beats, nx=True)
 
 
 def _calling(vendor: Vendor) -> dict[str, datetime]:

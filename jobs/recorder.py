@@ -17,7 +17,7 @@ from jobs.caller import Ended
 from jobs.clock import clock
 from jobs.health import Health
 from jobs.lifecycle import Move
-from jobs.models import Job, Status
+from jobs.models import FINAL, Job, Status
 from jobs.store import STORE_ERRORS
 from jobs.stream import Again, Settlement
 from vendors.base import Accepted, Done, VendorError
@@ -95,9 +95,9 @@ class Recorder(Thread):
 
     def _settle(self, batch: Sequence[Ended], moves: Sequence[Move], happened: Sequence[bool]) -> None:
         settlements: dict[str, list[Settlement]] = {}
-        queued = _queued([move.job_id for move, yes in zip(moves, happened, strict=True) if not yes])
+        statuses = _statuses([move.job_id for move, yes in zip(moves, happened, strict=True) if not yes])
         for ended, move, yes in zip(batch, moves, happened, strict=True):
-            settlements.setdefault(ended.started.vendor.slug, []).append(_settlement(ended, move, yes, queued))
+            settlements.setdefault(ended.started.vendor.slug, []).append(_settlement(ended, move, yes, statuses))
             _tell(ended, move, yes)
         for vendor, of_vendor in settlements.items():
             self._settle_entries(vendor, of_vendor)
@@ -156,21 +156,23 @@ def _apply_to_store(moves: list[Move]) -> list[bool]:
         raise StoreAwayError(type(error).__name__) from error
 
 
-def _settlement(ended: Ended, move: Move, happened: bool, queued: set[str]) -> Settlement:
+def _settlement(ended: Ended, move: Move, happened: bool, statuses: dict[str, str]) -> Settlement:
     entry, refunds = ended.started.entry, ended.answer is None
     if happened:
         return move.settlement(entry, refunds=refunds)
+    status = statuses.get(move.job_id)
     # Whoever took the job over may not have come to replace its entry yet, and would not find this one any more.
-    again = Again.IF_PENDING if move.job_id in queued else Again.NO
-    return Settlement(entry.job_id, entry, refunds=refunds, again=again)
+    again = Again.IF_PENDING if status == Status.QUEUED else Again.NO
+    # A late permit may have given the job a slot after whoever ended it had freed that.
+    return Settlement(entry.job_id, entry, releases=status in FINAL, refunds=refunds, again=again)
 
 
-def _queued(job_ids: Sequence[str]) -> set[str]:
-    """Return those of the jobs that are queued."""
+def _statuses(job_ids: Sequence[str]) -> dict[str, str]:
+    """Return the statuses of the jobs, where there is something to ask for and the store answers."""
     try:
-        return set(Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None).values_list("pk", flat=True))
+        return dict(Job.objects.filter(pk__in=job_ids).values_list("pk", "status")) if job_ids else {}
     except STORE_ERRORS:
-        return set(job_ids)  # an entry too many is refused
+        return {}  # the sweep finds slots and entries that are wrong
 
 
 def _counters(batch: Sequence[Ended]) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 from django.utils.http import urlencode
 from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -18,6 +17,7 @@ from rest_framework.viewsets import ViewSet
 from jobs import bodies, control, pagination, schema
 from jobs.accept import accepter
 from jobs.backlog import backlog
+from jobs.clock import clock
 from jobs.models import FINAL, Job, Status
 from jobs.problems import Problem, not_valid, queue_full
 from jobs.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
@@ -85,7 +85,7 @@ class JobViewSet(ViewSet):
     @schema.cancel
     def cancel(self, request: Request, request_id: str) -> Response:
         job = _find(request_id)
-        if not control.cancel(job, timezone.now()):
+        if not control.cancel(job, clock.now()):
             raise _refusal(job.pk, CANCEL_REFUSALS)
         return _shown(_find(job.pk))
 
@@ -94,7 +94,7 @@ class JobViewSet(ViewSet):
         job = _find(request_id)
         if catalogue.get(job.vendor) is None:
             raise Problem("vendor_unknown", 409, "The vendor of this job no longer exists, so nobody could do it.")
-        if not control.retry(job, timezone.now()):
+        if not control.retry(job, clock.now()):
             raise _refusal(job.pk, RETRY_REFUSALS)
         return _shown(_find(job.pk))
 

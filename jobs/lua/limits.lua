@@ -83,12 +83,15 @@ local function wait_for_one()
   return math.max(paced_from() - now, wait_for_windows())
 end
 
+-- Where limits were lowered, older starts count again when newer ones are given back.
+local SPARE = 1000
+
 -- Charges `count` starts and returns the time of the first; the others follow a microsecond apart, so that each is unique.
 local function charge(count)
   local first = math.max(now, newest + 1)
   for i = 0, count - 1 do redis.call('LPUSH', LOG, text(first + i)) end
   newest = first + count - 1
-  redis.call('LTRIM', LOG, 0, tonumber(gate.depth) - 1)
+  redis.call('LTRIM', LOG, 0, tonumber(gate.depth) + SPARE - 1)
   redis.call('PEXPIRE', LOG, text(tonumber(gate.length) / 1000 + 1000))
   redis.call('HSET', GATE, 'newest', text(newest))
   return first

@@ -23,6 +23,7 @@ for i = 1, #ARGV, 6 do
   ended = ended + was_pending
   if releases == '1' then ended = ended + redis.call('ZREM', KEYS[5], job) end
   if charge ~= '' and redis.call('LREM', KEYS[4], 1, charge) == 1 then
+    redis.call('HSET', KEYS[6], 'newest', redis.call('LINDEX', KEYS[4], 0) or 0) -- else an emptied log would seem to be lost
     redis.call('HINCRBY', KEYS[6], 'pace', -tonumber(redis.call('HGET', KEYS[6], 'gap') or 0)) -- its place in the pace, too
   end
 end

@@ -129,6 +129,21 @@ def test_the_one_who_is_to_lead_and_gives_up_leaves_the_lead_to_the_next(slow_st
     assert not leader.is_done
 
 
+def test_a_leader_that_gives_up_behind_a_locked_store_refuses_nobody_else(slow_store, monkeypatch):
+    accepter = accept.Accepter()
+    follower = accept._Request(job())
+    accepter._waiting.append(follower)
+
+    def locked():
+        raise OperationalError("locked")
+
+    monkeypatch.setattr(accept, "writing", locked)
+    with pytest.raises(OperationalError):
+        accepter.accept(job())
+    assert follower.turn.is_set()
+    assert not follower.is_done
+
+
 def test_a_thread_that_is_ended_in_its_commit_leaves_nobody_waiting(slow_store, monkeypatch):
     accepter = accept.Accepter()
     follower = accept._Request(job())

@@ -201,3 +201,15 @@ def test_a_limit_that_is_raised_is_in_force_at_once():
     limiter.rebuild(slow.slug, quick.windows, [], [])
     assert take(quick, "w", 2).wait_seconds <= 0.05
     assert len(take_all(quick, 2)) == 2
+
+
+def test_a_permit_given_back_makes_no_room_where_a_lowered_limit_has_none():
+    lower = Vendor(slug=f"acme{next(NUMBERS)}", adapter="sync", rate_limits="2/min")
+    now_us = time.time_ns() // 1000
+    limiter.rebuild(lower.slug, lower.windows, [now_us - 20_000_000, now_us - 30_000_000], [])
+    queue(lower, 2)
+    higher = Vendor(slug=lower.slug, adapter="sync", rate_limits="2/s")
+    [entry] = take(higher, "w", 1).entries
+    stream.settle(lower.slug, [stream.refused(entry, releases=True)])
+    commands().hset(Keys(lower.slug).gate, "pace", 0)
+    assert take(lower, "w", 1).entries == []

@@ -1,0 +1,37 @@
+"""Redis' clock as a test sets it."""
+
+import pytest
+
+from jobs import scripts
+from jobs.redis import commands
+
+SECOND = 1_000_000
+
+
+class Clock:
+    """Redis' clock in the test's hands: no sleep, and every run is the same. What expires does so by this clock, too."""
+
+    TIME = "{ redis.call('GET', 'clock:seconds'), redis.call('GET', 'clock:microseconds') }"
+
+    def __init__(self, now_us):
+        self.set(now_us)
+
+    def set(self, now_us):
+        self.now_us = now_us
+        commands().mset({"clock:seconds": now_us // SECOND, "clock:microseconds": now_us % SECOND})
+
+    def passes(self, us, keys):
+        for key in keys:
+            if 0 < commands().pttl(key) <= us // 1000:
+                commands().delete(key)
+        self.set(self.now_us + us)
+
+
+@pytest.fixture
+def scripts_by_the_clock(tmp_path, monkeypatch, redis_client):
+    for file in scripts.FOLDER.glob("*.lua"):
+        (tmp_path / file.name).write_text(file.read_text().replace("redis.call('TIME')", Clock.TIME))
+    monkeypatch.setattr(scripts, "FOLDER", tmp_path)
+    scripts.script.cache_clear()
+    yield
+    scripts.script.cache_clear()
