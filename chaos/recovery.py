@@ -18,18 +18,22 @@ class Recovery:
 
 def after_kills(history: History) -> list[Recovery]:
     """Return for each job that a dead worker had how long after its death it was started again."""
-    deaths = {end.pid: end for end in history.journal.ends if end.name.startswith("worker") and end.how != "SIGTERM"}
+    deaths = [end for end in history.journal.ends if end.name.startswith("worker") and end.how != "SIGTERM"]
     return [recovery for story in history.stories.values() for recovery in _after_kills(history, story, deaths)]
 
 
-def _after_kills(history: History, story: Story, deaths: dict[int, End]) -> Iterator[Recovery]:
+def _after_kills(history: History, story: Story, deaths: list[End]) -> Iterator[Recovery]:
     attempts = sorted(story.attempts, key=lambda attempt: attempt.number)
     for attempt, following in zip(attempts, attempts[1:], strict=False):
-        death = deaths.get(int(attempt.worker.rsplit("-", 2)[1]))
-        if attempt.outcome == "worker_lost" and death and death.at > attempt.started_at.timestamp():
-            again_at = following.started_at.timestamp()
-            disturbed = _disturbed(history, death.at, again_at, {"redis", "store", "vendor"})
-            yield Recovery(again_at - death.at, story.job.pk, disturbed)
+        pid, began, again_at = _pid(attempt.worker), attempt.started_at.timestamp(), following.started_at.timestamp()
+        died_at = min((death.at for death in deaths if death.pid == pid and began < death.at < again_at), default=None)
+        if attempt.outcome == "worker_lost" and died_at:
+            disturbed = _disturbed(history, died_at, again_at, {"redis", "store", "vendor"})
+            yield Recovery(again_at - died_at, story.job.pk, disturbed)
+
+
+def _pid(worker: str) -> int:
+    return int(worker.rsplit("-", 2)[1])
 
 
 def after_flushes(history: History) -> list[Recovery]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from chaos import recovery
-from chaos.checks import CHECKS, Finding
+from chaos.checks import CHECKS, Finding, without_record
 from chaos.history import History, tell
 from chaos.vendors import VENDORS
 from chaos.witness import Witness, worst_window
@@ -63,6 +63,8 @@ def _ended(history: History) -> Iterator[Row]:
     yield "cancelled", str(sum(job.status == Status.CANCELLED for job in jobs))
     yield "failed", ", ".join(f"{count} {code}" for code, count in reasons.most_common()) or "0"
     yield "taken over", ", ".join(f"{count} jobs {times} times" for times, count in sorted(crashes.items()) if times) or "0"
+    missing = sum(without_record(story, run) for story in history.stories.values() for run in range(1, story.job.run + 1))
+    yield "vendor calls without a record of their own", str(missing)
     yield "vendor calls", str(sum(len(story.arrivals) for story in history.stories.values()))
 
 
