@@ -65,16 +65,18 @@ class Accepter:
             with writing():
                 requests = self._take_all()  # not before: behind a locked store, each waits for as long as it can
                 _insert(requests)
-        except STORE_ERRORS as error:
-            requests = requests or self._take_back(own)
-            _end(requests, error)
-        except Exception:
-            # One of them can't be written, and not all are refused for its sake.
-            for request in requests:
-                _insert_alone(request)
+        except Exception as error:
+            if not requests or isinstance(error, STORE_ERRORS):
+                requests = requests or self._take_back(own)
+                _end(requests, error)
+            else:
+                # One of them can't be written, and not all are refused for its sake.
+                for request in requests:
+                    _insert_alone(request)
         else:
             _end(requests)
         finally:
+            requests = requests or self._take_back(own)
             with self._lock:
                 self._pass_on()
             # Whatever ended this thread, the others go on.

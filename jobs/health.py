@@ -65,7 +65,7 @@ class Health:
 
 def _report_of(ended: Ended) -> Report:
     job = ended.started.job
-    started_us = int(job.started_at.timestamp() * 1e6) if job.started_at else 0
+    started_us = limiter.microseconds(job.started_at) if job.started_at else 0
     return Report(breaker.outcome(ended.answer), ended.started.probe, job.pk, started_us, job.failures)
 
 

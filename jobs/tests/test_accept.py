@@ -129,6 +129,17 @@ def test_the_one_who_is_to_lead_and_gives_up_leaves_the_lead_to_the_next(slow_st
     assert not leader.is_done
 
 
+def test_a_job_is_never_called_accepted_when_its_commit_could_not_even_begin(slow_store, monkeypatch):
+    accepter = accept.Accepter()
+    with monkeypatch.context() as patch:
+        patch.setattr(accept, "writing", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            accepter.accept(job())
+    slow_store.set()
+    accepter.accept(job())
+    assert Job.objects.count() == 1
+
+
 def test_a_leader_that_gives_up_behind_a_locked_store_refuses_nobody_else(slow_store, monkeypatch):
     accepter = accept.Accepter()
     follower = accept._Request(job())
