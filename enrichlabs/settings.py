@@ -27,7 +27,7 @@ CALLBACK_SECRETS = env.words("CALLBACK_SECRETS") or [env.kept_secret(SECRETS / "
 # Stores
 DATABASE_URL = env.text("DATABASE_URL")
 DATABASES = {"default": database(DATABASE_URL, DATA)}
-ON_MONGODB = DATABASES["default"]["ENGINE"] == "django_mongodb_backend"
+ON_MONGODB = DATABASES["default"]["ENGINE"] == "enrichlabs.mongodb"
 VALKEY_SOCKET = valkey_socket(DATA)
 REDIS_URL = env.text("REDIS_URL", f"unix://{quote(str(VALKEY_SOCKET))}")
 

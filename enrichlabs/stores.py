@@ -52,7 +52,7 @@ def _sqlite(path: Path) -> dict[str, Any]:
 def _mongodb(url: str) -> dict[str, Any]:
     name = urlsplit(url).path.strip("/") or "enrichlabs"
     return {
-        "ENGINE": "django_mongodb_backend",
+        "ENGINE": "enrichlabs.mongodb",
         "HOST": url,
         "NAME": name,
         "OPTIONS": {"serverSelectionTimeoutMS": 5000, "connectTimeoutMS": 5000, "socketTimeoutMS": 30000, "tz_aware": False},

@@ -5,6 +5,7 @@ come from and on the fence. `apply` says of each move whether it happened; False
 first, and the loser stops quietly.
 """
 
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,12 +13,19 @@ from typing import Any
 
 from django.db.models import F
 
+from jobs import batch
+from jobs.batch import Update
 from jobs.models import IN_FLIGHT, Attempt, Job, Status, Stream
 from jobs.retry import NOT_AGAIN
 from jobs.store import writing
 from jobs.stream import Again, Entry, Settlement
 
 MOST_CRASHES = 3
+
+
+def new_token() -> str:
+    """Return a fresh name for a move, or for a batch of jobs that start together."""
+    return secrets.token_hex(16)
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,11 @@ class Move:
     fence: dict[str, Any]
     changes: dict[str, Any] = field(default_factory=dict)
     attempt: Attempt | None = None
+    token: str = field(default_factory=new_token)  # so that it is recognised when it is made again
+
+    def update(self) -> Update:
+        condition = {"status__in": self.come_from, **self.fence}
+        return Update(self.job_id, condition, {"status": self.to, **self.changes}, self.token)
 
     def settlement(self, entry: Entry | None = None, *, refunds: bool = False) -> Settlement:
         """Return what Redis is to be told once the move has happened: whether its slot is free, whether it needs an entry."""
@@ -61,16 +74,11 @@ def started(job_ids: Iterable[str], run_token: str) -> list[Job]:
 def apply(moves: Sequence[Move]) -> list[bool]:
     """Make the moves in one commit and return for each whether it happened."""
     with writing():
-        happened = [_update(move) for move in moves]
+        happened = batch.update_each([move.update() for move in moves])
         attempts = [move.attempt for move, yes in zip(moves, happened, strict=True) if yes and move.attempt]
         if attempts:
-            Attempt.objects.bulk_create(attempts)
+            batch.insert_each(attempts)
     return happened
-
-
-def _update(move: Move) -> bool:
-    rows = Job.objects.filter(pk=move.job_id, status__in=move.come_from, **move.fence)
-    return rows.update(status=move.to, **move.changes) == 1
 
 
 # What a worker says of a try. Only the attempt that is being made may say it: a worker presumed dead changes nothing.

@@ -55,7 +55,8 @@ class Job(models.Model):
     not_before = models.DateTimeField(null=True)  # queued, but to be put into its stream no earlier
     deadline_at = models.DateTimeField(null=True)  # when a call or a wait for a callback is overdue
     worker = models.CharField(max_length=100, default="")
-    run_token = models.CharField(max_length=32, default="")  # names the batch that started it
+    # Names the batch that started it and, on MongoDB, the move that was made since.
+    run_token = models.CharField(max_length=32, default="")
 
     result = JSONTextField(null=True)
     error_code = models.CharField(max_length=50, default="")

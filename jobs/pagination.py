@@ -44,27 +44,15 @@ def first_id_at(moment: datetime) -> str:
 
 def newest(statuses: tuple[Status, ...], bounds: dict[str, str], vendor: str | None, limit: int) -> list[dict[str, Any]]:
     """Return the columns of at most `limit` jobs: of any of `statuses` (empty: all), with ids within `bounds` (gte, lt)."""
-    if connection.vendor == "mongodb":
-        return _newest_on_mongodb(statuses, bounds, vendor, limit)
     where = Q(**{f"id__{bound}": job_id for bound, job_id in bounds.items()})
     if vendor is not None:
         where &= Q(vendor=vendor)
-    # A status at a time: SQLite merges what it reads in order from the index, but would sort what `IN` finds.
-    each = [where & Q(status=status) for status in statuses] or [where]
+    # A status at a time: SQLite merges what it reads in order from the index, but would sort what `IN` finds. On MongoDB it
+    # is the other way round.
+    if connection.vendor == "mongodb":
+        each = [where & Q(status__in=statuses)] if statuses else [where]
+    else:
+        each = [where & Q(status=status) for status in statuses] or [where]
     first, *others = [Job.objects.filter(one).values("id", *COLUMNS) for one in each]
     found = first.union(*others, all=True) if others else first
     return list(found.order_by("-id")[:limit])
-
-
-def _newest_on_mongodb(
-    statuses: tuple[Status, ...], bounds: dict[str, str], vendor: str | None, limit: int
-) -> list[dict[str, Any]]:
-    """The backend projects before it sorts, and so sorts all that it finds; a plain `find` walks the index and stops."""
-    where: dict[str, Any] = {"_id": {f"${bound}": job_id for bound, job_id in bounds.items()}} if bounds else {}
-    if vendor is not None:
-        where["vendor"] = vendor
-    if statuses:
-        where["status"] = {"$in": list(statuses)}
-    collection = connection.get_collection(Job._meta.db_table)  # type: ignore[attr-defined]  # the MongoDB backend's own
-    found = collection.find(where, COLUMNS).sort("_id", -1).limit(limit)
-    return [{"id": document.pop("_id"), **document} for document in found]

@@ -1,6 +1,5 @@
 """Starts the jobs that were taken: one update for the whole batch says which of them are ours."""
 
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -39,7 +38,7 @@ class Starter:
         return started
 
     def _start_jobs(self, entries: list[Entry], gathered: Sequence[Taken]) -> dict[str, Job]:
-        run_token = secrets.token_hex(16)
+        run_token = lifecycle.new_token()
         now = min(taken.now for taken in gathered)  # no call of the batch was permitted earlier
         longest = max(taken.vendor.timeout_seconds for taken in gathered)
         deadline_at = now + timedelta(seconds=longest + DEADLINE_MARGIN_SECONDS)
