@@ -1,14 +1,10 @@
 """Puts failed jobs back into their queue, or applies stored callbacks again."""
 
-import signal
 import sys
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
-from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +12,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
+from jobs.management.dialogue import INTERRUPTED, agrees, counted, interruptible
 from jobs.models import Job, Status
 from jobs.replay import RETRIABLE, Choice, DeliveryReplay, JobReplay, Replay, run
 from vendors.catalogue import catalogue
 
 SHOWN_FIRST = 5
-INTERRUPTED = 130  # what a shell reports of a command that ^C has ended
 JOBS_ONLY = ("status", "error_code", "created_after", "created_before", "limit")
 
 
@@ -56,26 +52,20 @@ class Command(BaseCommand):
             return self._show(replay, count)
         if not count:
             return self.stdout.write(f"There is no {replay.noun} to be {replay.done}.")
-        if not options["yes"] and not self._is_wanted(replay, count):
+        if not options["yes"] and not agrees(f"{counted(count, replay.noun)} will be {replay.done}."):
             return self.stdout.write("Nothing was changed.")
         return self._run(replay, count)
 
     def _show(self, replay: Replay, count: int) -> None:
-        self.stdout.write(f"{_counted(count, replay.noun)} would be {replay.done}.")
+        self.stdout.write(f"{counted(count, replay.noun)} would be {replay.done}.")
         for row in islice(replay, SHOWN_FIRST):
             self.stdout.write(f"  {replay.describe(row)}")
         if count > SHOWN_FIRST:
             self.stdout.write(f"  and {count - SHOWN_FIRST} more")
 
-    def _is_wanted(self, replay: Replay, count: int) -> bool:
-        question = f"{_counted(count, replay.noun)} will be {replay.done}."
-        if not sys.stdin.isatty():
-            raise CommandError(f"{question} Nobody is here to be asked: say --yes to do it, or --dry-run to see them.")
-        return input(f"{question} Go on? [y/N] ").strip().lower() in ("y", "yes")
-
     def _run(self, replay: Replay, count: int) -> None:
         outcomes = Counter[bool]()
-        with _interrupt() as interrupted:
+        with interruptible() as interrupted:
             for happened in tqdm(run(replay), total=count, unit=f" {replay.noun}s", disable=None):
                 outcomes[happened] += 1
                 if interrupted.is_set():
@@ -124,22 +114,6 @@ def _refuse_unknown(ids: tuple[str, ...], vendor: str | None) -> None:
         raise CommandError(f"There is no vendor {vendor!r}; there are {', '.join(catalogue.all()) or 'none'}.")
 
 
-@contextmanager
-def _interrupt() -> Iterator[Event]:
-    """Give an event that ^C sets, so that the job in hand is still done and counted; a second ^C ends at once."""
-    interrupted = Event()
-
-    def interrupt(*_: object) -> None:
-        interrupted.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _job_id(text: str) -> str:
     try:
         return str(UUID(text))
@@ -159,7 +133,3 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise ArgumentTypeError(f"{text!r} is no whole number above zero")
     return int(text)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
