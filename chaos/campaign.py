@@ -1,6 +1,7 @@
 """One campaign: start everything, submit and strike, heal, drain, check."""
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import StringIO
@@ -12,7 +13,7 @@ from django.db import connection
 
 from chaos import history, report
 from chaos.client import Clients
-from chaos.faults import KINDS
+from chaos.faults import KINDS, Kind
 from chaos.journal import Trouble
 from chaos.schedule import Fault, schedule
 from chaos.system import System
@@ -38,16 +39,12 @@ class Options:
 def run(options: Options, system: System) -> bool:
     """Run it, print what it found, and return whether all held."""
     prepare(system)
-    witness = Witness(("127.0.0.1", system.redis_port))
+    witness = Witness(system.redis_address)
     witness.start()
     system.start()
-    clients = Clients(system.api_url, options.seed, options.rate)
+    clients = Clients(system.api_urls, options.seed, options.rate)
     missing = strike_under_load(options, system, clients)
-    heal(system)
-    drained_seconds = drain()
-    clients.retry(set(Job.objects.filter(status=Status.FAILED).values_list("pk", flat=True)))
-    drain()
-    left = wait_until_quiet(system)
+    drained_seconds, left = come_to_rest(system, clients)
     past = history.read(options.seed, clients.posted, system.ledger, system.journal)
     return report.write(past, witness, left=left, missing=missing, drained_seconds=drained_seconds)
 
@@ -71,14 +68,14 @@ def strike_under_load(options: Options, system: System, clients: Clients) -> lis
     with ThreadPoolExecutor(len(locks) * 2) as threads:
         for fault in schedule(options.seed, seconds, names):
             time.sleep(max(0.0, began + fault.at_seconds - time.monotonic()))
-            threads.submit(strike, fault, system, locks[KINDS[fault.name].part])
+            threads.submit(strike, fault, system, KINDS, locks[KINDS[fault.name].part])
         time.sleep(max(0.0, began + seconds - time.monotonic()))
     clients.stop()
     return [f"{name} (needs {needed})" for name, needed in needs.items() if needed]
 
 
-def strike(fault: Fault, system: System, lock: Lock) -> None:
-    kind = KINDS[fault.name]
+def strike(fault: Fault, system: System, kinds: Mapping[str, Kind], lock: Lock) -> None:
+    kind = kinds[fault.name]
     with lock:
         began = time.time()
         system.journal.note(f"fault: {fault.name}")
@@ -90,6 +87,15 @@ def strike(fault: Fault, system: System, lock: Lock) -> None:
         system.journal.note(f"end of fault: {fault.name}, {words}")
         system.journal.note_trouble(Trouble(fault.name, kind.part, began, time.time()))
     connection.close()
+
+
+def come_to_rest(system: System, clients: Clients) -> tuple[float, dict[str, int]]:
+    """Heal, and let all jobs run out; returns the seconds that it took, and what is left in Redis, by its kind."""
+    heal(system)
+    drained_seconds = drain()
+    clients.retry(set(Job.objects.filter(status=Status.FAILED).values_list("pk", flat=True)))
+    drain()
+    return drained_seconds, wait_until_quiet(system)
 
 
 def heal(system: System) -> None:

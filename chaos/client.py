@@ -1,7 +1,10 @@
-"""Clients of the API: they post at a steady rate, remember what they were promised, and cancel some of their jobs."""
+"""Clients of the API: they post at a steady rate, remember what they were promised, and cancel some of their jobs.
+
+Where there are several API hosts, they post to each in turn, look at their jobs at another, and turn to that where one fails.
+"""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Any
@@ -13,6 +16,7 @@ from chaos.vendors import vendor_of
 
 THREADS = 16
 TIMEOUT_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
 CANCEL_AFTER_SECONDS = 0.3
 
 
@@ -23,18 +27,20 @@ class Posted:
     serial: int
     vendor: str
     at: float  # unix seconds
+    api: str = ""  # that was asked
     took_seconds: float = 0.0
     answer: str = ""  # the status, or the name of an exception
     job_id: str = ""  # of an accepted job
     cancelled: bool = False  # it was said that it is
     retried: bool = False  # it was said that it is tried again
+    seen: str = ""  # what another API host then answered to a look at it
 
 
 class Clients:
     """Posts the jobs with serial numbers from 1 on, `rate` a second."""
 
-    def __init__(self, api: str, seed: int, rate: float) -> None:
-        self._api = api
+    def __init__(self, apis: Sequence[str], seed: int, rate: float) -> None:
+        self._apis = apis
         self._seed = seed
         self._rate = rate
         self._over = Event()
@@ -58,7 +64,7 @@ class Clients:
         with requests.Session() as session:
             for posted in self.posted:
                 if posted.job_id in failed and plan_of(self._seed, posted.serial, posted.vendor).client == "retry":
-                    posted.retried = _ask(session, f"{self._api}/jobs/{posted.job_id}/retry")[0] == "200"
+                    posted.retried = _ask(session, f"{self._apis[0]}/jobs/{posted.job_id}/retry")[0] == "200"
 
     def _run(self, number: int) -> None:
         with requests.Session() as session:
@@ -69,22 +75,35 @@ class Clients:
                 serial += THREADS
 
     def _post(self, session: requests.Session, serial: int) -> None:
+        """Post a job to the API host whose turn it is, and to the next where that fails."""
+        for number in range(len(self._apis)):
+            api, other = (self._apis[(serial + number + after) % len(self._apis)] for after in (0, 1))
+            posted = self._post_to(session, serial, api)
+            if posted.job_id and other != api:
+                posted.seen = _ask(session, f"{other}/jobs/{posted.job_id}", method="GET")[0]
+            if posted.job_id:
+                return
+
+    def _post_to(self, session: requests.Session, serial: int, api: str) -> Posted:
         vendor = vendor_of(self._seed, serial)
-        posted = Posted(serial, vendor, time.time())
+        posted = Posted(serial, vendor, time.time(), api)
         self.posted.append(posted)
         since = time.monotonic()
         asked = {"vendor": vendor, "name": f"Job {serial}", "serial": serial}
-        posted.answer, answer = _ask(session, f"{self._api}/jobs", asked)
+        posted.answer, answer = _ask(session, f"{api}/jobs", asked)
         posted.took_seconds = time.monotonic() - since
         posted.job_id = answer.get("request_id", "")
         if posted.job_id and plan_of(self._seed, serial, vendor).client == "cancel":
             self._over.wait(CANCEL_AFTER_SECONDS)
-            posted.cancelled = _ask(session, f"{self._api}/jobs/{posted.job_id}/cancel")[0] == "200"
+            posted.cancelled = _ask(session, f"{api}/jobs/{posted.job_id}/cancel")[0] == "200"
+        return posted
 
 
-def _ask(session: requests.Session, url: str, body: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+def _ask(
+    session: requests.Session, url: str, body: dict[str, Any] | None = None, method: str = "POST"
+) -> tuple[str, dict[str, Any]]:
     try:
-        answer = session.post(url, json=body, timeout=TIMEOUT_SECONDS)
+        answer = session.request(method, url, json=body, timeout=(CONNECT_SECONDS, TIMEOUT_SECONDS))
         return str(answer.status_code), answer.json()
     except (requests.RequestException, ValueError) as error:
         return type(error).__name__, {}

@@ -21,6 +21,7 @@ class Arrival:
     serial: int
     mood: str
     attempt: int | None  # that the callback URL's token names
+    caller: str = ""  # the address that it came from
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from chaos import recovery
 from chaos.checks import CHECKS, Finding, without_record
@@ -14,13 +14,15 @@ from vendors import limits
 
 MOST_HISTORIES = 3
 Row = tuple[str, str]
+Check = Callable[[History], Iterator[Finding]]
 
 
 def write(
-    history: History, witness: Witness, *, left: Mapping[str, int], missing: Sequence[str], drained_seconds: float
-) -> bool:
+    history: History, witness: Witness, *, left: Mapping[str, int], missing: Sequence[str], drained_seconds: float,
+    checks: Mapping[str, Check] = CHECKS, rows_besides: Sequence[Row] = (),
+) -> bool:  # fmt: skip
     """Print the table, and return whether every promise was kept."""
-    findings = {name: list(check(history)) for name, check in CHECKS.items()}
+    findings = {name: list(check(history)) for name, check in checks.items()}
     windows = list(_windows(history, witness))
     broken = [name for name, worst, _, calls in windows if worst > calls]
     rows = [
@@ -34,6 +36,7 @@ def write(
         ("longest recovery after a flush", recovery.longest(recovery.after_flushes(history))),
         ("drained in", f"{drained_seconds:.0f} s"),
         ("left in Redis", ", ".join(f"{count} {kind}" for kind, count in left.items())),
+        *rows_besides,
         *_faults(history, missing),
     ]
     width = max(len(name) for name, _ in rows)

@@ -27,6 +27,8 @@ WORKERS = 3
 WORKER_THREADS = "16"
 WORKER_GRACE_SECONDS = "5"
 LOOK_SECONDS = 0.5
+LOOPBACK = "127.0.0.1"
+Address = tuple[str, int]  # host and port
 
 
 class System:
@@ -35,24 +37,27 @@ class System:
     def __init__(self, *, data: Path, logs: Path, seed: int, store: "subprocess.Popen[bytes] | None" = None) -> None:
         self.data = data
         self.logs = logs
+        self.seed = seed
         self.store = store  # the process of a store that has one
         self.ledger = logs / "ledger.jsonl"
         self.journal = Journal()
-        self.redis_port, self.vendor_port, api_port, webhooks_port = (free_port() for _ in range(4))
-        targets = (self.redis_port, api_port, webhooks_port, self.vendor_port)
-        self.proxies = [Proxy(("127.0.0.1", port)) for port in targets]
-        self.redis_proxy, self.api_proxy, self.webhooks_proxy, self.vendor_proxy = self.proxies
-        self.redis = self._part("redis", self._redis_command(), self._redis_answers)
-        vendor = ["-m", "chaos.vendor", f"--port={self.vendor_port}", f"--seed={seed}", f"--ledger={self.ledger}"]
-        self.vendor = self._part("vendor", [sys.executable, *vendor], answers(self.vendor_port, "/control"))
-        self.api = self._web("api", api_port)
-        self.webhooks = self._web("webhooks", webhooks_port)
-        self.workers = [self._part(f"worker-{n}", self._worker_command()) for n in range(WORKERS)]
         self._over = Event()
+        self._build()
+
+    def _build(self) -> None:
+        """Say which parts there are, and where."""
+        self.redis_address, self.vendor_address, api, webhooks = ((LOOPBACK, free_port()) for _ in range(4))
+        self.proxies = [Proxy(address) for address in (self.redis_address, api, webhooks, self.vendor_address)]
+        self.redis_proxy, self.api_proxy, self.webhooks_proxy, self.vendor_proxy = self.proxies
+        self.redis = self._redis()
+        self.vendor = self._vendor()
+        self.api = self._web("api", "api", api)
+        self.webhooks = self._web("webhooks", "webhooks", webhooks)
+        self.workers = [self._part(f"worker-{n}", self._worker_command()) for n in range(WORKERS)]
 
     @property
-    def api_url(self) -> str:
-        return f"http://127.0.0.1:{self.api_proxy.port}"
+    def api_urls(self) -> list[str]:
+        return [f"http://127.0.0.1:{self.api_proxy.port}"]
 
     @property
     def vendor_url(self) -> str:
@@ -75,9 +80,10 @@ class System:
 
     def start(self) -> None:
         """Start every part, with the store migrated and the vendors in it; returns when all are ready."""
-        for part in (self.redis, self.vendor, self.api, self.webhooks):
+        others = [part for part in self.parts if part not in self.workers]
+        for part in others:
             part.start()
-        for part in (self.redis, self.vendor, self.api, self.webhooks):
+        for part in others:
             part.wait_until_ready()
         for worker in self.workers:
             worker.start()
@@ -95,7 +101,8 @@ class System:
     @property
     def redis_client(self) -> "redis.Redis[str]":
         """A client that no proxy comes between."""
-        return redis.Redis(port=self.redis_port, decode_responses=True, socket_timeout=2)
+        host, port = self.redis_address
+        return redis.Redis(host, port, decode_responses=True, socket_timeout=2)
 
     def flush(self) -> None:
         self.journal.note_flush()
@@ -117,11 +124,11 @@ class System:
     def tell_vendor(self, slug: str, mood: str, seconds: float) -> None:
         """Have every call of a vendor end in `mood` for that long."""
         asked = {"vendor": slug, "mood": mood, "seconds": seconds}
-        requests.post(f"http://127.0.0.1:{self.vendor_port}/control", json=asked, timeout=10).raise_for_status()
+        requests.post(url_of(self.vendor_address, "/control"), json=asked, timeout=10).raise_for_status()
 
     def callbacks_open(self) -> int:
         """Return how many callbacks the vendor has yet to post."""
-        answer = requests.get(f"http://127.0.0.1:{self.vendor_port}/control", timeout=10)
+        answer = requests.get(url_of(self.vendor_address, "/control"), timeout=10)
         return int(answer.json()["callbacks_open"])
 
     def skew(self, worker: Part, seconds: int) -> None:
@@ -140,9 +147,19 @@ class System:
         log = self.logs / f"{name}.log"
         return Part(name, command, environment=environment, log=log, journal=self.journal, is_ready=is_ready)
 
-    def _web(self, door: str, port: int) -> Part:
-        options = ["--config=python:enrichlabs.gunicorn", f"--bind=127.0.0.1:{port}", "enrichlabs.wsgi"]
-        return self._part(door, [sys.executable, "-m", "gunicorn", *options], answers(port, "/healthz"), SERVES=door)
+    def _redis(self) -> Part:
+        return self._part("redis", self._redis_command(), self._redis_answers)
+
+    def _vendor(self) -> Part:
+        host, port = self.vendor_address
+        options = [f"--host={host}", f"--port={port}", f"--seed={self.seed}", f"--ledger={self.ledger}"]
+        command = [sys.executable, "-m", "chaos.vendor", *options]
+        return self._part("vendor", command, answers(url_of(self.vendor_address, "/control")))
+
+    def _web(self, name: str, door: str, address: Address, **environment: str) -> Part:
+        options = ["--config=python:enrichlabs.gunicorn", "--bind={}:{}".format(*address), "enrichlabs.wsgi"]
+        is_ready = answers(url_of(address, "/healthz"))
+        return self._part(name, [sys.executable, "-m", "gunicorn", *options], is_ready, SERVES=door, **environment)
 
     def _worker_command(self, program: Sequence[str] = (MANAGE,)) -> list[str]:
         options = ["run_worker", "--threads", WORKER_THREADS, "--grace-seconds", WORKER_GRACE_SECONDS]
@@ -151,9 +168,10 @@ class System:
     def _redis_command(self) -> list[str]:
         folder = self.data / "redis"
         folder.mkdir()
+        host, port = self.redis_address
         server = os.environ.get("REDIS_SERVER") or str(get_binary_path())
         durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--loglevel", "warning"]
-        return [server, "--port", str(self.redis_port), "--bind", "127.0.0.1", "--dir", str(folder), *durable]
+        return [server, "--port", str(port), "--bind", host, "--protected-mode", "no", "--dir", str(folder), *durable]
 
     def _redis_answers(self) -> bool:
         try:
@@ -162,10 +180,14 @@ class System:
             return False
 
 
-def answers(port: int, path: str) -> Callable[[], bool]:
+def url_of(address: Address, path: str) -> str:
+    return "http://{}:{}{}".format(*address, path)
+
+
+def answers(url: str) -> Callable[[], bool]:
     def ask() -> bool:
         try:
-            return requests.get(f"http://127.0.0.1:{port}{path}", timeout=2).ok
+            return requests.get(url, timeout=2).ok
         except requests.RequestException:
             return False
 

@@ -1,6 +1,6 @@
 """The vendor of a campaign: a real HTTP server that behaves as each job's plan says, and keeps a ledger of it.
 
-    python -m chaos.vendor --port P --seed S --ledger FILE
+    python -m chaos.vendor [--host H] --port P --seed S --ledger FILE
 
 `POST /<slug>` is a call of the vendor of that name: answered at once, or with 202 and by callbacks where its body has a
 callback_url. Those of the vendor "signed" are signed with CHAOS_WEBHOOK_SECRET. `POST /control` with {"vendor": slug, "mood":
@@ -46,8 +46,8 @@ class Vendor(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, port: int, seed: int, ledger: Ledger, secret: str = "") -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+    def __init__(self, port: int, seed: int, ledger: Ledger, secret: str = "", host: str = "127.0.0.1") -> None:
+        super().__init__((host, port), _Handler)
         self.calls = 0
         self.ledger = ledger
         self.postman = Postman(ledger)
@@ -69,7 +69,7 @@ class Vendor(ThreadingHTTPServer):
     def disturb(self, vendor: str, mood: str, seconds: float) -> None:
         self._faults[vendor] = (mood, time.monotonic() + seconds)
 
-    def arrive(self, at: float, vendor: str, key: str, given: dict[str, Any]) -> Call:
+    def arrive(self, at: float, caller: str, vendor: str, key: str, given: dict[str, Any]) -> Call:
         """Write down that a call has come, and return it."""
         url, serial = str(given.get("callback_url", "")), int(given["serial"])
         with self._lock:
@@ -84,7 +84,7 @@ class Vendor(ThreadingHTTPServer):
         mood = self._fault(vendor) or plan.mood_of(run_of(key), number)
         result = result_of(self._seed, key, name=str(given["name"]), serial=serial, mood=mood)
         call = Call(vendor, key, number, mood, plan, result, url, other_url)
-        self.ledger.write(Arrival(at, vendor, key, number, serial, mood, call.attempt))
+        self.ledger.write(Arrival(at, vendor, key, number, serial, mood, call.attempt, caller))
         return call
 
     def call_back(self, call: Call) -> None:
@@ -124,7 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.path == "/control":
                 self._control(**given)
                 return
-            call = self.server.arrive(self.at, self.path.strip("/"), self.headers.get("Idempotency-Key", ""), given)
+            key, caller = self.headers.get("Idempotency-Key", ""), self.client_address[0]
+            call = self.server.arrive(self.at, caller, self.path.strip("/"), key, given)
         except (KeyError, TypeError, ValueError) as error:
             self._send(400, json.dumps({"error": f"That is not what this vendor takes: {error!r}"}).encode())
             return
@@ -215,13 +216,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True, help="0 for any that is free")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--ledger", type=Path, required=True, help="the file that the ledger is appended to")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    vendor = Vendor(options.port, options.seed, Ledger(options.ledger), os.environ.get(SECRET_ENV, ""))
-    sys.stdout.write(f"The vendor listens on 127.0.0.1:{vendor.server_port}\n")
+    vendor = Vendor(options.port, options.seed, Ledger(options.ledger), os.environ.get(SECRET_ENV, ""), options.host)
+    sys.stdout.write(f"The vendor listens on {options.host}:{vendor.server_port}\n")
     sys.stdout.flush()
     vendor.serve_forever()
 

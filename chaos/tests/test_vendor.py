@@ -21,7 +21,7 @@ def test_the_ledger_tells_what_came_and_how_it_was_answered(vendor, receiver):
     called(vendor, callback_url=receiver.url(attempt=12))
     called(vendor, "503")
     first, second = events(vendor, Arrival)
-    assert first == Arrival(first.at, "acme", JOB, 1, serial_with(), "ok", 12)
+    assert first == Arrival(first.at, "acme", JOB, 1, serial_with(), "ok", 12, "127.0.0.1")
     assert (second.number, second.mood, second.attempt) == (2, "503", None)
     assert began <= first.at <= second.at <= time.time()
     wait_for(lambda: len(events(vendor, Answered)) == 2, "both answers")
