@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import re
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -14,13 +13,16 @@ import django
 import pymongo
 import redis
 from django.conf import settings
+from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connection
-from pymongo.errors import PyMongoError
+from django.db import connection
 
 from enrichlabs import environment as env
+from jobs.faults import fault
 from jobs.redis import connect
+from jobs.store import STORE_ERRORS
 
+OF_SETTINGS = "settings"  # the tag of those system checks that ask no server
 ANSWER_SECONDS = 3.0
 OLDEST_REDIS = 7
 
@@ -41,6 +43,9 @@ def load_settings() -> None:
     except ValueError as error:
         reason = error.__cause__ or error
         raise Obstacle(f"The settings can't be read ({reason}). Compare the environment with .env.example.") from None
+    for issue in run_checks(tags=[OF_SETTINGS]):
+        if issue.is_serious():
+            raise Obstacle(f"{issue.msg} {issue.hint}")
 
 
 @contextmanager
@@ -96,9 +101,14 @@ def check_store() -> None:
     try:
         with pymongo.timeout(ANSWER_SECONDS):
             connection.introspection.table_names()
-    except (DatabaseError, PyMongoError, ValueError) as error:
-        reason = re.split(r"[,(]", str(error))[0].strip()
-        raise Obstacle(f"The store does not answer ({reason}). Start it, or correct DATABASE_URL.") from None
+    except STORE_ERRORS as error:
+        raise Obstacle(no_store(error)) from None
+
+
+def no_store(error: Exception) -> str:
+    """Return why the store can't be used, and what to do."""
+    reason = type(error.__cause__ or error).__name__
+    return fault(error) or f"The store does not answer ({reason}). Start it, or correct DATABASE_URL."
 
 
 def check_redis() -> None:

@@ -8,9 +8,15 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from enrichlabs.mongodb import url as mongodb_url
+
 # WAL lets readers go on while somebody writes; FULL makes a commit survive a power cut; IMMEDIATE takes the write lock
 # at once, because a transaction that reads first and writes later fails under several writers whatever it waits.
 SQLITE_PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY"
+
+# What the URL does not say. The driver waits for half a minute for a server, and for ever for an answer.
+MONGODB_OPTIONS = {"serverSelectionTimeoutMS": 5000, "connectTimeoutMS": 5000, "socketTimeoutMS": 30000}
+MONGODB_NAME = "enrichlabs"
 
 MOST_SOCKET_BYTES = 100
 
@@ -18,9 +24,9 @@ MOST_SOCKET_BYTES = 100
 def database(url: str, data: Path) -> dict[str, Any]:
     """Return the settings of the store at `url`: SQLite (in the folder `data` where `url` is empty) or MongoDB.
 
-    Raises ImproperlyConfigured for any other scheme.
+    Raises ImproperlyConfigured for any other scheme, and for a URL that can't be read.
     """
-    scheme = urlsplit(url).scheme
+    scheme = url.partition(":")[0] if ":" in url else ""
     if not url or scheme == "sqlite":
         return _sqlite(Path(urlsplit(url).path) if url else data / "enrichlabs.sqlite3")
     if scheme in ("mongodb", "mongodb+srv"):
@@ -50,10 +56,12 @@ def _sqlite(path: Path) -> dict[str, Any]:
 
 
 def _mongodb(url: str) -> dict[str, Any]:
-    name = urlsplit(url).path.strip("/") or "enrichlabs"
+    name, said = mongodb_url.parts(url)
+    # What stands in OPTIONS wins over the URL: so nothing must that the URL may say.
+    options = {option: value for option, value in MONGODB_OPTIONS.items() if option.lower() not in said}
     return {
         "ENGINE": "enrichlabs.mongodb",
         "HOST": url,
-        "NAME": name,
-        "OPTIONS": {"serverSelectionTimeoutMS": 5000, "connectTimeoutMS": 5000, "socketTimeoutMS": 30000, "tz_aware": False},
+        "NAME": name or MONGODB_NAME,
+        "OPTIONS": {**options, "tz_aware": False},  # Django makes aware what it reads
     }
