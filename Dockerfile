@@ -16,8 +16,8 @@ WORKDIR /app
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --requirement requirements.txt
 COPY . ./
-# Readable by that user, whatever umask the files were checked out under.
-RUN chmod -R go+rX .
+# Compiled now, for that user can't keep what it compiles; and readable by it, whatever umask the files were checked out under.
+RUN python -m compileall -q . && chmod -R go+rX .
 
 USER 10001
 EXPOSE 8000

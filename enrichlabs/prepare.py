@@ -20,7 +20,7 @@ from enrichlabs import environment as env
 from enrichlabs import installation, obstacles
 from enrichlabs.obstacles import Obstacle
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("enrichlabs.prepare")  # not __main__
 
 STORE_SECONDS = 60.0  # how long a store may take to come up
 LOOK_SECONDS = 1.0
@@ -79,12 +79,14 @@ def wait_for_store(until: float) -> None:
 
 
 def check_secrets() -> None:
-    """See that a service for the public has secrets of its own. Raises Obstacle."""
+    """See that a service for the public has secrets of its own; any other is told that it has not. Raises Obstacle."""
     named = {"SECRET_KEY": [settings.SECRET_KEY], "CALLBACK_SECRETS": settings.CALLBACK_SECRETS}
     named["ADMIN_PASSWORD"] = [env.text("ADMIN_PASSWORD")]
     known = [name for name, secrets in named.items() if any(secret.startswith(FOR_DEVELOPMENT) for secret in secrets)]
-    if is_public() and known:
+    if known and is_public():
         raise Obstacle(f"PUBLIC_URL is https://, but everybody knows the default of {', '.join(known)}. Set your own.")
+    if known:
+        log.warning("For development only: everybody knows the default of %s", ", ".join(known))
 
 
 def make_first_admin() -> None:

@@ -1,0 +1,42 @@
+"""Whether a worker of this machine or container is alive: python -m enrichlabs.alive, for the health check of a worker.
+
+A worker listens on no port, but it beats in Redis every second under the name of its host. Exits with 0 when one of this host
+has beaten of late, with 1 when none has. A silent Redis says nothing about a worker: it waits, and must not be killed for that,
+as it may hold answers that are not recorded yet.
+"""
+
+import os
+import socket
+import sys
+
+import redis
+
+from jobs.beat import SILENT_SECONDS
+from jobs.keys import BEATS
+from jobs.redis import connect
+
+REDIS_SECONDS = 2.0  # to connect, and again for each answer
+
+
+def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
+    host = socket.gethostname()[:60]
+    try:
+        alive = host in hosts_alive()
+    except redis.RedisError as error:
+        sys.stdout.write(f"Unknown, as Redis does not answer ({type(error).__name__}).\n")
+        return 0
+    sys.stdout.write(f"{'A' if alive else 'No'} worker of {host} is alive.\n")
+    return 0 if alive else 1
+
+
+def hosts_alive() -> set[str]:
+    """Return the hosts whose workers have beaten of late, by the clock of Redis. Raises redis.RedisError."""
+    client = connect(REDIS_SECONDS)
+    seconds, microseconds = client.time()
+    workers = client.zrangebyscore(BEATS, (seconds - SILENT_SECONDS) * 1000 + microseconds / 1000, "+inf")
+    return {worker.rsplit("-", 2)[0] for worker in workers}  # HOST-PID-RANDOM
+
+
+if __name__ == "__main__":
+    sys.exit(main())
