@@ -1,0 +1,194 @@
+"""The Kubernetes example against the schemas of Kubernetes, and against what the project really reads, runs and serves."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+from django.core.management import get_commands, load_command_class
+from django.test import Client, override_settings
+
+from enrichlabs import gunicorn
+from enrichlabs.urls import open_doors
+from jobs.worker import FINISH_SECONDS
+from tests import manifests
+from tests.manifests import AUTOSCALING, BASE, DEPLOY, WORKLOADS, containers, environment, generated, main_container, of_kind
+from vendors import toml
+from vendors.models import Vendor
+
+ROOT = Path(__file__).parent.parent
+VERSIONS = ("1.34", "1.37")  # the oldest that is still looked after, and the newest
+COMMAND = re.compile(r"python (-m|manage\.py) ([\w.]+)((?: --[\w=-]+)*)")
+SPARE_SECONDS = 5
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_manifests_are_valid_for_kubernetes_without_a_field_that_it_does_not_know(version):
+    for resource in manifests.resources(BASE):
+        kubernetes_validate.validate(resource, version, strict=True)
+
+
+def test_the_autoscaler_that_keda_makes_is_valid_and_scales_the_workers():
+    (scaled,) = of_kind("ScaledObject")
+    spec = scaled["spec"]
+    assert set(spec) == {"scaleTargetRef", "minReplicaCount", "maxReplicaCount", "advanced", "triggers"}
+    autoscaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "worker"},
+        "spec": {
+            "scaleTargetRef": {"kind": "Deployment", **spec["scaleTargetRef"]},
+            "minReplicas": spec["minReplicaCount"],
+            "maxReplicas": spec["maxReplicaCount"],
+            **spec["advanced"]["horizontalPodAutoscalerConfig"],
+        },
+    }
+    kubernetes_validate.validate(autoscaler, VERSIONS[-1], strict=True)
+    assert [
+        deployment for deployment in of_kind("Deployment") if deployment["metadata"]["name"] == spec["scaleTargetRef"]["name"]
+    ]
+    assert 1 <= spec["minReplicaCount"] < spec["maxReplicaCount"]
+    assert all(isinstance(value, str) for value in spec["triggers"][0]["metadata"].values())
+
+
+@pytest.mark.django_db
+def test_the_autoscaler_asks_for_metrics_that_the_api_shows_where_prometheus_looks(redis_client, make_vendor):
+    make_vendor("acme")
+    (scaled,) = of_kind("ScaledObject")
+    (template,) = [d["spec"]["template"] for d in of_kind("Deployment") if d["metadata"]["name"] == "api"]
+    notes = template["metadata"]["annotations"]
+    assert notes["prometheus.io/port"] == str(main_container("api")["ports"][0]["containerPort"])
+    shown = set(re.findall(r"enrichlabs_\w+", Client().get(notes["prometheus.io/path"]).content.decode()))
+    asked = set(re.findall(r"enrichlabs_\w+", scaled["spec"]["triggers"][0]["metadata"]["query"]))
+    assert asked
+    assert asked <= shown
+
+
+def test_every_variable_is_one_that_the_project_reads():
+    read = set(re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    vendors = toml.parse(generated()["vendors"]["vendors.toml"])
+    named = {entry.fields[key] for entry in vendors for key in ("api_key_env", "webhook_secret_env") if key in entry.fields}
+    assert set(generated()["vendor-keys"]) == named
+    for _, container in containers():
+        variables = environment(container)
+        inserted = set(re.findall(r"\$\((\w+)\)", " ".join(variables.values())))
+        assert set(variables) - inserted <= read | named, container["name"]
+        assert inserted <= set(variables), container["name"]
+
+
+def test_a_secret_that_nobody_filled_in_lets_no_pod_start():
+    assert {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "CALLBACK_SECRETS", "ADMIN_PASSWORD"} == set(generated()["secrets"])
+    assert not any([*generated()["secrets"].values(), *generated()["vendor-keys"].values()])
+    assert {"secrets.env", "vendors.env"} <= set((DEPLOY / ".gitignore").read_text().splitlines())
+    for pod, container in containers():
+        # What is not set would be made and kept in the data folder: there is none.
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        assert {mount["mountPath"] for mount in container["volumeMounts"]} <= {"/tmp", "/etc/enrichlabs"}
+        assert {next(iter(volume.keys() - {"name"})) for volume in pod["volumes"]} <= {"emptyDir", "configMap"}
+
+
+def test_containers_run_the_image_as_its_user_and_commands_that_are_there():
+    image = (ROOT / "Dockerfile").read_text()
+    assert [entry["name"] for entry in manifests.kustomization(BASE)["images"]] == ["enrichlabs"]
+    for pod, container in containers():
+        assert container["image"] == "enrichlabs"
+        assert f"USER {pod['securityContext']['runAsUser']}\n" in image
+        assert all(f"EXPOSE {port['containerPort']}\n" in image for port in container.get("ports", []))
+        probes = [
+            container[name]["exec"]["command"] for name in container if "exec" in (container[name] or {}) and "Probe" in name
+        ]
+        for command in [*probes, *([container["args"]] if "args" in container else [])]:
+            runs(" ".join(command))
+
+
+def runs(command: str) -> None:
+    """See that whatever Python runs in the command is there, and knows its options."""
+    found = COMMAND.findall(command)
+    assert found, command
+    for how, name, options in found:
+        if how == "-m":
+            assert importlib.util.find_spec(name), command
+        else:
+            load_command_class(get_commands()[name], name).create_parser("manage.py", name).parse_args(options.split())
+
+
+def test_probes_get_200_by_the_name_that_they_use():
+    names = generated()["settings"]["ALLOWED_HOSTS"].split(",")
+    asked = 0
+    for _, container in containers():
+        for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+            if request := container.get(name, {}).get("httpGet"):
+                headers = {header["name"]: header["value"] for header in request["httpHeaders"]}
+                assert request["port"] in [port["name"] for port in container["ports"]]
+                with override_settings(ALLOWED_HOSTS=names):
+                    assert Client().get(request["path"], headers=headers).status_code == 200
+                asked += 1
+    assert asked == 6
+
+
+def test_vendors_reach_callbacks_and_nothing_else():
+    (ingress,) = of_kind("Ingress")
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    (door,) = open_doors(["webhooks"])
+    assert path["path"] == f"/{door.pattern}"
+    assert path["backend"]["service"]["name"] == "webhook"
+    assert environment(main_container("webhook"))["SERVES"] == "webhooks"
+    assert environment(main_container("api"))["SERVES"] == "api,admin"
+    assert generated()["settings"]["PUBLIC_URL"] == f"https://{rule['host']}"
+    assert rule["host"] in generated()["settings"]["ALLOWED_HOSTS"].split(",")
+
+
+def test_selectors_name_the_pods_that_they_are_for():
+    labels = {r["metadata"]["name"]: r["spec"]["template"]["metadata"]["labels"] for r in of_kind(*WORKLOADS)}
+    for deployment in of_kind("Deployment"):
+        name, spec = deployment["metadata"]["name"], deployment["spec"]
+        spread = [one["labelSelector"]["matchLabels"] for one in spec["template"]["spec"]["topologySpreadConstraints"]]
+        assert all(selected(selector, labels) == [name] for selector in [spec["selector"]["matchLabels"], *spread])
+    for service in of_kind("Service"):
+        assert selected(service["spec"]["selector"], labels) == [service["metadata"]["name"]]
+        ports = [port["name"] for port in main_container(service["metadata"]["name"])["ports"]]
+        assert [port["targetPort"] for port in service["spec"]["ports"]] == ports
+    for budget in of_kind("PodDisruptionBudget"):
+        assert selected(budget["spec"]["selector"]["matchLabels"], labels) == [budget["metadata"]["name"]]
+    for policy in of_kind("NetworkPolicy"):
+        names = selected(policy["spec"]["podSelector"]["matchLabels"], labels)
+        assert names == (
+            sorted(labels) if policy["metadata"]["name"] == "nobody" else [policy["metadata"]["name"].split("-")[-1]]
+        )
+
+
+def selected(selector: dict[str, str], labels: dict[str, dict[str, str]]) -> list[str]:
+    return sorted(name for name, has in labels.items() if selector.items() <= has.items())
+
+
+def test_pods_have_time_to_end():
+    for name in ("api", "webhook"):
+        (pod,) = [manifests.pod(d) for d in of_kind("Deployment") if d["metadata"]["name"] == name]
+        drain = main_container(name)["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert pod["terminationGracePeriodSeconds"] >= drain + gunicorn.graceful_timeout + SPARE_SECONDS
+    (pod,) = [manifests.pod(d) for d in of_kind("Deployment") if d["metadata"]["name"] == "worker"]
+    grace = int(re.search(r"--grace-seconds=(\d+)", " ".join(main_container("worker")["args"]))[1])
+    # A call that is not over within the grace is made again by another worker.
+    assert grace > Vendor._meta.get_field("timeout_seconds").default
+    assert pod["terminationGracePeriodSeconds"] >= grace + FINISH_SECONDS + SPARE_SECONDS
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl, for its kustomize")
+def test_kustomize_makes_of_it_what_the_other_tests_read(tmp_path):
+    folder = tmp_path / "deploy"
+    shutil.copytree(DEPLOY, folder)
+    for name in ("secrets.env", "vendors.env"):
+        shutil.copy(BASE / f"{name}.example", folder / "base" / name)
+    made = subprocess.run(["kubectl", "kustomize", folder / "autoscaling"], capture_output=True, text=True, check=True).stdout
+    made = list(yaml.safe_load_all(made))
+    for resource in made:
+        if resource["kind"] != "ScaledObject":
+            kubernetes_validate.validate(resource, VERSIONS[-1], strict=True)
+    assert len(made) == len(manifests.resources(AUTOSCALING)) + len(generated())
+    (worker,) = [r for r in made if r["kind"] == "Deployment" and r["metadata"]["name"] == "worker"]
+    assert "replicas" not in worker["spec"]
