@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.core.validators import BaseValidator
-from django.db.models import NOT_PROVIDED, CharField, DateTimeField, Field, Model
+from django.db.models import CharField, DateTimeField, Field, Model
 
 from jobs.models import Attempt, Delivery, Job
 from vendors.models import Vendor
@@ -92,7 +92,7 @@ def lines(file: IO[bytes]) -> Iterator[Line]:
         kind = columns.pop("kind", None)
         if kind == END:
             return
-        if kind not in KINDS or not isinstance(columns.get("id"), str):
+        if kind not in ORDER or not isinstance(columns.get("id"), str):
             raise _fault(number, "is no vendor, job, attempt or delivery with an id")
         if (place := (ORDER.index(kind), columns["id"])) <= before:
             raise _fault(number, "is not in the order in which rows are written")
@@ -118,7 +118,7 @@ def _column(field: "Field[Any, Any]", of: Line) -> Any:
         except (ValidationError, TypeError, ValueError, OverflowError):
             # Not their own words, which quote the value.
             raise _fault(of.number, f"has a value of {field.attname} that can't be kept there") from None
-    if field.default is NOT_PROVIDED:
+    if not (field.has_default() or field.null):
         raise _fault(of.number, f"has no {field.attname}")
     return field.get_default()
 
