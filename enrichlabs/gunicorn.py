@@ -1,6 +1,8 @@
 """How gunicorn serves us: gunicorn -c python:enrichlabs.gunicorn -b HOST:PORT enrichlabs.wsgi"""
 
 import resource
+import sys
+from typing import Any
 
 FILES_OF_OUR_OWN = 512  # stores and Redis, one or more a thread
 MOST_CONNECTIONS = 4096
@@ -20,3 +22,16 @@ graceful_timeout = 10
 loglevel = "warning"
 # It would lie in the home folder, one for all the gunicorns of a user.
 control_socket_disable = True
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Say in one line what keeps the application from being loaded, instead of a traceback for each worker."""
+    # Not before: the master keeps no code of ours, so that SIGHUP loads what is new.
+    from enrichlabs import obstacles
+
+    try:
+        obstacles.load_settings()
+    except obstacles.Obstacle as obstacle:
+        if worker.age == 1:
+            sys.stderr.write(f"enrichlabs: {obstacle}\n")
+        sys.exit(server.WORKER_BOOT_ERROR)  # gunicorn then ends

@@ -5,14 +5,16 @@ from typing import Any
 
 import pymongo
 import redis
-from django.db import DatabaseError
+from django.conf import settings
+from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
-from pymongo.errors import PyMongoError
 
 from jobs.beat import SILENT_SECONDS
+from jobs.faults import fault
 from jobs.keys import BEATS
 from jobs.redis import connect
+from jobs.store import STORE_ERRORS
 from vendors.models import Vendor
 
 OK = "ok"
@@ -39,11 +41,19 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def store() -> str:
     try:
         with pymongo.timeout(STORE_SECONDS):
+            has_tables = _mongodb_has_tables() if settings.ON_MONGODB else True
             Vendor.objects.values_list("pk", flat=True).first()
-    except (DatabaseError, PyMongoError) as error:
-        reason = type(error).__name__
-        return f"The store does not answer ({reason}). Start it, or run manage.py migrate where its tables are missing."
-    return OK
+    except STORE_ERRORS as error:
+        # No names of hosts: this is shown to whoever asks.
+        return fault(error) or f"The store does not answer ({type(error).__name__}). Start it, or look at its log."
+    return OK if has_tables else "The tables of the store are missing. Run manage.py migrate."
+
+
+def _mongodb_has_tables() -> bool:
+    """Ask the primary, which alone takes writes. (MongoDB has no rows in a table that is missing, and no error.)"""
+    database = connection.get_database()  # type: ignore[attr-defined]  # MongoDB's alone
+    database.command("ping")
+    return bool(database.list_collection_names(filter={"name": Vendor._meta.db_table}))
 
 
 def redis_and_worker() -> dict[str, str]:

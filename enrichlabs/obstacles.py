@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from enrichlabs import environment as env
-from jobs.faults import fault
+from jobs.faults import fault, place
 from jobs.redis import connect
 from jobs.store import STORE_ERRORS
 
@@ -107,8 +107,10 @@ def check_store() -> None:
 
 def no_store(error: Exception) -> str:
     """Return why the store can't be used, and what to do."""
-    reason = type(error.__cause__ or error).__name__
-    return fault(error) or f"The store does not answer ({reason}). Start it, or correct DATABASE_URL."
+    where = place(error)
+    if sentences := fault(error):
+        return sentences.replace(".", f" ({where}).", 1) if where else sentences
+    return f"The store does not answer ({type(error.__cause__ or error).__name__}). Start it, or correct DATABASE_URL."
 
 
 def check_redis() -> None:

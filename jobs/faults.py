@@ -47,11 +47,19 @@ def fault(error: BaseException | None) -> str:
     """Return what is wrong and what to do; empty for an error that does not tell of the store or the way to it."""
     if not isinstance(error, STORE_ERRORS):
         return ""
+    cause = error.__cause__
+    code = cause.code if isinstance(cause, OperationFailure) else getattr(error, "code", None)
+    words = _words(error)
+    return CODES.get(code or 0) or next((sentences for pattern, sentences in WORDS.items() if re.search(pattern, words)), "")
+
+
+def place(error: BaseException) -> str:
+    """Return the host and port that the error tells of; empty where it names none. For operators, not for clients."""
+    found = re.match(r"(?:SSL handshake failed: )?([\w.\-\[\]:]+:\d+): ", _words(error))
+    return found[1] if found else ""
+
+
+def _words(error: BaseException) -> str:
+    """Without the list of servers and settings that the driver appends."""
     cause = error.__cause__ if isinstance(error.__cause__, PyMongoError) else error
-    if isinstance(cause, OperationFailure) and cause.code in CODES:
-        return CODES[cause.code]
-    # Without the list of servers and settings that the driver appends.
-    words = re.split(r", Timeout:|, full error:", str(cause))[0]
-    sentences = next((sentences for pattern, sentences in WORDS.items() if re.search(pattern, words)), "")
-    place = re.match(r"(?:SSL handshake failed: )?([\w.\-\[\]:]+:\d+): ", words)
-    return sentences.replace(".", f" ({place[1]}).", 1) if place else sentences
+    return re.split(r", Timeout:|, full error:", str(cause))[0]

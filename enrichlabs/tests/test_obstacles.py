@@ -75,7 +75,7 @@ def test_a_port_that_is_none() -> None:
         ({"LOG_LEVEL": "loud"}, "(Unknown level: 'loud'). Compare the environment with .env.example."),
         (
             {"DATABASE_URL": "sqlite:///nowhere/jobs.sqlite3"},
-            "(unable to open database file). Start it, or correct DATABASE_URL.",
+            "The file of the store can't be used. Make its folder one that this user can write to, or correct DATABASE_URL.",
         ),
         ({"REDIS_URL": "redis://127.0.0.1:1"}, "Connection refused.). Start it, or unset REDIS_URL to use the embedded one."),
         ({"ENRICHLABS_VENDORS": "/nowhere.toml"}, "/nowhere.toml can't be read: No such file or directory."),
@@ -85,11 +85,18 @@ def test_a_setting_that_is_wrong(refusal: Callable[..., str], variables: dict[st
     assert said in refusal(**variables)
 
 
-@pytest.mark.parametrize("url", ["mongodb://hid:den@127.0.0.1:1/jobs", "mongodb://hid:d/en@127.0.0.1"])
-def test_a_mongodb_that_does_not_answer(refusal: Callable[..., str], url: str) -> None:
-    said = refusal(DATABASE_URL=url)
-    assert "Start it, or correct DATABASE_URL." in said
-    assert "hid" not in said
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mongodb://hid:den@127.0.0.1:1/jobs", "Nobody listens where DATABASE_URL leads to (127.0.0.1:1). Start MongoDB"),
+        ("mongodb://hid:d/en@127.0.0.1", "DATABASE_URL can't be read"),
+        ("mongodb://hid:den@127.0.0.1/jobs?readPreference=nearest", "DATABASE_URL says readPreference"),
+    ],
+)
+def test_a_mongodb_that_cannot_be_used(refusal: Callable[..., str], url: str, said: str) -> None:
+    refused = refusal(DATABASE_URL=url)
+    assert said in refused
+    assert "hid" not in refused
 
 
 @pytest.mark.parametrize("url", ["http://redis", "redis://:hid/den@redis", "redis://127.0.0.1:70000"])
