@@ -25,6 +25,16 @@ hypothesis.settings.register_profile("busy", deadline=None, suppress_health_chec
 hypothesis.settings.load_profile("busy")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What touches the store runs on both stores, unless it says that it is about SQLite."""
+    for item in items:
+        touches = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("sqlite"):
+            item.add_marker(pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite"))
+        elif touches:
+            item.add_marker("store")
+
+
 class Valkey:
     """A Valkey server of the tests' own on a Unix socket; it can be killed, stopped and started again."""
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from django.db import DataError, IntegrityError, close_old_connections
+from django.db import close_old_connections
 
 from jobs import counts, failures, lifecycle, retry
 from jobs.breaker import Standing
@@ -18,7 +18,7 @@ from jobs.clock import clock
 from jobs.health import Health
 from jobs.lifecycle import Move
 from jobs.models import FINAL, Job, Status
-from jobs.store import STORE_ERRORS
+from jobs.store import STORE_ERRORS, refuses
 from jobs.stream import Again, Settlement
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
@@ -150,9 +150,9 @@ def _apply_single(move: Move) -> bool:
 def _apply_to_store(moves: list[Move]) -> list[bool]:
     try:
         return lifecycle.apply(moves)
-    except (DataError, IntegrityError):
-        raise
     except STORE_ERRORS as error:
+        if refuses(error):
+            raise
         raise StoreAwayError(type(error).__name__) from error
 
 

@@ -10,11 +10,14 @@ from contextvars import ContextVar
 from threading import RLock
 
 import pymongo
-from django.db import Error, OperationalError, connection, transaction
-from pymongo.errors import PyMongoError
+from django.db import DataError, Error, IntegrityError, OperationalError, connection, transaction
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 # MongoDB's backend lets some of its driver's own errors through: those that come while a result is read.
 STORE_ERRORS = (Error, PyMongoError)
+
+# What MongoDB answers when it is there, and will never take this document: a bad value, not as a validator wants it, too large.
+REFUSAL_CODES = {2, 121, 10334, 11000, 17280, 17419, 17420}
 
 # SQLite lets one writer in, and those that wait look again after growing pauses of up to 100 ms: with many of them, some
 # wait for ten seconds while the file is free most of the time. So the threads of a process take turns, and whose turn it is
@@ -24,6 +27,17 @@ SHORTEST_SECONDS = 0.01  # for pymongo, 0 would mean for ever
 LONGEST_SECONDS = 20.0  # where the settings of the store name no time-out
 _turn = RLock()
 _give_up_at: ContextVar[float | None] = ContextVar("give_up_at", default=None)
+
+
+def refuses(error: Exception) -> bool:
+    """Whether the store has answered that it can't keep what it was given; else one of STORE_ERRORS says that it is away."""
+    cause = error if isinstance(error, PyMongoError) else error.__cause__
+    if isinstance(cause, BulkWriteError):
+        faults = cause.details["writeErrors"]
+        return bool(faults) and all(fault["code"] in REFUSAL_CODES for fault in faults)
+    if isinstance(cause, OperationFailure):
+        return cause.code in REFUSAL_CODES
+    return isinstance(error, (DataError, IntegrityError))
 
 
 @contextmanager

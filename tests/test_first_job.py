@@ -5,7 +5,7 @@ import pytest
 from jobs.models import Delivery, Job
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_a_restart_of_redis_makes_no_living_worker_dead(calls_under_way, vendor_
     assert {(job.attempt, job.crashes) for job in Job.objects.all()} == {(1, 0)}
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="it locks a SQLite file")
+@pytest.mark.sqlite  # it locks the file
 def test_answers_are_kept_while_the_store_is_locked(calls_under_way, vendor_server):
     locker = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
     locker.execute("BEGIN IMMEDIATE")

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from django.db import connection
 
 from jobs import limiter, stream
 from jobs.keys import BEATS, Keys
@@ -145,7 +146,8 @@ def test_a_start_in_the_history_is_the_permit_that_was_used(start_worker, submit
     submit(8)
     start_worker("--drain").end()
     starts = {limiter.microseconds(at) for at in Attempt.objects.values_list("started_at", flat=True)}
-    assert starts == {int(start) for start in redis_client.lrange(Keys("acme").log, 0, -1)}
+    kept_us = 1000 if connection.vendor == "mongodb" else 1
+    assert starts == {int(start) // kept_us * kept_us for start in redis_client.lrange(Keys("acme").log, 0, -1)}
 
 
 def test_no_window_is_broken_though_redis_loses_everything_in_mid_work(start_worker, submit, redis_client):
@@ -160,7 +162,7 @@ def test_no_window_is_broken_though_redis_loses_everything_in_mid_work(start_wor
     starts = [limiter.microseconds(at) for at in Attempt.objects.values_list("started_at", flat=True)]
     assert len(starts) == 40
     for calls, seconds in ((10, 1), (17, 2)):
-        assert max(sum(start <= at <= start + seconds * 1_000_000 for at in starts) for start in starts) <= calls
+        assert max(sum(start <= at < start + seconds * 1_000_000 for at in starts) for start in starts) <= calls
 
 
 def test_log_lines_can_be_json(start_worker, submit):

@@ -4,21 +4,29 @@ from typing import Any
 
 from django_mongodb_backend.query import MongoQuery
 
-Condition = dict[str, Any]
+Document = dict[str, Any]
 
 
 class FlatQuery(MongoQuery):
     @property
-    def match_mql(self) -> Condition:
+    def match_mql(self) -> Document:
         return self._match
 
     @match_mql.setter
-    def match_mql(self, condition: Condition) -> None:
+    def match_mql(self, condition: Document) -> None:
         self._match = flat(condition)
 
-    def get_pipeline(self) -> list[dict[str, Any]]:
+    @property
+    def project_fields(self) -> Document | None:
+        return self._projection
+
+    @project_fields.setter
+    def project_fields(self, projection: Document | None) -> None:
+        self._projection = dotted(projection or {})
+
+    def get_pipeline(self) -> list[Document]:
         if not self._sorts_documents():
-            pipeline: list[dict[str, Any]] = super().get_pipeline()
+            pipeline: list[Document] = super().get_pipeline()
             return pipeline
         # MongoDB sorts by an index only where nothing but a $match comes before the $sort; the backend projects first.
         skip, end = self.query.low_mark, self.query.high_mark
@@ -45,10 +53,10 @@ class FlatQuery(MongoQuery):
         return bool(self.ordering) and not any(computes) and columns.issuperset(self.ordering)
 
 
-def flat(condition: Condition) -> Condition:
+def flat(condition: Document) -> Document:
     """Return the same condition with what is joined by $and in one document, as far as no key would stand twice."""
-    found: Condition = {}
-    clashing: list[Condition] = []
+    found: Document = {}
+    clashing: list[Document] = []
     for part in _conjuncts(condition):
         for key, value in part.items():
             if key not in found:
@@ -60,7 +68,18 @@ def flat(condition: Condition) -> Condition:
     return {**found, "$and": clashing} if clashing else found
 
 
-def _conjuncts(condition: Condition) -> list[Condition]:
+def dotted(projection: Document) -> Document:
+    """Return the same projection with columns of joined documents by their paths: not every server takes {"a": {"b": 1}}."""
+    found: Document = {}
+    for key, value in projection.items():
+        if isinstance(value, dict) and value and all(inner == 1 for inner in value.values()):
+            found.update({f"{key}.{name}": 1 for name in value})
+        else:
+            found[key] = value
+    return found
+
+
+def _conjuncts(condition: Document) -> list[Document]:
     inner = [part for each in condition.get("$and", ()) for part in _conjuncts(each)]
     rest = {key: value for key, value in condition.items() if key != "$and"}
     return [*inner, rest] if rest else inner

@@ -7,10 +7,9 @@ from unittest.mock import DEFAULT, patch
 import redis
 from django.db import OperationalError, connection
 
-from jobs import recorder, stream
+from jobs import batch, recorder, stream
 from jobs.beat import Beat
 from jobs.hands import Hands
-from jobs.models import Attempt
 from jobs.start import Starter
 from jobs.tests.life_model import ERRORS
 from vendors.base import Accepted, Adapter, Done, VendorError
@@ -64,7 +63,7 @@ def failing(fault):
             for name in ("settle", "add"):
                 stack.enter_context(patch.object(stream, name, side_effect=redis.ConnectionError))
         if fault == "store":
-            stack.enter_context(patch.object(Attempt.objects, "bulk_create", side_effect=OperationalError))
+            stack.enter_context(patch.object(batch, "insert_each", side_effect=OperationalError))
         stack.callback(stream.hints_may_fail.__init__)  # without its second of not trying
         stack.enter_context(suppress(redis.RedisError, OperationalError))
         yield
@@ -73,9 +72,7 @@ def failing(fault):
 @contextmanager
 def failing_once(fault):
     """What a recorder meets: the same, but it tries the store again."""
-    write = patch.object(
-        Attempt.objects, "bulk_create", side_effect=[OperationalError, *[DEFAULT] * 9], wraps=Attempt.objects.bulk_create
-    )
+    write = patch.object(batch, "insert_each", side_effect=[OperationalError, *[DEFAULT] * 9], wraps=batch.insert_each)
     with failing(fault if fault == "Redis" else ""), patch("jobs.recorder.time.sleep"), ExitStack() as stack:
         if fault == "store":
             stack.enter_context(write)

@@ -9,7 +9,7 @@ from jobs.admin import listing
 from jobs.pagination import first_id_at
 from jobs.tests.console import listed, sign_in_as_superuser, text
 
-pytestmark = [pytest.mark.django_db, pytest.mark.store]
+pytestmark = pytest.mark.django_db
 JOBS = "/admin/jobs/job/"
 
 

@@ -7,7 +7,7 @@ import pytest
 from jobs.models import Attempt, Delivery
 from jobs.tests.console import sign_in_as_superuser, text
 
-pytestmark = [pytest.mark.django_db, pytest.mark.store]
+pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
 

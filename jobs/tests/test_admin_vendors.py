@@ -11,7 +11,7 @@ from jobs.tests.console import sign_in_as_superuser, text
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.store]
+pytestmark = pytest.mark.django_db
 VENDORS = "/admin/vendors/vendor/"
 
 

@@ -9,7 +9,7 @@ from jobs import control, lifecycle
 from jobs.models import Job
 from vendors.catalogue import catalogue
 
-pytestmark = [pytest.mark.store, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 ENDED = datetime(2026, 5, 1, tzinfo=UTC)
 

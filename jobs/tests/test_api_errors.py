@@ -6,7 +6,7 @@ import pytest
 
 from jobs.models import Job
 
-pytestmark = [pytest.mark.store, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 GOOD = {"vendor": "acme", "name": "John Doe"}
 

@@ -9,7 +9,7 @@ from django.core import signing
 
 from jobs.models import Job, Status
 
-pytestmark = [pytest.mark.store, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-pytestmark = [pytest.mark.store, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 UNKNOWN = UUID("6f1f1c7e-3a52-4c7e-9d58-3d9c3c5a7b11")
 BEGUN = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)

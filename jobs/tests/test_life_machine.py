@@ -296,7 +296,6 @@ def quick_store(transactional_db):
     connection.cursor().execute("PRAGMA synchronous = FULL")
 
 
-@pytest.mark.store
 @pytest.mark.timeout(600)  # to find the shortest way to a failure takes a while
 @pytest.mark.usefixtures("quick_store")
 @pytest.mark.parametrize("number", SEEDS)

@@ -7,7 +7,7 @@ import pytest
 from jobs import lifecycle
 from jobs.models import FINAL, Attempt, Job, Status, Stream
 
-pytestmark = [pytest.mark.store, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)

@@ -11,8 +11,6 @@ from jobs import deliveries
 from jobs.models import Delivery, Job, Verdict
 from jobs.tokens import Try
 
-pytestmark = pytest.mark.store
-
 PICKY = "webhooks.tests.adapters.Picky"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FIRST = Try(run=1, attempt=1)

@@ -10,8 +10,6 @@ from jobs.tokens import Try
 from vendors.models import Vendor
 from webhooks.tests import adapters
 
-pytestmark = pytest.mark.store
-
 PICKY = "webhooks.tests.adapters.Picky"
 CARELESS = "webhooks.tests.adapters.Careless"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

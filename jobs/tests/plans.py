@@ -1,0 +1,73 @@
+"""How the store goes about the reads of a page: by an index, in its order, and no further than is shown."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from enrichlabs.mongodb.query import FlatQuery
+from jobs.tests.mongodb_recording import Sent, indexes_for
+
+
+@contextmanager
+def reads_of(table: str) -> Iterator[list[Any]]:
+    """Give the reads of a table that are made within: statements on SQLite, pipelines on MongoDB."""
+    reads: list[Any] = []
+    with (_statements if connection.vendor == "sqlite" else _pipelines)(table, reads):
+        yield reads
+
+
+@contextmanager
+def _statements(table: str, reads: list[Any]) -> Iterator[None]:
+    with CaptureQueriesContext(connection) as queries:
+        yield
+    reads += [query["sql"] for query in queries if f'FROM "{table}' in query["sql"]]
+
+
+@contextmanager
+def _pipelines(table: str, reads: list[Any]) -> Iterator[None]:
+    get_cursor = FlatQuery.get_cursor
+
+    def note(query: FlatQuery) -> Any:
+        if query.compiler.collection_name.startswith(table):
+            reads.append((query.compiler.collection_name, query.get_pipeline()))
+        return get_cursor(query)
+
+    with patch.object(FlatQuery, "get_cursor", note):
+        yield
+
+
+def assert_quick(reads: list[Any], *, finds: bool) -> None:
+    """See that none scans a table or sorts it; `finds`: that none walks a whole index either."""
+    assert reads
+    for read in reads:
+        (_assert_quick_on_sqlite if connection.vendor == "sqlite" else _assert_quick_on_mongodb)(read, finds)
+
+
+def _assert_quick_on_sqlite(statement: str, finds: bool) -> None:
+    assert "LIMIT" in statement or '"_id" = ' in statement
+    with connection.cursor() as cursor:
+        plan = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()]
+    steps = [step for step in plan if step.startswith(("SCAN", "SEARCH")) and "SUBQUERY" not in step and "subquery" not in step]
+    assert steps
+    assert all(" USING " in step for step in steps), plan
+    assert not any("B-TREE" in step for step in plan), plan
+    assert not finds or all(step.startswith("SEARCH") for step in steps), plan
+
+
+def _assert_quick_on_mongodb(read: tuple[str, list[dict[str, Any]]], finds: bool) -> None:
+    collection, pipeline = read
+    stages = {name: stage for each in reversed(pipeline) for name, stage in each.items()}
+    match = stages.get("$match", {})
+    is_one = "_id" in match and not isinstance(match["_id"], dict)
+    assert is_one or "$limit" in stages
+    indexes = indexes_for(Sent(collection, match, stages.get("$sort", {}), pipeline))
+    assert indexes, pipeline
+    # The server of the tests takes an index only where it begins with just these columns, and walks none of the ids.
+    if match and any(set(index[: len(match)]) == match.keys() for index in indexes) and not isinstance(match.get("_id"), dict):
+        explained = str(connection.database.command("explain", {"aggregate": collection, "pipeline": pipeline, "cursor": {}}))
+        assert "IXSCAN" in explained, explained
+        assert "COLLSCAN" not in explained, explained

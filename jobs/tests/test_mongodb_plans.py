@@ -1,0 +1,249 @@
+"""What MongoDB is asked on the path of a job and in the console, to the letter, and that an index answers it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.test import RequestFactory
+
+from jobs import lifecycle, lost, rebuild, sweep, takeover
+from jobs.batch import insert_each
+from jobs.clock import clock
+from jobs.models import Attempt, Delivery, Job, Status, Stream
+from jobs.tests.mongodb_recording import indexes_for, recording
+from vendors.catalogue import catalogue
+from vendors.models import Vendor
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+STORED_NOW = NOW.replace(tzinfo=None)
+ID = "019a0000-0000-7000-8000-000000000001"
+LISTED = (
+    "status",
+    "vendor",
+    "name",
+    "attempt",
+    "run",
+    "error_code",
+    "error_message",
+    "created_at",
+    "started_at",
+    "finished_at",
+)
+LARGE = {"input", "result"}
+COUNTED = [{"$project": {"_id": 1}}, {"$limit": 1000}]
+
+
+@pytest.fixture(autouse=True)
+def acme(monkeypatch):
+    vendor = Vendor(slug="acme", rate_limits="10/s")
+    monkeypatch.setattr(catalogue, "all", lambda: {"acme": vendor})
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    return vendor
+
+
+@pytest.fixture
+def sent():
+    with recording() as sent:
+        yield sent
+
+
+def columns(*names):
+    return {"$project": dict.fromkeys(["_id", *names], 1)}
+
+
+def columns_of(model, leaving_out=()):
+    return columns(*(field.column for field in model._meta.concrete_fields[1:] if field.name not in leaving_out))
+
+
+def running():
+    return Job(id=ID, vendor="acme", name="John Doe", input={}, status="processing", attempt=1, worker="w", started_at=NOW)
+
+
+# The path of a job.
+
+
+def test_to_start_a_batch_is_one_update_and_one_read_by_id(sent):
+    lifecycle.start([ID], worker="w", run_token="r", now=NOW, deadline_at=NOW)
+    update, read = sent
+    assert update.match == {"_id": {"$in": (ID,)}, "status": "queued", "not_before": None}
+    assert update.whole[0]["$set"]["attempt"] == {"$add": ["$attempt", {"$literal": 1}]}
+    assert read.whole == [{"$match": {"_id": {"$in": (ID,)}}}]
+    assert all(("_id",) in indexes_for(each) for each in (update, read))
+
+
+def test_a_move_is_found_by_its_id_and_leaves_its_token(sent):
+    move = lifecycle.complete(running(), {"ok": True}, NOW)
+    lifecycle.apply([move])
+    update, who_happened = sent
+    assert update.match == {"_id": ID, "status": {"$in": ("processing",)}, "attempt": 1}
+    assert update.whole == {
+        "$set": {
+            "status": "complete",
+            "result": '{"ok":true}',
+            "finished_at": STORED_NOW,
+            "deadline_at": None,
+            "error_code": "",
+            "error_message": "",
+            "run_token": move.token,
+        }
+    }
+    assert (who_happened.match, who_happened.whole) == ({"_id": {"$in": [ID]}}, ["run_token"])
+    assert all(("_id",) in indexes_for(each) for each in (update, who_happened))
+
+
+def test_the_tries_of_a_batch_are_one_insert(sent):
+    attempts = [lifecycle.complete(running(), {}, NOW).attempt for _ in range(3)]
+    insert_each(attempts)
+    [insert] = sent
+    assert [document["_id"] for document in insert.whole] == [attempt.pk for attempt in attempts]
+
+
+def test_a_job_is_shown_by_its_id(sent, client):
+    client.get(f"/jobs/{ID}")
+    [read] = sent
+    assert read.whole == [{"$match": {"_id": ID}}, columns_of(Job, {"input"}), {"$limit": 21}]
+    assert ("_id",) in indexes_for(read)
+
+
+@pytest.mark.parametrize(
+    ("query", "match", "index"),
+    [
+        ("", {}, ("_id",)),
+        ("status=failed", {"status": {"$in": ("failed",)}}, ("status", "_id")),
+        ("status=processing", {"status": {"$in": ("processing", "waiting")}}, ("status", "_id")),
+        ("vendor=acme", {"vendor": "acme"}, ("vendor", "_id")),
+        ("vendor=acme&status=failed", {"vendor": "acme", "status": {"$in": ("failed",)}}, ("vendor", "status", "_id")),
+        ("created_before=1970-01-01", {"_id": {"$lt": "00000000-0000-0000-0000-000000000000"}}, ("_id",)),
+    ],
+)
+def test_jobs_are_listed_in_the_order_of_an_index(sent, client, query, match, index):
+    client.get(f"/jobs?{query}")
+    [read] = sent
+    filters = [{"$match": match}] if match else []
+    assert read.whole == [*filters, {"$sort": {"_id": -1}}, {"$limit": 21}, columns("status", *LISTED[1:])]
+    assert index in indexes_for(read)
+
+
+# The sweep.
+
+
+@pytest.mark.parametrize(
+    ("step", "match", "by", "index"),
+    [
+        (sweep.retries_due, {"status": "queued", "not_before": {"$lte": STORED_NOW}}, "not_before", ("status", "not_before")),
+        (
+            sweep.callbacks_overdue,
+            {"status": "waiting", "deadline_at": {"$lt": STORED_NOW}},
+            "deadline_at",
+            ("status", "deadline_at"),
+        ),
+        (
+            sweep.calls_overdue,
+            {"status": "processing", "deadline_at": {"$lt": STORED_NOW}},
+            "deadline_at",
+            ("status", "deadline_at"),
+        ),
+    ],
+)
+def test_what_is_due_is_found_in_the_order_of_an_index(sent, step, match, by, index):
+    step()
+    read = sent[0]
+    assert read.whole[:3] == [{"$match": match}, {"$sort": {by: 1}}, {"$limit": 500}]
+    assert index in indexes_for(read)
+
+
+def test_lost_entries_are_looked_for_in_the_order_of_an_index(sent):
+    lost._put_back("acme", Stream.AGAIN, lost._Look(NOW, NOW, NOW, NOW))
+    [read] = sent
+    queued = {"status": "queued", "vendor": "acme", "stream": "again", "not_before": None}
+    assert read.whole[:3] == [
+        {"$match": {**queued, "queued_at": {"$lt": STORED_NOW + lost.LONG_GRACE}}},
+        {"$sort": {"queued_at": 1}},
+        {"$limit": 500},
+    ]
+    assert ("status", "vendor", "stream", "queued_at") in indexes_for(read)
+
+
+def test_callbacks_without_a_verdict_are_found_by_an_index(sent):
+    sweep.deliveries_without_verdict()
+    [read] = sent
+    assert read.match == {"verdict": "", "received_at": {"$lte": STORED_NOW - sweep.DELIVERY_GRACE}}
+    assert ("verdict", "received_at") in indexes_for(read)
+
+
+def test_the_jobs_of_a_dead_worker_are_found_by_an_index(sent):
+    takeover.requeue(list(Job.objects.filter(status=Status.PROCESSING, worker="w")[: takeover.BATCH]), {}, lifecycle.take_over)
+    [read] = sent
+    assert read.match == {"status": "processing", "worker": "w"}
+    assert ("status", "_id") in indexes_for(read)
+
+
+def test_the_calls_that_a_limit_must_know_are_found_in_the_order_of_an_index(sent, acme, redis_client):
+    rebuild._ended_us(acme)
+    [read] = sent
+    assert read.sort == {"started_at": -1}
+    assert ("vendor", "started_at") in indexes_for(read)
+
+
+# The console.
+
+
+def show(model, **params):
+    """Show the list as the console does to somebody who may do everything."""
+    request = RequestFactory().get("/", params)
+    request.user = User(is_superuser=True, is_active=True, is_staff=True)
+    listing = admin.site._registry[model].get_changelist_instance(request)
+    list(listing.result_list)
+
+
+@pytest.mark.parametrize(
+    ("params", "match", "by", "index"),
+    [
+        ({}, {}, "_id", ("_id",)),
+        ({"status__exact": "failed"}, {"status": "failed"}, "_id", ("status", "_id")),
+        ({"vendor": "acme"}, {"vendor": "acme"}, "_id", ("vendor", "_id")),
+        (
+            {"status__exact": "failed", "vendor": "acme", "id__lt": "01"},
+            {"status": "failed", "vendor": "acme", "_id": {"$lt": "01"}},
+            "_id",
+            ("vendor", "status", "_id"),
+        ),
+        ({"q": ID}, {"_id": ID}, "_id", ("_id",)),
+        ({"q": "John"}, {"name": {"$gte": "John", "$lt": "John\U0010ffff"}}, "name", ("name",)),
+    ],
+    ids=str,
+)
+def test_the_console_lists_jobs_in_the_order_of_an_index(sent, params, match, by, index):
+    show(Job, **params)
+    count, page = sent
+    filters = [{"$match": match}] if match else []
+    assert count.whole[: len(filters) + 2] == [*filters, *COUNTED]
+    order = {by: 1 if by == "name" else -1}
+    assert page.whole == [*filters, {"$sort": order}, {"$limit": 50}, columns_of(Job, LARGE)]
+    assert index in indexes_for(page)
+
+
+@pytest.mark.parametrize(
+    ("params", "match", "by", "index"),
+    [
+        ({}, {}, "_id", ("_id",)),
+        ({"verdict": "late"}, {"verdict": "late"}, "received_at", ("verdict", "received_at")),
+        ({"vendor": "acme"}, {"vendor": "acme"}, "_id", ("vendor", "_id")),
+        ({"q": ID}, {"job": ID}, "received_at", ("job", "received_at")),
+    ],
+    ids=str,
+)
+def test_the_console_lists_callbacks_in_the_order_of_an_index(sent, params, match, by, index):
+    show(Delivery, **params)
+    _, page = sent
+    filters = [{"$match": match}] if match else []
+    assert page.whole == [*filters, {"$sort": {by: -1}}, {"$limit": 50}, columns_of(Delivery, {"body"})]
+    assert index in indexes_for(page)
+
+
+def test_a_query_without_an_index_would_be_seen(sent):
+    list(Job.objects.filter(worker="w").order_by("-id"))
+    list(Job.objects.filter(status="failed").order_by("finished_at"))
+    list(Attempt.objects.filter(outcome="done"))
+    assert [indexes_for(read) for read in sent] == [[], [], []]
