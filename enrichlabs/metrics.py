@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from enrichlabs.health import client, workers_alive
-from jobs.keys import COUNTS, Keys
+from jobs.keys import COUNTS, GROUP, Keys
 from vendors.catalogue import catalogue
 
 
@@ -29,7 +29,9 @@ class RedisCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from counters(client().hgetall(COUNTS))
         yield gauge("workers_alive", "Workers that have beaten of late.", {"": workers_alive(client())})
-        yield from vendor_gauges(sorted(catalogue.all()))
+        vendors = sorted(catalogue.all())
+        yield from vendor_gauges(vendors)
+        yield gauge("calls_under_way", "Entries that workers hold.", calls_under_way(vendors))
 
 
 def vendor_gauges(vendors: list[str]) -> list[Metric]:
@@ -44,6 +46,18 @@ def vendor_gauges(vendors: list[str]) -> list[Metric]:
         gauge("entries_again", "Entries of retries, takeovers and hand-backs.", dict(zip(vendors, numbers[1::3], strict=True))),
         gauge("in_flight", "Jobs that are processing or waiting.", dict(zip(vendors, numbers[2::3], strict=True))),
     ]
+
+
+def calls_under_way(vendors: list[str]) -> dict[str, int]:
+    """Return how many entries of each vendor are at workers: called, or being recorded."""
+    pipeline = client().pipeline(transaction=False)
+    for vendor in vendors:
+        keys = Keys(vendor)
+        pipeline.xpending(keys.jobs, GROUP).xpending(keys.again, GROUP)
+    # A stream that no worker has looked at has no group yet, and that is an error of this command alone.
+    answers = pipeline.execute(raise_on_error=False)
+    held = [0 if isinstance(answer, redis.ResponseError) else int(answer["pending"]) for answer in answers]
+    return dict(zip(vendors, map(sum, zip(held[0::2], held[1::2], strict=True)), strict=True))
 
 
 def counters(fields: dict[str, str]) -> list[Metric]:

@@ -7,7 +7,7 @@ import redis
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs.keys import COUNTS, Keys
+from jobs.keys import COUNTS, GROUP, Keys
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +41,22 @@ def test_what_redis_holds_of_a_vendor_is_shown(
     for name, numbers in expected.items():
         assert (shown[f"enrichlabs_{name}", "acme"], shown[f"enrichlabs_{name}", "other"]) == numbers
     assert shown["enrichlabs_workers_alive", ""] == 0
+
+
+def test_calls_under_way_are_the_entries_that_workers_hold(
+    client: Client, redis_client: redis.Redis, make_vendor: Callable[..., object]
+) -> None:
+    for vendor in ("acme", "other"):
+        make_vendor(vendor)
+        redis_client.xadd(Keys(vendor).jobs, {"job": "1"})
+        redis_client.xadd(Keys(vendor).again, {"job": "2"})
+    for stream in (Keys("acme").jobs, Keys("acme").again):
+        redis_client.xgroup_create(stream, GROUP, "0")
+        redis_client.xadd(stream, {"job": "3"})
+        redis_client.xreadgroup(GROUP, "worker", {stream: ">"}, count=1)
+    shown = samples(client)
+    assert (shown["enrichlabs_entries_jobs", "acme"], shown["enrichlabs_calls_under_way", "acme"]) == (2, 2)
+    assert shown["enrichlabs_calls_under_way", "other"] == 0  # no worker has looked at its streams yet
 
 
 def test_without_redis_there_are_no_metrics_and_it_says_why(client: Client, redis_at: Callable[[str], None]) -> None:
