@@ -13,12 +13,12 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import DatabaseError
-from pymongo.errors import PyMongoError
 
 from enrichlabs import environment as env
 from enrichlabs import installation, obstacles
 from enrichlabs.obstacles import Obstacle
+from jobs.faults import fault
+from jobs.store import STORE_ERRORS
 
 log = logging.getLogger("enrichlabs.prepare")  # not __main__
 
@@ -56,9 +56,10 @@ def prepare(mocks_url: str) -> None:
         make_first_admin()
         if mocks_url or settings.VENDORS_FILE:
             installation.load_vendors(mocks_url)
-    except (DatabaseError, PyMongoError) as error:
+    except STORE_ERRORS as error:
         raise Obstacle(
-            f"The store could not be brought up to date ({type(error).__name__}). Run this again; "
+            fault(error)
+            or f"The store could not be brought up to date ({type(error.__cause__ or error).__name__}). Run this again; "
             "if that does not help, see that the user of DATABASE_URL may write and make indexes."
         ) from None
 
