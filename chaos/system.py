@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -143,7 +143,9 @@ class System:
             for part in self.parts:
                 part.revive()
 
-    def _part(self, name: str, command: list[str], is_ready: Callable[[], bool] = lambda: True, **environment: str) -> Part:
+    def _part(
+        self, name: str, command: list[str], is_ready: Callable[[], bool] = lambda: True, environment: Mapping[str, str] = {}
+    ) -> Part:
         log = self.logs / f"{name}.log"
         return Part(name, command, environment=environment, log=log, journal=self.journal, is_ready=is_ready)
 
@@ -159,7 +161,8 @@ class System:
     def _web(self, name: str, door: str, address: Address, **environment: str) -> Part:
         options = ["--config=python:enrichlabs.gunicorn", "--bind={}:{}".format(*address), "enrichlabs.wsgi"]
         is_ready = answers(url_of(address, "/healthz"))
-        return self._part(name, [sys.executable, "-m", "gunicorn", *options], is_ready, SERVES=door, **environment)
+        command = [sys.executable, "-m", "gunicorn", *options]
+        return self._part(name, command, is_ready, {"SERVES": door, **environment})
 
     def _worker_command(self, program: Sequence[str] = (MANAGE,)) -> list[str]:
         options = ["run_worker", "--threads", WORKER_THREADS, "--grace-seconds", WORKER_GRACE_SECONDS]

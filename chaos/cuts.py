@@ -1,0 +1,76 @@
+"""Which hosts are cut off from what, one after the other, and for how long."""
+
+import time
+from dataclasses import dataclass
+
+from chaos.journal import Trouble
+from chaos.spread import Spread
+
+CALM_SECONDS = 3.0  # before each
+# Whoever is silent for five seconds, and again in a look two seconds later, is dead.
+DEAD_SECONDS = 12.0
+
+
+@dataclass(frozen=True)
+class Cut:
+    host: str
+    from_hosts: tuple[str, ...]  # none: from all
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.host} without {' and '.join(self.from_hosts)}" if self.from_hosts else f"{self.host} cut off"
+
+    @property
+    def part(self) -> str:
+        kind = self.host.partition("-")[0]
+        return {"worker": "workers"}.get(kind, kind)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A cut that was made."""
+
+    cut: Cut
+    address: str
+    began: float  # unix seconds
+    ended: float
+
+
+CUTS = (
+    Cut("worker-1", (), 15),
+    Cut("api-1", (), 8),
+    Cut("worker-2", ("redis",), DEAD_SECONDS),
+    Cut("worker-3", ("store",), DEAD_SECONDS),
+    Cut("worker-1", ("redis", "store"), DEAD_SECONDS),
+    Cut("api-2", ("store",), 6),
+    Cut("api-1", ("redis",), 6),
+    Cut("webhooks-1", (), 6),
+    Cut("redis", (), 6),
+    Cut("store", (), 6),
+)
+
+
+def make(cut: Cut, system: Spread) -> Outage:
+    """Cut a host off, wait, and heal; whatever comes between, it is healed."""
+    network = system.network
+    host, others = network.named(cut.host), [network.named(name) for name in cut.from_hosts]
+    system.journal.note(cut.name)
+    if host in system.worker_hosts and cut.from_hosts != ("store",):
+        system.journal.note_end(system.worker_on(host).pid, host.name, cut.name)  # no beat of it is heard
+    began = time.time()
+    try:
+        for other in others:
+            network.part(host, other)
+        if not others:
+            network.cut_off(host)
+        time.sleep(cut.seconds)
+    finally:
+        for other in others:
+            network.rejoin(host, other)
+        if not others:
+            network.join(host)
+    outage = Outage(cut, host.address, began, time.time())
+    system.journal.note(f"{cut.name}: healed")
+    system.journal.note_trouble(Trouble(cut.name, cut.part, outage.began, outage.ended))
+    return outage

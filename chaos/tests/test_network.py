@@ -1,0 +1,85 @@
+"""Hosts of our own can be parted and joined again, and leave nothing behind. Skipped where network namespaces can't be had."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from chaos.alone import APART, AS_NOBODY, can
+from tests.waiting import wait_for
+
+ALONE = [sys.executable, "-m", "chaos.alone"]
+
+# Says at each step whether one host gets an answer from the other; silence ends the wait, and a refusal would be an error.
+STEPS = """
+import subprocess, sys
+from chaos.network import Network
+
+SERVE = '''
+import socket, sys
+listener = socket.create_server((sys.argv[1], 80))
+print("up", flush=True)
+while True:
+    listener.accept()[0].send(b"yes")
+'''
+ASK = '''
+import socket, sys
+try:
+    print(socket.create_connection((sys.argv[1], 80), 0.4).recv(9).decode(), flush=True)
+except TimeoutError:
+    print("silence", flush=True)
+'''
+
+network = Network()
+one, other, third = [network.add(name) for name in ("one", "other", "third")]
+server = subprocess.Popen(other.command([sys.executable, "-c", SERVE, other.address]), stdout=subprocess.PIPE)
+server.stdout.readline()
+
+def ask(host):
+    subprocess.run(host.command([sys.executable, "-c", ASK, other.address]), check=True)
+
+ask(one)
+network.part(one, other)
+ask(one)
+ask(third)
+network.rejoin(one, other)
+ask(one)
+network.cut_off(other)
+ask(third)
+network.join(other)
+ask(third)
+subprocess.run(other.command(["hostname"]), check=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _needs_namespaces():
+    if not can(APART) and not can([*APART, *AS_NOBODY]):
+        pytest.skip("network namespaces can't be had here")
+
+
+def test_hosts_hear_nothing_of_each_other_while_they_are_parted():
+    ran = subprocess.run([*ALONE, sys.executable, "-c", STEPS], stdout=subprocess.PIPE, check=True, text=True)
+    assert ran.stdout.split() == ["yes", "silence", "yes", "yes", "silence", "yes", "other"]
+
+
+def test_the_status_is_that_of_the_command():
+    assert subprocess.run([*ALONE, "sh", "-c", "exit 7"], check=False).returncode == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_all_that_was_started_ends_with_it(number):
+    # Whoever has the other end of the pipe open lives: a grandchild in a session of its own.
+    command = "setsid sleep 1000 & echo up; sleep 1000"
+    alone = subprocess.Popen([*ALONE, "sh", "-c", command], stdout=subprocess.PIPE)
+    assert alone.stdout.readline() == b"up\n"
+    alone.send_signal(number)
+    assert alone.stdout.read() == b""
+    wait_for(lambda: alone.poll() is not None, "the end")
+
+
+def test_without_namespaces_a_sentence_says_what_is_needed(tmp_path):
+    ran = subprocess.run([*ALONE, "true"], env={"PATH": str(tmp_path)}, stderr=subprocess.PIPE, check=False, text=True)
+    assert ran.returncode == 2
+    assert "network namespaces" in ran.stderr
