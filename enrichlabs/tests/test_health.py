@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
-from django.test import Client
+from django.db.utils import ConnectionHandler
+from django.test import Client, override_settings
 
-from enrichlabs.tests.running import get
+from enrichlabs import health
+from enrichlabs.stores import database
+from enrichlabs.tests.pretended_mongodb import PretendedMongoDB
+from enrichlabs.tests.running import ROOT, get
 from jobs.beat import SILENT_SECONDS
 from jobs.keys import BEATS
 
@@ -62,6 +66,30 @@ def test_a_store_without_tables_is_named(serve: Callable[..., int]) -> None:
     status, body = get(serve(SERVES="mock"), "/readyz")
     assert status == 503
     assert b"The tables of the store are missing or old. Run manage.py migrate." in body
+
+
+def test_a_replica_set_without_a_primary_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = PretendedMongoDB({"setName": "rs", "secondary": True, "isWritablePrimary": False, "ismaster": False})
+    url = f"mongodb://hid:den@{server.address}/?replicaSet=rs"
+    connection = ConnectionHandler({"default": {}, "away": database(url, ROOT)})["away"]
+    monkeypatch.setattr(health, "connection", connection)
+    with override_settings(ON_MONGODB=True):
+        said = client.get("/readyz").json()["store"]
+    assert said == "The replica set has no primary. See rs.status(): most of its members must be up and reach each other."
+    connection.close_pool()
+    server.close()
+
+
+@pytest.mark.parametrize("made", [[], [{"name": "vendors_vendor"}]])
+def test_a_mongodb_without_tables_is_named(monkeypatch: pytest.MonkeyPatch, made: list[dict[str, object]]) -> None:
+    found = {"cursor": {"id": 0, "ns": "jobs.$cmd.listCollections", "firstBatch": made}}
+    server = PretendedMongoDB({}, buildinfo={"versionArray": [8, 0, 0, 0]}, listcollections=found)
+    connection = ConnectionHandler({"default": {}, "empty": database(f"mongodb://{server.address}/", ROOT)})["empty"]
+    monkeypatch.setattr(health, "connection", connection)
+    with override_settings(ON_MONGODB=True):
+        assert health.store() == ("ok" if made else "The tables of the store are missing. Run manage.py migrate.")
+    connection.close_pool()
+    server.close()
 
 
 def test_a_store_that_hangs_is_named_in_time_and_the_process_is_alive(serve: Callable[..., int], silent: int) -> None:
