@@ -90,7 +90,7 @@ def _without_majority(client: MongoClient[Document], hello: Document) -> list[Ch
         return []
     return [
         Warning(
-            "MongoDB may acknowledge what most of its members do not have on their disks yet: a failover could undo accepted jobs.",
+            "MongoDB may acknowledge what most of its members do not have on disk yet: a failover could undo accepted jobs.",
             hint="Say w=majority in DATABASE_URL, and nothing of journal.",
             id="enrichlabs.W015",
         )
