@@ -132,8 +132,10 @@ def let_go(job: Job, *, repeat: bool, now: datetime) -> Move:
 
 def not_storable(move: Move, reason: str, now: datetime) -> Move:
     """In place of a move that the store refuses to write down: the job fails instead of being tried for ever."""
-    message = f"The vendor's answer could not be stored ({reason})."
-    return Move(move.job_id, Status.FAILED, move.come_from, move.fence, _failed("not_storable", message, now))
+    code, message = "not_storable", f"The vendor's answer could not be stored ({reason})."
+    if move.attempt:
+        move.attempt.outcome, move.attempt.message = code, message
+    return Move(move.job_id, Status.FAILED, move.come_from, move.fence, _failed(code, message, now), move.attempt)
 
 
 def keep_attempt(move: Move) -> None:
