@@ -31,11 +31,10 @@ def of_database(app_configs: Any, databases: Sequence[str] | None = None, **kwar
 
 def of_deployment(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """What `of_database` says is said here where the database is not named."""
-    questions = [indexes.missing, secrets.of_admin, exposure.pretend_vendors]
-    if settings.ON_MONGODB:
-        questions.append(mongodb.of_server)
-    # Without its tables, the store has no answers.
-    of_store = store.ask(store.unapplied) or store.ask(*questions)
+    of_server = [mongodb.of_server] if settings.ON_MONGODB else []
+    of_store = store.ask(*of_server, store.unapplied)
+    if not {issue.id for issue in of_store} & {store.UNUSABLE, store.UNAPPLIED}:
+        of_store += store.ask(indexes.missing, secrets.of_admin, exposure.pretend_vendors)
     if "default" in (databases or ()):
         of_store = [issue for issue in of_store if issue.id not in (store.UNUSABLE, indexes.MISSING)]
     return [*of_store, *redis.of_server(), *secrets.of_settings(), *exposure.of_settings()]

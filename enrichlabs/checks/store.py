@@ -11,6 +11,7 @@ from enrichlabs.obstacles import ANSWER_SECONDS, no_store
 from jobs.store import STORE_ERRORS
 
 UNUSABLE = "enrichlabs.E001"
+UNAPPLIED = "enrichlabs.W002"
 MOST_NAMED = 3
 
 
@@ -33,7 +34,7 @@ def unapplied() -> list[CheckMessage]:
         return []
     some = ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
     return [
-        Warning(f"{len(names)} migrations are not applied: {some}.", hint="Run manage.py migrate.", id="enrichlabs.W002"),
+        Warning(f"{len(names)} migrations are not applied: {some}.", hint="Run manage.py migrate.", id=UNAPPLIED),
     ]
 
 
