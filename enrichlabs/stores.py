@@ -15,7 +15,14 @@ from enrichlabs.mongodb import url as mongodb_url
 SQLITE_PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY"
 
 # What the URL does not say. The driver waits for half a minute for a server, and for ever for an answer.
-MONGODB_OPTIONS = {"serverSelectionTimeoutMS": 5000, "connectTimeoutMS": 5000, "socketTimeoutMS": 30000}
+MONGODB_OPTIONS = {
+    "serverSelectionTimeoutMS": 5000,
+    "connectTimeoutMS": 5000,
+    "socketTimeoutMS": 30000,
+    # A server is asked so often whether it lives. One that falls silent is given up after this and connectTimeoutMS, and then
+    # whoever waits for it is told; before that, a healed connection goes on only when the system next sends what was lost.
+    "heartbeatFrequencyMS": 2000,
+}
 MONGODB_NAME = "enrichlabs"
 
 MOST_SOCKET_BYTES = 100
