@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.conf import settings
@@ -36,7 +37,7 @@ class WorkerProcess:
         # A session of its own, so that a whole family of processes can be ended.
         self.process = subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "run_worker", *options],
-            env={**os.environ, "DATABASE_URL": _test_store(), **environment},
+            env={**os.environ, "DATABASE_URL": store_url(), **environment},
             stdout=log.open("ab"),
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -58,12 +59,15 @@ class WorkerProcess:
         return self.log.read_text()
 
 
-def _test_store() -> str:
+def store_url() -> str:
+    """Return where the store of this test is, for other processes."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite://{name}"
-    address = settings.DATABASE_URL.split("?")[0].rstrip("/").rsplit("/", 1)[0] if settings.DATABASE_URL.count("/") > 2 else ""
-    return f"{address or settings.DATABASE_URL}/{name}"
+    parts = urlsplit(settings.DATABASE_URL)
+    # Who logs in does so at the database that the address names, unless it says where.
+    login = f"authSource={parts.path.strip('/') or 'admin'}" if parts.username and "authSource" not in parts.query else ""
+    return urlunsplit(parts._replace(path=f"/{name}", query="&".join(filter(None, (parts.query, login)))))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A MongoDB of the tests' own: SecantusDB, which speaks the wire protocol.
 
-python -m enrichlabs.tests.mongodb COMMAND runs the command with DATABASE_URL set to it.
+python -m enrichlabs.tests.mongodb COMMAND runs the command with DATABASE_URL set to it. TEST_MONGODB_URL names another, a real
+one; databases whose names begin with test_ are made and emptied there.
 """
 
 import os
@@ -48,8 +49,14 @@ def answers(port: int) -> bool:
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    if url := os.environ.get("TEST_MONGODB_URL"):
+        return run_on(url)
     with mongodb() as (url, _):
-        return subprocess.run(sys.argv[1:], env={**os.environ, "DATABASE_URL": url}, check=False).returncode
+        return run_on(url)
+
+
+def run_on(url: str) -> int:
+    return subprocess.run(sys.argv[1:], env={**os.environ, "DATABASE_URL": url}, check=False).returncode
 
 
 if __name__ == "__main__":
