@@ -1,6 +1,7 @@
 """How gunicorn serves us: gunicorn -c python:enrichlabs.gunicorn -b HOST:PORT enrichlabs.wsgi"""
 
 import resource
+import signal
 import sys
 from typing import Any
 
@@ -29,9 +30,12 @@ def post_fork(server: Any, worker: Any) -> None:
     # Not before: the master keeps no code of ours, so that SIGHUP loads what is new.
     from enrichlabs import obstacles
 
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # gunicorn sets its own when all is loaded
     try:
         obstacles.load_settings()
     except obstacles.Obstacle as obstacle:
-        if worker.age == 1:
-            sys.stderr.write(f"enrichlabs: {obstacle}\n")
+        if 1 < worker.age <= server.cfg.workers:
+            # Of those that start together one says it. Two that fail would have gunicorn end with a traceback of its own.
+            signal.pause()
+        sys.stderr.write(f"enrichlabs: {obstacle}\n")
         sys.exit(server.WORKER_BOOT_ERROR)  # gunicorn then ends
