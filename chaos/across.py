@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from chaos.checks import Finding
 from chaos.client import Posted
@@ -9,7 +10,9 @@ from chaos.cuts import Outage
 from chaos.history import History
 from chaos.ledger import Arrival
 from chaos.report import Row
+from jobs.start import DEADLINE_MARGIN_SECONDS
 
+BACK_SECONDS = 15.0  # within which a healed host is at work again
 UNDER_WAY_SECONDS = 1.0  # within which a call that had its permit and its row has come
 LIMITED = "limited"
 
@@ -44,25 +47,33 @@ def idle(history: History, workers: Mapping[str, str]) -> Iterator[Finding]:
             yield "none", f"{name} made no call of {LIMITED}"
 
 
-def never_back(history: History, outages: Sequence[Outage], workers: Mapping[str, str]) -> Iterator[Finding]:
-    """Hosts that did nothing useful any more after they were healed."""
+def not_back(history: History, outages: Sequence[Outage], workers: Mapping[str, str]) -> Iterator[Finding]:
+    """Hosts that did nothing useful for long after they were healed."""
     calls = calls_of(history)
     for outage in outages:
         for name, seconds in back_after(history, calls, outage, workers).items():
-            if seconds is None:
-                yield "none", f"after {outage.cut.name}, {name} did nothing any more"
+            if seconds is None or seconds > BACK_SECONDS:
+                yield "none", f"after {outage.cut.name}, {name} was at work again {_after(seconds)}"
 
 
 def rows(history: History, outages: Sequence[Outage], workers: Mapping[str, str]) -> Iterator[Row]:
     calls = calls_of(history)
     yield "calls by host", _by_host(calls, workers)
     yield f"calls of {LIMITED} by host", _by_host([call for call in calls if call.vendor == LIMITED], workers)
+    yield "started, and missed only when their time was over", str(missed(history))
     yield "looked at through another API host", _counted(posted.seen for posted in history.posted if posted.seen)
     for outage in outages:
         if outage.cut.part == "api" and outage.cut.from_hosts:
             yield f"answers of {outage.cut.name}", answers(history.posted, outage)
         if back := back_after(history, calls, outage, workers):
             yield f"after {outage.cut.name}", ", ".join(f"{name} at work again {_after(back[name])}" for name in back)
+
+
+def missed(history: History) -> int:
+    """Return how many tries nobody made or recorded, though their worker lived, until the sweep found them by their deadline."""
+    margin = timedelta(seconds=DEADLINE_MARGIN_SECONDS)
+    attempts = [attempt for story in history.stories.values() for attempt in story.attempts]
+    return sum(each.outcome == "worker_lost" and each.ended_at - each.started_at >= margin for each in attempts)
 
 
 def answers(posted: Sequence[Posted], outage: Outage) -> str:

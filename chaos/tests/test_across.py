@@ -1,5 +1,7 @@
 """What must hold across hosts, found in histories that are made up."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from chaos import across
@@ -9,7 +11,7 @@ from chaos.history import History, Story
 from chaos.journal import Journal
 from chaos.ledger import Arrival
 from chaos.tests.conftest import JOB
-from jobs.models import Job
+from jobs.models import Attempt, Job
 
 ONE, TWO, API = "10.77.0.9", "10.77.0.10", "http://10.77.0.5:8000"
 WORKERS = {ONE: "worker-1", TWO: "worker-2"}
@@ -55,9 +57,12 @@ def test_after_an_outage_of_the_store_all_workers_count():
     assert across.back_after(history, across.calls_of(history), store_off, WORKERS) == {"worker-1": 1.0, "worker-2": None}
 
 
-def test_a_host_that_does_nothing_after_it_is_healed_is_found():
-    ((_, words),) = across.never_back(called((99.0, ONE), (120.0, TWO)), [LOST_REDIS], WORKERS)
-    assert words == "after worker-1 without redis, worker-1 did nothing any more"
+@pytest.mark.parametrize(("again_at", "when"), [(None, "never"), (130.0, "18.0 s later")])
+def test_a_host_that_does_nothing_for_long_after_it_is_healed_is_found(again_at, when):
+    calls = [(99.0, ONE), (113.0, TWO), *([(again_at, ONE)] if again_at else [])]
+    ((_, words),) = across.not_back(called(*calls), [LOST_REDIS], WORKERS)
+    assert words == f"after worker-1 without redis, worker-1 was at work again {when}"
+    assert not list(across.not_back(called((113.0, ONE)), [LOST_REDIS], WORKERS))
 
 
 def test_the_answers_of_an_api_host_without_its_store_are_counted():
@@ -70,3 +75,12 @@ def test_an_api_host_is_back_when_it_accepts_a_job():
     refused, taken = Posted(1, "quick", 106.1, API, 0.1, "503"), Posted(2, "quick", 106.5, API, 0.5, "202", "a")
     history = asked(refused, taken)
     assert across.back_after(history, [], API_OFF, WORKERS) == {"api-1": 1.0}
+
+
+@pytest.mark.parametrize(("outcome", "seconds", "count"), [("worker_lost", 64, 1), ("worker_lost", 9, 0), ("done", 64, 0)])
+def test_a_try_that_was_missed_until_its_deadline_is_counted(outcome, seconds, count):
+    started_at = datetime(2026, 1, 1, tzinfo=UTC)
+    attempt = Attempt(outcome=outcome, started_at=started_at, ended_at=started_at + timedelta(seconds=seconds))
+    history = called()
+    history.stories[JOB].attempts.append(attempt)
+    assert across.missed(history) == count
