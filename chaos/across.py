@@ -70,7 +70,7 @@ def rows(history: History, outages: Sequence[Outage], workers: Mapping[str, str]
 
 
 def missed(history: History) -> int:
-    """Return how many tries nobody made or recorded, though their worker lived, until the sweep found them by their deadline."""
+    """Return how many tries nobody made or recorded, though their worker lived, until they were found by their deadline."""
     margin = timedelta(seconds=DEADLINE_MARGIN_SECONDS)
     attempts = [attempt for story in history.stories.values() for attempt in story.attempts]
     return sum(each.outcome == "worker_lost" and each.ended_at - each.started_at >= margin for each in attempts)
