@@ -7,11 +7,13 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, NotSupportedError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views import defaults
 from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, ErrorDetail
+
+from jobs.faults import fault
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +97,10 @@ def of(error: BaseException | None) -> Problem | None:
 def is_store_failure(error: BaseException | None) -> bool:
     """Whether the store, and not our use of it, is at fault."""
     # The MongoDB backend wraps what pymongo raises as a plain DatabaseError, and what a cursor raises not at all.
-    return type(error) in (DatabaseError, OperationalError, InterfaceError) or isinstance(error, PyMongoError)
+    if type(error) in (DatabaseError, OperationalError, InterfaceError) or isinstance(error, PyMongoError):
+        return True
+    # What is not supported is our mistake, unless it is the whole server.
+    return isinstance(error, NotSupportedError) and bool(fault(error))
 
 
 def _of_framework(error: APIException) -> Problem:
@@ -107,9 +112,8 @@ def _of_framework(error: APIException) -> Problem:
 def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """REST framework's exception handler; None lets a fault of our own go on to `server_error`."""
     if is_store_failure(error):
-        # Without pymongo's own words, which may repeat a whole document.
-        words = "" if isinstance(error, PyMongoError) else error
-        log.error("The store does not answer: %s %s", type(error.__cause__ or error).__name__, words)
+        # Not the store's own words, which may repeat a whole row.
+        log.error("The store does not answer. %s", fault(error) or f"{type(error.__cause__ or error).__name__}.")
     problem = of(error)
     return problem.response() if problem else None
 
@@ -131,8 +135,8 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django's handler500, called while the exception is being handled."""
     if _in_admin(request):
         return defaults.server_error(request)
-    fault = Problem("server_error", 500, "Something went wrong here, and was logged. Try again later.")
-    return (of(sys.exc_info()[1]) or fault).response()
+    unexpected = Problem("server_error", 500, "Something went wrong here, and was logged. Try again later.")
+    return (of(sys.exc_info()[1]) or unexpected).response()
 
 
 def _in_admin(request: HttpRequest) -> bool:

@@ -17,6 +17,7 @@ from jobs import pending, takeover
 from jobs.beat import Beat
 from jobs.caller import Caller, Started, warm_up
 from jobs.clock import clock
+from jobs.faults import fault
 from jobs.gather import Gatherer
 from jobs.hands import Hands
 from jobs.listener import Listener
@@ -151,7 +152,8 @@ class Worker:
 
     def _is_away(self, what: str, error: Exception) -> None:
         if self._away != what:
-            log.error("worker %s: %s does not answer (%s); jobs wait until it does", self.name, what, type(error).__name__)
+            reason = fault(error) or f"{type(error).__name__}."
+            log.error("worker %s: %s does not answer; jobs wait until it does. %s", self.name, what, reason)
         self._away = what
 
     def _nothing_left(self) -> bool:

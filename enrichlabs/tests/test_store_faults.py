@@ -1,5 +1,6 @@
 """A store that can't be used: why, in a sentence that says what to do, over the real wire and without secrets."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from enrichlabs import obstacles
 from enrichlabs.stores import database
 from enrichlabs.tests.mongodb import free_port
 from enrichlabs.tests.pretended_mongodb import PretendedMongoDB
-from enrichlabs.tests.running import ROOT, environment
+from enrichlabs.tests.running import ROOT, environment, get
 from enrichlabs.tests.secantus import SecantusDB
 from tests.waiting import wait_for
 
@@ -166,6 +167,15 @@ def test_a_replica_set_without_a_primary(refusal: Callable[[str], str], pretend:
     server = pretend({"setName": "rs", "secondary": True, "isWritablePrimary": False, "ismaster": False})
     said = "The replica set has no primary. See rs.status(): most of its members must be up and reach each other."
     assert refusal(f"mongodb://{server.address}/?replicaSet=rs") == said
+
+
+def test_a_server_that_is_too_old_costs_a_client_a_clear_answer(
+    serve: Callable[..., int], pretend: Callable[..., PretendedMongoDB]
+) -> None:
+    server = pretend({"maxWireVersion": 9}, buildinfo={"versionArray": [4, 4, 0, 0], "version": "4.4.0"})
+    port = serve(DATABASE_URL=f"mongodb://{server.address}/", REDIS_URL="redis://127.0.0.1:1")
+    status, body = get(port, "/jobs")
+    assert (status, json.loads(body)["code"]) == (503, "store_unavailable")
 
 
 def manage(folder: Path, *arguments: str, **variables: object) -> "subprocess.CompletedProcess[str]":

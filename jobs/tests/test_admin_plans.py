@@ -6,7 +6,7 @@ import pytest
 
 from jobs.models import Delivery
 from jobs.tests.console import sign_in
-from jobs.tests.plans import assert_quick, reads_of
+from tests.plans import assert_quick, reads_of
 
 pytestmark = pytest.mark.django_db
 JOBS, DELIVERIES = "/admin/jobs/job/", "/admin/jobs/delivery/"

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 from django.core import signing
 
-from jobs.tests.plans import assert_quick, reads_of
+from tests.plans import assert_quick, reads_of
 
 pytestmark = pytest.mark.django_db
 

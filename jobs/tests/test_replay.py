@@ -16,7 +16,7 @@ from jobs.batch import update_each
 from jobs.keys import Keys
 from jobs.models import Job
 from jobs.pagination import first_id_at
-from jobs.tests.plans import assert_quick, reads_of
+from tests.plans import assert_quick, reads_of
 
 pytestmark = pytest.mark.django_db
 

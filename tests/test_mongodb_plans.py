@@ -11,7 +11,7 @@ from jobs import lifecycle, lost, rebuild, sweep, takeover
 from jobs.batch import insert_each
 from jobs.clock import clock
 from jobs.models import Attempt, Delivery, Job, Status, Stream
-from jobs.tests.mongodb_recording import indexes_for, recording
+from tests.mongodb_recording import indexes_for, recording
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 

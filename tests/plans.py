@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from enrichlabs.mongodb.query import FlatQuery
-from jobs.tests.mongodb_recording import Sent, indexes_for
+from tests.mongodb_recording import Sent, indexes_for
 
 
 @contextmanager
