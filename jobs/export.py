@@ -9,7 +9,7 @@ from typing import IO, Any
 from jobs.archive import KINDS, ORDER, Row, end, ending, fields, header, line, lines
 
 BATCH = 5000  # rows that are read in one go: SQLite can't shorten its log for as long as somebody reads
-CHUNK = 20  # rows that are in memory at a time: one may have some megabytes
+CHUNK = 5  # rows that are in memory at a time: one may have some megabytes
 
 
 @contextmanager

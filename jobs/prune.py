@@ -6,6 +6,7 @@ stays, with its whole history. Then go the tries and callbacks of those jobs tha
 callbacks for jobs that never were: whatever is old and has no job. So a run can be ended anywhere, and many can run at once.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from vendors.models import Vendor
 BATCH = 200
 # Clocks disagree: a try is in the limits' memory by the clock of Redis, a job ended by that of another machine.
 GRACE = timedelta(minutes=1)
+
+MOST_REST_SECONDS = 0.5
 
 PARTS: dict[str, type[Attempt] | type[Delivery]] = {"try": Attempt, "callback": Delivery}
 
@@ -88,5 +91,8 @@ def _batches(rows: QuerySet[Any, Any]) -> Iterator[list[Any]]:
     """Give the rows in the order of their ids, which are the first of each; what is deleted meanwhile does not matter."""
     last = ""
     while batch := list(rows.filter(pk__gt=last).order_by("pk")[:BATCH]):
+        since = time.monotonic()
         yield batch
+        # As long as it took, for on SQLite one writes at a time, and who waits for his turn must find it.
+        time.sleep(min(time.monotonic() - since, MOST_REST_SECONDS))
         last = batch[-1][0]
