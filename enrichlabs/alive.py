@@ -11,8 +11,7 @@ import sys
 
 import redis
 
-from jobs.beat import SILENT_SECONDS
-from jobs.keys import BEATS
+from jobs.beat import workers_alive
 from jobs.redis import connect
 
 REDIS_SECONDS = 2.0  # to connect, and again for each answer
@@ -31,11 +30,8 @@ def main() -> int:
 
 
 def hosts_alive() -> set[str]:
-    """Return the hosts whose workers have beaten of late, by the clock of Redis. Raises redis.RedisError."""
-    client = connect(REDIS_SECONDS)
-    seconds, microseconds = client.time()
-    workers = client.zrangebyscore(BEATS, (seconds - SILENT_SECONDS) * 1000 + microseconds / 1000, "+inf")
-    return {worker.rsplit("-", 2)[0] for worker in workers}  # HOST-PID-RANDOM
+    """Return the hosts whose workers have beaten of late. Raises redis.RedisError."""
+    return {worker.rsplit("-", 2)[0] for worker in workers_alive(connect(REDIS_SECONDS))}  # HOST-PID-RANDOM
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from jobs.beat import SILENT_SECONDS
+from jobs.beat import workers_alive
 from jobs.faults import fault
-from jobs.keys import BEATS
 from jobs.redis import connect
 from jobs.store import STORE_ERRORS
 from vendors.models import Vendor
@@ -67,9 +66,3 @@ def redis_and_worker() -> dict[str, str]:
 @lru_cache
 def client() -> Any:
     return connect(REDIS_SECONDS)
-
-
-def workers_alive(client: Any) -> int:
-    """Return how many workers have beaten of late, by the clock of Redis. Raises redis.RedisError."""
-    seconds, microseconds = client.time()
-    return int(client.zcount(BEATS, (seconds - SILENT_SECONDS) * 1000 + microseconds / 1000, "+inf"))

@@ -10,7 +10,8 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from enrichlabs.health import client, workers_alive
+from enrichlabs.health import client
+from jobs.beat import workers_alive
 from jobs.keys import COUNTS, GROUP, Keys
 from vendors.catalogue import catalogue
 
@@ -28,7 +29,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 class RedisCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from counters(client().hgetall(COUNTS))
-        yield gauge("workers_alive", "Workers that have beaten of late.", {"": workers_alive(client())})
+        yield gauge("workers_alive", "Workers that have beaten of late.", {"": len(workers_alive(client()))})
         vendors = sorted(catalogue.all())
         yield from vendor_gauges(vendors)
         yield gauge("calls_under_way", "Entries that workers hold.", calls_under_way(vendors))

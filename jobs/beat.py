@@ -3,6 +3,7 @@
 import logging
 import time
 from threading import Event, Thread
+from typing import Any
 
 import redis
 
@@ -15,6 +16,12 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 5.0  # a worker that has not beaten for that long is suspected
+
+
+def workers_alive(client: Any) -> list[str]:
+    """Return the workers that have beaten of late, by the clock of Redis. Raises redis.RedisError."""
+    seconds, microseconds = client.time()
+    return list(client.zrangebyscore(BEATS, (seconds - SILENT_SECONDS) * 1000 + microseconds / 1000, "+inf"))
 
 
 class Beat(Thread):

@@ -16,7 +16,7 @@ from enrichlabs.tests.mongodb import mongodb
 from jobs import tokens
 from jobs.models import Attempt, Delivery, Job
 from jobs.tests.rows import all_rows, delete_rows, make_rows
-from tests.conftest import ROOT, _test_store, wait_until_final
+from tests.conftest import ROOT, store_url, wait_until_final
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,7 +68,7 @@ def said(*arguments):
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="it moves from SQLite to MongoDB and back")
 def test_a_move_to_mongodb_and_back_carries_every_row_whatever_is_killed_on_the_way(tmp_path, redis_client):
     make_rows()
-    rows, here = all_rows(), _test_store()
+    rows, here = all_rows(), store_url()
     there_file, back_file = tmp_path / "there.jsonl", tmp_path / "back.jsonl"
     run(here, ("export", there_file), dies_at=("export", "line", 30))
     assert said("export", there_file).endswith("2 vendors, 12 jobs, 12 attempts, 6 deliveries.\n")

@@ -3,8 +3,7 @@
 import redis
 from django.core.management.base import CommandError
 
-from jobs.beat import SILENT_SECONDS
-from jobs.keys import BEATS
+from jobs.beat import workers_alive
 from jobs.redis import commands
 
 
@@ -14,8 +13,7 @@ def require_standstill(reason: str) -> None:
     Redis away is as good as no worker: without it no call begins. The API gives no sign of life; who stops it is the operator.
     """
     try:
-        seconds, _ = commands().time()
-        alive = commands().zcount(BEATS, (seconds - SILENT_SECONDS) * 1000, "+inf")
+        alive = workers_alive(commands())
     except redis.RedisError:
         return
     if alive:
