@@ -36,6 +36,8 @@ class Update:
 
 def update_each(updates: Sequence[Update]) -> list[bool]:
     """Make the updates and return for each whether it found its row."""
+    if not updates:
+        return []  # which MongoDB's driver takes for a mistake
     if connection.vendor == "mongodb":
         return _update_each_on_mongodb(updates)
     return [update.rows.update(**update.changes) == 1 for update in updates]

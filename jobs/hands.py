@@ -16,6 +16,9 @@ from jobs.stream import Entry, Settlement
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0
+# What was sent to a store that then fell silent can still arrive when the network heals, and start jobs that nobody calls.
+LATE_SECONDS = 120.0
+LATE_LOOK_SECONDS = 5.0
 
 
 class Hands:
@@ -26,6 +29,8 @@ class Hands:
         self._beat = beat
         self._held: set[tuple[str, Stream, str]] = set()
         self._stranded: list[tuple[list[Entry], str]] = []
+        self._late: list[tuple[list[Entry], str, float]] = []  # the same, until when
+        self._look_for_late_at = 0.0
         self._redis_run_id = ""
         self._look_at = time.monotonic() + LOOK_SECONDS
 
@@ -59,7 +64,9 @@ class Hands:
         """Put right what went wrong. Raises what the store and Redis raise; then it is to be called again."""
         while self._stranded:
             self._hand_back_stranded(*self._stranded[0])
-            self._stranded.pop(0)
+            self._late.append((*self._stranded.pop(0), time.monotonic() + LATE_SECONDS))
+        if self._late and time.monotonic() >= self._look_for_late_at:
+            self._hand_back_late()
         if self._beat.redis_run_id != self._redis_run_id:
             self._redis_run_id = self._beat.redis_run_id
             self.doubt()
@@ -79,12 +86,21 @@ class Hands:
             counts.count("handed_back", vendor, count)
 
     def _hand_back_stranded(self, entries: list[Entry], run_token: str) -> None:
+        self._hand_back_started(entries, run_token)
+        # The others were not started, or not by us: that is for their rows to say.
+        self.let_go(entries)
+        self.doubt()
+
+    def _hand_back_late(self) -> None:
+        self._look_for_late_at = time.monotonic() + LATE_LOOK_SECONDS
+        for entries, run_token, _ in self._late:
+            self._hand_back_started(entries, run_token)
+        self._late = [late for late in self._late if late[-1] > time.monotonic()]
+
+    def _hand_back_started(self, entries: list[Entry], run_token: str) -> None:
         jobs = lifecycle.started([entry.job_id for entry in entries], run_token)
         moves = [lifecycle.hand_back(job, clock.now()) for job in jobs]
         moved = {move.job_id: move for move, happened in zip(moves, lifecycle.apply(moves), strict=True) if happened}
         for entry in entries:
             if entry.job_id in moved:
                 self.settle(entry.vendor, [moved[entry.job_id].settlement(entry, refunds=True)])
-        # The others were not started, or not by us: that is for their rows to say.
-        self.let_go(entries)
-        self.doubt()

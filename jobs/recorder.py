@@ -26,6 +26,7 @@ from vendors.models import Vendor
 log = logging.getLogger(__name__)
 
 BATCH = 200
+SLOW_SECONDS = 5.0  # a batch that takes longer shows that the store can't keep up
 LONGEST_PAUSE_SECONDS = 5.0
 
 
@@ -40,17 +41,22 @@ class Recorder(Thread):
         super().__init__(name="recorder", daemon=True)
         self.ended: SimpleQueue[Ended | None] = SimpleQueue()
         self.store_is_away = False
+        self._began_at: float | None = None  # with the batch in hand, in monotonic seconds
         self._settle_entries = settle
         self._health = Health()
 
     def run(self) -> None:
         while batch := self._next_batch():
+            self._began_at = time.monotonic()
             self.record(batch)
+            self._began_at = None
 
     @property
     def is_behind(self) -> bool:
-        """Whether so many answers wait to be recorded that no more calls should be made."""
-        return self.store_is_away or self.ended.qsize() > BATCH
+        """Whether answers wait so long or in such numbers to be recorded that no more calls should be made."""
+        began_at = self._began_at
+        is_slow = began_at is not None and time.monotonic() - began_at > SLOW_SECONDS
+        return self.store_is_away or is_slow or self.ended.qsize() > BATCH
 
     def finish(self, seconds: float) -> None:
         """Record what is there and end; gives up after `seconds`."""

@@ -10,7 +10,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 from jobs import bodies, deliveries, tokens
 from jobs.models import Job, Verdict
-from jobs.problems import Problem
+from jobs.problems import Problem, handle
+from jobs.store import STORE_ERRORS
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 from webhooks import signatures
@@ -30,6 +31,12 @@ def receive(request: HttpRequest, slug: str, request_id: UUID) -> HttpResponse:
         reason, problem = refused.code, Problem("unauthorized", 401, detail)
     except Problem as found:
         reason, problem = found.code, found
+    except STORE_ERRORS as error:
+        # Handled here, for Django would log the error's own words, which may hold the callback.
+        unavailable = handle(error, {})
+        if unavailable is None:
+            raise
+        return unavailable
     log.warning("Refused a callback of vendor %r for job %s: %s", slug, request_id, reason)
     return problem.response()
 

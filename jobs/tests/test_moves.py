@@ -35,6 +35,10 @@ def test_a_queued_job_is_started_once(make_job):
     assert (started.status, started.attempt, started.worker, started.started_at) == ("processing", 1, "w", NOW)
 
 
+def test_a_batch_of_nothing_is_no_mistake():
+    assert lifecycle.apply([]) == []
+
+
 def test_a_batch_starts_what_it_can(make_job):
     free, taken = make_job(), make_job(status=Status.CANCELLED)
     assert [job.pk for job in start(free, taken)] == [free.pk]

@@ -5,6 +5,7 @@ import time
 import uuid
 
 import pytest
+from django.db import DatabaseError
 from django.test import Client
 
 from jobs import tokens
@@ -205,3 +206,15 @@ def test_an_unknown_job_with_a_good_token_is_kept_as_unmatched(job, post):
 def test_an_unknown_job_with_neither_is_refused(job, post):
     assert post(str(uuid.uuid4()), "wrong").status_code == 401
     assert not Delivery.objects.exists()
+
+
+def test_a_store_that_fails_costs_the_vendor_a_503_and_leaves_nothing_of_the_callback_in_the_log(post, job, monkeypatch, caplog):
+    def fail(*args, **options):
+        raise DatabaseError("full error: John Doe")
+
+    monkeypatch.setattr("jobs.deliveries.store", fail)
+    answer = post(job)
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    assert answer["Retry-After"] == "5"
+    assert "The store does not answer." in caplog.text
+    assert "John Doe" not in caplog.text
