@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,6 +14,7 @@ from django.db import connection
 
 from jobs import stream
 from jobs.models import FINAL, Job
+from tests.preloaded_worker import PreloadedWorker
 from tests.vendor_server import VendorServer
 from tests.waiting import wait_for
 
@@ -34,11 +35,19 @@ class WorkerProcess:
 
     def __init__(self, *options: str, log: Path, **environment: str) -> None:
         self.log = log
-        # A session of its own, so that a whole family of processes can be ended.
-        self.process = subprocess.Popen(
+        self.log.touch()
+        # In a session of its own, so that a whole family of processes can be ended.
+        self.process: subprocess.Popen[bytes] | PreloadedWorker
+        if environment:
+            self.process = self._from_scratch(options, environment)
+        else:
+            self.process = PreloadedWorker(options, log=log, store=store_url())
+
+    def _from_scratch(self, options: Sequence[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "run_worker", *options],
             env={**os.environ, "DATABASE_URL": store_url(), **environment},
-            stdout=log.open("ab"),
+            stdout=self.log.open("ab"),
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )

@@ -193,9 +193,12 @@ def test_a_migration_that_was_not_applied(db: None) -> None:
 
 
 @pytest.fixture
-def no_store(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_store(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     nowhere = database("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100", ROOT)
-    monkeypatch.setattr(store, "connection", ConnectionHandler({"default": {}, "away": nowhere})["away"])
+    connection = ConnectionHandler({"default": {}, "away": nowhere})["away"]
+    monkeypatch.setattr(store, "connection", connection)
+    yield
+    connection.close_pool()  # which the backend keeps by the name of the connection
 
 
 @pytest.mark.usefixtures("no_store")

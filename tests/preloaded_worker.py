@@ -1,0 +1,58 @@
+"""`manage.py run_worker` in a process that is forked from one which has loaded Django already.
+
+To load it costs a second of processor, and the suite starts two hundred workers.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from unittest.mock import patch
+
+import django
+from django.apps import apps
+from django.core.management import execute_from_command_line
+
+if not apps.ready:
+    django.setup()  # in the process that workers are forked from, which must not connect to anything
+from jobs.management.commands import run_worker  # noqa: F401 - loaded once, too
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload([__name__])
+
+
+class PreloadedWorker:
+    """What `subprocess.Popen` would give. Its environment is that in which the first one was started."""
+
+    def __init__(self, options: Sequence[str], *, log: Path, store: str) -> None:
+        self._process = SERVER.Process(target=_run, args=(options, str(log)))
+        with patch.dict(os.environ, DATABASE_URL=store):
+            self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        status = self._process.exitcode
+        assert status is not None, f"the worker did not end within {timeout} s"
+        return status
+
+
+def _run(options: Sequence[str], log: str) -> None:
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(output, stream.fileno())
+    execute_from_command_line(["manage.py", "run_worker", *options])
