@@ -6,6 +6,7 @@ Starts the services (and SecantusDB, which speaks that protocol) in a temporary 
 """
 
 import argparse
+import json
 import signal
 import sys
 import tempfile
@@ -14,19 +15,20 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from threading import local
 from typing import Any
 
 import redis
-import requests
 
 from enrichlabs.tests.mongodb import free_port, mongodb
 from enrichlabs.tests.running import Server
 
-CLIENTS = 8
+CLIENTS = 32  # so that posts share commits, as those of many clients do
 MOST_OPEN = 400  # so that clients wait for the service, as it is its pace that is measured
 LOOK_SECONDS = 0.05
+RETRY_SECONDS = 1.0
 QUIET_SECONDS = 120.0
 VENDORS = """
 [vendors.sync]
@@ -97,7 +99,6 @@ class Service(Server):
         vendors.write_text(VENDORS.format(port=mock_port))
         named = {"ENRICHLABS_VENDORS": vendors, "MOCK_VENDORS": 1, "DATABASE_URL": url, "LOG_LEVEL": "ERROR"}
         super().__init__(folder, PORT=port, MOCK_PORT=mock_port, **named)
-        self.url = f"http://127.0.0.1:{port}"
         self.redis = redis.Redis(unix_socket_path=str(folder / "valkey.sock"), decode_responses=True, socket_timeout=60)
 
     def open_jobs(self) -> int:
@@ -108,31 +109,31 @@ class Service(Server):
         return sum(pipeline.execute())
 
 
-def session() -> requests.Session:
-    if not hasattr(of_thread, "session"):
-        of_thread.session = requests.Session()
-    found: requests.Session = of_thread.session
-    return found
+def ask(server: Service, method: str, path: str, body: str | None = None) -> tuple[int, dict[str, Any]]:
+    """Return the status and the JSON that the service answers, on a connection that the thread keeps."""
+    if getattr(of_thread, "server", None) is not server:
+        of_thread.server, of_thread.door = server, HTTPConnection("127.0.0.1", server.port, timeout=30)
+    of_thread.door.request(method, path, body, {"Content-Type": "application/json"})
+    answer = of_thread.door.getresponse()
+    return answer.status, json.loads(answer.read())
 
 
 def post(server: Service, number: int) -> str:
     while number % CLIENTS == 0 and server.open_jobs() > MOST_OPEN:
         time.sleep(LOOK_SECONDS)
-    job = {"vendor": SLUGS[number % len(SLUGS)], "name": f"Person {number}"}
+    job = json.dumps({"vendor": SLUGS[number % len(SLUGS)], "name": f"Person {number}"})
     while True:
-        answer = session().post(f"{server.url}/jobs", json=job, timeout=30)
-        if answer.status_code == 202:
-            return str(answer.json()["request_id"])
-        if answer.status_code != 503:
-            sys.exit(f"POST /jobs was answered with {answer.status_code}: {answer.text}")
-        time.sleep(float(answer.headers["Retry-After"]))
+        status, answer = ask(server, "POST", "/jobs", job)
+        if status == 202:
+            return str(answer["request_id"])
+        if status != 503:
+            sys.exit(f"POST /jobs was answered with {status}: {answer}")
+        time.sleep(RETRY_SECONDS)
 
 
 def show(server: Service, job_id: str) -> tuple[str, Outcome]:
     """Return a job's name and what came of it."""
-    answer = session().get(f"{server.url}/jobs/{job_id}", timeout=30)
-    answer.raise_for_status()
-    job = answer.json()
+    _, job = ask(server, "GET", f"/jobs/{job_id}")
     return job["name"], (job["status"], job.get("result"), job.get("error", {}).get("code"), job["attempts"], job["run"])
 
 
