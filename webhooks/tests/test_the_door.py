@@ -208,7 +208,9 @@ def test_an_unknown_job_with_neither_is_refused(job, post):
     assert not Delivery.objects.exists()
 
 
-def test_a_store_that_fails_costs_the_vendor_a_503_and_leaves_nothing_of_the_callback_in_the_log(post, job, monkeypatch, caplog):
+def test_a_store_that_fails_costs_the_vendor_a_503_and_leaves_nothing_of_the_callback_in_the_log(
+    post, job, monkeypatch, caplog
+):
     def fail(*args, **options):
         raise DatabaseError("full error: John Doe")
 
