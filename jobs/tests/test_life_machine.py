@@ -29,7 +29,7 @@ from jobs.tests.life_worker import Reader, Worker, failing, failing_once, real_a
 from vendors import pauses
 from vendors.models import Vendor
 
-USUAL_SEEDS = "0 3" if connection.vendor == "sqlite" else "0 2"  # some ten seconds on either store
+USUAL_SEEDS = "0 3" if connection.vendor == "sqlite" else "0 1"  # some ten seconds each, on MongoDB twenty
 SEEDS = range(*map(int, os.environ.get("LIFE_MACHINE_SEEDS", USUAL_SEEDS).split()))
 EXAMPLES = 10  # of each seed: from the eleventh on, Hypothesis mostly repeats what it has with small changes
 LONGEST_SECONDS = 4000  # longer than any deadline
