@@ -1,5 +1,6 @@
 """What every test can have: an installation of its own in a temporary folder, a real Valkey server, and an empty Redis."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,12 +27,12 @@ hypothesis.settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What touches the store runs on both stores, unless it says that it is about SQLite."""
+    """What touches the store runs on both stores, unless it says that it is about SQLite, or Redis alone."""
     for item in items:
         touches = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
         if item.get_closest_marker("sqlite"):
             item.add_marker(pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite"))
-        elif touches:
+        elif touches and (not item.get_closest_marker("about_redis") or "TEST_MONGODB_URL" in os.environ):
             item.add_marker("store")
 
 

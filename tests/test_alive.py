@@ -11,6 +11,8 @@ from jobs.keys import BEATS
 from tests.conftest import ROOT
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.about_redis
+
 HOST = socket.gethostname()[:60]
 
 

@@ -11,6 +11,8 @@ from tests.conftest import statuses, wait_until_final
 from tests.proxy import Proxy
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.about_redis
+
 
 @pytest.fixture(autouse=True)
 def acme(make_vendor, vendor_server, transactional_db):

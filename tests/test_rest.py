@@ -10,6 +10,8 @@ from jobs.keys import BEATS, Keys
 from jobs.models import Job
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.about_redis
+
 SECONDS = 3
 
 

@@ -13,6 +13,8 @@ from tests import conftest
 from tests.conftest import statuses, wait_until_final
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.about_redis
+
 LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 LATER_ENTRY = {"v": "2", "more": "x"}
 KEYS = Keys("acme")
