@@ -53,8 +53,10 @@ def measure(folder: Path, threads: int, seconds: float) -> None:
         os.environ.update(DJANGO_SETTINGS_MODULE="enrichlabs.settings", ENRICHLABS_DATA=str(folder))
         child = os.fork()  # settings are read once a process
         if not child:
-            run(threads, seconds)
-            os._exit(0)
+            try:
+                run(threads, seconds)
+            finally:
+                os._exit(0)
         os.waitpid(child, 0)
     finally:
         server.kill()
@@ -69,9 +71,10 @@ def run(threads: int, seconds: float) -> None:
 
 
 def done_per_second(vendor: str, seconds: float) -> float:
-    from jobs import control, stream
+    from jobs import stream
     from jobs.models import Job, Status, Stream
     from jobs.store import writing
+    from vendors import pauses
 
     count = FEWEST + int(PER_SECOND * seconds)
     for start in range(0, count, BATCH):
@@ -84,8 +87,7 @@ def done_per_second(vendor: str, seconds: float) -> float:
     before, since = complete.count(), time.monotonic()
     time.sleep(seconds)
     rate = (complete.count() - before) / (time.monotonic() - since)
-    for job in Job.objects.filter(vendor=vendor, status=Status.QUEUED).iterator(BATCH):
-        control.cancel(job, job.queued_at)
+    pauses.pause(vendor, "It has been measured.")
     return rate
 
 
