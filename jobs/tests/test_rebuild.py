@@ -165,3 +165,12 @@ def test_the_log_keeps_its_memory_though_a_rebuild_by_other_limits_asks_for_less
     assert take(without, "w", 0).stale
     rebuild([without])
     assert len(log_of(redis_client, "acme")) == 2
+
+
+@pytest.mark.django_db
+def test_a_start_counts_no_earlier_than_it_was_whatever_the_store_keeps_of_it(make_vendor, redis_client):
+    acme, at = make_vendor(rate_limits="10/min"), datetime.now(UTC).replace(microsecond=123_456)
+    Attempt.objects.create(job="job", vendor="acme", run=1, number=1, worker="w", started_at=at, ended_at=at, outcome="done")
+    rebuild([acme])
+    [start_us] = log_of(redis_client, "acme")
+    assert limiter.microseconds(at) <= start_us < limiter.microseconds(at) + 1000
