@@ -169,7 +169,8 @@ def test_the_log_keeps_its_memory_though_a_rebuild_by_other_limits_asks_for_less
 
 @pytest.mark.django_db
 def test_a_start_counts_no_earlier_than_it_was_whatever_the_store_keeps_of_it(make_vendor, redis_client):
-    acme, at = make_vendor(rate_limits="10/min"), datetime.now(UTC).replace(microsecond=123_456)
+    acme, now = make_vendor(rate_limits="10/min"), datetime.now(UTC)
+    at = (now - timedelta(seconds=2)).replace(microsecond=123_456)
     Attempt.objects.create(job="job", vendor="acme", run=1, number=1, worker="w", started_at=at, ended_at=at, outcome="done")
     rebuild([acme])
     [start_us] = log_of(redis_client, "acme")
