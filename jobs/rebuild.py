@@ -5,8 +5,6 @@ import secrets
 import time
 from datetime import datetime, timedelta
 
-from django.db import connection
-
 from jobs import counts, limiter
 from jobs.keys import BEATS, Keys
 from jobs.models import IN_FLIGHT, Attempt, Job, Status
@@ -64,6 +62,4 @@ def _ended_us(vendor: Vendor) -> list[int]:
     most, seconds = limiter.memory(vendor)
     since = limiter.EPOCH + timedelta(seconds=now - seconds)
     ended = Attempt.objects.filter(vendor=vendor.slug, started_at__gte=since).order_by("-started_at")
-    # MongoDB keeps whole milliseconds, rounded down, and a start must not count as earlier than it was.
-    lost_us = 999 if connection.vendor == "mongodb" else 0
-    return [limiter.microseconds(at) + lost_us for at in ended.values_list("started_at", flat=True)[:most]]
+    return [limiter.microseconds(at) for at in ended.values_list("started_at", flat=True)[:most]]
