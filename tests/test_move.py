@@ -82,7 +82,6 @@ def test_a_move_to_mongodb_and_back_carries_every_row_whatever_is_killed_on_the_
     assert all_rows() == rows
 
 
-@pytest.mark.store
 def test_open_jobs_are_done_at_the_new_store(moved, waiting, start_worker, vendor_server, client):
     start_worker()
     answer = client.post(callback_path(waiting), {"name": "Person 0"}, content_type="application/json")

@@ -15,7 +15,7 @@ from jobs.export import opened
 from jobs.keys import BEATS
 from jobs.tests.rows import AT, all_rows, make_rows
 
-pytestmark = [pytest.mark.django_db, pytest.mark.store, pytest.mark.usefixtures("redis_client")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
 COUNTS = "2 vendors, 12 jobs, 12 attempts, 6 deliveries"
 

@@ -14,7 +14,7 @@ from jobs.models import Attempt, Delivery, Job
 from jobs.tests.rows import all_rows, delete_rows, make_rows
 from vendors.models import Vendor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.store, pytest.mark.usefixtures("redis_client")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
 
 @pytest.fixture

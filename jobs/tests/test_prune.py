@@ -17,7 +17,7 @@ from jobs.models import Attempt, Delivery, Job
 from jobs.pagination import first_id_at
 from vendors.models import new_id
 
-pytestmark = [pytest.mark.django_db, pytest.mark.store]
+pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
 
