@@ -35,7 +35,7 @@ def listens(port: int) -> bool:
 def running(command: list[Any], variables: dict[str, str], words: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command as a group of processes, and end the whole group; what it says goes to the file `words`."""
     output = words.open("ab") if words else subprocess.DEVNULL
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - every command is our own
         [str(part) for part in command], cwd=ROOT, env=variables, stdout=output, stderr=output, start_new_session=True
     )
     try:
@@ -101,7 +101,7 @@ def service(folder: Path, vendors: str, **settings: Any) -> Iterator[Service]:
     variables = environment(folder, ENRICHLABS_VENDORS=file, LOG_LEVEL="WARNING", **settings)
     with valkey(folder) as sock:
         for command in (["migrate", "--verbosity=0"], ["load_vendors", file]):
-            subprocess.run(
+            subprocess.run(  # noqa: S603
                 [sys.executable, "manage.py", *map(str, command)],
                 cwd=ROOT,
                 env=variables,
@@ -121,8 +121,9 @@ def queue(vendor: str, count: int, batch: int = 5000) -> None:
     from jobs.models import Job, Stream
     from jobs.store import writing
 
+    fields: dict[str, Any] = {"vendor": vendor, "name": "John Doe", "input": {"name": "John Doe"}}
     for start in range(0, count, batch):
-        jobs = [Job(vendor=vendor, name="John Doe", input={"name": "John Doe"}) for _ in range(min(batch, count - start))]
+        jobs = [Job(**fields) for _ in range(min(batch, count - start))]
         with writing():
             Job.objects.bulk_create(jobs)
         stream.add(vendor, [job.pk for job in jobs], Stream.JOBS)

@@ -1,28 +1,58 @@
 """A vendor that costs next to nothing, so that what is measured is the caller: python -m bench.vendor PORT [LATENCY_SECONDS]
 
-Answers every POST with 200 and a small JSON object, at once or after its latency, over connections that it keeps.
+Answers every POST with 200 and a small JSON object, at once or after its latency, over connections that it keeps. A GET
+has what it has done so far: see `ledger`.
 """
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from bench.service import free_port, listens
 from tests.waiting import wait_for
 
 BODY = b'{"name": "John Doe", "info": "Processed"}'
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+def answer(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+ANSWER = answer(BODY)
+
+
+class Ledger:
+    """What the vendor has done, and when it is asked."""
+
+    def __init__(self) -> None:
+        self.answered = self.in_flight = self.most_in_flight = 0
+
+    def begin(self) -> None:
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+
+    def end(self) -> None:
+        self.in_flight -= 1
+        self.answered += 1
+
+    def text(self) -> bytes:
+        return json.dumps({"at": time.monotonic(), "cpu_seconds": time.process_time(), **vars(self)}).encode()
 
 
 class Vendor(asyncio.Protocol):
     """One connection; requests on it come one after the other."""
 
-    def __init__(self, latency_seconds: float) -> None:
+    def __init__(self, latency_seconds: float, ledger: Ledger) -> None:
         self._latency_seconds = latency_seconds
+        self._ledger = ledger
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -38,14 +68,24 @@ class Vendor(asyncio.Protocol):
         if len(body) < int(length[1] if length else 0):
             return
         self._received = b""
+        if head.startswith(b"GET"):
+            self._transport.write(answer(self._ledger.text()))
+            return
+        self._ledger.begin()
         if self._latency_seconds:
-            asyncio.get_running_loop().call_later(self._latency_seconds, self._transport.write, ANSWER)
+            asyncio.get_running_loop().call_later(self._latency_seconds, self._answer)
         else:
-            self._transport.write(ANSWER)
+            self._answer()
+
+    def _answer(self) -> None:
+        self._ledger.end()
+        self._transport.write(ANSWER)
 
 
 async def serve(port: int, latency_seconds: float) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: Vendor(latency_seconds), "127.0.0.1", port, backlog=4096)
+    ledger = Ledger()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Vendor(latency_seconds, ledger), "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
@@ -53,13 +93,20 @@ async def serve(port: int, latency_seconds: float) -> None:
 def vendor(latency_seconds: float = 0.0) -> Iterator[str]:
     """Run a vendor and give its URL."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "bench.vendor", str(port), str(latency_seconds)])
+    command = [sys.executable, "-m", "bench.vendor", str(port), str(latency_seconds)]
+    process = subprocess.Popen(command)  # noqa: S603 - our own
     try:
         wait_for(lambda: listens(port), "the vendor to listen")
         yield f"http://127.0.0.1:{port}/"
     finally:
         process.kill()
         process.wait()
+
+
+def ledger(url: str) -> dict[str, Any]:
+    """Return what a vendor has done until `at` (monotonic seconds): answered, in_flight, most_in_flight, cpu_seconds."""
+    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own
+        return dict(json.load(response))
 
 
 if __name__ == "__main__":
