@@ -1,79 +1,147 @@
-"""Writes of a whole batch. On SQLite they share a commit, one statement a row; on MongoDB they share a round trip.
+"""Writes of a whole batch: on SQLite one statement for all rows that change alike, on MongoDB one round trip for all.
 
-MongoDB says of a batch how many of its updates found their row, not which. Each therefore leaves a token of its own in the row
-that it changes, and where some found none, one read tells whose are there. It also tells so when a batch is written again whose
-answer was lost: an update that had happened is not refused for having happened.
+Either store says of a batch how many of its updates found their row, not which. Each therefore leaves a token of its own in the
+row that it changes, and where some found none, one read tells whose are there. On MongoDB it also tells so when a batch is
+written again whose answer was lost: an update that had happened is not refused for having happened.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import CharField, Field, IntegerField
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from jobs.models import Attempt, Job
 
 DUPLICATE_KEY = 11000
-FIELDS = {field.name: field for field in Job._meta.concrete_fields}  # but for the id, columns are called as they are
+FIELDS = {field.name: field for field in Job._meta.concrete_fields}
 
 
 @dataclass(frozen=True)
 class Update:
-    """A change of one job, made if it still is as `condition` says; `token` names this update and no other."""
+    """A change of one job, made if it still is as `condition` says; `token` names this update and no other.
+
+    A condition is a field's name, alone or with `__in` or `__gte` behind it.
+    """
 
     job_id: str
     condition: dict[str, Any]
     changes: dict[str, Any]
     token: str
 
-    @property
-    def rows(self) -> QuerySet[Job]:
-        return Job.objects.filter(pk=self.job_id, **self.condition)
+    def set_values(self) -> dict[str, Any]:
+        """Return what to write, by field, as the store takes it."""
+        changes = {**self.changes, "run_token": self.token}
+        return {name: _prepared(FIELDS[name], value) for name, value in changes.items()}
+
+    def conditions(self) -> dict[tuple[str, str], Any]:
+        """Return what must hold, by field and lookup (``, `in` or `gte`), as the store takes it."""
+        wanted = {("id", ""): self.job_id, **{_parts(name): value for name, value in self.condition.items()}}
+        return {(name, lookup): _prepared(FIELDS[name], value) for (name, lookup), value in wanted.items()}
 
 
 def update_each(updates: Sequence[Update]) -> list[bool]:
     """Make the updates and return for each whether it found its row."""
     if not updates:
         return []  # which MongoDB's driver takes for a mistake
-    if connection.vendor == "mongodb":
-        return _update_each_on_mongodb(updates)
-    return [update.rows.update(**update.changes) == 1 for update in updates]
-
-
-def insert_each(attempts: Sequence[Attempt]) -> None:
-    """Insert the attempts. On MongoDB those that are there already stay: then the batch is written again."""
-    if connection.vendor != "mongodb":
-        Attempt.objects.bulk_create(attempts)
-        return
-    try:
-        _collection(Attempt).insert_many([_document(attempt) for attempt in attempts], ordered=False)
-    except BulkWriteError as error:
-        if error.details["writeConcernErrors"] or any(fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]):
-            raise
-
-
-def _update_each_on_mongodb(updates: Sequence[Update]) -> list[bool]:
-    jobs = _collection(Job)
-    if jobs.bulk_write([_operation(update) for update in updates], ordered=False).matched_count == len(updates):
+    write = _update_on_mongodb if connection.vendor == "mongodb" else _update_in_sql
+    if write(updates) == len(updates):
         return [True] * len(updates)
-    left = jobs.find({"_id": {"$in": [update.job_id for update in updates]}}, ["run_token"])
-    tokens = {document["run_token"] for document in left}
-    return [update.token in tokens for update in updates]
+    left = dict(Job.objects.filter(pk__in=[update.job_id for update in updates]).values_list("pk", "run_token"))
+    return [left.get(update.job_id) == update.token for update in updates]
+
+
+def insert_each(rows: Sequence[Job] | Sequence[Attempt]) -> None:
+    """Insert rows of one model. On MongoDB those that are there already stay: then the batch is written again."""
+    model = type(rows[0])
+    fields = model._meta.concrete_fields
+    values = [[_prepared(field, getattr(row, field.attname)) for field in fields] for row in rows]
+    columns = [str(field.column) for field in fields]
+    if connection.vendor == "mongodb":
+        _insert_on_mongodb(model, [dict(zip(columns, row, strict=True)) for row in values])
+    else:
+        with connection.cursor() as cursor:
+            cursor.executemany(_insert(model._meta.db_table, tuple(columns)), values)
+
+
+def _parts(condition: str) -> tuple[str, str]:
+    name, _, lookup = condition.partition("__")
+    return name, lookup
+
+
+def _prepared(field: "Field[Any, Any]", value: Any) -> Any:
+    """Return the value as the store takes it: texts and numbers as they are."""
+    if value is None or isinstance(field, CharField | IntegerField):
+        return value
+    return _moment(field, value) if isinstance(value, datetime) else field.get_db_prep_save(value, connection)
+
+
+@lru_cache  # a batch has few, and each many times
+def _moment(field: "Field[Any, Any]", value: datetime) -> Any:
+    return field.get_db_prep_save(value, connection)
+
+
+# In SQL
+
+
+def _update_in_sql(updates: Iterable[Update]) -> int:
+    alike: dict[str, list[list[Any]]] = defaultdict(list)
+    for update in updates:
+        values, conditions = update.set_values(), update.conditions()
+        wanted = [item if lookup == "in" else [item] for (_, lookup), item in conditions.items()]
+        shape = tuple((*key, len(items)) for key, items in zip(conditions, wanted, strict=True))
+        alike[_update(tuple(values), shape)].append([*values.values(), *(item for items in wanted for item in items)])
+    with connection.cursor() as cursor:
+        return sum(cursor.executemany(statement, rows).rowcount for statement, rows in alike.items())
+
+
+@cache
+def _update(changed: tuple[str, ...], shape: tuple[tuple[str, str, int], ...]) -> str:
+    operators = {"": "= %s", "gte": ">= %s"}
+    changes = ", ".join(f"{_quoted(name)} = %s" for name in changed)
+    conditions = [
+        f"{_quoted(name)} {operators.get(lookup) or 'IN (' + ', '.join(['%s'] * count) + ')'}" for name, lookup, count in shape
+    ]
+    return f"UPDATE {Job._meta.db_table} SET {changes} WHERE {' AND '.join(conditions)}"  # noqa: S608  # names of ours
+
+
+@cache
+def _insert(table: str, columns: tuple[str, ...]) -> str:
+    names = ", ".join(map(connection.ops.quote_name, columns))
+    return f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(columns))})"  # noqa: S608  # names of ours
+
+
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(str(FIELDS[name].column))
+
+
+# On MongoDB
+
+
+def _update_on_mongodb(updates: Iterable[Update]) -> int:
+    return int(_collection(Job).bulk_write([_operation(update) for update in updates], ordered=False).matched_count)
 
 
 def _operation(update: Update) -> UpdateOne:
-    changes = {**update.changes, "run_token": update.token}
-    values = {name: FIELDS[name].get_db_prep_save(value, connection) for name, value in changes.items()}
-    rows = update.rows
-    return UpdateOne(rows.query.get_compiler(rows.db).build_query().match_mql, {"$set": values})
+    conditions = {
+        str(FIELDS[name].column): {f"${lookup}": value} if lookup else value
+        for (name, lookup), value in update.conditions().items()
+    }
+    return UpdateOne(conditions, {"$set": update.set_values()})
 
 
-def _document(attempt: Attempt) -> dict[str, Any]:
-    fields = attempt._meta.concrete_fields
-    return {str(field.column): field.get_db_prep_save(getattr(attempt, field.attname), connection) for field in fields}
+def _insert_on_mongodb(model: type[Job | Attempt], documents: Sequence[dict[str, Any]]) -> None:
+    try:
+        _collection(model).insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        if error.details["writeConcernErrors"] or any(fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]):
+            raise
 
 
 def _collection(model: type[Job | Attempt]) -> Any:

@@ -65,7 +65,8 @@ class Recorder(Thread):
 
     def record(self, batch: Sequence[Ended]) -> None:
         standings = self._health.report(batch)
-        moves = [_move(ended, standings[ended.started.entry], clock.now()) for ended in batch]
+        now = clock.now()
+        moves = [_move(ended, standings[ended.started.entry], now) for ended in batch]
         happened = self._apply(moves)
         self._settle(batch, moves, happened)
 
