@@ -10,15 +10,19 @@ import socket
 import ssl
 import threading
 import time
-from functools import cache
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import Any, cast
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.models import PreparedRequest
+from requests.structures import CaseInsensitiveDict
+from urllib3 import BaseHTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
+from urllib3.util import Url, parse_url
 from urllib3.util.ssl_ import create_urllib3_context
 
 
@@ -84,7 +88,10 @@ class _Response(http.client.HTTPResponse):
 
 
 class _PlainConnection(HTTPConnection):
+    """Head and body of a request go out together: two packets would wake the vendor, and us, twice."""
+
     response_class = _Response
+    _head: bytes | None = None  # b"" once it is due, None once it is sent
 
     @property
     def is_connected(self) -> bool:
@@ -97,7 +104,15 @@ class _PlainConnection(HTTPConnection):
         except (OSError, UnicodeError) as error:
             raise NewConnectionError(self, str(error)) from error
 
+    def putrequest(self, *args: Any, **kwargs: Any) -> None:
+        self._head = b""
+        super().putrequest(*args, **kwargs)
+
     def send(self, data: Any) -> None:
+        if self._head == b"":
+            self._head = data
+            return
+        data, self._head = (self._head or b"") + data, None
         if self.sock is None:
             self.connect()
         this_call.sent = True
@@ -125,28 +140,64 @@ def trusted() -> ssl.SSLContext:
     return context
 
 
-class _Transport(HTTPAdapter):
-    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing to do: `trusted` verifies. What requests would do here is to have the file read for each connection."""
+@lru_cache
+def _target(url: str) -> tuple[str, Url]:
+    """Return the URL as it is sent, and its parts. Raises what requests and urllib3 raise for one that is none."""
+    request = PreparedRequest()
+    request.prepare_url(url, None)
+    prepared = str(request.url)
+    return prepared, parse_url(prepared)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, ssl_context=trusted())
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
 
+class Transport(HTTPAdapter):
+    """Posts to vendors over connections that keep the deadline; remembers connections and nothing else of a call.
 
-class Session(requests.Session):
-    """Speaks to vendors over connections that keep the deadline; remembers connections and nothing else of a call."""
+    It is requests without its Session, half of whose cost goes to what must not happen here: cookies, proxies, redirects.
+    """
+
+    MOST_POOLS = 50
 
     def __init__(self) -> None:
         super().__init__()
-        self.trust_env = False
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        transport = _Transport(pool_connections=50, pool_maxsize=1)
-        self.mount("http://", transport)
-        self.mount("https://", transport)
+        self._pools: dict[tuple[str | None, ...], HTTPConnectionPool] = {}
 
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Redirects are not followed. When requests sees one it reads the whole body, even when told not to follow."""
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> BaseHTTPResponse:
+        """Return the answer, its body still unread. Raises RequestException, OSError or ValueError."""
+        request = PreparedRequest()
+        request.method, request.body, (request.url, _) = "POST", body, _target(url)
+        request.headers = CaseInsensitiveDict({**headers, "Content-Length": str(len(body))})
+        answer: Any = self.send(request, stream=True, timeout=timeout_seconds)
+        return cast(BaseHTTPResponse, answer)
+
+    def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        """Return what keeps the connection to this host. No proxies."""
+        parts = _target(str(request.url))[1]
+        place = parts.scheme, parts.netloc
+        if place not in self._pools:
+            if len(self._pools) >= self.MOST_POOLS:
+                self._pools.pop(next(iter(self._pools))).close()
+            self._pools[place] = _pool(parts)
+        return self._pools[place]
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+        return _target(str(request.url))[1].request_uri
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to do: `trusted` verifies. What requests would do here is to have the file read for each connection."""
+
+    def build_response(self, req: PreparedRequest, resp: BaseHTTPResponse) -> BaseHTTPResponse:  # type: ignore[override]
+        return resp
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.close()
+
+
+def _pool(parts: Url) -> HTTPConnectionPool:
+    host = str(parts.host)
+    if parts.scheme == "https":
+        return _TLSPool(host, parts.port, ssl_context=trusted())
+    return _PlainPool(host, parts.port)
 
 
 def _connect(host: str, port: int, options: list[tuple[int, int, int | bytes]]) -> socket.socket:

@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +13,11 @@ from typing import Any
 import requests
 import urllib3
 from django.conf import settings
+from urllib3 import BaseHTTPResponse
 
 from vendors import json_object, statuses
 from vendors.base import VendorError
-from vendors.deadline import Session, this_call
+from vendors.deadline import Transport, this_call
 
 CHUNK_BYTES = 64 * 1024
 # How long the body of an answer that nobody reads may hold up its thread, to save the next call a new connection.
@@ -51,7 +52,7 @@ class Reply:
 
 class _Thread(threading.local):
     def __init__(self) -> None:
-        self.session = Session()
+        self.transport = Transport()
 
 
 _thread = _Thread()
@@ -75,19 +76,19 @@ def post_json(
     body = json.dumps(payload).encode()
     this_call.begin(timeout_seconds, fresh_connection=fresh_connection)
     try:
-        with _send(url, body, headers, timeout_seconds) as response:
+        with closing(_send(url, body, headers, timeout_seconds)) as response:
             return _reply(response, needs_body)
     except FAILURES as error:
         raise _failure(error, timeout_seconds) from error
 
 
-def _send(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> requests.Response:
-    headers = {**headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
-    return _thread.session.post(url, data=body, headers=headers, timeout=timeout_seconds, stream=True, allow_redirects=False)
+def _send(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> BaseHTTPResponse:
+    headers = {"Accept": "*/*", **headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
+    return _thread.transport.post(url, body, headers, timeout_seconds)
 
 
-def _reply(response: requests.Response, needs_body: bool) -> Reply:
-    status, now = response.status_code, datetime.now(UTC)
+def _reply(response: BaseHTTPResponse, needs_body: bool) -> Reply:
+    status, now = response.status, datetime.now(UTC)
     if 200 <= status <= 299 and needs_body:
         return Reply(status, response.headers, _body(response))
     _drain(response)
@@ -96,18 +97,18 @@ def _reply(response: requests.Response, needs_body: bool) -> Reply:
     raise statuses.error_of(status, response.headers, now)
 
 
-def _body(response: requests.Response) -> bytes:
+def _body(response: BaseHTTPResponse) -> bytes:
     """Return the decoded body, up to the cap; past it, the unread rest makes closing the response close the connection."""
     body = bytearray()
-    while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+    while chunk := response.read1(CHUNK_BYTES, decode_content=True):
         body += chunk
         if len(body) > settings.VENDOR_REPLY_MAX_BYTES:
             limit = settings.VENDOR_REPLY_MAX_BYTES
-            raise _bad_reply(f"The vendor's answer (status {response.status_code}) is longer than {limit} bytes.")
+            raise _bad_reply(f"The vendor's answer (status {response.status}) is longer than {limit} bytes.")
     return bytes(body)
 
 
-def _drain(response: requests.Response) -> None:
+def _drain(response: BaseHTTPResponse) -> None:
     """Read a body that nobody needs, if that costs little, so that the connection can be used again."""
     this_call.end_within(DRAIN_SECONDS)
     with suppress(VendorError, *FAILURES):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vendors.base import VendorError
-from vendors.deadline import Session, trusted
+from vendors.deadline import Transport, trusted
 from vendors.http import Reply, post_json
 from vendors.tests.servers import Server, Visit, answering, reply
 
@@ -42,7 +42,7 @@ def trust_only(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this one certificate be all that is trusted, in a new session of this thread."""
     monkeypatch.setattr("requests.utils.DEFAULT_CA_BUNDLE_PATH", str(certificate))
     monkeypatch.setattr("vendors.deadline.trusted", trusted.__wrapped__)
-    monkeypatch.setattr("vendors.http._thread.session", Session())
+    monkeypatch.setattr("vendors.http._thread.transport", Transport())
 
 
 @pytest.fixture
