@@ -1,7 +1,7 @@
 """An independent witness of the limiter: it sees what Redis is told, and so knows when each call was permitted.
 
-A script charges a call by pushing its start, in microseconds of Redis' clock, to the head of the vendor's log, and gives a call
-that was not made back by removing its start. What a rebuild pushes to the tail is made from rows, and is no call.
+A script charges calls by pushing their starts, in microseconds of Redis' clock, to the head of the vendor's log, and gives a
+call that was not made back by removing its start. What a rebuild pushes to the tail is made from rows, and is no call.
 """
 
 import re
@@ -19,7 +19,7 @@ RETRY_SECONDS = 0.003
 LOOK_SECONDS = 0.2  # how often it looks whether it is to end
 # A script's commands are marked lua. What is in an argument can't be taken for that: its quotes have a backslash.
 MARK, MARK_ENDS = b' lua] "L', 40
-CHARGE = re.compile(rb'\+[\d.]+ \[\d+ lua\] "(?:LPUSH|(LREM))" "enrich:\{([^}"]+)\}:log" (?:"1" )?"(\d+)"')
+CHARGE = re.compile(rb'\+[\d.]+ \[\d+ lua\] "(?:LPUSH|(LREM))" "enrich:\{([^}"]+)\}:log" (?:"1" )?((?:"\d+" ?)+)')
 
 
 class Witness(Thread):
@@ -88,7 +88,8 @@ class Witness(Thread):
             self._blind_since = None
         for line in lines:
             if line.find(MARK, 0, MARK_ENDS) > 0 and (charge := CHARGE.match(line)):
-                self._note(charge[2].decode(), int(charge[3]), is_given_back=bool(charge[1]))
+                for start in charge[3].split():
+                    self._note(charge[2].decode(), int(start.strip(b'"')), is_given_back=bool(charge[1]))
 
     def _note(self, vendor: str, start_us: int, *, is_given_back: bool) -> None:
         with self._lock:

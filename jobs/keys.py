@@ -6,7 +6,7 @@
 | enrich:{vendor}:again     | stream | entries of retries, takeovers and hand-backs, read first          | until settled       |
 | enrich:{vendor}:whole     | string | since when no entry is lost that nobody knows of (ms; 0: ever)    | for good            |
 | enrich:{vendor}:freed     | stream | its newest entry wakes workers that wait for a slot               | one entry           |
-| enrich:{vendor}:log       | list   | starts of calls in microseconds, newest first                     | its longest window  |
+| enrich:{vendor}:log       | list   | starts of calls in microseconds, newest first                     | two longest windows |
 | enrich:{vendor}:flight    | zset   | jobs that are processing or waiting, by when they were added (ms) | until they move on  |
 | enrich:{vendor}:gate      | hash   | run id of the Redis that the log is true for, pace, breaker       | for good            |
 | enrich:{vendor}:hold      | string | a pause so fresh that not every worker has read it from its row   | about a second      |

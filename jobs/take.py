@@ -3,11 +3,12 @@ reads that many entries and charges exactly what it has read."""
 
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from jobs import limiter
-from jobs.keys import Keys
 from jobs.models import Stream
 from jobs.redis import commands
 from jobs.scripts import script
@@ -49,32 +50,21 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
     return _taken(vendor, asked_at, reply[1:], probe)
 
 
-def _taken(vendor: Vendor, asked_at: float, reply: list[str], probe: str) -> Taken:
-    now_us, wait_us, listen, first_us, probing, *rest = reply
-    ends, flat = rest[:3], rest[3:]
-    rows = [flat[i : i + 3] for i in range(0, len(flat), 3)]
-    charges = [str(int(first_us) + i) if first_us else "" for i in range(len(rows))]
-    entries = [
-        Entry(vendor.slug, Stream(stream), entry_id, job_id, charge)
-        for (stream, entry_id, job_id), charge in zip(rows, charges, strict=True)
-    ]
+def _taken(vendor: Vendor, asked_at: float, reply: list[Any], probe: str) -> Taken:
+    now_us, wait_us, first_us, probing, ends, again, jobs = reply
+    rows = [(Stream.AGAIN, *pair) for pair in _pairs(again)] + [(Stream.JOBS, *pair) for pair in _pairs(jobs)]
+    charges = [str(int(first_us) + i) for i in range(len(rows))] if first_us else [""] * len(rows)
+    entries = [Entry(vendor.slug, *row, charge) for row, charge in zip(rows, charges, strict=True)]
     return Taken(
         vendor,
         asked_at,
         entries,
         now=datetime.fromtimestamp(int(now_us) / 1e6, UTC),
         wait_seconds=int(wait_us) / 1e6,
-        listen=_listen(Keys(vendor.slug), listen, ends),
-        probe=probe if int(probing) else "",
+        listen=dict(_pairs(ends)),
+        probe=probe if probing else "",
     )
 
 
-def _listen(keys: Keys, what: str, ends: list[str]) -> dict[str, str]:
-    again, jobs, freed = ends
-    match what:
-        case "news":
-            return {keys.again: again, keys.jobs: jobs}
-        case "slot":
-            return {keys.freed: freed}
-        case _:
-            return {}
+def _pairs(flat: list[str]) -> Iterator[tuple[str, str]]:
+    return zip(flat[::2], flat[1::2], strict=True)

@@ -20,7 +20,12 @@ do
   for i = 1, #flat, 2 do gate[flat[i]] = flat[i + 1] end
 end
 
-local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local run_id
+do
+  local info = redis.call('INFO', 'server')
+  local _, before = string.find(info, 'run_id:', 1, true) -- plain: a pattern takes as long as INFO itself
+  run_id = string.sub(info, before + 1, before + 40)
+end
 local newest = tonumber(redis.call('LINDEX', LOG, 0) or 0)
 local last_due = tonumber(gate.pace or 0) - tonumber(gate.gap or 0) -- when the newest start was due by the pace
 local clock_went_back = math.max(newest, last_due) > now + 1000000
@@ -50,7 +55,10 @@ local function fits(window, count)
   return not start or tonumber(start) + window.length < now
 end
 
+-- How many calls a window has room for, `most` at the most. Where it has room for yet another, nobody has to wait for it.
 local function room_in(window, most)
+  window.has_more = most < window.calls and fits(window, most + 1)
+  if window.has_more then return most end
   local low, high = 0, math.min(most, window.calls)
   while low < high do
     local middle = math.ceil((low + high) / 2)
@@ -72,7 +80,7 @@ end
 local function wait_for_windows()
   local at = now
   for _, window in ipairs(windows) do
-    local start = redis.call('LINDEX', LOG, window.calls - 1)
+    local start = not window.has_more and redis.call('LINDEX', LOG, window.calls - 1)
     if start then at = math.max(at, tonumber(start) + window.length + 1) end
   end
   return at - now
@@ -87,18 +95,22 @@ end
 local SPARE = 1000
 
 -- Charges `count` starts and returns the time of the first; the others follow a microsecond apart, so that each is unique.
-local function charge(count)
-  local first = math.max(now, newest + 1)
-  for i = 0, count - 1 do redis.call('LPUSH', LOG, text(first + i)) end
+-- What follows `count` is set in the gate besides.
+local function charge(count, ...)
+  local first, starts = math.max(now, newest + 1), {}
+  for i = 1, count do starts[i] = text(first + i - 1) end
+  local known = redis.call('LPUSH', LOG, unpack(starts))
   newest = first + count - 1
-  redis.call('LTRIM', LOG, 0, tonumber(gate.depth) + SPARE - 1)
-  redis.call('PEXPIRE', LOG, text(tonumber(gate.length) / 1000 + 1000))
-  redis.call('HSET', GATE, 'newest', text(newest))
+  if known > tonumber(gate.depth) + SPARE then redis.call('LTRIM', LOG, 0, tonumber(gate.depth) + SPARE - 1) end
+  -- Twice as long as needed, so that it need not be said each time.
+  local life = tonumber(gate.length) / 1000 + 1000
+  if redis.call('PTTL', LOG) < life then redis.call('PEXPIRE', LOG, text(2 * life)) end
+  redis.call('HSET', GATE, 'newest', text(newest), ...)
   return first
 end
 
--- Takes the places of `count` starts in the pace.
-local function pace(count)
+-- Returns what the gate is to know once `count` starts have taken their places in the pace.
+local function places(count)
   gate.pace, gate.gap = text(paced_from() + count * gap), text(gap)
-  redis.call('HSET', GATE, 'pace', gate.pace, 'gap', gate.gap)
+  return 'pace', gate.pace, 'gap', gate.gap
 end
