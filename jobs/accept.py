@@ -11,7 +11,7 @@ from threading import Event, Lock
 
 from django.db import OperationalError
 
-from jobs import store, stream
+from jobs import batch, store, stream
 from jobs.clock import clock
 from jobs.models import Job
 from jobs.store import STORE_ERRORS, writing
@@ -106,7 +106,7 @@ def _insert(requests: Sequence[_Request]) -> None:
     now = clock.now()
     for request in requests:
         request.job.queued_at = now
-    Job.objects.bulk_create([request.job for request in requests])
+    batch.insert_each([request.job for request in requests])
 
 
 def _insert_alone(request: _Request) -> None:

@@ -1,23 +1,25 @@
 """The jobs API: accept a job, show it, list jobs, cancel one or have it tried again."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.http import urlencode
 from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
-from jobs import bodies, control, pagination, schema
+from jobs import bodies, control, pagination, problems, schema
 from jobs.accept import accepter
 from jobs.backlog import backlog
 from jobs.clock import clock
+from jobs.lookup import Lookup
 from jobs.models import FINAL, Job, Status
 from jobs.problems import Problem, not_valid, queue_full
 from jobs.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
@@ -40,6 +42,7 @@ RETRY_REFUSALS = {
 
 # Made once: a serializer copies all of its fields each time, and these keep nothing of a request.
 INPUT, QUERY, SHOWN = JobInput(), ListQuery(), JobShown()
+COLUMNS = Lookup(Job, "id", *pagination.COLUMNS, "result")
 
 
 class JSONAlways(DefaultContentNegotiation):
@@ -54,49 +57,65 @@ class JobViewSet(ViewSet):
 
     content_negotiation_class = JSONAlways
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Call the action at once (docs/decisions/0011-request-cost.md); REST framework has OPTIONS and what is not allowed."""
+        action = self.action_map.get((request.method or "").lower())
+        if action is None:
+            return super().dispatch(request, *args, **kwargs)
+        try:
+            response: HttpResponse = getattr(self, action)(request, *args, **kwargs)
+        except Exception as error:
+            problem = problems.handle(error, {})
+            if problem is None:
+                raise
+            response = problem
+        for name, value in self.default_response_headers.items():
+            response[name] = value
+        return response
+
     @property
     def default_response_headers(self) -> dict[str, str]:
         return {**super().default_response_headers, "Cache-Control": "no-store"}
 
     @schema.create
-    def create(self, request: Request) -> Response:
-        asked = _valid(INPUT, bodies.read_object(request._request, settings.JOB_MAX_BYTES), "pointer", "/")
+    def create(self, request: HttpRequest) -> HttpResponse:
+        asked = _valid(INPUT, bodies.read_object(request, settings.JOB_MAX_BYTES), "pointer", "/")
         if backlog.is_full(asked["vendor"]):
             raise queue_full()
         job = Job(vendor=asked["vendor"], name=asked["name"], input=asked["input"])
         accepter.accept(job)
         headers = {"Location": f"/jobs/{job.pk}", "Retry-After": str(ASK_AGAIN_SECONDS)}
-        return Response({"request_id": job.pk, "status": job.status}, 202, headers=headers)
+        return _answer({"request_id": job.pk, "status": job.status}, 202, headers)
 
     @schema.retrieve
-    def retrieve(self, request: Request, request_id: str) -> Response:
-        return _shown(_find(request_id))
+    def retrieve(self, request: HttpRequest, request_id: str) -> HttpResponse:
+        return _shown(request_id.lower())
 
     @schema.list_
-    def list(self, request: Request) -> Response:
-        asked = _valid(QUERY, request.query_params.dict(), "parameter")
+    def list(self, request: HttpRequest) -> HttpResponse:
+        asked = _valid(QUERY, request.GET.dict(), "parameter")
         limit = asked["limit"]
         statuses = STORED[asked["status"]] if "status" in asked else ()
         rows = pagination.newest(statuses, _bounds(asked), asked.get("vendor"), limit + 1)
         items, more = rows[:limit], rows[limit:]
         following = _next_page(request, items[-1]["id"]) if more else None
-        return Response({"items": JobSummary(items, many=True).data, "next": following})
+        return _answer({"items": JobSummary(items, many=True).data, "next": following})
 
     @schema.cancel
-    def cancel(self, request: Request, request_id: str) -> Response:
+    def cancel(self, request: HttpRequest, request_id: str) -> HttpResponse:
         job = _find(request_id)
         if not control.cancel(job, clock.now()):
             raise _refusal(job.pk, CANCEL_REFUSALS)
-        return _shown(_find(job.pk))
+        return _shown(job.pk)
 
     @schema.retry
-    def retry(self, request: Request, request_id: str) -> Response:
+    def retry(self, request: HttpRequest, request_id: str) -> HttpResponse:
         job = _find(request_id)
         if catalogue.get(job.vendor) is None:
             raise Problem("vendor_unknown", 409, "The vendor of this job no longer exists, so nobody could do it.")
         if not control.retry(job, clock.now()):
             raise _refusal(job.pk, RETRY_REFUSALS)
-        return _shown(_find(job.pk))
+        return _shown(job.pk)
 
 
 def _valid(serializer: Serializer[Any], asked: dict[str, Any], place: str, prefix: str = "") -> dict[str, Any]:
@@ -117,12 +136,26 @@ def _find(request_id: str) -> Job:
             return Job.objects.defer("input").get(pk=job_id)
     except Job.DoesNotExist:
         pass
-    raise Problem("not_found", 404, "There is no job with this id.")
+    raise _not_found()
 
 
-def _shown(job: Job) -> Response:
-    headers = {} if job.status in FINAL else {"Retry-After": str(ASK_AGAIN_SECONDS)}
-    return Response(SHOWN.to_representation(job), headers=headers)
+def _shown(job_id: str) -> HttpResponse:
+    row = COLUMNS.find(job_id) if ID.fullmatch(job_id) else None
+    if row is None:
+        raise _not_found()
+    headers = {} if row["status"] in FINAL else {"Retry-After": str(ASK_AGAIN_SECONDS)}
+    return _answer(SHOWN.to_representation(row), headers=headers)
+
+
+def _not_found() -> Problem:
+    return Problem("not_found", 404, "There is no job with this id.")
+
+
+def _answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """Return the value as JSON that is JavaScript, too: which takes two separators of lines for what they are."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return HttpResponse(text, "application/json", status, headers=headers)
 
 
 def _refusal(job_id: str, refusals: Mapping[Status, tuple[str, str]]) -> Problem:
@@ -139,5 +172,5 @@ def _bounds(asked: dict[str, Any]) -> dict[str, str]:
     return {**after, **({"lt": min(before)} if before else {})}
 
 
-def _next_page(request: Request, last_id: str) -> str:
-    return f"{request.path}?{urlencode({**request.query_params.dict(), 'cursor': pagination.cursor_after(last_id)})}"
+def _next_page(request: HttpRequest, last_id: str) -> str:
+    return f"{request.path}?{urlencode({**request.GET.dict(), 'cursor': pagination.cursor_after(last_id)})}"

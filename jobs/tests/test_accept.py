@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 from django.db import DatabaseError, OperationalError, connection
 
-from jobs import accept, store
+from jobs import accept, batch, store
 from jobs.models import Job
 from tests.waiting import wait_for
 
@@ -20,14 +20,14 @@ def job():
 @pytest.fixture
 def slow_store(monkeypatch):
     """A store whose first commit waits until it is told to go on; it counts commits."""
-    go_on, real, commits = Event(), Job.objects.bulk_create, []
+    go_on, real, commits = Event(), batch.insert_each, []
 
-    def bulk_create(jobs):
+    def insert_each(jobs):
         commits.append(len(jobs))
         go_on.wait(20)
         return real(jobs)
 
-    monkeypatch.setattr(Job.objects, "bulk_create", bulk_create)
+    monkeypatch.setattr(batch, "insert_each", insert_each)
     go_on.commits = commits
     return go_on
 
@@ -60,7 +60,7 @@ def test_a_store_that_is_away_refuses_all_that_wait_for_it_and_then_takes_the_ne
     accepter = accept.Accepter()
     slow_store.set()
     with monkeypatch.context() as patch:
-        patch.setattr(Job.objects, "bulk_create", lambda jobs: (_ for _ in ()).throw(OperationalError("locked")))
+        patch.setattr(batch, "insert_each", lambda jobs: (_ for _ in ()).throw(OperationalError("locked")))
         with pytest.raises(OperationalError):
             accepter.accept(job())
     accepter.accept(job())
@@ -84,7 +84,7 @@ def test_a_store_that_is_away_is_asked_once_for_all_that_wait(slow_store, monkey
         asked.append(len(jobs))
         raise DatabaseError("away")
 
-    monkeypatch.setattr(Job.objects, "bulk_create", away)
+    monkeypatch.setattr(batch, "insert_each", away)
     accepter = accept.Accepter()
     accepter._waiting.append(accept._Request(job()))
     with pytest.raises(DatabaseError):
@@ -164,7 +164,7 @@ def test_a_thread_that_is_ended_in_its_commit_leaves_nobody_waiting(slow_store, 
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(Job.objects, "bulk_create", ended)
+        patch.setattr(batch, "insert_each", ended)
         with pytest.raises(SystemExit):
             accepter.accept(job())
     assert follower.turn.is_set()
