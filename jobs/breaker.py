@@ -2,7 +2,8 @@
 at a time; after a good one, the number of calls under way grows back from one."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from itertools import chain, groupby
 
 from jobs.keys import Keys
 from jobs.redis import commands
@@ -66,8 +67,17 @@ def threshold(vendor: Vendor) -> int:
 
 def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
     """Tell the breaker how calls went, and return how each stands now. Raises redis.RedisError."""
-    keys = Keys(vendor.slug)
-    parts = [part for item in reports for part in astuple(item)]
-    open_us, denied, *late = script("report")(keys=[keys.gate, keys.freed], args=[threshold(vendor), *parts], client=commands())
+    keys, alike = Keys(vendor.slug), [list(group) for _, group in groupby(reports, key=_good_or_itself)]
+    told = [
+        (item.outcome, item.probe, item.job_id, item.started_us, item.failures, len(of)) for of in alike for item in of[-1:]
+    ]
+    args = [threshold(vendor), *chain.from_iterable(told)]
+    open_us, denied, *late = script("report")(keys=[keys.gate, keys.freed], args=args, client=commands())
     open_seconds = int(open_us) / 1e6
-    return [Standing(open_seconds, int(denied), in_outage=open_seconds > 0 or bool(was_before)) for was_before in late]
+    standings = [Standing(open_seconds, int(denied), in_outage=open_seconds > 0 or bool(was_before)) for was_before in late]
+    return [standing for standing, of in zip(standings, alike, strict=True) for _ in of]
+
+
+def _good_or_itself(item: Report) -> int:
+    """Good answers that came one after the other are told as one: they differ in nothing that the breaker wants to know."""
+    return 0 if item.outcome == "good" and not item.probe else id(item)

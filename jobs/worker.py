@@ -15,7 +15,7 @@ from django.db import close_old_connections
 
 from jobs import pending, takeover
 from jobs.beat import Beat
-from jobs.caller import Caller, Started, warm_up
+from jobs.caller import Caller, Ended, Started, warm_up
 from jobs.clock import clock
 from jobs.faults import fault
 from jobs.gather import Gatherer
@@ -37,6 +37,8 @@ LOOK_SECONDS = 0.4  # how long a worker sleeps at the most: settings are in forc
 AWAY_SECONDS = 0.5  # how long it waits when Redis or the store is away
 SHORTEST_REST_SECONDS = 0.005  # how long it rests between two rounds that start jobs
 LONGEST_REST_SECONDS = 0.01
+LONGEST_REST_AHEAD_SECONDS = 0.05
+MOST_WAIT_SECONDS = 1.0  # how long a started job waits for a thread
 BEHIND_SECONDS = 0.05  # how long it waits when answers come faster than they are recorded
 FINISH_SECONDS = 10.0  # for recording the last answers
 
@@ -103,8 +105,8 @@ class Worker:
         self._hands.tidy(list(self._known))
         taken = [] if self._recorder.is_behind else self._gatherer.gather()
         self._is_busy = bool(taken)
-        for started in self._starter.start(taken):
-            self._pool.put(started.vendor.slug, started)
+        self._pool.put((started.vendor.slug, started) for started in self._starter.start(taken))
+        self._hand_back_waiting()
         self._listener.watch(self._schedule.ends())
         if self._drain and self._nothing_left():
             self.stop()
@@ -130,7 +132,16 @@ class Worker:
         return True
 
     def _room(self, vendor: Vendor) -> int:
-        return 0 if vendor.is_paused(clock.now()) else self._pool.room(vendor.slug)
+        if vendor.is_paused(clock.now()):
+            return 0
+        # Ahead of time only where no permit or slot runs out meanwhile, and a crash costs no more than calling once more.
+        ahead = vendor.repeat_unknown and not (vendor.windows or vendor.max_in_flight)
+        return self._pool.room(vendor.slug, ahead=ahead)
+
+    def _hand_back_waiting(self) -> None:
+        """A vendor that was quick has come to hang: what was started ahead of time is for others to do."""
+        for started in self._pool.take_back(MOST_WAIT_SECONDS):
+            self._recorder.ended.put(Ended(started, None))
 
     def _sleep(self) -> None:
         if self._away or self._recorder.store_is_away:
@@ -142,7 +153,9 @@ class Worker:
         seconds = self._schedule.seconds_until_due(time.monotonic(), self._room)
         if self._is_busy:
             # What comes in within so short a time shares one update: to start jobs one by one costs most of what a worker does.
-            time.sleep(min(max(seconds, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS))
+            # Where threads have enough to do, it can be longer.
+            ahead = min(self._pool.seconds_ahead() / 2, LONGEST_REST_AHEAD_SECONDS)
+            time.sleep(max(ahead, min(max(seconds, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS)))
             return
         self._wake.wait(min(seconds, LOOK_SECONDS))
 

@@ -1,10 +1,10 @@
 -- Tells a vendor's breaker how calls went, and answers how it stands.
 -- KEYS gate, freed
--- ARGV failures in a row that open it, then five a call: outcome, token of its probe ('' without), job id, when it was started
---   (microseconds), failures of its job that counted before
+-- ARGV failures in a row that open it, then six a call: outcome, token of its probe ('' without), job id, when it was started
+--   (microseconds), failures of its job that counted before, and of how many good calls in a row it is the last
 --   outcome: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), none (no call was made,
 --   or it says nothing about the vendor's health)
--- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, and for each call 1 where
+-- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, and for each told 1 where
 -- it was started before the last outage was over, else 0.
 local GATE, FREED = unpack(KEYS)
 local threshold = tonumber(ARGV[1])
@@ -37,10 +37,10 @@ local function open()
   clear('failures', 'recovering', 'probe', 'probe_until', 'probe_entry')
 end
 
-local function good()
+local function good(calls)
   clear('failures')
   if not gate.recovering then return end
-  if number('recovering') + 1 < RECOVERED then return set('recovering', number('recovering') + 1) end
+  if number('recovering') + calls < RECOVERED then return set('recovering', number('recovering') + calls) end
   clear('recovering', 'opened')
 end
 
@@ -71,13 +71,13 @@ local function denied(job)
 end
 
 local starts = {}
-for i = 2, #ARGV, 5 do
-  local outcome, token, job, started, failures = unpack(ARGV, i, i + 4)
+for i = 2, #ARGV, 6 do
+  local outcome, token, job, started, failures, calls = unpack(ARGV, i, i + 5)
   if (outcome == 'good' or outcome == 'denied') and not gate.answered then set('answered', 1) end
   if gate.open_until then
     if token ~= '' and token == gate.probe then probed(outcome) end
   elseif outcome == 'good' or outcome == 'denied' then
-    good()
+    good(tonumber(calls))
   elseif outcome == 'bad' and tonumber(started) >= number('closed_at') then
     bad(tonumber(failures))
   end
