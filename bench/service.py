@@ -115,7 +115,7 @@ def service(folder: Path, vendors: str, **settings: Any) -> Iterator[Service]:
         yield Service(folder, sock, variables)
 
 
-def queue(vendor: str, count: int, batch: int = 5000) -> None:
+def queue(vendor: str, count: int, batch: int = 1000) -> None:
     """Queue jobs as the API does, many in a commit. Django must be set up."""
     from jobs import stream
     from jobs.models import Job, Stream
