@@ -4,6 +4,7 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
@@ -15,20 +16,22 @@ def apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what the function returns in a fresh process, which is ended with us, and cleans up."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_be_apart, args=(sender, function, args, kwargs))
+    process = context.Process(target=_be_apart, args=(sender, partial(function, *args, **kwargs)))
     process.start()
     sender.close()
     try:
         answer: T = receiver.recv()
     except EOFError:
         raise RuntimeError(f"{function.__name__} failed; see above") from None
-    finally:
+    except BaseException:
         process.terminate()
+        raise
+    finally:
         process.join()
     return answer
 
 
-def _be_apart(sender: Connection, function: Callable[P, T], args: P.args, kwargs: P.kwargs) -> None:
+def _be_apart(sender: Connection, call: Callable[[], T]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     signal.signal(signal.SIGINT, lambda *_: None)  # a Ctrl-C reaches us too, and our parent ends us
-    sender.send(function(*args, **kwargs))
+    sender.send(call())

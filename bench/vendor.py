@@ -7,10 +7,12 @@ has what it has done so far: see `ledger`.
 import asyncio
 import json
 import re
+import resource
 import subprocess
 import sys
 import time
 import urllib.request
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,21 +32,27 @@ ANSWER = answer(BODY)
 
 
 class Ledger:
-    """What the vendor has done, and when it is asked."""
+    """What the vendor has done."""
 
-    def __init__(self) -> None:
-        self.answered = self.in_flight = self.most_in_flight = 0
+    def __init__(self, latency_seconds: float) -> None:
+        self._latency_seconds = latency_seconds
+        self._under_way: deque[float] = deque()  # when each call came; the first is answered first
+        self.answered = self.most_in_flight = 0
 
     def begin(self) -> None:
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self._under_way.append(time.monotonic())
+        self.most_in_flight = max(self.most_in_flight, len(self._under_way))
 
     def end(self) -> None:
-        self.in_flight -= 1
+        self._under_way.popleft()
         self.answered += 1
 
     def text(self) -> bytes:
-        return json.dumps({"at": time.monotonic(), "cpu_seconds": time.process_time(), **vars(self)}).encode()
+        now = time.monotonic()
+        # Calls come in waves, one each latency: to count whole ones alone would make a rate hang on when it is looked at.
+        shares = sum(min(1.0, (now - came_at) / self._latency_seconds) for came_at in self._under_way)
+        told = {"answered": self.answered, "done": self.answered + shares, "most_in_flight": self.most_in_flight}
+        return json.dumps({"at": now, "cpu_seconds": time.process_time(), **told}).encode()
 
 
 class Vendor(asyncio.Protocol):
@@ -83,7 +91,7 @@ class Vendor(asyncio.Protocol):
 
 
 async def serve(port: int, latency_seconds: float) -> None:
-    ledger = Ledger()
+    ledger = Ledger(latency_seconds)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Vendor(latency_seconds, ledger), "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
@@ -104,10 +112,15 @@ def vendor(latency_seconds: float = 0.0) -> Iterator[str]:
 
 
 def ledger(url: str) -> dict[str, Any]:
-    """Return what a vendor has done until `at` (monotonic seconds): answered, in_flight, most_in_flight, cpu_seconds."""
+    """Return what a vendor has done until `at` (monotonic seconds), and the `cpu_seconds` that it took.
+
+    `answered` counts calls, and `done` as well the shares of those under way; `most_in_flight` is of all the time.
+    """
     with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own
         return dict(json.load(response))
 
 
 if __name__ == "__main__":
+    most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # a connection each
     asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2])))

@@ -1,0 +1,52 @@
+"""How fast jobs become complete: rows are counted now and then, past Django, so that it costs the measured little."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOK_SECONDS = 0.2
+LONGEST_SECONDS = 300.0
+FROM_SHARE, TO_SHARE = 0.1, 0.9  # what is slow about a start and an end is not the rate
+
+Cpu = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How many jobs are complete at a moment, and the CPU seconds used by then, by name."""
+
+    at: float  # monotonic seconds
+    done: int
+    cpu: Cpu
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What lies between two readings."""
+
+    jobs_per_second: float
+    cpu_ms_per_job: Cpu
+
+
+def pace(store: Path, table: str, total: int, cpu: Callable[[], Cpu]) -> Pace:
+    """Watch `total` jobs become complete and return the pace of the middle 80 %."""
+    give_up_at = time.monotonic() + LONGEST_SECONDS
+    readings: list[Reading] = []
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+        while not readings or readings[-1].done < TO_SHARE * total:
+            if time.monotonic() > give_up_at:
+                raise TimeoutError(f"after {LONGEST_SECONDS:.0f} s not all of {total} jobs were complete")
+            time.sleep(LOOK_SECONDS)
+            done = connection.execute(f"SELECT count(*) FROM {table} WHERE status = 'complete'").fetchone()[0]  # noqa: S608
+            if done >= FROM_SHARE * total:
+                readings.append(Reading(time.monotonic(), done, cpu()))
+    return between(readings[0], readings[-1])
+
+
+def between(first: Reading, last: Reading) -> Pace:
+    done = last.done - first.done
+    used = {name: (last.cpu[name] - first.cpu[name]) * 1000 / done for name in first.cpu}
+    return Pace(done / (last.at - first.at), used)
