@@ -40,10 +40,14 @@ def pace(store: Path, table: str, total: int, cpu: Callable[[], Cpu]) -> Pace:
             if time.monotonic() > give_up_at:
                 raise TimeoutError(f"after {LONGEST_SECONDS:.0f} s not all of {total} jobs were complete")
             time.sleep(LOOK_SECONDS)
-            done = connection.execute(f"SELECT count(*) FROM {table} WHERE status = 'complete'").fetchone()[0]  # noqa: S608
+            done = complete(connection, table)
             if done >= FROM_SHARE * total:
                 readings.append(Reading(time.monotonic(), done, cpu()))
     return between(readings[0], readings[-1])
+
+
+def complete(store: sqlite3.Connection, table: str) -> int:
+    return int(store.execute(f"SELECT count(*) FROM {table} WHERE status = 'complete'").fetchone()[0])  # noqa: S608
 
 
 def between(first: Reading, last: Reading) -> Pace:
