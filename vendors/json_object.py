@@ -7,19 +7,6 @@ from typing import Any
 MOST_LEVELS = 100
 
 
-def read(body: bytes) -> dict[str, Any]:
-    """Return the object that `body` spells. Raises ValueError with a sentence that repeats nothing of it."""
-    try:
-        value = json.loads(body, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError):
-        raise ValueError("It is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise ValueError("It is JSON, but not an object.")
-    if _levels(value) > MOST_LEVELS:
-        raise ValueError(f"It is nested more than {MOST_LEVELS} levels deep.")
-    return value
-
-
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
@@ -29,6 +16,22 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("too large a number")  # 1e999 would be written again as Infinity, which is no JSON
     return number
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+
+
+def read(body: bytes) -> dict[str, Any]:
+    """Return the object that `body` spells. Raises ValueError with a sentence that repeats nothing of it."""
+    try:
+        value = DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
+    except (ValueError, RecursionError):
+        raise ValueError("It is not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise ValueError("It is JSON, but not an object.")
+    if _levels(value) > MOST_LEVELS:
+        raise ValueError(f"It is nested more than {MOST_LEVELS} levels deep.")
+    return value
 
 
 def _levels(value: Any) -> int:
