@@ -19,7 +19,8 @@ SHARE = 2
 # How much work may wait for threads, by what a vendor's calls took of late: enough for large batches, soon done.
 AHEAD_SECONDS = 0.1
 MOST_AHEAD = 1000
-NOTICE_SECONDS = 0.001  # a task for which no thread came for that long has one woken for it
+NOTICE_SECONDS = 0.001  # where no task was begun for that long, more threads are woken
+LOOK_SECONDS = 0.004  # how often that is looked at while all goes well
 
 
 class Pool(Generic[T]):
@@ -35,6 +36,7 @@ class Pool(Generic[T]):
         self._count = 0  # of tasks that wait or are at work
         self._begun = 0  # and of those that were begun, ever
         self._parked: list[Lock] = []
+        self._last: Lock | None = None  # whose thread has begun a task last
         self._made = 0
         self._lock = Lock()
         self._idle = Condition(self._lock)
@@ -108,23 +110,29 @@ class Pool(Generic[T]):
         return len(ended)
 
     def _run(self) -> None:
+        nap, was_quick = Lock(), False
+        nap.acquire()
         while True:
-            vendor, task = self._next()
+            vendor, task = self._next(nap, was_quick)
+            began_at = time.monotonic()
             try:
                 self._work(task)
             finally:
+                was_quick = time.monotonic() - began_at < NOTICE_SECONDS
                 self._end(vendor)
                 self._on_end()
 
-    def _next(self) -> tuple[str, T]:
+    def _next(self, nap: Lock, was_quick: bool) -> tuple[str, T]:
         while True:
             with self._lock:
-                if found := self._begin():
+                # Two that are quick only take turns, and each turn costs a switch: the one that began last goes on alone.
+                is_needed = not was_quick or self._last is nap
+                if is_needed and (found := self._begin()):
+                    self._last = nap
                     return found
-                nap = Lock()
-                nap.acquire()
                 self._parked.append(nap)
             nap.acquire()
+            was_quick = False
 
     def _begin(self) -> tuple[str, T] | None:
         """Return the task that has waited longest of those whose vendor may have one more thread, and count it as called."""
@@ -154,7 +162,7 @@ class Pool(Generic[T]):
             self._news.clear()
             more, begun = 1, self._begun
             while self._wake(more):
-                time.sleep(NOTICE_SECONDS)
+                time.sleep(NOTICE_SECONDS if more else LOOK_SECONDS)
                 more = 2 * more or 1 if self._begun == begun else 0
                 begun = self._begun
 

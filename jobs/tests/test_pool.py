@@ -1,6 +1,7 @@
 """Threads are shared fairly, so that a slow vendor can't take them all."""
 
-from threading import Event
+from collections import Counter
+from threading import Barrier, Event, get_ident
 
 import pytest
 
@@ -55,3 +56,62 @@ def test_waiting_for_a_hanging_call_ends_with_the_grace_period(hanging):
     pool = Pool(1, lambda _: hanging.wait(), lambda: None)
     pool.put([("slow", "task")])
     assert not pool.wait_until_idle(0.05)
+
+
+def test_no_work_is_put_ahead_of_time_for_a_vendor_that_has_ended_nothing(hanging):
+    pool = Pool(30, lambda _: hanging.wait(), lambda: None)
+    assert pool.room("slow", ahead=True) == pool.room("slow") == 20
+
+
+def test_as_much_work_is_put_ahead_of_time_as_the_vendor_ended_a_moment_ago():
+    pool = Pool(3, lambda _: None, lambda: None)
+    pool.put([("quick", "task")] * 50)
+    assert pool.wait_until_idle(5)
+    assert pool.room("quick", ahead=True) > pool.room("quick") == 2
+
+
+def test_what_was_put_ahead_of_time_takes_no_threads_from_others(hanging):
+    called = []
+    pool = Pool(30, lambda vendor: called.append(vendor) or hanging.wait(), lambda: None)
+    pool.put([("slow", "slow")] * 100)
+    wait_for(lambda: len(called) == 20, "the vendor's share to be called")
+    assert pool.room("other") == 7
+    pool.put([("other", "other")] * 7)
+    wait_for(lambda: called.count("other") == 7, "the other's calls")
+    assert called.count("slow") == 20
+
+
+def test_what_waits_too_long_is_taken_back_and_not_called(hanging):
+    called = []
+    pool = Pool(3, lambda task: called.append(task) or hanging.wait(), lambda: None)
+    pool.put([("slow", number) for number in range(5)])
+    wait_for(lambda: len(called) == 2, "the vendor's share to be called")
+    late = wait_for(lambda: pool.take_back(0.05), "the others to be late")
+    assert sorted(called + late) == [0, 1, 2, 3, 4]
+    hanging.set()
+    assert pool.wait_until_idle(5)
+    assert len(called) == 2
+
+
+def test_slow_calls_are_made_side_by_side():
+    together = Barrier(20, timeout=5)
+    pool = Pool(30, lambda _: together.wait(), lambda: None)
+    pool.put([("slow", "task")] * 20)
+    assert pool.wait_until_idle(5)
+    assert not together.broken
+
+
+def test_quick_calls_are_made_by_few_threads():
+    threads = []
+    pool = Pool(30, lambda _: threads.append(get_ident()), lambda: None)
+    pool.put([("quick", "task")] * 2000)
+    assert pool.wait_until_idle(5)
+    busiest = Counter(threads).most_common(1)[0][1]
+    assert busiest > 1000
+
+
+def test_every_end_is_told():
+    ended = []
+    pool = Pool(2, lambda _: None, lambda: ended.append(1))
+    pool.put([("a", 1), ("b", 2), ("a", 3)])
+    wait_for(lambda: len(ended) == 3, "each end to be told")
