@@ -6,7 +6,6 @@ that is then left, and no more.
 
 import http.client
 import io
-import re
 import socket
 import ssl
 import threading
@@ -73,12 +72,6 @@ class _Reader(io.RawIOBase):
         super().close()
 
 
-# The head of nearly every answer: whole, its fields on a line each, and a body of a known length.
-PLAIN_HEAD = re.compile(rb"HTTP/1\.1 ([2-5]\d\d)(?: ([ -~]*))?\r\n((?:[A-Za-z0-9-]+:[ -~]*\r\n)*)\r\n")
-BODY_LENGTH = re.compile(rb"(?<![^\n])content-length: *(\d{1,18}) *\r\n", re.IGNORECASE)
-OF_THE_BODY = re.compile(rb"(?<![^\n])(?:content-length|transfer-encoding):", re.IGNORECASE)
-
-
 class _Response(http.client.HTTPResponse):
     """Its status line, headers and body all come through the one file that is made here."""
 
@@ -86,33 +79,12 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
         self._reader = _Reader(sock)
-        self._file: Any = io.BufferedReader(self._reader)
-        self.fp = self._file
+        self.fp = io.BufferedReader(self._reader)
 
     def begin(self) -> None:
-        head = PLAIN_HEAD.match(self._file.peek())
-        if head and len(OF_THE_BODY.findall(head[3])) == 1 and (length := BODY_LENGTH.search(head[3])):
-            self._begin_with(head, int(length[1]))
-            return
         super().begin()
         if self._reader.has_ended:  # which the standard library takes for the end of the head
             raise http.client.RemoteDisconnected("The connection broke in the head of the answer.")
-
-    def _begin_with(self, head: re.Match[bytes], length: int) -> None:
-        """What the standard library makes of a plain head, for a fifth of the cost: it has a parser of mail read the fields."""
-        self._file.read(head.end())
-        self.version, self.code, self.status, self.reason = (
-            11,
-            int(head[1]),
-            int(head[1]),
-            (head[2] or b"").decode("ascii").strip(),
-        )
-        self.headers = self.msg = http.client.HTTPMessage()
-        for line in head[3].decode("ascii").splitlines():
-            name, _, value = line.partition(":")
-            self.headers[name] = value.strip(" ")
-        self.chunked, self.chunk_left, self.length = False, None, length
-        self.will_close = "close" in self.headers.get("Connection", "").lower()
 
 
 class _PlainConnection(HTTPConnection):
