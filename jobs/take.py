@@ -45,22 +45,20 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
         args=[*limiter.arguments(vendor.windows), consumer, want, vendor.max_in_flight or 0, probe, probe_life_us],
         client=commands(),
     )
-    if reply[0] == "stale":
-        return Taken(vendor, asked_at, stale=True)
-    return _taken(vendor, asked_at, reply[1:], probe)
+    return _taken(vendor, asked_at, reply, probe) if reply else Taken(vendor, asked_at, stale=True)
 
 
 def _taken(vendor: Vendor, asked_at: float, reply: list[Any], probe: str) -> Taken:
     now_us, wait_us, first_us, probing, ends, again, jobs = reply
     rows = [(Stream.AGAIN, *pair) for pair in _pairs(again)] + [(Stream.JOBS, *pair) for pair in _pairs(jobs)]
-    charges = [str(int(first_us) + i) for i in range(len(rows))] if first_us else [""] * len(rows)
+    charges = [str(first_us + number) if first_us else "" for number in range(len(rows))]
     entries = [Entry(vendor.slug, *row, charge) for row, charge in zip(rows, charges, strict=True)]
     return Taken(
         vendor,
         asked_at,
         entries,
-        now=datetime.fromtimestamp(int(now_us) / 1e6, UTC),
-        wait_seconds=int(wait_us) / 1e6,
+        now=datetime.fromtimestamp(now_us / 1e6, UTC),
+        wait_seconds=wait_us / 1e6,
         listen=dict(_pairs(ends)),
         probe=probe if probing else "",
     )

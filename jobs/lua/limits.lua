@@ -1,6 +1,7 @@
 -- The limits of one vendor: its windows as a sliding-window log, its pace, its hold. Put before take, renew and rebuild.
 -- KEYS again, jobs, freed, log, flight, gate, hold, beats
 -- ARGV number of windows, then calls and length in microseconds of each, shortest first; then the script's own arguments
+-- What costs is each command, each number made from a text or a text from a number, and each function that is made: few of all.
 local AGAIN, JOBS, FREED, LOG, FLIGHT, GATE, HOLD, BEATS = unpack(KEYS)
 
 local time = redis.call('TIME')
@@ -19,6 +20,9 @@ do
   local flat = redis.call('HGETALL', GATE)
   for i = 1, #flat, 2 do gate[flat[i]] = flat[i + 1] end
 end
+-- What the log can hold and how far it reaches back; its newest start; when the pace has the next one due, and by which gap.
+local known_depth, known_length = tonumber(gate.depth or 0), tonumber(gate.length or 0)
+local newest, due, due_gap = tonumber(gate.newest or 0), tonumber(gate.pace or 0), tonumber(gate.gap or 0)
 
 local run_id
 do
@@ -26,28 +30,21 @@ do
   local _, before = string.find(info, 'run_id:', 1, true) -- plain: a pattern takes as long as INFO itself
   run_id = string.sub(info, before + 1, before + 40)
 end
-local newest = tonumber(redis.call('LINDEX', LOG, 0) or 0)
-local last_due = tonumber(gate.pace or 0) - tonumber(gate.gap or 0) -- when the newest start was due by the pace
-local clock_went_back = math.max(newest, last_due) > now + 1000000
+local clock_went_back = math.max(newest, due - due_gap) > now + 1000000
 
 -- The gate remembers the newest start, so that a log which was dropped alone is missed.
-local log_is_gone = newest == 0 and tonumber(gate.newest or 0) + tonumber(gate.length or 0) >= now
+local log_life_ms = redis.call('PTTL', LOG)
+local log_is_gone = log_life_ms == -2 and newest + known_length >= now
 
 -- Whether the log can't be trusted: Redis lost data or restarted, its clock went back, or the limits ask for a longer memory.
-local function is_stale()
-  return gate.run_id ~= run_id or clock_went_back or log_is_gone
-    or tonumber(gate.depth) < depth or tonumber(gate.length or 0) < length
-end
+local is_stale = gate.run_id ~= run_id or clock_went_back or log_is_gone or known_depth < depth or known_length < length
 
-local function text(number) return string.format('%.0f', number) end
+local function text(number) return string.format('%d', number) end
 
--- Starts in the shortest window are paced: evenly apart, with one gap of catch-up. Where a gap is shorter than a worker's round,
--- 20 ms of catch-up.
+-- Starts in the shortest window are paced: evenly apart, with one gap of catch-up; with 20 ms where a gap is shorter than that,
+-- which is a worker's round.
 local gap = #windows > 0 and math.ceil(windows[1].length / windows[1].calls) or 0
-local function paced_from()
-  local from = tonumber(gate.pace or 0) - tonumber(gate.gap or 0) + gap -- the limits may have changed since
-  return math.max(from, now - math.max(gap, 20000))
-end
+local paced_from = math.max(due - due_gap + gap, now - math.max(gap, 20000)) -- the limits may have changed since
 
 -- With `count` more starts now, the one `calls` before the last of them must have left the window.
 local function fits(window, count)
@@ -67,16 +64,7 @@ local function room_in(window, most)
   return low
 end
 
--- How many calls may start now, `most` at the most.
-local function permitted(most)
-  if #windows == 0 then return most end
-  if paced_from() > now then return 0 end
-  local room = math.min(most, math.floor((now - paced_from()) / gap) + 1)
-  for _, window in ipairs(windows) do room = room_in(window, room) end
-  return room
-end
-
--- Microseconds until the windows permit one call; then until the pace permits it, too.
+-- Microseconds until the windows permit one call.
 local function wait_for_windows()
   local at = now
   for _, window in ipairs(windows) do
@@ -84,11 +72,6 @@ local function wait_for_windows()
     if start then at = math.max(at, tonumber(start) + window.length + 1) end
   end
   return at - now
-end
-
-local function wait_for_one()
-  if #windows == 0 then return 0 end
-  return math.max(paced_from() - now, wait_for_windows())
 end
 
 -- Where limits were lowered, older starts count again when newer ones are given back.
@@ -101,16 +84,10 @@ local function charge(count, ...)
   for i = 1, count do starts[i] = text(first + i - 1) end
   local known = redis.call('LPUSH', LOG, unpack(starts))
   newest = first + count - 1
-  if known > tonumber(gate.depth) + SPARE then redis.call('LTRIM', LOG, 0, tonumber(gate.depth) + SPARE - 1) end
+  if known > known_depth + SPARE then redis.call('LTRIM', LOG, 0, known_depth + SPARE - 1) end
   -- Twice as long as needed, so that it need not be said each time.
-  local life = tonumber(gate.length) / 1000 + 1000
-  if redis.call('PTTL', LOG) < life then redis.call('PEXPIRE', LOG, text(2 * life)) end
-  redis.call('HSET', GATE, 'newest', text(newest), ...)
+  local life_ms = known_length / 1000 + 1000
+  if log_life_ms < life_ms or known == count then redis.call('PEXPIRE', LOG, text(2 * life_ms)) end
+  redis.call('HSET', GATE, 'newest', starts[count], ...)
   return first
-end
-
--- Returns what the gate is to know once `count` starts have taken their places in the pace.
-local function places(count)
-  gate.pace, gate.gap = text(paced_from() + count * gap), text(gap)
-  return 'pace', gate.pace, 'gap', gate.gap
 end

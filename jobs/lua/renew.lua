@@ -5,7 +5,7 @@
 local old, job, cap = ARGV[own], ARGV[own + 1], tonumber(ARGV[own + 2])
 local FOREVER = 3600 * 1000000
 
-if is_stale() then return { 0, '', 100000 } end
+if is_stale then return { 0, '', 100000 } end
 if old ~= '' and redis.call('LREM', LOG, 1, old) == 1 then
   newest = tonumber(redis.call('LINDEX', LOG, 0) or 0)
   redis.call('HSET', GATE, 'newest', text(newest))
