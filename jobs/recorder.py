@@ -26,7 +26,9 @@ from vendors.models import Vendor
 log = logging.getLogger(__name__)
 
 BATCH = 200
-REST_SECONDS = 0.02  # where calls end one upon the other: what comes in meanwhile shares the next commit
+# Where calls end one upon the other, it rests between batches, so that what comes in meanwhile shares the next commit.
+SHORTEST_REST_SECONDS = 0.02
+LONGEST_REST_SECONDS = 0.05
 SLOW_SECONDS = 5.0  # a batch that takes longer shows that the store can't keep up
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -50,9 +52,9 @@ class Recorder(Thread):
         while batch := self._next_batch():
             self._began_at = time.monotonic()
             self.record(batch)
-            self._began_at = None
+            took_seconds, self._began_at = time.monotonic() - self._began_at, None
             if 1 < len(batch) < BATCH:
-                time.sleep(REST_SECONDS)
+                time.sleep(min(max(2 * took_seconds, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS))
 
     @property
     def is_behind(self) -> bool:

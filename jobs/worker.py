@@ -37,7 +37,7 @@ LOOK_SECONDS = 0.4  # how long a worker sleeps at the most: settings are in forc
 AWAY_SECONDS = 0.5  # how long it waits when Redis or the store is away
 SHORTEST_REST_SECONDS = 0.005  # how long it rests between two rounds that start jobs
 LONGEST_REST_SECONDS = 0.01
-LONGEST_REST_AHEAD_SECONDS = 0.05
+LONGEST_REST_UNPACED_SECONDS = 0.05
 MOST_WAIT_SECONDS = 1.0  # how long a started job waits for a thread
 BEHIND_SECONDS = 0.05  # how long it waits when answers come faster than they are recorded
 FINISH_SECONDS = 10.0  # for recording the last answers
@@ -57,6 +57,8 @@ class Worker:
         self._wake = Event()
         self._away = ""
         self._is_busy = False
+        self._round_seconds = 0.0
+        self._keeps_pace = False
         self._known: dict[str, Vendor] = {}
         self._unusable: set[str] = set()
         self._schedule = Schedule()
@@ -87,6 +89,7 @@ class Worker:
         self.is_stopping = True
 
     def _try_round(self) -> None:
+        began_at = time.monotonic()
         try:
             self._round()
         except redis.RedisError as error:
@@ -99,6 +102,7 @@ class Worker:
             if self._away:
                 log.info("worker %s: %s is back", self.name, self._away)
             self._away = ""
+        self._round_seconds = time.monotonic() - began_at
 
     def _round(self) -> None:
         self._look_at_vendors()
@@ -117,7 +121,9 @@ class Worker:
             self._known = vendors
             warm_up(vendors.values())
             chosen = {slug: vendor for slug, vendor in vendors.items() if not self._chosen or slug in self._chosen}
-            self._schedule.know({slug: vendor for slug, vendor in chosen.items() if self._is_usable(vendor)})
+            usable = {slug: vendor for slug, vendor in chosen.items() if self._is_usable(vendor)}
+            self._schedule.know(usable)
+            self._keeps_pace = any(vendor.windows for vendor in usable.values())
 
     def _is_usable(self, vendor: Vendor) -> bool:
         """Whether a row that somebody wrote past all checks has limits that can be kept."""
@@ -152,12 +158,21 @@ class Worker:
             return
         seconds = self._schedule.seconds_until_due(time.monotonic(), self._room)
         if self._is_busy:
-            # What comes in within so short a time shares one update: to start jobs one by one costs most of what a worker does.
-            # Where threads have enough to do, it can be longer.
-            ahead = min(self._pool.seconds_ahead() / 2, LONGEST_REST_AHEAD_SECONDS)
-            time.sleep(max(ahead, min(max(seconds, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS)))
+            time.sleep(self._rest_seconds(seconds))
             return
         self._wake.wait(min(seconds, LOOK_SECONDS))
+
+    def _rest_seconds(self, due_seconds: float) -> float:
+        """Return how long to rest after a round that has started jobs.
+
+        What comes in meanwhile shares one update: to start jobs one by one costs most of what a worker does. Where no pace is
+        to be kept, it may be longer: as long as threads have enough to do, and twice as long as the round took.
+        """
+        shortest = SHORTEST_REST_SECONDS
+        if not self._keeps_pace:
+            longer = max(2 * self._round_seconds, self._pool.seconds_ahead() / 2)
+            shortest = min(max(shortest, longer), LONGEST_REST_UNPACED_SECONDS)
+        return min(max(due_seconds, shortest), max(LONGEST_REST_SECONDS, shortest))
 
     def _hear(self, streams: set[str]) -> None:
         self._schedule.hear(streams)
