@@ -110,7 +110,7 @@ class Worker:
         taken = [] if self._recorder.is_behind else self._gatherer.gather()
         self._is_busy = bool(taken)
         self._pool.put((started.vendor.slug, started) for started in self._starter.start(taken))
-        self._hand_back_waiting()
+        self._hand_back(self._pool.take_back(MOST_WAIT_SECONDS))  # a vendor that was quick hangs: let others have them
         self._listener.watch(self._schedule.ends())
         if self._drain and self._nothing_left():
             self.stop()
@@ -144,9 +144,8 @@ class Worker:
         ahead = vendor.repeat_unknown and not (vendor.windows or vendor.max_in_flight)
         return self._pool.room(vendor.slug, ahead=ahead)
 
-    def _hand_back_waiting(self) -> None:
-        """A vendor that was quick has come to hang: what was started ahead of time is for others to do."""
-        for started in self._pool.take_back(MOST_WAIT_SECONDS):
+    def _hand_back(self, uncalled: list[Started]) -> None:
+        for started in uncalled:
             self._recorder.ended.put(Ended(started, None))
 
     def _sleep(self) -> None:
@@ -193,6 +192,7 @@ class Worker:
 
     def _finish(self) -> None:
         """Finish what is in flight within the grace period, hand back the rest, and leave nothing behind."""
+        self._hand_back(self._pool.take_back(0))
         log.info("worker %s stops; %d calls are under way", self.name, self._pool.busy)
         self._pool.wait_until_idle(self._grace_seconds)
         self._sweeper.end()
