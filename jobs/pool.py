@@ -19,6 +19,7 @@ SHARE = 2
 # How much work may wait for threads, by what a vendor's calls took of late: enough for large batches, soon done.
 AHEAD_SECONDS = 0.1
 MOST_AHEAD = 1000
+MANY = 10  # calls ended in that time
 NOTICE_SECONDS = 0.001  # where no task was begun for that long, more threads are woken
 LOOK_SECONDS = 0.004  # how often that is looked at while all goes well
 
@@ -70,10 +71,11 @@ class Pool(Generic[T]):
         self._news.set()
 
     def seconds_ahead(self) -> float:
-        """Return how long the tasks that wait will last."""
+        """Return how long the tasks that wait will last; 0 where calls end too seldom to tell."""
         with self._lock:
-            shares = [len(tasks) / max(1, self._ended_of_late(vendor)) for vendor, tasks in self._waiting.items() if tasks]
-        return AHEAD_SECONDS * min(shares, default=0.0)
+            rates = {vendor: self._ended_of_late(vendor) for vendor, tasks in self._waiting.items() if tasks}
+            lasts = [len(self._waiting[vendor]) / rate if rate >= MANY else 0.0 for vendor, rate in rates.items()]
+        return AHEAD_SECONDS * min(lasts, default=0.0)
 
     def take_back(self, seconds: float) -> list[T]:
         """Return the tasks that have waited for longer than that, and forget them."""
