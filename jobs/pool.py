@@ -68,6 +68,7 @@ class Pool(Generic[T]):
             for vendor, task in tasks:
                 self._waiting[vendor].append((now, task))
                 self._count += 1
+        self._wake(1)
         self._news.set()
 
     def seconds_ahead(self) -> float:
@@ -158,14 +159,15 @@ class Pool(Generic[T]):
             self._idle.notify_all()
 
     def _watch(self) -> None:
-        """Wake one thread for what has come; where none begins a task, twice as many each time."""
+        """Where no task is begun although some wait, wake more threads, twice as many each time."""
         while True:
             self._news.wait()
             self._news.clear()
-            more, begun = 1, self._begun
+            more, pause_seconds, begun = 0, NOTICE_SECONDS, self._begun
             while self._wake(more):
-                time.sleep(NOTICE_SECONDS if more else LOOK_SECONDS)
-                more = 2 * more or 1 if self._begun == begun else 0
+                time.sleep(pause_seconds)
+                goes_on = self._begun != begun
+                more, pause_seconds = (0, LOOK_SECONDS) if goes_on else (2 * more or 1, NOTICE_SECONDS)
                 begun = self._begun
 
     def _wake(self, count: int) -> bool:
