@@ -35,6 +35,14 @@ def correct(vendor: str) -> int:
     return strays + missing
 
 
+def vendors_with_slots(vendors: Iterable[str]) -> set[str]:
+    """Return those of the vendors that have jobs in their sets. Raises redis.RedisError."""
+    vendors, pipeline = list(vendors), commands().pipeline(transaction=False)
+    for vendor in vendors:
+        pipeline.zcard(Keys(vendor).flight)
+    return {vendor for vendor, slots in zip(vendors, pipeline.execute(), strict=True) if slots}
+
+
 def _drop_strays(vendor: str, before_ms: int) -> int:
     keys, dropped = Keys(vendor), 0
     for chunk in _chunks(commands().zscan_iter(keys.flight, count=CHUNK)):

@@ -13,7 +13,8 @@ from django.db import close_old_connections
 from jobs import counts, deliveries, failures, flight, lifecycle, lost, stream, takeover
 from jobs.clock import clock
 from jobs.keys import SWEEPER
-from jobs.models import Job, Status, Stream
+from jobs.models import IN_FLIGHT, Job, Status, Stream
+from jobs.presence import vendors_with
 from jobs.redis import commands
 from jobs.scripts import script
 from vendors.catalogue import catalogue
@@ -157,12 +158,13 @@ def calls_overdue() -> int:
 
 def entries_lost() -> int:
     """Give jobs whose entry Redis has lost a fresh one."""
-    return max((lost.put_back(vendor) for vendor in catalogue.all()), default=0)
+    return max((lost.put_back(vendor) for vendor in vendors_with(Status.QUEUED) & catalogue.all().keys()), default=0)
 
 
 def flights_wrong() -> int:
     """Make each vendor's in-flight set agree with the rows."""
-    for vendor in catalogue.all():
+    in_flight = set().union(*(vendors_with(status) for status in IN_FLIGHT), flight.vendors_with_slots(catalogue.all()))
+    for vendor in in_flight & catalogue.all().keys():
         flight.correct(vendor)
     return 0
 

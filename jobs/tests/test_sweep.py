@@ -4,12 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from jobs import deliveries, pending, stream, sweep, takeover
 from jobs.keys import BEATS, Keys
 from jobs.models import Delivery, Job, Status, Stream
 from jobs.take import take
 from jobs.tokens import Try
+from vendors.catalogue import catalogue
 
 pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
 
@@ -117,7 +119,9 @@ def test_more_entries_than_one_look_shows_are_all_taken_over(redis_client, acme,
 
 
 @pytest.mark.sqlite  # its plans
-def test_with_a_million_waiting_no_step_reads_or_sorts_them_all(acme):
+def test_with_a_million_waiting_no_step_reads_or_sorts_them_all(acme, make_job):
+    make_job()  # so that each step has a vendor to look at
+    make_job(status="waiting")
     plans = []
 
     def explain(execute, sql, params, many, context):
@@ -129,5 +133,18 @@ def test_with_a_million_waiting_no_step_reads_or_sorts_them_all(acme):
 
     with connection.execute_wrapper(explain):
         sweep.Sweeper("w").sweep(now=100.0)
-    assert len([plan for plan in plans if "SEARCH jobs_job " in plan]) >= 7
+    assert len([plan for plan in plans if "SEARCH jobs_job " in plan]) >= 12
     assert not [plan for plan in plans if "TEMP B-TREE FOR ORDER" in plan or plan.startswith("SCAN jobs_")]
+
+
+def test_vendors_without_jobs_cost_a_sweep_no_query(acme, make_vendor):
+    def queries():
+        catalogue.forget()
+        with CaptureQueriesContext(connection) as captured:
+            sweep.Sweeper("w").sweep(now=100.0)
+        return len(captured)
+
+    with_one = queries()
+    for number in range(20):
+        make_vendor(f"idle-{number}")
+    assert queries() == with_one

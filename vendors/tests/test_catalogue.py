@@ -43,12 +43,15 @@ def test_what_was_read_before_a_write_does_not_count_as_fresh_after_it(
     reading, go_on = Event(), Event()
     old, new = Vendor(slug="acme", enabled=True), Vendor(slug="acme", enabled=False)
 
-    def read_slowly() -> list[Vendor]:
+    def row(vendor: Vendor, fields: tuple[str, ...]) -> tuple[object, ...]:
+        return tuple(getattr(vendor, field) for field in fields)
+
+    def read_slowly(*fields: str) -> list[tuple[object, ...]]:
         reading.set()
         go_on.wait(5)
-        return [old]
+        return [row(old, fields)]
 
-    monkeypatch.setattr(Vendor.objects, "all", read_slowly)
+    monkeypatch.setattr(Vendor.objects, "values_list", read_slowly)
     reader = Thread(target=catalogue.all)
     reader.start()
     assert reading.wait(5)
@@ -58,7 +61,7 @@ def test_what_was_read_before_a_write_does_not_count_as_fresh_after_it(
     go_on.set()
     reader.join()
     writer.join()
-    monkeypatch.setattr(Vendor.objects, "all", lambda: [new])
+    monkeypatch.setattr(Vendor.objects, "values_list", lambda *fields: [row(new, fields)])
     assert not catalogue.get("acme").enabled
 
 
