@@ -16,7 +16,6 @@ from bench.service import queue, service
 from bench.usage import cpu_seconds, family, resident_mb
 from tests.waiting import wait_for
 
-PROCESSES = 2
 THREADS_PER_CALL = 1.5  # one vendor alone may have two thirds of a worker's threads
 WARM_UP_LATENCIES = 2
 SPARE_LATENCIES = 8  # jobs for the warm-up, and so that there is a backlog to the end
@@ -29,9 +28,11 @@ MOST_MB = 150
 class Case:
     in_flight: int
     latency_seconds: float
+    processes: int
 
     def __str__(self) -> str:
-        return f"{self.in_flight} in flight at {self.latency_seconds * 1000:.0f} ms"
+        processes = "1 process" if self.processes == 1 else f"{self.processes} processes"
+        return f"{self.in_flight} in flight at {self.latency_seconds * 1000:.0f} ms, {processes}"
 
     @property
     def most_per_second(self) -> float:
@@ -46,7 +47,7 @@ class Found:
     cpu_ms_per_job: float  # of the workers
 
 
-CASES = (Case(64, 0.2), Case(256, 1.0), Case(1000, 2.0))
+CASES = (Case(64, 0.2, processes=1), Case(256, 1.0, processes=1), Case(1000, 2.0, processes=2))
 
 
 def measure(folder: Path, quick: bool) -> Table:
@@ -56,19 +57,20 @@ def measure(folder: Path, quick: bool) -> Table:
         seconds = max(latencies * case.latency_seconds, least_seconds)
         found[case] = apart(keep_going, folder / str(case.in_flight), case, seconds)
     raw = {str(case): asdict(what) for case, what in found.items()}
-    title = f"Calls to a vendor that takes its time, {PROCESSES} worker processes"
-    return Table(title, [line for case, what in found.items() for line in _lines(case, what)], raw)
+    return Table(
+        "Calls to a vendor that takes its time", [line for case, what in found.items() for line in _lines(case, what)], raw
+    )
 
 
 def keep_going(folder: Path, case: Case, seconds: float) -> Found:
     """Return what the workers did in so many seconds, once they were warm. Sets Django up."""
-    threads = math.ceil(THREADS_PER_CALL * case.in_flight / PROCESSES)
+    threads = math.ceil(THREADS_PER_CALL * case.in_flight / case.processes)
     timeout_seconds = case.latency_seconds + 30
     with vendors.vendor(case.latency_seconds) as url:
         table = f'[vendors.slow]\nadapter = "sync"\nurl = "{url}"\ntimeout_seconds = {timeout_seconds}'
         with service(folder, table) as serves:
             queue("slow", math.ceil(case.most_per_second * (seconds + SPARE_LATENCIES * case.latency_seconds)))
-            with serves.worker("--processes", PROCESSES, "--threads", threads, "--grace-seconds", 0) as worker:
+            with serves.worker("--processes", case.processes, "--threads", threads, "--grace-seconds", 0) as worker:
                 warm = WARM_UP_LATENCIES * case.in_flight
                 wait_for(lambda: vendors.ledger(url)["done"] > warm, "the workers to be warm", seconds=60)
                 return _watch(url, worker.pid, folder / STORE, seconds)
@@ -78,7 +80,8 @@ def _watch(url: str, worker_pid: int, store: Path, seconds: float) -> Found:
     first, cpu_first = vendors.ledger(url), cpu_seconds(worker_pid)
     time.sleep(seconds)
     last, cpu_last = vendors.ledger(url), cpu_seconds(worker_pid)
-    memory = [resident_mb(pid) for pid in family(worker_pid) if pid != worker_pid]
+    workers = list(family(worker_pid))
+    memory = [resident_mb(pid) for pid in workers[1:] or workers]  # of several, the first only watches over the others
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as rows:
         what = "the answers to be recorded"
         wait_for(lambda: complete(rows, "jobs_job") >= last["answered"], what, seconds=RECORDED_SECONDS)
