@@ -12,7 +12,8 @@ from itertools import count
 from queue import SimpleQueue
 from threading import Condition, Thread
 
-import requests
+import certifi
+import urllib3
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +65,11 @@ class Postman:
 
     def post(self, callback: Callback, delay_seconds: float) -> None:
         with self._changed:
-            heapq.heappush(self._later, (time.monotonic() + delay_seconds, next(self._numbers), callback))
+            due = (time.monotonic() + delay_seconds, next(self._numbers), callback)
+            heapq.heappush(self._later, due)
             self._start()
-            self._changed.notify()
+            if self._later[0] is due:
+                self._changed.notify()
 
     def _start(self) -> None:
         if not self._started:
@@ -82,11 +85,9 @@ class Postman:
                 self._due.put(heapq.heappop(self._later)[2])
 
     def _deliver(self) -> None:
-        session = requests.Session()
-        session.trust_env = False
         while True:
             callback = self._due.get()
-            if failure := _failure(session, callback):
+            if failure := _failure(callback):
                 self._again(callback, failure)
 
     def _again(self, callback: Callback, failure: str) -> None:
@@ -97,14 +98,18 @@ class Postman:
             log.warning("Callback %s was given up after %s tries: %s", callback.id, callback.failures + 1, failure)
 
 
-def _failure(session: requests.Session, callback: Callback) -> str:
+def _failure(callback: Callback) -> str:
     """Post a callback, and return why it should be posted again; empty where it need not be."""
     headers = callback.headers(int(time.time()))
     try:
-        answer = session.post(callback.url, data=callback.body, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False)
-    except (requests.RequestException, ValueError) as error:
+        answer = _pool.request(
+            "POST", callback.url, body=callback.body, headers=headers, timeout=TIMEOUT_SECONDS, redirect=False, retries=False
+        )
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
         return type(error).__name__
-    return f"status {answer.status_code}" if answer.status_code >= 500 else ""
+    return f"status {answer.status}" if answer.status >= 500 else ""
 
 
+# Without requests' sessions, which take two thirds of the time of a callback.
+_pool = urllib3.PoolManager(maxsize=THREADS, ca_certs=certifi.where())
 postman = Postman()

@@ -58,7 +58,7 @@ def show_ledger(request: HttpRequest) -> HttpResponse:
 def _answer(
     request: HttpRequest, vendor: str, work: Callable[[dict[str, Any], Knobs], JsonResponse], at: float
 ) -> HttpResponseBase:
-    arrival = ledger.add(vendor, at, request.headers.get("Idempotency-Key", ""))
+    arrival = ledger.add(vendor, at, request.META.get("HTTP_IDEMPOTENCY_KEY", ""))
     try:
         knobs = _knobs(request)
         _refuse(request, knobs)
@@ -73,7 +73,8 @@ def _refuse(request: HttpRequest, knobs: Knobs) -> None:
     """Raise what the knobs ask for instead of the work; a rate is kept before any latency, as a vendor's gate would."""
     if knobs.rate and not rates.take(request.get_full_path(), knobs.rate):
         raise RefusalError(429, f"More than {knobs.rate} calls in a second.", knobs.retry_after or "1")
-    time.sleep(knobs.latency)
+    if knobs.latency:
+        time.sleep(knobs.latency)
     if knobs.status and not 200 <= knobs.status <= 299:
         raise RefusalError(knobs.status, f"Status {knobs.status}, as was asked for.", knobs.retry_after)
     if knobs.luck.random() < knobs.error_rate:
