@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
+FIRST_SECONDS = 30.0  # that a server may take to load before its first answer
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -88,10 +89,13 @@ def requests(plan: Plan) -> Iterator[bytes]:
 
 
 async def ask(plan: Plan) -> dict[str, float]:
-    """Return what came of a plan. Raises RuntimeError where nobody had a right answer."""
+    """Return what came of a plan. Raises TimeoutError or RuntimeError where nobody had a right answer."""
     answers, all_requests, loop = Answers(), requests(plan), asyncio.get_running_loop()
     for _ in range(plan.users):
         await loop.create_connection(lambda: User(all_requests, plan.status, answers), "127.0.0.1", plan.port)
+    async with asyncio.timeout(FIRST_SECONDS):
+        while not (answers.seconds_taken or answers.wrong):
+            await asyncio.sleep(0.01)
     await asyncio.sleep(plan.warm_up_seconds)
     answers.seconds_taken.clear()
     answers.wrong = 0
