@@ -25,12 +25,16 @@ class Listener(Thread):
         self._client = connect(BLOCK_SECONDS + 3)
         self._wake_key = wake_key(consumer)
         self._wake_end = "0-0"
+        self._watched: dict[str, str] = {}  # as it was told
         self._ends: dict[str, str] = {}
         self._blocked_on: dict[str, str] = {}
         self._lock = Lock()
 
     def watch(self, ends: dict[str, str]) -> None:
         """Wait for entries behind these ends, and for no others. Raises redis.RedisError."""
+        if ends == self._watched:
+            return
+        self._watched = ends
         with self._lock:
             self._ends = {stream: max(end, self._ends.get(stream, "0-0"), key=_order) for stream, end in ends.items()}
             missing = not self._ends.keys() <= self._blocked_on.keys()
@@ -56,7 +60,8 @@ class Listener(Thread):
                     self._ends[stream] = max(entries[-1][0], self._ends[stream], key=_order)
                 elif stream == self._wake_key:
                     self._wake_end = entries[-1][0]
-        self._on_news({stream for stream, _ in grown if stream != self._wake_key})
+        if news := {stream for stream, _ in grown} - {self._wake_key}:
+            self._on_news(news)
 
     def _interrupt(self) -> None:
         # A stream of the worker's own: it wakes a read that is about to begin, too, which CLIENT UNBLOCK does not.

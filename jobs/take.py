@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs import limiter
+from jobs.keys import Keys
 from jobs.models import Stream
 from jobs.redis import commands
 from jobs.scripts import script
@@ -30,6 +31,11 @@ class Taken:
     listen: dict[str, str] = field(default_factory=dict)  # streams whose next entry ends the wait, by where they end
     probe: str = ""  # set where the entry is a breaker's probe
     stale: bool = False  # Redis lost data: log and flight are to be rebuilt first
+
+    @property
+    def has_no_more(self) -> bool:
+        """Whether all that there was is taken, so that nothing but an entry makes it worth asking again."""
+        return Keys(self.vendor.slug).jobs in self.listen
 
 
 def take(vendor: Vendor, consumer: str, want: int) -> Taken:
