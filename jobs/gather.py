@@ -11,7 +11,8 @@ from jobs.schedule import Schedule
 from jobs.take import Taken, take
 from vendors.models import Vendor
 
-GATHER_SECONDS = 0.01  # how long a round goes on taking: its first permits must still be good at its end
+GATHER_SECONDS = 0.05  # how long a round goes on taking
+PERMITS_SECONDS = 0.01  # and after its first permit: that must still be good when the call is made
 
 
 class Gatherer:
@@ -36,9 +37,14 @@ class Gatherer:
                 self._stale.append(vendor)
             if taken and taken.entries:
                 gathered.append(taken)
-            if gathered and time.monotonic() - since > GATHER_SECONDS:
+            if gathered and self._is_time(gathered, time.monotonic()):
                 break
         return gathered
+
+    def _is_time(self, gathered: list[Taken], now: float) -> bool:
+        """Whether what was taken should be started now."""
+        permits_since = min((taken.asked_at for taken in gathered if taken.vendor.windows), default=now)
+        return now - permits_since > PERMITS_SECONDS or now - gathered[0].asked_at > GATHER_SECONDS
 
     def _rebuild(self) -> None:
         """Rebuild before anything is taken: it takes a moment, after which permits would be late."""

@@ -6,7 +6,7 @@ at once is best served by one or two threads, for each switch between them costs
 
 import math
 import time
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from threading import Condition, Event, Lock, Thread
 from typing import Generic, TypeVar
@@ -16,12 +16,41 @@ T = TypeVar("T")
 # A vendor may hold at most this many times as many threads as are free: alone two thirds of all, and a slow one leaves room
 # for the next. (A. K. Choudhury, E. L. Hahne: Dynamic queue length thresholds for shared-memory packet switches, 1998.)
 SHARE = 2
-# How much work may wait for threads, by what a vendor's calls took of late: enough for large batches, soon done.
+# How much work may wait for threads, by what the calls took of late: enough for large batches, soon done.
 AHEAD_SECONDS = 0.1
 MOST_AHEAD = 1000
 MANY = 10  # calls ended in that time
 NOTICE_SECONDS = 0.001  # where no task was begun for that long, more threads are woken
 LOOK_SECONDS = 0.004  # how often that is looked at while all goes well
+
+
+class Ends:
+    """When calls ended of late, in monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._at: deque[float] = deque(maxlen=MOST_AHEAD)
+
+    def note(self, at: float) -> None:
+        self._at.append(at)
+
+    def count(self, now: float) -> int:
+        """Return how many ended within AHEAD_SECONDS."""
+        while self._at and self._at[0] < now - AHEAD_SECONDS:
+            self._at.popleft()
+        return len(self._at)
+
+
+class Tasks(Generic[T]):
+    """One vendor's: those that wait, each with the moment since when, and how many are called."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[float, T]] = deque()
+        self.called = 0
+        self.ended = Ends()
+
+    @property
+    def count(self) -> int:
+        return len(self.waiting) + self.called
 
 
 class Pool(Generic[T]):
@@ -31,13 +60,15 @@ class Pool(Generic[T]):
         self._threads = threads
         self._work = work
         self._on_end = on_end
-        self._waiting: dict[str, deque[tuple[float, T]]] = defaultdict(deque)  # since when, in monotonic seconds
-        self._called: Counter[str] = Counter()
-        self._ended: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=MOST_AHEAD))
-        self._count = 0  # of tasks that wait or are at work
-        self._begun = 0  # and of those that were begun, ever
-        self._parked: list[Lock] = []
+        self._vendors: dict[str, Tasks[T]] = defaultdict(Tasks)
+        self._turns: dict[str, None] = {}  # the vendors whose tasks wait; whose turn is next stands in front
+        self._ended = Ends()
+        # Over all vendors: tasks that wait or are called, those that are called, and threads that are spoken for.
+        self._count = self._called = self._held = 0
+        self._most = self._share(threads, 0)  # threads that one vendor may have
+        self._begun = 0  # tasks ever
         self._last: Lock | None = None  # whose thread has begun a task last
+        self._parked: list[Lock] = []
         self._made = 0
         self._lock = Lock()
         self._idle = Condition(self._lock)
@@ -47,45 +78,43 @@ class Pool(Generic[T]):
     def room(self, vendor: str, *, ahead: bool = False) -> int:
         """Return how many more tasks of the vendor may be put: as many as it may have threads, and ahead of time some more."""
         with self._lock:
-            held = {
-                slug: min(self._open(slug), self._share(self._threads, 0)) for slug in {vendor, *self._called, *self._waiting}
-            }
-            room = self._share(self._threads - sum(held.values()), held[vendor])
-            if ahead:
-                room += max(0, self._ended_of_late(vendor) - (self._open(vendor) - held[vendor]))
-            return room
+            tasks = self._vendors[vendor]
+            room = self._share(self._threads - self._held, min(tasks.count, self._most))
+            return room + self._room_ahead(tasks) if ahead else room
 
     @property
     def busy(self) -> int:
-        """How many tasks wait or are at work."""
-        with self._lock:
-            return self._count
+        """How many tasks wait or are called."""
+        return self._count
 
     def put(self, tasks: Iterable[tuple[str, T]]) -> None:
         """Have tasks done, each given with its vendor."""
         now = time.monotonic()
         with self._lock:
             for vendor, task in tasks:
-                self._waiting[vendor].append((now, task))
+                of_vendor = self._vendors[vendor]
+                of_vendor.waiting.append((now, task))
+                self._turns[vendor] = None
                 self._count += 1
+                self._held += of_vendor.count <= self._most
         self._wake(1)
         self._news.set()
 
     def seconds_ahead(self) -> float:
         """Return how long the tasks that wait will last; 0 where calls end too seldom to tell."""
         with self._lock:
-            rates = {vendor: self._ended_of_late(vendor) for vendor, tasks in self._waiting.items() if tasks}
-            lasts = [len(self._waiting[vendor]) / rate if rate >= MANY else 0.0 for vendor, rate in rates.items()]
-        return AHEAD_SECONDS * min(lasts, default=0.0)
+            ended = self._ended.count(time.monotonic())
+            return AHEAD_SECONDS * (self._count - self._called) / ended if ended >= MANY else 0.0
 
     def take_back(self, seconds: float) -> list[T]:
         """Return the tasks that have waited for longer than that, and forget them."""
         since, late = time.monotonic() - seconds, []
         with self._lock:
-            for tasks in self._waiting.values():
-                while tasks and tasks[0][0] < since:
-                    late.append(tasks.popleft()[1])
-            self._forget(len(late))
+            for vendor in list(self._turns):
+                tasks = self._vendors[vendor]
+                while tasks.waiting and tasks.waiting[0][0] < since:
+                    self._forget(tasks)
+                    late.append(self._pop(vendor))
         return late
 
     def wait_until_idle(self, seconds: float) -> bool:
@@ -93,39 +122,36 @@ class Pool(Generic[T]):
         with self._idle:
             return self._idle.wait_for(lambda: self._count == 0, seconds)
 
-    def _open(self, vendor: str) -> int:
-        return self._called[vendor] + len(self._waiting[vendor])
-
     def _share(self, free: int, held: int) -> int:
         """Return how many more threads a vendor may have that holds so many."""
-        return min(free, max(0, math.ceil((SHARE * free - held) / (SHARE + 1))))
+        return max(0, min(free, math.ceil((SHARE * free - held) / (SHARE + 1))))
 
-    def _startable(self) -> dict[str, int]:
-        """Return how many tasks of each vendor could be at work now and are not."""
-        free = self._threads - self._called.total()
-        shares = {vendor: min(len(tasks), self._share(free, self._called[vendor])) for vendor, tasks in self._waiting.items()}
-        return {vendor: count for vendor, count in shares.items() if count}
+    def _room_ahead(self, tasks: Tasks[T]) -> int:
+        now = time.monotonic()
+        of_all = self._ended.count(now)
+        # One that has nothing to do is taken to be as quick as the others, until it shows.
+        of_vendor = tasks.ended.count(now) if tasks.count else of_all
+        return max(0, min(of_vendor - max(0, tasks.count - self._most), of_all - (self._count - self._held)))
 
-    def _ended_of_late(self, vendor: str) -> int:
-        ended, since = self._ended[vendor], time.monotonic() - AHEAD_SECONDS
-        while ended and ended[0] < since:
-            ended.popleft()
-        return len(ended)
+    def _startable(self, tasks: Tasks[T]) -> int:
+        """Return how many of a vendor's tasks could be called now, and are not."""
+        return min(len(tasks.waiting), self._share(self._threads - self._called, tasks.called))
 
     def _run(self) -> None:
         nap, was_quick = Lock(), False
         nap.acquire()
         while True:
-            vendor, task = self._next(nap, was_quick)
+            tasks, task = self._next(nap, was_quick)
             began_at = time.monotonic()
             try:
                 self._work(task)
             finally:
-                was_quick = time.monotonic() - began_at < NOTICE_SECONDS
-                self._end(vendor)
+                ended_at = time.monotonic()
+                was_quick = ended_at - began_at < NOTICE_SECONDS
+                self._end(tasks, ended_at)
                 self._on_end()
 
-    def _next(self, nap: Lock, was_quick: bool) -> tuple[str, T]:
+    def _next(self, nap: Lock, was_quick: bool) -> tuple[Tasks[T], T]:
         while True:
             with self._lock:
                 # Two that are quick only take turns, and each turn costs a switch: the one that began last goes on alone.
@@ -137,24 +163,38 @@ class Pool(Generic[T]):
             nap.acquire()
             was_quick = False
 
-    def _begin(self) -> tuple[str, T] | None:
-        """Return the task that has waited longest of those whose vendor may have one more thread, and count it as called."""
-        startable = self._startable()
-        if not startable:
+    def _begin(self) -> tuple[Tasks[T], T] | None:
+        """Return a task of the vendor whose turn is next, of those that may have one more thread, and count it as called."""
+        vendor = next((vendor for vendor in self._turns if self._startable(self._vendors[vendor])), None)
+        if vendor is None:
             return None
-        vendor = min(startable, key=lambda vendor: self._waiting[vendor][0][0])
-        self._called[vendor] += 1
+        tasks = self._vendors[vendor]
+        tasks.called += 1
+        self._called += 1
         self._begun += 1
-        return vendor, self._waiting[vendor].popleft()[1]
+        return tasks, self._pop(vendor)
 
-    def _end(self, vendor: str) -> None:
+    def _pop(self, vendor: str) -> T:
+        """Take a vendor's first task out of those that wait; its next turn is after all others'."""
+        waiting = self._vendors[vendor].waiting
+        _, task = waiting.popleft()
+        del self._turns[vendor]
+        if waiting:
+            self._turns[vendor] = None
+        return task
+
+    def _end(self, tasks: Tasks[T], at: float) -> None:
         with self._lock:
-            self._called[vendor] -= 1
-            self._ended[vendor].append(time.monotonic())
-            self._forget(1)
+            self._forget(tasks)
+            tasks.called -= 1
+            self._called -= 1
+            tasks.ended.note(at)
+            self._ended.note(at)
 
-    def _forget(self, count: int) -> None:
-        self._count -= count
+    def _forget(self, tasks: Tasks[T]) -> None:
+        """Count one task less, of those that the vendor still has."""
+        self._held -= tasks.count <= self._most
+        self._count -= 1
         if self._count == 0:
             self._idle.notify_all()
 
@@ -173,7 +213,7 @@ class Pool(Generic[T]):
     def _wake(self, count: int) -> bool:
         """Wake so many threads, where there are tasks for them. False: there are none."""
         with self._lock:
-            startable = sum(self._startable().values())
+            startable = sum(self._startable(self._vendors[vendor]) for vendor in self._turns)
             for _ in range(min(count, startable)):
                 if self._parked:
                     self._parked.pop().release()
