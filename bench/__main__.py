@@ -13,7 +13,7 @@ from bench import machine
 from bench.results import Table
 
 # Each names a module of this package with `measure(folder, quick)`.
-BENCHMARKS = ("limiter", "drain", "latent", "submit", "idle", "load", "scale")
+BENCHMARKS = ("limiter", "stages", "drain", "latent", "submit", "idle", "load", "scale")
 
 
 def main() -> None:
