@@ -24,6 +24,12 @@ class Sent(NamedTuple):
     whole: Any
 
 
+class Record(list[Sent]):
+    """What was sent, and in how many round trips."""
+
+    round_trips = 0
+
+
 class Nothing:
     """A cursor over no documents, but for the number of those that are counted."""
 
@@ -39,9 +45,10 @@ class Nothing:
 
 
 class Collection:
-    def __init__(self, name: str, sent: list[Sent]) -> None:
+    def __init__(self, name: str, sent: Record, *, finds_all: bool) -> None:
         self._name = name
         self._sent = sent
+        self._finds_all = finds_all
 
     def aggregate(self, pipeline: list[dict[str, Any]], session: object = None) -> Nothing:
         stages = {name: stage for each in reversed(pipeline) for name, stage in each.items()}
@@ -57,9 +64,9 @@ class Collection:
         return SimpleNamespace(matched_count=0)
 
     def bulk_write(self, operations: list[UpdateOne], ordered: bool) -> Any:
-        for operation in operations:
-            self._keep(operation._filter, {}, operation._doc)
-        return SimpleNamespace(matched_count=0)
+        self._sent.extend(Sent(self._name, operation._filter, {}, operation._doc) for operation in operations)
+        self._sent.round_trips += 1
+        return SimpleNamespace(matched_count=len(operations) if self._finds_all else 0)
 
     def insert_many(self, documents: list[dict[str, Any]], **options: object) -> Any:
         self._keep({"_id": ""}, {}, documents)
@@ -67,16 +74,17 @@ class Collection:
 
     def _keep(self, match: dict[str, Any], sort: dict[str, int], whole: Any) -> None:
         self._sent.append(Sent(self._name, match, sort, whole))
+        self._sent.round_trips += 1
 
 
 @contextmanager
-def recording() -> Iterator[list[Sent]]:
-    """Give what the code within would send to MongoDB."""
-    sent: list[Sent] = []
+def recording(*, finds_all: bool = False) -> Iterator[Record]:
+    """Give what the code within would send to MongoDB; `finds_all`: there is a row for each update of a batch."""
+    sent = Record()
 
     class Recording(DatabaseWrapper):
         def get_collection(self, name: str, **options: object) -> Any:
-            return Collection(name, sent)
+            return Collection(name, sent, finds_all=finds_all)
 
         def ensure_connection(self) -> None:
             """There is none."""

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.test import RequestFactory
 
 from jobs import lifecycle, lost, rebuild, sweep, takeover
+from jobs.accept import accepter
 from jobs.batch import insert_each
 from jobs.clock import clock
 from jobs.models import Attempt, Delivery, Job, Status, Stream
@@ -45,8 +46,11 @@ def columns_of(model, leaving_out=()):
     return columns(*(field.column for field in model._meta.concrete_fields[1:] if field.name not in leaving_out))
 
 
+RUNNING = {"vendor": "acme", "name": "John Doe", "input": {}, "status": "processing", "attempt": 1, "worker": "w"}
+
+
 def running():
-    return Job(id=ID, vendor="acme", name="John Doe", input={}, status="processing", attempt=1, worker="w", started_at=NOW)
+    return Job(id=ID, **RUNNING, started_at=NOW)
 
 
 # The path of a job.
@@ -57,7 +61,7 @@ def test_to_start_a_batch_is_one_update_and_one_read_by_id(sent):
     update, read = sent
     assert update.match == {"_id": {"$in": (ID,)}, "status": "queued", "not_before": None}
     assert update.whole[0]["$set"]["attempt"] == {"$add": ["$attempt", {"$literal": 1}]}
-    assert read.whole == [{"$match": {"_id": {"$in": (ID,)}}}]
+    assert read.whole == [{"$match": {"_id": {"$in": (ID,)}}}, columns(*lifecycle.OF_A_TRY)]
     assert all(("_id",) in indexes_for(each) for each in (update, read))
 
 
@@ -77,7 +81,7 @@ def test_a_move_is_found_by_its_id_and_leaves_its_token(sent):
             "run_token": move.token,
         }
     }
-    assert (who_happened.match, who_happened.whole) == ({"_id": {"$in": [ID]}}, ["run_token"])
+    assert who_happened.whole == [{"$match": {"_id": {"$in": (ID,)}}}, columns("run_token")]
     assert all(("_id",) in indexes_for(each) for each in (update, who_happened))
 
 
@@ -86,6 +90,21 @@ def test_the_tries_of_a_batch_are_one_insert(sent):
     insert_each(attempts)
     [insert] = sent
     assert [document["_id"] for document in insert.whole] == [attempt.pk for attempt in attempts]
+
+
+def test_a_job_is_accepted_in_one_round_trip(sent, redis_client):
+    accepter.accept(Job(vendor="acme", name="John Doe", input={}))
+    assert sent.round_trips == len(sent) == 1
+
+
+@pytest.mark.parametrize("count", [1, 10, 100])
+def test_a_batch_is_started_and_recorded_in_four_round_trips_however_many_jobs_it_has(count):
+    jobs = [Job(id=f"{ID[:-3]}{number:03}", **RUNNING, started_at=NOW) for number in range(count)]
+    moves = [lifecycle.complete(job, {}, NOW) for job in jobs]
+    with recording(finds_all=True) as sent:
+        lifecycle.start([job.pk for job in jobs], worker="w", run_token="r", now=NOW, deadline_at=NOW)
+        assert lifecycle.apply(moves) == [True] * count
+    assert sent.round_trips == 4
 
 
 def test_a_job_is_shown_by_its_id(sent, client):
