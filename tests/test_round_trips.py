@@ -86,7 +86,8 @@ def idle_seconds(seconds):
     return of_redis
 
 
-def test_a_sweep_with_nothing_to_do_asks_redis_no_more_for_many_vendors(batch, make_vendor):
+def test_a_sweep_with_nothing_to_do_asks_redis_no_more_for_many_vendors(make_vendor):
+    make_vendor()
     idle_seconds(TICK_SECONDS)  # scripts are loaded
     few = idle_seconds(60)
     Vendor.objects.bulk_create([Vendor(slug=f"v{number}", adapter="sync") for number in range(MANY)])
