@@ -17,6 +17,7 @@ from matplotlib.ticker import EngFormatter
 from bench.scale import FIGURES, SERIES
 
 COLOURS = {"done": "#1f6f8b", "waiting": "#d1495b"}
+US = "EnrichLabs"
 OURS, PEER = "#1f6f8b", "#b8c4cc"
 STYLE = {
     "svg.fonttype": "none",  # text stays text: small, and it can be searched
@@ -47,7 +48,11 @@ def main() -> None:
         if "scale" in kept:
             _save(scale(kept["scale"]), options.folder / "scale.svg")
         if "drain" in kept:
-            _save(drain(kept["drain"]["jobs_per_second"]), options.folder / "drain.svg")
+            beside = kept["drain"]["beside"].items()
+            _save(
+                drain({name: [pace["jobs_per_second"] for pace in paces] for name, paces in beside}),
+                options.folder / "drain.svg",
+            )
 
 
 def scale(kept: dict[str, Any]) -> Figure:
@@ -79,7 +84,7 @@ def drain(readings: dict[str, list[float]]) -> Figure:
     names = sorted(medians, key=lambda name: medians[name])
     figure: Figure = plt.figure(figsize=(6, 0.45 * len(names) + 0.9), layout="constrained")
     panel = figure.add_subplot()
-    panel.barh(names, [medians[name] for name in names], color=[OURS if name == "enrichlabs" else PEER for name in names])
+    panel.barh(names, [medians[name] for name in names], color=[OURS if name == US else PEER for name in names])
     for place, name in enumerate(names):
         panel.plot([min(readings[name]), max(readings[name])], [place, place], color="#334", linewidth=1)
         panel.annotate(f"{medians[name]:,.0f}", (max(readings[name]), place), (4, 0), textcoords="offset points", va="center")
