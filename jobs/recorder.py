@@ -113,7 +113,9 @@ class Recorder(Thread):
             _tell(ended, move, yes)
         for vendor, of_vendor in settlements.items():
             self._settle_entries(vendor, of_vendor)
-        counts.count_all(Counter(_counters(batch)))
+        failed = [ended for ended, move, yes in zip(batch, moves, happened, strict=True) if yes and move.to == Status.FAILED]
+        counted = [*_counters(batch), *((failures.JOBS_FAILED, ended.started.vendor.slug) for ended in failed)]
+        counts.count_all(Counter(counted))
 
 
 def _move(ended: Ended, standing: Standing, now: datetime) -> Move:
@@ -204,7 +206,7 @@ def _tell(ended: Ended, move: Move, happened: bool) -> None:
         _keep_attempt(move)
         log.info("job %s of %s had moved on before attempt %d was recorded", job.pk, vendor, job.attempt)
     elif move.to == Status.FAILED:
-        failures.tell(vendor.slug, move)
+        failures.put_in_log(vendor.slug, move)
     elif isinstance(ended.answer, VendorError):
         log.info("job %s of %s is tried again: %s", job.pk, vendor, ended.answer.message)
 

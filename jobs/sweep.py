@@ -124,10 +124,12 @@ def callbacks_overdue() -> int:
     """Fail jobs whose callback never came, or try them again, as their vendor is set."""
     now = clock.now()
     jobs = list(Job.objects.filter(status=Status.WAITING, deadline_at__lt=now).order_by("deadline_at")[:BATCH])
+    if not jobs:
+        return 0
     # A callback that was taken counts, though its receiver died before it was applied.
     deliveries.apply_of([job.pk for job in jobs], now)
     moves = [_overdue(job, now) for job in jobs]
-    for job, move, happened in zip(jobs, moves, lifecycle.apply(moves) if moves else [], strict=True):
+    for job, move, happened in zip(jobs, moves, lifecycle.apply(moves), strict=True):
         if happened:
             stream.settle(job.vendor, [move.settlement()])
             _tell_overdue(job, move)

@@ -109,7 +109,8 @@ class Worker:
         self._hands.tidy(list(self._known))
         taken = [] if self._recorder.is_behind else self._gatherer.gather()
         self._is_busy = bool(taken)
-        self._pool.put((started.vendor.slug, started) for started in self._starter.start(taken))
+        if taken:
+            self._pool.put((started.vendor.slug, started) for started in self._starter.start(taken))
         self._hand_back(self._pool.take_back(MOST_WAIT_SECONDS))  # a vendor that was quick hangs: let others have them
         self._listener.watch(self._schedule.ends())
         if self._drain and self._nothing_left():

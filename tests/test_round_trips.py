@@ -22,7 +22,7 @@ from vendors.models import Vendor
 pytestmark = pytest.mark.usefixtures("transactional_db", "redis_client")
 
 FEW, MANY = 10, 100
-OF_THE_STORE = {"sqlite": 7, "mongodb": 5}  # with each BEGIN, where there is one
+OF_THE_STORE = {"sqlite": 8, "mongodb": 5}  # with each BEGIN, where there is one
 OF_REDIS = 4  # take, report, settle, counts
 
 
@@ -41,7 +41,8 @@ class Batch:
         self.recorder.record([Ended(one, self.answer(number)) for number, one in enumerate(started)])
 
     def answer(self, number):
-        return VendorError("vendor_error", "Later.") if number % 2 else Done({"ok": True})
+        refused = VendorError("vendor_refused", "No.", permanent=True)
+        return [Done({"ok": True}), VendorError("vendor_error", "Later."), refused][number % 3]
 
 
 @pytest.fixture
