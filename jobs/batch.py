@@ -79,11 +79,13 @@ def _prepared(field: "Field[Any, Any]", value: Any) -> Any:
     """Return the value as the store takes it: texts and numbers as they are."""
     if value is None or isinstance(field, CharField | IntegerField):
         return value
-    return _moment(field, value) if isinstance(value, datetime) else field.get_db_prep_save(value, connection)
+    return (
+        _moment(field, value, connection.vendor) if isinstance(value, datetime) else field.get_db_prep_save(value, connection)
+    )
 
 
 @lru_cache  # a batch has few, and each many times
-def _moment(field: "Field[Any, Any]", value: datetime) -> Any:
+def _moment(field: "Field[Any, Any]", value: datetime, store: str) -> Any:
     return field.get_db_prep_save(value, connection)
 
 
