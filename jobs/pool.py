@@ -203,21 +203,25 @@ class Pool(Generic[T]):
         while True:
             self._news.wait()
             self._news.clear()
-            more, pause_seconds, begun = 0, NOTICE_SECONDS, self._begun
-            while self._wake(more):
+            woken, pause_seconds, begun = 1, NOTICE_SECONDS, self._begun
+            while self._startable_count():
                 time.sleep(pause_seconds)
-                goes_on = self._begun != begun
-                more, pause_seconds = (0, LOOK_SECONDS) if goes_on else (2 * more or 1, NOTICE_SECONDS)
+                goes_on = self._begun - begun > woken  # others than those that were woken have come back for more
+                woken, pause_seconds = (0, LOOK_SECONDS) if goes_on else (2 * woken or 1, NOTICE_SECONDS)
                 begun = self._begun
+                self._wake(woken)
 
-    def _wake(self, count: int) -> bool:
-        """Wake so many threads, where there are tasks for them. False: there are none."""
+    def _startable_count(self) -> int:
         with self._lock:
-            startable = sum(self._startable(self._vendors[vendor]) for vendor in self._turns)
-            for _ in range(min(count, startable)):
+            return sum(self._startable(self._vendors[vendor]) for vendor in self._turns)
+
+    def _wake(self, count: int) -> None:
+        """Wake so many threads, where there are tasks for them."""
+        count = min(count, self._startable_count())
+        with self._lock:
+            for _ in range(count):
                 if self._parked:
                     self._parked.pop().release()
                 elif self._made < self._threads:
                     self._made += 1
                     Thread(target=self._run, name=f"call-{self._made}", daemon=True).start()
-        return startable > 0
