@@ -160,6 +160,8 @@ class Pool(Generic[T]):
                     self._last = nap
                     return found
                 self._parked.append(nap)
+                if self._turns:
+                    self._news.set()  # lest the one that goes on alone comes to hang
             nap.acquire()
             was_quick = False
 
