@@ -17,7 +17,7 @@ from django.db.models import CharField, Field, IntegerField
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from jobs.models import Attempt, Delivery, Job
+from jobs.models import Attempt, Job
 
 DUPLICATE_KEY = 11000
 FIELDS = {field.name: field for field in Job._meta.concrete_fields}
@@ -57,7 +57,7 @@ def update_each(updates: Sequence[Update]) -> list[bool]:
     return [left.get(update.job_id) == update.token for update in updates]
 
 
-def insert_each(rows: Sequence[Job] | Sequence[Attempt] | Sequence[Delivery]) -> None:
+def insert_each(rows: Sequence[Job] | Sequence[Attempt]) -> None:
     """Insert rows of one model. On MongoDB those that are there already stay: then the batch is written again."""
     model = type(rows[0])
     fields = model._meta.concrete_fields
@@ -138,7 +138,7 @@ def _operation(update: Update) -> UpdateOne:
     return UpdateOne(conditions, {"$set": update.set_values()})
 
 
-def _insert_on_mongodb(model: type[Job | Attempt | Delivery], documents: Sequence[dict[str, Any]]) -> None:
+def _insert_on_mongodb(model: type[Job | Attempt], documents: Sequence[dict[str, Any]]) -> None:
     try:
         _collection(model).insert_many(documents, ordered=False)
     except BulkWriteError as error:
@@ -146,5 +146,5 @@ def _insert_on_mongodb(model: type[Job | Attempt | Delivery], documents: Sequenc
             raise
 
 
-def _collection(model: type[Job | Attempt | Delivery]) -> Any:
+def _collection(model: type[Job | Attempt]) -> Any:
     return connection.get_collection(model._meta.db_table)  # type: ignore[attr-defined]  # the MongoDB backend's own

@@ -1,19 +1,20 @@
-"""Callbacks: stored first, or together with what they do to their jobs, so that a crash between the two loses nothing."""
+"""Callbacks as they came in: stored first, then applied to their jobs, so that a crash between the two loses nothing."""
 
+import hashlib
 import json
 import logging
+import math
 import traceback
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, connection
+from django.db import IntegrityError
 from django.db.models import F
 
-from jobs import batch, failures, lifecycle, stream
+from jobs import failures, lifecycle, stream
 from jobs.lifecycle import Move
 from jobs.models import FINAL, Delivery, Job, Status, Verdict
-from jobs.received import received
 from jobs.store import writing
 from jobs.tokens import Try
 from vendors.base import Done, VendorError
@@ -23,19 +24,9 @@ from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
+MOST_LEVELS = 100
 # An adapter's fault is logged that long, for the sweep meets it every few seconds until somebody mends the adapter.
 SAID_FOR = timedelta(minutes=1)
-
-
-def take(vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, body: bytes, now: datetime) -> Verdict | None:
-    """Store a callback as `store` does, apply it, and return its verdict; in SQL, what ends its job does both in one commit."""
-    delivery = received(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now)
-    move = _move(delivery, vendor, now)
-    if move and connection.vendor != "mongodb" and _happened_and_stored(delivery, move):
-        _tell(delivery, move)
-        return Verdict.APPLIED
-    stored = _stored(delivery)
-    return _apply(stored, move) if stored is delivery else apply(stored, vendor, now)
 
 
 def store(vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, body: bytes, now: datetime) -> Delivery:
@@ -43,7 +34,28 @@ def store(vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, bo
 
     `tried`: which try it answers, None where no token says so. `webhook_id`: of a signed request, else empty.
     """
-    return _stored(received(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now))
+    payload = _parsed(body)
+    run, attempt = tried or (None, None)
+    delivery = Delivery(
+        key=_key(vendor.slug, job_id, run, attempt, webhook_id or hashlib.sha256(body).hexdigest()),
+        vendor=vendor.slug,
+        job=job_id,
+        run=run,
+        attempt=attempt,
+        body=clean(payload, vendor.redacted_fields),
+        body_bytes=len(body),
+        verdict="" if isinstance(payload, dict) else Verdict.REFUSED,
+        received_at=now,
+    )
+    try:
+        # On SQLite a failed insert would spoil the transaction around it, were it not in a block of its own.
+        with writing():
+            delivery.save(force_insert=True)
+    except IntegrityError:
+        with writing():
+            Delivery.objects.filter(key=delivery.key).update(times_received=F("times_received") + 1)
+        return Delivery.objects.get(key=delivery.key)
+    return delivery
 
 
 def apply(delivery: Delivery, vendor: Vendor | None, now: datetime) -> Verdict | None:
@@ -51,7 +63,18 @@ def apply(delivery: Delivery, vendor: Vendor | None, now: datetime) -> Verdict |
 
     None: it has to be applied again later. `vendor` is None where it was deleted, which no open job allows.
     """
-    return _apply(delivery, _move(delivery, vendor, now))
+    if delivery.verdict:
+        return Verdict(delivery.verdict)
+    if delivery.run is None:
+        return _judge(delivery, Verdict.UNMATCHED)
+    move = _move(delivery, _read(delivery, vendor, now), now)
+    if move and _happened(delivery, move):
+        stream.release(delivery.vendor, [delivery.job])
+        if move.to == Status.FAILED:
+            failures.tell(delivery.vendor, move)
+        return Verdict.APPLIED
+    verdict = _missed(delivery, move)
+    return _judge(delivery, verdict) if verdict else None
 
 
 def apply_pending(now: datetime, *, older_than: timedelta, limit: int) -> int:
@@ -84,29 +107,30 @@ def apply_late(delivery: Delivery, now: datetime) -> bool:
     return _happened(delivery, lifecycle.complete_overdue(delivery.job, answer.result, **_try(delivery), now=now))
 
 
-def _stored(delivery: Delivery) -> Delivery:
-    """Store it, or count it as a repeat of one that is there, and return what is there."""
+def _parsed(body: bytes) -> Any:
+    """Return the JSON value, or None where there is none that could be cleaned and kept."""
     try:
-        # On SQLite a failed insert would spoil the transaction around it, were it not in a block of its own.
-        with writing():
-            delivery.save(force_insert=True)
-    except IntegrityError:
-        with writing():
-            Delivery.objects.filter(key=delivery.key).update(times_received=F("times_received") + 1)
-        return Delivery.objects.get(key=delivery.key)
-    return delivery
+        payload = json.loads(body.decode("utf-8-sig"), parse_constant=_number, parse_float=_number)
+    except (ValueError, RecursionError):
+        return None
+    return payload if _is_shallow(payload, MOST_LEVELS) else None
 
 
-def _apply(delivery: Delivery, move: Move | None) -> Verdict | None:
-    if delivery.verdict:
-        return Verdict(delivery.verdict)
-    if delivery.run is None:
-        return _judge(delivery, Verdict.UNMATCHED)
-    if move and _happened(delivery, move):
-        _tell(delivery, move)
-        return Verdict.APPLIED
-    verdict = _missed(delivery, move)
-    return _judge(delivery, verdict) if verdict else None
+def _number(text: str) -> float:
+    """Return the number; raises ValueError for one that JSON can't spell: NaN, or too large to be finite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_shallow(item, levels - 1) for item in inner)
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
 def _read(delivery: Delivery, vendor: Vendor | None, now: datetime) -> Done | VendorError | None:
@@ -132,16 +156,14 @@ def _say_where(delivery: Delivery, error: Exception) -> None:
     log.error(words, delivery.job, delivery.vendor, type(error).__name__, place.filename, place.lineno)
 
 
-def _move(delivery: Delivery, vendor: Vendor | None, now: datetime) -> Move | None:
-    """Return the move that it makes; None where it makes none, or can't be read."""
-    if delivery.verdict or delivery.run is None:
-        return None
-    match _read(delivery, vendor, now):
+def _move(delivery: Delivery, answer: Done | VendorError | None, now: datetime) -> Move | None:
+    match answer:
         case Done(result):
             return lifecycle.complete_by_callback(delivery.job, result, **_try(delivery), now=now)
-        case VendorError(code=code, message=message):
-            return lifecycle.fail_by_callback(delivery.job, code, message, **_try(delivery), now=now)
-    return None
+        case VendorError():
+            return lifecycle.fail_by_callback(delivery.job, answer.code, answer.message, **_try(delivery), now=now)
+        case None:
+            return None
 
 
 def _try(delivery: Delivery) -> dict[str, Any]:
@@ -155,27 +177,6 @@ def _happened(delivery: Delivery, move: Move) -> bool:
         if happened:
             _judge(delivery, Verdict.APPLIED)
     return happened
-
-
-def _happened_and_stored(delivery: Delivery, move: Move) -> bool:
-    """Make the move and store its callback, in one commit. False: the move was refused, or the callback is there already."""
-    try:
-        with writing():
-            [happened] = lifecycle.apply([move])
-            if happened:
-                delivery.verdict = Verdict.APPLIED
-                batch.insert_each([delivery])
-    except IntegrityError:
-        delivery.verdict = ""
-        return False
-    return happened
-
-
-def _tell(delivery: Delivery, move: Move) -> None:
-    """Say what came of it, when it is committed."""
-    stream.release(delivery.vendor, [delivery.job])
-    if move.to == Status.FAILED:
-        failures.tell(delivery.vendor, move)
 
 
 def _missed(delivery: Delivery, move: Move | None) -> Verdict | None:

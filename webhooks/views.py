@@ -54,7 +54,8 @@ def _take(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     tried = tokens.read(request.GET.get("token", ""), slug, job_id)
     if tried is None and not (webhook_id and _is_unknown(job_id)):
         raise RefusedError("token_wrong" if "token" in request.GET else "token_missing")
-    return _answer(deliveries.take(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now))
+    delivery = deliveries.store(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now)
+    return _answer(deliveries.apply(delivery, vendor, now))
 
 
 def _secrets(vendor: Vendor) -> list[str]:

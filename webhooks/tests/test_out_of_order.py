@@ -28,8 +28,8 @@ def store(job, body=BODY, *, run=1, attempt=1, webhook_id="", now=NOW):
     return deliveries.store(vendor, job.pk, Try(run, attempt), webhook_id=webhook_id, body=body, now=now)
 
 
-def receive(job, body=BODY, *, run=1, attempt=1, webhook_id=""):
-    return deliveries.take(Vendor.objects.get(), job.pk, Try(run, attempt), webhook_id=webhook_id, body=body, now=NOW)
+def receive(job, body=BODY, **which):
+    return deliveries.apply(store(job, body, **which), Vendor.objects.get(), NOW)
 
 
 def now_is(job):

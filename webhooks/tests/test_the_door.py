@@ -214,7 +214,7 @@ def test_a_store_that_fails_costs_the_vendor_a_503_and_leaves_nothing_of_the_cal
     def fail(*args, **options):
         raise DatabaseError("full error: John Doe")
 
-    monkeypatch.setattr("jobs.deliveries.take", fail)
+    monkeypatch.setattr("jobs.deliveries.store", fail)
     answer = post(job)
     assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
     assert answer["Retry-After"] == "5"
