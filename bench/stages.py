@@ -5,10 +5,6 @@ A worker's threads hand jobs to each other; what that costs is what a job takes 
 
 import gc
 import statistics
-import time
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -16,7 +12,7 @@ import requests
 from bench import vendor as vendors
 from bench.apart import apart
 from bench.results import Line, Table
-from bench.service import queue, service
+from bench.service import service
 
 BATCH = 100
 VENDOR = '[vendors.quick]\nadapter = "sync"\nurl = "{url}"\n'
@@ -53,45 +49,14 @@ def measure(folder: Path, quick: bool) -> Table:
 def _cpu_us(folder: Path, url: str, rounds: int) -> dict[str, list[float]]:
     """Return the microseconds of CPU a job, by step, of each round. Sets Django up."""
     with service(folder, VENDOR.format(url=url)):
-        from jobs import limiter
-        from jobs.beat import Beat
-        from jobs.caller import Caller
-        from jobs.hands import Hands
-        from jobs.recorder import Recorder
-        from jobs.start import Starter
-        from jobs.take import take
-        from vendors.models import Vendor
+        from bench.stepwise import Stepwise
 
-        vendor = Vendor.objects.get()
-        limiter.rebuild(vendor.slug, vendor.windows, [], [])
-        hands = Hands("bench", Beat("bench"))
-        starter, recorder, session = Starter("bench", hands), Recorder(hands.settle), requests.Session()
-        caller = Caller(recorder.ended)
-        found: dict[str, list[float]] = defaultdict(list)
-
-        @contextmanager
-        def step(name: str) -> Iterator[None]:
-            since = time.process_time()
-            yield
-            found[name].append((time.process_time() - since) * 1e6 / BATCH)
-
+        stepwise, session = Stepwise(), requests.Session()
         gc.collect()
         gc.freeze()  # as a worker does
         for _ in range(rounds):
-            with step("accept"):
-                queue(vendor.slug, BATCH)
-            with step("take"):
-                taken = take(vendor, "bench", BATCH)
-            hands.hold(taken.entries)
-            with step("start"):
-                started = starter.start([taken])
-            with step("call"):
-                for one in started:
-                    caller.call(one)
-            ended = [one for one in (recorder.ended.get() for _ in started) if one]
-            with step("record"):
-                recorder.record(ended)
-            with step(ALONE):
+            stepwise.run(BATCH)
+            with stepwise.step(ALONE, BATCH):
                 for _ in range(BATCH):
                     session.post(url, json={"name": "John Doe"}, timeout=30).json()
-        return dict(found)
+        return dict(stepwise.cpu_us)

@@ -86,6 +86,26 @@ def test_a_stopped_worker_hands_back_what_does_not_end_in_time(start_worker, sub
     assert redis_client.xlen(Keys("acme").again) == 1
 
 
+def test_what_was_started_ahead_of_its_thread_goes_back_uncalled_when_a_worker_stops(start_worker, submit, vendor_server):
+    def hang_from_the_60th_call_on(arrival):
+        if len(vendor_server.arrivals) >= 60:
+            vendor_server.hold.clear()
+        return Answer(body={})
+
+    vendor_server.answer = hang_from_the_60th_call_on
+    submit(300)
+    worker = start_worker("--threads", "3")
+    processing = Job.objects.filter(status=Status.PROCESSING)
+    wait_for(lambda: not vendor_server.hold.is_set() and processing.count() > 3, "jobs to wait for a thread")
+    worker.send(signal.SIGTERM)
+    wait_for(lambda: "calls are under way" in worker.output, "the worker to stop")
+    wait_for(lambda: processing.count() == 2, "those that wait to be handed back, and no others")
+    vendor_server.hold.set()
+    assert worker.end() == 0
+    assert Attempt.objects.count() == len(vendor_server.arrivals) == Job.objects.filter(status=Status.COMPLETE).count()
+    assert set(Job.objects.filter(status=Status.QUEUED).values_list("failures", "crashes")) == {(0, 0)}
+
+
 def test_a_second_signal_ends_a_worker_at_once(calls_under_way):
     calls_under_way.send(signal.SIGTERM)
     wait_for(lambda: "3 calls are under way" in calls_under_way.output, "the worker to stop")

@@ -105,6 +105,16 @@ def test_after_an_outage_calls_grow_back_from_one():
     assert len(take(VENDOR, "w", 10).entries) == 1
 
 
+def test_good_calls_that_are_told_together_count_each():
+    report("bad", "bad", "bad")
+    token = probe()
+    [entry] = _pending()
+    report("good", probe=token)
+    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True)])
+    report("good", "good", "good", "none", "good")
+    assert len(take(VENDOR, "w", 10).entries) == 5
+
+
 def test_calls_that_still_hang_from_before_the_outage_do_not_hold_up_the_recovery():
     assert len(take(VENDOR, "w", 5).entries) == 5
     taken_at = redis_now_us()
