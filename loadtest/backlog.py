@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import signal
-import socket
 import statistics
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import django
 import redis
 
 from enrichlabs.tests.running import Server, processes_of
+from tests.ports import free_port
 
 BATCH = 5000
 FLUSH_SECONDS = 900.0
@@ -253,12 +253,6 @@ def cpu_seconds(pid: int) -> float:
 def resident_mb(pids: list[int]) -> float:
     pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def tell(what: str, figures: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Measures what a vendor that hangs or is down costs its neighbours, on a service of its own; talks HTTP only.
 
-    .venv/bin/python loadtest/neighbours.py --rounds 2 --seconds 10
+    .venv/bin/python -m loadtest.neighbours --rounds 2 --seconds 10
 
 Two good vendors get steady work all the while: `quick` 60 jobs a second, `limited` the 20 that it may do, with 60 always
 waiting. By turns they are alone and beside a vendor with 200 jobs queued that hangs for 30 s a call, refuses connections, or
@@ -10,7 +10,6 @@ answers 503. loadtest/README.md says how to read the table.
 import argparse
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,8 @@ from threading import Event, Thread
 from urllib.parse import quote
 
 import requests
+
+from tests.ports import free_port
 
 QUICK_RATE, LIMITED_RATE = 60, 20  # jobs a second
 BACKLOG = 60
@@ -105,11 +106,6 @@ def main() -> None:
         windows = [window for slug in slugs for window in measure(api, slug, bad, options.seconds)]
         done = {vendor: list(completed(api, vendor)) for vendor in GOOD}
     report(windows, done)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -22,8 +22,9 @@ from typing import Any
 
 import redis
 
-from enrichlabs.tests.mongodb import free_port, mongodb
+from enrichlabs.tests.mongodb import mongodb
 from enrichlabs.tests.running import Server
+from tests.ports import free_port
 
 CLIENTS = 32  # so that posts share commits, as those of many clients do
 MOST_OPEN = 400  # so that clients wait for the service, as it is its pace that is measured

@@ -159,6 +159,7 @@ def test_no_window_is_broken_though_redis_loses_everything_in_mid_work(start_wor
         redis_client.flushall()
         stream.offer("acme", list(Job.objects.filter(status=Status.QUEUED).values_list("pk", flat=True)))
     wait_until_final()
+    wait_for(lambda: Attempt.objects.count() >= 40, "the last attempts to be written, on MongoDB behind their jobs")
     starts = [limiter.microseconds(at) for at in Attempt.objects.values_list("started_at", flat=True)]
     assert len(starts) == 40
     for calls, seconds in ((10, 1), (17, 2)):

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.service import free_port, listens, running
+from bench.service import listens, running
 from enrichlabs import gunicorn
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 OPTIONS = [

@@ -1,7 +1,6 @@
 """What the witness knows of permits, against the limiter itself and a real Valkey that comes and goes."""
 
 import random
-import socket
 import time
 from contextlib import closing
 from itertools import count
@@ -16,6 +15,7 @@ from jobs.keys import Keys
 from jobs.models import Stream
 from jobs.redis import commands
 from jobs.take import take
+from tests.ports import free_port
 from tests.waiting import wait_for
 from vendors.models import Vendor
 
@@ -36,12 +36,6 @@ def own_valkey(tmp_path):
     server = Valkey(tmp_path)
     yield server
     server.kill()
-
-
-@pytest.fixture
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @pytest.fixture
@@ -117,16 +111,17 @@ def test_vendors_are_told_apart(witness, vendor):
     assert witness.starts("nobody") == []
 
 
-def test_it_looks_again_as_soon_as_redis_is_back(own_valkey, free_port):
-    own_valkey.start("--port", str(free_port))
-    with closing(Witness(("127.0.0.1", free_port))) as witness, redis.Redis.from_url(own_valkey.url) as client:
+def test_it_looks_again_as_soon_as_redis_is_back(own_valkey):
+    port = free_port()
+    own_valkey.start("--port", str(port))
+    with closing(Witness(("127.0.0.1", port))) as witness, redis.Redis.from_url(own_valkey.url) as client:
         witness.start()
         wait_for(lambda: witness.is_watching, "the witness to watch")
         first = charge(client)
         wait_for(lambda: witness.starts("acme") == [first], "the charge to be seen")
         own_valkey.kill()
         wait_for(lambda: not witness.is_watching, "the witness to see nothing")
-        own_valkey.start("--port", str(free_port))
+        own_valkey.start("--port", str(port))
         back_at = time.time()
         wait_for(lambda: witness.is_watching, "the witness to watch again")
         second = charge(client)

@@ -9,8 +9,8 @@ import pytest
 from django.test import override_settings
 
 from enrichlabs import health
-from enrichlabs.tests.mongodb import free_port
 from enrichlabs.tests.running import ROOT, environment, get
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 

@@ -6,7 +6,6 @@ one; databases whose names begin with test_ are made and emptied there.
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pymongo
 
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 
@@ -32,11 +32,6 @@ def mongodb() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         finally:
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]
 
 
 def answers(port: int) -> bool:

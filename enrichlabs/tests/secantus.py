@@ -7,7 +7,7 @@ from pathlib import Path
 import pymongo
 from pymongo.errors import OperationFailure, PyMongoError
 
-from enrichlabs.tests.mongodb import free_port
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 

@@ -15,10 +15,10 @@ import pytest
 import redis
 
 from conftest import Valkey
-from enrichlabs.tests.mongodb import free_port
 from enrichlabs.tests.running import ROOT, environment, get
 from enrichlabs.tests.secantus import SecantusDB
 from enrichlabs.tests.test_store_away import IN_TIME_SECONDS, post
+from tests.ports import free_port
 from tests.vendor_server import VendorServer
 from tests.waiting import wait_for
 

@@ -11,8 +11,8 @@ import pytest
 from django.test import override_settings
 
 from enrichlabs.obstacles import Obstacle, check_ports, check_redis
-from enrichlabs.tests.mongodb import free_port
 from enrichlabs.tests.running import ROOT, environment, processes_of
+from tests.ports import free_port
 
 HERE = "127.0.0.1"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from enrichlabs.tests.mongodb import free_port
 from enrichlabs.tests.running import ROOT, Server, environment, processes_of
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 

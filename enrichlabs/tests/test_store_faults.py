@@ -13,10 +13,10 @@ from pytest_django import DjangoDbBlocker
 
 from enrichlabs import obstacles
 from enrichlabs.stores import database
-from enrichlabs.tests.mongodb import free_port
 from enrichlabs.tests.pretended_mongodb import PretendedMongoDB
 from enrichlabs.tests.running import ROOT, environment, get
 from enrichlabs.tests.secantus import SecantusDB
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 CERTIFICATE = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
