@@ -88,7 +88,8 @@ def test_open_jobs_are_done_at_the_new_store(moved, waiting, start_worker, vendo
     assert answer.status_code == 200
     wait_until_final(60)
     assert set(Job.objects.values_list("status", "attempt")) == {("complete", 1)}
-    assert len(vendor_server.arrivals) == Attempt.objects.count() == 4
+    wait_for(lambda: Attempt.objects.count() == 4, "the last attempts to be written")
+    assert len(vendor_server.arrivals) == 4
     assert Delivery.objects.count() == 1
 
 

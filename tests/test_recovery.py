@@ -63,6 +63,8 @@ def test_a_worker_that_comes_back_from_the_dead_changes_nothing(calls_under_way,
     wait_until_final()
     assert statuses() == ["complete"] * 3
     assert {job.attempt for job in Job.objects.all()} == {2}
+    # On MongoDB a job's history is written just after the job.
+    wait_for(lambda: Attempt.objects.filter(number=2).count() == 3, "the last attempts to be written")
     assert set(Attempt.objects.values_list("number", "outcome")) == {(1, "worker_lost"), (2, "done")}
 
 
