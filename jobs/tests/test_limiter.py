@@ -130,10 +130,10 @@ def test_a_job_that_waits_for_its_callback_keeps_its_slot():
 def test_a_hold_stops_every_worker_at_once():
     vendor = vendor_with()
     queue(vendor, 1)
-    limiter.hold(vendor.slug, 0.2)
+    limiter.hold(vendor.slug, 5)
     held = take(vendor, "w", 1)
     assert held.entries == []
-    assert 0 < held.wait_seconds <= 0.2
+    assert 0 < held.wait_seconds <= 5
 
 
 def test_a_drained_stream_says_where_it_ends(redis_client):
