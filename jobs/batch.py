@@ -1,8 +1,8 @@
 """Writes of a whole batch: on SQLite one statement for all rows that change alike, on MongoDB one round trip for all.
 
 Either store says of a batch how many of its updates found their row, not which. Each therefore leaves a token of its own in the
-row that it changes, and where some found none, one read tells whose are there. On MongoDB it also tells so when a batch is
-written again whose answer was lost: an update that had happened is not refused for having happened.
+row that it changes, and where some found none, one read tells whose are there; so it does of rows that were to be inserted. On
+MongoDB it also tells so when a batch is written again whose answer was lost: what had happened is not refused for that.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ from django.db.models import CharField, Field, IntegerField
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Delivery, Job
 
 DUPLICATE_KEY = 11000
 FIELDS = {field.name: field for field in Job._meta.concrete_fields}
@@ -57,17 +57,21 @@ def update_each(updates: Sequence[Update]) -> list[bool]:
     return [left.get(update.job_id) == update.token for update in updates]
 
 
-def insert_each(rows: Sequence[Job] | Sequence[Attempt]) -> None:
-    """Insert rows of one model. On MongoDB those that are there already stay: then the batch is written again."""
+def insert_each(rows: Sequence[Job] | Sequence[Attempt] | Sequence[Delivery]) -> list[bool]:
+    """Insert rows of one model and return for each whether it is there: not where another has its unique key."""
     model = type(rows[0])
     fields = model._meta.concrete_fields
     values = [[_prepared(field, getattr(row, field.attname)) for field in fields] for row in rows]
     columns = [str(field.column) for field in fields]
     if connection.vendor == "mongodb":
-        _insert_on_mongodb(model, [dict(zip(columns, row, strict=True)) for row in values])
+        inserted = _insert_on_mongodb(model, [dict(zip(columns, row, strict=True)) for row in values])
     else:
         with connection.cursor() as cursor:
-            cursor.executemany(_insert(model._meta.db_table, tuple(columns)), values)
+            inserted = cursor.executemany(_insert(model._meta.db_table, tuple(columns)), values).rowcount
+    if inserted == len(rows):
+        return [True] * len(rows)
+    there = set(model._default_manager.filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
+    return [row.pk in there for row in rows]
 
 
 def _parts(condition: str) -> tuple[str, str]:
@@ -116,7 +120,7 @@ def _update(changed: tuple[str, ...], shape: tuple[tuple[str, str, int], ...]) -
 @cache
 def _insert(table: str, columns: tuple[str, ...]) -> str:
     names = ", ".join(map(connection.ops.quote_name, columns))
-    return f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(columns))})"  # noqa: S608  # names of ours
+    return f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(columns))}) ON CONFLICT DO NOTHING"  # noqa: S608  # names of ours
 
 
 def _quoted(name: str) -> str:
@@ -138,13 +142,14 @@ def _operation(update: Update) -> UpdateOne:
     return UpdateOne(conditions, {"$set": update.set_values()})
 
 
-def _insert_on_mongodb(model: type[Job | Attempt], documents: Sequence[dict[str, Any]]) -> None:
+def _insert_on_mongodb(model: type[Job | Attempt | Delivery], documents: Sequence[dict[str, Any]]) -> int:
     try:
-        _collection(model).insert_many(documents, ordered=False)
+        return len(_collection(model).insert_many(documents, ordered=False).inserted_ids)
     except BulkWriteError as error:
         if error.details["writeConcernErrors"] or any(fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]):
             raise
+        return int(error.details["nInserted"])
 
 
-def _collection(model: type[Job | Attempt]) -> Any:
+def _collection(model: type[Job | Attempt | Delivery]) -> Any:
     return connection.get_collection(model._meta.db_table)  # type: ignore[attr-defined]  # the MongoDB backend's own

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError
 from django.db.models import F
 
-from jobs import failures, lifecycle, stream
+from jobs import batch, failures, lifecycle, stream
+from jobs.group_commit import GroupCommit
 from jobs.lifecycle import Move
 from jobs.models import FINAL, Delivery, Job, Status, Verdict
 from jobs.store import writing
@@ -47,15 +47,11 @@ def store(vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, bo
         verdict="" if isinstance(payload, dict) else Verdict.REFUSED,
         received_at=now,
     )
-    try:
-        # On SQLite a failed insert would spoil the transaction around it, were it not in a block of its own.
-        with writing():
-            delivery.save(force_insert=True)
-    except IntegrityError:
-        with writing():
-            Delivery.objects.filter(key=delivery.key).update(times_received=F("times_received") + 1)
-        return Delivery.objects.get(key=delivery.key)
-    return delivery
+    if _storing.commit(delivery):
+        return delivery
+    with writing():
+        Delivery.objects.filter(key=delivery.key).update(times_received=F("times_received") + 1)
+    return Delivery.objects.get(key=delivery.key)
 
 
 def apply(delivery: Delivery, vendor: Vendor | None, now: datetime) -> Verdict | None:
@@ -66,15 +62,15 @@ def apply(delivery: Delivery, vendor: Vendor | None, now: datetime) -> Verdict |
     if delivery.verdict:
         return Verdict(delivery.verdict)
     if delivery.run is None:
-        return _judge(delivery, Verdict.UNMATCHED)
+        return _judge(Verdict.UNMATCHED, delivery)
     move = _move(delivery, _read(delivery, vendor, now), now)
-    if move and _happened(delivery, move):
+    if move and _applying.commit((delivery, move)):
         stream.release(delivery.vendor, [delivery.job])
         if move.to == Status.FAILED:
             failures.tell(delivery.vendor, move)
         return Verdict.APPLIED
     verdict = _missed(delivery, move)
-    return _judge(delivery, verdict) if verdict else None
+    return _judge(verdict, delivery) if verdict else None
 
 
 def apply_pending(now: datetime, *, older_than: timedelta, limit: int) -> int:
@@ -104,7 +100,8 @@ def apply_late(delivery: Delivery, now: datetime) -> bool:
     answer = _read(delivery, catalogue.get(delivery.vendor), now) if delivery.verdict == Verdict.LATE else None
     if not isinstance(answer, Done):
         return False
-    return _happened(delivery, lifecycle.complete_overdue(delivery.job, answer.result, **_try(delivery), now=now))
+    move = lifecycle.complete_overdue(delivery.job, answer.result, **_try(delivery), now=now)
+    return _applying.commit((delivery, move))
 
 
 def _parsed(body: bytes) -> Any:
@@ -170,12 +167,10 @@ def _try(delivery: Delivery) -> dict[str, Any]:
     return {"run": delivery.run, "attempt": delivery.attempt}
 
 
-def _happened(delivery: Delivery, move: Move) -> bool:
+def _apply_each(moves: Sequence[tuple[Delivery, Move]]) -> list[bool]:
     # One commit on SQLite; on MongoDB a crash in between is found out by _was_applied.
-    with writing():
-        [happened] = lifecycle.apply([move])
-        if happened:
-            _judge(delivery, Verdict.APPLIED)
+    happened = lifecycle.apply([move for _, move in moves])
+    _judge(Verdict.APPLIED, *(delivery for (delivery, _), yes in zip(moves, happened, strict=True) if yes))
     return happened
 
 
@@ -205,13 +200,20 @@ def _was_applied(delivery: Delivery, job: Job, move: Move) -> bool:
     return not Delivery.objects.filter(job=job.pk, run=job.run, verdict=Verdict.APPLIED).exclude(pk=delivery.pk).exists()
 
 
-def _judge(delivery: Delivery, verdict: Verdict) -> Verdict:
-    rows = Delivery.objects.filter(pk=delivery.pk)
+def _judge(verdict: Verdict, *deliveries: Delivery) -> Verdict:
+    rows = Delivery.objects.filter(pk__in=[delivery.pk for delivery in deliveries])
     if verdict != Verdict.APPLIED:
         # A repeat of it may have been applied meanwhile, and that is what counts.
         rows = rows.filter(verdict="")
-        log.info("A callback of vendor %s for job %s is %s", delivery.vendor, delivery.job, verdict)
+        for delivery in deliveries:
+            log.info("A callback of vendor %s for job %s is %s", delivery.vendor, delivery.job, verdict)
     with writing():
         rows.update(verdict=verdict)
-    delivery.verdict = verdict
+    for delivery in deliveries:
+        delivery.verdict = verdict
     return verdict
+
+
+# Callbacks that come in together share commits, as jobs do.
+_storing: GroupCommit[Delivery, bool] = GroupCommit(batch.insert_each)
+_applying = GroupCommit(_apply_each)

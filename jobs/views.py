@@ -16,7 +16,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
 from jobs import bodies, control, pagination, problems, schema
-from jobs.accept import accepter
+from jobs.accept import accept
 from jobs.backlog import backlog
 from jobs.clock import clock
 from jobs.lookup import Lookup
@@ -83,7 +83,7 @@ class JobViewSet(ViewSet):
         if backlog.is_full(asked["vendor"]):
             raise queue_full()
         job = Job(vendor=asked["vendor"], name=asked["name"], input=asked["input"])
-        accepter.accept(job)
+        accept(job)
         headers = {"Location": f"/jobs/{job.pk}", "Retry-After": str(ASK_AGAIN_SECONDS)}
         return _answer({"request_id": job.pk, "status": job.status}, 202, headers)
 

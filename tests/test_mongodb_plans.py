@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import RequestFactory
 
 from jobs import lifecycle, lost, rebuild, sweep, takeover
-from jobs.accept import accepter
+from jobs.accept import accept
 from jobs.batch import insert_each
 from jobs.clock import clock
 from jobs.models import Attempt, Delivery, Job, Status, Stream
@@ -93,7 +93,7 @@ def test_the_tries_of_a_batch_are_one_insert(sent):
 
 
 def test_a_job_is_accepted_in_one_round_trip(sent, redis_client):
-    accepter.accept(Job(vendor="acme", name="John Doe", input={}))
+    accept(Job(vendor="acme", name="John Doe", input={}))
     assert sent.round_trips == len(sent) == 1
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from jobs import limiter
-from jobs.accept import accepter
+from jobs.accept import accept
 from jobs.beat import Beat
 from jobs.caller import Ended
 from jobs.hands import Hands
@@ -71,7 +71,7 @@ def test_a_batch_asks_no_more_for_many_jobs_than_for_few(batch, submit):
 
 def test_a_job_is_accepted_with_one_write_and_one_hint(batch):
     with asking_the_store() as of_the_store, asking_redis() as of_redis:
-        accepter.accept(Job(vendor=batch.vendor.slug, name="John Doe", input={}))
+        accept(Job(vendor=batch.vendor.slug, name="John Doe", input={}))
     assert [asked for asked in of_the_store if asked != "BEGIN"] in (["INSERT"], ["insert"])
     [hint] = of_redis
     assert hint.count("XADD") == 1

@@ -9,7 +9,7 @@ from django.db import OperationalError
 from hypothesis import strategies as st
 
 from jobs import control, deliveries
-from jobs.accept import Accepter
+from jobs.accept import accept
 from jobs.models import OPEN, Delivery, Job
 from jobs.tests.life_model import Key, PlainJob
 from jobs.tests.life_steps import NUMBERS, RARELY, SLUGS, TERMS, TEXTS, nth, step
@@ -27,7 +27,7 @@ class Clients:
     def submit(self, slug, hint_is_lost):
         job = Job(vendor=slug, name="John Doe", input={"name": "John Doe"})
         with hints(hint_is_lost):
-            Accepter().accept(job)
+            accept(job)
         self.life.jobs[job.pk] = PlainJob(slug, TERMS[slug])
         self.excuse([job.pk] if hint_is_lost else [])
 
