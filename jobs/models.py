@@ -95,11 +95,21 @@ class Job(models.Model):
         return self.id if self.run == 1 else f"{self.id}:{self.run}"
 
 
+class Kind(models.TextChoices):
+    """What a counted call of a vendor was made for. Only `call` raises a job's attempt."""
+
+    CALL = "call"  # an attempt of a job
+    POLL = "poll"  # asks for the answer of an earlier call
+    TRY = "try"  # made by hand, without a job: `manage.py vendor try`
+    CHECK = "check"  # asks whether the vendor works
+
+
 class Attempt(models.Model):
-    """One try that has ended: what came of it."""
+    """One call of a vendor that has ended: what came of it."""
 
     id = models.CharField(primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False)
-    job = models.CharField(max_length=36)
+    kind = models.CharField(max_length=5, choices=Kind.choices, default=Kind.CALL)
+    job = models.CharField(max_length=36, blank=True)  # empty where the call was made for no job
     vendor = models.CharField(max_length=50)
     run = models.PositiveIntegerField()
     number = models.PositiveIntegerField()  # the job's attempt
@@ -108,6 +118,8 @@ class Attempt(models.Model):
     ended_at = models.DateTimeField()
     outcome = models.CharField(max_length=50)  # done, accepted, or the code of an error
     message = models.CharField(max_length=500, default="")
+    # What a vendor said that failed the call: {"status": 422, "headers": {...}, "body": "..."}, cleaned and cut.
+    reply = JSONTextField(null=True)
 
     class Meta:
         default_permissions = ("view",)
@@ -124,7 +136,8 @@ class Verdict(models.TextChoices):
     APPLIED = "applied"  # it finished its job
     LATE = "late"  # its job was final already, or in a later run
     UNMATCHED = "unmatched"  # no such job
-    REFUSED = "refused"  # not a JSON object
+    REFUSED = "refused"  # not a JSON object, or without proof of its origin
+    UNREADABLE = "unreadable"  # the adapter can't read it
 
 
 class Delivery(models.Model):
@@ -139,6 +152,7 @@ class Delivery(models.Model):
     body = JSONTextField(null=True)
     body_bytes = models.PositiveIntegerField()
     verdict = models.CharField(max_length=10, choices=Verdict.choices, default="", blank=True)
+    reason = models.CharField(max_length=200, default="", blank=True)  # why it was refused or can't be read
     received_at = models.DateTimeField()
     times_received = models.PositiveIntegerField(default=1)
 

@@ -78,6 +78,12 @@ class Vendor(models.Model):
         validators=[validate_rate_limits],
         help_text="All hold at once, for example 10/s, 500/min, 20000/day. Empty: no limit.",
     )
+    arrival_margin_ms = models.PositiveIntegerField(
+        default=70,
+        validators=[MaxValueValidator(10_000)],
+        help_text="Added to the length of each limit for the time that calls spend on their way, so that the vendor never "
+        "counts more than a limit allows. 0: starts are exact, and the vendor may count more.",
+    )
     max_in_flight = models.PositiveIntegerField(
         null=True,
         blank=True,
@@ -135,10 +141,13 @@ class Vendor(models.Model):
     paused = models.BooleanField(default=False, help_text="On: jobs are accepted, and wait.")
     paused_until = models.DateTimeField(null=True, blank=True, help_text="Set when the vendor asks us to slow down.")
     pause_reason = models.CharField(max_length=200, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)  # since when it is paused
+    paused_by = models.CharField(max_length=150, blank=True)  # the operator's name; empty where it was paused by itself
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ("slug",)
+        permissions = [("change_vendor_target", "Can change where a vendor's calls go, by which adapter and with which keys")]
         # MongoDB cannot look up by the index of a unique field (docs/decisions/0002-mongodb.md).
         indexes = [models.Index(fields=["slug"], name="vendor_slug")]
 
