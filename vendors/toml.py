@@ -65,6 +65,7 @@ KINDS = {
     "url": TEXT,
     "enabled": SWITCH,
     "rate_limits": TEXT,
+    "arrival_margin_ms": WHOLE,
     "max_in_flight": WHOLE,
     "max_queued": WHOLE,
     "timeout_seconds": NUMBER,
