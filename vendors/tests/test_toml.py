@@ -71,7 +71,7 @@ def test_what_is_no_file_of_vendors_is_refused(text: str, fault: str) -> None:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("colour = 1", "acme: colour: is not known; there are adapter, url, enabled, rate_limits, max_in_flight, "),
+        ("colour = 1", "acme: colour: is not known; there are adapter, url, enabled, rate_limits, arrival_margin_ms, "),
         ("enabled = 1", "acme: enabled: must be true or false."),
         ('enabled = "yes"', "acme: enabled: must be true or false."),
         ("max_in_flight = true", "acme: max_in_flight: must be a whole number."),
