@@ -1,11 +1,14 @@
 """Operators edit vendors in the console: checked in plain words, in force at once, undoing nobody's change."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
+from jobs import breaker
+from jobs.breaker import Report
 from jobs.models import Job
 from jobs.tests.console import sign_in_as_superuser, text
 from vendors.catalogue import catalogue
@@ -102,27 +105,126 @@ def test_the_list_says_how_each_vendor_stands(browser, make_vendor):
     assert f"initech sync paused until {soon:%Y-%m-%d %H:%M:%S} UTC" in told
 
 
-def test_a_vendor_is_paused_and_resumed_by_a_button(browser, make_vendor):
+def history():
+    return [entry.get_change_message() for entry in LogEntry.objects.order_by("action_time")]
+
+
+def test_a_vendor_is_paused_with_a_reason_and_resumed(browser, make_vendor):
     vendor = make_vendor()
-    assert "paused: by operator" in text(browser.post(f"{VENDORS}{vendor.pk}/pause/", follow=True))
+    page = browser.get(f"{VENDORS}{vendor.pk}/pause/")
+    assert "Pause vendor acme?" in text(page)
+    told = text(browser.post(f"{VENDORS}{vendor.pk}/pause/", {"reason": "They ask us to wait."}, follow=True))
+    vendor.refresh_from_db()
+    since = f"{vendor.paused_at:%F %T} UTC"
+    assert f"State: paused: They ask us to wait (by operator, since {since})" in told
+    assert (vendor.paused, vendor.paused_until, vendor.paused_by) == (True, None, "operator")
+    assert timezone.now() - vendor.paused_at < timedelta(minutes=1)
     assert catalogue.get("acme").is_paused(timezone.now())
-    assert "acme is paused already." in text(browser.post(f"{VENDORS}{vendor.pk}/pause/", follow=True))
+    again = text(browser.post(f"{VENDORS}{vendor.pk}/pause/", {"reason": "Again."}, follow=True))
+    assert "acme is paused already. Resume it first to change its pause." in again
     assert "State: running" in text(browser.post(f"{VENDORS}{vendor.pk}/resume/", follow=True))
     assert not catalogue.get("acme").is_paused(timezone.now())
-    assert [entry.get_change_message() for entry in LogEntry.objects.order_by("action_time")] == ["Paused.", "Resumed."]
+    assert history() == [
+        f"Paused. Pause: running → paused: They ask us to wait (by operator, since {since}).",
+        f"Resumed. Pause: paused: They ask us to wait (by operator, since {since}) → running.",
+    ]
+
+
+def test_a_pause_can_end_by_itself(browser, make_vendor):
+    vendor = make_vendor()
+    until = (timezone.now() + timedelta(hours=2)).replace(second=0, microsecond=0)
+    posted = {"reason": "Their maintenance.", "until": f"{until:%Y-%m-%dT%H:%M}"}
+    assert "paused until" in text(browser.post(f"{VENDORS}{vendor.pk}/pause/", posted, follow=True))
+    vendor.refresh_from_db()
+    assert (vendor.paused, vendor.paused_until, vendor.paused_by) == (False, until, "operator")
+    assert not vendor.is_paused(until)
+
+
+@pytest.mark.parametrize(
+    ("posted", "sentence"),
+    [
+        ({}, "This field is required."),
+        ({"reason": " "}, "This field is required."),
+        ({"reason": "x" * 201}, "at most 200 characters"),
+        ({"reason": "Why", "until": "2020-01-01T00:00"}, "Must be in the future."),
+        ({"reason": "Why", "until": "soon"}, "Enter a valid date/time."),
+    ],
+)
+def test_a_pause_needs_a_reason_and_a_time_to_come(browser, make_vendor, posted, sentence):
+    vendor = make_vendor()
+    assert sentence in text(browser.post(f"{VENDORS}{vendor.pk}/pause/", posted))
+    vendor.refresh_from_db()
+    assert not vendor.is_paused(timezone.now())
+    assert history() == []
+
+
+def test_several_vendors_are_paused_and_resumed_at_once(browser, make_vendor):
+    ids = [make_vendor(slug).pk for slug in ("acme", "globex")]
+    page = browser.post(VENDORS, {"action": "pause_vendors", "_selected_action": ids, "index": "0"})
+    assert "Pause 2 vendors?" in text(page)
+    assert not any(Vendor.objects.values_list("paused", flat=True)), "not before it is known why"
+    browser.post(f"{VENDORS}pause/", {"ids": " ".join(ids), "reason": "Budget."})
+    assert list(Vendor.objects.values_list("paused", "pause_reason")) == [(True, "Budget.")] * 2
+    browser.post(VENDORS, {"action": "resume_vendors", "_selected_action": ids, "index": "0"})
+    assert not any(Vendor.objects.values_list("paused", flat=True))
+    assert len(history()) == 4
 
 
 def test_resuming_clears_every_pause(browser, make_vendor):
-    vendor = make_vendor(paused=True, paused_until=timezone.now() + timedelta(days=1), pause_reason="It asked us to wait.")
+    until = timezone.now() + timedelta(days=1)
+    vendor = make_vendor(
+        paused=True, paused_until=until, pause_reason="It asked us to wait.", paused_at=timezone.now(), paused_by="alice"
+    )
     browser.post(VENDORS, {"action": "resume_vendors", "_selected_action": vendor.pk, "index": "0"})
     vendor = Vendor.objects.get()
     assert (vendor.paused, vendor.paused_until, vendor.pause_reason) == (False, None, "")
+    assert (vendor.paused_at, vendor.paused_by) == (None, "")
 
 
-def test_to_look_at_the_button_pauses_nothing(browser, make_vendor):
+def test_to_look_at_the_page_pauses_nothing(browser, make_vendor):
     vendor = make_vendor()
-    assert browser.get(f"{VENDORS}{vendor.pk}/pause/").status_code == 405
+    assert browser.get(f"{VENDORS}{vendor.pk}/pause/").status_code == 200
+    assert browser.get(f"{VENDORS}{vendor.pk}/resume/").status_code == 405
     assert not Vendor.objects.get().paused
+
+
+def test_the_form_can_not_pause(browser, make_vendor):
+    vendor = make_vendor()
+    change(browser, vendor, paused="on", pause_reason="x", paused_by="alice", paused_until="2999-01-01")
+    vendor.refresh_from_db()
+    assert (vendor.paused, vendor.pause_reason, vendor.paused_by, vendor.paused_until) == (False, "", "", None)
+
+
+def test_the_history_keeps_the_old_and_the_new_value(browser, make_vendor):
+    vendor = make_vendor(rate_limits="10/s", max_in_flight=None, enabled=True)
+    change(browser, vendor, rate_limits="20/s", max_in_flight="5", enabled=False)
+    [message] = history()
+    for part in ("rate_limits: '10/s' → '20/s'", "max_in_flight: None → 5", "enabled: True → False"):
+        assert part in message
+    assert "→" in text(browser.get(f"{VENDORS}{vendor.pk}/history/"))
+
+
+def test_the_history_keeps_the_value_that_was_really_replaced(browser, make_vendor):
+    vendor = make_vendor(rate_limits="10/s")
+    path = f"{VENDORS}{vendor.pk}/change/"
+    opened = form_of(browser, path)
+    Vendor.objects.update(rate_limits="5/s")  # by somebody else, meanwhile
+    browser.post(path, {**opened, "rate_limits": "20/s"})
+    assert history() == ["Changed rate_limits: '5/s' → '20/s'."]
+
+
+def test_a_vendor_that_is_down_says_since_when_and_when_it_is_probed(browser, make_vendor, redis_client):
+    vendor = make_vendor(max_attempts=2)
+    breaker.report(vendor, [Report("bad", "", f"job-{n}", started_us=1, code="vendor_error") for n in range(2)])
+    for page in (VENDORS, f"{VENDORS}{vendor.pk}/change/"):
+        told = text(browser.get(page))
+        assert re.search(r"down since \d{4}-.* UTC \(vendor_error\): its breaker is open, and the next probe is due at", told)
+
+
+def test_the_arrival_margin_stands_with_the_limits(browser, make_vendor):
+    vendor = make_vendor()
+    change(browser, vendor, arrival_margin_ms="30")
+    assert Vendor.objects.get().arrival_margin_ms == 30
 
 
 @pytest.mark.parametrize("status", ["queued", "processing", "waiting"])
