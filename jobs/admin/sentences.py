@@ -40,7 +40,7 @@ def why_queued(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> list[str]
     if vendor.is_paused(snapshot.now):
         reasons.append(f"Waits for its vendor, which is {pause(vendor)}.")
     if held and held.breaker:
-        reasons.append(f"Waits for its vendor, {breaker(held.breaker, snapshot.now)}.")
+        reasons.append(f"Waits for its vendor, which is {breaker(held.breaker, snapshot.now)}.")
     if job.not_before and job.not_before > snapshot.now:
         reasons.append(f"Waits for its next attempt, which starts at {moment(job.not_before)} or later.")
     if held and not reasons:

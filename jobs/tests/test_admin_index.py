@@ -134,3 +134,8 @@ def test_the_console_brings_no_script_of_its_own_and_asks_no_other_host(make_ven
 
 def test_the_style_is_served(client):
     assert "badge-failed" in b"".join(client.get("/static/jobs/console.css").streaming_content).decode()
+
+
+def test_the_fields_of_a_vendor_are_wide_enough_for_their_values(client):
+    style = b"".join(client.get("/static/jobs/console.css").streaming_content).decode()
+    assert 'input[type="number"], .vIntegerField { width: 9rem; }' in style

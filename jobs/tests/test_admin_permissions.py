@@ -129,9 +129,10 @@ def test_only_superusers_change_users_and_groups(db):
 
 def test_a_superuser_changes_users_and_groups(db):
     browser = sign_in_as_superuser()
-    other = User.objects.create_user("other")
-    assert 'name="is_superuser"' in browser.get(f"/admin/auth/user/{other.pk}/change/").content.decode()
+    added = {"username": "other", "usable_password": "true", "password1": "correct horse", "password2": "correct horse"}
+    browser.post("/admin/auth/user/add/", added)
     browser.post("/admin/auth/group/add/", {"name": "readers"})
+    assert User.objects.filter(username="other").exists()
     assert Group.objects.filter(name="readers").exists()
 
 

@@ -63,7 +63,7 @@ def test_who_only_looks_sees_status_and_headers(failed):
         {"status": None, "headers": None, "body": None},
         {"status": 500, "body": ""},
         {"status": [1], "headers": ["x"], "body": {"a": [1]}},
-        {"status": 500, "headers": {f"h{n}": "\ud800" * 9000 for n in range(500)}, "body": "\ud800x" * 90_000},
+        {"status": 500, "headers": {f"h{n}": "\ud800" * 900 for n in range(90)}, "body": "\ud800x" * 9_000},
         "text",
         [1],
         None,

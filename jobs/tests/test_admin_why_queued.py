@@ -76,7 +76,9 @@ def test_a_pause(shown, make_vendor, make_job):
     told = "Waits for its vendor, which is paused: It refused our key (by alice, since {}).".format(f"{since:%F %T} UTC")
     assert told in shown(make_job())
     open_breaker(vendor)
-    assert re.search(rf"{re.escape(told)} Waits for its vendor, down since {TIME}", shown(make_job())), "all reasons are named"
+    assert re.search(rf"{re.escape(told)} Waits for its vendor, which is down since {TIME}", shown(make_job())), (
+        "all reasons are named"
+    )
 
 
 def test_a_pause_that_ends_by_itself(shown, make_vendor, make_job):
@@ -89,7 +91,7 @@ def test_an_open_breaker(shown, redis_client, make_vendor, make_job):
     vendor, job = make_vendor(max_attempts=2), make_job()
     queue(vendor)
     open_breaker(vendor)
-    down = rf"Waits for its vendor, down since ({TIME}) \(vendor_error\): its breaker is open, and "
+    down = rf"Waits for its vendor, which is down since ({TIME}) \(vendor_error\): its breaker is open, and "
     since = re.search(f"{down}the next probe is due at {TIME}.", shown(job))[1]
     redis_client.hset(Keys("acme").gate, "open_until", 1)
     assert re.search(f"{down}the next job that may start is the probe.", shown(job))
