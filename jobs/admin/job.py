@@ -15,8 +15,8 @@ from jobs.admin import sentences, shown
 from jobs.admin.confirming import ConfirmingAdmin
 from jobs.admin.listing import CreatedFilter, VendorFilter
 from jobs.admin.timeline import timeline
-from jobs.models import Job
-from jobs.snapshot import take_snapshot
+from jobs.models import OPEN, Job
+from jobs.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 
 LAST_CHARACTER = "\U0010ffff"
@@ -73,7 +73,8 @@ class JobAdmin(ConfirmingAdmin):
     @admin.display
     def state(self, job: Job) -> SafeString:
         vendor = catalogue.get(job.vendor)
-        snapshot = take_snapshot([vendor] if vendor else [])
+        # What has ended waits for nothing, not even for Redis.
+        snapshot = take_snapshot([vendor] if vendor else []) if job.status in OPEN else Snapshot(timezone.now())
         return format_html("{} {}", shown.badge(job.status), sentences.job_state(job, vendor, snapshot))
 
     @admin.display(description="vendor")

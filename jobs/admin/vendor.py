@@ -36,6 +36,8 @@ class VendorAdmin(PausingAdmin):
 
     @admin.display
     def state(self, vendor: Vendor) -> SafeString:
+        if vendor._state.adding:
+            return SafeString("-")
         # A list has asked Redis for all of its vendors at once.
         snapshot: Snapshot = vendor.__dict__.get("snapshot") or take_snapshot([vendor])
         sentence = shown.standing(sentences.vendor_state(vendor, snapshot))
