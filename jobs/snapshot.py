@@ -81,8 +81,7 @@ def _held(vendor: Vendor, answers: Any, now: datetime) -> Held:
     starts = [(window, _read(next(answers))) for window in vendor.windows]
     entries = _read(jobs) + _read(again)
     calling = sum(0 if isinstance(answer, redis.ResponseError) else answer["pending"] for answer in pending)
-    margin = timedelta(milliseconds=vendor.arrival_margin_ms)
-    leave = [moment(start) + timedelta(seconds=window.seconds) + margin for window, start in starts if start]
+    leave = [moment(start) + timedelta(seconds=window.seconds) for window, start in starts if start]
     due = [moment(gate["pace"])] if starts and "pace" in gate else []
     return Held(
         queued=max(entries - calling, 0),
