@@ -14,6 +14,7 @@ from jobs.store import STORE_ERRORS
 def main() -> None:
     try:
         obstacles.read_settings()
+        obstacles.close_to_others()
         execute_from_command_line(sys.argv)
     except (Obstacle, ImproperlyConfigured) as error:
         obstacles.tell(error)

@@ -25,14 +25,14 @@ LOSS = {
 
 def secret_key(folder: Path) -> str:
     """Return SECRET_KEY or, where it is unset, the one that is kept in `folder`."""
-    if env.text("SECRET_KEY"):
+    if env.text("SECRET_KEY").strip():
         return env.read("SECRET_KEY", "", _long_enough)
     return env.attempt(lambda: kept(folder / "secret_key"), "")
 
 
 def callback_secrets(folder: Path) -> list[str]:
     """Return the comma-separated CALLBACK_SECRETS or, where it is unset, the one that is kept in `folder`."""
-    if env.text("CALLBACK_SECRETS"):
+    if env.text("CALLBACK_SECRETS").strip():
         return env.read("CALLBACK_SECRETS", [], _each_long_enough)
     return env.attempt(lambda: [kept(folder / "callback_secret")], [])
 

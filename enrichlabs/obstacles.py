@@ -55,7 +55,6 @@ def read_settings() -> None:
         raise _unusable(env.text("ENRICHLABS_DATA", "var"), error) from None
     except ImproperlyConfigured as error:
         raise Obstacle(str(error)) from None
-    close_to_others()
 
 
 def close_to_others() -> None:
@@ -91,6 +90,7 @@ def load_settings() -> None:
     except ValueError as error:
         reason = error.__cause__ or error
         raise Obstacle(f"The settings can't be read ({reason}). Compare the environment with .env.example.") from None
+    close_to_others()
     for issue in run_checks(tags=[OF_SETTINGS]):
         if issue.is_serious():
             raise Obstacle(f"{issue.msg} {issue.hint}")

@@ -47,6 +47,13 @@ def test_nothing_starts_on_an_empty_secret(file: Path, entry: list[str]) -> None
     assert "Traceback" not in ended.stderr
 
 
+def test_blanks_in_the_environment_are_no_secret(tmp_path: Path) -> None:
+    show = "from django.conf import settings; print(len(settings.SECRET_KEY), len(settings.CALLBACK_SECRETS[0]))"
+    given = environment(tmp_path, DJANGO_SETTINGS_MODULE="enrichlabs.settings", SECRET_KEY="  ", CALLBACK_SECRETS="  ")
+    command = [sys.executable, "-c", show]
+    assert subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True).stdout == "64 64\n"
+
+
 def test_a_secret_is_made_once_on_the_disk_and_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     fsync = os.fsync
