@@ -41,7 +41,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     large = ("body",)
     search_fields = ("job",)
     search_help_text = "The whole request id of a job."
-    fields = ("received", "badge", "vendor", "job_link", ("run", "attempt", "times_received"), "body_json")
+    fields = ("received", "badge", "vendor", "job_link", ("run", "attempt", "times_received"), "reason", "body_json")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return DeliveryListing

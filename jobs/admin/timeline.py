@@ -10,7 +10,7 @@ from jobs.models import Attempt, Delivery, Job, Verdict
 
 MOST_EACH = 100
 KINDS = {"done": "complete", "accepted": "waiting"}
-VERDICT_KINDS = {"": "queued", Verdict.APPLIED: "complete", Verdict.REFUSED: "failed"}
+VERDICT_KINDS = {"": "queued", Verdict.APPLIED: "complete", Verdict.REFUSED: "failed", Verdict.UNREADABLE: "failed"}
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,14 @@ def _attempt(attempt: Attempt) -> Event:
 def _delivery(delivery: Delivery) -> Event:
     answers = f", answers attempt {delivery.attempt}" if delivery.attempt else ""
     repeated = f", received {delivery.times_received} times" if delivery.times_received > 1 else ""
+    reason = f"; {delivery.reason}" if delivery.reason else ""
     return Event(
         at=delivery.received_at,
         what="Callback",
         outcome=verdict(delivery),
         duration="",
         by=delivery.vendor,
-        note=f"{delivery.body_bytes:,} bytes{answers}{repeated}",
+        note=f"{delivery.body_bytes:,} bytes{answers}{repeated}{reason}",
     )
 
 
