@@ -57,7 +57,7 @@ def receive(vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, 
 
 
 def store(vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, body: bytes, now: datetime) -> Delivery:
-    """Store a callback, cleaned, and return it; a repeat is counted, and returned as it was first. Arguments as for `receive`."""
+    """Store a cleaned callback and return it; a repeat is counted and returned as it was first. Arguments as for `receive`."""
     return _store(_delivery(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now))
 
 
