@@ -101,8 +101,9 @@ def apply_pending(now: datetime, *, older_than: timedelta, limit: int) -> int:
 
 def apply_of(job_ids: Sequence[str], now: datetime) -> None:
     """Apply the stored callbacks of these jobs that were not applied, also those that could not be read before."""
-    undecided = Delivery.objects.filter(job__in=job_ids, verdict__in=UNDECIDED).order_by("received_at")
-    for delivery in one_by_one(undecided.values_list("pk", flat=True)):
+    # The verdict is no condition, here and below: a store might read all callbacks that have it.
+    rows = Delivery.objects.filter(job__in=job_ids).values_list("received_at", "pk", "verdict")
+    for delivery in one_by_one(pk for _, pk, verdict in sorted(rows) if verdict in UNDECIDED):
         apply(delivery, catalogue.get(delivery.vendor), now)
 
 
@@ -206,10 +207,9 @@ def _missed(delivery: Delivery, answer: Answer | Unreadable | None, move: Move |
 
 
 def _is_about_an_earlier_failure(delivery: Delivery, job: Job, move: Move | None) -> bool:
-    """Whether it reports the failure of a try that is over: another is being made, or will be."""
-    if move is None or move.to != Status.FAILED:
-        return False
-    return job.status == Status.QUEUED or job.attempt != delivery.attempt
+    """Whether it reports the failure of an attempt that is over: another is being made, or will be."""
+    is_failure = move is not None and move.to == Status.FAILED
+    return is_failure and (job.status == Status.QUEUED or job.attempt != delivery.attempt)
 
 
 def _was_applied(delivery: Delivery, job: Job, move: Move) -> bool:
@@ -218,7 +218,8 @@ def _was_applied(delivery: Delivery, job: Job, move: Move) -> bool:
     held = {name: getattr(job, name) for name in said}
     if (job.run, job.status, held) != (delivery.run, move.to, said):
         return False
-    return not Delivery.objects.filter(job=job.pk, run=job.run, verdict=Verdict.APPLIED).exclude(pk=delivery.pk).exists()
+    others = Delivery.objects.filter(job=job.pk, run=job.run).exclude(pk=delivery.pk).values_list("verdict", flat=True)
+    return Verdict.APPLIED not in others
 
 
 def _judge(verdict: Verdict, *deliveries: Delivery, reason: str = "") -> Verdict:

@@ -29,16 +29,17 @@ class Tally:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._jobs: OrderedDict[str, tuple[float, float, int]] = OrderedDict()  # writes allowed, as of when, refusals waiting
+        # Writes allowed, as of when, and refusals that wait for one; by vendor and job.
+        self._jobs: OrderedDict[tuple[str, str], tuple[float, float, int]] = OrderedDict()
 
-    def add(self, job_id: str) -> int:
+    def add(self, vendor: str, job_id: str) -> int:
         """Count a refusal, and return how many are to be written down now."""
         now = time.monotonic()
         with self._lock:
-            writes, at, waiting = self._jobs.pop(job_id, (float(self.MAX_WRITES_AT_ONCE), now, 0))
+            writes, at, waiting = self._jobs.pop((vendor, job_id), (float(self.MAX_WRITES_AT_ONCE), now, 0))
             writes, waiting = min(writes + now - at, self.MAX_WRITES_AT_ONCE), waiting + 1
             due = waiting if writes >= 1 else 0
-            self._jobs[job_id] = (writes - 1, now, 0) if due else (writes, now, waiting)
+            self._jobs[vendor, job_id] = (writes - 1, now, 0) if due else (writes, now, waiting)
             if len(self._jobs) > self.MAX_JOBS:
                 self._jobs.popitem(last=False)
         return due
@@ -49,7 +50,7 @@ _tally = Tally()
 
 def note(vendor: str, job_id: str, reason: str, *, body_bytes: int, now: datetime, run: int | None = None) -> None:
     """Count a refused callback on its job, if the vendor has such a job. `run`: the job's present one where None is given."""
-    count = _tally.add(job_id)
+    count = _tally.add(vendor, job_id)
     if not count:
         return
     with patience(PATIENCE_SECONDS):
@@ -71,10 +72,10 @@ def note(vendor: str, job_id: str, reason: str, *, body_bytes: int, now: datetim
 def hints(jobs: Iterable[Job]) -> dict[str, str]:
     """Return what is known of callbacks that came for these jobs in their present run and did not count, in words by job."""
     runs = {job.pk: job.run for job in jobs}
-    rows = Delivery.objects.filter(job__in=list(runs), verdict__in=[Verdict.REFUSED, Verdict.UNREADABLE]).defer("body")
     by_job: dict[str, list[Delivery]] = {}
-    for row in rows:
-        if row.run == runs[row.job]:
+    # The verdict is no condition: a store might read all callbacks of that verdict.
+    for row in Delivery.objects.filter(job__in=list(runs)).defer("body"):
+        if row.run == runs[row.job] and row.verdict in (Verdict.REFUSED, Verdict.UNREADABLE):
             by_job.setdefault(row.job, []).append(row)
     return {job_id: _hint(of_job) for job_id, of_job in by_job.items()}
 

@@ -12,6 +12,7 @@ from jobs.models import Delivery, Job, Status, Stream
 from jobs.reading import Unreadable
 from jobs.take import take
 from jobs.tokens import Try
+from tests.plans import reads_of
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
@@ -127,6 +128,17 @@ def test_many_callbacks_that_could_not_be_read_hold_up_no_sweep(unreadable, monk
     row.save(force_insert=True)
     sweeper = sweep.Sweeper("w")
     assert [sweeper._read_again(), sweeper._read_again()] == [sweep.BATCH, 0]
+
+
+@pytest.mark.sqlite  # its plans
+def test_an_overdue_job_has_only_its_own_callbacks_read(unreadable):
+    Job.objects.update(deadline_at=LONG_AGO)
+    with reads_of("jobs_delivery") as reads:
+        sweep.callbacks_overdue()
+    with connection.cursor() as cursor:
+        plans = [row[3] for read in reads for row in cursor.execute(f"EXPLAIN QUERY PLAN {read}").fetchall()]
+    assert len(plans) >= 3
+    assert all("(job=?" in plan or "(_id=?)" in plan for plan in plans), plans
 
 
 def test_a_corrected_adapter_is_given_the_callback_once_more_when_it_is_overdue(unreadable):

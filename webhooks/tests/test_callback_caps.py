@@ -150,6 +150,17 @@ def test_callbacks_are_counted_by_an_index(vendor):
     assert_quick(counts, finds=True)
 
 
+@pytest.mark.sqlite  # its plans
+def test_a_late_callback_that_says_the_same_reads_only_those_of_its_job(job, post):
+    post(job, body=b'{"name": 1}')
+    with reads_of("jobs_delivery") as reads:
+        assert post(job, body=b'{ "name": 1 }').json() == {"status": "late"}
+    with connection.cursor() as cursor:
+        plans = [row[3] for read in reads for row in cursor.execute(f"EXPLAIN QUERY PLAN {read}").fetchall()]
+    assert len(plans) == 2
+    assert all("(job=?" in plan for plan in plans), plans
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("status", ["waiting", "complete"])
 def test_the_cap_holds_when_forty_come_at_once(vendor, make_job, post, status):
