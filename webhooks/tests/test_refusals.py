@@ -164,3 +164,19 @@ def test_the_error_of_an_overdue_job_says_nothing_of_earlier_runs(job, post):
     post(job, "wrong")
     Job.objects.update(run=2)
     assert overdue(job).endswith("UTC.")
+
+
+# What the log says.
+
+
+def test_a_refusal_is_one_short_line(job, post, caplog):
+    post(job, vendor="x" * 5000)
+    [line] = [record.getMessage() for record in caplog.records if record.name == "webhooks.views"]
+    assert line == f"Refused a callback of vendor '{'x' * 50}' for job {job.pk}: unknown_vendor"
+
+
+def test_a_secret_that_is_unset_is_named_in_the_one_line(signed_job, post, monkeypatch, caplog):
+    monkeypatch.delenv("ACME_WEBHOOK_SECRET")
+    post(signed_job, **signed())
+    [line] = [record.getMessage() for record in caplog.records if record.name == "webhooks.views"]
+    assert line.endswith(": secret_unset (the variable ACME_WEBHOOK_SECRET is unset or empty)")
