@@ -6,11 +6,13 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.test import RequestFactory
 
 from jobs import refusals, sweep
 from jobs.models import Delivery, Job, Verdict
 from vendors.models import Vendor
 from webhooks import signatures
+from webhooks.views import receive
 
 pytestmark = pytest.mark.usefixtures("redis_client")
 
@@ -115,6 +117,17 @@ def test_a_flood_of_refusals_is_few_writes(job, post, monkeypatch):
     monkeypatch.setattr(refusals.time, "monotonic", lambda: 1001.0)
     post(job, "wrong")
     assert Delivery.objects.get().times_received == 51
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refusal_is_counted_when_its_answer_was_sent(job):
+    """So how long the answer takes tells nothing about the job."""
+    request = RequestFactory().post(f"/vendor-webhook/acme/{job.pk}?token=wrong", BODY, content_type="application/json")
+    answer = receive(request, "acme", uuid.UUID(job.pk))
+    assert answer.status_code == 401
+    assert not Delivery.objects.exists()
+    answer.close()  # as a server does then
+    assert Delivery.objects.get().verdict == Verdict.REFUSED
 
 
 # What the job says.
