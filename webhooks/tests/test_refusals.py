@@ -10,7 +10,7 @@ from django.test import RequestFactory
 
 from jobs import refusals, sweep
 from jobs.models import Delivery, Job, Verdict
-from vendors.models import Vendor
+from vendors.models import Vendor, new_id
 from webhooks import signatures
 from webhooks.views import receive
 
@@ -68,7 +68,7 @@ def test_a_callback_that_was_put_right_for_its_adapter_is_applied_under_the_same
 
 def test_a_callback_that_came_before_its_job_was_imported_is_applied_when_it_is_repeated(make_vendor, make_job, post):
     make_vendor(adapter="vendors.base.Adapter")
-    job_id = str(uuid.uuid4())
+    job_id = new_id()
     assert post(job_id).json() == {"status": "unmatched"}
     make_job(id=job_id, status="waiting", attempt=1)
     assert post(job_id).json() == {"status": "applied"}
