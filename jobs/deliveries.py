@@ -1,22 +1,21 @@
 """Callbacks as they came in: stored first, then applied to their jobs, so that a crash between the two loses nothing."""
 
 import hashlib
-import json
 import logging
-import math
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F
 
-from jobs import batch, failures, lifecycle, stream
+from jobs import batch, callback_caps, failures, lifecycle, stream
 from jobs.group_commit import GroupCommit
 from jobs.lifecycle import Move
 from jobs.models import FINAL, Delivery, Job, Status, Verdict
+from jobs.reading import Answer, Unreadable, read
 from jobs.store import writing
 from jobs.tokens import Try
+from vendors import json_object
 from vendors.base import Done, VendorError
 from vendors.catalogue import catalogue
 from vendors.cleaning import clean
@@ -24,34 +23,42 @@ from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
-MOST_LEVELS = 100
-# An adapter's fault is logged that long, for the sweep meets it every few seconds until somebody mends the adapter.
-SAID_FOR = timedelta(minutes=1)
+# What may still become applied: a job may be imported, an adapter corrected.
+UNDECIDED = ("", Verdict.UNREADABLE, Verdict.UNMATCHED)
+
+
+class NotAnObjectError(Exception):
+    """The body is no JSON object that can be kept; the words say why and repeat nothing of it."""
+
+
+class TooManyError(Exception):
+    """So many callbacks are kept for the job that there is no room for one that can't be applied yet."""
+
+
+def receive(vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, body: bytes, now: datetime) -> Verdict | None:
+    """Store a callback and apply it, and return its verdict; None: it is applied later.
+
+    `tried`: which attempt it answers, None without a token. `webhook_id`: of a signed request, else empty.
+    Raises NotAnObjectError, or TooManyError where it was not kept and has to be sent again.
+    """
+    delivery = _delivery(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now)
+    verdict = callback_caps.verdict_without_room(delivery)
+    if verdict:
+        callback_caps.count_dropped(delivery, verdict)
+        return verdict
+    delivery = _store(delivery)
+    is_new = delivery.times_received == 1
+    verdict = apply(delivery, vendor, now)
+    if verdict != Verdict.APPLIED and is_new and not callback_caps.keep(delivery, verdict):
+        callback_caps.count_dropped(delivery, verdict)
+        if verdict in (None, Verdict.UNREADABLE) and callback_caps.is_awaited(delivery):
+            raise TooManyError
+    return verdict
 
 
 def store(vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, body: bytes, now: datetime) -> Delivery:
-    """Store a callback, cleaned, and return it; a repeat is counted, and returned as it was stored the first time.
-
-    `tried`: which try it answers, None where no token says so. `webhook_id`: of a signed request, else empty.
-    """
-    payload = _parsed(body)
-    run, attempt = tried or (None, None)
-    delivery = Delivery(
-        key=_key(vendor.slug, job_id, run, attempt, webhook_id or hashlib.sha256(body).hexdigest()),
-        vendor=vendor.slug,
-        job=job_id,
-        run=run,
-        attempt=attempt,
-        body=clean(payload, vendor.redacted_fields),
-        body_bytes=len(body),
-        verdict="" if isinstance(payload, dict) else Verdict.REFUSED,
-        received_at=now,
-    )
-    if _storing.commit(delivery):
-        return delivery
-    with writing():
-        Delivery.objects.filter(key=delivery.key).update(times_received=F("times_received") + 1)
-    return Delivery.objects.get(key=delivery.key)
+    """Store a cleaned callback and return it; a repeat is counted and returned as it was first. Arguments as for `receive`."""
+    return _store(_delivery(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now))
 
 
 def apply(delivery: Delivery, vendor: Vendor | None, now: datetime) -> Verdict | None:
@@ -59,112 +66,125 @@ def apply(delivery: Delivery, vendor: Vendor | None, now: datetime) -> Verdict |
 
     None: it has to be applied again later. `vendor` is None where it was deleted, which no open job allows.
     """
-    if delivery.verdict:
+    if delivery.verdict not in UNDECIDED:
         return Verdict(delivery.verdict)
     if delivery.run is None:
         return _judge(Verdict.UNMATCHED, delivery)
-    move = _move(delivery, _read(delivery, vendor, now), now)
+    answer = read(delivery.body, vendor) if vendor else None
+    move = _move(delivery, answer, now)
     if move and _applying.commit((delivery, move)):
         stream.release(delivery.vendor, [delivery.job])
         if move.to == Status.FAILED:
             failures.tell(delivery.vendor, move)
         return Verdict.APPLIED
-    verdict = _missed(delivery, move)
-    return _judge(verdict, delivery) if verdict else None
+    verdict = _missed(delivery, answer, move)
+    if verdict is None:
+        _put_off(delivery)
+        return None
+    return _judge(verdict, delivery, reason=answer.reason if isinstance(answer, Unreadable) else "")
 
 
 def apply_pending(now: datetime, *, older_than: timedelta, limit: int) -> int:
     """Apply stored callbacks that have no verdict, the oldest first; returns how many have one now.
 
-    `limit` is for each vendor, so that one whose adapter can't read its callbacks holds up no other.
+    `limit` is for each vendor, so that one of many callbacks holds up no other.
     """
     pending = Delivery.objects.filter(verdict="", received_at__lte=now - older_than)
     settled = 0
     for slug in list(pending.values_list("vendor", flat=True).distinct()):
         # By one column, which an index gives the order of on both stores.
         oldest = pending.filter(vendor=slug).order_by("received_at").values_list("pk", flat=True)
-        # One by one, because a body may be large.
-        for delivery_id in list(oldest[:limit]):
-            settled += apply(Delivery.objects.get(pk=delivery_id), catalogue.get(slug), now) is not None
+        for delivery in one_by_one(oldest[:limit]):
+            settled += apply(delivery, catalogue.get(slug), now) is not None
     return settled
 
 
 def apply_of(job_ids: Sequence[str], now: datetime) -> None:
-    """Apply the stored callbacks of these jobs that have no verdict yet."""
-    for delivery in Delivery.objects.filter(job__in=job_ids, verdict="").order_by("received_at"):
+    """Apply the stored callbacks of these jobs that were not applied, also those that could not be read before."""
+    # The verdict is no condition, here and below: a store might read all callbacks that have it.
+    rows = Delivery.objects.filter(job__in=job_ids).values_list("received_at", "pk", "verdict")
+    for delivery in one_by_one(pk for _, pk, verdict in sorted(rows) if verdict in UNDECIDED):
         apply(delivery, catalogue.get(delivery.vendor), now)
 
 
 def apply_late(delivery: Delivery, now: datetime) -> bool:
     """Complete the job that failed only because this callback came late. False: it did not, and nothing was changed."""
-    answer = _read(delivery, catalogue.get(delivery.vendor), now) if delivery.verdict == Verdict.LATE else None
-    if not isinstance(answer, Done):
+    move = _late_move(delivery, _answer(delivery), now) if delivery.verdict == Verdict.LATE else None
+    return move is not None and _applying.commit((delivery, move))
+
+
+def can_be_applied(delivery: Delivery, now: datetime) -> bool:
+    """Whether `apply`, or `apply_late` after it, would let a stored callback end its job now; nothing is changed."""
+    if delivery.run is None:
         return False
-    move = lifecycle.complete_overdue(delivery.job, answer.result, **_try(delivery), now=now)
-    return _applying.commit((delivery, move))
+    answer = _answer(delivery)
+    moves = [_late_move(delivery, answer, now)]
+    if delivery.verdict in UNDECIDED:
+        moves.append(_move(delivery, answer, now))
+    return any(lifecycle.is_possible(move) for move in moves if move)
 
 
-def _parsed(body: bytes) -> Any:
-    """Return the JSON value, or None where there is none that could be cleaned and kept."""
+def one_by_one(delivery_ids: Iterable[str]) -> Iterator[Delivery]:
+    """Read callbacks by their ids, one at a time, because a body may be large; those deleted meanwhile are passed over."""
+    for delivery_id in list(delivery_ids):
+        delivery = Delivery.objects.filter(pk=delivery_id).first()
+        if delivery:
+            yield delivery
+
+
+def _delivery(vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, body: bytes, now: datetime) -> Delivery:
     try:
-        payload = json.loads(body.decode("utf-8-sig"), parse_constant=_number, parse_float=_number)
-    except (ValueError, RecursionError):
-        return None
-    return payload if _is_shallow(payload, MOST_LEVELS) else None
+        payload = json_object.read(body)
+    except ValueError as error:
+        raise NotAnObjectError(str(error)) from None
+    run, attempt = tried or (None, None)
+    # With the body: a vendor that was told what was wrong with a message sends it again, put right, under the same id.
+    parts = (vendor.slug, job_id, run, attempt, webhook_id, hashlib.sha256(body).hexdigest())
+    return Delivery(
+        key=hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest(),
+        vendor=vendor.slug,
+        job=job_id,
+        run=run,
+        attempt=attempt,
+        body=clean(payload, vendor.redacted_fields),
+        body_bytes=len(body),
+        received_at=now,
+    )
 
 
-def _number(text: str) -> float:
-    """Return the number; raises ValueError for one that JSON can't spell: NaN, or too large to be finite."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
+def _store(delivery: Delivery) -> Delivery:
+    while not _storing.commit(delivery):
+        same = Delivery.objects.filter(key=delivery.key)
+        with writing():
+            same.update(times_received=F("times_received") + 1)
+        if stored := same.first():  # else it was deleted just now
+            return stored
+    return delivery
 
 
-def _is_shallow(value: Any, levels: int) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return levels > 0 and all(_is_shallow(item, levels - 1) for item in inner)
+def _answer(delivery: Delivery) -> Answer | Unreadable | None:
+    vendor = catalogue.get(delivery.vendor)
+    return read(delivery.body, vendor) if vendor else None
 
 
-def _key(*parts: object) -> str:
-    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
-
-
-def _read(delivery: Delivery, vendor: Vendor | None, now: datetime) -> Done | VendorError | None:
-    """Return what the vendor's adapter finds in the callback; None where a fault of the adapter keeps it from reading."""
-    if vendor is None:
-        return None
-    try:
-        result = clean(catalogue.adapter(vendor).read_callback(delivery.body).result, vendor.redacted_fields)
-        json.dumps(result, allow_nan=False)
-        return Done(result)
-    except VendorError as error:
-        return error
-    except Exception as error:
-        if now - delivery.received_at < SAID_FOR:
-            _say_where(delivery, error)
-        return None
-
-
-def _say_where(delivery: Delivery, error: Exception) -> None:
-    # Not the exception's own words: they may quote the callback.
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    words = "A callback for job %s is kept until the adapter of vendor %s can read it: %s at %s line %s"
-    log.error(words, delivery.job, delivery.vendor, type(error).__name__, place.filename, place.lineno)
-
-
-def _move(delivery: Delivery, answer: Done | VendorError | None, now: datetime) -> Move | None:
+def _move(delivery: Delivery, answer: Answer | Unreadable | None, now: datetime) -> Move | None:
     match answer:
         case Done(result):
-            return lifecycle.complete_by_callback(delivery.job, result, **_try(delivery), now=now)
+            return lifecycle.complete_by_callback(delivery.job, result, **_attempt(delivery), now=now)
         case VendorError():
-            return lifecycle.fail_by_callback(delivery.job, answer.code, answer.message, **_try(delivery), now=now)
-        case None:
+            return lifecycle.fail_by_callback(delivery.job, answer.code, answer.message, **_attempt(delivery), now=now)
+        case _:
             return None
 
 
-def _try(delivery: Delivery) -> dict[str, Any]:
-    return {"run": delivery.run, "attempt": delivery.attempt}
+def _late_move(delivery: Delivery, answer: Answer | Unreadable | None, now: datetime) -> Move | None:
+    if not isinstance(answer, Done):
+        return None
+    return lifecycle.complete_overdue(delivery.job, answer.result, **_attempt(delivery), now=now)
+
+
+def _attempt(delivery: Delivery) -> dict[str, Any]:
+    return {"vendor": delivery.vendor, "run": delivery.run, "attempt": delivery.attempt}
 
 
 def _apply_each(moves: Sequence[tuple[Delivery, Move]]) -> list[bool]:
@@ -174,21 +194,22 @@ def _apply_each(moves: Sequence[tuple[Delivery, Move]]) -> list[bool]:
     return happened
 
 
-def _missed(delivery: Delivery, move: Move | None) -> Verdict | None:
+def _missed(delivery: Delivery, answer: Answer | Unreadable | None, move: Move | None) -> Verdict | None:
     """Return why the callback did not end its job; None where it still may."""
-    job = Job.objects.filter(pk=delivery.job).first()
+    job = Job.objects.filter(pk=delivery.job, vendor=delivery.vendor).first()
     if job is None:
         return Verdict.UNMATCHED
+    if isinstance(answer, Unreadable):
+        return Verdict.UNREADABLE
     if job.run == delivery.run and job.status not in FINAL and not _is_about_an_earlier_failure(delivery, job, move):
         return None
     return Verdict.APPLIED if move and _was_applied(delivery, job, move) else Verdict.LATE
 
 
 def _is_about_an_earlier_failure(delivery: Delivery, job: Job, move: Move | None) -> bool:
-    """Whether it reports the failure of a try that is over: another is being made, or will be."""
-    if move is None or move.to != Status.FAILED:
-        return False
-    return job.status == Status.QUEUED or job.attempt != delivery.attempt
+    """Whether it reports the failure of an attempt that is over: another is being made, or will be."""
+    is_failure = move is not None and move.to == Status.FAILED
+    return is_failure and (job.status == Status.QUEUED or job.attempt != delivery.attempt)
 
 
 def _was_applied(delivery: Delivery, job: Job, move: Move) -> bool:
@@ -197,21 +218,31 @@ def _was_applied(delivery: Delivery, job: Job, move: Move) -> bool:
     held = {name: getattr(job, name) for name in said}
     if (job.run, job.status, held) != (delivery.run, move.to, said):
         return False
-    return not Delivery.objects.filter(job=job.pk, run=job.run, verdict=Verdict.APPLIED).exclude(pk=delivery.pk).exists()
+    others = Delivery.objects.filter(job=job.pk, run=job.run).exclude(pk=delivery.pk).values_list("verdict", flat=True)
+    return Verdict.APPLIED not in others
 
 
-def _judge(verdict: Verdict, *deliveries: Delivery) -> Verdict:
+def _judge(verdict: Verdict, *deliveries: Delivery, reason: str = "") -> Verdict:
     rows = Delivery.objects.filter(pk__in=[delivery.pk for delivery in deliveries])
     if verdict != Verdict.APPLIED:
         # A repeat of it may have been applied meanwhile, and that is what counts.
-        rows = rows.filter(verdict="")
+        rows = rows.filter(verdict__in=UNDECIDED)
         for delivery in deliveries:
-            log.info("A callback of vendor %s for job %s is %s", delivery.vendor, delivery.job, verdict)
+            level = logging.ERROR if verdict == Verdict.UNREADABLE != delivery.verdict else logging.INFO
+            why = f": {reason}" if reason else ""
+            log.log(level, "A callback of vendor %s for job %s is %s%s", delivery.vendor, delivery.job, verdict, why)
     with writing():
-        rows.update(verdict=verdict)
+        rows.update(verdict=verdict, reason=reason[:200])
     for delivery in deliveries:
         delivery.verdict = verdict
     return verdict
+
+
+def _put_off(delivery: Delivery) -> None:
+    """It can be applied later, and needs no verdict until then, whatever it had before."""
+    if delivery.verdict:
+        with writing():
+            Delivery.objects.filter(pk=delivery.pk, verdict__in=UNDECIDED).update(verdict="", reason="")
 
 
 # Callbacks that come in together share commits, as jobs do.

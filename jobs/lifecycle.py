@@ -83,6 +83,11 @@ def apply(moves: Sequence[Move]) -> list[bool]:
     return happened
 
 
+def is_possible(move: Move) -> bool:
+    """Whether the move would happen now."""
+    return Job.objects.filter(pk=move.job_id, status__in=move.come_from, **move.fence).exists()
+
+
 # What a worker says of a try. Only the attempt that is being made may say it: a worker presumed dead changes nothing.
 
 
@@ -150,34 +155,34 @@ def keep_attempt(move: Move) -> None:
 # What others do with a job.
 
 
-def complete_by_callback(job_id: str, result: dict[str, Any], *, run: int, attempt: int, now: datetime) -> Move:
-    """A callback for any try of the current run ends the job, wherever it is: that answer was paid for."""
+def complete_by_callback(job_id: str, result: dict[str, Any], *, vendor: str, run: int, attempt: int, now: datetime) -> Move:
+    """A callback for any attempt of the current run ends the job, wherever it is: that answer was paid for."""
     changes = {"result": result, "finished_at": now, "deadline_at": None, "not_before": None, **NO_ERROR}
     come_from = (Status.WAITING, Status.PROCESSING, Status.QUEUED)
-    return Move(job_id, Status.COMPLETE, come_from, {"run": run, "attempt__gte": attempt}, changes)
+    return Move(job_id, Status.COMPLETE, come_from, {"vendor": vendor, "run": run, "attempt__gte": attempt}, changes)
 
 
-def fail_by_callback(job_id: str, code: str, message: str, *, run: int, attempt: int, now: datetime) -> Move:
-    """A callback that reports a failure fails only the try that it answers: a later one may still succeed."""
-    fence = {"run": run, "attempt": attempt}
+def fail_by_callback(job_id: str, code: str, message: str, *, vendor: str, run: int, attempt: int, now: datetime) -> Move:
+    """A callback that reports a failure fails only the attempt that it answers: a later one may still succeed."""
+    fence = {"vendor": vendor, "run": run, "attempt": attempt}
     return Move(job_id, Status.FAILED, (Status.WAITING, Status.PROCESSING), fence, _failed(code, message, now))
 
 
-def complete_overdue(job_id: str, result: dict[str, Any], *, run: int, attempt: int, now: datetime) -> Move:
+def complete_overdue(job_id: str, result: dict[str, Any], *, vendor: str, run: int, attempt: int, now: datetime) -> Move:
     """A stored callback that came after its deadline, applied by an operator to the job that failed for the lack of it."""
     changes = {"result": result, "finished_at": now, **NO_ERROR}
-    fence = {"run": run, "attempt__gte": attempt, "error_code": "callback_overdue"}
+    fence = {"vendor": vendor, "run": run, "attempt__gte": attempt, "error_code": "callback_overdue"}
     return Move(job_id, Status.COMPLETE, (Status.FAILED,), fence, changes)
 
 
-def overdue(job: Job, *, repeat: bool, now: datetime) -> Move:
-    """The callback never came. `repeat`: whether to call the vendor again."""
-    message = f"The vendor took the job, but its callback did not come by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC."
+def overdue(job: Job, *, repeat: bool, now: datetime, hint: str = "") -> Move:
+    """The callback never came. `repeat`: whether to call the vendor again. `hint`: of those that came and did not count."""
+    message = f"The vendor took the job, but its callback did not come by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC. {hint}"
     fence = {"attempt": job.attempt, "deadline_at": job.deadline_at}
     if repeat:
         changes = {"failures": job.failures + 1, **_queued(Stream.AGAIN, now)}
         return Move(job.pk, Status.QUEUED, (Status.WAITING,), fence, changes)
-    return Move(job.pk, Status.FAILED, (Status.WAITING,), fence, _failed("callback_overdue", message, now))
+    return Move(job.pk, Status.FAILED, (Status.WAITING,), fence, _failed("callback_overdue", message.strip(), now))
 
 
 def cancel(job: Job, now: datetime) -> Move:

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs import control, deliveries
-from jobs.models import Delivery, Job, Status, Verdict
+from jobs.models import OPEN, Delivery, Job, Status, Verdict
 from jobs.pagination import first_id_at
 from vendors.catalogue import catalogue
 
@@ -74,12 +74,13 @@ class JobReplay:
 
 
 class DeliveryReplay:
-    """Callbacks that have no verdict yet, and late ones whose job failed only for the lack of them."""
+    """Stored callbacks that were not applied, and can be now: their job is open, or failed only for the lack of them."""
 
     noun, done = "callback", "applied"
+    VERDICTS = ("", Verdict.UNREADABLE, Verdict.UNMATCHED, Verdict.LATE)
 
     def __init__(self, choice: Choice, started_at: datetime) -> None:
-        rows = Delivery.objects.filter(received_at__lte=started_at)
+        rows = Delivery.objects.filter(received_at__lte=started_at).defer("body")
         rows = rows.filter(vendor=choice.vendor) if choice.vendor else rows
         self._rows = rows.filter(job__in=choice.ids) if choice.ids else rows
 
@@ -87,10 +88,12 @@ class DeliveryReplay:
         return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[Delivery]:
-        yield from _by_id(self._rows.filter(verdict=""))
-        late = _by_id(self._rows.filter(verdict=Verdict.LATE).defer("body"))
-        while batch := list(islice(late, BATCH)):
-            yield from _awaited(batch)
+        for verdict in self.VERDICTS:
+            rows = _by_id(self._rows.filter(verdict=verdict))
+            while batch := list(islice(rows, BATCH)):
+                for delivery in deliveries.one_by_one(_awaited(batch)):
+                    if deliveries.can_be_applied(delivery, timezone.now()):
+                        yield delivery
 
     def describe(self, delivery: Delivery) -> str:
         return f"{delivery.job}  {delivery.vendor}  {delivery.verdict or 'without a verdict'}"
@@ -98,9 +101,8 @@ class DeliveryReplay:
     def do(self, delivery: Delivery) -> bool:
         """Apply one. False: it changed nothing."""
         now = timezone.now()
-        if delivery.verdict == Verdict.LATE:
-            return deliveries.apply_late(delivery, now)
-        return deliveries.apply(delivery, catalogue.get(delivery.vendor), now) == Verdict.APPLIED
+        is_applied = deliveries.apply(delivery, catalogue.get(delivery.vendor), now) == Verdict.APPLIED
+        return is_applied or deliveries.apply_late(delivery, now)
 
 
 class Replay(Protocol):
@@ -128,8 +130,12 @@ def _by_id(rows: QuerySet[Any]) -> Iterator[Any]:
         last = batch[-1].pk
 
 
-def _awaited(batch: list[Delivery]) -> list[Delivery]:
-    """Return those of the callbacks whose job failed for the lack of them."""
-    jobs = Job.objects.filter(pk__in=[delivery.job for delivery in batch], status=Status.FAILED, error_code="callback_overdue")
-    runs = dict(jobs.values_list("pk", "run"))
-    return [delivery for delivery in batch if runs.get(delivery.job) == delivery.run]
+def _awaited(batch: list[Delivery]) -> list[str]:
+    """Return those of the callbacks whose job is open, or failed for the lack of them, in the run that they are about."""
+    jobs = Job.objects.filter(pk__in=[delivery.job for delivery in batch], status__in=[*OPEN, Status.FAILED])
+    runs = {
+        job_id: run
+        for job_id, run, status, error in jobs.values_list("pk", "run", "status", "error_code")
+        if status != Status.FAILED or error == "callback_overdue"
+    }
+    return [delivery.pk for delivery in batch if runs.get(delivery.job, 0) == delivery.run]

@@ -10,12 +10,13 @@ from threading import Event, Thread
 import redis
 from django.db import close_old_connections
 
-from jobs import counts, deliveries, failures, flight, lifecycle, lost, stream, takeover
+from jobs import counts, deliveries, failures, flight, lifecycle, lost, refusals, stream, takeover
 from jobs.clock import clock
 from jobs.keys import SWEEPER
 from jobs.models import IN_FLIGHT, Job, Status, Stream
 from jobs.presence import vendors_with
 from jobs.redis import commands
+from jobs.rereading import Rereading
 from jobs.scripts import script
 from vendors.catalogue import catalogue
 
@@ -39,6 +40,7 @@ class Sweeper(Thread):
         self._name = name
         self._ended = Event()
         self._suspects = takeover.Suspects()
+        self._rereading = Rereading()
         self._next: dict[Callable[[], int], float] = {}
 
     def run(self) -> None:
@@ -71,6 +73,7 @@ class Sweeper(Thread):
             (calls_overdue, 5.0),
             (entries_lost, LOST_SECONDS),
             (deliveries_without_verdict, 5.0),
+            (self._read_again, 5.0),
             (flights_wrong, FLIGHT_SECONDS),
         ]
         full = False
@@ -106,6 +109,9 @@ class Sweeper(Thread):
         unfinished = [worker for worker in self._suspects.look(time.monotonic()) if not takeover.take_over(worker)]
         return BATCH if unfinished else 0
 
+    def _read_again(self) -> int:
+        return BATCH if self._rereading.go_on(clock.now()) else 0
+
 
 def retries_due() -> int:
     """Put jobs whose not_before has passed into their streams."""
@@ -128,7 +134,8 @@ def callbacks_overdue() -> int:
         return 0
     # A callback that was taken counts, though its receiver died before it was applied.
     deliveries.apply_of([job.pk for job in jobs], now)
-    moves = [_overdue(job, now) for job in jobs]
+    hints = refusals.hints(jobs)
+    moves = [_overdue(job, hints.get(job.pk, ""), now) for job in jobs]
     for job, move, happened in zip(jobs, moves, lifecycle.apply(moves), strict=True):
         if happened:
             stream.settle(job.vendor, [move.settlement()])
@@ -144,10 +151,10 @@ def _tell_overdue(job: Job, move: lifecycle.Move) -> None:
         log.info("job %s of %s is tried again: its callback is overdue", job.pk, job.vendor)
 
 
-def _overdue(job: Job, now: datetime) -> lifecycle.Move:
+def _overdue(job: Job, hint: str, now: datetime) -> lifecycle.Move:
     vendor = catalogue.get(job.vendor)
     repeat = vendor is not None and vendor.repeat_overdue and job.failures + 1 < vendor.max_attempts
-    return lifecycle.overdue(job, repeat=repeat, now=now)
+    return lifecycle.overdue(job, repeat=repeat, now=now, hint=hint)
 
 
 def calls_overdue() -> int:

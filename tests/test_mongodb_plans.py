@@ -7,12 +7,14 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import RequestFactory
 
-from jobs import lifecycle, lost, rebuild, sweep, takeover
+from jobs import deliveries, lifecycle, lost, rebuild, refusals, sweep, takeover
 from jobs.accept import accept
 from jobs.batch import insert_each
 from jobs.clock import clock
 from jobs.models import Attempt, Delivery, Job, Status, Stream
 from jobs.pagination import COLUMNS
+from jobs.rereading import Rereading
+from jobs.tokens import Try
 from tests.mongodb_recording import indexes_for, recording
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -178,6 +180,52 @@ def test_callbacks_without_a_verdict_are_found_by_an_index(sent):
     [read] = sent
     assert read.match == {"verdict": "", "received_at": {"$lte": STORED_NOW - sweep.DELIVERY_GRACE}}
     assert ("verdict", "received_at") in indexes_for(read)
+
+
+def test_callbacks_that_could_not_be_read_are_found_in_the_order_of_an_index(sent):
+    Rereading().go_on(NOW)
+    [read] = sent
+    assert (read.match, read.sort) == ({"verdict": "unreadable"}, {"received_at": -1})
+    assert ("verdict", "received_at") in indexes_for(read)
+
+
+def test_a_callback_is_stored_applied_and_counted_by_indexes(sent, acme):
+    acme.adapter = "vendors.base.Adapter"
+    deliveries.receive(acme, ID, Try(1, 1), webhook_id="", body=b"{}", now=NOW)
+    insert, move, token, job, verdict, of_run, of_vendor = sent
+    assert move.match == {
+        "_id": ID,
+        "status": {"$in": ("waiting", "processing", "queued")},
+        "vendor": "acme",
+        "run": 1,
+        "attempt": {"$gte": 1},
+    }
+    assert verdict.match["verdict"] == {"$in": ("", "unreadable", "unmatched")}
+    assert all(("_id",) in indexes_for(each) for each in (move, token, job, verdict))
+    counted = {"$in": ("", "late", "unreadable", "unmatched")}
+    assert of_run.whole == [
+        {"$match": {"job": ID, "run": 1, "verdict": counted}},
+        {"$sort": {"received_at": 1}},
+        {"$limit": 21},
+        {"$project": {"body_bytes": 1, "received_at": 1}},
+    ]
+    assert ("job", "received_at") in indexes_for(of_run)
+    assert of_vendor.whole == [
+        {"$match": {"verdict": "unmatched", "vendor": "acme"}},
+        {"$sort": {"received_at": 1}},
+        {"$limit": 1001},
+        {"$project": {"body_bytes": 1, "received_at": 1}},
+    ]
+    assert ("verdict", "received_at") in indexes_for(of_vendor)
+
+
+def test_a_refused_callback_is_counted_by_indexes(sent):
+    refusals.note("acme", ID, "token_wrong", body_bytes=1, now=NOW)
+    refusals.hints([running()])
+    job, hints = sent
+    assert job.match == {"_id": ID, "vendor": "acme"}
+    assert ("_id",) in indexes_for(job)
+    assert ("job", "received_at") in indexes_for(hints)
 
 
 def test_the_jobs_of_a_dead_worker_are_found_by_an_index(sent):

@@ -1,6 +1,7 @@
 """The door for vendors' callbacks (docs/webhooks.md says what each answer means)."""
 
 import logging
+from http import HTTPStatus
 from uuid import UUID
 
 from django.conf import settings
@@ -8,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from jobs import bodies, deliveries, tokens
+from jobs import bodies, deliveries, refusals, tokens
 from jobs.models import Job, Verdict
 from jobs.problems import Problem, handle
 from jobs.store import STORE_ERRORS
@@ -19,16 +20,22 @@ from webhooks.signatures import RefusedError
 
 log = logging.getLogger(__name__)
 
+MAX_SLUG_LOGGED = 50  # a longer one is no vendor's
+RETRY_SECONDS = 60
+
 
 @csrf_exempt
 def receive(request: HttpRequest, slug: str, request_id: UUID) -> HttpResponse:
-    """Take a callback, or say why not. A 2xx tells the vendor that it is stored and need not be sent again."""
+    """Take a callback, or say why not. A 2xx tells the vendor that it need not be sent again."""
     try:
         return _take(request, slug, str(request_id))
     except RefusedError as refused:
         # The same words whatever was wrong: a forger learns nothing.
         detail = "The token or the signature of this callback is missing, wrong or out of date."
         reason, problem = refused.code, Problem("unauthorized", 401, detail)
+    except deliveries.NotAnObjectError as error:
+        detail = f"{error} Send a JSON object; this callback changed nothing, and its job goes on waiting."
+        reason, problem = f"not_an_object ({str(error).rstrip('.')})", Problem("not_an_object", 400, detail)
     except Problem as found:
         reason, problem = found.code, found
     except STORE_ERRORS as error:
@@ -37,8 +44,7 @@ def receive(request: HttpRequest, slug: str, request_id: UUID) -> HttpResponse:
         if unavailable is None:
             raise
         return unavailable
-    log.warning("Refused a callback of vendor %r for job %s: %s", slug, request_id, reason)
-    return problem.response()
+    return _refuse(problem, reason, request, slug, str(request_id))
 
 
 def _take(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
@@ -50,26 +56,47 @@ def _take(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     vendor = catalogue.get(slug)
     if vendor is None:
         raise Problem("unknown_vendor", 404, "There is no vendor of this name.")
-    webhook_id = signatures.verify(_secrets(vendor), request.headers, body, now) if vendor.webhook_secret_env else ""
+    is_signed = bool(vendor.webhook_secret_env)
+    webhook_id = signatures.verify(vendor.webhook_secrets, request.headers, body, now) if is_signed else ""
     tried = tokens.read(request.GET.get("token", ""), slug, job_id)
-    if tried is None and not (webhook_id and _is_unknown(job_id)):
+    if tried is None and not (webhook_id and _is_unknown(vendor, job_id)):
         raise RefusedError("token_wrong" if "token" in request.GET else "token_missing")
-    delivery = deliveries.store(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now)
-    return _answer(deliveries.apply(delivery, vendor, now))
-
-
-def _secrets(vendor: Vendor) -> list[str]:
-    secrets = vendor.webhook_secrets
-    if not secrets:
-        log.error("Callbacks of vendor %s are refused: the variable %s is unset or empty", vendor, vendor.webhook_secret_env)
-    return secrets
-
-
-def _is_unknown(job_id: str) -> bool:
-    return not Job.objects.filter(pk=job_id).exists()
-
-
-def _answer(verdict: Verdict | None) -> HttpResponse:
-    if verdict == Verdict.REFUSED:
-        raise Problem("not_an_object", 400, "Send a JSON object; this callback changed nothing, and its job goes on waiting.")
+    try:
+        verdict = deliveries.receive(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now)
+    except deliveries.TooManyError:
+        detail = "There are too many callbacks for this job that can't be applied yet. Send this one again later."
+        return Problem("too_many_callbacks", 429, detail, headers={"Retry-After": str(RETRY_SECONDS)}).response()
     return JsonResponse({"status": verdict or "stored"}, status=202 if verdict == Verdict.UNMATCHED else 200)
+
+
+def _is_unknown(vendor: Vendor, job_id: str) -> bool:
+    """Whether the vendor has no such job. It learns nothing about those of other vendors."""
+    return not Job.objects.filter(pk=job_id, vendor=vendor.slug).exists()
+
+
+def _refuse(problem: Problem, reason: str, request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+    vendor = catalogue.get(slug)
+    why = f" (the variable {vendor.webhook_secret_env} is unset or empty)" if vendor and reason == "secret_unset" else ""
+    log.warning("Refused a callback of vendor %r for job %s: %s%s", slug[:MAX_SLUG_LOGGED], job_id, reason, why)
+    response = problem.response()
+    if vendor and problem.status != HTTPStatus.METHOD_NOT_ALLOWED:
+        _count_when_sent(response, request, vendor, job_id, reason)
+    return response
+
+
+def _count_when_sent(response: HttpResponse, request: HttpRequest, vendor: Vendor, job_id: str, reason: str) -> None:
+    """Count the refusal on its job once the answer is on its way: how long that takes tells nothing about the job."""
+    now, close = timezone.now(), response.close
+
+    def count_and_close() -> None:
+        try:
+            tried = tokens.read(request.GET.get("token", ""), vendor.slug, job_id)
+            length = request.META.get("CONTENT_LENGTH") or ""
+            size, run = int(length) if length.isdecimal() else 0, tried.run if tried else None
+            refusals.note(vendor.slug, job_id, reason, body_bytes=size, now=now, run=run)
+        except STORE_ERRORS as error:
+            log.warning("A refused callback was not counted on its job: %s", type(error).__name__)
+        finally:
+            close()
+
+    response.close = count_and_close  # type: ignore[method-assign]

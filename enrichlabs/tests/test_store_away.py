@@ -15,7 +15,8 @@ from django.db import connection
 
 from enrichlabs.tests.mongodb import mongodb
 from enrichlabs.tests.running import ROOT, environment, get
-from jobs.models import Job
+from jobs.models import Delivery, Job
+from tests.waiting import wait_for
 
 # 2 s, and what a machine that does other things may need; far below the 20 s of a worker.
 IN_TIME_SECONDS = 4
@@ -66,6 +67,17 @@ def test_what_is_stored_is_shown_while_the_file_is_locked(on_sqlite, make_job):
     job = make_job()
     with locked():
         assert get(on_sqlite, f"/jobs/{job.pk}")[0] == 200
+
+
+def test_a_refused_callback_is_counted_on_its_job_behind_the_answer(on_sqlite, make_vendor, make_job):
+    """So how long the answer takes tells nothing about the job."""
+    make_vendor()
+    path = f"/vendor-webhook/acme/{make_job(status='waiting', attempt=1).pk}"
+    with locked():
+        assert post(on_sqlite, path)[:2] == (401, "unauthorized")
+    post(on_sqlite, path)
+    wait_for(Delivery.objects.exists, "the refused callback to be counted")
+    assert Delivery.objects.get().reason == "token_missing"
 
 
 @pytest.fixture

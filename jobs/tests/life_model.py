@@ -235,18 +235,20 @@ class Life:
         return [key for key, one in self.callbacks.items() if not one.verdict and one.received_at + seconds < self.clock]
 
     def receive(self, key: Key) -> None:
-        self.callbacks.setdefault(key, Callback(self.clock, verdict="refused" if key.text == "junk" else ""))
+        self.callbacks.setdefault(key, Callback(self.clock))
 
     def apply(self, key: Key) -> None:
         callback, job = self.callbacks[key], self.jobs[key.job]
-        if not callback.verdict:
+        if key.text == "odd":
+            callback.verdict = "unreadable"
+        elif not callback.verdict:
             happened = callback.has_moved_its_job if job.run == key.run and not job.is_open else self._end(job, key)
             callback.verdict = "applied" if happened else "late"
 
     def apply_and_die(self, key: Key, *, in_one_commit: bool) -> None:
         """The receiver dies between the job's row and the callback's own: in one commit neither is written."""
         callback = self.callbacks[key]
-        if not (callback.verdict or in_one_commit or callback.has_moved_its_job):
+        if not (key.text == "odd" or callback.verdict or in_one_commit or callback.has_moved_its_job):
             callback.has_moved_its_job = self._end(self.jobs[key.job], key)
 
     def _end(self, job: PlainJob, key: Key) -> bool:

@@ -14,7 +14,7 @@ RARELY = st.sampled_from([False] * 5 + [True])
 FAULTS = st.sampled_from([""] * 4 + ["Redis", "store"])
 ANSWERS = st.sampled_from(["done", "accepted", "accepted", "not called", *ERRORS])
 AFTER_TAKE = st.sampled_from(["start"] * 3 + ["nothing", "the reply is lost"])
-TEXTS = st.sampled_from(["good", "better", "bad", "junk"])
+TEXTS = st.sampled_from(["good", "better", "bad", "odd"])
 SOME_ANSWERS = st.lists(ANSWERS, min_size=1, max_size=3)
 
 

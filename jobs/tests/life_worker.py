@@ -16,9 +16,11 @@ from vendors.base import Accepted, Adapter, Done, VendorError
 
 
 class Reader(Adapter):
-    """Reads callbacks; calls are made up by the machine."""
+    """Reads callbacks, but for the odd ones; calls are made up by the machine."""
 
     def read_callback(self, payload):
+        if payload["callback"].startswith("odd"):
+            raise KeyError
         if payload["callback"].startswith("bad"):
             raise VendorError("vendor_refused", "The vendor gave up.", permanent=True)
         return Done(payload)

@@ -108,20 +108,20 @@ def test_a_stopped_worker_lets_go_without_a_mark(running):
 @pytest.mark.parametrize("status", ["queued", "processing", "waiting"])
 def test_a_callback_completes_its_job_wherever_it_is(make_job, status):
     job = make_job(status=status, attempt=2, not_before=LATER if status == "queued" else None)
-    assert apply(lifecycle.complete_by_callback(job.pk, {"name": "x"}, run=1, attempt=1, now=NOW))
+    assert apply(lifecycle.complete_by_callback(job.pk, {"name": "x"}, vendor="acme", run=1, attempt=1, now=NOW))
     assert (Job.objects.get().status, Job.objects.get().not_before) == ("complete", None)
 
 
 @pytest.mark.parametrize("status", FINAL)
 def test_a_callback_leaves_a_final_job_alone(make_job, status):
     job = make_job(status=status, attempt=1)
-    assert not apply(lifecycle.complete_by_callback(job.pk, {}, run=1, attempt=1, now=NOW))
+    assert not apply(lifecycle.complete_by_callback(job.pk, {}, vendor="acme", run=1, attempt=1, now=NOW))
     assert Job.objects.get().status == status
 
 
 def test_a_callback_of_an_earlier_run_changes_nothing(make_job):
     job = make_job(status=Status.WAITING, attempt=2, run=2)
-    assert not apply(lifecycle.complete_by_callback(job.pk, {}, run=1, attempt=1, now=NOW))
+    assert not apply(lifecycle.complete_by_callback(job.pk, {}, vendor="acme", run=1, attempt=1, now=NOW))
 
 
 def test_an_overdue_callback_fails_the_job_or_tries_it_again(make_job):
@@ -136,8 +136,8 @@ def test_an_overdue_callback_fails_the_job_or_tries_it_again(make_job):
 def test_a_stored_callback_completes_the_job_that_failed_for_the_lack_of_it(make_job):
     job = make_job(status=Status.FAILED, attempt=1, error_code="callback_overdue")
     other = make_job(status=Status.FAILED, attempt=1, error_code="vendor_error")
-    assert apply(lifecycle.complete_overdue(job.pk, {"name": "x"}, run=1, attempt=1, now=NOW))
-    assert not apply(lifecycle.complete_overdue(other.pk, {"name": "x"}, run=1, attempt=1, now=NOW))
+    assert apply(lifecycle.complete_overdue(job.pk, {"name": "x"}, vendor="acme", run=1, attempt=1, now=NOW))
+    assert not apply(lifecycle.complete_overdue(other.pk, {"name": "x"}, vendor="acme", run=1, attempt=1, now=NOW))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_moves_of_a_batch_stand_or_fall_alone(make_job):
 
 
 def test_an_answer_overtaken_by_its_callback_is_kept_as_an_attempt(running):
-    apply(lifecycle.complete_by_callback(running.pk, {"name": "x"}, run=1, attempt=1, now=NOW))
+    apply(lifecycle.complete_by_callback(running.pk, {"name": "x"}, vendor="acme", run=1, attempt=1, now=NOW))
     late = lifecycle.wait(running, deadline_at=LATER, now=NOW)
     assert not apply(late)
     lifecycle.keep_attempt(late)

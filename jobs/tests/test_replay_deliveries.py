@@ -75,7 +75,7 @@ def test_a_late_callback_changes_no_other_job(make_delivery, status, fields):
     assert state_of(delivery) == before
 
 
-@pytest.mark.parametrize("verdict", ["applied", "unmatched", "refused"])
+@pytest.mark.parametrize("verdict", ["applied", "refused"])
 def test_a_callback_with_another_verdict_is_left_alone(make_delivery, verdict):
     delivery = make_delivery(verdict, "waiting")
     run("--yes")
@@ -101,7 +101,45 @@ def test_a_dry_run_applies_nothing(make_delivery):
     assert state_of(pending)[0] == "waiting"
 
 
-def test_a_callback_that_came_too_late_after_all_is_skipped(make_delivery):
-    delivery = make_delivery("", "cancelled")
-    assert run("--yes") == "0 applied, 1 skipped\n"
-    assert state_of(delivery) == ("cancelled", None, "late")
+@pytest.mark.parametrize("verdict", ["", "unmatched", "unreadable"])
+def test_a_callback_whose_job_has_ended_is_not_promised(make_delivery, verdict):
+    delivery = make_delivery(verdict, "cancelled")
+    assert run("--dry-run") == "0 callbacks would be applied.\n"
+    assert run("--yes") == "There is no callback to be applied.\n"
+    assert state_of(delivery) == ("cancelled", None, verdict)
+
+
+@pytest.mark.parametrize("verdict", ["unmatched", "unreadable"])
+def test_a_callback_is_applied_whose_job_is_there_or_adapter_right_by_now(make_delivery, verdict):
+    delivery = make_delivery(verdict, "waiting")
+    assert run("--yes") == "1 applied, 0 skipped\n"
+    assert state_of(delivery) == DONE
+
+
+@pytest.mark.parametrize("verdict", ["", "unreadable"])
+def test_a_callback_not_applied_in_time_completes_the_job_that_failed_for_the_lack_of_it(make_delivery, verdict):
+    delivery = make_delivery(verdict, "failed", error_code="callback_overdue", error_message="It did not come.")
+    assert run("--yes") == "1 applied, 0 skipped\n"
+    assert state_of(delivery) == DONE
+
+
+def test_a_callback_that_the_adapter_can_not_read_is_not_promised(make_delivery, make_vendor):
+    make_vendor("picky", adapter="webhooks.tests.adapters.Picky")
+    delivery = make_delivery("", "waiting", vendor="picky")
+    assert run("--dry-run") == "0 callbacks would be applied.\n"
+    assert state_of(delivery)[0] == "waiting"
+
+
+def test_a_callback_that_another_has_overtaken_is_not_promised(make_delivery, make_vendor):
+    make_vendor("picky", adapter="webhooks.tests.adapters.Picky")
+    first = make_delivery("unreadable", "complete", vendor="picky", result={"name": "x"})
+    assert run("--dry-run") == "0 callbacks would be applied.\n"
+    assert state_of(first) == ("complete", {"name": "x"}, "unreadable")
+
+
+def test_a_callback_of_another_vendor_is_not_applied(make_delivery, make_vendor):
+    make_vendor("globex", adapter="async")
+    delivery = make_delivery("", "waiting")
+    Job.objects.update(vendor="globex")
+    assert run("--yes") == "There is no callback to be applied.\n"
+    assert state_of(delivery) == ("waiting", None, "")

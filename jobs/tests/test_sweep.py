@@ -6,12 +6,15 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs import deliveries, pending, stream, sweep, takeover
+from jobs import deliveries, pending, rereading, stream, sweep, takeover
 from jobs.keys import BEATS, Keys
 from jobs.models import Delivery, Job, Status, Stream
+from jobs.reading import Unreadable
 from jobs.take import take
 from jobs.tokens import Try
+from tests.plans import reads_of
 from vendors.catalogue import catalogue
+from vendors.models import Vendor
 
 pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
 
@@ -70,6 +73,79 @@ def test_a_callback_that_was_stored_counts_although_it_is_overdue_by_now(make_jo
     deliveries.store(acme, job.pk, Try(1, 1), webhook_id="", body=b'{"ok": true}', now=datetime.now(UTC))
     assert sweep.callbacks_overdue() == 1
     assert (Job.objects.get().status, Job.objects.get().result) == ("complete", {"ok": True})
+
+
+@pytest.fixture
+def unreadable(make_vendor, make_job):
+    """A job whose callback its adapter can't read."""
+    vendor = make_vendor(adapter="webhooks.tests.adapters.Picky")
+    job = make_job(status=Status.WAITING, attempt=1)
+    receive = {"webhook_id": "", "body": b'{"surname": "Doe"}', "now": datetime.now(UTC)}
+    assert deliveries.receive(vendor, job.pk, Try(1, 1), **receive) == "unreadable"
+    return job
+
+
+def correct(adapter="vendors.base.Adapter"):
+    Vendor.objects.update(adapter=adapter)
+    catalogue.forget()
+
+
+def test_who_begins_to_sweep_reads_callbacks_again_that_could_not_be_read(unreadable):
+    correct()
+    sweep.Sweeper("w")._read_again()
+    assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("complete", "applied")
+
+
+def test_callbacks_that_could_not_be_read_are_read_again_when_their_vendor_has_another_adapter(unreadable):
+    sweeper = sweep.Sweeper("w")
+    sweeper._read_again()
+    assert Job.objects.get().status == "waiting"
+    correct()
+    sweeper._read_again()
+    assert Job.objects.get().status == "complete"
+
+
+def test_callbacks_that_can_not_be_read_are_not_read_for_ever(unreadable, monkeypatch):
+    sweeper = sweep.Sweeper("w")
+    reads = []
+    monkeypatch.setattr(deliveries, "read", lambda *of: reads.append(of) or Unreadable("KeyError"))
+    for seconds in range(100):
+        sweeper.sweep(now=100.0 + seconds)
+    assert len(reads) == 1
+
+
+def test_callbacks_that_could_not_be_read_are_left_alone_where_their_job_has_ended(unreadable):
+    Job.objects.update(status="cancelled")
+    correct()
+    sweep.Sweeper("w")._read_again()
+    assert Delivery.objects.get().verdict == "unreadable"
+
+
+def test_many_callbacks_that_could_not_be_read_hold_up_no_sweep(unreadable, monkeypatch):
+    monkeypatch.setattr(rereading, "AT_A_TIME", 1)
+    row = Delivery.objects.get()
+    row.id, row.key = "another", "another"
+    row.save(force_insert=True)
+    sweeper = sweep.Sweeper("w")
+    assert [sweeper._read_again(), sweeper._read_again()] == [sweep.BATCH, 0]
+
+
+@pytest.mark.sqlite  # its plans
+def test_an_overdue_job_has_only_its_own_callbacks_read(unreadable):
+    Job.objects.update(deadline_at=LONG_AGO)
+    with reads_of("jobs_delivery") as reads:
+        sweep.callbacks_overdue()
+    with connection.cursor() as cursor:
+        plans = [row[3] for read in reads for row in cursor.execute(f"EXPLAIN QUERY PLAN {read}").fetchall()]
+    assert len(plans) >= 3
+    assert all("(job=?" in plan or "(_id=?)" in plan for plan in plans), plans
+
+
+def test_a_corrected_adapter_is_given_the_callback_once_more_when_it_is_overdue(unreadable):
+    correct()
+    Job.objects.update(deadline_at=LONG_AGO)
+    sweep.callbacks_overdue()
+    assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("complete", "applied")
 
 
 def test_who_is_silent_is_dead_after_two_looks_two_beats_apart(redis_client):

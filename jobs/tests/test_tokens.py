@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,14 @@ def test_run_and_attempt_can_not_be_changed_in_a_token():
     assert tokens.read(f"1.13.{signature}", "acme", JOB) is None
     assert tokens.read(f"2.12.{signature}", "acme", JOB) is None
     assert tokens.read(f"11.2.{signature}", "acme", JOB) is None
+
+
+@pytest.mark.parametrize("digits", ["\uff11", "\u0661", "\U0001d7cf"])
+def test_no_digits_but_those_of_ascii_are_taken(digits):
+    signature = tokens.make("acme", JOB, 1, 1).split(".")[2]
+    assert tokens.read(f"1.1.{signature}", "acme", JOB)
+    assert tokens.read(f"{digits}.1.{signature}", "acme", JOB) is None
+    assert tokens.read(f"1.{digits}.{signature}", "acme", JOB) is None
 
 
 def test_a_token_outlives_the_rotation_of_its_secret(settings):

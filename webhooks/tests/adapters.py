@@ -19,3 +19,10 @@ class Careless(Adapter):
 
     def read_callback(self, payload):
         return Done({"at": datetime.now(UTC)})
+
+
+class Forgetful(Adapter):
+    """Returns the result without a Done around it."""
+
+    def read_callback(self, payload):
+        return payload

@@ -12,6 +12,7 @@ from webhooks.tests import adapters
 
 PICKY = "webhooks.tests.adapters.Picky"
 CARELESS = "webhooks.tests.adapters.Careless"
+FORGETFUL = "webhooks.tests.adapters.Forgetful"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 RESULT = {"name": "John Doe"}
@@ -143,11 +144,13 @@ def test_a_callback_that_is_just_being_applied_is_left_alone(vendor, make_job):
 
 def test_a_callback_that_its_adapter_can_not_read_waits_for_a_better_adapter(vendor, make_job, caplog):
     job = make_job(status="waiting", attempt=1)
-    assert receive(job, b'{"surname": "Doe"}') is None
+    assert receive(job, b'{"surname": "Doe"}') == Verdict.UNREADABLE
     assert f"KeyError at {adapters.__file__}" in caplog.text
+    assert f"KeyError at {adapters.__file__}" in Delivery.objects.get().reason
     assert now_is(job).status == "waiting"
     Vendor.objects.update(adapter="vendors.base.Adapter")
     assert receive(job, b'{"surname": "Doe"}') == Verdict.APPLIED
+    assert Delivery.objects.get().reason == ""
 
 
 def test_the_log_does_not_say_for_ever_that_a_callback_can_not_be_read(vendor, make_job, caplog):
@@ -160,20 +163,50 @@ def test_the_log_does_not_say_for_ever_that_a_callback_can_not_be_read(vendor, m
 def test_a_callback_that_its_adapter_makes_no_json_of_waits_for_a_better_adapter(make_vendor, make_job, caplog):
     make_vendor(adapter=CARELESS)
     job = make_job(status="waiting", attempt=1)
-    assert receive(job) is None
+    assert receive(job) == Verdict.UNREADABLE
     assert "TypeError" in caplog.text
 
 
-def test_callbacks_that_can_not_be_read_hold_up_no_other_vendor(make_vendor, make_job):
-    make_vendor(slug="picky", adapter=PICKY)
+def test_an_adapter_that_returns_no_done_is_named(make_vendor, make_job):
+    make_vendor(adapter=FORGETFUL)
+    assert receive(make_job(status="waiting", attempt=1)) == Verdict.UNREADABLE
+    assert Delivery.objects.get().reason == f"read_callback returned dict and not Done in {adapters.__file__}"
+
+
+def test_callbacks_of_one_vendor_hold_up_no_other(make_vendor, make_job):
+    make_vendor(slug="picky", adapter="vendors.base.Adapter")
     acme = make_vendor(adapter="vendors.base.Adapter")
     for slug, minutes in [("picky", 0), ("picky", 1), ("acme", 2)]:
         job = make_job(vendor=slug, status="waiting", attempt=1)
         vendor = Vendor.objects.get(slug=slug)
         moment = NOW + timedelta(minutes=minutes)
         deliveries.store(vendor, job.pk, Try(1, 1), webhook_id="", body=b'{"surname": "Doe"}', now=moment)
-    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=1) == 1
+    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=1) == 2
     assert Job.objects.get(vendor=acme.slug).status == "complete"
+
+
+def test_a_callback_never_ends_a_job_of_another_vendor(vendor, make_vendor, make_job):
+    store(make_job(status="waiting", attempt=1))
+    make_vendor("globex", adapter=PICKY)
+    Job.objects.update(vendor="globex")
+    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=9) == 1
+    assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("waiting", Verdict.UNMATCHED)
+
+
+def test_what_could_not_be_read_keeps_its_verdict_when_another_ends_the_job(vendor, make_job):
+    job = make_job(status="waiting", attempt=1)
+    assert receive(job, b'{"surname": "Doe"}') == Verdict.UNREADABLE
+    assert receive(job) == Verdict.APPLIED
+    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=9) == 0
+    verdicts = Delivery.objects.order_by("id").values_list("verdict", flat=True)
+    assert list(verdicts) == [Verdict.UNREADABLE, Verdict.APPLIED]
+
+
+def test_what_could_not_be_read_is_late_once_it_can_be(vendor, make_job):
+    job = make_job(status="complete", attempt=1)
+    assert receive(job, b'{"surname": "Doe"}') == Verdict.UNREADABLE
+    Vendor.objects.update(adapter="vendors.base.Adapter")
+    assert receive(job, b'{"surname": "Doe"}') == Verdict.LATE
 
 
 def test_a_callback_of_a_deleted_vendor_is_late(vendor, make_job):

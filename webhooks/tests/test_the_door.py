@@ -40,6 +40,12 @@ def status(job):
     return Job.objects.get(pk=job.pk).status
 
 
+def is_refused(job, reason):
+    """Whether nothing is kept of a callback but that it was refused."""
+    kept = Delivery.objects.get()
+    return (kept.job, kept.verdict, kept.reason, kept.body) == (job.pk, Verdict.REFUSED, reason, None)
+
+
 def refusal(caplog):
     [line] = [
         record.getMessage() for record in caplog.records if record.levelname == "WARNING" and record.name == "webhooks.views"
@@ -117,7 +123,7 @@ def test_a_forged_token_is_refused(job, post, caplog, token):
     answer = post(job, token)
     assert answer.status_code == 401
     assert status(job) == "waiting"
-    assert not Delivery.objects.exists()
+    assert is_refused(job, "token_wrong")
     assert refusal(caplog) == f"Refused a callback of vendor 'acme' for job {job.pk}: token_wrong"
 
 
@@ -126,10 +132,32 @@ def test_without_a_token_a_callback_is_refused(job, client, caplog):
     assert refusal(caplog).endswith("token_missing")
 
 
-def test_a_token_of_another_job_is_refused(job, make_job, post):
-    other = make_job(status="waiting", attempt=1)
-    assert post(job, tokens.make("acme", other.pk, 1, 1)).status_code == 401
+def test_all_tokens_that_are_not_the_jobs_own_are_refused_alike(job, make_job, make_vendor, post):
+    own = tokens.make("acme", job.pk, 1, 1)
+    code = own.split(".")[2]
+    other_job, other_vendor = tokens.make("acme", make_job().pk, 1, 1), tokens.make("globex", job.pk, 1, 1)
+    other_run, other_attempt, other_digits = f"2.1.{code}", f"1.2.{code}", f"1.\uff11.{code}"
+    altered = [own.upper(), own[:-1], f"%20{own}", f"{own}&token={own}0"]
+    answers = [post(job, token) for token in [other_job, other_vendor, other_run, other_attempt, other_digits, *altered]]
+    assert {(answer.status_code, answer.content) for answer in answers} == {(401, post(job, "wrong").content)}
     assert status(job) == "waiting"
+    assert Delivery.objects.get().body is None
+    assert post(job).status_code == 200
+
+
+def test_a_token_of_another_vendor_opens_nothing_at_that_vendors_door(job, make_vendor, post):
+    make_vendor("globex", adapter="vendors.base.Adapter")
+    answer = post(job, tokens.make("globex", job.pk, 1, 1), vendor="globex")
+    assert (answer.status_code, answer.json()) == (202, {"status": "unmatched"})
+    assert status(job) == "waiting"
+
+
+def test_a_signing_vendor_learns_nothing_of_the_jobs_of_another(signed_job, make_vendor, make_job, post):
+    make_vendor("globex", adapter="vendors.base.Adapter")
+    theirs = make_job(vendor="globex", status="waiting", attempt=1)
+    answers = [post(job, "wrong", **signature()) for job in (theirs, str(uuid.uuid4()))]
+    assert {(answer.status_code, answer.content) for answer in answers} == {(202, answers[0].content)}
+    assert status(theirs) == "waiting"
 
 
 @pytest.mark.parametrize("secret", [SECRET, OLD_SECRET])
@@ -151,7 +179,7 @@ def test_a_signature_by_any_of_the_secrets_is_accepted(signed_job, post, secret)
 def test_a_forged_signature_is_refused_though_the_token_is_right(signed_job, post, caplog, headers, reason):
     assert post(signed_job, **headers).status_code == 401
     assert status(signed_job) == "waiting"
-    assert not Delivery.objects.exists()
+    assert is_refused(signed_job, reason)
     assert refusal(caplog).endswith(f": {reason}")
 
 
@@ -163,7 +191,7 @@ def test_the_signature_is_checked_before_the_token(signed_job, post, caplog):
 def test_a_good_signature_does_not_make_up_for_a_forged_token(signed_job, post, caplog):
     assert post(signed_job, "wrong", **signature()).status_code == 401
     assert refusal(caplog).endswith("token_wrong")
-    assert not Delivery.objects.exists()
+    assert is_refused(signed_job, "token_wrong")
 
 
 @pytest.mark.parametrize("value", [None, "", " , "])
@@ -214,7 +242,7 @@ def test_a_store_that_fails_costs_the_vendor_a_503_and_leaves_nothing_of_the_cal
     def fail(*args, **options):
         raise DatabaseError("full error: John Doe")
 
-    monkeypatch.setattr("jobs.deliveries.store", fail)
+    monkeypatch.setattr("jobs.deliveries.receive", fail)
     answer = post(job)
     assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
     assert answer["Retry-After"] == "5"
