@@ -18,6 +18,7 @@ from urllib3 import BaseHTTPResponse
 from vendors import json_object, statuses
 from vendors.base import VendorError
 from vendors.deadline import Transport, this_call
+from vendors.response import BadResponseError
 
 CHUNK_BYTES = 64 * 1024
 # How long the body of an answer that nobody reads may hold up its thread, to save the next call a new connection.
@@ -124,6 +125,8 @@ def _failure(error: Exception, timeout_seconds: float) -> VendorError:
     causes = list(_causes(error))
     if not this_call.sent:
         return VendorError("vendor_unreachable", f"The vendor could not be reached: {_reason(causes)}.", outage=True)
+    if bad := next((cause for cause in causes if isinstance(cause, BadResponseError)), None):
+        return _bad_reply(f"The vendor's answer is not valid HTTP: {bad}.")
     if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
         return _bad_reply("The vendor's answer is compressed in a way that can't be read.")
     if any(isinstance(cause, TimeoutError) for cause in causes):

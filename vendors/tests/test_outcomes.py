@@ -109,17 +109,6 @@ def test_an_answer_that_breaks_off_leaves_the_outcome_unknown(
     assert (error.code, error.outage, error.outcome_known) == ("connection_lost", True, False)
 
 
-@pytest.mark.parametrize(
-    "answer", [b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 101 + b"\r\n", b"x" * 70_000]
-)
-def test_what_is_no_http_leaves_the_outcome_unknown(answer: bytes, serve: Callable[..., Server]) -> None:
-    def talk(visit: Visit) -> None:
-        visit.read_request()
-        visit.send(answer)
-
-    assert error_of(serve(talk).url).code == "connection_lost"
-
-
 def hang_in_body(visit: Visit) -> None:
     visit.read_request()
     visit.send(b"HTTP/1.1 429 Slow\r\nContent-Length: 50\r\nRetry-After: 7\r\n\r\n{")

@@ -76,7 +76,6 @@ def test_a_date_is_compared_with_the_clock_of_the_vendor(date: str | None, wait:
         (499, {}, "vendor_refused", None),
         (300, {}, "vendor_refused", None),
         (307, {}, "vendor_refused", None),
-        (103, {}, "bad_reply", None),
         (999, {}, "bad_reply", None),
     ],
 )

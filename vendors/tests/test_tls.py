@@ -77,6 +77,17 @@ def test_calls_go_over_one_verified_connection(context: ssl.SSLContext, serve: C
     assert server.visits == 2
 
 
+@pytest.mark.usefixtures("_trusted")
+def test_stray_bytes_that_tls_has_read_ahead_do_not_become_the_next_answer(
+    context: ssl.SSLContext, serve: Callable[..., Server]
+) -> None:
+    long = b'{"name": "%s"}' % (b"x" * 10_000)  # longer than the reader's buffer, and in one record with what follows
+    server = serve(answering(reply(body=long) + reply(body=b'{"name": "stray"}'), reply()), tls=context)
+    assert post(server, timeout_seconds=5).body == long
+    assert post(server, timeout_seconds=5).json_object() == {"name": "John Doe"}
+    assert server.visits == 2
+
+
 def test_a_self_signed_certificate_is_not_trusted(context: ssl.SSLContext, serve: Callable[..., Server]) -> None:
     server = serve(answering(reply()), tls=context)
     error = error_of(server, timeout_seconds=5)
