@@ -35,6 +35,8 @@ def decide(error: VendorError, *, failures: int, vendor: Vendor, standing: Stand
     """
     if not error.outcome_known and not vendor.repeat_unknown:
         return GiveUp("outcome_unknown", f"{error.message} {NOT_AGAIN}")
+    if error.code == "payment_required":
+        return Again(counts=False)  # its vendor is paused by now
     if error.permanent:
         return GiveUp(error.code, error.message)
     is_denied = outcome(error) == "denied" and standing.denied_jobs >= DENIED_JOBS

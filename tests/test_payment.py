@@ -1,0 +1,32 @@
+"""A vendor that asks for payment (402) is paused until an operator resumes it, and no job fails or spends an attempt."""
+
+import pytest
+
+from jobs.models import Attempt, Job
+from tests.conftest import statuses, wait_until_final
+from tests.vendor_server import Answer
+from tests.waiting import wait_for
+from vendors import pauses
+from vendors.models import Vendor
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_attempts": 1, "repeat_unknown": False}], ids=["defaults", "one attempt"])
+def test_jobs_wait_until_an_operator_resumes_the_vendor(
+    limits, make_vendor, vendor_server, start_worker, submit, transactional_db
+):
+    make_vendor(url=vendor_server.url, **limits)
+    vendor_server.answer = lambda _: Answer(402, {"error": "out of credit"})
+    submit(60)
+    worker = start_worker("--processes", "3")
+    wait_for(lambda: Vendor.objects.filter(paused=True) and set(statuses()) == {"queued"}, "the vendor to be paused")
+    assert "payment" in Vendor.objects.get().pause_reason
+    calls = len(vendor_server.arrivals)
+    assert set(Job.objects.values_list("failures", flat=True)) == {0}
+    assert set(Attempt.objects.values_list("outcome", flat=True)) == {"payment_required"}
+    assert worker.output.count("is paused until an operator resumes it") == 1
+
+    vendor_server.answer = lambda _: Answer(200, {"ok": True})
+    pauses.resume("acme")
+    wait_until_final(30)
+    assert statuses() == ["complete"] * 60
+    assert len(vendor_server.arrivals) == calls + 60
