@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +35,22 @@ def address(name: str, default: str) -> str:
     if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
         raise ImproperlyConfigured(f"{name} is {value!r}, but must be a whole address such as https://jobs.example.com.")
     return value
+
+
+def certificates(name: str) -> str:
+    """Return the path of the file of PEM certificates that the variable names; empty where it names none."""
+    value = text(name)
+    if not value:
+        return ""
+    path = Path(value).expanduser().resolve()
+    try:
+        path.open("rb").close()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise ImproperlyConfigured(f"{name} is {value!r}, but that file holds no certificates in PEM format.") from None
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name} is {value!r}, but that file can't be read: {error.strerror}.") from None
+    return str(path)
 
 
 def words(name: str, default: str = "") -> list[str]:

@@ -19,6 +19,9 @@ VENDORS_FILE = env.text("ENRICHLABS_VENDORS")
 # Which doors this process opens: api, admin, webhooks, mock. The pretend vendors stay shut unless they are named.
 SERVES = env.words("SERVES", "api,admin,webhooks")
 
+# Certificate authorities that vendors' certificates may come from, besides the public ones.
+VENDOR_CA_FILE = env.certificates("VENDOR_CA_FILE")
+
 # Secrets
 SECRET_KEY = env.secret("SECRET_KEY", SECRETS)
 # Callback tokens are signed with the first and accepted from each, so that a secret can be replaced without losing callbacks.

@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from typing import Any, cast
 
 import requests
+from django.conf import settings
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 from requests.structures import CaseInsensitiveDict
@@ -134,6 +135,8 @@ def trusted() -> ssl.SSLContext:
     """Return what TLS connections trust, read once: to read it for each connection would cost more than the whole call."""
     context = create_urllib3_context()
     context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    if settings.VENDOR_CA_FILE:
+        context.load_verify_locations(settings.VENDOR_CA_FILE)
     return context
 
 

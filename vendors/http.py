@@ -24,6 +24,8 @@ CHUNK_BYTES = 64 * 1024
 # How long the body of an answer that nobody reads may hold up its thread, to save the next call a new connection.
 DRAIN_SECONDS = 0.5
 FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+UNKNOWN_ISSUER = (18, 19, 20, 21)  # OpenSSL's codes for a certificate that leads to no authority we know
+TRUST_IT = "; to trust a certificate authority of your own, name its file in VENDOR_CA_FILE"
 # Why no connection came about; the first that fits.
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLCertVerificationError, "its TLS certificate is not trusted ({0.verify_message})"),
@@ -141,7 +143,8 @@ def _reason(causes: list[BaseException]) -> str:
     for cause in causes:
         for kind, reason in REASONS:
             if isinstance(cause, kind):
-                return reason.format(cause)
+                hint = TRUST_IT if getattr(cause, "verify_code", None) in UNKNOWN_ISSUER else ""
+                return reason.format(cause) + hint
     return f"the connection failed ({type(causes[-1]).__name__})"
 
 
