@@ -19,6 +19,7 @@ from django.core.validators import BaseValidator
 from django.db.models import CharField, DateTimeField, Field, Model
 
 from jobs.models import Attempt, Delivery, Job
+from vendors import exact
 from vendors.models import Vendor
 
 FORMAT = "enrichlabs"
@@ -154,7 +155,7 @@ def _know(first: bytes) -> None:
 def _parsed(text: bytes) -> Row:
     """Return the JSON object; an empty one where there is none."""
     try:
-        found = json.loads(text)
+        found = exact.read(text.decode())
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -165,8 +166,11 @@ def _fault(number: int, sentence: str) -> FaultyArchiveError:
 
 
 def _text(value: Row) -> bytes:
-    return json.dumps(value, separators=(",", ":"), default=_moment).encode("ascii") + b"\n"
+    return exact.write(value, ROWS).encode("ascii") + b"\n"
 
 
 def _moment(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+ROWS = json.JSONEncoder(separators=(",", ":"), default=_moment)

@@ -17,6 +17,7 @@ from jobs.lifecycle import Move
 from jobs.models import FINAL, Delivery, Job, Status, Verdict
 from jobs.store import writing
 from jobs.tokens import Try
+from vendors import exact
 from vendors.base import Done, VendorError
 from vendors.catalogue import catalogue
 from vendors.cleaning import clean
@@ -115,7 +116,7 @@ def _parsed(body: bytes) -> Any:
 
 def _number(text: str) -> float:
     """Return the number; raises ValueError for one that JSON can't spell: NaN, or too large to be finite."""
-    number = float(text)
+    number = exact.number(text)
     if not math.isfinite(number):
         raise ValueError(text)
     return number

@@ -10,11 +10,12 @@ from vendors import pauses
 from vendors.models import Vendor
 
 
-@pytest.mark.parametrize("limits", [{}, {"max_attempts": 1, "repeat_unknown": False}], ids=["defaults", "one attempt"])
-def test_jobs_wait_until_an_operator_resumes_the_vendor(
-    limits, make_vendor, vendor_server, start_worker, submit, transactional_db
-):
-    make_vendor(url=vendor_server.url, **limits)
+@pytest.fixture(autouse=True, params=[{}, {"max_attempts": 1, "repeat_unknown": False}], ids=["defaults", "one attempt"])
+def acme(request, make_vendor, vendor_server, transactional_db):
+    return make_vendor(url=vendor_server.url, **request.param)
+
+
+def test_jobs_wait_until_an_operator_resumes_the_vendor(vendor_server, start_worker, submit):
     vendor_server.answer = lambda _: Answer(402, {"error": "out of credit"})
     submit(60)
     worker = start_worker("--processes", "3")

@@ -1,6 +1,5 @@
 """The one outbound call: a POST of JSON, with one total deadline, a byte cap, no redirects, no proxies and no retries."""
 
-import json
 import socket
 import ssl
 import threading
@@ -15,7 +14,7 @@ import urllib3
 from django.conf import settings
 from urllib3 import BaseHTTPResponse
 
-from vendors import json_object, statuses
+from vendors import exact, json_object, statuses
 from vendors.base import VendorError
 from vendors.deadline import Transport, this_call
 from vendors.response import BadResponseError
@@ -76,7 +75,7 @@ def post_json(
     byte. `fresh_connection`: use no kept connection, which may have died unseen and leave it unknown whether the vendor got
     the call. `needs_body` False: the status says it all; the body of the Reply is empty.
     """
-    body = json.dumps(payload).encode()
+    body = exact.write(payload).encode()
     this_call.begin(timeout_seconds, fresh_connection=fresh_connection)
     try:
         with closing(_send(url, body, headers, timeout_seconds)) as response:

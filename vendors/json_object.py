@@ -4,6 +4,8 @@ import json
 import math
 from typing import Any
 
+from vendors import exact
+
 MOST_LEVELS = 100
 
 
@@ -12,7 +14,7 @@ def _refuse(name: str) -> None:
 
 
 def _finite(text: str) -> float:
-    number = float(text)
+    number = exact.number(text)
     if not math.isfinite(number):
         raise ValueError("too large a number")  # 1e999 would be written again as Infinity, which is no JSON
     return number

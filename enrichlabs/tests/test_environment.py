@@ -13,7 +13,7 @@ from enrichlabs import environment
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("authorities")
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "ca.pem"), "-subj", "/CN=Our own authority", "-days", "2"]
+    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "ca.pem"), "-subj", "/CN=Ours", "-days", "2"]
     subprocess.run(command, check=True, capture_output=True)
     (folder / "empty.pem").touch()
     (folder / "text.pem").write_text("Not a certificate.\n")
