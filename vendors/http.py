@@ -5,7 +5,6 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +13,8 @@ import urllib3
 from django.conf import settings
 from urllib3 import BaseHTTPResponse
 
-from vendors import exact, json_object, statuses
-from vendors.base import VendorError
+from vendors import exact, statuses
+from vendors.base import Reply, VendorError
 from vendors.deadline import Transport, this_call
 from vendors.response import BadResponseError
 
@@ -34,22 +33,6 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "no connection came about in time"),
     (ValueError, "its URL or one of our headers is not valid"),
 )
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A 2xx answer. The headers' names are looked up in any spelling."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json_object(self) -> dict[str, Any]:
-        """Return the object that the body spells. Raises VendorError bad_reply."""
-        try:
-            return json_object.read(self.body)
-        except ValueError as error:
-            raise _bad_reply(f"The vendor's answer (status {self.status}) can't be used. {error}") from None
 
 
 class _Thread(threading.local):
@@ -77,11 +60,14 @@ def post_json(
     """
     body = exact.write(payload).encode()
     this_call.begin(timeout_seconds, fresh_connection=fresh_connection)
+    response, read = None, bytearray()
     try:
         with closing(_send(url, body, headers, timeout_seconds)) as response:
-            return _reply(response, needs_body)
+            return _reply(response, read, needs_body)
     except FAILURES as error:
-        raise _failure(error, timeout_seconds) from error
+        failure = _failure(error, timeout_seconds)
+        failure.reply = Reply(response.status, response.headers, bytes(read)) if response else None
+        raise failure from error
 
 
 def _send(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> BaseHTTPResponse:
@@ -89,36 +75,38 @@ def _send(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: fl
     return _thread.transport.post(url, body, headers, timeout_seconds)
 
 
-def _reply(response: BaseHTTPResponse, needs_body: bool) -> Reply:
+def _reply(response: BaseHTTPResponse, read: bytearray, needs_body: bool) -> Reply:
     status, now = response.status, datetime.now(UTC)
     if 200 <= status <= 299 and needs_body:
-        return Reply(status, response.headers, _body(response))
-    _drain(response)
+        _read_body(response, read)
+        return Reply(status, response.headers, bytes(read))
+    _drain(response, read)
     if 200 <= status <= 299:
         return Reply(status, response.headers, b"")
-    raise statuses.error_of(status, response.headers, now)
+    error = statuses.error_of(status, response.headers, now)
+    error.reply = Reply(status, response.headers, bytes(read))
+    raise error
 
 
-def _body(response: BaseHTTPResponse) -> bytes:
-    """Return the decoded body, up to the cap; past it, the unread rest makes closing the response close the connection."""
-    body = bytearray()
+def _read_body(response: BaseHTTPResponse, read: bytearray) -> None:
+    """Add the decoded body to `read`, up to the cap; past it, the unread rest has the connection closed with the response."""
     while chunk := response.read1(CHUNK_BYTES, decode_content=True):
-        body += chunk
-        if len(body) > settings.VENDOR_REPLY_MAX_BYTES:
+        read += chunk
+        if len(read) > settings.VENDOR_REPLY_MAX_BYTES:
             limit = settings.VENDOR_REPLY_MAX_BYTES
-            raise _bad_reply(f"The vendor's answer (status {response.status}) is longer than {limit} bytes.")
-    return bytes(body)
+            error = _bad_reply(f"The vendor's answer (status {response.status}) is longer than {limit} bytes.")
+            error.reply = Reply(response.status, response.headers, bytes(read))
+            raise error
 
 
-def _drain(response: BaseHTTPResponse) -> None:
-    """Read a body that nobody needs, if that costs little, so that the connection can be used again."""
+def _drain(response: BaseHTTPResponse, read: bytearray) -> None:
+    """Read a body that no result needs, if that costs little, so that the connection can be used again."""
     this_call.end_within(DRAIN_SECONDS)
     with suppress(VendorError, *FAILURES):
-        _body(response)
+        _read_body(response, read)
 
 
 def _bad_reply(sentence: str) -> VendorError:
-    # The vendor may have done the work, and been paid for it: who would rather look than pay twice is asked.
     return VendorError("bad_reply", sentence, outcome_known=False)
 
 

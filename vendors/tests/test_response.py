@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 
 from tests.waiting import wait_for
-from vendors.base import VendorError
-from vendors.http import Reply, post_json
+from vendors.base import Reply, VendorError
+from vendors.http import post_json
 from vendors.tests.servers import Server, Visit, answering, reply
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

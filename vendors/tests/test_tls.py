@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from vendors.base import VendorError
+from vendors.base import Reply, VendorError
 from vendors.deadline import Transport, trusted
-from vendors.http import Reply, post_json
+from vendors.http import post_json
 from vendors.tests.servers import Server, Visit, answering, reply
 
 DEADLINE_SECONDS = 0.4
