@@ -75,13 +75,17 @@ class _PlainConnection(HTTPConnection):
     _last: Response | None = None
 
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
-        self._last = Response(sock, _Socket(sock), *args, **kwargs)
+        self._last = Response(_Socket(sock), *args, **kwargs)
         return self._last
 
     @property
     def is_clean(self) -> bool:
         """Whether its last response was read to its end, and nothing has come since: else the next call would read that."""
-        return self._last is not None and self._last.is_whole and super().is_connected
+        return self.is_at_end and super().is_connected
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._last is not None and self._last.is_whole
 
     @property
     def is_connected(self) -> bool:
@@ -121,7 +125,7 @@ class _PlainPool(HTTPConnectionPool):
     ConnectionCls = _PlainConnection
 
     def _put_conn(self, conn: Any) -> None:
-        if conn is not None and not conn.is_clean:
+        if conn is not None and not conn.is_at_end:
             conn.close()
         super()._put_conn(conn)
 

@@ -8,7 +8,6 @@ import email.parser
 import http.client
 import io
 import re
-import socket
 from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect
 from typing import Any
 
@@ -37,6 +36,9 @@ class Source(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
     def readinto(self, buffer: Any) -> int | None:
         if self.finished:
             return 0
@@ -52,10 +54,8 @@ class Source(io.RawIOBase):
 class Response(http.client.HTTPResponse):
     """`is_whole`: it has been read to its end, and nothing came after it. Only then may its connection be used again."""
 
-    def __init__(self, sock: socket.socket, source: Source, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self.fp = io.BufferedReader(source)
+    def __init__(self, source: Source, *args: Any, **kwargs: Any) -> None:
+        super().__init__(source, *args, **kwargs)  # type: ignore[arg-type]  # which wants its file, and nothing else of it
         self.is_whole = False
         self._source = source
         self._chunks = 0
