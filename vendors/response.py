@@ -15,10 +15,11 @@ MAX_INTERIM_HEADS = 10
 MAX_LINES = 100
 MAX_HEAD_BYTES = 64 * 1024  # of one head, and of the trailers
 MAX_READS = 10_000
-MAX_CHUNKS = 100_000
+MAX_CHUNKS = 50_000
 STATUS_LINE = re.compile(rb"HTTP/(1\.[0-9]) +([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 CHUNK_END = re.compile(rb"\r?\n")
+NO_HEADER = (FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect)
 LENGTH = re.compile(r"[0-9]{1,18}")
 
 
@@ -123,22 +124,27 @@ class Response(http.client.HTTPResponse):
         raise BadResponseError(f"its {part} has more than {MAX_LINES} lines")
 
     def _is_chunked(self) -> bool:
-        named = self.headers.get_all("Transfer-Encoding", ())
+        named = self.headers.get_all("Transfer-Encoding")
+        if named is None:
+            return False
         codings = [coding.strip().lower() for value in named for coding in value.split(",")]
-        if codings and codings not in (["chunked"], ["identity"]):
+        if codings not in (["chunked"], ["identity"]):
             raise BadResponseError("its Transfer-Encoding is not chunked")
         return codings == ["chunked"]
 
     def _length(self) -> int | None:
-        named = self.headers.get_all("Content-Length", ())
+        named = self.headers.get_all("Content-Length")
+        if named is None:
+            return 0 if self.status in (204, 304) else None
         lengths = {length.strip() for value in named for length in value.split(",")}
-        if not all(LENGTH.fullmatch(length) for length in lengths):
+        if not all(map(LENGTH.fullmatch, lengths)):
             raise BadResponseError("its Content-Length is not a number of bytes")
-        if len({int(length) for length in lengths}) > 1:
+        length, *others = set(map(int, lengths))
+        if others:
             raise BadResponseError("it has two different Content-Lengths")
         if self.status in (204, 304):
             return 0
-        return int(lengths.pop()) if lengths and not self.chunked else None
+        return None if self.chunked else length
 
     def _begin_chunk(self) -> int:
         """Return how long the next chunk is; 0 at the end of the body, which has then been read with its trailers."""
@@ -171,9 +177,7 @@ class Response(http.client.HTTPResponse):
 
 def _parsed(lines: list[bytes]) -> http.client.HTTPMessage:
     text = b"".join(lines).decode("iso-8859-1")
-    headers = email.parser.Parser(_class=http.client.HTTPMessage).parsestr(text)
-    if any(
-        isinstance(defect, FirstHeaderLineIsContinuationDefect | MissingHeaderBodySeparatorDefect) for defect in headers.defects
-    ):
+    headers = email.parser.HeaderParser(_class=http.client.HTTPMessage).parsestr(text)
+    if any(isinstance(defect, NO_HEADER) for defect in headers.defects):
         raise BadResponseError("a line of its head is not a header")
     return headers

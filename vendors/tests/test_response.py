@@ -15,7 +15,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def post(server: Server, **options: object) -> Reply:
-    return post_json(server.url, {"name": "John Doe"}, headers={}, **{"timeout_seconds": 5, **options})
+    return post_json(server.url, {"name": "John Doe"}, headers={}, **{"timeout_seconds": 20, **options})
 
 
 def error_of(server: Server) -> VendorError:
@@ -90,7 +90,7 @@ BAD = {
     "a chunk with a size that is none": CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n",
     "a chunk with a size of many digits": CHUNKED + b"f" * 100 + b"\r\n{}\r\n0\r\n\r\n",
     "a chunk longer than its size": CHUNKED + b"2\r\n{}{}\r\n0\r\n\r\n",
-    "too many chunks": CHUNKED + b"1\r\n \r\n" * 100_001 + b"2\r\n{}\r\n0\r\n\r\n",
+    "too many chunks": CHUNKED + b"1\r\n \r\n" * 50_001 + b"2\r\n{}\r\n0\r\n\r\n",
     "64 KiB of trailers": CHUNKED + b"2\r\n{}\r\n0\r\n" + (b"X-Trailer: " + b"x" * 1000 + b"\r\n") * 65 + b"\r\n",
     "101 trailers": CHUNKED + b"2\r\n{}\r\n0\r\n" + b"X-Trailer: x\r\n" * 101 + b"\r\n",
 }
