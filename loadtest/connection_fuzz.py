@@ -317,8 +317,8 @@ class Fuzz:
                     self.mixed.append(f"{call} ({self.talk(call).__name__}) got {held}")
                 if outcome not in TALKS[self.talk(call)] | ALWAYS:
                     self.unexpected.append(f"{call} ({self.talk(call).__name__}) ended as {outcome}")
-            if call in self._sent:
-                self._sent[call].wait(TIMEOUT_SECONDS)
+            if call in self._sent and outcome == "done":  # else the connection is not kept
+                self._sent[call].wait()
 
     def _call(self, call: int) -> tuple[str, set[str]]:
         """Return what became of a call, and the names of the calls that its reply was sent for."""
