@@ -5,6 +5,7 @@ A value that is wrong does not end the reading: it is kept, and check() names al
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ SETTINGS_VARIABLES = frozenset(
         "REDIS_URL",
         "SECRET_KEY",
         "SERVES",
+        "VENDOR_CA_FILE",
         "VENDOR_VARIABLE_PREFIXES",
         "WORKER_PROCESSES",
         "WORKER_THREADS",
@@ -170,3 +172,20 @@ def _path(folder: Path, value: str) -> Path:
         return folder / Path(value).expanduser()
     except RuntimeError:
         raise ValueError(f"is {value!r}, but that home folder is not known. Write the whole path.") from None
+
+
+def certificates(name: str, folder: Path) -> Path | None:
+    """Return the file of PEM certificates, None where none is named. Paths are read as by `path`."""
+    return read(name, None, partial(_certificates, folder))
+
+
+def _certificates(folder: Path, value: str) -> Path:
+    file = _path(folder, value)
+    try:
+        file.open("rb").close()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError:
+        raise ValueError(f"is {value!r}, but that file holds no certificates in PEM format.") from None
+    except OSError as error:
+        raise ValueError(f"is {value!r}, but that file can't be read: {error.strerror}.") from None
+    return file

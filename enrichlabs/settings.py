@@ -31,6 +31,9 @@ SERVES = env.words("SERVES", "api,admin,webhooks", ("api", "admin", "webhooks", 
 WORKER_PROCESSES = env.integer("WORKER_PROCESSES", 1, 1)
 WORKER_THREADS = env.integer("WORKER_THREADS", 32, 1)
 
+# Certificate authorities that vendors' certificates may come from, besides the public ones.
+VENDOR_CA_FILE = env.certificates("VENDOR_CA_FILE", BASE_DIR)
+
 # Secrets
 SECRET_KEY = kept_secrets.secret_key(SECRETS)
 # Callback tokens are signed with the first and accepted from each, so that a secret can be replaced without losing callbacks.

@@ -19,6 +19,7 @@ from django.core.validators import BaseValidator
 from django.db.models import CharField, DateTimeField, Field, Model
 
 from jobs.models import Attempt, Delivery, Job
+from vendors import exact
 from vendors.models import Vendor
 
 FORMAT = "enrichlabs"
@@ -26,6 +27,9 @@ VERSION = 1
 # What others refer to comes before them: at no time is there a try without its job, or a job without its vendor.
 KINDS: dict[str, type[Model]] = {"vendor": Vendor, "job": Job, "attempt": Attempt, "delivery": Delivery}
 ORDER = list(KINDS)
+# A column that would be taken for the kind of its row has another name in the file.
+IN_FILE = {"kind": "call_kind"}
+IN_ROW = {name: column for column, name in IN_FILE.items()}
 END = "end"
 END_BYTES = 1000  # more than the last line has
 MOST_BYTES = 32 * 1024 * 1024  # of any line; the longest that we write have some 7 MB
@@ -54,7 +58,7 @@ def header() -> bytes:
 
 
 def line(kind: str, row: Row) -> bytes:
-    return _text({"kind": kind, **row})
+    return _text({"kind": kind, **{IN_FILE.get(column, column): value for column, value in row.items()}})
 
 
 def end(counts: dict[str, int]) -> bytes:
@@ -97,7 +101,7 @@ def lines(file: IO[bytes]) -> Iterator[Line]:
         if (place := (ORDER.index(kind), columns["id"])) <= before:
             raise _fault(number, "is not in the order in which rows are written")
         before = place
-        yield Line(number, ends_at, kind, columns)
+        yield Line(number, ends_at, kind, {IN_ROW.get(name, name): value for name, value in columns.items()})
 
 
 def row(of: Line) -> Row:
@@ -118,7 +122,7 @@ def _column(field: "Field[Any, Any]", of: Line) -> Any:
         except (ValidationError, TypeError, ValueError, OverflowError):
             # Not their own words, which quote the value.
             raise _fault(of.number, f"has a value of {field.attname} that can't be kept there") from None
-    if not (field.has_default() or field.null):
+    if not (field.has_default() or field.null or field.blank):
         raise _fault(of.number, f"has no {field.attname}")
     return field.get_default()
 
@@ -154,7 +158,7 @@ def _know(first: bytes) -> None:
 def _parsed(text: bytes) -> Row:
     """Return the JSON object; an empty one where there is none."""
     try:
-        found = json.loads(text)
+        found = exact.read(text.decode())
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -165,8 +169,11 @@ def _fault(number: int, sentence: str) -> FaultyArchiveError:
 
 
 def _text(value: Row) -> bytes:
-    return json.dumps(value, separators=(",", ":"), default=_moment).encode("ascii") + b"\n"
+    return exact.write(value, ROWS).encode("ascii") + b"\n"
 
 
 def _moment(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+ROWS = json.JSONEncoder(separators=(",", ":"), default=_moment)

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 
 from jobs.problems import Problem
+from vendors import exact
 
 MOST_LEVELS = 32
 MOST_DIGITS = 1000
@@ -105,13 +106,18 @@ def _refuse_constant(name: str) -> None:
 
 
 def _float(text: str) -> float:
-    value = float(text)
+    _check_digits(text)
+    value = exact.number(text)
     if math.isinf(value):
         raise NotJSON("A number is too large: nothing beyond 1.7e308 can be kept.")
     return value
 
 
 def _int(text: str) -> int:
+    _check_digits(text)
+    return int(text)
+
+
+def _check_digits(text: str) -> None:
     if len(text) > MOST_DIGITS:
         raise NotJSON(f"A number has more than {MOST_DIGITS} digits; send it as text.")
-    return int(text)

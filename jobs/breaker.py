@@ -63,7 +63,7 @@ def outcome(answer: Done | Accepted | VendorError | None) -> str:
             return "bad"
         case VendorError(code="vendor_denied" | "api_key_missing"):
             return "denied"
-        case VendorError(code="vendor_refused" | "bad_reply"):
+        case VendorError(code="vendor_refused" | "bad_reply" | "payment_required"):
             return "good"
         case _:
             return "none"

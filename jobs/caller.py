@@ -14,6 +14,7 @@ from jobs import limiter, tokens
 from jobs.beat import SILENT_SECONDS
 from jobs.models import Job
 from jobs.stream import Entry
+from vendors import replies
 from vendors.base import Accepted, Call, Done, VendorError
 from vendors.catalogue import catalogue
 from vendors.cleaning import clean
@@ -125,13 +126,22 @@ def _answer(started: Started) -> Done | Accepted | VendorError:
             return answer
         raise TypeError(type(answer).__name__)
     except VendorError as error:
-        return error
+        return _cleaned(error, started.vendor)
     except Exception as error:
         # Not the exception's own words: they may hold personal data.
         place = traceback.extract_tb(error.__traceback__)[-1]
         kind = type(error).__name__
         log.error("the adapter of %s failed with %s at %s line %s", started.vendor, kind, place.filename, place.lineno)
         return VendorError("adapter_failed", f"The adapter failed with {kind}.", outcome_known=False)
+
+
+def _cleaned(error: VendorError, vendor: Vendor) -> VendorError:
+    """Return the error without what may not be kept of the vendor's reply."""
+    # The frames of the call hold the whole reply.
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    if error.reply is not None:
+        error.reply = replies.kept(error.reply, vendor.redacted_fields, [vendor.api_key, *vendor.webhook_secrets])
+    return error
 
 
 def _call(started: Started) -> Call:

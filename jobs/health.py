@@ -60,7 +60,9 @@ class Health:
         if longest:
             _pause_for(vendor, longest)
         if standing.denied_jobs >= DENIED_JOBS and any(breaker.outcome(ended.answer) == "denied" for ended in batch):
-            _pause_for_good(vendor)
+            _pause_for_good(vendor, f"It denied {DENIED_JOBS} jobs in a row: check its credentials, then resume it.")
+        if any(isinstance(ended.answer, VendorError) and ended.answer.code == "payment_required" for ended in batch):
+            _pause_for_good(vendor, "It asks for payment: add credit to its account, then resume it.")
 
 
 def _report_of(ended: Ended) -> Report:
@@ -80,8 +82,7 @@ def _pause_for(vendor: Vendor, wait: timedelta) -> None:
         log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
 
 
-def _pause_for_good(vendor: Vendor) -> None:
-    reason = f"It denied {DENIED_JOBS} jobs in a row: check its credentials, then resume it."
+def _pause_for_good(vendor: Vendor, reason: str) -> None:
     _hold(vendor, FRESH_PAUSE_SECONDS)
     try:
         if pauses.pause(vendor.slug, reason):

@@ -141,7 +141,7 @@ def not_storable(move: Move, reason: str, now: datetime) -> Move:
     """In place of a move that the store refuses to write down: the job fails instead of being tried for ever."""
     code, message = "not_storable", f"The vendor's answer could not be stored ({reason})."
     if move.attempt:
-        move.attempt.outcome, move.attempt.message = code, message
+        move.attempt.outcome, move.attempt.message, move.attempt.reply = code, message, None
     return Move(move.job_id, Status.FAILED, move.come_from, move.fence, _failed(code, message, now), move.attempt)
 
 

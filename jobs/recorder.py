@@ -128,7 +128,10 @@ def _move(ended: Ended, standing: Standing, now: datetime) -> Move:
         case Accepted():
             return lifecycle.wait(job, deadline_at=now + timedelta(seconds=vendor.callback_timeout_seconds), now=now)
         case VendorError() as error:
-            return _after_error(job, vendor, error, standing, now)
+            move = _after_error(job, vendor, error, standing, now)
+            if move.attempt and error.reply:
+                move.attempt.reply = error.reply.as_json()
+            return move
 
 
 def _after_error(job: Job, vendor: Vendor, error: VendorError, standing: Standing, now: datetime) -> Move:

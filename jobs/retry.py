@@ -35,11 +35,12 @@ def decide(error: VendorError, *, failures: int, vendor: Vendor, standing: Stand
     """
     if not error.outcome_known and not vendor.repeat_unknown:
         return GiveUp("outcome_unknown", f"{error.message} {NOT_AGAIN}")
-    if error.permanent:
+    is_unpaid = error.code == "payment_required"
+    if error.permanent and not is_unpaid:
         return GiveUp(error.code, error.message)
     is_denied = outcome(error) == "denied" and standing.denied_jobs >= DENIED_JOBS
-    if error.retry_after is not None or is_denied:
-        return Again(counts=False)
+    if error.retry_after is not None or is_denied or is_unpaid:
+        return Again(counts=False)  # the vendor is paused by now
     if error.outage and standing.in_outage:
         # A second later than the next probe, so that another job makes it: one that always fails must not be every probe.
         return Again(counts=False, delay_seconds=standing.open_seconds + 1 + chance)

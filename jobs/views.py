@@ -23,6 +23,7 @@ from jobs.lookup import Lookup
 from jobs.models import FINAL, Job, Status
 from jobs.problems import Problem, not_valid, queue_full
 from jobs.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
+from vendors import exact
 from vendors.catalogue import catalogue
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -42,6 +43,7 @@ RETRY_REFUSALS = {
 
 # Made once: a serializer copies all of its fields each time, and these keep nothing of a request.
 INPUT, QUERY, SHOWN = JobInput(), ListQuery(), JobShown()
+OUTWARD_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 COLUMNS = Lookup(Job, "id", *pagination.COLUMNS, "result")
 
 
@@ -153,7 +155,7 @@ def _not_found() -> Problem:
 
 def _answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Return the value as JSON that is JavaScript, too: which takes two separators of lines for what they are."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = exact.write(value, OUTWARD_JSON)
     text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return HttpResponse(text, "application/json", status, headers=headers)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from vendors import json_object
 
 if TYPE_CHECKING:
     from vendors.models import Vendor
@@ -32,12 +35,34 @@ class Accepted:
     """The vendor took the job and will post its answer to the callback URL."""
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What a vendor answered. The headers' names are looked up in any spelling."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def as_json(self) -> dict[str, Any]:
+        return {"status": self.status, "headers": dict(self.headers), "body": self.body.decode("utf-8", "ignore")}
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the object that the body spells. Raises VendorError bad_reply."""
+        try:
+            return json_object.read(self.body)
+        except ValueError as error:
+            sentence = f"The vendor's answer (status {self.status}) can't be used. {error}"
+            # The vendor may have done the work, and been paid for it: who would rather look than pay twice is asked.
+            raise VendorError("bad_reply", sentence, outcome_known=False, reply=self) from None
+
+
 class VendorError(Exception):
     """The one exception that leaves an adapter.
 
     `code` is stable and machine-readable; `message` is a sentence without personal data. `permanent`: another try cannot
     help. `outage`: the vendor seems to be down rather than unhappy with this job. `retry_after`: the vendor asks everybody
-    to wait that long. `outcome_known` is False where the vendor may have done the work although no answer came.
+    to wait that long. `outcome_known` is False where the vendor may have done the work although no answer came. `reply` is
+    what the vendor said; the beginning of it is kept with the attempt, cleaned (vendors/replies.py).
     """
 
     def __init__(
@@ -49,6 +74,7 @@ class VendorError(Exception):
         outage: bool = False,
         retry_after: timedelta | None = None,
         outcome_known: bool = True,
+        reply: Reply | None = None,
     ) -> None:
         super().__init__(message)
         if not (isinstance(code, str) and isinstance(message, str) and isinstance(retry_after, timedelta | None)):
@@ -59,6 +85,7 @@ class VendorError(Exception):
         self.outage = outage
         self.retry_after = retry_after
         self.outcome_known = outcome_known
+        self.reply = reply
 
 
 class Adapter:

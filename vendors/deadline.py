@@ -4,8 +4,6 @@
 that is then left, and no more.
 """
 
-import http.client
-import io
 import socket
 import ssl
 import threading
@@ -16,6 +14,7 @@ from functools import cache, lru_cache
 from typing import Any, cast
 
 import requests
+from django.conf import settings
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 from requests.structures import CaseInsensitiveDict
@@ -25,6 +24,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 from urllib3.util import Url, parse_url
 from urllib3.util.ssl_ import create_urllib3_context
+
+from vendors.response import Response, Source
 
 
 class _Call(threading.local):
@@ -72,53 +73,46 @@ class _Call(threading.local):
 this_call = _Call()
 
 
-class _Reader(io.RawIOBase):
+class _Socket(Source):
     """The bytes of a socket; each read may take the time that is left."""
 
     def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
         self._socket = sock
         self._bytes = sock.makefile("rb", buffering=0)
-        self.has_ended = False
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
+    def receive_into(self, buffer: Any) -> int | None:
         self._socket.settimeout(this_call.time_left())
-        count = self._bytes.readinto(buffer)
-        self.has_ended = count == 0
-        return count
+        return self._bytes.readinto(buffer)
 
     def close(self) -> None:
         self._bytes.close()
         super().close()
 
 
-class _Response(http.client.HTTPResponse):
-    """Its status line, headers and body all come through the one file that is made here."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self._reader = _Reader(sock)
-        self.fp = io.BufferedReader(self._reader)
-
-    def begin(self) -> None:
-        super().begin()
-        if self._reader.has_ended:  # which the standard library takes for the end of the head
-            raise http.client.RemoteDisconnected("The connection broke in the head of the answer.")
-
-
 class _PlainConnection(HTTPConnection):
     """Head and body of a request go out together: two packets would wake the vendor, and us, twice."""
 
-    response_class = _Response
     _head: bytes | None = None  # b"" once it is due, None once it is sent
+    _last: Response | None = None
+
+    def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+        self._last = Response(_Socket(sock), *args, **kwargs)
+        return self._last
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether its last response was read to its end, and nothing has come since: else the next call would read that."""
+        return self.is_at_end and super().is_connected
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._last is not None and self._last.is_whole
 
     @property
     def is_connected(self) -> bool:
         """Asked of a kept connection before it is used again: it counts as dropped where the call wants a fresh one."""
-        return not this_call.fresh_connection and super().is_connected
+        return not this_call.fresh_connection and self.is_clean
 
     def _new_conn(self) -> socket.socket:
         try:
@@ -143,14 +137,22 @@ class _PlainConnection(HTTPConnection):
 
 
 class _TLSConnection(_PlainConnection, HTTPSConnection):
-    pass
+    @property
+    def is_clean(self) -> bool:
+        # What TLS has read ahead no longer shows on the socket.
+        return super().is_clean and not cast(ssl.SSLSocket, self.sock).pending()
 
 
 class _PlainPool(HTTPConnectionPool):
     ConnectionCls = _PlainConnection
 
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None and not conn.is_at_end:
+            conn.close()
+        super()._put_conn(conn)
 
-class _TLSPool(HTTPSConnectionPool):
+
+class _TLSPool(_PlainPool, HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
@@ -159,6 +161,8 @@ def trusted() -> ssl.SSLContext:
     """Return what TLS connections trust, read once: to read it for each connection would cost more than the whole call."""
     context = create_urllib3_context()
     context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    if settings.VENDOR_CA_FILE:
+        context.load_verify_locations(settings.VENDOR_CA_FILE)
     return context
 
 

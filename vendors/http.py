@@ -1,12 +1,10 @@
 """The one outbound call: a POST of JSON, with one total deadline, a byte cap, no redirects, no proxies and no retries."""
 
-import json
 import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,14 +13,17 @@ import urllib3
 from django.conf import settings
 from urllib3 import BaseHTTPResponse
 
-from vendors import json_object, statuses
-from vendors.base import VendorError
+from vendors import exact, statuses
+from vendors.base import Reply, VendorError
 from vendors.deadline import Transport, this_call
+from vendors.response import BadResponseError
 
 CHUNK_BYTES = 64 * 1024
 # How long the body of an answer that nobody reads may hold up its thread, to save the next call a new connection.
 DRAIN_SECONDS = 0.5
 FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+UNKNOWN_ISSUER = (18, 19, 20, 21)  # OpenSSL's codes for a certificate that leads to no authority we know
+TRUST_IT = "; to trust a certificate authority of your own, name its file in VENDOR_CA_FILE"
 # Why no connection came about; the first that fits.
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLCertVerificationError, "its TLS certificate is not trusted ({0.verify_message})"),
@@ -32,22 +33,6 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "no connection came about in time"),
     (ValueError, "its URL or one of our headers is not valid"),
 )
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A 2xx answer. The headers' names are looked up in any spelling."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json_object(self) -> dict[str, Any]:
-        """Return the object that the body spells. Raises VendorError bad_reply."""
-        try:
-            return json_object.read(self.body)
-        except ValueError as error:
-            raise _bad_reply(f"The vendor's answer (status {self.status}) can't be used. {error}") from None
 
 
 class _Thread(threading.local):
@@ -73,13 +58,16 @@ def post_json(
     byte. `fresh_connection`: use no kept connection, which may have died unseen and leave it unknown whether the vendor got
     the call. `needs_body` False: the status says it all; the body of the Reply is empty.
     """
-    body = json.dumps(payload).encode()
+    body = exact.write(payload).encode()
     this_call.begin(timeout_seconds, fresh_connection=fresh_connection)
+    response, read = None, bytearray()
     try:
         with closing(_send(url, body, headers, timeout_seconds)) as response:
-            return _reply(response, needs_body)
+            return _reply(response, read, needs_body)
     except FAILURES as error:
-        raise _failure(error, timeout_seconds) from error
+        failure = _failure(error, timeout_seconds)
+        failure.reply = Reply(response.status, response.headers, bytes(read)) if response else None
+        raise failure from error
 
 
 def _send(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> BaseHTTPResponse:
@@ -87,36 +75,38 @@ def _send(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: fl
     return _thread.transport.post(url, body, headers, timeout_seconds)
 
 
-def _reply(response: BaseHTTPResponse, needs_body: bool) -> Reply:
+def _reply(response: BaseHTTPResponse, read: bytearray, needs_body: bool) -> Reply:
     status, now = response.status, datetime.now(UTC)
     if 200 <= status <= 299 and needs_body:
-        return Reply(status, response.headers, _body(response))
-    _drain(response)
+        _read_body(response, read)
+        return Reply(status, response.headers, bytes(read))
+    _drain(response, read)
     if 200 <= status <= 299:
         return Reply(status, response.headers, b"")
-    raise statuses.error_of(status, response.headers, now)
+    error = statuses.error_of(status, response.headers, now)
+    error.reply = Reply(status, response.headers, bytes(read))
+    raise error
 
 
-def _body(response: BaseHTTPResponse) -> bytes:
-    """Return the decoded body, up to the cap; past it, the unread rest makes closing the response close the connection."""
-    body = bytearray()
+def _read_body(response: BaseHTTPResponse, read: bytearray) -> None:
+    """Add the decoded body to `read`, up to the cap; past it, the unread rest has the connection closed with the response."""
     while chunk := response.read1(CHUNK_BYTES, decode_content=True):
-        body += chunk
-        if len(body) > settings.VENDOR_REPLY_MAX_BYTES:
+        read += chunk
+        if len(read) > settings.VENDOR_REPLY_MAX_BYTES:
             limit = settings.VENDOR_REPLY_MAX_BYTES
-            raise _bad_reply(f"The vendor's answer (status {response.status}) is longer than {limit} bytes.")
-    return bytes(body)
+            error = _bad_reply(f"The vendor's answer (status {response.status}) is longer than {limit} bytes.")
+            error.reply = Reply(response.status, response.headers, bytes(read))
+            raise error
 
 
-def _drain(response: BaseHTTPResponse) -> None:
-    """Read a body that nobody needs, if that costs little, so that the connection can be used again."""
+def _drain(response: BaseHTTPResponse, read: bytearray) -> None:
+    """Read a body that no result needs, if that costs little, so that the connection can be used again."""
     this_call.end_within(DRAIN_SECONDS)
     with suppress(VendorError, *FAILURES):
-        _body(response)
+        _read_body(response, read)
 
 
 def _bad_reply(sentence: str) -> VendorError:
-    # The vendor may have done the work, and been paid for it: who would rather look than pay twice is asked.
     return VendorError("bad_reply", sentence, outcome_known=False)
 
 
@@ -124,6 +114,8 @@ def _failure(error: Exception, timeout_seconds: float) -> VendorError:
     causes = list(_causes(error))
     if not this_call.sent:
         return VendorError("vendor_unreachable", f"The vendor could not be reached: {_reason(causes)}.", outage=True)
+    if bad := next((cause for cause in causes if isinstance(cause, BadResponseError)), None):
+        return _bad_reply(f"The vendor's answer is not valid HTTP: {bad}.")
     if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
         return _bad_reply("The vendor's answer is compressed in a way that can't be read.")
     if any(isinstance(cause, TimeoutError) for cause in causes):
@@ -138,7 +130,8 @@ def _reason(causes: list[BaseException]) -> str:
     for cause in causes:
         for kind, reason in REASONS:
             if isinstance(cause, kind):
-                return reason.format(cause)
+                hint = TRUST_IT if getattr(cause, "verify_code", None) in UNKNOWN_ISSUER else ""
+                return reason.format(cause) + hint
     return f"the connection failed ({type(causes[-1]).__name__})"
 
 

@@ -4,6 +4,8 @@ import json
 import math
 from typing import Any
 
+from vendors import exact
+
 MOST_LEVELS = 100
 
 
@@ -12,7 +14,7 @@ def _refuse(name: str) -> None:
 
 
 def _finite(text: str) -> float:
-    number = float(text)
+    number = exact.number(text)
     if not math.isfinite(number):
         raise ValueError("too large a number")  # 1e999 would be written again as Infinity, which is no JSON
     return number
@@ -29,9 +31,14 @@ def read(body: bytes) -> dict[str, Any]:
         raise ValueError("It is not valid JSON.") from None
     if not isinstance(value, dict):
         raise ValueError("It is JSON, but not an object.")
+    check_levels(value)
+    return value
+
+
+def check_levels(value: Any) -> None:
+    """Raises ValueError with a sentence where lists and objects are nested too deeply to be worked on."""
     if _levels(value) > MOST_LEVELS:
         raise ValueError(f"It is nested more than {MOST_LEVELS} levels deep.")
-    return value
 
 
 def _levels(value: Any) -> int:

@@ -15,10 +15,12 @@ SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 def error_of(status: int, headers: Mapping[str, str], now: datetime) -> VendorError:
     """Return what an answer with this status is to be raised as. `headers` are looked up by their usual spelling."""
     wait = retry_after(headers.get("Retry-After"), headers.get("Date"), now)
-    if status == 429 or (status == 503 and wait):
+    if status == 429 or (status in (403, 503) and wait):
         return _throttled(status, wait or SHORTEST_WAIT)
     if status in (408, 425) or 500 <= status <= 599:
         return VendorError("vendor_error", f"The vendor failed to answer the call (status {status}).", outage=True)
+    if status == 402:
+        return VendorError("payment_required", "The vendor asks for payment (status 402); its account may be out of credit.")
     if status in (401, 403):
         return VendorError("vendor_denied", f"The vendor denied access (status {status}); its API key may be wrong or spent.")
     if 300 <= status <= 499:

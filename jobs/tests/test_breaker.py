@@ -177,6 +177,7 @@ def test_jobs_that_are_denied_in_a_row_are_counted_once_each():
         (VendorError("vendor_error", "", outage=True), "bad"),
         (VendorError("vendor_refused", "", permanent=True), "good"),
         (VendorError("vendor_denied", ""), "denied"),
+        (VendorError("payment_required", ""), "good"),
         (VendorError("vendor_throttled", ""), "none"),
         (VendorError("adapter_failed", ""), "none"),
         (None, "none"),

@@ -164,6 +164,18 @@ def test_an_older_file_that_lacks_a_later_column_gets_its_default(path, rows):
     assert set(Job.objects.values_list("stream", flat=True)) == {"jobs"}
 
 
+NEW_SINCE_0_1_0 = ("arrival_margin_ms", "paused_at", "paused_by", "call_kind", "reply", "reason")
+
+
+def test_a_file_of_release_0_1_0_gets_the_defaults_of_the_columns_it_lacks(path, rows):
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    older = [{name: value for name, value in line.items() if name not in NEW_SINCE_0_1_0} for line in lines]
+    assert len(older[1]) == len(lines[1]) - 3
+    path.write_text("".join(json.dumps(line) + "\n" for line in older))
+    assert run(path) == says(2, 12, 12, 6)
+    assert all_rows() == rows
+
+
 def test_a_file_that_lacks_a_row_is_found_by_its_counts(path, rows):
     changed(path, 7, lambda line: b"")
     with pytest.raises(CommandError, match="The numbers of jobs do not agree. Run it again; "):

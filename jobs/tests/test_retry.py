@@ -42,6 +42,12 @@ def test_a_throttled_try_does_not_count():
     assert decision(throttled, failures=99, standing=Standing()) == Again(counts=False)
 
 
+@pytest.mark.parametrize("permanent", [False, True])
+def test_a_vendor_that_asks_for_payment_burns_no_attempt(permanent):
+    unpaid = VendorError("payment_required", "It answered 402.", permanent=permanent)
+    assert decision(unpaid, failures=99, standing=Standing(), repeat_unknown=False) == Again(counts=False)
+
+
 def test_an_outage_does_not_count_while_the_breaker_is_open():
     assert decision(failures=99) == Again(counts=False, delay_seconds=5.5)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.conf import settings
 
-from vendors.base import Call, VendorError
-from vendors.http import Reply, post_json
+from vendors.base import Call, Reply, VendorError
+from vendors.http import post_json
 from vendors.models import Vendor
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from vendors.base import VendorError
-from vendors.http import Reply, post_json
+from vendors.base import Reply, VendorError
+from vendors.http import post_json
 from vendors.tests.servers import Server, Visit, answering, reply
 
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from vendors.base import VendorError
-from vendors.http import Reply, post_json
+from vendors.base import Reply, VendorError
+from vendors.http import post_json
 from vendors.tests.servers import Server, Visit, answering, reply
 
 DEADLINE_SECONDS = 0.25

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from vendors.base import VendorError
-from vendors.http import Reply, post_json
+from vendors.base import Reply, VendorError
+from vendors.http import post_json
 from vendors.tests.servers import Server, Visit, answering, reply
 
 
@@ -107,17 +107,6 @@ def test_an_answer_that_breaks_off_leaves_the_outcome_unknown(
 
     error = error_of(serve(talk).url)
     assert (error.code, error.outage, error.outcome_known) == ("connection_lost", True, False)
-
-
-@pytest.mark.parametrize(
-    "answer", [b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 101 + b"\r\n", b"x" * 70_000]
-)
-def test_what_is_no_http_leaves_the_outcome_unknown(answer: bytes, serve: Callable[..., Server]) -> None:
-    def talk(visit: Visit) -> None:
-        visit.read_request()
-        visit.send(answer)
-
-    assert error_of(serve(talk).url).code == "connection_lost"
 
 
 def hang_in_body(visit: Visit) -> None:

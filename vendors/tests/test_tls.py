@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from vendors.base import VendorError
+from vendors.base import Reply, VendorError
 from vendors.deadline import Transport, trusted
-from vendors.http import Reply, post_json
+from vendors.http import post_json
 from vendors.tests.servers import Server, Visit, answering, reply
 
 DEADLINE_SECONDS = 0.4
@@ -41,6 +41,10 @@ def context(folder: Path) -> ssl.SSLContext:
 def trust_only(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this one certificate be all that is trusted, in a new session of this thread."""
     monkeypatch.setattr("requests.utils.DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    trust_anew(monkeypatch)
+
+
+def trust_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vendors.deadline.trusted", trusted.__wrapped__)
     monkeypatch.setattr("vendors.http._thread.transport", Transport())
 
@@ -77,11 +81,25 @@ def test_calls_go_over_one_verified_connection(context: ssl.SSLContext, serve: C
     assert server.visits == 2
 
 
+@pytest.mark.usefixtures("_trusted")
+def test_stray_bytes_that_tls_has_read_ahead_do_not_become_the_next_answer(
+    context: ssl.SSLContext, serve: Callable[..., Server]
+) -> None:
+    long = b'{"name": "%s"}' % (b"x" * 10_000)  # longer than the reader's buffer, and in one record with what follows
+    server = serve(answering(reply(body=long) + reply(body=b'{"name": "stray"}'), reply()), tls=context)
+    assert post(server, timeout_seconds=5).body == long
+    assert post(server, timeout_seconds=5).json_object() == {"name": "John Doe"}
+    assert server.visits == 2
+
+
 def test_a_self_signed_certificate_is_not_trusted(context: ssl.SSLContext, serve: Callable[..., Server]) -> None:
     server = serve(answering(reply()), tls=context)
     error = error_of(server, timeout_seconds=5)
     assert (error.code, error.outage, error.outcome_known) == ("vendor_unreachable", True, True)
-    assert error.message == "The vendor could not be reached: its TLS certificate is not trusted (self-signed certificate)."
+    assert error.message == (
+        "The vendor could not be reached: its TLS certificate is not trusted (self-signed certificate); "
+        "to trust a certificate authority of your own, name its file in VENDOR_CA_FILE."
+    )
     assert server.requests == []
 
 
@@ -90,7 +108,19 @@ def test_a_certificate_of_another_name_is_not_trusted(
 ) -> None:
     server = serve(answering(reply()), tls=make_context(folder, "other", "-addext", "subjectAltName=DNS:other.test"))
     trust_only(folder / "other.pem", monkeypatch)
-    assert "IP address mismatch" in error_of(server, timeout_seconds=5).message
+    message = error_of(server, timeout_seconds=5).message
+    assert "IP address mismatch" in message
+    assert "VENDOR_CA_FILE" not in message
+
+
+def test_a_certificate_of_an_authority_of_our_own_is_trusted_besides_the_public_ones(
+    folder: Path, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, settings: object, serve: Callable[..., Server]
+) -> None:
+    settings.VENDOR_CA_FILE = str(folder / "good.pem")
+    public = len(trusted.__wrapped__().get_ca_certs())
+    trust_anew(monkeypatch)
+    assert post(serve(answering(reply()), tls=context), timeout_seconds=5).status == 200
+    assert public > 50
 
 
 def test_a_handshake_with_a_vendor_that_speaks_no_tls_fails(serve: Callable[..., Server]) -> None:

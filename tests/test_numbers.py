@@ -1,0 +1,57 @@
+"""A number arrives with the digits that it was sent with: at the vendor, at the client, and in another store."""
+
+from io import BytesIO, StringIO
+
+import pytest
+from django.core.management import call_command
+
+from jobs import tokens
+from jobs.models import Job
+from jobs.tests.rows import delete_rows
+from vendors.tests.servers import Server, answering, reply
+
+LONG = "1234567890123456.789"
+REPLY = f'{{"price": {LONG}, "tiny": 1e-400}}'.encode()
+
+
+@pytest.fixture
+def server(transactional_db):
+    server = Server(answering(reply(body=REPLY)))
+    yield server
+    server.stop()
+
+
+def post(client, vendor):
+    body = f'{{"vendor": "{vendor}", "name": "John Doe", "price": {LONG}, "more": [{{"deep": {LONG}}}], "plain": 0.5}}'
+    answer = client.post("/jobs", body, content_type="application/json")
+    return answer.json()["request_id"]
+
+
+def test_from_a_client_to_a_vendor_and_back(client, server, make_vendor, start_worker):
+    make_vendor(url=server.url)
+    job_id = post(client, "acme")
+    start_worker("--drain").end()
+    assert server.requests[0].endswith(f'{{"name":"John Doe","price":{LONG},"more":[{{"deep":{LONG}}}],"plain":0.5}}'.encode())
+    assert f'"result":{{"price":{LONG},"tiny":1e-400}}' in client.get(f"/jobs/{job_id}").content.decode()
+
+
+def test_from_a_callback_to_a_client_and_through_an_export(client, make_vendor, redis_client, tmp_path, transactional_db):
+    make_vendor(adapter="async")
+    job_id = post(client, "acme")
+    Job.objects.update(status="waiting", attempt=1)
+    url = f"/vendor-webhook/acme/{job_id}?token={tokens.make('acme', job_id, 1, 1)}"
+    assert client.post(url, REPLY, content_type="application/json").status_code == 200
+    path = tmp_path / "rows"
+    call_command("export", str(path), stdout=StringIO())
+    delete_rows()
+    call_command("import", str(path), stdout=StringIO())
+    call_command("export", str(tmp_path / "again"), stdout=StringIO())
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+    assert f'"result":{{"price":{LONG},"tiny":1e-400}}' in client.get(f"/jobs/{job_id}").content.decode()
+
+
+@pytest.mark.parametrize("number", ["0." + "1" * 1000, "1e999", "1" * 1001])
+def test_a_number_that_can_not_be_kept_is_refused(client, make_vendor, number):
+    make_vendor()
+    body = BytesIO(f'{{"vendor": "acme", "name": "John Doe", "n": {number}}}'.encode())
+    assert client.post("/jobs", body.read(), content_type="application/json").json()["code"] == "invalid_json"

@@ -1,0 +1,10 @@
+"""Calls to a hostile server: no reply holds bytes that were sent for another call (loadtest/connection_fuzz.py)."""
+
+from loadtest.connection_fuzz import Fuzz
+
+
+def test_no_reply_holds_bytes_sent_for_another_call() -> None:
+    fuzz = Fuzz(calls=2500, seed=1).run()
+    assert fuzz.mixed == []
+    assert fuzz.unexpected == []
+    assert fuzz.outcomes["done"] > 1000
