@@ -13,7 +13,7 @@ from django.views import defaults
 from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, ErrorDetail
 
-from jobs.faults import fault
+from jobs.faults import FILE_GONE, fault
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +63,10 @@ def not_valid(errors: Errors) -> Problem:
     return Problem("not_valid", 400, f"{len(errors)} things are not valid; `errors` has a sentence for each.", errors=errors)
 
 
-def store_unavailable() -> Problem:
-    detail = "The store does not answer; try again in a few seconds."
+def store_unavailable(error: BaseException | None) -> Problem:
+    # The one fault that no client can wait out; others are for the log alone.
+    is_gone = fault(error) == FILE_GONE
+    detail = FILE_GONE if is_gone else "The store does not answer; try again in a few seconds."
     return Problem("store_unavailable", 503, detail, headers={"Retry-After": str(RETRY_STORE_SECONDS)})
 
 
@@ -91,7 +93,7 @@ def of(error: BaseException | None) -> Problem | None:
             return Problem("permission_denied", 403, "This is not allowed.")
         case SuspiciousOperation():
             return Problem("bad_request", 400, "The request can't be accepted: its host, its size or its form is not allowed.")
-    return store_unavailable() if is_store_failure(error) else None
+    return store_unavailable(error) if is_store_failure(error) else None
 
 
 def is_store_failure(error: BaseException | None) -> bool:
