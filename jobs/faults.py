@@ -14,8 +14,8 @@ NO_RIGHT = (
     "MongoDB does not let us use the database. Put user and password into DATABASE_URL, or grant that user readWrite on it."
 )
 FILE_GONE = (
-    "The file of the store was removed, moved or replaced while it was in use. Put it back, or restore a backup, and restart the "
-    "service."
+    "The file of the store was removed, moved or replaced while it was in use. "
+    "Put it back, or restore a backup, and restart the service."
 )
 CODES = {11: LOGIN, 13: NO_RIGHT, 18: LOGIN, 8000: LOGIN}
 

@@ -16,6 +16,7 @@ from jobs.keys import SWEEPER
 from jobs.models import IN_FLIGHT, Job, Status, Stream
 from jobs.presence import vendors_with
 from jobs.redis import commands
+from jobs.redis_faults import is_wrong_type
 from jobs.scripts import script
 from vendors.catalogue import catalogue
 
@@ -86,6 +87,11 @@ class Sweeper(Thread):
     def _take_step(self, step: Callable[[], int], now: float) -> int:
         try:
             return step()
+        except redis.ResponseError as error:  # of a key that holds something else: the other steps go on
+            log.debug("the sweep's step %s broke off: %s", step.__name__, type(error).__name__)
+            self._suspects.clear()
+            self._next[step] = now + AWAY_SECONDS
+            return 0
         except redis.RedisError:
             raise
         except Exception as error:  # one job or callback that can't be dealt with must not keep the others waiting
@@ -160,7 +166,16 @@ def calls_overdue() -> int:
 
 def entries_lost() -> int:
     """Give jobs whose entry Redis has lost a fresh one."""
-    return max((lost.put_back(vendor) for vendor in vendors_with(Status.QUEUED) & catalogue.all().keys()), default=0)
+    return max((_put_back(vendor) for vendor in vendors_with(Status.QUEUED) & catalogue.all().keys()), default=0)
+
+
+def _put_back(vendor: str) -> int:
+    try:
+        return lost.put_back(vendor)
+    except redis.ResponseError as error:
+        if not is_wrong_type(error):
+            raise
+        return 0  # the worker that serves this vendor says so
 
 
 def flights_wrong() -> int:
