@@ -183,13 +183,13 @@ def test_an_index_on_mongodb_alone(transactional_db: None, table: str, column: s
 
 def test_a_migration_that_was_not_applied(db: None) -> None:
     recorder = MigrationRecorder(connection)
-    recorder.record_unapplied("jobs", "0001_initial")
+    recorder.record_unapplied("jobs", "0002_what_use_has_found")
     try:
         assert found() == ["enrichlabs.W002"]
         # Who migrates need not be told.
         assert found(deploy=False, databases=["default"]) == []
     finally:
-        recorder.record_applied("jobs", "0001_initial")
+        recorder.record_applied("jobs", "0002_what_use_has_found")
 
 
 @pytest.fixture
