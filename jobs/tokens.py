@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-FORM = re.compile(r"(\d{1,9})\.(\d{1,9})\.([0-9a-f]{64})")
+FORM = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9a-f]{64})")
 
 
 class Try(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.utils.http import urlencode
 from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -93,7 +93,7 @@ class JobViewSet(ViewSet):
 
     @schema.list_
     def list(self, request: HttpRequest) -> HttpResponse:
-        asked = _valid(QUERY, request.GET.dict(), "parameter")
+        asked = _valid(QUERY, _given_once(request.GET), "parameter")
         limit = asked["limit"]
         statuses = STORED[asked["status"]] if "status" in asked else ()
         rows = pagination.newest(statuses, _bounds(asked), asked.get("vendor"), limit + 1)
@@ -116,6 +116,15 @@ class JobViewSet(ViewSet):
         if not control.retry(job, clock.now()):
             raise _refusal(job.pk, RETRY_REFUSALS)
         return _shown(job.pk)
+
+
+def _given_once(query: QueryDict) -> dict[str, Any]:
+    """Return the parameters. Raises Problem that names each that is given twice: only one of its values would hold."""
+    repeated = [name for name, values in query.lists() if len(values) > 1]
+    if repeated:
+        text = "This parameter is given more than once; give it once."
+        raise not_valid([{"parameter": name, "code": "repeated_parameter", "detail": text} for name in repeated])
+    return query.dict()
 
 
 def _valid(serializer: Serializer[Any], asked: dict[str, Any], place: str, prefix: str = "") -> dict[str, Any]:

@@ -118,7 +118,7 @@ def _refuse_unknown(ids: tuple[str, ...], vendor: str | None) -> None:
 
 def _job_id(text: str) -> str:
     try:
-        return str(UUID(text))
+        return str(UUID(text if text.isascii() else ""))
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is no request id") from None
 
