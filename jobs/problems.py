@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 TYPE_PREFIX = "urn:enrichlabs:problem:"
 RETRY_STORE_SECONDS = 5
 RETRY_OVERLOAD_SECONDS = 2
-RETRY_QUEUE_SECONDS = 10
 MOST_ERRORS = 20
 
 Errors = Sequence[Mapping[str, str]]
@@ -78,9 +77,9 @@ def overloaded() -> Problem:
     return Problem("overloaded", 503, detail, headers={"Retry-After": str(RETRY_OVERLOAD_SECONDS)})
 
 
-def queue_full() -> Problem:
+def queue_full(retry_seconds: int) -> Problem:
     detail = "As many jobs wait for this vendor as are let in; try again when some are done."
-    return Problem("queue_full", 429, detail, headers={"Retry-After": str(RETRY_QUEUE_SECONDS)})
+    return Problem("queue_full", 429, detail, headers={"Retry-After": str(retry_seconds)})
 
 
 def of(error: BaseException | None) -> Problem | None:

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
-from jobs import bodies, control, pagination, problems, schema
+from jobs import bodies, control, pagination, problems, retry_after, schema
 from jobs.accept import accept
 from jobs.backlog import backlog
 from jobs.clock import clock
@@ -26,7 +26,6 @@ from jobs.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
 from vendors.catalogue import catalogue
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-ASK_AGAIN_SECONDS = 1
 
 ALREADY_FINAL = ("already_final", "The job has ended, so there is nothing to cancel.")
 CALL_UNDER_WAY = ("call_under_way", "The vendor is being called, and a call can't be taken back; ask again when it has ended.")
@@ -42,7 +41,7 @@ RETRY_REFUSALS = {
 
 # Made once: a serializer copies all of its fields each time, and these keep nothing of a request.
 INPUT, QUERY, SHOWN = JobInput(), ListQuery(), JobShown()
-COLUMNS = Lookup(Job, "id", *pagination.COLUMNS, "result")
+COLUMNS = Lookup(Job, "id", *pagination.COLUMNS, "result", "queued_at", "not_before", "stream")
 
 
 class JSONAlways(DefaultContentNegotiation):
@@ -81,10 +80,10 @@ class JobViewSet(ViewSet):
     def create(self, request: HttpRequest) -> HttpResponse:
         asked = _valid(INPUT, bodies.read_object(request, settings.JOB_MAX_BYTES), "pointer", "/")
         if backlog.is_full(asked["vendor"]):
-            raise queue_full()
+            raise queue_full(retry_after.of_full_queue(asked["vendor"]))
         job = Job(vendor=asked["vendor"], name=asked["name"], input=asked["input"])
         accept(job)
-        headers = {"Location": f"/jobs/{job.pk}", "Retry-After": str(ASK_AGAIN_SECONDS)}
+        headers = {"Location": f"/jobs/{job.pk}", "Retry-After": str(retry_after.of_new_job(job.vendor))}
         return _answer({"request_id": job.pk, "status": job.status}, 202, headers)
 
     @schema.retrieve
@@ -152,7 +151,9 @@ def _shown(job_id: str) -> HttpResponse:
     row = COLUMNS.find(job_id) if ID.fullmatch(job_id) else None
     if row is None:
         raise _not_found()
-    headers = {} if row["status"] in FINAL else {"Retry-After": str(ASK_AGAIN_SECONDS)}
+    if row["status"] == Status.COMPLETE:
+        retry_after.durations.note(row)
+    headers = {} if row["status"] in FINAL else {"Retry-After": str(retry_after.of_job(row))}
     return _answer(SHOWN.to_representation(row), headers=headers)
 
 
