@@ -5,17 +5,18 @@ from django.contrib import admin
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerView
 
 from enrichlabs.health import healthz, readyz
 from enrichlabs.metrics import metrics
+from jobs import openapi
 
 DOORS: dict[str, list[URLPattern | URLResolver]] = {
     "api": [
         path("", include("jobs.urls")),
         path("", RedirectView.as_view(pattern_name="docs")),
         path("docs", SpectacularSwaggerView.as_view(), name="docs"),
-        path("schema", SpectacularAPIView.as_view(), name="schema"),
+        path("schema", openapi.show, name="schema"),
         path("metrics", metrics),
     ],
     "admin": [path("admin", RedirectView.as_view(pattern_name="admin:index")), path("admin/", admin.site.urls)],
