@@ -41,6 +41,7 @@ class Sweeper(Thread):
         self._ended = Event()
         self._suspects = takeover.Suspects()
         self._next: dict[Callable[[], int], float] = {}
+        self._failing: set[Callable[[], int]] = set()
 
     def run(self) -> None:
         while not self._ended.is_set():
@@ -86,7 +87,7 @@ class Sweeper(Thread):
 
     def _take_step(self, step: Callable[[], int], now: float) -> int:
         try:
-            return step()
+            count = step()
         except redis.ResponseError as error:  # of a key that holds something else: the other steps go on
             log.debug("the sweep's step %s broke off: %s", step.__name__, type(error).__name__)
             self._suspects.clear()
@@ -95,12 +96,16 @@ class Sweeper(Thread):
         except redis.RedisError:
             raise
         except Exception as error:  # one job or callback that can't be dealt with must not keep the others waiting
-            log.error("the sweep's step %s failed: %s", step.__name__, type(error).__name__)
+            if step not in self._failing:  # else once a second, for as long as the store is away
+                log.error("the sweep's step %s failed: %s", step.__name__, type(error).__name__)
+            self._failing.add(step)
             close_old_connections()
             self._next[step] = now + AWAY_SECONDS
             # Who lives and holds answers over an outage of the store records them first.
             self._next[calls_overdue] = now + RECORD_SECONDS
             return 0
+        self._failing.discard(step)
+        return count
 
     def _leads(self) -> bool:
         lead = script("lead")(keys=[SWEEPER], args=[self._name, int(LEAD_SECONDS * 1000)], client=commands())

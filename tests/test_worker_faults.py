@@ -26,7 +26,10 @@ def test_a_store_whose_file_was_removed(start_worker, make_vendor, tmp_path):
         file.unlink()
     wait_for(lambda: FILE_GONE in worker.output, "the worker to say what is wrong")
     wait_for(lambda: "the sweep's step" in worker.output, "the sweep to meet it, too")
+    end = time.monotonic() + 2.5
+    wait_for(lambda: time.monotonic() > end, "each step of the sweep to meet it twice")
     assert worker.output.count(FILE_GONE) == 1
+    assert worker.output.count("the sweep's step retries_due failed") == 1
     assert worker.process.poll() is None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import redis
@@ -46,7 +47,23 @@ def without_right(client: redis.Redis, *rules: str) -> Iterator[None]:
         client.execute_command("ACL", "SETUSER", "default", "~*", "+@all")
 
 
+@contextmanager
+def unsaved(client: redis.Redis) -> Iterator[None]:
+    """A save that fails, since a folder has the name of its file."""
+    taken = Path(client.config_get("dir")["dir"]) / "dump.rdb"
+    taken.mkdir()
+    client.config_set("save", "3600 1")
+    client.bgsave()
+    try:
+        wait_for(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", "the save to fail")
+        yield
+    finally:
+        taken.rmdir()
+        client.config_set("save", "")
+
+
 REFUSALS = [
+    (unsaved, "Redis can't save to its disk and refuses to write."),
     (lambda client: configured(client, "maxmemory", 1), OOM),
     (replica, READONLY),
     (lambda client: configured(client, "min-replicas-to-write", 1), "Redis has fewer replicas than its min-replicas-to-write"),
