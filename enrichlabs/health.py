@@ -13,7 +13,9 @@ from django.views.decorators.http import require_safe
 from jobs.beat import seen, why_none_is_alive
 from jobs.faults import fault
 from jobs.redis import connect
+from jobs.redis_faults import refusal, require_usable
 from jobs.store import STORE_ERRORS
+from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
 OK = "ok"
@@ -57,10 +59,32 @@ def _mongodb_has_tables() -> bool:
 def redis_and_worker() -> dict[str, str]:
     try:
         workers = seen(client())
+        refused = _refused()
     except redis.RedisError as error:
+        if refused := refusal(error):
+            return {"redis": refused, "worker": "Unknown until Redis can be used."}
         missing = f"Redis does not answer ({type(error).__name__}). Start it; jobs are kept meanwhile."
         return {"redis": missing, "worker": "Unknown as long as Redis does not answer."}
-    return {"redis": OK, "worker": why_none_is_alive(workers) or OK}
+    missing = why_none_is_alive(workers)
+    if refused and missing:
+        return {"redis": refused, "worker": "Unknown until Redis can be used."}
+    return {"redis": refused or OK, "worker": missing or OK}
+
+
+def _refused() -> str:
+    """Return what Redis refuses to do, although it answers."""
+    try:
+        require_usable(client(), _vendors())
+    except redis.ResponseError as error:
+        return refusal(error) or f"Redis refuses what workers ask for ({type(error).__name__}). Look at its log."
+    return ""
+
+
+def _vendors() -> list[str]:
+    try:
+        return list(catalogue.all())
+    except STORE_ERRORS:
+        return []  # which is told as what it is
 
 
 @lru_cache

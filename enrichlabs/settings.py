@@ -142,6 +142,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "A gateway for third-party vendor calls: post a job, have an id at once, fetch the result later.",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "jobs.openapi.complete"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

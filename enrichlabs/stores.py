@@ -89,7 +89,7 @@ def _check_private(folder: Path) -> None:
 def _sqlite(path: Path) -> dict[str, Any]:
     options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": SQLITE_PRAGMAS}
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "enrichlabs.sqlite",
         "NAME": str(path),
         "OPTIONS": options,
         "CONN_MAX_AGE": None,

@@ -8,10 +8,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from enrichlabs.health import healthz, readyz
 from enrichlabs.metrics import metrics
+from jobs import openapi
 
 
 def not_found(request: HttpRequest, rest: str) -> NoReturn:
@@ -24,7 +25,7 @@ DOORS: dict[str, list[URLPattern | URLResolver]] = {
         path("", RedirectView.as_view(pattern_name="docs")),
         # Split: its script has an address of its own, since none may stand in a page (enrichlabs/security_policy.py).
         path("docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
-        path("schema", SpectacularAPIView.as_view(), name="schema"),
+        path("schema", openapi.show, name="schema"),
         path("metrics", metrics),
     ],
     "admin": [

@@ -12,6 +12,7 @@ import redis
 from jobs.clock import clock
 from jobs.keys import BEATS
 from jobs.redis import connect
+from jobs.redis_faults import refusal
 from jobs.scripts import script
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Beat(Thread):
     def __init__(self, consumer: str) -> None:
         super().__init__(name="beat", daemon=True)
         self.redis_run_id = ""
+        self.refused: redis.RedisError | None = None  # set while Redis answers, and takes no beat
         self._consumer = consumer
         self._client = connect(BEAT_SECONDS)
         self._ended = Event()
@@ -84,7 +86,9 @@ class Beat(Thread):
     def try_to_beat(self) -> None:
         try:
             self.beat()
+            self.refused = None
         except redis.RedisError as error:
+            self.refused = error if refusal(error) else None
             log.debug("a beat was not heard: %s", type(error).__name__)
 
     def end(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Any
 
 from django.http import HttpRequest
@@ -24,13 +25,24 @@ class CutShort(Problem):
         super().__init__("body_cut_short", 400, "The body ended before its Content-Length; send it again.")
 
 
+class Encoded(Problem):
+    def __init__(self) -> None:
+        detail = "Send the body as it is: no Content-Encoding, and no Transfer-Encoding but chunked."
+        super().__init__("unsupported_encoding", 415, detail, headers={"Accept-Encoding": "identity"})
+
+
 class NotJSON(Problem):
     def __init__(self, detail: str) -> None:
         super().__init__("invalid_json", 400, detail)
 
 
 def read(request: HttpRequest, limit_bytes: int) -> bytes:
-    """Return the body. Raises TooLarge before any of it is read, or CutShort where the client went away before its end."""
+    """Return the body.
+
+    Raises Encoded or TooLarge before any of it is read, or CutShort where the client went away before its end.
+    """
+    if _codings(request, "Content-Encoding") - {"identity"} or _codings(request, "Transfer-Encoding") - {"identity", "chunked"}:
+        raise Encoded
     expected_bytes = _expected_bytes(request)
     if expected_bytes > limit_bytes:
         raise TooLarge(limit_bytes)
@@ -43,11 +55,13 @@ def read(request: HttpRequest, limit_bytes: int) -> bytes:
     return body
 
 
+def _codings(request: HttpRequest, header: str) -> set[str]:
+    return {word.strip().lower() for word in request.headers.get(header, "").split(",")} - {""}
+
+
 def _expected_bytes(request: HttpRequest) -> int:
-    try:
-        return max(0, int(request.META.get("CONTENT_LENGTH") or 0))
-    except ValueError:
-        return 0
+    length = request.META.get("CONTENT_LENGTH") or ""
+    return int(length) if re.fullmatch(r"[0-9]{1,100}", length) else 0
 
 
 def read_object(request: HttpRequest, limit_bytes: int) -> dict[str, Any]:
@@ -64,7 +78,13 @@ def read_object(request: HttpRequest, limit_bytes: int) -> dict[str, Any]:
 def parse(body: bytes) -> Any:
     """Return the JSON value in `body`, which any store can keep and any client can read. Raises NotJSON."""
     try:
-        value = json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_float, parse_int=_int)
+        value = json.loads(
+            body.decode(),
+            parse_constant=_refuse_constant,
+            parse_float=_float,
+            parse_int=_int,
+            object_pairs_hook=_object,
+        )
     except UnicodeDecodeError:
         raise NotJSON("The body is not UTF-8 text.") from None
     except json.JSONDecodeError as error:
@@ -99,6 +119,13 @@ def _check_text(text: str) -> None:
 
 def _too_deep() -> NotJSON:
     return NotJSON(f"The body is nested deeper than {MOST_LEVELS} levels.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise NotJSON("An object has two fields of the same name; send one, for only one can be kept.")
+    return found
 
 
 def _refuse_constant(name: str) -> None:

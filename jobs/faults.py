@@ -13,6 +13,10 @@ LOGIN = (
 NO_RIGHT = (
     "MongoDB does not let us use the database. Put user and password into DATABASE_URL, or grant that user readWrite on it."
 )
+FILE_GONE = (
+    "The file of the store was removed, moved or replaced while it was in use. "
+    "Put it back, or restore a backup, and restart the service."
+)
 CODES = {11: LOGIN, 13: NO_RIGHT, 18: LOGIN, 8000: LOGIN}
 
 # What the driver says, as far as it names its servers, and what it means: the first that fits.
@@ -37,6 +41,7 @@ WORDS = {
     "has it, and whether a firewall is in between.",
     r"unable to open|readonly|disk I/O|disk is full": "The file of the store can't be used. Make its folder one that this user "
     "can write to, or correct DATABASE_URL.",
+    r"removed, moved or replaced": FILE_GONE,
     r"malformed|not a database": "The file of the store is damaged or none of ours. Restore a backup, or correct DATABASE_URL.",
     r"no such (?:table|column)": "The tables of the store are missing or old. Run manage.py migrate.",
     r"locked": "Another process keeps the file of the store locked. End it, or try again.",

@@ -1,5 +1,6 @@
 """Takes from the vendors, one after the other, what a round can start."""
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -7,9 +8,13 @@ import redis
 
 from jobs.hands import Hands
 from jobs.rebuild import rebuild
+from jobs.redis import commands
+from jobs.redis_faults import is_wrong_type, refusal, require_usable
 from jobs.schedule import Schedule
 from jobs.take import Taken, take
 from vendors.models import Vendor
+
+log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.05  # how long a round goes on taking
 PERMITS_SECONDS = 0.005  # and after its first permit: that must still be good when the call is made
@@ -24,6 +29,7 @@ class Gatherer:
         self._hands = hands
         self._room = room
         self._stale: list[Vendor] = []
+        self._set_aside: set[str] = set()  # whose keys in Redis hold what nobody of us has put there
 
     def gather(self) -> list[Taken]:
         """Return what was taken. Raises redis.RedisError, but not with entries in hand."""
@@ -49,17 +55,44 @@ class Gatherer:
     def _rebuild(self) -> None:
         """Rebuild before anything is taken: it takes a moment, after which permits would be late."""
         stale, self._stale = self._stale, []
-        if stale:
-            rebuild(stale)
+        try:
+            if stale:
+                rebuild(stale)
+        except redis.ResponseError as error:
+            for vendor in stale:
+                self._put_aside(vendor, error)
 
     def _take(self, vendor: Vendor, room: int, *, have: list[Taken]) -> Taken | None:
         try:
             taken = take(vendor, self._consumer, room)
-        except redis.RedisError:
+        except redis.RedisError as error:
             self._hands.doubt()
+            if is_wrong_type(error):
+                self._put_aside(vendor, error)
+                return None
             if have:
                 return None  # what was taken before is started first
             raise
+        if vendor.slug in self._set_aside:
+            self._set_aside.discard(vendor.slug)
+            log.info("vendor %s is served again", vendor)
         self._hands.hold(taken.entries)
         self._schedule.note(taken)
         return taken
+
+    def _put_aside(self, vendor: Vendor, error: redis.RedisError) -> None:
+        """Ask a vendor later whose keys hold something else, so that the others are served. Raises any other error."""
+        if not is_wrong_type(error):
+            raise error
+        self._schedule.set_aside(vendor)
+        if vendor.slug not in self._set_aside:
+            self._set_aside.add(vendor.slug)
+            log.error("vendor %s is not served. %s", vendor, _which(vendor, error))
+
+
+def _which(vendor: Vendor, error: redis.RedisError) -> str:
+    try:
+        require_usable(commands(), [vendor.slug])
+    except redis.RedisError as precise:
+        return refusal(precise)
+    return refusal(error)

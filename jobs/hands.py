@@ -10,6 +10,7 @@ from jobs import counts, lifecycle, pending, stream
 from jobs.beat import Beat
 from jobs.clock import clock
 from jobs.models import Stream
+from jobs.redis_faults import is_wrong_type
 from jobs.store import STORE_ERRORS
 from jobs.stream import Entry, Settlement
 
@@ -80,7 +81,12 @@ class Hands:
                 raise
 
     def _hand_back_unheld(self, vendor: str) -> None:
-        count = pending.hand_back(vendor, self._consumer, self._held)
+        try:
+            count = pending.hand_back(vendor, self._consumer, self._held)
+        except redis.ResponseError as error:
+            if not is_wrong_type(error):
+                raise
+            return  # who takes from this vendor says so
         if count:
             log.warning("%d entries of %s were pending at this worker unseen; they are handed back", count, vendor)
             counts.count("handed_back", vendor, count)

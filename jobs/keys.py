@@ -15,12 +15,14 @@
 | enrich:sweeper            | string | who sweeps                                                        | 5 s                 |
 | enrich:wake:<worker>      | stream | its newest entry makes the worker listen to other streams         | 60 s                |
 | enrich:counts             | hash   | counters of /metrics                                              | for good            |
+| enrich:probe              | none   | is only written to where it exists: to see what Redis refuses     | never               |
 """
 
 GROUP = "workers"
 BEATS = "enrich:beats"
 SWEEPER = "enrich:sweeper"
 COUNTS = "enrich:counts"
+NEVER_MADE = "enrich:probe"
 
 
 def wake_key(consumer: str) -> str:

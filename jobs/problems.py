@@ -13,14 +13,14 @@ from django.views import defaults
 from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, ErrorDetail
 
-from jobs.faults import fault
+from jobs.faults import FILE_GONE, fault
 
 log = logging.getLogger(__name__)
 
 TYPE_PREFIX = "urn:enrichlabs:problem:"
 RETRY_STORE_SECONDS = 5
 RETRY_OVERLOAD_SECONDS = 2
-RETRY_QUEUE_SECONDS = 10
+MOST_ERRORS = 20
 
 Errors = Sequence[Mapping[str, str]]
 
@@ -60,11 +60,15 @@ def not_valid(errors: Errors) -> Problem:
     """Return the problem of input that does not validate; one error alone gives it its own code and sentence."""
     if len(errors) == 1:
         return Problem(errors[0]["code"], 400, errors[0]["detail"], errors=errors)
-    return Problem("not_valid", 400, f"{len(errors)} things are not valid; `errors` has a sentence for each.", errors=errors)
+    shown = errors[:MOST_ERRORS]
+    which = "each" if shown == errors else f"the first {MOST_ERRORS}"
+    return Problem("not_valid", 400, f"{len(errors)} things are not valid; `errors` has a sentence for {which}.", errors=shown)
 
 
-def store_unavailable() -> Problem:
-    detail = "The store does not answer; try again in a few seconds."
+def store_unavailable(error: BaseException | None) -> Problem:
+    # The one fault that no client can wait out; others are for the log alone.
+    is_gone = fault(error) == FILE_GONE
+    detail = FILE_GONE if is_gone else "The store does not answer; try again in a few seconds."
     return Problem("store_unavailable", 503, detail, headers={"Retry-After": str(RETRY_STORE_SECONDS)})
 
 
@@ -73,9 +77,9 @@ def overloaded() -> Problem:
     return Problem("overloaded", 503, detail, headers={"Retry-After": str(RETRY_OVERLOAD_SECONDS)})
 
 
-def queue_full() -> Problem:
+def queue_full(retry_seconds: int) -> Problem:
     detail = "As many jobs wait for this vendor as are let in; try again when some are done."
-    return Problem("queue_full", 429, detail, headers={"Retry-After": str(RETRY_QUEUE_SECONDS)})
+    return Problem("queue_full", 429, detail, headers={"Retry-After": str(retry_seconds)})
 
 
 def of(error: BaseException | None) -> Problem | None:
@@ -91,7 +95,7 @@ def of(error: BaseException | None) -> Problem | None:
             return Problem("permission_denied", 403, "This is not allowed.")
         case SuspiciousOperation():
             return Problem("bad_request", 400, "The request can't be accepted: its host, its size or its form is not allowed.")
-    return store_unavailable() if is_store_failure(error) else None
+    return store_unavailable(error) if is_store_failure(error) else None
 
 
 def is_store_failure(error: BaseException | None) -> bool:

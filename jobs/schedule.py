@@ -4,6 +4,7 @@ A vendor that has none is not asked until there is news of an entry. One that wa
 seconds, to be sure; and so is one of those that have none, for the sake of all: whether Redis has lost its data.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,6 +58,11 @@ class Schedule:
         turn.is_stale = taken.stale
         if taken.vendor.slug == self._checked:
             self._check_at = taken.asked_at + LONGEST_WAIT_SECONDS
+
+    def set_aside(self, vendor: Vendor) -> None:
+        """Ask this vendor again in a while, whatever is heard of it."""
+        turn = self._turns[vendor.slug]
+        turn.ask_at, turn.listen = time.monotonic() + LONGEST_WAIT_SECONDS, {}
 
     def hear(self, streams: set[str]) -> None:
         """Ask those vendors at once for which one of the streams was worth listening to."""

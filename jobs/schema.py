@@ -11,11 +11,11 @@ from jobs.serializers import Accepted, JobInput, JobPage, JobShown, ListQuery, P
 View = TypeVar("View", bound=Callable[..., Any])
 
 PROBLEMS = {
-    400: "The input is not valid: `code` and `errors` say why",
+    400: "The input is not valid: `code` and `errors` say why. bad_request: the host is not in ALLOWED_HOSTS",
     404: "not_found",
     409: "The job can't be moved: `code` says why",
     413: "too_large",
-    415: "unsupported_media_type",
+    415: "unsupported_media_type or unsupported_encoding",
     429: "queue_full",
     500: "server_error",
     503: "overloaded or store_unavailable",

@@ -1,14 +1,16 @@
 """What clients send and see: a job as it is posted, as it is shown, and what a list may be asked for."""
 
+import re
+from datetime import datetime
 from typing import Any
 
 from django.core import signing
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from jobs import pagination
+from jobs import names, pagination
 from jobs.models import Status
-from vendors.catalogue import catalogue
+from vendors.catalogue import catalogue, listed
 
 OUTWARD = {status: "processing" if status is Status.WAITING else status.value for status in Status}
 STATUSES = tuple(dict.fromkeys(OUTWARD.values()))
@@ -25,6 +27,24 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class Whole(serializers.IntegerField):
+    """A whole number in ASCII digits; Python takes those of any script, underscores and 5.0, too."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and not re.fullmatch(r"-?[0-9]+", data):
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
+class Moment(serializers.DateTimeField):
+    """A time in ASCII digits."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not value.isascii():
+            self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]")
+        return super().to_internal_value(value)
+
+
 class JobInput(serializers.Serializer[Any]):
     """A job as it is posted. Every other field is input for the vendor, and is passed on as it is."""
 
@@ -36,11 +56,19 @@ class JobInput(serializers.Serializer[Any]):
         error_messages={"not_a_dict": "Must be an object."},
     )
 
+    def validate_name(self, name: str) -> str:
+        if not names.visible.search(name):
+            raise serializers.ValidationError("Must have a character that can be seen.", "blank")
+        if names.turning.search(name):
+            text = "Must hold no character that turns the direction of text (U+202A to U+202E, U+2066 to U+2069)."
+            raise serializers.ValidationError(text, "direction_control")
+        return name
+
     def validate_vendor(self, slug: str) -> str:
         vendor = catalogue.get(slug)
         if vendor is not None and vendor.enabled:
             return slug
-        known = ", ".join(sorted(slug for slug, vendor in catalogue.all().items() if vendor.enabled)) or "none"
+        known = listed(slug for slug, vendor in catalogue.all().items() if vendor.enabled)
         if vendor is None:
             raise serializers.ValidationError(f"There is no such vendor. Use one of: {known}.", "unknown_vendor")
         raise serializers.ValidationError(f"This vendor takes no new jobs. Use one of: {known}.", "vendor_disabled")
@@ -120,9 +148,9 @@ class ListQuery(serializers.Serializer[Any]):
 
     status = serializers.ChoiceField(choices=STATUSES, required=False)
     vendor = serializers.CharField(required=False)
-    created_after = serializers.DateTimeField(required=False, help_text="ISO 8601: then or later.")
-    created_before = serializers.DateTimeField(required=False, help_text="ISO 8601: earlier than that.")
-    limit = serializers.IntegerField(default=20, min_value=1, max_value=100)
+    created_after = Moment(required=False, help_text="ISO 8601: then or later.")
+    created_before = Moment(required=False, help_text="ISO 8601: earlier than that.")
+    limit = Whole(default=20, min_value=1, max_value=100)
     cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:

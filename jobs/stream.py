@@ -12,6 +12,7 @@ import redis
 from jobs.keys import Keys
 from jobs.models import Stream
 from jobs.redis import commands, hints
+from jobs.redis_faults import refusal
 from jobs.scripts import script
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Hints:
 
     def __init__(self) -> None:
         self._away_until = 0.0
+        self._is_away = False
 
     def give(self, send: Any) -> bool:
         if time.monotonic() < self._away_until:
@@ -96,8 +98,12 @@ class Hints:
             send(hints())
         except redis.RedisError as error:
             self._away_until = time.monotonic() + COOL_OFF_SECONDS
-            log.warning("Redis does not answer (%s); jobs are kept, and start when it is back", type(error).__name__)
+            if not self._is_away:
+                reason = refusal(error) or f"Redis does not answer ({type(error).__name__})."
+                log.warning("%s Jobs are kept, and start when it is back", reason)
+            self._is_away = True
             return False
+        self._is_away = False
         return True
 
 

@@ -16,6 +16,7 @@ from jobs.keys import SWEEPER
 from jobs.models import IN_FLIGHT, Job, Status, Stream
 from jobs.presence import vendors_with
 from jobs.redis import commands
+from jobs.redis_faults import is_wrong_type
 from jobs.rereading import Rereading
 from jobs.scripts import script
 from vendors.catalogue import catalogue
@@ -42,6 +43,7 @@ class Sweeper(Thread):
         self._suspects = takeover.Suspects()
         self._rereading = Rereading()
         self._next: dict[Callable[[], int], float] = {}
+        self._failing: set[Callable[[], int]] = set()
 
     def run(self) -> None:
         while not self._ended.is_set():
@@ -88,16 +90,25 @@ class Sweeper(Thread):
 
     def _take_step(self, step: Callable[[], int], now: float) -> int:
         try:
-            return step()
+            count = step()
+        except redis.ResponseError as error:  # of a key that holds something else: the other steps go on
+            log.debug("the sweep's step %s broke off: %s", step.__name__, type(error).__name__)
+            self._suspects.clear()
+            self._next[step] = now + AWAY_SECONDS
+            return 0
         except redis.RedisError:
             raise
         except Exception as error:  # one job or callback that can't be dealt with must not keep the others waiting
-            log.error("the sweep's step %s failed: %s", step.__name__, type(error).__name__)
+            if step not in self._failing:  # else once a second, for as long as the store is away
+                log.error("the sweep's step %s failed: %s", step.__name__, type(error).__name__)
+            self._failing.add(step)
             close_old_connections()
             self._next[step] = now + AWAY_SECONDS
             # Who lives and holds answers over an outage of the store records them first.
             self._next[calls_overdue] = now + RECORD_SECONDS
             return 0
+        self._failing.discard(step)
+        return count
 
     def _leads(self) -> bool:
         lead = script("lead")(keys=[SWEEPER], args=[self._name, int(LEAD_SECONDS * 1000)], client=commands())
@@ -167,7 +178,16 @@ def calls_overdue() -> int:
 
 def entries_lost() -> int:
     """Give jobs whose entry Redis has lost a fresh one."""
-    return max((lost.put_back(vendor) for vendor in vendors_with(Status.QUEUED) & catalogue.all().keys()), default=0)
+    return max((_put_back(vendor) for vendor in vendors_with(Status.QUEUED) & catalogue.all().keys()), default=0)
+
+
+def _put_back(vendor: str) -> int:
+    try:
+        return lost.put_back(vendor)
+    except redis.ResponseError as error:
+        if not is_wrong_type(error):
+            raise
+        return 0  # the worker that serves this vendor says so
 
 
 def flights_wrong() -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.utils.http import urlencode
 from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
-from jobs import bodies, control, pagination, problems, schema
+from jobs import bodies, control, pagination, problems, retry_after, schema
 from jobs.accept import accept
 from jobs.backlog import backlog
 from jobs.clock import clock
@@ -27,7 +27,6 @@ from vendors import exact
 from vendors.catalogue import catalogue
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-ASK_AGAIN_SECONDS = 1
 
 ALREADY_FINAL = ("already_final", "The job has ended, so there is nothing to cancel.")
 CALL_UNDER_WAY = ("call_under_way", "The vendor is being called, and a call can't be taken back; ask again when it has ended.")
@@ -44,7 +43,7 @@ RETRY_REFUSALS = {
 # Made once: a serializer copies all of its fields each time, and these keep nothing of a request.
 INPUT, QUERY, SHOWN = JobInput(), ListQuery(), JobShown()
 OUTWARD_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-COLUMNS = Lookup(Job, "id", *pagination.COLUMNS, "result")
+COLUMNS = Lookup(Job, "id", *pagination.COLUMNS, "result", "queued_at", "not_before", "stream")
 
 
 class JSONAlways(DefaultContentNegotiation):
@@ -83,10 +82,10 @@ class JobViewSet(ViewSet):
     def create(self, request: HttpRequest) -> HttpResponse:
         asked = _valid(INPUT, bodies.read_object(request, settings.JOB_MAX_BYTES), "pointer", "/")
         if backlog.is_full(asked["vendor"]):
-            raise queue_full()
+            raise queue_full(retry_after.of_full_queue(asked["vendor"]))
         job = Job(vendor=asked["vendor"], name=asked["name"], input=asked["input"])
         accept(job)
-        headers = {"Location": f"/jobs/{job.pk}", "Retry-After": str(ASK_AGAIN_SECONDS)}
+        headers = {"Location": f"/jobs/{job.pk}", "Retry-After": str(retry_after.of_new_job(job.vendor))}
         return _answer({"request_id": job.pk, "status": job.status}, 202, headers)
 
     @schema.retrieve
@@ -95,7 +94,7 @@ class JobViewSet(ViewSet):
 
     @schema.list_
     def list(self, request: HttpRequest) -> HttpResponse:
-        asked = _valid(QUERY, request.GET.dict(), "parameter")
+        asked = _valid(QUERY, _given_once(request.GET), "parameter")
         limit = asked["limit"]
         statuses = STORED[asked["status"]] if "status" in asked else ()
         rows = pagination.newest(statuses, _bounds(asked), asked.get("vendor"), limit + 1)
@@ -118,6 +117,15 @@ class JobViewSet(ViewSet):
         if not control.retry(job, clock.now()):
             raise _refusal(job.pk, RETRY_REFUSALS)
         return _shown(job.pk)
+
+
+def _given_once(query: QueryDict) -> dict[str, Any]:
+    """Return the parameters. Raises Problem that names each that is given twice: only one of its values would hold."""
+    repeated = [name for name, values in query.lists() if len(values) > 1]
+    if repeated:
+        text = "This parameter is given more than once; give it once."
+        raise not_valid([{"parameter": name, "code": "repeated_parameter", "detail": text} for name in repeated])
+    return query.dict()
 
 
 def _valid(serializer: Serializer[Any], asked: dict[str, Any], place: str, prefix: str = "") -> dict[str, Any]:
@@ -145,7 +153,9 @@ def _shown(job_id: str) -> HttpResponse:
     row = COLUMNS.find(job_id) if ID.fullmatch(job_id) else None
     if row is None:
         raise _not_found()
-    headers = {} if row["status"] in FINAL else {"Retry-After": str(ASK_AGAIN_SECONDS)}
+    if row["status"] == Status.COMPLETE:
+        retry_after.durations.note(row)
+    headers = {} if row["status"] in FINAL else {"Retry-After": str(retry_after.of_job(row))}
     return _answer(SHOWN.to_representation(row), headers=headers)
 
 

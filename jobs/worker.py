@@ -24,6 +24,8 @@ from jobs.listener import Listener
 from jobs.models import OPEN, Job
 from jobs.pool import Pool
 from jobs.recorder import Recorder
+from jobs.redis import commands
+from jobs.redis_faults import refusal, require_usable
 from jobs.schedule import Schedule
 from jobs.start import Starter
 from jobs.store import STORE_ERRORS
@@ -41,6 +43,7 @@ LONGEST_REST_UNPACED_SECONDS = 0.05
 MOST_WAIT_SECONDS = 1.0  # how long a started job waits for a thread
 BEHIND_SECONDS = 0.05  # how long it waits when answers come faster than they are recorded
 FINISH_SECONDS = 10.0  # for recording the last answers
+AWAY = "worker %s: %s does not answer; jobs wait until it does. %s"
 
 
 class Worker:
@@ -105,6 +108,7 @@ class Worker:
         self._round_seconds = time.monotonic() - began_at
 
     def _round(self) -> None:
+        self._require_redis()
         self._look_at_vendors()
         self._hands.tidy(list(self._known))
         taken = [] if self._recorder.is_behind else self._gatherer.gather()
@@ -115,6 +119,13 @@ class Worker:
         self._listener.watch(self._schedule.ends())
         if self._drain and self._nothing_left():
             self.stop()
+
+    def _require_redis(self) -> None:
+        """Raise what Redis refuses: a round that has nothing to write would not meet it."""
+        if self._beat.refused:
+            raise self._beat.refused
+        if self._away == "Redis":
+            require_usable(commands())
 
     def _look_at_vendors(self) -> None:
         vendors = catalogue.all()
@@ -180,8 +191,9 @@ class Worker:
 
     def _is_away(self, what: str, error: Exception) -> None:
         if self._away != what:
-            reason = fault(error) or f"{type(error).__name__}."
-            log.error("worker %s: %s does not answer; jobs wait until it does. %s", self.name, what, reason)
+            reason = fault(error) or refusal(error) or f"{type(error).__name__}."
+            text = "worker %s: %s can't be used; jobs wait. %s" if refusal(error) else AWAY
+            log.error(text, self.name, what, reason)
         self._away = what
 
     def _nothing_left(self) -> bool:

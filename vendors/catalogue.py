@@ -1,6 +1,7 @@
 """The vendors as this process knows them: read again from the store when the copy is half a second old."""
 
 import time
+from collections.abc import Iterable
 from threading import Lock
 from typing import Any
 
@@ -12,6 +13,7 @@ from vendors.registry import adapter_class
 
 FRESH_SECONDS = 0.5
 NEVER = float("-inf")
+MOST_LISTED = 20
 FIELDS = [field.attname for field in Vendor._meta.concrete_fields]
 
 
@@ -64,6 +66,13 @@ class Catalogue:
         # The lock, for another thread may be reading: what it asked for before our write must not count as fresh.
         with self._lock:
             self._read_at = NEVER
+
+
+def listed(slugs: Iterable[str]) -> str:
+    """Return vendors as a sentence names them, not too many of them."""
+    names = sorted(slugs)
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return (", ".join(names[:MOST_LISTED]) or "none") + more
 
 
 catalogue = Catalogue()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86400}
 MOST_CALLS = 1_000_000
-FORM = re.compile(r"(\d+)\s*/\s*(\d+)?\s*([a-z]+)")
+FORM = re.compile(r"([0-9]+)\s*/\s*([0-9]+)?\s*([a-z]+)")
 
 
 @dataclass(frozen=True)

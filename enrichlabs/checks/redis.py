@@ -8,6 +8,7 @@ from redis import RedisError
 
 from enrichlabs.obstacles import ANSWER_SECONDS, OLDEST_REDIS
 from jobs.redis import connect
+from jobs.redis_faults import refusal, require_usable
 
 MOST_APART_SECONDS = 1.5
 
@@ -27,7 +28,7 @@ def of_server() -> list[CheckMessage]:
                 id="enrichlabs.W021",
             )
         ]
-    return [*_unfit(info), *_forgetful(info), *_of_clocks(apart)]
+    return [*(_unfit(info) or _refusing(client)), *_forgetful(info), *_of_clocks(apart)]
 
 
 def _unfit(info: dict[str, Any]) -> list[CheckMessage]:
@@ -42,6 +43,15 @@ def _unfit(info: dict[str, Any]) -> list[CheckMessage]:
                 id="enrichlabs.E023",
             )
         ]
+    return []
+
+
+def _refusing(client: Any) -> list[CheckMessage]:
+    try:
+        require_usable(client)
+    except RedisError as error:
+        message, _, hint = refusal(error).partition(". ")
+        return [Warning(f"{message or type(error).__name__}: no job is begun.", hint=hint, id="enrichlabs.W027")]
     return []
 
 

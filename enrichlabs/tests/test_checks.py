@@ -243,6 +243,16 @@ def test_a_managed_redis_may_forbid_config(db: None, redis_client: redis.Redis, 
     redis_client.acl_deluser("managed")
 
 
+def test_a_redis_that_refuses_to_write(db: None, redis_client: redis.Redis) -> None:
+    redis_client.config_set("maxmemory", 1)
+    try:
+        [issue] = [issue for issue in of_redis.of_server() if issue.id == "enrichlabs.W027"]
+    finally:
+        redis_client.config_set("maxmemory", 0)
+    assert issue.msg == "Redis is out of memory and refuses to write: no job is begun."
+    assert issue.hint == "Raise its maxmemory, or remove what else it holds."
+
+
 def test_a_redis_that_hangs_is_named_in_time(redis_at: Callable[[str], None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         redis_at(f"redis://127.0.0.1:{silent.getsockname()[1]}")

@@ -1,5 +1,6 @@
 """A body in chunks, without a Content-Length, through a real gunicorn."""
 
+import gzip
 import json
 import socket
 from collections.abc import Callable, Iterable
@@ -21,10 +22,10 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def post(port: int, path: str, parts: Iterable[bytes]) -> tuple[int, bytes]:
+def post(port: int, path: str, parts: Iterable[bytes], head: str = HEAD) -> tuple[int, bytes]:
     """Send the parts one after the other, for as long as they are taken; return the status and the body of the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(HEAD.format(path=path).encode())
+        connection.sendall(head.format(path=path).encode())
         with suppress(OSError):  # it was answered and closed
             for part in parts:
                 connection.sendall(part)
@@ -47,6 +48,13 @@ def test_a_body_that_never_ends_is_answered_all_the_same(port: int) -> None:
 
 def test_a_broken_chunk_is_a_bad_request(port: int) -> None:
     assert post(port, API, [b"no length\r\n{}\r\n"])[0] == 400
+
+
+@pytest.mark.parametrize("header", ["Content-Encoding: gzip", "Transfer-Encoding: gzip"])
+def test_a_body_in_another_encoding_is_refused(port: int, header: str) -> None:
+    head = HEAD.replace("Transfer-Encoding: chunked", f"{header}\r\nTransfer-Encoding: chunked")
+    status, answer = post(port, API, [chunk(gzip.compress(b"{}")), chunk(b"")], head)
+    assert (status, json.loads(answer)["code"]) == (415, "unsupported_encoding")
 
 
 def test_an_empty_body_in_chunks_is_a_bad_request(port: int) -> None:

@@ -87,6 +87,7 @@ def stopped_mongodb(serve, valkey, tmp_path):
         variables = {"DATABASE_URL": url, "REDIS_URL": valkey.url}
         run = {"cwd": ROOT, "env": environment(tmp_path, **variables), "check": True, "stdout": subprocess.DEVNULL}
         (tmp_path / "vendors.toml").write_text('[vendors.acme]\nadapter = "sync"\nurl = "http://127.0.0.1:9/"\n')
+        subprocess.run([sys.executable, "manage.py", "migrate"], **run)
         subprocess.run([sys.executable, "manage.py", "load_vendors", str(tmp_path / "vendors.toml")], **run)
         port = serve(**variables)
         assert post(port)[0] == 202

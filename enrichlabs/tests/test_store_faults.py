@@ -192,6 +192,27 @@ def test_a_command_without_its_store_says_so_and_no_more(tmp_path: Path, command
     assert "hid" not in ended.stderr
 
 
+COMMANDS = [
+    ["prune", "--older-than", "30d", "--yes"],
+    ["import", "rows.jsonl"],
+    ["export", "rows.jsonl"],
+    ["replay", "--dry-run"],
+    ["load_vendors", "--mocks", "http://127.0.0.1:1"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize("on_mongodb", [False, True])
+def test_a_command_on_a_store_without_tables(single: SecantusDB, tmp_path: Path, command: list[str], on_mongodb: bool) -> None:
+    (tmp_path / "rows.jsonl").touch()
+    arguments = [str(tmp_path / word) if word == "rows.jsonl" else word for word in command]
+    ended = manage(tmp_path, *arguments, **({"DATABASE_URL": single.url()} if on_mongodb else {}))
+    assert ended.returncode == 1
+    assert "The tables of the store are missing or old" in ended.stderr
+    assert "Run manage.py migrate" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_command_with_a_url_that_cannot_be_read_says_so_and_no_more(tmp_path: Path) -> None:
     ended = manage(tmp_path, "check", DATABASE_URL="mongodb://hid:d@en@127.0.0.1/jobs")
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)

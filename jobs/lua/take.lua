@@ -70,6 +70,7 @@ local function read(stream, count)
   local reply = count > 0 and redis.pcall('XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', count, 'STREAMS', stream, '>')
   if not reply then return {} end
   if reply.err then
+    if not string.find(reply.err, 'NOGROUP', 1, true) then error(reply) end
     a_group_is_gone = true -- with its stream, which was dropped alone
     return {}
   end

@@ -8,6 +8,8 @@ from threading import Event
 
 from django.core.management.base import CommandError
 
+from jobs.faults import fault
+
 INTERRUPTED = 130  # what a shell reports of a command that ^C has ended
 
 
@@ -32,6 +34,11 @@ def interruptible() -> Iterator[Event]:
         yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def no_store(error: BaseException) -> str:
+    """Return why the store can't be used, and what to do."""
+    return fault(error) or f"The store does not answer ({type(error).__name__})."
 
 
 def counted(count: int, noun: str) -> str:

@@ -42,9 +42,27 @@ def test_a_body_that_says_it_is_too_large_is_not_read_at_all():
     assert endless.taken == 0
 
 
-@pytest.mark.parametrize("length", ["", "x", "-1", "²"])
+@pytest.mark.parametrize("length", ["", "x", "-1", "²", "+1", "1_0"])
 def test_a_length_that_is_no_number_is_no_body(length):
     assert bodies.read(request_of(Endless(), length), 10) == b""
+
+
+@pytest.mark.parametrize("header", ["Content-Encoding", "Transfer-Encoding"])
+@pytest.mark.parametrize("coding", ["gzip", "gzip, chunked", "identity, br", "x"])
+def test_a_body_in_another_encoding_is_refused(header, coding):
+    request = request_of(Endless(), 5)
+    request.META[f"HTTP_{header.upper().replace('-', '_')}"] = coding
+    with pytest.raises(bodies.Encoded) as refused:
+        bodies.read(request, 10)
+    answer = refused.value.response()
+    assert (answer.status_code, answer["Accept-Encoding"]) == (415, "identity")
+
+
+@pytest.mark.parametrize(("header", "coding"), [("CONTENT_ENCODING", "Identity"), ("TRANSFER_ENCODING", "Chunked")])
+def test_a_body_as_it_is_may_say_so(header, coding):
+    request = request_of(BytesIO(b"x"), 1)
+    request.META[f"HTTP_{header}"] = coding
+    assert bodies.read(request, 10) == b"x"
 
 
 @pytest.mark.parametrize("body", [BytesIO(b"x" * 9), BytesIO(), Broken()])

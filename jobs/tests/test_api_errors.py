@@ -53,6 +53,8 @@ def check(answer, status: int, code: str) -> dict:
         (b'{"n": "\xed\xa0\x80"}', "UTF-8"),
         (b'\xef\xbb\xbf{"n": 1}', "BOM"),
         (b'{"n": ' + b"[" * 32 + b"]" * 32 + b"}", "32 levels"),
+        (b'{"vendor": "acme", "name": "J", "name": "K"}', "two fields of the same name"),
+        (b'{"n": [{"a": 1, "b": 2, "a": 1}]}', "two fields of the same name"),
         (b"[" * 60_000, "32 levels"),
         (b'{"n":' * 10_000, "32 levels"),
     ],
@@ -94,6 +96,12 @@ def test_json_that_is_no_object_is_refused(client, body):
         ({"name": {}}, "/name", "invalid"),
         ({"name": ""}, "/name", "blank"),
         ({"name": " \t\n\u2003"}, "/name", "blank"),
+        ({"name": "\u200b\u2060"}, "/name", "blank"),
+        ({"name": "\u3164 \u2800\ufeff"}, "/name", "blank"),
+        ({"name": "\x01\x7f"}, "/name", "blank"),
+        ({"name": "\U000e0041\U000e0042"}, "/name", "blank"),
+        ({"name": "abc\u202ednu"}, "/name", "direction_control"),
+        ({"name": "\u2066abc\u2069"}, "/name", "direction_control"),
         ({"name": "x" * 201}, "/name", "max_length"),
         ({"name": "a\0b"}, "/name", "null_characters_not_allowed"),
         ({"options": None}, "/options", "null"),
@@ -115,6 +123,20 @@ def test_every_field_at_fault_is_named_at_once(client):
         "/name": "required",
         "/options": "not_a_dict",
     }
+
+
+@pytest.mark.parametrize("name", ["李小龙", "محمد", "‏דוד‎", "é", "e\u0301", "👨\u200d👩\u200d👧", "0", "∀", "क्\u200dष"])
+def test_a_name_in_any_script_is_accepted(client, name):
+    assert post(client, json.dumps({**GOOD, "name": name})).status_code == 202
+    assert Job.objects.get().name == name
+
+
+def test_of_many_vendors_twenty_are_listed(client, make_vendor):
+    for number in range(30):
+        make_vendor(f"many-{number:02}")
+    problem = check(post(client, json.dumps({**GOOD, "vendor": "nobody"})), 400, "unknown_vendor")
+    assert problem["detail"].endswith(", many-16, many-17 and 12 more.")
+    assert problem["detail"].count(",") == 19
 
 
 @pytest.mark.parametrize("vendor", ["nobody", "old"])

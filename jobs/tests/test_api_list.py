@@ -124,6 +124,13 @@ def test_a_cursor_and_a_time_bound_hold_together(client, make_job):
         ("limit=0", "limit", "min_value"),
         ("limit=101", "limit", "max_value"),
         ("limit=ten", "limit", "invalid"),
+        ("limit=%EF%BC%91", "limit", "invalid"),
+        ("limit=%D9%A1", "limit", "invalid"),
+        ("limit=1_0", "limit", "invalid"),
+        ("limit=5.0", "limit", "invalid"),
+        ("limit=%2B5", "limit", "invalid"),
+        ("created_after=%EF%BC%92026-05-01T12:00:00", "created_after", "invalid"),
+        ("created_before=%D9%A2026-05-01", "created_before", "invalid"),
         ("limit=" + "9" * 5000, "limit", "max_string_length"),
         ("created_after=yesterday", "created_after", "invalid"),
         ("created_after=2026-02-30", "created_after", "invalid"),
@@ -135,6 +142,22 @@ def test_a_cursor_and_a_time_bound_hold_together(client, make_job):
 )
 def test_what_may_not_be_asked_for_is_named(client, query, parameter, code):
     assert refused(client, query) == [(parameter, code)]
+
+
+@pytest.mark.parametrize("name", ["status", "vendor", "created_after", "created_before", "limit", "cursor", "page"])
+@pytest.mark.parametrize("values", [("failed", "complete"), ("failed", "failed"), ("", "")])
+def test_a_parameter_that_is_given_twice_is_named(client, name, values):
+    query = urlencode(
+        [("limit", "3"), *((name, value) for value in values)] if name != "limit" else [(name, v) for v in values]
+    )
+    assert refused(client, query) == [(name, "repeated_parameter")]
+
+
+def test_of_many_faults_twenty_are_named(client):
+    answer = client.get("/jobs?" + "&".join(f"p{number}=" for number in range(50)))
+    problem = answer.json()
+    assert (answer.status_code, len(problem["errors"])) == (400, 20)
+    assert problem["detail"] == "50 things are not valid; `errors` has a sentence for the first 20."
 
 
 def test_every_parameter_at_fault_is_named_at_once(client):

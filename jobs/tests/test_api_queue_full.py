@@ -48,7 +48,7 @@ def test_a_queue_that_has_room_again_takes_jobs(client, make_vendor, redis_clien
     queue("a")
     assert post(client).status_code == 429
     redis_client.delete(Keys("acme").jobs)
-    backlog.forget()
+    backlog.__init__()
     assert post(client).status_code == 202
 
 

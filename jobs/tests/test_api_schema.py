@@ -1,5 +1,7 @@
 """The OpenAPI schema is valid, and says what the API does."""
 
+import json
+import re
 from io import StringIO
 
 import pytest
@@ -16,11 +18,14 @@ def schema() -> dict:
 
 
 OPERATIONS = {
-    ("/jobs", "post"): {"202", "400", "413", "415", "429", "500", "503"},
-    ("/jobs", "get"): {"200", "400", "500", "503"},
-    ("/jobs/{request_id}", "get"): {"200", "404", "500", "503"},
-    ("/jobs/{request_id}/cancel", "post"): {"200", "404", "409", "500", "503"},
-    ("/jobs/{request_id}/retry", "post"): {"200", "404", "409", "500", "503"},
+    ("/jobs", "post"): {"202", "400", "405", "413", "415", "429", "500", "503"},
+    ("/jobs", "get"): {"200", "400", "405", "500", "503"},
+    ("/jobs/{request_id}", "get"): {"200", "400", "404", "405", "500", "503"},
+    ("/jobs/{request_id}/cancel", "post"): {"200", "400", "404", "405", "409", "500", "503"},
+    ("/jobs/{request_id}/retry", "post"): {"200", "400", "404", "405", "409", "500", "503"},
+    ("/vendor-webhook/{vendor}/{request_id}", "post"): {
+        *("200", "202", "400", "401", "404", "405", "413", "415", "500", "503")
+    },
 }
 
 
@@ -28,7 +33,6 @@ def test_the_schema_has_every_operation_with_every_answer(schema):
     found = {
         (path, method): set(operation["responses"])
         for path, methods in schema["paths"].items()
-        if path.startswith("/jobs")
         for method, operation in methods.items()
     }
     assert found == OPERATIONS
@@ -43,9 +47,13 @@ def test_errors_are_problems_and_answers_are_json(schema):
 
 def test_headers_that_say_where_and_when_to_ask_are_described(schema):
     answers = schema["paths"]["/jobs"]["post"]["responses"]
-    assert set(answers["202"]["headers"]) == {"Location", "Retry-After"}
-    assert set(answers["429"]["headers"]) == set(answers["503"]["headers"]) == {"Retry-After"}
-    assert set(schema["paths"]["/jobs/{request_id}"]["get"]["responses"]["200"]["headers"]) == {"Retry-After"}
+    assert set(answers["202"]["headers"]) == {"Location", "Retry-After", "Cache-Control"}
+    assert set(answers["429"]["headers"]) == {"Retry-After", "Cache-Control"}
+    assert set(answers["503"]["headers"]) == {"Retry-After"}
+    assert set(answers["405"]["headers"]) == {"Allow"}
+    shown = schema["paths"]["/jobs/{request_id}"]["get"]["responses"]
+    assert set(shown["200"]["headers"]) == {"Retry-After", "Cache-Control"}
+    assert set(shown["404"]["headers"]) == {"Cache-Control"}
 
 
 def test_a_posted_job_may_have_further_fields(schema):
@@ -62,3 +70,70 @@ def test_a_job_shows_just_the_fields_that_the_schema_has(client, make_job, schem
     assert complete.keys() | failed.keys() == described["properties"].keys()
     assert complete.keys() & failed.keys() == set(described["required"])
     assert schema["info"]["title"] == settings.SPECTACULAR_SETTINGS["TITLE"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Ü", " a ", "\u200b", " \n", "a\0b", "a\u202eb", "\u3164", "李", "e\u0301", "\U0001f600", "a\nb", "\x1f"]
+)
+@pytest.mark.django_db
+def test_a_name_fits_its_pattern_where_it_is_accepted(client, make_vendor, schema, text):
+    make_vendor()
+    pattern = schema["components"]["schemas"]["JobInput"]["properties"]["name"]["pattern"]
+    answer = client.post("/jobs", json.dumps({"vendor": "acme", "name": text}), content_type="application/json")
+    assert (answer.status_code == 202) == bool(re.search(pattern, text)), answer.content
+
+
+@pytest.mark.django_db
+def test_a_cursor_fits_its_pattern(client, make_job, schema):
+    make_job(), make_job()
+    [cursor] = [each for each in schema["paths"]["/jobs"]["get"]["parameters"] if each["name"] == "cursor"]
+    following = client.get("/jobs?limit=1").json()["next"].partition("cursor=")[2].replace("%3A", ":")
+    assert re.search(cursor["schema"]["pattern"], following)
+
+
+def test_no_option_may_be_given(schema):
+    assert schema["components"]["schemas"]["JobInput"]["properties"]["options"]["maxProperties"] == 0
+
+
+def examples(client):
+    described = client.get("/schema?format=json").json()
+    return described["paths"]["/jobs"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+
+
+@pytest.mark.parametrize(
+    ("vendors", "shown"),
+    [
+        ({"acme": "https://a.example/", "async": "/mock-vendors/async", "sync": "/mock-vendors/sync"}, ["sync", "async"]),
+        ({"acme": "https://a.example/", "beta": "https://b.example/"}, ["acme"]),
+    ],
+)
+@pytest.mark.django_db
+def test_the_examples_work_as_they_come(client, make_vendor, vendors, shown):
+    for slug, url in vendors.items():
+        make_vendor(slug, url=f"http://127.0.0.1:9{url}" if url.startswith("/") else url)
+    make_vendor("aaa", enabled=False)
+    found = examples(client)
+    assert list(found) == shown
+    for example in found.values():
+        answer = client.post("/jobs", json.dumps(example["value"]), content_type="application/json")
+        assert answer.status_code == 202, answer.content
+
+
+@pytest.mark.django_db
+def test_the_examples_follow_the_vendors(client, make_vendor):
+    assert examples(client)["vendor"]["summary"] == "Set up a vendor first, and name it here"
+    make_vendor("acme")
+    assert list(examples(client)) == ["acme"]
+
+
+@pytest.mark.django_db
+def test_the_schema_is_yaml_or_json(client):
+    plain = client.get("/schema")
+    assert plain["Content-Type"].startswith("application/vnd.oai.openapi")
+    asked = client.get("/schema", headers={"Accept": "application/json,*/*"})
+    assert yaml.safe_load(plain.content) == asked.json() == client.get("/schema?format=json").json()
+    assert client.get("/schema?version=%0a&format=x").content == plain.content
+    assert client.get("/schema", headers={"Accept": "image/png"}).status_code == 200
+    assert client.head("/schema").status_code == 200
+    refused = client.post("/schema")
+    assert (refused.status_code, refused.json()["code"], refused["Allow"]) == (405, "method_not_allowed", "GET, HEAD, OPTIONS")

@@ -246,3 +246,17 @@ def test_each_batch_is_read_in_the_order_of_an_index(choice):
     plan = ended.values_list("pk").filter(pk__gt="0").order_by("pk")[: prune.BATCH].explain()
     assert "USING INDEX" in plan
     assert "B-TREE" not in plan
+
+
+def test_an_unknown_vendor_is_refused_and_the_known_ones_are_named(make_vendor, make_ended):
+    for number in range(22):
+        make_vendor(f"vendor-{number:02}")
+    with pytest.raises(CommandError, match=r"There is no vendor 'nosuch'.*vendor-00, .*vendor-19 and 2 more\.$"):
+        run("--older-than", "30d", "--yes", "--vendor", "nosuch")
+
+
+def test_what_a_deleted_vendor_left_can_be_pruned(make_ended):
+    make_ended(vendor="gone")
+    make_delivery(make_ended(vendor="other").pk, vendor="gone-too")
+    assert run("--older-than", "30d", "--yes", "--vendor", "gone") == "1 job deleted\n"
+    assert run("--older-than", "30d", "--yes", "--vendor", "gone-too") == "0 jobs deleted\n"

@@ -29,6 +29,8 @@ def test_each_window_is_longer_by_the_margin() -> None:
     [
         ("10", "'10' is no rate limit; write for example 10/s, 500/min, 1000/h or 20000/day."),
         ("10/x", "'10/x' is no rate limit"),
+        ("１0/s", "is no rate limit"),
+        ("10/٥s", "is no rate limit"),
         ("10/sec", "is no rate limit"),
         ("ten/s", "is no rate limit"),
         ("-1/s", "is no rate limit"),

@@ -3,19 +3,20 @@
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
 from jobs.archive import FaultyArchiveError, named
 from jobs.export import Export, opened
-from jobs.management.dialogue import INTERRUPTED, interruptible
+from jobs.management.dialogue import INTERRUPTED, interruptible, no_store
 from jobs.management.standstill import require_standstill
 from jobs.store import STORE_ERRORS
+from vendors.management.store_command import StoreCommand
 
 WHY = "What moves on while it is copied makes a copy that was never true, from which vendors would be called again."
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = (
         "Writes vendors, jobs, tries and callbacks into a file of JSON lines, which import reads into another store. It can be "
         "interrupted; with the same file it goes on where it broke off. Not carried are users, permissions and secrets. "
@@ -42,8 +43,7 @@ class Command(BaseCommand):
                 f"{path} can't be written: {error.strerror}. Mend that, and run it again for the rest."
             ) from None
         except STORE_ERRORS as error:
-            text = f"The store does not answer ({type(error).__name__})."
-            raise CommandError(f"{text} Run it again when it does: it goes on where it broke off.") from None
+            raise CommandError(f"{no_store(error)} Run it again when it does: it goes on where it broke off.") from None
 
     def _export(self, export: Export, path: str) -> None:
         if export.is_finished:

@@ -8,19 +8,20 @@ from threading import Event
 from typing import IO, Any
 
 import redis
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
 from jobs.archive import KINDS, FaultyArchiveError, named
 from jobs.loading import Loading, forget_limits
-from jobs.management.dialogue import INTERRUPTED, interruptible
+from jobs.management.dialogue import INTERRUPTED, interruptible, no_store
 from jobs.management.standstill import require_standstill
 from jobs.store import STORE_ERRORS
+from vendors.management.store_command import StoreCommand
 
 WHY = "It would start jobs before the tries are there that its limits must count."
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = (
         "Writes vendors, jobs, tries and callbacks of an exported file into the store, whose tables must be there (migrate). "
         "What is there already is left alone, so that it can be interrupted and run again. At the end all rows are counted. "
@@ -53,8 +54,8 @@ class Command(BaseCommand):
                     self._have_limits_made_anew()
                     _watch(loading.check(), "counting", size, interrupted)
             except STORE_ERRORS as error:
-                text = f"The store failed behind line {loading.at} ({type(error).__name__})."
-                raise CommandError(f"{text} Mend that, and run it again for the rest.") from None
+                text = f"The store failed behind line {loading.at}. {no_store(error)}"
+                raise CommandError(f"{text} Run it again for the rest.") from None
         if interrupted.is_set():
             self.stdout.write(f"Interrupted: {loading.written.total()} rows written. Run it again for the rest.")
             sys.exit(INTERRUPTED)

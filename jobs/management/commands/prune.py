@@ -9,14 +9,16 @@ from datetime import timedelta
 from threading import Event
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from jobs.management.dialogue import INTERRUPTED, agrees, counted, interruptible
-from jobs.models import FINAL
+from jobs.management.dialogue import INTERRUPTED, agrees, counted, interruptible, no_store
+from jobs.models import FINAL, Attempt, Delivery, Job
 from jobs.prune import GRACE, Prune, remembering
 from jobs.store import STORE_ERRORS
+from vendors.catalogue import catalogue, listed
+from vendors.management.store_command import StoreCommand
 from vendors.models import Vendor
 
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -24,7 +26,7 @@ LEAST = timedelta(days=1)
 MOST = timedelta(weeks=5200)
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = (
         "Deletes jobs that ended long ago, with their tries and callbacks, and old callbacks that have no job. "
         "Open jobs stay, however old. It can run beside the service, be interrupted and run again."
@@ -43,11 +45,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         age = options["older_than"]
         try:
+            _refuse_unknown(options["vendor"])
             _refuse_what_limits_need(options["vendor"], age)
             prune = Prune(timezone.now() - age - GRACE, options["vendor"], options["status"])
             self._prune(prune, len(prune), options)
         except STORE_ERRORS as error:
-            raise CommandError(f"The store does not answer ({type(error).__name__}). Run it again when it does.") from None
+            raise CommandError(f"{no_store(error)} Run it again when it does.") from None
 
     def _prune(self, prune: Prune, count: int, options: dict[str, Any]) -> None:
         if options["dry_run"]:
@@ -81,6 +84,15 @@ def _deleted(prune: Prune, count: int, interrupted: Event) -> Counter[str]:
 def _steps(prune: Prune) -> Iterator[Counter[str]]:
     yield from (Counter({"job": count}) for count in prune.jobs())
     yield from prune.leftovers()
+
+
+def _refuse_unknown(vendor: str) -> None:
+    """Refuse a vendor that neither is there nor has left jobs or callbacks behind."""
+    known = not vendor or vendor in catalogue.all()
+    if not (known or any(model.objects.filter(vendor=vendor).exists() for model in (Job, Attempt, Delivery))):
+        raise CommandError(
+            f"There is no vendor {vendor!r}, and nothing of one is stored. Known vendors: {listed(catalogue.all())}."
+        )
 
 
 def _refuse_what_limits_need(vendor: str, age: timedelta) -> None:

@@ -1,5 +1,6 @@
 """Puts failed jobs back into their queue, or applies stored callbacks again."""
 
+import re
 import sys
 from argparse import ArgumentTypeError
 from collections import Counter
@@ -8,20 +9,21 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
 from jobs.management.dialogue import INTERRUPTED, agrees, counted, interruptible
 from jobs.models import Job, Status
 from jobs.replay import RETRIABLE, Choice, DeliveryReplay, JobReplay, Replay, run
-from vendors.catalogue import catalogue
+from vendors.catalogue import catalogue, listed
+from vendors.management.store_command import StoreCommand
 
 SHOWN_FIRST = 5
 JOBS_ONLY = ("status", "error_code", "created_after", "created_before", "limit")
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Puts failed (or otherwise chosen) jobs back into their queue, or applies stored callbacks again."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -111,12 +113,12 @@ def _refuse_unknown(ids: tuple[str, ...], vendor: str | None) -> None:
     if unknown:
         raise CommandError(f"There is no job {', '.join(sorted(unknown))}.")
     if vendor and vendor not in catalogue.all():
-        raise CommandError(f"There is no vendor {vendor!r}; there are {', '.join(catalogue.all()) or 'none'}.")
+        raise CommandError(f"There is no vendor {vendor!r}; there are {listed(catalogue.all())}.")
 
 
 def _job_id(text: str) -> str:
     try:
-        return str(UUID(text))
+        return str(UUID(text if text.isascii() else ""))
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is no request id") from None
 
@@ -130,6 +132,6 @@ def _moment(text: str) -> datetime:
 
 
 def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) == 0:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
         raise ArgumentTypeError(f"{text!r} is no whole number above zero")
     return int(text)

@@ -17,7 +17,7 @@ from django.db import connections
 
 from jobs.processes import Processes
 from jobs.worker import Worker
-from vendors.catalogue import catalogue
+from vendors.catalogue import catalogue, listed
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Command(BaseCommand):
 def _check(vendors: list[str]) -> None:
     unknown = set(vendors) - set(catalogue.all()) if vendors else set()
     if unknown:
-        raise CommandError(f"Unknown vendors: {', '.join(sorted(unknown))}. Known are: {', '.join(catalogue.all()) or 'none'}.")
+        raise CommandError(f"Unknown vendors: {', '.join(sorted(unknown))}. Known are: {listed(catalogue.all())}.")
 
 
 def _end_process(failure: threading.ExceptHookArgs) -> None:

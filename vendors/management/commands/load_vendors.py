@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from vendors import toml
 from vendors.loading import load
+from vendors.management.store_command import StoreCommand
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = "Create or update vendors from a TOML file, a table [vendors.<slug>] each; all of them or none."
 
     def add_arguments(self, parser: CommandParser) -> None:
