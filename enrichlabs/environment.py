@@ -1,16 +1,56 @@
 """Reads the process environment for settings: text, numbers, switches, lists and secrets."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+# Every variable that settings read, in whichever process. None of them can be a vendor's.
+SETTINGS_VARIABLES = frozenset(
+    [
+        "ADMIN_PASSWORD",
+        "ALLOWED_HOSTS",
+        "CALLBACK_SECRETS",
+        "DATABASE_URL",
+        "DEBUG",
+        "ENRICHLABS_DATA",
+        "ENRICHLABS_VENDORS",
+        "HOST",
+        "LOG_FORMAT",
+        "LOG_LEVEL",
+        "MOCK_PORT",
+        "MOCK_VENDORS",
+        "PORT",
+        "PUBLIC_URL",
+        "REDIS_URL",
+        "SECRET_KEY",
+        "SERVES",
+        "VENDOR_VARIABLE_PREFIXES",
+        "WORKER_PROCESSES",
+        "WORKER_THREADS",
+    ]
+)
+
 
 def text(name: str, default: str = "") -> str:
     """Return the variable, or `default` where it is unset or empty."""
+    if name not in SETTINGS_VARIABLES:
+        raise LookupError(f"Add {name} to SETTINGS_VARIABLES, so that no vendor can be given its value.")
     return os.environ.get(name) or default
+
+
+def prefixes(name: str, default: str) -> tuple[str, ...]:
+    """Return the comma-separated beginnings of names of variables."""
+    found = words(name, default)
+    for prefix in found:
+        if not re.fullmatch(r"[A-Z][A-Z0-9]*_([A-Z0-9]+_)*", prefix, re.ASCII):
+            raise ImproperlyConfigured(
+                f"{name} names {prefix!r}. Write prefixes in capitals, with _ at their end: {default},ACME_"
+            )
+    return tuple(found)
 
 
 def integer(name: str, default: int) -> int:

@@ -16,6 +16,9 @@ PORT = env.integer("PORT", 8000)
 MOCK_PORT = env.integer("MOCK_PORT", PORT + 1)
 PUBLIC_URL = env.address("PUBLIC_URL", f"http://127.0.0.1:{PORT}")
 VENDORS_FILE = env.text("ENRICHLABS_VENDORS")
+# How the variables begin that vendors may name as theirs: never one that settings read.
+VENDOR_VARIABLE_PREFIXES = env.prefixes("VENDOR_VARIABLE_PREFIXES", "VENDOR_")
+SETTINGS_VARIABLES = env.SETTINGS_VARIABLES
 # Which doors this process opens: api, admin, webhooks, mock. The pretend vendors stay shut unless they are named.
 SERVES = env.words("SERVES", "api,admin,webhooks")
 
