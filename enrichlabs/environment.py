@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 # Every variable that settings read, in whichever process. None of them can be a vendor's.
 SETTINGS_VARIABLES = frozenset(
     [
+        "ADAPTERS_DIR",
         "ADMIN_PASSWORD",
         "ALLOWED_HOSTS",
         "CALLBACK_SECRETS",
@@ -28,6 +30,7 @@ SETTINGS_VARIABLES = frozenset(
         "REDIS_URL",
         "SECRET_KEY",
         "SERVES",
+        "VENDOR_ALLOWED_ADDRESSES",
         "VENDOR_VARIABLE_PREFIXES",
         "WORKER_PROCESSES",
         "WORKER_THREADS",
@@ -79,6 +82,14 @@ def address(name: str, default: str) -> str:
 def words(name: str, default: str = "") -> list[str]:
     """Return the comma-separated parts of the variable, without blanks."""
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """Return the comma-separated addresses and networks of the variable."""
+    try:
+        return [ip_network(word) for word in words(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}. Write addresses or networks, such as 127.0.0.1,10.0.0.0/8.") from None
 
 
 def secret(name: str, folder: Path) -> str:

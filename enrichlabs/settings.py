@@ -19,6 +19,10 @@ VENDORS_FILE = env.text("ENRICHLABS_VENDORS")
 # How the variables begin that vendors may name as theirs: never one that settings read.
 VENDOR_VARIABLE_PREFIXES = env.prefixes("VENDOR_VARIABLE_PREFIXES", "VENDOR_")
 SETTINGS_VARIABLES = env.SETTINGS_VARIABLES
+# Addresses that vendors may have although they are link-local, a metadata service, or this machine's own.
+VENDOR_ALLOWED_ADDRESSES = env.networks("VENDOR_ALLOWED_ADDRESSES")
+# The only folder, beside our own, that vendors' adapters are loaded from.
+ADAPTERS_DIR = Path(env.text("ADAPTERS_DIR", str(DATA / "adapters"))).resolve()
 # Which doors this process opens: api, admin, webhooks, mock. The pretend vendors stay shut unless they are named.
 SERVES = env.words("SERVES", "api,admin,webhooks")
 

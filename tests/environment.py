@@ -11,4 +11,9 @@ atexit.register(shutil.rmtree, DATA, ignore_errors=True)
 
 for name in ("REDIS_URL", "PUBLIC_URL", "CALLBACK_SECRETS", "ENRICHLABS_VENDORS", "LOG_FORMAT"):
     os.environ.pop(name, None)
-os.environ.update(ENRICHLABS_DATA=str(DATA), ALLOWED_HOSTS="*", SERVES="api,admin,webhooks,mock")
+os.environ.update(
+    ENRICHLABS_DATA=str(DATA),
+    ALLOWED_HOSTS="*",
+    SERVES="api,admin,webhooks,mock",
+    ADAPTERS_DIR=str(Path(__file__).parent / "adapters"),
+)

@@ -16,6 +16,7 @@ from django.conf import settings
 from urllib3 import BaseHTTPResponse
 
 from vendors import json_object, statuses
+from vendors.addresses import RefusedAddressError
 from vendors.base import VendorError
 from vendors.deadline import Transport, this_call
 
@@ -25,6 +26,7 @@ DRAIN_SECONDS = 0.5
 FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 # Why no connection came about; the first that fits.
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (RefusedAddressError, "{0}"),
     (ssl.SSLCertVerificationError, "its TLS certificate is not trusted ({0.verify_message})"),
     (ssl.SSLError, "the TLS handshake failed"),
     (socket.gaierror, "its host name can't be resolved"),

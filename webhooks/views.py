@@ -59,10 +59,9 @@ def _take(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
 
 
 def _secrets(vendor: Vendor) -> list[str]:
-    secrets = vendor.webhook_secrets
-    if not secrets:
-        log.error("Callbacks of vendor %s are refused: the variable %s is unset or empty", vendor, vendor.webhook_secret_env)
-    return secrets
+    if fault := vendor.webhook_secret_fault:
+        log.error("Callbacks of vendor %s are refused: %s", vendor, fault)
+    return vendor.webhook_secrets
 
 
 def _is_unknown(job_id: str) -> bool:

@@ -10,8 +10,8 @@ from jobs.tokens import Try
 from vendors.models import Vendor
 from webhooks.tests import adapters
 
-PICKY = "webhooks.tests.adapters.Picky"
-CARELESS = "webhooks.tests.adapters.Careless"
+PICKY = "adapters.callbacks.Picky"
+CARELESS = "adapters.callbacks.Careless"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 RESULT = {"name": "John Doe"}
@@ -146,7 +146,7 @@ def test_a_callback_that_its_adapter_can_not_read_waits_for_a_better_adapter(ven
     assert receive(job, b'{"surname": "Doe"}') is None
     assert f"KeyError at {adapters.__file__}" in caplog.text
     assert now_is(job).status == "waiting"
-    Vendor.objects.update(adapter="vendors.base.Adapter")
+    Vendor.objects.update(adapter="async")
     assert receive(job, b'{"surname": "Doe"}') == Verdict.APPLIED
 
 
@@ -166,7 +166,7 @@ def test_a_callback_that_its_adapter_makes_no_json_of_waits_for_a_better_adapter
 
 def test_callbacks_that_can_not_be_read_hold_up_no_other_vendor(make_vendor, make_job):
     make_vendor(slug="picky", adapter=PICKY)
-    acme = make_vendor(adapter="vendors.base.Adapter")
+    acme = make_vendor(adapter="async")
     for slug, minutes in [("picky", 0), ("picky", 1), ("acme", 2)]:
         job = make_job(vendor=slug, status="waiting", attempt=1)
         vendor = Vendor.objects.get(slug=slug)
