@@ -4,7 +4,8 @@
 
 `POST /<slug>` is a call of the vendor of that name: answered at once, or with 202 and by callbacks where its body has a
 callback_url. Those of the vendor "signed" are signed with VENDOR_CHAOS_WEBHOOK_SECRET. `POST /control` with {"vendor": slug,
-"mood": mood, "seconds": n} puts that mood over all its calls for so long; `GET /control` says what is going on. SIGTERM ends it.
+"mood": mood, "seconds": n} puts that mood over all its calls for so long; `GET /control` says what is going on. SIGTERM ends
+it.
 """
 
 import argparse

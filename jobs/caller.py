@@ -1,9 +1,6 @@
 """Makes one call: in time with its permit, through the vendor's adapter, with the answer cleaned."""
 
-import logging
 import time
-import traceback
-from collections.abc import Iterable
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -14,11 +11,8 @@ from jobs.beat import SILENT_SECONDS
 from jobs.models import Job
 from jobs.stream import Entry
 from vendors.base import Accepted, Call, Done, VendorError
-from vendors.catalogue import catalogue
-from vendors.cleaning import clean
+from vendors.execute import execute
 from vendors.models import Vendor
-
-log = logging.getLogger(__name__)
 
 # A thread waits that long for a fresh permit in place of one that came too late; then the job goes back to its stream.
 PATIENCE_SECONDS = 1.0
@@ -43,15 +37,6 @@ class Ended:
     answer: Done | Accepted | VendorError | None
 
 
-def warm_up(vendors: Iterable[Vendor]) -> None:
-    """Load the adapters now: a first call that waits for an import would reach its vendor long after its permit."""
-    for vendor in vendors:
-        try:
-            catalogue.adapter(vendor)
-        except Exception as error:
-            log.error("the adapter of %s can't be loaded (%s); its jobs will fail", vendor, type(error).__name__)
-
-
 class Caller:
     """Calls vendors and puts what came of it into the queue `ended`."""
 
@@ -59,25 +44,7 @@ class Caller:
         self._ended = ended
 
     def call(self, started: Started) -> None:
-        self._ended.put(Ended(started, _answer(started) if _permitted(started) else None))
-
-
-def _answer(started: Started) -> Done | Accepted | VendorError:
-    try:
-        answer = catalogue.adapter(started.vendor).call(_call(started))
-        if isinstance(answer, Done):
-            return Done(clean(answer.result, started.vendor.redacted_fields))
-        if isinstance(answer, Accepted):
-            return answer
-        raise TypeError(type(answer).__name__)
-    except VendorError as error:
-        return error
-    except Exception as error:
-        # Not the exception's own words: they may hold personal data.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        kind = type(error).__name__
-        log.error("the adapter of %s failed with %s at %s line %s", started.vendor, kind, place.filename, place.lineno)
-        return VendorError("adapter_failed", f"The adapter failed with {kind}.", outcome_known=False)
+        self._ended.put(Ended(started, execute(started.vendor, _call(started)) if _permitted(started) else None))
 
 
 def _call(started: Started) -> Call:

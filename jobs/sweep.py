@@ -10,7 +10,7 @@ from threading import Event, Thread
 import redis
 from django.db import close_old_connections
 
-from jobs import counts, deliveries, failures, flight, lifecycle, lost, stream, takeover
+from jobs import counts, deliveries, failures, flight, lifecycle, lost, stream, takeover, unusable
 from jobs.clock import clock
 from jobs.keys import SWEEPER
 from jobs.models import IN_FLIGHT, Job, Status, Stream
@@ -39,6 +39,7 @@ class Sweeper(Thread):
         self._name = name
         self._ended = Event()
         self._suspects = takeover.Suspects()
+        self._unusable = unusable.Pauses()
         self._next: dict[Callable[[], int], float] = {}
 
     def run(self) -> None:
@@ -72,6 +73,7 @@ class Sweeper(Thread):
             (entries_lost, LOST_SECONDS),
             (deliveries_without_verdict, 5.0),
             (flights_wrong, FLIGHT_SECONDS),
+            (self._unusable.look, unusable.LOOK_SECONDS),
         ]
         full = False
         for step, every_seconds in steps:

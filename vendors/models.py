@@ -11,8 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from vendors import limits, urls, variables
-from vendors.places import place
-from vendors.registry import adapter_class
+from vendors.registry import adapter_class, make
 
 
 def new_id() -> str:
@@ -189,20 +188,10 @@ class Vendor(models.Model):
             self.clean_fields()
         except ValidationError:
             return  # which is told anyway; no adapter need be made of it
-        if sentence := self.adapter_fault():
-            raise ValidationError({"adapter": ValidationError(sentence, code="adapter")})
-
-    def adapter_fault(self) -> str:
-        """Return why the adapter can't be made of these settings; empty where it can."""
         try:
-            adapter = adapter_class(self.adapter)
+            make(self)
         except ValueError as error:
-            return str(error)
-        try:
-            adapter(self)
-        except Exception as error:
-            return f"The adapter {self.adapter!r} can't be made: {type(error).__name__}: {error} ({place(error)})."
-        return ""
+            raise ValidationError({"adapter": ValidationError(str(error), code="adapter")}) from None
 
     @cached_property
     def settings_key(self) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 """Where in an adapter something went wrong: its file and line, for whoever has to correct it."""
 
+import inspect
 import traceback
 from pathlib import Path
 
@@ -22,8 +23,8 @@ def place(error: BaseException) -> str:
 
 def place_of_method(adapter: Adapter, name: str) -> str:
     """Return where the adapter defines the method."""
-    code = getattr(type(adapter), name).__code__
-    return f"{code.co_filename} line {code.co_firstlineno}"
+    code = getattr(inspect.unwrap(getattr(type(adapter), name)), "__code__", None)
+    return f"{code.co_filename} line {code.co_firstlineno}" if code else type(adapter).__module__
 
 
 def _is_adapter(filename: str) -> bool:

@@ -9,11 +9,15 @@ import sys
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from vendors.base import Adapter
 from vendors.places import place
+
+if TYPE_CHECKING:
+    from vendors.models import Vendor
 
 BUILT_IN = {"sync": "vendors.adapters.sync.SyncAdapter", "async": "vendors.adapters.asynchronous.AsyncAdapter"}
 OWN = "adapters"
@@ -32,6 +36,18 @@ def adapter_class(name: str) -> type[Adapter]:
     if not (isinstance(found, type) and issubclass(found, Adapter) and found is not Adapter):
         raise ValueError(f"{name!r} is not a subclass of vendors.base.Adapter.")
     return found
+
+
+def make(vendor: "Vendor") -> Adapter:
+    """Return the adapter of a vendor. Raises ValueError with a sentence that says what is wrong."""
+    kind = adapter_class(vendor.adapter)
+    try:
+        return kind(vendor)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # as in _module
+        what = f"{type(error).__name__}: {error} ({place(error)})"
+        raise ValueError(f"The adapter {vendor.adapter!r} can't be made: {what}.") from error
 
 
 def _module(name: str, path: str) -> object:
