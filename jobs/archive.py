@@ -26,6 +26,7 @@ VERSION = 1
 # What others refer to comes before them: at no time is there a try without its job, or a job without its vendor.
 KINDS: dict[str, type[Model]] = {"vendor": Vendor, "job": Job, "attempt": Attempt, "delivery": Delivery}
 ORDER = list(KINDS)
+CALL_KIND = "call_kind"  # an attempt's own `kind`: the name is taken by what each line is
 END = "end"
 END_BYTES = 1000  # more than the last line has
 MOST_BYTES = 32 * 1024 * 1024  # of any line; the longest that we write have some 7 MB
@@ -54,7 +55,7 @@ def header() -> bytes:
 
 
 def line(kind: str, row: Row) -> bytes:
-    return _text({"kind": kind, **row})
+    return _text({"kind": kind, **{CALL_KIND if name == "kind" else name: value for name, value in row.items()}})
 
 
 def end(counts: dict[str, int]) -> bytes:
@@ -90,6 +91,8 @@ def lines(file: IO[bytes]) -> Iterator[Line]:
         ends_at += len(text)
         columns = _parsed(text)
         kind = columns.pop("kind", None)
+        if CALL_KIND in columns:
+            columns["kind"] = columns.pop(CALL_KIND)
         if kind == END:
             return
         if kind not in ORDER or not isinstance(columns.get("id"), str):

@@ -15,7 +15,7 @@ import urllib3
 from django.conf import settings
 from urllib3 import BaseHTTPResponse
 
-from vendors import json_object, statuses
+from vendors import exchanges, json_object, statuses
 from vendors.addresses import RefusedAddressError
 from vendors.base import VendorError
 from vendors.deadline import Transport, this_call
@@ -86,6 +86,7 @@ def post_json(
 
 def _send(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> BaseHTTPResponse:
     headers = {"Accept": "*/*", **headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
+    exchanges.note_request(url, headers, body)
     return _thread.transport.post(url, body, headers, timeout_seconds)
 
 
@@ -102,11 +103,13 @@ def _reply(response: BaseHTTPResponse, needs_body: bool) -> Reply:
 def _body(response: BaseHTTPResponse) -> bytes:
     """Return the decoded body, up to the cap; past it, the unread rest makes closing the response close the connection."""
     body = bytearray()
+    exchanges.note_reply(response.status, response.headers, b"")
     while chunk := response.read1(CHUNK_BYTES, decode_content=True):
         body += chunk
         if len(body) > settings.VENDOR_REPLY_MAX_BYTES:
             limit = settings.VENDOR_REPLY_MAX_BYTES
             raise _bad_reply(f"The vendor's answer (status {response.status}) is longer than {limit} bytes.")
+    exchanges.note_reply(response.status, response.headers, bytes(body))
     return bytes(body)
 
 

@@ -1,4 +1,4 @@
-"""How a mock vendor behaves, as the query string of its URL says (docs/mock-vendors.md): /mock-vendors/sync?latency=0.5&rate=20"""
+"""How a mock vendor behaves, as the query string of its URL says (docs/mock-vendors.md): ?latency=0.5&rate=20"""
 
 import random
 from dataclasses import dataclass
