@@ -4,13 +4,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from chaos import recovery
+from chaos import arrivals, recovery
 from chaos.checks import CHECKS, Finding, without_record
 from chaos.history import History, tell
 from chaos.vendors import VENDORS
 from chaos.witness import Witness, worst_window
 from jobs.models import Status
 from vendors import limits
+from vendors.models import Vendor
 
 MOST_HISTORIES = 3
 Row = tuple[str, str]
@@ -25,12 +26,14 @@ def write(
     findings = {name: list(check(history)) for name, check in checks.items()}
     windows = list(_windows(history, witness))
     broken = [name for name, worst, _, calls in windows if worst > calls]
+    above = list(arrivals.above_limit(history))
     rows = [
         *_submitted(history),
         *_ended(history),
         *[(name, str(len(found))) for name, found in findings.items()],
         *[(f"most calls in {name}", f"{worst} at the limiter, {seen} at the vendor") for name, worst, seen, _ in windows],
         ("windows broken at the limiter", str(len(broken))),
+        ("windows broken at the vendor, undelayed", "; ".join(above) or "0"),
         ("limiter unseen for", f"{sum(until - since for since, until in witness.blind):.1f} s"),
         ("longest recovery after a kill", recovery.longest(recovery.after_kills(history))),
         ("longest recovery after a flush", recovery.longest(recovery.after_flushes(history))),
@@ -43,7 +46,7 @@ def write(
     sys.stdout.writelines(f"{name:{width}}  {value}\n" for name, value in rows)
     for name, found in findings.items():
         _tell(history, name, found)
-    return not broken and not any(findings.values())
+    return not broken and not above and not any(findings.values())
 
 
 def _submitted(history: History) -> Iterator[Row]:
@@ -72,14 +75,18 @@ def _ended(history: History) -> Iterator[Row]:
 
 
 def _windows(history: History, witness: Witness) -> Iterator[tuple[str, int, int, int]]:
-    """Yield each limit in words, the most calls in any such window at the limiter and at the vendor, and how many may be."""
+    """Yield each limit in words, the most calls in any such window at the limiter and at the vendor, and how many may be.
+
+    At the limiter the window is longer by the vendor's margin.
+    """
     for slug, settings in VENDORS.items():
         stories = [story for story in history.stories.values() if story.job.vendor == slug]
-        arrivals = sorted(int(each.at * 1e6) for story in stories for each in story.arrivals)
-        for window in limits.parse(settings.fields.get("rate_limits", "")):
-            worst, _ = worst_window(witness.starts(slug), window.calls, window.seconds)
-            seen, _ = worst_window(arrivals, window.calls, window.seconds)
-            yield f"{window.seconds} s of {slug} (limit {window.calls})", worst, seen, window.calls
+        arrived_us = sorted(int(each.at * 1e6) for story in stories for each in story.arrivals)
+        text = settings.fields.get("rate_limits", "")
+        for window, widened in zip(limits.parse(text), Vendor(rate_limits=text).windows, strict=True):
+            worst, _ = worst_window(witness.starts(slug), window.calls, widened.seconds)
+            seen, _ = worst_window(arrived_us, window.calls, window.seconds)
+            yield f"{window.seconds:g} s of {slug} (limit {window.calls})", worst, seen, window.calls
 
 
 def _faults(history: History, missing: Sequence[str]) -> Iterator[Row]:

@@ -100,12 +100,12 @@ class Witness(Thread):
                 charges[start_us] -= 1
 
 
-def worst_window(times_us: Sequence[int], calls: int, seconds: int) -> tuple[int, int]:
+def worst_window(times_us: Sequence[int], calls: int, seconds: float) -> tuple[int, int]:
     """Return the most of these times in any window of that length, and when the first with more than `calls` began (0: none).
 
     A window is closed: two starts exactly that far apart are in one, as jobs/lua/limits.lua has it. Microseconds, sorted.
     """
-    length_us, first, most, broken_at = seconds * 1_000_000, 0, 0, 0
+    length_us, first, most, broken_at = round(seconds * 1_000_000), 0, 0, 0
     for last, time_us in enumerate(times_us):
         while times_us[first] + length_us < time_us:
             first += 1

@@ -12,7 +12,7 @@ from jobs.take import Taken, take
 from vendors.models import Vendor
 
 GATHER_SECONDS = 0.05  # how long a round goes on taking
-PERMITS_SECONDS = 0.01  # and after its first permit: that must still be good when the call is made
+PERMITS_SECONDS = 0.005  # and after its first permit: that must still be good when the call is made
 
 
 class Gatherer:

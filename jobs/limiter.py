@@ -1,8 +1,11 @@
 """A vendor's limits in Redis: exact sliding windows, paced (jobs/lua/limits.lua says how). Redis' clock is the only one.
 
 The algorithm is the sliding-window log: a start is allowed when, for each window, the start that many calls ago has left
-it. A permit is charged by take, and good for PERMIT_SECONDS: starts that came later than charged would reach the vendor in
+it. A permit is charged by take, and good for PERMIT_SECONDS: calls sent later than charged would reach the vendor in
 bunches. It is then given back and a fresh one charged.
+
+A vendor counts arrivals, not starts. Windows are therefore longer than its limits by the vendor's arrival margin, which covers
+the permit's life and whatever delays one call more than another on its way (docs/decisions/0016-arrival-margin.md).
 """
 
 from collections.abc import Sequence
@@ -15,7 +18,7 @@ from jobs.scripts import script
 from vendors.limits import Window
 from vendors.models import Vendor
 
-PERMIT_SECONDS = 0.05
+PERMIT_SECONDS = 0.015
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -47,7 +50,7 @@ def keys_of(vendor: str) -> list[str]:
 
 def arguments(windows: Sequence[Window]) -> list[int]:
     """Return the arguments that limits.lua wants."""
-    pairs = [number for window in windows for number in (window.calls, window.seconds * 1_000_000)]
+    pairs = [number for window in windows for number in (window.calls, round(window.seconds * 1_000_000))]
     return [len(windows), *pairs]
 
 

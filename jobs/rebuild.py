@@ -14,7 +14,7 @@ from vendors.models import Vendor
 log = logging.getLogger(__name__)
 
 # A permit that was charged before the loss is used within this time, and is in the rows by then, or is renewed first.
-SETTLING_SECONDS = 2 * limiter.PERMIT_SECONDS
+SETTLING_SECONDS = 0.1
 
 
 def rebuild(vendors: list[Vendor]) -> list[Vendor]:

@@ -7,18 +7,22 @@ is told to neither; the limits and the cap on jobs in flight hold.
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from jobs import limiter, stream, tokens
+from jobs.caller import NotPermittedError, Permit, Started
 from jobs.keys import Keys
-from jobs.limiter import EPOCH, Renewal
-from jobs.models import Attempt, Kind
+from jobs.limiter import EPOCH
+from jobs.models import Attempt, Job, Kind, Stream
 from jobs.rebuild import rebuild
 from jobs.redis import commands
 from jobs.store import writing
+from jobs.stream import Entry
 from vendors.base import Accepted, Call, Done, VendorError
+from vendors.deadline import this_call
 from vendors.exchanges import Exchange, watched
 from vendors.execute import execute
 from vendors.models import Vendor, new_id
@@ -49,17 +53,16 @@ def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
         rebuild([vendor])  # before there is a row, which would be counted
     attempt = _begin(vendor)
     try:
-        started_at = _permitted(vendor, job_id)
-    except BaseException:
-        with writing():
-            attempt.delete()
-        raise
-    try:
-        with watched() as exchanges:
+        permit, job = _permit(vendor, job_id)
+        with watched() as exchanges, this_call.permitted_by(permit.confirm) if permit.is_for_windows else nullcontext():
             since = time.monotonic()
             answer = execute(vendor, call)
             seconds = time.monotonic() - since
-        _end(attempt, answer, started_at, seconds)
+        _end(attempt, answer, job.started_at or _now(), seconds)
+    except (NoPermitError, NotPermittedError):
+        with writing():
+            attempt.delete()
+        raise NoPermitError(_held_by(vendor)) from None
     finally:
         stream.release(vendor.slug, [job_id])  # else the sweep frees its slot
     return Trial(call, exchanges, answer, seconds)
@@ -105,20 +108,23 @@ def outcome(answer: Done | Accepted | VendorError) -> tuple[str, str]:
             return answer.code[:50], answer.message[:500]
 
 
-def _permitted(vendor: Vendor, job_id: str) -> datetime:
-    """Return when the call starts: now, with a permit. Raises NoPermitError where there is none in time."""
+def _permit(vendor: Vendor, job_id: str) -> tuple[Permit, Job]:
+    """Return a permit to call now, and the job that it would be for. Raises NoPermitError where there is none in time."""
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while True:
+        asked_at = time.monotonic()
         renewal = limiter.renew(vendor, job_id, "")
         if renewal.granted:
-            return limiter.moment(renewal.charge) if renewal.charge else _now()
+            job = Job(id=job_id, vendor=vendor.slug, started_at=limiter.moment(renewal.charge) if renewal.charge else _now())
+            entry = Entry(vendor.slug, Stream.JOBS, "", job_id, renewal.charge)
+            return Permit(Started(vendor, entry, job, asked_at)), job
         left = give_up_at - time.monotonic()
         if left <= 0:
-            raise NoPermitError(_held_by(vendor, renewal))
+            raise NoPermitError
         time.sleep(min(max(renewal.wait_seconds, 0.001), LOOK_SECONDS, left))
 
 
-def _held_by(vendor: Vendor, renewal: Renewal) -> str:
+def _held_by(vendor: Vendor) -> str:
     keys = Keys(vendor.slug)
     if limiter.is_stale(vendor):
         return "Redis has lost its data, and the limits are being made from the store. Try again in a moment."
@@ -127,7 +133,7 @@ def _held_by(vendor: Vendor, renewal: Renewal) -> str:
     in_flight = commands().zcard(keys.flight)
     if vendor.max_in_flight and in_flight >= vendor.max_in_flight:
         return f"{in_flight} jobs are in flight, and max_in_flight is {vendor.max_in_flight}. Wait for one to end, or raise it."
-    return f"The rate limits ({vendor.rate_limits}) allow the next call in {renewal.wait_seconds:.1f} s."
+    return f"The rate limits ({vendor.rate_limits}) allow no call now. Wait, or raise them."
 
 
 def _now() -> datetime:

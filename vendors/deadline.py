@@ -10,7 +10,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any, cast
 
@@ -32,6 +33,7 @@ class _Call(threading.local):
     ends_at = float("-inf")  # on the monotonic clock
     fresh_connection = False
     sent = False  # whether the vendor may have seen any of it
+    before_sending: Callable[[], None] | None = None
 
     def begin(self, seconds: float, *, fresh_connection: bool) -> None:
         self.ends_at = time.monotonic() + seconds
@@ -40,6 +42,26 @@ class _Call(threading.local):
 
     def end_within(self, seconds: float) -> None:
         self.ends_at = min(self.ends_at, time.monotonic() + seconds)
+
+    @contextmanager
+    def permitted_by(self, confirm: Callable[[], None]) -> Iterator[None]:
+        """Have `confirm` called once, when the connection stands and before the first byte is sent.
+
+        What it raises ends the call unsent. The time that it takes is not the vendor's: the deadline is later by that.
+        """
+        self.before_sending = confirm
+        try:
+            yield
+        finally:
+            self.before_sending = None
+
+    def begin_sending(self) -> None:
+        confirm, self.before_sending = self.before_sending, None
+        if confirm:
+            asked_at = time.monotonic()
+            confirm()
+            self.ends_at += time.monotonic() - asked_at
+        self.sent = True
 
     def time_left(self) -> float:
         """Return the seconds that are left, always more than 0. Raises TimeoutError when none are."""
@@ -117,7 +139,7 @@ class _PlainConnection(HTTPConnection):
         data, self._head = (self._head or b"") + data, None
         if self.sock is None:
             self.connect()
-        this_call.sent = True
+        this_call.begin_sending()
         self.sock.settimeout(this_call.time_left())  # of the whole of `data`, however many writes that takes
         super().send(data)
 

@@ -13,18 +13,19 @@ class Window:
     """At most `calls` starts in any `seconds`, wherever they begin."""
 
     calls: int
-    seconds: int
+    seconds: float
 
 
-def parse(text: str) -> list[Window]:
-    """Return the windows of `text`, shortest first; none for an empty text.
+def parse(text: str, *, margin_seconds: float = 0) -> list[Window]:
+    """Return the windows of `text`, shortest first and each longer by the margin; none for an empty text.
 
     Raises ValueError with a sentence that says what is wrong and what would be right.
     """
     windows = [_window(part.strip()) for part in text.split(",") if part.strip()]
     if len({window.seconds for window in windows}) < len(windows):
         raise ValueError("Two limits have the same length of time; keep the lower one.")
-    return sorted(windows, key=lambda window: window.seconds)
+    widened = [Window(window.calls, window.seconds + margin_seconds) for window in windows]
+    return sorted(widened, key=lambda window: window.seconds)
 
 
 def _window(part: str) -> Window:

@@ -145,7 +145,8 @@ class Vendor(models.Model):
 
     @cached_property
     def windows(self) -> list[limits.Window]:
-        return limits.parse(self.rate_limits)
+        """The windows that starts of calls are held to: those of the rate limits, longer by the arrival margin."""
+        return limits.parse(self.rate_limits, margin_seconds=self.arrival_margin_ms / 1000)
 
     @cached_property
     def redacted_fields(self) -> frozenset[str]:

@@ -20,6 +20,10 @@ def test_limits_are_read_as_people_write_them(text: str, windows: list[Window]) 
     assert parse(text) == windows
 
 
+def test_each_window_is_longer_by_the_margin() -> None:
+    assert parse("10/s, 500/min", margin_seconds=0.07) == [Window(10, 1.07), Window(500, 60.07)]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
