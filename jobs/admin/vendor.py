@@ -12,6 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from jobs.admin import shown
+from jobs.admin.target import TargetAdmin
 from jobs.models import OPEN, Job
 from vendors import pauses
 from vendors.catalogue import catalogue
@@ -19,18 +20,18 @@ from vendors.models import Vendor
 
 
 @admin.register(Vendor)
-class VendorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no type argument at run time
+class VendorAdmin(TargetAdmin):
     list_display = ("slug", "adapter", "enabled", "state", "rate_limits", "max_in_flight")
     list_filter = ("enabled",)
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     actions = ("pause_vendors", "resume_vendors")
     fieldsets = (
-        (None, {"fields": ("slug", "adapter", "url", "enabled", "state")}),
+        (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "usable")}),
         ("Limits", {"fields": ("rate_limits", "max_in_flight", "max_queued")}),
         ("Time and tries", {"fields": ("timeout_seconds", "max_attempts", "callback_timeout_seconds")}),
         ("When an answer is missing", {"fields": ("repeat_unknown", "repeat_overdue")}),
-        ("Secrets and privacy", {"fields": ("api_key_env", "webhook_secret_env", "redact")}),
+        ("Secrets and privacy", {"fields": ("api_key_env", "webhook_secret_env", "variables_again", "redact")}),
     )
 
     class Media:
@@ -39,9 +40,6 @@ class VendorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no ty
     @admin.display
     def state(self, vendor: Vendor) -> str:
         return shown.pause(vendor, timezone.now())
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Vendor | None = None) -> tuple[str, ...]:
-        return ("slug", "state") if obj else ("state",)
 
     # Saving
 
