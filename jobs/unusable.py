@@ -49,9 +49,9 @@ def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:
     return json.dumps([why, list(only) if only else None]) if why or only else ""
 
 
-def reports(client: Any) -> list[Report]:
+def reports(client: Any, said: Mapping[str, str] | None = None) -> list[Report]:
     """Return what each live worker says. Raises redis.RedisError."""
-    said = client.hgetall(UNUSABLE)
+    said = client.hgetall(UNUSABLE) if said is None else said
     return [Report(*json.loads(said.get(worker, "[{}, null]"))) for worker in workers_alive(client)]
 
 
@@ -71,14 +71,19 @@ class Pauses:
 
     def look(self) -> int:
         """Look once. Raises redis.RedisError and STORE_ERRORS."""
-        before, self._found = self._found, everywhere(reports(commands()))
-        for vendor in catalogue.all().values():
+        vendors, said, before = catalogue.all().values(), commands().hgetall(UNUSABLE), self._found
+        self._found = {}
+        if not said and not any(map(_is_ours, vendors)):
+            return 0
+        alive = reports(commands(), said)
+        self._found = everywhere(alive)
+        for vendor in vendors:
             why = self._found.get(vendor.slug, "")
             if why and vendor.slug in before:
                 _pause(vendor, why)
-            elif not why and _is_ours(vendor):
+            elif alive and not why and _is_ours(vendor):
                 _resume(vendor)
-        _forget_the_gone()
+        _forget_the_gone(said)
         return 0
 
 
@@ -107,8 +112,7 @@ def _own_pause(vendor: Vendor) -> Any:
     return Vendor.objects.filter(slug=vendor.slug, paused=True, paused_by="", pause_reason=vendor.pause_reason)
 
 
-def _forget_the_gone() -> None:
-    """Drop the reports of workers that were taken over."""
-    said, beats = commands().hkeys(UNUSABLE), commands()
-    if gone := [worker for worker in said if beats.zscore(BEATS, worker) is None]:
-        beats.hdel(UNUSABLE, *gone)
+def _forget_the_gone(workers: Iterable[str]) -> None:
+    """Drop the reports of those that were taken over."""
+    if gone := [worker for worker in workers if commands().zscore(BEATS, worker) is None]:
+        commands().hdel(UNUSABLE, *gone)
