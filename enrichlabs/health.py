@@ -10,7 +10,7 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from jobs.beat import workers_alive
+from jobs.beat import seen, why_none_is_alive
 from jobs.faults import fault
 from jobs.redis import connect
 from jobs.store import STORE_ERRORS
@@ -56,11 +56,11 @@ def _mongodb_has_tables() -> bool:
 
 def redis_and_worker() -> dict[str, str]:
     try:
-        workers = workers_alive(client())
+        workers = seen(client())
     except redis.RedisError as error:
         missing = f"Redis does not answer ({type(error).__name__}). Start it; jobs are kept meanwhile."
         return {"redis": missing, "worker": "Unknown as long as Redis does not answer."}
-    return {"redis": OK, "worker": OK if workers else "No worker is alive. Start one: manage.py run_worker."}
+    return {"redis": OK, "worker": why_none_is_alive(workers) or OK}
 
 
 @lru_cache

@@ -1,6 +1,6 @@
 """/metrics: what Redis counts and holds, for Prometheus."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import redis
 from django.http import HttpRequest, HttpResponse
@@ -11,8 +11,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from enrichlabs.health import client
+from jobs import breaker
 from jobs.beat import workers_alive
-from jobs.keys import COUNTS, GROUP, Keys
+from jobs.clock import clock
+from jobs.keys import BEATS, COUNTS, GROUP, Keys
 from vendors.catalogue import catalogue
 
 
@@ -29,9 +31,14 @@ def metrics(request: HttpRequest) -> HttpResponse:
 class RedisCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from counters(client().hgetall(COUNTS))
-        yield gauge("workers_alive", "Workers that have beaten of late.", {"": len(workers_alive(client()))})
-        vendors = sorted(catalogue.all())
+        known, alive = client().zcard(BEATS), len(workers_alive(client()))
+        yield gauge("workers_alive", "Workers that have beaten of late.", {"": alive})
+        yield gauge("workers_silent", "Workers that have not, and were not stopped.", {"": max(known - alive, 0)})
+        vendors, now = sorted(catalogue.all()), clock.now()
+        paused = {slug: int(vendor.is_paused(now)) for slug, vendor in catalogue.all().items()}
+        yield gauge("vendor_paused", "Whether a vendor is paused.", paused)
         yield from vendor_gauges(vendors)
+        yield from breaker_gauges(vendors)
         yield gauge("calls_under_way", "Entries that workers hold.", calls_under_way(vendors))
 
 
@@ -46,6 +53,23 @@ def vendor_gauges(vendors: list[str]) -> list[Metric]:
         gauge("entries_jobs", "Entries of first tries.", dict(zip(vendors, numbers[0::3], strict=True))),
         gauge("entries_again", "Entries of retries, takeovers and hand-backs.", dict(zip(vendors, numbers[1::3], strict=True))),
         gauge("in_flight", "Jobs that are processing or waiting.", dict(zip(vendors, numbers[2::3], strict=True))),
+    ]
+
+
+def breaker_gauges(vendors: list[str]) -> list[Metric]:
+    """Return which breakers are open, since when, and when each is probed next."""
+    pipeline = client().pipeline(transaction=False)
+    for vendor in vendors:
+        pipeline.hgetall(Keys(vendor).gate)
+    gates = dict(zip(vendors, pipeline.execute(), strict=True))
+    openings = {vendor: breaker.opening(gate, clock.now()) for vendor, gate in gates.items()}
+    opened = {vendor: opening for vendor, opening in openings.items() if opening}
+    since = {vendor: opening.since.timestamp() for vendor, opening in opened.items() if opening.since}
+    probes = {vendor: opening.next_probe.timestamp() for vendor, opening in opened.items()}
+    return [
+        gauge("breaker_open", "Whether a vendor's breaker is open.", {vendor: int(vendor in opened) for vendor in vendors}),
+        gauge("breaker_opened_timestamp_seconds", "Since when a breaker is open.", since),
+        gauge("breaker_probe_timestamp_seconds", "When an open breaker lets its next probe through.", probes),
     ]
 
 
@@ -71,7 +95,7 @@ def counters(fields: dict[str, str]) -> list[Metric]:
     return list(families.values())
 
 
-def gauge(name: str, description: str, by_vendor: dict[str, int]) -> Metric:
+def gauge(name: str, description: str, by_vendor: Mapping[str, float]) -> Metric:
     family = Metric(f"enrichlabs_{name}", description, "gauge")
     for vendor, number in by_vendor.items():
         family.add_sample(family.name, {"vendor": vendor} if vendor else {}, number)

@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "enrichlabs",  # system checks
 ]
 MIDDLEWARE = [
+    "enrichlabs.security_policy.SecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "enrichlabs.admin_only.AdminSessions",

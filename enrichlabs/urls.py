@@ -1,24 +1,38 @@
 """The doors that this process opens, as settings.SERVES names them; the health of a process is always to be seen."""
 
+from typing import NoReturn
+
 from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ImproperlyConfigured
+from django.http import Http404, HttpRequest
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from enrichlabs.health import healthz, readyz
 from enrichlabs.metrics import metrics
+
+
+def not_found(request: HttpRequest, rest: str) -> NoReturn:
+    raise Http404
+
 
 DOORS: dict[str, list[URLPattern | URLResolver]] = {
     "api": [
         path("", include("jobs.urls")),
         path("", RedirectView.as_view(pattern_name="docs")),
-        path("docs", SpectacularSwaggerView.as_view(), name="docs"),
+        # Split: its script has an address of its own, since none may stand in a page (enrichlabs/security_policy.py).
+        path("docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
         path("schema", SpectacularAPIView.as_view(), name="schema"),
         path("metrics", metrics),
     ],
-    "admin": [path("admin", RedirectView.as_view(pattern_name="admin:index")), path("admin/", admin.site.urls)],
+    "admin": [
+        path("admin", RedirectView.as_view(pattern_name="admin:index")),
+        # Django's redirects by the number of a table, to pages that rows of ours do not have.
+        path("admin/r/<path:rest>", not_found),
+        path("admin/", admin.site.urls),
+    ],
     "webhooks": [path("vendor-webhook/", include("webhooks.urls"))],
     "mock": [path("mock-vendors/", include("vendors.mock.urls"))],
 }

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Any
 
@@ -16,6 +18,41 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 5.0  # a worker that has not beaten for that long is suspected
+MAX_SEEN = 1000
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker that has beaten and was neither stopped nor taken over since."""
+
+    name: str
+    silent_seconds: float
+
+    @property
+    def is_alive(self) -> bool:
+        return self.silent_seconds <= SILENT_SECONDS
+
+
+def workers_of(beats: Iterable[tuple[str, float]], now_us: int) -> list[Worker]:
+    """Return the workers of these last beats (in milliseconds), by the time of Redis in microseconds."""
+    return [Worker(name, max(now_us / 1e6 - beat_ms / 1000, 0.0)) for name, beat_ms in beats]
+
+
+def seen(client: Any) -> list[Worker]:
+    """Return up to MAX_SEEN workers, whoever has beaten last first. Raises redis.RedisError."""
+    seconds, microseconds = client.time()
+    return workers_of(client.zrevrange(BEATS, 0, MAX_SEEN - 1, withscores=True), seconds * 1_000_000 + microseconds)
+
+
+def why_none_is_alive(workers: Iterable[Worker]) -> str:
+    """Return what is wrong, and what to do; empty where one of the workers is alive."""
+    silences = [worker.silent_seconds for worker in workers]
+    if not silences:
+        return "No worker is alive. Start one: manage.py run_worker."
+    if min(silences) <= SILENT_SECONDS:
+        return ""
+    silent = f"the last one has been silent for {min(silences):.0f} s"
+    return f"No worker is alive: {silent}. It may be frozen. Restart it, or start another: manage.py run_worker."
 
 
 def workers_alive(client: Any) -> list[str]:

@@ -1,11 +1,13 @@
 """A vendor's breaker, shared by all workers (jobs/lua/report.lua): opens after failures in a row, then lets one probe through
 at a time; after a good one, the number of calls under way grows back from one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, groupby
 
 from jobs.keys import Keys
+from jobs.limiter import moment
 from jobs.redis import commands
 from jobs.scripts import script
 from vendors.base import Accepted, Done, VendorError
@@ -31,6 +33,16 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """A breaker that is open, as it is shown to people."""
+
+    since: datetime | None
+    code: str  # of the last error
+    next_probe: datetime  # or, while one is under way, until when it is waited for
+    is_probing: bool
+
+
+@dataclass(frozen=True)
 class Report:
     """How one call went, as far as the vendor's health goes."""
 
@@ -39,6 +51,7 @@ class Report:
     job_id: str
     started_us: int = 0  # by Redis' clock
     failures: int = 0  # of the job, that counted before
+    code: str = ""  # of the error, where the call failed
 
 
 def outcome(answer: Done | Accepted | VendorError | None) -> str:
@@ -71,7 +84,8 @@ def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
     told = [
         (item.outcome, item.probe, item.job_id, item.started_us, item.failures, len(of)) for of in alike for item in of[-1:]
     ]
-    args = [threshold(vendor), *chain.from_iterable(told)]
+    code = next((item.code for item in reversed(reports) if item.outcome == "bad"), "")
+    args = [threshold(vendor), code, *chain.from_iterable(told)]
     open_us, denied, *late = script("report")(keys=[keys.gate, keys.freed], args=args, client=commands())
     open_seconds = int(open_us) / 1e6
     standings = [Standing(open_seconds, int(denied), in_outage=open_seconds > 0 or bool(was_before)) for was_before in late]
@@ -81,3 +95,17 @@ def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
 def _good_or_itself(item: Report) -> int:
     """Good answers that came one after the other are told as one: they differ in nothing that the breaker wants to know."""
     return 0 if item.outcome == "good" and not item.probe else id(item)
+
+
+def opening(gate: Mapping[str, str], now: datetime) -> Opening | None:
+    """Return how the breaker in a vendor's gate is open; None where it is closed."""
+    if "open_until" not in gate:
+        return None
+    probed_until = moment(gate["probe_until"]) if "probe_until" in gate else None
+    is_probing = probed_until is not None and probed_until > now
+    return Opening(
+        since=moment(gate["opened_at"]) if "opened_at" in gate else None,
+        code=gate.get("open_code", ""),
+        next_probe=probed_until if probed_until and is_probing else moment(gate["open_until"]),
+        is_probing=is_probing,
+    )

@@ -66,7 +66,8 @@ class Health:
 def _report_of(ended: Ended) -> Report:
     job = ended.started.job
     started_us = limiter.microseconds(job.started_at) if job.started_at else 0
-    return Report(breaker.outcome(ended.answer), ended.started.probe, job.pk, started_us, job.failures)
+    code = ended.answer.code if isinstance(ended.answer, VendorError) else ""
+    return Report(breaker.outcome(ended.answer), ended.started.probe, job.pk, started_us, job.failures, code)
 
 
 def _pause_for(vendor: Vendor, wait: timedelta) -> None:

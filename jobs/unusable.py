@@ -9,11 +9,10 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from django.utils import timezone
-
 from jobs.beat import workers_alive
 from jobs.keys import BEATS, UNUSABLE
 from jobs.redis import commands
+from vendors import pauses
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
@@ -95,10 +94,13 @@ def _pause(vendor: Vendor, why: str) -> None:
     reason = f"{REASON}{why}"[:200]
     if vendor.paused and not (_is_ours(vendor) and vendor.pause_reason != reason):
         return
-    rows = _own_pause(vendor) if vendor.paused else Vendor.objects.filter(slug=vendor.slug, paused=False)
-    if rows.update(paused=True, pause_reason=reason, paused_by="", paused_at=vendor.paused_at or timezone.now()):
+    if vendor.paused:
+        changed = _own_pause(vendor).update(pause_reason=reason)
+        catalogue.forget()
+    else:
+        changed = pauses.pause(vendor.slug, reason)
+    if changed:
         log.error("vendor %s is paused: no worker can call it. %s", vendor, why)
-    catalogue.forget()
 
 
 def _resume(vendor: Vendor) -> None:

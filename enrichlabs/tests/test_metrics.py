@@ -7,7 +7,9 @@ import redis
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs.keys import COUNTS, GROUP, Keys
+from jobs import breaker
+from jobs.breaker import Report
+from jobs.keys import BEATS, COUNTS, GROUP, Keys
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +59,29 @@ def test_calls_under_way_are_the_entries_that_workers_hold(
     shown = samples(client)
     assert (shown["enrichlabs_entries_jobs", "acme"], shown["enrichlabs_calls_under_way", "acme"]) == (2, 2)
     assert shown["enrichlabs_calls_under_way", "other"] == 0  # no worker has looked at its streams yet
+
+
+def test_an_open_breaker_and_a_pause_are_shown(
+    client: Client, redis_client: redis.Redis, make_vendor: Callable[..., object]
+) -> None:
+    make_vendor("well")
+    vendor = make_vendor("acme", max_attempts=2, paused=True)
+    began = int(redis_client.time()[0])
+    breaker.report(vendor, [Report("bad", "", f"job-{n}", started_us=1, code="vendor_error") for n in range(2)])
+    shown = samples(client)
+    assert (shown["enrichlabs_breaker_open", "acme"], shown["enrichlabs_breaker_open", "well"]) == (1, 0)
+    assert (shown["enrichlabs_vendor_paused", "acme"], shown["enrichlabs_vendor_paused", "well"]) == (1, 0)
+    since = shown["enrichlabs_breaker_opened_timestamp_seconds", "acme"]
+    assert began <= since < began + 60
+    assert shown["enrichlabs_breaker_probe_timestamp_seconds", "acme"] == pytest.approx(since + 1)
+    assert ("enrichlabs_breaker_opened_timestamp_seconds", "well") not in shown
+
+
+def test_a_silent_worker_is_told_from_one_that_is_alive(client: Client, redis_client: redis.Redis) -> None:
+    seconds, _ = redis_client.time()
+    redis_client.zadd(BEATS, {"well": seconds * 1000, "frozen": (seconds - 100) * 1000})
+    shown = samples(client)
+    assert (shown["enrichlabs_workers_alive", ""], shown["enrichlabs_workers_silent", ""]) == (1, 1)
 
 
 def test_without_redis_there_are_no_metrics_and_it_says_why(client: Client, redis_at: Callable[[str], None]) -> None:

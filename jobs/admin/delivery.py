@@ -1,5 +1,6 @@
 """The list of callbacks as they came in, and the page of one."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -41,7 +42,22 @@ class DeliveryAdmin(ReadOnlyAdmin):
     large = ("body",)
     search_fields = ("job",)
     search_help_text = "The whole request id of a job."
-    fields = ("received", "badge", "vendor", "job_link", ("run", "attempt", "times_received"), "body_json")
+    fields = (
+        "received",
+        "badge",
+        "reason",
+        "vendor",
+        "job_link",
+        ("run", "attempt"),
+        ("times_received", "body_bytes"),
+        "body_json",
+    )
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return _linked(request, self.list_display)
+
+    def get_fields(self, request: HttpRequest, obj: Delivery | None = None) -> list[Any]:
+        return _linked(request, self.fields)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return DeliveryListing
@@ -62,8 +78,16 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="job")
     def job_link(self, delivery: Delivery) -> str:
+        if delivery.verdict == Verdict.UNMATCHED:
+            return delivery.job
         return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[delivery.job]), delivery.job)
 
     @admin.display(description="body")
     def body_json(self, delivery: Delivery) -> str:
         return shown.pretty(delivery.body)
+
+
+def _linked(request: HttpRequest, names: Iterable[Any]) -> list[Any]:
+    """Return the names of what is shown, with a link to the job for those who may follow it."""
+    job = "job_link" if request.user.has_perm("jobs.view_job") else "job"
+    return [job if name == "job_link" else name for name in names]

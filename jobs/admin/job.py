@@ -11,11 +11,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.admin import shown
+from jobs.admin import sentences, shown
 from jobs.admin.confirming import ConfirmingAdmin
 from jobs.admin.listing import CreatedFilter, VendorFilter
 from jobs.admin.timeline import timeline
-from jobs.models import Job
+from jobs.models import OPEN, Job
+from jobs.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 
 LAST_CHARACTER = "\U0010ffff"
@@ -26,6 +27,7 @@ class JobAdmin(ConfirmingAdmin):
     list_display = ("id", "badge", "vendor", "name", "age", "attempts", "error_code")
     list_filter = ("status", VendorFilter, CreatedFilter)
     lookups = ("status__exact", "vendor", "created", "id__lt")
+    aliases = {"status": "status__exact"}
     large = ("input", "result")
     search_fields = ("id", "name")
     search_help_text = "A whole request id, or the beginning of a name, in upper and lower case as it was posted."
@@ -60,10 +62,20 @@ class JobAdmin(ConfirmingAdmin):
 
     # The page
 
+    def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
+        if request.user.has_perm("vendors.view_vendor") or request.user.has_perm("vendors.change_vendor"):
+            return self.fieldsets
+        # No link that would end in a 403.
+        (_, first), *rest = self.fieldsets
+        fields = ["vendor" if field == "vendor_link" else field for field in first["fields"]]
+        return [(None, {"fields": fields}), *rest]
+
     @admin.display
     def state(self, job: Job) -> SafeString:
-        sentence = shown.state(job, catalogue.get(job.vendor), timezone.now())
-        return format_html("{} {}", shown.badge(job.status), sentence)
+        vendor = catalogue.get(job.vendor)
+        # What has ended waits for nothing, not even for Redis.
+        snapshot = take_snapshot([vendor] if vendor else []) if job.status in OPEN else Snapshot(timezone.now())
+        return format_html("{} {}", shown.badge(job.status), sentences.job_state(job, vendor, snapshot))
 
     @admin.display(description="vendor")
     def vendor_link(self, job: Job) -> str:
@@ -74,7 +86,7 @@ class JobAdmin(ConfirmingAdmin):
 
     @admin.display(description="result")
     def result_json(self, job: Job) -> str:
-        return shown.pretty(job.result)
+        return shown.pretty(job.result, f"GET /jobs/{job.pk} has all of it.")
 
     @admin.display(description="input")
     def input_json(self, job: Job) -> str:
@@ -94,7 +106,10 @@ class JobAdmin(ConfirmingAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         job = kwargs["obj"]
-        context |= {"buttons": self.buttons(request, job), "timeline": timeline(job)}
+        may = request.user.has_perm
+        # What a vendor answers may tell of people: for those who act on failures.
+        events = timeline(job, shows_bodies=may("jobs.retry_job"), links_callbacks=may("jobs.view_delivery"))
+        context |= {"buttons": self.buttons(request, job), "timeline": events}
         return super().render_change_form(request, context, *args, **kwargs)
 
 

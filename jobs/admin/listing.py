@@ -1,14 +1,14 @@
 """What the console's lists share: each is read in the order of an index, and nothing is counted further than it is shown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -16,6 +16,7 @@ from jobs.pagination import first_id_at
 from vendors.catalogue import catalogue
 
 MOST_LISTED = 1000
+OF_LISTS = {ALL_VAR, ERROR_FLAG, ORDER_VAR, PAGE_VAR, SEARCH_VAR, "_changelist_filters"}
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # it takes no type argument at run time
@@ -56,6 +57,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # likewise
     list_per_page = 50
     sortable_by = ()
     lookups: tuple[str, ...] = ()  # what the address may filter by
+    aliases: Mapping[str, str] = {}  # and what people type for it
     large: tuple[str, ...] = ()  # columns that a list leaves alone
 
     class Media:
@@ -65,8 +67,22 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # likewise
         return Listing
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        typed = set(request.GET) - {*self.lookups, *OF_LISTS}
+        if typed and request.method != "POST":
+            return self._without(request, typed)
         title = {"title": str(self.opts.verbose_name_plural).capitalize()}
         return super().changelist_view(request, {**title, **(extra_context or {})})
+
+    def _without(self, request: HttpRequest, typed: set[str]) -> HttpResponse:
+        """Lead on to the list with what was meant by the names that it does not know, or without them."""
+        params = request.GET.copy()
+        for name in sorted(typed):
+            [value] = params.pop(name)[-1:]
+            if name in self.aliases:
+                params[self.aliases[name]] = value
+            else:
+                messages.warning(request, f"This list has no filter {name[:50]!r}.")
+        return HttpResponseRedirect(f"{request.path}?{params.urlencode()}")
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         # Django would let the address filter by any column, and so read the whole table.

@@ -1,22 +1,25 @@
-"""How things are shown to an operator: times, JSON, and the state of a job in words."""
+"""How things are shown to an operator: badges, times and JSON."""
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.models import Job, Status
-from vendors.models import Vendor
-
-MOST_CHARACTERS = 20_000
+MAX_CHARACTERS = 20_000
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def badge(word: str, kind: str = "") -> SafeString:
     """Return the word on a coloured ground; `kind` names the colour where the word does not."""
     return format_html('<span class="badge badge-{}">{}</span>', kind or word, word)
+
+
+def standing(sentence: str) -> SafeString:
+    """Return how a vendor stands, coloured where it is not running."""
+    return format_html('<span class="is-{}">{}</span>', re.split(r"\W", sentence)[0], sentence)
 
 
 def moment(at: datetime | None) -> str:
@@ -34,47 +37,26 @@ def duration(start: datetime, end: datetime) -> str:
     return f"{(end - start).total_seconds():.2f} s"
 
 
-def pretty(value: Any) -> str | SafeString:
-    """Return the JSON value in lines, cut where it is too long to be read anyway."""
-    if value is None:
-        return "-"
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+def pretty(value: Any, more: str = "") -> str | SafeString:
+    """Return the JSON value in lines, cut where it is too long to be read; `more` says where to find all of it then."""
+    return "-" if value is None else format_html('<pre class="json">{}</pre>', _lines(value, more))
+
+
+def _lines(value: Any, more: str) -> str:
+    # Piece by piece: written out with indents, a deeply nested value is hundreds of times as long as it was received.
+    pieces, length = [], 0
+    for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
+        pieces.append(piece[: MAX_CHARACTERS + 1])
+        length += len(piece)
+        if length > MAX_CHARACTERS:
+            break
+    return cut("".join(pieces), MAX_CHARACTERS, more)
+
+
+def cut(text: str, length: int, more: str = "") -> str:
+    """Return the text as it can be sent, with a note where it was longer than `length`."""
     # Half a surrogate pair can be kept as JSON, but not be sent as UTF-8.
-    text = text.encode("utf-8", "replace").decode()
-    if len(text) > MOST_CHARACTERS:
-        text = f"{text[:MOST_CHARACTERS]}\n… cut here: it has {len(text):,} characters, and the API has all of them."
-    return format_html('<pre class="json">{}</pre>', text)
-
-
-def state(job: Job, vendor: Vendor | None, now: datetime) -> str:
-    """Return where the job stands, in a sentence."""
-    match job.status:
-        case Status.QUEUED:
-            return _queued(job, vendor, now)
-        case Status.PROCESSING:
-            return f"Worker {job.worker} has been calling the vendor since {moment(job.started_at)}."
-        case Status.WAITING:
-            return f"The vendor took the job; its callback is due by {moment(job.deadline_at)}."
-        case Status.COMPLETE:
-            return f"Ended at {moment(job.finished_at)} with a result."
-        case Status.FAILED:
-            return f"Failed at {moment(job.finished_at)}: {job.error_message}"
-    return f"Cancelled at {moment(job.finished_at)}."
-
-
-def _queued(job: Job, vendor: Vendor | None, now: datetime) -> str:
-    if vendor is None:
-        return "Queued, but its vendor no longer exists."
-    if vendor.is_paused(now):
-        return f"Waits for its vendor, which is {pause(vendor, now)}."
-    if job.not_before:
-        return f"Waits for its next try, not before {moment(job.not_before)}."
-    return f"Waits for a worker and the vendor's limits since {moment(job.queued_at)}."
-
-
-def pause(vendor: Vendor, now: datetime) -> str:
-    """Return the vendor's state in words: running, or paused, until when and why."""
-    if not vendor.is_paused(now):
-        return "running"
-    until = "" if vendor.paused else f" until {moment(vendor.paused_until)}"
-    return f"paused{until}" + (f": {vendor.pause_reason.rstrip('.')}" if vendor.pause_reason else "")
+    shown = text[:length].encode("utf-8", "replace").decode()
+    if len(text) <= length:
+        return shown
+    return f"{shown}\n… cut here: only the first {length:,} characters are shown.{f' {more}' if more else ''}"

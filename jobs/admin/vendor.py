@@ -1,34 +1,32 @@
 """The settings of vendors: what an operator edits is in force within a second."""
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
-from django.utils import timezone
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
-from jobs.admin import shown
+from jobs.admin import sentences, shown
+from jobs.admin.pausing import PausingAdmin
 from jobs.admin.target import TargetAdmin
 from jobs.models import OPEN, Job
-from vendors import pauses
+from jobs.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
 
 @admin.register(Vendor)
-class VendorAdmin(TargetAdmin):
+class VendorAdmin(TargetAdmin, PausingAdmin):
     list_display = ("slug", "adapter", "enabled", "state", "rate_limits", "max_in_flight")
     list_filter = ("enabled",)
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
-    actions = ("pause_vendors", "resume_vendors")
     fieldsets = (
         (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "usable")}),
-        ("Limits", {"fields": ("rate_limits", "max_in_flight", "max_queued")}),
+        ("Limits", {"fields": ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued")}),
         ("Time and tries", {"fields": ("timeout_seconds", "max_attempts", "callback_timeout_seconds")}),
         ("When an answer is missing", {"fields": ("repeat_unknown", "repeat_overdue")}),
         ("Secrets and privacy", {"fields": ("api_key_env", "webhook_secret_env", "variables_again", "redact")}),
@@ -38,8 +36,22 @@ class VendorAdmin(TargetAdmin):
         css = {"all": ["jobs/console.css"]}
 
     @admin.display
-    def state(self, vendor: Vendor) -> str:
-        return shown.pause(vendor, timezone.now())
+    def state(self, vendor: Vendor) -> SafeString:
+        if vendor._state.adding:
+            return SafeString("-")
+        # A list has asked Redis for all of its vendors at once.
+        snapshot: Snapshot = vendor.__dict__.get("snapshot") or take_snapshot([vendor])
+        sentence = shown.standing(sentences.vendor_state(vendor, snapshot))
+        return sentence if snapshot.answers else format_html("{}; Redis does not answer", sentence)
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        changelist = super().get_changelist_instance(request)
+        vendors: list[Any] = list(changelist.result_list)
+        snapshot = take_snapshot(vendors)
+        for vendor in vendors:
+            vendor.snapshot = snapshot
+        changelist.result_list = vendors
+        return changelist
 
     # Saving
 
@@ -52,56 +64,16 @@ class VendorAdmin(TargetAdmin):
 
     def save_model(self, request: HttpRequest, obj: Vendor, form: Any, change: bool) -> None:
         # A worker may have paused the vendor since, or somebody else set another limit: that stays.
+        obj.old_values = Vendor.objects.filter(pk=obj.pk).values(*form.changed_data).first() or {}  # type: ignore[attr-defined]
         obj.save(update_fields=form.changed_data if change else None)
         catalogue.forget()
 
-    # Pausing
-
-    @admin.action(permissions=["change"], description="Pause selected vendors")
-    def pause_vendors(self, request: HttpRequest, queryset: QuerySet[Vendor]) -> None:
-        self._pause(request, queryset)
-
-    @admin.action(permissions=["change"], description="Resume selected vendors")
-    def resume_vendors(self, request: HttpRequest, queryset: QuerySet[Vendor]) -> None:
-        self._resume(request, queryset)
-
-    def _pause(self, request: HttpRequest, vendors: Iterable[Vendor]) -> None:
-        reason = f"by {request.user.get_username()}"
-        self._each(request, vendors, lambda vendor: pauses.pause(vendor.slug, reason), "paused")
-
-    def _resume(self, request: HttpRequest, vendors: Iterable[Vendor]) -> None:
-        self._each(request, vendors, lambda vendor: pauses.resume(vendor.slug), "resumed")
-
-    def _each(self, request: HttpRequest, vendors: Iterable[Vendor], act: Callable[[Vendor], bool], done: str) -> None:
-        for vendor in vendors:
-            if act(vendor):
-                self.log_change(request, vendor, f"{done.capitalize()}.")
-                messages.success(request, f"The vendor {vendor} is {done}.")
-            else:
-                messages.warning(request, f"The vendor {vendor} is {done} already.")
-
-    def get_urls(self) -> list[URLPattern]:
-        acts = {"pause": self._pause, "resume": self._resume}
-        ours = [
-            path(f"<path:object_id>/{name}/", self._button(act), name=f"vendors_vendor_{name}") for name, act in acts.items()
-        ]
-        return [*ours, *super().get_urls()]
-
-    def _button(self, act: Callable[[HttpRequest, Iterable[Vendor]], None]) -> Callable[..., HttpResponse]:
-        def view(request: HttpRequest, object_id: str) -> HttpResponse:
-            if not self.has_change_permission(request):
-                raise PermissionDenied
-            if request.method != "POST":
-                return HttpResponseNotAllowed(["POST"])
-            act(request, Vendor.objects.filter(pk=unquote(object_id)))
-            return HttpResponseRedirect(reverse("admin:vendors_vendor_change", args=[object_id]))
-
-        return self.admin_site.admin_view(view)
-
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
-        vendor = kwargs.get("obj")
-        paused = vendor is not None and vendor.is_paused(timezone.now())
-        return super().render_change_form(request, context | {"paused": paused}, *args, **kwargs)
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        if add:
+            return super().construct_change_message(request, form, formsets, add)
+        old, new = form.instance.old_values, form.instance
+        changes = [f"{name}: {old.get(name)!r} → {getattr(new, name)!r}" for name in form.changed_data]
+        return f"Changed {'; '.join(changes)}." if changes else "No fields changed."
 
     # Deleting
 

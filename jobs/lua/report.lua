@@ -1,6 +1,6 @@
 -- Tells a vendor's breaker how calls went, and answers how it stands.
 -- KEYS gate, freed
--- ARGV failures in a row that open it, then six a call: outcome, token of its probe ('' without), job id, when it was started
+-- ARGV failures in a row that open it, code of the last call that failed, then six a call: outcome, token of its probe ('' without), job id, when it was started
 --   (microseconds), failures of its job that counted before, and of how many good calls in a row it is the last
 --   outcome: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), none (no call was made,
 --   or it says nothing about the vendor's health)
@@ -34,6 +34,9 @@ local function open()
   local length = math.min(LONGEST, SHORTEST * 2 ^ number('opened'))
   set('opened', number('opened') + 1)
   set('open_until', now + length)
+  -- For people: since when, and what the vendor failed with last.
+  if not gate.opened_at then set('opened_at', now) end
+  redis.call('HSET', GATE, 'open_code', ARGV[2])
   clear('failures', 'recovering', 'probe', 'probe_until', 'probe_entry')
 end
 
@@ -55,7 +58,7 @@ end
 local function probed(outcome)
   clear('probe', 'probe_until', 'probe_entry')
   if outcome == 'good' or outcome == 'denied' then
-    clear('open_until', 'failures')
+    clear('open_until', 'opened_at', 'open_code', 'failures')
     set('recovering', 1)
     set('closed_at', now)
   elseif outcome == 'bad' then
@@ -71,7 +74,7 @@ local function denied(job)
 end
 
 local starts = {}
-for i = 2, #ARGV, 6 do
+for i = 3, #ARGV, 6 do
   local outcome, token, job, started, failures, calls = unpack(ARGV, i, i + 5)
   if (outcome == 'good' or outcome == 'denied') and not gate.answered then set('answered', 1) end
   if gate.open_until then

@@ -83,8 +83,18 @@ def test_odd_search_terms_find_nothing_and_break_nothing(browser, make_job, term
 
 @pytest.mark.parametrize("lookup", ["input__icontains", "name__contains", "error_message", "status__in", "run_token"])
 def test_the_address_can_filter_by_nothing_else(browser, make_job, lookup):
-    make_job()
-    assert browser.get(JOBS, {lookup: "x"}).status_code == 400
+    job = make_job()
+    response = browser.get(JOBS, {lookup: "x", "q": "John"}, follow=True)
+    assert response.redirect_chain == [(f"{JOBS}?q=John", 302)]
+    assert f"This list has no filter '{lookup}'." in text(response)
+    assert listed(response) == [job.pk]
+
+
+def test_the_status_can_be_typed_into_the_address(browser, make_job):
+    failed, _queued = make_job(status="failed"), make_job()
+    response = browser.get(JOBS, {"status": "failed", "vendor": "acme"}, follow=True)
+    assert response.redirect_chain == [(f"{JOBS}?vendor=acme&status__exact=failed", 302)]
+    assert listed(response) == [failed.pk]
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "99999999999999999999", "x"])

@@ -1,10 +1,18 @@
 """Nobody sees or does more in the console than the permissions say."""
 
-import pytest
-from django.test import Client
+import html
+import re
+from urllib.parse import urljoin
 
-from jobs.models import Job
-from jobs.tests.console import sign_in
+import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.test import Client
+from django.utils import timezone
+
+from jobs.models import Attempt, Delivery, Job
+from jobs.tests.console import sign_in, sign_in_as_superuser, text
 from vendors.models import Vendor
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +66,78 @@ def test_who_may_only_look_at_vendors_can_neither_edit_nor_pause(make_vendor):
     assert "Pause" not in page
     assert 'name="rate_limits"' not in page
     for act in ("pause", "resume", "change", "delete"):
-        assert browser.post(f"{VENDORS}{vendor.pk}/{act}/", {"post": "yes"}).status_code == 403
+        assert browser.post(f"{VENDORS}{vendor.pk}/{act}/", {"post": "yes", "reason": "x"}).status_code == 403
+    assert browser.get(f"{VENDORS}{vendor.pk}/pause/").status_code == 403
+    assert browser.post(f"{VENDORS}pause/", {"ids": vendor.pk, "reason": "x"}).status_code == 403
     browser.post(VENDORS, {"action": "pause_vendors", "_selected_action": vendor.pk, "index": "0"})
     assert not Vendor.objects.get().paused
+
+
+READERS = [
+    (),
+    ("view_job",),
+    ("view_vendor",),
+    ("view_delivery",),
+    ("change_vendor",),
+    ("view_job", "retry_job", "cancel_job"),
+    ("view_job", "view_delivery"),
+    ("view_user", "change_user", "view_group", "add_user"),
+]
+
+
+@pytest.mark.parametrize("permissions", READERS, ids=lambda names: "+".join(names) or "none")
+def test_no_link_leads_to_a_page_that_its_reader_may_not_see(make_vendor, make_job, permissions, redis_client):
+    vendor = make_vendor()
+    for status, verdict in (("failed", "refused"), ("queued", "unmatched"), ("processing", "applied")):
+        job = make_job(status=status, started_at=timezone.now(), finished_at=timezone.now())
+        attempt = {"number": 1, "worker": "w", "outcome": "x", "started_at": timezone.now(), "ended_at": timezone.now()}
+        Attempt.objects.create(job=job.pk, vendor="acme", run=1, reply={"status": 500}, **attempt)
+        came = {"verdict": verdict, "body_bytes": 2, "received_at": timezone.now()}
+        Delivery.objects.create(key=status, vendor="acme", job=job.pk, **came)
+    Delivery.objects.filter(verdict="unmatched").update(job="019a0000-0000-7000-8000-000000000000")
+    browser = sign_in(*permissions)
+    # What he did when he might do more.
+    done = {"action_flag": CHANGE, "change_message": "Paused.", "user": User.objects.get()}
+    for row in (vendor, job, done["user"]):
+        content_type = ContentType.objects.get_for_model(row)
+        LogEntry.objects.create(content_type=content_type, object_id=row.pk, object_repr=str(row), **done)
+    seen, to_see = set(), ["/admin/"]
+    while to_see:
+        path = to_see.pop()
+        seen.add(path)
+        page = browser.get(path, follow=True)
+        assert page.status_code == 200, path
+        assert "doesn’t exist" not in text(page), path
+        links = {urljoin(path, html.unescape(link)) for link in re.findall(r'<a [^>]*href="([^"#]+)"', page.content.decode())}
+        # Each filter of a list, but not all of them together.
+        new = {link for link in links if link.startswith("/admin/") and not ("?" in link and "?" in path)}
+        to_see += sorted(new - {*seen, *to_see})
+    assert len(seen) > (3 if permissions else 0)
+
+
+def test_only_superusers_change_users_and_groups(db):
+    browser = sign_in("view_user", "change_user", "add_user", "delete_user", "change_group", "add_group")
+    user, group = User.objects.get(), Group.objects.create(name="readers")
+    path = f"/admin/auth/user/{user.pk}/"
+    assert browser.post(f"{path}change/", {"username": "operator", "is_superuser": "on", "is_staff": "on"}).status_code == 403
+    for page in (f"{path}password/", f"{path}delete/", "/admin/auth/user/add/", "/admin/auth/group/add/"):
+        assert browser.post(page, {"post": "yes"}).status_code == 403
+    assert browser.post(f"/admin/auth/group/{group.pk}/change/", {"name": "readers"}).status_code == 403
+    assert 'name="is_superuser"' not in browser.get(f"{path}change/").content.decode()
+    assert not User.objects.get().is_superuser
+
+
+def test_a_superuser_changes_users_and_groups(db):
+    browser = sign_in_as_superuser()
+    added = {"username": "other", "usable_password": "true", "password1": "correct horse", "password2": "correct horse"}
+    browser.post("/admin/auth/user/add/", added)
+    browser.post("/admin/auth/group/add/", {"name": "readers"})
+    assert User.objects.filter(username="other").exists()
+    assert Group.objects.filter(name="readers").exists()
+
+
+def test_the_redirects_by_the_number_of_a_table_are_off(db):
+    browser, table = sign_in_as_superuser(), ContentType.objects.get_for_model(User)
+    response = browser.get(f"/admin/r/{table.pk}/{User.objects.get().pk}/")
+    assert response.status_code == 404
+    assert "get_absolute_url" not in text(response)

@@ -1,11 +1,14 @@
 """Operators edit vendors in the console: checked in plain words, in force at once, undoing nobody's change."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
+from jobs import breaker
+from jobs.breaker import Report
 from jobs.models import Job
 from jobs.tests.console import sign_in_as_superuser, text
 from vendors.catalogue import catalogue
@@ -107,27 +110,47 @@ def test_the_list_says_how_each_vendor_stands(browser, make_vendor):
     assert f"initech sync paused until {soon:%Y-%m-%d %H:%M:%S} UTC" in told
 
 
-def test_a_vendor_is_paused_and_resumed_by_a_button(browser, make_vendor):
+def history():
+    return [entry.get_change_message() for entry in LogEntry.objects.order_by("action_time")]
+
+
+def test_the_form_can_not_pause(browser, make_vendor):
     vendor = make_vendor()
-    assert "paused: by operator" in text(browser.post(f"{VENDORS}{vendor.pk}/pause/", follow=True))
-    assert catalogue.get("acme").is_paused(timezone.now())
-    assert "acme is paused already." in text(browser.post(f"{VENDORS}{vendor.pk}/pause/", follow=True))
-    assert "State: running" in text(browser.post(f"{VENDORS}{vendor.pk}/resume/", follow=True))
-    assert not catalogue.get("acme").is_paused(timezone.now())
-    assert [entry.get_change_message() for entry in LogEntry.objects.order_by("action_time")] == ["Paused.", "Resumed."]
+    change(browser, vendor, paused="on", pause_reason="x", paused_by="alice", paused_until="2999-01-01")
+    vendor.refresh_from_db()
+    assert (vendor.paused, vendor.pause_reason, vendor.paused_by, vendor.paused_until) == (False, "", "", None)
 
 
-def test_resuming_clears_every_pause(browser, make_vendor):
-    vendor = make_vendor(paused=True, paused_until=timezone.now() + timedelta(days=1), pause_reason="It asked us to wait.")
-    browser.post(VENDORS, {"action": "resume_vendors", "_selected_action": vendor.pk, "index": "0"})
-    vendor = Vendor.objects.get()
-    assert (vendor.paused, vendor.paused_until, vendor.pause_reason) == (False, None, "")
+def test_the_history_keeps_the_old_and_the_new_value(browser, make_vendor):
+    vendor = make_vendor(rate_limits="10/s", max_in_flight=None, enabled=True)
+    change(browser, vendor, rate_limits="20/s", max_in_flight="5", enabled=False)
+    [message] = history()
+    for part in ("rate_limits: '10/s' → '20/s'", "max_in_flight: None → 5", "enabled: True → False"):
+        assert part in message
+    assert "→" in text(browser.get(f"{VENDORS}{vendor.pk}/history/"))
 
 
-def test_to_look_at_the_button_pauses_nothing(browser, make_vendor):
+def test_the_history_keeps_the_value_that_was_really_replaced(browser, make_vendor):
+    vendor = make_vendor(rate_limits="10/s")
+    path = f"{VENDORS}{vendor.pk}/change/"
+    opened = form_of(browser, path)
+    Vendor.objects.update(rate_limits="5/s")  # by somebody else, meanwhile
+    browser.post(path, {**opened, "rate_limits": "20/s"})
+    assert history() == ["Changed rate_limits: '5/s' → '20/s'."]
+
+
+def test_a_vendor_that_is_down_says_since_when_and_when_it_is_probed(browser, make_vendor, redis_client):
+    vendor = make_vendor(max_attempts=2)
+    breaker.report(vendor, [Report("bad", "", f"job-{n}", started_us=1, code="vendor_error") for n in range(2)])
+    for page in (VENDORS, f"{VENDORS}{vendor.pk}/change/"):
+        told = text(browser.get(page))
+        assert re.search(r"down since \d{4}-.* UTC \(vendor_error\): its breaker is open, and the next probe is due at", told)
+
+
+def test_the_arrival_margin_stands_with_the_limits(browser, make_vendor):
     vendor = make_vendor()
-    assert browser.get(f"{VENDORS}{vendor.pk}/pause/").status_code == 405
-    assert not Vendor.objects.get().paused
+    change(browser, vendor, arrival_margin_ms="30")
+    assert Vendor.objects.get().arrival_margin_ms == 30
 
 
 @pytest.mark.parametrize("status", ["queued", "processing", "waiting"])

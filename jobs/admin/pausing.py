@@ -1,0 +1,131 @@
+"""Pause and resume vendors in the console. Why, by whom, since and until when is kept on the vendor and in its history."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from jobs.admin import sentences
+from vendors import pauses
+from vendors.models import Vendor
+
+
+class PauseForm(forms.Form):
+    reason = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"size": 60, "autofocus": True}))
+    until = forms.DateTimeField(
+        required=False,
+        label="Until (UTC)",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text="Empty: until somebody resumes it.",
+    )
+
+    def clean_until(self) -> Any:
+        until = self.cleaned_data["until"]
+        if until and until <= timezone.now():
+            raise forms.ValidationError("Must be in the future.", code="past")
+        return until
+
+
+class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no type argument at run time
+    actions = ("pause_vendors", "resume_vendors")
+
+    @admin.action(permissions=["change"], description="Pause selected vendors")
+    def pause_vendors(self, request: HttpRequest, queryset: QuerySet[Vendor]) -> HttpResponse:
+        return self._ask(request, list(queryset), PauseForm())
+
+    @admin.action(permissions=["change"], description="Resume selected vendors")
+    def resume_vendors(self, request: HttpRequest, queryset: QuerySet[Vendor]) -> None:
+        self._resume(request, queryset)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("pause/", view(self._pause_view), name="vendors_vendor_pause_selected"),
+            path("<path:object_id>/pause/", view(self._pause_view), name="vendors_vendor_pause"),
+            path("<path:object_id>/resume/", view(self._resume_view), name="vendors_vendor_resume"),
+            *super().get_urls(),
+        ]
+
+    def _pause_view(self, request: HttpRequest, object_id: str = "") -> HttpResponse:
+        """Ask why the vendor that the address names is to be paused; or pause those posted as `ids`."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        ids = [unquote(object_id)] if object_id else request.POST.get("ids", "").split()
+        vendors = list(Vendor.objects.filter(pk__in=ids))
+        if not vendors:
+            messages.warning(request, "There is no such vendor.")
+            return HttpResponseRedirect(reverse("admin:vendors_vendor_changelist"))
+        form = PauseForm(request.POST if request.method == "POST" else None)
+        if not form.is_valid():
+            return self._ask(request, vendors, form)
+        self._pause(request, vendors, **form.cleaned_data)
+        return HttpResponseRedirect(_back_url(vendors))
+
+    def _resume_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        self._resume(request, Vendor.objects.filter(pk=unquote(object_id)))
+        return HttpResponseRedirect(reverse("admin:vendors_vendor_change", args=[object_id]))
+
+    def _ask(self, request: HttpRequest, vendors: list[Vendor], form: PauseForm) -> HttpResponse:
+        count = f"{len(vendors)} vendors" if len(vendors) > 1 else f"vendor {vendors[0]}"
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Pause {count}?",
+            "opts": self.opts,
+            "vendors": vendors,
+            "form": form,
+            "back_url": _back_url(vendors),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/vendors/vendor/pause.html", context)
+
+    def _pause(self, request: HttpRequest, vendors: Iterable[Vendor], *, reason: str, until: Any) -> None:
+        by = request.user.get_username()
+        for vendor in vendors:
+            before = _pause_of(vendor)
+            if pauses.pause_until(vendor.slug, until, reason, by) if until else pauses.pause(vendor.slug, reason, by):
+                self._log(request, vendor, "paused", before)
+            else:
+                longer = "for longer " if until else ""
+                messages.warning(
+                    request, f"The vendor {vendor} is paused {longer}already. Resume it first to change its pause."
+                )
+
+    def _resume(self, request: HttpRequest, vendors: Iterable[Vendor]) -> None:
+        for vendor in vendors:
+            before = _pause_of(vendor)
+            if before == "running":
+                messages.warning(request, f"The vendor {vendor} is not paused.")
+            elif pauses.resume(vendor.slug):
+                self._log(request, vendor, "resumed", before)
+
+    def _log(self, request: HttpRequest, vendor: Vendor, done: str, before: str) -> None:
+        vendor.refresh_from_db()
+        self.log_change(request, vendor, f"{done.capitalize()}. Pause: {before} → {_pause_of(vendor)}.")
+        messages.success(request, f"The vendor {vendor} is {done}.")
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        vendor = kwargs.get("obj")
+        paused = vendor is not None and vendor.is_paused(timezone.now())
+        return super().render_change_form(request, context | {"paused": paused}, *args, **kwargs)
+
+
+def _pause_of(vendor: Vendor) -> str:
+    return sentences.pause(vendor) if vendor.is_paused(timezone.now()) else "running"
+
+
+def _back_url(vendors: list[Vendor]) -> str:
+    if len(vendors) == 1:
+        return reverse("admin:vendors_vendor_change", args=[quote(vendors[0].pk)])
+    return reverse("admin:vendors_vendor_changelist")

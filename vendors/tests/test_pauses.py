@@ -1,0 +1,65 @@
+"""A pause keeps why, since when and by whom; whoever resumes clears all of it."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from vendors import pauses
+from vendors.models import Vendor
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def now():
+    return timezone.now()
+
+
+def stored():
+    return Vendor.objects.get()
+
+
+def test_a_vendor_that_asks_for_a_pause_is_paused_by_nobody(make_vendor, now):
+    make_vendor()
+    assert pauses.pause_until("acme", now + timedelta(minutes=1), "Slow down.")
+    vendor = stored()
+    assert (vendor.paused_by, vendor.pause_reason) == ("", "Slow down.")
+    assert abs(vendor.paused_at - now) < timedelta(minutes=1)
+
+
+def test_a_longer_pause_goes_on_since_it_began(make_vendor, now):
+    began = now - timedelta(minutes=9)
+    make_vendor(paused_until=now + timedelta(minutes=1), paused_at=began, paused_by="alice")
+    assert pauses.pause_until("acme", now + timedelta(minutes=2), "Slow down.")
+    assert abs(stored().paused_at - began) < timedelta(seconds=1)
+    assert stored().paused_by == ""
+    assert not pauses.pause_until("acme", now + timedelta(minutes=1), "A shorter one.")
+    assert stored().pause_reason == "Slow down."
+
+
+def test_a_pause_after_one_that_has_ended_begins_anew(make_vendor, now):
+    began = now - timedelta(minutes=9)
+    make_vendor(paused_until=now - timedelta(minutes=1), paused_at=began)
+    assert pauses.pause_until("acme", now + timedelta(minutes=2), "Slow down.", by="alice")
+    assert stored().paused_at > began + timedelta(minutes=5)
+    assert stored().paused_by == "alice"
+
+
+def test_a_pause_for_good_is_not_touched_by_one_that_ends(make_vendor, now):
+    make_vendor()
+    assert pauses.pause("acme", "Budget.", by="alice")
+    assert not pauses.pause("acme", "Again.")
+    assert not pauses.pause_until("acme", now + timedelta(days=1), "Slow down.")
+    vendor = stored()
+    assert (vendor.paused, vendor.pause_reason, vendor.paused_by) == (True, "Budget.", "alice")
+
+
+def test_resuming_leaves_nothing(make_vendor, now):
+    make_vendor()
+    pauses.pause_until("acme", now + timedelta(days=1), "Slow down.", by="alice")
+    pauses.pause("acme", "Budget.", by="bob")
+    assert pauses.resume("acme")
+    vendor = stored()
+    assert (vendor.paused, vendor.paused_until, vendor.pause_reason) == (False, None, "")
+    assert (vendor.paused_at, vendor.paused_by) == (None, "")
