@@ -21,7 +21,7 @@ RUN python -m compileall -q . && chmod -R go+rX .
 
 USER 10001
 EXPOSE 8000
-# The name 127.0.0.1 must be among ALLOWED_HOSTS. No urllib: it would ask the proxy that the environment names.
+# With HOST=0.0.0.0, 127.0.0.1 is always among ALLOWED_HOSTS. No urllib: it would ask the proxy that the environment names.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-c", "\
 import os; from http.client import HTTPConnection; \
 connection = HTTPConnection('127.0.0.1', os.environ['PORT'], timeout=4); \

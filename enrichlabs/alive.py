@@ -10,6 +10,7 @@ import socket
 import sys
 
 import redis
+from django.core.exceptions import ImproperlyConfigured
 
 from jobs.beat import workers_alive
 from jobs.redis import connect
@@ -22,6 +23,9 @@ def main() -> int:
     host = socket.gethostname()[:60]
     try:
         alive = host in hosts_alive()
+    except ImproperlyConfigured as error:
+        sys.stdout.write(f"{error}\n")
+        return 1
     except redis.RedisError as error:
         sys.stdout.write(f"Unknown, as Redis does not answer ({type(error).__name__}).\n")
         return 0

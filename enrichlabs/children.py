@@ -41,14 +41,14 @@ class Child:
 
     name: str
     command: Sequence[str | os.PathLike[str]]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] | None = None  # None: ours
     inherits: Sequence[int] = ()  # file descriptors
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_DEATHS))
 
     def start(self) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - every command is our own
             self.command,
-            env={**os.environ, **self.environment},
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             pass_fds=self.inherits,
@@ -72,8 +72,12 @@ class Child:
                 f"The {self.name} ended {MOST_DEATHS} times within {DEATHS_SECONDS:.0f} s, the last time {self._how()}; "
                 "its own words are above. Everything else is stopped."
             )
-        log.warning("The %s ended %s; it is started again", self.name, self._how())
+        log.warning(self.repair() or f"The {self.name} ended {self._how()}; it is started again")
         self.start()
+
+    def repair(self) -> str:
+        """Remove what keeps it from starting again, if it is known; return a line that says so."""
+        return ""
 
     def _how(self) -> str:
         code = self.process.returncode

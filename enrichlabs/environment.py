@@ -1,13 +1,19 @@
-"""Reads the process environment for settings: text, numbers, switches, lists and secrets."""
+"""Reads the process environment for settings: text, numbers, switches, lists and paths.
+
+A value that is wrong does not end the reading: it is kept, and check() names all of them at once.
+"""
 
 import os
 import re
-import secrets
+from collections.abc import Callable, Collection
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
 
 # Every variable that settings read, in whichever process. None of them can be a vendor's.
 SETTINGS_VARIABLES = frozenset(
@@ -38,6 +44,9 @@ SETTINGS_VARIABLES = frozenset(
 )
 
 
+_faults: list[str] = []
+
+
 def text(name: str, default: str = "") -> str:
     """Return the variable, or `default` where it is unset or empty."""
     if name not in SETTINGS_VARIABLES:
@@ -45,71 +54,134 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name) or default
 
 
-def prefixes(name: str, default: str) -> tuple[str, ...]:
-    """Return the comma-separated beginnings of names of variables."""
-    found = words(name, default)
-    for prefix in found:
-        if not re.fullmatch(r"[A-Z][A-Z0-9]*_([A-Z0-9]+_)*", prefix, re.ASCII):
-            raise ImproperlyConfigured(
-                f"{name} names {prefix!r}. Write prefixes in capitals, with _ at their end: {default},ACME_"
-            )
-    return tuple(found)
+def read(name: str, default: T, parse: Callable[[str], T]) -> T:
+    """Return what `parse` makes of the variable, or `default` where it is unset or empty.
 
-
-def integer(name: str, default: int) -> int:
-    value = text(name, str(default))
+    What `parse` says in a ValueError goes after the name in a sentence, so it must not quote what could be a secret.
+    """
+    value = text(name).strip()
+    if not value:
+        return default
     try:
-        return int(value)
-    except ValueError:
-        raise ImproperlyConfigured(f"{name} is {value!r}, but must be a whole number.") from None
+        return parse(value)
+    except ValueError as error:
+        _faults.append(f"{name} {error}")
+        return default
+
+
+def attempt(make: Callable[[], T], otherwise: T) -> T:
+    """Return what `make` returns; where it raises ImproperlyConfigured, keep that for check() and return `otherwise`."""
+    try:
+        return make()
+    except ImproperlyConfigured as error:
+        _faults.append(str(error))
+        return otherwise
+
+
+def check() -> None:
+    """Raise ImproperlyConfigured with a line for each value that was wrong, if any was."""
+    if _faults:
+        lines = "\n".join(_faults)
+        _faults.clear()
+        raise ImproperlyConfigured(lines)
+
+
+def integer(name: str, default: int, least: int = 0, most: int = 2**31 - 1) -> int:
+    return read(name, default, partial(_integer, least, most))
+
+
+def _integer(least: int, most: int, value: str) -> int:
+    if not re.fullmatch("-?[0-9]{1,18}", value):
+        raise ValueError(f"is {value!r}, but must be a whole number.")
+    if not least <= int(value) <= most:
+        raise ValueError(f"is {value}, but must be between {least} and {most}.")
+    return int(value)
 
 
 def switch(name: str, default: bool = False) -> bool:
-    value = text(name, "1" if default else "0").lower()
-    if value not in ("0", "1", "false", "true", "no", "yes", "off", "on"):
-        raise ImproperlyConfigured(f"{name} is {value!r}, but must be 1 or 0.")
-    return value in ("1", "true", "yes", "on")
+    return read(name, default, _switch)
 
 
-def address(name: str, default: str) -> str:
-    """Return a whole http or https address, without a slash at its end."""
-    value = text(name, default).rstrip("/")
-    if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
-        raise ImproperlyConfigured(f"{name} is {value!r}, but must be a whole address such as https://jobs.example.com.")
-    return value
+def _switch(value: str) -> bool:
+    if value.lower() not in ("0", "1", "false", "true", "no", "yes", "off", "on"):
+        raise ValueError(f"is {value!r}, but must be 1 or 0.")
+    return value.lower() in ("1", "true", "yes", "on")
 
 
-def words(name: str, default: str = "") -> list[str]:
-    """Return the comma-separated parts of the variable, without blanks."""
-    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+def choice(name: str, default: str, choices: Collection[str]) -> str:
+    """Return one of `choices`, whatever case it is written in."""
+    return read(name, default, partial(_choice, choices))
+
+
+def _choice(choices: Collection[str], value: str) -> str:
+    for each in choices:
+        if each.lower() == value.lower():
+            return each
+    raise ValueError(f"is {value!r}, but must be one of {', '.join(choices)}.")
+
+
+def words(name: str, default: str = "", choices: Collection[str] = ()) -> list[str]:
+    """Return the comma-separated parts of the variable, without blanks; each one of `choices`, where there are any."""
+    return read(name, _words(default), partial(_chosen_words, choices)) or _words(default)
+
+
+def _words(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _chosen_words(choices: Collection[str], value: str) -> list[str]:
+    found = _words(value)
+    unknown = sorted(set(found) - set(choices)) if choices else []
+    if unknown:
+        raise ValueError(f"names {', '.join(unknown)}, but there is only {', '.join(choices)}, separated by commas.")
+    return found
 
 
 def networks(name: str) -> list[IPv4Network | IPv6Network]:
     """Return the comma-separated addresses and networks of the variable."""
+    return read(name, [], _networks)
+
+
+def _networks(value: str) -> list[IPv4Network | IPv6Network]:
     try:
-        return [ip_network(word) for word in words(name)]
+        return [ip_network(word) for word in _words(value)]
     except ValueError as error:
-        raise ImproperlyConfigured(f"{name}: {error}. Write addresses or networks, such as 127.0.0.1,10.0.0.0/8.") from None
+        raise ValueError(f"can't be read: {error}. Write addresses or networks, such as 127.0.0.1,10.0.0.0/8.") from None
 
 
-def secret(name: str, folder: Path) -> str:
-    """Return the variable or, where it is unset, the secret of this installation, made once and kept in `folder`."""
-    return text(name) or kept_secret(folder / name.lower())
+def vendor_variable_prefixes() -> tuple[str, ...]:
+    """Return how the variables begin that may be a vendor's."""
+    return read("VENDOR_VARIABLE_PREFIXES", (), _prefixes) or ("VENDOR_",)
 
 
-def kept_secret(path: Path) -> str:
-    """Return what the file holds; a file that is not there is made, with a fresh secret."""
-    if path.exists():
-        return path.read_text()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    fresh.touch(mode=0o600)
-    fresh.write_text(secrets.token_urlsafe(48))
+def _prefixes(value: str) -> tuple[str, ...]:
+    for prefix in _words(value):
+        if not re.fullmatch(r"[A-Z][A-Z0-9]*_([A-Z0-9]+_)*", prefix):
+            raise ValueError(f"names {prefix!r}. Write prefixes in capitals, with _ at their end: VENDOR_,ACME_")
+    return tuple(_words(value))
+
+
+def unneeded(doors: Collection[str]) -> set[str]:
+    """Return the variables for which a process that opens these doors has no use; a worker opens none, and calls vendors.
+
+    The first password of the console is for whatever prepares the installation. Keys and secrets of vendors are for what calls
+    them, reads their callbacks or shows in the console whether they are set. Mock vendors sign with MOCK_... variables.
+    """
+    found = {name for name in os.environ if name == "ADMIN_PASSWORD" or name.startswith("DJANGO_SUPERUSER_")}
+    if doors and not {"admin", "webhooks"} & set(doors):
+        own = "MOCK_" if "mock" in doors else "-"
+        vendors = {name for name in os.environ if name.startswith(vendor_variable_prefixes()) and not name.startswith(own)}
+        found |= vendors - SETTINGS_VARIABLES
+    return found
+
+
+def path(name: str, folder: Path) -> Path | None:
+    """Return the file or folder, None where none is named; ~ is the home folder, a relative path counts from `folder`."""
+    return read(name, None, partial(_path, folder))
+
+
+def _path(folder: Path, value: str) -> Path:
     try:
-        # A link is made whole or not at all, and refuses an existing name: of several first starts, one wins.
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
-    return path.read_text()
+        return folder / Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(f"is {value!r}, but that home folder is not known. Write the whole path.") from None

@@ -1,5 +1,6 @@
 """How gunicorn serves us: gunicorn -c python:enrichlabs.gunicorn -b HOST:PORT enrichlabs.wsgi"""
 
+import os
 import resource
 import signal
 import sys
@@ -26,16 +27,20 @@ control_socket_disable = True
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Say in one line what keeps the application from being loaded, instead of a traceback for each worker."""
+    """Forget what this process has no use for, and say in one line what keeps the application from being loaded."""
     # Not before: the master keeps no code of ours, so that SIGHUP loads what is new.
-    from enrichlabs import obstacles
+    from django.conf import settings
+
+    from enrichlabs import environment, obstacles
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # gunicorn sets its own when all is loaded
     try:
         obstacles.load_settings()
+        for name in environment.unneeded(settings.SERVES):
+            del os.environ[name]
     except obstacles.Obstacle as obstacle:
         if 1 < worker.age <= server.cfg.workers:
             # Of those that start together one says it. Two that fail would have gunicorn end with a traceback of its own.
             signal.pause()
-        sys.stderr.write(f"enrichlabs: {obstacle}\n")
+        obstacles.tell(obstacle)
         sys.exit(server.WORKER_BOOT_ERROR)  # gunicorn then ends

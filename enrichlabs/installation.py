@@ -6,10 +6,12 @@ from urllib.parse import urlsplit
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connections
 
 from enrichlabs import environment as env
+from enrichlabs.kept_secrets import kept
 from enrichlabs.obstacles import Obstacle
 
 ADMIN = "admin"
@@ -27,7 +29,8 @@ def make_first_admin() -> None:
     """Make the superuser `admin` with a password of this installation's own, unless somebody can log in already."""
     users = get_user_model().objects
     if not users.filter(is_superuser=True).exists() and not users.filter(username=ADMIN).exists():
-        users.create_superuser(ADMIN, password=env.secret("ADMIN_PASSWORD", settings.SECRETS))
+        password = env.text("ADMIN_PASSWORD")
+        users.create_superuser(ADMIN, password=password if password.strip() else kept(settings.SECRETS / "admin_password"))
 
 
 def load_vendors(mocks_url: str) -> None:
@@ -51,9 +54,13 @@ def move_mocks(mocks_url: str) -> None:
 def admin_login() -> str:
     """Return how to log in, with the password only as long as it is the one that was made at the first start."""
     admin = get_user_model().objects.filter(username=ADMIN).first()
-    kept = settings.SECRETS / "admin_password"
-    if admin and kept.exists() and admin.check_password(kept.read_text()):
-        return f"user {ADMIN}, password {kept.read_text()}"
+    file = settings.SECRETS / "admin_password"
+    try:
+        password = kept(file) if file.exists() else ""
+    except ImproperlyConfigured:
+        password = ""  # it matters no more
+    if admin and password and admin.check_password(password):
+        return f"user {ADMIN}, password {password}"
     return f"user {ADMIN}, with the password that it was given" if admin else "log in as one of your superusers"
 
 

@@ -2,11 +2,15 @@
 
 import errno
 import fcntl
+import logging
 import os
 import socket
+import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import IO
 
 import django
@@ -22,6 +26,8 @@ from jobs.faults import fault, place
 from jobs.redis import connect
 from jobs.store import STORE_ERRORS
 
+log = logging.getLogger(__name__)
+
 OF_SETTINGS = "settings"  # the tag of those system checks that ask no server
 ANSWER_SECONDS = 3.0
 OLDEST_REDIS = 7
@@ -31,18 +37,60 @@ class Obstacle(Exception):  # noqa: N818 - it is told, not handled
     """Why the server can't run, in one line that says what to do."""
 
 
-def load_settings() -> None:
-    """Start Django. Its settings make the data folder and keep the secrets of this installation there."""
+def tell(error: Exception) -> None:
+    """Say to standard error what is in the way, in one line for each fault."""
+    sys.stderr.writelines(f"enrichlabs: {line}\n" for line in str(error).splitlines())
+
+
+def read_settings() -> None:
+    """Have Django read its settings, which make the data folder and keep the secrets of this installation there.
+
+    Raises Obstacle.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
     try:
-        django.setup()
+        if not settings.ON_MONGODB and not settings.DATABASE_URL:
+            settings.DATA.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unusable(env.text("ENRICHLABS_DATA", "var"), error) from None
+    except ImproperlyConfigured as error:
+        raise Obstacle(str(error)) from None
+
+
+def close_to_others() -> None:
+    """Take from other users what an earlier start, or a copy, may have left readable to them."""
+    store = settings.DATABASES["default"]["NAME"]
+    files = [] if settings.ON_MONGODB else [Path(f"{store}{suffix}") for suffix in ("", "-wal", "-shm")]
+    folders = [settings.SECRETS, settings.DATA / "appendonlydir"]
+    if settings.DATA == settings.BASE_DIR / "var":  # any other may be shared, as /tmp is
+        folders.append(settings.DATA)
+    for path in [*folders, *files]:
+        try:
+            if is_open(path):
+                path.chmod(0o700 if path.is_dir() else 0o600)
+                log.warning("%s was open to other users, and is now for its owner alone", path)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            log.warning("%s is open to other users. Run, as its owner: chmod go= %s", path, path)
+
+
+def is_open(path: Path) -> bool:
+    """Whether other users may look into the file or folder. Raises OSError."""
+    return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+def load_settings() -> None:
+    """Start Django, and see that its settings can be used. Raises Obstacle."""
+    read_settings()
+    try:
+        django.setup()
     except ImproperlyConfigured as error:
         raise Obstacle(str(error)) from None
     except ValueError as error:
         reason = error.__cause__ or error
         raise Obstacle(f"The settings can't be read ({reason}). Compare the environment with .env.example.") from None
+    close_to_others()
     for issue in run_checks(tags=[OF_SETTINGS]):
         if issue.is_serious():
             raise Obstacle(f"{issue.msg} {issue.hint}")
@@ -52,7 +100,10 @@ def load_settings() -> None:
 def the_data_folder() -> Iterator[IO[str]]:
     """Have the data folder to ourselves; gives the lock file, which holds for as long as anybody has it open."""
     try:
+        settings.DATA.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=settings.DATA).close()
+        if is_open(settings.DATA):
+            log.warning("Other users can look into the data folder %s. Run: chmod 700 %s", settings.DATA, settings.DATA)
         lock = (settings.DATA / "lock").open("w")
     except OSError as error:
         raise _unusable(settings.DATA, error) from None

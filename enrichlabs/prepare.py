@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         obstacles.load_settings()
         prepare(mocks_address(arguments))
     except (Obstacle, ImproperlyConfigured) as obstacle:
-        sys.stderr.write(f"enrichlabs: {obstacle}\n")
+        obstacles.tell(obstacle)
         return 1
     return 0
 

@@ -11,8 +11,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from enrichlabs import environment as env
-from enrichlabs import installation, obstacles, valkey
+from enrichlabs import addresses, environment, installation, obstacles, valkey
 from enrichlabs.children import GRACE_SECONDS, Child, Children
 from enrichlabs.obstacles import Obstacle
 
@@ -22,7 +21,6 @@ MOCK_HOST = "127.0.0.1"
 
 
 def main() -> int:
-    os.umask(0o077)  # What lies in the data folder is nobody else's business.
     children = Children()
     try:
         obstacles.load_settings()
@@ -33,24 +31,26 @@ def main() -> int:
                 announce()
                 children.watch()
     except (Obstacle, ImproperlyConfigured) as obstacle:
-        sys.stderr.write(f"enrichlabs: {obstacle}\n")
+        obstacles.tell(obstacle)
         return 1
     return 0
 
 
 def check() -> None:
     mock_port = {"MOCK_PORT": (MOCK_HOST, settings.MOCK_PORT)} if serves_mocks() else {}
-    obstacles.check_ports({"PORT": (host(), settings.PORT), **mock_port})
+    obstacles.check_ports({"PORT": (settings.HOST.strip("[]"), settings.PORT), **mock_port})
     obstacles.check_store()
-    if not embeds_valkey():
+    if not settings.EMBEDS_VALKEY:
         obstacles.check_redis()
 
 
 def start(children: Children, lock: IO[str]) -> None:
     """Start everything and return when it is ready for jobs. Each stage needs those before it, and is stopped before them."""
-    mocks = web_server("mock vendors", MOCK_HOST, settings.MOCK_PORT, "mock", "--workers=1", "--threads=64")
-    front = web_server("API", host(), settings.PORT, "api,admin,webhooks"), worker()
-    if embeds_valkey():
+    options = "--workers=1", "--threads=64"
+    # Workers call the mock vendors there, whatever names the API has.
+    mocks = web_server("mock vendors", MOCK_HOST, settings.MOCK_PORT, "mock", *options, ALLOWED_HOSTS=MOCK_HOST)
+    front = web_server("API", settings.HOST, settings.PORT, "api,admin,webhooks"), worker()
+    if settings.EMBEDS_VALKEY:
         children.start(valkey.child(lock.fileno()))
         children.wait_until(valkey.answers, READY_SECONDS, lambda: "The embedded Valkey does not answer; its words are above.")
     installation.prepare(f"http://{MOCK_HOST}:{settings.MOCK_PORT}")
@@ -60,38 +60,35 @@ def start(children: Children, lock: IO[str]) -> None:
     children.wait_until(lambda: not unready(), READY_SECONDS, lambda: f"Not ready within {READY_SECONDS:.0f} s: {unready()}")
 
 
-def embeds_valkey() -> bool:
-    return not env.text("REDIS_URL")
-
-
 def serves_mocks() -> bool:
-    return not settings.VENDORS_FILE or env.switch("MOCK_VENDORS")
+    return not settings.VENDORS_FILE or settings.MOCK_VENDORS
 
 
-def host() -> str:
-    return env.text("HOST", "127.0.0.1")
-
-
-def web_server(name: str, on_host: str, port: int, serves: str, *options: str) -> Child:
-    bind = f"--bind={f'[{on_host}]' if ':' in on_host else on_host}:{port}"
+def web_server(name: str, host: str, port: int, doors: str, *options: str, **variables: str) -> Child:
+    bind = f"--bind={host}:{port}"
     command = [sys.executable, "-m", "gunicorn", "--config=python:enrichlabs.gunicorn", bind, *options, "enrichlabs.wsgi"]
-    return Child(name, command, {"SERVES": serves})
+    return Child(name, command, environment_of(doors, SERVES=doors, **variables))
 
 
 def worker() -> Child:
     options = {
-        "processes": env.integer("WORKER_PROCESSES", 1),
-        "threads": env.integer("WORKER_THREADS", 32),
+        "processes": settings.WORKER_PROCESSES,
+        "threads": settings.WORKER_THREADS,
         "grace-seconds": WORKER_GRACE_SECONDS,
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
-    return Child("worker", [sys.executable, settings.BASE_DIR / "manage.py", "run_worker", *arguments])
+    return Child("worker", [sys.executable, settings.BASE_DIR / "manage.py", "run_worker", *arguments], environment_of(""))
+
+
+def environment_of(doors: str, **variables: str) -> dict[str, str]:
+    """Return the environment of a process that opens these doors: no more of ours than it needs."""
+    unneeded = environment.unneeded(doors.split(",") if doors else [])
+    return {name: value for name, value in os.environ.items() if name not in unneeded} | variables
 
 
 def address() -> str:
     """Return where this machine reaches the API."""
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host(), host())
-    return f"{f'[{name}]' if ':' in name else name}:{settings.PORT}"
+    return f"{addresses.reached_at(settings.HOST)}:{settings.PORT}"
 
 
 def unready() -> str:

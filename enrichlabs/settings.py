@@ -1,42 +1,52 @@
 """Every setting of the project, each read once from the environment (.env.example lists them)."""
 
+import os
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from enrichlabs import addresses, kept_secrets
 from enrichlabs import environment as env
 from enrichlabs.stores import database, valkey_socket
 
+# What any process of ours writes, the store before all, is for its owner alone.
+os.umask(0o077)
+
 VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA = Path(env.text("ENRICHLABS_DATA", str(BASE_DIR / "var"))).resolve()
+DATA = (env.path("ENRICHLABS_DATA", BASE_DIR) or BASE_DIR / "var").resolve()
 SECRETS = DATA / "secrets"
 
-# Where we are
-PORT = env.integer("PORT", 8000)
-MOCK_PORT = env.integer("MOCK_PORT", PORT + 1)
-PUBLIC_URL = env.address("PUBLIC_URL", f"http://127.0.0.1:{PORT}")
-VENDORS_FILE = env.text("ENRICHLABS_VENDORS")
+# Where we are. HOST is as it stands in a URL: an IPv6 address in brackets.
+PORT = env.integer("PORT", 8000, 1, 65535)
+MOCK_PORT = env.integer("MOCK_PORT", PORT + 1, 1, 65535)
+HOST = env.read("HOST", "127.0.0.1", addresses.bind_host)
+PUBLIC_URL = env.read("PUBLIC_URL", f"http://{addresses.reached_at(HOST)}:{PORT}", addresses.public_url)
+VENDORS_FILE = str(env.path("ENRICHLABS_VENDORS", BASE_DIR) or "")
+MOCK_VENDORS = env.switch("MOCK_VENDORS")
 # How the variables begin that vendors may name as theirs: never one that settings read.
-VENDOR_VARIABLE_PREFIXES = env.prefixes("VENDOR_VARIABLE_PREFIXES", "VENDOR_")
+VENDOR_VARIABLE_PREFIXES = env.vendor_variable_prefixes()
 SETTINGS_VARIABLES = env.SETTINGS_VARIABLES
 # Addresses that vendors may have although they are link-local, a metadata service, or this machine's own.
 VENDOR_ALLOWED_ADDRESSES = env.networks("VENDOR_ALLOWED_ADDRESSES")
 # The only folder, beside our own, that vendors' adapters are loaded from.
-ADAPTERS_DIR = Path(env.text("ADAPTERS_DIR", str(DATA / "adapters"))).resolve()
-# Which doors this process opens: api, admin, webhooks, mock. The pretend vendors stay shut unless they are named.
-SERVES = env.words("SERVES", "api,admin,webhooks")
+ADAPTERS_DIR = (env.path("ADAPTERS_DIR", BASE_DIR) or DATA / "adapters").resolve()
+# Which doors this process opens. The mock vendors stay shut unless they are named.
+SERVES = env.words("SERVES", "api,admin,webhooks", ("api", "admin", "webhooks", "mock"))
+WORKER_PROCESSES = env.integer("WORKER_PROCESSES", 1, 1)
+WORKER_THREADS = env.integer("WORKER_THREADS", 32, 1)
 
 # Secrets
-SECRET_KEY = env.secret("SECRET_KEY", SECRETS)
+SECRET_KEY = kept_secrets.secret_key(SECRETS)
 # Callback tokens are signed with the first and accepted from each, so that a secret can be replaced without losing callbacks.
-CALLBACK_SECRETS = env.words("CALLBACK_SECRETS") or [env.kept_secret(SECRETS / "callback_secret")]
+CALLBACK_SECRETS = kept_secrets.callback_secrets(SECRETS)
 
 # Stores
-DATABASE_URL = env.text("DATABASE_URL")
-DATABASES = {"default": database(DATABASE_URL, DATA)}
+DATABASE_URL = env.text("DATABASE_URL").strip()
+DATABASES = {"default": env.attempt(lambda: database(DATABASE_URL, DATA), database("", DATA))}
 ON_MONGODB = DATABASES["default"]["ENGINE"] == "enrichlabs.mongodb"
-VALKEY_SOCKET = valkey_socket(DATA)
-REDIS_URL = env.text("REDIS_URL", f"unix://{quote(str(VALKEY_SOCKET))}")
+EMBEDS_VALKEY = not env.text("REDIS_URL").strip()
+VALKEY_SOCKET = env.attempt(lambda: valkey_socket(DATA, EMBEDS_VALKEY), DATA / "valkey.sock")
+REDIS_URL = env.read("REDIS_URL", f"unix://{quote(str(VALKEY_SOCKET))}", addresses.redis_url)
 
 # Bounds of what comes in
 JOB_MAX_BYTES = 64 * 1024
@@ -45,8 +55,12 @@ VENDOR_REPLY_MAX_BYTES = 1024 * 1024
 
 # Django
 DEBUG = env.switch("DEBUG")
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{urlsplit(PUBLIC_URL).hostname}")
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+DEFAULT_EXCEPTION_REPORTER = "enrichlabs.debug_pages.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "enrichlabs.debug_pages.Filter"
+ALLOWED_HOSTS = env.read("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], addresses.allowed_hosts)
+# Vendors, and whoever follows what script/server prints, must always get in.
+ALLOWED_HOSTS = list(dict.fromkeys([*ALLOWED_HOSTS, addresses.host_of(PUBLIC_URL), addresses.reached_at(HOST)]))
+CSRF_TRUSTED_ORIGINS = ["://".join(urlsplit(PUBLIC_URL)[:2])]
 ROOT_URLCONF = "enrichlabs.urls"
 WSGI_APPLICATION = "enrichlabs.wsgi.application"
 APPEND_SLASH = False
@@ -133,7 +147,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-LOG_FORMAT = env.text("LOG_FORMAT", "text")
+LOG_FORMAT = env.choice("LOG_FORMAT", "text", ("text", "json"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -142,10 +156,15 @@ LOGGING = {
         "json": {"()": "enrichlabs.logs.JSONFormatter"},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
-    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
+    "root": {
+        "handlers": ["console"],
+        "level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")),
+    },
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         # Its warnings quote reply headers and the vendor's whole URL.
         "urllib3": {"level": "ERROR"},
     },
 }
+
+env.check()

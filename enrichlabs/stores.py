@@ -1,10 +1,12 @@
 """Where the stores are: DATABASE_URL as Django's settings, and the socket of the embedded Valkey."""
 
 import hashlib
+import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -35,19 +37,53 @@ def database(url: str, data: Path) -> dict[str, Any]:
     """
     scheme = url.partition(":")[0] if ":" in url else ""
     if not url or scheme == "sqlite":
-        return _sqlite(Path(urlsplit(url).path) if url else data / "enrichlabs.sqlite3")
+        return _sqlite(_sqlite_path(url) if url else data / "enrichlabs.sqlite3")
     if scheme in ("mongodb", "mongodb+srv"):
         return _mongodb(url)
     raise ImproperlyConfigured(f"DATABASE_URL starts with {scheme!r}, but must start with sqlite:, mongodb: or mongodb+srv:.")
 
 
-def valkey_socket(data: Path) -> Path:
-    """Return where the embedded Valkey listens: in the data folder, unless that path is too long for a socket (107 bytes)."""
+def _sqlite_path(url: str) -> Path:
+    whole = "Write the whole path of a file, with % for what a URL can't hold: sqlite:////srv/my%20data/jobs.sqlite3"
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.netloc:
+        raise ImproperlyConfigured(f"DATABASE_URL names a host, which SQLite has not. {whole}")
+    if "?" in url or "#" in url:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL has a ? or #, which would be %3F or %23 in a path, and options are not read. {whole}"
+        )
+    if not path.startswith("/") or path.startswith("/~") or path.endswith(("/", "/:memory:")) or not path.isprintable():
+        raise ImproperlyConfigured(f"DATABASE_URL names no file for SQLite. {whole}")
+    return Path("/" + path.lstrip("/"))
+
+
+def valkey_socket(data: Path, is_used: bool = True) -> Path:
+    """Return where the embedded Valkey listens: in the data folder, unless that path is too long for a socket (107 bytes).
+
+    Raises ImproperlyConfigured where it is used and somebody else could have put a socket in its place.
+    """
     path = data / "valkey.sock"
     if len(bytes(path)) <= MOST_SOCKET_BYTES:
         return path
     name = hashlib.sha256(bytes(data)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"enrichlabs-{name}" / "valkey.sock"
+    folder = Path(tempfile.gettempdir()) / f"enrichlabs-{name}"
+    if is_used:
+        _check_private(folder)
+    return folder / "valkey.sock"
+
+
+def _check_private(folder: Path) -> None:
+    """The folder lies among other people's: one that is there must be ours, and closed to them."""
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise ImproperlyConfigured(
+            f"{folder}, for the socket of the embedded Valkey, is not a folder of this user's own with mode 0700. "
+            "Remove it, or set ENRICHLABS_DATA to a shorter path."
+        )
 
 
 def _sqlite(path: Path) -> dict[str, Any]:

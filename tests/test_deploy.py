@@ -9,6 +9,7 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 import yaml
+from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django.test import Client, override_settings
 
@@ -81,14 +82,25 @@ def test_every_variable_is_one_that_the_project_reads():
 
 
 def test_a_secret_that_nobody_filled_in_lets_no_pod_start():
-    assert {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "CALLBACK_SECRETS", "ADMIN_PASSWORD"} == set(generated()["secrets"])
-    assert not any([*generated()["secrets"].values(), *generated()["vendor-keys"].values()])
-    assert {"secrets.env", "vendors.env"} <= set((DEPLOY / ".gitignore").read_text().splitlines())
+    assert {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "CALLBACK_SECRETS"} == set(generated()["secrets"])
+    assert {"ADMIN_PASSWORD"} == set(generated()["first-admin"])
+    assert not any(value for name in ("secrets", "first-admin", "vendor-keys") for value in generated()[name].values())
+    assert {"secrets.env", "admin.env", "vendors.env"} <= set((DEPLOY / ".gitignore").read_text().splitlines())
     for pod, container in containers():
         # What is not set would be made and kept in the data folder: there is none.
         assert container["securityContext"]["readOnlyRootFilesystem"]
         assert {mount["mountPath"] for mount in container["volumeMounts"]} <= {"/tmp", "/etc/enrichlabs"}
         assert {next(iter(volume.keys() - {"name"})) for volume in pod["volumes"]} <= {"emptyDir", "configMap"}
+
+
+def test_a_container_has_the_secrets_that_it_needs_and_no_others():
+    has = {container["name"]: set(environment(container)) for _, container in containers()}
+    vendors = set(generated()["vendor-keys"])
+    assert all(name.startswith(settings.VENDOR_VARIABLE_PREFIXES) for name in vendors)
+    assert {name for name, variables in has.items() if vendors & variables} == {"api", "webhook", "worker"}
+    assert {name for name, variables in has.items() if "ADMIN_PASSWORD" in variables} == {"migrate"}
+    # Vendors' variables are for processes that call them, take their callbacks or show them in the console.
+    assert "admin" in environment(main_container("api"))["SERVES"].split(",")
 
 
 def test_containers_run_the_image_as_its_user_and_commands_that_are_there():
@@ -182,7 +194,7 @@ def test_pods_have_time_to_end():
 def test_kustomize_makes_of_it_what_the_other_tests_read(tmp_path):
     folder = tmp_path / "deploy"
     shutil.copytree(DEPLOY, folder)
-    for name in ("secrets.env", "vendors.env"):
+    for name in ("secrets.env", "admin.env", "vendors.env"):
         shutil.copy(BASE / f"{name}.example", folder / "base" / name)
     made = subprocess.run(["kubectl", "kustomize", folder / "autoscaling"], capture_output=True, text=True, check=True).stdout
     made = list(yaml.safe_load_all(made))

@@ -12,7 +12,15 @@ from vendors.models import Vendor
 
 def of_settings() -> list[CheckMessage]:
     found: list[CheckMessage] = []
-    if not settings.PUBLIC_URL.startswith("https://") and not is_loopback(settings.PUBLIC_URL):
+    if is_loopback(settings.PUBLIC_URL):
+        found.append(
+            Warning(
+                f"PUBLIC_URL is {settings.PUBLIC_URL}, which leads every vendor to its own machine: no callback arrives.",
+                hint="Set PUBLIC_URL to the address by which vendors reach this service.",
+                id="enrichlabs.W037",
+            )
+        )
+    elif not settings.PUBLIC_URL.startswith("https://"):
         found.append(
             Warning(
                 "PUBLIC_URL is no https:// address: results, callbacks' tokens and the console's cookies travel in the clear.",
@@ -33,14 +41,12 @@ def of_settings() -> list[CheckMessage]:
 
 def pretend_vendors() -> list[CheckMessage]:
     """Raises one of STORE_ERRORS."""
-    if settings.DEBUG or is_loopback(settings.PUBLIC_URL):
-        return []
     enabled = Vendor.objects.filter(enabled=True, url__contains=MOCKS_PATH).order_by().values_list("slug", flat=True)
     if not enabled and "mock" not in settings.SERVES:
         return []
     return [
         Warning(
-            "The pretend vendors can be used: what they answer is made up.",
+            "The mock vendors can be used: what they answer is made up.",
             hint=f"Disable them in the console ({', '.join(enabled) or 'none is enabled'}), and take mock out of SERVES.",
             id="enrichlabs.W034",
         )

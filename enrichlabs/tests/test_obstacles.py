@@ -72,7 +72,7 @@ def test_a_port_that_is_none() -> None:
     ("variables", "said"),
     [
         ({"PORT": "many"}, "PORT is 'many', but must be a whole number."),
-        ({"LOG_LEVEL": "loud"}, "(Unknown level: 'loud'). Compare the environment with .env.example."),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud', but must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
         (
             {"DATABASE_URL": "sqlite:///nowhere/jobs.sqlite3"},
             "The file of the store can't be used. Make its folder one that this user can write to, or correct DATABASE_URL.",

@@ -86,7 +86,9 @@ def test_what_is_no_address_of_pretend_vendors(arguments: list[str]) -> None:
 
 
 def test_a_public_service_needs_secrets_of_its_own(prepare: Prepare) -> None:
-    ended = prepare(**PUBLIC, SECRET_KEY="insecure-1", CALLBACK_SECRETS=f"{'c' * 50},insecure-2", ADMIN_PASSWORD="insecure-3")
+    callback_secrets = f"{'c' * 50},insecure-secret-of-the-past"
+    defaults = {"SECRET_KEY": "insecure-secret-key", "CALLBACK_SECRETS": callback_secrets, "ADMIN_PASSWORD": "insecure-3"}
+    ended = prepare(**PUBLIC, **defaults)
     assert ended.returncode == 1
     known = "everybody knows the default of SECRET_KEY, CALLBACK_SECRETS, ADMIN_PASSWORD"
     assert ended.stderr == f"enrichlabs: PUBLIC_URL is https://, but {known}. Set your own.\n"

@@ -1,6 +1,7 @@
 """The whole service under its supervisor, as script/server runs it."""
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -72,6 +73,50 @@ def test_everything_is_ready_once_it_says_so(running: Server) -> None:
     assert running.get("/readyz") == (200, b'{"store": "ok", "redis": "ok", "worker": "ok"}')
     assert running.get("/docs")[0] == 200
     assert b"/jobs/{request_id}" in running.get("/schema")[1]
+
+
+def job_after(port: int, method: str, path: str, body: str = "", host: str = "127.0.0.1") -> dict[str, object]:
+    connection = http.client.HTTPConnection(host, port, timeout=20)
+    try:
+        connection.request(method, path, body or None, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        assert response.status in (200, 202), response.read()
+        return json.load(response)
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("variables", [{"HOST": "::1"}, {"HOST": "127.0.0.2", "ALLOWED_HOSTS": "api.example"}])
+def test_the_command_that_is_printed_works_and_callbacks_arrive(tmp_path: Path, variables: dict[str, str]) -> None:
+    keys = {"ADMIN_PASSWORD": "of the first start", "VENDOR_ACME_KEY": "k", "ACME_CORP_KEY": "k", "MOCK_SECRET": "k"}
+    prefixes = {"VENDOR_VARIABLE_PREFIXES": "VENDOR_,ACME_CORP_,MOCK_"}
+    server = Server(tmp_path / "data", PORT=free_port(), MOCK_PORT=free_port(), **variables, **keys, **prefixes)
+    try:
+        server.wait_until_ready()
+        printed = re.search(r"curl http://(\S+):(\d+)(/jobs) -H .* -d '(.*)'", server.output)
+        assert printed
+        host, port, path, body = printed.groups()
+        assert host.strip("[]") == variables["HOST"]
+        where = {"port": int(port), "host": host.strip("[]")}
+        for vendor in ("sync", "async"):
+            accepted = job_after(**where, method="POST", path=path, body=json.dumps({**json.loads(body), "vendor": vendor}))
+            shown = f"{path}/{accepted['request_id']}"
+            wait_for(lambda: job_after(**where, method="GET", path=shown)["status"] == "complete", "the job to complete", 30)  # noqa: B023
+        assert given_to(server, "gunicorn", "webhooks") == {"VENDOR_ACME_KEY", "ACME_CORP_KEY", "MOCK_SECRET"}
+        assert given_to(server, "run_worker") == {"VENDOR_ACME_KEY", "ACME_CORP_KEY", "MOCK_SECRET"}
+        assert given_to(server, "gunicorn", "SERVES=mock") == {"MOCK_SECRET"}
+        assert given_to(server, "valkey-server") == set()
+    finally:
+        server.kill()
+
+
+def given_to(server: Server, words: str, variable: str = "") -> set[str]:
+    """Return which passwords and vendors' variables a child was started with."""
+    [given] = [
+        content for pid in server.children(words) if variable in (content := Path(f"/proc/{pid}/environ").read_bytes().decode())
+    ]
+    names = {each.partition("=")[0] for each in given.split("\0")}
+    return {name for name in names if name == "ADMIN_PASSWORD" or re.match("VENDOR_A|ACME_|MOCK_SECRET", name)}
 
 
 def test_a_killed_worker_is_started_again(running: Server) -> None:
