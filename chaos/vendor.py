@@ -3,8 +3,9 @@
     python -m chaos.vendor [--host H] --port P --seed S --ledger FILE
 
 `POST /<slug>` is a call of the vendor of that name: answered at once, or with 202 and by callbacks where its body has a
-callback_url. Those of the vendor "signed" are signed with CHAOS_WEBHOOK_SECRET. `POST /control` with {"vendor": slug, "mood":
-mood, "seconds": n} puts that mood over all its calls for so long; `GET /control` says what is going on. SIGTERM ends it.
+callback_url. Those of the vendor "signed" are signed with VENDOR_CHAOS_WEBHOOK_SECRET. `POST /control` with {"vendor": slug,
+"mood": mood, "seconds": n} puts that mood over all its calls for so long; `GET /control` says what is going on. SIGTERM ends
+it.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from chaos.ledger import Answered, Arrival, Ledger
 from chaos.plans import EVERY_MOOD, is_charged, plan_of, result_of, run_of
 from vendors.mock.callbacks import key_of
 
-SECRET_ENV = "CHAOS_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
+SECRET_ENV = "VENDOR_CHAOS_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
 
 TIMEOUT_SECONDS = 8.0  # twice what the campaign's calls may take
 HANG_SECONDS = 30.0

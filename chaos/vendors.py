@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - made up for the campaign
-WEBHOOK_SECRET_ENV = "CHAOS_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
+WEBHOOK_SECRET_ENV = "VENDOR_CHAOS_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
 TIMEOUT_SECONDS = 4
 CALLBACK_TIMEOUT_SECONDS = 15
 MAX_ATTEMPTS = 6

@@ -8,6 +8,7 @@ import re
 import ssl
 from collections.abc import Callable, Collection
 from functools import partial
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ T = TypeVar("T")
 # Every variable that settings read, in whichever process. None of them can be a vendor's.
 SETTINGS_VARIABLES = frozenset(
     [
+        "ADAPTERS_DIR",
         "ADMIN_PASSWORD",
         "ALLOWED_HOSTS",
         "CALLBACK_SECRETS",
@@ -35,6 +37,7 @@ SETTINGS_VARIABLES = frozenset(
         "REDIS_URL",
         "SECRET_KEY",
         "SERVES",
+        "VENDOR_ALLOWED_ADDRESSES",
         "VENDOR_CA_FILE",
         "VENDOR_VARIABLE_PREFIXES",
         "WORKER_PROCESSES",
@@ -134,6 +137,18 @@ def _chosen_words(choices: Collection[str], value: str) -> list[str]:
     if unknown:
         raise ValueError(f"names {', '.join(unknown)}, but there is only {', '.join(choices)}, separated by commas.")
     return found
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """Return the comma-separated addresses and networks of the variable."""
+    return read(name, [], _networks)
+
+
+def _networks(value: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(word) for word in _words(value)]
+    except ValueError as error:
+        raise ValueError(f"can't be read: {error}. Write addresses or networks, such as 127.0.0.1,10.0.0.0/8.") from None
 
 
 def vendor_variable_prefixes() -> tuple[str, ...]:

@@ -26,6 +26,10 @@ MOCK_VENDORS = env.switch("MOCK_VENDORS")
 # How the variables begin that vendors may name as theirs: never one that settings read.
 VENDOR_VARIABLE_PREFIXES = env.vendor_variable_prefixes()
 SETTINGS_VARIABLES = env.SETTINGS_VARIABLES
+# Addresses that vendors may have although they are link-local, a metadata service, or this machine's own.
+VENDOR_ALLOWED_ADDRESSES = env.networks("VENDOR_ALLOWED_ADDRESSES")
+# The only folder, beside our own, that vendors' adapters are loaded from.
+ADAPTERS_DIR = (env.path("ADAPTERS_DIR", BASE_DIR) or DATA / "adapters").resolve()
 # Which doors this process opens. The mock vendors stay shut unless they are named.
 SERVES = env.words("SERVES", "api,admin,webhooks", ("api", "admin", "webhooks", "mock"))
 WORKER_PROCESSES = env.integer("WORKER_PROCESSES", 1, 1)

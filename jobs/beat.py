@@ -10,7 +10,7 @@ from typing import Any
 import redis
 
 from jobs.clock import clock
-from jobs.keys import BEATS
+from jobs.keys import BEATS, UNUSABLE
 from jobs.redis import connect
 from jobs.redis_faults import refusal
 from jobs.scripts import script
@@ -69,6 +69,7 @@ class Beat(Thread):
         super().__init__(name="beat", daemon=True)
         self.redis_run_id = ""
         self.refused: redis.RedisError | None = None  # set while Redis answers, and takes no beat
+        self.report = ""  # which vendors the worker can't call (jobs.unusable)
         self._consumer = consumer
         self._client = connect(BEAT_SECONDS)
         self._ended = Event()
@@ -76,7 +77,8 @@ class Beat(Thread):
     def beat(self) -> None:
         """Beat once, and set our clock by that of Redis. Raises redis.RedisError."""
         asked_at = time.monotonic()
-        self.redis_run_id, now_us = script("beat")(keys=[BEATS], args=[self._consumer], client=self._client)
+        keys, args = [BEATS, UNUSABLE], [self._consumer, self.report]
+        self.redis_run_id, now_us = script("beat")(keys=keys, args=args, client=self._client)
         clock.hear(int(now_us) / 1e6, asked_at)
 
     def run(self) -> None:
@@ -97,5 +99,6 @@ class Beat(Thread):
         self.join()
         try:
             self._client.zrem(BEATS, self._consumer)
+            self._client.hdel(UNUSABLE, self._consumer)
         except redis.RedisError as error:
             log.debug("the worker was not signed off: %s", type(error).__name__)

@@ -1,9 +1,6 @@
 """Makes one call: with a fresh permit, through the vendor's adapter, with the answer cleaned."""
 
-import logging
 import time
-import traceback
-from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -14,14 +11,10 @@ from jobs import limiter, tokens
 from jobs.beat import SILENT_SECONDS
 from jobs.models import Job
 from jobs.stream import Entry
-from vendors import replies
 from vendors.base import Accepted, Call, Done, VendorError
-from vendors.catalogue import catalogue
-from vendors.cleaning import clean
 from vendors.deadline import this_call
+from vendors.execute import execute
 from vendors.models import Vendor
-
-log = logging.getLogger(__name__)
 
 # A thread waits that long for a fresh permit in place of one that came too late; then the job goes back to its stream.
 PATIENCE_SECONDS = 1.0
@@ -44,15 +37,6 @@ class Ended:
 
     started: Started
     answer: Done | Accepted | VendorError | None
-
-
-def warm_up(vendors: Iterable[Vendor]) -> None:
-    """Load the adapters now: a first call that waits for an import would reach its vendor long after its permit."""
-    for vendor in vendors:
-        try:
-            catalogue.adapter(vendor)
-        except Exception as error:
-            log.error("the adapter of %s can't be loaded (%s); its jobs will fail", vendor, type(error).__name__)
 
 
 class NotPermittedError(BaseException):
@@ -116,32 +100,9 @@ def _answer(started: Started) -> Done | Accepted | VendorError:
     permit = Permit(started)
     if started.entry.charge or started.vendor.max_in_flight:
         permit.confirm()
-    try:
-        # Asked again when the connection stands: that may have taken long.
-        with this_call.permitted_by(permit.confirm) if permit.is_for_windows else nullcontext():
-            answer = catalogue.adapter(started.vendor).call(_call(started))
-        if isinstance(answer, Done):
-            return Done(clean(answer.result, started.vendor.redacted_fields))
-        if isinstance(answer, Accepted):
-            return answer
-        raise TypeError(type(answer).__name__)
-    except VendorError as error:
-        return _cleaned(error, started.vendor)
-    except Exception as error:
-        # Not the exception's own words: they may hold personal data.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        kind = type(error).__name__
-        log.error("the adapter of %s failed with %s at %s line %s", started.vendor, kind, place.filename, place.lineno)
-        return VendorError("adapter_failed", f"The adapter failed with {kind}.", outcome_known=False)
-
-
-def _cleaned(error: VendorError, vendor: Vendor) -> VendorError:
-    """Return the error without what may not be kept of the vendor's reply."""
-    # The frames of the call hold the whole reply.
-    error.__traceback__ = error.__cause__ = error.__context__ = None
-    if error.reply is not None:
-        error.reply = replies.kept(error.reply, vendor.redacted_fields, [vendor.api_key, *vendor.webhook_secrets])
-    return error
+    # Asked again when the connection stands: that may have taken long.
+    with this_call.permitted_by(permit.confirm) if permit.is_for_windows else nullcontext():
+        return execute(started.vendor, _call(started))
 
 
 def _call(started: Started) -> Call:

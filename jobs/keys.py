@@ -12,6 +12,7 @@
 | enrich:{vendor}:hold      | string | a pause so fresh that not every worker has read it from its row   | about a second      |
 | enrich:{vendor}:rebuilder | string | who rebuilds log and flight from the rows                         | 10 s                |
 | enrich:beats              | zset   | workers by the time of their last beat (ms)                       | until taken over    |
+| enrich:unusable           | hash   | vendors that a worker can't call, and why, by worker              | until taken over    |
 | enrich:sweeper            | string | who sweeps                                                        | 5 s                 |
 | enrich:wake:<worker>      | stream | its newest entry makes the worker listen to other streams         | 60 s                |
 | enrich:counts             | hash   | counters of /metrics                                              | for good            |
@@ -20,6 +21,7 @@
 
 GROUP = "workers"
 BEATS = "enrich:beats"
+UNUSABLE = "enrich:unusable"
 SWEEPER = "enrich:sweeper"
 COUNTS = "enrich:counts"
 NEVER_MADE = "enrich:probe"

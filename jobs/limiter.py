@@ -61,6 +61,12 @@ def renew(vendor: Vendor, job_id: str, charge: str) -> Renewal:
     return Renewal(bool(granted), fresh, int(wait_us) / 1e6)
 
 
+def is_stale(vendor: Vendor) -> bool:
+    """Whether the log can't be trusted and is to be rebuilt first. Raises redis.RedisError."""
+    args = arguments(vendor.windows)
+    return bool(script("limits", "stale")(keys=keys_of(vendor.slug), args=args, client=commands()))
+
+
 def hold(vendor: str, seconds: float) -> None:
     """Stop all calls at once for a moment, until every worker has read the pause from the vendor's row."""
     commands().set(Keys(vendor).hold, "1", px=max(1, int(seconds * 1000)))

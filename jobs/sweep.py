@@ -10,7 +10,7 @@ from threading import Event, Thread
 import redis
 from django.db import close_old_connections
 
-from jobs import counts, deliveries, failures, flight, lifecycle, lost, refusals, stream, takeover
+from jobs import counts, deliveries, failures, flight, lifecycle, lost, refusals, stream, takeover, unusable
 from jobs.clock import clock
 from jobs.keys import SWEEPER
 from jobs.models import IN_FLIGHT, Job, Status, Stream
@@ -42,6 +42,7 @@ class Sweeper(Thread):
         self._ended = Event()
         self._suspects = takeover.Suspects()
         self._rereading = Rereading()
+        self._unusable = unusable.Pauses()
         self._next: dict[Callable[[], int], float] = {}
         self._failing: set[Callable[[], int]] = set()
 
@@ -77,6 +78,7 @@ class Sweeper(Thread):
             (deliveries_without_verdict, 5.0),
             (self._read_again, 5.0),
             (flights_wrong, FLIGHT_SECONDS),
+            (self._unusable.look, unusable.LOOK_SECONDS),
         ]
         full = False
         for step, every_seconds in steps:

@@ -13,9 +13,9 @@ from threading import Event
 import redis
 from django.db import close_old_connections
 
-from jobs import pending, takeover
+from jobs import pending, takeover, unusable
 from jobs.beat import Beat
-from jobs.caller import Caller, Ended, Started, warm_up
+from jobs.caller import Caller, Ended, Started
 from jobs.clock import clock
 from jobs.faults import fault
 from jobs.gather import Gatherer
@@ -63,9 +63,10 @@ class Worker:
         self._round_seconds = 0.0
         self._keeps_pace = False
         self._known: dict[str, Vendor] = {}
-        self._unusable: set[str] = set()
+        self._unusable: dict[str, str] = {}  # why, by vendor
         self._schedule = Schedule()
         self._beat = Beat(self.name)
+        self._beat.report = unusable.NOT_KNOWN_YET
         self._hands = Hands(self.name, self._beat)
         self._recorder = Recorder(settle=self._hands.settle)
         self._caller = Caller(self._recorder.ended)
@@ -131,23 +132,21 @@ class Worker:
         vendors = catalogue.all()
         if vendors is not self._known:
             self._known = vendors
-            warm_up(vendors.values())
             chosen = {slug: vendor for slug, vendor in vendors.items() if not self._chosen or slug in self._chosen}
-            usable = {slug: vendor for slug, vendor in chosen.items() if self._is_usable(vendor)}
+            self._tell_unusable({slug: why for slug, vendor in chosen.items() if (why := unusable.fault(vendor))})
+            usable = {slug: vendor for slug, vendor in chosen.items() if slug not in self._unusable}
             self._schedule.know(usable)
             self._keeps_pace = any(vendor.windows for vendor in usable.values())
 
-    def _is_usable(self, vendor: Vendor) -> bool:
-        """Whether a row that somebody wrote past all checks has limits that can be kept."""
-        try:
-            _ = vendor.windows
-        except ValueError as error:
-            if vendor.slug not in self._unusable:
-                log.error("vendor %s is not called: %s", vendor, error)
-            self._unusable.add(vendor.slug)
-            return False
-        self._unusable.discard(vendor.slug)
-        return True
+    def _tell_unusable(self, found: dict[str, str]) -> None:
+        """Say once of each vendor why this worker takes none of its jobs, here and to the others."""
+        for slug, why in found.items():
+            if self._unusable.get(slug) != why:
+                log.error("vendor %s is not called by this worker: %s", slug, why)
+        for slug in self._unusable.keys() - found.keys():
+            log.info("vendor %s can be called", slug)
+        self._unusable = found
+        self._beat.report = unusable.report(found, self._chosen)
 
     def _room(self, vendor: Vendor) -> int:
         if vendor.is_paused(clock.now()):

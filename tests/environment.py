@@ -14,4 +14,9 @@ atexit.register(shutil.rmtree, DATA, ignore_errors=True)
 # Whatever the shell is set to; DATABASE_URL says on which store the tests run.
 for name in SETTINGS_VARIABLES - {"DATABASE_URL"}:
     os.environ.pop(name, None)
-os.environ.update(ENRICHLABS_DATA=str(DATA), ALLOWED_HOSTS="*", SERVES="api,admin,webhooks,mock")
+os.environ.update(
+    ENRICHLABS_DATA=str(DATA),
+    ALLOWED_HOSTS="*",
+    SERVES="api,admin,webhooks,mock",
+    ADAPTERS_DIR=str(Path(__file__).parent / "adapters"),
+)

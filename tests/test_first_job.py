@@ -9,7 +9,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def service(start_worker, make_vendor, live_server):
+def service(start_worker, make_vendor, live_server, settings):
+    settings.PUBLIC_URL = live_server.url  # the mock vendor calls back this address alone
     make_vendor("sync", url=f"{live_server.url}/mock-vendors/sync")
     make_vendor("async", adapter="async", url=f"{live_server.url}/mock-vendors/async?callback_delay=0.2")
     return start_worker(PUBLIC_URL=live_server.url)

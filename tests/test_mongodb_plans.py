@@ -190,7 +190,7 @@ def test_callbacks_that_could_not_be_read_are_found_in_the_order_of_an_index(sen
 
 
 def test_a_callback_is_stored_applied_and_counted_by_indexes(sent, acme):
-    acme.adapter = "vendors.base.Adapter"
+    acme.adapter = "async"
     deliveries.receive(acme, ID, Try(1, 1), webhook_id="", body=b"{}", now=NOW)
     insert, move, token, job, verdict, of_run, of_vendor = sent
     assert move.match == {

@@ -122,7 +122,7 @@ def test_another_vendors_jobs_pass_one_that_is_limited(start_worker, submit, ven
 
 @pytest.mark.parametrize("adapter", ["ReturnsNothing", "Raises"])
 def test_an_adapter_that_goes_wrong_fails_its_job_and_no_other(start_worker, submit, make_vendor, adapter):
-    make_vendor("broken", adapter=f"tests.adapters.{adapter}", max_attempts=1)
+    make_vendor("broken", adapter=f"adapters.faulty.{adapter}", max_attempts=1)
     submit(1, vendor="broken")
     submit(1)
     worker = start_worker("--drain")

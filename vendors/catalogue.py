@@ -9,7 +9,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from vendors.base import Adapter
 from vendors.models import Vendor
-from vendors.registry import adapter_class
+from vendors.registry import make
 
 FRESH_SECONDS = 0.5
 NEVER = float("-inf")
@@ -54,10 +54,10 @@ class Catalogue:
         return self.all().get(slug)
 
     def adapter(self, vendor: Vendor) -> Adapter:
-        """Return the adapter of `vendor`, made anew when its settings have changed."""
+        """Return the adapter of `vendor`, made anew when its settings have changed. Raises ValueError where that fails."""
         key, adapter = self._adapters.get(vendor.slug, (None, None))
         if adapter is None or key != vendor.settings_key:
-            adapter = adapter_class(vendor.adapter)(vendor)
+            adapter = make(vendor)
             self._adapters[vendor.slug] = (vendor.settings_key, adapter)
         return adapter
 

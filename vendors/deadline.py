@@ -25,6 +25,7 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.util import Url, parse_url
 from urllib3.util.ssl_ import create_urllib3_context
 
+from vendors import addresses
 from vendors.response import Response, Source
 
 
@@ -228,15 +229,17 @@ def _pool(parts: Url) -> HTTPConnectionPool:
 
 def _connect(host: str, port: int, options: list[tuple[int, int, int | bytes]]) -> socket.socket:
     """Try each address of the host, each with an even share of the time that is left."""
-    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     failure = OSError("the name stands for no address")
-    for untried, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+    for untried, (family, kind, protocol, _, address) in zip(range(len(found), 0, -1), found, strict=True):
         sock = socket.socket(family, kind, protocol)
         try:
+            addresses.check(str(address[0]), port)
             for option in options:
                 sock.setsockopt(*option)
             sock.settimeout(this_call.time_left() / untried)
             sock.connect(address)
+            addresses.check_peer(sock)
             sock.settimeout(this_call.time_left())  # for the TLS handshake
             return sock
         except OSError as error:

@@ -13,7 +13,8 @@ import urllib3
 from django.conf import settings
 from urllib3 import BaseHTTPResponse
 
-from vendors import exact, statuses
+from vendors import exact, exchanges, statuses
+from vendors.addresses import RefusedAddressError
 from vendors.base import Reply, VendorError
 from vendors.deadline import Transport, this_call
 from vendors.response import BadResponseError
@@ -26,6 +27,7 @@ UNKNOWN_ISSUER = (18, 19, 20, 21)  # OpenSSL's codes for a certificate that lead
 TRUST_IT = "; to trust a certificate authority of your own, name its file in VENDOR_CA_FILE"
 # Why no connection came about; the first that fits.
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (RefusedAddressError, "{0}"),
     (ssl.SSLCertVerificationError, "its TLS certificate is not trusted ({0.verify_message})"),
     (ssl.SSLError, "the TLS handshake failed"),
     (socket.gaierror, "its host name can't be resolved"),
@@ -68,10 +70,14 @@ def post_json(
         failure = _failure(error, timeout_seconds)
         failure.reply = Reply(response.status, response.headers, bytes(read)) if response else None
         raise failure from error
+    finally:
+        if response:
+            exchanges.note_reply(response.status, response.headers, read)
 
 
 def _send(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> BaseHTTPResponse:
     headers = {"Accept": "*/*", **headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
+    exchanges.note_request(url, headers, body)
     return _thread.transport.post(url, body, headers, timeout_seconds)
 
 

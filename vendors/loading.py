@@ -1,71 +1,114 @@
 """Writes vendors that a file or the installation itself names: all of them, or none."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
-from vendors.toml import Entry, Fault, FaultyVendorsError
+from vendors.toml import KINDS, Entry, Fault, FaultyVendorsError, Parsed
+
+USER = "load_vendors"  # whose changes these are in the console's history; nobody can log in as it
 
 
-class Counts(NamedTuple):
-    created: int
-    changed: int
-    unchanged: int
+class Change(NamedTuple):
+    """A field whose value differs between row and file."""
+
+    name: str
+    old: Any
+    new: Any
+
+
+class Loaded(NamedTuple):
+    """What was done, or with `dry_run` would be, with one vendor."""
+
+    vendor: Vendor
+    is_new: bool
+    changes: list[Change]
+    kept: dict[str, Any]  # fields that the file does not name, and whose values are not the defaults
 
 
 class _Plan(NamedTuple):
-    """What the row of one entry is to be, and what must be written for that."""
-
     entry: Entry
-    vendor: Vendor
-    is_new: bool
-    differs: bool
+    loaded: Loaded
+    is_left: bool  # it is there already, and only new ones are to be written
 
 
-def load(entries: Sequence[Entry], *, only_new: bool) -> Counts:
+def load(parsed: Parsed, *, only_new: bool = False, dry_run: bool = False, source: str = "") -> list[Loaded]:
     """Create the vendors or, unless `only_new`, change the named fields of those that are there.
 
-    Raises FaultyVendorsError, with nothing written, where any of them does not validate.
+    `source` says in the history where changes come from. Raises FaultyVendorsError, with nothing written, where any of them
+    does not validate.
     """
     try:
-        counts = _load(entries, only_new)
+        plans = _load(parsed, only_new, dry_run, source)
     except IntegrityError:
-        counts = _load(entries, only_new)  # another process has just created one of them: look again
+        plans = _load(parsed, only_new, dry_run, source)  # another process has just created one of them: look again
     catalogue.forget()
-    return counts
+    return [plan.loaded for plan in plans]
 
 
-def _load(entries: Sequence[Entry], only_new: bool) -> Counts:
+def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_Plan]:
     with transaction.atomic():
-        stored = {vendor.slug: vendor for vendor in Vendor.objects.filter(slug__in=[entry.slug for entry in entries])}
-        plans = [_plan(entry, stored.get(entry.slug)) for entry in entries]
-        if faults := [fault for plan in plans for fault in _faults(plan)]:
+        stored = {vendor.slug: vendor for vendor in Vendor.objects.filter(slug__in=[entry.slug for entry in parsed.entries])}
+        plans = [_plan(entry, stored.get(entry.slug), only_new) for entry in parsed.entries]
+        if faults := [*parsed.faults, *(fault for plan in plans if not plan.is_left for fault in _faults(plan))]:
             raise FaultyVendorsError(faults)
-        created = [plan for plan in plans if plan.is_new]
-        changed = [plan for plan in plans if plan.differs and not plan.is_new and not only_new]
-        for plan in created:
-            plan.vendor.save(force_insert=True)
-        for plan in changed:
+        if not dry_run:
+            _write(plans, source)
+    return plans
+
+
+def _write(plans: Sequence[_Plan], source: str) -> None:
+    for entry, loaded, _ in plans:
+        if loaded.is_new:
+            loaded.vendor.save(force_insert=True)
+        elif loaded.changes:
             # The named fields only: a pause that somebody sets at this moment stays.
-            plan.vendor.save(update_fields=list(plan.entry.fields))
-    return Counts(len(created), len(changed), len(plans) - len(created) - len(changed))
+            loaded.vendor.save(update_fields=list(entry.fields))
+            _log(loaded, source)
 
 
-def _plan(entry: Entry, stored: Vendor | None) -> _Plan:
+def _plan(entry: Entry, stored: Vendor | None, only_new: bool) -> _Plan:
     vendor = stored or Vendor(slug=entry.slug)
-    differs = any(getattr(vendor, name) != value for name, value in entry.fields.items())
-    for name, value in entry.fields.items():
-        setattr(vendor, name, value)
-    return _Plan(entry, vendor, is_new=stored is None, differs=differs)
+    if stored and only_new:
+        return _Plan(entry, Loaded(vendor, is_new=False, changes=[], kept={}), is_left=True)
+    values = {name: getattr(vendor, name) for name in KINDS}
+    changes = [Change(name, values[name], value) for name, value in entry.fields.items() if values[name] != value]
+    others = KINDS.keys() - entry.fields.keys() if stored else set()
+    kept = {name: values[name] for name in KINDS if name in others and values[name] != _default(name)}
+    for change in changes:
+        setattr(vendor, change.name, change.new)
+    return _Plan(entry, Loaded(vendor, stored is None, changes, kept), is_left=False)
+
+
+def _default(name: str) -> Any:
+    return Vendor._meta.get_field(name).get_default()  # type: ignore[union-attr]  # no field of these is a relation
 
 
 def _faults(plan: _Plan) -> list[Fault]:
+    entry = plan.entry
     try:
-        plan.vendor.full_clean()
+        plan.loaded.vendor.full_clean()
     except ValidationError as error:
-        return [plan.entry.fault(name, sentence) for name, sentences in error.message_dict.items() for sentence in sentences]
+        told = {name: sentences for name, sentences in error.message_dict.items() if name not in entry.faulty}
+        return [entry.fault(name, sentence) for name, sentences in told.items() for sentence in sentences]
     return []
+
+
+def _log(loaded: Loaded, source: str) -> None:
+    user, _ = get_user_model().objects.get_or_create(username=USER, defaults={"is_active": False, "password": "!"})
+    changes = "; ".join(f"{change.name}: {change.old!r} → {change.new!r}" for change in loaded.changes)
+    LogEntry.objects.create(
+        user_id=user.pk,
+        content_type_id=ContentType.objects.get_for_model(Vendor).pk,
+        object_id=loaded.vendor.pk,
+        object_repr=str(loaded.vendor),
+        action_flag=CHANGE,
+        change_message=f"Changed {changes}, from {source}.",
+    )

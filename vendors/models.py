@@ -1,19 +1,18 @@
 """The settings of one vendor: a row that operators edit, in force within a second."""
 
-import os
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 import uuid_utils
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
-from vendors import limits
-from vendors.registry import adapter_class
+from vendors import limits, urls, variables
+from vendors.registry import adapter_class, make
 
 
 def new_id() -> str:
@@ -36,26 +35,17 @@ def validate_adapter(name: str) -> None:
 
 
 def validate_url(url: str) -> None:
-    if not _is_web_address(url):
-        raise ValidationError("Must be a whole address that starts with https:// or http://.", code="url")
-    if "@" in urlsplit(url).netloc:
-        raise ValidationError("Must hold no user name or password; put the key into a variable and name it below.", code="url")
+    if sentence := urls.refusal(url):
+        raise ValidationError(sentence, code="url")
 
 
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host, _ = (parts.hostname or "").encode("idna"), parts.port  # a bad port shows only when it is asked for
-    except ValueError:
-        return False
-    return bool(host) and parts.scheme in ("http", "https") and not re.search(r"[\s\x00-\x1f\x7f]", url)
+def validate_variable(name: str) -> None:
+    if sentence := variables.refusal(name):
+        raise ValidationError(sentence, code="variable")
 
 
 validate_slug = RegexValidator(
     r"^[a-z0-9][a-z0-9_-]*\Z", "Use lower-case letters, digits, - and _ only, and begin with a letter or digit.", code="slug"
-)
-validate_variable = RegexValidator(
-    r"^[A-Za-z_][A-Za-z0-9_]*\Z", "Must be the name of an environment variable, such as ACME_API_KEY.", code="variable"
 )
 
 
@@ -67,7 +57,7 @@ class Vendor(models.Model):
     adapter = models.CharField(
         max_length=200,
         validators=[validate_adapter],
-        help_text="sync (answers at once), async (answers by callback), or the dotted path of a class of your own.",
+        help_text="sync (answers at once), async (answers by callback), or adapters.FILE.CLASS for a class of your own.",
     )
     url = models.CharField("URL", max_length=2000, validators=[validate_url], help_text="Where its jobs are posted to.")
     enabled = models.BooleanField(default=True, help_text="Off: new jobs are refused, accepted ones are still done.")
@@ -167,12 +157,27 @@ class Vendor(models.Model):
     def api_key(self) -> str:
         """The key that the named variable holds now; empty where none is named."""
         # Without the line break that a key read from a file ends with: no header may hold one.
-        return os.environ.get(self.api_key_env, "").strip() if self.api_key_env else ""
+        return variables.value(self.api_key_env).strip() if self.api_key_env else ""
+
+    @property
+    def api_key_fault(self) -> str:
+        """Why the API key can't be used; empty where it can, or none is named."""
+        if not self.api_key_env:
+            return ""
+        key = self.api_key
+        if key and not (key.isascii() and key.isprintable()):
+            return f"The variable {self.api_key_env} holds characters that no API key can have."
+        return variables.missing(self.api_key_env)
 
     @property
     def webhook_secrets(self) -> list[str]:
         """The secrets that the named variable holds now: several while one is being replaced."""
-        return [part for part in re.split(r"[,\s]+", os.environ.get(self.webhook_secret_env, "")) if part]
+        return [part for part in re.split(r"[,\s]+", variables.value(self.webhook_secret_env)) if part]
+
+    @property
+    def webhook_secret_fault(self) -> str:
+        """Why callbacks can't be verified; empty where they can, or none is named."""
+        return variables.missing(self.webhook_secret_env) if self.webhook_secret_env else ""
 
     def is_paused(self, now: datetime) -> bool:
         return self.paused or (self.paused_until is not None and self.paused_until > now)
@@ -181,6 +186,16 @@ class Vendor(models.Model):
         stored = Vendor.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
         if stored is not None and stored != self.slug:
             raise ValidationError({"slug": f"The slug of a vendor never changes; this one is {stored!r}."})
+
+    def full_clean(self, exclude: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
+        excluded = set(exclude or ())
+        super().full_clean(excluded, *args, **kwargs)
+        if "adapter" in excluded:
+            return
+        try:
+            make(self)
+        except ValueError as error:
+            raise ValidationError({"adapter": ValidationError(str(error), code="adapter")}) from None
 
     @cached_property
     def settings_key(self) -> tuple[Any, ...]:

@@ -34,6 +34,7 @@ class Entry:
     slug: str
     fields: dict[str, Any]
     lines: Mapping[Path, int] = field(default_factory=dict)
+    faulty: frozenset[str] = frozenset()  # fields of which a fault is told already; they are not among `fields`
 
     def fault(self, name: str, message: str) -> Fault:
         table = ("vendors", self.slug)
@@ -80,26 +81,39 @@ KINDS = {
 REQUIRED = ("adapter", "url")
 
 
-def parse(text: str) -> list[Entry]:
-    """Return the vendors of a file. Raises FaultyVendorsError with all that can be seen to be wrong without the store."""
+class Parsed(NamedTuple):
+    """What a file holds: its vendors, as far as they can be read, and all that can be seen to be wrong without the store."""
+
+    entries: list[Entry]
+    faults: list[Fault]
+
+
+def parse(text: str) -> Parsed:
+    """Return the vendors of a file, and its faults. Raises FaultyVendorsError where it holds none that could be read."""
     document = _load(text)
     lines = lines_of(text)
-    entries = [Entry(slug, table, lines) for slug, table in _tables(document, lines).items()]
-    if faults := [fault for entry in entries for fault in _faults(entry)]:
-        raise FaultyVendorsError(faults)
-    return [replace(entry, fields=_as_row(entry.fields)) for entry in entries]
+    tables, faults = _tables(document, lines)
+    entries = []
+    for slug, table in tables.items():
+        found = dict(_faults(slug, table))
+        entry = Entry(slug, {}, lines, frozenset(found))
+        faults += [entry.fault(name, sentence) for name, sentence in found.items()]
+        if isinstance(table, dict):
+            entries.append(replace(entry, fields=_as_row({name: table[name] for name in table.keys() - found})))
+    return Parsed(entries, sorted(faults))
 
 
-def built_in(mock_url: str) -> list[Entry]:
-    """Return the two pretend vendors, served below `mock_url`."""
+def built_in(mock_url: str) -> Parsed:
+    """Return the two mock vendors, served below `mock_url`."""
     base = mock_url.rstrip("/")
-    return [
+    entries = [
         Entry("sync", {"adapter": "sync", "url": f"{base}/mock-vendors/sync", "timeout_seconds": 10}),
         Entry(
             "async",
             {"adapter": "async", "url": f"{base}/mock-vendors/async", "timeout_seconds": 10, "callback_timeout_seconds": 60},
         ),
     ]
+    return Parsed(entries, [])
 
 
 def _load(text: str) -> dict[str, Any]:
@@ -114,32 +128,33 @@ def _load(text: str) -> dict[str, Any]:
         raise FaultyVendorsError([Fault(line, f"this is not valid TOML: {message}.")]) from None
 
 
-def _tables(document: dict[str, Any], lines: Mapping[Path, int]) -> dict[str, Any]:
+def _tables(document: dict[str, Any], lines: Mapping[Path, int]) -> tuple[dict[str, Any], list[Fault]]:
     tables = document.get("vendors")
     faults = [
         Fault(lines[(name,)], f"{name!r} is not known; each vendor is a table [vendors.<slug>].")
         for name in document
         if name != "vendors"
     ]
-    if not faults and tables and isinstance(tables, dict):
-        return tables
+    if tables and isinstance(tables, dict):
+        return tables, faults
     raise FaultyVendorsError(
         faults or [Fault(lines.get(("vendors",), 1), "there is no vendor; each is a table [vendors.<slug>].")]
     )
 
 
-def _faults(entry: Entry) -> Iterator[Fault]:
-    if not isinstance(entry.fields, dict):
-        yield entry.fault("", f"must be a table [vendors.{entry.slug}].")
+def _faults(slug: str, table: object) -> Iterator[tuple[str, str]]:
+    """Give the fields of a vendor that are wrong, and what is wrong with each."""
+    if not isinstance(table, dict):
+        yield "", f"must be a table [vendors.{slug}]."
         return
-    for name, value in entry.fields.items():
+    for name, value in table.items():
         if name not in KINDS:
-            yield entry.fault(name, f"is not known; there are {', '.join(KINDS)}.")
+            yield name, f"is not known; there are {', '.join(KINDS)}."
         elif not KINDS[name].fits(value):
-            yield entry.fault(name, f"must be {KINDS[name].wanted}.")
+            yield name, f"must be {KINDS[name].wanted}."
     for name in REQUIRED:
-        if name not in entry.fields:
-            yield entry.fault(name, "is missing.")
+        if name not in table:
+            yield name, "is missing."
 
 
 def _as_row(fields: dict[str, Any]) -> dict[str, Any]:

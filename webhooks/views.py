@@ -76,7 +76,7 @@ def _is_unknown(vendor: Vendor, job_id: str) -> bool:
 
 def _refuse(problem: Problem, reason: str, request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     vendor = catalogue.get(slug)
-    why = f" (the variable {vendor.webhook_secret_env} is unset or empty)" if vendor and reason == "secret_unset" else ""
+    why = f" ({vendor.webhook_secret_fault})" if vendor and reason == "secret_unset" else ""
     log.warning("Refused a callback of vendor %r for job %s: %s%s", slug[:MAX_SLUG_LOGGED], job_id, reason, why)
     response = problem.response()
     if vendor and problem.status != HTTPStatus.METHOD_NOT_ALLOWED:

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
 
-from enrichlabs.checks import exposure, indexes, mongodb, redis, secrets, store
+from enrichlabs.checks import exposure, indexes, mongodb, redis, secrets, store, vendors
 from enrichlabs.obstacles import OF_SETTINGS
 
 
@@ -34,7 +34,7 @@ def of_deployment(app_configs: Any, databases: Sequence[str] | None = None, **kw
     of_server = [mongodb.of_server] if settings.ON_MONGODB else []
     of_store = store.ask(*of_server, store.unapplied)
     if not {issue.id for issue in of_store} & {store.UNUSABLE, store.UNAPPLIED}:
-        of_store += store.ask(indexes.missing, secrets.of_admin, exposure.pretend_vendors)
+        of_store += store.ask(indexes.missing, secrets.of_admin, exposure.pretend_vendors, vendors.of_rows)
     if "default" in (databases or ()):
         of_store = [issue for issue in of_store if issue.id not in (store.UNUSABLE, indexes.MISSING)]
     return [*of_store, *redis.of_server(), *secrets.of_settings(), *exposure.of_settings()]

@@ -25,6 +25,8 @@ from enrichlabs.checks import secrets, store
 from enrichlabs.prepare import PASSWORD_FOR_DEVELOPMENT
 from enrichlabs.stores import database
 from enrichlabs.tests.running import ROOT
+from jobs import unusable
+from jobs.beat import Beat
 
 SECRET = "wq7Vb2mT0yLcX4sJ9dHnK6fRgZ1pA8eU3iOoQxWvYtBjMhNk"
 WELL_CONFIGURED = {
@@ -118,6 +120,47 @@ def test_a_pretended_vendor_for_the_public(make_vendor: Callable[..., object]) -
     assert found() == ["enrichlabs.W034"]
     with override_settings(PUBLIC_URL="http://localhost:8000"):
         assert found() == ["enrichlabs.W034", "enrichlabs.W037"]
+
+
+# Vendors
+
+
+def warnings() -> list[str]:
+    return [
+        issue.msg for issue in run_checks(include_deployment_checks=True) if issue.id in ("enrichlabs.W038", "enrichlabs.W039")
+    ]
+
+
+def test_a_vendor_of_an_earlier_release_is_named(make_vendor: Callable[..., object]) -> None:
+    make_vendor(url="https://acme.test/", api_key_env="ACME_API_KEY")
+    make_vendor("globex", url="https://*.test/", adapter="own.adapters.Globex")
+    make_vendor("initech", url="https://initech.test/", api_key_env="OLD_KEY", enabled=False)
+    settings_of_acme, key_of_acme, *of_globex = warnings()
+    assert settings_of_acme.startswith(
+        "Vendor acme: api_key_env: ACME_API_KEY is not read, because its name does not begin with"
+    )
+    assert key_of_acme.startswith("Vendor acme can't be called by a worker: ACME_API_KEY is not read")
+    assert [told.split(": ")[1] for told in of_globex] == ["adapter", "url"]
+
+
+def test_variables_that_are_not_set_are_named(
+    make_vendor: Callable[..., object], monkeypatch: pytest.MonkeyPatch, redis_client: object
+) -> None:
+    names = {"api_key_env": "VENDOR_ACME_API_KEY", "webhook_secret_env": "VENDOR_ACME_WEBHOOK_SECRET"}
+    make_vendor(url="https://acme.test/", **names)
+    callbacks = "Vendor acme: its callbacks are refused: The variable VENDOR_ACME_WEBHOOK_SECRET is not set."
+    not_set = "The variable VENDOR_ACME_API_KEY is not set."
+    assert warnings() == [f"Vendor acme can't be called by a worker: {not_set}", callbacks]
+    with override_settings(SERVES=["api"]):
+        assert warnings() == [f"Vendor acme can't be called by a worker: {not_set}"]
+    lacking = Beat("lacking")
+    lacking.report = unusable.report({"acme": not_set}, None)
+    lacking.beat(), Beat("able").beat()
+    assert warnings() == [f"Vendor acme can't be called by 1 of 2 workers: {not_set}", callbacks]
+    monkeypatch.setenv("VENDOR_ACME_WEBHOOK_SECRET", "whsec_c2VjcmV0")
+    redis_client.flushall()
+    Beat("able").beat()
+    assert warnings() == []
 
 
 # The store

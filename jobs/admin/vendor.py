@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from jobs.admin import sentences, shown
 from jobs.admin.pausing import PausingAdmin
+from jobs.admin.target import TargetAdmin
 from jobs.models import OPEN, Job
 from jobs.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
@@ -18,17 +19,17 @@ from vendors.models import Vendor
 
 
 @admin.register(Vendor)
-class VendorAdmin(PausingAdmin):
+class VendorAdmin(TargetAdmin, PausingAdmin):
     list_display = ("slug", "adapter", "enabled", "state", "rate_limits", "max_in_flight")
     list_filter = ("enabled",)
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     fieldsets = (
-        (None, {"fields": ("slug", "adapter", "url", "enabled", "state")}),
+        (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "usable")}),
         ("Limits", {"fields": ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued")}),
         ("Time and tries", {"fields": ("timeout_seconds", "max_attempts", "callback_timeout_seconds")}),
         ("When an answer is missing", {"fields": ("repeat_unknown", "repeat_overdue")}),
-        ("Secrets and privacy", {"fields": ("api_key_env", "webhook_secret_env", "redact")}),
+        ("Secrets and privacy", {"fields": ("api_key_env", "webhook_secret_env", "variables_again", "redact")}),
     )
 
     class Media:
@@ -51,9 +52,6 @@ class VendorAdmin(PausingAdmin):
             vendor.snapshot = snapshot
         changelist.result_list = vendors
         return changelist
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Vendor | None = None) -> tuple[str, ...]:
-        return ("slug", "state") if obj else ("state",)
 
     # Saving
 

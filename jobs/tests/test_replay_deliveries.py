@@ -124,14 +124,14 @@ def test_a_callback_not_applied_in_time_completes_the_job_that_failed_for_the_la
 
 
 def test_a_callback_that_the_adapter_can_not_read_is_not_promised(make_delivery, make_vendor):
-    make_vendor("picky", adapter="webhooks.tests.adapters.Picky")
+    make_vendor("picky", adapter="adapters.callbacks.Picky")
     delivery = make_delivery("", "waiting", vendor="picky")
     assert run("--dry-run") == "0 callbacks would be applied.\n"
     assert state_of(delivery)[0] == "waiting"
 
 
 def test_a_callback_that_another_has_overtaken_is_not_promised(make_delivery, make_vendor):
-    make_vendor("picky", adapter="webhooks.tests.adapters.Picky")
+    make_vendor("picky", adapter="adapters.callbacks.Picky")
     first = make_delivery("unreadable", "complete", vendor="picky", result={"name": "x"})
     assert run("--dry-run") == "0 callbacks would be applied.\n"
     assert state_of(first) == ("complete", {"name": "x"}, "unreadable")

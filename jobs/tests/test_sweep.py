@@ -78,14 +78,14 @@ def test_a_callback_that_was_stored_counts_although_it_is_overdue_by_now(make_jo
 @pytest.fixture
 def unreadable(make_vendor, make_job):
     """A job whose callback its adapter can't read."""
-    vendor = make_vendor(adapter="webhooks.tests.adapters.Picky")
+    vendor = make_vendor(adapter="adapters.callbacks.Picky")
     job = make_job(status=Status.WAITING, attempt=1)
     receive = {"webhook_id": "", "body": b'{"surname": "Doe"}', "now": datetime.now(UTC)}
     assert deliveries.receive(vendor, job.pk, Try(1, 1), **receive) == "unreadable"
     return job
 
 
-def correct(adapter="vendors.base.Adapter"):
+def correct(adapter="async"):
     Vendor.objects.update(adapter=adapter)
     catalogue.forget()
 

@@ -35,12 +35,6 @@ def _headers(vendor: Vendor, call: Call) -> dict[str, str]:
 
 
 def _authorization(vendor: Vendor) -> dict[str, str]:
-    if not vendor.api_key_env:
-        return {}
-    key = vendor.api_key
-    if not key:
-        raise VendorError("api_key_missing", f"The variable {vendor.api_key_env}, which is to hold the API key, is not set.")
-    if not (key.isascii() and key.isprintable()):
-        sentence = f"The variable {vendor.api_key_env} holds characters that no API key can have."
-        raise VendorError("api_key_missing", sentence)
-    return {"Authorization": f"Bearer {key}"}
+    if fault := vendor.api_key_fault:
+        raise VendorError("api_key_missing", fault)
+    return {"Authorization": f"Bearer {vendor.api_key}"} if vendor.api_key_env else {}

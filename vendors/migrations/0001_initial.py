@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                 (
                     "adapter",
                     models.CharField(
-                        help_text="sync (answers at once), async (answers by callback), or the dotted path of a class of your own.",
+                        help_text="sync (answers at once), async (answers by callback), or adapters.FILE.CLASS for a class of your own.",
                         max_length=200,
                         validators=[vendors.models.validate_adapter],
                     ),
@@ -138,13 +138,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         help_text="The environment variable that holds the API key; the key itself is not stored.",
                         max_length=100,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[A-Za-z_][A-Za-z0-9_]*\\Z",
-                                "Must be the name of an environment variable, such as ACME_API_KEY.",
-                                code="variable",
-                            )
-                        ],
+                        validators=[vendors.models.validate_variable],
                         verbose_name="API key variable",
                     ),
                 ),
@@ -154,13 +148,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         help_text="The environment variable that holds the secret of signed callbacks; several, split by commas, for rotation.",
                         max_length=100,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[A-Za-z_][A-Za-z0-9_]*\\Z",
-                                "Must be the name of an environment variable, such as ACME_API_KEY.",
-                                code="variable",
-                            )
-                        ],
+                        validators=[vendors.models.validate_variable],
                         verbose_name="webhook secret variable",
                     ),
                 ),

@@ -1,4 +1,4 @@
-"""How a pretend vendor is to behave, as the query string of its URL says: /mock-vendors/sync?latency=0.5&rate=20"""
+"""How a mock vendor behaves, as the query string of its URL says (docs/mock-vendors.md): ?latency=0.5&rate=20"""
 
 import random
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from django import forms
 from django.http import QueryDict
 
 BODIES = ("malformed", "endless", "drip", "html")
+A_MOCK_VARIABLE = "Name a variable that begins with MOCK_, such as MOCK_WEBHOOK_SECRET."
 ONE_BODY = f"Choose one of {', '.join(BODIES)}."
 
 
@@ -22,7 +23,7 @@ class Knobs:
     callback_delay: float = 3  # seconds
     duplicates: int = 0  # callbacks that follow the first, all alike
     lost: float = 0  # share of calls whose callback is never sent
-    secret_env: str = ""  # the variable that holds the secret of signed callbacks
+    secret_env: str = ""  # the variable, MOCK_ and more, that holds the secret of signed callbacks
     seed: str = ""  # the same seed, the same luck
 
     @property
@@ -41,7 +42,8 @@ class _Form(forms.Form):
     callback_delay = forms.FloatField(min_value=0, max_value=86400)
     duplicates = forms.IntegerField(min_value=0, max_value=100)
     lost = forms.FloatField(min_value=0, max_value=1)
-    secret_env = forms.RegexField(r"^[A-Za-z_][A-Za-z0-9_]*\Z")
+    # No other variable: whoever reaches this vendor could have it sign with a secret of a real one.
+    secret_env = forms.RegexField(r"^MOCK_[A-Za-z0-9_]+\Z", error_messages={"invalid": A_MOCK_VARIABLE})
     seed = forms.CharField(max_length=100)
 
 

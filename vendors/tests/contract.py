@@ -47,8 +47,8 @@ class AdapterContract:
 
     def test_the_api_key_goes_as_a_bearer_token(self, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
         server = serve(answering(reply()))
-        monkeypatch.setenv("ACME_API_KEY", " k3y\n")
-        self.make(server, api_key_env="ACME_API_KEY").call(CALL)
+        monkeypatch.setenv("VENDOR_ACME_API_KEY", " k3y\n")
+        self.make(server, api_key_env="VENDOR_ACME_API_KEY").call(CALL)
         assert "authorization: bearer k3y" in self.head_of(server)
 
     def test_without_an_api_key_none_is_sent(self, serve: Callable[..., Server]) -> None:
@@ -61,10 +61,10 @@ class AdapterContract:
         self, key: str | None, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         server = serve(answering(reply()))
-        monkeypatch.setattr("os.environ", {} if key is None else {"ACME_API_KEY": key})
-        error = self.error_of(server, api_key_env="ACME_API_KEY")
+        monkeypatch.setattr("os.environ", {} if key is None else {"VENDOR_ACME_API_KEY": key})
+        error = self.error_of(server, api_key_env="VENDOR_ACME_API_KEY")
         assert (error.code, error.permanent, error.outage, error.outcome_known) == ("api_key_missing", False, False, True)
-        assert "ACME_API_KEY" in error.message
+        assert "VENDOR_ACME_API_KEY" in error.message
         assert server.visits == 0
 
     @pytest.mark.parametrize(("repeat_unknown", "visits"), [(True, 1), (False, 2)])

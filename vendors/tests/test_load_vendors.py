@@ -3,6 +3,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, OperationalError
 
@@ -32,6 +33,10 @@ def run(*arguments: str) -> str:
     return printed.getvalue().strip()
 
 
+def counts(printed: str) -> str:
+    return printed.split("\n")[-1]
+
+
 def error_of(call: Callable[..., str], *arguments: str) -> list[str]:
     with pytest.raises(CommandError) as caught:
         call(*arguments)
@@ -39,7 +44,7 @@ def error_of(call: Callable[..., str], *arguments: str) -> list[str]:
 
 
 def test_unknown_vendors_are_created_with_sound_defaults(load: Callable[..., str]) -> None:
-    assert load(ACME) == "1 created, 0 changed, 0 unchanged"
+    assert counts(load(ACME)) == "1 created, 0 changed, 0 unchanged"
     vendor = Vendor.objects.get(slug="acme")
     assert (vendor.url, vendor.rate_limits, vendor.redact, vendor.max_attempts) == ("https://acme.test/", "50/s", "ssn", 5)
 
@@ -47,12 +52,12 @@ def test_unknown_vendors_are_created_with_sound_defaults(load: Callable[..., str
 def test_the_same_file_again_changes_nothing(load: Callable[..., str]) -> None:
     text = ACME + "timeout_seconds = 5\nredact = ['a', 'b']\n"
     load(text)
-    assert load(text) == "0 created, 0 changed, 1 unchanged"
+    assert counts(load(text)) == "0 created, 0 changed, 1 unchanged"
 
 
 def test_only_the_named_fields_are_changed(load: Callable[..., str], make_vendor: Callable[..., Vendor]) -> None:
     make_vendor("acme", max_in_flight=7, redact="dob", paused=True)
-    assert load(ACME) == "0 created, 1 changed, 0 unchanged"
+    assert counts(load(ACME)) == "0 created, 1 changed, 0 unchanged"
     vendor = Vendor.objects.get(slug="acme")
     assert (vendor.rate_limits, vendor.max_in_flight, vendor.redact, vendor.paused) == ("50/s", 7, "dob", True)
 
@@ -60,7 +65,7 @@ def test_only_the_named_fields_are_changed(load: Callable[..., str], make_vendor
 def test_what_an_operator_changed_stays_with_only_new(load: Callable[..., str], make_vendor: Callable[..., Vendor]) -> None:
     make_vendor("acme", rate_limits="1/h")
     text = ACME + ACME.replace("acme", "other")
-    assert load(text, "--only-new") == "1 created, 0 changed, 1 unchanged"
+    assert counts(load(text, "--only-new")) == "1 created, 0 changed, 1 unchanged"
     assert Vendor.objects.get(slug="acme").rate_limits == "1/h"
     assert Vendor.objects.filter(slug="other").exists()
 
@@ -88,6 +93,83 @@ def test_a_fault_of_form_is_told_with_file_and_line(load: Callable[..., str]) ->
     ]
 
 
+def test_all_faults_are_told_in_one_round(load: Callable[..., str]) -> None:
+    text = (
+        ACME.replace('"50/s"', '"50/x"')
+        + 'max_attempts = "5"\n[vendors.other]\nurl = "ftp://other.test/"\napi_key_env = "OTHER_KEY"\n'
+    )
+    lines = error_of(load, text)
+    assert [line.partition(": ")[2].split(": ")[1] for line in lines] == [
+        "rate_limits",
+        "max_attempts",
+        "adapter",
+        "url",
+        "api_key_env",
+    ]
+    assert lines[1] == "vendors.toml line 5: acme: max_attempts: must be a whole number."
+    assert "Rename the variable, for example to VENDOR_OTHER_KEY" in lines[4]
+    assert not Vendor.objects.exists()
+
+
+def test_what_changes_is_told_by_vendor_and_field(load: Callable[..., str], make_vendor: Callable[..., Vendor]) -> None:
+    make_vendor("acme", url="https://acme.test/", rate_limits="10/s", max_in_flight=7, redact="dob", enabled=False)
+    make_vendor("globex")
+    printed = load(ACME + '[vendors.other]\nadapter = "async"\nurl = "https://other.test/"\n')
+    assert printed.split("\n") == [
+        "acme: rate_limits: '10/s' -> '50/s'",
+        "acme: kept, though the file does not name it: enabled = False, max_in_flight = 7, redact = 'dob'",
+        "other: is new",
+        "Not in the file, and left as they are: globex",
+        "1 created, 1 changed, 0 unchanged",
+    ]
+
+
+def test_a_change_is_in_the_history_with_its_old_value(load: Callable[..., str], make_vendor: Callable[..., Vendor]) -> None:
+    vendor = make_vendor("acme", url="https://acme.test/", rate_limits="10/s")
+    load(ACME)
+    load(ACME)
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.object_repr, entry.user.username) == (vendor.pk, "acme", "load_vendors")
+    assert entry.get_change_message() == "Changed rate_limits: '10/s' → '50/s', from vendors.toml."
+    assert not entry.user.is_active
+    assert not entry.user.has_usable_password()
+
+
+def test_a_dry_run_tells_the_same_and_writes_nothing(load: Callable[..., str], make_vendor: Callable[..., Vendor]) -> None:
+    make_vendor("acme", url="https://acme.test/", rate_limits="10/s")
+    text = ACME + ACME.replace("acme", "other")
+    printed = load(text, "--dry-run")
+    assert printed.split("\n") == [
+        "acme: rate_limits: '10/s' -> '50/s'",
+        "other: is new",
+        "Dry run, nothing is written: 1 created, 1 changed, 0 unchanged",
+    ]
+    assert list(Vendor.objects.values_list("slug", "rate_limits")) == [("acme", "10/s")]
+    assert not LogEntry.objects.exists()
+    assert error_of(load, text.replace("50/s", "50/x"), "--dry-run")
+
+
+def test_variables_that_are_not_set_are_told(load: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ACME + 'api_key_env = "VENDOR_ACME_API_KEY"\nwebhook_secret_env = "VENDOR_ACME_WEBHOOK_SECRET"\n'
+    printed = load(text)
+    assert "acme: api_key_env: The variable VENDOR_ACME_API_KEY is not set. That is so here" in printed
+    assert "acme: webhook_secret_env: The variable VENDOR_ACME_WEBHOOK_SECRET is not set. That is so here" in printed
+    monkeypatch.setenv("VENDOR_ACME_API_KEY", "k3y")
+    monkeypatch.setenv("VENDOR_ACME_WEBHOOK_SECRET", "whsec_abcd")
+    assert "not set" not in load(text)
+
+
+def test_vendors_of_an_earlier_release_do_not_keep_new_ones_from_being_loaded(
+    load: Callable[..., str], make_vendor: Callable[..., Vendor]
+) -> None:
+    make_vendor("acme", url="https://acme.test/", api_key_env="ACME_API_KEY")
+    text = ACME + 'api_key_env = "ACME_API_KEY"\n' + ACME.replace("acme", "other")
+    printed = load(text, "--only-new")
+    assert counts(printed) == "1 created, 0 changed, 1 unchanged"
+    assert "acme: api_key_env: ACME_API_KEY is not read" in printed
+    assert "ACME_API_KEY is not read" in error_of(load, text)[0]
+
+
 def test_a_file_that_can_not_be_read_is_told_in_one_line(tmp_path: Path) -> None:
     missing, folder, binary = tmp_path / "missing.toml", tmp_path, tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe\x00")
@@ -97,8 +179,8 @@ def test_a_file_that_can_not_be_read_is_told_in_one_line(tmp_path: Path) -> None
 
 
 def test_the_pretend_vendors_are_created_once(make_vendor: Callable[..., Vendor]) -> None:
-    assert run("--mocks", "http://127.0.0.1:8001", "--only-new") == "2 created, 0 changed, 0 unchanged"
-    assert run("--mocks", "http://127.0.0.1:9999", "--only-new") == "0 created, 0 changed, 2 unchanged"
+    assert counts(run("--mocks", "http://127.0.0.1:8001", "--only-new")) == "2 created, 0 changed, 0 unchanged"
+    assert counts(run("--mocks", "http://127.0.0.1:9999", "--only-new")) == "0 created, 0 changed, 2 unchanged"
     assert sorted(Vendor.objects.values_list("slug", "url", "timeout_seconds", "callback_timeout_seconds")) == [
         ("async", "http://127.0.0.1:8001/mock-vendors/async", 10, 60),
         ("sync", "http://127.0.0.1:8001/mock-vendors/sync", 10, 3600),
@@ -128,7 +210,7 @@ def test_another_process_that_creates_the_same_vendor_does_no_harm(
         save(vendor, **options)
 
     monkeypatch.setattr(Vendor, "save", lose_the_race)
-    assert load(ACME, "--only-new") == "1 created, 0 changed, 0 unchanged"
+    assert counts(load(ACME, "--only-new")) == "1 created, 0 changed, 0 unchanged"
 
 
 @pytest.mark.sqlite  # on MongoDB there is nothing to roll back; what was loaded is found when the file is loaded again

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from django.http import HttpResponse
-from django.test import Client
+from django.test import Client, override_settings
 from standardwebhooks import Webhook
 
 from tests.waiting import wait_for
@@ -18,8 +18,10 @@ SECRET = "whsec_" + base64.b64encode(b"twenty-four secret bytes").decode()
 
 
 def call(client: Client, server: Server, query: str) -> HttpResponse:
+    """Call the vendor as the gateway whose PUBLIC_URL is the server's address."""
     body = {"name": "John Doe", "callback_url": f"{server.url}vendor-webhook/async/1?token=t"}
-    return client.post(f"/mock-vendors/async?{query}", body, content_type="application/json")
+    with override_settings(PUBLIC_URL=server.url.rstrip("/")):
+        return client.post(f"/mock-vendors/async?{query}", body, content_type="application/json")
 
 
 def body_of(request: bytes) -> bytes:
@@ -145,3 +147,15 @@ def test_a_secret_that_can_not_sign_is_refused(
     answer = call(client, serve(answering(reply())), "secret_env=MOCK_SECRET")
     assert answer.status_code == 400
     assert answer.json()["error"].startswith("The variable MOCK_SECRET must hold a base64 secret")
+
+
+@pytest.mark.parametrize("variable", ["VENDOR_ACME_WEBHOOK_SECRET", "SECRET_KEY", "MOCK_", "MOCK_PORT", "mock_secret"])
+def test_no_other_variable_signs(
+    variable: str, client: Client, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, SECRET)
+    server = serve(answering(reply()))
+    answer = call(client, server, f"callback_delay=0&secret_env={variable}")
+    assert answer.status_code == 400
+    assert "variable" in answer.json()["error"]
+    assert server.visits == 0

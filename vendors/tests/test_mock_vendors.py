@@ -5,11 +5,13 @@ import time
 from itertools import islice
 
 import pytest
+from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 
 from vendors.mock.knobs import Knobs, _seeded
 
+OTHERS = ("127.0.0.1:6379", "127.0.0.1:80000", "127.0.0.1", "127.0.0.1:8000@evil.example", "evil.example")
 GIVEN = {"name": "John Doe"}
 ANSWER = {"name": "John Doe", "info": "Processed sync", "ssn": "123-45-6789"}
 
@@ -45,8 +47,9 @@ def test_what_is_no_object_with_a_name_is_refused(body: bytes, vendor: str, clie
     assert (answer.status_code, answer.json()) == (400, {"error": "Send a JSON object with a name."})
 
 
-@pytest.mark.parametrize("url", [None, 5, "", "ftp://x/", "http://", "//x/"])
-def test_the_async_vendor_wants_a_callback_url(url: object, client: Client) -> None:
+@pytest.mark.parametrize("url", [None, 5, "", "ftp://x/", "http://", "//x/", *(f"http://{host}/x" for host in OTHERS)])
+def test_the_async_vendor_calls_back_the_gateway_alone(url: object, client: Client, settings: object) -> None:
+    settings.PUBLIC_URL = "http://127.0.0.1:8000"
     answer = call(client, body={**GIVEN, "callback_url": url}, vendor="async")
     assert (answer.status_code, "callback_url" in answer.json()["error"]) == (400, True)
 
@@ -135,7 +138,7 @@ def test_the_ledger_lists_arrivals_in_order(client: Client) -> None:
     before = time.time()
     call(client)
     call(client, "?status=500")
-    call(client, body={**GIVEN, "callback_url": "http://127.0.0.1:9/"}, vendor="async", query="?lost=1")
+    call(client, body={**GIVEN, "callback_url": f"{settings.PUBLIC_URL}/"}, vendor="async", query="?lost=1")
     listed = arrivals(client)
     assert [(one["vendor"], one["status"], one["idempotency_key"]) for one in listed] == [
         ("sync", 200, "k"),

@@ -15,13 +15,15 @@ redact = ["ssn", "dob"]
 
 
 def faults_of(text: str) -> list[str]:
-    with pytest.raises(FaultyVendorsError) as caught:
-        parse(text)
-    return [str(fault) for fault in caught.value.faults]
+    try:
+        faults = parse(text).faults
+    except FaultyVendorsError as error:
+        faults = error.faults
+    return [str(fault) for fault in faults]
 
 
 def test_only_the_fields_that_are_named_are_in_an_entry() -> None:
-    (entry,) = parse(GOOD)
+    (entry,) = parse(GOOD).entries
     assert entry.slug == "acme"
     assert entry.fields == {
         "adapter": "sync",
@@ -35,17 +37,18 @@ def test_every_field_of_the_documentation_is_known() -> None:
     others = """
 enabled = false
 rate_limits = "50/s, 2000/min"
+arrival_margin_ms = 0
 max_in_flight = 3
 max_queued = 5000
 max_attempts = 2
 callback_timeout_seconds = 60.5
 repeat_unknown = false
 repeat_overdue = true
-api_key_env = "ACME_KEY"
-webhook_secret_env = "ACME_SECRET"
+api_key_env = "VENDOR_ACME_KEY"
+webhook_secret_env = "VENDOR_ACME_SECRET"
 """
-    (entry,) = parse(GOOD + others)
-    assert len(entry.fields) == 14
+    (entry,) = parse(GOOD + others).entries
+    assert len(entry.fields) == 15
 
 
 @pytest.mark.parametrize(
@@ -151,5 +154,5 @@ def test_lines_are_found_with_the_line_ends_of_windows() -> None:
 
 
 def test_the_pretend_vendors_are_where_they_are_served() -> None:
-    urls = {entry.slug: entry.fields["url"] for entry in built_in("http://127.0.0.1:8001/")}
+    urls = {entry.slug: entry.fields["url"] for entry in built_in("http://127.0.0.1:8001/").entries}
     assert urls == {"sync": "http://127.0.0.1:8001/mock-vendors/sync", "async": "http://127.0.0.1:8001/mock-vendors/async"}

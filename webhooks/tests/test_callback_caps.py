@@ -19,13 +19,13 @@ from vendors.models import Vendor
 from webhooks import signatures
 
 SECRET = base64.b64encode(b"a secret of thirty-two bytes...!").decode()
-PICKY = "webhooks.tests.adapters.Picky"
+PICKY = "adapters.callbacks.Picky"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.fixture
 def vendor(make_vendor):
-    return make_vendor(adapter="vendors.base.Adapter")
+    return make_vendor(adapter="async")
 
 
 @pytest.fixture
@@ -103,8 +103,8 @@ def small(monkeypatch):
 
 @pytest.fixture
 def signing_vendor(make_vendor, monkeypatch):
-    monkeypatch.setenv("ACME_WEBHOOK_SECRET", SECRET)
-    return make_vendor(adapter="vendors.base.Adapter", webhook_secret_env="ACME_WEBHOOK_SECRET")
+    monkeypatch.setenv("VENDOR_ACME_WEBHOOK_SECRET", SECRET)
+    return make_vendor(adapter="async", webhook_secret_env="VENDOR_ACME_WEBHOOK_SECRET")
 
 
 def test_for_unknown_jobs_so_many_are_kept_of_a_vendor(small, signing_vendor, post, caplog):
@@ -122,7 +122,7 @@ def test_for_unknown_jobs_so_many_bytes_are_kept_of_a_vendor(small, signing_vend
 
 
 def test_unknown_jobs_of_one_vendor_take_no_room_from_another(small, signing_vendor, make_vendor, make_job, post):
-    make_vendor("globex", adapter="vendors.base.Adapter")
+    make_vendor("globex", adapter="async")
     for number in range(50):
         post(str(uuid.uuid4()), "", body=body(number), **signed(body(number)))
     for number in range(40):

@@ -11,7 +11,7 @@ from jobs import deliveries
 from jobs.models import Delivery, Job, Verdict
 from jobs.tokens import Try
 
-PICKY = "webhooks.tests.adapters.Picky"
+PICKY = "adapters.callbacks.Picky"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FIRST = Try(run=1, attempt=1)
 BODY = b'{"name": " John Doe ", "ssn": "123-45-6789", "more": [{" SSN ": 1, "kept": 2}]}'
@@ -20,7 +20,7 @@ CLEANED = {"name": "John Doe", "more": [{"kept": 2}]}
 
 @pytest.fixture
 def vendor(make_vendor):
-    return make_vendor(adapter="vendors.base.Adapter")
+    return make_vendor(adapter="async")
 
 
 @pytest.fixture

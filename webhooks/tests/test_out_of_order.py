@@ -10,9 +10,9 @@ from jobs.tokens import Try
 from vendors.models import Vendor
 from webhooks.tests import adapters
 
-PICKY = "webhooks.tests.adapters.Picky"
-CARELESS = "webhooks.tests.adapters.Careless"
-FORGETFUL = "webhooks.tests.adapters.Forgetful"
+PICKY = "adapters.callbacks.Picky"
+CARELESS = "adapters.callbacks.Careless"
+FORGETFUL = "adapters.callbacks.Forgetful"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 RESULT = {"name": "John Doe"}
@@ -148,7 +148,7 @@ def test_a_callback_that_its_adapter_can_not_read_waits_for_a_better_adapter(ven
     assert f"KeyError at {adapters.__file__}" in caplog.text
     assert f"KeyError at {adapters.__file__}" in Delivery.objects.get().reason
     assert now_is(job).status == "waiting"
-    Vendor.objects.update(adapter="vendors.base.Adapter")
+    Vendor.objects.update(adapter="async")
     assert receive(job, b'{"surname": "Doe"}') == Verdict.APPLIED
     assert Delivery.objects.get().reason == ""
 
@@ -174,8 +174,8 @@ def test_an_adapter_that_returns_no_done_is_named(make_vendor, make_job):
 
 
 def test_callbacks_of_one_vendor_hold_up_no_other(make_vendor, make_job):
-    make_vendor(slug="picky", adapter="vendors.base.Adapter")
-    acme = make_vendor(adapter="vendors.base.Adapter")
+    make_vendor(slug="picky", adapter="async")
+    acme = make_vendor(adapter="async")
     for slug, minutes in [("picky", 0), ("picky", 1), ("acme", 2)]:
         job = make_job(vendor=slug, status="waiting", attempt=1)
         vendor = Vendor.objects.get(slug=slug)
@@ -205,7 +205,7 @@ def test_what_could_not_be_read_keeps_its_verdict_when_another_ends_the_job(vend
 def test_what_could_not_be_read_is_late_once_it_can_be(vendor, make_job):
     job = make_job(status="complete", attempt=1)
     assert receive(job, b'{"surname": "Doe"}') == Verdict.UNREADABLE
-    Vendor.objects.update(adapter="vendors.base.Adapter")
+    Vendor.objects.update(adapter="async")
     assert receive(job, b'{"surname": "Doe"}') == Verdict.LATE
 
 

@@ -17,7 +17,7 @@ NOBODY = object()
 
 @pytest.fixture
 def jobs(make_vendor, make_job):
-    make_vendor(adapter="vendors.base.Adapter")
+    make_vendor(adapter="async")
     return [make_job(status="waiting", attempt=1) for _ in range(3)]
 
 

@@ -23,14 +23,14 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 @pytest.fixture
 def job(make_vendor, make_job):
-    make_vendor(adapter="vendors.base.Adapter")
+    make_vendor(adapter="async")
     return make_job(status="waiting", attempt=1)
 
 
 @pytest.fixture
 def signed_job(make_vendor, make_job, monkeypatch):
-    monkeypatch.setenv("ACME_WEBHOOK_SECRET", SECRET)
-    make_vendor(adapter="vendors.base.Adapter", webhook_secret_env="ACME_WEBHOOK_SECRET")
+    monkeypatch.setenv("VENDOR_ACME_WEBHOOK_SECRET", SECRET)
+    make_vendor(adapter="async", webhook_secret_env="VENDOR_ACME_WEBHOOK_SECRET")
     return make_job(status="waiting", attempt=1)
 
 
@@ -61,13 +61,13 @@ def test_a_signed_callback_that_was_put_right_is_applied_under_the_same_id(signe
 
 
 def test_a_callback_that_was_put_right_for_its_adapter_is_applied_under_the_same_id(signed_job, post):
-    Vendor.objects.update(adapter="webhooks.tests.adapters.Picky")
+    Vendor.objects.update(adapter="adapters.callbacks.Picky")
     assert post(signed_job, body=b'{"r": 1}', **signed(b'{"r": 1}')).json() == {"status": "unreadable"}
     assert post(signed_job, **signed()).json() == {"status": "applied"}
 
 
 def test_a_callback_that_came_before_its_job_was_imported_is_applied_when_it_is_repeated(make_vendor, make_job, post):
-    make_vendor(adapter="vendors.base.Adapter")
+    make_vendor(adapter="async")
     job_id = new_id()
     assert post(job_id).json() == {"status": "unmatched"}
     make_job(id=job_id, status="waiting", attempt=1)
@@ -96,7 +96,7 @@ def test_each_run_has_a_row_of_its_own(job, post):
 
 
 def test_nothing_is_kept_for_a_job_that_is_not_there_or_is_another_vendors(job, make_vendor, post):
-    make_vendor("globex", adapter="vendors.base.Adapter")
+    make_vendor("globex", adapter="async")
     answers = [post(str(uuid.uuid4()), "wrong"), post(job, "wrong", vendor="globex"), post(job, "wrong")]
     assert len({(answer.status_code, answer.content) for answer in answers}) == 1
     assert Delivery.objects.get().vendor == "acme"
@@ -161,13 +161,13 @@ def test_the_error_of_an_overdue_job_says_how_many_were_refused(job, client):
 
 
 def test_the_error_of_an_overdue_job_says_that_the_secret_is_unset(signed_job, post, monkeypatch):
-    monkeypatch.delenv("ACME_WEBHOOK_SECRET")
+    monkeypatch.delenv("VENDOR_ACME_WEBHOOK_SECRET")
     post(signed_job, **signed())
     assert overdue(signed_job).endswith("UTC: secret_unset.")
 
 
 def test_the_error_of_an_overdue_job_says_that_its_callback_could_not_be_read(make_vendor, make_job, post):
-    make_vendor(adapter="webhooks.tests.adapters.Picky")
+    make_vendor(adapter="adapters.callbacks.Picky")
     job = make_job(status="waiting", attempt=1)
     assert post(job, body=b'{"surname": "Doe"}').json() == {"status": "unreadable"}
     assert overdue(job).endswith("UTC. The adapter could not read 1 callback.")
@@ -189,7 +189,7 @@ def test_a_refusal_is_one_short_line(job, post, caplog):
 
 
 def test_a_secret_that_is_unset_is_named_in_the_one_line(signed_job, post, monkeypatch, caplog):
-    monkeypatch.delenv("ACME_WEBHOOK_SECRET")
+    monkeypatch.delenv("VENDOR_ACME_WEBHOOK_SECRET")
     post(signed_job, **signed())
     [line] = [record.getMessage() for record in caplog.records if record.name == "webhooks.views"]
-    assert line.endswith(": secret_unset (the variable ACME_WEBHOOK_SECRET is unset or empty)")
+    assert line.endswith(": secret_unset (the variable VENDOR_ACME_WEBHOOK_SECRET is unset or empty)")

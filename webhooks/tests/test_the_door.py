@@ -19,14 +19,14 @@ BODY = b'{"name": "John Doe"}'
 
 @pytest.fixture
 def job(make_vendor, make_job):
-    make_vendor(adapter="vendors.base.Adapter")
+    make_vendor(adapter="async")
     return make_job(status="waiting", attempt=1)
 
 
 @pytest.fixture
 def signed_job(make_vendor, make_job, monkeypatch):
-    monkeypatch.setenv("ACME_WEBHOOK_SECRET", f"{SECRET},{OLD_SECRET}")
-    make_vendor(adapter="vendors.base.Adapter", webhook_secret_env="ACME_WEBHOOK_SECRET")
+    monkeypatch.setenv("VENDOR_ACME_WEBHOOK_SECRET", f"{SECRET},{OLD_SECRET}")
+    make_vendor(adapter="async", webhook_secret_env="VENDOR_ACME_WEBHOOK_SECRET")
     return make_job(status="waiting", attempt=1)
 
 
@@ -72,7 +72,7 @@ def test_a_vendor_has_no_csrf_token(job):
 
 @pytest.mark.parametrize("setting", [{"enabled": False}, {"paused": True}])
 def test_callbacks_of_a_disabled_or_paused_vendor_are_taken(make_vendor, make_job, post, setting):
-    make_vendor(adapter="vendors.base.Adapter", **setting)
+    make_vendor(adapter="async", **setting)
     job = make_job(status="waiting", attempt=1)
     assert post(job).status_code == 200
     assert status(job) == "complete"
@@ -146,14 +146,14 @@ def test_all_tokens_that_are_not_the_jobs_own_are_refused_alike(job, make_job, m
 
 
 def test_a_token_of_another_vendor_opens_nothing_at_that_vendors_door(job, make_vendor, post):
-    make_vendor("globex", adapter="vendors.base.Adapter")
+    make_vendor("globex", adapter="async")
     answer = post(job, tokens.make("globex", job.pk, 1, 1), vendor="globex")
     assert (answer.status_code, answer.json()) == (202, {"status": "unmatched"})
     assert status(job) == "waiting"
 
 
 def test_a_signing_vendor_learns_nothing_of_the_jobs_of_another(signed_job, make_vendor, make_job, post):
-    make_vendor("globex", adapter="vendors.base.Adapter")
+    make_vendor("globex", adapter="async")
     theirs = make_job(vendor="globex", status="waiting", attempt=1)
     answers = [post(job, "wrong", **signature()) for job in (theirs, str(uuid.uuid4()))]
     assert {(answer.status_code, answer.content) for answer in answers} == {(202, answers[0].content)}
@@ -196,10 +196,12 @@ def test_a_good_signature_does_not_make_up_for_a_forged_token(signed_job, post, 
 
 @pytest.mark.parametrize("value", [None, "", " , "])
 def test_a_secret_that_is_named_but_not_set_closes_the_door(signed_job, post, monkeypatch, caplog, value):
-    monkeypatch.delenv("ACME_WEBHOOK_SECRET") if value is None else monkeypatch.setenv("ACME_WEBHOOK_SECRET", value)
+    monkeypatch.delenv("VENDOR_ACME_WEBHOOK_SECRET") if value is None else monkeypatch.setenv(
+        "VENDOR_ACME_WEBHOOK_SECRET", value
+    )
     assert post(signed_job, **signature()).status_code == 401
     assert status(signed_job) == "waiting"
-    assert "the variable ACME_WEBHOOK_SECRET is unset or empty" in caplog.text
+    assert "The variable VENDOR_ACME_WEBHOOK_SECRET is not set." in caplog.text
 
 
 def test_whatever_is_wrong_a_forger_hears_the_same(signed_job, post):

@@ -1,0 +1,3 @@
+"""A module that can't be imported."""
+
+BROKEN = 1 / 0

@@ -1,0 +1,204 @@
+"""`manage.py vendor try` makes one call by hand: within the limits, with its secrets masked, and kept as an attempt."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+from threading import Thread
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+
+from jobs import limiter, trial
+from jobs.keys import Keys
+from jobs.models import Attempt, Delivery, Job, Kind
+from jobs.rebuild import rebuild
+from tests.vendor_server import Answer
+from tests.waiting import wait_for
+from vendors.models import Vendor
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+INPUT = '{"name": "John Doe"}'
+KEY = "VENDOR_ACME_API_KEY"
+
+
+@pytest.fixture(autouse=True)
+def acme(make_vendor, vendor_server, redis_client):
+    return make_vendor(url=vendor_server.url)
+
+
+def attempt(*, given: str = INPUT, vendor: str = "acme") -> str:
+    printed = StringIO()
+    call_command("vendor", "try", vendor, "--input", given, stdout=printed)
+    return printed.getvalue()
+
+
+def failed(**options: str) -> str:
+    printed = StringIO()
+    with pytest.raises(SystemExit) as caught:
+        call_command("vendor", "try", "acme", "--input", INPUT, stdout=printed)
+    assert caught.value.code == 1
+    return printed.getvalue()
+
+
+def error_of(**options: str) -> str:
+    with pytest.raises(CommandError) as caught:
+        attempt(**options)
+    return str(caught.value)
+
+
+def test_request_answer_and_outcome_are_shown(vendor_server, redis_client):
+    vendor_server.answer = lambda _: Answer(body={"info": "done", "ssn": "123"}, headers=(("X-Request-Id", "r1"),))
+    printed = attempt()
+    assert f"POST {vendor_server.url}" in printed
+    assert '{"name": "John Doe"}' in printed
+    assert "status 200" in printed
+    assert "X-Request-Id: r1" in printed
+    assert printed.split("Outcome after")[1].split("\n")[1:3] == ["  done", '  {"info": "done"}']
+    assert "123" not in printed
+    row = Attempt.objects.get()
+    assert (row.kind, row.job, row.run, row.number, row.outcome) == (Kind.TRY, "", 0, 0, "done")
+    assert (row.vendor, row.started_at <= row.ended_at) == ("acme", True)
+    assert not Job.objects.exists()
+    assert redis_client.zcard(Keys("acme").flight) == 0
+    assert vendor_server.arrivals[0].body == {"name": "John Doe"}
+
+
+def test_secrets_are_masked(acme, vendor_server, monkeypatch):
+    monkeypatch.setenv(KEY, 'k3y-"secret')
+    monkeypatch.setenv("VENDOR_ACME_SECRET", "whsec_c2VjcmV0")
+    Vendor.objects.update(
+        adapter="async",
+        url=f"{vendor_server.url}?api_key=in-the-url&page=1",
+        api_key_env=KEY,
+        webhook_secret_env="VENDOR_ACME_SECRET",
+    )
+    echo = {"echo": 'k3y-"secret whsec_c2VjcmV0'}
+    vendor_server.answer = lambda arrival: Answer(202, {**echo, **arrival.body}, headers=(("Set-Cookie", "session=abc"),))
+    printed = attempt()
+    for secret in ("k3y", "c2VjcmV0", "in-the-url", "session=abc", vendor_server.arrivals[0].body["callback_url"][-64:]):
+        assert secret not in printed
+    assert "Authorization: ***" in printed
+    assert "?token=***" in printed
+    assert "page=1" in printed
+    assert "whsec_***" not in printed
+
+
+def test_what_an_async_vendor_accepts_belongs_to_no_job(acme, vendor_server, client):
+    Vendor.objects.update(adapter="async")
+    assert "accepted" in attempt()
+    assert Attempt.objects.get().outcome == "accepted"
+    callback_url = vendor_server.arrivals[0].body["callback_url"]
+    path = callback_url[callback_url.index("/vendor-webhook") :]
+    assert client.post(path, {"info": "done"}, content_type="application/json").status_code == 202
+    assert Delivery.objects.get().verdict == "unmatched"
+
+
+def test_a_failure_ends_with_1(vendor_server):
+    vendor_server.answer = lambda _: Answer(422, {"error": "no such person"})
+    printed = failed()
+    assert "status 422" in printed
+    assert '{"error": "no such person"}' in printed
+    assert "vendor_refused" in printed
+    assert Attempt.objects.get().outcome == "vendor_refused"
+
+
+def test_nothing_listens(acme):
+    Vendor.objects.update(url="http://127.0.0.1:9/")
+    printed = failed()
+    assert "Answer\n  none" in printed
+    assert "it refuses connections" in printed
+
+
+def test_a_pause_and_an_open_breaker_hold_it_not_back(acme, redis_client, vendor_server):
+    Vendor.objects.update(paused=True, pause_reason="Its key was refused.")
+    attempt()
+    redis_client.hset(Keys("acme").gate, mapping={"open_until": str(10**17), "opened": "1"})
+    printed = attempt()
+    assert "The vendor is paused: Its key was refused. This call is made all the same." in printed
+    assert "The vendor's breaker is open" in printed
+    assert redis_client.hget(Keys("acme").gate, "open_until") == str(10**17)
+    assert len(vendor_server.arrivals) == 2
+
+
+def test_it_takes_a_permit(acme, vendor_server, monkeypatch, redis_client):
+    monkeypatch.setattr(trial, "PATIENCE_SECONDS", 0.3)
+    Vendor.objects.update(rate_limits="2/h")
+    attempt(), attempt()
+    assert redis_client.llen(Keys("acme").log) == 2
+    assert "The rate limits (2/h) allow no call now." in error_of()
+    assert len(vendor_server.arrivals) == 2
+    assert Attempt.objects.count() == 2
+
+
+def test_the_cap_on_jobs_in_flight_holds(acme, vendor_server, monkeypatch, redis_client):
+    monkeypatch.setattr(trial, "PATIENCE_SECONDS", 0.3)
+    Vendor.objects.update(max_in_flight=1)
+    attempt()
+    redis_client.zadd(Keys("acme").flight, {"a-job": 1})
+    assert "1 jobs are in flight, and max_in_flight is 1." in error_of()
+    assert len(vendor_server.arrivals) == 1
+
+
+def test_the_limits_know_it_after_redis_has_lost_its_data(acme, redis_client):
+    Vendor.objects.update(rate_limits="1/h")
+    attempt()
+    redis_client.flushall()
+    vendor = Vendor.objects.get()
+    assert rebuild([vendor])
+    row = Attempt.objects.get()
+    kept_us = 1000 if connection.vendor == "mongodb" else 1
+    [start] = redis_client.lrange(Keys("acme").log, 0, -1)
+    assert int(start) // kept_us - limiter.microseconds(row.started_at) // kept_us in range(1000)
+    assert not limiter.renew(vendor, "a-job", "").granted
+
+
+def test_a_try_under_way_counts_as_late_as_can_be(acme, vendor_server, redis_client):
+    Vendor.objects.update(rate_limits="1/min")
+    vendor_server.hold.clear()
+    thread = Thread(target=attempt)
+    thread.start()
+    wait_for(lambda: vendor_server.arrivals, "the call")
+    assert Attempt.objects.get().outcome == "unknown"
+    redis_client.flushall()
+    vendor = Vendor.objects.get()
+    assert rebuild([vendor])
+    renewal = limiter.renew(vendor, "a-job", "")
+    assert (renewal.granted, renewal.wait_seconds > 59) == (False, True)
+    vendor_server.hold.set()
+    thread.join()
+    wait_for(lambda: Attempt.objects.get().outcome == "done", "the outcome")
+
+
+def test_a_try_is_pruned_and_carried_like_any_attempt(acme, tmp_path):
+    attempt()
+    file = str(tmp_path / "export.jsonl")
+    call_command("export", file, stdout=StringIO())
+    Attempt.objects.all().delete()
+    call_command("import", file, stdout=StringIO())
+    assert Attempt.objects.get().kind == Kind.TRY
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"given": "{"}, "--input: The body is not JSON"),
+        ({"given": "[1]"}, "--input must be a JSON object, such as"),
+        ({"vendor": "nobody"}, "There is no vendor 'nobody'. There are: acme."),
+    ],
+)
+def test_what_is_wrong_is_said(options, sentence):
+    assert sentence in error_of(**options)
+
+
+def test_without_the_key_nothing_is_called(acme, vendor_server):
+    Vendor.objects.update(api_key_env=KEY)
+    assert error_of() == f"The vendor acme can't be called from here: The variable {KEY} is not set."
+    assert (len(vendor_server.arrivals), Attempt.objects.count()) == (0, 0)
+
+
+def test_an_input_that_is_old_is_no_secret(vendor_server):
+    given = {"name": "John", "since": (timezone.now() - timedelta(days=1)).isoformat()}
+    assert given["since"] in attempt(given=json.dumps(given))

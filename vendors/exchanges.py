@@ -1,0 +1,46 @@
+"""What a call says to its vendor and what comes back, kept for whoever watches: `manage.py vendor try`."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Exchange:
+    """One request, and its response as far as it came."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    status: int | None = None
+    reply_headers: Mapping[str, str] = field(default_factory=dict)
+    reply_body: bytes = b""
+
+
+class _Watch(threading.local):
+    exchanges: list[Exchange] | None = None
+
+
+_watch = _Watch()
+
+
+@contextmanager
+def watched() -> Iterator[list[Exchange]]:
+    """Keep what this thread's calls exchange."""
+    _watch.exchanges = []
+    try:
+        yield _watch.exchanges
+    finally:
+        _watch.exchanges = None
+
+
+def note_request(url: str, headers: Mapping[str, str], body: bytes) -> None:
+    if _watch.exchanges is not None:
+        _watch.exchanges.append(Exchange(url, headers, body))
+
+
+def note_reply(status: int, headers: Mapping[str, str], body: bytearray) -> None:
+    if _watch.exchanges:
+        last = _watch.exchanges[-1]
+        last.status, last.reply_headers, last.reply_body = status, headers, bytes(body)
