@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
 from enrichlabs import environment as env
-from enrichlabs import installation, obstacles
+from enrichlabs import installation, logs, obstacles
 from enrichlabs.obstacles import Obstacle
 from jobs.faults import fault
 from jobs.store import STORE_ERRORS
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         obstacles.load_settings()
         prepare(mocks_address(arguments))
     except (Obstacle, ImproperlyConfigured) as obstacle:
-        sys.stderr.write(f"enrichlabs: {obstacle}\n")
+        logs.say(str(obstacle))
         return 1
     return 0
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from enrichlabs import environment as env
-from enrichlabs import installation, obstacles, valkey
+from enrichlabs import installation, logs, obstacles, valkey
 from enrichlabs.children import GRACE_SECONDS, Child, Children
 from enrichlabs.obstacles import Obstacle
 
@@ -33,7 +33,7 @@ def main() -> int:
                 announce()
                 children.watch()
     except (Obstacle, ImproperlyConfigured) as obstacle:
-        sys.stderr.write(f"enrichlabs: {obstacle}\n")
+        logs.say(str(obstacle))
         return 1
     return 0
 

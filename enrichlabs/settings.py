@@ -34,12 +34,14 @@ REDIS_URL = env.text("REDIS_URL", f"unix://{quote(str(VALKEY_SOCKET))}")
 # Bounds of what comes in
 JOB_MAX_BYTES = 64 * 1024
 CALLBACK_MAX_BYTES = 1024 * 1024
+CONSOLE_MAX_BYTES = 1024 * 1024
 VENDOR_REPLY_MAX_BYTES = 1024 * 1024
 
 # Django
 DEBUG = env.switch("DEBUG")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{urlsplit(PUBLIC_URL).hostname}")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CSRF_FAILURE_VIEW = "jobs.problems.csrf_failure"
 ROOT_URLCONF = "enrichlabs.urls"
 WSGI_APPLICATION = "enrichlabs.wsgi.application"
 APPEND_SLASH = False
@@ -126,17 +128,20 @@ SPECTACULAR_SETTINGS = {
 }
 
 LOG_FORMAT = env.text("LOG_FORMAT", "text")
+LOGGING_CONFIG = "enrichlabs.logs.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        "json": {"()": "enrichlabs.logs.JSONFormatter"},
+    "formatters": {"text": {"()": "enrichlabs.logs.TextFormatter"}, "json": {"()": "enrichlabs.logs.JSONFormatter"}},
+    "filters": {"shortened": {"()": "enrichlabs.logs.Shortened"}, "capped": {"()": "enrichlabs.logs.Capped"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["shortened", "capped"]},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
-        "django": {"handlers": [], "propagate": True},
+        "django": {"handlers": [], "propagate": True, "level": "INFO"},
+        # At DEBUG, drivers and Django's ORM log what they send: names, inputs, hashes of passwords.
+        **{name: {"level": "INFO"} for name in ("pymongo", "redis", "django.db.backends", "requests", "asyncio")},
         # Its warnings quote reply headers and the vendor's whole URL.
         "urllib3": {"level": "ERROR"},
     },

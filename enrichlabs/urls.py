@@ -7,18 +7,20 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from enrichlabs.favicon import favicon
 from enrichlabs.health import healthz, readyz
 from enrichlabs.metrics import metrics
+from enrichlabs.reading import read_only, without_parameters
 
 DOORS: dict[str, list[URLPattern | URLResolver]] = {
     "api": [
         path("", include("jobs.urls")),
-        path("", RedirectView.as_view(pattern_name="docs")),
-        path("docs", SpectacularSwaggerView.as_view(), name="docs"),
-        path("schema", SpectacularAPIView.as_view(), name="schema"),
+        path("", read_only(RedirectView.as_view(pattern_name="docs"))),
+        path("docs", read_only(SpectacularSwaggerView.as_view()), name="docs"),
+        path("schema", read_only(without_parameters(SpectacularAPIView.as_view())), name="schema"),
         path("metrics", metrics),
     ],
-    "admin": [path("admin", RedirectView.as_view(pattern_name="admin:index")), path("admin/", admin.site.urls)],
+    "admin": [path("admin", read_only(RedirectView.as_view(pattern_name="admin:index"))), path("admin/", admin.site.urls)],
     "webhooks": [path("vendor-webhook/", include("webhooks.urls"))],
     "mock": [path("mock-vendors/", include("vendors.mock.urls"))],
 }
@@ -31,8 +33,14 @@ def open_doors(names: list[str]) -> list[URLPattern | URLResolver]:
     return [route for name in names for route in DOORS[name]]
 
 
-urlpatterns = [path("healthz", healthz), path("readyz", readyz), *open_doors(settings.SERVES)]
+urlpatterns = [
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("favicon.ico", read_only(favicon)),  # browsers ask for it at any door
+    *open_doors(settings.SERVES),
+]
 
 handler400 = "jobs.problems.bad_request"
+handler403 = "jobs.problems.forbidden"
 handler404 = "jobs.problems.not_found"
 handler500 = "jobs.problems.server_error"

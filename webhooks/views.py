@@ -19,6 +19,8 @@ from webhooks.signatures import RefusedError
 
 log = logging.getLogger(__name__)
 
+MAX_LOGGED_SLUG = 50  # as long as a slug can be
+
 
 @csrf_exempt
 def receive(request: HttpRequest, slug: str, request_id: UUID) -> HttpResponse:
@@ -37,8 +39,10 @@ def receive(request: HttpRequest, slug: str, request_id: UUID) -> HttpResponse:
         if unavailable is None:
             raise
         return unavailable
-    log.warning("Refused a callback of vendor %r for job %s: %s", slug, request_id, reason)
-    return problem.response()
+    log.warning("Refused a callback of vendor %r for job %s: %s", slug[:MAX_LOGGED_SLUG], request_id, reason)
+    response = problem.response()
+    response._has_been_logged = True  # type: ignore[attr-defined]  # else Django adds a second line
+    return response
 
 
 def _take(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:

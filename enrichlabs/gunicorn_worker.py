@@ -1,0 +1,269 @@
+"""gunicorn's threaded worker, which begins with a request when all of it is there (docs/decisions/0015-request-deadlines.md).
+
+The main thread reads, for all connections together; a thread only ever has work to do. So clients that send slowly, or nothing,
+take none, and are told to go when their time is up.
+"""
+
+import errno
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from selectors import EVENT_READ
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from gunicorn import http, util
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+if TYPE_CHECKING:
+    from enrichlabs.incoming import Incoming
+
+RECEIVE_BYTES = 32 * 1024
+# Of requests that have not come in completely yet, in each process.
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+ANSWER_SECONDS = 30.0  # to take an answer
+LINGER_SECONDS = 2.0  # so long after the last answer a client may still send before the connection is cut
+MAX_LINGER_BYTES = 8 * 1024 * 1024
+LOOK_SECONDS = 0.5
+
+
+class AnswerSocket(socket.socket):
+    """A socket whose answers must be taken within ANSWER_SECONDS, so that a client that doesn't read holds no thread."""
+
+    answer_deadline: float | None = None
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        sent = 0
+        with suppress(BlockingIOError):  # what the client has not taken is sent below
+            sent = self.send(data, flags | socket.MSG_DONTWAIT)
+        if sent == len(data):
+            return
+        if self.answer_deadline is None:
+            self.answer_deadline = monotonic() + ANSWER_SECONDS
+        try:
+            self.settimeout(max(0.001, self.answer_deadline - monotonic()))
+            super().sendall(memoryview(data)[sent:], flags)
+        except TimeoutError:
+            raise BrokenPipeError(errno.EPIPE, "The client did not take its answer in time") from None
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        # All of a request is there when a thread begins, unless its parser and Incoming disagree about where it ends.
+        if self.gettimeout() is None:
+            self.settimeout(LINGER_SECONDS)
+        try:
+            return super().recv(size, flags)
+        except TimeoutError:
+            raise ConnectionResetError(errno.ECONNRESET, "The client did not send in time") from None
+
+
+class Connection(TConn):
+    incoming: "Incoming"
+
+    def __init__(self, worker: "HTTPWorker", sock: socket.socket, client: Any, server: Any) -> None:
+        super().__init__(worker.cfg, sock, client, server)
+        self.worker = worker
+        self.parser = http.get_parser(self.cfg, sock, client)
+        self.initialized = self.data_ready = True  # the main thread has waited for the data
+        self.is_polled = False
+        self.lingers_until = 0.0
+        self.lingered_bytes = 0
+
+    def close(self, graceful: bool = False) -> None:
+        if graceful:
+            self.worker.linger(self)
+        else:
+            util.close(self.sock)
+
+
+class HTTPWorker(ThreadWorker):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._reading: set[Connection] = set()
+        self._lingering: set[Connection] = set()
+        self._waiting_bytes = 0
+        self._next_look = 0.0
+
+    def accept(self, listener: Any) -> None:
+        if self.cfg.is_ssl:
+            super().accept(listener)
+            return
+        try:
+            accepted, client = listener.accept()
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+                raise
+            return
+        sock = AnswerSocket(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        self.nr_conns += 1
+        self._begin(Connection(self, sock, client, listener.getsockname()))
+
+    def on_client_socket_readable(self, conn: Any, client: Any) -> None:
+        if not isinstance(conn, Connection):
+            super().on_client_socket_readable(conn, client)
+            return
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self._begin(conn)
+
+    def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
+        # What came in behind the request is the next one, or a part of it.
+        is_kept = isinstance(conn, Connection) and not fs.cancelled() and fs.exception() is None and fs.result()
+        if is_kept and (data := conn.parser.unreader.take_buffered()):
+            self._begin(conn, data)
+        else:
+            super().finish_request(conn, fs)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        req._expected_100_continue = False  # was answered, or the body is there without it
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        from enrichlabs import refusals
+
+        problem = refusals.problem_of(exc)
+        if problem.status < 500:
+            self.log.warning("Refused a request from %s: %s", refusals.peer(addr), problem.code)
+        else:
+            self.log.error("A request failed outside of Django", exc_info=exc)
+        with suppress(OSError):
+            client.setblocking(False)
+            client.send(refusals.answer(problem))
+
+    def murder_pending(self) -> None:
+        """Called by gunicorn at least once a second: end what has taken too long."""
+        super().murder_pending()
+        now = monotonic()
+        if self.alive and now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        for connection in [each for each in self._reading if each.incoming.deadline < now or self._is_unused(each)]:
+            self._give_up(connection)
+        for connection in [each for each in self._lingering if each.lingers_until < now]:
+            self._end_lingering(connection)
+
+    def _is_unused(self, connection: Connection) -> bool:
+        return not self.alive and not connection.incoming.data
+
+    def _begin(self, connection: Connection, data: bytes = b"") -> None:
+        """Read the next request of a connection; `data` of it has come in."""
+        from enrichlabs.incoming import Incoming  # not before: the master keeps no code of ours
+
+        connection.sock.setblocking(False)
+        connection.sock.answer_deadline = None
+        connection.incoming = Incoming(self.cfg.keepalive)
+        self._reading.add(connection)
+        if data:
+            self._take(connection, data)
+        else:
+            self._read(connection)
+
+    def _read(self, connection: Connection, sock: object = None) -> None:
+        try:
+            data = connection.sock.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            self._poll(connection, self._read)
+        except OSError:
+            self._drop(connection)
+        else:
+            self._take(connection, data)
+
+    def _take(self, connection: Connection, data: bytes) -> None:
+        from jobs.problems import Problem, overloaded
+
+        incoming = connection.incoming
+        if not data:  # the client sends no more; a body that was cut short is told so
+            return self._hand_over(connection) if incoming.has_head else self._drop(connection)
+        try:
+            if self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
+                raise overloaded()
+            self._waiting_bytes += len(data)
+            incoming.add(data)
+        except Problem as problem:
+            return self._refuse(connection, problem)
+        if incoming.is_whole:
+            return self._hand_over(connection)
+        if incoming.wants_continue:
+            incoming.wants_continue = False
+            with suppress(OSError):
+                connection.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return self._poll(connection, self._read)
+
+    def _hand_over(self, connection: Connection) -> None:
+        """Have a thread do the request."""
+        data = self._stop_reading(connection)
+        connection.parser.unreader.unread(data)
+        self.enqueue_req(connection)
+
+    def _give_up(self, connection: Connection) -> None:
+        from enrichlabs.incoming import too_slow
+
+        if connection.incoming.data:
+            self._refuse(connection, too_slow())
+        else:
+            self._drop(connection)
+
+    def _refuse(self, connection: Connection, problem: Any) -> None:
+        from enrichlabs import refusals
+
+        self.log.warning("Refused a request from %s: %s", refusals.peer(connection.client), problem.code)
+        self._stop_reading(connection)
+        self.nr_conns -= 1
+        with suppress(OSError):
+            connection.sock.send(refusals.answer(problem))
+        self.linger(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        self._stop_reading(connection)
+        self.nr_conns -= 1
+        connection.close()
+
+    def _stop_reading(self, connection: Connection) -> bytes:
+        """Forget the connection, and return what came in over it."""
+        data = bytes(connection.incoming.data)
+        connection.incoming.data.clear()
+        self._waiting_bytes -= len(data)
+        self._reading.discard(connection)
+        self._unpoll(connection)
+        return data
+
+    def linger(self, connection: Connection) -> None:
+        """Close a connection as RFC 9112 (9.6) says: a client that is still sending must be able to read its answer."""
+        try:
+            connection.sock.shutdown(socket.SHUT_WR)
+            connection.sock.setblocking(False)
+        except OSError:
+            return connection.close()
+        self.nr_conns += 1
+        connection.lingers_until = monotonic() + LINGER_SECONDS
+        self._lingering.add(connection)
+        return self._discard(connection)
+
+    def _discard(self, connection: Connection, sock: object = None) -> None:
+        try:
+            data = connection.sock.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return self._poll(connection, self._discard)
+        except OSError:
+            data = b""
+        connection.lingered_bytes += len(data)
+        if not data or connection.lingered_bytes > MAX_LINGER_BYTES:
+            return self._end_lingering(connection)
+        return self._poll(connection, self._discard)
+
+    def _end_lingering(self, connection: Connection) -> None:
+        self._lingering.discard(connection)
+        self._unpoll(connection)
+        self.nr_conns -= 1
+        connection.close()
+
+    def _poll(self, connection: Connection, callback: Callable[..., None]) -> None:
+        if not connection.is_polled:
+            connection.is_polled = True
+            self.poller.register(connection.sock, EVENT_READ, partial(callback, connection))
+
+    def _unpoll(self, connection: Connection) -> None:
+        if connection.is_polled:
+            connection.is_polled = False
+            self.poller.unregister(connection.sock)
