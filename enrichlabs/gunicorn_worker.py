@@ -6,9 +6,9 @@ take none, and are told to go when their time is up.
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from selectors import EVENT_READ
 from time import monotonic
@@ -23,39 +23,58 @@ if TYPE_CHECKING:
 RECEIVE_BYTES = 32 * 1024
 # Of requests that have not come in completely yet, in each process.
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-ANSWER_SECONDS = 30.0  # to take an answer
+ANSWER_SECONDS = 30.0  # for a client to take its answer
 LINGER_SECONDS = 2.0  # so long after the last answer a client may still send before the connection is cut
 MAX_LINGER_BYTES = 8 * 1024 * 1024
 LOOK_SECONDS = 0.5
 
 
-class AnswerSocket(socket.socket):
-    """A socket whose answers must be taken within ANSWER_SECONDS, so that a client that doesn't read holds no thread."""
+class ClientSocket(socket.socket):
+    """A connection to a client: it never blocks the main thread, and a thread only until a deadline.
 
-    answer_deadline: float | None = None
+    gunicorn turns blocking on and off several times a request, each time a system call. Here the socket never blocks; what a
+    thread sends is waited for only where the client has not taken it at once.
+    """
+
+    def __init__(self, accepted: socket.socket) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        super().setblocking(False)
+        self.answer_deadline: float | None = None
+
+    def setblocking(self, flag: bool) -> None:
+        pass
+
+    def settimeout(self, value: float | None) -> None:
+        pass
+
+    def receive(self) -> bytes:
+        """Return what has come in, nothing after the client's last byte. Raises BlockingIOError when nothing has."""
+        return super().recv(RECEIVE_BYTES)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Receive in a thread. All of a request is there when it begins, unless gunicorn's parser and Incoming disagree."""
+        with self._waiting(monotonic() + LINGER_SECONDS):
+            return super().recv(size, flags)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         sent = 0
-        with suppress(BlockingIOError):  # what the client has not taken is sent below
-            sent = self.send(data, flags | socket.MSG_DONTWAIT)
-        if sent == len(data):
-            return
-        if self.answer_deadline is None:
-            self.answer_deadline = monotonic() + ANSWER_SECONDS
-        try:
-            self.settimeout(max(0.001, self.answer_deadline - monotonic()))
-            super().sendall(memoryview(data)[sent:], flags)
-        except TimeoutError:
-            raise BrokenPipeError(errno.EPIPE, "The client did not take its answer in time") from None
+        with suppress(BlockingIOError):
+            sent = self.send(data, flags)
+        if sent < len(data):
+            if self.answer_deadline is None:
+                self.answer_deadline = monotonic() + ANSWER_SECONDS
+            with self._waiting(self.answer_deadline):
+                super().sendall(memoryview(data)[sent:], flags)
 
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        # All of a request is there when a thread begins, unless its parser and Incoming disagree about where it ends.
-        if self.gettimeout() is None:
-            self.settimeout(LINGER_SECONDS)
+    @contextmanager
+    def _waiting(self, deadline: float) -> Iterator[None]:
+        super().settimeout(max(0.001, deadline - monotonic()))
         try:
-            return super().recv(size, flags)
+            yield
         except TimeoutError:
-            raise ConnectionResetError(errno.ECONNRESET, "The client did not send in time") from None
+            raise BrokenPipeError(errno.EPIPE, "The client took too long") from None
+        finally:
+            super().setblocking(False)
 
 
 class Connection(TConn):
@@ -95,9 +114,8 @@ class HTTPWorker(ThreadWorker):
             if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
             return
-        sock = AnswerSocket(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         self.nr_conns += 1
-        self._begin(Connection(self, sock, client, listener.getsockname()))
+        self._begin(Connection(self, ClientSocket(accepted), client, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
         if not isinstance(conn, Connection):
@@ -128,7 +146,6 @@ class HTTPWorker(ThreadWorker):
         else:
             self.log.error("A request failed outside of Django", exc_info=exc)
         with suppress(OSError):
-            client.setblocking(False)
             client.send(refusals.answer(problem))
 
     def murder_pending(self) -> None:
@@ -150,7 +167,6 @@ class HTTPWorker(ThreadWorker):
         """Read the next request of a connection; `data` of it has come in."""
         from enrichlabs.incoming import Incoming  # not before: the master keeps no code of ours
 
-        connection.sock.setblocking(False)
         connection.sock.answer_deadline = None
         connection.incoming = Incoming(self.cfg.keepalive)
         self._reading.add(connection)
@@ -161,7 +177,7 @@ class HTTPWorker(ThreadWorker):
 
     def _read(self, connection: Connection, sock: object = None) -> None:
         try:
-            data = connection.sock.recv(RECEIVE_BYTES)
+            data = connection.sock.receive()
         except BlockingIOError:
             self._poll(connection, self._read)
         except OSError:
@@ -232,7 +248,6 @@ class HTTPWorker(ThreadWorker):
         """Close a connection as RFC 9112 (9.6) says: a client that is still sending must be able to read its answer."""
         try:
             connection.sock.shutdown(socket.SHUT_WR)
-            connection.sock.setblocking(False)
         except OSError:
             return connection.close()
         self.nr_conns += 1
@@ -242,7 +257,7 @@ class HTTPWorker(ThreadWorker):
 
     def _discard(self, connection: Connection, sock: object = None) -> None:
         try:
-            data = connection.sock.recv(RECEIVE_BYTES)
+            data = connection.sock.receive()
         except BlockingIOError:
             return self._poll(connection, self._discard)
         except OSError:
