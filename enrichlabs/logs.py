@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
+log = logging.getLogger(__name__)
+
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Whose lines anybody can cause who reaches the port.
 OPEN_TO_ALL = ("django.request", "django.security", "gunicorn.error", "jobs.problems", "webhooks.views")
@@ -103,7 +105,7 @@ class Capped(logging.Filter):
 
     def _say_how_many(self, kind: tuple[str, str], level: int, span: _Span) -> None:
         name, message = kind
-        logging.getLogger(name).log(level, "%d more lines within a second: %s", span.lines - MAX_LINES, message)
+        log.log(level, "%d more lines of %s within a second: %s", span.lines - MAX_LINES, name, message)
 
 
 def formatter(log_format: str) -> logging.Formatter:
