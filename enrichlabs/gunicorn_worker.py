@@ -141,10 +141,10 @@ class HTTPWorker(ThreadWorker):
         from enrichlabs import refusals
 
         problem = refusals.problem_of(exc)
-        if problem.status < 500:
-            self.log.warning("Refused a request from %s: %s", refusals.peer(addr), problem.code)
-        else:
+        if problem.code == "server_error":
             self.log.error("A request failed outside of Django", exc_info=exc)
+        else:
+            self.log.warning("Refused a request from %s: %s", refusals.peer(addr), problem.code)
         with suppress(OSError):
             client.send(refusals.answer(problem))
 
