@@ -85,12 +85,12 @@ class Capped(logging.Filter):
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
         self._lock = threading.Lock()
-        self._spans: dict[tuple[str, str], _Span] = {}
+        self._spans: dict[tuple[str, str, int], _Span] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith(OPEN_TO_ALL):
             return True
-        kind = (record.name, str(record.msg))
+        kind = (record.name, str(record.msg), getattr(record, "status_code", 0))
         with self._lock:
             now = monotonic()
             span = self._spans.get(kind)
@@ -98,14 +98,14 @@ class Capped(logging.Filter):
                 span = self._spans[kind] = _Span(now)
             span.lines += 1
             if span.lines == MAX_LINES + 1:
-                timer = threading.Timer(span.began + SPAN_SECONDS - now, self._say_how_many, (kind, record.levelno, span))
+                timer = threading.Timer(span.began + SPAN_SECONDS - now, self._say_how_many, (record, span))
                 timer.daemon = True
                 timer.start()
             return span.lines <= MAX_LINES
 
-    def _say_how_many(self, kind: tuple[str, str], level: int, span: _Span) -> None:
-        name, message = kind
-        log.log(level, "%d more lines of %s within a second: %s", span.lines - MAX_LINES, name, message)
+    def _say_how_many(self, first: logging.LogRecord, span: _Span) -> None:
+        more = span.lines - MAX_LINES
+        log.log(first.levelno, "%d more lines of %s within a second, such as: %s", more, first.name, first.getMessage())
 
 
 def formatter(log_format: str) -> logging.Formatter:
