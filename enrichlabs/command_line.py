@@ -6,6 +6,7 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from enrichlabs import logs
 from jobs.faults import fault
 from jobs.store import STORE_ERRORS
 
@@ -15,12 +16,14 @@ def main() -> None:
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        sys.exit(f"enrichlabs: {error}")
+        logs.say(str(error))
+        sys.exit(1)
     except STORE_ERRORS as error:
         # Any other is a mistake of ours, and its traceback is wanted.
         if not (sentences := fault(error)):
             raise
-        sys.exit(f"enrichlabs: {sentences}")
+        logs.say(sentences)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The embedded Valkey server, which stands in where REDIS_URL names no other."""
 
+import logging
 import os
+import re
 
 import redis
 from django.conf import settings
@@ -10,6 +12,10 @@ from enrichlabs.children import Child
 from enrichlabs.obstacles import Obstacle
 from enrichlabs.stores import MOST_SOCKET_BYTES
 from jobs.redis import connect
+
+log = logging.getLogger("valkey")
+
+LINE = re.compile(r"\d+:\w \d+ \w+ \d+ [\d:.]+ ([-.*#]) (.*)")  # PID:ROLE DAY MONTH YEAR TIME LEVEL TEXT
 
 
 def child(lock: int) -> Child:
@@ -27,7 +33,14 @@ def child(lock: int) -> Child:
         "loglevel": "warning",
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return Child("embedded Valkey", [get_binary_path(), *arguments], inherits=[lock])
+    return Child("embedded Valkey", [get_binary_path(), *arguments], inherits=[lock], retell=_log)
+
+
+def _log(line: str) -> None:
+    """Log a line of Valkey's in the form of all others."""
+    match = LINE.fullmatch(line)
+    if text := match[2] if match else line:
+        log.log(logging.WARNING if match and match[1] == "#" else logging.INFO, "%s", text)
 
 
 def make_room_for_socket() -> None:
