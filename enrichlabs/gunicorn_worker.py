@@ -6,9 +6,9 @@ take none, and are told to go when their time is up.
 
 import errno
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ
 from time import monotonic
@@ -17,64 +17,17 @@ from typing import TYPE_CHECKING, Any
 from gunicorn import http, util
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from enrichlabs.client_socket import ClientSocket
+
 if TYPE_CHECKING:
     from enrichlabs.incoming import Incoming
+    from jobs.problems import Problem
 
-RECEIVE_BYTES = 32 * 1024
 # Of requests that have not come in completely yet, in each process.
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-ANSWER_SECONDS = 30.0  # for a client to take its answer
 LINGER_SECONDS = 2.0  # so long after the last answer a client may still send before the connection is cut
 MAX_LINGER_BYTES = 8 * 1024 * 1024
 LOOK_SECONDS = 0.5
-
-
-class ClientSocket(socket.socket):
-    """A connection to a client: it never blocks the main thread, and a thread only until a deadline.
-
-    gunicorn turns blocking on and off several times a request, each time a system call. Here the socket never blocks; what a
-    thread sends is waited for only where the client has not taken it at once.
-    """
-
-    def __init__(self, accepted: socket.socket) -> None:
-        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
-        super().setblocking(False)
-        self.answer_deadline: float | None = None
-
-    def setblocking(self, flag: bool) -> None:
-        pass
-
-    def settimeout(self, value: float | None) -> None:
-        pass
-
-    def receive(self) -> bytes:
-        """Return what has come in, nothing after the client's last byte. Raises BlockingIOError when nothing has."""
-        return super().recv(RECEIVE_BYTES)
-
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive in a thread. All of a request is there when it begins, unless gunicorn's parser and Incoming disagree."""
-        with self._waiting(monotonic() + LINGER_SECONDS):
-            return super().recv(size, flags)
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        sent = 0
-        with suppress(BlockingIOError):
-            sent = self.send(data, flags)
-        if sent < len(data):
-            if self.answer_deadline is None:
-                self.answer_deadline = monotonic() + ANSWER_SECONDS
-            with self._waiting(self.answer_deadline):
-                super().sendall(memoryview(data)[sent:], flags)
-
-    @contextmanager
-    def _waiting(self, deadline: float) -> Iterator[None]:
-        super().settimeout(max(0.001, deadline - monotonic()))
-        try:
-            yield
-        except TimeoutError:
-            raise BrokenPipeError(errno.EPIPE, "The client took too long") from None
-        finally:
-            super().setblocking(False)
 
 
 class Connection(TConn):
@@ -186,17 +139,10 @@ class HTTPWorker(ThreadWorker):
             self._take(connection, data)
 
     def _take(self, connection: Connection, data: bytes) -> None:
-        from jobs.problems import Problem, overloaded
-
         incoming = connection.incoming
         if not data:  # the client sends no more; a body that was cut short is told so
             return self._hand_over(connection) if incoming.has_head else self._drop(connection)
-        try:
-            if self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
-                raise overloaded()
-            self._waiting_bytes += len(data)
-            incoming.add(data)
-        except Problem as problem:
+        if problem := self._add(incoming, data):
             return self._refuse(connection, problem)
         if incoming.is_whole:
             return self._hand_over(connection)
@@ -205,6 +151,23 @@ class HTTPWorker(ThreadWorker):
             with suppress(OSError):
                 connection.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         return self._poll(connection, self._read)
+
+    def _add(self, incoming: "Incoming", data: bytes) -> "Problem | None":
+        """Take in what came; return why the request must be refused, if it must."""
+        from enrichlabs import refusals
+        from jobs.problems import Problem, overloaded
+
+        if self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
+            return overloaded()
+        self._waiting_bytes += len(data)
+        try:
+            incoming.add(data)
+        except Problem as problem:
+            return problem
+        except Exception as error:  # no client's bytes may end the process, whatever we have overlooked
+            self.log.error("The beginning of a request could not be read", exc_info=error)
+            return refusals.problem_of(error)
+        return None
 
     def _hand_over(self, connection: Connection) -> None:
         """Have a thread do the request."""
@@ -220,7 +183,7 @@ class HTTPWorker(ThreadWorker):
         else:
             self._drop(connection)
 
-    def _refuse(self, connection: Connection, problem: Any) -> None:
+    def _refuse(self, connection: Connection, problem: "Problem") -> None:
         from enrichlabs import refusals
 
         self.log.warning("Refused a request from %s: %s", refusals.peer(connection.client), problem.code)

@@ -33,7 +33,12 @@ def child(lock: int) -> Child:
         "loglevel": "warning",
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return Child("embedded Valkey", [get_binary_path(), *arguments], inherits=[lock], retell=_log)
+    return Child(
+        "embedded Valkey",
+        [get_binary_path(), *arguments],
+        inherits=[lock],
+        retell=_log if settings.LOG_FORMAT == "json" else None,
+    )
 
 
 def _log(line: str) -> None:

@@ -34,7 +34,7 @@ CODES = [
 
 @pytest.fixture(scope="module")
 def port(serve: Callable[..., int]) -> int:
-    return serve()
+    return serve(GUNICORN_CMD_ARGS="--worker-class=enrichlabs.tests.workers.PatientWorker")
 
 
 def answers(connection: socket.socket) -> tuple[list[int], list[str]]:

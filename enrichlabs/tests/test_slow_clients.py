@@ -85,7 +85,7 @@ def test_an_idle_connection_that_is_kept_takes_no_thread(port, opened):
 
 
 def test_a_client_that_never_reads_its_answer_loses_it(serve, opened):
-    port = serve(SERVES="mock", GUNICORN_CMD_ARGS="--threads=1 --worker-class=enrichlabs.tests.hasty_worker.HastyWorker")
+    port = serve(SERVES="mock", GUNICORN_CMD_ARGS="--threads=1 --worker-class=enrichlabs.tests.workers.HastyWorker")
     endless = (
         b"POST /mock-vendors/sync?body=endless HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n" + b'{"name": "J"} '
     )
@@ -95,7 +95,7 @@ def test_a_client_that_never_reads_its_answer_loses_it(serve, opened):
 
 
 def test_requests_that_wait_for_their_rest_have_a_bound_in_memory(serve, opened):
-    port = serve(GUNICORN_CMD_ARGS="--worker-class=enrichlabs.tests.hasty_worker.HastyWorker")
+    port = serve(GUNICORN_CMD_ARGS="--worker-class=enrichlabs.tests.workers.HastyWorker")
     head = (POST % b"vendor-webhook/a/b").replace(b"200", b"200000")
     waiting = [opened(port, head + bytes(100_000)) for _ in range(2)]
     status, said = problem(port, head + bytes(180_000))

@@ -1,0 +1,60 @@
+"""A connection to a client, for gunicorn's threads to answer on."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+from typing import Any
+
+RECEIVE_BYTES = 32 * 1024
+RECEIVE_SECONDS = 2.0
+ANSWER_SECONDS = 30.0  # for a client to take its answer
+
+
+class ClientSocket(socket.socket):
+    """A connection to a client: it never blocks the main thread, and a thread only until a deadline.
+
+    gunicorn turns blocking on and off several times a request, each time a system call. Here the socket never blocks; what a
+    thread sends is waited for only where the client has not taken it at once.
+    """
+
+    def __init__(self, accepted: socket.socket) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        super().setblocking(False)
+        self.answer_deadline: float | None = None
+
+    def setblocking(self, flag: bool) -> None:
+        pass
+
+    def settimeout(self, value: float | None) -> None:
+        pass
+
+    def receive(self) -> bytes:
+        """Return what has come in, nothing after the client's last byte. Raises BlockingIOError when nothing has."""
+        return super().recv(RECEIVE_BYTES)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Receive in a thread. All of a request is there when it begins, unless gunicorn's parser and Incoming disagree."""
+        with self._waiting(monotonic() + RECEIVE_SECONDS):
+            return super().recv(size, flags)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        sent = 0
+        with suppress(BlockingIOError):
+            sent = self.send(data, flags)
+        if sent < len(data):
+            if self.answer_deadline is None:
+                self.answer_deadline = monotonic() + ANSWER_SECONDS
+            with self._waiting(self.answer_deadline):
+                super().sendall(memoryview(data)[sent:], flags)
+
+    @contextmanager
+    def _waiting(self, deadline: float) -> Iterator[None]:
+        super().settimeout(max(0.001, deadline - monotonic()))
+        try:
+            yield
+        except TimeoutError:
+            raise BrokenPipeError(errno.EPIPE, "The client took too long") from None
+        finally:
+            super().setblocking(False)
