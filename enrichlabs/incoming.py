@@ -72,8 +72,10 @@ class Incoming:
             length = LENGTH.search(head)
             self._end = head_bytes + (int(length[1]) if length else 0)
             if self._end - head_bytes > self._limits.max_bytes:
-                raise TooLarge(self._limits.max_bytes)
-        if self._end != head_bytes and len(self.data) == head_bytes:
+                if not self._limits.view_refuses:
+                    raise TooLarge(self._limits.max_bytes)
+                self.is_whole = True  # whose body is not read
+        if not self.is_whole and self._end != head_bytes and len(self.data) == head_bytes:
             self.wants_continue = bool(EXPECTS_CONTINUE.search(head))
 
     def _look_for_end(self) -> None:

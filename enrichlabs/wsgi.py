@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from io import BytesIO
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -10,7 +10,7 @@ import django
 from django.urls import get_resolver
 
 from enrichlabs.overload import is_late, refuse, waited_seconds
-from enrichlabs.request_limits import limits_of
+from enrichlabs.request_limits import Limits, limits_of
 from enrichlabs.wsgi_request import Handler
 from jobs.bodies import TooLarge
 from jobs.problems import Problem, overloaded
@@ -28,7 +28,7 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
         return refuse(start_response, overloaded())
     limits = limits_of(environ["PATH_INFO"])
     try:
-        read_body(environ, limits.max_bytes)
+        read_body(environ, limits)
     except Problem as problem:
         return refuse(start_response, problem)
     # A body may take its time: from its end on, it is ours.
@@ -37,20 +37,19 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
         return handler(environ, start_response)
 
 
-def read_body(environ: WSGIEnvironment, max_bytes: int) -> None:
-    """Read the body, and give it a length where it came in chunks. Raises TooLarge."""
-    stream = environ["wsgi.input"]
+def read_body(environ: WSGIEnvironment, limits: Limits) -> None:
+    """Read the body, and give it a length where it came in chunks. Raises TooLarge, unless the view is to say so."""
+    stream, body, max_bytes = environ["wsgi.input"], b"", limits.max_bytes
+    length = int(environ.get("CONTENT_LENGTH") or 0)  # gunicorn has refused any other than digits
     if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
         body = stream.read(max_bytes + 1)
-        environ["CONTENT_LENGTH"] = str(len(body))
-    else:
-        # gunicorn has refused any other than digits.
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        try:
-            body = stream.read(length) if length <= max_bytes else b""
-        except OSError:
-            body = b""  # that it was cut short is seen by its length
-    if int(environ.get("CONTENT_LENGTH") or 0) > max_bytes:
+        length = len(body)
+        environ["CONTENT_LENGTH"] = str(length)
+    elif length <= max_bytes:
+        with suppress(OSError):  # that it was cut short is seen by its length
+            body = stream.read(length)
+    if length > max_bytes:
         stream.failed = True  # so that gunicorn closes the connection instead of reading the rest
-        raise TooLarge(max_bytes)
+        if not limits.view_refuses:
+            raise TooLarge(max_bytes)
     environ["wsgi.input"] = BytesIO(body)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from enrichlabs.tests.raw import answer, ask, connect, problem
+from tests.waiting import wait_for
 
 PATHS = [
     "/jobs",
@@ -43,8 +44,18 @@ def port(serve: Callable[..., int], temporary: Path) -> int:
 @pytest.mark.parametrize("method", ["POST", "GET", "PUT", "OPTIONS"])
 def test_two_gigabytes_are_refused_by_their_length(port, temporary, path, method):
     status, said = problem(port, head(method, path, "Content-Length", 2 * GB) + BOUNDARY)
-    assert (status, said["code"]) == (413, "too_large")
+    is_no_callback = method != "POST" and path.startswith("/vendor-webhook")  # whose view answers
+    assert (status, said["code"]) == ((405, "method_not_allowed") if is_no_callback else (413, "too_large"))
     assert list(temporary.iterdir()) == []
+
+
+def test_a_callback_that_is_too_large_is_told_in_the_log(gunicorn):
+    server = gunicorn(SERVES="webhooks")
+    with connect(server.port, head("POST", PATHS[1], "Content-Length", 2 * GB) + BOUNDARY) as connection:
+        assert answer(connection)[0].status == 413
+        assert connection.recv(1) == b""  # the rest is not waited for
+    reason = "Refused a callback of vendor 'acme' for job 01a2036a-3737-730f-8b75-355ab24a179b: too_large"
+    wait_for(lambda: reason in server.log, "the line")
 
 
 @pytest.mark.parametrize("path", PATHS + OTHERS)
