@@ -14,10 +14,9 @@ from selectors import EVENT_READ
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gunicorn import http, util
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
-from enrichlabs.client_socket import ClientSocket
+from enrichlabs.connection import Connection
 
 if TYPE_CHECKING:
     from enrichlabs.incoming import Incoming
@@ -30,29 +29,10 @@ MAX_LINGER_BYTES = 8 * 1024 * 1024
 LOOK_SECONDS = 0.5
 
 
-class Connection(TConn):
-    incoming: "Incoming"
-
-    def __init__(self, worker: "HTTPWorker", sock: socket.socket, client: Any, server: Any) -> None:
-        super().__init__(worker.cfg, sock, client, server)
-        self.worker = worker
-        self.parser = http.get_parser(self.cfg, sock, client)
-        self.initialized = self.data_ready = True  # the main thread has waited for the data
-        self.is_polled = False
-        self.lingers_until = 0.0
-        self.lingered_bytes = 0
-
-    def close(self, graceful: bool = False) -> None:
-        if graceful:
-            self.worker.linger(self)
-        else:
-            util.close(self.sock)
-
-
 class HTTPWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._reading: set[Connection] = set()
+        self._reading: dict[Connection, None] = {}  # the one that began first comes first
         self._lingering: set[Connection] = set()
         self._waiting_bytes = 0
         self._next_look = 0.0
@@ -67,8 +47,9 @@ class HTTPWorker(ThreadWorker):
             if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
             return
+        self._make_room()
         self.nr_conns += 1
-        self._begin(Connection(self, ClientSocket(accepted), client, listener.getsockname()))
+        self._begin(Connection(self, accepted, client, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
         if not isinstance(conn, Connection):
@@ -122,7 +103,7 @@ class HTTPWorker(ThreadWorker):
 
         connection.sock.answer_deadline = None
         connection.incoming = Incoming(self.cfg.keepalive)
-        self._reading.add(connection)
+        self._reading[connection] = None
         if data:
             self._take(connection, data)
         else:
@@ -142,6 +123,7 @@ class HTTPWorker(ThreadWorker):
         incoming = connection.incoming
         if not data:  # the client sends no more; a body that was cut short is told so
             return self._hand_over(connection) if incoming.has_head else self._drop(connection)
+        self._waiting_bytes += len(data)
         if problem := self._add(incoming, data):
             return self._refuse(connection, problem)
         if incoming.is_whole:
@@ -150,16 +132,14 @@ class HTTPWorker(ThreadWorker):
             incoming.wants_continue = False
             with suppress(OSError):
                 connection.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return self._poll(connection, self._read)
+        self._poll(connection, self._read)
+        return self._keep_bound()
 
     def _add(self, incoming: "Incoming", data: bytes) -> "Problem | None":
         """Take in what came; return why the request must be refused, if it must."""
         from enrichlabs import refusals
-        from jobs.problems import Problem, overloaded
+        from jobs.problems import Problem
 
-        if self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
-            return overloaded()
-        self._waiting_bytes += len(data)
         try:
             incoming.add(data)
         except Problem as problem:
@@ -168,6 +148,25 @@ class HTTPWorker(ThreadWorker):
             self.log.error("The beginning of a request could not be read", exc_info=error)
             return refusals.problem_of(error)
         return None
+
+    def _keep_bound(self) -> None:
+        """Refuse the largest of the requests that wait for their rest when they have become too much for the memory."""
+        from jobs.problems import overloaded
+
+        if self._waiting_bytes > MAX_WAITING_BYTES:
+            self._refuse(max(self._reading, key=lambda each: len(each.incoming.data)), overloaded())
+
+    def _make_room(self) -> None:
+        """Close the connection that has been without a whole request for longest, when there is no room for another."""
+        if self.nr_conns + 1 < self.worker_connections:
+            return
+        if self.keepalived_conns:
+            idle = self.keepalived_conns.popleft()
+            self.poller.unregister(idle.sock)
+            self.nr_conns -= 1
+            idle.close()
+        elif self._reading:
+            self._drop(next(iter(self._reading)))
 
     def _hand_over(self, connection: Connection) -> None:
         """Have a thread do the request."""
@@ -203,7 +202,7 @@ class HTTPWorker(ThreadWorker):
         data = bytes(connection.incoming.data)
         connection.incoming.data.clear()
         self._waiting_bytes -= len(data)
-        self._reading.discard(connection)
+        self._reading.pop(connection, None)
         self._unpoll(connection)
         return data
 

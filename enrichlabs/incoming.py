@@ -14,8 +14,8 @@ EXPECTS_CONTINUE = re.compile(rb" HTTP/1\.1\r\n(?:.*\r\n)?expect:[ \t]*100-conti
 ORIGIN = re.compile(r"[a-zA-Z]+://[^/]*")
 CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
 MAX_CHUNK_LINE_BYTES = 8190
-# Chunks of one byte, with their sizes, are six times as long as their data.
-MAX_CHUNKED_RATIO = 8
+# What the sizes of chunks and the trailers may add to a body, and its length once more.
+MAX_FRAMING_BYTES = 64 * 1024
 
 
 class Incoming:
@@ -51,14 +51,14 @@ class Incoming:
             self._look_for_end()
 
     def _look_for_head(self) -> None:
-        # The last three bytes may be the first of the end.
-        at = self.data.find(b"\r\n\r\n", max(0, self._position - 3))
+        begin = max(0, self._position - 3)  # the last three bytes may be the first of the end
+        at = self.data.find(b"\r\n\r\n", begin)
         self._position = len(self.data)
         if at >= 0:
             self._begin_body(at + 4)
         elif not (self.data[:1].isalpha() or self.data[:1] == b"\r"):
             raise Problem("bad_request_line", 400, "This is not HTTP. Is it TLS, which ends at the proxy?")
-        elif b"\n\n" in self.data:
+        elif self.data.find(b"\n\n", begin) >= 0:
             self.is_whole = True  # lines without CR never make a head; the parser refuses them
         elif len(self.data) > MAX_HEAD_BYTES:
             raise head_too_large()
@@ -81,9 +81,10 @@ class Incoming:
     def _look_for_end(self) -> None:
         if self._end is None:
             self._skip_chunks()
-            excess = len(self.data) - self._head_bytes - MAX_CHUNKED_RATIO * self._limits.max_bytes
-            if self._chunked_bytes > self._limits.max_bytes or (excess > 0 and not self.is_whole):
-                raise TooLarge(self._limits.max_bytes)
+            max_bytes = self._limits.max_bytes
+            excess = len(self.data) - self._head_bytes - 2 * max_bytes - MAX_FRAMING_BYTES
+            if self._chunked_bytes > max_bytes or (excess > 0 and not self.is_whole):
+                raise TooLarge(max_bytes)
         else:
             self.is_whole = len(self.data) >= self._end
 
@@ -96,6 +97,8 @@ class Incoming:
             chunk_bytes = int(size[0], 16)
             if chunk_bytes == 0:
                 self.is_whole = self.data[end + 2 : end + 4] == b"\r\n" or self.data.find(b"\r\n\r\n", end) >= 0
+                if len(self.data) - end > MAX_FRAMING_BYTES and not self.is_whole:
+                    raise head_too_large()  # trailers are headers, too
                 return
             self._chunked_bytes += chunk_bytes
             self._position = end + 2 + chunk_bytes + 2

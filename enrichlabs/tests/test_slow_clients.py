@@ -105,6 +105,25 @@ def test_requests_that_wait_for_their_rest_have_a_bound_in_memory(serve, opened)
         assert answer(connection)[0].status == 404
 
 
+def test_a_small_request_is_answered_when_large_ones_fill_the_memory(serve, opened):
+    port = serve(GUNICORN_CMD_ARGS="--worker-class=enrichlabs.tests.workers.HastyWorker")
+    head = (POST % b"vendor-webhook/a/b").replace(b"200", b"200000")
+    for _ in range(4):
+        opened(port, head + bytes(110_000))
+        assert ask(port, GET + b"\r\n")[0].status == 200
+
+
+@pytest.mark.parametrize("begins", [b"", GET, GET + b"\r\n"])
+def test_when_there_is_no_room_the_oldest_connection_without_a_request_is_closed(serve, opened, begins):
+    port = serve(GUNICORN_CMD_ARGS="--threads=1 --worker-connections=8")
+    waiting = [opened(port, begins) for _ in range(30)]
+    assert ask(port, GET + b"\r\n")[0].status == 200
+    waiting[0].settimeout(5)  # before the time of any would be up
+    with suppress(ConnectionResetError):
+        while waiting[0].recv(4096):
+            pass
+
+
 def test_a_stopping_server_answers_what_is_under_way_and_waits_for_nobody_else(gunicorn, opened):
     server = gunicorn()
     silent, under_way = opened(server.port), opened(server.port, POST % b"jobs" + b"{")

@@ -1,11 +1,11 @@
 """The worker with less patience, and with more."""
 
-from enrichlabs import client_socket, gunicorn_worker
+from enrichlabs import connection, gunicorn_worker
 
 
 class HastyWorker(gunicorn_worker.HTTPWorker):
     def run(self):
-        client_socket.ANSWER_SECONDS = 0.5
+        connection.ANSWER_SECONDS = 0.5
         gunicorn_worker.MAX_WAITING_BYTES = 350_000
         super().run()
 

@@ -1,11 +1,18 @@
-"""A connection to a client, for gunicorn's threads to answer on."""
+"""A connection to a client: the main thread reads from it, and threads answer on it."""
 
 import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from gunicorn import http, util
+from gunicorn.workers.gthread import TConn
+
+if TYPE_CHECKING:
+    from enrichlabs.gunicorn_worker import HTTPWorker
+    from enrichlabs.incoming import Incoming
 
 RECEIVE_BYTES = 32 * 1024
 RECEIVE_SECONDS = 2.0
@@ -58,3 +65,22 @@ class ClientSocket(socket.socket):
             raise BrokenPipeError(errno.EPIPE, "The client took too long") from None
         finally:
             super().setblocking(False)
+
+
+class Connection(TConn):
+    incoming: "Incoming"
+
+    def __init__(self, worker: "HTTPWorker", accepted: socket.socket, client: Any, server: Any) -> None:
+        super().__init__(worker.cfg, ClientSocket(accepted), client, server)
+        self.worker = worker
+        self.parser = http.get_parser(self.cfg, self.sock, client)
+        self.initialized = self.data_ready = True  # the main thread has waited for the data
+        self.is_polled = False
+        self.lingers_until = 0.0
+        self.lingered_bytes = 0
+
+    def close(self, graceful: bool = False) -> None:
+        if graceful:
+            self.worker.linger(self)
+        else:
+            util.close(self.sock)
