@@ -3,7 +3,7 @@
 import errno
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +47,10 @@ class ClientSocket(socket.socket):
             return super().recv(size, flags)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        sent = 0
-        with suppress(BlockingIOError):
+        try:
             sent = self.send(data, flags)
+        except BlockingIOError:
+            sent = 0
         if sent < len(data):
             if self.answer_deadline is None:
                 self.answer_deadline = monotonic() + ANSWER_SECONDS

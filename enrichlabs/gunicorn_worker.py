@@ -37,6 +37,16 @@ class HTTPWorker(ThreadWorker):
         self._waiting_bytes = 0
         self._next_look = 0.0
 
+    def run(self) -> None:
+        # Not before: the master keeps no code of ours, so that SIGHUP loads what is new.
+        from enrichlabs import refusals
+        from enrichlabs.incoming import Incoming, too_slow
+        from jobs.problems import Problem, overloaded
+
+        self._incoming, self._too_slow, self._problem = Incoming, too_slow, Problem
+        self._refusals, self._overloaded = refusals, overloaded
+        super().run()
+
     def accept(self, listener: Any) -> None:
         if self.cfg.is_ssl:
             super().accept(listener)
@@ -72,15 +82,13 @@ class HTTPWorker(ThreadWorker):
         return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        from enrichlabs import refusals
-
-        problem = refusals.problem_of(exc)
+        problem = self._refusals.problem_of(exc)
         if problem.code == "server_error":
             self.log.error("A request failed outside of Django", exc_info=exc)
         else:
-            self.log.warning("Refused a request from %s: %s", refusals.peer(addr), problem.code)
+            self.log.warning("Refused a request from %s: %s", self._refusals.peer(addr), problem.code)
         with suppress(OSError):
-            client.send(refusals.answer(problem))
+            client.send(self._refusals.answer(problem))
 
     def murder_pending(self) -> None:
         """Called by gunicorn at least once a second: end what has taken too long."""
@@ -99,10 +107,8 @@ class HTTPWorker(ThreadWorker):
 
     def _begin(self, connection: Connection, data: bytes = b"") -> None:
         """Read the next request of a connection; `data` of it has come in."""
-        from enrichlabs.incoming import Incoming  # not before: the master keeps no code of ours
-
         connection.sock.answer_deadline = None
-        connection.incoming = Incoming(self.cfg.keepalive)
+        connection.incoming = self._incoming(self.cfg.keepalive)
         self._reading[connection] = None
         if data:
             self._take(connection, data)
@@ -137,24 +143,19 @@ class HTTPWorker(ThreadWorker):
 
     def _add(self, incoming: "Incoming", data: bytes) -> "Problem | None":
         """Take in what came; return why the request must be refused, if it must."""
-        from enrichlabs import refusals
-        from jobs.problems import Problem
-
         try:
             incoming.add(data)
-        except Problem as problem:
+        except self._problem as problem:
             return problem
         except Exception as error:  # no client's bytes may end the process, whatever we have overlooked
             self.log.error("The beginning of a request could not be read", exc_info=error)
-            return refusals.problem_of(error)
+            return self._refusals.problem_of(error)
         return None
 
     def _keep_bound(self) -> None:
         """Refuse the largest of the requests that wait for their rest when they have become too much for the memory."""
-        from jobs.problems import overloaded
-
         if self._waiting_bytes > MAX_WAITING_BYTES:
-            self._refuse(max(self._reading, key=lambda each: len(each.incoming.data)), overloaded())
+            self._refuse(max(self._reading, key=lambda each: len(each.incoming.data)), self._overloaded())
 
     def _make_room(self) -> None:
         """Close the connection that has been without a whole request for longest, when there is no room for another."""
@@ -175,21 +176,17 @@ class HTTPWorker(ThreadWorker):
         self.enqueue_req(connection)
 
     def _give_up(self, connection: Connection) -> None:
-        from enrichlabs.incoming import too_slow
-
         if connection.incoming.data:
-            self._refuse(connection, too_slow())
+            self._refuse(connection, self._too_slow())
         else:
             self._drop(connection)
 
     def _refuse(self, connection: Connection, problem: "Problem") -> None:
-        from enrichlabs import refusals
-
-        self.log.warning("Refused a request from %s: %s", refusals.peer(connection.client), problem.code)
+        self.log.warning("Refused a request from %s: %s", self._refusals.peer(connection.client), problem.code)
         self._stop_reading(connection)
         self.nr_conns -= 1
         with suppress(OSError):
-            connection.sock.send(refusals.answer(problem))
+            connection.sock.send(self._refusals.answer(problem))
         self.linger(connection)
 
     def _drop(self, connection: Connection) -> None:

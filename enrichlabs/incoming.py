@@ -108,8 +108,11 @@ class Incoming:
 
 def _path(head: bytes) -> str:
     """Return the path of the request line, as far as there is one."""
-    target = head.partition(b"\r\n")[0].decode("latin-1").partition(" ")[2].partition(" ")[0]
-    return unquote(ORIGIN.sub("", target, count=1).partition("?")[0])
+    _, _, rest = head.partition(b" ")
+    target = rest.partition(b" ")[0].partition(b"?")[0].decode("latin-1")
+    if not target.startswith("/"):
+        target = ORIGIN.sub("", target, count=1)
+    return unquote(target) if "%" in target else target
 
 
 def head_too_large() -> Problem:
