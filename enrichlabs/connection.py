@@ -30,6 +30,7 @@ class ClientSocket(socket.socket):
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         super().setblocking(False)
         self.answer_deadline: float | None = None
+        self._held = b""
 
     def setblocking(self, flag: bool) -> None:
         pass
@@ -47,6 +48,21 @@ class ClientSocket(socket.socket):
             return super().recv(size, flags)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send an answer; its head waits for what gunicorn sends next, so that both are one packet and one system call."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        elif data.startswith(b"HTTP/1."):
+            self._held = data
+            return
+        self._send_all(data, flags)
+
+    def flush(self) -> None:
+        """Send the head of an answer that has no body."""
+        if self._held:
+            data, self._held = self._held, b""
+            self._send_all(data, 0)
+
+    def _send_all(self, data: bytes, flags: int) -> None:
         try:
             sent = self.send(data, flags)
         except BlockingIOError:

@@ -79,7 +79,10 @@ class HTTPWorker(ThreadWorker):
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         req._expected_100_continue = False  # was answered, or the body is there without it
-        return super().handle_request(req, conn)
+        is_kept = super().handle_request(req, conn)
+        if isinstance(conn, Connection):
+            conn.sock.flush()
+        return is_kept
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         problem = self._refusals.problem_of(exc)

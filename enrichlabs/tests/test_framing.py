@@ -72,6 +72,19 @@ def test_a_client_that_expects_100_has_it_before_its_body_and_only_once(port):
         assert answers(connection) == ([400, 200], ["not_an_object"])
 
 
+def test_an_answer_without_a_body_is_sent_at_once(port):
+    head = b"HEAD /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+    with connect(port) as connection:
+        for _ in range(3):
+            connection.sendall(head)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_head_and_body_of_an_answer_come_together(port):
+    with connect(port, GET) as connection:
+        assert connection.recv(65536).endswith(b"}")
+
+
 def test_a_body_that_ends_early_is_told_so(port):
     with connect(port, LENGTH[:-1]) as connection:
         connection.shutdown(socket.SHUT_WR)
