@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType, TracebackType
-from typing import Self
+from typing import IO, Self
 
 from enrichlabs.obstacles import Obstacle
 
@@ -43,6 +44,7 @@ class Child:
     command: Sequence[str | os.PathLike[str]]
     environment: Mapping[str, str] | None = None  # None: ours
     inherits: Sequence[int] = ()  # file descriptors
+    retell: Callable[[str], None] | None = None  # is given each line that it writes; else these go where ours go
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_DEATHS))
 
     def start(self) -> None:
@@ -53,7 +55,18 @@ class Child:
             start_new_session=True,
             pass_fds=self.inherits,
             preexec_fn=_end_with_parent,
+            stdout=subprocess.PIPE if self.retell else None,
+            stderr=subprocess.STDOUT if self.retell else None,
         )
+        if self.retell:
+            self._reader = threading.Thread(target=self._retell, args=(self.process.stdout,), daemon=True)
+            self._reader.start()
+
+    def _retell(self, output: IO[bytes]) -> None:
+        assert self.retell is not None  # noqa: S101 - for mypy
+        with output:
+            for line in output:
+                self.retell(line.decode(errors="replace").rstrip())
 
     def is_alive(self) -> bool:
         return self.process.poll() is None
@@ -65,6 +78,8 @@ class Child:
     def restart(self) -> None:
         """Start again what has died. Raises Obstacle when it dies too often."""
         self.signal_group(signal.SIGTERM)
+        if self.retell:
+            self._reader.join(1.0)  # its last words come first
         now = time.monotonic()
         self.deaths.append(now)
         if len(self.deaths) == MOST_DEATHS and now - self.deaths[0] < DEATHS_SECONDS:

@@ -5,7 +5,7 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-from enrichlabs import obstacles
+from enrichlabs import logs, obstacles
 from enrichlabs.obstacles import Obstacle
 from jobs.faults import fault
 from jobs.store import STORE_ERRORS
@@ -23,7 +23,8 @@ def main() -> None:
         # Any other is a mistake of ours, and its traceback is wanted.
         if not (sentences := fault(error)):
             raise
-        sys.exit(f"enrichlabs: {sentences}")
+        logs.say(sentences)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,23 @@ _files = min(_hard, 65536) if _hard != resource.RLIM_INFINITY else 65536
 if _soft != resource.RLIM_INFINITY and _soft < _files:
     resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
 
-worker_class = "gthread"
+worker_class = "enrichlabs.gunicorn_worker.HTTPWorker"
 workers = 2
 threads = 32
 worker_connections = max(2 * threads, min(MOST_CONNECTIONS, _files - FILES_OF_OUR_OWN))
 keepalive = 10
 graceful_timeout = 10
 loglevel = "warning"
+logger_class = "enrichlabs.gunicorn_log.GunicornLogger"
+# The path that came in is the path that is served, and no header makes a request another one. gunicorn would take SCRIPT_NAME,
+# and the scheme, from whatever proxy runs on the same machine, which has them from the client.
+forwarder_headers = ""
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+# Files go the way of all answers, which has a deadline.
+sendfile = False
+# If somebody asks for a log of requests: without their queries, which hold the tokens of callbacks.
+access_log_format = "%(h)s %(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"
 # It would lie in the home folder, one for all the gunicorns of a user.
 control_socket_disable = True
 

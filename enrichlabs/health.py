@@ -8,8 +8,8 @@ import redis
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
-from django.views.decorators.http import require_safe
 
+from enrichlabs.reading import read_only
 from jobs.beat import seen, why_none_is_alive
 from jobs.faults import fault
 from jobs.redis import connect
@@ -23,12 +23,12 @@ STORE_SECONDS = 2.0
 REDIS_SECONDS = 1.0  # to connect, and again for an answer
 
 
-@require_safe
+@read_only
 def healthz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": OK})
 
 
-@require_safe
+@read_only
 def readyz(request: HttpRequest) -> JsonResponse:
     answer = {"store": store(), **redis_and_worker()}
     if all(text == OK for text in answer.values()):

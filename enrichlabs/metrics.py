@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 
 import redis
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from enrichlabs.health import client
+from enrichlabs.reading import read_only
 from jobs import breaker
 from jobs.beat import workers_alive
 from jobs.clock import clock
@@ -18,7 +18,7 @@ from jobs.keys import BEATS, COUNTS, GROUP, Keys
 from vendors.catalogue import catalogue
 
 
-@require_safe
+@read_only
 def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
     try:

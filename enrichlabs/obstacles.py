@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import stat
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from enrichlabs import environment as env
+from enrichlabs import logs
 from jobs.faults import fault, place
 from jobs.redis import connect
 from jobs.store import STORE_ERRORS
@@ -39,7 +39,8 @@ class Obstacle(Exception):  # noqa: N818 - it is told, not handled
 
 def tell(error: Exception) -> None:
     """Say to standard error what is in the way, in one line for each fault."""
-    sys.stderr.writelines(f"enrichlabs: {line}\n" for line in str(error).splitlines())
+    for line in str(error).splitlines():
+        logs.say(line)
 
 
 def read_settings() -> None:

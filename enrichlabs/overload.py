@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from jobs.problems import overloaded
+from jobs.problems import Problem
 
 MOST_WAIT_SECONDS = 1.0
 # A probe asks whether the process lives, not whether it has time; pretend vendors are as slow as they are told to be.
@@ -36,7 +36,7 @@ def is_late(environ: WSGIEnvironment, waited: float) -> bool:
     return waited > MOST_WAIT_SECONDS and not environ["PATH_INFO"].startswith(PATIENT)
 
 
-def refuse(start_response: StartResponse) -> Iterable[bytes]:
-    response = overloaded().response()
+def refuse(start_response: StartResponse, problem: Problem) -> Iterable[bytes]:
+    response = problem.response()
     start_response(f"{response.status_code} {response.reason_phrase}", [*response.items()])
     return [response.content]

@@ -1,6 +1,7 @@
 """Runs the whole service on one machine: python -m enrichlabs.server, which script/server calls."""
 
 import json
+import logging
 import os
 import sys
 from http import HTTPStatus
@@ -14,6 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 from enrichlabs import addresses, environment, installation, obstacles, valkey
 from enrichlabs.children import GRACE_SECONDS, Child, Children
 from enrichlabs.obstacles import Obstacle
+
+log = logging.getLogger("enrichlabs.server")  # not __main__
 
 READY_SECONDS = 60.0
 WORKER_GRACE_SECONDS = GRACE_SECONDS - 5  # so that it has time to hand the rest back
@@ -109,6 +112,10 @@ def unready() -> str:
 def announce() -> None:
     url = f"http://{address()}"
     vendor = apps.get_model("vendors", "Vendor").objects.order_by("slug").values_list("slug", flat=True).last() or "sync"
+    if settings.LOG_FORMAT == "json":  # without the password, which belongs to a person at a terminal
+        log.info("EnrichLabs is ready: API %s/jobs, console %s/admin/, data in %s", url, url, settings.DATA)
+        installation.close_store()
+        return
     sys.stdout.write(f"""
 EnrichLabs is ready. Ctrl-C stops it.
 

@@ -54,6 +54,7 @@ REDIS_URL = env.read("REDIS_URL", f"unix://{quote(str(VALKEY_SOCKET))}", address
 # Bounds of what comes in
 JOB_MAX_BYTES = 64 * 1024
 CALLBACK_MAX_BYTES = 1024 * 1024
+CONSOLE_MAX_BYTES = 1024 * 1024
 VENDOR_REPLY_MAX_BYTES = 1024 * 1024
 
 # Django
@@ -64,6 +65,7 @@ ALLOWED_HOSTS = env.read("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], a
 # Vendors, and whoever follows what script/server prints, must always get in.
 ALLOWED_HOSTS = list(dict.fromkeys([*ALLOWED_HOSTS, addresses.host_of(PUBLIC_URL), addresses.reached_at(HOST)]))
 CSRF_TRUSTED_ORIGINS = ["://".join(urlsplit(PUBLIC_URL)[:2])]
+CSRF_FAILURE_VIEW = "jobs.problems.csrf_failure"
 ROOT_URLCONF = "enrichlabs.urls"
 WSGI_APPLICATION = "enrichlabs.wsgi.application"
 APPEND_SLASH = False
@@ -152,20 +154,23 @@ SPECTACULAR_SETTINGS = {
 }
 
 LOG_FORMAT = env.choice("LOG_FORMAT", "text", ("text", "json"))
+LOGGING_CONFIG = "enrichlabs.logs.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        "json": {"()": "enrichlabs.logs.JSONFormatter"},
+    "formatters": {"text": {"()": "enrichlabs.logs.TextFormatter"}, "json": {"()": "enrichlabs.logs.JSONFormatter"}},
+    "filters": {"shortened": {"()": "enrichlabs.logs.Shortened"}, "capped": {"()": "enrichlabs.logs.Capped"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["shortened", "capped"]},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {
         "handlers": ["console"],
         "level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")),
     },
     "loggers": {
-        "django": {"handlers": [], "propagate": True},
+        "django": {"handlers": [], "propagate": True, "level": "INFO"},
+        # At DEBUG, drivers and Django's ORM log what they send: names, inputs, hashes of passwords.
+        **{name: {"level": "INFO"} for name in ("pymongo", "redis", "django.db.backends", "requests", "asyncio")},
         # Its warnings quote reply headers and the vendor's whole URL.
         "urllib3": {"level": "ERROR"},
     },

@@ -10,8 +10,10 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from enrichlabs.favicon import favicon
 from enrichlabs.health import healthz, readyz
 from enrichlabs.metrics import metrics
+from enrichlabs.reading import read_only
 from jobs import openapi
 
 
@@ -22,14 +24,14 @@ def not_found(request: HttpRequest, rest: str) -> NoReturn:
 DOORS: dict[str, list[URLPattern | URLResolver]] = {
     "api": [
         path("", include("jobs.urls")),
-        path("", RedirectView.as_view(pattern_name="docs")),
+        path("", read_only(RedirectView.as_view(pattern_name="docs"))),
         # Split: its script has an address of its own, since none may stand in a page (enrichlabs/security_policy.py).
-        path("docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
-        path("schema", openapi.show, name="schema"),
+        path("docs", read_only(SpectacularSwaggerSplitView.as_view()), name="docs"),
+        path("schema", read_only(openapi.show), name="schema"),
         path("metrics", metrics),
     ],
     "admin": [
-        path("admin", RedirectView.as_view(pattern_name="admin:index")),
+        path("admin", read_only(RedirectView.as_view(pattern_name="admin:index"))),
         # Django's redirects by the number of a table, to pages that rows of ours do not have.
         path("admin/r/<path:rest>", not_found),
         path("admin/", admin.site.urls),
@@ -46,8 +48,14 @@ def open_doors(names: list[str]) -> list[URLPattern | URLResolver]:
     return [route for name in names for route in DOORS[name]]
 
 
-urlpatterns = [path("healthz", healthz), path("readyz", readyz), *open_doors(settings.SERVES)]
+urlpatterns = [
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("favicon.ico", read_only(favicon)),  # browsers ask for it at any door
+    *open_doors(settings.SERVES),
+]
 
 handler400 = "jobs.problems.bad_request"
+handler403 = "jobs.problems.forbidden"
 handler404 = "jobs.problems.not_found"
 handler500 = "jobs.problems.server_error"

@@ -1,6 +1,8 @@
 """The embedded Valkey server, which stands in where REDIS_URL names no other."""
 
+import logging
 import os
+import re
 import shutil
 
 import redis
@@ -12,6 +14,9 @@ from enrichlabs.obstacles import Obstacle
 from enrichlabs.stores import MOST_SOCKET_BYTES, valkey_socket
 from jobs.redis import connect
 
+log = logging.getLogger("valkey")
+
+LINE = re.compile(r"\d+:\w \d+ \w+ \d+ [\d:.]+ ([-.*#]) (.*)")  # PID:ROLE DAY MONTH YEAR TIME LEVEL TEXT
 FILES = "appendonlydir"
 FATAL = 1  # exit status of a Valkey that can't read its files
 NEEDED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "ENRICHLABS_DATA"}
@@ -48,7 +53,20 @@ def child(lock: int) -> Child:
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
     variables = {name: value for name, value in os.environ.items() if name in NEEDED}
-    return Valkey("embedded Valkey", [get_binary_path(), *arguments], variables, inherits=[lock])
+    return Valkey(
+        "embedded Valkey",
+        [get_binary_path(), *arguments],
+        variables,
+        inherits=[lock],
+        retell=_log if settings.LOG_FORMAT == "json" else None,
+    )
+
+
+def _log(line: str) -> None:
+    """Log a line of Valkey's in the form of all others."""
+    match = LINE.fullmatch(line)
+    if text := match[2] if match else line:
+        log.log(logging.WARNING if match and match[1] == "#" else logging.INFO, "%s", text)
 
 
 def make_room_for_socket() -> None:

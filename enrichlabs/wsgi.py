@@ -2,49 +2,54 @@
 
 import os
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from io import BytesIO
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from django.conf import settings
-from django.core.wsgi import get_wsgi_application
+import django
 from django.urls import get_resolver
 
 from enrichlabs.overload import is_late, refuse, waited_seconds
+from enrichlabs.request_limits import Limits, limits_of
+from enrichlabs.wsgi_request import Handler
+from jobs.bodies import TooLarge
+from jobs.problems import Problem, overloaded
 from jobs.store import patience
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
-django = get_wsgi_application()
+django.setup(set_prefix=False)
+handler = Handler()
 # Every view is imported now: else the first requests would wait for that, and bunch up.
 get_resolver().url_patterns  # noqa: B018
-
-# How long after a request came in the store is still waited for. Clients are answered within 2 s. Vendors wait longer, and
-# what they tell us is worth more.
-PATIENCE_SECONDS = {"jobs": 1.7, "vendor-webhook": 5.0}
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     if is_late(environ, waited_seconds(environ)):
-        return refuse(start_response)
-    seconds = PATIENCE_SECONDS.get(environ["PATH_INFO"].lstrip("/").partition("/")[0])
-    read_body(environ)
+        return refuse(start_response, overloaded())
+    limits = limits_of(environ["PATH_INFO"])
+    try:
+        read_body(environ, limits)
+    except Problem as problem:
+        return refuse(start_response, problem)
     # A body may take its time: from its end on, it is ours.
+    seconds = limits.patience_seconds
     with patience(seconds - waited_seconds(environ)) if seconds else nullcontext():
-        return django(environ, start_response)
+        return handler(environ, start_response)
 
 
-def read_body(environ: WSGIEnvironment) -> None:
-    """Read the body, unless it is larger than anybody takes, and give it a length where it came in chunks."""
+def read_body(environ: WSGIEnvironment, limits: Limits) -> None:
+    """Read the body, and give it a length where it came in chunks. Raises TooLarge, unless the view is to say so."""
+    stream, body, max_bytes = environ["wsgi.input"], b"", limits.max_bytes
+    length = int(environ.get("CONTENT_LENGTH") or 0)  # gunicorn has refused any other than digits
     if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
-        # One byte more than anybody takes, so that what is too large is seen to be.
-        body = environ["wsgi.input"].read(settings.CALLBACK_MAX_BYTES + 1)
-        environ["CONTENT_LENGTH"] = str(len(body))
-    else:
-        length = environ.get("CONTENT_LENGTH") or ""
-        if not length.isdecimal() or int(length) > settings.CALLBACK_MAX_BYTES:
-            return
-        try:
-            body = environ["wsgi.input"].read(int(length))
-        except OSError:
-            body = b""  # that it was cut short is seen by its length
+        body = stream.read(max_bytes + 1)
+        length = len(body)
+        environ["CONTENT_LENGTH"] = str(length)
+    elif length <= max_bytes:
+        with suppress(OSError):  # that it was cut short is seen by its length
+            body = stream.read(length)
+    if length > max_bytes:
+        stream.failed = True  # so that gunicorn closes the connection instead of reading the rest
+        if not limits.view_refuses:
+            raise TooLarge(max_bytes)
     environ["wsgi.input"] = BytesIO(body)

@@ -119,29 +119,46 @@ def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
         # Not the store's own words, which may repeat a whole row.
         log.error("The store does not answer. %s", fault(error) or f"{type(error.__cause__ or error).__name__}.")
     problem = of(error)
-    return problem.response() if problem else None
+    if problem is None:
+        return None
+    response = problem.response()
+    # Django would log a second line for the same event.
+    response._has_been_logged = is_store_failure(error)  # type: ignore[attr-defined]
+    return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Django's handler400."""
-    problem = None if _in_admin(request) else of(exception)
+    problem = None if _in_console(request) else of(exception)
     return problem.response() if problem else defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponseBase:
+    """Django's handler403."""
+    if _in_console(request):
+        return defaults.permission_denied(request, exception or PermissionDenied())
+    return Problem("permission_denied", 403, "This is not allowed.").response()
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """Django's CSRF_FAILURE_VIEW, for forms that are not the console's own, or too old."""
+    return forbidden(request)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponseBase:
     """Django's handler404."""
-    if _in_admin(request):
+    if _in_console(request):
         return defaults.page_not_found(request, exception or Http404())
     return Problem("not_found", 404, "There is nothing at this address.").response()
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django's handler500, called while the exception is being handled."""
-    if _in_admin(request):
+    if _in_console(request):
         return defaults.server_error(request)
     unexpected = Problem("server_error", 500, "Something went wrong here, and was logged. Try again later.")
     return (of(sys.exc_info()[1]) or unexpected).response()
 
 
-def _in_admin(request: HttpRequest) -> bool:
+def _in_console(request: HttpRequest) -> bool:
     return f"{request.path}/".startswith("/admin/")

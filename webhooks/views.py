@@ -79,6 +79,7 @@ def _refuse(problem: Problem, reason: str, request: HttpRequest, slug: str, job_
     why = f" ({vendor.webhook_secret_fault})" if vendor and reason == "secret_unset" else ""
     log.warning("Refused a callback of vendor %r for job %s: %s%s", slug[:MAX_SLUG_LOGGED], job_id, reason, why)
     response = problem.response()
+    response._has_been_logged = True  # type: ignore[attr-defined]  # else Django adds a second line
     if vendor and problem.status != HTTPStatus.METHOD_NOT_ALLOWED:
         _count_when_sent(response, request, vendor, job_id, reason)
     return response

@@ -13,7 +13,7 @@ from tests.ports import free_port
 from tests.waiting import wait_for
 
 OPTIONS = [
-    f"--worker-class={gunicorn.worker_class}",
+    "--worker-class=gthread",  # gunicorn's own, which most would take
     f"--workers={gunicorn.workers}",
     f"--threads={gunicorn.threads}",
     f"--worker-connections={gunicorn.worker_connections}",

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from django.test import override_settings
@@ -14,24 +16,47 @@ from tests.ports import free_port
 from tests.waiting import wait_for
 
 
-@pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., int]]:
-    """Return a function that starts gunicorn as we run it and returns its port."""
-    started = []
+@dataclass
+class Gunicorn:
+    port: int
+    folder: Path
+    process: "subprocess.Popen[bytes]"
 
-    def serve(**variables: object) -> int:
+    @property
+    def log(self) -> str:
+        """What it has written to standard error."""
+        return self.folder.with_suffix(".log").read_text()
+
+
+@pytest.fixture(scope="module")
+def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Gunicorn]]:
+    """Return a function that starts gunicorn as we run it, with the named variables."""
+    started: list[Gunicorn] = []
+
+    def start(**variables: object) -> Gunicorn:
         port = free_port()
         command = [sys.executable, "-m", "gunicorn", "-c", "python:enrichlabs.gunicorn", "-b", f"127.0.0.1:{port}", "-w", "1"]
         folder = tmp_path_factory.mktemp("gunicorn")
-        started.append(subprocess.Popen([*command, "enrichlabs.wsgi"], cwd=ROOT, env=environment(folder, **variables)))
-        wait_for(lambda: is_up(port), "gunicorn to answer")
-        return port
+        with folder.with_suffix(".log").open("w") as log:
+            process = subprocess.Popen(
+                [*command, "enrichlabs.wsgi"], cwd=ROOT, env=environment(folder, **variables), stderr=log
+            )
+        started.append(Gunicorn(port, folder, process))
+        wait_for(lambda: is_up(port) or process.poll() is not None, "gunicorn to answer")
+        assert process.poll() is None, started[-1].log
+        return started[-1]
 
-    yield serve
-    for process in started:
-        process.terminate()
-    for process in started:
-        process.wait(15)
+    yield start
+    for each in started:
+        each.process.terminate()
+    for each in started:
+        each.process.wait(15)
+
+
+@pytest.fixture(scope="module")
+def serve(gunicorn: Callable[..., Gunicorn]) -> Callable[..., int]:
+    """Return a function that starts gunicorn and returns its port."""
+    return lambda **variables: gunicorn(**variables).port
 
 
 def is_up(port: int) -> bool:

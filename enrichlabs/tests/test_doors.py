@@ -1,11 +1,13 @@
 """Which addresses a process answers at."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
+from enrichlabs.tests.running import get
 from enrichlabs.urls import open_doors
 
 
@@ -39,3 +41,21 @@ def test_every_address_is_guarded_against_sniffing_frames_and_other_hosts(client
     for address in ("/admin/login/", "/jobs/1", "/healthz"):
         headers = client.get(address).headers
         assert (headers["X-Content-Type-Options"], headers["X-Frame-Options"]) == ("nosniff", "DENY")
+
+
+ADDRESSES = {
+    "api": ["/jobs", "/jobs/01a2036a-3737-730f-8b75-355ab24a179b", "/docs", "/schema", "/metrics"],
+    "admin": ["/admin/login/", "/admin"],
+    "webhooks": ["/vendor-webhook/acme/01a2036a-3737-730f-8b75-355ab24a179b"],
+    "mock": ["/mock-vendors/sync", "/mock-vendors/async", "/mock-vendors/ledger"],
+}
+EVERYWHERE = ["/healthz", "/readyz", "/favicon.ico"]
+
+
+@pytest.mark.parametrize("open_door", ADDRESSES)
+def test_behind_a_door_nothing_else_is_reached(serve: Callable[..., int], open_door: str) -> None:
+    port = serve(SERVES=open_door)
+    for door, addresses in ADDRESSES.items():
+        for address in addresses:
+            assert (get(port, address)[0] == 404) == (door != open_door), address
+    assert 404 not in [get(port, address)[0] for address in EVERYWHERE]

@@ -13,12 +13,13 @@ from tests.waiting import wait_for
 
 POST = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
 NOWHERE = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
+ENDLESS = b"POST /mock-vendors/sync?body=endless HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n" + b'{"name": "J"}'
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
 def port(serve: Callable[..., int]) -> int:
-    return serve(GUNICORN_CMD_ARGS="--threads=1")
+    return serve(SERVES="api,mock", GUNICORN_CMD_ARGS="--threads=1")
 
 
 @pytest.fixture
@@ -36,8 +37,10 @@ def send(port: int) -> Iterator[Callable[..., socket.socket]]:
 
 @pytest.fixture
 def held(send: Callable[..., socket.socket]) -> socket.socket:
-    """A request that has the only thread, until the rest of it is sent."""
-    return send(POST)
+    """A request that has the only thread, until its connection is closed: its answer has no end, and is not read."""
+    connection = send(ENDLESS)
+    wait_for(lambda: connection.recv(1, socket.MSG_PEEK), "the answer to begin")
+    return connection
 
 
 def answer(connection: socket.socket) -> tuple[HTTPResponse, bytes]:
@@ -55,7 +58,7 @@ def have_waited(connections: list[socket.socket], seconds: float) -> bool:
 def test_what_has_waited_for_a_second_is_refused_and_its_connection_kept(send, held):
     waiting = [send(request) for request in (NOWHERE, POST + b"{}")]
     wait_for(lambda: have_waited(waiting, MOST_WAIT_SECONDS + 0.1), "a second to pass")
-    send(b"{}", over=held)
+    held.close()
     for connection in waiting:
         refused, body = answer(connection)
         assert (refused.status, json.loads(body)["code"]) == (503, "overloaded")
@@ -66,13 +69,13 @@ def test_what_has_waited_for_a_second_is_refused_and_its_connection_kept(send, h
 def test_a_probe_is_answered_however_long_it_has_waited(send, held):
     probe = send(PROBE)
     wait_for(lambda: have_waited([probe], MOST_WAIT_SECONDS + 0.1), "a second to pass")
-    send(b"{}", over=held)
+    held.close()
     assert answer(probe)[0].status == 200
 
 
 def test_what_has_waited_for_less_is_done(send, held):
     waiting = send(NOWHERE)
-    send(b"{}", over=held)
+    held.close()
     assert answer(waiting)[0].status == 404
 
 

@@ -1,6 +1,7 @@
 """Two pretend vendors, for development and tests: one answers at once, the other by callback. Knobs set their moods."""
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from vendors.mock.callbacks import Callback, key_of, postman
 from vendors.mock.knobs import Knobs, read_knobs
 from vendors.mock.ledger import ledger, rates
+
+log = logging.getLogger(__name__)
 
 DRIP_SECONDS = 0.1
 
@@ -66,6 +69,10 @@ def _answer(
     except RefusalError as refusal:
         answer = refusal.answer
     arrival["status"] = answer.status_code
+    if answer.status_code >= 500:
+        # Django would log it as an error of ours.
+        answer._has_been_logged = True  # type: ignore[attr-defined]
+        log.info("The mock vendor %s answered %d, as it was told to", vendor, answer.status_code)
     return answer
 
 
