@@ -9,7 +9,7 @@ import redis
 from jobs.hands import Hands
 from jobs.rebuild import rebuild
 from jobs.redis import commands
-from jobs.redis_faults import is_wrong_type, refusal, require_usable
+from jobs.redis_faults import WrongTypeError, is_wrong_type, refusal, require_usable
 from jobs.schedule import Schedule
 from jobs.take import Taken, take
 from vendors.models import Vendor
@@ -59,8 +59,11 @@ class Gatherer:
             if stale:
                 rebuild(stale)
         except redis.ResponseError as error:
+            if not is_wrong_type(error):
+                raise
             for vendor in stale:
-                self._put_aside(vendor, error)
+                if fault := _wrong_type_of(vendor):
+                    self._put_aside(vendor, fault)
 
     def _take(self, vendor: Vendor, room: int, *, have: list[Taken]) -> Taken | None:
         try:
@@ -68,7 +71,7 @@ class Gatherer:
         except redis.RedisError as error:
             self._hands.doubt()
             if is_wrong_type(error):
-                self._put_aside(vendor, error)
+                self._put_aside(vendor, _wrong_type_of(vendor) or error)
                 return None
             if have:
                 return None  # what was taken before is started first
@@ -81,18 +84,17 @@ class Gatherer:
         return taken
 
     def _put_aside(self, vendor: Vendor, error: redis.RedisError) -> None:
-        """Ask a vendor later whose keys hold something else, so that the others are served. Raises any other error."""
-        if not is_wrong_type(error):
-            raise error
+        """Ask a vendor later whose keys hold something else, so that the others are served."""
         self._schedule.set_aside(vendor)
         if vendor.slug not in self._set_aside:
             self._set_aside.add(vendor.slug)
-            log.error("vendor %s is not served. %s", vendor, _which(vendor, error))
+            log.error("vendor %s is not served. %s", vendor, refusal(error))
 
 
-def _which(vendor: Vendor, error: redis.RedisError) -> str:
+def _wrong_type_of(vendor: Vendor) -> redis.RedisError | None:
+    """Return the error that names the vendor's key which holds something else. Raises what else Redis refuses."""
     try:
         require_usable(commands(), [vendor.slug])
-    except redis.RedisError as precise:
-        return refusal(precise)
-    return refusal(error)
+    except WrongTypeError as error:
+        return error
+    return None

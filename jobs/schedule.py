@@ -61,8 +61,8 @@ class Schedule:
 
     def set_aside(self, vendor: Vendor) -> None:
         """Ask this vendor again in a while, whatever is heard of it."""
-        turn = self._turns[vendor.slug]
-        turn.ask_at, turn.listen = time.monotonic() + LONGEST_WAIT_SECONDS, {}
+        if turn := self._turns.get(vendor.slug):
+            turn.ask_at, turn.listen = time.monotonic() + LONGEST_WAIT_SECONDS, {}
 
     def hear(self, streams: set[str]) -> None:
         """Ask those vendors at once for which one of the streams was worth listening to."""

@@ -12,7 +12,7 @@ import redis
 from jobs.keys import Keys
 from jobs.models import Stream
 from jobs.redis import commands, hints
-from jobs.redis_faults import refusal
+from jobs.redis_faults import is_wrong_type, refusal
 from jobs.scripts import script
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,8 @@ class Hints:
         try:
             send(hints())
         except redis.RedisError as error:
+            if is_wrong_type(error):
+                return False  # one vendor's key: the others' hints go on, and a worker names it
             self._away_until = time.monotonic() + COOL_OFF_SECONDS
             if not self._is_away:
                 reason = refusal(error) or f"Redis does not answer ({type(error).__name__})."

@@ -11,6 +11,7 @@ from django.test import Client
 from enrichlabs import alive
 from enrichlabs.tests.test_health import beat
 from jobs.keys import BEATS, COUNTS, Keys
+from jobs.redis_faults import refusal
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.about_redis]
@@ -126,6 +127,25 @@ def test_a_redis_that_takes_no_beat_says_nothing_about_a_worker(
         assert alive.main() == 0
     assert capsys.readouterr().out.startswith(OOM)
     assert alive.main() == 1
+
+
+def test_one_vendors_key_keeps_no_hint_from_another(
+    client: Client, redis_client: redis.Redis, make_vendor: Callable, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_vendor("acme")
+    make_vendor("other")
+    redis_client.set(Keys("acme").jobs, "x")
+    for vendor in ("acme", "other"):
+        assert client.post("/jobs", {"vendor": vendor, "name": "J"}, content_type="application/json").status_code == 202
+    assert redis_client.xlen(Keys("other").jobs) == 1
+    assert not [record for record in caplog.records if record.name == "jobs.stream"]
+
+
+def test_a_refusal_inside_a_pipeline_is_named() -> None:
+    error = redis.ResponseError(
+        "Command # 1 (XADD enrich:{a}:jobs * v 1) of pipeline caused error: MISCONF Redis is configured"
+    )
+    assert refusal(error).startswith("Redis can't save to its disk")
 
 
 def test_requests_say_once_that_redis_refuses(
