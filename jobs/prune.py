@@ -18,10 +18,12 @@ from django.db.models import QuerySet
 from jobs.models import FINAL, Attempt, Delivery, Job
 from jobs.pagination import first_id_at
 from jobs.store import writing
+from vendors import limits
 from vendors.models import Vendor
 
 BATCH = 200
-# Clocks disagree: a try is in the limits' memory by the clock of Redis, a job ended by that of another machine.
+# Clocks disagree: a try is in the limits' memory by the clock of Redis, a job ended by that of another machine. Arrival margins,
+# of 10 s at most, fit in as well.
 GRACE = timedelta(minutes=1)
 
 MOST_REST_SECONDS = 0.5
@@ -31,7 +33,7 @@ PARTS: dict[str, type[Attempt] | type[Delivery]] = {"try": Attempt, "callback": 
 
 def remembering(vendors: Iterable[Vendor], age: timedelta) -> list[Vendor]:
     """Return those whose limits look back further than `age`: after a loss of Redis' data they are made from the tries."""
-    return [each for each in vendors if any(window.seconds > age.total_seconds() for window in each.windows)]
+    return [each for each in vendors if any(window.seconds > age.total_seconds() for window in limits.parse(each.rate_limits))]
 
 
 @dataclass(frozen=True)
