@@ -22,8 +22,8 @@ from vendors import limits
 from vendors.models import Vendor
 
 BATCH = 200
-# Clocks disagree: a try is in the limits' memory by the clock of Redis, a job ended by that of another machine. Arrival margins,
-# of 10 s at most, fit in as well.
+# Clocks disagree: a try is in the limits' memory by the clock of Redis, a job ended by that of another machine. Arrival
+# margins, of 10 s at most, fit in as well.
 GRACE = timedelta(minutes=1)
 
 MOST_REST_SECONDS = 0.5

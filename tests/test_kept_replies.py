@@ -18,9 +18,9 @@ def attempts(make_vendor, submit, start_worker, transactional_db):
 
     def attempts(*replies, **fields):
         servers.append(Server(answering(*replies)))
-        make_vendor(url=servers[-1].url, api_key_env="KEPT_REPLIES_KEY", **fields)
+        make_vendor(url=servers[-1].url, api_key_env="VENDOR_KEPT_REPLIES_KEY", **fields)
         submit()
-        worker = start_worker("--drain", KEPT_REPLIES_KEY="sk-secret")
+        worker = start_worker("--drain", VENDOR_KEPT_REPLIES_KEY="sk-secret")
         assert worker.end(60) == 0
         assert "No key" not in worker.output
         assert "sk-secret" not in worker.output

@@ -112,7 +112,7 @@ def test_a_batch_is_started_and_recorded_in_four_round_trips_however_many_jobs_i
 def test_a_job_is_shown_by_its_id(sent, client):
     client.get(f"/jobs/{ID}")
     [read] = sent
-    assert read.whole == [{"$match": {"_id": ID}}, columns(*COLUMNS, "result")]
+    assert read.whole == [{"$match": {"_id": ID}}, columns(*COLUMNS, "result", "queued_at", "not_before", "stream")]
     assert ("_id",) in indexes_for(read)
 
 

@@ -75,26 +75,26 @@ def _is_unknown(vendor: Vendor, job_id: str) -> bool:
 
 
 def _refuse(problem: Problem, reason: str, request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
-    vendor = catalogue.get(slug)
-    why = f" ({vendor.webhook_secret_fault})" if vendor and reason == "secret_unset" else ""
+    vendor = catalogue.get(slug) if reason == "secret_unset" else None
+    why = f" ({vendor.webhook_secret_fault})" if vendor else ""
     log.warning("Refused a callback of vendor %r for job %s: %s%s", slug[:MAX_SLUG_LOGGED], job_id, reason, why)
     response = problem.response()
     response._has_been_logged = True  # type: ignore[attr-defined]  # else Django adds a second line
-    if vendor and problem.status != HTTPStatus.METHOD_NOT_ALLOWED:
-        _count_when_sent(response, request, vendor, job_id, reason)
+    if problem.status not in (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_FOUND):
+        _count_when_sent(response, request, slug, job_id, reason)
     return response
 
 
-def _count_when_sent(response: HttpResponse, request: HttpRequest, vendor: Vendor, job_id: str, reason: str) -> None:
+def _count_when_sent(response: HttpResponse, request: HttpRequest, slug: str, job_id: str, reason: str) -> None:
     """Count the refusal on its job once the answer is on its way: how long that takes tells nothing about the job."""
     now, close = timezone.now(), response.close
 
     def count_and_close() -> None:
         try:
-            tried = tokens.read(request.GET.get("token", ""), vendor.slug, job_id)
+            tried = tokens.read(request.GET.get("token", ""), slug, job_id)
             length = request.META.get("CONTENT_LENGTH") or ""
             size, run = int(length) if length.isdecimal() else 0, tried.run if tried else None
-            refusals.note(vendor.slug, job_id, reason, body_bytes=size, now=now, run=run)
+            refusals.note(slug, job_id, reason, body_bytes=size, now=now, run=run)
         except STORE_ERRORS as error:
             log.warning("A refused callback was not counted on its job: %s", type(error).__name__)
         finally:

@@ -71,19 +71,19 @@ def test_with_nothing_before_it_a_job_is_asked_for_in_a_second(post, make_vendor
 
 
 def test_a_backlog_is_waited_for_as_long_as_the_limits_take(post, make_vendor, queue):
-    make_vendor(rate_limits="10/s, 60000/day")
+    make_vendor(arrival_margin_ms=0, rate_limits="10/s, 60000/day")
     queue(500)
     assert post() == (202, 50)
 
 
 def test_a_longer_limit_counts_too(post, make_vendor, queue):
-    make_vendor(rate_limits="100/s, 100/10s")
+    make_vendor(arrival_margin_ms=0, rate_limits="100/s, 100/10s")
     queue(300)
     assert post() == (202, 30)
 
 
 def test_a_job_waits_for_those_before_it_only(shown, make_vendor, queue, now):
-    make_vendor(rate_limits="10/s")
+    make_vendor(arrival_margin_ms=0, rate_limits="10/s")
     queue(500)
     assert shown(queued_at=now - timedelta(seconds=100)) in (10, 11)  # a tenth of what it has waited
     assert 24 <= shown(queued_at=now - timedelta(seconds=50)) <= 27
@@ -91,7 +91,7 @@ def test_a_job_waits_for_those_before_it_only(shown, make_vendor, queue, now):
 
 
 def test_a_retry_goes_before_first_attempts(shown, make_vendor, queue, now):
-    make_vendor(rate_limits="10/s")
+    make_vendor(arrival_margin_ms=0, rate_limits="10/s")
     queue(500)
     assert shown(queued_at=now, stream=Stream.AGAIN, attempt=1) == 1
 
@@ -144,7 +144,7 @@ def test_what_was_waited_for_for_long_is_asked_for_less_often(shown, make_vendor
 
 
 def test_without_redis_it_is_still_between_a_second_and_a_minute(shown, post, make_vendor, now, settings):
-    make_vendor(rate_limits="1/s")
+    make_vendor(arrival_margin_ms=0, rate_limits="1/s")
     settings.REDIS_URL = "redis://127.0.0.1:9"
     hints.cache_clear()
     backlog.__init__()
@@ -156,7 +156,7 @@ def test_without_redis_it_is_still_between_a_second_and_a_minute(shown, post, ma
 @pytest.mark.parametrize("limits", ["1/31day", "1000000/s", "1/s, 1/min, 1/h, 1/day", "broken"])
 @pytest.mark.parametrize("count", [0, 300])
 def test_whatever_the_limits_it_is_bounded(post, make_vendor, queue, limits, count):
-    make_vendor(rate_limits=limits)
+    make_vendor(arrival_margin_ms=0, rate_limits=limits)
     queue(count)
     assert 1 <= post()[1] <= 60
 
@@ -193,7 +193,7 @@ def test_redis_and_store_are_asked_once_for_many_requests(
 
 def test_500_jobs_are_not_asked_for_500_times_a_second(shown, make_vendor, queue, now):
     """Clients that obey, while a backlog of 500 jobs is done at 10/s."""
-    make_vendor(rate_limits="10/s")
+    make_vendor(arrival_margin_ms=0, rate_limits="10/s")
     queue(500, seconds=1)
     asked = [shown(queued_at=now - timedelta(seconds=1 - number / 20)) for number in range(20)]
     assert sum(1 / seconds for seconds in asked) / len(asked) * 500 < 60

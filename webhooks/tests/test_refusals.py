@@ -192,4 +192,4 @@ def test_a_secret_that_is_unset_is_named_in_the_one_line(signed_job, post, monke
     monkeypatch.delenv("VENDOR_ACME_WEBHOOK_SECRET")
     post(signed_job, **signed())
     [line] = [record.getMessage() for record in caplog.records if record.name == "webhooks.views"]
-    assert line.endswith(": secret_unset (the variable VENDOR_ACME_WEBHOOK_SECRET is unset or empty)")
+    assert line.endswith(": secret_unset (The variable VENDOR_ACME_WEBHOOK_SECRET is not set.)")
