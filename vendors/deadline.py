@@ -45,7 +45,7 @@ class _Call(threading.local):
 
     @contextmanager
     def permitted_by(self, confirm: Callable[[], None]) -> Iterator[None]:
-        """Have `confirm` called once, when the connection stands and before the first byte is sent.
+        """Have `confirm` called when the connection stands, before the first byte of the first request is sent.
 
         What it raises ends the call unsent. The time that it takes is not the vendor's: the deadline is later by that.
         """
@@ -55,12 +55,14 @@ class _Call(threading.local):
         finally:
             self.before_sending = None
 
+    def confirm(self) -> None:
+        asked_at = time.monotonic()
+        if self.before_sending:
+            self.before_sending()
+        self.ends_at += time.monotonic() - asked_at
+
     def begin_sending(self) -> None:
-        confirm, self.before_sending = self.before_sending, None
-        if confirm:
-            asked_at = time.monotonic()
-            confirm()
-            self.ends_at += time.monotonic() - asked_at
+        self.before_sending = None
         self.sent = True
 
     def time_left(self) -> float:
@@ -132,9 +134,20 @@ class _PlainConnection(HTTPConnection):
         data, self._head = (self._head or b"") + data, None
         if self.sock is None:
             self.connect()
+        if this_call.before_sending:
+            self._confirm()
         this_call.begin_sending()
         self.sock.settimeout(this_call.time_left())  # of the whole of `data`, however many writes that takes
         super().send(data)
+
+    def _confirm(self) -> None:
+        """Have the call permitted, with a connection that is good after that, however long it took."""
+        this_call.confirm()
+        if self._last is not None and not self.is_clean:  # a kept one, which the vendor has ended meanwhile
+            self.sock.close()
+            self._last = None
+            self.connect()
+            this_call.confirm()
 
 
 class _TLSConnection(_PlainConnection, HTTPSConnection):

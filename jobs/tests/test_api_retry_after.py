@@ -172,7 +172,9 @@ def test_keys_that_hold_something_else_do_no_harm(post, make_vendor, redis_clien
     assert post() == (202, 1)
 
 
-@pytest.mark.parametrize(("fields", "seconds"), [({"rate_limits": "1/s"}, 30), ({"paused": True}, 60), ({}, 10)])
+@pytest.mark.parametrize(
+    ("fields", "seconds"), [({"rate_limits": "1/s", "arrival_margin_ms": 0}, 30), ({"paused": True}, 60), ({}, 10)]
+)
 def test_a_full_queue_names_the_time_for_a_tenth_of_it(post, make_vendor, queue, fields, seconds):
     make_vendor(max_queued=300, **fields)
     queue(300)

@@ -4,7 +4,8 @@ import pytest
 
 
 @pytest.mark.django_db
-def test_a_request_that_can_not_be_served_leads_back_to_the_console(admin_client, capfd):
+def test_a_request_that_can_not_be_served_leads_back_to_the_console(admin_client, capfd, settings):
+    settings.ALLOWED_HOSTS = ["testserver"]
     answer = admin_client.get("/admin/", headers={"Host": "evil.example"})
     page = answer.content.decode()
     assert answer.status_code == 400

@@ -53,7 +53,7 @@ class Server:
     def __init__(self, talk: Callable[[Visit], object], tls: ssl.SSLContext | None = None) -> None:
         self.talk, self.tls = talk, tls
         self.requests: list[bytes] = []
-        self.visits = 0
+        self.visits = self.ended = 0
         self.stopped = Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -83,6 +83,7 @@ class Server:
             pass  # the client has gone, as some tests want it to
         finally:
             connection.close()
+            self.ended += 1
 
 
 def reply(status: str = "200 OK", body: bytes = b'{"name": "John Doe"}', **headers: str) -> bytes:

@@ -47,6 +47,26 @@ def test_a_call_that_is_not_permitted_is_not_sent(serve: Callable[..., Server]) 
     assert len(server.requests) == 1
 
 
+def test_a_kept_connection_that_ended_while_the_permit_was_waited_for_is_not_used(serve: Callable[..., Server]) -> None:
+    ends = threading.Event()
+
+    def answer_once(visit: Visit) -> None:
+        visit.read_request()
+        visit.send(reply())
+        ends.wait(5)
+
+    server = serve(answer_once)
+    post(server)
+
+    def confirm() -> None:
+        ends.set()
+        wait_for(lambda: server.ended == 1 or server.visits == 2, "the vendor to end its connection")
+
+    with this_call.permitted_by(confirm):
+        assert post(server).json_object() == {"name": "John Doe"}
+    assert server.visits == 2
+
+
 def test_waiting_for_a_permit_takes_nothing_from_the_deadline_of_the_vendor(serve: Callable[..., Server]) -> None:
     def answer_late(visit: Visit) -> None:
         visit.read_request()
