@@ -25,7 +25,7 @@ from jobs.tests.life_checks import Checks
 from jobs.tests.life_clients import Clients
 from jobs.tests.life_model import ERRORS, Life, Weather
 from jobs.tests.life_steps import AFTER_TAKE, FAULTS, NUMBERS, RARELY, SOME_ANSWERS, STEPS, TERMS, nth, step
-from jobs.tests.life_worker import Reader, Worker, failing, failing_once, real_answer, writes_in_one_commit
+from jobs.tests.life_worker import Worker, failing, failing_once, real_answer, writes_in_one_commit
 from vendors import pauses
 from vendors.models import Vendor
 
@@ -301,7 +301,7 @@ def quick_store(transactional_db):
 @pytest.mark.parametrize("number", SEEDS)
 def test_the_life_of_a_job_is_as_the_documents_say(redis_client, make_vendor, monkeypatch, number):
     for slug, terms in TERMS.items():
-        make_vendor(slug, adapter=f"{Reader.__module__}.Reader", max_in_flight=3 if slug == "acme" else None, **vars(terms))
+        make_vendor(slug, adapter="adapters.life.Reader", max_in_flight=3 if slug == "acme" else None, **vars(terms))
     # What is held back is so until the machine says that time has passed.
     monkeypatch.setattr(recorder, "random", SimpleNamespace(random=lambda: 1000.0))
     monkeypatch.setattr(rebuild, "SETTLING_SECONDS", 0)
