@@ -17,10 +17,12 @@ class ExactFloat(float):
     """A number that a float holds only roughly. It calculates as that float, and is written as it was read."""
 
     text: str
+    was_made = False  # whether this process has met any: as a rule it has not, and nothing need be searched for them
 
     def __new__(cls, text: str) -> "ExactFloat":
         number = super().__new__(cls, text)
         number.text = text
+        cls.was_made = True
         return number
 
     def __reduce__(self) -> tuple[type["ExactFloat"], tuple[str]]:
@@ -50,7 +52,9 @@ def read(text: str) -> Any:
 def write(value: Any, encoder: json.JSONEncoder = COMPACT) -> str:
     """Return the value as JSON, each number as it was read."""
     text = encoder.encode(value)
-    return MARKED.sub(r"\1", encoder.encode(_marked(value))) if _holds_exact(value) else text
+    if ExactFloat.was_made and _holds_exact(value):
+        return MARKED.sub(r"\1", encoder.encode(_marked(value)))
+    return text
 
 
 def _holds_exact(value: Any) -> bool:

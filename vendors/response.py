@@ -4,11 +4,9 @@ The standard library takes every 1xx head but 100 for a final response, leaves u
 that are none. On a connection that is kept, each of these hands one call the bytes of another.
 """
 
-import email.parser
 import http.client
 import io
 import re
-from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect
 from typing import Any
 
 MAX_INTERIM_HEADS = 10
@@ -19,7 +17,7 @@ MAX_CHUNKS = 50_000
 STATUS_LINE = re.compile(rb"HTTP/(1\.[0-9]) +([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 CHUNK_END = re.compile(rb"\r?\n")
-NO_HEADER = (FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect)
+HEADER = re.compile(rb"([!-9;-~]+):[ \t]*([^\r\n]*?)[ \t]*\r?\n")
 LENGTH = re.compile(r"[0-9]{1,18}")
 
 
@@ -176,8 +174,17 @@ class Response(http.client.HTTPResponse):
 
 
 def _parsed(lines: list[bytes]) -> http.client.HTTPMessage:
-    text = b"".join(lines).decode("iso-8859-1")
-    headers = email.parser.HeaderParser(_class=http.client.HTTPMessage).parsestr(text)
-    if any(isinstance(defect, NO_HEADER) for defect in headers.defects):
-        raise BadResponseError("a line of its head is not a header")
+    """Return the headers of a head. The library reads them as those of a mail, which takes longer and more than HTTP has."""
+    pairs: list[tuple[str, str]] = []
+    for line in lines[:-1]:
+        if match := HEADER.fullmatch(line):
+            pairs.append((match[1].decode("ascii"), match[2].decode("iso-8859-1")))
+        elif line[:1] in b" \t" and pairs:  # a value that goes on (RFC 9112, 5.2)
+            name, value = pairs[-1]
+            pairs[-1] = name, f"{value} {line.decode('iso-8859-1').strip()}"
+        else:
+            raise BadResponseError("a line of its head is not a header")
+    headers = http.client.HTTPMessage()
+    for name, value in pairs:
+        headers.set_raw(name, value)
     return headers
