@@ -6,163 +6,39 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     initial = True
 
-    dependencies = []
+    dependencies = [
+    ]
 
     operations = [
         migrations.CreateModel(
-            name="Vendor",
+            name='Vendor',
             fields=[
-                (
-                    "id",
-                    models.CharField(
-                        db_column="_id",
-                        default=vendors.models.new_id,
-                        editable=False,
-                        max_length=36,
-                        primary_key=True,
-                        serialize=False,
-                    ),
-                ),
-                (
-                    "slug",
-                    models.CharField(
-                        help_text="Its name in jobs, URLs and logs; never changes.",
-                        max_length=50,
-                        unique=True,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[a-z0-9][a-z0-9_-]*\\Z",
-                                "Use lower-case letters, digits, - and _ only, and begin with a letter or digit.",
-                                code="slug",
-                            )
-                        ],
-                    ),
-                ),
-                (
-                    "adapter",
-                    models.CharField(
-                        help_text="sync (answers at once), async (answers by callback), or adapters.FILE.CLASS for a class of your own.",
-                        max_length=200,
-                        validators=[vendors.models.validate_adapter],
-                    ),
-                ),
-                (
-                    "url",
-                    models.CharField(
-                        help_text="Where its jobs are posted to.",
-                        max_length=2000,
-                        validators=[vendors.models.validate_url],
-                        verbose_name="URL",
-                    ),
-                ),
-                (
-                    "enabled",
-                    models.BooleanField(default=True, help_text="Off: new jobs are refused, accepted ones are still done."),
-                ),
-                (
-                    "rate_limits",
-                    models.CharField(
-                        blank=True,
-                        help_text="All hold at once, for example 10/s, 500/min, 20000/day. Empty: no limit.",
-                        max_length=200,
-                        validators=[vendors.models.validate_rate_limits],
-                    ),
-                ),
-                (
-                    "max_in_flight",
-                    models.PositiveIntegerField(
-                        blank=True,
-                        help_text="Most jobs called or waiting for a callback at a time. Empty: no cap.",
-                        null=True,
-                        validators=[django.core.validators.MinValueValidator(1)],
-                    ),
-                ),
-                (
-                    "timeout_seconds",
-                    models.FloatField(
-                        default=30,
-                        help_text="For one whole call.",
-                        validators=[
-                            django.core.validators.MinValueValidator(0.1),
-                            django.core.validators.MaxValueValidator(3600),
-                        ],
-                    ),
-                ),
-                (
-                    "max_attempts",
-                    models.PositiveIntegerField(
-                        default=5,
-                        help_text="Tries that may fail before the job fails. Waiting for a limit or an outage spends none.",
-                        validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)],
-                    ),
-                ),
-                (
-                    "callback_timeout_seconds",
-                    models.FloatField(
-                        default=3600,
-                        help_text="For a callback to come.",
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(2592000),
-                        ],
-                    ),
-                ),
-                (
-                    "repeat_unknown",
-                    models.BooleanField(
-                        default=True,
-                        help_text="When it is unknown whether the vendor took a call: on, call again with the same idempotency key; off, fail the job as outcome_unknown.",
-                    ),
-                ),
-                (
-                    "repeat_overdue",
-                    models.BooleanField(
-                        default=False,
-                        help_text="When a callback never came: on, call again; off, fail the job as callback_overdue.",
-                    ),
-                ),
-                (
-                    "redact",
-                    models.CharField(
-                        blank=True,
-                        default="ssn",
-                        help_text="Fields that are removed from whatever the vendor sends, at any depth; separated by commas.",
-                        max_length=1000,
-                    ),
-                ),
-                (
-                    "api_key_env",
-                    models.CharField(
-                        blank=True,
-                        help_text="The environment variable that holds the API key; the key itself is not stored.",
-                        max_length=100,
-                        validators=[vendors.models.validate_variable],
-                        verbose_name="API key variable",
-                    ),
-                ),
-                (
-                    "webhook_secret_env",
-                    models.CharField(
-                        blank=True,
-                        help_text="The environment variable that holds the secret of signed callbacks; several, split by commas, for rotation.",
-                        max_length=100,
-                        validators=[vendors.models.validate_variable],
-                        verbose_name="webhook secret variable",
-                    ),
-                ),
-                ("paused", models.BooleanField(default=False, help_text="On: jobs are accepted, and wait.")),
-                (
-                    "paused_until",
-                    models.DateTimeField(blank=True, help_text="Set when the vendor asks us to slow down.", null=True),
-                ),
-                ("pause_reason", models.CharField(blank=True, max_length=200)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ('id', models.CharField(db_column='_id', default=vendors.models.new_id, editable=False, max_length=36, primary_key=True, serialize=False)),
+                ('slug', models.CharField(help_text='Its name in jobs, URLs and logs; never changes.', max_length=50, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9][a-z0-9_-]*\\Z', 'Use lower-case letters, digits, - and _ only, and begin with a letter or digit.', code='slug')])),
+                ('adapter', models.CharField(help_text='sync (answers at once), async (answers by callback), or the dotted path of a class of your own.', max_length=200, validators=[vendors.models.validate_adapter])),
+                ('url', models.CharField(help_text='Where its jobs are posted to.', max_length=2000, validators=[vendors.models.validate_url], verbose_name='URL')),
+                ('enabled', models.BooleanField(default=True, help_text='Off: new jobs are refused, accepted ones are still done.')),
+                ('rate_limits', models.CharField(blank=True, help_text='All hold at once, for example 10/s, 500/min, 20000/day. Empty: no limit.', max_length=200, validators=[vendors.models.validate_rate_limits])),
+                ('max_in_flight', models.PositiveIntegerField(blank=True, help_text='Most jobs called or waiting for a callback at a time. Empty: no cap.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
+                ('timeout_seconds', models.FloatField(default=30, help_text='For one whole call.', validators=[django.core.validators.MinValueValidator(0.1), django.core.validators.MaxValueValidator(3600)])),
+                ('max_attempts', models.PositiveIntegerField(default=5, help_text='Tries that may fail before the job fails. Waiting for a limit or an outage spends none.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)])),
+                ('callback_timeout_seconds', models.FloatField(default=3600, help_text='For a callback to come.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(2592000)])),
+                ('repeat_unknown', models.BooleanField(default=True, help_text='When it is unknown whether the vendor took a call: on, call again with the same idempotency key; off, fail the job as outcome_unknown.')),
+                ('repeat_overdue', models.BooleanField(default=False, help_text='When a callback never came: on, call again; off, fail the job as callback_overdue.')),
+                ('redact', models.CharField(blank=True, default='ssn', help_text='Fields that are removed from whatever the vendor sends, at any depth; separated by commas.', max_length=1000)),
+                ('api_key_env', models.CharField(blank=True, help_text='The environment variable that holds the API key; the key itself is not stored.', max_length=100, validators=[django.core.validators.RegexValidator('^[A-Za-z_][A-Za-z0-9_]*\\Z', 'Must be the name of an environment variable, such as ACME_API_KEY.', code='variable')], verbose_name='API key variable')),
+                ('webhook_secret_env', models.CharField(blank=True, help_text='The environment variable that holds the secret of signed callbacks; several, split by commas, for rotation.', max_length=100, validators=[django.core.validators.RegexValidator('^[A-Za-z_][A-Za-z0-9_]*\\Z', 'Must be the name of an environment variable, such as ACME_API_KEY.', code='variable')], verbose_name='webhook secret variable')),
+                ('paused', models.BooleanField(default=False, help_text='On: jobs are accepted, and wait.')),
+                ('paused_until', models.DateTimeField(blank=True, help_text='Set when the vendor asks us to slow down.', null=True)),
+                ('pause_reason', models.CharField(blank=True, max_length=200)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                "ordering": ("slug",),
-                "indexes": [models.Index(fields=["slug"], name="vendor_slug")],
+                'ordering': ('slug',),
+                'indexes': [models.Index(fields=['slug'], name='vendor_slug')],
             },
         ),
     ]

@@ -5,20 +5,15 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     dependencies = [
-        ("vendors", "0001_initial"),
+        ('vendors', '0001_initial'),
     ]
 
     operations = [
         migrations.AddField(
-            model_name="vendor",
-            name="max_queued",
-            field=models.PositiveIntegerField(
-                blank=True,
-                default=1000000,
-                help_text="Most jobs waiting; further ones are refused as queue_full until some are done. Empty: no bound.",
-                null=True,
-                validators=[django.core.validators.MinValueValidator(1)],
-            ),
+            model_name='vendor',
+            name='max_queued',
+            field=models.PositiveIntegerField(blank=True, default=1000000, help_text='Most jobs waiting; further ones are refused as queue_full until some are done. Empty: no bound.', null=True, validators=[django.core.validators.MinValueValidator(1)]),
         ),
     ]
