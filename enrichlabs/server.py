@@ -21,6 +21,7 @@ log = logging.getLogger("enrichlabs.server")  # not __main__
 READY_SECONDS = 60.0
 WORKER_GRACE_SECONDS = GRACE_SECONDS - 5  # so that it has time to hand the rest back
 MOCK_HOST = "127.0.0.1"
+MOCK_PATH = "/mock-vendors/"
 
 
 def main() -> int:
@@ -111,7 +112,12 @@ def unready() -> str:
 
 def announce() -> None:
     url = f"http://{address()}"
-    vendor = apps.get_model("vendors", "Vendor").objects.order_by("slug").values_list("slug", flat=True).last() or "sync"
+    vendors = dict(apps.get_model("vendors", "Vendor").objects.filter(enabled=True).order_by("slug").values_list("slug", "url"))
+    served = [slug for slug, mock_url in vendors.items() if serves_mocks() or MOCK_PATH not in mock_url]
+    if unserved := ", ".join(slug for slug in vendors if slug not in served):
+        words = "The mock vendors are not run, but these vendors lead to them: %s. Disable them, or set MOCK_VENDORS=1."
+        log.warning(words, unserved)
+    vendor = served[-1] if served else "sync"
     if settings.LOG_FORMAT == "json":  # without the password, which belongs to a person at a terminal
         log.info("EnrichLabs is ready: API %s/jobs, console %s/admin/, data in %s", url, url, settings.DATA)
         installation.close_store()

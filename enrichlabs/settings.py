@@ -11,7 +11,7 @@ from enrichlabs.stores import database, valkey_socket
 # What any process of ours writes, the store before all, is for its owner alone.
 os.umask(0o077)
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA = (env.path("ENRICHLABS_DATA", BASE_DIR) or BASE_DIR / "var").resolve()
 SECRETS = DATA / "secrets"

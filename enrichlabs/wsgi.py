@@ -7,6 +7,7 @@ from io import BytesIO
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import django
+from django.http import HttpResponse
 from django.urls import get_resolver
 
 from enrichlabs.overload import is_late, refuse, waited_seconds
@@ -34,7 +35,10 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
     # A body may take its time: from its end on, it is ours.
     seconds = limits.patience_seconds
     with patience(seconds - waited_seconds(environ)) if seconds else nullcontext():
-        return handler(environ, start_response)
+        response = handler(environ, start_response)
+    if environ["REQUEST_METHOD"] == "HEAD" and isinstance(response, HttpResponse):
+        response.content = b""  # its length was told with the head
+    return response
 
 
 def read_body(environ: WSGIEnvironment, limits: Limits) -> None:

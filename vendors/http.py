@@ -76,7 +76,13 @@ def post_json(
 
 
 def _send(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> BaseHTTPResponse:
-    headers = {"Accept": "*/*", **headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
+    headers = {
+        "User-Agent": f"EnrichLabs/{settings.VERSION}",
+        "Accept": "*/*",
+        **headers,
+        "Content-Type": "application/json",
+        "Accept-Encoding": "identity",
+    }
     exchanges.note_request(url, headers, body)
     return _thread.transport.post(url, body, headers, timeout_seconds)
 

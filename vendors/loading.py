@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
@@ -60,14 +60,16 @@ def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_P
         if faults := [*parsed.faults, *(fault for plan in plans if not plan.is_left for fault in _faults(plan))]:
             raise FaultyVendorsError(faults)
         if not dry_run:
-            _write(plans, source)
+            _write(plans, source, logs_new=not only_new)
     return plans
 
 
-def _write(plans: Sequence[_Plan], source: str) -> None:
+def _write(plans: Sequence[_Plan], source: str, *, logs_new: bool) -> None:
     for entry, loaded, _ in plans:
         if loaded.is_new:
             loaded.vendor.save(force_insert=True)
+            if logs_new:  # not those that an installation begins with
+                _log(loaded, source)
         elif loaded.changes:
             # The named fields only: a pause that somebody sets at this moment stays.
             loaded.vendor.save(update_fields=list(entry.fields))
@@ -109,6 +111,6 @@ def _log(loaded: Loaded, source: str) -> None:
         content_type_id=ContentType.objects.get_for_model(Vendor).pk,
         object_id=loaded.vendor.pk,
         object_repr=str(loaded.vendor),
-        action_flag=CHANGE,
-        change_message=f"Changed {changes}, from {source}.",
+        action_flag=ADDITION if loaded.is_new else CHANGE,
+        change_message=f"Added from {source}." if loaded.is_new else f"Changed {changes}, from {source}.",
     )

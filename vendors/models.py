@@ -177,7 +177,13 @@ class Vendor(models.Model):
     @property
     def webhook_secret_fault(self) -> str:
         """Why callbacks can't be verified; empty where they can, or none is named."""
-        return variables.missing(self.webhook_secret_env) if self.webhook_secret_env else ""
+        if not self.webhook_secret_env:
+            return ""
+        if fault := variables.missing(self.webhook_secret_env):
+            return fault
+        if not any(map(variables.signing_key, self.webhook_secrets)):
+            return f"The variable {self.webhook_secret_env} must hold base64 text, with or without whsec_ before it."
+        return ""
 
     def is_paused(self, now: datetime) -> bool:
         return self.paused or (self.paused_until is not None and self.paused_until > now)

@@ -33,6 +33,8 @@ def adapter_class(name: str) -> type[Adapter]:
         )
     module, _, attribute = path.rpartition(".")
     found = getattr(_module(name, module), attribute, None)
+    if found is None:
+        raise ValueError(f"{name!r} is no adapter: {module} has no class {attribute}.")
     if not (isinstance(found, type) and issubclass(found, Adapter) and found is not Adapter):
         raise ValueError(f"{name!r} is not a subclass of vendors.base.Adapter.")
     return found

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-PREFIX = "whsec_"
+from vendors.variables import signing_key
+
 TOLERANCE_SECONDS = 5 * 60
 SECONDS = re.compile(r"[0-9]{1,12}")
 
@@ -28,7 +29,7 @@ def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now:
 
     Raises RefusedError, and nothing else, whatever the secrets and headers hold.
     """
-    keys = [key for key in map(_key, secrets) if key]
+    keys = [key for key in map(signing_key, secrets) if key]
     if not keys:
         raise RefusedError("secret_unusable" if secrets else "secret_unset")
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
@@ -46,7 +47,7 @@ def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now:
 
 def sign(secret: str, webhook_id: str, timestamp_seconds: int, body: bytes) -> str:
     """Return the webhook-signature header. Raises ValueError for a secret that is not base64."""
-    key = _key(secret)
+    key = signing_key(secret)
     if not key:
         raise ValueError("The secret must be base64 text, with or without whsec_ before it.")
     return _sign(key, webhook_id, str(timestamp_seconds), body)
@@ -62,11 +63,3 @@ def _is_signed(keys: Sequence[bytes], webhook_id: str, timestamp: str, signature
 def _sign(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> str:
     digest = hmac.new(key, f"{webhook_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
-
-
-def _key(secret: str) -> bytes:
-    """Return the bytes of a secret, read as leniently as the specification's own library does; empty for nonsense."""
-    try:
-        return base64.b64decode(secret.removeprefix(PREFIX) + "==")
-    except ValueError:
-        return b""

@@ -75,7 +75,7 @@ def _is_unknown(vendor: Vendor, job_id: str) -> bool:
 
 
 def _refuse(problem: Problem, reason: str, request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
-    vendor = catalogue.get(slug) if reason == "secret_unset" else None
+    vendor = catalogue.get(slug) if reason in ("secret_unset", "secret_unusable") else None
     why = f" ({vendor.webhook_secret_fault})" if vendor else ""
     log.warning("Refused a callback of vendor %r for job %s: %s%s", slug[:MAX_SLUG_LOGGED], job_id, reason, why)
     response = problem.response()

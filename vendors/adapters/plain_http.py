@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
-
 from vendors.base import Call, Reply, VendorError
 from vendors.http import post_json
 from vendors.models import Vendor
@@ -27,11 +25,7 @@ def post(vendor: Vendor, call: Call, payload: Mapping[str, Any], *, needs_body: 
 
 
 def _headers(vendor: Vendor, call: Call) -> dict[str, str]:
-    headers = {
-        "User-Agent": f"EnrichLabs/{settings.VERSION}",
-        "Idempotency-Key": call.idempotency_key,
-    }
-    return {**headers, **_authorization(vendor)}
+    return {"Idempotency-Key": call.idempotency_key, **_authorization(vendor)}
 
 
 def _authorization(vendor: Vendor) -> dict[str, str]:

@@ -117,7 +117,8 @@ def test_what_changes_is_told_by_vendor_and_field(load: Callable[..., str], make
     printed = load(ACME + '[vendors.other]\nadapter = "async"\nurl = "https://other.test/"\n')
     assert printed.split("\n") == [
         "acme: rate_limits: '10/s' -> '50/s'",
-        "acme: kept, though the file does not name it: enabled = False, max_in_flight = 7, redact = 'dob'",
+        "acme: kept, though the file does not name it: enabled = False, max_in_flight = 7, redact = 'dob'. "
+        "To clear a field, write it with an empty value.",
         "other: is new",
         "Not in the file, and left as they are: globex",
         "1 created, 1 changed, 0 unchanged",
@@ -142,7 +143,7 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(load: Callable[..., str], m
     assert printed.split("\n") == [
         "acme: rate_limits: '10/s' -> '50/s'",
         "other: is new",
-        "Dry run, nothing is written: 1 created, 1 changed, 0 unchanged",
+        "Dry run, nothing is written: 1 would be created, 1 changed, 0 left unchanged",
     ]
     assert list(Vendor.objects.values_list("slug", "rate_limits")) == [("acme", "10/s")]
     assert not LogEntry.objects.exists()

@@ -71,7 +71,7 @@ def test_sound_settings_are_accepted(fields: dict[str, object]) -> None:
         ("adapter", "adapters.nope.Nope", "there is no module adapters.nope. Modules of your own belong in /"),
         ("adapter", "adapters.json.JSONDecoder", "there is no module adapters.json."),
         ("adapter", "adapters.faulty.json.JSONDecoder", "there is no module adapters.faulty.json."),
-        ("adapter", "adapters.faulty.Nope", "not a subclass of vendors.base.Adapter"),
+        ("adapter", "adapters.faulty.Nope", "no class Nope"),
         ("adapter", "adapters.faulty.Adapter", "not a subclass of vendors.base.Adapter"),
         ("adapter", "vendors.adapters.sync.plain_http", "not a subclass of vendors.base.Adapter"),
         ("adapter", "adapters.exits.Adapter", "can't be imported: SystemExit: 2 (/"),
@@ -157,8 +157,8 @@ def test_secrets_are_read_from_the_environment_when_they_are_needed(monkeypatch:
     assert (vendor.api_key, vendor.webhook_secrets) == ("", [])
     assert vendor.api_key_fault == "The variable VENDOR_ACME_KEY is not set."
     monkeypatch.setenv("VENDOR_ACME_KEY", "k3y\n")
-    monkeypatch.setenv("VENDOR_ACME_SECRETS", "whsec_a, whsec_b\n")
-    assert (vendor.api_key, vendor.webhook_secrets) == ("k3y", ["whsec_a", "whsec_b"])
+    monkeypatch.setenv("VENDOR_ACME_SECRETS", "whsec_aaaa, whsec_bbbb\n")
+    assert (vendor.api_key, vendor.webhook_secrets) == ("k3y", ["whsec_aaaa", "whsec_bbbb"])
     assert (vendor.api_key_fault, vendor.webhook_secret_fault) == ("", "")
     assert (make().api_key, make().webhook_secrets, make().api_key_fault) == ("", [], "")
 

@@ -51,7 +51,9 @@ class Command(BaseCommand):
         except NoPermitError as error:
             raise CommandError(f"No permit for the vendor {vendor} within {trial.PATIENCE_SECONDS:.0f} s. {error}") from None
         except redis.RedisError as error:
-            raise CommandError(f"Redis does not answer ({type(error).__name__}), and only it can give a permit.") from None
+            raise CommandError(
+                f"Redis does not answer ({type(error).__name__}), and only it can give a permit. Start script/server, or Redis."
+            ) from None
         self._show(vendor, done)
         if not isinstance(done.answer, Done | Accepted):
             sys.exit(1)

@@ -42,7 +42,7 @@ def _told(loaded: Sequence[Loaded]) -> Iterator[str]:
             yield f"{vendor}: {name}: {old!r} -> {new!r}"
         if kept:
             values = ", ".join(f"{name} = {value!r}" for name, value in kept.items())
-            yield f"{vendor}: kept, though the file does not name it: {values}"
+            yield f"{vendor}: kept, though the file does not name it: {values}. To clear a field, write it with an empty value."
         if vendor.api_key_fault:
             yield f"{vendor}: api_key_env: {vendor.api_key_fault} That is so here; the workers' environment counts."
         if vendor.webhook_secret_fault:
@@ -59,8 +59,10 @@ def _others(loaded: Sequence[Loaded]) -> Iterator[str]:
 def _counts(loaded: Sequence[Loaded], dry_run: bool) -> str:
     created = sum(each.is_new for each in loaded)
     changed = sum(bool(each.changes) and not each.is_new for each in loaded)
-    counts = f"{created} created, {changed} changed, {len(loaded) - created - changed} unchanged"
-    return f"Dry run, nothing is written: {counts}" if dry_run else counts
+    unchanged = len(loaded) - created - changed
+    if dry_run:
+        return f"Dry run, nothing is written: {created} would be created, {changed} changed, {unchanged} left unchanged"
+    return f"{created} created, {changed} changed, {unchanged} unchanged"
 
 
 def _read(path: str) -> str:
