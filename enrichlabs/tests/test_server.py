@@ -110,6 +110,14 @@ def test_the_command_that_is_printed_works_and_callbacks_arrive(tmp_path: Path, 
         server.kill()
 
 
+def test_mock_vendors_that_are_not_run_are_named_at_the_start(start: Callable[..., Server], tmp_path: Path) -> None:
+    manage(tmp_path / "data", "migrate")
+    manage(tmp_path / "data", "load_vendors", "--mocks", "http://127.0.0.1:8001")
+    server = start().wait_until_ready()
+    assert "these vendors lead to them: async, sync. Disable them, or set MOCK_VENDORS=1" in server.output
+    assert '"vendor": "acme"' in server.output
+
+
 def given_to(server: Server, words: str, variable: str = "") -> set[str]:
     """Return which passwords and vendors' variables a child was started with."""
     [given] = [

@@ -40,7 +40,10 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
         if vendor._state.adding:
             return SafeString("-")
         # A list has asked Redis for all of its vendors at once.
-        snapshot: Snapshot = vendor.__dict__.get("snapshot") or take_snapshot([vendor])
+        snapshot: Snapshot | None = vendor.__dict__.get("snapshot")
+        if snapshot is None:
+            vendor = Vendor.objects.get(pk=vendor.pk)  # not as a form with an error has left it
+            snapshot = take_snapshot([vendor])
         sentence = shown.standing(sentences.vendor_state(vendor, snapshot))
         return sentence if snapshot.answers else format_html("{}; Redis does not answer", sentence)
 

@@ -44,6 +44,15 @@ def test_a_vendor_is_paused_with_a_reason_and_resumed(browser, make_vendor):
     ]
 
 
+def test_a_form_with_an_error_shows_the_state_of_the_row(browser, make_vendor):
+    vendor = make_vendor(paused=True, pause_reason="They ask us to wait.")
+    page = f"{VENDORS}{vendor.pk}/change/"
+    form = browser.get(page).context["adminform"].form
+    told = text(browser.post(page, {**{name: form[name].value() or "" for name in form.fields}, "rate_limits": "10 per s"}))
+    assert "is no rate limit" in told
+    assert "State: paused: They ask us to wait" in told
+
+
 def test_a_pause_can_end_by_itself(browser, make_vendor):
     vendor = make_vendor()
     until = (timezone.now() + timedelta(hours=2)).replace(second=0, microsecond=0)
