@@ -14,15 +14,15 @@ def connect(port: int, data: bytes = b"") -> socket.socket:
     return connection
 
 
-def answer(connection: socket.socket) -> tuple[HTTPResponse, bytes]:
-    response = HTTPResponse(connection)
+def answer(connection: socket.socket, method: str = "GET") -> tuple[HTTPResponse, bytes]:
+    response = HTTPResponse(connection, method=method)
     response.begin()
     return response, response.read()
 
 
 def ask(port: int, data: bytes) -> tuple[HTTPResponse, bytes]:
     with connect(port, data) as connection:
-        return answer(connection)
+        return answer(connection, data.partition(b" ")[0].decode("latin-1"))
 
 
 def problem(port: int, data: bytes) -> tuple[int, dict[str, Any]]:
