@@ -12,10 +12,12 @@ connection. Where the server sends stray bytes late, the thread therefore waits 
 
 import argparse
 import json
+import os
 import random
 import socket
 import struct
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -386,21 +388,21 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=8)
     options = parser.parse_args()
 
-    from django.conf import settings
-
-    settings.configure(VENDOR_REPLY_MAX_BYTES=1024 * 1024, VENDOR_CA_FILE="")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "enrichlabs.settings"
     began = time.monotonic()
-    fuzz = Fuzz(options.calls, options.seed, options.threads).run()
+    with tempfile.TemporaryDirectory(prefix="enrichlabs-fuzz-") as folder:
+        os.environ["ENRICHLABS_DATA"] = folder
+        fuzz = Fuzz(options.calls, options.seed, options.threads).run()
     for outcome, count in fuzz.outcomes.most_common():
         sys.stdout.write(f"{count:8} {outcome}\n")
     for line in [*fuzz.mixed, *fuzz.unexpected][:20]:
         sys.stdout.write(f"{line}\n")
-    seconds = time.monotonic() - began
+    seconds, calls = time.monotonic() - began, fuzz.outcomes.total()
     sys.stdout.write(
-        f"{options.calls} calls (seed {options.seed}) over {fuzz.connections} connections in {seconds:.0f} s: "
+        f"{calls} of {options.calls} calls (seed {options.seed}) over {fuzz.connections} connections in {seconds:.0f} s: "
         f"{len(fuzz.mixed)} mixed, {len(fuzz.unexpected)} unexpected\n"
     )
-    return 1 if fuzz.mixed or fuzz.unexpected else 0
+    return 1 if fuzz.mixed or fuzz.unexpected or calls < options.calls else 0
 
 
 if __name__ == "__main__":

@@ -7,4 +7,5 @@ def test_no_reply_holds_bytes_sent_for_another_call() -> None:
     fuzz = Fuzz(calls=2500, seed=1).run()
     assert fuzz.mixed == []
     assert fuzz.unexpected == []
+    assert fuzz.outcomes.total() == 2500
     assert fuzz.outcomes["done"] > 1000
