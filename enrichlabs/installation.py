@@ -34,7 +34,7 @@ def make_first_admin() -> None:
 
 
 def load_vendors(mocks_url: str) -> None:
-    """Create the vendors of ENRICHLABS_VENDORS or, where it is unset, the two pretend vendors at `mocks_url`."""
+    """Create the vendors of ENRICHLABS_VENDORS or, where it is unset, the two mock vendors at `mocks_url`."""
     source = [settings.VENDORS_FILE] if settings.VENDORS_FILE else ["--mocks", mocks_url]
     try:
         call_command("load_vendors", *source, "--only-new", stdout=StringIO())
@@ -44,7 +44,7 @@ def load_vendors(mocks_url: str) -> None:
 
 
 def move_mocks(mocks_url: str) -> None:
-    """The pretend vendors of this installation may listen on another port than the last time."""
+    """The mock vendors of this installation may listen on another port than the last time."""
     vendors = apps.get_model("vendors", "Vendor").objects
     for vendor in vendors.filter(url__startswith=f"http://{urlsplit(mocks_url).hostname}:", url__contains=MOCKS_PATH):
         _, path, rest = vendor.url.partition(MOCKS_PATH)

@@ -14,7 +14,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from jobs.problems import Problem
 
 MOST_WAIT_SECONDS = 1.0
-# A probe asks whether the process lives, not whether it has time; pretend vendors are as slow as they are told to be.
+# A probe asks whether the process lives, not whether it has time; mock vendors are as slow as they are told to be.
 PATIENT = ("/healthz", "/mock-vendors/")
 LAST_DATA_OFFSET = 52  # tcpi_last_data_recv of Linux' struct tcp_info, in milliseconds
 

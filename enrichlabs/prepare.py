@@ -40,10 +40,10 @@ def main(arguments: list[str]) -> int:
 
 
 def mocks_address(arguments: list[str]) -> str:
-    """Return where the pretend vendors are; empty where there are none. Raises Obstacle."""
+    """Return where the mock vendors are; empty where there are none. Raises Obstacle."""
     url = "".join(arguments[:1])
     if len(arguments) > 1 or (url and not urlsplit(url).hostname):
-        raise Obstacle("Give nothing, or the one address of the pretend vendors, such as http://vendor-mocks:8001.")
+        raise Obstacle("Give nothing, or the one address of the mock vendors, such as http://vendor-mocks:8001.")
     return url.rstrip("/")
 
 

@@ -82,7 +82,7 @@ def _rendered(document: Document, form: str) -> bytes:
 
 
 def _example_vendors() -> tuple[str, ...]:
-    """Return the pretend vendors or, where none is set up, any other one."""
+    """Return the mock vendors or, where none is set up, any other one."""
     try:
         enabled = {slug: vendor.url for slug, vendor in sorted(catalogue.all().items()) if vendor.enabled}
     except STORE_ERRORS:

@@ -44,7 +44,7 @@ export function isFinal(status) {
   return FINAL.includes(status);
 }
 
-// What the pretend vendor answers, less what is redacted.
+// What the mock vendor answers, less what is redacted.
 function isRight(result, job) {
   const { name, info, ...more } = result || {};
   return name === job.name && info === `Processed ${job.vendor}` && Object.keys(more).length === 0;

@@ -91,7 +91,7 @@ def service(url: str) -> Iterator["Service"]:
 
 
 class Service(Server):
-    """The whole service on a store, with three pretend vendors."""
+    """The whole service on a store, with three mock vendors."""
 
     def __init__(self, folder: Path, url: str) -> None:
         port, mock_port = free_port(), free_port()

@@ -1,4 +1,4 @@
-"""A job from POST to result, through every door: the API, a worker, the pretend vendors and the callback."""
+"""A job from POST to result, through every door: the API, a worker, the mock vendors and the callback."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The calls that came to the pretend vendors, in the memory of this one process."""
+"""The calls that came to the mock vendors, in the memory of this one process."""
 
 import time
 from collections import deque

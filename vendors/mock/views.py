@@ -1,4 +1,4 @@
-"""Two pretend vendors, for development and tests: one answers at once, the other by callback. Knobs set their moods."""
+"""Two mock vendors, for development and tests: one answers at once, the other by callback. Knobs set their moods."""
 
 import json
 import logging

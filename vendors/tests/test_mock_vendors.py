@@ -1,4 +1,4 @@
-"""The pretend vendors answer as real ones do, in whatever mood the knobs ask for."""
+"""The mock vendors answer as real ones do, in whatever mood the knobs ask for."""
 
 import json
 import time
