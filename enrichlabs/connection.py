@@ -30,6 +30,7 @@ class ClientSocket(socket.socket):
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         super().setblocking(False)
         self.answer_deadline: float | None = None
+        self.receive_deadline: float | None = None  # of one request, however many pieces it comes in
         self._held = b""
 
     def setblocking(self, flag: bool) -> None:
@@ -44,7 +45,9 @@ class ClientSocket(socket.socket):
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Receive in a thread. All of a request is there when it begins, unless gunicorn's parser and Incoming disagree."""
-        with self._waiting(monotonic() + RECEIVE_SECONDS):
+        if self.receive_deadline is None:
+            self.receive_deadline = monotonic() + RECEIVE_SECONDS
+        with self._waiting(self.receive_deadline):
             return super().recv(size, flags)
 
     def sendall(self, data: Any, flags: int = 0) -> None:

@@ -110,7 +110,7 @@ class HTTPWorker(ThreadWorker):
 
     def _begin(self, connection: Connection, data: bytes = b"") -> None:
         """Read the next request of a connection; `data` of it has come in."""
-        connection.sock.answer_deadline = None
+        connection.sock.answer_deadline = connection.sock.receive_deadline = None
         connection.incoming = self._incoming(self.cfg.keepalive)
         self._reading[connection] = None
         if data:

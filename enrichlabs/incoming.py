@@ -8,11 +8,12 @@ from enrichlabs.request_limits import HEAD_SECONDS, MAX_HEAD_BYTES, Limits, limi
 from jobs.bodies import TooLarge
 from jobs.problems import Problem
 
-LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,1000})[ \t]*\r\n", re.IGNORECASE)
+LENGTH = re.compile(rb"\r\ncontent-length:([^\r\n]*)\r\n", re.IGNORECASE)
+DIGITS = re.compile(rb"[0-9]{1,18}")
 CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
 EXPECTS_CONTINUE = re.compile(rb" HTTP/1\.1\r\n(?:.*\r\n)?expect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE | re.DOTALL)
 ORIGIN = re.compile(r"[a-zA-Z]+://[^/]*")
-CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
+CHUNK_SIZE = re.compile(rb"0*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 MAX_CHUNK_LINE_BYTES = 8190
 # What the sizes of chunks and the trailers may add to a body, and its length once more.
 MAX_FRAMING_BYTES = 64 * 1024
@@ -69,8 +70,7 @@ class Incoming:
         self._limits = limits_of(_path(head))
         self.deadline = monotonic() + self._limits.body_seconds
         if not CHUNKED.search(head):
-            length = LENGTH.search(head)
-            self._end = head_bytes + (int(length[1]) if length else 0)
+            self._end = head_bytes + _length(head)
             if self._end - head_bytes > self._limits.max_bytes:
                 if not self._limits.view_refuses:
                     raise TooLarge(self._limits.max_bytes)
@@ -92,9 +92,8 @@ class Incoming:
         while (end := self.data.find(b"\r\n", self._position)) >= 0:
             size = CHUNK_SIZE.match(self.data, self._position)
             if size is None:
-                self.is_whole = True
-                return
-            chunk_bytes = int(size[0], 16)
+                raise Problem("bad_chunk", 400, "The chunked body is malformed.")
+            chunk_bytes = int(size[1], 16)
             if chunk_bytes == 0:
                 self.is_whole = self.data[end + 2 : end + 4] == b"\r\n" or self.data.find(b"\r\n\r\n", end) >= 0
                 if len(self.data) - end > MAX_FRAMING_BYTES and not self.is_whole:
@@ -104,6 +103,16 @@ class Incoming:
             self._position = end + 2 + chunk_bytes + 2
         if len(self.data) - self._position > MAX_CHUNK_LINE_BYTES:
             self.is_whole = True
+
+
+def _length(head: bytes) -> int:
+    """Return the length of the body. Raises Problem for one that the parser might read in another way."""
+    lengths = {length.strip(b" \t").lstrip(b"0") or b"0" for length in LENGTH.findall(head)}
+    if not lengths:
+        return 0
+    if len(lengths) > 1 or not DIGITS.fullmatch(next(iter(lengths))):
+        raise Problem("bad_header", 400, "The request's Content-Length is not one number of bytes.")
+    return int(lengths.pop())
 
 
 def _path(head: bytes) -> str:

@@ -69,6 +69,7 @@ CSRF_FAILURE_VIEW = "jobs.problems.csrf_failure"
 ROOT_URLCONF = "enrichlabs.urls"
 WSGI_APPLICATION = "enrichlabs.wsgi.application"
 APPEND_SLASH = False
+LOGIN_REDIRECT_URL = "/admin/"
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

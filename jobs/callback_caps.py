@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from jobs import refusals
 from jobs.models import OPEN, Delivery, Job, Verdict
+from jobs.store import writing
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,8 @@ def keep(delivery: Delivery, verdict: Verdict | None) -> bool:
         return True
     # One that came again meanwhile was perhaps acknowledged to whoever repeated it.
     mine = Delivery.objects.filter(pk=delivery.pk, times_received=1, verdict__in=COUNTED)
-    return mine.delete()[0] == 0
+    with writing():
+        return mine.delete()[0] == 0
 
 
 def count_dropped(delivery: Delivery, verdict: Verdict | None) -> None:

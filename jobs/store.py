@@ -19,10 +19,8 @@ STORE_ERRORS = (Error, PyMongoError)
 # What MongoDB answers when it is there, and will never take this document: a bad value, not as a validator wants it, too large.
 REFUSAL_CODES = {2, 121, 10334, 11000, 17280, 17419, 17420}
 
-# SQLite lets one writer in, and those that wait look again after growing pauses of up to 100 ms: with many of them, some
-# wait for ten seconds while the file is free most of the time. So the threads of a process take turns, and whose turn it is
-# looks every millisecond.
-LOOK_SECONDS = 0.001
+# SQLite lets one writer in. With many that wait, some would wait for ten seconds while the file is free most of the time. So
+# the threads of a process take turns, and whose turn it is looks every millisecond (enrichlabs/sqlite/base.py).
 SHORTEST_SECONDS = 0.01  # for pymongo, 0 would mean for ever
 LONGEST_SECONDS = 20.0  # where the settings of the store name no time-out
 _turn = RLock()
@@ -78,34 +76,10 @@ def writing() -> Iterator[None]:
 
 
 def _enter_soon(stack: ExitStack) -> None:
-    seconds = seconds_left()
-    give_up_at = time.monotonic() + seconds
-    if not _turn.acquire(timeout=seconds):
+    if not _turn.acquire(timeout=seconds_left()):
         raise OperationalError("database is locked: other threads of this process wait for it already")
     stack.callback(_turn.release)
-    _wait_inside_sqlite(0)
-    try:
-        _begin(stack, give_up_at)
-    finally:
-        _wait_inside_sqlite(_timeout_seconds())
-
-
-def _begin(stack: ExitStack, give_up_at: float) -> None:
-    while True:
-        try:
-            stack.enter_context(transaction.atomic())
-        except OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > give_up_at:
-                raise
-            time.sleep(LOOK_SECONDS)
-        else:
-            return
-
-
-def _wait_inside_sqlite(seconds: float) -> None:
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        connection.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+    stack.enter_context(transaction.atomic())
 
 
 def _timeout_seconds() -> float:

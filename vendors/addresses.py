@@ -21,7 +21,8 @@ NEVER = [
         *("0.0.0.0/8", "::/128", "224.0.0.0/4", "240.0.0.0/4", "ff00::/8"),
     )
 ]
-TRANSLATED = ip_network("64:ff9b::/96")  # IPv4 behind NAT64
+# IPv4 in the last 32 bits: behind NAT64, a local NAT64 and SIIT.
+TRANSLATED = [ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")]
 
 
 class RefusedAddressError(OSError):
@@ -80,7 +81,9 @@ def _parsed(address: str) -> IPv4Address | IPv6Address:
     if isinstance(parsed, IPv6Address):
         if parsed.ipv4_mapped:
             return parsed.ipv4_mapped
-        if parsed in TRANSLATED:
+        if parsed.sixtofour:
+            return parsed.sixtofour
+        if any(parsed in network for network in TRANSLATED):
             return IPv4Address(int(parsed) & 0xFFFFFFFF)
     return parsed
 

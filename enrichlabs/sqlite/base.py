@@ -1,10 +1,17 @@
-"""The backend that DATABASES names: Django's, which refuses to go on with a file that is no longer where it was opened.
+"""The backend that DATABASES names: Django's, which refuses to go on with a file that is no longer where it was opened, and
+waits for a lock in Python.
 
 SQLite keeps writing to a file that was removed, and what is committed there is lost with the last process that has it open.
 Three calls of stat for a commit, or for a statement outside a transaction, cost some 4 µs.
+
+A connection that waits inside SQLite holds its mutex. Python's garbage collector, in whichever thread it happens to run, may
+have to reset a cursor of that connection, and waits for the mutex: if that thread has the lock that is waited for, both stand
+still until the time-out. So no connection waits there.
 """
 
 import os
+import sqlite3
+import time
 from typing import Any
 
 from django.db import OperationalError
@@ -15,10 +22,36 @@ GONE = "the file of the store was removed, moved or replaced while it was in use
 # The log and its index belong to the file: a process that has them open and one that has made them anew don't see each other.
 SUFFIXES = ("", "-wal", "-shm")
 
+LOOK_SECONDS = 0.001  # between two looks whether a lock is free
+
 Identity = tuple[int, int]
 
 # Which file each path led to when this process first opened it: a new connection must not open, or create, another one.
 _first_opened: dict[str, Identity] = {}
+
+
+class Cursor(base.SQLiteCursorWrapper):
+    """Waits for a locked file as long as our patience says, before a statement that is not part of a transaction."""
+
+    def execute(self, query: str, params: Any = None) -> Any:
+        try:
+            return super().execute(query, params)
+        except sqlite3.OperationalError as error:
+            if not self._may_wait(error):
+                raise
+        from jobs.store import seconds_left  # only now: it needs the settings
+
+        give_up_at = time.monotonic() + seconds_left()
+        while True:
+            time.sleep(LOOK_SECONDS)
+            try:
+                return super().execute(query, params)
+            except sqlite3.OperationalError as error:
+                if not self._may_wait(error) or time.monotonic() > give_up_at:
+                    raise
+
+    def _may_wait(self, error: sqlite3.OperationalError) -> bool:
+        return "locked" in str(error) and not self.connection.in_transaction
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -27,6 +60,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if path in _first_opened and _identity(path) != _first_opened[path]:
             raise OperationalError(GONE)
         connection = super().get_new_connection(conn_params)
+        connection.execute("PRAGMA busy_timeout = 0")
         # As long as a connection is open, no other one removes the log.
         found = {f"{path}{suffix}": _identity(f"{path}{suffix}") for suffix in SUFFIXES}
         self._opened = [(path, identity) for path, identity in found.items() if identity]
@@ -37,7 +71,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def create_cursor(self, name: str | None = None) -> Any:
         if not self.in_atomic_block:
             self._require_same_files()
-        return super().create_cursor(name)
+        return self.connection.cursor(factory=Cursor)
 
     def _commit(self) -> None:
         # The last moment at which nothing is stored yet: what is removed later had been stored.

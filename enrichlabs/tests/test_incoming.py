@@ -117,3 +117,16 @@ def test_no_bytes_raise_anything_but_problems(seed):
         while not problem and not incoming.is_whole and len(incoming.data) < 100_000:
             problem = feed(incoming, dice.choice([mutated(dice), dice.randbytes(dice.choice([1, 10, 5000]))]))
         assert problem is None or problem.status in (400, 413, 431)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        POST + b"Content-Length: " + b"0" * 1001 + b"60000\r\n\r\n",
+        POST + b"Content-Length: 0, 60000\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n0000000000000000fff\r\n\r\n",
+    ],
+)
+def test_no_spelling_of_a_length_has_a_thread_wait_for_the_body(data):
+    incoming, _, problem = arrive(data)
+    assert problem or not incoming.is_whole

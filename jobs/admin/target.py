@@ -16,7 +16,7 @@ from jobs import unusable
 from jobs.redis import hints
 from vendors.models import Vendor
 
-TARGET = ("adapter", "url", "api_key_env", "webhook_secret_env")
+TARGET = ("adapter", "url", "api_key_env", "webhook_secret_env", "redact")
 VARIABLES = ("api_key_env", "webhook_secret_env")
 AGAIN = "variables_again"
 

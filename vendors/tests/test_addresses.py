@@ -69,3 +69,10 @@ def test_this_machine_is_known_by_any_of_its_addresses(settings: object) -> None
     addresses.check_peer(connected("10.0.0.5", "10.0.0.7"))
     with pytest.raises(RefusedAddressError, match=r"10\.0\.0\.5 is this machine itself"):
         addresses.check_peer(connected("10.0.0.5", "10.0.0.5"))
+
+
+@pytest.mark.parametrize(
+    "address", ["64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "::ffff:0:a9fe:a9fe", "::ffff:a9fe:a9fe", "2002:a9fe:a9fe::1"]
+)
+def test_an_address_within_another_is_found(address: str) -> None:
+    assert "no vendor may have" in addresses.refusal(address, 80)
