@@ -32,7 +32,7 @@ class RedisCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from counters(client().hgetall(COUNTS))
         known, alive = client().zcard(BEATS), len(workers_alive(client()))
-        yield gauge("workers_alive", "Workers that have beaten of late.", {"": alive})
+        yield gauge("workers_alive", "Workers whose heartbeat was heard within the last seconds.", {"": alive})
         yield gauge("workers_silent", "Workers that have not, and were not stopped.", {"": max(known - alive, 0)})
         vendors, now = sorted(catalogue.all()), clock.now()
         paused = {slug: int(vendor.is_paused(now)) for slug, vendor in catalogue.all().items()}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from jobs.problems import Problem
@@ -23,14 +23,3 @@ def read_only(view: View) -> View:
 
     exempt: View = csrf_exempt(answer)  # nothing is changed, and the check would read the body
     return exempt
-
-
-def without_parameters(view: View) -> View:
-    """Ignore the query, which a view of somebody else's would put into a header or a path."""
-
-    @wraps(view)
-    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        request.GET = QueryDict()
-        return view(request, *args, **kwargs)
-
-    return answer

@@ -62,7 +62,7 @@ DEBUG = env.switch("DEBUG")
 DEFAULT_EXCEPTION_REPORTER = "enrichlabs.debug_pages.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "enrichlabs.debug_pages.Filter"
 ALLOWED_HOSTS = env.read("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], addresses.allowed_hosts)
-# Vendors, and whoever follows what script/server prints, must always get in.
+# Vendors, and those who follow what script/server prints, must always get in.
 ALLOWED_HOSTS = list(dict.fromkeys([*ALLOWED_HOSTS, addresses.host_of(PUBLIC_URL), addresses.reached_at(HOST)]))
 CSRF_TRUSTED_ORIGINS = ["://".join(urlsplit(PUBLIC_URL)[:2])]
 CSRF_FAILURE_VIEW = "jobs.problems.csrf_failure"

@@ -87,10 +87,10 @@ def _example_vendors() -> tuple[str, ...]:
         enabled = {slug: vendor.url for slug, vendor in sorted(catalogue.all().items()) if vendor.enabled}
     except STORE_ERRORS:
         return ()
-    pretend = [slug for slug, url in enabled.items() if MOCKS_PATH in url]
+    mocks = [slug for slug, url in enabled.items() if MOCKS_PATH in url]
     # `sync` first: its result is there at once.
-    pretend.sort(key=lambda slug: slug != "sync")
-    return tuple(pretend[:MOST_EXAMPLES] or list(enabled)[:1])
+    mocks.sort(key=lambda slug: slug != "sync")
+    return tuple(mocks[:MOST_EXAMPLES] or list(enabled)[:1])
 
 
 def _with_examples(document: Document, vendors: tuple[str, ...]) -> Document:

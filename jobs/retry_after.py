@@ -19,7 +19,7 @@ from vendors.models import Vendor
 LEAST_SECONDS = 1
 MOST_SECONDS = 60
 SHARE_OF_AGE = 0.1  # what was waited for already says how late an answer may be noticed
-FULL_SECONDS = 10  # where nobody knows how quickly a full queue gets shorter
+FULL_SECONDS = 10  # where it is not known how quickly a full queue gets shorter
 RECENT_SECONDS = 600
 NEWEST_WEIGHT = 0.2
 
