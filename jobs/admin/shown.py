@@ -8,7 +8,10 @@ from typing import Any
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from vendors import exact
+
 MAX_CHARACTERS = 20_000
+IN_LINES = json.JSONEncoder(indent=2, ensure_ascii=False)
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -45,12 +48,12 @@ def pretty(value: Any, more: str = "") -> str | SafeString:
 def _lines(value: Any, more: str) -> str:
     # Piece by piece: written out with indents, a deeply nested value is hundreds of times as long as it was received.
     pieces, length = [], 0
-    for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
+    for piece in IN_LINES.iterencode(value):
         pieces.append(piece[: MAX_CHARACTERS + 1])
         length += len(piece)
         if length > MAX_CHARACTERS:
-            break
-    return cut("".join(pieces), MAX_CHARACTERS, more)
+            return cut("".join(pieces), MAX_CHARACTERS, more)
+    return cut(exact.write(value, IN_LINES), MAX_CHARACTERS, more)  # with all digits of its numbers
 
 
 def cut(text: str, length: int, more: str = "") -> str:

@@ -115,6 +115,13 @@ HUGE = {
 }
 
 
+def test_numbers_are_shown_with_all_their_digits():
+    from jobs.admin.shown import pretty
+    from vendors import exact
+
+    assert "1234567890123456.789" in pretty(exact.read('{"price": 1234567890123456.789}'))
+
+
 @pytest.mark.parametrize("value", HUGE.values(), ids=HUGE.keys())
 def test_a_huge_value_is_written_no_further_than_shown(value):
     from jobs.admin.shown import MAX_CHARACTERS, pretty
