@@ -57,8 +57,8 @@ class HTTPWorker(ThreadWorker):
             if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
             return
-        self._make_room()
         self.nr_conns += 1
+        self._make_room()
         self._begin(Connection(self, accepted, client, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
@@ -76,6 +76,7 @@ class HTTPWorker(ThreadWorker):
             self._begin(conn, data)
         else:
             super().finish_request(conn, fs)
+        self._make_room()  # where threads had every connection, none could be closed for the next client
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         req._expected_100_continue = False  # was answered, or the body is there without it
@@ -162,7 +163,7 @@ class HTTPWorker(ThreadWorker):
 
     def _make_room(self) -> None:
         """Close the connection that has been without a whole request for longest, when there is no room for another."""
-        if self.nr_conns + 1 < self.worker_connections:
+        if self.nr_conns < self.worker_connections:
             return
         if self.keepalived_conns:
             idle = self.keepalived_conns.popleft()

@@ -124,6 +124,16 @@ def test_when_there_is_no_room_the_oldest_connection_without_a_request_is_closed
             pass
 
 
+def test_connections_that_became_idle_while_threads_had_them_all_make_room(serve, opened):
+    port = serve(SERVES="mock", GUNICORN_CMD_ARGS="--threads=1 --worker-connections=8")
+    slow = b"POST /mock-vendors/sync?latency=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n" + b'{"name": "J"}'
+    kept = [opened(port, slow if n == 0 else GET + b"\r\n") for n in range(30)]
+    began = time.monotonic()
+    assert ask(port, GET + b"\r\n")[0].status == 200
+    assert time.monotonic() - began < 8  # gunicorn keeps an idle connection for 10 s
+    assert answer(kept[0])[0].status == 200
+
+
 def test_a_stopping_server_answers_what_is_under_way_and_waits_for_nobody_else(gunicorn, opened):
     server = gunicorn()
     silent, under_way = opened(server.port), opened(server.port, POST % b"jobs" + b"{")
