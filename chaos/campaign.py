@@ -19,8 +19,8 @@ from chaos.schedule import Fault, schedule
 from chaos.system import System
 from chaos.vendors import VENDORS
 from chaos.witness import Witness
-from jobs.keys import Keys
 from jobs.models import OPEN, Job, Status
+from jobs.queue.keys import Keys
 from vendors.models import Vendor
 
 DRAIN_SECONDS = 180.0
@@ -52,7 +52,7 @@ def run(options: Options, system: System) -> bool:
 def prepare(system: System) -> None:
     """Make the store and the vendors in it."""
     call_command("migrate", verbosity=0)
-    file = system.logs / "vendors.toml"
+    file = system.logs / "vendors.definitions.toml"
     file.write_text(system.vendors_toml())
     call_command("load_vendors", str(file), stdout=StringIO())
 

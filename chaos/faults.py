@@ -12,9 +12,9 @@ from django.db import Error
 
 from chaos.system import System
 from chaos.vendors import VENDORS
-from jobs.beat import SILENT_SECONDS
-from jobs.scripts import script
-from tests.proxy import Proxy
+from harness.proxy import Proxy
+from jobs.queue.heartbeat import SILENT_SECONDS
+from jobs.queue.scripts import script
 from vendors import pauses
 from vendors.models import Vendor
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import RLock
 
 from chaos.journal import Journal
-from tests.waiting import wait_for
+from harness.waiting import wait_for
 
 READY_SECONDS = 60.0
 END_SECONDS = 30.0

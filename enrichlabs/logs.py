@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Whose lines anybody can cause who reaches the port.
-OPEN_TO_ALL = ("django.request", "django.security", "gunicorn.error", "jobs.problems", "webhooks.views")
+OPEN_TO_ALL = ("django.request", "django.security", "gunicorn.error", "jobs.api.problems", "webhooks.views")
 MAX_LINES = 10  # of a kind in each SPAN_SECONDS; what goes beyond is counted
 SPAN_SECONDS = 1.0
 MAX_HOST = 50

@@ -14,11 +14,11 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
-from enrichlabs import environment as env
-from enrichlabs import installation, obstacles
-from enrichlabs.obstacles import Obstacle
-from jobs.faults import fault
-from jobs.store import STORE_ERRORS
+from enrichlabs.config import environment as env
+from enrichlabs.standalone import bootstrap, preflight
+from enrichlabs.standalone.preflight import Obstacle
+from jobs.storage.errors import fault
+from jobs.storage.store import STORE_ERRORS
 
 log = logging.getLogger("enrichlabs.prepare")  # not __main__
 
@@ -31,10 +31,10 @@ PASSWORD_FOR_DEVELOPMENT = "insecure-password-for-development-only"  # noqa: S10
 
 def main(arguments: list[str]) -> int:
     try:
-        obstacles.load_settings()
+        preflight.load_settings()
         prepare(mocks_address(arguments))
     except (Obstacle, ImproperlyConfigured) as obstacle:
-        obstacles.tell(obstacle)
+        preflight.tell(obstacle)
         return 1
     return 0
 
@@ -55,7 +55,7 @@ def prepare(mocks_url: str) -> None:
         call_command("migrate", interactive=False, verbosity=0)
         make_first_admin()
         if mocks_url or settings.VENDORS_FILE:
-            installation.load_vendors(mocks_url)
+            bootstrap.load_vendors(mocks_url)
     except STORE_ERRORS as error:
         raise Obstacle(
             fault(error)
@@ -69,7 +69,7 @@ def wait_for_store(until: float) -> None:
     waits = False
     while True:
         try:
-            return obstacles.check_store()
+            return preflight.check_store()
         except Obstacle as obstacle:
             if time.monotonic() > until:
                 raise
@@ -92,13 +92,13 @@ def check_secrets() -> None:
 
 def make_first_admin() -> None:
     try:
-        installation.make_first_admin()
+        bootstrap.make_first_admin()
     except OSError as error:
         raise Obstacle(
-            f"The password of the user {installation.ADMIN} can't be kept in {settings.SECRETS} ({error.strerror}). "
+            f"The password of the user {bootstrap.ADMIN} can't be kept in {settings.SECRETS} ({error.strerror}). "
             "Set ADMIN_PASSWORD."
         ) from None
-    admin = get_user_model().objects.filter(username=installation.ADMIN).first()
+    admin = get_user_model().objects.filter(username=bootstrap.ADMIN).first()
     if is_public() and admin and admin.check_password(PASSWORD_FOR_DEVELOPMENT):
         raise Obstacle(
             f"PUBLIC_URL is https://, but the user {admin} has the password that everybody knows. "

@@ -12,9 +12,10 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from enrichlabs import addresses, environment, installation, obstacles, valkey
-from enrichlabs.children import GRACE_SECONDS, Child, Children
-from enrichlabs.obstacles import Obstacle
+from enrichlabs.config import addresses, environment
+from enrichlabs.standalone import bootstrap, preflight, valkey
+from enrichlabs.standalone.children import GRACE_SECONDS, Child, Children
+from enrichlabs.standalone.preflight import Obstacle
 
 log = logging.getLogger("enrichlabs.server")  # not __main__
 
@@ -27,25 +28,25 @@ MOCK_PATH = "/mock-vendors/"
 def main() -> int:
     children = Children()
     try:
-        obstacles.load_settings()
-        with obstacles.the_data_folder() as lock:
+        preflight.load_settings()
+        with preflight.the_data_folder() as lock:
             check()
             with children:
                 start(children, lock)
                 announce()
                 children.watch()
     except (Obstacle, ImproperlyConfigured) as obstacle:
-        obstacles.tell(obstacle)
+        preflight.tell(obstacle)
         return 1
     return 0
 
 
 def check() -> None:
     mock_port = {"MOCK_PORT": (MOCK_HOST, settings.MOCK_PORT)} if serves_mocks() else {}
-    obstacles.check_ports({"PORT": (settings.HOST.strip("[]"), settings.PORT), **mock_port})
-    obstacles.check_store()
+    preflight.check_ports({"PORT": (settings.HOST.strip("[]"), settings.PORT), **mock_port})
+    preflight.check_store()
     if not settings.EMBEDS_VALKEY:
-        obstacles.check_redis()
+        preflight.check_redis()
 
 
 def start(children: Children, lock: IO[str]) -> None:
@@ -57,7 +58,7 @@ def start(children: Children, lock: IO[str]) -> None:
     if settings.EMBEDS_VALKEY:
         children.start(valkey.child(lock.fileno()))
         children.wait_until(valkey.answers, READY_SECONDS, lambda: "The embedded Valkey does not answer; its words are above.")
-    installation.prepare(f"http://{MOCK_HOST}:{settings.MOCK_PORT}")
+    bootstrap.prepare(f"http://{MOCK_HOST}:{settings.MOCK_PORT}")
     if serves_mocks():
         children.start(mocks)
     children.start(*front)
@@ -120,7 +121,7 @@ def announce() -> None:
     vendor = served[-1] if served else "sync"
     if settings.LOG_FORMAT == "json":  # without the password, which belongs to a person at a terminal
         log.info("EnrichLabs is ready: API %s/jobs, console %s/admin/, data in %s", url, url, settings.DATA)
-        installation.close_store()
+        bootstrap.close_store()
         return
     sys.stdout.write(f"""
 EnrichLabs is ready. Ctrl-C stops it.
@@ -128,7 +129,7 @@ EnrichLabs is ready. Ctrl-C stops it.
   API    {url}/jobs
   Docs   {url}/docs
   Admin  {url}/admin/
-         {installation.admin_login()}
+         {bootstrap.admin_login()}
   Data   {settings.DATA}
 
 Post a job, then fetch it by its request_id:
@@ -138,7 +139,7 @@ Post a job, then fetch it by its request_id:
 
 """)
     sys.stdout.flush()
-    installation.close_store()
+    bootstrap.close_store()
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from enrichlabs import addresses, kept_secrets
-from enrichlabs import environment as env
-from enrichlabs.stores import database, valkey_socket
+from enrichlabs.config import addresses, kept_secrets
+from enrichlabs.config import environment as env
+from enrichlabs.config.stores import database, valkey_socket
 
 # What any process of ours writes, the store before all, is for its owner alone.
 os.umask(0o077)
@@ -59,13 +59,13 @@ VENDOR_REPLY_MAX_BYTES = 1024 * 1024
 
 # Django
 DEBUG = env.switch("DEBUG")
-DEFAULT_EXCEPTION_REPORTER = "enrichlabs.debug_pages.Reporter"
-DEFAULT_EXCEPTION_REPORTER_FILTER = "enrichlabs.debug_pages.Filter"
+DEFAULT_EXCEPTION_REPORTER = "enrichlabs.web.debug_pages.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "enrichlabs.web.debug_pages.Filter"
 ALLOWED_HOSTS = env.read("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], addresses.allowed_hosts)
 # Vendors, and those who follow what script/server prints, must always get in.
 ALLOWED_HOSTS = list(dict.fromkeys([*ALLOWED_HOSTS, addresses.host_of(PUBLIC_URL), addresses.reached_at(HOST)]))
 CSRF_TRUSTED_ORIGINS = ["://".join(urlsplit(PUBLIC_URL)[:2])]
-CSRF_FAILURE_VIEW = "jobs.problems.csrf_failure"
+CSRF_FAILURE_VIEW = "jobs.api.problems.csrf_failure"
 ROOT_URLCONF = "enrichlabs.urls"
 WSGI_APPLICATION = "enrichlabs.wsgi.application"
 APPEND_SLASH = False
@@ -91,14 +91,14 @@ INSTALLED_APPS = [
     "enrichlabs",  # system checks
 ]
 MIDDLEWARE = [
-    "enrichlabs.security_policy.SecurityPolicy",
+    "enrichlabs.web.security_policy.SecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "enrichlabs.admin_only.AdminSessions",
+    "enrichlabs.web.admin_only.AdminSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "enrichlabs.admin_only.AdminUsers",
-    "enrichlabs.admin_only.AdminMessages",
+    "enrichlabs.web.admin_only.AdminUsers",
+    "enrichlabs.web.admin_only.AdminMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
@@ -142,14 +142,14 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "jobs.problems.handle",
+    "EXCEPTION_HANDLER": "jobs.api.problems.handle",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "EnrichLabs",
     "DESCRIPTION": "A gateway for third-party vendor calls: post a job, have an id at once, fetch the result later.",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "jobs.openapi.complete"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "jobs.api.openapi.complete"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

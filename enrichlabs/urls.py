@@ -10,11 +10,11 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
-from enrichlabs.favicon import favicon
-from enrichlabs.health import healthz, readyz
-from enrichlabs.metrics import metrics
-from enrichlabs.reading import read_only
-from jobs import openapi
+from enrichlabs.web.favicon import favicon
+from enrichlabs.web.health import healthz, readyz
+from enrichlabs.web.metrics import metrics
+from enrichlabs.web.read_only import read_only
+from jobs.api import openapi
 
 
 def not_found(request: HttpRequest, rest: str) -> NoReturn:
@@ -23,9 +23,9 @@ def not_found(request: HttpRequest, rest: str) -> NoReturn:
 
 DOORS: dict[str, list[URLPattern | URLResolver]] = {
     "api": [
-        path("", include("jobs.urls")),
+        path("", include("jobs.api.urls")),
         path("", read_only(RedirectView.as_view(pattern_name="docs"))),
-        # Split: its script has an address of its own, since none may stand in a page (enrichlabs/security_policy.py).
+        # Split: its script has an address of its own, since none may stand in a page (enrichlabs/web/security_policy.py).
         path("docs", read_only(SpectacularSwaggerSplitView.as_view()), name="docs"),
         path("schema", read_only(openapi.show), name="schema"),
         path("metrics", metrics),
@@ -55,7 +55,7 @@ urlpatterns = [
     *open_doors(settings.SERVES),
 ]
 
-handler400 = "jobs.problems.bad_request"
-handler403 = "jobs.problems.forbidden"
-handler404 = "jobs.problems.not_found"
-handler500 = "jobs.problems.server_error"
+handler400 = "jobs.api.problems.bad_request"
+handler403 = "jobs.api.problems.forbidden"
+handler404 = "jobs.api.problems.not_found"
+handler500 = "jobs.api.problems.server_error"

@@ -10,12 +10,12 @@ import django
 from django.http import HttpResponse
 from django.urls import get_resolver
 
-from enrichlabs.overload import is_late, refuse, waited_seconds
-from enrichlabs.request_limits import Limits, limits_of
-from enrichlabs.wsgi_request import Handler
-from jobs.bodies import TooLarge
-from jobs.problems import Problem, overloaded
-from jobs.store import patience
+from enrichlabs.http.overload import is_late, refuse, waited_seconds
+from enrichlabs.http.request_limits import Limits, limits_of
+from enrichlabs.http.wsgi_request import Handler
+from jobs.api.bodies import TooLarge
+from jobs.api.problems import Problem, overloaded
+from jobs.storage.store import patience
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
 django.setup(set_prefix=False)

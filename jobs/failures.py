@@ -2,8 +2,8 @@
 
 import logging
 
-from jobs import counts
 from jobs.lifecycle import Move
+from jobs.queue import counters
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ JOBS_FAILED = "jobs_failed"
 def tell(vendor: str, move: Move) -> None:
     """Log and count a move to `failed` that has happened."""
     put_in_log(vendor, move)
-    counts.count(JOBS_FAILED, vendor)
+    counters.count(JOBS_FAILED, vendor)
 
 
 def put_in_log(vendor: str, move: Move) -> None:

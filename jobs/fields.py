@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import models
 
-from vendors import exact
+from vendors.payloads import exact
 
 
 class JSONTextField(models.TextField):  # type: ignore[type-arg]  # generic only for the type checker

@@ -13,12 +13,12 @@ from typing import Any
 
 from django.db.models import F
 
-from jobs import batch
-from jobs.batch import Update
 from jobs.models import IN_FLIGHT, Attempt, Job, Status, Stream
+from jobs.queue.stream import Again, Entry, Settlement
 from jobs.retry import NOT_AGAIN
-from jobs.store import writing
-from jobs.stream import Again, Entry, Settlement
+from jobs.storage import bulk_writes
+from jobs.storage.bulk_writes import Update
+from jobs.storage.store import writing
 
 MOST_CRASHES = 3
 # What a try, and the move that ends it, need of their job; to read the rest, too, takes twice as long.
@@ -76,10 +76,10 @@ def started(job_ids: Iterable[str], run_token: str) -> list[Job]:
 def apply(moves: Sequence[Move]) -> list[bool]:
     """Make the moves in one commit and return for each whether it happened."""
     with writing():
-        happened = batch.update_each([move.update() for move in moves])
+        happened = bulk_writes.update_each([move.update() for move in moves])
         attempts = [move.attempt for move, yes in zip(moves, happened, strict=True) if yes and move.attempt]
         if attempts:
-            batch.insert_each(attempts)
+            bulk_writes.insert_each(attempts)
     return happened
 
 

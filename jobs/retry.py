@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jobs.breaker import DENIED_JOBS, Standing, outcome
+from jobs.queue.breaker import DENIED_JOBS, Standing, outcome
 from vendors.base import VendorError
 from vendors.models import Vendor
 

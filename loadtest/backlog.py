@@ -21,8 +21,8 @@ from typing import Any
 import django
 import redis
 
-from enrichlabs.tests.running import Server, processes_of
-from tests.ports import free_port
+from harness.ports import free_port
+from harness.running import Server, processes_of
 
 BATCH = 5000
 FLUSH_SECONDS = 900.0
@@ -75,7 +75,7 @@ class Service(Server):
     def __init__(self, folder: Path) -> None:
         port, mock_port = free_port(), free_port()
         folder.mkdir()
-        vendors = folder / "vendors.toml"
+        vendors = folder / "vendors.definitions.toml"
         vendors.write_text(VENDOR.format(port=mock_port))
         super().__init__(
             folder, PORT=port, MOCK_PORT=mock_port, ENRICHLABS_VENDORS=vendors, MOCK_VENDORS=1, LOG_LEVEL="WARNING"
@@ -116,9 +116,9 @@ class Service(Server):
 
 def fill(count: int) -> dict[str, Any]:
     """Queue jobs as the API does, many in a commit."""
-    from jobs import stream
     from jobs.models import Job, Stream
-    from jobs.store import writing
+    from jobs.queue import stream
+    from jobs.storage.store import writing
 
     since = time.monotonic()
     for done in range(0, count, BATCH):

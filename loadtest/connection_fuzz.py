@@ -325,7 +325,7 @@ class Fuzz:
     def _call(self, call: int) -> tuple[str, set[str]]:
         """Return what became of a call, and the names of the calls that its reply was sent for."""
         from vendors.base import VendorError
-        from vendors.http import post_json
+        from vendors.http.call import post_json
 
         url = f"http://127.0.0.1:{self._port}/vendor-{call % 3}"
         payload = {"name": str(call), "filler": "y" * (100 if call % 7 else 50_000)}

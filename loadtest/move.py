@@ -22,8 +22,8 @@ from typing import Any
 
 import django
 
-from enrichlabs.tests.mongodb import mongodb
-from enrichlabs.tests.running import ROOT, environment
+from harness.mongodb import mongodb
+from harness.running import ROOT, environment
 
 BATCH = 5000
 AGE = timedelta(days=40)
@@ -90,7 +90,7 @@ def fill(folder: Path, store: str, count: int) -> float:
     os.environ.update(DJANGO_SETTINGS_MODULE="enrichlabs.settings", ENRICHLABS_DATA=str(folder), DATABASE_URL=store)
     django.setup()
     from jobs.models import Attempt, Delivery, Job
-    from jobs.store import writing
+    from jobs.storage.store import writing
     from vendors.models import Vendor
 
     since = time.monotonic()
@@ -149,7 +149,7 @@ def moment() -> datetime:
 
 def old_id() -> str:
     """Return an id as it was made then."""
-    from jobs.pagination import first_id_at
+    from jobs.api.pagination import first_id_at
     from vendors.models import new_id
 
     return first_id_at(moment())[:14] + new_id()[14:]

@@ -17,7 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from enrichlabs.tests.running import ROOT, environment
+from harness.running import ROOT, environment
 from loadtest.backlog import JOB, Service, p95
 from loadtest.move import fill, tell
 

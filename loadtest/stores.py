@@ -22,9 +22,9 @@ from typing import Any
 
 import redis
 
-from enrichlabs.tests.mongodb import mongodb
-from enrichlabs.tests.running import Server
-from tests.ports import free_port
+from harness.mongodb import mongodb
+from harness.ports import free_port
+from harness.running import Server
 
 CLIENTS = 32  # so that posts share commits, as those of many clients do
 MOST_OPEN = 400  # so that clients wait for the service, as it is its pace that is measured
@@ -96,7 +96,7 @@ class Service(Server):
     def __init__(self, folder: Path, url: str) -> None:
         port, mock_port = free_port(), free_port()
         folder.mkdir()
-        vendors = folder / "vendors.toml"
+        vendors = folder / "vendors.definitions.toml"
         vendors.write_text(VENDORS.format(port=mock_port))
         named = {"ENRICHLABS_VENDORS": vendors, "MOCK_VENDORS": 1, "DATABASE_URL": url, "LOG_LEVEL": "ERROR"}
         super().__init__(folder, PORT=port, MOCK_PORT=mock_port, **named)

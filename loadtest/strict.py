@@ -2,7 +2,7 @@
 
     .venv/bin/python -m loadtest.strict --calls 5000 --limit 20 --processes 4
 
-Each vendor counts arrivals in four ways at once (tests/strict_vendor.py) and delays them by up to 0 or 30 ms, as a network
+Each vendor counts arrivals in four ways at once (harness/strict_vendor.py) and delays them by up to 0 or 30 ms, as a network
 does. The table says how many calls each refused, and how much of the limit was used between its first and its last call.
 """
 
@@ -15,9 +15,9 @@ from itertools import repeat
 
 import requests
 
+from harness.ports import free_port
+from harness.strict_vendor import JUDGES, StrictVendor
 from loadtest.neighbours import service
-from tests.ports import free_port
-from tests.strict_vendor import JUDGES, StrictVendor
 
 POSTERS = 4
 LOOK_SECONDS = 1.0

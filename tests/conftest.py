@@ -12,11 +12,11 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from jobs import stream
+from harness.preloaded_worker import PreloadedWorker
+from harness.vendor_server import VendorServer
+from harness.waiting import wait_for
 from jobs.models import FINAL, Job
-from tests.preloaded_worker import PreloadedWorker
-from tests.vendor_server import VendorServer
-from tests.waiting import wait_for
+from jobs.queue import stream
 
 ROOT = Path(__file__).parent.parent
 

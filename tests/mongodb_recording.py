@@ -9,8 +9,8 @@ from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections
 from pymongo import UpdateOne
 
+from enrichlabs.config.stores import database
 from enrichlabs.mongodb.base import DatabaseWrapper
-from enrichlabs.stores import database
 
 MANY = 1000  # what is counted: more than a page of any list
 

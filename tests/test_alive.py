@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from jobs.keys import BEATS
+from harness.waiting import wait_for
+from jobs.queue.keys import BEATS
 from tests.conftest import ROOT
-from tests.waiting import wait_for
 
 pytestmark = pytest.mark.about_redis
 

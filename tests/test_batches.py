@@ -8,16 +8,17 @@ from django.db import connection
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
-from jobs import lifecycle, limiter
-from jobs.beat import Beat
-from jobs.caller import Ended
-from jobs.clock import clock
-from jobs.hands import Hands
-from jobs.keys import Keys
+from jobs import lifecycle
 from jobs.models import Attempt, Job
-from jobs.recorder import Recorder
-from jobs.start import Starter
-from jobs.take import take
+from jobs.queue import limiter
+from jobs.queue.clock import clock
+from jobs.queue.heartbeat import Beat
+from jobs.queue.keys import Keys
+from jobs.queue.take import take
+from jobs.worker.claim import Starter
+from jobs.worker.execute import Ended
+from jobs.worker.held_entries import Hands
+from jobs.worker.record import Recorder
 from vendors.base import Done
 
 on_mongodb = pytest.mark.skipif(
@@ -83,7 +84,7 @@ def unheard(write):
             raise AutoReconnect("connection closed")
         return answer
 
-    with patch.object(Collection, write, do_unheard), patch("jobs.recorder.time.sleep"):
+    with patch.object(Collection, write, do_unheard), patch("jobs.worker.record.time.sleep"):
         yield
 
 

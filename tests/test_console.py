@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
+from harness.vendor_server import Answer, VendorServer
+from harness.waiting import wait_for
 from jobs.models import Job
 from jobs.tests.console import sign_in_as_superuser, text
 from tests.conftest import WorkerProcess, wait_until_final
-from tests.vendor_server import Answer, VendorServer
-from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

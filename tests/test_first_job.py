@@ -2,8 +2,8 @@
 
 import pytest
 
+from harness.waiting import wait_for
 from jobs.models import Delivery, Job
-from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -5,10 +5,10 @@ import os
 import signal
 from pathlib import Path
 
-from enrichlabs.tests.raw import ask
-from enrichlabs.tests.running import Server
-from tests.ports import free_port
-from tests.waiting import wait_for
+from harness.ports import free_port
+from harness.raw import ask
+from harness.running import Server
+from harness.waiting import wait_for
 
 
 def test_the_whole_service_logs_json(tmp_path: Path) -> None:
@@ -29,5 +29,12 @@ def test_the_whole_service_logs_json(tmp_path: Path) -> None:
         server.kill()
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     loggers = {line["logger"] for line in lines}
-    assert {"enrichlabs.server", "enrichlabs.children", "gunicorn.error", "django.request", "valkey", "jobs.worker"} <= loggers
+    assert {
+        "enrichlabs.server",
+        "enrichlabs.standalone.children",
+        "gunicorn.error",
+        "django.request",
+        "valkey",
+        "jobs.worker.worker",
+    } <= loggers
     assert (tmp_path / "data/secrets/admin_password").read_text() not in server.output

@@ -4,12 +4,12 @@ from contextlib import closing
 
 import pytest
 
-from jobs.keys import BEATS, Keys
+from harness.proxy import Proxy
+from harness.waiting import wait_for
 from jobs.models import Job
-from jobs.scripts import script
+from jobs.queue.keys import BEATS, Keys
+from jobs.queue.scripts import script
 from tests.conftest import statuses, wait_until_final
-from tests.proxy import Proxy
-from tests.waiting import wait_for
 
 pytestmark = pytest.mark.about_redis
 

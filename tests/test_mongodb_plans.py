@@ -7,14 +7,16 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import RequestFactory
 
-from jobs import deliveries, lifecycle, lost, rebuild, refusals, sweep, takeover
-from jobs.accept import accept
-from jobs.batch import insert_each
-from jobs.clock import clock
+from jobs import lifecycle
+from jobs.api.intake import accept
+from jobs.api.pagination import COLUMNS
+from jobs.callbacks import inbox, refusals
+from jobs.callbacks.rereading import Rereading
+from jobs.callbacks.tokens import Try
 from jobs.models import Attempt, Delivery, Job, Status, Stream
-from jobs.pagination import COLUMNS
-from jobs.rereading import Rereading
-from jobs.tokens import Try
+from jobs.queue.clock import clock
+from jobs.recovery import lost_entries, rebuild, sweep, takeover
+from jobs.storage.bulk_writes import insert_each
 from tests.mongodb_recording import indexes_for, recording
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -164,11 +166,11 @@ def test_what_is_due_is_found_in_the_order_of_an_index(sent, step, match, by, in
 
 
 def test_lost_entries_are_looked_for_in_the_order_of_an_index(sent):
-    lost._put_back("acme", Stream.AGAIN, lost._Look(NOW, NOW, NOW, NOW))
+    lost_entries._put_back("acme", Stream.AGAIN, lost_entries._Look(NOW, NOW, NOW, NOW))
     [read] = sent
     queued = {"status": "queued", "vendor": "acme", "stream": "again", "not_before": None}
     assert read.whole[:3] == [
-        {"$match": {**queued, "queued_at": {"$lt": STORED_NOW + lost.LONG_GRACE}}},
+        {"$match": {**queued, "queued_at": {"$lt": STORED_NOW + lost_entries.LONG_GRACE}}},
         {"$sort": {"queued_at": 1}},
         {"$limit": 500},
     ]
@@ -191,7 +193,7 @@ def test_callbacks_that_could_not_be_read_are_found_in_the_order_of_an_index(sen
 
 def test_a_callback_is_stored_applied_and_counted_by_indexes(sent, acme):
     acme.adapter = "async"
-    deliveries.receive(acme, ID, Try(1, 1), webhook_id="", body=b"{}", now=NOW)
+    inbox.receive(acme, ID, Try(1, 1), webhook_id="", body=b"{}", now=NOW)
     insert, move, token, job, verdict, of_run, of_vendor = sent
     assert move.match == {
         "_id": ID,

@@ -12,12 +12,12 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from enrichlabs.tests.mongodb import mongodb
-from jobs import tokens
+from harness.mongodb import mongodb
+from harness.waiting import wait_for
+from jobs.callbacks import tokens
 from jobs.models import Attempt, Delivery, Job
 from jobs.tests.rows import all_rows, delete_rows, make_rows
 from tests.conftest import ROOT, store_url, wait_until_final
-from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -5,10 +5,10 @@ from io import BytesIO, StringIO
 import pytest
 from django.core.management import call_command
 
-from jobs import tokens
+from jobs.callbacks import tokens
 from jobs.models import Job
 from jobs.tests.rows import delete_rows
-from vendors.tests.servers import Server, answering, reply
+from vendors.tests.http.servers import Server, answering, reply
 
 LONG = "1234567890123456.789"
 REPLY = f'{{"price": {LONG}, "tiny": 1e-400}}'.encode()

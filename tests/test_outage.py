@@ -5,18 +5,19 @@ from datetime import timedelta
 
 import pytest
 
-from jobs import limiter, sweep, takeover
-from jobs.beat import Beat
-from jobs.caller import Ended
-from jobs.hands import Hands
-from jobs.keys import Keys
+from harness.vendor_server import Answer, VendorServer
+from harness.waiting import wait_for
 from jobs.models import Job, Status
-from jobs.recorder import Recorder
-from jobs.start import Starter
-from jobs.take import take
+from jobs.queue import limiter
+from jobs.queue.heartbeat import Beat
+from jobs.queue.keys import Keys
+from jobs.queue.take import take
+from jobs.recovery import sweep, takeover
+from jobs.worker.claim import Starter
+from jobs.worker.execute import Ended
+from jobs.worker.held_entries import Hands
+from jobs.worker.record import Recorder
 from tests.conftest import statuses, wait_until_final
-from tests.vendor_server import Answer, VendorServer
-from tests.waiting import wait_for
 from vendors.base import Done, VendorError
 
 DOWN = VendorError("vendor_error", "The vendor failed to answer the call (status 503).", outage=True)

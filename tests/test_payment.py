@@ -2,10 +2,10 @@
 
 import pytest
 
+from harness.vendor_server import Answer
+from harness.waiting import wait_for
 from jobs.models import Attempt, Job
 from tests.conftest import statuses, wait_until_final
-from tests.vendor_server import Answer
-from tests.waiting import wait_for
 from vendors import pauses
 from vendors.models import Vendor
 

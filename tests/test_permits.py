@@ -7,11 +7,11 @@ from threading import Event
 
 import pytest
 
-from jobs import limiter, stream
-from jobs.caller import Caller, Ended, Started
-from jobs.keys import Keys
 from jobs.models import Job
-from jobs.take import take
+from jobs.queue import limiter, stream
+from jobs.queue.keys import Keys
+from jobs.queue.take import take
+from jobs.worker.execute import Caller, Ended, Started
 from vendors.adapters.sync import SyncAdapter
 from vendors.base import Done
 from vendors.catalogue import catalogue

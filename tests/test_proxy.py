@@ -10,8 +10,8 @@ from threading import Thread
 import pytest
 import redis
 
-from tests.proxy import Proxy
-from tests.waiting import wait_for
+from harness.proxy import Proxy
+from harness.waiting import wait_for
 
 
 class Echo(BaseRequestHandler):

@@ -8,12 +8,12 @@ import time
 import pytest
 from django.db import connection
 
-from jobs import flight
-from jobs.keys import BEATS, Keys
+from harness.vendor_server import Answer
+from harness.waiting import wait_for
 from jobs.models import Attempt, Job, Status
+from jobs.queue.keys import BEATS, Keys
+from jobs.recovery import in_flight
 from tests.conftest import statuses, wait_until_final
-from tests.vendor_server import Answer
-from tests.waiting import wait_for
 from vendors.models import Vendor
 
 
@@ -189,7 +189,7 @@ def test_a_leaked_slot_is_found(make_job, redis_client, acme):
     Vendor.objects.update(max_in_flight=1)
     waiting = make_job(status=Status.WAITING, started_at=Job().created_at.replace(year=2020))
     redis_client.zadd(Keys("acme").flight, {"gone": 1, "fresh": time.time() * 1000})
-    assert flight.correct("acme") == 2
+    assert in_flight.correct("acme") == 2
     assert sorted(redis_client.zrange(Keys("acme").flight, 0, -1)) == sorted(["fresh", waiting.pk])
 
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs.keys import BEATS, Keys
+from harness.waiting import wait_for
 from jobs.models import Job
-from tests.waiting import wait_for
+from jobs.queue.keys import BEATS, Keys
 
 pytestmark = pytest.mark.about_redis
 

@@ -3,17 +3,17 @@
 import pytest
 from django.db import connection
 
-from jobs import limiter
-from jobs.accept import accept
-from jobs.beat import Beat
-from jobs.caller import Ended
-from jobs.hands import Hands
+from jobs.api.intake import accept
 from jobs.models import Job
-from jobs.recorder import Recorder
-from jobs.start import Starter
-from jobs.sweep import TICK_SECONDS, Sweeper
-from jobs.take import take
-from jobs.worker import Worker
+from jobs.queue import limiter
+from jobs.queue.heartbeat import Beat
+from jobs.queue.take import take
+from jobs.recovery.sweep import TICK_SECONDS, Sweeper
+from jobs.worker.claim import Starter
+from jobs.worker.execute import Ended
+from jobs.worker.held_entries import Hands
+from jobs.worker.record import Recorder
+from jobs.worker.worker import Worker
 from tests.counting import asking_redis, asking_the_store
 from vendors.base import Done, VendorError
 from vendors.catalogue import catalogue

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from enrichlabs.tests.running import ROOT
+from harness.running import ROOT
 
 
 def make_wheel(folder: Path, version: str) -> None:

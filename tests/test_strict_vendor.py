@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.strict_vendor import StrictVendor, aligned, bucket, fixed, sliding
 from jobs.models import Attempt
 from tests.conftest import wait_until_final
-from tests.strict_vendor import StrictVendor, aligned, bucket, fixed, sliding
 
 LIMIT = 20
 # Wide enough for a busy machine; loadtest/strict.py measures the default.

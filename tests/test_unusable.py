@@ -3,10 +3,10 @@
 import pytest
 from django.conf import settings
 
+from harness.waiting import wait_for
 from jobs.models import Attempt, Job, Status
-from jobs.unusable import Report, everywhere
+from jobs.recovery.unusable import Report, everywhere
 from tests.conftest import wait_until_final
-from tests.waiting import wait_for
 from vendors.models import Vendor
 
 KEY = {"VENDOR_ACME_API_KEY": "k3y"}

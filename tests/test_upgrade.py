@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.keys import Keys
+from harness.waiting import wait_for
 from jobs.models import Attempt, Job
+from jobs.queue.keys import Keys
 from tests import conftest
 from tests.conftest import statuses, wait_until_final
-from tests.waiting import wait_for
 
 pytestmark = pytest.mark.about_redis
 
@@ -32,10 +32,10 @@ def start_later_worker(start_worker, tmp_path, monkeypatch):
     for name in ("enrichlabs", "jobs", "vendors", "webhooks"):
         shutil.copytree(conftest.ROOT / name, later / name, ignore=shutil.ignore_patterns("tests", "__pycache__"))
     shutil.copy(conftest.ROOT / "manage.py", later)
-    for script in later.glob("jobs/lua/*.lua"):
+    for script in later.glob("jobs/queue/lua/*.lua"):
         script.write_text(f"{script.read_text()}\n-- a later version\n")
-    change(later / "jobs/lua/settle.lua", "'v', '1',", "'v', '2', 'more', 'x',")
-    change(later / "jobs/stream.py", 'ENTRY_VERSION, "job"', 'ENTRY_VERSION, "more": "x", "job"')
+    change(later / "jobs/queue/lua/settle.lua", "'v', '1',", "'v', '2', 'more', 'x',")
+    change(later / "jobs/queue/stream.py", 'ENTRY_VERSION, "job"', 'ENTRY_VERSION, "more": "x", "job"')
 
     def start(*options):
         with monkeypatch.context() as patch:

@@ -10,12 +10,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from jobs import limiter, trial
-from jobs.keys import Keys
+from harness.vendor_server import Answer
+from harness.waiting import wait_for
 from jobs.models import Attempt, Delivery, Job, Kind
-from jobs.rebuild import rebuild
-from tests.vendor_server import Answer
-from tests.waiting import wait_for
+from jobs.queue import limiter
+from jobs.queue.keys import Keys
+from jobs.recovery.rebuild import rebuild
+from jobs.worker import trial
 from vendors.models import Vendor
 
 pytestmark = pytest.mark.django_db(transaction=True)

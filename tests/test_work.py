@@ -6,12 +6,12 @@ import time
 import pytest
 from django.db import connection
 
-from jobs import limiter, stream
-from jobs.keys import BEATS, Keys
+from harness.vendor_server import Answer
+from harness.waiting import wait_for
 from jobs.models import Attempt, Job, Status
+from jobs.queue import limiter, stream
+from jobs.queue.keys import BEATS, Keys
 from tests.conftest import statuses, wait_until_final
-from tests.vendor_server import Answer
-from tests.waiting import wait_for
 from vendors.models import Vendor
 
 

@@ -6,11 +6,11 @@ import time
 import pytest
 from django.db import connection
 
-from jobs.faults import FILE_GONE
-from jobs.keys import Keys
+from harness.waiting import wait_for
 from jobs.models import Job, Status
+from jobs.queue.keys import Keys
+from jobs.storage.errors import FILE_GONE
 from tests.conftest import wait_until_final
-from tests.waiting import wait_for
 
 
 @pytest.mark.sqlite

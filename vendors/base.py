@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from vendors import json_object
+from vendors.payloads import json_object
 
 if TYPE_CHECKING:
     from vendors.models import Vendor
@@ -62,7 +62,7 @@ class VendorError(Exception):
     `code` is stable and machine-readable; `message` is a sentence without personal data. `permanent`: another try cannot
     help. `outage`: the vendor seems to be down rather than unhappy with this job. `retry_after`: the vendor asks everybody
     to wait that long. `outcome_known` is False where the vendor may have done the work although no answer came. `reply` is
-    what the vendor said; the beginning of it is kept with the attempt, cleaned (vendors/replies.py).
+    what the vendor said; the beginning of it is kept with the attempt, cleaned (vendors/payloads/replies.py).
     """
 
     def __init__(

@@ -4,11 +4,11 @@ import logging
 
 from django.conf import settings
 
-from vendors import replies
 from vendors.base import Accepted, Adapter, Call, Done, VendorError
 from vendors.catalogue import catalogue
-from vendors.cleaning import clean
 from vendors.models import Vendor
+from vendors.payloads import replies
+from vendors.payloads.cleaning import clean
 from vendors.places import place, place_of_method
 
 log = logging.getLogger(__name__)

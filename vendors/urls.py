@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import idna
 
-from vendors import addresses
+from vendors.http import addresses
 
 # Underscores too: names of services in a cluster have them. One dot at the end is a whole name's.
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.IGNORECASE)

@@ -9,10 +9,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from jobs import bodies, deliveries, refusals, tokens
+from jobs.api import bodies
+from jobs.api.problems import Problem, handle
+from jobs.callbacks import inbox, refusals, tokens
 from jobs.models import Job, Verdict
-from jobs.problems import Problem, handle
-from jobs.store import STORE_ERRORS
+from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 from webhooks import signatures
@@ -33,7 +34,7 @@ def receive(request: HttpRequest, slug: str, request_id: UUID) -> HttpResponse:
         # The same words whatever was wrong: a forger learns nothing.
         detail = "The token or the signature of this callback is missing, wrong or out of date."
         reason, problem = refused.code, Problem("unauthorized", 401, detail)
-    except deliveries.NotAnObjectError as error:
+    except inbox.NotAnObjectError as error:
         detail = f"{error} Send a JSON object; this callback changed nothing, and its job goes on waiting."
         reason, problem = f"not_an_object ({str(error).rstrip('.')})", Problem("not_an_object", 400, detail)
     except Problem as found:
@@ -62,8 +63,8 @@ def _take(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     if tried is None and not (webhook_id and _is_unknown(vendor, job_id)):
         raise RefusedError("token_wrong" if "token" in request.GET else "token_missing")
     try:
-        verdict = deliveries.receive(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now)
-    except deliveries.TooManyError:
+        verdict = inbox.receive(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now)
+    except inbox.TooManyError:
         detail = "There are too many callbacks for this job that can't be applied yet. Send this one again later."
         return Problem("too_many_callbacks", 429, detail, headers={"Retry-After": str(RETRY_SECONDS)}).response()
     return JsonResponse({"status": verdict or "stored"}, status=202 if verdict == Verdict.UNMATCHED else 200)

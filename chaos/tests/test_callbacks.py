@@ -11,7 +11,7 @@ from chaos.calls import Call
 from chaos.ledger import Answered, Arrival, Callback
 from chaos.plans import Plan, answer_of
 from chaos.tests.conftest import JOB, OTHER, SECRET, SEED, called, events, serial_with
-from tests.waiting import wait_for
+from harness.waiting import wait_for
 from webhooks import signatures
 
 

@@ -12,9 +12,9 @@ from chaos.calls import STATUSES
 from chaos.ledger import Answered
 from chaos.plans import EVERY_MOOD, answer_of, error_of, plan_of
 from chaos.tests.conftest import JOB, SEED, called, events, open_call, serial_with
-from tests.waiting import wait_for
+from harness.waiting import wait_for
 from vendors.base import VendorError
-from vendors.http import post_json
+from vendors.http.call import post_json
 
 
 def test_a_good_answer_holds_the_one_right_answer(vendor):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from chaos.alone import APART, AS_NOBODY, can
-from tests.waiting import wait_for
+from harness.waiting import wait_for
 
 ALONE = [sys.executable, "-m", "chaos.alone"]
 

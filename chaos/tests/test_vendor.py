@@ -13,7 +13,7 @@ from chaos import ledger
 from chaos.ledger import Answered, Arrival, Callback
 from chaos.plans import answer_of
 from chaos.tests.conftest import JOB, SEED, called, events, serial_with
-from tests.waiting import wait_for
+from harness.waiting import wait_for
 
 
 def test_the_ledger_tells_what_came_and_how_it_was_answered(vendor, receiver):

@@ -10,13 +10,13 @@ import redis
 
 from chaos.witness import Witness, worst_window
 from conftest import Valkey
-from jobs import limiter, stream
-from jobs.keys import Keys
+from harness.ports import free_port
+from harness.waiting import wait_for
 from jobs.models import Stream
-from jobs.redis import commands
-from jobs.take import take
-from tests.ports import free_port
-from tests.waiting import wait_for
+from jobs.queue import limiter, stream
+from jobs.queue.keys import Keys
+from jobs.queue.redis import commands
+from jobs.queue.take import take
 from vendors.models import Vendor
 
 NUMBERS = count()

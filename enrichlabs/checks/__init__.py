@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
 
 from enrichlabs.checks import exposure, indexes, mongodb, redis, secrets, store, vendors
-from enrichlabs.obstacles import OF_SETTINGS
+from enrichlabs.standalone.preflight import OF_SETTINGS
 
 
 def register_all() -> None:

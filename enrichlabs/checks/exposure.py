@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 
-from enrichlabs.installation import MOCKS_PATH
+from enrichlabs.standalone.bootstrap import MOCKS_PATH
 from vendors.models import Vendor
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Warning
 from redis import RedisError
 
-from enrichlabs.obstacles import ANSWER_SECONDS, OLDEST_REDIS
-from jobs.redis import connect
-from jobs.redis_faults import refusal, require_usable
+from enrichlabs.standalone.preflight import ANSWER_SECONDS, OLDEST_REDIS
+from jobs.queue.redis import connect
+from jobs.queue.redis_errors import refusal, require_usable
 
 MOST_APART_SECONDS = 1.5
 

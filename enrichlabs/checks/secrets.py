@@ -5,8 +5,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import check_password
 from django.core.checks import CheckMessage, Warning
 
-from enrichlabs.installation import ADMIN
 from enrichlabs.prepare import FOR_DEVELOPMENT, PASSWORD_FOR_DEVELOPMENT
+from enrichlabs.standalone.bootstrap import ADMIN
 
 SHORTEST = 32
 FEWEST_DIFFERENT = 5

@@ -7,8 +7,8 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from enrichlabs.obstacles import ANSWER_SECONDS, no_store
-from jobs.store import STORE_ERRORS
+from enrichlabs.standalone.preflight import ANSWER_SECONDS, no_store
+from jobs.storage.store import STORE_ERRORS
 
 UNUSABLE = "enrichlabs.E001"
 UNAPPLIED = "enrichlabs.W002"

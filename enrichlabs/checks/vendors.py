@@ -7,9 +7,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 from django.core.exceptions import ValidationError
 
-from jobs import unusable
-from jobs.redis import hints
-from jobs.unusable import Report
+from jobs.queue.redis import hints
+from jobs.recovery import unusable
+from jobs.recovery.unusable import Report
 from vendors.models import Vendor
 
 

@@ -39,7 +39,7 @@ class Cursor(base.SQLiteCursorWrapper):
         except sqlite3.OperationalError as error:
             if not self._may_wait(error):
                 raise
-        from jobs.store import seconds_left  # only now: it needs the settings
+        from jobs.storage.store import seconds_left  # only now: it needs the settings
 
         give_up_at = time.monotonic() + seconds_left()
         while True:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from django.test import override_settings
 
-from enrichlabs import health
-from enrichlabs.tests.running import ROOT, environment, get
-from tests.ports import free_port
-from tests.waiting import wait_for
+from enrichlabs.web import health
+from harness.ports import free_port
+from harness.running import ROOT, environment, get
+from harness.waiting import wait_for
 
 
 @dataclass

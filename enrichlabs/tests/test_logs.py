@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from enrichlabs.tests.conftest import Gunicorn
-from enrichlabs.tests.mongodb import mongodb
-from enrichlabs.tests.raw import ask, connect
-from enrichlabs.tests.running import ROOT, environment
-from tests.waiting import wait_for
+from harness.mongodb import mongodb
+from harness.raw import ask, connect
+from harness.running import ROOT, environment
+from harness.waiting import wait_for
 
 HOST = b"Host: localhost\r\n"
 CALLBACK = b"/vendor-webhook/acme/01a2036a-3737-730f-8b75-355ab24a179b?token=SECRET"
@@ -122,7 +122,7 @@ def line_of(quiet: Gunicorn) -> Callable[[bytes], dict[str, str]]:
         (
             b"GET /jobs HTTP/1.1\r\n" + HOST + b"\r\n",
             "error",
-            "jobs.problems",
+            "jobs.api.problems",
             "The store does not answer.*",
         ),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
 
-from jobs import control, lifecycle
+from jobs import lifecycle, operator_actions
 from jobs.admin.listing import MOST_LISTED
 from jobs.lifecycle import Move
 from jobs.models import Job
@@ -40,7 +40,7 @@ RETRY = Action(
     done="retried",
     consequence="A retried job is queued for a new run, in which its vendor is called again; its history stays.",
     move=lifecycle.retry,
-    act=control.retry,
+    act=operator_actions.retry,
     needs_vendor=True,
 )
 CANCEL = Action(
@@ -48,7 +48,7 @@ CANCEL = Action(
     done="cancelled",
     consequence="A cancelled job ends here. A callback that still comes for it is kept, but changes nothing.",
     move=lifecycle.cancel,
-    act=control.cancel,
+    act=operator_actions.cancel,
 )
 ACTIONS = {action.name: action for action in (RETRY, CANCEL)}
 

@@ -16,7 +16,7 @@ from jobs.admin.confirming import ConfirmingAdmin
 from jobs.admin.listing import CreatedFilter, VendorFilter
 from jobs.admin.timeline import timeline
 from jobs.models import OPEN, Job
-from jobs.snapshot import Snapshot, take_snapshot
+from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 
 LAST_CHARACTER = "\U0010ffff"

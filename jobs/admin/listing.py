@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from jobs.pagination import first_id_at
+from jobs.api.pagination import first_id_at
 from vendors.catalogue import catalogue
 
 MOST_LISTED = 1000

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from jobs.admin.shown import moment
-from jobs.beat import why_none_is_alive
-from jobs.breaker import Opening
 from jobs.models import Job, Status
-from jobs.snapshot import Held, Snapshot
+from jobs.queue.breaker import Opening
+from jobs.queue.heartbeat import why_none_is_alive
+from jobs.queue.snapshot import Held, Snapshot
 from vendors.models import Vendor
 
 REDIS_AWAY = "Redis does not answer. Jobs are accepted and kept, and start when it is back."

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from vendors import exact
+from vendors.payloads import exact
 
 MAX_CHARACTERS = 20_000
 IN_LINES = json.JSONEncoder(indent=2, ensure_ascii=False)

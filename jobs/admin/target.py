@@ -12,8 +12,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from jobs import unusable
-from jobs.redis import hints
+from jobs.queue.redis import hints
+from jobs.recovery import unusable
 from vendors.models import Vendor
 
 TARGET = ("adapter", "url", "api_key_env", "webhook_secret_env", "redact")

@@ -13,7 +13,7 @@ from jobs.admin import sentences, shown
 from jobs.admin.pausing import PausingAdmin
 from jobs.admin.target import TargetAdmin
 from jobs.models import OPEN, Job
-from jobs.snapshot import Snapshot, take_snapshot
+from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 

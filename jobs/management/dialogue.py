@@ -8,7 +8,7 @@ from threading import Event
 
 from django.core.management.base import CommandError
 
-from jobs.faults import fault
+from jobs.storage.errors import fault
 
 INTERRUPTED = 130  # what a shell reports of a command that ^C has ended
 

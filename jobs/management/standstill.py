@@ -3,8 +3,8 @@
 import redis
 from django.core.management.base import CommandError
 
-from jobs.beat import workers_alive
-from jobs.redis import commands
+from jobs.queue.heartbeat import workers_alive
+from jobs.queue.redis import commands
 
 
 def require_standstill(reason: str) -> None:

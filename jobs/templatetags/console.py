@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from jobs.admin import sentences, shown
-from jobs.beat import why_none_is_alive
-from jobs.limiter import EPOCH
 from jobs.models import Job, Status
-from jobs.snapshot import MAX_VENDORS, Snapshot, take_snapshot
+from jobs.queue.heartbeat import why_none_is_alive
+from jobs.queue.limiter import EPOCH
+from jobs.queue.snapshot import MAX_VENDORS, Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 

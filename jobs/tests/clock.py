@@ -2,8 +2,8 @@
 
 import pytest
 
-from jobs import scripts
-from jobs.redis import commands
+from jobs.queue import scripts
+from jobs.queue.redis import commands
 
 SECOND = 1_000_000
 

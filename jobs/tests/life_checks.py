@@ -2,8 +2,8 @@
 
 from hypothesis.stateful import invariant
 
-from jobs.keys import Keys
 from jobs.models import FINAL, Attempt, Delivery, Job, Stream
+from jobs.queue.keys import Keys
 from jobs.tests.life_steps import TERMS
 
 LOST_SECONDS = 50  # longer than any grace of the sweep

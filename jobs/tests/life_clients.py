@@ -8,13 +8,14 @@ from unittest.mock import patch
 from django.db import OperationalError
 from hypothesis import strategies as st
 
-from jobs import control, deliveries
-from jobs.accept import accept
+from jobs import operator_actions
+from jobs.api.intake import accept
+from jobs.callbacks import inbox
+from jobs.callbacks.tokens import Try
 from jobs.models import OPEN, Delivery, Job
 from jobs.tests.life_model import Key, PlainJob
 from jobs.tests.life_steps import NUMBERS, RARELY, SLUGS, TERMS, TEXTS, nth, step
 from jobs.tests.life_worker import hints, writes_in_one_commit
-from jobs.tokens import Try
 from vendors.catalogue import catalogue
 
 MOST_JOBS = 4
@@ -34,13 +35,13 @@ class Clients:
     @step(1, when=lambda self: self.life.jobs, n=NUMBERS, page_is_old=RARELY)
     def cancel(self, n, page_is_old):
         job = self.shown(nth(self.life.jobs, n), page_is_old)
-        assert control.cancel(job, datetime.now(UTC)) is self.life.cancel(job.pk, job.run)
+        assert operator_actions.cancel(job, datetime.now(UTC)) is self.life.cancel(job.pk, job.run)
 
     @step(3, when=lambda self: self.life.found("failed", "cancelled"), n=NUMBERS, page_is_old=RARELY, hint_is_lost=RARELY)
     def retry(self, n, page_is_old, hint_is_lost):
         job = self.shown(nth(self.life.found("failed", "cancelled"), n), page_is_old)
         with hints(hint_is_lost):
-            self.may_leave_final = control.retry(job, datetime.now(UTC))
+            self.may_leave_final = operator_actions.retry(job, datetime.now(UTC))
         assert self.may_leave_final is self.life.retry(job.pk, job.run)
         self.excuse([job.pk] if hint_is_lost else [])
 
@@ -60,19 +61,19 @@ class Clients:
         key = Key(*nth(self.life.tries(), n), text)
         body = json.dumps(key.result).encode()
         vendor, now = catalogue.get(self.life.jobs[key.job].vendor), datetime.now(UTC)
-        delivery = deliveries.store(vendor, key.job, Try(key.run, key.attempt), webhook_id="", body=body, now=now)
+        delivery = inbox.store(vendor, key.job, Try(key.run, key.attempt), webhook_id="", body=body, now=now)
         self.life.receive(key)
         if end == "dies":
-            with patch.object(deliveries, "_judge", side_effect=OperationalError), suppress(OperationalError):
-                deliveries.apply(delivery, vendor, now)
+            with patch.object(inbox, "_judge", side_effect=OperationalError), suppress(OperationalError):
+                inbox.apply(delivery, vendor, now)
             self.life.apply_and_die(key, in_one_commit=writes_in_one_commit())
         elif not end:
             self.life.apply(key)
-            assert deliveries.apply(delivery, vendor, now) == self.life.callbacks[key].verdict
+            assert inbox.apply(delivery, vendor, now) == self.life.callbacks[key].verdict
 
     @step(1, when=lambda self: self.life.callbacks, n=st.integers(0, 20))
     def replay(self, n):
         key = nth(self.life.callbacks, n)
         delivery = next(row for row in Delivery.objects.filter(job=key.job, attempt=key.attempt) if row.body == key.result)
-        self.may_leave_final = deliveries.apply_late(delivery, datetime.now(UTC))
+        self.may_leave_final = inbox.apply_late(delivery, datetime.now(UTC))
         assert self.may_leave_final is self.life.apply_late(key)

@@ -7,11 +7,13 @@ from unittest.mock import DEFAULT, patch
 import redis
 from django.db import OperationalError, connection
 
-from jobs import batch, recorder, stream
-from jobs.beat import Beat
-from jobs.hands import Hands
-from jobs.start import Starter
+from jobs.queue import stream
+from jobs.queue.heartbeat import Beat
+from jobs.storage import bulk_writes
 from jobs.tests.life_model import ERRORS
+from jobs.worker import record
+from jobs.worker.claim import Starter
+from jobs.worker.held_entries import Hands
 from vendors.base import Accepted, Adapter, Done, VendorError
 
 
@@ -47,7 +49,7 @@ class Worker:
         self.beat = Beat(self.name)
         self.hands = Hands(self.name, self.beat)
         self.starter = Starter(self.name, self.hands)
-        self.recorder = recorder.Recorder(self.hands.settle)
+        self.recorder = record.Recorder(self.hands.settle)
         self.taken = []
         self.started = []
         self.stranded = []  # jobs and attempts that it has started and does not know of
@@ -65,7 +67,7 @@ def failing(fault):
             for name in ("settle", "add"):
                 stack.enter_context(patch.object(stream, name, side_effect=redis.ConnectionError))
         if fault == "store":
-            stack.enter_context(patch.object(batch, "insert_each", side_effect=OperationalError))
+            stack.enter_context(patch.object(bulk_writes, "insert_each", side_effect=OperationalError))
         stack.callback(stream.hints_may_fail.__init__)  # without its second of not trying
         stack.enter_context(suppress(redis.RedisError, OperationalError))
         yield
@@ -74,8 +76,10 @@ def failing(fault):
 @contextmanager
 def failing_once(fault):
     """What a recorder meets: the same, but it tries the store again."""
-    write = patch.object(batch, "insert_each", side_effect=[OperationalError, *[DEFAULT] * 9], wraps=batch.insert_each)
-    with failing(fault if fault == "Redis" else ""), patch("jobs.recorder.time.sleep"), ExitStack() as stack:
+    write = patch.object(
+        bulk_writes, "insert_each", side_effect=[OperationalError, *[DEFAULT] * 9], wraps=bulk_writes.insert_each
+    )
+    with failing(fault if fault == "Redis" else ""), patch("jobs.worker.record.time.sleep"), ExitStack() as stack:
         if fault == "store":
             stack.enter_context(write)
         yield

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from jobs.archive import KINDS, fields
 from jobs.models import Attempt, Delivery, Job, Status
+from jobs.transfer.archive import KINDS, fields
 from vendors.models import Vendor, new_id
 
 AT = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)

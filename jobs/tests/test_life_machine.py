@@ -16,16 +16,19 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from jobs import breaker, lifecycle, limiter, rebuild, recorder, retry, sweep, takeover
-from jobs.caller import Ended
-from jobs.keys import BEATS, Keys
+from jobs import lifecycle, retry
 from jobs.models import FINAL, Attempt, Delivery, Job, Status
-from jobs.take import take
+from jobs.queue import breaker, limiter
+from jobs.queue.keys import BEATS, Keys
+from jobs.queue.take import take
+from jobs.recovery import rebuild, sweep, takeover
 from jobs.tests.life_checks import Checks
 from jobs.tests.life_clients import Clients
 from jobs.tests.life_model import ERRORS, Life, Weather
 from jobs.tests.life_steps import AFTER_TAKE, FAULTS, NUMBERS, RARELY, SOME_ANSWERS, STEPS, TERMS, nth, step
 from jobs.tests.life_worker import Worker, failing, failing_once, real_answer, writes_in_one_commit
+from jobs.worker import record
+from jobs.worker.execute import Ended
 from vendors import pauses
 from vendors.models import Vendor
 
@@ -303,7 +306,7 @@ def test_the_life_of_a_job_is_as_the_documents_say(redis_client, make_vendor, mo
     for slug, terms in TERMS.items():
         make_vendor(slug, adapter="adapters.life.Reader", max_in_flight=3 if slug == "acme" else None, **vars(terms))
     # What is held back is so until the machine says that time has passed.
-    monkeypatch.setattr(recorder, "random", SimpleNamespace(random=lambda: 1000.0))
+    monkeypatch.setattr(record, "random", SimpleNamespace(random=lambda: 1000.0))
     monkeypatch.setattr(rebuild, "SETTLING_SECONDS", 0)
     ended_well = []
     run_state_machine_as_test(

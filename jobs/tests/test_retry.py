@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.breaker import Standing
+from jobs.queue.breaker import Standing
 from jobs.retry import Again, GiveUp, decide
 from vendors.base import VendorError
 from vendors.models import Vendor

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vendors.base import Call, Reply, VendorError
-from vendors.http import post_json
+from vendors.http.call import post_json
 from vendors.models import Vendor
 
 

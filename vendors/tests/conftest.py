@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from vendors.tests.servers import Server
+from vendors.tests.http.servers import Server
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from vendors.base import Accepted, Adapter, Call, Done, VendorError
 from vendors.models import Vendor
 from vendors.registry import adapter_class
-from vendors.tests.servers import Server, Visit, answering, reply
+from vendors.tests.http.servers import Server, Visit, answering, reply
 
 CALL = Call(
     job_id="0190-job",

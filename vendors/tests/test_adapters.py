@@ -6,7 +6,7 @@ import pytest
 
 from vendors.base import Accepted, Done
 from vendors.tests.contract import CALL, AdapterContract
-from vendors.tests.servers import Server, Visit, answering, reply
+from vendors.tests.http.servers import Server, Visit, answering, reply
 
 
 class TestSync(AdapterContract):

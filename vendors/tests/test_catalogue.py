@@ -3,7 +3,7 @@ from threading import Event, Thread
 
 import pytest
 
-from tests.waiting import wait_for
+from harness.waiting import wait_for
 from vendors.catalogue import Catalogue
 from vendors.models import Vendor
 

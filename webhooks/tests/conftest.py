@@ -1,6 +1,6 @@
 import pytest
 
-from jobs import tokens
+from jobs.callbacks import tokens
 
 
 @pytest.fixture

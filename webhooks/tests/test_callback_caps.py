@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.db.models import Sum
 
-from jobs import callback_caps, deliveries
+from jobs.callbacks import caps, inbox
 from jobs.models import Delivery, Job, Verdict
 from tests.counting import asking_the_store
 from tests.plans import assert_quick, reads_of
@@ -54,8 +54,8 @@ def signed(body):
 def test_of_a_thousand_bodies_for_one_token_twenty_are_kept_and_the_rest_counted(job, post):
     answers = [post(job, body=body(number)) for number in range(1000)]
     assert [answer.json()["status"] for answer in answers] == ["applied"] + ["late"] * 999
-    assert kept() == callback_caps.MAX_PER_RUN
-    assert Delivery.objects.count() == callback_caps.MAX_PER_RUN + 2  # with the one applied, and the count
+    assert kept() == caps.MAX_PER_RUN
+    assert Delivery.objects.count() == caps.MAX_PER_RUN + 2  # with the one applied, and the count
     assert (counted().reason, counted().body) == ("too_many_callbacks", None)
     assert Job.objects.get().result["name"] == 0
 
@@ -63,8 +63,8 @@ def test_of_a_thousand_bodies_for_one_token_twenty_are_kept_and_the_rest_counted
 def test_of_large_bodies_five_mebibytes_are_kept(job, post):
     for number in range(12):
         assert post(job, body=body(number, size=1_000_000)).status_code == 200
-    assert kept() == callback_caps.MAX_BYTES_PER_RUN // 1_000_000
-    assert Delivery.objects.aggregate(all=Sum("body_bytes"))["all"] < callback_caps.MAX_BYTES_PER_RUN + 3_000_000
+    assert kept() == caps.MAX_BYTES_PER_RUN // 1_000_000
+    assert Delivery.objects.aggregate(all=Sum("body_bytes"))["all"] < caps.MAX_BYTES_PER_RUN + 3_000_000
 
 
 def test_the_answer_is_taken_however_many_came_before_it(make_vendor, make_job, post):
@@ -74,7 +74,7 @@ def test_the_answer_is_taken_however_many_came_before_it(make_vendor, make_job, 
     assert {answer.status_code for answer in answers[:20]} == {200}
     refused = answers[-1]
     assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (429, "too_many_callbacks", "60")
-    assert kept(verdict=Verdict.UNREADABLE) == callback_caps.MAX_PER_RUN
+    assert kept(verdict=Verdict.UNREADABLE) == caps.MAX_PER_RUN
     assert post(job).json() == {"status": "applied"}
     assert Job.objects.get().status == "complete"
 
@@ -84,7 +84,7 @@ def test_each_run_has_room_of_its_own(job, post):
         post(job, body=body(number))
     Job.objects.update(run=2, status="waiting", result=None)
     assert post(job, body=body(0, size=21)).json() == {"status": "late"}  # for the first run, which is full
-    assert kept(run=1) == callback_caps.MAX_PER_RUN
+    assert kept(run=1) == caps.MAX_PER_RUN
 
 
 def test_a_repeat_of_what_is_kept_takes_no_room(job, post):
@@ -97,8 +97,8 @@ def test_a_repeat_of_what_is_kept_takes_no_room(job, post):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(callback_caps, "MAX_UNMATCHED", 30)
-    monkeypatch.setattr(callback_caps, "MAX_UNMATCHED_BYTES", 5000)
+    monkeypatch.setattr(caps, "MAX_UNMATCHED", 30)
+    monkeypatch.setattr(caps, "MAX_UNMATCHED_BYTES", 5000)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_for_unknown_jobs_so_many_are_kept_of_a_vendor(small, signing_vendor, po
     for number in range(50):
         answer = post(str(uuid.uuid4()), "", body=body(number), **signed(body(number)))
         assert (answer.status_code, answer.json()) == (202, {"status": "unmatched"})
-    assert kept(verdict=Verdict.UNMATCHED) == callback_caps.MAX_UNMATCHED
+    assert kept(verdict=Verdict.UNMATCHED) == caps.MAX_UNMATCHED
     assert len([record for record in caplog.records if "were not kept" in record.getMessage()]) == 1
 
 
@@ -127,7 +127,7 @@ def test_unknown_jobs_of_one_vendor_take_no_room_from_another(small, signing_ven
         post(str(uuid.uuid4()), "", body=body(number), **signed(body(number)))
     for number in range(40):
         stranger = str(uuid.uuid4())
-        deliveries.receive(Vendor.objects.get(slug="globex"), stranger, (1, 1), webhook_id="", body=body(number), now=NOW)
+        inbox.receive(Vendor.objects.get(slug="globex"), stranger, (1, 1), webhook_id="", body=body(number), now=NOW)
     assert [kept(vendor=slug) for slug in ("acme", "globex")] == [30, 30]
     # And a job that is there is served whatever comes for others.
     job = make_job(status="waiting", attempt=1)
@@ -136,7 +136,7 @@ def test_unknown_jobs_of_one_vendor_take_no_room_from_another(small, signing_ven
 
 def test_the_first_callback_of_a_job_costs_no_count(job, vendor):
     with asking_the_store() as asked:
-        verdict = deliveries.receive(vendor, job.pk, (1, 1), webhook_id="", body=body(1), now=NOW)
+        verdict = inbox.receive(vendor, job.pk, (1, 1), webhook_id="", body=body(1), now=NOW)
     assert verdict == Verdict.APPLIED
     writes = [each for each in asked if each not in ("BEGIN", "SAVEPOINT", "RELEASE")]
     assert writes in (["INSERT", "UPDATE", "UPDATE"], ["insert", "update", "update"])
@@ -144,7 +144,7 @@ def test_the_first_callback_of_a_job_costs_no_count(job, vendor):
 
 def test_callbacks_are_counted_by_an_index(vendor):
     with reads_of("jobs_delivery") as reads:
-        deliveries.receive(vendor, str(uuid.uuid4()), (1, 1), webhook_id="", body=body(1), now=NOW)
+        inbox.receive(vendor, str(uuid.uuid4()), (1, 1), webhook_id="", body=body(1), now=NOW)
     counts = [read for read in reads if "body_bytes" in str(read) and "LIMIT 1 " not in f"{read} "]
     assert len(counts) == 2
     assert_quick(counts, finds=True)
@@ -166,17 +166,17 @@ def test_a_late_callback_that_says_the_same_reads_only_those_of_its_job(job, pos
 def test_the_cap_holds_when_forty_come_at_once(vendor, make_job, post, status):
     job = make_job(status=status, attempt=1)
     race(40, lambda number: post(job, body=body(number)).status_code)
-    assert kept() <= callback_caps.MAX_PER_RUN
+    assert kept() <= caps.MAX_PER_RUN
     assert Delivery.objects.filter(verdict=Verdict.APPLIED).count() == (status == "waiting")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_cap_of_a_vendor_holds_when_forty_come_at_once(vendor, small):
     def send(number):
-        deliveries.receive(vendor, str(uuid.uuid4()), (1, 1), webhook_id="", body=body(number), now=NOW)
+        inbox.receive(vendor, str(uuid.uuid4()), (1, 1), webhook_id="", body=body(number), now=NOW)
 
     race(40, send)
-    assert kept() <= callback_caps.MAX_UNMATCHED
+    assert kept() <= caps.MAX_UNMATCHED
 
 
 def race(count, send):

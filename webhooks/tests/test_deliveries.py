@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs import deliveries
+from jobs.callbacks import inbox
+from jobs.callbacks.tokens import Try
 from jobs.models import Delivery, Job, Verdict
-from jobs.tokens import Try
 
 PICKY = "adapters.callbacks.Picky"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -29,7 +29,7 @@ def job(vendor, make_job):
 
 
 def store(vendor, job, body=BODY, *, tried=FIRST, webhook_id="", now=NOW):
-    return deliveries.store(vendor, job.pk, tried, webhook_id=webhook_id, body=body, now=now)
+    return inbox.store(vendor, job.pk, tried, webhook_id=webhook_id, body=body, now=now)
 
 
 def stored(delivery):
@@ -44,36 +44,36 @@ def test_what_is_stored_is_cleaned(vendor, job):
 
 
 def test_a_result_is_cleaned_and_the_job_complete(vendor, job):
-    assert deliveries.apply(store(vendor, job), vendor, NOW) == Verdict.APPLIED
+    assert inbox.apply(store(vendor, job), vendor, NOW) == Verdict.APPLIED
     job = Job.objects.get(pk=job.pk)
     assert (job.status, job.result, job.finished_at, job.deadline_at) == ("complete", CLEANED, NOW, None)
 
 
 def test_what_the_adapter_makes_of_a_callback_is_cleaned_too(make_vendor, make_job):
     vendor, job = make_vendor(adapter=PICKY), make_job(status="waiting", attempt=1)
-    deliveries.apply(store(vendor, job), vendor, NOW)
+    inbox.apply(store(vendor, job), vendor, NOW)
     assert Job.objects.get(pk=job.pk).result == {"name": "John Doe"}
 
 
 def test_a_failure_that_a_callback_reports_fails_the_job(make_vendor, make_job):
     vendor, job = make_vendor(adapter=PICKY), make_job(status="waiting", attempt=1)
-    assert deliveries.apply(store(vendor, job, b'{"error": 1}'), vendor, NOW) == Verdict.APPLIED
+    assert inbox.apply(store(vendor, job, b'{"error": 1}'), vendor, NOW) == Verdict.APPLIED
     job = Job.objects.get(pk=job.pk)
     assert (job.status, job.error_code, job.error_message) == ("failed", "no_match", "The vendor found nobody.")
 
 
 def test_a_repeat_is_counted_and_has_no_second_effect(vendor, job):
     first = store(vendor, job)
-    deliveries.apply(first, vendor, NOW)
+    inbox.apply(first, vendor, NOW)
     repeat = store(vendor, job, now=NOW + timedelta(hours=1))
-    assert deliveries.apply(repeat, vendor, NOW + timedelta(hours=1)) == Verdict.APPLIED
+    assert inbox.apply(repeat, vendor, NOW + timedelta(hours=1)) == Verdict.APPLIED
     assert (repeat.pk, repeat.times_received, repeat.received_at) == (first.pk, 2, NOW)
     assert Job.objects.get(pk=job.pk).finished_at == NOW
 
 
 def test_a_repeat_applies_what_a_crash_left_unapplied(vendor, job):
     store(vendor, job)
-    assert deliveries.apply(store(vendor, job), vendor, NOW) == Verdict.APPLIED
+    assert inbox.apply(store(vendor, job), vendor, NOW) == Verdict.APPLIED
     assert Job.objects.get(pk=job.pk).status == "complete"
 
 
@@ -108,7 +108,7 @@ NO_OBJECT = [b"[1]", b"null", b'"text"', b"1", b"true"]
 
 @pytest.mark.parametrize("body", NO_JSON + NO_OBJECT, ids=lambda body: repr(body[:12]))
 def test_nothing_is_stored_of_what_is_no_json_object(vendor, job, body):
-    with pytest.raises(deliveries.NotAnObjectError):
+    with pytest.raises(inbox.NotAnObjectError):
         store(vendor, job, body)
     assert not Delivery.objects.exists()
 
@@ -116,7 +116,7 @@ def test_nothing_is_stored_of_what_is_no_json_object(vendor, job, body):
 def test_half_a_character_a_nul_and_a_huge_number_do_not_cost_the_answer(vendor, job):
     body = b'\xef\xbb\xbf{"name": "J\\ud83d", "nul": "\\u0000", "huge": 123456789012345678901234567890}'
     delivery = stored(store(vendor, job, body))
-    assert deliveries.apply(delivery, vendor, NOW) == Verdict.APPLIED
+    assert inbox.apply(delivery, vendor, NOW) == Verdict.APPLIED
     result = Job.objects.get(pk=job.pk).result
     assert (result["name"].strip("\ufffd"), result["nul"], result["huge"]) == ("J", "\0", 123456789012345678901234567890)
 
@@ -124,5 +124,5 @@ def test_half_a_character_a_nul_and_a_huge_number_do_not_cost_the_answer(vendor,
 @given(st.binary())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_stored_or_refused(vendor, job, body):
-    with suppress(deliveries.NotAnObjectError):
+    with suppress(inbox.NotAnObjectError):
         assert stored(store(vendor, job, body)).body_bytes == len(body)

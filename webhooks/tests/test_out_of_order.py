@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs import control, deliveries, lifecycle
+from jobs import lifecycle, operator_actions
+from jobs.callbacks import inbox
+from jobs.callbacks.tokens import Try
 from jobs.models import Delivery, Job, Verdict
-from jobs.tokens import Try
 from vendors.models import Vendor
 from webhooks.tests import adapters
 
@@ -26,11 +27,11 @@ def vendor(make_vendor):
 
 def store(job, body=BODY, *, run=1, attempt=1, webhook_id="", now=NOW):
     vendor = Vendor.objects.get()
-    return deliveries.store(vendor, job.pk, Try(run, attempt), webhook_id=webhook_id, body=body, now=now)
+    return inbox.store(vendor, job.pk, Try(run, attempt), webhook_id=webhook_id, body=body, now=now)
 
 
 def receive(job, body=BODY, **which):
-    return deliveries.apply(store(job, body, **which), Vendor.objects.get(), NOW)
+    return inbox.apply(store(job, body, **which), Vendor.objects.get(), NOW)
 
 
 def now_is(job):
@@ -69,7 +70,7 @@ def test_a_late_callback_is_kept_and_changes_nothing(vendor, make_job, status):
 
 def test_a_callback_for_a_cancelled_job_is_late(vendor, make_job):
     job = make_job(status="waiting", attempt=1)
-    assert control.cancel(job, NOW)
+    assert operator_actions.cancel(job, NOW)
     assert receive(job) == Verdict.LATE
     assert now_is(job).status == "cancelled"
 
@@ -85,7 +86,7 @@ def test_a_callback_for_an_attempt_that_the_row_has_not_reached_is_kept_for_late
     job = make_job(status="queued", attempt=0)
     assert receive(job) is None
     Job.objects.update(status="waiting", attempt=1)
-    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=9) == 1
+    assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=9) == 1
     assert now_is(job).status == "complete"
 
 
@@ -120,8 +121,8 @@ def test_a_crash_between_the_move_and_the_verdict_is_made_good_by_a_repeat(vendo
 
 def test_somebody_who_comes_too_late_to_apply_a_callback_does_not_undo_its_verdict(vendor, make_job):
     stale = store(make_job(status="waiting", attempt=1))
-    assert deliveries.apply(Delivery.objects.get(), vendor, NOW) == Verdict.APPLIED
-    assert deliveries.apply(stale, None, NOW) == Verdict.LATE
+    assert inbox.apply(Delivery.objects.get(), vendor, NOW) == Verdict.APPLIED
+    assert inbox.apply(stale, None, NOW) == Verdict.LATE
     assert Delivery.objects.get().verdict == Verdict.APPLIED
 
 
@@ -129,17 +130,17 @@ def test_what_a_crash_left_unapplied_is_applied_oldest_first_and_in_bounds(vendo
     jobs = [make_job(status="waiting", attempt=1) for _ in range(3)]
     for minutes, job in enumerate(reversed(jobs)):
         store(job, now=NOW + timedelta(minutes=minutes))
-    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=2) == 2
+    assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=2) == 2
     assert [now_is(job).status for job in jobs] == ["waiting", "complete", "complete"]
-    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=2) == 1
-    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=2) == 0
+    assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=2) == 1
+    assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=2) == 0
 
 
 def test_a_callback_that_is_just_being_applied_is_left_alone(vendor, make_job):
     job = make_job(status="waiting", attempt=1)
     store(job)
-    assert deliveries.apply_pending(NOW + timedelta(seconds=9), older_than=timedelta(seconds=10), limit=9) == 0
-    assert deliveries.apply_pending(NOW + timedelta(seconds=10), older_than=timedelta(seconds=10), limit=9) == 1
+    assert inbox.apply_pending(NOW + timedelta(seconds=9), older_than=timedelta(seconds=10), limit=9) == 0
+    assert inbox.apply_pending(NOW + timedelta(seconds=10), older_than=timedelta(seconds=10), limit=9) == 1
 
 
 def test_a_callback_that_its_adapter_can_not_read_waits_for_a_better_adapter(vendor, make_job, caplog):
@@ -156,7 +157,7 @@ def test_a_callback_that_its_adapter_can_not_read_waits_for_a_better_adapter(ven
 def test_the_log_does_not_say_for_ever_that_a_callback_can_not_be_read(vendor, make_job, caplog):
     receive(make_job(status="waiting", attempt=1), b'{"surname": "Doe"}')
     caplog.clear()
-    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=9) == 0
+    assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=9) == 0
     assert not caplog.records
 
 
@@ -180,8 +181,8 @@ def test_callbacks_of_one_vendor_hold_up_no_other(make_vendor, make_job):
         job = make_job(vendor=slug, status="waiting", attempt=1)
         vendor = Vendor.objects.get(slug=slug)
         moment = NOW + timedelta(minutes=minutes)
-        deliveries.store(vendor, job.pk, Try(1, 1), webhook_id="", body=b'{"surname": "Doe"}', now=moment)
-    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=1) == 2
+        inbox.store(vendor, job.pk, Try(1, 1), webhook_id="", body=b'{"surname": "Doe"}', now=moment)
+    assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=1) == 2
     assert Job.objects.get(vendor=acme.slug).status == "complete"
 
 
@@ -189,7 +190,7 @@ def test_a_callback_never_ends_a_job_of_another_vendor(vendor, make_vendor, make
     store(make_job(status="waiting", attempt=1))
     make_vendor("globex", adapter=PICKY)
     Job.objects.update(vendor="globex")
-    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=9) == 1
+    assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=9) == 1
     assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("waiting", Verdict.UNMATCHED)
 
 
@@ -197,7 +198,7 @@ def test_what_could_not_be_read_keeps_its_verdict_when_another_ends_the_job(vend
     job = make_job(status="waiting", attempt=1)
     assert receive(job, b'{"surname": "Doe"}') == Verdict.UNREADABLE
     assert receive(job) == Verdict.APPLIED
-    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=9) == 0
+    assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=9) == 0
     verdicts = Delivery.objects.order_by("id").values_list("verdict", flat=True)
     assert list(verdicts) == [Verdict.UNREADABLE, Verdict.APPLIED]
 
@@ -212,36 +213,36 @@ def test_what_could_not_be_read_is_late_once_it_can_be(vendor, make_job):
 def test_a_callback_of_a_deleted_vendor_is_late(vendor, make_job):
     store(make_job(status="complete", attempt=1))
     vendor.delete()
-    assert deliveries.apply_pending(LATER, older_than=timedelta(0), limit=9) == 1
+    assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=9) == 1
     assert Delivery.objects.get().verdict == Verdict.LATE
 
 
 def test_an_operator_may_apply_a_callback_that_came_after_its_deadline(vendor, make_job):
     job = overdue(make_job)
     assert receive(job) == Verdict.LATE
-    assert deliveries.apply_late(Delivery.objects.get(), LATER)
+    assert inbox.apply_late(Delivery.objects.get(), LATER)
     assert (now_is(job).status, now_is(job).result, now_is(job).error_code) == ("complete", RESULT, "")
     assert Delivery.objects.get().verdict == Verdict.APPLIED
-    assert not deliveries.apply_late(Delivery.objects.get(), LATER)
+    assert not inbox.apply_late(Delivery.objects.get(), LATER)
 
 
 def test_a_late_failure_completes_nothing(vendor, make_job):
     job = overdue(make_job)
     receive(job, b'{"error": 1}')
-    assert not deliveries.apply_late(Delivery.objects.get(), LATER)
+    assert not inbox.apply_late(Delivery.objects.get(), LATER)
     assert now_is(job).error_code == "callback_overdue"
 
 
 def test_a_late_callback_of_a_job_that_failed_otherwise_or_runs_again_stays_late(vendor, make_job):
     job = make_job(status="failed", attempt=1, error_code="vendor_error")
     receive(job)
-    assert not deliveries.apply_late(Delivery.objects.get(), LATER)
+    assert not inbox.apply_late(Delivery.objects.get(), LATER)
     Job.objects.update(error_code="callback_overdue", run=2)
-    assert not deliveries.apply_late(Delivery.objects.get(), LATER)
+    assert not inbox.apply_late(Delivery.objects.get(), LATER)
     assert (now_is(job).status, Delivery.objects.get().verdict) == ("failed", Verdict.LATE)
 
 
 def test_a_callback_with_no_verdict_is_not_late_yet(vendor, make_job):
     job = overdue(make_job)
-    assert not deliveries.apply_late(store(job), LATER)
+    assert not inbox.apply_late(store(job), LATER)
     assert now_is(job).status == "failed"

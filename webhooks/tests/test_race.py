@@ -6,9 +6,9 @@ from threading import Barrier
 import pytest
 from django.db import connection, transaction
 
-from jobs import deliveries
+from harness.waiting import wait_for
+from jobs.callbacks import inbox
 from jobs.models import Delivery, Job, Verdict
-from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,7 +49,7 @@ def receive_in_one_commit(receive, monkeypatch):
 
     def receive_in_one_commit(callbacks):
         commits = []
-        groups = deliveries._storing, deliveries._applying
+        groups = inbox._storing, inbox._applying
         for group in groups:
             write = group._write
             monkeypatch.setattr(group, "_write", lambda items, write=write: commits.append(len(items)) or write(items))
@@ -96,7 +96,7 @@ def test_callbacks_of_several_jobs_end_each_its_own(race, jobs):
 
 @pytest.mark.sqlite
 def test_whoever_is_in_a_transaction_waits_for_nobody_else_to_commit(jobs, monkeypatch, post):
-    for group in (deliveries._storing, deliveries._applying):
+    for group in (inbox._storing, inbox._applying):
         monkeypatch.setattr(group, "_leader", NOBODY)
     with transaction.atomic():
         assert post(jobs[0]).json() == {"status": "applied"}

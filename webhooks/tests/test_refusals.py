@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import RequestFactory
 
-from jobs import refusals, sweep
+from jobs.callbacks import refusals
 from jobs.models import Delivery, Job, Verdict
+from jobs.recovery import sweep
 from vendors.models import Vendor, new_id
 from webhooks import signatures
 from webhooks.views import receive

@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError
 from django.test import Client
 
-from jobs import tokens
+from jobs.callbacks import tokens
 from jobs.models import Delivery, Job, Verdict
 from webhooks import signatures
 
@@ -244,7 +244,7 @@ def test_a_store_that_fails_costs_the_vendor_a_503_and_leaves_nothing_of_the_cal
     def fail(*args, **options):
         raise DatabaseError("full error: John Doe")
 
-    monkeypatch.setattr("jobs.deliveries.receive", fail)
+    monkeypatch.setattr("jobs.callbacks.inbox.receive", fail)
     answer = post(job)
     assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
     assert answer["Retry-After"] == "5"

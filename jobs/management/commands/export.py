@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
-from jobs.archive import FaultyArchiveError, named
-from jobs.export import Export, opened
 from jobs.management.dialogue import INTERRUPTED, interruptible, no_store
 from jobs.management.standstill import require_standstill
-from jobs.store import STORE_ERRORS
+from jobs.storage.store import STORE_ERRORS
+from jobs.transfer.archive import FaultyArchiveError, named
+from jobs.transfer.export import Export, opened
 from vendors.management.store_command import StoreCommand
 
 WHY = "What moves on while it is copied makes a copy that was never true, from which vendors would be called again."

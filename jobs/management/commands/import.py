@@ -11,11 +11,11 @@ import redis
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
-from jobs.archive import KINDS, FaultyArchiveError, named
-from jobs.loading import Loading, forget_limits
 from jobs.management.dialogue import INTERRUPTED, interruptible, no_store
 from jobs.management.standstill import require_standstill
-from jobs.store import STORE_ERRORS
+from jobs.storage.store import STORE_ERRORS
+from jobs.transfer.archive import KINDS, FaultyArchiveError, named
+from jobs.transfer.importing import Loading, forget_limits
 from vendors.management.store_command import StoreCommand
 
 WHY = "It would start jobs before the tries are there that its limits must count."

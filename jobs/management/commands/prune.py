@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from jobs.management.dialogue import INTERRUPTED, agrees, counted, interruptible, no_store
 from jobs.models import FINAL, Attempt, Delivery, Job
-from jobs.prune import GRACE, Prune, remembering
-from jobs.store import STORE_ERRORS
+from jobs.storage.store import STORE_ERRORS
+from jobs.transfer.prune import GRACE, Prune, remembering
 from vendors.catalogue import catalogue, listed
 from vendors.management.store_command import StoreCommand
 from vendors.models import Vendor

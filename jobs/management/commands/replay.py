@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from jobs.management.dialogue import INTERRUPTED, agrees, counted, interruptible
 from jobs.models import Job, Status
-from jobs.replay import RETRIABLE, Choice, DeliveryReplay, JobReplay, Replay, run
+from jobs.transfer.replay import RETRIABLE, Choice, DeliveryReplay, JobReplay, Replay, run
 from vendors.catalogue import catalogue, listed
 from vendors.management.store_command import StoreCommand
 

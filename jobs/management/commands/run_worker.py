@@ -15,8 +15,8 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from jobs.processes import Processes
-from jobs.worker import Worker
+from jobs.worker.supervisor import Processes
+from jobs.worker.worker import Worker
 from vendors.catalogue import catalogue, listed
 
 log = logging.getLogger(__name__)

@@ -11,18 +11,19 @@ import redis
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from jobs import trial, unusable
-from jobs.bodies import parse
-from jobs.keys import Keys
-from jobs.problems import Problem
-from jobs.redis import commands
-from jobs.trial import NoPermitError, Trial
-from vendors import json_object
+from jobs.api.bodies import parse
+from jobs.api.problems import Problem
+from jobs.queue.keys import Keys
+from jobs.queue.redis import commands
+from jobs.recovery import unusable
+from jobs.worker import trial
+from jobs.worker.trial import NoPermitError, Trial
 from vendors.base import Accepted, Done
 from vendors.catalogue import catalogue
-from vendors.cleaning import clean
-from vendors.exchanges import Exchange
+from vendors.http.exchanges import Exchange
 from vendors.models import Vendor
+from vendors.payloads import json_object
+from vendors.payloads.cleaning import clean
 
 MAX_SHOWN = 4096  # characters of a body
 MASK = "***"

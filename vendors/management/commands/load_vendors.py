@@ -1,4 +1,4 @@
-"""Create or update vendors from a TOML file: manage.py load_vendors vendors.toml"""
+"""Create or update vendors from a TOML file: manage.py load_vendors vendors.definitions.toml"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from vendors import toml
-from vendors.loading import Loaded, load
+from vendors.definitions import toml
+from vendors.definitions.loading import Loaded, load
 from vendors.management.store_command import StoreCommand
 from vendors.models import Vendor
 

@@ -1,0 +1,88 @@
+"""What an installation keeps is for its owner alone, whatever comes first and whatever the umask."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from enrichlabs.config.stores import MOST_SOCKET_BYTES, valkey_socket
+from harness.running import ROOT, environment
+
+KEYS = {"SECRET_KEY": "s" * 40, "CALLBACK_SECRETS": "c" * 40}
+
+
+def modes(folder: Path) -> dict[str, str]:
+    return {path.name: oct(stat.S_IMODE(path.lstat().st_mode)) for path in [folder, *folder.rglob("*")]}
+
+
+def manage(folder: Path, *arguments: str, **variables: object) -> str:
+    command = ["sh", "-c", 'umask 022; exec "$@"', "sh", sys.executable, "manage.py", *arguments]
+    given = environment(folder, **variables)
+    return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True).stderr
+
+
+@pytest.mark.parametrize("variables", [{}, KEYS], ids=["kept secrets", "secrets of the environment"])
+def test_the_first_command_leaves_nothing_for_others(tmp_path: Path, variables: dict[str, str]) -> None:
+    folder = tmp_path / "new" / "var"
+    assert manage(folder, "migrate", "--verbosity=0", **variables) == ""
+    manage(folder, "export", str(folder / "rows.jsonl"), **variables)
+    found = modes(folder)
+    assert {"enrichlabs.sqlite3", "rows.jsonl"} <= found.keys()
+    assert {name: mode for name, mode in found.items() if mode not in ("0o600", "0o700")} == {}
+
+
+def test_a_store_that_others_could_read_is_closed_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    manage(folder, "migrate", "--verbosity=0")
+    names = ["enrichlabs.sqlite3", "enrichlabs.sqlite3-wal", "enrichlabs.sqlite3-shm", "secrets"]
+    for name in names[1:3]:
+        (folder / name).touch()
+    for name in names:
+        (folder / name).chmod(0o755 if name == "secrets" else 0o644)
+    said = manage(folder, "check")
+    assert sorted(said.splitlines()) == sorted(
+        f"{folder / name} was open to other users, and is now for its owner alone" for name in names
+    )
+    assert {modes(folder)[name] for name in names} == {"0o600", "0o700"}
+    assert manage(folder, "check") == ""
+
+
+# The embedded Valkey's socket, where the data folder has too long a path for it
+
+
+@pytest.fixture
+def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with such a path; sockets then lie in `tmp_path`."""
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    return tmp_path / ("long" * (MOST_SOCKET_BYTES // 4))
+
+
+def test_a_folder_for_the_socket_is_taken_if_it_is_ours_and_closed(long: Path) -> None:
+    folder = valkey_socket(long).parent
+    folder.mkdir(mode=0o700)
+    assert valkey_socket(long).parent == folder
+
+
+@pytest.mark.parametrize("fault", ["open", "link", "file", "foreign"])
+def test_any_other_folder_for_the_socket_is_refused(long: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = valkey_socket(long).parent
+    own = folder.with_name("own")
+    own.mkdir(mode=0o700)
+    match fault:
+        case "open":
+            folder.mkdir()
+            folder.chmod(0o755)
+        case "link":
+            folder.symlink_to(own)
+        case "file":
+            folder.touch(mode=0o600)
+        case "foreign":
+            folder.mkdir(mode=0o700)
+            monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(ImproperlyConfigured, match="is not a folder of this user's own with mode 0700. Remove it"):
+        valkey_socket(long)
+    assert valkey_socket(long, is_used=False).parent == folder

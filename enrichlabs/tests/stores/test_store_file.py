@@ -1,0 +1,91 @@
+"""The file of the store is removed, moved or replaced while it is in use: nothing is accepted that would be lost."""
+
+import json
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from enrichlabs.tests.stores.test_store_away import post
+from harness.running import get
+from jobs.storage.errors import FILE_GONE
+
+pytestmark = pytest.mark.sqlite
+
+
+def rows(path: Path) -> int:
+    copy = sqlite3.connect(path)
+    try:
+        return int(copy.execute("SELECT count(*) FROM jobs_job").fetchone()[0])
+    finally:
+        copy.close()
+
+
+@pytest.fixture
+def store(transactional_db, make_vendor, tmp_path):
+    """A copy of the tests' store in a folder of its own, with one vendor and no job."""
+    make_vendor()
+    path = tmp_path / "store" / "enrichlabs.sqlite3"
+    path.parent.mkdir()
+    copy = sqlite3.connect(path)
+    connection.connection.backup(copy)
+    copy.close()
+    return path
+
+
+def remove(path):
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+def remove_log(path):
+    Path(f"{path}-wal").unlink()
+
+
+def remove_folder(path):
+    shutil.rmtree(path.parent)
+
+
+def move(path):
+    path.parent.rename(path.parent.with_name("moved"))
+
+
+def replace(path):
+    copy = path.with_name("copy")
+    shutil.copy(path, copy)
+    os.replace(copy, path)
+
+
+@pytest.mark.parametrize("harm", [remove, remove_log, remove_folder, move, replace])
+def test_nothing_is_accepted_when_the_file_is_gone(serve, store, valkey, harm):
+    port = serve(DATABASE_URL=f"sqlite://{store}", REDIS_URL=valkey.url)
+    assert [post(port)[0] for _ in range(4)] == [202] * 4
+    harm(store)
+    assert {post(port)[:2] for _ in range(40)} == {(503, "store_unavailable")}
+    if harm is not remove_log:  # a new connection meets SQLite's own error there
+        assert {json.loads(get(port, "/jobs")[1])["detail"] for _ in range(5)} == {FILE_GONE}
+    status, body = get(port, "/readyz")
+    assert status == 503
+    assert json.loads(body)["store"].startswith("The file of the store")
+
+
+def test_no_empty_file_is_made_in_its_place(serve, store, valkey):
+    port = serve(DATABASE_URL=f"sqlite://{store}", REDIS_URL=valkey.url)
+    assert post(port)[0] == 202
+    remove(store)
+    assert {post(port)[0] for _ in range(40)} == {503}
+    assert list(store.parent.iterdir()) == []
+
+
+def test_a_file_that_is_put_back_is_used_again(serve, store, valkey):
+    port = serve(DATABASE_URL=f"sqlite://{store}", REDIS_URL=valkey.url)
+    assert post(port)[0] == 202
+    away = store.parent.with_name("away")
+    store.parent.rename(away)
+    assert post(port)[0] == 503
+    away.rename(store.parent)
+    assert post(port)[0] == 202
+    assert rows(store) == 2

@@ -1,0 +1,44 @@
+"""DEBUG=1: the page of an error shows no secret, by whatever name and in whatever place."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.running import ROOT, environment
+
+PAGE = """
+import os, sys
+import django
+django.setup()
+from django.conf import settings
+from django.test import RequestFactory
+from django.views.debug import get_exception_reporter_class, technical_500_response
+assert settings.DEBUG
+def fail():
+    url, key, odd, other = settings.DATABASE_URL, os.environ["VENDOR_ACME_KEY"], os.environ["VENDOR_ODD"], dict(os.environ)
+    raise RuntimeError("It fails with " + key)
+for headers in ({}, {"Accept": "text/plain"}):
+    try:
+        fail()
+    except RuntimeError:
+        request = RequestFactory(headers=headers).get("/jobs")
+        sys.stdout.write(technical_500_response(request, *sys.exc_info()).content.decode())
+"""
+SECRETS = {
+    "SECRET_KEY": "marked-secret-key-of-the-console",
+    "CALLBACK_SECRETS": "marked-callback-secret-one,marked-callback-secret-two",
+    "DATABASE_URL": "mongodb://user:marked%2Fpassword@127.0.0.1:1/jobs",
+    "REDIS_URL": "redis://:marked-redis@127.0.0.1:1/0",
+    "ADMIN_PASSWORD": "marked-admin",
+    "VENDOR_ACME_KEY": "marked-vendor-key",
+    "VENDOR_ODD": "marked 'quoted' <key>",
+}
+
+
+def test_no_secret_is_shown(tmp_path: Path) -> None:
+    given = environment(tmp_path, DJANGO_SETTINGS_MODULE="enrichlabs.settings", DEBUG="1", **SECRETS)
+    command = [sys.executable, "-c", PAGE]
+    page = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True).stdout
+    assert page.count("It fails with ****") >= 2
+    assert "ALLOWED_HOSTS" in page
+    assert "marked" not in page

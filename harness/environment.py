@@ -1,0 +1,22 @@
+"""Points the settings at a data folder of the tests' own; loaded as a plugin, because settings are read before conftest.py."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from enrichlabs.config.environment import SETTINGS_VARIABLES
+
+DATA = Path(tempfile.mkdtemp(prefix="enrichlabs-test-"))
+atexit.register(shutil.rmtree, DATA, ignore_errors=True)
+
+# Whatever the shell is set to; DATABASE_URL says on which store the tests run.
+for name in SETTINGS_VARIABLES - {"DATABASE_URL"}:
+    os.environ.pop(name, None)
+os.environ.update(
+    ENRICHLABS_DATA=str(DATA),
+    ALLOWED_HOSTS="*",
+    SERVES="api,admin,webhooks,mock",
+    ADAPTERS_DIR=str(Path(__file__).parents[1] / "tests/adapters"),
+)

@@ -1,0 +1,20 @@
+"""The worker with less patience, and with more."""
+
+from enrichlabs.http import connection, gunicorn_worker
+
+
+class HastyWorker(gunicorn_worker.HTTPWorker):
+    def run(self):
+        connection.ANSWER_SECONDS = 0.5
+        gunicorn_worker.MAX_WAITING_BYTES = 350_000
+        super().run()
+
+
+class PatientWorker(gunicorn_worker.HTTPWorker):
+    """One that refuses nothing for having waited, as a request does whose forerunners take long on a busy machine."""
+
+    def run(self):
+        from enrichlabs.http import overload
+
+        overload.MOST_WAIT_SECONDS = 60.0
+        super().run()

@@ -1,0 +1,10 @@
+from django.urls import URLPattern, URLResolver, path
+
+from jobs.api.views import JobViewSet
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("jobs", JobViewSet.as_view({"get": "list", "post": "create"}), name="jobs"),
+    path("jobs/<str:request_id>", JobViewSet.as_view({"get": "retrieve"}), name="job"),
+    path("jobs/<str:request_id>/cancel", JobViewSet.as_view({"post": "cancel"}), name="job-cancel"),
+    path("jobs/<str:request_id>/retry", JobViewSet.as_view({"post": "retry"}), name="job-retry"),
+]

@@ -1,0 +1,141 @@
+"""The first page of the console shows each vendor at a glance, and comes quickly without Redis."""
+
+import re
+import socket
+import time
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from jobs.models import Stream
+from jobs.queue import breaker
+from jobs.queue.breaker import Report
+from jobs.queue.keys import BEATS, GROUP, Keys
+from jobs.queue.redis import hints
+from jobs.queue.stream import add
+from jobs.tests.console import sign_in, text
+from tests.plans import assert_quick, reads_of
+
+pytestmark = pytest.mark.django_db
+
+
+def beat(client, worker, seconds_ago=0.0):
+    seconds, microseconds = client.time()
+    client.zadd(BEATS, {worker: (seconds - seconds_ago) * 1000 + microseconds / 1000})
+
+
+def test_each_vendor_shows_what_it_has_to_do(make_vendor, make_job, redis_client):
+    make_vendor("acme"), make_vendor("globex", enabled=False, paused=True)
+    add("acme", ["a", "b", "called"], Stream.JOBS, redis_client), add("acme", ["c"], Stream.AGAIN, redis_client)
+    redis_client.xgroup_create(Keys("acme").jobs, GROUP, "0")
+    redis_client.xreadgroup(GROUP, "w", {Keys("acme").jobs: ">"}, count=1)
+    redis_client.zadd(Keys("acme").flight, {"called": 1})
+    make_job(not_before=timezone.now() + timedelta(hours=1))
+    redis_client.zadd(Keys("globex").flight, {"d": 1, "e": 2})
+    told = text(sign_in("view_vendor", "view_job").get("/admin/"))
+    assert "acme running 4 1 0 failed" in told, "queued with one that waits for its next attempt, and one under way"
+    assert "globex paused, disabled 0 0 2 failed" in told
+
+
+def test_a_vendor_that_is_down_is_said_to_be(make_vendor, redis_client):
+    vendor = make_vendor("acme", max_attempts=2)
+    breaker.report(vendor, [Report("bad", "", f"job-{n}", started_us=1, code="vendor_error") for n in range(2)])
+    told = text(sign_in("view_vendor").get("/admin/"))
+    assert re.search(
+        r"acme down since \d{4}-.* UTC \(vendor_error\): its breaker is open, and the next probe is due at \d{4}-", told
+    )
+
+
+def test_without_a_worker_it_says_what_to_do(make_vendor, redis_client):
+    make_vendor("acme"), add("acme", ["a", "b"], Stream.JOBS, redis_client)
+    assert "No worker is alive. Start one: manage.py run_worker. 2 jobs wait." in text(sign_in("view_job").get("/admin/"))
+
+
+def test_a_frozen_worker_is_said_to_be_silent(make_vendor, redis_client):
+    browser = sign_in("view_job")
+    beat(redis_client, "host-1-frozen", seconds_ago=100)
+    told = text(browser.get("/admin/"))
+    assert re.search(r"No worker is alive: the last one has been silent for 10\d s.", told)
+    assert re.search(r"Worker host-1-frozen has been silent for 10\d s.", told)
+    beat(redis_client, "host-2-well")
+    told = text(browser.get("/admin/"))
+    assert "No worker is alive" not in told
+    assert re.search(r"Worker host-1-frozen has been silent for 10\d s.", told)
+    redis_client.zrem(BEATS, "host-1-frozen")
+    assert "silent" not in text(browser.get("/admin/"))
+
+
+def test_redis_away_is_said_and_does_not_hold_the_page(make_vendor, settings, tmp_path):
+    make_vendor("acme")
+    silent = socket.socket(socket.AF_UNIX)
+    silent.bind(str(tmp_path / "silent.sock"))
+    silent.listen()
+    settings.REDIS_URL = f"unix://{tmp_path}/silent.sock"
+    hints.cache_clear()
+    browser, begun = sign_in("view_vendor"), time.monotonic()
+    told = text(browser.get("/admin/"))
+    assert time.monotonic() - begun < 2
+    assert "Redis does not answer." in told
+    assert "acme running ? ? ?" in told
+    assert "No worker" not in told, "that is unknown now"
+    silent.close()
+
+
+def test_who_may_see_jobs_alone_sees_vendors_without_links(make_vendor, redis_client):
+    vendor = make_vendor("acme")
+    page = sign_in("view_job").get("/admin/")
+    assert "acme running 0 0 0 failed" in text(page)
+    assert vendor.pk not in page.content.decode()
+
+
+def test_who_may_see_callbacks_alone_finds_the_refused_ones(make_vendor, redis_client):
+    make_vendor("acme")
+    page = sign_in("view_delivery").get("/admin/")
+    assert "/admin/jobs/delivery/?verdict=refused" in page.content.decode()
+    assert "acme" not in text(page)
+
+
+def test_who_may_see_nothing_is_told_so(make_vendor, redis_client):
+    make_vendor("acme")
+    told = text(sign_in().get("/admin/"))
+    assert "You don’t have permission to view or edit anything." in told
+    assert "acme" not in told
+    assert "worker" not in told
+
+
+def test_of_many_vendors_the_first_are_shown(make_vendor, redis_client, monkeypatch):
+    monkeypatch.setattr("jobs.templatetags.console.MAX_VENDORS", 1)
+    make_vendor("acme"), make_vendor("globex")
+    told = text(sign_in("view_vendor").get("/admin/"))
+    assert "acme running" in told
+    assert "globex" not in told
+    assert "and 1 more" in told
+
+
+def test_jobs_that_wait_for_their_next_attempt_are_counted_by_an_index(make_vendor, make_job, redis_client):
+    make_vendor(), make_job(not_before=timezone.now()), make_job()
+    browser = sign_in("view_job")
+    with reads_of("jobs_") as reads:
+        assert "acme running 1 0 0" in text(browser.get("/admin/"))
+    assert_quick(reads, finds=True)
+
+
+def test_the_console_brings_no_script_of_its_own_and_asks_no_other_host(make_vendor, make_job, redis_client):
+    browser = sign_in("view_vendor", "view_job", "retry_job", "change_vendor")
+    job, vendor = make_job(status="failed"), make_vendor("acme")
+    paths = ["", "jobs/job/", f"jobs/job/{job.pk}/change/", f"jobs/job/{job.pk}/retry/", f"vendors/vendor/{vendor.pk}/change/"]
+    for path in paths:
+        page = browser.get(f"/admin/{path}").content.decode()
+        assert not [part for part in page.split("<script")[1:] if "src=" not in part.split(">")[0]]
+        assert not re.findall(r"""(?:src|href|action)=["']\w*:?//""", page)
+        assert "jobs/console.css" in page
+
+
+def test_the_style_is_served(client):
+    assert "badge-failed" in b"".join(client.get("/static/jobs/console.css").streaming_content).decode()
+
+
+def test_the_fields_of_a_vendor_are_wide_enough_for_their_values(client):
+    style = b"".join(client.get("/static/jobs/console.css").streaming_content).decode()
+    assert 'input[type="number"], .vIntegerField { width: 9rem; }' in style

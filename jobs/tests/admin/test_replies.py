@@ -1,0 +1,151 @@
+"""The page of a job tells what the vendor said to each failed call, and which callbacks were refused and why."""
+
+import tracemalloc
+
+import pytest
+from django.utils import timezone
+
+from jobs.models import Attempt, Delivery
+from jobs.tests.console import sign_in, sign_in_as_superuser, text
+
+pytestmark = pytest.mark.django_db
+
+
+def page(browser, job):
+    return browser.get(f"/admin/jobs/job/{job.pk}/change/")
+
+
+@pytest.fixture
+def failed(make_vendor, make_job):
+    make_vendor()
+    return make_job(status="failed", attempt=1, finished_at=timezone.now())
+
+
+def make_attempt(job, **fields):
+    given = {"number": 1, "worker": "w", "outcome": "vendor_rejected", "message": "The vendor answered 422."}
+    times = {"started_at": timezone.now(), "ended_at": timezone.now()}
+    return Attempt.objects.create(job=job.pk, vendor="acme", run=1, **{**given, **times, **fields})
+
+
+def make_delivery(job, **fields):
+    given = {"vendor": "acme", "body_bytes": 512, "received_at": timezone.now(), "verdict": "refused"}
+    return Delivery.objects.create(key=str(Delivery.objects.count()), job=job.pk, **{**given, **fields})
+
+
+REPLY = {
+    "status": 422,
+    "headers": {"content-type": "application/json", "x-request-id": "<b>17</b>"},
+    "body": '{"e": "<b>no age</b>"}',
+}
+
+
+def test_who_acts_on_failures_sees_what_the_vendor_said(failed):
+    make_attempt(failed, reply=REPLY)
+    response = page(sign_in_as_superuser(), failed)
+    told = text(response)
+    assert "The vendor answered 422. The vendor answered 422 content-type: application/json x-request-id: <b>17</b>" in told
+    assert '{"e": "<b>no age</b>"}' in told
+    assert "<b>" not in response.content.decode()
+
+
+def test_who_only_looks_sees_status_and_headers(failed):
+    make_attempt(failed, reply=REPLY)
+    told = text(page(sign_in("view_job"), failed))
+    assert "The vendor answered 422 content-type: application/json" in told
+    assert "no age" not in told
+    assert "Its body is shown to those who may retry jobs." in told
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {},
+        {"status": None, "headers": None, "body": None},
+        {"status": 500, "body": ""},
+        {"status": [1], "headers": ["x"], "body": {"a": [1]}},
+        {"status": 500, "headers": {f"h{n}": "\ud800" * 900 for n in range(90)}, "body": "\ud800x" * 9_000},
+        "text",
+        [1],
+        None,
+    ],
+    ids=range(8),
+)
+def test_a_reply_of_any_shape_is_shown_and_cut(failed, reply):
+    make_attempt(failed, reply=reply)
+    response = page(sign_in_as_superuser(), failed)
+    assert response.status_code == 200
+    assert len(response.content) < 60_000
+
+
+def test_polls_are_told_from_attempts(failed):
+    make_attempt(failed, kind="poll", number=3)
+    make_attempt(failed, kind="call", number=2)
+    told = text(page(sign_in_as_superuser(), failed))
+    assert "Poll of attempt 3 vendor_rejected" in told
+    assert "UTC Attempt 2 vendor_rejected" in told
+
+
+def test_refused_callbacks_are_told_with_reason_size_and_times(failed):
+    make_delivery(failed, reason="signature_wrong", times_received=3)
+    make_delivery(failed, verdict="unreadable", reason="The adapter can't read it (KeyError).")
+    told = text(page(sign_in("view_job"), failed))
+    assert "Callback refused acme signature_wrong: 512 bytes, received 3 times" in told
+    assert "Callback unreadable acme The adapter can't read it (KeyError): 512 bytes" in told
+
+
+def test_the_page_of_a_callback_tells_why_it_was_refused(failed):
+    delivery = make_delivery(failed, reason="signature_wrong", times_received=3)
+    told = text(sign_in("view_delivery").get(f"/admin/jobs/delivery/{delivery.pk}/change/"))
+    for part in ("refused", "Reason: signature_wrong", "Times received: 3", "Body bytes: 512"):
+        assert part in told
+
+
+def nested():
+    value = [0] * 500_000
+    for _ in range(97):
+        value = [value]
+    return {"a": value}
+
+
+HUGE = {
+    "nested": nested,
+    "long text": lambda: {"text": "\u0001é" * 250_000},
+    "wide object": lambda: {f"field {n}": n for n in range(60_000)},
+    "text in depth": lambda: {"a": [[["x" * 900_000]]]},
+}
+
+
+def test_numbers_are_shown_with_all_their_digits():
+    from jobs.admin.shown import pretty
+    from vendors.payloads import exact
+
+    assert "1234567890123456.789" in pretty(exact.read('{"price": 1234567890123456.789}'))
+
+
+@pytest.mark.parametrize("value", HUGE.values(), ids=HUGE.keys())
+def test_a_huge_value_is_written_no_further_than_shown(value):
+    from jobs.admin.shown import MAX_CHARACTERS, pretty
+
+    value = value()
+    tracemalloc.start()
+    shown = pretty(value)
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+    assert len(shown) < 7 * MAX_CHARACTERS  # some characters are escaped in HTML
+    assert "cut here" in shown
+
+
+@pytest.mark.parametrize("column", ["input", "result"])
+def test_the_page_of_a_job_with_huge_values_is_small(failed, column):
+    type(failed).objects.filter(pk=failed.pk).update(**{column: nested()})
+    response = page(sign_in_as_superuser(), failed)
+    assert len(response.content) < 100_000
+    assert "cut here: only the first 20,000 characters are shown." in text(response)
+
+
+def test_the_page_of_a_callback_with_a_huge_body_is_small(failed):
+    delivery = make_delivery(failed, body=nested(), verdict="applied")
+    response = sign_in_as_superuser().get(f"/admin/jobs/delivery/{delivery.pk}/change/")
+    assert len(response.content) < 100_000
+    assert "cut here" in text(response)

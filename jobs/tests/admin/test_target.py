@@ -1,0 +1,103 @@
+"""Who may change where a vendor's calls go, and what is asked for it."""
+
+import json
+
+import pytest
+from django.utils import timezone
+
+from jobs.queue.heartbeat import Beat
+from jobs.recovery import unusable
+from jobs.tests.admin.test_vendors import VENDORS, change, form_of
+from jobs.tests.console import sign_in, sign_in_as_superuser, text
+from vendors.models import Vendor
+
+pytestmark = pytest.mark.django_db
+BOTH = "VENDOR_ACME_API_KEY VENDOR_ACME_WEBHOOK_SECRET"
+
+
+@pytest.fixture
+def acme(make_vendor):
+    key, secret = BOTH.split()
+    return make_vendor(url="https://acme.test/v1", api_key_env=key, webhook_secret_env=secret)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"url": "https://evil.test/v1"},
+        {"url": "https://acme.test:8443/v1"},
+        {"url": "http://acme.test/v1"},
+        {"adapter": "async"},
+    ],
+)
+def test_a_key_goes_elsewhere_only_where_its_variable_is_typed_again(acme, fields):
+    browser = sign_in_as_superuser()
+    before = Vendor.objects.values().get()
+    for again in ("", "VENDOR_ACME_API_KEY", f"{BOTH} VENDOR_X"):
+        told = text(change(browser, acme, **fields, variables_again=again))
+        assert f"type {BOTH} here." in told
+        assert Vendor.objects.values().get() == before
+    assert "was changed successfully" in text(change(browser, acme, **fields, variables_again=BOTH))
+    assert Vendor.objects.filter(**fields).exists()
+
+
+def test_what_goes_nowhere_else_asks_for_nothing(acme):
+    browser = sign_in_as_superuser()
+    assert "was changed successfully" in text(change(browser, acme, url="https://ACME.test/v2?page=1", rate_limits="5/s"))
+    without = {"url": "https://other.test/", "api_key_env": "", "webhook_secret_env": ""}
+    assert "was changed successfully" in text(change(browser, acme, **without))
+    assert "was changed successfully" in text(change(browser, acme, url="https://third.test/"))
+    assert Vendor.objects.get().url == "https://third.test/"
+
+
+@pytest.mark.sqlite  # permissions, see jobs/tests/console.py
+def test_who_may_change_vendors_may_not_change_their_target(acme):
+    browser = sign_in("view_vendor", "change_vendor", "add_vendor")
+    path = f"{VENDORS}{acme.pk}/change/"
+    page = browser.get(path).content.decode()
+    for name in ("url", "adapter", "api_key_env", "webhook_secret_env", "variables_again"):
+        assert f'name="{name}"' not in page
+    posted = {**form_of(browser, path), "url": "https://evil.test/", "adapter": "async", "api_key_env": "VENDOR_OTHER_KEY"}
+    assert "was changed successfully" in text(browser.post(path, {**posted, "rate_limits": "5/s"}, follow=True))
+    vendor = Vendor.objects.get()
+    assert (vendor.url, vendor.adapter, vendor.api_key_env) == ("https://acme.test/v1", "sync", "VENDOR_ACME_API_KEY")
+    assert vendor.rate_limits == "5/s"
+    assert browser.get(f"{VENDORS}add/").status_code == 403
+
+
+@pytest.mark.sqlite
+def test_who_may_change_the_target_may(acme):
+    browser = sign_in("view_vendor", "change_vendor", "add_vendor", "change_vendor_target")
+    change(browser, acme, url="https://other.test/", variables_again=BOTH)
+    assert Vendor.objects.get().url == "https://other.test/"
+    assert browser.get(f"{VENDORS}add/").status_code == 200
+
+
+@pytest.mark.sqlite
+def test_a_target_of_an_earlier_release_does_not_keep_others_from_changing_limits(make_vendor):
+    acme = make_vendor(url="http://*.example", adapter="own.Adapter", api_key_env="ACME_API_KEY")
+    change(sign_in("view_vendor", "change_vendor"), acme, rate_limits="5/s")
+    assert Vendor.objects.get().rate_limits == "5/s"
+
+
+def test_the_page_says_whether_workers_can_call_it(acme, redis_client, settings):
+    browser = sign_in_as_superuser()
+    path = f"{VENDORS}{acme.pk}/change/"
+    assert "Can be called: No worker is alive." in text(browser.get(path))
+    able, lacking = Beat("able"), Beat("lacking")
+    lacking.report = unusable.report({"acme": "The variable VENDOR_ACME_API_KEY is not set."}, None)
+    able.beat()
+    assert "Can be called: yes, by 1 of 1 workers" in text(browser.get(path))
+    lacking.beat()
+    told = text(browser.get(path))
+    assert "Can be called: not by 1 of 2 workers: The variable VENDOR_ACME_API_KEY is not set." in told
+    assert "Callbacks are refused: The variable VENDOR_ACME_WEBHOOK_SECRET is not set." in told
+    settings.SERVES = ["api", "admin"]
+    assert "Callbacks are refused" not in text(browser.get(path))
+
+
+def test_a_report_is_json_without_secrets(monkeypatch):
+    monkeypatch.setenv("VENDOR_ACME_API_KEY", "ключ")
+    vendor = Vendor(slug="acme", adapter="sync", url="http://a/", api_key_env="VENDOR_ACME_API_KEY", created_at=timezone.now())
+    said = json.loads(unusable.report({"acme": unusable.fault(vendor)}, ["acme"]))
+    assert said == [{"acme": "The variable VENDOR_ACME_API_KEY holds characters that no API key can have."}, ["acme"]]

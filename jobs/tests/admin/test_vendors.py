@@ -1,0 +1,178 @@
+"""Operators edit vendors in the console: checked in plain words, in force at once, undoing nobody's change."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.utils import timezone
+
+from jobs.models import Job
+from jobs.queue import breaker
+from jobs.queue.breaker import Report
+from jobs.tests.console import sign_in_as_superuser, text
+from vendors.catalogue import catalogue
+from vendors.models import Vendor
+
+pytestmark = pytest.mark.django_db
+VENDORS = "/admin/vendors/vendor/"
+
+
+@pytest.fixture
+def browser(db):
+    return sign_in_as_superuser()
+
+
+def form_of(browser, path):
+    """Return the fields of a form as a browser would post them, with what it has shown at first."""
+    form = browser.get(path).context["adminform"].form
+    shown = {name: form[name].value() for name in form.fields}
+    first = {form[name].html_initial_name: value for name, value in shown.items() if form.fields[name].show_hidden_initial}
+    return {name: "" if value is None else value for name, value in {**first, **shown}.items() if value is not False}
+
+
+def change(browser, vendor, **fields):
+    path = f"{VENDORS}{vendor.pk}/change/"
+    posted = {name: value for name, value in {**form_of(browser, path), **fields}.items() if value is not False}
+    return browser.post(path, posted, follow=True)
+
+
+def test_a_vendor_is_added_with_sound_defaults(browser):
+    posted = {**form_of(browser, f"{VENDORS}add/"), "slug": "acme", "adapter": "sync", "url": "https://vendor.example/"}
+    assert "was added successfully" in text(browser.post(f"{VENDORS}add/", posted, follow=True))
+    vendor = catalogue.get("acme")
+    assert (vendor.enabled, vendor.paused, vendor.timeout_seconds, vendor.redact) == (True, False, 30, "ssn")
+
+
+def test_a_change_is_in_force_at_once(browser, make_vendor):
+    vendor = make_vendor()
+    assert catalogue.get("acme").rate_limits == ""
+    assert "was changed successfully" in text(change(browser, vendor, rate_limits="10/s, 500/min", enabled=False))
+    assert catalogue.get("acme").rate_limits == "10/s, 500/min"
+    assert not catalogue.get("acme").enabled
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("rate_limits", "10 per second", "'10 per second' is no rate limit; write for example 10/s"),
+        ("adapter", "soap", "'soap' is no adapter; use sync, async or adapters.FILE.CLASS"),
+        ("url", "vendor.example", "Must be a whole address that starts with https:// or http://."),
+        ("api_key_env", "not a name", "Must be the name of an environment variable, such as VENDOR_ACME_API_KEY."),
+        ("api_key_env", "SECRET_KEY", "SECRET_KEY can't be a vendor's: the service reads a setting from it."),
+        ("adapter", "venv.__main__.x", "'venv.__main__.x' is no adapter"),
+        ("adapter", "adapters.exits.X", "The adapter 'adapters.exits.X' can't be imported: SystemExit: 2"),
+        ("adapter", "adapters.faulty.CannotBeMade", "can't be made: RuntimeError: no certificate"),
+        ("url", "http://*.example/", "'*.example' is no name of a host."),
+        ("timeout_seconds", "nan", "Enter a number."),
+        ("max_in_flight", "0", "Ensure this value is greater than or equal to 1."),
+        ("max_attempts", "99999999999999999999999", "Ensure this value is less than or equal to 100."),
+    ],
+)
+def test_what_is_wrong_is_said_in_plain_words_and_not_saved(browser, make_vendor, field, value, sentence):
+    vendor = make_vendor()
+    before = Vendor.objects.values().get()
+    assert sentence in text(change(browser, vendor, **{field: value}))
+    assert Vendor.objects.values().get() == before
+
+
+def test_the_slug_is_checked_once_and_never_changes(browser, make_vendor):
+    posted = {**form_of(browser, f"{VENDORS}add/"), "adapter": "sync", "url": "https://vendor.example/"}
+    assert "Use lower-case letters" in text(browser.post(f"{VENDORS}add/", {**posted, "slug": "Acme Ltd"}))
+    vendor = make_vendor()
+    assert "already exists" in text(browser.post(f"{VENDORS}add/", {**posted, "slug": "acme"}))
+    assert 'name="slug"' not in browser.get(f"{VENDORS}{vendor.pk}/change/").content.decode()
+    change(browser, vendor, slug="globex")
+    assert Vendor.objects.get().slug == "acme"
+
+
+def test_saving_keeps_what_somebody_else_changed_meanwhile(browser, make_vendor):
+    vendor = make_vendor(rate_limits="10/s", enabled=True)
+    path = f"{VENDORS}{vendor.pk}/change/"
+    opened = form_of(browser, path)
+    until = timezone.now().replace(microsecond=0) + timedelta(minutes=5)
+    Vendor.objects.update(
+        rate_limits="5/s", enabled=False, paused=True, paused_until=until, pause_reason="It asked us to wait."
+    )
+    browser.post(path, {**opened, "max_attempts": "7"})
+    vendor = Vendor.objects.get()
+    assert (vendor.max_attempts, vendor.rate_limits, vendor.enabled) == (7, "5/s", False)
+    assert (vendor.paused, vendor.paused_until, vendor.pause_reason) == (True, until, "It asked us to wait.")
+
+
+def test_the_list_says_how_each_vendor_stands(browser, make_vendor):
+    make_vendor("acme"), make_vendor("globex", paused=True, pause_reason="Our key was refused.")
+    soon = timezone.now() + timedelta(minutes=1)
+    make_vendor("initech", paused_until=soon), make_vendor("umbrella", paused_until=timezone.now(), pause_reason="past")
+    told = text(browser.get(VENDORS))
+    for part in ("acme sync running", "globex sync paused: Our key was refused", "umbrella sync running"):
+        assert part in told
+    assert f"initech sync paused until {soon:%Y-%m-%d %H:%M:%S} UTC" in told
+
+
+def history():
+    return [entry.get_change_message() for entry in LogEntry.objects.order_by("action_time")]
+
+
+def test_the_form_can_not_pause(browser, make_vendor):
+    vendor = make_vendor()
+    change(browser, vendor, paused="on", pause_reason="x", paused_by="alice", paused_until="2999-01-01")
+    vendor.refresh_from_db()
+    assert (vendor.paused, vendor.pause_reason, vendor.paused_by, vendor.paused_until) == (False, "", "", None)
+
+
+def test_the_history_keeps_the_old_and_the_new_value(browser, make_vendor):
+    vendor = make_vendor(rate_limits="10/s", max_in_flight=None, enabled=True)
+    change(browser, vendor, rate_limits="20/s", max_in_flight="5", enabled=False)
+    [message] = history()
+    for part in ("rate_limits: '10/s' → '20/s'", "max_in_flight: None → 5", "enabled: True → False"):
+        assert part in message
+    assert "→" in text(browser.get(f"{VENDORS}{vendor.pk}/history/"))
+
+
+def test_the_history_keeps_the_value_that_was_really_replaced(browser, make_vendor):
+    vendor = make_vendor(rate_limits="10/s")
+    path = f"{VENDORS}{vendor.pk}/change/"
+    opened = form_of(browser, path)
+    Vendor.objects.update(rate_limits="5/s")  # by somebody else, meanwhile
+    browser.post(path, {**opened, "rate_limits": "20/s"})
+    assert history() == ["Changed rate_limits: '5/s' → '20/s'."]
+
+
+def test_a_vendor_that_is_down_says_since_when_and_when_it_is_probed(browser, make_vendor, redis_client):
+    vendor = make_vendor(max_attempts=2)
+    breaker.report(vendor, [Report("bad", "", f"job-{n}", started_us=1, code="vendor_error") for n in range(2)])
+    for page in (VENDORS, f"{VENDORS}{vendor.pk}/change/"):
+        told = text(browser.get(page))
+        assert re.search(r"down since \d{4}-.* UTC \(vendor_error\): its breaker is open, and the next probe is due at", told)
+
+
+def test_the_arrival_margin_stands_with_the_limits(browser, make_vendor):
+    vendor = make_vendor()
+    change(browser, vendor, arrival_margin_ms="30")
+    assert Vendor.objects.get().arrival_margin_ms == 30
+
+
+@pytest.mark.parametrize("status", ["queued", "processing", "waiting"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_vendor_in_use_is_not_deleted(browser, make_vendor, make_job, enabled, status):
+    vendor, job = make_vendor(enabled=enabled), make_job(status=status)
+    told = text(browser.post(f"{VENDORS}{vendor.pk}/delete/", {"post": "yes"}, follow=True))
+    assert "acme has open jobs. Let them end, or cancel them." in told
+    assert ("acme is enabled. Disable it first" in told) == enabled
+    assert Vendor.objects.exists()
+    Job.objects.filter(pk=job.pk).update(status="complete")
+    browser.post(f"{VENDORS}{vendor.pk}/delete/", {"post": "yes"})
+    assert Vendor.objects.exists() == enabled
+
+
+def test_of_several_vendors_none_is_deleted_where_one_is_in_use(browser, make_vendor, make_job):
+    ids = [make_vendor("acme", enabled=False).pk, make_vendor("globex", enabled=False).pk]
+    job = make_job(vendor="globex")
+    posted = {"action": "delete_selected", "_selected_action": ids, "post": "yes"}
+    assert "globex has open jobs." in text(browser.post(VENDORS, posted, follow=True))
+    assert Vendor.objects.count() == 2
+    Job.objects.filter(pk=job.pk).update(status="cancelled")
+    assert catalogue.all().keys() == {"acme", "globex"}
+    assert "Successfully deleted 2 vendors." in text(browser.post(VENDORS, posted, follow=True))
+    assert catalogue.all() == {}

@@ -1,0 +1,152 @@
+"""The page of a queued job says what it waits for: everything that holds it, until when, and what to do."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from jobs.models import Stream
+from jobs.queue import breaker, limiter, stream
+from jobs.queue.breaker import Report
+from jobs.queue.heartbeat import SILENT_SECONDS
+from jobs.queue.keys import BEATS, Keys
+from jobs.queue.redis import hints
+from jobs.queue.take import take
+from jobs.tests.console import sign_in_as_superuser, text
+
+pytestmark = pytest.mark.django_db
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+
+
+@pytest.fixture
+def shown(redis_client):
+    """Return what the page of a job says, with a worker that is alive."""
+    beat(redis_client, "host-1-well")
+    browser = sign_in_as_superuser()
+    return lambda job: text(browser.get(f"/admin/jobs/job/{job.pk}/change/"))
+
+
+def beat(client, worker, seconds_ago=0.0):
+    seconds, microseconds = client.time()
+    client.zadd(BEATS, {worker: (seconds - seconds_ago) * 1000 + microseconds / 1000})
+
+
+def queue(vendor, count=3):
+    limiter.rebuild(vendor.slug, vendor.windows, [], [])
+    stream.add(vendor.slug, [f"job-{n}" for n in range(count)], Stream.JOBS)
+
+
+def open_breaker(vendor, probe=""):
+    reports = [Report("bad", probe, f"job-{n}", started_us=1, code="vendor_error") for n in range(vendor.max_attempts)]
+    return breaker.report(vendor, reports)
+
+
+def test_with_nothing_to_hold_it_a_job_waits_for_its_turn(shown, make_vendor, make_job):
+    vendor = make_vendor()
+    queue(vendor)
+    take(vendor, "w", 1)
+    assert re.search(f"queued Waits for its turn since {TIME}. Of this vendor, 2 queued and 1 being called.", shown(make_job()))
+
+
+def test_a_vendor_that_no_longer_exists(shown, make_job):
+    assert "Waits for its vendor, which no longer exists." in shown(make_job())
+
+
+def test_no_worker(shown, redis_client, make_vendor, make_job):
+    make_vendor()
+    redis_client.delete(BEATS)
+    assert "No worker is alive. Start one: manage.py run_worker." in shown(make_job())
+    beat(redis_client, "host-1-frozen", SILENT_SECONDS + 60)
+    assert re.search(r"No worker is alive: the last one has been silent for 6\d s.", shown(make_job()))
+
+
+def test_no_redis(shown, make_vendor, make_job, settings):
+    make_vendor()
+    settings.REDIS_URL = "redis://127.0.0.1:1"
+    hints.cache_clear()
+    told = shown(make_job())
+    assert "Redis does not answer. Jobs are accepted and kept, and start when it is back." in told
+    assert "No worker" not in told
+
+
+def test_a_pause(shown, make_vendor, make_job):
+    since = timezone.now() - timedelta(hours=1)
+    vendor = make_vendor(paused=True, pause_reason="It refused our key.", paused_at=since, paused_by="alice")
+    told = "Waits for its vendor, which is paused: It refused our key (by alice, since {}).".format(f"{since:%F %T} UTC")
+    assert told in shown(make_job())
+    open_breaker(vendor)
+    assert re.search(rf"{re.escape(told)} Waits for its vendor, which is down since {TIME}", shown(make_job())), (
+        "all reasons are named"
+    )
+
+
+def test_a_pause_that_ends_by_itself(shown, make_vendor, make_job):
+    until = timezone.now() + timedelta(minutes=5)
+    make_vendor(paused_until=until, pause_reason="The vendor asked us to slow down.")
+    assert f"which is paused until {until:%F %T} UTC: The vendor asked us to slow down." in shown(make_job())
+
+
+def test_an_open_breaker(shown, redis_client, make_vendor, make_job):
+    vendor, job = make_vendor(max_attempts=2), make_job()
+    queue(vendor)
+    open_breaker(vendor)
+    down = rf"Waits for its vendor, which is down since ({TIME}) \(vendor_error\): its breaker is open, and "
+    since = re.search(f"{down}the next probe is due at {TIME}.", shown(job))[1]
+    redis_client.hset(Keys("acme").gate, "open_until", 1)
+    assert re.search(f"{down}the next job that may start is the probe.", shown(job))
+    token = take(vendor, "w", 1).probe
+    assert re.search(f"{down}one job probes whether it is back.", shown(job))
+    breaker.report(vendor, [Report("bad", token, "job-0", code="vendor_timeout")])
+    told = re.search(rf"down since ({TIME}) \(vendor_timeout\): its breaker is open, and the next probe", shown(job))
+    assert told[1] == since, "a failed probe makes no new outage"
+
+
+def test_a_breaker_that_has_closed(shown, redis_client, make_vendor, make_job):
+    vendor, job = make_vendor(max_attempts=2), make_job()
+    queue(vendor)
+    open_breaker(vendor)
+    redis_client.hset(Keys("acme").gate, "open_until", 1)
+    token = take(vendor, "w", 1).probe
+    breaker.report(vendor, [Report("good", token, "job-0")])
+    told = shown(job)
+    assert "down" not in told
+    assert "Waits while the vendor recovers from an outage: it gets 1 call at a time, and more as they succeed." in told
+    assert not {"opened_at", "open_code"} & redis_client.hgetall(Keys("acme").gate).keys()
+
+
+def test_a_retry_whose_time_has_not_come(shown, make_vendor, make_job):
+    make_vendor()
+    later = timezone.now() + timedelta(minutes=5)
+    assert f"Waits for its next attempt, which starts at {later:%F %T} UTC or later." in shown(make_job(not_before=later))
+    past = timezone.now() - timedelta(minutes=5)
+    assert "next attempt" not in shown(make_job(not_before=past))
+
+
+def test_the_in_flight_cap(shown, redis_client, make_vendor, make_job):
+    queue(make_vendor(max_in_flight=2))
+    redis_client.zadd(Keys("acme").flight, {"a": 1, "b": 2})
+    told = shown(make_job())
+    assert "Waits for the in-flight cap: 2 of at most 2 jobs are in flight. Of this vendor, 3 queued" in told
+
+
+@pytest.mark.parametrize(("limits", "calls"), [("2/h", 2), ("1/h, 5/day", 1), ("100/s, 1/h", 1)])
+def test_a_rate_limit(shown, make_vendor, make_job, limits, calls):
+    vendor = make_vendor(rate_limits=limits)
+    queue(vendor)
+    assert len(take(vendor, "w", 5).entries) == calls
+    assert re.search(f"Waits for the rate limit {limits}: the next call may start at {TIME}. Of this", shown(make_job()))
+
+
+def test_a_disabled_vendor_still_does_what_was_accepted(shown, make_vendor, make_job):
+    make_vendor(enabled=False)
+    assert "The vendor is disabled: new jobs are refused, but this one is still done." in shown(make_job())
+
+
+def test_a_job_at_a_frozen_worker_says_so(shown, redis_client, make_vendor, make_job):
+    make_vendor()
+    beat(redis_client, "host-2-frozen", 60)
+    calling = {"status": "processing", "started_at": timezone.now()}
+    frozen = make_job(worker="host-2-frozen", **calling)
+    assert re.search(r"The worker has been silent for 6\d s: it may be frozen.", shown(frozen))
+    assert "silent" not in shown(make_job(worker="host-1-well", **calling))

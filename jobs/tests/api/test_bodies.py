@@ -1,0 +1,88 @@
+"""A body is read up to its limit, whole or not at all."""
+
+import socket
+from io import BytesIO
+
+import pytest
+from django.http.request import UnreadablePostError
+from django.test import RequestFactory
+
+from jobs.api import bodies
+
+
+def request_of(body, length: int | str):
+    return RequestFactory().generic("POST", "/jobs", **{"wsgi.input": body, "CONTENT_LENGTH": str(length)})
+
+
+class Endless(BytesIO):
+    """A body without an end, which counts what is read of it."""
+
+    taken = 0
+
+    def read(self, size=-1, /):
+        assert size >= 0
+        self.taken += size
+        return b"x" * size
+
+
+class Broken(BytesIO):
+    def read(self, size=-1, /):
+        raise OSError("connection reset")
+
+
+@pytest.mark.parametrize("length", [0, 1, 9, 10])
+def test_a_body_within_the_limit_is_read_whole(length):
+    assert bodies.read(request_of(BytesIO(b"x" * length), length), 10) == b"x" * length
+
+
+def test_a_body_that_says_it_is_too_large_is_not_read_at_all():
+    endless = Endless()
+    with pytest.raises(bodies.TooLarge):
+        bodies.read(request_of(endless, 11), 10)
+    assert endless.taken == 0
+
+
+@pytest.mark.parametrize("length", ["", "x", "-1", "²", "+1", "1_0"])
+def test_a_length_that_is_no_number_is_no_body(length):
+    assert bodies.read(request_of(Endless(), length), 10) == b""
+
+
+@pytest.mark.parametrize("header", ["Content-Encoding", "Transfer-Encoding"])
+@pytest.mark.parametrize("coding", ["gzip", "gzip, chunked", "identity, br", "x"])
+def test_a_body_in_another_encoding_is_refused(header, coding):
+    request = request_of(Endless(), 5)
+    request.META[f"HTTP_{header.upper().replace('-', '_')}"] = coding
+    with pytest.raises(bodies.Encoded) as refused:
+        bodies.read(request, 10)
+    answer = refused.value.response()
+    assert (answer.status_code, answer["Accept-Encoding"]) == (415, "identity")
+
+
+@pytest.mark.parametrize(("header", "coding"), [("CONTENT_ENCODING", "Identity"), ("TRANSFER_ENCODING", "Chunked")])
+def test_a_body_as_it_is_may_say_so(header, coding):
+    request = request_of(BytesIO(b"x"), 1)
+    request.META[f"HTTP_{header}"] = coding
+    assert bodies.read(request, 10) == b"x"
+
+
+@pytest.mark.parametrize("body", [BytesIO(b"x" * 9), BytesIO(), Broken()])
+def test_a_body_that_ends_too_early_is_refused(body):
+    with pytest.raises(bodies.CutShort):
+        bodies.read(request_of(body, 10), 10)
+
+
+def test_a_problem_with_a_body_is_an_answer():
+    assert bodies.TooLarge(10).response().status_code == 413
+    assert bodies.CutShort().response().status_code == 400
+    assert issubclass(UnreadablePostError, OSError)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_client_that_goes_away_in_mid_body_has_a_clean_answer(live_server):
+    with socket.create_connection((live_server.thread.host, live_server.thread.port)) as client:
+        client.sendall(b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+        client.sendall(b'Content-Length: 99\r\n\r\n{"vendor"')
+        client.shutdown(socket.SHUT_WR)
+        answer = client.makefile("rb").read()
+    assert b" 400 " in answer.splitlines()[0]
+    assert b"body_cut_short" in answer

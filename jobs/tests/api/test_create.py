@@ -1,0 +1,132 @@
+"""POST /jobs: what is accepted, stored and told to the workers."""
+
+import json
+import signal
+import time
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from conftest import Valkey
+from jobs.models import Job
+from jobs.queue import stream
+from jobs.queue.keys import Keys
+
+pytestmark = pytest.mark.django_db
+
+
+def post(client, body: dict, **headers):
+    return client.post("/jobs", json.dumps(body), content_type="application/json", headers=headers)
+
+
+def test_a_job_is_accepted_with_its_id_and_where_to_look(client, make_vendor):
+    make_vendor("acme")
+    answer = post(client, {"vendor": "acme", "name": "John Doe"})
+    job = Job.objects.get()
+    assert (answer.status_code, answer.json()) == (202, {"request_id": job.pk, "status": "queued"})
+    assert answer["Location"] == f"/jobs/{job.pk}"
+    assert answer["Retry-After"] == "1"
+    assert answer["Content-Type"] == "application/json"
+    assert client.get(answer["Location"]).json()["status"] == "queued"
+
+
+def test_the_input_is_all_that_was_sent_but_vendor_and_options(client, make_vendor):
+    make_vendor("acme")
+    further = {"age": 2**80, "tags": ["ü", "a\0b"], "address": {"city": None}, "callback_url": "x", "input": 1, "id": "y"}
+    answer = post(client, {"vendor": "acme", "name": "  John Doe\n", "options": {}, **further})
+    job = Job.objects.get(pk=answer.json()["request_id"])
+    assert job.input == {"name": "John Doe", **further}
+    assert (job.vendor, job.name, job.status, job.run, job.attempt) == ("acme", "John Doe", "queued", 1, 0)
+
+
+def test_the_longest_name_and_the_largest_body_are_accepted(client, make_vendor, settings):
+    make_vendor("acme")
+    body = {"vendor": "acme", "name": " " + "ü" * 200 + " ", "more": ""}
+    body["more"] = "x" * (settings.JOB_MAX_BYTES - len(json.dumps(body)))
+    assert post(client, body).status_code == 202
+    assert Job.objects.get().name == "ü" * 200
+
+
+def test_json_in_utf_8_is_accepted_however_it_is_said(client, make_vendor):
+    make_vendor("acme")
+    for content_type in ("application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'):
+        answer = client.post("/jobs", '{"vendor": "acme", "name": "ü"}', content_type=content_type)
+        assert answer.status_code == 202, content_type
+
+
+def test_a_job_costs_one_statement(client, make_vendor):
+    make_vendor("acme")
+    post(client, {"vendor": "acme", "name": "the catalogue is read now"})
+    with CaptureQueriesContext(connection) as captured:
+        post(client, {"vendor": "acme", "name": "John Doe"})
+    [insert] = [query["sql"] for query in captured if "SAVEPOINT" not in query["sql"]]
+    assert insert.startswith(("1 times: INSERT", "db.jobs_job.insert_many"))
+
+
+def test_workers_are_told_the_id_and_nothing_else(client, make_vendor, redis_client):
+    make_vendor("acme")
+    job_id = post(client, {"vendor": "acme", "name": "John Doe"}).json()["request_id"]
+    [(_, entry)] = redis_client.xrange(Keys("acme").jobs)
+    assert entry == {"v": "1", "job": job_id}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_row_is_committed_before_workers_are_told(client, make_vendor, monkeypatch):
+    make_vendor("acme")
+    told = []
+
+    def offer(vendor: str, job_ids: list[str]) -> None:
+        told.append((connection.in_atomic_block, Job.objects.filter(pk__in=job_ids).count()))
+
+    monkeypatch.setattr(stream, "offer", offer)
+    post(client, {"vendor": "acme", "name": "John Doe"})
+    assert told == [(False, 1)]
+
+
+def test_with_redis_gone_a_job_is_still_accepted_at_once(client, make_vendor, settings, tmp_path):
+    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
+    make_vendor("acme")
+    began = time.monotonic()
+    assert post(client, {"vendor": "acme", "name": "John Doe"}).status_code == 202
+    assert time.monotonic() - began < 1
+    assert Job.objects.get().status == "queued"
+
+
+def test_with_redis_hanging_one_job_waits_a_little_and_the_next_ones_not(client, make_vendor, settings, tmp_path):
+    server = Valkey(tmp_path)
+    server.start()
+    settings.REDIS_URL = server.url
+    make_vendor("acme")
+    try:
+        post(client, {"vendor": "acme", "name": "connects"})
+        server.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        answers = [post(client, {"vendor": "acme", "name": "John Doe"}).status_code for _ in range(5)]
+        assert answers == [202] * 5
+        assert time.monotonic() - began < 1
+    finally:
+        server.kill()
+    assert Job.objects.count() == 6
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("path", ["", f"/{UUID(int=0)}"])
+def test_with_the_store_failing_nothing_is_shown(client, path):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job RENAME TO away")
+    answer = client.get(f"/jobs{path}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+
+
+@pytest.mark.sqlite
+def test_with_the_store_failing_nothing_is_accepted_and_nobody_told(client, make_vendor, redis_client):
+    make_vendor("acme")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job RENAME TO away")
+    answer = post(client, {"vendor": "acme", "name": "John Doe"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    assert answer["Retry-After"] == "5"
+    assert "John" not in answer.content.decode()
+    assert redis_client.keys() == []

@@ -1,0 +1,75 @@
+"""A vendor with too many jobs waiting takes no more until some are done."""
+
+import pytest
+
+from jobs.models import Job, Stream
+from jobs.queue import stream
+from jobs.queue.backlog import Backlog, backlog
+from jobs.queue.keys import Keys
+from jobs.queue.redis import hints
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known():
+    backlog.__init__()
+
+
+def post(client, vendor="acme"):
+    return client.post("/jobs", {"vendor": vendor, "name": "John Doe"}, content_type="application/json")
+
+
+def queue(*job_ids, to=Stream.JOBS):
+    stream.add("acme", job_ids, to)
+
+
+def test_a_full_queue_refuses_a_job_and_says_when_to_come_back(client, make_vendor, redis_client):
+    make_vendor(max_queued=3)
+    queue("a", "b")
+    queue("c", to=Stream.AGAIN)
+    refused = post(client)
+    assert (refused.status_code, refused.json()["code"]) == (429, "queue_full")
+    assert int(refused["Retry-After"]) > 0
+    assert (Job.objects.count(), redis_client.xlen(Keys("acme").jobs)) == (0, 2)
+
+
+def test_other_vendors_and_what_was_accepted_are_not_affected(client, make_vendor, make_job, redis_client):
+    make_vendor(max_queued=1)
+    make_vendor("other", max_queued=1)
+    queue("a")
+    assert post(client, "other").status_code == 202
+    failed = make_job(status="failed")
+    assert client.post(f"/jobs/{failed.pk}/retry").status_code == 200
+
+
+def test_a_queue_that_has_room_again_takes_jobs(client, make_vendor, redis_client):
+    make_vendor(max_queued=1)
+    queue("a")
+    assert post(client).status_code == 429
+    redis_client.delete(Keys("acme").jobs)
+    backlog.__init__()
+    assert post(client).status_code == 202
+
+
+@pytest.mark.parametrize("bound", [None, 3])
+def test_without_a_bound_or_below_it_jobs_are_taken(client, make_vendor, redis_client, bound):
+    make_vendor(max_queued=bound)
+    queue("a", "b")
+    assert post(client).status_code == 202
+
+
+def test_while_redis_is_away_nothing_is_refused(client, make_vendor, redis_client, settings):
+    make_vendor(max_queued=1)
+    queue("a")
+    settings.REDIS_URL = "redis://127.0.0.1:9"
+    hints.cache_clear()
+    assert post(client).status_code == 202
+
+
+def test_redis_is_asked_once_for_many_jobs(make_vendor, redis_client):
+    redis_client.config_resetstat()
+    make_vendor(max_queued=1)
+    asked = Backlog()
+    assert [asked.is_full("acme") for _ in range(20)] == [False] * 20
+    assert redis_client.info("commandstats")["cmdstat_xlen"]["calls"] == 2

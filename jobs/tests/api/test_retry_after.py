@@ -1,0 +1,201 @@
+"""Retry-After: by queue, limits, pause, breaker and how long calls take; bounded, and of no cost to a request."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobs.models import Status, Stream
+from jobs.queue.backlog import backlog
+from jobs.queue.keys import Keys
+from jobs.queue.redis import hints
+
+pytestmark = pytest.mark.django_db
+
+KEYS = Keys("acme")
+
+
+@pytest.fixture
+def now(redis_client):
+    seconds, microseconds = redis_client.time()
+    return datetime.fromtimestamp(seconds + microseconds / 1e6, UTC)
+
+
+@pytest.fixture
+def queue(redis_client, now):
+    """Queue so many entries, the oldest so many seconds ago and the newest now."""
+
+    def queue(count, seconds=100.0):
+        for number in range(count):
+            at = now - timedelta(seconds=seconds * (1 - number / max(count - 1, 1)))
+            redis_client.xadd(KEYS.jobs, {"v": "1", "job": "x"}, id=f"{int(at.timestamp() * 1000)}-{number}")
+
+    return queue
+
+
+@pytest.fixture
+def post(client):
+    """Post a job; return the status and the seconds of the answer."""
+
+    def post():
+        answer = client.post("/jobs", {"vendor": "acme", "name": "John Doe"}, content_type="application/json")
+        return answer.status_code, int(answer["Retry-After"])
+
+    return post
+
+
+@pytest.fixture
+def shown(client, make_job):
+    """Make a job, and return the seconds of the answer that shows it."""
+
+    def shown(**fields):
+        backlog.__init__()
+        return int(client.get(f"/jobs/{make_job(**fields).pk}")["Retry-After"])
+
+    return shown
+
+
+@pytest.fixture
+def show_complete(client, make_job, now):
+    """Have a job shown whose call took so long."""
+
+    def show(seconds):
+        job = make_job(status="complete", result={}, started_at=now - timedelta(seconds=seconds), finished_at=now)
+        client.get(f"/jobs/{job.pk}")
+
+    return show
+
+
+def test_with_nothing_before_it_a_job_is_asked_for_in_a_second(post, make_vendor, redis_client):
+    make_vendor()
+    assert post() == (202, 1)
+
+
+def test_a_backlog_is_waited_for_as_long_as_the_limits_take(post, make_vendor, queue):
+    make_vendor(arrival_margin_ms=0, rate_limits="10/s, 60000/day")
+    queue(500)
+    assert post() == (202, 50)
+
+
+def test_a_longer_limit_counts_too(post, make_vendor, queue):
+    make_vendor(arrival_margin_ms=0, rate_limits="100/s, 100/10s")
+    queue(300)
+    assert post() == (202, 30)
+
+
+def test_a_job_waits_for_those_before_it_only(shown, make_vendor, queue, now):
+    make_vendor(arrival_margin_ms=0, rate_limits="10/s")
+    queue(500)
+    assert shown(queued_at=now - timedelta(seconds=100)) in (10, 11)  # a tenth of what it has waited
+    assert 24 <= shown(queued_at=now - timedelta(seconds=50)) <= 27
+    assert 49 <= shown(queued_at=now) <= 51
+
+
+def test_a_retry_goes_before_first_attempts(shown, make_vendor, queue, now):
+    make_vendor(arrival_margin_ms=0, rate_limits="10/s")
+    queue(500)
+    assert shown(queued_at=now, stream=Stream.AGAIN, attempt=1) == 1
+
+
+@pytest.mark.parametrize(("fields", "seconds"), [({"paused": True}, {60}), ({"paused_until": 20}, {20, 21}), ({}, {1})])
+def test_a_pause_is_waited_for(shown, make_vendor, now, fields, seconds):
+    if "paused_until" in fields:
+        fields = {"paused_until": now + timedelta(seconds=fields["paused_until"] + 0.5)}
+    make_vendor(**fields)
+    assert shown(queued_at=now) in seconds
+
+
+def test_a_pause_is_waited_for_by_a_new_job(post, make_vendor, redis_client):
+    make_vendor(paused=True)
+    assert post() == (202, 60)
+
+
+def test_an_open_breaker_is_waited_for(post, make_vendor, redis_client, now):
+    make_vendor()
+    redis_client.hset(KEYS.gate, "open_until", int((now.timestamp() + 30.5) * 1e6))
+    assert post()[1] in (30, 31)
+
+
+def test_a_retry_that_is_held_back_is_waited_for(shown, make_vendor, now):
+    make_vendor()
+    assert shown(queued_at=now, not_before=now + timedelta(seconds=15.5)) in (15, 16)
+
+
+def test_calls_take_as_long_as_they_took(show_complete, shown, post, make_vendor, now):
+    make_vendor()
+    show_complete(5)
+    assert post() == (202, 5)
+    assert shown(status="processing", started_at=now - timedelta(seconds=2)) in (2, 3)
+
+
+def test_so_many_at_a_time_are_done_in_so_long(show_complete, post, make_vendor, redis_client, queue):
+    make_vendor()
+    show_complete(2)
+    queue(100)
+    redis_client.zadd(KEYS.flight, {str(number): 1 for number in range(10)})
+    assert post() == (202, 22)  # 100 jobs, 10 at a time, 2 s each, and then its own 2 s
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.PROCESSING, Status.WAITING])
+def test_what_was_waited_for_for_long_is_asked_for_less_often(shown, make_vendor, now, status):
+    make_vendor()
+    for waited, seconds in [(0, 1), (200, 20), (3600, 60)]:
+        at = now - timedelta(seconds=waited)
+        assert shown(status=status, queued_at=at, started_at=at) in (seconds, seconds + 1)
+
+
+def test_without_redis_it_is_still_between_a_second_and_a_minute(shown, post, make_vendor, now, settings):
+    make_vendor(arrival_margin_ms=0, rate_limits="1/s")
+    settings.REDIS_URL = "redis://127.0.0.1:9"
+    hints.cache_clear()
+    backlog.__init__()
+    assert post() == (202, 1)
+    assert shown(queued_at=now) == 1
+    assert shown(queued_at=now - timedelta(hours=1)) == 60
+
+
+@pytest.mark.parametrize("limits", ["1/31day", "1000000/s", "1/s, 1/min, 1/h, 1/day", "broken"])
+@pytest.mark.parametrize("count", [0, 300])
+def test_whatever_the_limits_it_is_bounded(post, make_vendor, queue, limits, count):
+    make_vendor(arrival_margin_ms=0, rate_limits=limits)
+    queue(count)
+    assert 1 <= post()[1] <= 60
+
+
+def test_a_deleted_vendor_is_asked_for_once_a_minute(shown, now):
+    assert shown(queued_at=now) == 60
+
+
+def test_keys_that_hold_something_else_do_no_harm(post, make_vendor, redis_client):
+    make_vendor()
+    for key in (KEYS.jobs, KEYS.again, KEYS.flight, KEYS.gate):
+        redis_client.set(key, "x")
+    assert post() == (202, 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"), [({"rate_limits": "1/s", "arrival_margin_ms": 0}, 30), ({"paused": True}, 60), ({}, 10)]
+)
+def test_a_full_queue_names_the_time_for_a_tenth_of_it(post, make_vendor, queue, fields, seconds):
+    make_vendor(max_queued=300, **fields)
+    queue(300)
+    assert post() == (429, seconds)
+
+
+def test_redis_and_store_are_asked_once_for_many_requests(
+    client, make_vendor, make_job, redis_client, django_assert_max_num_queries
+):
+    make_vendor()
+    job = make_job()
+    redis_client.config_resetstat()
+    with django_assert_max_num_queries(20 + 4):  # and the vendors, every half second
+        for _ in range(20):
+            client.get(f"/jobs/{job.pk}")
+    assert redis_client.info("commandstats")["cmdstat_zcard"]["calls"] <= 4
+
+
+def test_500_jobs_are_not_asked_for_500_times_a_second(shown, make_vendor, queue, now):
+    """Clients that obey, while a backlog of 500 jobs is done at 10/s."""
+    make_vendor(arrival_margin_ms=0, rate_limits="10/s")
+    queue(500, seconds=1)
+    asked = [shown(queued_at=now - timedelta(seconds=1 - number / 20)) for number in range(20)]
+    assert sum(1 / seconds for seconds in asked) / len(asked) * 500 < 60

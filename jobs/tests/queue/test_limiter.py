@@ -1,0 +1,228 @@
+"""No window is ever broken: take and renew against a real server."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations, count
+
+import pytest
+
+from jobs.models import Stream
+from jobs.queue import limiter, stream
+from jobs.queue.keys import Keys
+from jobs.queue.redis import commands
+from jobs.queue.stream import Again, Settlement
+from jobs.queue.take import take
+from vendors.models import Vendor
+
+pytestmark = pytest.mark.usefixtures("redis_client")
+
+NUMBERS = count()
+
+
+def vendor_with(rate_limits="", **fields):
+    vendor = Vendor(slug=f"acme{next(NUMBERS)}", adapter="sync", rate_limits=rate_limits, **fields)
+    limiter.rebuild(vendor.slug, vendor.windows, [], [])
+    return vendor
+
+
+def queue(vendor, number, to=Stream.JOBS):
+    stream.add(vendor.slug, [f"{to}-{n}" for n in range(number)], to)
+
+
+def take_all(vendor, number, want=50, consumer="w", charges=None):
+    """Take until that many entries are there, also by others who share `charges`; returns them in microseconds."""
+    charges = [] if charges is None else charges
+    end = time.monotonic() + 30
+    while len(charges) < number and time.monotonic() < end:
+        taken = take(vendor, consumer, want)
+        charges += [int(entry.charge) for entry in taken.entries]
+        time.sleep(min(taken.wait_seconds, 0.2))  # as a worker does
+    return sorted(charges)
+
+
+def worst(charges, seconds):
+    """Return the most charges in any closed window of that length, wherever it begins."""
+    return max(sum(1 for other in charges if charge <= other <= charge + seconds * 1_000_000) for charge in charges)
+
+
+def test_no_window_holds_more_than_its_limit():
+    vendor = vendor_with("20/s")
+    queue(vendor, 60)
+    assert 10 < worst(take_all(vendor, 60), 1) <= 20  # a busy machine uses less of it
+
+
+def test_starts_keep_each_limit_over_its_window_and_the_margin():
+    vendor = vendor_with("20/s", arrival_margin_ms=500)
+    queue(vendor, 40)
+    assert 10 < worst(take_all(vendor, 40), 1.5) <= 20
+
+
+def test_without_a_margin_starts_use_the_whole_limit():
+    vendor = vendor_with("2/s", arrival_margin_ms=0)
+    queue(vendor, 3)
+    first, _, third = take_all(vendor, 3)
+    assert third - first < 1_050_000
+
+
+def test_several_windows_hold_at_once():
+    vendor = vendor_with("8/s, 12/2s".replace("2s", "2 s"))
+    queue(vendor, 26)
+    charges = take_all(vendor, 26)
+    assert 4 < worst(charges, 1) <= 8 < worst(charges, 2) <= 12
+
+
+def test_workers_that_race_share_one_limit():
+    vendor = vendor_with("40/s")
+    queue(vendor, 100)
+    charges = []
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(4):
+            threads.submit(take_all, vendor, 100, consumer=f"w{number}", charges=charges)
+    assert len(set(charges)) == 100
+    assert 20 < worst(charges, 1) <= 40
+
+
+def test_starts_are_paced_with_one_gap_of_catch_up():
+    vendor = vendor_with("20/s")
+    queue(vendor, 10)
+    charges = take_all(vendor, 10)
+    for (number, earlier), (later_number, later) in combinations(enumerate(charges), 2):
+        assert later - earlier > (later_number - number - 1) * 45_000
+    assert charges[1] - charges[0] < 1000
+
+
+def test_a_refused_entry_gives_its_permit_back():
+    vendor = vendor_with("2/min")
+    queue(vendor, 3)
+    first = take(vendor, "w", 2)
+    assert len(first.entries) == 2
+    stream.settle(vendor.slug, [stream.refused(first.entries[0], releases=True)])
+    commands().hset(Keys(vendor.slug).gate, "pace", 0)  # a minute's gap is no matter for a test
+    assert len(take(vendor, "w", 2).entries) == 1
+
+
+def test_without_limits_everything_is_taken_again_first():
+    vendor = vendor_with()
+    queue(vendor, 3)
+    queue(vendor, 2, Stream.AGAIN)
+    taken = take(vendor, "w", 4)
+    assert [entry.job_id for entry in taken.entries] == ["again-0", "again-1", "jobs-0", "jobs-1"]
+    assert [entry.charge for entry in taken.entries] == [""] * 4
+
+
+def test_an_entry_holds_a_version_and_the_job_id_and_nothing_else(redis_client):
+    vendor = vendor_with()
+    stream.offer(vendor.slug, ["some-id"])
+    [(_, fields)] = redis_client.xrange(Keys(vendor.slug).jobs)
+    assert fields == {"v": "1", "job": "some-id"}
+
+
+def test_a_cap_on_jobs_in_flight_holds_until_one_is_settled(redis_client):
+    vendor = vendor_with(max_in_flight=2)
+    queue(vendor, 3)
+    taken = take(vendor, "w", 10)
+    assert len(taken.entries) == 2
+    full = take(vendor, "w", 10)
+    [(freed, end)] = full.listen.items()
+    assert (full.entries, freed) == ([], Keys(vendor.slug).freed)
+    stream.settle(vendor.slug, [Settlement(taken.entries[0].job_id, taken.entries[0], releases=True)])
+    assert redis_client.xread({freed: end})
+    assert len(take(vendor, "w", 10).entries) == 1
+
+
+def test_a_job_that_waits_for_its_callback_keeps_its_slot():
+    vendor = vendor_with(max_in_flight=1)
+    queue(vendor, 2)
+    [entry] = take(vendor, "w", 1).entries
+    stream.settle(vendor.slug, [Settlement(entry.job_id, entry)])
+    assert take(vendor, "w", 1).entries == []
+    stream.release(vendor.slug, [entry.job_id])
+    assert len(take(vendor, "w", 1).entries) == 1
+
+
+def test_a_hold_stops_every_worker_at_once():
+    vendor = vendor_with()
+    queue(vendor, 1)
+    limiter.hold(vendor.slug, 5)
+    held = take(vendor, "w", 1)
+    assert held.entries == []
+    assert 0 < held.wait_seconds <= 5
+
+
+def test_a_drained_stream_says_where_it_ends(redis_client):
+    vendor = vendor_with()
+    queue(vendor, 1)
+    ends = take(vendor, "w", 5).listen
+    assert not redis_client.xread(ends)
+    queue(vendor, 1)
+    assert redis_client.xread(ends)
+
+
+def test_a_permit_that_came_late_is_traded_for_a_fresh_one(redis_client):
+    vendor = vendor_with("50/s")
+    queue(vendor, 1)
+    [entry] = take(vendor, "w", 1).entries
+    renewal = limiter.renew(vendor, entry.job_id, entry.charge)
+    assert redis_client.lrange(Keys(vendor.slug).log, 0, -1) == [renewal.charge]
+
+
+def test_a_late_permit_waits_where_the_window_is_full(redis_client):
+    vendor = vendor_with("1/s")
+    queue(vendor, 2)
+    [entry] = take(vendor, "w", 1).entries
+    commands().hset(Keys(vendor.slug).gate, "pace", 0)
+    commands().lpush(Keys(vendor.slug).log, str(int(entry.charge) + 10))  # somebody else's start
+    renewal = limiter.renew(vendor, entry.job_id, entry.charge)
+    assert renewal.charge == ""
+    assert 0.5 < renewal.wait_seconds <= 1.08
+
+
+def test_an_entry_that_is_handed_back_goes_to_the_front():
+    vendor = vendor_with()
+    queue(vendor, 2)
+    [entry] = take(vendor, "w", 1).entries
+    back = Settlement(entry.job_id, entry, releases=True, again=Again.IF_PENDING)
+    stream.settle(vendor.slug, [back])
+    stream.settle(vendor.slug, [back])  # once only: the entry is no longer pending
+    assert [e.job_id for e in take(vendor, "other", 5).entries] == ["jobs-0", "jobs-1"]
+
+
+def test_settling_drops_the_entry_and_can_add_a_fresh_one(redis_client):
+    vendor = vendor_with()
+    queue(vendor, 1)
+    [entry] = take(vendor, "w", 1).entries
+    stream.settle(vendor.slug, [Settlement(entry.job_id, entry, releases=True, again=Again.ALWAYS)])
+    assert redis_client.xlen(Keys(vendor.slug).jobs) == 0
+    assert [e.stream for e in take(vendor, "w", 5).entries] == [Stream.AGAIN]
+
+
+def test_a_permit_that_is_traded_keeps_its_place_in_the_pace():
+    vendor = vendor_with("5/s")
+    queue(vendor, 3)
+    entries = take(vendor, "w", 3).entries
+    assert len(entries) == 2
+    due = commands().hget(Keys(vendor.slug).gate, "pace")
+    assert all(limiter.renew(vendor, entry.job_id, entry.charge).granted for entry in entries)
+    assert commands().hget(Keys(vendor.slug).gate, "pace") == due
+
+
+def test_a_limit_that_is_raised_is_in_force_at_once():
+    slow = vendor_with("2/min")
+    queue(slow, 4)
+    take(slow, "w", 2)
+    quick = Vendor(slug=slow.slug, adapter="sync", rate_limits="20/s")
+    limiter.rebuild(slow.slug, quick.windows, [], [])
+    assert take(quick, "w", 2).wait_seconds <= 0.06
+    assert len(take_all(quick, 2)) == 2
+
+
+def test_a_permit_given_back_makes_no_room_where_a_lowered_limit_has_none():
+    lower = Vendor(slug=f"acme{next(NUMBERS)}", adapter="sync", rate_limits="2/min")
+    now_us = time.time_ns() // 1000
+    limiter.rebuild(lower.slug, lower.windows, [now_us - 20_000_000, now_us - 30_000_000], [])
+    queue(lower, 2)
+    higher = Vendor(slug=lower.slug, adapter="sync", rate_limits="2/s")
+    [entry] = take(higher, "w", 1).entries
+    stream.settle(lower.slug, [stream.refused(entry, releases=True)])
+    commands().hset(Keys(lower.slug).gate, "pace", 0)
+    assert take(lower, "w", 1).entries == []

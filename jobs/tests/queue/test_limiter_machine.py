@@ -1,0 +1,297 @@
+"""The limiter against a plain list of starts: whatever is done in whatever order, no window is broken and nobody waits in vain.
+
+LIMITER_EXAMPLES=2000 makes a long run, of other cases than the suite's.
+"""
+
+import os
+import time
+from dataclasses import dataclass, replace
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from jobs.models import Stream
+from jobs.queue import limiter, stream
+from jobs.queue.keys import Keys
+from jobs.queue.redis import commands
+from jobs.queue.stream import Again, Entry, Settlement
+from jobs.queue.take import take
+from jobs.recovery.rebuild import SETTLING_SECONDS
+from jobs.tests.clock import SECOND, Clock, scripts_by_the_clock
+from vendors.models import Vendor
+
+pytestmark = pytest.mark.usefixtures(scripts_by_the_clock.__name__)
+
+EXAMPLES = int(os.environ.get("LIMITER_EXAMPLES", "0"))
+LIMITS = ["", "1/s", "20/s", "150/s", "3/s, 4/2 s", "3/s, 5/min", "2/min"]
+
+
+@dataclass
+class Call:
+    """A job in a worker's hands."""
+
+    entry: Entry
+    start: int | None = None  # microseconds; None: without windows, or not permitted any more
+    has_slot: bool = True
+
+
+class Limiter(RuleBasedStateMachine):
+    @initialize(limits=st.sampled_from(LIMITS), cap=st.sampled_from([None, None, 1, 3]))
+    def begin(self, limits, cap):
+        commands().flushall()
+        self.clock = Clock(1_800_000_000 * SECOND)
+        self.slug = "acme"
+        self.numbers = count()
+        self.keys = Keys(self.slug)
+        self.queued = {Stream.AGAIN: [], Stream.JOBS: []}
+        self.calls: dict[str, Call] = {}
+        self.ended: list[int] = []  # starts of calls that have ended
+        self.waiting: set[str] = set()
+        self.paced: list[int] = []  # starts since the pace began anew
+        self.given_back = 0  # since then
+        self.slots_before = 0
+        self.set_limits(limits, cap)
+        self.rebuild()
+
+    def set_limits(self, limits, cap):
+        self.vendor = Vendor(slug=self.slug, adapter="sync", rate_limits=limits, max_in_flight=cap)
+        self.begin_pace()
+
+    def begin_pace(self):
+        self.paced, self.given_back = [], 0
+
+    @property
+    def starts(self):
+        return sorted([*self.ended, *(call.start for call in self.calls.values() if call.start)], reverse=True)
+
+    @property
+    def in_flight(self):
+        return {job for job, call in self.calls.items() if call.has_slot} | self.waiting
+
+    def rebuild(self):
+        """As rows would have it: what has ended as it was charged, what is under way by the start of its batch."""
+        self.time_passes(round(SETTLING_SECONDS * SECOND))
+        running = [call.start - 5000 for call in self.calls.values() if call.start]
+        most, seconds = limiter.memory(self.vendor)
+        since = self.clock.now_us - seconds * SECOND
+        ended = sorted((start for start in self.ended if start >= since), reverse=True)[:most]
+        assert limiter.rebuild(self.slug, self.vendor.windows, ended, sorted(self.in_flight), calling_us=running)
+
+    def log(self):
+        return commands().lrange(self.keys.log, 0, -1)
+
+    def log_without(self, charge):
+        log = self.log()
+        if charge in log:
+            log.remove(charge)  # one of them: a rebuild may have put a call under way at the same moment
+        return log
+
+    def take(self, want, consumer="w"):
+        before = self.log()
+        taken = take(self.vendor, consumer, want)
+        if taken.stale:
+            self.rebuild()
+            before = self.log()
+            taken = take(self.vendor, consumer, want)
+            assert not taken.stale
+        charges = [entry.charge for entry in reversed(taken.entries) if entry.charge]
+        assert self.log() == [*charges, *before][: len(self.log())], "a permit without an entry"
+        expected = [(of, job) for of in (Stream.AGAIN, Stream.JOBS) for job in self.queued[of]][: len(taken.entries)]
+        assert len(taken.entries) <= want
+        assert [(entry.stream, entry.job_id) for entry in taken.entries] == expected
+        for entry in taken.entries:
+            self.queued[entry.stream].remove(entry.job_id)
+            self.calls[entry.job_id] = Call(entry)
+            self.starts_at(entry.job_id, entry.charge)
+        return taken
+
+    def starts_at(self, job, charge):
+        """A call was permitted: nothing may be broken by it, wherever a window begins."""
+        assert bool(charge) == bool(self.vendor.windows)
+        self.calls[job].start = int(charge) if charge else None
+        self.calls[job].has_slot = True
+        assert not self.vendor.max_in_flight or len(self.in_flight) <= max(self.vendor.max_in_flight, self.slots_before)
+        if charge:
+            self.check_windows(int(charge))
+            self.check_pace(int(charge))
+
+    def check_windows(self, at):
+        for window in self.vendor.windows:
+            inside = [start for start in self.starts if at - window.seconds * SECOND <= start <= at]
+            assert len(inside) <= window.calls, f"{len(inside)} starts in {window}"
+
+    def check_pace(self, at):
+        gap = self.vendor.windows[0].seconds * SECOND / self.vendor.windows[0].calls
+        self.paced.append(at)
+        catch_up = max(gap, 20_000) + 100  # those of one moment are a microsecond apart
+        for since, start in enumerate(self.paced):
+            apart = len(self.paced) - 1 - since - self.given_back
+            assert at - start >= apart * gap - catch_up
+
+    def given_up(self, job):
+        """Return the entry of a job that gives its permit back: as another takes its place, so much more may start at once."""
+        self.given_back += 1
+        return replace(self.calls[job].entry, charge=str(self.calls[job].start or ""))
+
+    def settle(self, job, **how):
+        stream.settle(self.slug, [Settlement(job, self.calls[job].entry, **how)])
+
+    def add(self, number, to=Stream.JOBS):
+        jobs = [f"job{next(self.numbers)}" for _ in range(number)]
+        stream.add(self.slug, jobs, to)
+        self.queued[to] += jobs
+
+    def trade(self, job):
+        self.slots_before = len(self.in_flight)
+        entry = self.given_up(job)
+        before = self.log_without(entry.charge)
+        renewal = limiter.renew(self.vendor, job, entry.charge)
+        if renewal.granted:
+            fresh = [renewal.charge] if renewal.charge else []
+            assert self.log() == [*fresh, *before][: len(self.log())]
+            assert commands().zscore(self.keys.flight, job)
+            self.starts_at(job, renewal.charge)
+        else:
+            assert renewal.wait_seconds > 0
+            if self.calls[job].start and entry.charge not in self.log():
+                self.calls[job].start = None
+
+    # What happens.
+
+    @rule(number=st.integers(1, 8), to=st.sampled_from(list(Stream)))
+    def jobs_are_queued(self, number, to):
+        self.add(number, to)
+
+    @rule(want=st.integers(1, 40), consumer=st.sampled_from("abc"))
+    def a_worker_takes(self, want, consumer):
+        self.slots_before = len(self.in_flight)
+        event(f"takes {'some' if self.take(want, consumer).entries else 'none'}")
+
+    @rule()
+    def a_worker_waits_as_it_was_told(self):
+        """Nothing else happens: then there is a job at the end of the wait, or there is none in the queue, or no slot."""
+        self.slots_before = len(self.in_flight)
+        for _ in range(3):  # a hold that ends, and the wait for a window
+            taken = self.take(1)
+            if taken.entries:
+                return
+            if commands().delete(self.keys.hold):
+                continue
+            if taken.listen.keys() == {self.keys.freed}:
+                assert commands().zcard(self.keys.flight) >= self.vendor.max_in_flight
+                return
+            if taken.listen:
+                assert not any(self.queued.values())
+                return
+            assert taken.wait_seconds > 0
+            self.clock.passes(round(taken.wait_seconds * SECOND), [self.keys.log])
+        raise AssertionError("waited in vain")
+
+    @precondition(lambda self: self.in_flight - self.waiting)
+    @rule(data=st.data())
+    def a_call_ends(self, data):
+        job = data.draw(st.sampled_from(sorted(self.in_flight - self.waiting)))
+        waits = data.draw(st.booleans())
+        self.settle(job, releases=not waits)
+        call = self.calls.pop(job)
+        if call.start:
+            self.ended.append(call.start)
+        if waits:
+            self.waiting.add(job)
+
+    @precondition(lambda self: self.waiting)
+    @rule()
+    def a_callback_comes(self):
+        job = min(self.waiting)
+        self.waiting.remove(job)
+        stream.settle(self.slug, [Settlement(job, releases=True)])
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data(), back=st.booleans())
+    def a_call_is_not_made(self, data, back):
+        job = data.draw(st.sampled_from(sorted(self.calls)))
+        entry = self.given_up(job)
+        was_pending = bool(commands().xrange(getattr(self.keys, entry.stream), entry.id, entry.id))
+        how = Again.IF_PENDING if back else Again.NO
+        before = self.log_without(entry.charge)
+        stream.settle(self.slug, [Settlement(job, entry, releases=True, refunds=True, again=how)])
+        assert self.log() == before
+        del self.calls[job]
+        if back and was_pending:
+            self.queued[Stream.AGAIN].append(job)
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data())
+    def a_late_permit_is_traded(self, data):
+        self.trade(data.draw(st.sampled_from(sorted(self.calls))))
+
+    @rule(us=st.integers(1, 2 * SECOND) | st.integers(1, 70 * SECOND))
+    def time_passes(self, us):
+        self.clock.passes(us, [self.keys.log])
+
+    @rule()
+    def a_job_comes_after_a_rest(self):
+        """More could start than there are."""
+        for _ in range(10):
+            self.time_passes(70 * SECOND)
+            self.a_worker_takes(40, "b")
+        self.time_passes(70 * SECOND)
+        self.add(1)
+        self.a_worker_takes(5, "b")
+
+    @rule(data=st.data())
+    def starts_leave_their_windows(self, data):
+        """The moments at which a start too many would be permitted: those around the end of each window."""
+        self.add(3)
+        for window in self.vendor.windows:
+            if len(self.starts) >= window.calls:
+                leaves_at = self.starts[window.calls - 1] + window.seconds * SECOND
+                self.time_passes(max(0, leaves_at - self.clock.now_us + data.draw(st.sampled_from([-1000, -1, 0, 1]))))
+                self.a_worker_takes(2, "a")
+
+    @rule()
+    def the_vendor_asks_for_a_pause(self):
+        limiter.hold(self.slug, 600)
+
+    @rule()
+    def the_pause_is_over(self):
+        commands().delete(self.keys.hold)
+
+    @rule(limits=st.sampled_from(LIMITS), cap=st.sampled_from([None, None, 1, 3]))
+    def an_operator_changes_the_limits(self, limits, cap):
+        self.set_limits(limits, cap)
+        self.add(2)
+        self.a_worker_waits_as_it_was_told()
+        self.a_worker_waits_as_it_was_told()
+
+    @rule(data=st.data())
+    def redis_loses_everything(self, data):
+        commands().flushall()
+        time.sleep(0.001)  # entries are named by the millisecond: none may have the name of one before
+        self.clock.set(self.clock.now_us)
+        self.queued = {Stream.AGAIN: [], Stream.JOBS: []}
+        for call in self.calls.values():
+            if data.draw(st.booleans()):
+                # Taken and not yet started: no row tells of it, and its permit will be traded.
+                call.start, call.has_slot = None, False
+        self.begin_pace()
+        self.rebuild()
+        self.starts_leave_their_windows(data)
+        for job in sorted(self.calls.keys() - self.in_flight):
+            self.trade(job)
+
+    @rule()
+    def redis_loses_the_log(self):
+        commands().delete(self.keys.log)
+        self.begin_pace()
+        self.add(2)
+        self.a_worker_waits_as_it_was_told()
+
+
+def test_whatever_happens_no_window_is_broken_and_nobody_waits_in_vain():
+    hurried = settings(max_examples=EXAMPLES or 120, stateful_step_count=40, derandomize=not EXAMPLES, database=None)
+    calm = settings(hurried, deadline=None, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(Limiter, settings=calm)

@@ -1,0 +1,228 @@
+"""Each step of the sweep, alone."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from jobs.callbacks import inbox, rereading
+from jobs.callbacks.reading import Unreadable
+from jobs.callbacks.tokens import Try
+from jobs.models import Delivery, Job, Status, Stream
+from jobs.queue import stream
+from jobs.queue.keys import BEATS, Keys
+from jobs.queue.take import take
+from jobs.recovery import pending, sweep, takeover
+from tests.plans import reads_of
+from vendors.catalogue import catalogue
+from vendors.models import Vendor
+
+pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
+
+LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+@pytest.fixture
+def acme(make_vendor, redis_client):
+    from jobs.queue import limiter
+
+    vendor = make_vendor()
+    limiter.rebuild("acme", [], [], [])
+    return vendor
+
+
+def entries(redis_client, name):
+    return [fields["job"] for _, fields in redis_client.xrange(getattr(Keys("acme"), name))]
+
+
+def test_a_retry_that_is_due_goes_to_the_front_of_its_queue(make_job, redis_client, acme):
+    due, later = make_job(not_before=LONG_AGO), make_job(not_before=datetime.now(UTC) + timedelta(hours=1))
+    assert sweep.retries_due() == 1
+    assert entries(redis_client, "again") == [due.pk]
+    assert Job.objects.get(pk=due.pk).not_before is None
+    assert Job.objects.get(pk=later.pk).not_before is not None
+
+
+def test_an_overdue_callback_fails_its_job_and_frees_its_slot(make_job, redis_client, acme):
+    job = make_job(status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
+    redis_client.zadd(Keys("acme").flight, {job.pk: 1})
+    assert sweep.callbacks_overdue() == 1
+    assert Job.objects.get().error_code == "callback_overdue"
+    assert redis_client.zcard(Keys("acme").flight) == 0
+
+
+@pytest.mark.parametrize(("failures", "status"), [(0, "queued"), (4, "failed")])
+def test_an_overdue_callback_is_tried_again_while_tries_are_left(make_job, redis_client, make_vendor, failures, status):
+    make_vendor(repeat_overdue=True)
+    job = make_job(status=Status.WAITING, attempt=1, failures=failures, deadline_at=LONG_AGO)
+    sweep.callbacks_overdue()
+    assert Job.objects.get().status == status
+    assert entries(redis_client, "again") == ([job.pk] if status == "queued" else [])
+
+
+def test_a_stored_callback_without_a_verdict_is_applied(make_job, redis_client, acme):
+    job = make_job(status=Status.WAITING, attempt=1)
+    fields = {"vendor": "acme", "job": job.pk, "run": 1, "attempt": 1, "body": {"name": "x"}, "body_bytes": 1}
+    Delivery.objects.create(key="k", received_at=LONG_AGO, **fields)
+    assert sweep.deliveries_without_verdict() == 1
+    assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("complete", "applied")
+    assert inbox.apply_pending(datetime.now(UTC), older_than=timedelta(0), limit=5) == 0
+
+
+def test_a_callback_that_was_stored_counts_although_it_is_overdue_by_now(make_job, redis_client, acme):
+    job = make_job(status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
+    inbox.store(acme, job.pk, Try(1, 1), webhook_id="", body=b'{"ok": true}', now=datetime.now(UTC))
+    assert sweep.callbacks_overdue() == 1
+    assert (Job.objects.get().status, Job.objects.get().result) == ("complete", {"ok": True})
+
+
+@pytest.fixture
+def unreadable(make_vendor, make_job):
+    """A job whose callback its adapter can't read."""
+    vendor = make_vendor(adapter="adapters.callbacks.Picky")
+    job = make_job(status=Status.WAITING, attempt=1)
+    receive = {"webhook_id": "", "body": b'{"surname": "Doe"}', "now": datetime.now(UTC)}
+    assert inbox.receive(vendor, job.pk, Try(1, 1), **receive) == "unreadable"
+    return job
+
+
+def correct(adapter="async"):
+    Vendor.objects.update(adapter=adapter)
+    catalogue.forget()
+
+
+def test_who_begins_to_sweep_reads_callbacks_again_that_could_not_be_read(unreadable):
+    correct()
+    sweep.Sweeper("w")._read_again()
+    assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("complete", "applied")
+
+
+def test_callbacks_that_could_not_be_read_are_read_again_when_their_vendor_has_another_adapter(unreadable):
+    sweeper = sweep.Sweeper("w")
+    sweeper._read_again()
+    assert Job.objects.get().status == "waiting"
+    correct()
+    sweeper._read_again()
+    assert Job.objects.get().status == "complete"
+
+
+def test_callbacks_that_can_not_be_read_are_not_read_for_ever(unreadable, monkeypatch):
+    sweeper = sweep.Sweeper("w")
+    reads = []
+    monkeypatch.setattr(inbox, "read", lambda *of: reads.append(of) or Unreadable("KeyError"))
+    for seconds in range(100):
+        sweeper.sweep(now=100.0 + seconds)
+    assert len(reads) == 1
+
+
+def test_callbacks_that_could_not_be_read_are_left_alone_where_their_job_has_ended(unreadable):
+    Job.objects.update(status="cancelled")
+    correct()
+    sweep.Sweeper("w")._read_again()
+    assert Delivery.objects.get().verdict == "unreadable"
+
+
+def test_many_callbacks_that_could_not_be_read_hold_up_no_sweep(unreadable, monkeypatch):
+    monkeypatch.setattr(rereading, "AT_A_TIME", 1)
+    row = Delivery.objects.get()
+    row.id, row.key = "another", "another"
+    row.save(force_insert=True)
+    sweeper = sweep.Sweeper("w")
+    assert [sweeper._read_again(), sweeper._read_again()] == [sweep.BATCH, 0]
+
+
+@pytest.mark.sqlite  # its plans
+def test_an_overdue_job_has_only_its_own_callbacks_read(unreadable):
+    Job.objects.update(deadline_at=LONG_AGO)
+    with reads_of("jobs_delivery") as reads:
+        sweep.callbacks_overdue()
+    with connection.cursor() as cursor:
+        plans = [row[3] for read in reads for row in cursor.execute(f"EXPLAIN QUERY PLAN {read}").fetchall()]
+    assert len(plans) >= 3
+    assert all("(job=?" in plan or "(_id=?)" in plan for plan in plans), plans
+
+
+def test_a_corrected_adapter_is_given_the_callback_once_more_when_it_is_overdue(unreadable):
+    correct()
+    Job.objects.update(deadline_at=LONG_AGO)
+    sweep.callbacks_overdue()
+    assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("complete", "applied")
+
+
+def test_who_is_silent_is_dead_after_two_looks_two_beats_apart(redis_client):
+    redis_client.zadd(BEATS, {"gone": 1})
+    suspects = takeover.Suspects()
+    assert [suspects.look(now=10), suspects.look(now=11), suspects.look(now=12.1)] == [[], [], ["gone"]]
+
+
+def test_a_failed_look_makes_nobody_dead(redis_client):
+    redis_client.zadd(BEATS, {"gone": 1})
+    suspects = takeover.Suspects()
+    suspects.look(now=10)
+    suspects.clear()
+    assert suspects.look(now=13) == []
+
+
+def test_what_a_dead_worker_had_not_started_goes_to_the_front(make_job, redis_client, acme):
+    job = make_job()
+    stream.offer("acme", [job.pk])
+    take(acme, "gone", 1)
+    assert takeover.take_over("gone")
+    assert entries(redis_client, "again") == [job.pk]
+    assert (Job.objects.get().status, Job.objects.get().crashes) == ("queued", 0)
+    assert redis_client.xinfo_consumers(Keys("acme").jobs, "workers") == []
+
+
+def test_one_worker_sweeps_at_a_time(redis_client):
+    first, second = sweep.Sweeper("first"), sweep.Sweeper("second")
+    assert [first._leads(), second._leads(), first._leads()] == [True, False, True]
+    redis_client.delete("enrich:sweeper")
+    assert second._leads()
+
+
+def test_a_step_that_fails_keeps_no_other_waiting(make_job, redis_client, acme, monkeypatch):
+    monkeypatch.setattr(sweep, "callbacks_overdue", lambda: 1 / 0)
+    due, lost = make_job(not_before=LONG_AGO), make_job(queued_at=LONG_AGO)
+    sweep.Sweeper("w").sweep(now=100.0)
+    assert set(entries(redis_client, "again") + entries(redis_client, "jobs")) == {due.pk, lost.pk}
+
+
+def test_more_entries_than_one_look_shows_are_all_taken_over(redis_client, acme, monkeypatch):
+    monkeypatch.setattr(pending, "MOST", 3)
+    stream.add("acme", [f"job-{number}" for number in range(10)], Stream.JOBS)
+    take(acme, "gone", 10)
+    assert takeover.take_over("gone")
+    assert pending.pending("acme", "gone") == []
+
+
+@pytest.mark.sqlite  # its plans
+def test_with_a_million_waiting_no_step_reads_or_sorts_them_all(acme, make_job):
+    make_job()  # so that each step has a vendor to look at
+    make_job(status="waiting")
+    plans = []
+
+    def explain(execute, sql, params, many, context):
+        if sql.startswith("SELECT"):
+            with connection.cursor() as cursor:
+                rows = cursor.cursor.execute(cursor.cursor.convert_query(f"EXPLAIN QUERY PLAN {sql}"), params)
+                plans.extend(row[3] for row in rows)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        sweep.Sweeper("w").sweep(now=100.0)
+    assert len([plan for plan in plans if "SEARCH jobs_job " in plan]) >= 12
+    assert not [plan for plan in plans if "TEMP B-TREE FOR ORDER" in plan or plan.startswith("SCAN jobs_")]
+
+
+def test_vendors_without_jobs_cost_a_sweep_no_query(acme, make_vendor):
+    def queries():
+        catalogue.forget()
+        with CaptureQueriesContext(connection) as captured:
+            sweep.Sweeper("w").sweep(now=100.0)
+        return len(captured)
+
+    with_one = queries()
+    for number in range(20):
+        make_vendor(f"idle-{number}")
+    assert queries() == with_one

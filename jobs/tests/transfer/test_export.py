@@ -1,0 +1,162 @@
+"""`manage.py export` writes every row into a file, once, wherever it was interrupted before."""
+
+import json
+import os
+import signal
+import stat
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from jobs.queue.keys import BEATS
+from jobs.tests.rows import AT, all_rows, make_rows
+from jobs.transfer import export
+from jobs.transfer.archive import fields
+from jobs.transfer.export import opened
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
+
+COUNTS = "2 vendors, 12 jobs, 12 attempts, 6 deliveries"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "rows.jsonl"
+
+
+def run(path, *arguments):
+    """Run the command as from a script and return what it says."""
+    out = StringIO()
+    call_command("export", str(path), *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_every_row_is_written_with_every_column(path):
+    make_rows()
+    assert run(path) == f"{path} is finished: {COUNTS}.\n"
+    first, *rows, last = [json.loads(line) for line in path.read_text("ascii").splitlines()]
+    assert first == {"format": "enrichlabs", "version": 1}
+    assert last == {"kind": "end", "vendor": 2, "job": 12, "attempt": 12, "delivery": 6}
+    stored = all_rows()
+    assert [(row["kind"], row["id"]) for row in rows] == [(kind, row["id"]) for kind in stored for row in stored[kind]]
+    columns = {kind: [name if name != "kind" else "call_kind" for name in fields(kind)] for kind in stored}
+    assert all(list(row) == ["kind", *columns[row["kind"]]] for row in rows)
+    job = next(row for row in rows if row["kind"] == "job")
+    assert job["input"] == stored["job"][0]["input"]
+    assert job["queued_at"][:23] == AT.isoformat()[:23]
+    assert (len(job["queued_at"]), job["queued_at"][-1]) == (27, "Z")
+
+
+def test_the_file_is_readable_for_its_owner_only(path):
+    run(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_many_rows_are_read_in_bounded_batches(path, tmp_path, monkeypatch):
+    make_rows()
+    run(path)
+    monkeypatch.setattr(export, "BATCH", 3)
+    monkeypatch.setattr(export, "CHUNK", 2)
+    run(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_an_export_that_was_interrupted_goes_on_where_it_broke_off(path, tmp_path, monkeypatch):
+    make_rows()
+    run(tmp_path / "whole")
+    out, written = StringIO(), []
+
+    def interrupt_at_the_tenth(kind, row):
+        written.append(kind)
+        if len(written) == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+        return export_line(kind, row)
+
+    export_line = export.line
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "line", interrupt_at_the_tenth)
+        with pytest.raises(SystemExit) as ended:
+            call_command("export", str(path), stdout=out)
+    assert ended.value.code == 130
+    assert out.getvalue() == "Interrupted: 2 vendors, 8 jobs, 0 attempts, 0 deliveries. Run it again for the rest.\n"
+    said = run(path)
+    assert f"{path} has 10 rows already; if the service has run since" in said
+    assert said.endswith(f"{path} is finished: {COUNTS}.\n")
+    assert path.read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_a_file_that_breaks_off_anywhere_is_completed(path):
+    make_rows()
+    run(path)
+    whole = path.read_bytes()
+    ends = [position + 1 for position, byte in enumerate(whole) if byte == ord("\n")]
+    some = ends[1:-1:7]
+    for length in [0, 1, 20, ends[0], *some, *(end + 1 for end in some), *(end - 1 for end in some), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with opened(str(path)) as file:
+            for _ in export.Export(file):
+                pass
+        assert path.read_bytes() == whole, length
+
+
+def test_a_finished_export_is_left_alone(path):
+    run(path)
+    before = path.read_bytes()
+    with pytest.raises(CommandError, match="is a finished export already. Name another file, or remove it."):
+        run(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"hello",
+        b"hello\nworld\n",
+        b"{}\n",
+        b"\x00\xff" * 5000,
+        b'{"format":"other","version":1}\n',
+        b'{"format":"enrichlabs","version":2}\n{"kind":"vendor"}\n',
+        b'{"format":"enrichlabs","version":1}\n[]\n{"kind":',
+        b'{"format":"enrichlabs","version":1}\n{"kind":"user","id":"1"}\n{"kind":',
+    ],
+)
+def test_a_file_of_another_kind_is_left_alone(path, content):
+    path.write_bytes(content)
+    with pytest.raises(CommandError, match="is there already, and can't be gone on with: Line [12] .* Name another file."):
+        run(path)
+    assert path.read_bytes() == content
+
+
+def test_two_exports_do_not_write_the_same_file(path):
+    with opened(str(path)), pytest.raises(CommandError, match="is being written by another export"):
+        run(path)
+
+
+def test_a_file_that_can_t_be_written_is_named(tmp_path):
+    for path in (tmp_path, tmp_path / "missing" / "file"):
+        with pytest.raises(CommandError, match=f"{path} can't be written: "):
+            run(path)
+
+
+def test_while_a_worker_is_alive_nothing_is_copied_unless_that_is_wanted(path, redis_client):
+    seconds, _ = redis_client.time()
+    redis_client.zadd(BEATS, {"dead": (seconds - 60) * 1000})
+    assert "is finished" in run(path)
+    path.unlink()
+    redis_client.zadd(BEATS, {"alive": seconds * 1000})
+    with pytest.raises(CommandError, match="A worker is alive. What moves on while it is copied .* Stop API"):
+        run(path)
+    assert not path.exists()
+    assert "is finished" in run(path, "--live")
+
+
+def test_with_redis_away_nobody_works(path, settings, tmp_path):
+    from jobs.queue.redis import commands
+
+    settings.REDIS_URL = f"unix://{tmp_path}/nowhere.sock"
+    commands.cache_clear()
+    try:
+        assert "is finished" in run(path)
+    finally:
+        commands.cache_clear()

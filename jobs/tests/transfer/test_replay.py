@@ -1,0 +1,225 @@
+"""`manage.py replay` puts jobs back: those that were chosen, once, and after a question."""
+
+import os
+import signal
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from unittest.mock import patch
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from jobs import lifecycle, operator_actions
+from jobs.api.pagination import first_id_at
+from jobs.models import Job
+from jobs.queue.keys import Keys
+from jobs.storage.bulk_writes import update_each
+from jobs.transfer import replay
+from tests.plans import assert_quick, reads_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _acme(make_vendor, redis_client):
+    make_vendor("acme")
+
+
+@pytest.fixture
+def make_ended(make_job):
+    """Make a job that ended a minute ago."""
+
+    def make(status="failed", **fields):
+        return make_job(status=status, **{"finished_at": timezone.now() - timedelta(minutes=1), "attempt": 1, **fields})
+
+    return make
+
+
+def run(*arguments):
+    """Run the command as from a script and return what it says."""
+    out = StringIO()
+    call_command("replay", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def put_back():
+    return set(Job.objects.filter(status="queued", run=2).values_list("pk", flat=True))
+
+
+def test_failed_jobs_are_put_back_in_their_stream_and_no_others(make_ended, redis_client):
+    failed = [make_ended().pk for _ in range(3)]
+    for status in ("cancelled", "complete", "queued", "processing", "waiting"):
+        make_ended(status)
+    assert run("--yes") == "3 put back, 0 skipped\n"
+    assert put_back() == set(failed)
+    assert [fields["job"] for _id, fields in redis_client.xrange(Keys("acme").again)] == failed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "chosen"),
+    [
+        (["--status", "cancelled"], {4}),
+        (["--vendor", "globex"], {1}),
+        (["--error-code", "vendor_rejected"], {2}),
+        (["--created-after", "2026-01-03"], {2, 3}),
+        (["--created-before", "2026-01-03T00:00:00Z"], {0, 1}),
+        (["--created-after", "2026-01-02T01:00+01:00", "--created-before", "2026-01-03"], {1}),
+        (["--limit", "2"], {0, 1}),
+        (["--vendor", "globex", "--error-code", "vendor_rejected"], set()),
+    ],
+    ids=str,
+)
+def test_what_is_put_back_can_be_chosen(make_ended, make_vendor, arguments, chosen):
+    make_vendor("globex")
+    fields = [{}, {"vendor": "globex"}, {"error_code": "vendor_rejected"}, {}, {"status": "cancelled", "vendor": "globex"}]
+    days = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3, 4)] + [datetime(2025, 1, 1, tzinfo=UTC)]
+    jobs = [make_ended(id=first_id_at(day), **each) for day, each in zip(days, fields, strict=True)]
+    run("--yes", *arguments)
+    assert put_back() == {jobs[number].pk for number in chosen}
+
+
+def test_jobs_are_put_back_by_id_whether_failed_or_cancelled(make_ended):
+    wanted = [make_ended(), make_ended("cancelled")]
+    others = [make_ended(), make_ended("complete")]
+    named = [f"--id={job.pk.upper()}" for job in [*wanted, others[1], wanted[0]]]
+    assert run("--yes", *named) == "2 put back, 0 skipped\n"
+    assert put_back() == {job.pk for job in wanted}
+
+
+def test_a_dry_run_shows_the_first_few_and_does_nothing(make_ended):
+    jobs = [make_ended(error_code="vendor_rejected", name="Jane Roe") for _ in range(7)]
+    said = run("--dry-run", "--yes").splitlines()
+    assert said[0] == "7 jobs would be put back."
+    assert said[1:6] == [f"  {job.pk}  acme  vendor_rejected" for job in jobs[:5]]
+    assert said[6:] == ["  and 2 more"]
+    assert put_back() == set()
+
+
+def test_many_jobs_are_put_back_in_bounded_batches(make_ended, monkeypatch):
+    monkeypatch.setattr(replay, "BATCH", 2)
+    for vendor in ("acme", "gone", "acme", "gone", "acme"):
+        make_ended(vendor=vendor)
+    assert run("--yes", "--limit=4") == "2 put back, 2 skipped\n"
+    assert run("--yes") == "1 put back, 2 skipped\n"
+
+
+def test_to_run_it_twice_puts_back_once(make_ended):
+    make_ended()
+    assert run("--yes") == "1 put back, 0 skipped\n"
+    assert run("--yes") == "There is no job to be put back.\n"
+    assert Job.objects.get().run == 2
+
+
+def test_a_job_that_fails_again_is_not_put_back_in_the_same_run(make_ended, monkeypatch):
+    monkeypatch.setattr(replay, "BATCH", 1)
+    jobs = [make_ended(), make_ended()]
+    real = operator_actions.retry
+
+    def retry_and_fail_again(job, now):
+        happened = real(job, now)
+        Job.objects.filter(pk=jobs[1].pk).update(status="failed", finished_at=timezone.now())
+        return happened
+
+    monkeypatch.setattr(operator_actions, "retry", retry_and_fail_again)
+    assert run("--yes") == "1 put back, 0 skipped\n"
+    assert Job.objects.get(pk=jobs[1].pk).status == "failed"
+
+
+@contextmanager
+def after_each_move(do):
+    apply = lifecycle.apply
+
+    def apply_and_do(moves):
+        happened = apply(moves)
+        do()
+        return happened
+
+    with patch.object(lifecycle, "apply", apply_and_do):
+        yield
+
+
+def test_a_job_that_somebody_else_retried_meanwhile_is_skipped(make_ended):
+    make_ended()
+    second = make_ended()
+    somebody_else = lifecycle.retry(second, timezone.now()).update()
+    with after_each_move(lambda: update_each([somebody_else])):
+        assert run("--yes") == "1 put back, 1 skipped\n"
+    assert [job.run for job in Job.objects.all()] == [2, 2]
+
+
+def test_a_job_whose_vendor_is_gone_is_skipped(make_ended):
+    make_ended(vendor="gone")
+    assert run("--yes") == "0 put back, 1 skipped\n"
+    assert Job.objects.get().status == "failed"
+
+
+def test_an_interrupt_lets_the_job_in_hand_end_and_says_how_many_were_done(make_ended):
+    for _ in range(3):
+        make_ended()
+    before, out = signal.getsignal(signal.SIGINT), StringIO()
+    with after_each_move(lambda: os.kill(os.getpid(), signal.SIGINT)), pytest.raises(SystemExit) as ended:
+        call_command("replay", "--yes", stdout=out)
+    assert (ended.value.code, len(put_back())) == (130, 1)
+    assert out.getvalue() == "Interrupted: 1 put back, 0 skipped. Run it again for the rest.\n"
+    assert signal.getsignal(signal.SIGINT) is before
+    assert run("--yes") == "2 put back, 0 skipped\n"
+
+
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("answer", "count"), [("y", 1), ("Yes", 1), ("n", 0), ("", 0), ("yeah", 0)])
+def test_at_a_terminal_it_asks_first(make_ended, monkeypatch, capsys, answer, count):
+    make_ended()
+    monkeypatch.setattr("sys.stdin", Terminal(f"{answer}\n"))
+    said = run()
+    assert "1 job will be put back. Go on? [y/N]" in capsys.readouterr().out
+    assert said == ("1 put back, 0 skipped\n" if count else "Nothing was changed.\n")
+    assert len(put_back()) == count
+
+
+def test_without_a_terminal_it_refuses_and_says_what_to_do(make_ended, monkeypatch):
+    make_ended(), make_ended()
+    monkeypatch.setattr("sys.stdin", StringIO("y\n"))
+    with pytest.raises(CommandError, match="2 jobs will be put back. Nobody is here to be asked: say --yes to do it"):
+        run()
+    assert put_back() == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--vendor", "nobody"], "There is no vendor 'nobody'; there are acme."),
+        (["--id", "x"], "'x' is no request id"),
+        (["--id", "019a0000-0000-7000-8000-000000000000"], "There is no job 019a0000-0000-7000-8000-000000000000."),
+        (["--id", "019a0000-0000-7000-8000-000000000000", "--limit", "1"], "--id names the jobs already; leave out --limit."),
+        (["--status", "complete"], "invalid choice: 'complete'"),
+        (["--limit", "0"], "'0' is no whole number above zero"),
+        (["--limit", "-3"], "'-3' is no whole number above zero"),
+        (["--created-after", "yesterday"], "'yesterday' is no time; write for example 2026-01-31T12:00:00Z"),
+        (["--created-after", "2026-02-01", "--created-before", "2026-01-01"], "--created-after must be earlier"),
+        (["--status", "cancelled", "--error-code", "x"], "A cancelled job has no error code"),
+        (
+            ["--deliveries", "--status", "failed", "--error-code", "x"],
+            "--status and --error-code choose jobs; ",
+        ),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused_in_plain_words(make_ended, arguments, sentence):
+    make_ended()
+    with pytest.raises(CommandError, match=sentence.replace("(", r"\(")):
+        run("--yes", *arguments)
+    assert put_back() == set()
+
+
+@pytest.mark.parametrize("choice", [{"status": "failed"}, {"status": "failed", "vendor": "acme"}], ids=str)
+def test_each_batch_is_read_in_the_order_of_an_index(make_ended, choice):
+    make_ended()
+    with reads_of("jobs_job") as reads:
+        assert next(iter(replay.JobReplay(replay.Choice(**choice), timezone.now())))
+    assert_quick(reads, finds=True)

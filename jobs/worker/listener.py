@@ -1,0 +1,76 @@
+"""Waits for Redis to say that there is something to do, so that nobody has to ask."""
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Lock, Thread
+
+import redis
+
+from jobs.queue.keys import wake_key
+from jobs.queue.redis import commands, connect
+
+log = logging.getLogger(__name__)
+
+BLOCK_SECONDS = 1.0
+WAKE_LIFE_SECONDS = 60
+
+
+class Listener(Thread):
+    """Blocks on the ends of streams as take saw them, and calls `on_news` with the names of those that have grown."""
+
+    def __init__(self, consumer: str, on_news: Callable[[set[str]], None]) -> None:
+        super().__init__(name="listener", daemon=True)
+        self._on_news = on_news
+        self._client = connect(BLOCK_SECONDS + 3)
+        self._wake_key = wake_key(consumer)
+        self._wake_end = "0-0"
+        self._watched: dict[str, str] = {}  # as it was told
+        self._ends: dict[str, str] = {}
+        self._blocked_on: dict[str, str] = {}
+        self._lock = Lock()
+
+    def watch(self, ends: dict[str, str]) -> None:
+        """Wait for entries behind these ends, and for no others. Raises redis.RedisError."""
+        if ends == self._watched:
+            return
+        self._watched = ends
+        with self._lock:
+            self._ends = {stream: max(end, self._ends.get(stream, "0-0"), key=_order) for stream, end in ends.items()}
+            missing = not self._ends.keys() <= self._blocked_on.keys()
+        if missing:
+            self._interrupt()
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._listen()
+            except redis.RedisError:
+                # The worker's own commands meet the same silence and report it.
+                time.sleep(BLOCK_SECONDS)
+
+    def _listen(self) -> None:
+        with self._lock:
+            self._blocked_on = dict(self._ends)
+        watched = {**self._blocked_on, self._wake_key: self._wake_end}
+        grown = self._client.xread(watched, block=int(BLOCK_SECONDS * 1000), count=100) or []
+        with self._lock:
+            for stream, entries in grown:
+                if stream in self._ends:
+                    self._ends[stream] = max(entries[-1][0], self._ends[stream], key=_order)
+                elif stream == self._wake_key:
+                    self._wake_end = entries[-1][0]
+        if news := {stream for stream, _ in grown} - {self._wake_key}:
+            self._on_news(news)
+
+    def _interrupt(self) -> None:
+        # A stream of the worker's own: it wakes a read that is about to begin, too, which CLIENT UNBLOCK does not.
+        pipeline = commands().pipeline(transaction=False)
+        pipeline.xadd(self._wake_key, {"wake": "1"}, maxlen=1, approximate=False)
+        pipeline.expire(self._wake_key, WAKE_LIFE_SECONDS)
+        pipeline.execute()
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence)

@@ -1,0 +1,130 @@
+"""Ways to ask for permits under several limits at once: ours, and two libraries that keep limits in Redis as well."""
+
+import itertools
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import redis
+from limits import RateLimitItemPerSecond
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+from pyrate_limiter import Limiter, Rate, RedisBucket
+
+from vendors.limits import parse
+
+if TYPE_CHECKING:
+    from jobs.queue.stream import Entry
+
+GROUP, STREAM = "workers", "bench:jobs"
+VENDOR = "bench"
+
+
+class Permits:
+    """Permits alone, under limits as vendors have them."""
+
+    def queue(self, count: int) -> None:
+        """Have jobs ready for so many permits."""
+
+    def ask(self, count: int) -> tuple[int, float]:
+        """Ask for so many; returns how many there were, and the seconds until it is worth asking again (0: nobody says)."""
+        raise NotImplementedError
+
+
+class Take(Permits):
+    """Our `take`: the permits and their jobs. Django must be set up."""
+
+    def __init__(self, limits: str) -> None:
+        from vendors.models import Vendor
+
+        self._vendor = Vendor(slug=VENDOR, adapter="sync", rate_limits=limits)
+        self._entries: list[Entry] = []
+
+    def remember(self, starts_us: Sequence[int]) -> None:
+        """Make the log from these starts, newest first. Before that nothing is permitted."""
+        from jobs.queue import limiter
+
+        limiter.rebuild(VENDOR, self._vendor.windows, starts_us, [])
+
+    def queue(self, count: int) -> None:
+        from jobs.models import Stream
+        from jobs.queue import stream
+
+        stream.add(VENDOR, _job_ids(count), Stream.JOBS)
+
+    def ask(self, count: int) -> tuple[int, float]:
+        from jobs.queue.take import take
+
+        taken = take(self._vendor, "bench", count)
+        self._entries += taken.entries
+        return len(taken.entries), taken.wait_seconds
+
+    def settle(self) -> None:
+        """Be done with all that was taken."""
+        from jobs.queue import stream
+
+        stream.settle(VENDOR, [stream.Settlement(entry.job_id, entry, releases=True) for entry in self._entries])
+        self._entries = []
+
+
+def our_take(limits: str) -> Take:
+    """Return ours, with Django set up for the Redis that REDIS_URL names."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
+    import django
+
+    django.setup()
+    return Take(limits)
+
+
+class Limits(Permits):
+    """`limits`: moving windows, one after the other, the shortest first."""
+
+    def __init__(self, url: str, limits: str) -> None:
+        self._items = [RateLimitItemPerSecond(window.calls, window.seconds) for window in parse(limits)]
+        self._limiter = MovingWindowRateLimiter(RedisStorage(url.replace("unix://", "redis+unix://")))
+        self.charged_in_vain = 0  # for calls that a later limit refused
+
+    def ask(self, count: int) -> tuple[int, float]:
+        hits = (self._limiter.hit(item, VENDOR, cost=count) for item in self._items)
+        charged = sum(1 for _ in itertools.takewhile(bool, hits))
+        if charged == len(self._items):
+            return count, 0.0
+        self.charged_in_vain += count * charged
+        return 0, 0.0
+
+
+class PyrateLimiter(Permits):
+    """`pyrate-limiter`: one sorted set for all of the rates."""
+
+    def __init__(self, url: str, limits: str) -> None:
+        rates = [Rate(window.calls, window.seconds * 1000) for window in parse(limits)]
+        self._limiter = Limiter(RedisBucket.init(rates, redis.Redis.from_url(url), VENDOR))
+
+    def ask(self, count: int) -> tuple[int, float]:
+        return count if self._limiter.try_acquire("call", weight=count, blocking=False) else 0, 0.0
+
+
+class WithJobs(Permits):
+    """Permits of another way, and then as many jobs from a stream: what `take` does at once."""
+
+    def __init__(self, permits: Permits, client: "redis.Redis") -> None:
+        self._permits = permits
+        self._client: Any = client
+
+    def queue(self, count: int) -> None:
+        self._client.delete(STREAM)
+        self._client.xgroup_create(STREAM, GROUP, "0", mkstream=True)
+        pipeline = self._client.pipeline(transaction=False)
+        for job_id in _job_ids(count):
+            pipeline.xadd(STREAM, {"v": "1", "job": job_id})
+        pipeline.execute()
+
+    def ask(self, count: int) -> tuple[int, float]:
+        granted, wait_seconds = self._permits.ask(count)
+        if granted:
+            self._client.xreadgroup(GROUP, "bench", {STREAM: ">"}, count=granted)
+        return granted, wait_seconds
+
+
+def _job_ids(count: int) -> list[str]:
+    return [f"019a0000-0000-7000-8000-{number:012}" for number in range(count)]

@@ -1,0 +1,96 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from vendors.http.statuses import error_of, retry_after
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [
+        ("5", seconds(5)),
+        (" 5 ", seconds(5)),
+        ("1.5", seconds(1.5)),
+        ("0", seconds(1)),
+        ("3600", HOUR),
+        ("3601", HOUR),
+        ("9" * 5000, HOUR),
+        ("Sun, 01 Mar 2026 12:00:30 GMT", seconds(30)),
+        ("Sunday, 01-Mar-26 12:00:30 GMT", seconds(30)),
+        ("Sun Mar  1 12:00:30 2026", seconds(30)),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", seconds(1)),
+        ("Sun, 01 Mar 2126 12:00:00 GMT", HOUR),
+        (None, None),
+        ("", None),
+        ("-5", None),
+        ("soon", None),
+        ("1e3", None),
+        ("٥", None),
+        ("5, 6", None),
+        ("2026-03-01T12:00:30Z", None),
+        ("Sun, 01 Mar 99999 12:00:30 GMT", None),
+    ],
+)
+def test_retry_after_is_read_in_every_form_and_kept_within_bounds(value: str | None, wait: timedelta | None) -> None:
+    assert retry_after(value, None, NOW) == wait
+
+
+@pytest.mark.parametrize(
+    ("date", "wait"),
+    [
+        ("Sun, 01 Mar 2026 12:00:20 GMT", seconds(10)),
+        ("Sun, 01 Mar 2026 13:00:20 GMT", seconds(1)),
+        ("nonsense", seconds(30)),
+        (None, seconds(30)),
+    ],
+)
+def test_a_date_is_compared_with_the_clock_of_the_vendor(date: str | None, wait: timedelta) -> None:
+    assert retry_after("Sun, 01 Mar 2026 12:00:30 GMT", date, NOW) == wait
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "code", "wait"),
+    [
+        (429, {}, "vendor_throttled", seconds(1)),
+        (429, {"Retry-After": "soon"}, "vendor_throttled", seconds(1)),
+        (429, {"Retry-After": "9"}, "vendor_throttled", seconds(9)),
+        (503, {"Retry-After": "9"}, "vendor_throttled", seconds(9)),
+        (503, {"Retry-After": "soon"}, "vendor_error", None),
+        (503, {}, "vendor_error", None),
+        (500, {"Retry-After": "9"}, "vendor_error", None),
+        (599, {}, "vendor_error", None),
+        (408, {}, "vendor_error", None),
+        (425, {}, "vendor_error", None),
+        (401, {}, "vendor_denied", None),
+        (401, {"Retry-After": "9"}, "vendor_denied", None),
+        (402, {}, "payment_required", None),
+        (402, {"Retry-After": "9"}, "payment_required", None),
+        (403, {}, "vendor_denied", None),
+        (403, {"Retry-After": "soon"}, "vendor_denied", None),
+        (403, {"Retry-After": "9"}, "vendor_throttled", seconds(9)),
+        (400, {}, "vendor_refused", None),
+        (404, {}, "vendor_refused", None),
+        (409, {}, "vendor_refused", None),
+        (409, {"Retry-After": "9"}, "vendor_refused", None),
+        (422, {"Retry-After": "9"}, "vendor_refused", None),
+        (499, {}, "vendor_refused", None),
+        (300, {}, "vendor_refused", None),
+        (307, {}, "vendor_refused", None),
+        (999, {}, "bad_reply", None),
+    ],
+)
+def test_each_status_has_its_code(status: int, headers: dict[str, str], code: str, wait: timedelta | None) -> None:
+    error = error_of(status, headers, NOW)
+    assert (error.code, error.retry_after) == (code, wait)
+    assert error.outage is (code == "vendor_error")
+    assert error.permanent is (code == "vendor_refused")
+    assert error.outcome_known is (code != "bad_reply")
+    assert f"status {status}" in error.message
+    assert error.message.endswith(".")
