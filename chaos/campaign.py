@@ -25,7 +25,7 @@ from vendors.models import Vendor
 
 DRAIN_SECONDS = 180.0
 QUIET_SECONDS = 45.0  # for callbacks that are still to come, and for slots that the sweep has yet to find
-LOOK_SECONDS = 1.0
+CHECK_INTERVAL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def run(options: Options, system: System) -> bool:
 def prepare(system: System) -> None:
     """Make the store and the vendors in it."""
     call_command("migrate", verbosity=0)
-    file = system.logs / "vendors.definitions.toml"
+    file = system.logs / "vendors.toml"
     file.write_text(system.vendors_toml())
     call_command("load_vendors", str(file), stdout=StringIO())
 
@@ -113,7 +113,7 @@ def drain() -> float:
     since = progress_at = time.monotonic()
     fewest = count_open()
     while fewest and time.monotonic() - progress_at < DRAIN_SECONDS:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_INTERVAL_SECONDS)
         still_open = count_open()
         if still_open < fewest:
             fewest, progress_at = still_open, time.monotonic()
@@ -130,7 +130,7 @@ def wait_until_quiet(system: System) -> dict[str, int]:
     while system.callbacks_open() or any(left_in(system).values()):
         if time.monotonic() > give_up_at:
             break
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_INTERVAL_SECONDS)
     return left_in(system)
 
 
@@ -138,6 +138,6 @@ def left_in(system: System) -> dict[str, int]:
     left = {"entries": 0, "slots": 0}
     for slug in VENDORS:
         keys, client = Keys(slug), system.redis_client
-        left["entries"] += client.xlen(keys.jobs) + client.xlen(keys.again)
-        left["slots"] += client.zcard(keys.flight)
+        left["entries"] += client.xlen(keys.jobs) + client.xlen(keys.retries)
+        left["slots"] += client.zcard(keys.in_flight)
     return left

@@ -35,7 +35,7 @@ def stuck(history: History) -> Iterator[Finding]:
 def recorded_twice(history: History) -> Iterator[Finding]:
     for job_id, story in history.stories.items():
         ends = Counter(attempt.run for attempt in story.attempts if attempt.outcome == "done")
-        ends += Counter(int(each.run or 0) for each in story.deliveries if each.verdict == Verdict.APPLIED)
+        ends += Counter(int(each.run or 0) for each in story.stored_callbacks if each.verdict == Verdict.APPLIED)
         numbers = Counter(attempt.number for attempt in story.attempts)
         if twice := [run for run, count in ends.items() if count > 1]:
             yield job_id, f"run {twice[0]} was completed {ends[twice[0]]} times"
@@ -131,7 +131,7 @@ def without_record(story: Story, run: int) -> int:
 def _has_unrecorded_last(story: Story, run: int) -> bool:
     """Whether the last try may rightly have no record: its job was ended while it was under way, and then its worker died."""
     last_recorded = max((attempt.number for attempt in story.attempts), default=0)
-    by_callback = any(each.verdict == Verdict.APPLIED and each.run == run for each in story.deliveries)
+    by_callback = any(each.verdict == Verdict.APPLIED and each.run == run for each in story.stored_callbacks)
     return run == story.job.run and story.job.attempt > last_recorded and by_callback
 
 

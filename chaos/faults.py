@@ -13,13 +13,13 @@ from django.db import Error
 from chaos.system import System
 from chaos.vendors import VENDORS
 from harness.proxy import Proxy
-from jobs.queue.heartbeat import SILENT_SECONDS
+from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from jobs.queue.scripts import script
 from vendors import pauses
 from vendors.models import Vendor
 
 # Longer than it takes to count as dead: silent for five seconds, and again in a look two seconds later.
-FROZEN_SECONDS = SILENT_SECONDS + 5
+FROZEN_SECONDS = HEARTBEAT_TIMEOUT_SECONDS + 5
 STEPS = {
     "take": script("limits", "take").sha,
     "renew": script("limits", "renew").sha,

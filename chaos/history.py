@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from chaos import ledger
 from chaos.client import Posted
 from chaos.journal import Journal
-from chaos.ledger import Answered, Arrival, Callback, read_ledger
-from jobs.models import Attempt, Delivery, Job
+from chaos.ledger import Answered, Arrival, read_ledger
+from jobs.models import Attempt, Callback, Job
 
 CHUNK = 2000
 
@@ -19,10 +20,10 @@ class Story:
 
     job: Job
     attempts: list[Attempt] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
+    stored_callbacks: list[Callback] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     answers: list[Answered] = field(default_factory=list)
-    callbacks: list[Callback] = field(default_factory=list)
+    callbacks: list[ledger.Callback] = field(default_factory=list)
     posted: Posted | None = None
 
     @property
@@ -54,9 +55,9 @@ def read(seed: int, posted: list[Posted], ledger_file: Path, journal: Journal) -
     stories = {job.pk: Story(job) for job in Job.objects.iterator(CHUNK)}
     for attempt in Attempt.objects.iterator(CHUNK):
         stories[attempt.job].attempts.append(attempt)
-    for delivery in Delivery.objects.iterator(CHUNK):
-        if delivery.job in stories:
-            stories[delivery.job].deliveries.append(delivery)
+    for callback in Callback.objects.iterator(CHUNK):
+        if callback.job in stories:
+            stories[callback.job].stored_callbacks.append(callback)
     _add_ledger(stories, ledger_file)
     for request in posted:
         if request.job_id in stories:
@@ -74,7 +75,7 @@ def _add_ledger(stories: dict[str, Story], ledger_file: Path) -> None:
                 story.arrivals.append(event)
             case Answered():
                 story.answers.append(event)
-            case Callback():
+            case ledger.Callback():
                 story.callbacks.append(event)
 
 
@@ -98,9 +99,9 @@ def _lines(story: Story) -> Iterator[tuple[float, str]]:
         words = f"attempt {attempt.number} (run {attempt.run}) of {attempt.worker}"
         yield attempt.started_at.timestamp(), f"{words} started"
         yield attempt.ended_at.timestamp(), f"{words} ended: {attempt.outcome} {attempt.message}"
-    for delivery in story.deliveries:
-        words = f"callback for run {delivery.run} attempt {delivery.attempt} stored, {delivery.verdict or 'without verdict'}"
-        yield delivery.received_at.timestamp(), words
+    for callback in story.stored_callbacks:
+        words = f"callback for run {callback.run} attempt {callback.attempt} stored, {callback.verdict or 'without verdict'}"
+        yield callback.received_at.timestamp(), words
     for arrival in story.arrivals:
         yield (
             arrival.at,
@@ -108,8 +109,8 @@ def _lines(story: Story) -> Iterator[tuple[float, str]]:
         )
     for answered in story.answers:
         yield answered.at, f"vendor: answered call {answered.number} with {answered.status}, whole: {answered.whole}"
-    for callback in story.callbacks:
-        yield callback.at, f"vendor: {callback.kind} callback for call {callback.number} was answered {callback.status}"
+    for sent in story.callbacks:
+        yield sent.at, f"vendor: {sent.kind} sent for call {sent.number} was answered {sent.status}"
 
 
 def _time(at: float) -> str:

@@ -50,7 +50,7 @@ CANCEL_PERCENT = 2.0
 RETRY_PERCENT = 40.0  # of the jobs that may fail
 HOPELESS_PERCENT = 0.05
 HOPELESS_CALLS = 6
-MOST_CALLS = 4
+MAX_CALLS = 4
 SECOND_CALL_PERCENT, FURTHER_CALL_PERCENT = 25.0, 10.0  # that another mood follows
 
 # What a result of such a mood holds besides; a store must keep it.
@@ -130,7 +130,7 @@ def _moods(chance: random.Random) -> tuple[str, ...]:
         return ("500",) * HOPELESS_CALLS
     first = _draw(chance, MOODS, "")
     moods = [first] if first else []
-    while moods and len(moods) < MOST_CALLS:
+    while moods and len(moods) < MAX_CALLS:
         if chance.random() * 100 >= (SECOND_CALL_PERCENT if len(moods) == 1 else FURTHER_CALL_PERCENT):
             break
         moods += chance.choices(list(MOODS), list(MOODS.values()))

@@ -13,7 +13,7 @@ from jobs.models import Status
 from vendors import limits
 from vendors.models import Vendor
 
-MOST_HISTORIES = 3
+MAX_HISTORIES = 3
 Row = tuple[str, str]
 Check = Callable[[History], Iterator[Finding]]
 
@@ -98,7 +98,7 @@ def _faults(history: History, missing: Sequence[str]) -> Iterator[Row]:
 
 
 def _tell(history: History, name: str, findings: Sequence[Finding]) -> None:
-    for job_id, words in findings[:MOST_HISTORIES]:
+    for job_id, words in findings[:MAX_HISTORIES]:
         sys.stdout.write(f"\n{name}: job {job_id}: {words}\n")
         if job_id in history.stories:
             sys.stdout.writelines(f"{line}\n" for line in tell(history.stories[job_id], history.journal))

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SHORTEST_SECONDS, LONGEST_SECONDS = 2.5, 6.5  # between two faults
+MIN_SECONDS, MAX_SECONDS = 2.5, 6.5  # between two faults
 CALM_SECONDS = 3.0  # before the first
 
 
@@ -25,5 +25,5 @@ def schedule(seed: int, seconds: float, names: Sequence[str]) -> list[Fault]:
         if not waiting:
             waiting = luck.sample(sorted(names), len(names))
         faults.append(Fault(at, waiting.pop(), f"{seed}/{len(faults)}"))
-        at += luck.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)
+        at += luck.uniform(MIN_SECONDS, MAX_SECONDS)
     return faults

@@ -26,7 +26,7 @@ MANAGE = str(ROOT / "manage.py")
 WORKERS = 3
 WORKER_THREADS = "16"
 WORKER_GRACE_SECONDS = "5"
-LOOK_SECONDS = 0.5
+CHECK_INTERVAL_SECONDS = 0.5
 LOOPBACK = "127.0.0.1"
 Address = tuple[str, int]  # host and port
 
@@ -87,7 +87,7 @@ class System:
             part.wait_until_ready()
         for worker in self.workers:
             worker.start()
-        wait_for(lambda: self.redis_client.zcard("enrich:beats") == WORKERS, "the workers to beat", 60)
+        wait_for(lambda: self.redis_client.zcard("enrich:heartbeats") == WORKERS, "the workers to beat", 60)
         Thread(target=self._watch, daemon=True).start()
 
     def stop(self) -> None:
@@ -139,7 +139,7 @@ class System:
         return as_toml(self.vendor_url)
 
     def _watch(self) -> None:
-        while not self._over.wait(LOOK_SECONDS):
+        while not self._over.wait(CHECK_INTERVAL_SECONDS):
             for part in self.parts:
                 part.revive()
 

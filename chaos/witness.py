@@ -16,7 +16,7 @@ Address = tuple[str, int] | str  # host and port, or the path of a Unix socket
 
 CHUNK = 1 << 20
 RETRY_SECONDS = 0.003
-LOOK_SECONDS = 0.2  # how often it looks whether it is to end
+CHECK_INTERVAL_SECONDS = 0.2  # how often it looks whether it is to end
 # A script's commands are marked lua. What is in an argument can't be taken for that: its quotes have a backslash.
 MARK, MARK_ENDS = b' lua] "L', 40
 CHARGE = re.compile(rb'\+[\d.]+ \[\d+ lua\] "(?:LPUSH|(LREM))" "enrich:\{([^}"]+)\}:log" (?:"1" )?((?:"\d+" ?)+)')
@@ -119,7 +119,7 @@ def worst_window(times_us: Sequence[int], calls: int, seconds: float) -> tuple[i
 def _connected(address: Address) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
     try:
-        connection.settimeout(LOOK_SECONDS)
+        connection.settimeout(CHECK_INTERVAL_SECONDS)
         connection.connect(address)
     except OSError:
         connection.close()

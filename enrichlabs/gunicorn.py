@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 FILES_OF_OUR_OWN = 512  # stores and Redis, one or more a thread
-MOST_CONNECTIONS = 4096
+MAX_CONNECTIONS = 4096
 
 # Many systems let a process open 1024 files and more if it asks: too few for the connections of an overload.
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -18,7 +18,7 @@ if _soft != resource.RLIM_INFINITY and _soft < _files:
 worker_class = "enrichlabs.http.gunicorn_worker.HTTPWorker"
 workers = 2
 threads = 32
-worker_connections = max(2 * threads, min(MOST_CONNECTIONS, _files - FILES_OF_OUR_OWN))
+worker_connections = max(2 * threads, min(MAX_CONNECTIONS, _files - FILES_OF_OUR_OWN))
 keepalive = 10
 graceful_timeout = 10
 loglevel = "warning"

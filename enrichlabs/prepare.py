@@ -23,7 +23,7 @@ from jobs.storage.store import STORE_ERRORS
 log = logging.getLogger("enrichlabs.prepare")  # not __main__
 
 STORE_SECONDS = 60.0  # how long a store may take to come up
-LOOK_SECONDS = 1.0
+CHECK_INTERVAL_SECONDS = 1.0
 # How the secrets begin that docker-compose.yml has where none are set, and the whole of one.
 FOR_DEVELOPMENT = "insecure-"
 PASSWORD_FOR_DEVELOPMENT = "insecure-password-for-development-only"  # noqa: S105 - that is the point of it
@@ -76,7 +76,7 @@ def wait_for_store(until: float) -> None:
             if not waits:
                 log.warning("%s It is waited for, %.0f s at the most.", obstacle, until - time.monotonic())
             waits = True
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_INTERVAL_SECONDS)
 
 
 def check_secrets() -> None:

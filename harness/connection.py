@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from selectors import EVENT_READ, EVENT_WRITE
 
-MOST_WAITING = 256  # chunks in one direction; then its source is not read until there are fewer
+MAX_WAITING = 256  # chunks in one direction; then its source is not read until there are fewer
 RESET = struct.pack("ii", 1, 0)  # linger for no time: close() sends a reset
 
 
@@ -80,7 +80,7 @@ class Connection:
     def events(self, flow: Flow) -> int:
         """Return what to wait for at the source of `flow`: that it speaks, that it hears again."""
         back = self.down if flow is self.up else self.up
-        reads = not flow.has_ended and len(flow.waiting) < MOST_WAITING
+        reads = not flow.has_ended and len(flow.waiting) < MAX_WAITING
         return EVENT_READ * reads | EVENT_WRITE * back.is_blocked
 
     def half_close(self, silently: bool) -> None:

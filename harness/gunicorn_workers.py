@@ -16,5 +16,5 @@ class PatientWorker(gunicorn_worker.HTTPWorker):
     def run(self):
         from enrichlabs.http import overload
 
-        overload.MOST_WAIT_SECONDS = 60.0
+        overload.MAX_WAIT_SECONDS = 60.0
         super().run()

@@ -14,13 +14,13 @@ from typing import Any
 from django.db.models import F
 
 from jobs.models import IN_FLIGHT, Attempt, Job, Status, Stream
-from jobs.queue.stream import Again, Entry, Settlement
+from jobs.queue.stream import Entry, Requeue, Settlement
 from jobs.retry import NOT_AGAIN
 from jobs.storage import bulk_writes
 from jobs.storage.bulk_writes import Update
 from jobs.storage.store import writing
 
-MOST_CRASHES = 3
+MAX_CRASHES = 3
 # What a try, and the move that ends it, need of their job; to read the rest, too, takes twice as long.
 OF_A_TRY = ("vendor", "input", "status", "run", "attempt", "failures", "crashes", "worker", "run_token", "started_at")
 
@@ -49,11 +49,11 @@ class Move:
     def settlement(self, entry: Entry | None = None, *, refunds: bool = False) -> Settlement:
         """Return what Redis is to be told once the move has happened: whether its slot is free, whether it needs an entry."""
         in_stream = self.to == Status.QUEUED and self.changes["not_before"] is None
-        again = Again.ALWAYS if in_stream else Again.NO
-        return Settlement(self.job_id, entry, releases=self.to not in IN_FLIGHT, refunds=refunds, again=again)
+        again = Requeue.ALWAYS if in_stream else Requeue.NO
+        return Settlement(self.job_id, entry, releases=self.to not in IN_FLIGHT, refunds=refunds, requeue=again)
 
 
-def start(job_ids: Iterable[str], *, worker: str, run_token: str, now: datetime, deadline_at: datetime) -> list[Job]:
+def claim(job_ids: Iterable[str], *, worker: str, run_token: str, now: datetime, deadline_at: datetime) -> list[Job]:
     """Start those jobs that are queued and due, and return them; the others were somebody else's."""
     with writing():
         Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None).update(
@@ -64,10 +64,10 @@ def start(job_ids: Iterable[str], *, worker: str, run_token: str, now: datetime,
             started_at=now,
             deadline_at=deadline_at,
         )
-    return started(job_ids, run_token)
+    return claimed(job_ids, run_token)
 
 
-def started(job_ids: Iterable[str], run_token: str) -> list[Job]:
+def claimed(job_ids: Iterable[str], run_token: str) -> list[Job]:
     """Return those of the jobs that the batch named by `run_token` has started, with what a try needs of them."""
     rows = Job.objects.filter(pk__in=job_ids).only(*OF_A_TRY)
     return [job for job in rows if job.run_token == run_token and job.status == Status.PROCESSING]
@@ -104,17 +104,17 @@ def fail(job: Job, code: str, message: str, now: datetime) -> Move:
     return _ends_attempt(job, Status.FAILED, _failed(code, message, now), outcome=code, message=message, now=now)
 
 
-def queue_again(job: Job, code: str, message: str, *, counts: bool, not_before: datetime | None, now: datetime) -> Move:
+def retry_later(job: Job, code: str, message: str, *, counts: bool, not_before: datetime | None, now: datetime) -> Move:
     """Another try, at once or not before a time. `counts`: whether this try counts against max_attempts."""
     # queued_at says when its entry is there: not before then, so that the sweep does not miss it earlier.
     held_back = {"not_before": not_before, "queued_at": not_before} if not_before else {}
-    changes = {"failures": job.failures + counts, **_queued(Stream.AGAIN, now), **held_back}
+    changes = {"failures": job.failures + counts, **_queued(Stream.RETRIES, now), **held_back}
     return _ends_attempt(job, Status.QUEUED, changes, outcome=code, message=message, now=now)
 
 
-def hand_back(job: Job, now: datetime) -> Move:
+def release(job: Job, now: datetime) -> Move:
     """The call was never made: the job goes back as if it had not been started."""
-    return Move(job.pk, Status.QUEUED, (Status.PROCESSING,), {"attempt": job.attempt}, _queued(Stream.AGAIN, now))
+    return Move(job.pk, Status.QUEUED, (Status.PROCESSING,), {"attempt": job.attempt}, _queued(Stream.RETRIES, now))
 
 
 def take_over(job: Job, *, repeat: bool, now: datetime) -> Move:
@@ -122,19 +122,19 @@ def take_over(job: Job, *, repeat: bool, now: datetime) -> Move:
     message = f"The worker stopped responding during attempt {job.attempt}."
     if not repeat:
         return fail(job, "outcome_unknown", f"{message} {NOT_AGAIN}", now)
-    if job.crashes >= MOST_CRASHES:
+    if job.crashes >= MAX_CRASHES:
         message += f" This happened {job.crashes + 1} times, so the job is not tried again."
         return fail(job, "worker_lost", message, now)
-    changes = {"crashes": job.crashes + 1, **_queued(Stream.AGAIN, now)}
+    changes = {"crashes": job.crashes + 1, **_queued(Stream.RETRIES, now)}
     return _ends_attempt(job, Status.QUEUED, changes, outcome="worker_lost", message=message, now=now)
 
 
-def let_go(job: Job, *, repeat: bool, now: datetime) -> Move:
+def interrupt(job: Job, *, repeat: bool, now: datetime) -> Move:
     """The worker is told to stop, and the call is still under way. `repeat` as in take_over; it counts as nothing."""
     message = f"The worker was stopped during attempt {job.attempt}."
     if not repeat:
         return fail(job, "outcome_unknown", f"{message} {NOT_AGAIN}", now)
-    return queue_again(job, "worker_stopped", message, counts=False, not_before=None, now=now)
+    return retry_later(job, "worker_stopped", message, counts=False, not_before=None, now=now)
 
 
 def not_storable(move: Move, reason: str, now: datetime) -> Move:
@@ -180,7 +180,7 @@ def overdue(job: Job, *, repeat: bool, now: datetime, hint: str = "") -> Move:
     message = f"The vendor took the job, but its callback did not come by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC. {hint}"
     fence = {"attempt": job.attempt, "deadline_at": job.deadline_at}
     if repeat:
-        changes = {"failures": job.failures + 1, **_queued(Stream.AGAIN, now)}
+        changes = {"failures": job.failures + 1, **_queued(Stream.RETRIES, now)}
         return Move(job.pk, Status.QUEUED, (Status.WAITING,), fence, changes)
     return Move(job.pk, Status.FAILED, (Status.WAITING,), fence, _failed("callback_overdue", message.strip(), now))
 
@@ -194,20 +194,20 @@ def cancel(job: Job, now: datetime) -> Move:
 def retry(job: Job, now: datetime) -> Move:
     """An operator's retry: a new run with fresh counters; the attempts of earlier runs stay."""
     fresh = {"run": job.run + 1, "failures": 0, "crashes": 0, "result": None, "finished_at": None}
-    changes = {**fresh, **NO_ERROR, **_queued(Stream.AGAIN, now)}
+    changes = {**fresh, **NO_ERROR, **_queued(Stream.RETRIES, now)}
     return Move(job.pk, Status.QUEUED, (Status.FAILED, Status.CANCELLED), {"run": job.run}, changes)
 
 
 # What keeps a queued job's entry in its stream true; the status stays.
 
 
-def put_in_stream(job_ids: Iterable[str], now: datetime) -> int:
+def enqueue_due(job_ids: Iterable[str], now: datetime) -> int:
     """Jobs whose not_before has passed go into the stream `again`; returns how many did."""
     due = Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before__lte=now)
-    return due.update(not_before=None, stream=Stream.AGAIN, queued_at=now)
+    return due.update(not_before=None, stream=Stream.RETRIES, queued_at=now)
 
 
-def put_back_in_stream(job_ids: Iterable[str], *, lost_before: datetime, now: datetime) -> int:
+def requeue_lost(job_ids: Iterable[str], *, lost_before: datetime, now: datetime) -> int:
     """Jobs whose entry was lost are queued as of now, in the stream that they were in; returns how many are."""
     lost = Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None, queued_at__lt=lost_before)
     return lost.update(queued_at=now)

@@ -33,7 +33,7 @@ class Stream(models.TextChoices):
     """Which of its vendor's two streams holds the entry of a queued job."""
 
     JOBS = "jobs"  # first tries, in the order of arrival
-    AGAIN = "again"  # retries, takeovers and hand-backs, read first
+    RETRIES = "retries"  # retries, takeovers and hand-backs, read first
 
 
 class Job(models.Model):
@@ -50,7 +50,7 @@ class Job(models.Model):
     crashes = models.PositiveIntegerField(default=0)  # takeovers from dead workers
     run = models.PositiveIntegerField(default=1)  # rises with every retry by an operator
 
-    stream = models.CharField(max_length=5, choices=Stream.choices, default=Stream.JOBS)
+    stream = models.CharField(max_length=7, choices=Stream.choices, default=Stream.JOBS)
     queued_at = models.DateTimeField()  # when it was last put into its stream
     not_before = models.DateTimeField(null=True)  # queued, but to be put into its stream no earlier
     deadline_at = models.DateTimeField(null=True)  # when a call or a wait for a callback is overdue
@@ -140,11 +140,11 @@ class Verdict(models.TextChoices):
     UNREADABLE = "unreadable"  # the adapter can't read it
 
 
-class Delivery(models.Model):
+class Callback(models.Model):
     """One callback as it came in, cleaned."""
 
     id = models.CharField(primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False)
-    key = models.CharField(max_length=64, unique=True)  # a repeat of the same delivery has the same key
+    key = models.CharField(max_length=64, unique=True)  # a repeat of the same callback has the same key
     vendor = models.CharField(max_length=50)
     job = models.CharField(max_length=36)
     run = models.PositiveIntegerField(null=True)
@@ -158,13 +158,12 @@ class Delivery(models.Model):
 
     class Meta:
         default_permissions = ("view",)
-        verbose_name_plural = "deliveries"
         indexes = [
-            models.Index(fields=["key"], name="delivery_key"),
-            models.Index(fields=["job", "received_at"], name="delivery_of_job"),
-            models.Index(fields=["verdict", "received_at"], name="delivery_verdict"),
-            models.Index(fields=["vendor", "id"], name="delivery_vendor_newest"),
+            models.Index(fields=["key"], name="callback_key"),
+            models.Index(fields=["job", "received_at"], name="callback_of_job"),
+            models.Index(fields=["verdict", "received_at"], name="callback_verdict"),
+            models.Index(fields=["vendor", "id"], name="callback_vendor_newest"),
         ]
 
     def __str__(self) -> str:
-        return f"delivery {self.id} for {self.job}"
+        return f"callback {self.id} for {self.job}"

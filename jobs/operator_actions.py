@@ -11,7 +11,7 @@ def cancel(job: Job, now: datetime) -> bool:
     """Cancel a job that is queued or waits for its callback. False: it has moved on, and nothing was changed."""
     [happened] = lifecycle.apply([lifecycle.cancel(job, now)])
     if happened:
-        stream.release(job.vendor, [job.pk])
+        stream.free_slots(job.vendor, [job.pk])
     return happened
 
 
@@ -19,5 +19,5 @@ def retry(job: Job, now: datetime) -> bool:
     """Queue a failed or cancelled job for a new run. False: it has moved on, and nothing was changed."""
     [happened] = lifecycle.apply([lifecycle.retry(job, now)])
     if happened:
-        stream.offer(job.vendor, [job.pk], Stream.AGAIN)
+        stream.offer(job.vendor, [job.pk], Stream.RETRIES)
     return happened

@@ -13,7 +13,7 @@ CAP_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Again:
+class Retry:
     """Try again after `delay_seconds`, or as soon as the vendor may be called. `counts`: against max_attempts."""
 
     counts: bool
@@ -26,7 +26,7 @@ class GiveUp:
     message: str
 
 
-def decide(error: VendorError, *, failures: int, vendor: Vendor, standing: Standing, chance: float) -> Again | GiveUp:
+def decide(error: VendorError, *, failures: int, vendor: Vendor, standing: Standing, chance: float) -> Retry | GiveUp:
     """Decide over a failed try of a job with that many counted `failures` before it; `chance` is a random number below 1.
 
     The delay is "full jitter": anything up to the doubled delay before
@@ -40,11 +40,11 @@ def decide(error: VendorError, *, failures: int, vendor: Vendor, standing: Stand
         return GiveUp(error.code, error.message)
     is_denied = outcome(error) == "denied" and standing.denied_jobs >= DENIED_JOBS
     if error.retry_after is not None or is_denied or is_unpaid:
-        return Again(counts=False)  # the vendor is paused by now
+        return Retry(counts=False)  # the vendor is paused by now
     if error.outage and standing.in_outage:
         # A second later than the next probe, so that another job makes it: one that always fails must not be every probe.
-        return Again(counts=False, delay_seconds=standing.open_seconds + 1 + chance)
+        return Retry(counts=False, delay_seconds=standing.open_seconds + 1 + chance)
     if failures + 1 >= vendor.max_attempts:
         tries = "once" if vendor.max_attempts == 1 else f"{vendor.max_attempts} times"
         return GiveUp(error.code, f"{error.message} Tried {tries}.")
-    return Again(counts=True, delay_seconds=chance * min(CAP_SECONDS, BASE_SECONDS * 2**failures))
+    return Retry(counts=True, delay_seconds=chance * min(CAP_SECONDS, BASE_SECONDS * 2**failures))

@@ -27,7 +27,7 @@ from harness.running import Server, processes_of
 BATCH = 5000
 FLUSH_SECONDS = 900.0
 SAMPLE_SECONDS = 300.0
-LOOK_SECONDS = 0.2
+CHECK_INTERVAL_SECONDS = 0.2
 JOB = {"vendor": "slow", "name": "John Doe"}
 ROW: dict[str, Any] = {**JOB, "input": {"name": JOB["name"]}}
 # Its one call an hour is made by the first job; all others wait.
@@ -75,7 +75,7 @@ class Service(Server):
     def __init__(self, folder: Path) -> None:
         port, mock_port = free_port(), free_port()
         folder.mkdir()
-        vendors = folder / "vendors.definitions.toml"
+        vendors = folder / "vendors.toml"
         vendors.write_text(VENDOR.format(port=mock_port))
         super().__init__(
             folder, PORT=port, MOCK_PORT=mock_port, ENRICHLABS_VENDORS=vendors, MOCK_VENDORS=1, LOG_LEVEL="WARNING"
@@ -105,7 +105,7 @@ class Service(Server):
         return sum(self.redis.xlen(f"enrich:{{slow}}:{name}") for name in ("jobs", "again"))
 
     def lost(self) -> int:
-        return int(self.redis.hget("enrich:counts", "lost_entries|slow") or 0)
+        return int(self.redis.hget("enrich:counters", "lost_entries|slow") or 0)
 
     def worker_cpu_seconds(self) -> float:
         return sum(cpu_seconds(pid) for pid in self.processes("run_worker"))
@@ -183,7 +183,7 @@ def flush(full: Service) -> dict[str, Any]:
     cpu, since = full.worker_cpu_seconds(), time.monotonic()
     full.redis.flushall()
     while (full.entries() < queued or missing(full)) and time.monotonic() - since < FLUSH_SECONDS:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_INTERVAL_SECONDS)
     seconds = time.monotonic() - since
     return {
         "queued": queued,
@@ -219,11 +219,11 @@ def sample(full: Service, count: int) -> dict[str, Any]:
     since, complete = time.monotonic(), Job.objects.filter(status=Status.COMPLETE)
     Vendor.objects.update(rate_limits="")
     while complete.count() < count and time.monotonic() - since < SAMPLE_SECONDS:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_INTERVAL_SECONDS)
     Vendor.objects.update(paused=True)
     elapsed = time.monotonic() - since
-    while full.redis.zcard("enrich:{slow}:flight") and time.monotonic() - since < SAMPLE_SECONDS:
-        time.sleep(LOOK_SECONDS)
+    while full.redis.zcard("enrich:{slow}:in_flight") and time.monotonic() - since < SAMPLE_SECONDS:
+        time.sleep(CHECK_INTERVAL_SECONDS)
     calls = Counter(arrival["idempotency_key"] for arrival in ledger(full))
     tries = Counter(Attempt.objects.values_list("job", flat=True))
     return {
@@ -231,7 +231,7 @@ def sample(full: Service, count: int) -> dict[str, Any]:
         "a second": complete.count() / elapsed,
         "called twice (to be 0)": sum(times > 1 for times in calls.values()),
         "recorded twice (to be 0)": sum(times > 1 for times in tries.values()),
-        "entries handed back": int(full.redis.hget("enrich:counts", "handed_back|slow") or 0),
+        "entries handed back": int(full.redis.hget("enrich:counters", "handed_back|slow") or 0),
     }
 
 

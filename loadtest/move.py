@@ -89,7 +89,7 @@ def fill(folder: Path, store: str, count: int) -> float:
     """Make two vendors, and jobs with a try each and a callback for every third; returns how many seconds it took."""
     os.environ.update(DJANGO_SETTINGS_MODULE="enrichlabs.settings", ENRICHLABS_DATA=str(folder), DATABASE_URL=store)
     django.setup()
-    from jobs.models import Attempt, Delivery, Job
+    from jobs.models import Attempt, Callback, Job
     from jobs.storage.store import writing
     from vendors.models import Vendor
 
@@ -101,7 +101,7 @@ def fill(folder: Path, store: str, count: int) -> float:
         with writing():
             Job.objects.bulk_create(jobs)
             Attempt.objects.bulk_create([attempt(each) for each in jobs])
-            Delivery.objects.bulk_create([delivery(each) for each in jobs[::3]])
+            Callback.objects.bulk_create([callback(each) for each in jobs[::3]])
     return time.monotonic() - since
 
 
@@ -134,13 +134,13 @@ def attempt(job: Any) -> Any:
     )
 
 
-def delivery(job: Any) -> Any:
-    from jobs.models import Delivery
+def callback(job: Any) -> Any:
+    from jobs.models import Callback
 
     body = {"info": "Processed async", "note": "y" * 200}
     tried = {"job": job.pk, "vendor": job.vendor, "run": 1, "attempt": 1}
     pk = old_id()
-    return Delivery(id=pk, key=pk, body=body, body_bytes=230, verdict="applied", received_at=moment(), **tried)
+    return Callback(id=pk, key=pk, body=body, body_bytes=230, verdict="applied", received_at=moment(), **tried)
 
 
 def moment() -> datetime:

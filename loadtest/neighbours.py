@@ -113,7 +113,7 @@ def service(port: int, mocks: int, vendors: str, processes: int) -> Iterator[str
     """Run the whole service in a folder that goes with it; gives its address."""
     api = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="enrichlabs-neighbours-") as folder:
-        (Path(folder) / "vendors.definitions.toml").write_text(vendors)
+        (Path(folder) / "vendors.toml").write_text(vendors)
         unset = ("DATABASE_URL", "REDIS_URL", "SERVES", "PUBLIC_URL", "HOST", "ALLOWED_HOSTS")
         environment = {name: value for name, value in os.environ.items() if name not in unset}
         environment |= {"ENRICHLABS_DATA": folder, "ENRICHLABS_VENDORS": f"{folder}/vendors.toml", "MOCK_VENDORS": "1"}

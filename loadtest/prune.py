@@ -22,7 +22,7 @@ from loadtest.backlog import JOB, Service, p95
 from loadtest.move import fill, tell
 
 ALONE_SECONDS = 10.0
-LOOK_SECONDS = 0.05
+CHECK_INTERVAL_SECONDS = 0.05
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def start_prune(folder: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "manage.py", "prune", "--older-than", "30d", "--yes"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment(folder), stdout=subprocess.PIPE, text=True)  # noqa: S603
     while Job.objects.count() == before and process.poll() is None:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_INTERVAL_SECONDS)
     return process
 
 

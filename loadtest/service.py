@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 ANSWER_SECONDS = 10
 SETTLE_SECONDS = 60.0
-LOOK_SECONDS = 0.5
+CHECK_INTERVAL_SECONDS = 0.5
 OPEN = ("queued", "processing")
 
 
@@ -31,7 +31,7 @@ def settled(base_url: str) -> str:
     while still_open := open_statuses(base_url):
         if time.monotonic() - since > SETTLE_SECONDS:
             return f"After {SETTLE_SECONDS:.0f} s there are still jobs {' and '.join(still_open)}."
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_INTERVAL_SECONDS)
     sys.stdout.write(f"All accepted jobs were final {time.monotonic() - since:.1f} s after the end.\n")
     return ""
 

@@ -27,8 +27,8 @@ from harness.ports import free_port
 from harness.running import Server
 
 CLIENTS = 32  # so that posts share commits, as those of many clients do
-MOST_OPEN = 400  # so that clients wait for the service, as it is its pace that is measured
-LOOK_SECONDS = 0.05
+MAX_OPEN = 400  # so that clients wait for the service, as it is its pace that is measured
+CHECK_INTERVAL_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 QUIET_SECONDS = 120.0
 VENDORS = """
@@ -96,7 +96,7 @@ class Service(Server):
     def __init__(self, folder: Path, url: str) -> None:
         port, mock_port = free_port(), free_port()
         folder.mkdir()
-        vendors = folder / "vendors.definitions.toml"
+        vendors = folder / "vendors.toml"
         vendors.write_text(VENDORS.format(port=mock_port))
         named = {"ENRICHLABS_VENDORS": vendors, "MOCK_VENDORS": 1, "DATABASE_URL": url, "LOG_LEVEL": "ERROR"}
         super().__init__(folder, PORT=port, MOCK_PORT=mock_port, **named)
@@ -106,7 +106,7 @@ class Service(Server):
         """Return how many jobs are queued, called or waiting, as Redis knows them."""
         pipeline = self.redis.pipeline(transaction=False)
         for slug in set(SLUGS):
-            pipeline.xlen(f"enrich:{{{slug}}}:jobs").xlen(f"enrich:{{{slug}}}:again").zcard(f"enrich:{{{slug}}}:flight")
+            pipeline.xlen(f"enrich:{{{slug}}}:jobs").xlen(f"enrich:{{{slug}}}:retries").zcard(f"enrich:{{{slug}}}:in_flight")
         return sum(pipeline.execute())
 
 
@@ -120,8 +120,8 @@ def ask(server: Service, method: str, path: str, body: str | None = None) -> tup
 
 
 def post(server: Service, number: int) -> str:
-    while number % CLIENTS == 0 and server.open_jobs() > MOST_OPEN:
-        time.sleep(LOOK_SECONDS)
+    while number % CLIENTS == 0 and server.open_jobs() > MAX_OPEN:
+        time.sleep(CHECK_INTERVAL_SECONDS)
     job = json.dumps({"vendor": SLUGS[number % len(SLUGS)], "name": f"Person {number}"})
     while True:
         status, answer = ask(server, "POST", "/jobs", job)
@@ -143,7 +143,7 @@ def wait_until_quiet(server: Service) -> None:
     while server.open_jobs():
         if time.monotonic() > end:
             sys.exit(f"{server.open_jobs()} jobs were still open {QUIET_SECONDS:.0f} s after the last was posted.")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_INTERVAL_SECONDS)
 
 
 def say(line: str) -> None:

@@ -20,7 +20,7 @@ from harness.strict_vendor import JUDGES, StrictVendor
 from loadtest.neighbours import service
 
 POSTERS = 4
-LOOK_SECONDS = 1.0
+CHECK_INTERVAL_SECONDS = 1.0
 VENDOR = """
 [vendors.{slug}]
 adapter = "sync"
@@ -43,7 +43,7 @@ def main() -> None:
             for slug in vendors:
                 list(posters.map(post, repeat(api), repeat(slug), range(options.calls)))
         while any(len(vendor.arrivals) < options.calls for vendor in vendors.values()):
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_INTERVAL_SECONDS)
     report(vendors, options.limit)
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from harness.waiting import wait_for
-from jobs.queue.keys import BEATS
+from jobs.queue.keys import HEARTBEATS
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.about_redis
@@ -32,7 +32,7 @@ def test_a_worker_is_alive_until_it_is_killed(start_worker):
 
 @pytest.mark.parametrize("name", ["elsewhere-1-5f0c1a2b", f"{HOST}-2-1-5f0c1a2b"])
 def test_a_worker_of_another_host_does_not_count(redis_client, name):
-    redis_client.zadd(BEATS, {name: redis_client.time()[0] * 1000 + 600_000})
+    redis_client.zadd(HEARTBEATS, {name: redis_client.time()[0] * 1000 + 600_000})
     ended = alive()
     assert (ended.returncode, ended.stdout) == (1, f"No worker of {HOST} is alive.\n")
 

@@ -12,7 +12,7 @@ from jobs import lifecycle
 from jobs.models import Attempt, Job
 from jobs.queue import limiter
 from jobs.queue.clock import clock
-from jobs.queue.heartbeat import Beat
+from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.keys import Keys
 from jobs.queue.take import take
 from jobs.worker.claim import Starter
@@ -34,12 +34,12 @@ def started(transactional_db, redis_client, make_vendor, submit):
     acme = make_vendor(max_in_flight=5)
     limiter.rebuild("acme", acme.windows, [], [])
     submit(3)
-    return Starter("w", Hands("w", Beat("w"))).start([take(acme, "w", 3)])
+    return Starter("w", Hands("w", Heartbeat("w"))).start([take(acme, "w", 3)])
 
 
 def record(started, *results):
     ended = [Ended(one, Done(result)) for one, result in zip(started, results, strict=True)]
-    Recorder(Hands("w", Beat("w")).settle).record(ended)
+    Recorder(Hands("w", Heartbeat("w")).settle).record(ended)
 
 
 def job_of(one):
@@ -48,7 +48,7 @@ def job_of(one):
 
 def nothing_is_left(redis_client):
     keys = Keys("acme")
-    return [redis_client.xlen(keys.jobs), redis_client.xlen(keys.again), redis_client.zcard(keys.flight)] == [0, 0, 0]
+    return [redis_client.xlen(keys.jobs), redis_client.xlen(keys.retries), redis_client.zcard(keys.in_flight)] == [0, 0, 0]
 
 
 def test_a_job_that_moved_on_meanwhile_keeps_no_other_from_its_result(started, redis_client):

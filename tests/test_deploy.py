@@ -71,7 +71,7 @@ def test_the_autoscaler_asks_for_metrics_that_the_api_shows_where_prometheus_loo
 
 def test_every_variable_is_one_that_the_project_reads():
     read = set(re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    vendors = toml.parse(generated()["vendors"]["vendors.definitions.toml"]).entries
+    vendors = toml.parse(generated()["vendors"]["vendors.toml"]).entries
     named = {entry.fields[key] for entry in vendors for key in ("api_key_env", "webhook_secret_env") if key in entry.fields}
     assert set(generated()["vendor-keys"]) == named
     for _, container in containers():

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.waiting import wait_for
-from jobs.models import Delivery, Job
+from jobs.models import Callback, Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,7 +38,7 @@ def test_the_jobs_of_the_first_system_complete(service, client, vendor):
     got = wait_for(lambda: result(client, request_id), f"the {vendor} job to complete")
     assert got == {"name": "John Doe", "info": f"Processed {vendor}"}
     assert "ssn" not in str(Job.objects.values_list("result", "input"))
-    assert "ssn" not in str(list(Delivery.objects.values_list("body", flat=True)))
+    assert "ssn" not in str(list(Callback.objects.values_list("body", flat=True)))
     assert "John" not in service.output
 
 

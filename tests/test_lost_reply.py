@@ -7,7 +7,7 @@ import pytest
 from harness.proxy import Proxy
 from harness.waiting import wait_for
 from jobs.models import Job
-from jobs.queue.keys import BEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.scripts import script
 from tests.conftest import statuses, wait_until_final
 
@@ -29,7 +29,7 @@ def proxy(valkey):
 def worker(start_worker, submit, proxy, redis_client, vendor_server):
     """A worker that has worked and is idle, with its Redis behind the proxy."""
     worker = start_worker(REDIS_URL=f"redis://127.0.0.1:{proxy.port}")
-    wait_for(lambda: redis_client.zcard(BEATS), "the worker to live")
+    wait_for(lambda: redis_client.zcard(HEARTBEATS), "the worker to live")
     submit()
     wait_until_final()
     Job.objects.all().delete()
@@ -52,7 +52,7 @@ def known(redis_client, *names):
 
 def nothing_left(redis_client):
     keys = Keys("acme")
-    return not (redis_client.xlen(keys.jobs) or redis_client.xlen(keys.again) or redis_client.zcard(keys.flight))
+    return not (redis_client.xlen(keys.jobs) or redis_client.xlen(keys.retries) or redis_client.zcard(keys.in_flight))
 
 
 def assert_each_called_once(jobs, vendor_server, redis_client):
@@ -112,7 +112,7 @@ def test_a_settlement_that_redis_never_hears_frees_its_slot_soon(worker, submit,
     vendor_server.hold.clear()
     jobs = submit(2)
     wait_for(lambda: len(vendor_server.arrivals) == 1, "one call to be under way")
-    wait_for(lambda: redis_client.hget(Keys("acme").gate, "full"), "the worker to wait for the slot")
+    wait_for(lambda: redis_client.hget(Keys("acme").state, "full"), "the worker to wait for the slot")
     proxy.refuse()
     proxy.drop()
     vendor_server.hold.set()

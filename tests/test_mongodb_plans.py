@@ -13,7 +13,7 @@ from jobs.api.pagination import COLUMNS
 from jobs.callbacks import inbox, refusals
 from jobs.callbacks.rereading import Rereading
 from jobs.callbacks.tokens import Try
-from jobs.models import Attempt, Delivery, Job, Status, Stream
+from jobs.models import Attempt, Callback, Job, Status, Stream
 from jobs.queue.clock import clock
 from jobs.recovery import lost_entries, rebuild, sweep, takeover
 from jobs.storage.bulk_writes import insert_each
@@ -61,7 +61,7 @@ def running():
 
 
 def test_to_start_a_batch_is_one_update_and_one_read_by_id(sent):
-    lifecycle.start([ID], worker="w", run_token="r", now=NOW, deadline_at=NOW)
+    lifecycle.claim([ID], worker="w", run_token="r", now=NOW, deadline_at=NOW)
     update, read = sent
     assert update.match == {"_id": {"$in": (ID,)}, "status": "queued", "not_before": None}
     assert update.whole[0]["$set"]["attempt"] == {"$add": ["$attempt", {"$literal": 1}]}
@@ -106,7 +106,7 @@ def test_a_batch_is_started_and_recorded_in_four_round_trips_however_many_jobs_i
     jobs = [Job(id=f"{ID[:-3]}{number:03}", **RUNNING, started_at=NOW) for number in range(count)]
     moves = [lifecycle.complete(job, {}, NOW) for job in jobs]
     with recording(finds_all=True) as sent:
-        lifecycle.start([job.pk for job in jobs], worker="w", run_token="r", now=NOW, deadline_at=NOW)
+        lifecycle.claim([job.pk for job in jobs], worker="w", run_token="r", now=NOW, deadline_at=NOW)
         assert lifecycle.apply(moves) == [True] * count
     assert sent.round_trips == 4
 
@@ -166,7 +166,7 @@ def test_what_is_due_is_found_in_the_order_of_an_index(sent, step, match, by, in
 
 
 def test_lost_entries_are_looked_for_in_the_order_of_an_index(sent):
-    lost_entries._put_back("acme", Stream.AGAIN, lost_entries._Look(NOW, NOW, NOW, NOW))
+    lost_entries._put_back("acme", Stream.RETRIES, lost_entries._Look(NOW, NOW, NOW, NOW))
     [read] = sent
     queued = {"status": "queued", "vendor": "acme", "stream": "again", "not_before": None}
     assert read.whole[:3] == [
@@ -178,9 +178,9 @@ def test_lost_entries_are_looked_for_in_the_order_of_an_index(sent):
 
 
 def test_callbacks_without_a_verdict_are_found_by_an_index(sent):
-    sweep.deliveries_without_verdict()
+    sweep.callbacks_without_verdict()
     [read] = sent
-    assert read.match == {"verdict": "", "received_at": {"$lte": STORED_NOW - sweep.DELIVERY_GRACE}}
+    assert read.match == {"verdict": "", "received_at": {"$lte": STORED_NOW - sweep.CALLBACK_GRACE}}
     assert ("verdict", "received_at") in indexes_for(read)
 
 
@@ -231,7 +231,9 @@ def test_a_refused_callback_is_counted_by_indexes(sent):
 
 
 def test_the_jobs_of_a_dead_worker_are_found_by_an_index(sent):
-    takeover.requeue(list(Job.objects.filter(status=Status.PROCESSING, worker="w")[: takeover.BATCH]), {}, lifecycle.take_over)
+    takeover.take_from(
+        list(Job.objects.filter(status=Status.PROCESSING, worker="w")[: takeover.BATCH]), {}, lifecycle.take_over
+    )
     [read] = sent
     assert read.match == {"status": "processing", "worker": "w"}
     assert ("status", "_id") in indexes_for(read)
@@ -293,10 +295,10 @@ def test_the_console_lists_jobs_in_the_order_of_an_index(sent, params, match, by
     ids=str,
 )
 def test_the_console_lists_callbacks_in_the_order_of_an_index(sent, params, match, by, index):
-    show(Delivery, **params)
+    show(Callback, **params)
     _, page = sent
     filters = [{"$match": match}] if match else []
-    assert page.whole == [*filters, {"$sort": {by: -1}}, {"$limit": 50}, columns_of(Delivery, {"body"})]
+    assert page.whole == [*filters, {"$sort": {by: -1}}, {"$limit": 50}, columns_of(Callback, {"body"})]
     assert index in indexes_for(page)
 
 

@@ -15,7 +15,7 @@ from django.db import connection
 from harness.mongodb import mongodb
 from harness.waiting import wait_for
 from jobs.callbacks import tokens
-from jobs.models import Attempt, Delivery, Job
+from jobs.models import Attempt, Callback, Job
 from jobs.tests.rows import all_rows, delete_rows, make_rows
 from tests.conftest import ROOT, store_url, wait_until_final
 
@@ -27,9 +27,9 @@ import json, os, signal, sys
 import django
 django.setup()
 from django.core.management import call_command
-from jobs import export, loading
+from jobs.transfer import export, importing as loading
 
-module, name, left, commands = sys.modules["jobs." + sys.argv[1]], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
+module, name, left, commands = sys.modules["jobs.transfer." + {"loading": "importing"}.get(sys.argv[1], sys.argv[1])], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 module.BATCH = 20
 real = getattr(module, name)
 
@@ -71,7 +71,7 @@ def test_a_move_to_mongodb_and_back_carries_every_row_whatever_is_killed_on_the_
     rows, here = all_rows(), store_url()
     there_file, back_file = tmp_path / "there.jsonl", tmp_path / "back.jsonl"
     run(here, ("export", there_file), dies_at=("export", "line", 30))
-    assert said("export", there_file).endswith("2 vendors, 12 jobs, 12 attempts, 6 deliveries.\n")
+    assert said("export", there_file).endswith("2 vendors, 12 jobs, 12 attempts, 6 callbacks.\n")
     with mongodb() as (there, _):
         run(there, ("migrate", "-v0"), ("import", there_file), dies_at=("loading", "_insert", 2))
         again = run(there, ("import", there_file), ("export", back_file))
@@ -90,7 +90,7 @@ def test_open_jobs_are_done_at_the_new_store(moved, waiting, start_worker, vendo
     assert set(Job.objects.values_list("status", "attempt")) == {("complete", 1)}
     wait_for(lambda: Attempt.objects.count() == 4, "the last attempts to be written")
     assert len(vendor_server.arrivals) == 4
-    assert Delivery.objects.count() == 1
+    assert Callback.objects.count() == 1
 
 
 @pytest.fixture

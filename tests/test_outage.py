@@ -9,7 +9,7 @@ from harness.vendor_server import Answer, VendorServer
 from harness.waiting import wait_for
 from jobs.models import Job, Status
 from jobs.queue import limiter
-from jobs.queue.heartbeat import Beat
+from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.keys import Keys
 from jobs.queue.take import take
 from jobs.recovery import sweep, takeover
@@ -21,7 +21,7 @@ from tests.conftest import statuses, wait_until_final
 from vendors.base import Done, VendorError
 
 DOWN = VendorError("vendor_error", "The vendor failed to answer the call (status 503).", outage=True)
-GATE = Keys("acme").gate
+GATE = Keys("acme").state
 
 
 @pytest.fixture(autouse=True)
@@ -120,8 +120,8 @@ def end_all_pauses(redis_client):
 
 def call(answer, vendor):
     """Do what a worker does, with this answer; returns how many jobs were called."""
-    started = Starter("w", Hands("w", Beat("w"))).start([take(vendor, "w", 10)])
-    Recorder(Hands("w", Beat("w")).settle).record([Ended(one, answer) for one in started])
+    started = Starter("w", Hands("w", Heartbeat("w"))).start([take(vendor, "w", 10)])
+    Recorder(Hands("w", Heartbeat("w")).settle).record([Ended(one, answer) for one in started])
     return len(started)
 
 
@@ -151,10 +151,10 @@ def test_a_job_survives_that_redis_is_flushed_in_the_outage_again_and_again(queu
 
 
 def call_while_redis_goes_away(answer, vendor, valkey):
-    started = Starter("w", Hands("w", Beat("w"))).start([take(vendor, "w", 1)])
+    started = Starter("w", Hands("w", Heartbeat("w"))).start([take(vendor, "w", 1)])
     valkey.kill()
     try:
-        Recorder(Hands("w", Beat("w")).settle).record([Ended(one, answer) for one in started])
+        Recorder(Hands("w", Heartbeat("w")).settle).record([Ended(one, answer) for one in started])
     finally:
         valkey.start()
 
@@ -173,8 +173,8 @@ def test_a_vendor_that_asks_for_a_pause_gets_it_though_redis_is_away(queued, val
 
 def test_what_fails_late_beside_a_good_probe_is_not_counted(queued, submit, redis_client, acme):
     acme.max_attempts = 1
-    starter = Starter("w", Hands("w", Beat("w")))
-    recorder = Recorder(Hands("w", Beat("w")).settle)
+    starter = Starter("w", Hands("w", Heartbeat("w")))
+    recorder = Recorder(Hands("w", Heartbeat("w")).settle)
     late = starter.start([take(acme, "w", 1)])
     redis_client.hset(GATE, mapping={"open_until": 1, "opened": 1})
     submit(1)
@@ -186,7 +186,7 @@ def test_what_fails_late_beside_a_good_probe_is_not_counted(queued, submit, redi
 
 def test_the_outage_ends_although_the_worker_with_the_probe_died(queued, redis_client, acme):
     redis_client.hset(GATE, mapping={"open_until": 1, "opened": 1})
-    [probe] = Starter("dead", Hands("dead", Beat("dead"))).start([take(acme, "dead", 1)])
+    [probe] = Starter("dead", Hands("dead", Heartbeat("dead"))).start([take(acme, "dead", 1)])
     assert probe.probe
     assert takeover.take_over("dead")
     redis_client.hset(GATE, "probe_until", 1)  # its life is over

@@ -52,4 +52,4 @@ def test_an_answer_that_is_not_valid_http_counts_and_opens_no_breaker(serve, mak
     assert statuses() == ["failed"] * 5
     assert Counter(Attempt.objects.values_list("outcome", flat=True)) == {"bad_reply": 10}
     assert set(Job.objects.values_list("error_code", "failures")) == {("bad_reply", 1)}
-    assert not redis_client.hexists(Keys("acme").gate, "open_until")
+    assert not redis_client.hexists(Keys("acme").state, "open_until")

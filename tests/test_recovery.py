@@ -11,7 +11,7 @@ from django.db import connection
 from harness.vendor_server import Answer
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job, Status
-from jobs.queue.keys import BEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.recovery import in_flight
 from tests.conftest import statuses, wait_until_final
 from vendors.models import Vendor
@@ -73,7 +73,7 @@ def test_a_stopped_worker_finishes_what_is_under_way(calls_under_way, vendor_ser
     vendor_server.hold.set()
     assert calls_under_way.end() == 0
     assert statuses() == ["complete"] * 3
-    assert redis_client.zcard(BEATS) == 0
+    assert redis_client.zcard(HEARTBEATS) == 0
     assert redis_client.xinfo_consumers(Keys("acme").jobs, "workers") == []
 
 
@@ -150,7 +150,7 @@ def test_jobs_submitted_without_redis_start_when_it_is_back(start_worker, submit
 def test_a_restart_of_redis_makes_no_living_worker_dead(calls_under_way, vendor_server, valkey, redis_client):
     valkey.kill()
     valkey.start()
-    wait_for(lambda: redis_client.zcard(BEATS), "the worker to beat again")
+    wait_for(lambda: redis_client.zcard(HEARTBEATS), "the worker to beat again")
     vendor_server.hold.set()
     wait_until_final()
     assert {(job.attempt, job.crashes) for job in Job.objects.all()} == {(1, 0)}
@@ -188,15 +188,15 @@ def test_a_call_that_is_long_overdue_is_taken_over_though_its_worker_lives(make_
 def test_a_leaked_slot_is_found(make_job, redis_client, acme):
     Vendor.objects.update(max_in_flight=1)
     waiting = make_job(status=Status.WAITING, started_at=Job().created_at.replace(year=2020))
-    redis_client.zadd(Keys("acme").flight, {"gone": 1, "fresh": time.time() * 1000})
+    redis_client.zadd(Keys("acme").in_flight, {"gone": 1, "fresh": time.time() * 1000})
     assert in_flight.correct("acme") == 2
-    assert sorted(redis_client.zrange(Keys("acme").flight, 0, -1)) == sorted(["fresh", waiting.pk])
+    assert sorted(redis_client.zrange(Keys("acme").in_flight, 0, -1)) == sorted(["fresh", waiting.pk])
 
 
 def test_a_signal_to_the_whole_group_stops_it_gracefully(start_worker, submit, vendor_server, redis_client):
     vendor_server.hold.clear()
     parent = start_worker("--processes", "2")
-    wait_for(lambda: redis_client.zcard(BEATS) == 2, "two workers to live")
+    wait_for(lambda: redis_client.zcard(HEARTBEATS) == 2, "two workers to live")
     submit(2)
     wait_for(lambda: len(vendor_server.arrivals) == 2, "two calls to be under way")
     os.killpg(parent.process.pid, signal.SIGTERM)
@@ -207,14 +207,14 @@ def test_a_signal_to_the_whole_group_stops_it_gracefully(start_worker, submit, v
 
 def test_worker_processes_end_when_their_parent_is_killed(start_worker, redis_client):
     parent = start_worker("--processes", "2")
-    wait_for(lambda: redis_client.zcard(BEATS) == 2, "two workers to live")
+    wait_for(lambda: redis_client.zcard(HEARTBEATS) == 2, "two workers to live")
     parent.kill()
-    wait_for(lambda: redis_client.zcard(BEATS) == 0, "both to sign off")
+    wait_for(lambda: redis_client.zcard(HEARTBEATS) == 0, "both to sign off")
 
 
 def test_a_worker_process_that_dies_is_replaced(start_worker, redis_client):
     start_worker("--processes", "2")
-    wait_for(lambda: redis_client.zcard(BEATS) == 2, "two workers to live")
-    first = redis_client.zrange(BEATS, 0, 0)[0]
+    wait_for(lambda: redis_client.zcard(HEARTBEATS) == 2, "two workers to live")
+    first = redis_client.zrange(HEARTBEATS, 0, 0)[0]
     os.kill(int(first.rsplit("-", 2)[1]), signal.SIGKILL)
-    wait_for(lambda: len(set(redis_client.zrange(BEATS, 0, -1)) - {first}) == 2, "another to take its place")
+    wait_for(lambda: len(set(redis_client.zrange(HEARTBEATS, 0, -1)) - {first}) == 2, "another to take its place")

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from harness.waiting import wait_for
 from jobs.models import Job
-from jobs.queue.keys import BEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys
 
 pytestmark = pytest.mark.about_redis
 
@@ -35,7 +35,7 @@ def idle_worker(start_worker, make_vendor, vendor_server, redis_client):
     for number in range(10):
         make_vendor(f"acme{number}", url=vendor_server.url, rate_limits="1/h")
     start_worker()
-    wait_for(lambda: redis_client.zcard(BEATS), "the worker to live")
+    wait_for(lambda: redis_client.zcard(HEARTBEATS), "the worker to live")
 
 
 def rate(redis_client):
@@ -45,7 +45,7 @@ def rate(redis_client):
 
 
 def test_an_idle_worker_sends_fewer_than_20_commands_a_second(idle_worker, redis_client):
-    wait_for(lambda: redis_client.exists(Keys("acme9").gate), "the limits to be set up")
+    wait_for(lambda: redis_client.exists(Keys("acme9").state), "the limits to be set up")
     assert rate(redis_client) < 20
 
 

@@ -6,7 +6,7 @@ from django.db import connection
 from jobs.api.intake import accept
 from jobs.models import Job
 from jobs.queue import limiter
-from jobs.queue.heartbeat import Beat
+from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.take import take
 from jobs.recovery.sweep import TICK_SECONDS, Sweeper
 from jobs.worker.claim import Starter
@@ -31,7 +31,7 @@ class Batch:
 
     def __init__(self, vendor):
         self.vendor = vendor
-        self.hands = Hands("w", Beat("w"))
+        self.hands = Hands("w", Heartbeat("w"))
         self.starter = Starter("w", self.hands)
         self.recorder = Recorder(self.hands.settle)
 

@@ -79,7 +79,7 @@ def test_an_entry_that_names_no_job_is_dropped_and_its_job_gets_another(make_job
 
 def test_two_versions_share_the_work_and_the_limits(start_worker, start_later_worker, submit, redis_client, vendor_server):
     workers = start_worker(), start_later_worker()
-    wait_for(lambda: redis_client.zcard("enrich:beats") == 2, "both to live")
+    wait_for(lambda: redis_client.zcard("enrich:heartbeats") == 2, "both to live")
     submit(30)
     later = Job.objects.bulk_create([Job(vendor="acme", name="x", input={"name": "x"}) for _ in range(30)])
     for job in later:

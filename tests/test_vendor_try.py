@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from harness.vendor_server import Answer
 from harness.waiting import wait_for
-from jobs.models import Attempt, Delivery, Job, Kind
+from jobs.models import Attempt, Callback, Job, Kind
 from jobs.queue import limiter
 from jobs.queue.keys import Keys
 from jobs.recovery.rebuild import rebuild
@@ -63,7 +63,7 @@ def test_request_answer_and_outcome_are_shown(vendor_server, redis_client):
     assert (row.kind, row.job, row.run, row.number, row.outcome) == (Kind.TRY, "", 0, 0, "done")
     assert (row.vendor, row.started_at <= row.ended_at) == ("acme", True)
     assert not Job.objects.exists()
-    assert redis_client.zcard(Keys("acme").flight) == 0
+    assert redis_client.zcard(Keys("acme").in_flight) == 0
     assert vendor_server.arrivals[0].body == {"name": "John Doe"}
 
 
@@ -94,7 +94,7 @@ def test_what_an_async_vendor_accepts_belongs_to_no_job(acme, vendor_server, cli
     callback_url = vendor_server.arrivals[0].body["callback_url"]
     path = callback_url[callback_url.index("/vendor-webhook") :]
     assert client.post(path, {"info": "done"}, content_type="application/json").status_code == 202
-    assert Delivery.objects.get().verdict == "unmatched"
+    assert Callback.objects.get().verdict == "unmatched"
 
 
 def test_a_failure_ends_with_1(vendor_server):
@@ -116,16 +116,16 @@ def test_nothing_listens(acme):
 def test_a_pause_and_an_open_breaker_hold_it_not_back(acme, redis_client, vendor_server):
     Vendor.objects.update(paused=True, pause_reason="Its key was refused.")
     attempt()
-    redis_client.hset(Keys("acme").gate, mapping={"open_until": str(10**17), "opened": "1"})
+    redis_client.hset(Keys("acme").state, mapping={"open_until": str(10**17), "opened": "1"})
     printed = attempt()
     assert "The vendor is paused: Its key was refused. This call is made all the same." in printed
     assert "The vendor's breaker is open" in printed
-    assert redis_client.hget(Keys("acme").gate, "open_until") == str(10**17)
+    assert redis_client.hget(Keys("acme").state, "open_until") == str(10**17)
     assert len(vendor_server.arrivals) == 2
 
 
 def test_it_takes_a_permit(acme, vendor_server, monkeypatch, redis_client):
-    monkeypatch.setattr(trial, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(trial, "TIMEOUT_SECONDS", 0.3)
     Vendor.objects.update(rate_limits="2/h")
     attempt(), attempt()
     assert redis_client.llen(Keys("acme").log) == 2
@@ -135,10 +135,10 @@ def test_it_takes_a_permit(acme, vendor_server, monkeypatch, redis_client):
 
 
 def test_the_cap_on_jobs_in_flight_holds(acme, vendor_server, monkeypatch, redis_client):
-    monkeypatch.setattr(trial, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(trial, "TIMEOUT_SECONDS", 0.3)
     Vendor.objects.update(max_in_flight=1)
     attempt()
-    redis_client.zadd(Keys("acme").flight, {"a-job": 1})
+    redis_client.zadd(Keys("acme").in_flight, {"a-job": 1})
     assert "1 jobs are in flight, and max_in_flight is 1." in error_of()
     assert len(vendor_server.arrivals) == 1
 

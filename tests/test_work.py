@@ -10,7 +10,7 @@ from harness.vendor_server import Answer
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job, Status
 from jobs.queue import limiter, stream
-from jobs.queue.keys import BEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys
 from tests.conftest import statuses, wait_until_final
 from vendors.models import Vendor
 
@@ -27,7 +27,7 @@ def test_jobs_are_called_once_each_and_completed(start_worker, submit, vendor_se
     assert sorted(vendor_server.keys()) == sorted(job.pk for job in jobs)
     assert {row.outcome for row in Attempt.objects.all()} == {"done"}
     keys = Keys("acme")
-    assert [redis_client.xlen(keys.jobs), redis_client.zcard(keys.flight), redis_client.zcard(BEATS)] == [0, 0, 0]
+    assert [redis_client.xlen(keys.jobs), redis_client.zcard(keys.in_flight), redis_client.zcard(HEARTBEATS)] == [0, 0, 0]
 
 
 def test_several_processes_share_the_work(start_worker, submit):
@@ -48,7 +48,7 @@ def test_what_comes_back_is_cleaned(start_worker, submit, vendor_server):
 
 def test_a_job_starts_at_once_when_a_worker_is_idle(start_worker, submit, redis_client):
     start_worker()
-    wait_for(lambda: redis_client.zcard(BEATS), "the worker to live")
+    wait_for(lambda: redis_client.zcard(HEARTBEATS), "the worker to live")
     submit()
     wait_until_final(5)
 
@@ -103,7 +103,7 @@ def test_what_an_operator_changes_is_in_force_within_a_second(start_worker, subm
     Vendor.objects.update(paused=True)
     submit()
     start_worker()
-    wait_for(lambda: redis_client.zcard(BEATS), "the worker to live")
+    wait_for(lambda: redis_client.zcard(HEARTBEATS), "the worker to live")
     Vendor.objects.update(paused=False)
     resumed_at = time.time()
     wait_until_final()

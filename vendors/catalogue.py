@@ -13,7 +13,7 @@ from vendors.registry import make
 
 FRESH_SECONDS = 0.5
 NEVER = float("-inf")
-MOST_LISTED = 20
+MAX_LISTED = 20
 FIELDS = [field.attname for field in Vendor._meta.concrete_fields]
 
 
@@ -71,8 +71,8 @@ class Catalogue:
 def listed(slugs: Iterable[str]) -> str:
     """Return vendors as a sentence names them, not too many of them."""
     names = sorted(slugs)
-    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-    return (", ".join(names[:MOST_LISTED]) or "none") + more
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return (", ".join(names[:MAX_LISTED]) or "none") + more
 
 
 catalogue = Catalogue()

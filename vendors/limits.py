@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86400}
-MOST_CALLS = 1_000_000
+MAX_CALLS = 1_000_000
 FORM = re.compile(r"([0-9]+)\s*/\s*([0-9]+)?\s*([a-z]+)")
 
 
@@ -33,8 +33,8 @@ def _window(part: str) -> Window:
     if not match or match[3] not in SECONDS:
         raise ValueError(f"{part!r} is no rate limit; write for example 10/s, 500/min, 1000/h or 20000/day.")
     calls, seconds = int(match[1]), int(match[2] or 1) * SECONDS[match[3]]
-    if not 1 <= calls <= MOST_CALLS:
-        raise ValueError(f"{part!r} must allow between 1 and {MOST_CALLS} calls; to stop a vendor, pause it.")
+    if not 1 <= calls <= MAX_CALLS:
+        raise ValueError(f"{part!r} must allow between 1 and {MAX_CALLS} calls; to stop a vendor, pause it.")
     if not 1 <= seconds <= 31 * 86400:
         raise ValueError(f"{part!r} must be a time of between 1 second and 31 days.")
     return Window(calls, seconds)

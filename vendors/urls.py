@@ -10,7 +10,7 @@ from vendors.http import addresses
 
 # Underscores too: names of services in a cluster have them. One dot at the end is a whole name's.
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.IGNORECASE)
-MOST_CHARACTERS = 253
+MAX_CHARACTERS = 253
 WHOLE = "Must be a whole address that starts with https:// or http://."
 
 
@@ -43,7 +43,7 @@ def _is_host(host: str, *, in_brackets: bool) -> bool:
     labels = ascii_name.removesuffix(".").split(".")
     if labels[-1].isdigit():
         return _is_ip(ascii_name, version=4)
-    return len(ascii_name) <= MOST_CHARACTERS and all(LABEL.fullmatch(label) for label in labels)
+    return len(ascii_name) <= MAX_CHARACTERS and all(LABEL.fullmatch(label) for label in labels)
 
 
 def _is_ip(host: str, *, version: int) -> bool:

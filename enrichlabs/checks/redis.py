@@ -10,7 +10,7 @@ from enrichlabs.standalone.preflight import ANSWER_SECONDS, OLDEST_REDIS
 from jobs.queue.redis import connect
 from jobs.queue.redis_errors import refusal, require_usable
 
-MOST_APART_SECONDS = 1.5
+MAX_APART_SECONDS = 1.5
 
 
 def of_server() -> list[CheckMessage]:
@@ -79,7 +79,7 @@ def _forgetful(info: dict[str, Any]) -> list[CheckMessage]:
 
 
 def _of_clocks(apart: float) -> list[CheckMessage]:
-    if abs(apart) <= MOST_APART_SECONDS:
+    if abs(apart) <= MAX_APART_SECONDS:
         return []
     way = "ahead of" if apart > 0 else "behind"
     clock = f"The clock of Redis is {abs(apart):.1f} s {way} the one of this machine"

@@ -9,7 +9,7 @@ from enrichlabs.prepare import FOR_DEVELOPMENT, PASSWORD_FOR_DEVELOPMENT
 from enrichlabs.standalone.bootstrap import ADMIN
 
 SHORTEST = 32
-FEWEST_DIFFERENT = 5
+MIN_DIFFERENT = 5
 FRESH = "python -c 'import secrets; print(secrets.token_urlsafe(48))' makes one."
 
 
@@ -21,7 +21,7 @@ def of_settings() -> list[CheckMessage]:
 def _of_secret(name: str, secret: str) -> list[CheckMessage]:
     if secret.startswith(FOR_DEVELOPMENT):
         return [Warning(f"{name} is a default, which everybody knows.", hint=f"Set your own: {FRESH}", id="enrichlabs.W031")]
-    if len(secret) < SHORTEST or len(set(secret)) < FEWEST_DIFFERENT:
+    if len(secret) < SHORTEST or len(set(secret)) < MIN_DIFFERENT:
         return [Warning(f"{name} could be guessed: it is too short.", hint=f"Set a longer one: {FRESH}", id="enrichlabs.W032")]
     return []
 

@@ -12,7 +12,7 @@ from jobs.storage.store import STORE_ERRORS
 
 UNUSABLE = "enrichlabs.E001"
 UNAPPLIED = "enrichlabs.W002"
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 
 def ask(*questions: Callable[[], list[CheckMessage]]) -> list[CheckMessage]:
@@ -32,7 +32,7 @@ def unapplied() -> list[CheckMessage]:
     names = pending()
     if not names:
         return []
-    some = ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
+    some = ", ".join(names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
     return [
         Warning(f"{len(names)} migrations are not applied: {some}.", hint="Run manage.py migrate.", id=UNAPPLIED),
     ]

@@ -14,8 +14,8 @@ from enrichlabs.config import environment as env
 log = logging.getLogger(__name__)
 
 SHORTEST = 16  # characters of a secret from the environment
-SHORTEST_KEPT = 32  # of one in a file: what we make has 64, and a shorter file was damaged
-LONGEST_KEPT = 4096
+MIN_KEPT = 32  # of one in a file: what we make has 64, and a shorter file was damaged
+MAX_KEPT = 4096
 LOSS = {
     "secret_key": "users of the console must then log in again",
     "callback_secret": "callbacks of jobs under way are then refused",
@@ -55,16 +55,16 @@ def kept(path: Path) -> str:
         # A pipe would not open until somebody writes to it.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             _make_private(path, file.fileno())
-            content = file.read(LONGEST_KEPT + 1)
+            content = file.read(MAX_KEPT + 1)
     except OSError as error:
         raise _refused(path, f"can't be read ({error.strerror})") from None
     with suppress(UnicodeDecodeError):
         secret = content.decode().strip()
         if not secret:
             raise _refused(path, "is empty")
-        if len(secret) < SHORTEST_KEPT:
-            raise _refused(path, f"was cut short: it has fewer than {SHORTEST_KEPT} characters")
-        if secret.isprintable() and len(content) <= LONGEST_KEPT:
+        if len(secret) < MIN_KEPT:
+            raise _refused(path, f"was cut short: it has fewer than {MIN_KEPT} characters")
+        if secret.isprintable() and len(content) <= MAX_KEPT:
             return secret
     raise _refused(path, "does not hold one line of text")
 

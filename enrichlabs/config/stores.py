@@ -27,7 +27,7 @@ MONGODB_OPTIONS = {
 }
 MONGODB_NAME = "enrichlabs"
 
-MOST_SOCKET_BYTES = 100
+MAX_SOCKET_BYTES = 100
 
 
 def database(url: str, data: Path) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def valkey_socket(data: Path, is_used: bool = True) -> Path:
     Raises ImproperlyConfigured where it is used and somebody else could have put a socket in its place.
     """
     path = data / "valkey.sock"
-    if len(bytes(path)) <= MOST_SOCKET_BYTES:
+    if len(bytes(path)) <= MAX_SOCKET_BYTES:
         return path
     name = hashlib.sha256(bytes(data)).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"enrichlabs-{name}"

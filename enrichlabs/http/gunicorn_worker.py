@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 LINGER_SECONDS = 2.0  # so long after the last answer a client may still send before the connection is cut
 MAX_LINGER_BYTES = 8 * 1024 * 1024
-LOOK_SECONDS = 0.5
+CHECK_INTERVAL_SECONDS = 0.5
 
 
 class HTTPWorker(ThreadWorker):
@@ -100,7 +100,7 @@ class HTTPWorker(ThreadWorker):
         now = monotonic()
         if self.alive and now < self._next_look:
             return
-        self._next_look = now + LOOK_SECONDS
+        self._next_look = now + CHECK_INTERVAL_SECONDS
         for connection in [each for each in self._reading if each.incoming.deadline < now or self._is_unused(each)]:
             self._give_up(connection)
         for connection in [each for each in self._lingering if each.lingers_until < now]:

@@ -13,7 +13,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from jobs.api.problems import Problem
 
-MOST_WAIT_SECONDS = 1.0
+MAX_WAIT_SECONDS = 1.0
 # A probe asks whether the process lives, not whether it has time; mock vendors are as slow as they are told to be.
 PATIENT = ("/healthz", "/mock-vendors/")
 LAST_DATA_OFFSET = 52  # tcpi_last_data_recv of Linux' struct tcp_info, in milliseconds
@@ -33,7 +33,7 @@ def waited_seconds(environ: WSGIEnvironment) -> float:
 
 
 def is_late(environ: WSGIEnvironment, waited: float) -> bool:
-    return waited > MOST_WAIT_SECONDS and not environ["PATH_INFO"].startswith(PATIENT)
+    return waited > MAX_WAIT_SECONDS and not environ["PATH_INFO"].startswith(PATIENT)
 
 
 def refuse(start_response: StartResponse, problem: Problem) -> Iterable[bytes]:

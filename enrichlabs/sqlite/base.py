@@ -22,7 +22,7 @@ GONE = "the file of the store was removed, moved or replaced while it was in use
 # The log and its index belong to the file: a process that has them open and one that has made them anew don't see each other.
 SUFFIXES = ("", "-wal", "-shm")
 
-LOOK_SECONDS = 0.001  # between two looks whether a lock is free
+CHECK_INTERVAL_SECONDS = 0.001  # between two looks whether a lock is free
 
 Identity = tuple[int, int]
 
@@ -43,7 +43,7 @@ class Cursor(base.SQLiteCursorWrapper):
 
         give_up_at = time.monotonic() + seconds_left()
         while True:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_INTERVAL_SECONDS)
             try:
                 return super().execute(query, params)
             except sqlite3.OperationalError as error:

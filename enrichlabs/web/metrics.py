@@ -14,7 +14,7 @@ from enrichlabs.web.read_only import read_only
 from jobs.queue import breaker
 from jobs.queue.clock import clock
 from jobs.queue.heartbeat import workers_alive
-from jobs.queue.keys import BEATS, COUNTS, GROUP, Keys
+from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
 from vendors.catalogue import catalogue
 
 
@@ -30,8 +30,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 class RedisCollector(Collector):
     def collect(self) -> Iterator[Metric]:
-        yield from counters(client().hgetall(COUNTS))
-        known, alive = client().zcard(BEATS), len(workers_alive(client()))
+        yield from counters(client().hgetall(COUNTERS))
+        known, alive = client().zcard(HEARTBEATS), len(workers_alive(client()))
         yield gauge("workers_alive", "Workers whose heartbeat was heard within the last seconds.", {"": alive})
         yield gauge("workers_silent", "Workers that have not, and were not stopped.", {"": max(known - alive, 0)})
         vendors, now = sorted(catalogue.all()), clock.now()
@@ -47,11 +47,13 @@ def vendor_gauges(vendors: list[str]) -> list[Metric]:
     pipeline = client().pipeline(transaction=False)
     for vendor in vendors:
         keys = Keys(vendor)
-        pipeline.xlen(keys.jobs).xlen(keys.again).zcard(keys.flight)
+        pipeline.xlen(keys.jobs).xlen(keys.retries).zcard(keys.in_flight)
     numbers = pipeline.execute()
     return [
         gauge("entries_jobs", "Entries of first tries.", dict(zip(vendors, numbers[0::3], strict=True))),
-        gauge("entries_again", "Entries of retries, takeovers and hand-backs.", dict(zip(vendors, numbers[1::3], strict=True))),
+        gauge(
+            "entries_retries", "Entries of retries, takeovers and hand-backs.", dict(zip(vendors, numbers[1::3], strict=True))
+        ),
         gauge("in_flight", "Jobs that are processing or waiting.", dict(zip(vendors, numbers[2::3], strict=True))),
     ]
 
@@ -60,7 +62,7 @@ def breaker_gauges(vendors: list[str]) -> list[Metric]:
     """Return which breakers are open, since when, and when each is probed next."""
     pipeline = client().pipeline(transaction=False)
     for vendor in vendors:
-        pipeline.hgetall(Keys(vendor).gate)
+        pipeline.hgetall(Keys(vendor).state)
     gates = dict(zip(vendors, pipeline.execute(), strict=True))
     openings = {vendor: breaker.opening(gate, clock.now()) for vendor, gate in gates.items()}
     opened = {vendor: opening for vendor, opening in openings.items() if opening}
@@ -78,7 +80,7 @@ def calls_under_way(vendors: list[str]) -> dict[str, int]:
     pipeline = client().pipeline(transaction=False)
     for vendor in vendors:
         keys = Keys(vendor)
-        pipeline.xpending(keys.jobs, GROUP).xpending(keys.again, GROUP)
+        pipeline.xpending(keys.jobs, GROUP).xpending(keys.retries, GROUP)
     # A stream that no worker has looked at has no group yet, and that is an error of this command alone.
     answers = pipeline.execute(raise_on_error=False)
     held = [0 if isinstance(answer, redis.ResponseError) else int(answer["pending"]) for answer in answers]

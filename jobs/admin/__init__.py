@@ -3,12 +3,12 @@
 from django.conf import settings
 from django.contrib import admin
 
-from jobs.admin.delivery import DeliveryAdmin
+from jobs.admin.callback import CallbackAdmin
 from jobs.admin.job import JobAdmin
 from jobs.admin.users import OurGroupAdmin, OurUserAdmin
 from jobs.admin.vendor import VendorAdmin
 
-__all__ = ["DeliveryAdmin", "JobAdmin", "OurGroupAdmin", "OurUserAdmin", "VendorAdmin"]
+__all__ = ["CallbackAdmin", "JobAdmin", "OurGroupAdmin", "OurUserAdmin", "VendorAdmin"]
 
 admin.site.site_header = admin.site.site_title = "EnrichLabs"
 admin.site.index_title = "Console"

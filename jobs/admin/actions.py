@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.admin.models import CHANGE, LogEntry
 
 from jobs import lifecycle, operator_actions
-from jobs.admin.listing import MOST_LISTED
+from jobs.admin.listing import MAX_LISTED
 from jobs.lifecycle import Move
 from jobs.models import Job
 from vendors.catalogue import catalogue
@@ -64,7 +64,7 @@ class Report:
 
 def find(ids: Iterable[str]) -> list[Job]:
     """Return the jobs of these ids, without their large columns."""
-    return list(Job.objects.filter(pk__in=list(ids)[:MOST_LISTED]).defer("input", "result"))
+    return list(Job.objects.filter(pk__in=list(ids)[:MAX_LISTED]).defer("input", "result"))
 
 
 def run(action: Action, jobs: Sequence[Job], user: Any, now: datetime) -> Report:

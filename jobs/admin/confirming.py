@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from jobs.admin import actions, shown
 from jobs.admin.actions import ACTIONS, CANCEL, RETRY, Action
-from jobs.admin.listing import MOST_LISTED, ReadOnlyAdmin
+from jobs.admin.listing import MAX_LISTED, ReadOnlyAdmin
 from jobs.models import Job
 
-MOST_NAMED = 10
+MAX_NAMED = 10
 
 
 class ConfirmingAdmin(ReadOnlyAdmin):
@@ -34,11 +34,11 @@ class ConfirmingAdmin(ReadOnlyAdmin):
 
     @admin.action(permissions=["retry"], description="Retry selected jobs")
     def retry_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse:
-        return self._ask(request, RETRY, list(queryset[:MOST_LISTED]))
+        return self._ask(request, RETRY, list(queryset[:MAX_LISTED]))
 
     @admin.action(permissions=["cancel"], description="Cancel selected jobs")
     def cancel_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse:
-        return self._ask(request, CANCEL, list(queryset[:MOST_LISTED]))
+        return self._ask(request, CANCEL, list(queryset[:MAX_LISTED]))
 
     def buttons(self, request: HttpRequest, job: Job) -> list[tuple[str, str]]:
         """Return the names and addresses of what may be done to the job as it is now."""
@@ -79,11 +79,11 @@ class ConfirmingAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "action": action,
             "possible": possible,
-            "named": [(job, self._job_url(job.pk), shown.badge(job.status)) for job in possible[:MOST_NAMED]],
-            "unnamed": len(possible[MOST_NAMED:]),
+            "named": [(job, self._job_url(job.pk), shown.badge(job.status)) for job in possible[:MAX_NAMED]],
+            "unnamed": len(possible[MAX_NAMED:]),
             "skipped": len(skipped),
             "reasons": actions.reasons(action, skipped),
-            "is_cut": len(jobs) == MOST_LISTED,
+            "is_cut": len(jobs) == MAX_LISTED,
             "act_url": self._act_url(request, action, object_id),
             "back_url": self._back_url(request, object_id),
         }

@@ -108,7 +108,7 @@ class JobAdmin(ConfirmingAdmin):
         job = kwargs["obj"]
         may = request.user.has_perm
         # What a vendor answers may tell of people: for those who act on failures.
-        events = timeline(job, shows_bodies=may("jobs.retry_job"), links_callbacks=may("jobs.view_delivery"))
+        events = timeline(job, shows_bodies=may("jobs.retry_job"), links_callbacks=may("jobs.view_callback"))
         context |= {"buttons": self.buttons(request, job), "timeline": events}
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -15,22 +15,22 @@ from django.utils.functional import cached_property
 from jobs.api.pagination import first_id_at
 from vendors.catalogue import catalogue
 
-MOST_LISTED = 1000
+MAX_LISTED = 1000
 OF_LISTS = {ALL_VAR, ERROR_FLAG, ORDER_VAR, PAGE_VAR, SEARCH_VAR, "_changelist_filters"}
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # it takes no type argument at run time
-    """Counts up to MOST_LISTED rows: to count all of a large table takes seconds."""
+    """Counts up to MAX_LISTED rows: to count all of a large table takes seconds."""
 
     @cached_property
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         # Without an order, so that the store may use whatever index finds them.
-        return rows.order_by()[:MOST_LISTED].count()
+        return rows.order_by()[:MAX_LISTED].count()
 
     @property
     def is_cut(self) -> bool:
-        return self.count >= MOST_LISTED
+        return self.count >= MAX_LISTED
 
 
 class Listing(ChangeList):

@@ -9,9 +9,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from jobs.admin import shown
-from jobs.models import Attempt, Delivery, Job, Kind, Verdict
+from jobs.models import Attempt, Callback, Job, Kind, Verdict
 
-MOST_EACH = 100
+MAX_EACH = 100
 MAX_HEADERS = 30
 MAX_HEADER_CHARACTERS = 300
 MAX_BODY_CHARACTERS = 4096
@@ -35,11 +35,11 @@ class Event:
 
 
 def timeline(job: Job, *, shows_bodies: bool, links_callbacks: bool) -> list[Event]:
-    """Return the newest MOST_EACH of its attempts and callbacks, oldest first."""
-    attempts = Attempt.objects.filter(job=job.pk).order_by("-number")[:MOST_EACH]
-    deliveries = Delivery.objects.filter(job=job.pk).order_by("-received_at").defer("body")[:MOST_EACH]
+    """Return the newest MAX_EACH of its attempts and callbacks, oldest first."""
+    attempts = Attempt.objects.filter(job=job.pk).order_by("-number")[:MAX_EACH]
+    callbacks = Callback.objects.filter(job=job.pk).order_by("-received_at").defer("body")[:MAX_EACH]
     events = [_attempt(attempt, shows_bodies) for attempt in attempts]
-    events += [_callback(delivery, links_callbacks) for delivery in deliveries]
+    events += [_callback(callback, links_callbacks) for callback in callbacks]
     return sorted(events, key=lambda event: event.at)
 
 
@@ -79,20 +79,20 @@ def _body(body: Any, shows_body: bool) -> str | SafeString:
     return shown.pretty(body) if body else format_html("<p>{}</p>", "It had no body.")
 
 
-def _callback(delivery: Delivery, is_linked: bool) -> Event:
-    reason = f"{delivery.reason.rstrip('.')}: " if delivery.reason else ""
-    answers = f", answers attempt {delivery.attempt}" if delivery.attempt else ""
-    repeated = f", received {delivery.times_received} times" if delivery.times_received > 1 else ""
-    url = reverse("admin:jobs_delivery_change", args=[delivery.pk])
+def _callback(callback: Callback, is_linked: bool) -> Event:
+    reason = f"{callback.reason.rstrip('.')}: " if callback.reason else ""
+    answers = f", answers attempt {callback.attempt}" if callback.attempt else ""
+    repeated = f", received {callback.times_received} times" if callback.times_received > 1 else ""
+    url = reverse("admin:jobs_delivery_change", args=[callback.pk])
     return Event(
-        at=delivery.received_at,
+        at=callback.received_at,
         what=format_html('<a href="{}">Callback</a>', url) if is_linked else "Callback",
-        outcome=verdict(delivery),
+        outcome=verdict(callback),
         duration="",
-        by=delivery.vendor,
-        note=f"{reason}{delivery.body_bytes:,} bytes{answers}{repeated}",
+        by=callback.vendor,
+        note=f"{reason}{callback.body_bytes:,} bytes{answers}{repeated}",
     )
 
 
-def verdict(delivery: Delivery) -> SafeString:
-    return shown.badge(delivery.verdict or "not yet applied", VERDICT_KINDS.get(delivery.verdict, "cancelled"))
+def verdict(callback: Callback) -> SafeString:
+    return shown.badge(callback.verdict or "not yet applied", VERDICT_KINDS.get(callback.verdict, "cancelled"))

@@ -11,8 +11,8 @@ from django.http.request import UnreadablePostError
 from jobs.api.problems import Problem
 from vendors.payloads import exact
 
-MOST_LEVELS = 32
-MOST_DIGITS = 1000
+MAX_LEVELS = 32
+MAX_DIGITS = 1000
 
 
 class TooLarge(Problem):
@@ -91,7 +91,7 @@ def parse(body: bytes) -> Any:
         raise NotJSON(f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from None
     except RecursionError:
         raise _too_deep() from None
-    _check(value, MOST_LEVELS)
+    _check(value, MAX_LEVELS)
     return value
 
 
@@ -118,7 +118,7 @@ def _check_text(text: str) -> None:
 
 
 def _too_deep() -> NotJSON:
-    return NotJSON(f"The body is nested deeper than {MOST_LEVELS} levels.")
+    return NotJSON(f"The body is nested deeper than {MAX_LEVELS} levels.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -146,5 +146,5 @@ def _int(text: str) -> int:
 
 
 def _check_digits(text: str) -> None:
-    if len(text) > MOST_DIGITS:
-        raise NotJSON(f"A number has more than {MOST_DIGITS} digits; send it as text.")
+    if len(text) > MAX_DIGITS:
+        raise NotJSON(f"A number has more than {MAX_DIGITS} digits; send it as text.")

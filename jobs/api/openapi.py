@@ -16,7 +16,7 @@ from vendors.catalogue import catalogue
 
 Document = dict[str, Any]
 
-MOST_EXAMPLES = 5
+MAX_EXAMPLES = 5
 MOCKS_PATH = "/mock-vendors/"
 
 JSON_OBJECT = {"application/json": {"schema": {"type": "object"}}}
@@ -90,7 +90,7 @@ def _example_vendors() -> tuple[str, ...]:
     mocks = [slug for slug, url in enabled.items() if MOCKS_PATH in url]
     # `sync` first: its result is there at once.
     mocks.sort(key=lambda slug: slug != "sync")
-    return tuple(mocks[:MOST_EXAMPLES] or list(enabled)[:1])
+    return tuple(mocks[:MAX_EXAMPLES] or list(enabled)[:1])
 
 
 def _with_examples(document: Document, vendors: tuple[str, ...]) -> Document:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 TYPE_PREFIX = "urn:enrichlabs:problem:"
 RETRY_STORE_SECONDS = 5
 RETRY_OVERLOAD_SECONDS = 2
-MOST_ERRORS = 20
+MAX_ERRORS = 20
 
 Errors = Sequence[Mapping[str, str]]
 
@@ -60,8 +60,8 @@ def not_valid(errors: Errors) -> Problem:
     """Return the problem of input that does not validate; one error alone gives it its own code and sentence."""
     if len(errors) == 1:
         return Problem(errors[0]["code"], 400, errors[0]["detail"], errors=errors)
-    shown = errors[:MOST_ERRORS]
-    which = "each" if shown == errors else f"the first {MOST_ERRORS}"
+    shown = errors[:MAX_ERRORS]
+    which = "each" if shown == errors else f"the first {MAX_ERRORS}"
     return Problem("not_valid", 400, f"{len(errors)} things are not valid; `errors` has a sentence for {which}.", errors=shown)
 
 

@@ -16,8 +16,8 @@ from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
-LEAST_SECONDS = 1
-MOST_SECONDS = 60
+MIN_SECONDS = 1
+MAX_SECONDS = 60
 SHARE_OF_AGE = 0.1  # what was waited for already says how late an answer may be noticed
 FULL_SECONDS = 10  # where it is not known how quickly a full queue gets shorter
 RECENT_SECONDS = 600
@@ -57,7 +57,7 @@ def of_job(row: Mapping[str, Any]) -> int:
         under_way = _seconds(row["started_at"] or now, now)
         return _bounded(max(durations.of(slug) - under_way, SHARE_OF_AGE * under_way))
     queue = backlog.queue(slug)
-    ahead = queue.retries if row["stream"] == Stream.AGAIN else queue.ahead_of(row["queued_at"].timestamp())
+    ahead = queue.retries if row["stream"] == Stream.RETRIES else queue.ahead_of(row["queued_at"].timestamp())
     held = _seconds(now, row["not_before"]) if row["not_before"] else 0.0
     expected = max(held, _until_started(slug, queue, ahead)) + durations.of(slug)
     return _bounded(max(expected, SHARE_OF_AGE * _seconds(row["queued_at"], now)))
@@ -73,7 +73,7 @@ def _until_started(slug: str, queue: Queue, ahead: float) -> float:
     """Return in how many seconds the vendor gets to a job that has so many before it."""
     vendor = _vendor(slug)
     if vendor is None or vendor.paused:
-        return MOST_SECONDS
+        return MAX_SECONDS
     now = clock.now()
     paused = _seconds(now, vendor.paused_until) if vendor.paused_until else 0.0
     return max(paused, queue.open_until - now.timestamp(), 0.0) + max(_by_limits(vendor, ahead), _by_calls(slug, queue, ahead))
@@ -84,7 +84,7 @@ def _by_limits(vendor: Vendor, ahead: float) -> float:
     try:
         windows = vendor.windows
     except ValueError:
-        return MOST_SECONDS  # no worker takes jobs of a vendor with such limits
+        return MAX_SECONDS  # no worker takes jobs of a vendor with such limits
     paced = [ahead * window.seconds / window.calls for window in windows[:1]]
     return max([*paced, *(ahead // window.calls * window.seconds for window in windows[1:])], default=0.0)
 
@@ -106,4 +106,4 @@ def _seconds(since: datetime, until: datetime) -> float:
 
 
 def _bounded(seconds: float) -> int:
-    return min(max(math.ceil(seconds), LEAST_SECONDS), MOST_SECONDS)
+    return min(max(math.ceil(seconds), MIN_SECONDS), MAX_SECONDS)

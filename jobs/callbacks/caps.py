@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from jobs.callbacks import refusals
-from jobs.models import OPEN, Delivery, Job, Verdict
+from jobs.models import OPEN, Callback, Job, Verdict
 from jobs.storage.store import writing
 
 log = logging.getLogger(__name__)
@@ -65,66 +65,66 @@ class Full:
 full = Full()
 
 
-def verdict_without_room(delivery: Delivery) -> Verdict | None:
+def verdict_without_room(callback: Callback) -> Verdict | None:
     """Return the verdict of a callback that can change nothing, where there is known to be no room for it; else None."""
-    of_run, of_vendor = _places(delivery)
+    of_run, of_vendor = _places(callback)
     if of_run not in full and of_vendor not in full:
         return None
-    job = Job.objects.filter(pk=delivery.job, vendor=delivery.vendor).only("run", "status").first()
+    job = Job.objects.filter(pk=callback.job, vendor=callback.vendor).only("run", "status").first()
     if job is None:
         return Verdict.UNMATCHED
-    is_open = job.run == delivery.run and job.status in OPEN
+    is_open = job.run == callback.run and job.status in OPEN
     return Verdict.LATE if of_run in full and not is_open else None
 
 
-def keep(delivery: Delivery, verdict: Verdict | None) -> bool:
+def keep(callback: Callback, verdict: Verdict | None) -> bool:
     """Keep a callback that was just stored and did not end its job, if there is room for it; else delete it."""
-    if not _is_one_too_many(delivery, verdict):
+    if not _is_one_too_many(callback, verdict):
         return True
     # One that came again meanwhile was perhaps acknowledged to whoever repeated it.
-    mine = Delivery.objects.filter(pk=delivery.pk, times_received=1, verdict__in=COUNTED)
+    mine = Callback.objects.filter(pk=callback.pk, times_received=1, verdict__in=COUNTED)
     with writing():
         return mine.delete()[0] == 0
 
 
-def count_dropped(delivery: Delivery, verdict: Verdict | None) -> None:
+def count_dropped(callback: Callback, verdict: Verdict | None) -> None:
     """Nothing is left of a callback for which there was no room, but that it is counted."""
-    full.say(delivery.vendor)
+    full.say(callback.vendor)
     if verdict != Verdict.UNMATCHED:
         refusals.note(
-            delivery.vendor,
-            delivery.job,
+            callback.vendor,
+            callback.job,
             "too_many_callbacks",
-            body_bytes=delivery.body_bytes,
-            now=delivery.received_at,
-            run=delivery.run,
+            body_bytes=callback.body_bytes,
+            now=callback.received_at,
+            run=callback.run,
         )
 
 
-def is_awaited(delivery: Delivery) -> bool:
+def is_awaited(callback: Callback) -> bool:
     """Whether its job is open, in the run that it is about."""
-    runs = Job.objects.filter(pk=delivery.job, vendor=delivery.vendor, status__in=OPEN).values_list("run", flat=True)
-    return runs.first() == delivery.run
+    runs = Job.objects.filter(pk=callback.job, vendor=callback.vendor, status__in=OPEN).values_list("run", flat=True)
+    return runs.first() == callback.run
 
 
-def _places(delivery: Delivery) -> tuple[Place, Place]:
-    return (delivery.vendor, delivery.job, str(delivery.run)), (delivery.vendor,)
+def _places(callback: Callback) -> tuple[Place, Place]:
+    return (callback.vendor, callback.job, str(callback.run)), (callback.vendor,)
 
 
-def _is_one_too_many(delivery: Delivery, verdict: Verdict | None) -> bool:
-    of_run, of_vendor = _places(delivery)
-    rows = Delivery.objects.filter(job=delivery.job, run=delivery.run, verdict__in=COUNTED)
-    if delivery.run is not None and _exceed(rows, MAX_PER_RUN, MAX_BYTES_PER_RUN):
+def _is_one_too_many(callback: Callback, verdict: Verdict | None) -> bool:
+    of_run, of_vendor = _places(callback)
+    rows = Callback.objects.filter(job=callback.job, run=callback.run, verdict__in=COUNTED)
+    if callback.run is not None and _exceed(rows, MAX_PER_RUN, MAX_BYTES_PER_RUN):
         full.add(of_run)
         return True
-    rows = Delivery.objects.filter(verdict=Verdict.UNMATCHED, vendor=delivery.vendor)
+    rows = Callback.objects.filter(verdict=Verdict.UNMATCHED, vendor=callback.vendor)
     if verdict == Verdict.UNMATCHED and _exceed(rows, MAX_UNMATCHED, MAX_UNMATCHED_BYTES):
         full.add(of_vendor)
         return True
     return False
 
 
-def _exceed(rows: QuerySet[Delivery, Any], max_rows: int, max_bytes: int) -> bool:
+def _exceed(rows: QuerySet[Callback, Any], max_rows: int, max_bytes: int) -> bool:
     # In the order of an index, and no further than one too many.
     sizes = list(rows.order_by("received_at").values_list("body_bytes", flat=True)[: max_rows + 1])
     return len(sizes) > max_rows or sum(sizes) > max_bytes

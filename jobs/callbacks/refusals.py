@@ -13,11 +13,11 @@ from threading import Lock
 
 from django.db.models import F
 
-from jobs.models import Delivery, Job, Verdict
+from jobs.models import Callback, Job, Verdict
 from jobs.storage import bulk_writes
 from jobs.storage.store import patience, writing
 
-PATIENCE_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
 MAX_BYTES_NOTED = 2**31 - 1  # of a size that was announced, and never sent
 
 
@@ -53,18 +53,18 @@ def note(vendor: str, job_id: str, reason: str, *, body_bytes: int, now: datetim
     count = _tally.add(vendor, job_id)
     if not count:
         return
-    with patience(PATIENCE_SECONDS):
+    with patience(TIMEOUT_SECONDS):
         present = Job.objects.filter(pk=job_id, vendor=vendor).values_list("run", flat=True).first()
         if present is None:
             return
         run = run or present
         latest = {"reason": reason[:200], "body_bytes": min(body_bytes, MAX_BYTES_NOTED), "received_at": now}
         key = hashlib.sha256(f"refused\n{vendor}\n{job_id}\n{run}".encode()).hexdigest()
-        rows = Delivery.objects.filter(key=key)
+        rows = Callback.objects.filter(key=key)
         with writing():
             if rows.update(times_received=F("times_received") + count, **latest):
                 return
-            row = Delivery(key=key, vendor=vendor, job=job_id, run=run, verdict=Verdict.REFUSED, times_received=count, **latest)
+            row = Callback(key=key, vendor=vendor, job=job_id, run=run, verdict=Verdict.REFUSED, times_received=count, **latest)
             if not all(bulk_writes.insert_each([row])):  # another was first
                 rows.update(times_received=F("times_received") + count, **latest)
 
@@ -72,15 +72,15 @@ def note(vendor: str, job_id: str, reason: str, *, body_bytes: int, now: datetim
 def hints(jobs: Iterable[Job]) -> dict[str, str]:
     """Return what is known of callbacks that came for these jobs in their present run and did not count, in words by job."""
     runs = {job.pk: job.run for job in jobs}
-    by_job: dict[str, list[Delivery]] = {}
+    by_job: dict[str, list[Callback]] = {}
     # The verdict is no condition: a store might read all callbacks of that verdict.
-    for row in Delivery.objects.filter(job__in=list(runs)).defer("body"):
+    for row in Callback.objects.filter(job__in=list(runs)).defer("body"):
         if row.run == runs[row.job] and row.verdict in (Verdict.REFUSED, Verdict.UNREADABLE):
             by_job.setdefault(row.job, []).append(row)
     return {job_id: _hint(of_job) for job_id, of_job in by_job.items()}
 
 
-def _hint(rows: list[Delivery]) -> str:
+def _hint(rows: list[Callback]) -> str:
     sentences = []
     for row in rows:
         if row.verdict == Verdict.REFUSED:

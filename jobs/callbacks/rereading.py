@@ -6,7 +6,7 @@ from collections import deque
 from datetime import datetime
 
 from jobs.callbacks import inbox
-from jobs.models import OPEN, Delivery, Job, Verdict
+from jobs.models import OPEN, Callback, Job, Verdict
 from vendors.catalogue import catalogue
 
 AT_A_TIME = 100  # each is a commit
@@ -27,14 +27,14 @@ class Rereading:
             self._left.extend(_unread(changed))
         self._adapters = adapters
         some = [self._left.popleft() for _ in range(min(AT_A_TIME, len(self._left)))]
-        for delivery in inbox.one_by_one(some):
-            inbox.apply(delivery, catalogue.get(delivery.vendor), now)
+        for callback in inbox.one_by_one(some):
+            inbox.apply(callback, catalogue.get(callback.vendor), now)
         return bool(self._left)
 
 
 def _unread(vendors: set[str]) -> list[str]:
     """Return the callbacks of these vendors that could not be read, and whose job is still open in the same run."""
-    rows = Delivery.objects.filter(verdict=Verdict.UNREADABLE).order_by("-received_at")
+    rows = Callback.objects.filter(verdict=Verdict.UNREADABLE).order_by("-received_at")
     # The vendor is no condition, for which a store might choose an index that is not in this order.
     found = [row for row in rows.values_list("pk", "job", "run", "vendor")[:MOST] if row[3] in vendors]
     ids = []

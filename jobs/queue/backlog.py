@@ -90,8 +90,10 @@ def _ask(slug: str) -> Queue:
 
 
 def _questions(client: Any, keys: Keys) -> Any:
-    pipeline = client.pipeline(transaction=False).time().xlen(keys.jobs).xlen(keys.again).xpending(keys.jobs, GROUP)
-    return pipeline.xrange(keys.jobs, count=1).xrevrange(keys.jobs, count=1).zcard(keys.flight).hget(keys.gate, "open_until")
+    pipeline = client.pipeline(transaction=False).time().xlen(keys.jobs).xlen(keys.retries).xpending(keys.jobs, GROUP)
+    return (
+        pipeline.xrange(keys.jobs, count=1).xrevrange(keys.jobs, count=1).zcard(keys.in_flight).hget(keys.state, "open_until")
+    )
 
 
 def _added_at(entries: list[Any] | None) -> float:

@@ -86,7 +86,7 @@ def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
     ]
     code = next((item.code for item in reversed(reports) if item.outcome == "bad"), "")
     args = [threshold(vendor), code, *chain.from_iterable(told)]
-    open_us, denied, *late = script("report")(keys=[keys.gate, keys.freed], args=args, client=commands())
+    open_us, denied, *late = script("report")(keys=[keys.state, keys.freed], args=args, client=commands())
     open_seconds = int(open_us) / 1e6
     standings = [Standing(open_seconds, int(denied), in_outage=open_seconds > 0 or bool(was_before)) for was_before in late]
     return [standing for standing, of in zip(standings, alike, strict=True) for _ in of]

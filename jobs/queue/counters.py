@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import redis
 
-from jobs.queue.keys import COUNTS
+from jobs.queue.keys import COUNTERS
 from jobs.queue.redis import commands
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ def count_all(numbers: Mapping[tuple[str, str], int]) -> None:
     """Raise several counters, each given as its name and vendor, in one round trip."""
     pipeline = commands().pipeline(transaction=False)
     for (name, vendor), by in numbers.items():
-        pipeline.hincrby(COUNTS, f"{name}|{vendor}", by)
+        pipeline.hincrby(COUNTERS, f"{name}|{vendor}", by)
     try:
         pipeline.execute()
     except redis.RedisError:

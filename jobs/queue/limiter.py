@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from jobs.queue.keys import BEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.redis import commands
 from jobs.queue.scripts import script
 from vendors.limits import Window
@@ -45,7 +45,7 @@ def microseconds(at: datetime) -> int:
 def keys_of(vendor: str) -> list[str]:
     """Return the keys that limits.lua wants."""
     keys = Keys(vendor)
-    return [keys.again, keys.jobs, keys.freed, keys.log, keys.flight, keys.gate, keys.hold, BEATS]
+    return [keys.retries, keys.jobs, keys.freed, keys.log, keys.in_flight, keys.state, keys.pause, HEARTBEATS]
 
 
 def arguments(windows: Sequence[Window]) -> list[int]:
@@ -69,12 +69,12 @@ def is_stale(vendor: Vendor) -> bool:
 
 def hold(vendor: str, seconds: float) -> None:
     """Stop all calls at once for a moment, until every worker has read the pause from the vendor's row."""
-    commands().set(Keys(vendor).hold, "1", px=max(1, int(seconds * 1000)))
+    commands().set(Keys(vendor).pause, "1", px=max(1, int(seconds * 1000)))
 
 
 def memory(vendor: Vendor) -> tuple[int, float]:
     """Return how many starts of how many seconds the log must hold: what the windows ask for, or it was asked for before."""
-    depth, length_us = commands().hmget(Keys(vendor.slug).gate, "depth", "length")
+    depth, length_us = commands().hmget(Keys(vendor.slug).state, "depth", "length")
     most = max([int(depth or 0), *(window.calls for window in vendor.windows)])
     return most, max([int(length_us or 0) / 1e6, *(window.seconds for window in vendor.windows)])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
-from jobs.queue.keys import BEATS, COUNTS, NEVER_MADE, SWEEPER, Keys
+from jobs.queue.keys import COUNTERS, HEARTBEATS, NEVER_MADE, SWEEPER, Keys
 from jobs.queue.scripts import script
 
 LOGIN = "Redis refuses the user or the password of REDIS_URL. Correct them."
@@ -68,11 +68,11 @@ def is_wrong_type(error: BaseException) -> bool:
 
 def require_usable(client: Any, vendors: Iterable[str] = ()) -> None:
     """See that Redis lets workers work, and what the keys of these vendors hold. Raises redis.RedisError."""
-    types = {BEATS: "zset", SWEEPER: "string", COUNTS: "hash"}
+    types = {HEARTBEATS: "zset", SWEEPER: "string", COUNTERS: "hash"}
     for vendor in vendors:
         keys = Keys(vendor)
-        types |= dict.fromkeys((keys.jobs, keys.again, keys.freed), "stream")
-        types |= {keys.log: "list", keys.flight: "zset", keys.gate: "hash"}
-        types |= dict.fromkeys((keys.whole, keys.hold, keys.rebuilder), "string")
-    if key := script("probe")(keys=[NEVER_MADE, *types], args=[*types.values()], client=client):
+        types |= dict.fromkeys((keys.jobs, keys.retries, keys.freed), "stream")
+        types |= {keys.log: "list", keys.in_flight: "zset", keys.state: "hash"}
+        types |= dict.fromkeys((keys.intact_since, keys.pause, keys.rebuilder), "string")
+    if key := script("check_access")(keys=[NEVER_MADE, *types], args=[*types.values()], client=client):
         raise WrongTypeError(key)

@@ -10,8 +10,8 @@ import redis
 from jobs.queue import breaker
 from jobs.queue.breaker import Opening
 from jobs.queue.clock import clock
-from jobs.queue.heartbeat import MAX_SEEN, Worker, workers_of
-from jobs.queue.keys import BEATS, GROUP, Keys
+from jobs.queue.heartbeat import MAX_SEEN, SeenWorker, workers_of
+from jobs.queue.keys import GROUP, HEARTBEATS, Keys
 from jobs.queue.limiter import moment
 from jobs.queue.redis import hints
 from vendors.models import Vendor
@@ -39,7 +39,7 @@ class Held:
 class Snapshot:
     now: datetime  # by Redis' clock; the machine's where Redis does not answer
     answers: bool = False
-    workers: list[Worker] = field(default_factory=list)  # whoever has beaten last comes first
+    workers: list[SeenWorker] = field(default_factory=list)  # whoever has beaten last comes first
     vendors: Mapping[str, Held] = field(default_factory=dict)
 
     def silence_of(self, worker: str) -> float:
@@ -52,7 +52,7 @@ def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
     wanted = list(vendors)[:MAX_VENDORS]
     pipeline = (client or hints()).pipeline(transaction=False)
     pipeline.time()
-    pipeline.zrevrange(BEATS, 0, MAX_SEEN - 1, withscores=True)
+    pipeline.zrevrange(HEARTBEATS, 0, MAX_SEEN - 1, withscores=True)
     for vendor in wanted:
         _ask(pipeline, vendor)
     try:
@@ -69,8 +69,8 @@ def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
 
 def _ask(pipeline: Any, vendor: Vendor) -> None:
     keys = Keys(vendor.slug)
-    pipeline.xlen(keys.jobs).xlen(keys.again).xpending(keys.jobs, GROUP).xpending(keys.again, GROUP)
-    pipeline.zcard(keys.flight).hgetall(keys.gate)
+    pipeline.xlen(keys.jobs).xlen(keys.retries).xpending(keys.jobs, GROUP).xpending(keys.retries, GROUP)
+    pipeline.zcard(keys.in_flight).hgetall(keys.state)
     for window in vendor.windows:
         pipeline.lindex(keys.log, window.calls - 1)
 

@@ -32,7 +32,7 @@ class Entry:
     charge: str = ""  # when, in microseconds of Redis' clock; empty without rate limits
 
 
-class Again(StrEnum):
+class Requeue(StrEnum):
     """Whether a settled job gets a fresh entry in the stream `again`."""
 
     NO = ""
@@ -48,13 +48,13 @@ class Settlement:
     entry: Entry | None = None
     releases: bool = False  # free the job's in-flight slot
     refunds: bool = False  # give the permit back: no call was made
-    again: Again = Again.NO
+    requeue: Requeue = Requeue.NO
 
     def arguments(self) -> list[str]:
         entry = self.entry
         place = [entry.stream.value, entry.id] if entry else ["", ""]
         charge = entry.charge if entry and self.refunds else ""
-        return [*place, self.job_id, "1" if self.releases else "", charge, self.again]
+        return [*place, self.job_id, "1" if self.releases else "", charge, self.requeue]
 
 
 def refused(entry: Entry, *, releases: bool) -> Settlement:
@@ -69,7 +69,7 @@ def settle(vendor: str, settlements: Sequence[Settlement], client: Any = None) -
     keys = Keys(vendor)
     arguments = [argument for settlement in settlements for argument in settlement.arguments()]
     script("settle")(
-        keys=[keys.again, keys.jobs, keys.freed, keys.log, keys.flight, keys.gate],
+        keys=[keys.retries, keys.jobs, keys.freed, keys.log, keys.in_flight, keys.state],
         args=arguments,
         client=client or commands(),
     )
@@ -117,7 +117,7 @@ def offer(vendor: str, job_ids: Sequence[str], stream: Stream = Stream.JOBS) -> 
     return hints_may_fail.give(lambda client: add(vendor, job_ids, stream, client))
 
 
-def release(vendor: str, job_ids: Sequence[str]) -> bool:
+def free_slots(vendor: str, job_ids: Sequence[str]) -> bool:
     """Free the in-flight slots of jobs that have moved on. False where Redis is away: the sweep will free them."""
     settlements = [Settlement(job_id, releases=True) for job_id in job_ids]
     return hints_may_fail.give(lambda client: settle(vendor, settlements, client))

@@ -56,7 +56,7 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
 
 def _taken(vendor: Vendor, asked_at: float, reply: list[Any], probe: str) -> Taken:
     now_us, wait_us, first_us, probing, ends, again, jobs = reply
-    rows = [(Stream.AGAIN, *pair) for pair in _pairs(again)] + [(Stream.JOBS, *pair) for pair in _pairs(jobs)]
+    rows = [(Stream.RETRIES, *pair) for pair in _pairs(again)] + [(Stream.JOBS, *pair) for pair in _pairs(jobs)]
     charges = [str(first_us + number) if first_us else "" for number in range(len(rows))]
     entries = [Entry(vendor.slug, *row, charge) for row, charge in zip(rows, charges, strict=True)]
     return Taken(

@@ -39,24 +39,24 @@ def vendors_with_slots(vendors: Iterable[str]) -> set[str]:
     """Return those of the vendors that have jobs in their sets. Raises redis.RedisError."""
     vendors, pipeline = list(vendors), commands().pipeline(transaction=False)
     for vendor in vendors:
-        pipeline.zcard(Keys(vendor).flight)
+        pipeline.zcard(Keys(vendor).in_flight)
     return {vendor for vendor, slots in zip(vendors, pipeline.execute(), strict=True) if slots}
 
 
 def _drop_strays(vendor: str, before_ms: int) -> int:
     keys, dropped = Keys(vendor), 0
-    for chunk in _chunks(commands().zscan_iter(keys.flight, count=CHUNK)):
+    for chunk in _chunks(commands().zscan_iter(keys.in_flight, count=CHUNK)):
         old = {job_id: int(score) for job_id, score in chunk if score < before_ms}
         known = Job.objects.filter(pk__in=list(old), status__in=IN_FLIGHT).values_list("pk", flat=True) if old else []
         strays = old.keys() - set(known)
         if strays:
             args = [part for job_id in strays for part in (job_id, old[job_id])]
-            dropped += script("unflight")(keys=[keys.flight, keys.gate, keys.freed], args=args, client=commands())
+            dropped += script("drop_strays")(keys=[keys.in_flight, keys.state, keys.freed], args=args, client=commands())
     return dropped
 
 
 def _add_missing(vendor: str, before_ms: int) -> int:
-    key, added = Keys(vendor).flight, 0
+    key, added = Keys(vendor).in_flight, 0
     before = limiter.EPOCH + timedelta(milliseconds=before_ms)
     rows = Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor, started_at__lt=before)
     for job_ids in _chunks(rows.values_list("pk", flat=True).iterator(CHUNK)):

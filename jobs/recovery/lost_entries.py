@@ -39,7 +39,7 @@ class _Look:
 
     def lost_before(self, of: Stream) -> datetime:
         # An entry of a first try can have been handed back, and then it is in the other stream.
-        head = self.again if of == Stream.AGAIN else min(self.again, self.jobs)
+        head = self.again if of == Stream.RETRIES else min(self.again, self.jobs)
         return max(head - GRACE, self.whole_since + LONG_GRACE)
 
     @property
@@ -48,7 +48,7 @@ class _Look:
         return max(self.now, self.whole_since + LONG_GRACE)
 
 
-def put_back(vendor: str) -> int:
+def requeue(vendor: str) -> int:
     """Add up to BATCH lost entries of each stream of a vendor again; returns how many in the fuller one.
 
     Raises redis.RedisError.
@@ -59,17 +59,17 @@ def put_back(vendor: str) -> int:
 
 def _look(vendor: str) -> _Look:
     keys = Keys(vendor)
-    *times_ms, whole_ms = script("heads")(keys=[keys.again, keys.jobs, keys.whole], args=[], client=commands())
+    *times_ms, whole_ms = script("heads")(keys=[keys.retries, keys.jobs, keys.intact_since], args=[], client=commands())
     if not whole_ms:
         whole_ms = 0 if _are_whole(vendor) else min(times_ms, key=int)
-        commands().set(keys.whole, whole_ms, nx=True)
+        commands().set(keys.intact_since, whole_ms, nx=True)
     return _Look(*(datetime.fromtimestamp(int(ms) / 1000, UTC) for ms in (*times_ms, whole_ms)))
 
 
 def _are_whole(vendor: str) -> bool:
     """Whether those that wait longest have their entries: then nobody has lost his, and it is only the first look."""
     keys = Keys(vendor)
-    entries = {fields.get("job") for key in (keys.again, keys.jobs) for _, fields in commands().xrange(key, count=BATCH)}
+    entries = {fields.get("job") for key in (keys.retries, keys.jobs) for _, fields in commands().xrange(key, count=BATCH)}
     longest = [_queued(vendor, of).order_by("queued_at").values_list("pk", flat=True).first() for of in Stream]
     return all(job_id in entries for job_id in longest if job_id)
 
@@ -83,7 +83,7 @@ def _put_back(vendor: str, of: Stream, look: _Look) -> int:
     if lost:
         # The entry first: who dies between the two leaves a job with two entries, and none without.
         stream.add(vendor, lost, of)
-        lifecycle.put_back_in_stream(lost, lost_before=lost_before, now=look.queued_at)
+        lifecycle.requeue_lost(lost, lost_before=lost_before, now=look.queued_at)
         log.warning("%d entries of %s were lost by Redis and are added again", len(lost), vendor)
         counters.count("lost_entries", vendor, len(lost))
     return len(lost)
@@ -94,5 +94,5 @@ def _queued(vendor: str, of: Stream) -> QuerySet[Job]:
 
 
 def _in_flight(vendor: str, job_ids: list[str]) -> set[str]:
-    scores = commands().zmscore(Keys(vendor).flight, job_ids) if job_ids else []
+    scores = commands().zmscore(Keys(vendor).in_flight, job_ids) if job_ids else []
     return {job_id for job_id, score in zip(job_ids, scores, strict=True) if score is not None}

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from jobs.models import IN_FLIGHT, Attempt, Job, Status
 from jobs.queue import counters, limiter
-from jobs.queue.keys import BEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.redis import commands
 from vendors.models import Vendor
 
@@ -47,7 +47,7 @@ def _suspect_all_who_call(vendor: Vendor) -> None:
     workers = Job.objects.filter(status=Status.PROCESSING, vendor=vendor.slug).values_list("worker", flat=True).distinct()
     seconds, _ = commands().time()
     if beats := dict.fromkeys(workers, seconds * 1000):
-        commands().zadd(BEATS, beats, nx=True)
+        commands().zadd(HEARTBEATS, beats, nx=True)
 
 
 def _calling(vendor: Vendor) -> dict[str, datetime]:

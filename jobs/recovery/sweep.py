@@ -30,9 +30,9 @@ TICK_SECONDS = 0.5
 LEAD_SECONDS = 5.0
 LOST_SECONDS = 5.0  # between two looks for lost entries
 FLIGHT_SECONDS = 30.0  # between two looks at the in-flight sets
-DELIVERY_GRACE = timedelta(seconds=10)
+CALLBACK_GRACE = timedelta(seconds=10)
 BATCH = 500
-AWAY_SECONDS = 1.0
+OUTAGE_RETRY_SECONDS = 1.0
 RECORD_SECONDS = 15.0  # longer than a recorder's longest pause
 
 
@@ -78,10 +78,10 @@ class Sweeper(Thread):
             (callbacks_overdue, 1.0),
             (calls_overdue, 5.0),
             (entries_lost, LOST_SECONDS),
-            (deliveries_without_verdict, 5.0),
+            (callbacks_without_verdict, 5.0),
             (self._read_again, 5.0),
             (flights_wrong, FLIGHT_SECONDS),
-            (self._unusable.look, unusable.LOOK_SECONDS),
+            (self._unusable.look, unusable.CHECK_INTERVAL_SECONDS),
         ]
         full = False
         for step, every_seconds in steps:
@@ -99,7 +99,7 @@ class Sweeper(Thread):
         except redis.ResponseError as error:  # of a key that holds something else: the other steps go on
             log.debug("the sweep's step %s broke off: %s", step.__name__, type(error).__name__)
             self._suspects.clear()
-            self._next[step] = now + AWAY_SECONDS
+            self._next[step] = now + OUTAGE_RETRY_SECONDS
             return 0
         except redis.RedisError:
             raise
@@ -108,7 +108,7 @@ class Sweeper(Thread):
                 log.error("the sweep's step %s failed: %s", step.__name__, type(error).__name__)
             self._failing.add(step)
             close_old_connections()
-            self._next[step] = now + AWAY_SECONDS
+            self._next[step] = now + OUTAGE_RETRY_SECONDS
             # Who lives and holds answers over an outage of the store records them first.
             self._next[calls_overdue] = now + RECORD_SECONDS
             return 0
@@ -136,9 +136,9 @@ def retries_due() -> int:
     jobs = list(due.values_list("pk", "vendor")[:BATCH])
     if not jobs:
         return 0
-    lifecycle.put_in_stream([job_id for job_id, _ in jobs], now)
+    lifecycle.enqueue_due([job_id for job_id, _ in jobs], now)
     for vendor in {vendor for _, vendor in jobs}:
-        stream.add(vendor, [job_id for job_id, of in jobs if of == vendor], Stream.AGAIN)
+        stream.add(vendor, [job_id for job_id, of in jobs if of == vendor], Stream.RETRIES)
     return len(jobs)
 
 
@@ -176,7 +176,7 @@ def _overdue(job: Job, hint: str, now: datetime) -> lifecycle.Move:
 def calls_overdue() -> int:
     """The second net: jobs whose call should have ended long ago, whatever became of their worker."""
     jobs = list(Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=clock.now()).order_by("deadline_at")[:BATCH])
-    if takeover.requeue(jobs, {}, lifecycle.take_over):
+    if takeover.take_from(jobs, {}, lifecycle.take_over):
         log.warning("%d calls were overdue and are taken over", len(jobs))
     return len(jobs)
 
@@ -188,7 +188,7 @@ def entries_lost() -> int:
 
 def _put_back(vendor: str) -> int:
     try:
-        return lost_entries.put_back(vendor)
+        return lost_entries.requeue(vendor)
     except redis.ResponseError as error:
         if not is_wrong_type(error):
             raise
@@ -203,6 +203,6 @@ def flights_wrong() -> int:
     return 0
 
 
-def deliveries_without_verdict() -> int:
+def callbacks_without_verdict() -> int:
     """Apply callbacks that were stored, and whose receiver then died."""
-    return inbox.apply_pending(clock.now(), older_than=DELIVERY_GRACE, limit=BATCH)
+    return inbox.apply_pending(clock.now(), older_than=CALLBACK_GRACE, limit=BATCH)

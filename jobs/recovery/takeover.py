@@ -10,8 +10,8 @@ from jobs.lifecycle import Move
 from jobs.models import Job, Status
 from jobs.queue import counters, stream
 from jobs.queue.clock import clock
-from jobs.queue.heartbeat import BEAT_SECONDS, SILENT_SECONDS
-from jobs.queue.keys import BEATS
+from jobs.queue.heartbeat import HEARTBEAT_INTERVAL_SECONDS, HEARTBEAT_TIMEOUT_SECONDS
+from jobs.queue.keys import HEARTBEATS
 from jobs.queue.redis import commands
 from jobs.queue.scripts import script
 from jobs.queue.stream import Entry
@@ -36,12 +36,12 @@ class Suspects:
 
     def look(self, now: float) -> list[str]:
         """Look once, at the monotonic time `now`, and return who is dead. Raises redis.RedisError."""
-        run_id, *silent = script("silent")(keys=[BEATS], args=[int(SILENT_SECONDS * 1000)], client=commands())
+        run_id, *silent = script("silent")(keys=[HEARTBEATS], args=[int(HEARTBEAT_TIMEOUT_SECONDS * 1000)], client=commands())
         if run_id != self._redis_run_id:
             self._redis_run_id = run_id
             self.clear()
         self._since = {worker: self._since.get(worker, now) for worker in silent}
-        return [worker for worker, since in self._since.items() if now - since >= 2 * BEAT_SECONDS]
+        return [worker for worker, since in self._since.items() if now - since >= 2 * HEARTBEAT_INTERVAL_SECONDS]
 
 
 def take_over(worker: str) -> bool:
@@ -52,31 +52,31 @@ def take_over(worker: str) -> bool:
     vendors = list(catalogue.all())
     entries = {entry.job_id: entry for vendor in vendors for entry in pending.pending(vendor, worker)}
     jobs = list(Job.objects.filter(status=Status.PROCESSING, worker=worker)[:BATCH])
-    requeue(jobs, entries, lifecycle.take_over)
+    take_from(jobs, entries, lifecycle.take_over)
     if len(jobs) == BATCH:
         return False
     # What is still pending was never started, or has moved on.
     for vendor in vendors:
-        pending.hand_back(vendor, worker, held=())
+        pending.requeue(vendor, worker, held=())
     pending.forget(vendors, worker)
-    commands().zrem(BEATS, worker)
+    commands().zrem(HEARTBEATS, worker)
     log.warning("worker %s is dead; %d of its jobs are taken over", worker, len(jobs))
     return True
 
 
-def hand_back(worker: str, vendors: Sequence[str]) -> int:
+def interrupt(worker: str, vendors: Sequence[str]) -> int:
     """Hand back what a worker that stops has not ended; returns how many calls were still under way.
 
     Raises redis.RedisError and DatabaseError.
     """
     entries = {entry.job_id: entry for vendor in vendors for entry in pending.pending(vendor, worker)}
-    interrupted = requeue(list(Job.objects.filter(status=Status.PROCESSING, worker=worker)), entries, lifecycle.let_go)
+    interrupted = take_from(list(Job.objects.filter(status=Status.PROCESSING, worker=worker)), entries, lifecycle.interrupt)
     for vendor in vendors:
-        pending.hand_back(vendor, worker, held=())
+        pending.requeue(vendor, worker, held=())
     return interrupted
 
 
-def requeue(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[..., Move]) -> int:
+def take_from(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[..., Move]) -> int:
     """Take jobs from their worker by the move `how`, with their entries as far as they are known; returns how many were.
 
     Raises redis.RedisError and DatabaseError.

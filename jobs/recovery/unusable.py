@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from jobs.queue.heartbeat import workers_alive
-from jobs.queue.keys import BEATS, UNUSABLE
+from jobs.queue.keys import HEARTBEATS, UNUSABLE
 from jobs.queue.redis import commands
 from vendors import pauses
 from vendors.catalogue import catalogue
@@ -18,7 +18,7 @@ from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 2.0
+CHECK_INTERVAL_SECONDS = 2.0
 NOT_KNOWN_YET = "[{}, []]"  # the report of a worker that has not looked at its vendors: it is for none of them yet
 REASON = "No worker can call it: "  # how the reason of our own pauses begins
 
@@ -116,5 +116,5 @@ def _own_pause(vendor: Vendor) -> Any:
 
 def _forget_the_gone(workers: Iterable[str]) -> None:
     """Drop the reports of those that were taken over."""
-    if gone := [worker for worker in workers if commands().zscore(BEATS, worker) is None]:
+    if gone := [worker for worker in workers if commands().zscore(HEARTBEATS, worker) is None]:
         commands().hdel(UNUSABLE, *gone)

@@ -17,7 +17,7 @@ from django.db.models import CharField, Field, IntegerField
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from jobs.models import Attempt, Delivery, Job
+from jobs.models import Attempt, Callback, Job
 
 DUPLICATE_KEY = 11000
 FIELDS = {field.name: field for field in Job._meta.concrete_fields}
@@ -57,7 +57,7 @@ def update_each(updates: Sequence[Update]) -> list[bool]:
     return [left.get(update.job_id) == update.token for update in updates]
 
 
-def insert_each(rows: Sequence[Job] | Sequence[Attempt] | Sequence[Delivery]) -> list[bool]:
+def insert_each(rows: Sequence[Job] | Sequence[Attempt] | Sequence[Callback]) -> list[bool]:
     """Insert rows of one model and return for each whether it is there: not where another has its unique key."""
     model = type(rows[0])
     fields = model._meta.concrete_fields
@@ -142,7 +142,7 @@ def _operation(update: Update) -> UpdateOne:
     return UpdateOne(conditions, {"$set": update.set_values()})
 
 
-def _insert_on_mongodb(model: type[Job | Attempt | Delivery], documents: Sequence[dict[str, Any]]) -> int:
+def _insert_on_mongodb(model: type[Job | Attempt | Callback], documents: Sequence[dict[str, Any]]) -> int:
     try:
         return len(_collection(model).insert_many(documents, ordered=False).inserted_ids)
     except BulkWriteError as error:
@@ -151,5 +151,5 @@ def _insert_on_mongodb(model: type[Job | Attempt | Delivery], documents: Sequenc
         return int(error.details["nInserted"])
 
 
-def _collection(model: type[Job | Attempt | Delivery]) -> Any:
+def _collection(model: type[Job | Attempt | Callback]) -> Any:
     return connection.get_collection(model._meta.db_table)  # type: ignore[attr-defined]  # the MongoDB backend's own

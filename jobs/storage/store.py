@@ -21,8 +21,8 @@ REFUSAL_CODES = {2, 121, 10334, 11000, 17280, 17419, 17420}
 
 # SQLite lets one writer in. With many that wait, some would wait for ten seconds while the file is free most of the time. So
 # the threads of a process take turns, and whose turn it is looks every millisecond (enrichlabs/sqlite/base.py).
-SHORTEST_SECONDS = 0.01  # for pymongo, 0 would mean for ever
-LONGEST_SECONDS = 20.0  # where the settings of the store name no time-out
+MIN_SECONDS = 0.01  # for pymongo, 0 would mean for ever
+MAX_SECONDS = 20.0  # where the settings of the store name no time-out
 _turn = RLock()
 _give_up_at: ContextVar[float | None] = ContextVar("give_up_at", default=None)
 
@@ -44,7 +44,7 @@ def patience(seconds: float) -> Iterator[None]:
 
     What takes longer raises one of STORE_ERRORS. A commit under way is waited for: nobody can tell what became of it.
     """
-    seconds = max(seconds, SHORTEST_SECONDS)
+    seconds = max(seconds, MIN_SECONDS)
     token = _give_up_at.set(time.monotonic() + seconds)
     try:
         with pymongo.timeout(seconds):
@@ -57,7 +57,7 @@ def seconds_left() -> float:
     """Return how long this thread may still wait for the store."""
     at_most = _timeout_seconds()
     give_up_at = _give_up_at.get()
-    return at_most if give_up_at is None else min(at_most, max(give_up_at - time.monotonic(), SHORTEST_SECONDS))
+    return at_most if give_up_at is None else min(at_most, max(give_up_at - time.monotonic(), MIN_SECONDS))
 
 
 @contextmanager
@@ -83,4 +83,4 @@ def _enter_soon(stack: ExitStack) -> None:
 
 
 def _timeout_seconds() -> float:
-    return float(connection.settings_dict["OPTIONS"].get("timeout", LONGEST_SECONDS))
+    return float(connection.settings_dict["OPTIONS"].get("timeout", MAX_SECONDS))

@@ -33,7 +33,7 @@ class Row:
 @register.inclusion_tag("admin/jobs/glance.html", takes_context=True)
 def glance(context: dict[str, Any]) -> dict[str, Any]:
     may = context["request"].user.has_perm
-    shows = {f"shows_{kind}": may(f"{app}.view_{kind}") for app, kind in (("jobs", "job"), ("jobs", "delivery"))}
+    shows = {f"shows_{kind}": may(f"{app}.view_{kind}") for app, kind in (("jobs", "job"), ("jobs", "callback"))}
     # Django lets those see a vendor who may change it.
     links_vendors = may("vendors.view_vendor") or may("vendors.change_vendor")
     if not (links_vendors or any(shows.values())):
@@ -91,6 +91,6 @@ def page_of(context: dict[str, Any], entry: LogEntry) -> str:
 
 @register.simple_tag
 def list_of(kind: str, **filters: str) -> str:
-    """Return the address of a list of jobs or deliveries with these filters on."""
+    """Return the address of a list of jobs or callbacks with these filters on."""
     chosen = "&".join(f"{name}={value}" for name, value in filters.items())
     return reverse(f"admin:jobs_{kind}_changelist") + f"?{chosen}"

@@ -2,7 +2,7 @@
 
 from hypothesis.stateful import invariant
 
-from jobs.models import FINAL, Attempt, Delivery, Job, Stream
+from jobs.models import FINAL, Attempt, Callback, Job, Stream
 from jobs.queue.keys import Keys
 from jobs.tests.life_steps import TERMS
 
@@ -22,7 +22,7 @@ class Checks:
 
     @invariant()
     def what_must_hold(self):
-        jobs, tries, callbacks = Job.objects.all(), Attempt.objects.all(), Delivery.objects.all()
+        jobs, tries, callbacks = Job.objects.all(), Attempt.objects.all(), Callback.objects.all()
         rows, tries, callbacks = {job.pk: job for job in jobs}, list(tries), list(callbacks)
         self.rows_agree_with_the_model(rows)
         self.history_agrees_with_the_model(tries, callbacks)
@@ -72,6 +72,6 @@ class Checks:
         entries = self.entries()
         for job_id, since in self.excused.items():
             plain = self.life.jobs[job_id]
-            has_slot = self.redis.zscore(Keys(plain.vendor).flight, job_id) is not None
+            has_slot = self.redis.zscore(Keys(plain.vendor).in_flight, job_id) is not None
             is_fresh = self.life.clock < since + LOST_SECONDS
             assert job_id in entries or is_fresh or has_slot or not plain.is_in_stream

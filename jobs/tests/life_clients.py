@@ -12,19 +12,19 @@ from jobs import operator_actions
 from jobs.api.intake import accept
 from jobs.callbacks import inbox
 from jobs.callbacks.tokens import Try
-from jobs.models import OPEN, Delivery, Job
+from jobs.models import OPEN, Callback, Job
 from jobs.tests.life_model import Key, PlainJob
 from jobs.tests.life_steps import NUMBERS, RARELY, SLUGS, TERMS, TEXTS, nth, step
 from jobs.tests.life_worker import hints, writes_in_one_commit
 from vendors.catalogue import catalogue
 
-MOST_JOBS = 4
+MAX_JOBS = 4
 
 
 class Clients:
     """Steps of the life machine."""
 
-    @step(4, when=lambda self: len(self.life.found(*OPEN)) < MOST_JOBS, slug=SLUGS, hint_is_lost=RARELY)
+    @step(4, when=lambda self: len(self.life.found(*OPEN)) < MAX_JOBS, slug=SLUGS, hint_is_lost=RARELY)
     def submit(self, slug, hint_is_lost):
         job = Job(vendor=slug, name="John Doe", input={"name": "John Doe"})
         with hints(hint_is_lost):
@@ -61,19 +61,19 @@ class Clients:
         key = Key(*nth(self.life.tries(), n), text)
         body = json.dumps(key.result).encode()
         vendor, now = catalogue.get(self.life.jobs[key.job].vendor), datetime.now(UTC)
-        delivery = inbox.store(vendor, key.job, Try(key.run, key.attempt), webhook_id="", body=body, now=now)
+        callback = inbox.store(vendor, key.job, Try(key.run, key.attempt), webhook_id="", body=body, now=now)
         self.life.receive(key)
         if end == "dies":
             with patch.object(inbox, "_judge", side_effect=OperationalError), suppress(OperationalError):
-                inbox.apply(delivery, vendor, now)
+                inbox.apply(callback, vendor, now)
             self.life.apply_and_die(key, in_one_commit=writes_in_one_commit())
         elif not end:
             self.life.apply(key)
-            assert inbox.apply(delivery, vendor, now) == self.life.callbacks[key].verdict
+            assert inbox.apply(callback, vendor, now) == self.life.callbacks[key].verdict
 
     @step(1, when=lambda self: self.life.callbacks, n=st.integers(0, 20))
     def replay(self, n):
         key = nth(self.life.callbacks, n)
-        delivery = next(row for row in Delivery.objects.filter(job=key.job, attempt=key.attempt) if row.body == key.result)
-        self.may_leave_final = inbox.apply_late(delivery, datetime.now(UTC))
+        callback = next(row for row in Callback.objects.filter(job=key.job, attempt=key.attempt) if row.body == key.result)
+        self.may_leave_final = inbox.apply_late(callback, datetime.now(UTC))
         assert self.may_leave_final is self.life.apply_late(key)

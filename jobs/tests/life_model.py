@@ -6,7 +6,7 @@ from typing import NamedTuple
 OPEN = {"queued", "processing", "waiting"}
 CALL_SECONDS = 30 + 60  # the vendor's timeout and the margin
 CALLBACK_SECONDS = 3600
-MOST_CRASHES = 3
+MAX_CRASHES = 3
 
 # What came of a call, by the code that a failed try is kept under.
 ERRORS = {
@@ -160,7 +160,7 @@ class Life:
         if not job.terms.repeat_unknown:
             self._interrupt(job, "outcome_unknown")
             job.fail("outcome_unknown")
-        elif job.crashes == MOST_CRASHES:
+        elif job.crashes == MAX_CRASHES:
             self._interrupt(job, "worker_lost")
             job.fail("worker_lost")
         else:

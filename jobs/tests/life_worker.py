@@ -8,7 +8,7 @@ import redis
 from django.db import OperationalError, connection
 
 from jobs.queue import stream
-from jobs.queue.heartbeat import Beat
+from jobs.queue.heartbeat import Heartbeat
 from jobs.storage import bulk_writes
 from jobs.tests.life_model import ERRORS
 from jobs.worker import record
@@ -46,7 +46,7 @@ class Worker:
 
     def __init__(self, number):
         self.name = f"worker-{number}"
-        self.beat = Beat(self.name)
+        self.beat = Heartbeat(self.name)
         self.hands = Hands(self.name, self.beat)
         self.starter = Starter(self.name, self.hands)
         self.recorder = record.Recorder(self.hands.settle)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from jobs.models import Attempt, Delivery, Job, Status
+from jobs.models import Attempt, Callback, Job, Status
 from jobs.transfer.archive import KINDS, fields
 from vendors.models import Vendor, new_id
 
@@ -50,7 +50,7 @@ def make_job_and_more(number, status):
     )
     if number % 2:
         body = {"body": ODD if number > 5 else None, "body_bytes": 100, "received_at": AT, "verdict": "applied"}
-        Delivery(key=new_id(), **tried, attempt=1, **body).save(force_insert=True)
+        Callback(key=new_id(), **tried, attempt=1, **body).save(force_insert=True)
 
 
 def all_rows():

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from jobs import lifecycle, retry
-from jobs.models import FINAL, Attempt, Delivery, Job, Status
+from jobs.models import FINAL, Attempt, Callback, Job, Status
 from jobs.queue import breaker, limiter
-from jobs.queue.keys import BEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.take import take
 from jobs.recovery import rebuild, sweep, takeover
 from jobs.tests.life_checks import Checks
@@ -35,7 +35,7 @@ from vendors.models import Vendor
 USUAL_SEEDS = "0 3" if connection.vendor == "sqlite" else "0 1"  # some ten seconds each, on MongoDB twenty
 SEEDS = range(*map(int, os.environ.get("LIFE_MACHINE_SEEDS", USUAL_SEEDS).split()))
 EXAMPLES = 10  # of each seed: from the eleventh on, Hypothesis mostly repeats what it has with small changes
-LONGEST_SECONDS = 4000  # longer than any deadline
+MAX_SECONDS = 4000  # longer than any deadline
 SWEEPS = ["callbacks_overdue", "calls_overdue", "entries_lost", "flights_wrong", "retries_due"]
 
 
@@ -54,7 +54,7 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         self.handled = sys.exc_info()[1]
         self.redis = redis_client
         self.redis.flushall()
-        for rows in (Job, Attempt, Delivery):
+        for rows in (Job, Attempt, Callback):
             rows.objects.all().delete()
         for slug in TERMS:
             limiter.rebuild(slug, [], [], [])
@@ -103,9 +103,9 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
     def end_pauses(self, slug):
         """However long a vendor's own pause and its breaker's are, they are over before anybody takes."""
         pauses.resume(slug)
-        self.redis.delete(Keys(slug).hold)
-        if self.redis.hexists(Keys(slug).gate, "open_until"):
-            self.redis.hset(Keys(slug).gate, "open_until", 1)
+        self.redis.delete(Keys(slug).pause)
+        if self.redis.hexists(Keys(slug).state, "open_until"):
+            self.redis.hset(Keys(slug).state, "open_until", 1)
 
     @step(10, when=lambda self: who_has("taken", self.workers + self.zombies), n=NUMBERS, answer_is_lost=RARELY)
     def start(self, n, answer_is_lost):
@@ -157,8 +157,8 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
     def stop(self, n):
         worker = self.workers.pop(n % len(self.workers))
         self.workers.append(self.new_worker())
-        takeover.hand_back(worker.name, list(TERMS))
-        self.redis.zrem(BEATS, worker.name)
+        takeover.interrupt(worker.name, list(TERMS))
+        self.redis.zrem(HEARTBEATS, worker.name)
         for job in self.life.held_by(worker.name):
             self.life.let_go(job)
 
@@ -174,7 +174,7 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         self.redis.flushall()
         self.excuse(self.life.jobs)
 
-    @step(2, seconds=st.sampled_from([20, 100, LONGEST_SECONDS]))
+    @step(2, seconds=st.sampled_from([20, 100, MAX_SECONDS]))
     def time_passes(self, seconds):
         self.life.clock += seconds
         past, entries = timedelta(seconds=seconds), self.entries()
@@ -183,13 +183,13 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
             moves = ["not_before", "deadline_at", "started_at", *([] if job.pk in entries else ["queued_at"])]
             earlier = {name: getattr(job, name) - past for name in moves if getattr(job, name)}
             Job.objects.filter(pk=job.pk).update(**earlier)
-        for delivery in Delivery.objects.all():
-            Delivery.objects.filter(pk=delivery.pk).update(received_at=delivery.received_at - past)
+        for callback in Callback.objects.all():
+            Callback.objects.filter(pk=callback.pk).update(received_at=callback.received_at - past)
         for keys in map(Keys, TERMS):
-            for job_id in self.redis.zrange(keys.flight, 0, -1):
-                self.redis.zincrby(keys.flight, -1000 * seconds, job_id)
-            if self.redis.hexists(keys.gate, "probe_until"):
-                self.redis.hset(keys.gate, "probe_until", 1)
+            for job_id in self.redis.zrange(keys.in_flight, 0, -1):
+                self.redis.zincrby(keys.in_flight, -1000 * seconds, job_id)
+            if self.redis.hexists(keys.state, "probe_until"):
+                self.redis.hset(keys.state, "probe_until", 1)
 
     @step(1)
     def clocks_disagree(self):
@@ -219,9 +219,9 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
     @step(1)
     def look_for_the_dead(self):
         for worker in self.workers:
-            worker.beat.beat()
-        silent = {zombie.name for zombie in self.zombies} & set(self.redis.zrange(BEATS, 0, -1))
-        self.redis.zadd(BEATS, dict.fromkeys(silent, 1) or {"nobody": 1}, xx=True)
+            worker.beat.send()
+        silent = {zombie.name for zombie in self.zombies} & set(self.redis.zrange(HEARTBEATS, 0, -1))
+        self.redis.zadd(HEARTBEATS, dict.fromkeys(silent, 1) or {"nobody": 1}, xx=True)
         suspects = takeover.Suspects()
         assert suspects.look(now=0.0) == []
         dead = suspects.look(now=2.0)
@@ -247,9 +247,9 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         self.excuse(self.life.jobs if fault else [])
 
     @step(1, when=lambda self: self.life.callbacks)
-    def apply_deliveries(self):
-        sweep.deliveries_without_verdict()
-        for key in self.life.unjudged(sweep.DELIVERY_GRACE.total_seconds()):
+    def apply_callbacks(self):
+        sweep.callbacks_without_verdict()
+        for key in self.life.unjudged(sweep.CALLBACK_GRACE.total_seconds()):
             self.life.apply(key)
 
     # And in the end.
@@ -263,21 +263,21 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
             self.zombies.append(self.workers.pop())
         self.workers = [self.new_worker()]
         for _ in range(2):
-            self.time_passes(LONGEST_SECONDS)
+            self.time_passes(MAX_SECONDS)
             self.look_for_the_dead()
             for name in SWEEPS:
                 self.sweep(name, "")
-            self.apply_deliveries()
+            self.apply_callbacks()
             self.work_well(self.workers[0])
         self.what_must_hold()
         assert {job.status for job in Job.objects.all()} <= set(FINAL)
-        assert not Delivery.objects.filter(verdict="").exists()
-        self.time_passes(LONGEST_SECONDS)
+        assert not Callback.objects.filter(verdict="").exists()
+        self.time_passes(MAX_SECONDS)
         sweep.flights_wrong()
         for keys in map(Keys, TERMS):
-            assert [self.redis.xlen(keys.again), self.redis.xlen(keys.jobs), self.redis.zcard(keys.flight)] == [0, 0, 0]
-            assert [self.redis.xpending(name, "workers")["pending"] for name in (keys.again, keys.jobs)] == [0, 0]
-        assert set(self.redis.zrange(BEATS, 0, -1)) == {self.workers[0].name}
+            assert [self.redis.xlen(keys.retries), self.redis.xlen(keys.jobs), self.redis.zcard(keys.in_flight)] == [0, 0, 0]
+            assert [self.redis.xpending(name, "workers")["pending"] for name in (keys.retries, keys.jobs)] == [0, 0]
+        assert set(self.redis.zrange(HEARTBEATS, 0, -1)) == {self.workers[0].name}
         self.ended_well.append(self)
 
     def work_well(self, worker):

@@ -14,7 +14,7 @@ LATER = NOW + timedelta(minutes=5)
 
 
 def start(*jobs, run_token="token"):
-    return lifecycle.start([job.pk for job in jobs], worker="w", run_token=run_token, now=NOW, deadline_at=LATER)
+    return lifecycle.claim([job.pk for job in jobs], worker="w", run_token=run_token, now=NOW, deadline_at=LATER)
 
 
 @pytest.fixture
@@ -61,16 +61,16 @@ def test_an_accepted_job_waits_for_its_callback(running):
 
 
 def test_a_failed_try_that_counts_is_queued_for_later(running):
-    assert apply(lifecycle.queue_again(running, "vendor_error", "It answered 500.", counts=True, not_before=LATER, now=NOW))
+    assert apply(lifecycle.retry_later(running, "vendor_error", "It answered 500.", counts=True, not_before=LATER, now=NOW))
     job = Job.objects.get()
-    assert (job.status, job.failures, job.not_before, job.stream) == ("queued", 1, LATER, Stream.AGAIN)
+    assert (job.status, job.failures, job.not_before, job.stream) == ("queued", 1, LATER, Stream.RETRIES)
     assert start(job) == []
 
 
 def test_waiting_for_a_limit_is_no_failure(running):
-    assert apply(lifecycle.queue_again(running, "vendor_throttled", "It answered 429.", counts=False, not_before=None, now=NOW))
+    assert apply(lifecycle.retry_later(running, "vendor_throttled", "It answered 429.", counts=False, not_before=None, now=NOW))
     assert Job.objects.get().failures == 0
-    assert apply(lifecycle.hand_back(start(running)[0], NOW))
+    assert apply(lifecycle.release(start(running)[0], NOW))
     assert (Job.objects.get().failures, Job.objects.get().attempt, Attempt.objects.count()) == (0, 2, 1)
 
 
@@ -93,14 +93,14 @@ def test_a_job_that_kills_its_workers_fails_after_the_fourth(make_job):
     assert "4 times" in job.error_message
 
 
-@pytest.mark.parametrize("move", [lifecycle.take_over, lifecycle.let_go])
+@pytest.mark.parametrize("move", [lifecycle.take_over, lifecycle.interrupt])
 def test_a_vendor_that_must_not_be_called_twice_is_not(running, move):
     assert apply(move(running, repeat=False, now=NOW))
     assert (Job.objects.get().status, Job.objects.get().error_code) == ("failed", "outcome_unknown")
 
 
 def test_a_stopped_worker_lets_go_without_a_mark(running):
-    assert apply(lifecycle.let_go(running, repeat=True, now=NOW))
+    assert apply(lifecycle.interrupt(running, repeat=True, now=NOW))
     job = Job.objects.get()
     assert (job.status, job.failures, job.crashes) == ("queued", 0, 0)
 

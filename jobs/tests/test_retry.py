@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.queue.breaker import Standing
-from jobs.retry import Again, GiveUp, decide
+from jobs.retry import GiveUp, Retry, decide
 from vendors.base import VendorError
 from vendors.models import Vendor
 
@@ -19,8 +19,8 @@ def decision(error=DOWN, *, failures=0, standing=OPEN, chance=0.5, **vendor):
 
 @pytest.mark.parametrize(("failures", "seconds"), [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0)])
 def test_the_delay_doubles_and_is_jittered_in_full(failures, seconds):
-    assert decision(failures=failures, standing=Standing()) == Again(counts=True, delay_seconds=seconds)
-    assert decision(failures=failures, standing=Standing(), chance=0.0) == Again(counts=True, delay_seconds=0)
+    assert decision(failures=failures, standing=Standing()) == Retry(counts=True, delay_seconds=seconds)
+    assert decision(failures=failures, standing=Standing(), chance=0.0) == Retry(counts=True, delay_seconds=0)
 
 
 def test_the_delay_has_a_cap():
@@ -39,21 +39,21 @@ def test_a_permanent_error_is_not_tried_again():
 
 def test_a_throttled_try_does_not_count():
     throttled = VendorError("vendor_throttled", "It answered 429.", retry_after=timedelta(seconds=3))
-    assert decision(throttled, failures=99, standing=Standing()) == Again(counts=False)
+    assert decision(throttled, failures=99, standing=Standing()) == Retry(counts=False)
 
 
 @pytest.mark.parametrize("permanent", [False, True])
 def test_a_vendor_that_asks_for_payment_burns_no_attempt(permanent):
     unpaid = VendorError("payment_required", "It answered 402.", permanent=permanent)
-    assert decision(unpaid, failures=99, standing=Standing(), repeat_unknown=False) == Again(counts=False)
+    assert decision(unpaid, failures=99, standing=Standing(), repeat_unknown=False) == Retry(counts=False)
 
 
 def test_an_outage_does_not_count_while_the_breaker_is_open():
-    assert decision(failures=99) == Again(counts=False, delay_seconds=5.5)
+    assert decision(failures=99) == Retry(counts=False, delay_seconds=5.5)
 
 
 def test_what_was_under_way_in_an_outage_that_is_over_does_not_count():
-    assert decision(failures=99, standing=Standing(in_outage=True)) == Again(counts=False, delay_seconds=1.5)
+    assert decision(failures=99, standing=Standing(in_outage=True)) == Retry(counts=False, delay_seconds=1.5)
 
 
 def test_a_refusal_counts_even_while_the_breaker_is_open():
@@ -68,6 +68,6 @@ def test_an_unknown_outcome_is_repeated_only_where_the_vendor_is_set_so():
 
 def test_a_vendor_that_denies_several_jobs_burns_none():
     denied = VendorError("vendor_denied", "It answered 401.")
-    assert decision(denied, failures=99, standing=Standing(denied_jobs=3)) == Again(counts=False)
+    assert decision(denied, failures=99, standing=Standing(denied_jobs=3)) == Retry(counts=False)
     assert decision(denied, failures=0, standing=Standing(denied_jobs=2)).counts
     assert decision(DOWN, failures=0, standing=Standing(denied_jobs=3)).counts

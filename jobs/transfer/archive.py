@@ -2,7 +2,7 @@
 
     {"format": "enrichlabs", "version": 1}
     {"kind": "job", "id": "01a2036a-3737-730f-8b75-355ab24a179b", "vendor": "async", and so on, every column}
-    {"kind": "end", "vendor": 2, "job": 100000, "attempt": 100000, "delivery": 33333}
+    {"kind": "end", "vendor": 2, "job": 100000, "attempt": 100000, "callback": 33333}
 
 Kinds come in the order of KINDS, the rows of each in that of their ids: so a file that breaks off says by its last whole line
 where to go on, and no row can stand in it twice. A file without its last line is no whole copy.
@@ -18,21 +18,21 @@ from django.core.exceptions import ValidationError
 from django.core.validators import BaseValidator
 from django.db.models import CharField, DateTimeField, Field, Model
 
-from jobs.models import Attempt, Delivery, Job
+from jobs.models import Attempt, Callback, Job
 from vendors.models import Vendor
 from vendors.payloads import exact
 
 FORMAT = "enrichlabs"
 VERSION = 1
 # What others refer to comes before them: at no time is there a try without its job, or a job without its vendor.
-KINDS: dict[str, type[Model]] = {"vendor": Vendor, "job": Job, "attempt": Attempt, "delivery": Delivery}
+KINDS: dict[str, type[Model]] = {"vendor": Vendor, "job": Job, "attempt": Attempt, "callback": Callback}
 ORDER = list(KINDS)
 # A column that would be taken for the kind of its row has another name in the file.
 IN_FILE = {"kind": "call_kind"}
 IN_ROW = {name: column for column, name in IN_FILE.items()}
 END = "end"
 END_BYTES = 1000  # more than the last line has
-MOST_BYTES = 32 * 1024 * 1024  # of any line; the longest that we write have some 7 MB
+MAX_BYTES = 32 * 1024 * 1024  # of any line; the longest that we write have some 7 MB
 
 Row = dict[str, Any]
 
@@ -88,8 +88,8 @@ def lines(file: IO[bytes]) -> Iterator[Line]:
     file.seek(0)
     _know(file.readline(END_BYTES))
     ends_at, before = file.tell(), (0, "")
-    for number, text in enumerate(iter(lambda: file.readline(MOST_BYTES), b""), start=2):
-        if not text.endswith(b"\n") and len(text) < MOST_BYTES:
+    for number, text in enumerate(iter(lambda: file.readline(MAX_BYTES), b""), start=2):
+        if not text.endswith(b"\n") and len(text) < MAX_BYTES:
             return
         ends_at += len(text)
         columns = _parsed(text)
@@ -97,7 +97,7 @@ def lines(file: IO[bytes]) -> Iterator[Line]:
         if kind == END:
             return
         if kind not in ORDER or not isinstance(columns.get("id"), str):
-            raise _fault(number, "is no vendor, job, attempt or delivery with an id")
+            raise _fault(number, "is no vendor, job, attempt or callback with an id")
         if (place := (ORDER.index(kind), columns["id"])) <= before:
             raise _fault(number, "is not in the order in which rows are written")
         before = place

@@ -76,7 +76,7 @@ def forget_limits() -> None:
     Raises redis.RedisError.
     """
     for slug in Vendor.objects.values_list("slug", flat=True):
-        commands().delete(Keys(slug).gate)
+        commands().delete(Keys(slug).state)
 
 
 def _batches(of: Iterable[Line]) -> Iterator[list[Line]]:
@@ -92,7 +92,7 @@ def _batches(of: Iterable[Line]) -> Iterator[list[Line]]:
 
 
 def _elsewhere(kind: str, rows: dict[str, Row]) -> set[str]:
-    """Return the ids of rows whose place is taken: a vendor's slug, a delivery's key belong to one row alone."""
+    """Return the ids of rows whose place is taken: a vendor's slug, a callback's key belong to one row alone."""
     found = set()
     for name in [name for name, field in fields(kind).items() if field.unique and not field.primary_key]:
         ids = {each[name]: each["id"] for each in rows.values()}

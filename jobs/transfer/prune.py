@@ -16,7 +16,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from jobs.api.pagination import first_id_at
-from jobs.models import FINAL, Attempt, Delivery, Job
+from jobs.models import FINAL, Attempt, Callback, Job
 from jobs.storage.store import writing
 from vendors import limits
 from vendors.models import Vendor
@@ -26,9 +26,9 @@ BATCH = 200
 # margins, of 10 s at most, fit in as well.
 GRACE = timedelta(minutes=1)
 
-MOST_REST_SECONDS = 0.5
+MAX_REST_SECONDS = 0.5
 
-PARTS: dict[str, type[Attempt] | type[Delivery]] = {"try": Attempt, "callback": Delivery}
+PARTS: dict[str, type[Attempt] | type[Callback]] = {"try": Attempt, "callback": Callback}
 
 
 def remembering(vendors: Iterable[Vendor], age: timedelta) -> list[Vendor]:
@@ -96,5 +96,5 @@ def _batches(rows: QuerySet[Any, Any]) -> Iterator[list[Any]]:
         since = time.monotonic()
         yield batch
         # As long as it took, for on SQLite one writes at a time, and who waits for his turn must find it.
-        time.sleep(min(time.monotonic() - since, MOST_REST_SECONDS))
+        time.sleep(min(time.monotonic() - since, MAX_REST_SECONDS))
         last = batch[-1][0]

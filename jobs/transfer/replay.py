@@ -16,7 +16,7 @@ from django.utils import timezone
 from jobs import operator_actions
 from jobs.api.pagination import first_id_at
 from jobs.callbacks import inbox
-from jobs.models import OPEN, Delivery, Job, Status, Verdict
+from jobs.models import OPEN, Callback, Job, Status, Verdict
 from vendors.catalogue import catalogue
 
 BATCH = 500
@@ -74,36 +74,36 @@ class JobReplay:
         return catalogue.get(job.vendor) is not None and operator_actions.retry(job, timezone.now())
 
 
-class DeliveryReplay:
+class CallbackReplay:
     """Stored callbacks that were not applied, and can be now: their job is open, or failed only for the lack of them."""
 
     noun, done = "callback", "applied"
     VERDICTS = ("", Verdict.UNREADABLE, Verdict.UNMATCHED, Verdict.LATE)
 
     def __init__(self, choice: Choice, started_at: datetime) -> None:
-        rows = Delivery.objects.filter(received_at__lte=started_at).defer("body")
+        rows = Callback.objects.filter(received_at__lte=started_at).defer("body")
         rows = rows.filter(vendor=choice.vendor) if choice.vendor else rows
         self._rows = rows.filter(job__in=choice.ids) if choice.ids else rows
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def __iter__(self) -> Iterator[Delivery]:
+    def __iter__(self) -> Iterator[Callback]:
         for verdict in self.VERDICTS:
             rows = _by_id(self._rows.filter(verdict=verdict))
             while batch := list(islice(rows, BATCH)):
-                for delivery in inbox.one_by_one(_awaited(batch)):
-                    if inbox.can_be_applied(delivery, timezone.now()):
-                        yield delivery
+                for callback in inbox.one_by_one(_awaited(batch)):
+                    if inbox.can_be_applied(callback, timezone.now()):
+                        yield callback
 
-    def describe(self, delivery: Delivery) -> str:
-        return f"{delivery.job}  {delivery.vendor}  {delivery.verdict or 'without a verdict'}"
+    def describe(self, callback: Callback) -> str:
+        return f"{callback.job}  {callback.vendor}  {callback.verdict or 'without a verdict'}"
 
-    def do(self, delivery: Delivery) -> bool:
+    def do(self, callback: Callback) -> bool:
         """Apply one. False: it changed nothing."""
         now = timezone.now()
-        is_applied = inbox.apply(delivery, catalogue.get(delivery.vendor), now) == Verdict.APPLIED
-        return is_applied or inbox.apply_late(delivery, now)
+        is_applied = inbox.apply(callback, catalogue.get(callback.vendor), now) == Verdict.APPLIED
+        return is_applied or inbox.apply_late(callback, now)
 
 
 class Replay(Protocol):
@@ -131,12 +131,12 @@ def _by_id(rows: QuerySet[Any]) -> Iterator[Any]:
         last = batch[-1].pk
 
 
-def _awaited(batch: list[Delivery]) -> list[str]:
+def _awaited(batch: list[Callback]) -> list[str]:
     """Return those of the callbacks whose job is open, or failed for the lack of them, in the run that they are about."""
-    jobs = Job.objects.filter(pk__in=[delivery.job for delivery in batch], status__in=[*OPEN, Status.FAILED])
+    jobs = Job.objects.filter(pk__in=[callback.job for callback in batch], status__in=[*OPEN, Status.FAILED])
     runs = {
         job_id: run
         for job_id, run, status, error in jobs.values_list("pk", "run", "status", "error_code")
         if status != Status.FAILED or error == "callback_overdue"
     }
-    return [delivery.pk for delivery in batch if runs.get(delivery.job, 0) == delivery.run]
+    return [callback.pk for callback in batch if runs.get(callback.job, 0) == callback.run]

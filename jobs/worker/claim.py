@@ -45,7 +45,7 @@ class Starter:
         deadline_at = now + timedelta(seconds=longest + DEADLINE_MARGIN_SECONDS)
         ids = [entry.job_id for entry in entries]
         try:
-            jobs = lifecycle.start(ids, worker=self._consumer, run_token=run_token, now=now, deadline_at=deadline_at)
+            jobs = lifecycle.claim(ids, worker=self._consumer, run_token=run_token, now=now, deadline_at=deadline_at)
         except STORE_ERRORS:
             self._hands.strand(entries, run_token)
             raise

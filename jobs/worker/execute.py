@@ -10,7 +10,7 @@ import redis
 from jobs.callbacks import tokens
 from jobs.models import Job
 from jobs.queue import limiter
-from jobs.queue.heartbeat import SILENT_SECONDS
+from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from jobs.queue.stream import Entry
 from vendors.base import Accepted, Call, Done, VendorError
 from vendors.execute import execute
@@ -18,7 +18,7 @@ from vendors.http.deadline import this_call
 from vendors.models import Vendor
 
 # A thread waits that long for a fresh permit in place of one that came too late; then the job goes back to its stream.
-PATIENCE_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Permit:
 
     def confirm(self) -> None:
         """Return when the call may be made at once. Raises NotPermittedError when no permit is to be had soon."""
-        granted, give_up_at = True, time.monotonic() + PATIENCE_SECONDS
+        granted, give_up_at = True, time.monotonic() + TIMEOUT_SECONDS
         while not granted or self._charged_at + limiter.PERMIT_SECONDS < time.monotonic() < give_up_at:
             granted, wait_seconds = self._renew()
             if not granted:
@@ -96,7 +96,7 @@ class Caller:
 
 def _answer(started: Started) -> Done | Accepted | VendorError:
     """Call the vendor and return what it came to. Raises NotPermittedError where it was not called."""
-    if time.monotonic() - started.permit_from > SILENT_SECONDS:
+    if time.monotonic() - started.permit_from > HEARTBEAT_TIMEOUT_SECONDS:
         raise NotPermittedError  # this process stood still for so long that another worker may have the job
     permit = Permit(started)
     if started.entry.charge or started.vendor.max_in_flight:

@@ -10,7 +10,7 @@ from jobs import lifecycle
 from jobs.models import Stream
 from jobs.queue import counters, stream
 from jobs.queue.clock import clock
-from jobs.queue.heartbeat import Beat
+from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.redis_errors import is_wrong_type
 from jobs.queue.stream import Entry, Settlement
 from jobs.recovery import pending
@@ -18,7 +18,7 @@ from jobs.storage.store import STORE_ERRORS
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 30.0
+CHECK_INTERVAL_SECONDS = 30.0
 # What was sent to a store that then fell silent can still arrive when the network heals, and start jobs that nobody calls.
 LATE_SECONDS = 120.0
 LATE_LOOK_SECONDS = 5.0
@@ -27,15 +27,15 @@ LATE_LOOK_SECONDS = 5.0
 class Hands:
     """The entries that a worker holds. Those pending at it that it does not hold are handed back by `tidy`."""
 
-    def __init__(self, consumer: str, beat: Beat) -> None:
+    def __init__(self, consumer: str, beat: Heartbeat) -> None:
         self._consumer = consumer
-        self._beat = beat
+        self._heartbeat = beat
         self._held: set[tuple[str, Stream, str]] = set()
         self._stranded: list[tuple[list[Entry], str]] = []
         self._late: list[tuple[list[Entry], str, float]] = []  # the same, until when
         self._look_for_late_at = 0.0
         self._redis_run_id = ""
-        self._look_at = time.monotonic() + LOOK_SECONDS
+        self._look_at = time.monotonic() + CHECK_INTERVAL_SECONDS
 
     def hold(self, entries: Iterable[Entry]) -> None:
         self._held.update((entry.vendor, entry.stream, entry.id) for entry in entries)
@@ -70,11 +70,11 @@ class Hands:
             self._late.append((*self._stranded.pop(0), time.monotonic() + LATE_SECONDS))
         if self._late and time.monotonic() >= self._look_for_late_at:
             self._hand_back_late()
-        if self._beat.redis_run_id != self._redis_run_id:
-            self._redis_run_id = self._beat.redis_run_id
+        if self._heartbeat.redis_run_id != self._redis_run_id:
+            self._redis_run_id = self._heartbeat.redis_run_id
             self.doubt()
         if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + LOOK_SECONDS  # first, for another thread may come to doubt meanwhile
+            self._look_at = time.monotonic() + CHECK_INTERVAL_SECONDS  # first, for another thread may come to doubt meanwhile
             try:
                 for vendor in vendors:
                     self._hand_back_unheld(vendor)
@@ -84,7 +84,7 @@ class Hands:
 
     def _hand_back_unheld(self, vendor: str) -> None:
         try:
-            count = pending.hand_back(vendor, self._consumer, self._held)
+            count = pending.requeue(vendor, self._consumer, self._held)
         except redis.ResponseError as error:
             if not is_wrong_type(error):
                 raise
@@ -106,8 +106,8 @@ class Hands:
         self._late = [late for late in self._late if late[-1] > time.monotonic()]
 
     def _hand_back_started(self, entries: list[Entry], run_token: str) -> None:
-        jobs = lifecycle.started([entry.job_id for entry in entries], run_token)
-        moves = [lifecycle.hand_back(job, clock.now()) for job in jobs]
+        jobs = lifecycle.claimed([entry.job_id for entry in entries], run_token)
+        moves = [lifecycle.release(job, clock.now()) for job in jobs]
         moved = {move.job_id: move for move, happened in zip(moves, lifecycle.apply(moves), strict=True) if happened}
         for entry in entries:
             if entry.job_id in moved:

@@ -18,17 +18,17 @@ T = TypeVar("T")
 SHARE = 2
 # How much work may wait for threads, by what the calls took of late: enough for large batches, soon done.
 AHEAD_SECONDS = 0.1
-MOST_AHEAD = 1000
+MAX_AHEAD = 1000
 MANY = 10  # calls ended in that time
 NOTICE_SECONDS = 0.001  # where no task was begun for that long, more threads are woken
-LOOK_SECONDS = 0.004  # how often that is looked at while all goes well
+CHECK_INTERVAL_SECONDS = 0.004  # how often that is looked at while all goes well
 
 
 class Ends:
     """When calls ended of late, in monotonic seconds."""
 
     def __init__(self) -> None:
-        self._at: deque[float] = deque(maxlen=MOST_AHEAD)
+        self._at: deque[float] = deque(maxlen=MAX_AHEAD)
 
     def note(self, at: float) -> None:
         self._at.append(at)
@@ -209,7 +209,7 @@ class Pool(Generic[T]):
             while self._startable_count():
                 time.sleep(pause_seconds)
                 goes_on = self._begun - begun > woken  # others than those that were woken have come back for more
-                woken, pause_seconds = (0, LOOK_SECONDS) if goes_on else (2 * woken or 1, NOTICE_SECONDS)
+                woken, pause_seconds = (0, CHECK_INTERVAL_SECONDS) if goes_on else (2 * woken or 1, NOTICE_SECONDS)
                 begun = self._begun
                 self._wake(woken)
 

@@ -17,7 +17,7 @@ from jobs.models import FINAL, Job, Status
 from jobs.queue import counters
 from jobs.queue.breaker import Standing
 from jobs.queue.clock import clock
-from jobs.queue.stream import Again, Settlement
+from jobs.queue.stream import Requeue, Settlement
 from jobs.storage.store import STORE_ERRORS, refuses
 from jobs.worker.execute import Ended
 from jobs.worker.health import Health
@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 # Where calls end one upon the other, it rests between batches, so that what comes in meanwhile shares the next commit.
-SHORTEST_REST_SECONDS = 0.02
-LONGEST_REST_SECONDS = 0.05
+MIN_REST_SECONDS = 0.02
+MAX_REST_SECONDS = 0.05
 SLOW_SECONDS = 5.0  # a batch that takes longer shows that the store can't keep up
-LONGEST_PAUSE_SECONDS = 5.0
+MAX_PAUSE_SECONDS = 5.0
 
 
 class StoreAwayError(Exception):
@@ -55,7 +55,7 @@ class Recorder(Thread):
             self.record(batch)
             took_seconds, self._began_at = time.monotonic() - self._began_at, None
             if 1 < len(batch) < BATCH:
-                time.sleep(min(max(2 * took_seconds, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS))
+                time.sleep(min(max(2 * took_seconds, MIN_REST_SECONDS), MAX_REST_SECONDS))
 
     @property
     def is_behind(self) -> bool:
@@ -101,7 +101,7 @@ class Recorder(Thread):
                 self.store_is_away = True
                 close_old_connections()
                 time.sleep(pause_seconds)
-                pause_seconds = min(LONGEST_PAUSE_SECONDS, 2 * pause_seconds)
+                pause_seconds = min(MAX_PAUSE_SECONDS, 2 * pause_seconds)
             else:
                 self.store_is_away = False
                 return happened
@@ -123,7 +123,7 @@ def _move(ended: Ended, standing: Standing, now: datetime) -> Move:
     job, vendor = ended.started.job, ended.started.vendor
     match ended.answer:
         case None:
-            return lifecycle.hand_back(job, now)
+            return lifecycle.release(job, now)
         case Done(result):
             return lifecycle.complete(job, result, now)
         case Accepted():
@@ -140,9 +140,9 @@ def _after_error(job: Job, vendor: Vendor, error: VendorError, standing: Standin
     match decision:
         case retry.GiveUp(code, message):
             return lifecycle.fail(job, code, message, now)
-        case retry.Again(counts, delay_seconds):
+        case retry.Retry(counts, delay_seconds):
             not_before = now + timedelta(seconds=delay_seconds) if delay_seconds else None
-            return lifecycle.queue_again(job, error.code, error.message, counts=counts, not_before=not_before, now=now)
+            return lifecycle.retry_later(job, error.code, error.message, counts=counts, not_before=not_before, now=now)
 
 
 def _apply_whole_or_singly(moves: list[Move]) -> list[bool]:
@@ -180,9 +180,9 @@ def _settlement(ended: Ended, move: Move, happened: bool, statuses: dict[str, st
         return move.settlement(entry, refunds=refunds)
     status = statuses.get(move.job_id)
     # Whoever took the job over may not have come to replace its entry yet, and would not find this one any more.
-    again = Again.IF_PENDING if status == Status.QUEUED else Again.NO
+    again = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
     # A late permit may have given the job a slot after whoever ended it had freed that.
-    return Settlement(entry.job_id, entry, releases=status in FINAL, refunds=refunds, again=again)
+    return Settlement(entry.job_id, entry, releases=status in FINAL, refunds=refunds, requeue=again)
 
 
 def _statuses(job_ids: Sequence[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from jobs.queue.take import Taken
 from vendors.models import Vendor
 
-LONGEST_WAIT_SECONDS = 5.0
+MAX_WAIT_SECONDS = 5.0
 STALE_WAIT_SECONDS = 0.1
 
 
@@ -51,18 +51,18 @@ class Schedule:
         """Remember how long a vendor said that asking again is of no use."""
         turn = self._turns[taken.vendor.slug]
         wait = STALE_WAIT_SECONDS if taken.stale else taken.wait_seconds
-        turn.ask_at = taken.asked_at + (wait if taken.has_no_more else min(wait, LONGEST_WAIT_SECONDS))
+        turn.ask_at = taken.asked_at + (wait if taken.has_no_more else min(wait, MAX_WAIT_SECONDS))
         turn.listen = taken.listen
         if taken.stale and not turn.is_stale:
             self._doubt_others(turn)
         turn.is_stale = taken.stale
         if taken.vendor.slug == self._checked:
-            self._check_at = taken.asked_at + LONGEST_WAIT_SECONDS
+            self._check_at = taken.asked_at + MAX_WAIT_SECONDS
 
     def set_aside(self, vendor: Vendor) -> None:
         """Ask this vendor again in a while, whatever is heard of it."""
         if turn := self._turns.get(vendor.slug):
-            turn.ask_at, turn.listen = time.monotonic() + LONGEST_WAIT_SECONDS, {}
+            turn.ask_at, turn.listen = time.monotonic() + MAX_WAIT_SECONDS, {}
 
     def hear(self, streams: set[str]) -> None:
         """Ask those vendors at once for which one of the streams was worth listening to."""
@@ -83,7 +83,7 @@ class Schedule:
     def seconds_until_due(self, now: float, has_room: Callable[[Vendor], int]) -> float:
         """Return how long nothing is due; vendors that no thread could serve do not count."""
         turns = sorted(self._turns.values(), key=lambda turn: turn.ask_at)
-        ask_at = next((turn.ask_at for turn in turns if has_room(turn.vendor)), now + LONGEST_WAIT_SECONDS)
+        ask_at = next((turn.ask_at for turn in turns if has_room(turn.vendor)), now + MAX_WAIT_SECONDS)
         return max(0.0, ask_at - now)
 
     def ends(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DEATHS = 5
 WITHIN_SECONDS = 60.0
-LOOK_SECONDS = 1.0
+CHECK_INTERVAL_SECONDS = 1.0
 
 
 class Processes:
@@ -86,5 +86,5 @@ class Processes:
 def _end_with_parent(parent: int) -> None:
     """Stop this process when its parent was killed: nobody would pass signals on to it any more."""
     while os.getppid() == parent:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_INTERVAL_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)

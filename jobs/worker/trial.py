@@ -28,8 +28,8 @@ from vendors.http.deadline import this_call
 from vendors.http.exchanges import Exchange, watched
 from vendors.models import Vendor, new_id
 
-PATIENCE_SECONDS = 10.0
-LOOK_SECONDS = 0.25
+TIMEOUT_SECONDS = 10.0
+CHECK_INTERVAL_SECONDS = 0.25
 
 
 class NoPermitError(Exception):
@@ -65,7 +65,7 @@ def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
             attempt.delete()
         raise NoPermitError(_held_by(vendor)) from None
     finally:
-        stream.release(vendor.slug, [job_id])  # else the sweep frees its slot
+        stream.free_slots(vendor.slug, [job_id])  # else the sweep frees its slot
     return Trial(call, exchanges, answer, seconds)
 
 
@@ -74,7 +74,7 @@ def _begin(vendor: Vendor) -> Attempt:
 
     As long as it is unknown when the call started it counts as late as can be.
     """
-    latest = _now() + timedelta(seconds=PATIENCE_SECONDS)
+    latest = _now() + timedelta(seconds=TIMEOUT_SECONDS)
     attempt = Attempt(
         kind=Kind.TRY,
         vendor=vendor.slug,
@@ -113,7 +113,7 @@ def outcome(answer: Done | Accepted | VendorError) -> tuple[str, str]:
 
 def _permit(vendor: Vendor, job_id: str) -> tuple[Permit, Job]:
     """Return a permit to call now, and the job that it would be for. Raises NoPermitError where there is none in time."""
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    give_up_at = time.monotonic() + TIMEOUT_SECONDS
     while True:
         asked_at = time.monotonic()
         renewal = limiter.renew(vendor, job_id, "")
@@ -124,16 +124,16 @@ def _permit(vendor: Vendor, job_id: str) -> tuple[Permit, Job]:
         left = give_up_at - time.monotonic()
         if left <= 0:
             raise NoPermitError
-        time.sleep(min(max(renewal.wait_seconds, 0.001), LOOK_SECONDS, left))
+        time.sleep(min(max(renewal.wait_seconds, 0.001), CHECK_INTERVAL_SECONDS, left))
 
 
 def _held_by(vendor: Vendor) -> str:
     keys = Keys(vendor.slug)
     if limiter.is_stale(vendor):
         return "Redis has lost its data, and the limits are being made from the store. Try again in a moment."
-    if commands().pttl(keys.hold) > 0:
+    if commands().pttl(keys.pause) > 0:
         return "The vendor has just asked for a pause. Try again in a moment."
-    in_flight = commands().zcard(keys.flight)
+    in_flight = commands().zcard(keys.in_flight)
     if vendor.max_in_flight and in_flight >= vendor.max_in_flight:
         return f"{in_flight} jobs are in flight, and max_in_flight is {vendor.max_in_flight}. Wait for one to end, or raise it."
     return f"The rate limits ({vendor.rate_limits}) allow no call now. Wait, or raise them."

@@ -15,7 +15,7 @@ from django.db import close_old_connections
 
 from jobs.models import OPEN, Job
 from jobs.queue.clock import clock
-from jobs.queue.heartbeat import Beat
+from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.redis import commands
 from jobs.queue.redis_errors import refusal, require_usable
 from jobs.recovery import pending, takeover, unusable
@@ -35,12 +35,12 @@ from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.4  # how long a worker sleeps at the most: settings are in force within a second
-AWAY_SECONDS = 0.5  # how long it waits when Redis or the store is away
-SHORTEST_REST_SECONDS = 0.005  # how long it rests between two rounds that start jobs
-LONGEST_REST_SECONDS = 0.01
-LONGEST_REST_UNPACED_SECONDS = 0.05
-MOST_WAIT_SECONDS = 1.0  # how long a started job waits for a thread
+CHECK_INTERVAL_SECONDS = 0.4  # how long a worker sleeps at the most: settings are in force within a second
+OUTAGE_RETRY_SECONDS = 0.5  # how long it waits when Redis or the store is away
+MIN_REST_SECONDS = 0.005  # how long it rests between two rounds that start jobs
+MAX_REST_SECONDS = 0.01
+MAX_REST_UNPACED_SECONDS = 0.05
+MAX_WAIT_SECONDS = 1.0  # how long a started job waits for a thread
 BEHIND_SECONDS = 0.05  # how long it waits when answers come faster than they are recorded
 FINISH_SECONDS = 10.0  # for recording the last answers
 AWAY = "worker %s: %s does not answer; jobs wait until it does. %s"
@@ -65,9 +65,9 @@ class Worker:
         self._known: dict[str, Vendor] = {}
         self._unusable: dict[str, str] = {}  # why, by vendor
         self._schedule = Schedule()
-        self._beat = Beat(self.name)
-        self._beat.report = unusable.NOT_KNOWN_YET
-        self._hands = Hands(self.name, self._beat)
+        self._heartbeat = Heartbeat(self.name)
+        self._heartbeat.report = unusable.NOT_KNOWN_YET
+        self._hands = Hands(self.name, self._heartbeat)
         self._recorder = Recorder(settle=self._hands.settle)
         self._caller = Caller(self._recorder.ended)
         self._pool: Pool[Started] = Pool(threads, self._caller.call, self._wake.set)
@@ -79,8 +79,8 @@ class Worker:
     def run(self) -> None:
         """Work. Returns when stopped or drained, with nothing in hand."""
         log.info("worker %s starts, for %s", self.name, ", ".join(self._chosen or ["all vendors"]))
-        self._beat.try_to_beat()  # so that our clock is right before anything goes by it
-        for thread in (self._beat, self._recorder, self._listener, self._sweeper):
+        self._heartbeat.try_send()  # so that our clock is right before anything goes by it
+        for thread in (self._heartbeat, self._recorder, self._listener, self._sweeper):
             thread.start()
         while not self.is_stopping:
             self._wake.clear()
@@ -116,15 +116,15 @@ class Worker:
         self._is_busy = bool(taken)
         if taken:
             self._pool.put((started.vendor.slug, started) for started in self._starter.start(taken))
-        self._hand_back(self._pool.take_back(MOST_WAIT_SECONDS))  # a vendor that was quick hangs: let others have them
+        self._hand_back(self._pool.take_back(MAX_WAIT_SECONDS))  # a vendor that was quick hangs: let others have them
         self._listener.watch(self._schedule.ends())
         if self._drain and self._nothing_left():
             self.stop()
 
     def _require_redis(self) -> None:
         """Raise what Redis refuses: a round that has nothing to write would not meet it."""
-        if self._beat.refused:
-            raise self._beat.refused
+        if self._heartbeat.refused:
+            raise self._heartbeat.refused
         if self._away == "Redis":
             require_usable(commands())
 
@@ -146,7 +146,7 @@ class Worker:
         for slug in self._unusable.keys() - found.keys():
             log.info("vendor %s can be called", slug)
         self._unusable = found
-        self._beat.report = unusable.report(found, self._chosen)
+        self._heartbeat.report = unusable.report(found, self._chosen)
 
     def _room(self, vendor: Vendor) -> int:
         if vendor.is_paused(clock.now()):
@@ -161,7 +161,7 @@ class Worker:
 
     def _sleep(self) -> None:
         if self._away or self._recorder.store_is_away:
-            time.sleep(AWAY_SECONDS)
+            time.sleep(OUTAGE_RETRY_SECONDS)
             return
         if self._recorder.is_behind:
             time.sleep(BEHIND_SECONDS)
@@ -170,7 +170,7 @@ class Worker:
         if self._is_busy:
             time.sleep(self._rest_seconds(seconds))
             return
-        self._wake.wait(min(seconds, LOOK_SECONDS))
+        self._wake.wait(min(seconds, CHECK_INTERVAL_SECONDS))
 
     def _rest_seconds(self, due_seconds: float) -> float:
         """Return how long to rest after a round that has started jobs.
@@ -178,11 +178,11 @@ class Worker:
         What comes in meanwhile shares one update: to start jobs one by one costs most of what a worker does. Where no pace is
         to be kept, it may be longer: as long as threads have enough to do, and twice as long as the round took.
         """
-        shortest = SHORTEST_REST_SECONDS
+        shortest = MIN_REST_SECONDS
         if not self._keeps_pace:
             longer = max(2 * self._round_seconds, self._pool.seconds_ahead() / 2)
-            shortest = min(max(shortest, longer), LONGEST_REST_UNPACED_SECONDS)
-        return min(max(due_seconds, shortest), max(LONGEST_REST_SECONDS, shortest))
+            shortest = min(max(shortest, longer), MAX_REST_UNPACED_SECONDS)
+        return min(max(due_seconds, shortest), max(MAX_REST_SECONDS, shortest))
 
     def _hear(self, streams: set[str]) -> None:
         self._schedule.hear(streams)
@@ -215,9 +215,9 @@ class Worker:
             return
         vendors = list(self._known)
         try:
-            interrupted = takeover.hand_back(self.name, vendors)
+            interrupted = takeover.interrupt(self.name, vendors)
             pending.forget(vendors, self.name)
-            self._beat.end()
+            self._heartbeat.end()
             log.info("worker %s has stopped; %d calls under way were handed back", self.name, interrupted)
         except (redis.RedisError, *STORE_ERRORS) as error:
             # Without a beat it counts as dead, and its jobs are taken over.

@@ -21,12 +21,12 @@ from loadtest.bench.usage import cpu_seconds
 from loadtest.bench.watch import watch
 
 FEW, MANY = 10, 200
-LOOK_SECONDS = 0.0005  # how often the row is looked at
-LONGEST_PAUSE_SECONDS = 0.1  # between two jobs, so that they fall on any moment of what the worker does
-LONGEST_SECONDS = 30.0
+CHECK_INTERVAL_SECONDS = 0.0005  # how often the row is looked at
+MAX_PAUSE_SECONDS = 0.1  # between two jobs, so that they fall on any moment of what the worker does
+MAX_SECONDS = 30.0
 SETTLE_SECONDS = 3.0  # after a start or a job, until there is nothing left to do
-MOST_P50_MS, MOST_P99_MS = 15, 50
-MOST_CPU_PERCENT, MOST_COMMANDS = 1.0, 20
+MAX_P50_MS, MAX_P99_MS = 15, 50
+MAX_CPU_PERCENT, MAX_COMMANDS = 1.0, 20
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ def measure(folder: Path, quick: bool) -> Table:
     _, many = apart(_measure, folder / "many", MANY, seconds, 0)
     lines = [*_delay_lines(delays), *_idle_lines(few), *_idle_lines(many)]
     raw = {"seconds": delays, "idle": [asdict(few), asdict(many)]}
-    return Table(f"One job at a time ({jobs}, the row looked at every {LOOK_SECONDS * 1000} ms), and none", lines, raw)
+    return Table(
+        f"One job at a time ({jobs}, the row looked at every {CHECK_INTERVAL_SECONDS * 1000} ms), and none", lines, raw
+    )
 
 
 def _measure(folder: Path, count: int, seconds: float, jobs: int) -> tuple[list[float], Idle]:
@@ -70,10 +72,10 @@ def _measure(folder: Path, count: int, seconds: float, jobs: int) -> tuple[list[
 
 def _delays(port: int, store: Path, jobs: int) -> Iterator[float]:
     """Post one job after the other, and give how many seconds each took until it was complete."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=LONGEST_SECONDS)
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=MAX_SECONDS)
     with closing(client), closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as rows:
         for number in range(jobs + 1):
-            time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))
+            time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))
             since = time.perf_counter()
             client.request("POST", "/jobs", '{"vendor": "v0", "name": "John Doe"}', {"Content-Type": "application/json"})
             answer = client.getresponse()
@@ -82,9 +84,9 @@ def _delays(port: int, store: Path, jobs: int) -> Iterator[float]:
                 raise RuntimeError(f"a job was not accepted: {body}")
             job_id = json.loads(body)["request_id"]
             while not rows.execute("SELECT 1 FROM jobs_job WHERE _id = ? AND status = 'complete'", [job_id]).fetchone():
-                if time.perf_counter() > since + LONGEST_SECONDS:
-                    raise TimeoutError(f"a job was not complete after {LONGEST_SECONDS:.0f} s")
-                time.sleep(LOOK_SECONDS)
+                if time.perf_counter() > since + MAX_SECONDS:
+                    raise TimeoutError(f"a job was not complete after {MAX_SECONDS:.0f} s")
+                time.sleep(CHECK_INTERVAL_SECONDS)
             if number:  # the first finds nothing loaded
                 yield time.perf_counter() - since
 
@@ -92,8 +94,8 @@ def _delays(port: int, store: Path, jobs: int) -> Iterator[float]:
 def _delay_lines(seconds: list[float]) -> list[Line]:
     percentiles = [1000 * each for each in statistics.quantiles(seconds, n=100)]
     return [
-        Line("POST to complete, p50", f"{percentiles[49]:.1f} ms", aim=f"{MOST_P50_MS} ms"),
-        Line("POST to complete, p99", f"{percentiles[98]:.1f} ms", aim=f"{MOST_P99_MS} ms"),
+        Line("POST to complete, p50", f"{percentiles[49]:.1f} ms", aim=f"{MAX_P50_MS} ms"),
+        Line("POST to complete, p99", f"{percentiles[98]:.1f} ms", aim=f"{MAX_P99_MS} ms"),
     ]
 
 
@@ -101,6 +103,6 @@ def _idle_lines(idle: Idle) -> list[Line]:
     where = f"idle worker, {idle.vendors} vendors"
     sent, by_scripts = (sum(told.values()) / idle.seconds for told in (idle.sent, idle.by_scripts))
     return [
-        Line(f"{where}: CPU", f"{idle.cpu_percent:.2f} % of a core", aim=f"< {MOST_CPU_PERCENT:.0f} %"),
-        Line(f"{where}: Redis commands", f"{sent:.1f} a second, {by_scripts:.1f} within scripts", aim=f"< {MOST_COMMANDS}"),
+        Line(f"{where}: CPU", f"{idle.cpu_percent:.2f} % of a core", aim=f"< {MAX_CPU_PERCENT:.0f} %"),
+        Line(f"{where}: Redis commands", f"{sent:.1f} a second, {by_scripts:.1f} within scripts", aim=f"< {MAX_COMMANDS}"),
     ]

@@ -20,8 +20,8 @@ THREADS_PER_CALL = 1.5  # one vendor alone may have two thirds of a worker's thr
 WARM_UP_LATENCIES = 2
 SPARE_LATENCIES = 8  # jobs for the warm-up, and so that there is a backlog to the end
 RECORDED_SECONDS = 5.0  # by then what is answered must stand in the store
-LEAST_SHARE = 0.95
-MOST_MB = 150
+MIN_SHARE = 0.95
+MAX_MB = 150
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,6 @@ def _lines(case: Case, found: Found) -> list[Line]:
     rate = f"{found.jobs_per_second:.0f} of {case.most_per_second:.0f} jobs/s, most in flight {found.most_in_flight}"
     memory = f"{max(found.worker_mb):.0f} MB a process; CPU ms each: worker {found.cpu_ms_per_job:.2f}"
     return [
-        Line(f"{case}", rate, f"{share:.1%}", f"at least {LEAST_SHARE:.0%}"),
-        Line("    memory", memory, "", f"less than {MOST_MB} MB"),
+        Line(f"{case}", rate, f"{share:.1%}", f"at least {MIN_SHARE:.0%}"),
+        Line("    memory", memory, "", f"less than {MAX_MB} MB"),
     ]

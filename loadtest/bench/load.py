@@ -19,8 +19,8 @@ from loadtest.bench import rows
 from loadtest.bench.results import Line, Table
 from loadtest.service import open_statuses
 
-LOOK_SECONDS = 0.2
-LONGEST_SECONDS = 300.0
+CHECK_INTERVAL_SECONDS = 0.2
+MAX_SECONDS = 300.0
 LOWEST_RATE = 200  # jobs a second, where the search begins
 SECONDS_OPEN = 2.0  # a backlog of no more than so many seconds' worth does not grow
 MARGIN = 0.9
@@ -162,9 +162,9 @@ def _wait_until_final(server: Server) -> float:
     """Wait until no job is open; returns how many seconds that took."""
     since = time.monotonic()
     while open_statuses(_url(server)):
-        if time.monotonic() - since > LONGEST_SECONDS:
-            raise TimeoutError(f"after {LONGEST_SECONDS:.0f} s there are still open jobs")
-        time.sleep(LOOK_SECONDS)
+        if time.monotonic() - since > MAX_SECONDS:
+            raise TimeoutError(f"after {MAX_SECONDS:.0f} s there are still open jobs")
+        time.sleep(CHECK_INTERVAL_SECONDS)
     return time.monotonic() - since
 
 

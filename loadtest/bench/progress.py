@@ -7,8 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-LOOK_SECONDS = 0.2
-LONGEST_SECONDS = 300.0
+CHECK_INTERVAL_SECONDS = 0.2
+MAX_SECONDS = 300.0
 FROM_SHARE, TO_SHARE = 0.1, 0.9  # what is slow about a start and an end is not the rate
 
 Cpu = dict[str, float]
@@ -33,13 +33,13 @@ class Pace:
 
 def pace(store: Path, table: str, total: int, cpu: Callable[[], Cpu]) -> Pace:
     """Watch `total` jobs become complete and return the pace of the middle 80 %."""
-    give_up_at = time.monotonic() + LONGEST_SECONDS
+    give_up_at = time.monotonic() + MAX_SECONDS
     readings: list[Reading] = []
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
         while not readings or readings[-1].done < TO_SHARE * total:
             if time.monotonic() > give_up_at:
-                raise TimeoutError(f"after {LONGEST_SECONDS:.0f} s not all of {total} jobs were complete")
-            time.sleep(LOOK_SECONDS)
+                raise TimeoutError(f"after {MAX_SECONDS:.0f} s not all of {total} jobs were complete")
+            time.sleep(CHECK_INTERVAL_SECONDS)
             done = complete(connection, table)
             if done >= FROM_SHARE * total:
                 readings.append(Reading(time.monotonic(), done, cpu()))

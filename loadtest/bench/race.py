@@ -17,7 +17,7 @@ from loadtest.bench.permits import Permits
 
 PROCESSES, THREADS = 2, 2
 ASK_AGAIN_SECONDS = 0.005  # where nobody says when
-LONGEST_WAIT_SECONDS = 0.1
+MAX_WAIT_SECONDS = 0.1
 START_SECONDS = 60.0
 
 _start: Barrier  # of each process, where all threads of all processes wait for each other
@@ -80,7 +80,7 @@ def ask(permits: Permits, seconds: float) -> list[Grant]:
         if granted:
             grants.append(Grant(asked_at, time.monotonic()))
         else:
-            time.sleep(min(wait_seconds or ASK_AGAIN_SECONDS, LONGEST_WAIT_SECONDS))
+            time.sleep(min(wait_seconds or ASK_AGAIN_SECONDS, MAX_WAIT_SECONDS))
     return grants
 
 

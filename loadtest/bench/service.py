@@ -91,7 +91,7 @@ class Service:
 def service(folder: Path, vendors: str, **settings: Any) -> Iterator[Service]:
     """Run the stores in `folder`, with the vendors of a TOML text, and set Django up on them."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "vendors.definitions.toml"
+    file = folder / "vendors.toml"
     file.write_text(vendors)
     variables = environment(folder, ENRICHLABS_VENDORS=file, LOG_LEVEL="WARNING", **settings)
     with valkey(folder) as sock:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from jobs.queue import limiter
-from jobs.queue.heartbeat import Beat
+from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.take import take
 from jobs.worker.claim import Starter
 from jobs.worker.execute import Caller
@@ -25,7 +25,7 @@ class Stepwise:
         self.cpu_us: dict[str, list[float]] = defaultdict(list)
         self._vendor = Vendor.objects.get()
         limiter.rebuild(self._vendor.slug, self._vendor.windows, [], [])
-        self._hands = Hands(NAME, Beat(NAME))
+        self._hands = Hands(NAME, Heartbeat(NAME))
         self._starter = Starter(NAME, self._hands)
         self._recorder = Recorder(self._hands.settle)
         self._caller = Caller(self._recorder.ended)

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 API, WEBHOOK = "api:8000", "webhook:8000"
 DEADLINE_SECONDS = 60.0
-LOOK_SECONDS = 0.2
+CHECK_INTERVAL_SECONDS = 0.2
 
 
 def ask(path, body=None, *, method=None, at=API):
@@ -34,7 +34,7 @@ def wait_for(condition, what):
     while not (answer := attempt(condition)):
         if time.monotonic() > end:
             sys.exit(f"Waited {DEADLINE_SECONDS:.0f} s in vain for {what}.")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_INTERVAL_SECONDS)
     return answer
 
 

@@ -195,7 +195,7 @@ class Transport(HTTPAdapter):
     It is requests without its Session, half of whose cost goes to what must not happen here: cookies, proxies, redirects.
     """
 
-    MOST_POOLS = 50
+    MAX_POOLS = 50
 
     def __init__(self) -> None:
         super().__init__()
@@ -214,7 +214,7 @@ class Transport(HTTPAdapter):
         parts = _target(str(request.url))[1]
         place = parts.scheme, parts.netloc
         if place not in self._pools:
-            if len(self._pools) >= self.MOST_POOLS:
+            if len(self._pools) >= self.MAX_POOLS:
                 self._pools.pop(next(iter(self._pools))).close()
             self._pools[place] = _pool(parts)
         return self._pools[place]

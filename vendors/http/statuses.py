@@ -7,8 +7,8 @@ from email.utils import parsedate_to_datetime
 
 from vendors.base import VendorError
 
-SHORTEST_WAIT = timedelta(seconds=1)
-LONGEST_WAIT = timedelta(hours=1)
+MIN_WAIT = timedelta(seconds=1)
+MAX_WAIT = timedelta(hours=1)
 SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -16,7 +16,7 @@ def error_of(status: int, headers: Mapping[str, str], now: datetime) -> VendorEr
     """Return what an answer with this status is to be raised as. `headers` are looked up by their usual spelling."""
     wait = retry_after(headers.get("Retry-After"), headers.get("Date"), now)
     if status == 429 or (status in (403, 503) and wait):
-        return _throttled(status, wait or SHORTEST_WAIT)
+        return _throttled(status, wait or MIN_WAIT)
     if status in (408, 425) or 500 <= status <= 599:
         return VendorError("vendor_error", f"The vendor failed to answer the call (status {status}).", outage=True)
     if status == 402:
@@ -36,11 +36,11 @@ def retry_after(value: str | None, date: str | None, now: datetime) -> timedelta
     value = (value or "").strip()
     if SECONDS.fullmatch(value):
         # The longest wait first: a number of a thousand digits is no timedelta.
-        return max(timedelta(seconds=min(float(value), LONGEST_WAIT.total_seconds())), SHORTEST_WAIT)
+        return max(timedelta(seconds=min(float(value), MAX_WAIT.total_seconds())), MIN_WAIT)
     until = _http_date(value)
     if until is None:
         return None
-    return max(min(until - (_http_date(date or "") or now), LONGEST_WAIT), SHORTEST_WAIT)
+    return max(min(until - (_http_date(date or "") or now), MAX_WAIT), MIN_WAIT)
 
 
 def _http_date(text: str) -> datetime | None:

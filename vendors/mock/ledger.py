@@ -6,8 +6,8 @@ from itertools import count
 from threading import Lock
 from typing import Any
 
-MOST_ARRIVALS = 200_000
-MOST_RATES = 1000
+MAX_ARRIVALS = 200_000
+MAX_RATES = 1000
 
 
 class Ledger:
@@ -15,7 +15,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._arrivals: deque[dict[str, Any]] = deque(maxlen=MOST_ARRIVALS)
+        self._arrivals: deque[dict[str, Any]] = deque(maxlen=MAX_ARRIVALS)
         self._indexes = count(1)
 
     def add(self, vendor: str, at: float, idempotency_key: str) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Rates:
         """Whether one more call is within `rate` calls in any second; a call that is not does not count."""
         now = time.monotonic()
         with self._lock:
-            if len(self._taken) > MOST_RATES:
+            if len(self._taken) > MAX_RATES:
                 self._taken.clear()
             taken = self._taken.setdefault(url, deque())
             while taken and taken[0] <= now - 1:

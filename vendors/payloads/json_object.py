@@ -6,7 +6,7 @@ from typing import Any
 
 from vendors.payloads import exact
 
-MOST_LEVELS = 100
+MAX_LEVELS = 100
 
 
 def _refuse(name: str) -> None:
@@ -37,8 +37,8 @@ def read(body: bytes) -> dict[str, Any]:
 
 def check_levels(value: Any) -> None:
     """Raises ValueError with a sentence where lists and objects are nested too deeply to be worked on."""
-    if _levels(value) > MOST_LEVELS:
-        raise ValueError(f"It is nested more than {MOST_LEVELS} levels deep.")
+    if _levels(value) > MAX_LEVELS:
+        raise ValueError(f"It is nested more than {MAX_LEVELS} levels deep.")
 
 
 def _levels(value: Any) -> int:

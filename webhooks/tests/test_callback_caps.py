@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Sum
 
 from jobs.callbacks import caps, inbox
-from jobs.models import Delivery, Job, Verdict
+from jobs.models import Callback, Job, Verdict
 from tests.counting import asking_the_store
 from tests.plans import assert_quick, reads_of
 from vendors.models import Vendor
@@ -38,11 +38,11 @@ def body(number, size=20):
 
 
 def kept(**conditions):
-    return Delivery.objects.filter(**conditions).exclude(verdict__in=[Verdict.APPLIED, Verdict.REFUSED]).count()
+    return Callback.objects.filter(**conditions).exclude(verdict__in=[Verdict.APPLIED, Verdict.REFUSED]).count()
 
 
 def counted():
-    return Delivery.objects.get(verdict=Verdict.REFUSED)
+    return Callback.objects.get(verdict=Verdict.REFUSED)
 
 
 def signed(body):
@@ -55,7 +55,7 @@ def test_of_a_thousand_bodies_for_one_token_twenty_are_kept_and_the_rest_counted
     answers = [post(job, body=body(number)) for number in range(1000)]
     assert [answer.json()["status"] for answer in answers] == ["applied"] + ["late"] * 999
     assert kept() == caps.MAX_PER_RUN
-    assert Delivery.objects.count() == caps.MAX_PER_RUN + 2  # with the one applied, and the count
+    assert Callback.objects.count() == caps.MAX_PER_RUN + 2  # with the one applied, and the count
     assert (counted().reason, counted().body) == ("too_many_callbacks", None)
     assert Job.objects.get().result["name"] == 0
 
@@ -64,7 +64,7 @@ def test_of_large_bodies_five_mebibytes_are_kept(job, post):
     for number in range(12):
         assert post(job, body=body(number, size=1_000_000)).status_code == 200
     assert kept() == caps.MAX_BYTES_PER_RUN // 1_000_000
-    assert Delivery.objects.aggregate(all=Sum("body_bytes"))["all"] < caps.MAX_BYTES_PER_RUN + 3_000_000
+    assert Callback.objects.aggregate(all=Sum("body_bytes"))["all"] < caps.MAX_BYTES_PER_RUN + 3_000_000
 
 
 def test_the_answer_is_taken_however_many_came_before_it(make_vendor, make_job, post):
@@ -143,7 +143,7 @@ def test_the_first_callback_of_a_job_costs_no_count(job, vendor):
 
 
 def test_callbacks_are_counted_by_an_index(vendor):
-    with reads_of("jobs_delivery") as reads:
+    with reads_of("jobs_callback") as reads:
         inbox.receive(vendor, str(uuid.uuid4()), (1, 1), webhook_id="", body=body(1), now=NOW)
     counts = [read for read in reads if "body_bytes" in str(read) and "LIMIT 1 " not in f"{read} "]
     assert len(counts) == 2
@@ -153,7 +153,7 @@ def test_callbacks_are_counted_by_an_index(vendor):
 @pytest.mark.sqlite  # its plans
 def test_a_late_callback_that_says_the_same_reads_only_those_of_its_job(job, post):
     post(job, body=b'{"name": 1}')
-    with reads_of("jobs_delivery") as reads:
+    with reads_of("jobs_callback") as reads:
         assert post(job, body=b'{ "name": 1 }').json() == {"status": "late"}
     with connection.cursor() as cursor:
         plans = [row[3] for read in reads for row in cursor.execute(f"EXPLAIN QUERY PLAN {read}").fetchall()]
@@ -167,7 +167,7 @@ def test_the_cap_holds_when_forty_come_at_once(vendor, make_job, post, status):
     job = make_job(status=status, attempt=1)
     race(40, lambda number: post(job, body=body(number)).status_code)
     assert kept() <= caps.MAX_PER_RUN
-    assert Delivery.objects.filter(verdict=Verdict.APPLIED).count() == (status == "waiting")
+    assert Callback.objects.filter(verdict=Verdict.APPLIED).count() == (status == "waiting")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ import pytest
 from jobs import lifecycle, operator_actions
 from jobs.callbacks import inbox
 from jobs.callbacks.tokens import Try
-from jobs.models import Delivery, Job, Verdict
+from jobs.models import Callback, Job, Verdict
 from vendors.models import Vendor
 from webhooks.tests import adapters
 
@@ -65,7 +65,7 @@ def test_a_late_callback_is_kept_and_changes_nothing(vendor, make_job, status):
     job = make_job(status=status, attempt=1, result={"name": "Jane Doe"}, finished_at=NOW)
     assert receive(job) == Verdict.LATE
     assert (now_is(job).status, now_is(job).result) == (status, {"name": "Jane Doe"})
-    assert Delivery.objects.get().verdict == Verdict.LATE
+    assert Callback.objects.get().verdict == Verdict.LATE
 
 
 def test_a_callback_for_a_cancelled_job_is_late(vendor, make_job):
@@ -92,7 +92,7 @@ def test_a_callback_for_an_attempt_that_the_row_has_not_reached_is_kept_for_late
 
 def test_a_callback_for_an_unknown_job_is_unmatched(vendor, make_job):
     assert receive(Job()) == Verdict.UNMATCHED
-    assert Delivery.objects.get().verdict == Verdict.UNMATCHED
+    assert Callback.objects.get().verdict == Verdict.UNMATCHED
 
 
 def test_of_two_different_callbacks_the_first_counts(vendor, make_job):
@@ -114,16 +114,16 @@ def test_a_failure_reported_after_a_result_is_late(vendor, make_job):
 def test_a_crash_between_the_move_and_the_verdict_is_made_good_by_a_repeat(vendor, make_job, body, status):
     job = make_job(status="waiting", attempt=1)
     receive(job, body)
-    Delivery.objects.update(verdict="")
+    Callback.objects.update(verdict="")
     assert receive(job, body) == Verdict.APPLIED
-    assert (now_is(job).status, Delivery.objects.get().verdict) == (status, Verdict.APPLIED)
+    assert (now_is(job).status, Callback.objects.get().verdict) == (status, Verdict.APPLIED)
 
 
 def test_somebody_who_comes_too_late_to_apply_a_callback_does_not_undo_its_verdict(vendor, make_job):
     stale = store(make_job(status="waiting", attempt=1))
-    assert inbox.apply(Delivery.objects.get(), vendor, NOW) == Verdict.APPLIED
+    assert inbox.apply(Callback.objects.get(), vendor, NOW) == Verdict.APPLIED
     assert inbox.apply(stale, None, NOW) == Verdict.LATE
-    assert Delivery.objects.get().verdict == Verdict.APPLIED
+    assert Callback.objects.get().verdict == Verdict.APPLIED
 
 
 def test_what_a_crash_left_unapplied_is_applied_oldest_first_and_in_bounds(vendor, make_job):
@@ -147,11 +147,11 @@ def test_a_callback_that_its_adapter_can_not_read_waits_for_a_better_adapter(ven
     job = make_job(status="waiting", attempt=1)
     assert receive(job, b'{"surname": "Doe"}') == Verdict.UNREADABLE
     assert f"KeyError at {adapters.__file__}" in caplog.text
-    assert f"KeyError at {adapters.__file__}" in Delivery.objects.get().reason
+    assert f"KeyError at {adapters.__file__}" in Callback.objects.get().reason
     assert now_is(job).status == "waiting"
     Vendor.objects.update(adapter="async")
     assert receive(job, b'{"surname": "Doe"}') == Verdict.APPLIED
-    assert Delivery.objects.get().reason == ""
+    assert Callback.objects.get().reason == ""
 
 
 def test_the_log_does_not_say_for_ever_that_a_callback_can_not_be_read(vendor, make_job, caplog):
@@ -171,7 +171,7 @@ def test_a_callback_that_its_adapter_makes_no_json_of_waits_for_a_better_adapter
 def test_an_adapter_that_returns_no_done_is_named(make_vendor, make_job):
     make_vendor(adapter=FORGETFUL)
     assert receive(make_job(status="waiting", attempt=1)) == Verdict.UNREADABLE
-    assert Delivery.objects.get().reason == f"read_callback returned dict and not Done in {adapters.__file__}"
+    assert Callback.objects.get().reason == f"read_callback returned dict and not Done in {adapters.__file__}"
 
 
 def test_callbacks_of_one_vendor_hold_up_no_other(make_vendor, make_job):
@@ -191,7 +191,7 @@ def test_a_callback_never_ends_a_job_of_another_vendor(vendor, make_vendor, make
     make_vendor("globex", adapter=PICKY)
     Job.objects.update(vendor="globex")
     assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=9) == 1
-    assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("waiting", Verdict.UNMATCHED)
+    assert (Job.objects.get().status, Callback.objects.get().verdict) == ("waiting", Verdict.UNMATCHED)
 
 
 def test_what_could_not_be_read_keeps_its_verdict_when_another_ends_the_job(vendor, make_job):
@@ -199,7 +199,7 @@ def test_what_could_not_be_read_keeps_its_verdict_when_another_ends_the_job(vend
     assert receive(job, b'{"surname": "Doe"}') == Verdict.UNREADABLE
     assert receive(job) == Verdict.APPLIED
     assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=9) == 0
-    verdicts = Delivery.objects.order_by("id").values_list("verdict", flat=True)
+    verdicts = Callback.objects.order_by("id").values_list("verdict", flat=True)
     assert list(verdicts) == [Verdict.UNREADABLE, Verdict.APPLIED]
 
 
@@ -214,32 +214,32 @@ def test_a_callback_of_a_deleted_vendor_is_late(vendor, make_job):
     store(make_job(status="complete", attempt=1))
     vendor.delete()
     assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=9) == 1
-    assert Delivery.objects.get().verdict == Verdict.LATE
+    assert Callback.objects.get().verdict == Verdict.LATE
 
 
 def test_an_operator_may_apply_a_callback_that_came_after_its_deadline(vendor, make_job):
     job = overdue(make_job)
     assert receive(job) == Verdict.LATE
-    assert inbox.apply_late(Delivery.objects.get(), LATER)
+    assert inbox.apply_late(Callback.objects.get(), LATER)
     assert (now_is(job).status, now_is(job).result, now_is(job).error_code) == ("complete", RESULT, "")
-    assert Delivery.objects.get().verdict == Verdict.APPLIED
-    assert not inbox.apply_late(Delivery.objects.get(), LATER)
+    assert Callback.objects.get().verdict == Verdict.APPLIED
+    assert not inbox.apply_late(Callback.objects.get(), LATER)
 
 
 def test_a_late_failure_completes_nothing(vendor, make_job):
     job = overdue(make_job)
     receive(job, b'{"error": 1}')
-    assert not inbox.apply_late(Delivery.objects.get(), LATER)
+    assert not inbox.apply_late(Callback.objects.get(), LATER)
     assert now_is(job).error_code == "callback_overdue"
 
 
 def test_a_late_callback_of_a_job_that_failed_otherwise_or_runs_again_stays_late(vendor, make_job):
     job = make_job(status="failed", attempt=1, error_code="vendor_error")
     receive(job)
-    assert not inbox.apply_late(Delivery.objects.get(), LATER)
+    assert not inbox.apply_late(Callback.objects.get(), LATER)
     Job.objects.update(error_code="callback_overdue", run=2)
-    assert not inbox.apply_late(Delivery.objects.get(), LATER)
-    assert (now_is(job).status, Delivery.objects.get().verdict) == ("failed", Verdict.LATE)
+    assert not inbox.apply_late(Callback.objects.get(), LATER)
+    assert (now_is(job).status, Callback.objects.get().verdict) == ("failed", Verdict.LATE)
 
 
 def test_a_callback_with_no_verdict_is_not_late_yet(vendor, make_job):

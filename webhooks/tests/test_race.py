@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from harness.waiting import wait_for
 from jobs.callbacks import inbox
-from jobs.models import Delivery, Job, Verdict
+from jobs.models import Callback, Job, Verdict
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,14 +76,14 @@ def race(request):
 def test_of_two_racing_callbacks_exactly_one_is_applied(race, jobs):
     job = jobs[0]
     assert race([(job, b'{"name": "John"}'), (job, b'{"name": "Jane"}')]) == ["applied", "late"]
-    assert Delivery.objects.get(verdict=Verdict.APPLIED).body == Job.objects.get(pk=job.pk).result
+    assert Callback.objects.get(verdict=Verdict.APPLIED).body == Job.objects.get(pk=job.pk).result
 
 
 def test_a_callback_sent_several_times_at_once_is_stored_once_and_applied_once(race, jobs):
     job = jobs[0]
     assert race([(job, b'{"name": "John"}')] * 4) == ["applied"] * 4
-    delivery = Delivery.objects.get()
-    assert (delivery.verdict, delivery.times_received) == (Verdict.APPLIED, 4)
+    callback = Callback.objects.get()
+    assert (callback.verdict, callback.times_received) == (Verdict.APPLIED, 4)
     assert Job.objects.get(pk=job.pk).status == "complete"
 
 
@@ -91,7 +91,7 @@ def test_callbacks_of_several_jobs_end_each_its_own(race, jobs):
     assert race([(job, f'{{"name": "{job.pk}"}}'.encode()) for job in jobs]) == ["applied"] * 3
     for job in jobs:
         assert Job.objects.get(pk=job.pk).result == {"name": job.pk}
-        assert (Delivery.objects.get(job=job.pk).verdict, Delivery.objects.get(job=job.pk).times_received) == ("applied", 1)
+        assert (Callback.objects.get(job=job.pk).verdict, Callback.objects.get(job=job.pk).times_received) == ("applied", 1)
 
 
 @pytest.mark.sqlite

@@ -9,7 +9,7 @@ import pytest
 from django.test import RequestFactory
 
 from jobs.callbacks import refusals
-from jobs.models import Delivery, Job, Verdict
+from jobs.models import Callback, Job, Verdict
 from jobs.recovery import sweep
 from vendors.models import Vendor, new_id
 from webhooks import signatures
@@ -73,7 +73,7 @@ def test_a_callback_that_came_before_its_job_was_imported_is_applied_when_it_is_
     assert post(job_id).json() == {"status": "unmatched"}
     make_job(id=job_id, status="waiting", attempt=1)
     assert post(job_id).json() == {"status": "applied"}
-    assert Delivery.objects.get().verdict == Verdict.APPLIED
+    assert Callback.objects.get().verdict == Verdict.APPLIED
 
 
 # What is kept.
@@ -82,7 +82,7 @@ def test_a_callback_that_came_before_its_job_was_imported_is_applied_when_it_is_
 def test_refused_callbacks_of_a_job_are_one_row_without_a_body(job, post):
     for body in (b"[1]", b"no JSON", BODY):
         post(job, "wrong" if body == BODY else None, body=body)
-    kept = Delivery.objects.get()
+    kept = Callback.objects.get()
     assert (kept.verdict, kept.body, kept.reason, kept.times_received) == ("refused", None, "token_wrong", 3)
     assert (kept.vendor, kept.job, kept.run, kept.attempt, kept.body_bytes) == ("acme", job.pk, 1, None, len(BODY))
     assert datetime.now(UTC) - kept.received_at < timedelta(minutes=1)
@@ -93,31 +93,31 @@ def test_each_run_has_a_row_of_its_own(job, post):
     Job.objects.update(run=2)
     post(job, "wrong")
     post(job, body=b"[1]")  # with the token of the first run
-    assert sorted(Delivery.objects.values_list("run", "times_received")) == [(1, 2), (2, 1)]
+    assert sorted(Callback.objects.values_list("run", "times_received")) == [(1, 2), (2, 1)]
 
 
 def test_nothing_is_kept_for_a_job_that_is_not_there_or_is_another_vendors(job, make_vendor, post):
     make_vendor("globex", adapter="async")
     answers = [post(str(uuid.uuid4()), "wrong"), post(job, "wrong", vendor="globex"), post(job, "wrong")]
     assert len({(answer.status_code, answer.content) for answer in answers}) == 1
-    assert Delivery.objects.get().vendor == "acme"
+    assert Callback.objects.get().vendor == "acme"
 
 
 def test_what_is_too_large_is_counted_on_its_job(job, post, settings):
     settings.CALLBACK_MAX_BYTES = 10
     assert post(job).status_code == 413
-    assert Delivery.objects.get().reason == "too_large"
-    assert Delivery.objects.get().body_bytes == len(BODY)
+    assert Callback.objects.get().reason == "too_large"
+    assert Callback.objects.get().body_bytes == len(BODY)
 
 
 def test_a_flood_of_refusals_is_few_writes(job, post, monkeypatch):
     monkeypatch.setattr(refusals.time, "monotonic", lambda: 1000.0)
     for _ in range(50):
         assert post(job, "wrong").status_code == 401
-    assert Delivery.objects.get().times_received == refusals.Tally.MAX_WRITES_AT_ONCE
+    assert Callback.objects.get().times_received == refusals.Tally.MAX_WRITES_AT_ONCE
     monkeypatch.setattr(refusals.time, "monotonic", lambda: 1001.0)
     post(job, "wrong")
-    assert Delivery.objects.get().times_received == 51
+    assert Callback.objects.get().times_received == 51
 
 
 @pytest.mark.django_db(transaction=True)
@@ -126,9 +126,9 @@ def test_a_refusal_is_counted_when_its_answer_was_sent(job):
     request = RequestFactory().post(f"/vendor-webhook/acme/{job.pk}?token=wrong", BODY, content_type="application/json")
     answer = receive(request, "acme", uuid.UUID(job.pk))
     assert answer.status_code == 401
-    assert not Delivery.objects.exists()
+    assert not Callback.objects.exists()
     answer.close()  # as a server does then
-    assert Delivery.objects.get().verdict == Verdict.REFUSED
+    assert Callback.objects.get().verdict == Verdict.REFUSED
 
 
 # What the job says.

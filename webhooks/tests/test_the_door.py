@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from django.test import Client
 
 from jobs.callbacks import tokens
-from jobs.models import Delivery, Job, Verdict
+from jobs.models import Callback, Job, Verdict
 from webhooks import signatures
 
 SECRET = base64.b64encode(b"a secret of thirty-two bytes...!").decode()
@@ -42,7 +42,7 @@ def status(job):
 
 def is_refused(job, reason):
     """Whether nothing is kept of a callback but that it was refused."""
-    kept = Delivery.objects.get()
+    kept = Callback.objects.get()
     return (kept.job, kept.verdict, kept.reason, kept.body) == (job.pk, Verdict.REFUSED, reason, None)
 
 
@@ -84,9 +84,9 @@ def test_a_callback_is_taken_while_redis_is_away(job, post, settings):
 
 
 def test_a_callback_frees_the_in_flight_slot(job, post, redis_client):
-    redis_client.zadd("enrich:{acme}:flight", {job.pk: 1, "another": 1})
+    redis_client.zadd("enrich:{acme}:in_flight", {job.pk: 1, "another": 1})
     post(job)
-    assert redis_client.zrange("enrich:{acme}:flight", 0, -1) == ["another"]
+    assert redis_client.zrange("enrich:{acme}:in_flight", 0, -1) == ["another"]
 
 
 def test_nothing_but_a_post_is_allowed(job, client):
@@ -96,7 +96,7 @@ def test_nothing_but_a_post_is_allowed(job, client):
 
 def test_an_unknown_vendor_is_not_found(job, post):
     assert post(job, vendor="nobody").status_code == 404
-    assert not Delivery.objects.exists()
+    assert not Callback.objects.exists()
 
 
 @pytest.mark.parametrize("job_id", ["1", "undefined", "'; drop table", "\ud800x"])
@@ -141,7 +141,7 @@ def test_all_tokens_that_are_not_the_jobs_own_are_refused_alike(job, make_job, m
     answers = [post(job, token) for token in [other_job, other_vendor, other_run, other_attempt, other_digits, *altered]]
     assert {(answer.status_code, answer.content) for answer in answers} == {(401, post(job, "wrong").content)}
     assert status(job) == "waiting"
-    assert Delivery.objects.get().body is None
+    assert Callback.objects.get().body is None
     assert post(job).status_code == 200
 
 
@@ -224,18 +224,18 @@ def test_an_unknown_job_with_a_good_signature_is_kept_as_unmatched(signed_job, p
     stranger = str(uuid.uuid4())
     answer = post(stranger, "wrong", **signature())
     assert (answer.status_code, answer.json()) == (202, {"status": "unmatched"})
-    assert Delivery.objects.get(job=stranger).verdict == Verdict.UNMATCHED
+    assert Callback.objects.get(job=stranger).verdict == Verdict.UNMATCHED
 
 
 def test_an_unknown_job_with_a_good_token_is_kept_as_unmatched(job, post):
     pruned = str(uuid.uuid4())
     assert post(pruned).status_code == 202
-    assert Delivery.objects.get(job=pruned).verdict == Verdict.UNMATCHED
+    assert Callback.objects.get(job=pruned).verdict == Verdict.UNMATCHED
 
 
 def test_an_unknown_job_with_neither_is_refused(job, post):
     assert post(str(uuid.uuid4()), "wrong").status_code == 401
-    assert not Delivery.objects.exists()
+    assert not Callback.objects.exists()
 
 
 def test_a_store_that_fails_costs_the_vendor_a_503_and_leaves_nothing_of_the_callback_in_the_log(

@@ -25,7 +25,7 @@ from enrichlabs.checks import secrets, store
 from enrichlabs.config.stores import database
 from enrichlabs.prepare import PASSWORD_FOR_DEVELOPMENT
 from harness.running import ROOT
-from jobs.queue.heartbeat import Beat
+from jobs.queue.heartbeat import Heartbeat
 from jobs.recovery import unusable
 
 SECRET = "wq7Vb2mT0yLcX4sJ9dHnK6fRgZ1pA8eU3iOoQxWvYtBjMhNk"
@@ -153,13 +153,13 @@ def test_variables_that_are_not_set_are_named(
     assert warnings() == [f"Vendor acme can't be called by a worker: {not_set}", callbacks]
     with override_settings(SERVES=["api"]):
         assert warnings() == [f"Vendor acme can't be called by a worker: {not_set}"]
-    lacking = Beat("lacking")
+    lacking = Heartbeat("lacking")
     lacking.report = unusable.report({"acme": not_set}, None)
-    lacking.beat(), Beat("able").beat()
+    lacking.send(), Heartbeat("able").send()
     assert warnings() == [f"Vendor acme can't be called by 1 of 2 workers: {not_set}", callbacks]
     monkeypatch.setenv("VENDOR_ACME_WEBHOOK_SECRET", "whsec_c2VjcmV0")
     redis_client.flushall()
-    Beat("able").beat()
+    Heartbeat("able").send()
     assert warnings() == []
 
 
@@ -218,7 +218,7 @@ def test_an_index_of_the_same_name_on_other_columns(transactional_db: None) -> N
 
 
 @pytest.mark.skipif(connection.vendor != "mongodb", reason="SQLite keeps unique columns in the table itself")
-@pytest.mark.parametrize(("table", "column", "is_unique"), [("auth_user", "username", False), ("jobs_delivery", "key", True)])
+@pytest.mark.parametrize(("table", "column", "is_unique"), [("auth_user", "username", False), ("jobs_callback", "key", True)])
 def test_an_index_on_mongodb_alone(transactional_db: None, table: str, column: str, is_unique: bool) -> None:
     indexes = connection.get_collection(table).index_information()
     [name] = [name for name, each in indexes.items() if each["key"] == [(column, 1)] and each.get("unique", False) == is_unique]

@@ -8,7 +8,7 @@ from http.client import HTTPResponse
 
 import pytest
 
-from enrichlabs.http.overload import MOST_WAIT_SECONDS, waited_seconds
+from enrichlabs.http.overload import MAX_WAIT_SECONDS, waited_seconds
 from harness.waiting import wait_for
 
 POST = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
@@ -57,7 +57,7 @@ def have_waited(connections: list[socket.socket], seconds: float) -> bool:
 
 def test_what_has_waited_for_a_second_is_refused_and_its_connection_kept(send, held):
     waiting = [send(request) for request in (NOWHERE, POST + b"{}")]
-    wait_for(lambda: have_waited(waiting, MOST_WAIT_SECONDS + 0.1), "a second to pass")
+    wait_for(lambda: have_waited(waiting, MAX_WAIT_SECONDS + 0.1), "a second to pass")
     held.close()
     for connection in waiting:
         refused, body = answer(connection)
@@ -68,7 +68,7 @@ def test_what_has_waited_for_a_second_is_refused_and_its_connection_kept(send, h
 
 def test_a_probe_is_answered_however_long_it_has_waited(send, held):
     probe = send(PROBE)
-    wait_for(lambda: have_waited([probe], MOST_WAIT_SECONDS + 0.1), "a second to pass")
+    wait_for(lambda: have_waited([probe], MAX_WAIT_SECONDS + 0.1), "a second to pass")
     held.close()
     assert answer(probe)[0].status == 200
 

@@ -11,7 +11,7 @@ from harness.running import ROOT
 
 SUPERVISOR = """
 import sys
-from enrichlabs.children import Child, Children
+from enrichlabs.standalone.children import Child, Children
 with Children() as children:
     for number, script in enumerate(sys.argv[1:]):
         children.start(Child(f"child {number}", ["sh", "-c", script]))

@@ -52,7 +52,7 @@ def test_it_makes_tables_a_first_user_and_the_pretend_vendors_as_often_as_it_is_
 def test_without_an_address_there_are_the_vendors_of_a_file_or_none(prepare: Prepare, tmp_path: Path) -> None:
     assert prepare().returncode == 0
     assert rows(tmp_path, "SELECT slug FROM vendors_vendor") == []
-    vendors = tmp_path / "vendors.definitions.toml"
+    vendors = tmp_path / "vendors.toml"
     vendors.write_text('[vendors.acme]\nadapter = "sync"\nurl = "https://acme.example"\n')
     assert prepare(ENRICHLABS_VENDORS=vendors).returncode == 0
     assert rows(tmp_path, "SELECT slug FROM vendors_vendor") == ["acme"]

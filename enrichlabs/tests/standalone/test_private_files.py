@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from enrichlabs.config.stores import MOST_SOCKET_BYTES, valkey_socket
+from enrichlabs.config.stores import MAX_SOCKET_BYTES, valkey_socket
 from harness.running import ROOT, environment
 
 KEYS = {"SECRET_KEY": "s" * 40, "CALLBACK_SECRETS": "c" * 40}
@@ -58,7 +58,7 @@ def test_a_store_that_others_could_read_is_closed_and_named(tmp_path: Path) -> N
 def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with such a path; sockets then lie in `tmp_path`."""
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    return tmp_path / ("long" * (MOST_SOCKET_BYTES // 4))
+    return tmp_path / ("long" * (MAX_SOCKET_BYTES // 4))
 
 
 def test_a_folder_for_the_socket_is_taken_if_it_is_ours_and_closed(long: Path) -> None:

@@ -28,7 +28,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start servers on one data folder; with a vendor of its own, so that no mock vendors are started."""
-    vendors = tmp_path / "vendors.definitions.toml"
+    vendors = tmp_path / "vendors.toml"
     vendors.write_text('[vendors.acme]\nadapter = "sync"\nurl = "http://127.0.0.1:9/"\n')
     variables = {"PORT": free_port(), "ENRICHLABS_VENDORS": vendors}
     started = []

@@ -12,8 +12,8 @@ from harness.running import ROOT, environment
 from harness.waiting import wait_for
 
 SUPERVISOR = """
-from enrichlabs import obstacles, valkey
-from enrichlabs.children import Children
+from enrichlabs.standalone import preflight as obstacles, valkey
+from enrichlabs.standalone.children import Children
 obstacles.load_settings()
 with obstacles.the_data_folder() as lock, Children() as children:
     children.start(valkey.child(lock.fileno()))

@@ -39,7 +39,7 @@ class Service:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        vendors = self._folder / "vendors.definitions.toml"
+        vendors = self._folder / "vendors.toml"
         vendors.write_text(f'[vendors.acme]\nadapter = "sync"\nurl = "{self.vendor.url}"\n')
         for command in (["migrate", "--verbosity=0"], ["load_vendors", str(vendors)]):
             subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=self._variables, check=True)

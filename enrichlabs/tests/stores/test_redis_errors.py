@@ -9,9 +9,8 @@ import redis
 from django.test import Client
 
 from enrichlabs import alive
-from enrichlabs.tests.web.test_health import beat
 from harness.waiting import wait_for
-from jobs.queue.keys import BEATS, COUNTS, Keys
+from jobs.queue.keys import COUNTERS, HEARTBEATS, Keys
 from jobs.queue.redis_errors import refusal
 
 pytestmark = [pytest.mark.django_db, pytest.mark.about_redis]
@@ -85,7 +84,7 @@ def test_readiness_names_what_redis_refuses(client: Client, redis_client: redis.
 
 
 def test_a_live_worker_is_not_denied_for_it(client: Client, redis_client: redis.Redis) -> None:
-    beat(redis_client, seconds_ago=0)
+    heartbeat(redis_client, seconds_ago=0)
     with without_right(redis_client, "-xreadgroup"):
         answer = client.get("/readyz").json()
     assert answer["redis"].startswith(NO_RIGHT)
@@ -107,13 +106,13 @@ def test_readiness_names_a_key_that_holds_something_else(
 def test_what_is_as_it_should_be_is_no_fault(client: Client, redis_client: redis.Redis, make_vendor: Callable) -> None:
     make_vendor("acme")
     keys = Keys("acme")
-    for stream in (keys.jobs, keys.again, keys.freed):
+    for stream in (keys.jobs, keys.retries, keys.freed):
         redis_client.xadd(stream, {"v": "1"})
     redis_client.lpush(keys.log, 1)
-    redis_client.zadd(keys.flight, {"job": 1})
-    redis_client.hset(keys.gate, "newest", 1)
-    redis_client.hset(COUNTS, "rebuilds|acme", 1)
-    beat(redis_client, seconds_ago=0)
+    redis_client.zadd(keys.in_flight, {"job": 1})
+    redis_client.hset(keys.state, "newest", 1)
+    redis_client.hset(COUNTERS, "rebuilds|acme", 1)
+    heartbeat(redis_client, seconds_ago=0)
     before = set(redis_client.keys())
     assert client.get("/readyz").json() == {"store": "ok", "redis": "ok", "worker": "ok"}
     assert set(redis_client.keys()) == before
@@ -122,7 +121,7 @@ def test_what_is_as_it_should_be_is_no_fault(client: Client, redis_client: redis
 def test_a_redis_that_takes_no_beat_says_nothing_about_a_worker(
     redis_client: redis.Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    redis_client.delete(BEATS)
+    redis_client.delete(HEARTBEATS)
     with configured(redis_client, "maxmemory", 1):
         assert alive.main() == 0
     assert capsys.readouterr().out.startswith(OOM)

@@ -16,7 +16,7 @@ from django.db import connection
 from harness.mongodb import mongodb
 from harness.running import ROOT, environment, get
 from harness.waiting import wait_for
-from jobs.models import Delivery, Job
+from jobs.models import Callback, Job
 
 # 2 s, and what a machine that does other things may need; far below the 20 s of a worker.
 IN_TIME_SECONDS = 4
@@ -76,8 +76,8 @@ def test_a_refused_callback_is_counted_on_its_job_behind_the_answer(on_sqlite, m
     with locked():
         assert post(on_sqlite, path)[:2] == (401, "unauthorized")
     post(on_sqlite, path)
-    wait_for(Delivery.objects.exists, "the refused callback to be counted")
-    assert Delivery.objects.get().reason == "token_missing"
+    wait_for(Callback.objects.exists, "the refused callback to be counted")
+    assert Callback.objects.get().reason == "token_missing"
 
 
 @pytest.fixture
@@ -86,9 +86,9 @@ def stopped_mongodb(serve, valkey, tmp_path):
     with mongodb() as (url, process):
         variables = {"DATABASE_URL": url, "REDIS_URL": valkey.url}
         run = {"cwd": ROOT, "env": environment(tmp_path, **variables), "check": True, "stdout": subprocess.DEVNULL}
-        (tmp_path / "vendors.definitions.toml").write_text('[vendors.acme]\nadapter = "sync"\nurl = "http://127.0.0.1:9/"\n')
+        (tmp_path / "vendors.toml").write_text('[vendors.acme]\nadapter = "sync"\nurl = "http://127.0.0.1:9/"\n')
         subprocess.run([sys.executable, "manage.py", "migrate"], **run)
-        subprocess.run([sys.executable, "manage.py", "load_vendors", str(tmp_path / "vendors.definitions.toml")], **run)
+        subprocess.run([sys.executable, "manage.py", "load_vendors", str(tmp_path / "vendors.toml")], **run)
         port = serve(**variables)
         assert post(port)[0] == 202
         process.send_signal(signal.SIGSTOP)

@@ -14,8 +14,8 @@ from enrichlabs.config.stores import database
 from enrichlabs.web import health
 from harness.running import ROOT, get
 from harness.stub_mongodb import PretendedMongoDB
-from jobs.queue.heartbeat import SILENT_SECONDS
-from jobs.queue.keys import BEATS
+from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+from jobs.queue.keys import HEARTBEATS
 
 pytestmark = pytest.mark.django_db
 
@@ -27,20 +27,20 @@ def silent() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def beat(client: redis.Redis, seconds_ago: float) -> None:
+def heartbeat(client: redis.Redis, seconds_ago: float) -> None:
     seconds, microseconds = client.time()
-    client.zadd(BEATS, {"worker": (seconds - seconds_ago) * 1000 + microseconds / 1000})
+    client.zadd(HEARTBEATS, {"worker": (seconds - seconds_ago) * 1000 + microseconds / 1000})
 
 
 def test_it_is_ready_with_store_redis_and_a_worker(client: Client, redis_client: redis.Redis) -> None:
-    beat(redis_client, seconds_ago=0)
+    heartbeat(redis_client, seconds_ago=0)
     response = client.get("/readyz")
     assert (response.status_code, response.json()) == (200, {"store": "ok", "redis": "ok", "worker": "ok"})
 
 
 def test_a_worker_that_was_silent_for_too_long_is_missed(client: Client, redis_client: redis.Redis) -> None:
     assert client.get("/readyz").json()["worker"] == "No worker is alive. Start one: manage.py run_worker."
-    beat(redis_client, seconds_ago=SILENT_SECONDS + 100)
+    heartbeat(redis_client, seconds_ago=HEARTBEAT_TIMEOUT_SECONDS + 100)
     response = client.get("/readyz")
     assert response.status_code == 503
     told = r"No worker is alive: the last one has been silent for 10\d s. It may be frozen. Restart it, or start another: .*"

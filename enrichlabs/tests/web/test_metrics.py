@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from jobs.queue import breaker
 from jobs.queue.breaker import Report
-from jobs.queue.keys import BEATS, COUNTS, GROUP, Keys
+from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +23,7 @@ def samples(client: Client) -> dict[tuple[str, str], float]:
 
 
 def test_counters_are_shown_with_and_without_a_vendor(client: Client, redis_client: redis.Redis) -> None:
-    redis_client.hset(COUNTS, mapping={"lost_entries|acme": 3, "lost_entries|other": 1, "takeovers": 2})
+    redis_client.hset(COUNTERS, mapping={"lost_entries|acme": 3, "lost_entries|other": 1, "takeovers": 2})
     shown = samples(client)
     assert shown["enrichlabs_lost_entries_total", "acme"] == 3
     assert shown["enrichlabs_lost_entries_total", "other"] == 1
@@ -37,9 +37,9 @@ def test_what_redis_holds_of_a_vendor_is_shown(
     make_vendor("other")
     redis_client.xadd(Keys("acme").jobs, {"job": "1"})
     redis_client.xadd(Keys("other").again, {"job": "2"})
-    redis_client.zadd(Keys("other").flight, {"3": 1, "4": 2})
+    redis_client.zadd(Keys("other").in_flight, {"3": 1, "4": 2})
     shown = samples(client)
-    expected = {"entries_jobs": (1, 0), "entries_again": (0, 1), "in_flight": (0, 2)}
+    expected = {"entries_jobs": (1, 0), "entries_retries": (0, 1), "in_flight": (0, 2)}
     for name, numbers in expected.items():
         assert (shown[f"enrichlabs_{name}", "acme"], shown[f"enrichlabs_{name}", "other"]) == numbers
     assert shown["enrichlabs_workers_alive", ""] == 0
@@ -79,7 +79,7 @@ def test_an_open_breaker_and_a_pause_are_shown(
 
 def test_a_silent_worker_is_told_from_one_that_is_alive(client: Client, redis_client: redis.Redis) -> None:
     seconds, _ = redis_client.time()
-    redis_client.zadd(BEATS, {"well": seconds * 1000, "frozen": (seconds - 100) * 1000})
+    redis_client.zadd(HEARTBEATS, {"well": seconds * 1000, "frozen": (seconds - 100) * 1000})
     shown = samples(client)
     assert (shown["enrichlabs_workers_alive", ""], shown["enrichlabs_workers_silent", ""]) == (1, 1)
 

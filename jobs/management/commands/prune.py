@@ -14,7 +14,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from jobs.management.dialogue import INTERRUPTED, agrees, counted, interruptible, no_store
-from jobs.models import FINAL, Attempt, Delivery, Job
+from jobs.models import FINAL, Attempt, Callback, Job
 from jobs.storage.store import STORE_ERRORS
 from jobs.transfer.prune import GRACE, Prune, remembering
 from vendors.catalogue import catalogue, listed
@@ -89,7 +89,7 @@ def _steps(prune: Prune) -> Iterator[Counter[str]]:
 def _refuse_unknown(vendor: str) -> None:
     """Refuse a vendor that neither is there nor has left jobs or callbacks behind."""
     known = not vendor or vendor in catalogue.all()
-    if not (known or any(model.objects.filter(vendor=vendor).exists() for model in (Job, Attempt, Delivery))):
+    if not (known or any(model.objects.filter(vendor=vendor).exists() for model in (Job, Attempt, Callback))):
         raise CommandError(
             f"There is no vendor {vendor!r}, and nothing of one is stored. Known vendors: {listed(catalogue.all())}."
         )

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from jobs.management.dialogue import INTERRUPTED, agrees, counted, interruptible
 from jobs.models import Job, Status
-from jobs.transfer.replay import RETRIABLE, Choice, DeliveryReplay, JobReplay, Replay, run
+from jobs.transfer.replay import RETRIABLE, CallbackReplay, Choice, JobReplay, Replay, run
 from vendors.catalogue import catalogue, listed
 from vendors.management.store_command import StoreCommand
 
@@ -42,13 +42,13 @@ class Command(StoreCommand):
         add("--created-after", type=_moment, metavar="TIME", help="ISO 8601; UTC where it names no zone")
         add("--created-before", type=_moment, metavar="TIME", help="likewise")
         add("--limit", type=_positive, metavar="N", help="the N oldest only")
-        add("--deliveries", action="store_true", help="apply stored callbacks again, in place of putting jobs back")
+        add("--callbacks", action="store_true", help="apply stored callbacks again, in place of putting jobs back")
         add("--dry-run", action="store_true", help="say what would be done, and do nothing")
         add("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, **options: Any) -> None:
         choice = _choice(options)
-        replay = (DeliveryReplay if options["deliveries"] else JobReplay)(choice, timezone.now())
+        replay = (CallbackReplay if options["deliveries"] else JobReplay)(choice, timezone.now())
         count = len(replay)
         if options["dry_run"]:
             return self._show(replay, count)
@@ -98,7 +98,7 @@ def _choice(options: dict[str, Any]) -> Choice:
 def _refuse_nonsense(options: dict[str, Any]) -> None:
     given = [f"--{name.replace('_', '-')}" for name in JOBS_ONLY if options[name] is not None]
     if options["deliveries"] and given:
-        raise CommandError(f"{' and '.join(given)} choose jobs; --deliveries takes --id and --vendor only.")
+        raise CommandError(f"{' and '.join(given)} choose jobs; --callbacks takes --id and --vendor only.")
     if options["ids"] and given:
         raise CommandError(f"--id names the jobs already; leave out {' and '.join(given)}.")
     if options["error_code"] and options["status"] == Status.CANCELLED:

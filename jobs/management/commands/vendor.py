@@ -50,7 +50,7 @@ class Command(BaseCommand):
             self._note(vendor)
             done = trial.run(vendor, given)
         except NoPermitError as error:
-            raise CommandError(f"No permit for the vendor {vendor} within {trial.PATIENCE_SECONDS:.0f} s. {error}") from None
+            raise CommandError(f"No permit for the vendor {vendor} within {trial.TIMEOUT_SECONDS:.0f} s. {error}") from None
         except redis.RedisError as error:
             raise CommandError(
                 f"Redis does not answer ({type(error).__name__}), and only it can give a permit. Start script/server, or Redis."
@@ -62,7 +62,7 @@ class Command(BaseCommand):
     def _note(self, vendor: Vendor) -> None:
         if vendor.is_paused(timezone.now()):
             self.stdout.write(f"The vendor is paused: {vendor.pause_reason.rstrip('.')}. This call is made all the same.")
-        if commands().hexists(Keys(vendor.slug).gate, "open_until"):
+        if commands().hexists(Keys(vendor.slug).state, "open_until"):
             self.stdout.write("The vendor's breaker is open: it seemed to be down. This call is made all the same.")
 
     def _show(self, vendor: Vendor, done: Trial) -> None:

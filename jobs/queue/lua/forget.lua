@@ -1,5 +1,5 @@
 -- Drops a consumer that has nothing pending; with pending entries it stays, for they could never be delivered again.
--- KEYS again, jobs | ARGV consumer
+-- KEYS retries, jobs | ARGV consumer
 for _, stream in ipairs(KEYS) do
   local pending = redis.pcall('XPENDING', stream, 'workers', '-', '+', 1, ARGV[1])
   if not pending.err and #pending == 0 then redis.pcall('XGROUP', 'DELCONSUMER', stream, 'workers', ARGV[1]) end

@@ -1,4 +1,4 @@
--- KEYS again, jobs, whole
+-- KEYS retries, jobs, intact_since
 -- Returns now; then for each stream when its first undelivered entry was added (now, where all are delivered); then since when
 -- the streams are whole, '' where nobody has said so since Redis lost them. All in milliseconds.
 local time = redis.call('TIME')

@@ -1,8 +1,8 @@
 -- The limits of one vendor: its windows as a sliding-window log, its pace, its hold. Put before take, renew and rebuild.
--- KEYS again, jobs, freed, log, flight, gate, hold, beats
+-- KEYS retries, jobs, freed, log, in_flight, state, pause, heartbeats
 -- ARGV number of windows, then calls and length in microseconds of each, shortest first; then the script's own arguments
 -- What costs is each command, each number made from a text or a text from a number, and each function that is made: few of all.
-local AGAIN, JOBS, FREED, LOG, FLIGHT, GATE, HOLD, BEATS = unpack(KEYS)
+local RETRIES, JOBS, FREED, LOG, IN_FLIGHT, STATE, PAUSE, HEARTBEATS = unpack(KEYS)
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -15,14 +15,14 @@ end
 local length = #windows > 0 and windows[#windows].length or 0
 local own = 2 + 2 * #windows -- where the script's own arguments begin
 
-local gate = {}
+local state = {}
 do
-  local flat = redis.call('HGETALL', GATE)
-  for i = 1, #flat, 2 do gate[flat[i]] = flat[i + 1] end
+  local flat = redis.call('HGETALL', STATE)
+  for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
 end
 -- What the log can hold and how far it reaches back; its newest start; when the pace has the next one due, and by which gap.
-local known_depth, known_length = tonumber(gate.depth or 0), tonumber(gate.length or 0)
-local newest, due, due_gap = tonumber(gate.newest or 0), tonumber(gate.pace or 0), tonumber(gate.gap or 0)
+local known_depth, known_length = tonumber(state.depth or 0), tonumber(state.length or 0)
+local newest, due, due_gap = tonumber(state.newest or 0), tonumber(state.pace or 0), tonumber(state.gap or 0)
 
 local run_id
 do
@@ -32,12 +32,12 @@ do
 end
 local clock_went_back = math.max(newest, due - due_gap) > now + 1000000
 
--- The gate remembers the newest start, so that a log which was dropped alone is missed.
+-- The state remembers the newest start, so that a log which was dropped alone is missed.
 local log_life_ms = redis.call('PTTL', LOG)
 local log_is_gone = log_life_ms == -2 and newest + known_length >= now
 
 -- Whether the log can't be trusted: Redis lost data or restarted, its clock went back, or the limits ask for a longer memory.
-local is_stale = gate.run_id ~= run_id or clock_went_back or log_is_gone or known_depth < depth or known_length < length
+local is_stale = state.run_id ~= run_id or clock_went_back or log_is_gone or known_depth < depth or known_length < length
 
 local function text(number) return string.format('%d', number) end
 
@@ -52,7 +52,7 @@ local function fits(window, count)
   return not start or tonumber(start) + window.length < now
 end
 
--- How many calls a window has room for, `most` at the most. Where it has room for yet another, nobody has to wait for it.
+-- How many calls a window has room for, `most`. Where it has room for yet another, nobody has to wait for it.
 local function room_in(window, most)
   window.has_more = most < window.calls and fits(window, most + 1)
   if window.has_more then return most end
@@ -78,7 +78,7 @@ end
 local SPARE = 1000
 
 -- Charges `count` starts and returns the time of the first; the others follow a microsecond apart, so that each is unique.
--- What follows `count` is set in the gate besides.
+-- What follows `count` is set in the state besides.
 local function charge(count, ...)
   local first, starts = math.max(now, newest + 1), {}
   for i = 1, count do starts[i] = text(first + i - 1) end
@@ -88,6 +88,6 @@ local function charge(count, ...)
   -- Twice as long as needed, so that it need not be said each time.
   local life_ms = known_length / 1000 + 1000
   if log_life_ms < life_ms or known == count then redis.call('PEXPIRE', LOG, text(2 * life_ms)) end
-  redis.call('HSET', GATE, 'newest', starts[count], ...)
+  redis.call('HSET', STATE, 'newest', starts[count], ...)
   return first
 end

@@ -1,6 +1,6 @@
--- KEYS again, jobs | ARGV consumer, count
+-- KEYS retries, jobs | ARGV consumer, count
 -- Returns three an entry that is pending at the consumer: stream, entry id, job id ('' where the entry itself is gone).
-local names, reply = { 'again', 'jobs' }, {}
+local names, reply = { 'retries', 'jobs' }, {}
 for i, stream in ipairs(KEYS) do
   local pending = redis.pcall('XPENDING', stream, 'workers', '-', '+', ARGV[2], ARGV[1])
   for _, item in ipairs(pending.err and {} or pending) do

@@ -1,4 +1,4 @@
--- Makes log and flight true again from the rows, and the groups anew where they are gone. After limits.lua.
+-- Makes log and in_flight true again from the rows, and the groups anew where they are gone. After limits.lua.
 -- KEYS, in addition: rebuilder
 -- own arguments: the rebuilder's token; how many calls have ended, and when each was started in microseconds, newest first; how
 -- many are under way, and when each was started as its row says; then the jobs in flight
@@ -18,9 +18,9 @@ local token = argument()
 if token ~= '' and redis.call('GET', REBUILDER) ~= token then return 0 end
 redis.call('DEL', REBUILDER)
 
-if gate.run_id ~= run_id or clock_went_back then
-  redis.call('DEL', LOG, FLIGHT, GATE)
-  gate = {}
+if state.run_id ~= run_id or clock_went_back then
+  redis.call('DEL', LOG, IN_FLIGHT, STATE)
+  state = {}
 end
 -- What the log still knows is exact; the rows add what is older than that.
 local is_empty = redis.call('EXISTS', LOG) == 0
@@ -30,14 +30,14 @@ local ended, calling = times(), times()
 -- The permit of a call under way may have been renewed since its row was written: it counts as late as can be.
 for _, start in ipairs(calling) do add(start, oldest) end
 for _, start in ipairs(ended) do add(start, start + 999) end -- there are stores that keep no more than milliseconds
-length = math.max(length, tonumber(gate.length or 0))
+length = math.max(length, tonumber(state.length or 0))
 redis.call('PEXPIRE', LOG, text(length / 1000 + 1000))
 
-for i = position, #ARGV do redis.call('ZADD', FLIGHT, 'NX', text(now / 1000), ARGV[i]) end
-for _, stream in ipairs({ AGAIN, JOBS }) do
+for i = position, #ARGV do redis.call('ZADD', IN_FLIGHT, 'NX', text(now / 1000), ARGV[i]) end
+for _, stream in ipairs({ RETRIES, JOBS }) do
   redis.pcall('XGROUP', 'CREATE', stream, 'workers', '0', 'MKSTREAM')
 end
-depth = math.max(depth, tonumber(gate.depth or 0))
+depth = math.max(depth, tonumber(state.depth or 0))
 newest = redis.call('LINDEX', LOG, 0) or 0
-redis.call('HSET', GATE, 'run_id', run_id, 'depth', depth, 'length', text(length), 'newest', newest)
+redis.call('HSET', STATE, 'run_id', run_id, 'depth', depth, 'length', text(length), 'newest', newest)
 return 1

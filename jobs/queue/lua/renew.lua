@@ -8,12 +8,12 @@ local FOREVER = 3600 * 1000000
 if is_stale then return { 0, '', 100000 } end
 if old ~= '' and redis.call('LREM', LOG, 1, old) == 1 then
   newest = tonumber(redis.call('LINDEX', LOG, 0) or 0)
-  redis.call('HSET', GATE, 'newest', text(newest))
+  redis.call('HSET', STATE, 'newest', text(newest))
 end
-local held = redis.call('PTTL', HOLD)
-if held > 0 then return { 0, '', held * 1000 } end
+local pause_ms = redis.call('PTTL', PAUSE)
+if pause_ms > 0 then return { 0, '', pause_ms * 1000 } end
 -- The slot that take gave it is gone when Redis lost its data before the row said that the job has started.
-if cap > 0 and not redis.call('ZSCORE', FLIGHT, job) and redis.call('ZCARD', FLIGHT) >= cap then return { 0, '', FOREVER } end
+if cap > 0 and not redis.call('ZSCORE', IN_FLIGHT, job) and redis.call('ZCARD', IN_FLIGHT) >= cap then return { 0, '', FOREVER } end
 if wait_for_windows() > 0 then return { 0, '', text(wait_for_windows()) } end
-redis.call('ZADD', FLIGHT, 'NX', text(now / 1000), job)
+redis.call('ZADD', IN_FLIGHT, 'NX', text(now / 1000), job)
 return { 1, #windows > 0 and text(charge(1)) or '', 0 }

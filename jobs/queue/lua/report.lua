@@ -1,48 +1,48 @@
 -- Tells a vendor's breaker how calls went, and answers how it stands.
--- KEYS gate, freed
+-- KEYS state, freed
 -- ARGV failures in a row that open it, code of the last call that failed, then six a call: outcome, token of its probe ('' without), job id, when it was started
 --   (microseconds), failures of its job that counted before, and of how many good calls in a row it is the last
 --   outcome: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), none (no call was made,
 --   or it says nothing about the vendor's health)
 -- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, and for each told 1 where
 -- it was started before the last outage was over, else 0.
-local GATE, FREED = unpack(KEYS)
+local STATE, FREED = unpack(KEYS)
 local threshold = tonumber(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local SHORTEST, LONGEST, RECOVERED = 1000000, 60000000, 64
+local MIN_OPEN, MAX_OPEN, RECOVERED = 1000000, 60000000, 64
 
-local gate = {}
+local state = {}
 do
-  local flat = redis.call('HGETALL', GATE)
-  for i = 1, #flat, 2 do gate[flat[i]] = flat[i + 1] end
+  local flat = redis.call('HGETALL', STATE)
+  for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
 end
-local function number(field) return tonumber(gate[field] or 0) end
+local function number(field) return tonumber(state[field] or 0) end
 local function set(field, value)
-  gate[field] = string.format('%.0f', value)
-  redis.call('HSET', GATE, field, gate[field])
+  state[field] = string.format('%.0f', value)
+  redis.call('HSET', STATE, field, state[field])
 end
 local function clear(...)
   for _, field in ipairs({ ... }) do
-    if gate[field] then redis.call('HDEL', GATE, field) end
-    gate[field] = nil
+    if state[field] then redis.call('HDEL', STATE, field) end
+    state[field] = nil
   end
 end
 local function wake() redis.call('XADD', FREED, 'MAXLEN', 1, '*', 'slot', '1') end
 
 local function open()
-  local length = math.min(LONGEST, SHORTEST * 2 ^ number('opened'))
+  local length = math.min(MAX_OPEN, MIN_OPEN * 2 ^ number('opened'))
   set('opened', number('opened') + 1)
   set('open_until', now + length)
   -- For people: since when, and what the vendor failed with last.
-  if not gate.opened_at then set('opened_at', now) end
-  redis.call('HSET', GATE, 'open_code', ARGV[2])
+  if not state.opened_at then set('opened_at', now) end
+  redis.call('HSET', STATE, 'open_code', ARGV[2])
   clear('failures', 'recovering', 'probe', 'probe_until', 'probe_entry')
 end
 
 local function good(calls)
   clear('failures')
-  if not gate.recovering then return end
+  if not state.recovering then return end
   if number('recovering') + calls < RECOVERED then return set('recovering', number('recovering') + calls) end
   clear('recovering', 'opened')
 end
@@ -50,7 +50,7 @@ end
 -- A breaker that has never heard a good answer may have lost its memory in the middle of an outage; the job has kept its own.
 local function bad(before)
   set('failures', number('failures') + 1)
-  if not gate.answered and before + 1 > number('failures') then set('failures', before + 1) end
+  if not state.answered and before + 1 > number('failures') then set('failures', before + 1) end
   if number('failures') >= threshold then open() end
 end
 
@@ -68,17 +68,17 @@ local function probed(outcome)
 end
 
 local function denied(job)
-  if gate.denied_job ~= job then set('denied', number('denied') + 1) end
-  gate.denied_job = job
-  redis.call('HSET', GATE, 'denied_job', job)
+  if state.denied_job ~= job then set('denied', number('denied') + 1) end
+  state.denied_job = job
+  redis.call('HSET', STATE, 'denied_job', job)
 end
 
 local starts = {}
 for i = 3, #ARGV, 6 do
   local outcome, token, job, started, failures, calls = unpack(ARGV, i, i + 5)
-  if (outcome == 'good' or outcome == 'denied') and not gate.answered then set('answered', 1) end
-  if gate.open_until then
-    if token ~= '' and token == gate.probe then probed(outcome) end
+  if (outcome == 'good' or outcome == 'denied') and not state.answered then set('answered', 1) end
+  if state.open_until then
+    if token ~= '' and token == state.probe then probed(outcome) end
   elseif outcome == 'good' or outcome == 'denied' then
     good(tonumber(calls))
   elseif outcome == 'bad' and tonumber(started) >= number('closed_at') then
@@ -87,7 +87,7 @@ for i = 3, #ARGV, 6 do
   if outcome == 'denied' then denied(job) elseif outcome == 'good' then clear('denied', 'denied_job') end
   starts[#starts + 1] = tonumber(started)
 end
-local open_for = gate.open_until and math.max(1, number('open_until') - now) or 0
+local open_for = state.open_until and math.max(1, number('open_until') - now) or 0
 local reply = { string.format('%.0f', open_for), number('denied') }
 for _, started in ipairs(starts) do reply[#reply + 1] = started < number('closed_at') and 1 or 0 end
 return reply

@@ -1,12 +1,12 @@
 -- Ends what a worker had in hand: acknowledges entries, frees in-flight slots, gives permits back, adds fresh entries.
--- KEYS again, jobs, freed, log, flight, gate
--- ARGV six a job: stream ('again', 'jobs' or ''), entry id, job id, releases ('1' or ''), charge ('' or microseconds),
---      again: '' no fresh entry, 'always', or 'pending': only if the old one was still pending, for else somebody has dealt with it
-local streams = { again = KEYS[1], jobs = KEYS[2] }
+-- KEYS retries, jobs, freed, log, in_flight, state
+-- ARGV six a job: stream ('retries', 'jobs' or ''), entry id, job id, releases ('1' or ''), charge ('' or microseconds),
+--      requeue: '' no fresh entry, 'always', or 'pending': only if the old one was still pending, for else somebody has dealt with it
+local streams = { retries = KEYS[1], jobs = KEYS[2] }
 local ended = 0
 local probe = redis.call('HGET', KEYS[6], 'probe_entry')
 for i = 1, #ARGV, 6 do
-  local stream, entry, job, releases, charge, again = unpack(ARGV, i, i + 5)
+  local stream, entry, job, releases, charge, requeue = unpack(ARGV, i, i + 5)
   local was_pending = 0
   if entry ~= '' then
     was_pending = redis.call('XACK', streams[stream], 'workers', entry)
@@ -17,7 +17,7 @@ for i = 1, #ARGV, 6 do
       redis.call('XADD', KEYS[3], 'MAXLEN', 1, '*', 'slot', '1')
     end
   end
-  if again == 'always' or (again == 'pending' and was_pending == 1) then
+  if requeue == 'always' or (requeue == 'pending' and was_pending == 1) then
     redis.call('XADD', KEYS[1], '*', 'v', '1', 'job', job)
   end
   ended = ended + was_pending

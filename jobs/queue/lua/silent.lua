@@ -1,4 +1,4 @@
--- KEYS beats | ARGV milliseconds
+-- KEYS heartbeats | ARGV milliseconds
 -- Returns the run id of this Redis, then the workers whose last beat is older than that.
 local time = redis.call('TIME')
 local silent = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', time[1] * 1000 + time[2] / 1000 - ARGV[1]))

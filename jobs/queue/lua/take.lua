@@ -2,14 +2,14 @@
 -- own arguments: consumer, want, cap on jobs in flight (0: none), token for a probe, life of a probe in microseconds
 -- Returns nothing where the log can't be trusted; else now, wait, first charge (0 where nothing is charged), whether it is a
 -- probe, and three lists: the streams that wake the caller before `wait` microseconds are over, each with its end; what was read
--- from again, and from jobs, each as entry id and job id.
-local MOST = 1000 -- Lua hands a command a few thousand arguments at the most
-local consumer, want, cap = ARGV[own], math.min(MOST, tonumber(ARGV[own + 1])), tonumber(ARGV[own + 2])
+-- from retries, and from jobs, each as entry id and job id.
+local MAX = 1000 -- Lua hands a command a few thousand arguments at the most
+local consumer, want, cap = ARGV[own], math.min(MAX, tonumber(ARGV[own + 1])), tonumber(ARGV[own + 2])
 local FOREVER = 3600 * 1000000
 
 if is_stale then return {} end
 
-local again, jobs, first, is_probe = {}, {}, 0, 0
+local retries, jobs, first, is_probe = {}, {}, 0, 0
 local function answer(wait, ...)
   local ends = {}
   for _, stream in ipairs({ ... }) do
@@ -17,29 +17,29 @@ local function answer(wait, ...)
     ends[#ends + 1] = stream
     ends[#ends + 1] = last[1] and last[1][1] or '0-0'
   end
-  return { now, wait, first, is_probe, ends, again, jobs }
+  return { now, wait, first, is_probe, ends, retries, jobs }
 end
 
-local held_ms = redis.call('PTTL', HOLD)
-if held_ms > 0 then return answer(held_ms * 1000) end
+local pause_ms = redis.call('PTTL', PAUSE)
+if pause_ms > 0 then return answer(pause_ms * 1000) end
 
 -- An open breaker lets one probe through at a time, once its pause is over.
 local room, probing = want, false
-if gate.open_until then
-  local probe_until, open_until = tonumber(gate.probe_until or 0), tonumber(gate.open_until)
+if state.open_until then
+  local probe_until, open_until = tonumber(state.probe_until or 0), tonumber(state.open_until)
   if probe_until > now then return answer(probe_until - now, FREED) end
   if open_until > now then return answer(open_until - now) end
   room, probing = 1, true
 end
 
-if cap > 0 then room = math.min(room, cap - redis.call('ZCARD', FLIGHT)) end
+if cap > 0 then room = math.min(room, cap - redis.call('ZCARD', IN_FLIGHT)) end
 
 -- After an outage the number of calls under way grows back from one. An entry is pending as long as its call is under way. What
 -- was begun before the outage was over may hang on for long, and is no part of what grows back.
-if gate.recovering then
-  local slots = tonumber(gate.recovering)
-  local idle_ms = math.floor(now / 1000) - math.floor(tonumber(gate.closed_at or 0) / 1000) + 1
-  for _, stream in ipairs({ AGAIN, JOBS }) do
+if state.recovering then
+  local slots = tonumber(state.recovering)
+  local idle_ms = math.floor(now / 1000) - math.floor(tonumber(state.closed_at or 0) / 1000) + 1
+  for _, stream in ipairs({ RETRIES, JOBS }) do
     local calls = redis.pcall('XPENDING', stream, 'workers')[1] or 0 -- none where the group is gone
     local older = calls > 0 and #redis.call('XPENDING', stream, 'workers', 'IDLE', text(idle_ms), '-', '+', calls) or 0
     slots = slots - (calls - older)
@@ -48,7 +48,7 @@ if gate.recovering then
 end
 
 if room <= 0 then
-  redis.call('HSET', GATE, 'full', 1)
+  redis.call('HSET', STATE, 'full', 1)
   return answer(FOREVER, FREED)
 end
 
@@ -83,30 +83,30 @@ local function read(stream, count)
     list[#list + 1], list[#list + 2] = entry[1], job
     if job ~= '' then scores[#scores + 1], scores[#scores + 2] = now_ms, job end
   end
-  if #scores > 0 then redis.call('ZADD', FLIGHT, unpack(scores)) end
+  if #scores > 0 then redis.call('ZADD', IN_FLIGHT, unpack(scores)) end
   return list
 end
 
-again = read(AGAIN, room)
-jobs = read(JOBS, room - #again / 2)
-local count = (#again + #jobs) / 2
+retries = read(RETRIES, room)
+jobs = read(JOBS, room - #retries / 2)
+local count = (#retries + #jobs) / 2
 if count == 0 then
   if a_group_is_gone then return {} end
-  return answer(FOREVER, AGAIN, JOBS)
+  return answer(FOREVER, RETRIES, JOBS)
 end
 
 -- Whoever holds an entry is known, even before its first beat: else nobody would find it dead.
-redis.call('ZADD', BEATS, 'NX', now_ms, consumer)
+redis.call('ZADD', HEARTBEATS, 'NX', now_ms, consumer)
 if #windows > 0 then
   paced_from = paced_from + count * gap -- their places in the pace
   first = charge(count, 'pace', text(paced_from), 'gap', text(gap))
 end
 if probing then
   is_probe = 1
-  local entry = again[1] and 'again' .. again[1] or 'jobs' .. jobs[1]
+  local entry = retries[1] and 'retries' .. retries[1] or 'jobs' .. jobs[1]
   local probe, life = ARGV[own + 3], tonumber(ARGV[own + 4])
-  redis.call('HSET', GATE, 'probe', probe, 'probe_until', text(now + life), 'probe_entry', entry)
+  redis.call('HSET', STATE, 'probe', probe, 'probe_until', text(now + life), 'probe_entry', entry)
   return answer(life, FREED)
 end
-if count < room then return answer(FOREVER, AGAIN, JOBS) end
+if count < room then return answer(FOREVER, RETRIES, JOBS) end
 return answer(wait_for_one())

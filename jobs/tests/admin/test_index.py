@@ -11,7 +11,7 @@ from django.utils import timezone
 from jobs.models import Stream
 from jobs.queue import breaker
 from jobs.queue.breaker import Report
-from jobs.queue.keys import BEATS, GROUP, Keys
+from jobs.queue.keys import GROUP, HEARTBEATS, Keys
 from jobs.queue.redis import hints
 from jobs.queue.stream import add
 from jobs.tests.console import sign_in, text
@@ -20,19 +20,19 @@ from tests.plans import assert_quick, reads_of
 pytestmark = pytest.mark.django_db
 
 
-def beat(client, worker, seconds_ago=0.0):
+def heartbeat(client, worker, seconds_ago=0.0):
     seconds, microseconds = client.time()
-    client.zadd(BEATS, {worker: (seconds - seconds_ago) * 1000 + microseconds / 1000})
+    client.zadd(HEARTBEATS, {worker: (seconds - seconds_ago) * 1000 + microseconds / 1000})
 
 
 def test_each_vendor_shows_what_it_has_to_do(make_vendor, make_job, redis_client):
     make_vendor("acme"), make_vendor("globex", enabled=False, paused=True)
-    add("acme", ["a", "b", "called"], Stream.JOBS, redis_client), add("acme", ["c"], Stream.AGAIN, redis_client)
+    add("acme", ["a", "b", "called"], Stream.JOBS, redis_client), add("acme", ["c"], Stream.RETRIES, redis_client)
     redis_client.xgroup_create(Keys("acme").jobs, GROUP, "0")
     redis_client.xreadgroup(GROUP, "w", {Keys("acme").jobs: ">"}, count=1)
-    redis_client.zadd(Keys("acme").flight, {"called": 1})
+    redis_client.zadd(Keys("acme").in_flight, {"called": 1})
     make_job(not_before=timezone.now() + timedelta(hours=1))
-    redis_client.zadd(Keys("globex").flight, {"d": 1, "e": 2})
+    redis_client.zadd(Keys("globex").in_flight, {"d": 1, "e": 2})
     told = text(sign_in("view_vendor", "view_job").get("/admin/"))
     assert "acme running 4 1 0 failed" in told, "queued with one that waits for its next attempt, and one under way"
     assert "globex paused, disabled 0 0 2 failed" in told
@@ -54,15 +54,15 @@ def test_without_a_worker_it_says_what_to_do(make_vendor, redis_client):
 
 def test_a_frozen_worker_is_said_to_be_silent(make_vendor, redis_client):
     browser = sign_in("view_job")
-    beat(redis_client, "host-1-frozen", seconds_ago=100)
+    heartbeat(redis_client, "host-1-frozen", seconds_ago=100)
     told = text(browser.get("/admin/"))
     assert re.search(r"No worker is alive: the last one has been silent for 10\d s.", told)
     assert re.search(r"Worker host-1-frozen has been silent for 10\d s.", told)
-    beat(redis_client, "host-2-well")
+    heartbeat(redis_client, "host-2-well")
     told = text(browser.get("/admin/"))
     assert "No worker is alive" not in told
     assert re.search(r"Worker host-1-frozen has been silent for 10\d s.", told)
-    redis_client.zrem(BEATS, "host-1-frozen")
+    redis_client.zrem(HEARTBEATS, "host-1-frozen")
     assert "silent" not in text(browser.get("/admin/"))
 
 
@@ -91,8 +91,8 @@ def test_who_may_see_jobs_alone_sees_vendors_without_links(make_vendor, redis_cl
 
 def test_who_may_see_callbacks_alone_finds_the_refused_ones(make_vendor, redis_client):
     make_vendor("acme")
-    page = sign_in("view_delivery").get("/admin/")
-    assert "/admin/jobs/delivery/?verdict=refused" in page.content.decode()
+    page = sign_in("view_callback").get("/admin/")
+    assert "/admin/jobs/callback/?verdict=refused" in page.content.decode()
     assert "acme" not in text(page)
 
 

@@ -105,7 +105,7 @@ def test_an_impossible_page_is_no_error(browser, make_job, monkeypatch, page):
 
 
 def test_a_list_that_is_cut_goes_on_with_older_jobs(browser, make_job, monkeypatch):
-    monkeypatch.setattr(listing, "MOST_LISTED", 4)
+    monkeypatch.setattr(listing, "MAX_LISTED", 4)
     monkeypatch.setattr("jobs.admin.job.JobAdmin.list_per_page", 2)
     ids = [make_job().pk for _ in range(7)][::-1]
     last = browser.get(JOBS, {"p": "2"})

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.models import Attempt, Delivery
+from jobs.models import Attempt, Callback
 from jobs.tests.console import sign_in_as_superuser, text
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +74,7 @@ def test_attempts_and_callbacks_are_told_in_the_order_they_happened(page, make_j
             job=job.pk, vendor="acme", run=1, number=number, worker="w1", outcome=outcome, message=message, **times
         )
     callback = {"key": "k", "vendor": "acme", "job": job.pk, "run": 1, "attempt": 2, "verdict": "applied", "times_received": 3}
-    Delivery.objects.create(**callback, body={}, body_bytes=1234, received_at=seconds(60))
+    Callback.objects.create(**callback, body={}, body_bytes=1234, received_at=seconds(60))
     told = text(page(job))
     assert "2026-01-31 12:00:00 UTC Attempt 1 vendor_unavailable 1.25 s w1 It answered 503." in told
     first, second, third = (

@@ -11,12 +11,12 @@ from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.utils import timezone
 
-from jobs.models import Attempt, Delivery, Job
+from jobs.models import Attempt, Callback, Job
 from jobs.tests.console import sign_in, sign_in_as_superuser, text
 from vendors.models import Vendor
 
 pytestmark = pytest.mark.django_db
-JOBS, DELIVERIES, VENDORS = "/admin/jobs/job/", "/admin/jobs/delivery/", "/admin/vendors/vendor/"
+JOBS, DELIVERIES, VENDORS = "/admin/jobs/job/", "/admin/jobs/callback/", "/admin/vendors/vendor/"
 
 
 @pytest.mark.parametrize("page", [JOBS, DELIVERIES, VENDORS])
@@ -77,10 +77,10 @@ READERS = [
     (),
     ("view_job",),
     ("view_vendor",),
-    ("view_delivery",),
+    ("view_callback",),
     ("change_vendor",),
     ("view_job", "retry_job", "cancel_job"),
-    ("view_job", "view_delivery"),
+    ("view_job", "view_callback"),
     ("view_user", "change_user", "view_group", "add_user"),
 ]
 
@@ -93,8 +93,8 @@ def test_no_link_leads_to_a_page_that_its_reader_may_not_see(make_vendor, make_j
         attempt = {"number": 1, "worker": "w", "outcome": "x", "started_at": timezone.now(), "ended_at": timezone.now()}
         Attempt.objects.create(job=job.pk, vendor="acme", run=1, reply={"status": 500}, **attempt)
         came = {"verdict": verdict, "body_bytes": 2, "received_at": timezone.now()}
-        Delivery.objects.create(key=status, vendor="acme", job=job.pk, **came)
-    Delivery.objects.filter(verdict="unmatched").update(job="019a0000-0000-7000-8000-000000000000")
+        Callback.objects.create(key=status, vendor="acme", job=job.pk, **came)
+    Callback.objects.filter(verdict="unmatched").update(job="019a0000-0000-7000-8000-000000000000")
     browser = sign_in(*permissions)
     # What he did when he might do more.
     done = {"action_flag": CHANGE, "change_message": "Paused.", "user": User.objects.get()}

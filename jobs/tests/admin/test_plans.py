@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from jobs.models import Delivery
+from jobs.models import Callback
 from jobs.tests.console import sign_in
 from tests.plans import assert_quick, reads_of
 
 pytestmark = pytest.mark.django_db
-JOBS, DELIVERIES = "/admin/jobs/job/", "/admin/jobs/delivery/"
+JOBS, DELIVERIES = "/admin/jobs/job/", "/admin/jobs/callback/"
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def browser(db, make_vendor, monkeypatch):
     # With more rows than a page holds, the lists are read as they are when there are a million.
     monkeypatch.setattr("jobs.admin.listing.ReadOnlyAdmin.list_per_page", 2)
     make_vendor()
-    return sign_in("view_job", "view_delivery", "retry_job")
+    return sign_in("view_job", "view_callback", "retry_job")
 
 
 def reads(browser, path, params):
@@ -72,7 +72,7 @@ def test_the_list_leaves_the_large_columns_alone(browser, make_job):
 def test_the_list_of_deliveries_is_read_by_an_index(browser, make_job, params):
     for number in range(5):
         job = make_job()
-        Delivery.objects.create(
+        Callback.objects.create(
             key=str(number), vendor="acme", job=job.pk, body_bytes=2, verdict="late", received_at=job.created_at
         )
     found = reads(browser, DELIVERIES, params)

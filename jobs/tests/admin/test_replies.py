@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 from django.utils import timezone
 
-from jobs.models import Attempt, Delivery
+from jobs.models import Attempt, Callback
 from jobs.tests.console import sign_in, sign_in_as_superuser, text
 
 pytestmark = pytest.mark.django_db
@@ -27,9 +27,9 @@ def make_attempt(job, **fields):
     return Attempt.objects.create(job=job.pk, vendor="acme", run=1, **{**given, **times, **fields})
 
 
-def make_delivery(job, **fields):
+def make_callback(job, **fields):
     given = {"vendor": "acme", "body_bytes": 512, "received_at": timezone.now(), "verdict": "refused"}
-    return Delivery.objects.create(key=str(Delivery.objects.count()), job=job.pk, **{**given, **fields})
+    return Callback.objects.create(key=str(Callback.objects.count()), job=job.pk, **{**given, **fields})
 
 
 REPLY = {
@@ -86,16 +86,16 @@ def test_polls_are_told_from_attempts(failed):
 
 
 def test_refused_callbacks_are_told_with_reason_size_and_times(failed):
-    make_delivery(failed, reason="signature_wrong", times_received=3)
-    make_delivery(failed, verdict="unreadable", reason="The adapter can't read it (KeyError).")
+    make_callback(failed, reason="signature_wrong", times_received=3)
+    make_callback(failed, verdict="unreadable", reason="The adapter can't read it (KeyError).")
     told = text(page(sign_in("view_job"), failed))
     assert "Callback refused acme signature_wrong: 512 bytes, received 3 times" in told
     assert "Callback unreadable acme The adapter can't read it (KeyError): 512 bytes" in told
 
 
 def test_the_page_of_a_callback_tells_why_it_was_refused(failed):
-    delivery = make_delivery(failed, reason="signature_wrong", times_received=3)
-    told = text(sign_in("view_delivery").get(f"/admin/jobs/delivery/{delivery.pk}/change/"))
+    callback = make_callback(failed, reason="signature_wrong", times_received=3)
+    told = text(sign_in("view_callback").get(f"/admin/jobs/callback/{callback.pk}/change/"))
     for part in ("refused", "Reason: signature_wrong", "Times received: 3", "Body bytes: 512"):
         assert part in told
 
@@ -145,7 +145,7 @@ def test_the_page_of_a_job_with_huge_values_is_small(failed, column):
 
 
 def test_the_page_of_a_callback_with_a_huge_body_is_small(failed):
-    delivery = make_delivery(failed, body=nested(), verdict="applied")
-    response = sign_in_as_superuser().get(f"/admin/jobs/delivery/{delivery.pk}/change/")
+    callback = make_callback(failed, body=nested(), verdict="applied")
+    response = sign_in_as_superuser().get(f"/admin/jobs/callback/{callback.pk}/change/")
     assert len(response.content) < 100_000
     assert "cut here" in text(response)

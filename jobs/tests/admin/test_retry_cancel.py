@@ -77,10 +77,10 @@ def test_a_job_is_retried_after_a_question(browser, make_job, redis_client):
 
 def test_cancelling_a_waiting_job_frees_its_slot(browser, make_job, redis_client):
     job = make_job(status="waiting")
-    redis_client.zadd(Keys("acme").flight, {job.pk: 1})
+    redis_client.zadd(Keys("acme").in_flight, {job.pk: 1})
     assert "1 cancelled." in text(browser.post(f"{JOBS}{job.pk}/cancel/", follow=True))
     assert status_of(job) == ("cancelled", 1)
-    assert redis_client.zcard(Keys("acme").flight) == 0
+    assert redis_client.zcard(Keys("acme").in_flight) == 0
 
 
 def test_jobs_of_the_list_are_retried_together(browser, make_job):
@@ -115,7 +115,7 @@ def test_the_list_comes_back_as_it_was_filtered(browser, make_job):
 
 def test_all_that_a_filter_finds_are_taken_up_to_a_bound(browser, make_job, monkeypatch):
     for module in ("listing", "actions", "confirming"):
-        monkeypatch.setattr(f"jobs.admin.{module}.MOST_LISTED", 12)
+        monkeypatch.setattr(f"jobs.admin.{module}.MAX_LISTED", 12)
     jobs = [make_job(status="failed") for _ in range(15)]
     question = select(browser, "retry_jobs", jobs[:1], select_across="1")
     assert "Retry 12 jobs?" in text(question)
@@ -126,7 +126,7 @@ def test_all_that_a_filter_finds_are_taken_up_to_a_bound(browser, make_job, monk
 
 
 def test_no_more_than_the_bound_is_done_at_once(browser, make_job, monkeypatch):
-    monkeypatch.setattr("jobs.admin.actions.MOST_LISTED", 2)
+    monkeypatch.setattr("jobs.admin.actions.MAX_LISTED", 2)
     ids = " ".join(make_job(status="failed").pk for _ in range(3))
     assert "2 retried." in text(browser.post(f"{JOBS}retry/", {"ids": ids}, follow=True))
 

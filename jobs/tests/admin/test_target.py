@@ -5,7 +5,7 @@ import json
 import pytest
 from django.utils import timezone
 
-from jobs.queue.heartbeat import Beat
+from jobs.queue.heartbeat import Heartbeat
 from jobs.recovery import unusable
 from jobs.tests.admin.test_vendors import VENDORS, change, form_of
 from jobs.tests.console import sign_in, sign_in_as_superuser, text
@@ -84,11 +84,11 @@ def test_the_page_says_whether_workers_can_call_it(acme, redis_client, settings)
     browser = sign_in_as_superuser()
     path = f"{VENDORS}{acme.pk}/change/"
     assert "Can be called: No worker is alive." in text(browser.get(path))
-    able, lacking = Beat("able"), Beat("lacking")
+    able, lacking = Heartbeat("able"), Heartbeat("lacking")
     lacking.report = unusable.report({"acme": "The variable VENDOR_ACME_API_KEY is not set."}, None)
-    able.beat()
+    able.send()
     assert "Can be called: yes, by 1 of 1 workers" in text(browser.get(path))
-    lacking.beat()
+    lacking.send()
     told = text(browser.get(path))
     assert "Can be called: not by 1 of 2 workers: The variable VENDOR_ACME_API_KEY is not set." in told
     assert "Callbacks are refused: The variable VENDOR_ACME_WEBHOOK_SECRET is not set." in told

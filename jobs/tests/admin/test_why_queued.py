@@ -9,8 +9,8 @@ from django.utils import timezone
 from jobs.models import Stream
 from jobs.queue import breaker, limiter, stream
 from jobs.queue.breaker import Report
-from jobs.queue.heartbeat import SILENT_SECONDS
-from jobs.queue.keys import BEATS, Keys
+from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.redis import hints
 from jobs.queue.take import take
 from jobs.tests.console import sign_in_as_superuser, text
@@ -22,14 +22,14 @@ TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 @pytest.fixture
 def shown(redis_client):
     """Return what the page of a job says, with a worker that is alive."""
-    beat(redis_client, "host-1-well")
+    heartbeat(redis_client, "host-1-well")
     browser = sign_in_as_superuser()
     return lambda job: text(browser.get(f"/admin/jobs/job/{job.pk}/change/"))
 
 
-def beat(client, worker, seconds_ago=0.0):
+def heartbeat(client, worker, seconds_ago=0.0):
     seconds, microseconds = client.time()
-    client.zadd(BEATS, {worker: (seconds - seconds_ago) * 1000 + microseconds / 1000})
+    client.zadd(HEARTBEATS, {worker: (seconds - seconds_ago) * 1000 + microseconds / 1000})
 
 
 def queue(vendor, count=3):
@@ -55,9 +55,9 @@ def test_a_vendor_that_no_longer_exists(shown, make_job):
 
 def test_no_worker(shown, redis_client, make_vendor, make_job):
     make_vendor()
-    redis_client.delete(BEATS)
+    redis_client.delete(HEARTBEATS)
     assert "No worker is alive. Start one: manage.py run_worker." in shown(make_job())
-    beat(redis_client, "host-1-frozen", SILENT_SECONDS + 60)
+    heartbeat(redis_client, "host-1-frozen", HEARTBEAT_TIMEOUT_SECONDS + 60)
     assert re.search(r"No worker is alive: the last one has been silent for 6\d s.", shown(make_job()))
 
 
@@ -93,7 +93,7 @@ def test_an_open_breaker(shown, redis_client, make_vendor, make_job):
     open_breaker(vendor)
     down = rf"Waits for its vendor, which is down since ({TIME}) \(vendor_error\): its breaker is open, and "
     since = re.search(f"{down}the next probe is due at {TIME}.", shown(job))[1]
-    redis_client.hset(Keys("acme").gate, "open_until", 1)
+    redis_client.hset(Keys("acme").state, "open_until", 1)
     assert re.search(f"{down}the next job that may start is the probe.", shown(job))
     token = take(vendor, "w", 1).probe
     assert re.search(f"{down}one job probes whether it is back.", shown(job))
@@ -106,13 +106,13 @@ def test_a_breaker_that_has_closed(shown, redis_client, make_vendor, make_job):
     vendor, job = make_vendor(max_attempts=2), make_job()
     queue(vendor)
     open_breaker(vendor)
-    redis_client.hset(Keys("acme").gate, "open_until", 1)
+    redis_client.hset(Keys("acme").state, "open_until", 1)
     token = take(vendor, "w", 1).probe
     breaker.report(vendor, [Report("good", token, "job-0")])
     told = shown(job)
     assert "down" not in told
     assert "Waits while the vendor recovers from an outage: it gets 1 call at a time, and more as they succeed." in told
-    assert not {"opened_at", "open_code"} & redis_client.hgetall(Keys("acme").gate).keys()
+    assert not {"opened_at", "open_code"} & redis_client.hgetall(Keys("acme").state).keys()
 
 
 def test_a_retry_whose_time_has_not_come(shown, make_vendor, make_job):
@@ -125,7 +125,7 @@ def test_a_retry_whose_time_has_not_come(shown, make_vendor, make_job):
 
 def test_the_in_flight_cap(shown, redis_client, make_vendor, make_job):
     queue(make_vendor(max_in_flight=2))
-    redis_client.zadd(Keys("acme").flight, {"a": 1, "b": 2})
+    redis_client.zadd(Keys("acme").in_flight, {"a": 1, "b": 2})
     told = shown(make_job())
     assert "Waits for the in-flight cap: 2 of at most 2 jobs are in flight. Of this vendor, 3 queued" in told
 
@@ -145,7 +145,7 @@ def test_a_disabled_vendor_still_does_what_was_accepted(shown, make_vendor, make
 
 def test_a_job_at_a_frozen_worker_says_so(shown, redis_client, make_vendor, make_job):
     make_vendor()
-    beat(redis_client, "host-2-frozen", 60)
+    heartbeat(redis_client, "host-2-frozen", 60)
     calling = {"status": "processing", "started_at": timezone.now()}
     frozen = make_job(worker="host-2-frozen", **calling)
     assert re.search(r"The worker has been silent for 6\d s: it may be frozen.", shown(frozen))

@@ -94,9 +94,9 @@ def test_a_job_that_was_started_and_handed_back_in_the_meantime_moved_on(client,
     cancel = operator_actions.cancel
 
     def amid_a_start(job: Job, now: datetime) -> bool:
-        [started] = lifecycle.start([job.pk], worker="w", run_token="r", now=now, deadline_at=now)
+        [started] = lifecycle.claim([job.pk], worker="w", run_token="r", now=now, deadline_at=now)
         happened = cancel(job, now)
-        lifecycle.apply([lifecycle.hand_back(started, now)])
+        lifecycle.apply([lifecycle.release(started, now)])
         return happened
 
     monkeypatch.setattr(operator_actions, "cancel", amid_a_start)

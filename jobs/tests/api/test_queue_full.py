@@ -27,7 +27,7 @@ def queue(*job_ids, to=Stream.JOBS):
 def test_a_full_queue_refuses_a_job_and_says_when_to_come_back(client, make_vendor, redis_client):
     make_vendor(max_queued=3)
     queue("a", "b")
-    queue("c", to=Stream.AGAIN)
+    queue("c", to=Stream.RETRIES)
     refused = post(client)
     assert (refused.status_code, refused.json()["code"]) == (429, "queue_full")
     assert int(refused["Retry-After"]) > 0

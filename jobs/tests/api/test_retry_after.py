@@ -93,7 +93,7 @@ def test_a_job_waits_for_those_before_it_only(shown, make_vendor, queue, now):
 def test_a_retry_goes_before_first_attempts(shown, make_vendor, queue, now):
     make_vendor(arrival_margin_ms=0, rate_limits="10/s")
     queue(500)
-    assert shown(queued_at=now, stream=Stream.AGAIN, attempt=1) == 1
+    assert shown(queued_at=now, stream=Stream.RETRIES, attempt=1) == 1
 
 
 @pytest.mark.parametrize(("fields", "seconds"), [({"paused": True}, {60}), ({"paused_until": 20}, {20, 21}), ({}, {1})])

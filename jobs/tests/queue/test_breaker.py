@@ -35,7 +35,7 @@ def redis_now_us():
 
 
 def end_the_pause():
-    commands().hset(Keys("acme").gate, "open_until", 1)
+    commands().hset(Keys("acme").state, "open_until", 1)
 
 
 def probe():
@@ -69,7 +69,7 @@ def test_one_probe_goes_through_at_a_time():
 def test_a_probe_that_never_came_back_makes_room_for_the_next():
     report("bad", "bad", "bad")
     probe()
-    commands().hset(Keys("acme").gate, "probe_until", 1)
+    commands().hset(Keys("acme").state, "probe_until", 1)
     assert probe()
 
 
@@ -132,7 +132,7 @@ def test_a_probe_ends_with_its_entry_though_nobody_reports_it():
     report("bad", "bad", "bad")
     probe()
     [entry] = _pending()
-    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True, again=stream.Again.ALWAYS)])
+    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True, requeue=stream.Requeue.ALWAYS)])
     assert probe()
 
 

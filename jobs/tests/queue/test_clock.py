@@ -7,7 +7,7 @@ import pytest
 
 from jobs.models import Job, Status
 from jobs.queue.clock import TRUSTED_SECONDS, Clock, clock
-from jobs.queue.heartbeat import Beat
+from jobs.queue.heartbeat import Heartbeat
 from jobs.recovery import sweep
 
 pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
@@ -35,7 +35,7 @@ def test_a_worker_whose_own_clock_is_ahead_gives_up_no_callback_early(make_vendo
     make_vendor()
     make_job(status=Status.WAITING, attempt=1, deadline_at=datetime.now(UTC) + timedelta(minutes=1))
     monkeypatch.setattr("jobs.queue.clock.datetime", AnHourAhead)
-    Beat("w").beat()
+    Heartbeat("w").send()
     assert sweep.callbacks_overdue() == 0
     assert Job.objects.get().status == "waiting"
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)

@@ -10,7 +10,7 @@ from jobs.models import Stream
 from jobs.queue import limiter, stream
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
-from jobs.queue.stream import Again, Settlement
+from jobs.queue.stream import Requeue, Settlement
 from jobs.queue.take import take
 from vendors.models import Vendor
 
@@ -97,14 +97,14 @@ def test_a_refused_entry_gives_its_permit_back():
     first = take(vendor, "w", 2)
     assert len(first.entries) == 2
     stream.settle(vendor.slug, [stream.refused(first.entries[0], releases=True)])
-    commands().hset(Keys(vendor.slug).gate, "pace", 0)  # a minute's gap is no matter for a test
+    commands().hset(Keys(vendor.slug).state, "pace", 0)  # a minute's gap is no matter for a test
     assert len(take(vendor, "w", 2).entries) == 1
 
 
 def test_without_limits_everything_is_taken_again_first():
     vendor = vendor_with()
     queue(vendor, 3)
-    queue(vendor, 2, Stream.AGAIN)
+    queue(vendor, 2, Stream.RETRIES)
     taken = take(vendor, "w", 4)
     assert [entry.job_id for entry in taken.entries] == ["again-0", "again-1", "jobs-0", "jobs-1"]
     assert [entry.charge for entry in taken.entries] == [""] * 4
@@ -136,7 +136,7 @@ def test_a_job_that_waits_for_its_callback_keeps_its_slot():
     [entry] = take(vendor, "w", 1).entries
     stream.settle(vendor.slug, [Settlement(entry.job_id, entry)])
     assert take(vendor, "w", 1).entries == []
-    stream.release(vendor.slug, [entry.job_id])
+    stream.free_slots(vendor.slug, [entry.job_id])
     assert len(take(vendor, "w", 1).entries) == 1
 
 
@@ -170,7 +170,7 @@ def test_a_late_permit_waits_where_the_window_is_full(redis_client):
     vendor = vendor_with("1/s")
     queue(vendor, 2)
     [entry] = take(vendor, "w", 1).entries
-    commands().hset(Keys(vendor.slug).gate, "pace", 0)
+    commands().hset(Keys(vendor.slug).state, "pace", 0)
     commands().lpush(Keys(vendor.slug).log, str(int(entry.charge) + 10))  # somebody else's start
     renewal = limiter.renew(vendor, entry.job_id, entry.charge)
     assert renewal.charge == ""
@@ -181,7 +181,7 @@ def test_an_entry_that_is_handed_back_goes_to_the_front():
     vendor = vendor_with()
     queue(vendor, 2)
     [entry] = take(vendor, "w", 1).entries
-    back = Settlement(entry.job_id, entry, releases=True, again=Again.IF_PENDING)
+    back = Settlement(entry.job_id, entry, releases=True, requeue=Requeue.IF_PENDING)
     stream.settle(vendor.slug, [back])
     stream.settle(vendor.slug, [back])  # once only: the entry is no longer pending
     assert [e.job_id for e in take(vendor, "other", 5).entries] == ["jobs-0", "jobs-1"]
@@ -191,9 +191,9 @@ def test_settling_drops_the_entry_and_can_add_a_fresh_one(redis_client):
     vendor = vendor_with()
     queue(vendor, 1)
     [entry] = take(vendor, "w", 1).entries
-    stream.settle(vendor.slug, [Settlement(entry.job_id, entry, releases=True, again=Again.ALWAYS)])
+    stream.settle(vendor.slug, [Settlement(entry.job_id, entry, releases=True, requeue=Requeue.ALWAYS)])
     assert redis_client.xlen(Keys(vendor.slug).jobs) == 0
-    assert [e.stream for e in take(vendor, "w", 5).entries] == [Stream.AGAIN]
+    assert [e.stream for e in take(vendor, "w", 5).entries] == [Stream.RETRIES]
 
 
 def test_a_permit_that_is_traded_keeps_its_place_in_the_pace():
@@ -201,9 +201,9 @@ def test_a_permit_that_is_traded_keeps_its_place_in_the_pace():
     queue(vendor, 3)
     entries = take(vendor, "w", 3).entries
     assert len(entries) == 2
-    due = commands().hget(Keys(vendor.slug).gate, "pace")
+    due = commands().hget(Keys(vendor.slug).state, "pace")
     assert all(limiter.renew(vendor, entry.job_id, entry.charge).granted for entry in entries)
-    assert commands().hget(Keys(vendor.slug).gate, "pace") == due
+    assert commands().hget(Keys(vendor.slug).state, "pace") == due
 
 
 def test_a_limit_that_is_raised_is_in_force_at_once():
@@ -224,5 +224,5 @@ def test_a_permit_given_back_makes_no_room_where_a_lowered_limit_has_none():
     higher = Vendor(slug=lower.slug, adapter="sync", rate_limits="2/s")
     [entry] = take(higher, "w", 1).entries
     stream.settle(lower.slug, [stream.refused(entry, releases=True)])
-    commands().hset(Keys(lower.slug).gate, "pace", 0)
+    commands().hset(Keys(lower.slug).state, "pace", 0)
     assert take(lower, "w", 1).entries == []

@@ -17,7 +17,7 @@ from jobs.models import Stream
 from jobs.queue import limiter, stream
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
-from jobs.queue.stream import Again, Entry, Settlement
+from jobs.queue.stream import Entry, Requeue, Settlement
 from jobs.queue.take import take
 from jobs.recovery.rebuild import SETTLING_SECONDS
 from jobs.tests.clock import SECOND, Clock, scripts_by_the_clock
@@ -46,7 +46,7 @@ class Limiter(RuleBasedStateMachine):
         self.slug = "acme"
         self.numbers = count()
         self.keys = Keys(self.slug)
-        self.queued = {Stream.AGAIN: [], Stream.JOBS: []}
+        self.queued = {Stream.RETRIES: [], Stream.JOBS: []}
         self.calls: dict[str, Call] = {}
         self.ended: list[int] = []  # starts of calls that have ended
         self.waiting: set[str] = set()
@@ -99,7 +99,7 @@ class Limiter(RuleBasedStateMachine):
             assert not taken.stale
         charges = [entry.charge for entry in reversed(taken.entries) if entry.charge]
         assert self.log() == [*charges, *before][: len(self.log())], "a permit without an entry"
-        expected = [(of, job) for of in (Stream.AGAIN, Stream.JOBS) for job in self.queued[of]][: len(taken.entries)]
+        expected = [(of, job) for of in (Stream.RETRIES, Stream.JOBS) for job in self.queued[of]][: len(taken.entries)]
         assert len(taken.entries) <= want
         assert [(entry.stream, entry.job_id) for entry in taken.entries] == expected
         for entry in taken.entries:
@@ -152,7 +152,7 @@ class Limiter(RuleBasedStateMachine):
         if renewal.granted:
             fresh = [renewal.charge] if renewal.charge else []
             assert self.log() == [*fresh, *before][: len(self.log())]
-            assert commands().zscore(self.keys.flight, job)
+            assert commands().zscore(self.keys.in_flight, job)
             self.starts_at(job, renewal.charge)
         else:
             assert renewal.wait_seconds > 0
@@ -178,10 +178,10 @@ class Limiter(RuleBasedStateMachine):
             taken = self.take(1)
             if taken.entries:
                 return
-            if commands().delete(self.keys.hold):
+            if commands().delete(self.keys.pause):
                 continue
             if taken.listen.keys() == {self.keys.freed}:
-                assert commands().zcard(self.keys.flight) >= self.vendor.max_in_flight
+                assert commands().zcard(self.keys.in_flight) >= self.vendor.max_in_flight
                 return
             if taken.listen:
                 assert not any(self.queued.values())
@@ -215,13 +215,13 @@ class Limiter(RuleBasedStateMachine):
         job = data.draw(st.sampled_from(sorted(self.calls)))
         entry = self.given_up(job)
         was_pending = bool(commands().xrange(getattr(self.keys, entry.stream), entry.id, entry.id))
-        how = Again.IF_PENDING if back else Again.NO
+        how = Requeue.IF_PENDING if back else Requeue.NO
         before = self.log_without(entry.charge)
-        stream.settle(self.slug, [Settlement(job, entry, releases=True, refunds=True, again=how)])
+        stream.settle(self.slug, [Settlement(job, entry, releases=True, refunds=True, requeue=how)])
         assert self.log() == before
         del self.calls[job]
         if back and was_pending:
-            self.queued[Stream.AGAIN].append(job)
+            self.queued[Stream.RETRIES].append(job)
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data())
@@ -258,7 +258,7 @@ class Limiter(RuleBasedStateMachine):
 
     @rule()
     def the_pause_is_over(self):
-        commands().delete(self.keys.hold)
+        commands().delete(self.keys.pause)
 
     @rule(limits=st.sampled_from(LIMITS), cap=st.sampled_from([None, None, 1, 3]))
     def an_operator_changes_the_limits(self, limits, cap):
@@ -272,7 +272,7 @@ class Limiter(RuleBasedStateMachine):
         commands().flushall()
         time.sleep(0.001)  # entries are named by the millisecond: none may have the name of one before
         self.clock.set(self.clock.now_us)
-        self.queued = {Stream.AGAIN: [], Stream.JOBS: []}
+        self.queued = {Stream.RETRIES: [], Stream.JOBS: []}
         for call in self.calls.values():
             if data.draw(st.booleans()):
                 # Taken and not yet started: no row tells of it, and its permit will be traded.

@@ -21,7 +21,7 @@ def acme(make_vendor):
     """A vendor whose streams were looked at when nothing was queued."""
     vendor = make_vendor()
     limiter.rebuild("acme", [], [], [])
-    lost_entries.put_back("acme")
+    lost_entries.requeue("acme")
     return vendor
 
 
@@ -42,7 +42,7 @@ def add_at(redis_client, job_id, moment):
 
 
 def put_back(times=1):
-    return [lost_entries.put_back("acme") for _ in range(times)]
+    return [lost_entries.requeue("acme") for _ in range(times)]
 
 
 def test_a_queued_job_that_redis_lost_is_added_again_once(make_job, redis_client, acme):
@@ -52,7 +52,7 @@ def test_a_queued_job_that_redis_lost_is_added_again_once(make_job, redis_client
 
 
 def test_a_lost_retry_goes_back_to_the_front(make_job, redis_client, acme):
-    job = make_job(queued_at=LONG_AGO, stream=Stream.AGAIN, attempt=1)
+    job = make_job(queued_at=LONG_AGO, stream=Stream.RETRIES, attempt=1)
     assert put_back() == [1]
     assert entries(redis_client, "again") == [job.pk]
 
@@ -122,7 +122,7 @@ def test_the_first_look_at_a_backlog_touches_nothing(make_vendor, make_job, redi
 def test_a_backlog_that_no_worker_has_asked_for_is_not_touched(make_vendor, make_job, redis_client):
     """Its vendor is new and paused, so that nobody has made the group."""
     make_vendor(paused=True)
-    lost_entries.put_back("acme")
+    lost_entries.requeue("acme")
     job = make_job(queued_at=LONG_AGO)
     add_at(redis_client, job.pk, LONG_AGO)
     assert put_back() == [0]
@@ -140,7 +140,7 @@ def test_a_job_that_was_handed_back_long_ago_has_not_lost_its_entry(make_job, re
     add_at(redis_client, job.pk, LONG_AGO)
     take(acme, "w", 1)
     add_at(redis_client, make_job().pk, at(0))
-    assert pending.hand_back("acme", "w", held=()) == 1
+    assert pending.requeue("acme", "w", held=()) == 1
     assert entries(redis_client, "again") == [job.pk]
     assert put_back() == [0]
 

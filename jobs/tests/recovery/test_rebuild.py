@@ -48,8 +48,8 @@ def test_the_rows_make_the_log_and_the_slots_true_again(redis_client, make_vendo
     make_job(status=Status.QUEUED)
     assert rebuild([vendor]) == [vendor]
     assert redis_client.llen(Keys("acme").log) == 3
-    assert redis_client.zcard(Keys("acme").flight) == 2
-    assert running.pk in redis_client.zrange(Keys("acme").flight, 0, -1)
+    assert redis_client.zcard(Keys("acme").in_flight) == 2
+    assert running.pk in redis_client.zrange(Keys("acme").in_flight, 0, -1)
 
 
 def test_a_longer_memory_than_the_log_has_is_asked_of_the_rows():
@@ -147,10 +147,10 @@ def test_a_set_of_many_slots_is_compared_piece_by_piece(redis_client, make_job, 
     monkeypatch.setattr(in_flight, "CHUNK", 2)
     long_ago = datetime.now(UTC) - timedelta(hours=1)
     waiting = {make_job(status=Status.WAITING, started_at=long_ago).pk for _ in range(5)}
-    redis_client.zadd(Keys("acme").flight, {f"gone{number}": 1 for number in range(5)})
-    redis_client.zadd(Keys("acme").flight, {job_id: 1 for job_id in sorted(waiting)[:2]})
+    redis_client.zadd(Keys("acme").in_flight, {f"gone{number}": 1 for number in range(5)})
+    redis_client.zadd(Keys("acme").in_flight, {job_id: 1 for job_id in sorted(waiting)[:2]})
     assert [in_flight.correct("acme"), in_flight.correct("acme")] == [8, 0]
-    assert set(redis_client.zrange(Keys("acme").flight, 0, -1)) == waiting
+    assert set(redis_client.zrange(Keys("acme").in_flight, 0, -1)) == waiting
 
 
 @pytest.mark.django_db

@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from jobs.callbacks import inbox, rereading
 from jobs.callbacks.reading import Unreadable
 from jobs.callbacks.tokens import Try
-from jobs.models import Delivery, Job, Status, Stream
+from jobs.models import Callback, Job, Status, Stream
 from jobs.queue import stream
-from jobs.queue.keys import BEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.take import take
 from jobs.recovery import pending, sweep, takeover
 from tests.plans import reads_of
@@ -46,10 +46,10 @@ def test_a_retry_that_is_due_goes_to_the_front_of_its_queue(make_job, redis_clie
 
 def test_an_overdue_callback_fails_its_job_and_frees_its_slot(make_job, redis_client, acme):
     job = make_job(status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
-    redis_client.zadd(Keys("acme").flight, {job.pk: 1})
+    redis_client.zadd(Keys("acme").in_flight, {job.pk: 1})
     assert sweep.callbacks_overdue() == 1
     assert Job.objects.get().error_code == "callback_overdue"
-    assert redis_client.zcard(Keys("acme").flight) == 0
+    assert redis_client.zcard(Keys("acme").in_flight) == 0
 
 
 @pytest.mark.parametrize(("failures", "status"), [(0, "queued"), (4, "failed")])
@@ -64,9 +64,9 @@ def test_an_overdue_callback_is_tried_again_while_tries_are_left(make_job, redis
 def test_a_stored_callback_without_a_verdict_is_applied(make_job, redis_client, acme):
     job = make_job(status=Status.WAITING, attempt=1)
     fields = {"vendor": "acme", "job": job.pk, "run": 1, "attempt": 1, "body": {"name": "x"}, "body_bytes": 1}
-    Delivery.objects.create(key="k", received_at=LONG_AGO, **fields)
-    assert sweep.deliveries_without_verdict() == 1
-    assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("complete", "applied")
+    Callback.objects.create(key="k", received_at=LONG_AGO, **fields)
+    assert sweep.callbacks_without_verdict() == 1
+    assert (Job.objects.get().status, Callback.objects.get().verdict) == ("complete", "applied")
     assert inbox.apply_pending(datetime.now(UTC), older_than=timedelta(0), limit=5) == 0
 
 
@@ -95,7 +95,7 @@ def correct(adapter="async"):
 def test_who_begins_to_sweep_reads_callbacks_again_that_could_not_be_read(unreadable):
     correct()
     sweep.Sweeper("w")._read_again()
-    assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("complete", "applied")
+    assert (Job.objects.get().status, Callback.objects.get().verdict) == ("complete", "applied")
 
 
 def test_callbacks_that_could_not_be_read_are_read_again_when_their_vendor_has_another_adapter(unreadable):
@@ -120,12 +120,12 @@ def test_callbacks_that_could_not_be_read_are_left_alone_where_their_job_has_end
     Job.objects.update(status="cancelled")
     correct()
     sweep.Sweeper("w")._read_again()
-    assert Delivery.objects.get().verdict == "unreadable"
+    assert Callback.objects.get().verdict == "unreadable"
 
 
 def test_many_callbacks_that_could_not_be_read_hold_up_no_sweep(unreadable, monkeypatch):
     monkeypatch.setattr(rereading, "AT_A_TIME", 1)
-    row = Delivery.objects.get()
+    row = Callback.objects.get()
     row.id, row.key = "another", "another"
     row.save(force_insert=True)
     sweeper = sweep.Sweeper("w")
@@ -135,7 +135,7 @@ def test_many_callbacks_that_could_not_be_read_hold_up_no_sweep(unreadable, monk
 @pytest.mark.sqlite  # its plans
 def test_an_overdue_job_has_only_its_own_callbacks_read(unreadable):
     Job.objects.update(deadline_at=LONG_AGO)
-    with reads_of("jobs_delivery") as reads:
+    with reads_of("jobs_callback") as reads:
         sweep.callbacks_overdue()
     with connection.cursor() as cursor:
         plans = [row[3] for read in reads for row in cursor.execute(f"EXPLAIN QUERY PLAN {read}").fetchall()]
@@ -147,17 +147,17 @@ def test_a_corrected_adapter_is_given_the_callback_once_more_when_it_is_overdue(
     correct()
     Job.objects.update(deadline_at=LONG_AGO)
     sweep.callbacks_overdue()
-    assert (Job.objects.get().status, Delivery.objects.get().verdict) == ("complete", "applied")
+    assert (Job.objects.get().status, Callback.objects.get().verdict) == ("complete", "applied")
 
 
 def test_who_is_silent_is_dead_after_two_looks_two_beats_apart(redis_client):
-    redis_client.zadd(BEATS, {"gone": 1})
+    redis_client.zadd(HEARTBEATS, {"gone": 1})
     suspects = takeover.Suspects()
     assert [suspects.look(now=10), suspects.look(now=11), suspects.look(now=12.1)] == [[], [], ["gone"]]
 
 
 def test_a_failed_look_makes_nobody_dead(redis_client):
-    redis_client.zadd(BEATS, {"gone": 1})
+    redis_client.zadd(HEARTBEATS, {"gone": 1})
     suspects = takeover.Suspects()
     suspects.look(now=10)
     suspects.clear()

@@ -3,8 +3,8 @@
 import pytest
 
 from jobs.models import Job, Status
-from jobs.queue.heartbeat import SILENT_SECONDS, Beat
-from jobs.queue.keys import BEATS
+from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS, Heartbeat
+from jobs.queue.keys import HEARTBEATS
 from jobs.recovery.rebuild import rebuild
 from jobs.recovery.takeover import Suspects
 
@@ -17,7 +17,7 @@ def test_a_worker_that_died_before_redis_lost_its_data_is_found_dead(redis_clien
         make_job(status=Status.PROCESSING, attempt=1, worker=worker, started_at=now)
     rebuild([vendor])
     suspects = Suspects()
-    redis_client.zincrby(BEATS, -1000 * (SILENT_SECONDS + 1), "dead")  # time passes
-    Beat("alive").beat()
+    redis_client.zincrby(HEARTBEATS, -1000 * (HEARTBEAT_TIMEOUT_SECONDS + 1), "dead")  # time passes
+    Heartbeat("alive").send()
     assert suspects.look(0.0) == []
     assert suspects.look(2.0) == ["dead"]

@@ -51,7 +51,7 @@ def test_a_column_that_the_file_does_not_know_has_its_default(path):
     assert (job["status"], job["run"], job["result"], job["error_code"]) == ("queued", 1, None, "")
 
 
-NOT_OURS = "is no vendor, job, attempt or delivery with an id."
+NOT_OURS = "is no vendor, job, attempt or callback with an id."
 NO_ORDER = "is not in the order in which rows are written."
 
 

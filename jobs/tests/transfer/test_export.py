@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from jobs.queue.keys import BEATS
+from jobs.queue.keys import HEARTBEATS
 from jobs.tests.rows import AT, all_rows, make_rows
 from jobs.transfer import export
 from jobs.transfer.archive import fields
@@ -17,7 +17,7 @@ from jobs.transfer.export import opened
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
-COUNTS = "2 vendors, 12 jobs, 12 attempts, 6 deliveries"
+COUNTERS = "2 vendors, 12 jobs, 12 attempts, 6 callbacks"
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def run(path, *arguments):
 
 def test_every_row_is_written_with_every_column(path):
     make_rows()
-    assert run(path) == f"{path} is finished: {COUNTS}.\n"
+    assert run(path) == f"{path} is finished: {COUNTERS}.\n"
     first, *rows, last = [json.loads(line) for line in path.read_text("ascii").splitlines()]
     assert first == {"format": "enrichlabs", "version": 1}
-    assert last == {"kind": "end", "vendor": 2, "job": 12, "attempt": 12, "delivery": 6}
+    assert last == {"kind": "end", "vendor": 2, "job": 12, "attempt": 12, "callback": 6}
     stored = all_rows()
     assert [(row["kind"], row["id"]) for row in rows] == [(kind, row["id"]) for kind in stored for row in stored[kind]]
     columns = {kind: [name if name != "kind" else "call_kind" for name in fields(kind)] for kind in stored}
@@ -79,10 +79,10 @@ def test_an_export_that_was_interrupted_goes_on_where_it_broke_off(path, tmp_pat
         with pytest.raises(SystemExit) as ended:
             call_command("export", str(path), stdout=out)
     assert ended.value.code == 130
-    assert out.getvalue() == "Interrupted: 2 vendors, 8 jobs, 0 attempts, 0 deliveries. Run it again for the rest.\n"
+    assert out.getvalue() == "Interrupted: 2 vendors, 8 jobs, 0 attempts, 0 callbacks. Run it again for the rest.\n"
     said = run(path)
     assert f"{path} has 10 rows already; if the service has run since" in said
-    assert said.endswith(f"{path} is finished: {COUNTS}.\n")
+    assert said.endswith(f"{path} is finished: {COUNTERS}.\n")
     assert path.read_bytes() == (tmp_path / "whole").read_bytes()
 
 
@@ -141,10 +141,10 @@ def test_a_file_that_can_t_be_written_is_named(tmp_path):
 
 def test_while_a_worker_is_alive_nothing_is_copied_unless_that_is_wanted(path, redis_client):
     seconds, _ = redis_client.time()
-    redis_client.zadd(BEATS, {"dead": (seconds - 60) * 1000})
+    redis_client.zadd(HEARTBEATS, {"dead": (seconds - 60) * 1000})
     assert "is finished" in run(path)
     path.unlink()
-    redis_client.zadd(BEATS, {"alive": seconds * 1000})
+    redis_client.zadd(HEARTBEATS, {"alive": seconds * 1000})
     with pytest.raises(CommandError, match="A worker is alive. What moves on while it is copied .* Stop API"):
         run(path)
     assert not path.exists()

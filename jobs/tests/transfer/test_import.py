@@ -8,8 +8,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from jobs.models import Attempt, Delivery, Job
-from jobs.queue.keys import BEATS, Keys
+from jobs.models import Attempt, Callback, Job
+from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.tests.rows import all_rows, delete_rows, make_rows
 from jobs.transfer import importing
 from vendors.models import Vendor
@@ -41,9 +41,9 @@ def run(path, *arguments):
     return out.getvalue()
 
 
-def says(vendors, jobs, attempts, deliveries):
+def says(vendors, jobs, attempts, callbacks):
     """What is said when so many rows were written."""
-    counts = {"vendors": (2, vendors), "jobs": (12, jobs), "attempts": (12, attempts), "deliveries": (6, deliveries)}
+    counts = {"vendors": (2, vendors), "jobs": (12, jobs), "attempts": (12, attempts), "callbacks": (6, callbacks)}
     text = "{}: {} in the file, {} read, {} written, {} are in the store\n"
     return "".join(text.format(name, whole, whole, written, whole) for name, (whole, written) in counts.items())
 
@@ -63,7 +63,7 @@ def test_to_run_it_twice_writes_once(path, rows):
 
 def test_what_a_crash_in_the_middle_left_out_is_written_at_the_next_run(path, rows):
     run(path)
-    for model in (Vendor, Job, Attempt, Delivery):
+    for model in (Vendor, Job, Attempt, Callback):
         ids = list(model.objects.order_by("pk").values_list("pk", flat=True))
         model.objects.filter(pk__in=ids[1::2]).delete()
     assert run(path) == says(1, 6, 6, 3)
@@ -118,12 +118,12 @@ def test_a_vendor_that_is_there_under_another_id_keeps_its_settings(path, rows, 
 
 
 def test_a_callback_that_came_here_too_is_not_stored_twice(path, rows):
-    other = {**rows["delivery"][0], "id": "another"}
-    Delivery.objects.create(**other)
+    other = {**rows["callback"][0], "id": "another"}
+    Callback.objects.create(**other)
     said = run(path)
     assert said.startswith(says(2, 12, 12, 5))
-    assert "deliveries: 1 were there" in said
-    assert Delivery.objects.count() == 6
+    assert "callbacks: 1 were there" in said
+    assert Callback.objects.count() == 6
 
 
 def changed(path, number, change):
@@ -191,14 +191,14 @@ def test_rows_that_vanish_meanwhile_are_found_by_the_count(path, rows, monkeypat
 
 
 def test_limits_are_made_anew_from_what_was_written(path, rows, redis_client):
-    redis_client.hset(Keys("acme").gate, "run_id", "known")
+    redis_client.hset(Keys("acme").state, "run_id", "known")
     run(path)
-    assert not redis_client.exists(Keys("acme").gate)
+    assert not redis_client.exists(Keys("acme").state)
 
 
 def test_beside_a_living_worker_nothing_is_written_unless_that_is_wanted(path, rows, redis_client):
     seconds, _ = redis_client.time()
-    redis_client.zadd(BEATS, {"alive": seconds * 1000})
+    redis_client.zadd(HEARTBEATS, {"alive": seconds * 1000})
     with pytest.raises(CommandError, match="A worker is alive. It would start jobs before the tries are there"):
         run(path)
     assert not any(all_rows().values())

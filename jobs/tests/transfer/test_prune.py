@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from jobs import operator_actions
 from jobs.api.pagination import first_id_at
-from jobs.models import Attempt, Delivery, Job
+from jobs.models import Attempt, Callback, Job
 from jobs.transfer import prune
 from vendors.models import new_id
 
@@ -36,7 +36,7 @@ def run(*arguments):
 
 
 def all_ids():
-    return {pk for model in (Job, Attempt, Delivery) for pk in model.objects.values_list("pk", flat=True)}
+    return {pk for model in (Job, Attempt, Callback) for pk in model.objects.values_list("pk", flat=True)}
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def make_attempt(job, days=40.0, **fields):
     )
 
 
-def make_delivery(job, days=40.0, **fields):
+def make_callback(job, days=40.0, **fields):
     at = timezone.now() - days * DAY
     pk = id_at(at)
-    return Delivery.objects.create(
+    return Callback.objects.create(
         **{"id": pk, "key": pk, "job": job, "vendor": "acme", "verdict": "unmatched", **fields},
         body={"info": "x"},
         body_bytes=12,
@@ -75,8 +75,8 @@ def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(make_ended):
         job = make_ended(status)
         make_attempt(job.pk)
         make_attempt(job.pk, number=2)
-        make_delivery(job.pk, verdict="applied")
-        make_delivery(job.pk, days=1, verdict="late")
+        make_callback(job.pk, verdict="applied")
+        make_callback(job.pk, days=1, verdict="late")
     assert run("--older-than=30d", "--yes") == "3 jobs deleted\n"
     assert all_ids() == set()
 
@@ -84,7 +84,7 @@ def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(make_ended):
 def test_open_jobs_stay_however_old_and_so_does_what_ended_of_late(make_ended):
     jobs = [make_ended(status, days=400, finished_at=None) for status in ("queued", "processing", "waiting")]
     jobs += [make_ended(days=29), make_ended("failed", days=400, finished_at=timezone.now() - 29 * DAY)]
-    rows = [*jobs, *(make_attempt(job.pk) for job in jobs), *(make_delivery(job.pk) for job in jobs)]
+    rows = [*jobs, *(make_attempt(job.pk) for job in jobs), *(make_callback(job.pk) for job in jobs)]
     assert run("--older-than=30d", "--yes") == "0 jobs deleted\n"
     assert all_ids() == {row.pk for row in rows}
 
@@ -109,16 +109,16 @@ def test_what_is_deleted_can_be_chosen(make_ended, arguments, chosen):
 
 
 def test_old_callbacks_and_tries_without_a_job_go_and_young_ones_stay(make_job):
-    make_delivery("never-was"), make_attempt("gone")
-    young = [make_delivery("never-was", days=20), make_attempt("gone", days=20)]
-    mine = make_delivery(make_job(id=id_at(timezone.now() - 50 * DAY), status="waiting").pk, verdict="")
+    make_callback("never-was"), make_attempt("gone")
+    young = [make_callback("never-was", days=20), make_attempt("gone", days=20)]
+    mine = make_callback(make_job(id=id_at(timezone.now() - 50 * DAY), status="waiting").pk, verdict="")
     assert run("--older-than=30d", "--yes") == "0 jobs deleted, and 2 tries and callbacks that had no job\n"
     assert all_ids() == {mine.pk, mine.job, *(row.pk for row in young)}
 
 
 def test_with_a_vendor_chosen_what_others_left_stays(make_ended):
-    other = make_delivery("never-was", vendor="globex")
-    make_delivery("never-was")
+    other = make_callback("never-was", vendor="globex")
+    make_callback("never-was")
     run("--older-than=30d", "--yes", "--vendor=acme")
     assert all_ids() == {other.pk}
 
@@ -126,7 +126,7 @@ def test_with_a_vendor_chosen_what_others_left_stays(make_ended):
 def test_many_go_in_bounded_batches(make_ended, monkeypatch):
     monkeypatch.setattr(prune, "BATCH", 2)
     for _ in range(5):
-        make_delivery("never-was")
+        make_callback("never-was")
         make_attempt(make_ended().pk)
     steps = prune.Prune(timezone.now() - 30 * DAY)
     assert list(steps.jobs()) == [2, 2, 1]
@@ -157,7 +157,7 @@ def die_before_the_delete_of(monkeypatch, model):
 def test_a_job_that_is_retried_at_this_moment_keeps_its_row_and_its_history(make_ended, make_vendor, redis_client, monkeypatch):
     make_vendor()
     retried, gone = make_ended("failed"), make_ended("failed")
-    kept = [make_attempt(retried.pk), make_delivery(retried.pk)]
+    kept = [make_attempt(retried.pk), make_callback(retried.pk)]
     make_attempt(gone.pk)
     before_the_delete_of(monkeypatch, Job, lambda: operator_actions.retry(retried, timezone.now()))
     assert run("--older-than=30d", "--yes") == "1 job deleted\n"
@@ -166,13 +166,13 @@ def test_a_job_that_is_retried_at_this_moment_keeps_its_row_and_its_history(make
 
 
 @pytest.mark.skipif(connection.vendor != "mongodb", reason="on SQLite a batch is one commit")
-@pytest.mark.parametrize("model", [Attempt, Delivery])
+@pytest.mark.parametrize("model", [Attempt, Callback])
 def test_what_a_crash_leaves_without_a_job_goes_at_the_next_run(make_ended, monkeypatch, model):
     job = make_ended()
-    make_attempt(job.pk), make_delivery(job.pk)
+    make_attempt(job.pk), make_callback(job.pk)
     die_before_the_delete_of(monkeypatch, model)
     assert not Job.objects.exists()
-    assert Delivery.objects.exists()
+    assert Callback.objects.exists()
     run("--older-than=30d", "--yes")
     assert all_ids() == set()
 
@@ -180,8 +180,8 @@ def test_what_a_crash_leaves_without_a_job_goes_at_the_next_run(make_ended, monk
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="on MongoDB there is no such commit")
 def test_a_crash_within_a_batch_undoes_it(make_ended, monkeypatch):
     job = make_ended()
-    rows = [job, make_attempt(job.pk), make_delivery(job.pk)]
-    die_before_the_delete_of(monkeypatch, Delivery)
+    rows = [job, make_attempt(job.pk), make_callback(job.pk)]
+    die_before_the_delete_of(monkeypatch, Callback)
     assert all_ids() == {row.pk for row in rows}
 
 
@@ -227,7 +227,7 @@ def test_the_age_of_the_longest_limit_is_enough(make_ended, make_vendor):
 
 
 def test_a_dry_run_and_a_no_change_nothing(make_ended, monkeypatch):
-    make_ended(), make_delivery("never-was")
+    make_ended(), make_callback("never-was")
     assert run("--older-than=30d", "--dry-run", "--yes") == "1 job would be deleted.\n"
     monkeypatch.setattr("jobs.management.commands.prune.agrees", lambda question: "1 job will be" not in question)
     assert run("--older-than=30d") == "Nothing was changed.\n"
@@ -258,6 +258,6 @@ def test_an_unknown_vendor_is_refused_and_the_known_ones_are_named(make_vendor, 
 
 def test_what_a_deleted_vendor_left_can_be_pruned(make_ended):
     make_ended(vendor="gone")
-    make_delivery(make_ended(vendor="other").pk, vendor="gone-too")
+    make_callback(make_ended(vendor="other").pk, vendor="gone-too")
     assert run("--older-than", "30d", "--yes", "--vendor", "gone") == "1 job deleted\n"
     assert run("--older-than", "30d", "--yes", "--vendor", "gone-too") == "0 jobs deleted\n"

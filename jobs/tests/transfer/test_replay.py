@@ -204,7 +204,7 @@ def test_without_a_terminal_it_refuses_and_says_what_to_do(make_ended, monkeypat
         (["--created-after", "2026-02-01", "--created-before", "2026-01-01"], "--created-after must be earlier"),
         (["--status", "cancelled", "--error-code", "x"], "A cancelled job has no error code"),
         (
-            ["--deliveries", "--status", "failed", "--error-code", "x"],
+            ["--callbacks", "--status", "failed", "--error-code", "x"],
             "--status and --error-code choose jobs; ",
         ),
     ],

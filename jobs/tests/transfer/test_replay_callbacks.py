@@ -1,4 +1,4 @@
-"""`manage.py replay --deliveries` applies stored callbacks that did not end their jobs, where they still can."""
+"""`manage.py replay --callbacks` applies stored callbacks that did not end their jobs, where they still can."""
 
 from datetime import timedelta
 from io import StringIO
@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from jobs.models import Delivery, Job
+from jobs.models import Callback, Job
 
 pytestmark = pytest.mark.django_db
 
@@ -18,43 +18,43 @@ def _acme(make_vendor, redis_client):
 
 
 @pytest.fixture
-def make_delivery(make_job):
+def make_callback(make_job):
     """Make a job and a callback for it, a minute ago."""
 
     def make(verdict, status, vendor="acme", **job_fields):
         job = make_job(vendor=vendor, status=status, attempt=1, **job_fields)
         answer = {"body": {"info": "Processed async"}, "body_bytes": 26, "received_at": timezone.now() - timedelta(minutes=1)}
-        return Delivery.objects.create(key=job.pk, vendor=vendor, job=job.pk, run=1, attempt=1, verdict=verdict, **answer)
+        return Callback.objects.create(key=job.pk, vendor=vendor, job=job.pk, run=1, attempt=1, verdict=verdict, **answer)
 
     return make
 
 
 def run(*arguments):
     out = StringIO()
-    call_command("replay", "--deliveries", *arguments, stdout=out)
+    call_command("replay", "--callbacks", *arguments, stdout=out)
     return out.getvalue()
 
 
-def state_of(delivery):
-    job = Job.objects.get(pk=delivery.job)
-    return job.status, job.result, Delivery.objects.get(pk=delivery.pk).verdict
+def state_of(callback):
+    job = Job.objects.get(pk=callback.job)
+    return job.status, job.result, Callback.objects.get(pk=callback.pk).verdict
 
 
 DONE = ("complete", {"info": "Processed async"}, "applied")
 
 
-def test_a_callback_without_a_verdict_is_applied(make_delivery):
-    delivery = make_delivery("", "waiting")
+def test_a_callback_without_a_verdict_is_applied(make_callback):
+    callback = make_callback("", "waiting")
     assert run("--yes") == "1 applied, 0 skipped\n"
-    assert state_of(delivery) == DONE
+    assert state_of(callback) == DONE
     assert run("--yes") == "There is no callback to be applied.\n"
 
 
-def test_a_late_callback_completes_the_job_that_failed_for_the_lack_of_it(make_delivery):
-    delivery = make_delivery("late", "failed", error_code="callback_overdue", error_message="It did not come.")
+def test_a_late_callback_completes_the_job_that_failed_for_the_lack_of_it(make_callback):
+    callback = make_callback("late", "failed", error_code="callback_overdue", error_message="It did not come.")
     assert run("--yes") == "1 applied, 0 skipped\n"
-    assert state_of(delivery) == DONE
-    assert Job.objects.get(pk=delivery.job).error_code == ""
+    assert state_of(callback) == DONE
+    assert Job.objects.get(pk=callback.job).error_code == ""
 
 
 @pytest.mark.parametrize(
@@ -68,31 +68,31 @@ def test_a_late_callback_completes_the_job_that_failed_for_the_lack_of_it(make_d
     ],
     ids=str,
 )
-def test_a_late_callback_changes_no_other_job(make_delivery, status, fields):
-    delivery = make_delivery("late", status, **fields)
-    before = state_of(delivery)
+def test_a_late_callback_changes_no_other_job(make_callback, status, fields):
+    callback = make_callback("late", status, **fields)
+    before = state_of(callback)
     assert run("--yes") == "There is no callback to be applied.\n"
-    assert state_of(delivery) == before
+    assert state_of(callback) == before
 
 
 @pytest.mark.parametrize("verdict", ["applied", "refused"])
-def test_a_callback_with_another_verdict_is_left_alone(make_delivery, verdict):
-    delivery = make_delivery(verdict, "waiting")
+def test_a_callback_with_another_verdict_is_left_alone(make_callback, verdict):
+    callback = make_callback(verdict, "waiting")
     run("--yes")
-    assert state_of(delivery) == ("waiting", None, verdict)
+    assert state_of(callback) == ("waiting", None, verdict)
 
 
-def test_which_callbacks_can_be_chosen_by_job_and_vendor(make_delivery, make_vendor):
+def test_which_callbacks_can_be_chosen_by_job_and_vendor(make_callback, make_vendor):
     make_vendor("globex", adapter="async")
-    first, second, third = (make_delivery("", "waiting", vendor=vendor) for vendor in ("acme", "globex", "globex"))
+    first, second, third = (make_callback("", "waiting", vendor=vendor) for vendor in ("acme", "globex", "globex"))
     assert run("--yes", "--id", second.job) == "1 applied, 0 skipped\n"
     assert run("--yes", "--vendor", "globex") == "1 applied, 0 skipped\n"
     assert (state_of(first)[0], state_of(third)) == ("waiting", DONE)
 
 
-def test_a_dry_run_applies_nothing(make_delivery):
-    late = make_delivery("late", "failed", error_code="callback_overdue")
-    pending = make_delivery("", "waiting")
+def test_a_dry_run_applies_nothing(make_callback):
+    late = make_callback("late", "failed", error_code="callback_overdue")
+    pending = make_callback("", "waiting")
     assert run("--dry-run").splitlines() == [
         "2 callbacks would be applied.",
         f"  {pending.job}  acme  without a verdict",
@@ -102,44 +102,44 @@ def test_a_dry_run_applies_nothing(make_delivery):
 
 
 @pytest.mark.parametrize("verdict", ["", "unmatched", "unreadable"])
-def test_a_callback_whose_job_has_ended_is_not_promised(make_delivery, verdict):
-    delivery = make_delivery(verdict, "cancelled")
+def test_a_callback_whose_job_has_ended_is_not_promised(make_callback, verdict):
+    callback = make_callback(verdict, "cancelled")
     assert run("--dry-run") == "0 callbacks would be applied.\n"
     assert run("--yes") == "There is no callback to be applied.\n"
-    assert state_of(delivery) == ("cancelled", None, verdict)
+    assert state_of(callback) == ("cancelled", None, verdict)
 
 
 @pytest.mark.parametrize("verdict", ["unmatched", "unreadable"])
-def test_a_callback_is_applied_whose_job_is_there_or_adapter_right_by_now(make_delivery, verdict):
-    delivery = make_delivery(verdict, "waiting")
+def test_a_callback_is_applied_whose_job_is_there_or_adapter_right_by_now(make_callback, verdict):
+    callback = make_callback(verdict, "waiting")
     assert run("--yes") == "1 applied, 0 skipped\n"
-    assert state_of(delivery) == DONE
+    assert state_of(callback) == DONE
 
 
 @pytest.mark.parametrize("verdict", ["", "unreadable"])
-def test_a_callback_not_applied_in_time_completes_the_job_that_failed_for_the_lack_of_it(make_delivery, verdict):
-    delivery = make_delivery(verdict, "failed", error_code="callback_overdue", error_message="It did not come.")
+def test_a_callback_not_applied_in_time_completes_the_job_that_failed_for_the_lack_of_it(make_callback, verdict):
+    callback = make_callback(verdict, "failed", error_code="callback_overdue", error_message="It did not come.")
     assert run("--yes") == "1 applied, 0 skipped\n"
-    assert state_of(delivery) == DONE
+    assert state_of(callback) == DONE
 
 
-def test_a_callback_that_the_adapter_can_not_read_is_not_promised(make_delivery, make_vendor):
+def test_a_callback_that_the_adapter_can_not_read_is_not_promised(make_callback, make_vendor):
     make_vendor("picky", adapter="adapters.callbacks.Picky")
-    delivery = make_delivery("", "waiting", vendor="picky")
+    callback = make_callback("", "waiting", vendor="picky")
     assert run("--dry-run") == "0 callbacks would be applied.\n"
-    assert state_of(delivery)[0] == "waiting"
+    assert state_of(callback)[0] == "waiting"
 
 
-def test_a_callback_that_another_has_overtaken_is_not_promised(make_delivery, make_vendor):
+def test_a_callback_that_another_has_overtaken_is_not_promised(make_callback, make_vendor):
     make_vendor("picky", adapter="adapters.callbacks.Picky")
-    first = make_delivery("unreadable", "complete", vendor="picky", result={"name": "x"})
+    first = make_callback("unreadable", "complete", vendor="picky", result={"name": "x"})
     assert run("--dry-run") == "0 callbacks would be applied.\n"
     assert state_of(first) == ("complete", {"name": "x"}, "unreadable")
 
 
-def test_a_callback_of_another_vendor_is_not_applied(make_delivery, make_vendor):
+def test_a_callback_of_another_vendor_is_not_applied(make_callback, make_vendor):
     make_vendor("globex", adapter="async")
-    delivery = make_delivery("", "waiting")
+    callback = make_callback("", "waiting")
     Job.objects.update(vendor="globex")
     assert run("--yes") == "There is no callback to be applied.\n"
-    assert state_of(delivery) == ("waiting", None, "")
+    assert state_of(callback) == ("waiting", None, "")

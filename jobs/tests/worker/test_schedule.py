@@ -4,7 +4,7 @@ from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.queue.take import Taken
 from jobs.worker.listener import Listener
-from jobs.worker.schedule import LONGEST_WAIT_SECONDS, Schedule
+from jobs.worker.schedule import MAX_WAIT_SECONDS, Schedule
 from vendors.models import Vendor
 
 HOUR = 3600.0
@@ -36,7 +36,7 @@ def test_who_has_no_more_is_asked_when_there_is_news_and_one_of_all_now_and_then
     schedule = schedule_of("a", "b", "c")
     assert answer(schedule, 100) == ["a", "b", "c"]
     asked = [answer(schedule, 100 + seconds) for seconds in range(1, 61)]
-    assert sum(map(len, asked)) == 60 / LONGEST_WAIT_SECONDS
+    assert sum(map(len, asked)) == 60 / MAX_WAIT_SECONDS
     assert {slug for slugs in asked for slug in slugs} == {"a", "b", "c"}
     schedule.hear({Keys("b").jobs})
     assert "b" in answer(schedule, 160.5)
@@ -76,7 +76,7 @@ def test_who_waits_for_a_slot_is_asked_every_few_seconds_to_be_sure():
     for vendor in schedule.due(100):
         schedule.note(Taken(vendor, 100, wait_seconds=HOUR, listen=slots_of(vendor)))
     assert schedule.due(104) == []
-    assert [vendor.slug for vendor in schedule.due(100 + LONGEST_WAIT_SECONDS)] == ["a", "b"]
+    assert [vendor.slug for vendor in schedule.due(100 + MAX_WAIT_SECONDS)] == ["a", "b"]
 
 
 def test_no_more_vendors_are_looked_at_than_it_takes_to_find_the_first_that_is_due():

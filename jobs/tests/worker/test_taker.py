@@ -4,7 +4,7 @@ import pytest
 
 from jobs.models import Stream
 from jobs.queue import limiter, stream
-from jobs.queue.heartbeat import Beat
+from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.stream import Settlement
 from jobs.queue.take import take
 from jobs.worker.held_entries import Hands
@@ -26,7 +26,7 @@ def test_a_vendor_with_a_new_limit_is_rebuilt_although_another_has_a_backlog():
     changed = Vendor(slug="changed", adapter="sync", rate_limits="10/s, 100/min")
     stream.add("busy", [str(number) for number in range(30)], Stream.JOBS)
     stream.add("changed", ["job"], Stream.JOBS)
-    schedule, hands = Schedule(), Hands("w", Beat("w"))
+    schedule, hands = Schedule(), Hands("w", Heartbeat("w"))
     schedule.know({"busy": busy, "changed": changed})
     gatherer = Gatherer("w", schedule, hands, lambda vendor: 8)
     vendors = set()

@@ -1,4 +1,4 @@
-"""Create or update vendors from a TOML file: manage.py load_vendors vendors.definitions.toml"""
+"""Create or update vendors from a TOML file: manage.py load_vendors vendors.toml"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -21,8 +21,8 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     monkeypatch.chdir(tmp_path)
 
     def load(text: str, *options: str) -> str:
-        Path("vendors.definitions.toml").write_text(text)
-        return run("vendors.definitions.toml", *options)
+        Path("vendors.toml").write_text(text)
+        return run("vendors.toml", *options)
 
     return load
 
@@ -75,21 +75,21 @@ def test_one_fault_and_nothing_is_written(load: Callable[..., str], make_vendor:
     text = ACME + '\n[vendors."New One"]\nadapter = "nope"\nurl = "acme.test"\nrate_limits = "10/x"\nmax_attempts = 0\n'
     lines = error_of(load, text)
     assert lines[0] == (
-        "vendors.definitions.toml line 6: New One: slug: Use lower-case letters, digits, - and _ only, and begin with a letter or digit."
+        "vendors.toml line 6: New One: slug: Use lower-case letters, digits, - and _ only, and begin with a letter or digit."
     )
     assert [line.split(" is ")[0] for line in lines[1:]] == [
-        "vendors.definitions.toml line 7: New One: adapter: 'nope'",
-        "vendors.definitions.toml line 8: New One: url: Must be a whole address that starts with https:// or http://.",
-        "vendors.definitions.toml line 9: New One: rate_limits: '10/x'",
-        "vendors.definitions.toml line 10: New One: max_attempts: Ensure this value",
+        "vendors.toml line 7: New One: adapter: 'nope'",
+        "vendors.toml line 8: New One: url: Must be a whole address that starts with https:// or http://.",
+        "vendors.toml line 9: New One: rate_limits: '10/x'",
+        "vendors.toml line 10: New One: max_attempts: Ensure this value",
     ]
     assert list(Vendor.objects.values_list("slug", "rate_limits")) == [("acme", "1/h")]
 
 
 def test_a_fault_of_form_is_told_with_file_and_line(load: Callable[..., str]) -> None:
     assert error_of(load, "[vendors.acme]\nurl = 5\n") == [
-        "vendors.definitions.toml line 1: acme: adapter: is missing.",
-        'vendors.definitions.toml line 2: acme: url: must be a text in quotes, such as "https://example.com".',
+        "vendors.toml line 1: acme: adapter: is missing.",
+        'vendors.toml line 2: acme: url: must be a text in quotes, such as "https://example.com".',
     ]
 
 
@@ -106,7 +106,7 @@ def test_all_faults_are_told_in_one_round(load: Callable[..., str]) -> None:
         "url",
         "api_key_env",
     ]
-    assert lines[1] == "vendors.definitions.toml line 5: acme: max_attempts: must be a whole number."
+    assert lines[1] == "vendors.toml line 5: acme: max_attempts: must be a whole number."
     assert "Rename the variable, for example to VENDOR_OTHER_KEY" in lines[4]
     assert not Vendor.objects.exists()
 
@@ -194,7 +194,7 @@ def test_a_base_that_is_no_address_is_refused() -> None:
     assert not Vendor.objects.exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["vendors.definitions.toml", "--mocks", "http://127.0.0.1"]])
+@pytest.mark.parametrize("arguments", [[], ["vendors.toml", "--mocks", "http://127.0.0.1"]])
 def test_a_file_or_the_pretend_vendors_but_not_both(arguments: list[str]) -> None:
     assert len(error_of(run, *arguments)) == 1
 

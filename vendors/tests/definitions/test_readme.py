@@ -19,8 +19,8 @@ def block(language: str) -> str:
 
 @pytest.mark.django_db
 def test_its_vendor_can_be_loaded(tmp_path: Path) -> None:
-    (tmp_path / "vendors.definitions.toml").write_text(block("toml").replace("\n# ", "\n"))
-    call_command("load_vendors", str(tmp_path / "vendors.definitions.toml"), stdout=StringIO())
+    (tmp_path / "vendors.toml").write_text(block("toml").replace("\n# ", "\n"))
+    call_command("load_vendors", str(tmp_path / "vendors.toml"), stdout=StringIO())
     assert Vendor.objects.get().api_key_env == "VENDOR_ACME_API_KEY"
 
 

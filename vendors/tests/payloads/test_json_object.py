@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from vendors.payloads.json_object import MOST_LEVELS, read
+from vendors.payloads.json_object import MAX_LEVELS, read
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,6 @@ def test_nesting_ends_at_a_bound_that_everything_after_can_bear(pair: tuple[str,
         inside = pair[0] * (levels - 1) + "1" + pair[1] * (levels - 1)
         return f'{{"a": {inside}}}'.encode()
 
-    assert json.loads(json.dumps(read(nested(MOST_LEVELS)))) == json.loads(nested(MOST_LEVELS))
+    assert json.loads(json.dumps(read(nested(MAX_LEVELS)))) == json.loads(nested(MAX_LEVELS))
     with pytest.raises(ValueError, match="levels deep"):
-        read(nested(MOST_LEVELS + 1))
+        read(nested(MAX_LEVELS + 1))

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from jobs.admin import shown, timeline
 from jobs.admin.listing import Listing, ReadOnlyAdmin, VendorFilter
-from jobs.models import Delivery, Verdict
+from jobs.models import Callback, Verdict
 
 
 class DeliveryListing(Listing):
@@ -29,13 +29,13 @@ class VerdictFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("none", "Not yet applied"), *((verdict.value, verdict.label) for verdict in Verdict)]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Callback]) -> QuerySet[Callback]:
         chosen = self.value()
         return queryset.filter(verdict=self.stored[chosen]) if chosen in self.stored else queryset
 
 
-@admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
+@admin.register(Callback)
+class CallbackAdmin(ReadOnlyAdmin):
     list_display = ("received", "badge", "vendor", "job_link", "attempt", "body_bytes", "times_received")
     list_filter = (VerdictFilter, VendorFilter)
     lookups = ("verdict", "vendor", "id__lt")
@@ -56,35 +56,35 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return _linked(request, self.list_display)
 
-    def get_fields(self, request: HttpRequest, obj: Delivery | None = None) -> list[Any]:
+    def get_fields(self, request: HttpRequest, obj: Callback | None = None) -> list[Any]:
         return _linked(request, self.fields)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return DeliveryListing
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
-    ) -> tuple[QuerySet[Delivery], bool]:
+        self, request: HttpRequest, queryset: QuerySet[Callback], search_term: str
+    ) -> tuple[QuerySet[Callback], bool]:
         term = search_term.strip().lower()
         return (queryset.filter(job=term).order_by("-received_at") if term else queryset), False
 
     @admin.display
-    def received(self, delivery: Delivery) -> str:
-        return shown.moment(delivery.received_at)
+    def received(self, callback: Callback) -> str:
+        return shown.moment(callback.received_at)
 
     @admin.display(description="verdict")
-    def badge(self, delivery: Delivery) -> SafeString:
-        return timeline.verdict(delivery)
+    def badge(self, callback: Callback) -> SafeString:
+        return timeline.verdict(callback)
 
     @admin.display(description="job")
-    def job_link(self, delivery: Delivery) -> str:
-        if delivery.verdict == Verdict.UNMATCHED:
-            return delivery.job
-        return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[delivery.job]), delivery.job)
+    def job_link(self, callback: Callback) -> str:
+        if callback.verdict == Verdict.UNMATCHED:
+            return callback.job
+        return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[callback.job]), callback.job)
 
     @admin.display(description="body")
-    def body_json(self, delivery: Delivery) -> str:
-        return shown.pretty(delivery.body)
+    def body_json(self, callback: Callback) -> str:
+        return shown.pretty(callback.body)
 
 
 def _linked(request: HttpRequest, names: Iterable[Any]) -> list[Any]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jobs.callbacks import inbox
 from jobs.callbacks.tokens import Try
-from jobs.models import Delivery, Job, Verdict
+from jobs.models import Callback, Job, Verdict
 
 PICKY = "adapters.callbacks.Picky"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -32,15 +32,15 @@ def store(vendor, job, body=BODY, *, tried=FIRST, webhook_id="", now=NOW):
     return inbox.store(vendor, job.pk, tried, webhook_id=webhook_id, body=body, now=now)
 
 
-def stored(delivery):
-    return Delivery.objects.get(pk=delivery.pk)
+def stored(callback):
+    return Callback.objects.get(pk=callback.pk)
 
 
 def test_what_is_stored_is_cleaned(vendor, job):
-    delivery = stored(store(vendor, job))
-    assert delivery.body == CLEANED
-    assert (delivery.body_bytes, delivery.received_at, delivery.verdict) == (len(BODY), NOW, "")
-    assert (delivery.vendor, delivery.job, delivery.run, delivery.attempt) == ("acme", job.pk, 1, 1)
+    callback = stored(store(vendor, job))
+    assert callback.body == CLEANED
+    assert (callback.body_bytes, callback.received_at, callback.verdict) == (len(BODY), NOW, "")
+    assert (callback.vendor, callback.job, callback.run, callback.attempt) == ("acme", job.pk, 1, 1)
 
 
 def test_a_result_is_cleaned_and_the_job_complete(vendor, job):
@@ -84,7 +84,7 @@ def test_a_signed_repeat_is_known_by_its_id_and_body(vendor, job):
     assert store(vendor, job, webhook_id="msg_2").pk != first.pk
 
 
-def test_other_bodies_tries_and_jobs_are_other_deliveries(vendor, job, make_job):
+def test_other_bodies_tries_and_jobs_are_other_callbacks(vendor, job, make_job):
     calls = [(job, BODY, Try(1, 1)), (job, b"{}", Try(1, 1)), (job, BODY, Try(1, 2)), (job, BODY, Try(2, 1)), (job, BODY, None)]
     calls.append((make_job(), BODY, Try(1, 1)))
     assert len({store(vendor, of, body, tried=tried).pk for of, body, tried in calls}) == len(calls)
@@ -110,13 +110,13 @@ NO_OBJECT = [b"[1]", b"null", b'"text"', b"1", b"true"]
 def test_nothing_is_stored_of_what_is_no_json_object(vendor, job, body):
     with pytest.raises(inbox.NotAnObjectError):
         store(vendor, job, body)
-    assert not Delivery.objects.exists()
+    assert not Callback.objects.exists()
 
 
 def test_half_a_character_a_nul_and_a_huge_number_do_not_cost_the_answer(vendor, job):
     body = b'\xef\xbb\xbf{"name": "J\\ud83d", "nul": "\\u0000", "huge": 123456789012345678901234567890}'
-    delivery = stored(store(vendor, job, body))
-    assert inbox.apply(delivery, vendor, NOW) == Verdict.APPLIED
+    callback = stored(store(vendor, job, body))
+    assert inbox.apply(callback, vendor, NOW) == Verdict.APPLIED
     result = Job.objects.get(pk=job.pk).result
     assert (result["name"].strip("\ufffd"), result["nul"], result["huge"]) == ("J", "\0", 123456789012345678901234567890)
 
