@@ -1,4 +1,6 @@
-"""What every test can have: an installation of its own in a temporary folder, a real Valkey server, and an empty Redis."""
+"""What every test can have: an installation of its own in a temporary folder, a real Valkey server,
+and an empty Redis.
+"""
 
 import os
 import subprocess
@@ -23,23 +25,36 @@ from jobs.queue.backlog import backlog
 from jobs.queue.redis import hints
 from vendors.catalogue import catalogue
 
-# How long an example takes tells of the machine, which is busy with other tests, and not of the code.
-hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# How long an example takes tells of the machine, which is busy with other tests, and not of the
+# code.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What touches the store runs on both stores, unless it says that it is about SQLite, or Redis alone."""
+    """What touches the store runs on both stores, unless it says that it is about SQLite, or Redis
+    alone.
+    """
     for item in items:
-        touches = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+        touches = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(
+            getattr(item, "fixturenames", ())
+        )
         if item.get_closest_marker("sqlite"):
-            item.add_marker(pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite"))
-        elif touches and (not item.get_closest_marker("about_redis") or "TEST_MONGODB_URL" in os.environ):
+            item.add_marker(
+                pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
+            )
+        elif touches and (
+            not item.get_closest_marker("about_redis") or "TEST_MONGODB_URL" in os.environ
+        ):
             item.add_marker("store")
 
 
 class Valkey:
-    """A Valkey server of the tests' own on a Unix socket; it can be killed, stopped and started again."""
+    """A Valkey server of the tests' own on a Unix socket; it can be killed, stopped and started
+    again.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -48,8 +63,20 @@ class Valkey:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> None:
-        arguments = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder), "--save", "", *options]
-        self.process = subprocess.Popen([str(get_binary_path()), *arguments], stdout=subprocess.DEVNULL)
+        arguments = [
+            "--port",
+            "0",
+            "--unixsocket",
+            str(self.socket),
+            "--dir",
+            str(self.folder),
+            "--save",
+            "",
+            *options,
+        ]
+        self.process = subprocess.Popen(
+            [str(get_binary_path()), *arguments], stdout=subprocess.DEVNULL
+        )
         wait_for(self.answers, "Valkey to answer")
 
     def answers(self) -> bool:
@@ -82,17 +109,25 @@ def redis_client(valkey: Valkey) -> redis.Redis:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_ways() -> Iterator[None]:
-    """What a suite of a thousand tests must not do for each: make all permissions anew, look at every static file."""
+    """What a suite of a thousand tests must not do for each: make all permissions anew, look at
+    every static file.
+    """
     with pytest.MonkeyPatch.context() as patch, override_settings(WHITENOISE_AUTOREFRESH=True):
         patch.setattr(TransactionTestCase, "_fixture_teardown", empty_the_store)
         yield
 
 
 def empty_the_store(case: TransactionTestCase) -> None:
-    """Leave what migrations have made, as a rollback does; Django's own way flushes that too, and makes it again."""
+    """Leave what migrations have made, as a rollback does; Django's own way flushes that too, and
+    makes it again.
+    """
     made_by_migrations = {"contenttypes.contenttype", "auth.permission"}
     models = apps.get_models(include_auto_created=True)
-    tables = [model._meta.db_table for model in models if model._meta.label_lower not in made_by_migrations]
+    tables = [
+        model._meta.db_table
+        for model in models
+        if model._meta.label_lower not in made_by_migrations
+    ]
     if connection.vendor == "mongodb":  # whose own way asks of each collection first what it is
         for table in tables:
             connection.database[table].delete_many({})
@@ -117,7 +152,9 @@ def make_vendor(db: None) -> Callable[..., object]:
     from vendors.models import Vendor
 
     def make(slug: str = "acme", **fields: object) -> Vendor:
-        vendor = Vendor.objects.create(slug=slug, **{"adapter": "sync", "url": "http://127.0.0.1:9/", **fields})
+        vendor = Vendor.objects.create(
+            slug=slug, **{"adapter": "sync", "url": "http://127.0.0.1:9/", **fields}
+        )
         catalogue.forget()
         return vendor
 

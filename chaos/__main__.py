@@ -29,7 +29,9 @@ def main() -> int:
         url, process = stack.enter_context(mongodb()) if options.store == "mongodb" else ("", None)
         system = System(data=data, logs=logs, seed=options.seed, store=process)
         stack.callback(system.stop)
-        os.environ.update(system.environment(), DATABASE_URL=url, DJANGO_SETTINGS_MODULE="enrichlabs.settings")
+        os.environ.update(
+            system.environment(), DATABASE_URL=url, DJANGO_SETTINGS_MODULE="enrichlabs.settings"
+        )
         django.setup()
         from chaos.campaign import Options, run  # only now: it needs the settings
 
@@ -43,17 +45,30 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="the same seed repeats the same schedule (default 1)")
-    parser.add_argument("--minutes", type=float, default=1.0, help="how long jobs are submitted and faults strike (default 1)")
-    parser.add_argument("--store", choices=["sqlite", "mongodb"], default="sqlite", help="default sqlite")
-    parser.add_argument("--rate", type=float, default=RATE, help=f"jobs a second (default {RATE:g})")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="the same seed repeats the same schedule (default 1)"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=1.0,
+        help="how long jobs are submitted and faults strike (default 1)",
+    )
+    parser.add_argument(
+        "--store", choices=["sqlite", "mongodb"], default="sqlite", help="default sqlite"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=RATE, help=f"jobs a second (default {RATE:g})"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the logs and the vendor's ledger")
     return parser.parse_args()
 
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """Give a file system so small that it can be filled; where we may not mount one, a plain folder."""
+    """Give a file system so small that it can be filled; where we may not mount one, a plain
+    folder.
+    """
     folder.mkdir()
     mounted = mount("mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder))
     try:
@@ -65,7 +80,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 def mount(*command: str) -> bool:
     try:
-        return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603
+        return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
     except OSError:
         return False
 

@@ -1,7 +1,7 @@
 """Runs a command with a network and processes of its own: python -m chaos.alone COMMAND
 
-The kernel takes away all that it makes and starts there when it ends, or when this process does, by whatever signal. Status 2
-where such namespaces can't be had.
+The kernel takes away all that it makes and starts there when it ends, or when this process does, by
+whatever signal. Status 2 where such namespaces can't be had.
 """
 
 import signal
@@ -24,7 +24,7 @@ def main() -> int:
         )
         return 2
     # In a session of its own, so that Ctrl-C comes to us alone.
-    process = subprocess.Popen([*apart, *sys.argv[1:]], start_new_session=True)  # noqa: S603 - what we were asked to run
+    process = subprocess.Popen([*apart, *sys.argv[1:]], start_new_session=True)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: process.kill())
     status = process.wait()
@@ -33,7 +33,9 @@ def main() -> int:
 
 def can(apart: list[str]) -> bool:
     try:
-        return subprocess.run([*apart, *TRIAL], stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603
+        return (
+            subprocess.run([*apart, *TRIAL], stderr=subprocess.DEVNULL, check=False).returncode == 0
+        )
     except OSError:
         return False
 

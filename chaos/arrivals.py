@@ -1,4 +1,6 @@
-"""What the vendor itself counts against its limits: calls as they arrive, while the campaign delays none of them."""
+"""What the vendor itself counts against its limits: calls as they arrive, while the campaign delays
+none of them.
+"""
 
 from collections.abc import Iterator
 
@@ -9,16 +11,34 @@ from chaos.vendors import VENDORS
 from chaos.witness import worst_window
 from vendors import limits
 
-# They freeze or delay calls between their permit and the vendor, or make Redis slower than a permit lives.
-DELAYING = {"worker_frozen", "redis_slow", "redis_frozen", "vendor_connections_harmed", "vendors_refuse_connections"}
+# They freeze or delay calls between their permit and the vendor, or make Redis slower than a permit
+# lives.
+DELAYING = {
+    "worker_frozen",
+    "redis_slow",
+    "redis_frozen",
+    "vendor_connections_harmed",
+    "vendors_refuse_connections",
+}
 AFTER_SECONDS = 2.0  # in which what was delayed arrives
 
 
 def undelayed_us(history: History, slug: str) -> list[int]:
-    """Return when calls of the vendor arrived that the campaign did not delay, in microseconds, sorted."""
+    """Return when calls of the vendor arrived that the campaign did not delay, in microseconds,
+    sorted.
+    """
     troubles = [trouble for trouble in history.journal.troubles if _delays(trouble)]
-    times = sorted(arrival.at for story in history.stories.values() for arrival in story.arrivals if arrival.vendor == slug)
-    return [int(at * 1e6) for at in times if not any(each.began <= at <= each.ended + AFTER_SECONDS for each in troubles)]
+    times = sorted(
+        arrival.at
+        for story in history.stories.values()
+        for arrival in story.arrivals
+        if arrival.vendor == slug
+    )
+    return [
+        int(at * 1e6)
+        for at in times
+        if not any(each.began <= at <= each.ended + AFTER_SECONDS for each in troubles)
+    ]
 
 
 def above_limit(history: History) -> Iterator[str]:

@@ -19,7 +19,9 @@ SIGNED = "signed"
 
 POST_SECONDS = 3.0  # less than a call may take, for an early callback is posted within one
 AGAIN_AFTER_SECONDS = (0.5, 1, 2, 4, 8, 15, 15, 15, 15, 15)  # 90 s together
-SECOND_SECONDS = 0.5  # between the first and the last of duplicates, or garbage and the genuine callback
+SECOND_SECONDS = (
+    0.5  # between the first and the last of duplicates, or garbage and the genuine callback
+)
 FORGED_SECONDS = 1.0  # between the forged callbacks and the genuine one
 REPLAYED_SECONDS = 3.0
 HELD_SECONDS = 3.0
@@ -50,7 +52,9 @@ class Pen:
         self._key = signing_key
 
     def messages(self, call: Call) -> list[tuple[float, Message]]:
-        """Return what is to be posted for a call that did the work, each with the seconds until then."""
+        """Return what is to be posted for a call that did the work, each with the seconds until
+        then.
+        """
         genuine = self._message(call, "genuine", call.callback_url, call.result)
         soon = call.plan.callback_seconds
         held_seconds = {"out_of_order": HELD_SECONDS, "late": LATE_SECONDS}
@@ -62,23 +66,32 @@ class Pen:
             case "replayed":
                 return [(soon, replace(genuine, replays=1))]
             case "forged":
-                return [*((0.0, forged) for forged in self._forged(call)), (FORGED_SECONDS, genuine)]
+                return [
+                    *((0.0, forged) for forged in self._forged(call)),
+                    (FORGED_SECONDS, genuine),
+                ]
             case "garbage":
                 garbage = self._message(call, "garbage", call.callback_url, [call.result])
                 return [(soon, garbage), (soon + SECOND_SECONDS, genuine)]
         return [(held_seconds.get(call.callback, soon), genuine)]
 
     def _forged(self, call: Call) -> list[Message]:
-        """All but the last are signed rightly where signatures are asked for: the token alone is to give them away."""
+        """All but the last are signed rightly where signatures are asked for: the token alone is to
+        give them away.
+        """
         bare, other = call.callback_url.partition("?")[0], call.other_url
         urls = {"forged_no_token": bare, "forged_garbage_token": f"{bare}?token=1.1.garbage"}
         if other:
             urls["forged_other_token"] = f"{bare}?token={token_of(other)}"
-            urls["forged_other_url"] = f"{other.partition('?')[0]}?token={token_of(call.callback_url)}"
+            urls["forged_other_url"] = (
+                f"{other.partition('?')[0]}?token={token_of(call.callback_url)}"
+            )
         result = {**call.result, "forged": True}
         messages = [self._message(call, kind, url, result) for kind, url in urls.items()]
         if call.vendor == SIGNED and self._key:
-            messages.append(Pen(b"a forger's own")._message(call, "forged_signature", call.callback_url, result))
+            messages.append(
+                Pen(b"a forger's own")._message(call, "forged_signature", call.callback_url, result)
+            )
         return messages
 
     def _message(self, call: Call, kind: str, url: str, value: Any) -> Message:
@@ -86,12 +99,18 @@ class Pen:
         if call.vendor == SIGNED and self._key:
             message_id, now = f"msg_{uuid.uuid4().hex}", int(time.time())
             signature = sign(self._key, message_id, now, body)
-            headers |= {"webhook-id": message_id, "webhook-timestamp": str(now), "webhook-signature": signature}
+            headers |= {
+                "webhook-id": message_id,
+                "webhook-timestamp": str(now),
+                "webhook-signature": signature,
+            }
         return Message(call, kind, url, body, headers)
 
 
 class Postman:
-    """Waits for what is due, and posts each in a thread of its own; again and again where nobody takes it."""
+    """Waits for what is due, and posts each in a thread of its own; again and again where nobody
+    takes it.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.open = 0  # messages that are still to be posted
@@ -104,25 +123,34 @@ class Postman:
     def post_later(self, message: Message, delay_seconds: float) -> None:
         with self._changed:
             self.open += 1
-            heapq.heappush(self._later, (time.monotonic() + delay_seconds, next(self._numbers), message))
+            heapq.heappush(
+                self._later, (time.monotonic() + delay_seconds, next(self._numbers), message)
+            )
             self._changed.notify()
 
     def post(self, message: Message) -> None:
         """Post it now, and later again where nobody took it or it is to be replayed."""
         status = _status(message)
         call = message.call
-        self._ledger.write(Callback(time.time(), call.vendor, call.key, call.number, message.kind, status))
+        self._ledger.write(
+            Callback(time.time(), call.vendor, call.key, call.number, message.kind, status)
+        )
         is_taken = isinstance(status, int) and (200 <= status <= 299 or 400 <= status <= 499)
         if is_taken and message.replays:
             self.post_later(replace(message, replays=message.replays - 1), REPLAYED_SECONDS)
         elif not is_taken and not message.is_forged and message.failures < len(AGAIN_AFTER_SECONDS):
-            self.post_later(replace(message, failures=message.failures + 1), AGAIN_AFTER_SECONDS[message.failures])
+            self.post_later(
+                replace(message, failures=message.failures + 1),
+                AGAIN_AFTER_SECONDS[message.failures],
+            )
 
     def _watch(self) -> None:
         while True:
             with self._changed:
                 while not self._later or self._later[0][0] > time.monotonic():
-                    self._changed.wait(self._later[0][0] - time.monotonic() if self._later else None)
+                    self._changed.wait(
+                        self._later[0][0] - time.monotonic() if self._later else None
+                    )
                 message = heapq.heappop(self._later)[2]
             Thread(target=self._deliver, args=(message,), name="callback", daemon=True).start()
 

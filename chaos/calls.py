@@ -45,7 +45,11 @@ class Call:
     @property
     def status(self) -> int | None:
         """What it is answered with; None where it is not answered."""
-        return None if self.mood in SILENT else STATUSES.get(self.mood, 202 if self.callback_url else 200)
+        return (
+            None
+            if self.mood in SILENT
+            else STATUSES.get(self.mood, 202 if self.callback_url else 200)
+        )
 
     @property
     def attempt(self) -> int | None:

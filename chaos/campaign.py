@@ -24,7 +24,9 @@ from jobs.queue.keys import Keys
 from vendors.models import Vendor
 
 DRAIN_SECONDS = 180.0
-QUIET_SECONDS = 45.0  # for callbacks that are still to come, and for slots that the sweep has yet to find
+QUIET_SECONDS = (
+    45.0  # for callbacks that are still to come, and for slots that the sweep has yet to find
+)
 CHECK_INTERVAL_SECONDS = 1.0
 
 
@@ -58,7 +60,9 @@ def prepare(system: System) -> None:
 
 
 def strike_under_load(options: Options, system: System, clients: Clients) -> list[str]:
-    """Submit jobs, and have the faults strike as scheduled; returns which kinds could not be had here, and why."""
+    """Submit jobs, and have the faults strike as scheduled; returns which kinds could not be had
+    here, and why.
+    """
     needs = {name: kind.needs(system) for name, kind in KINDS.items()}
     names = [name for name, needed in needs.items() if not needed]
     locks = {kind.part: Lock() for kind in KINDS.values()}
@@ -90,7 +94,9 @@ def strike(fault: Fault, system: System, kinds: Mapping[str, Kind], lock: Lock) 
 
 
 def come_to_rest(system: System, clients: Clients) -> tuple[float, dict[str, int]]:
-    """Heal, and let all jobs run out; returns the seconds that it took, and what is left in Redis, by its kind."""
+    """Heal, and let all jobs run out; returns the seconds that it took, and what is left in Redis,
+    by its kind.
+    """
     heal(system)
     drained_seconds = drain()
     clients.retry(set(Job.objects.filter(status=Status.FAILED).values_list("pk", flat=True)))
@@ -109,7 +115,9 @@ def heal(system: System) -> None:
 
 
 def drain() -> float:
-    """Wait until every job is final, or none has become so for long; returns the seconds that it took."""
+    """Wait until every job is final, or none has become so for long; returns the seconds that it
+    took.
+    """
     since = progress_at = time.monotonic()
     fewest = count_open()
     while fewest and time.monotonic() - progress_at < DRAIN_SECONDS:
@@ -125,7 +133,9 @@ def count_open() -> int:
 
 
 def wait_until_quiet(system: System) -> dict[str, int]:
-    """Wait for late callbacks and for what the sweep has yet to put right; returns what is left in Redis, by its kind."""
+    """Wait for late callbacks and for what the sweep has yet to put right; returns what is left in
+    Redis, by its kind.
+    """
     give_up_at = time.monotonic() + QUIET_SECONDS
     while system.callbacks_open() or any(left_in(system).values()):
         if time.monotonic() > give_up_at:

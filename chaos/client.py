@@ -1,6 +1,8 @@
-"""Clients of the API: they post at a steady rate, remember what they were promised, and cancel some of their jobs.
+"""Clients of the API: they post at a steady rate, remember what they were promised, and cancel some
+of their jobs.
 
-Where there are several API hosts, they post to each in turn, look at their jobs at another, and turn to that where one fails.
+Where there are several API hosts, they post to each in turn, look at their jobs at another, and
+turn to that where one fails.
 """
 
 import time
@@ -44,7 +46,9 @@ class Clients:
         self._seed = seed
         self._rate = rate
         self._over = Event()
-        self._threads = [Thread(target=self._run, args=(number,), daemon=True) for number in range(THREADS)]
+        self._threads = [
+            Thread(target=self._run, args=(number,), daemon=True) for number in range(THREADS)
+        ]
         self._began = 0.0
         self.posted: list[Posted] = []
 
@@ -63,21 +67,30 @@ class Clients:
         """Ask for another run of those of the failed jobs whose plan says so."""
         with requests.Session() as session:
             for posted in self.posted:
-                if posted.job_id in failed and plan_of(self._seed, posted.serial, posted.vendor).client == "retry":
-                    posted.retried = _ask(session, f"{self._apis[0]}/jobs/{posted.job_id}/retry")[0] == "200"
+                if (
+                    posted.job_id in failed
+                    and plan_of(self._seed, posted.serial, posted.vendor).client == "retry"
+                ):
+                    posted.retried = (
+                        _ask(session, f"{self._apis[0]}/jobs/{posted.job_id}/retry")[0] == "200"
+                    )
 
     def _run(self, number: int) -> None:
         with requests.Session() as session:
             session.trust_env = False
             serial = number + 1
-            while not self._over.wait(max(0.0, self._began + serial / self._rate - time.monotonic())):
+            while not self._over.wait(
+                max(0.0, self._began + serial / self._rate - time.monotonic())
+            ):
                 self._post(session, serial)
                 serial += THREADS
 
     def _post(self, session: requests.Session, serial: int) -> None:
         """Post a job to the API host whose turn it is, and to the next where that fails."""
         for number in range(len(self._apis)):
-            api, other = (self._apis[(serial + number + after) % len(self._apis)] for after in (0, 1))
+            api, other = (
+                self._apis[(serial + number + after) % len(self._apis)] for after in (0, 1)
+            )
             posted = self._post_to(session, serial, api)
             if posted.job_id and other != api:
                 posted.seen = _ask(session, f"{other}/jobs/{posted.job_id}", method="GET")[0]

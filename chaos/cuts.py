@@ -19,7 +19,11 @@ class Cut:
 
     @property
     def name(self) -> str:
-        return f"{self.host} without {' and '.join(self.from_hosts)}" if self.from_hosts else f"{self.host} cut off"
+        return (
+            f"{self.host} without {' and '.join(self.from_hosts)}"
+            if self.from_hosts
+            else f"{self.host} cut off"
+        )
 
     @property
     def part(self) -> str:
@@ -42,7 +46,9 @@ CUTS = (
     Cut("api-1", (), 6),
     Cut("worker-2", ("redis",), DEAD_SECONDS),
     Cut("worker-3", ("store",), 9),
-    Cut("worker-1", ("redis", "store"), DEAD_SECONDS),  # it still reaches the vendors, whose answers it gives late
+    Cut(
+        "worker-1", ("redis", "store"), DEAD_SECONDS
+    ),  # it still reaches the vendors, whose answers it gives late
     Cut("api-2", ("store",), 5),
     Cut("api-1", ("redis",), 5),
     Cut("webhooks-1", (), 5),
@@ -57,7 +63,9 @@ def make(cut: Cut, system: Spread) -> Outage:
     host, others = network.named(cut.host), [network.named(name) for name in cut.from_hosts]
     system.journal.note(cut.name)
     if host in system.worker_hosts and cut.from_hosts != ("store",):
-        system.journal.note_end(system.worker_on(host).pid, host.name, cut.name)  # no beat of it is heard
+        system.journal.note_end(
+            system.worker_on(host).pid, host.name, cut.name
+        )  # no beat of it is heard
     began = time.time()
     try:
         for other in others:

@@ -1,4 +1,6 @@
-"""The faults of a campaign. Each strikes one part of the system, lasts a few seconds, and leaves it whole again."""
+"""The faults of a campaign. Each strikes one part of the system, lasts a few seconds, and leaves it
+whole again.
+"""
 
 import random
 import sqlite3
@@ -18,7 +20,8 @@ from jobs.queue.scripts import script
 from vendors import pauses
 from vendors.models import Vendor
 
-# Longer than it takes to count as dead: silent for five seconds, and again in a look two seconds later.
+# Longer than it takes to count as dead: silent for five seconds, and again in a look two seconds
+# later.
 FROZEN_SECONDS = HEARTBEAT_TIMEOUT_SECONDS + 5
 STEPS = {
     "take": script("limits", "take").sha,
@@ -42,7 +45,9 @@ class Kind:
 KINDS: dict[str, Kind] = {}
 
 
-def fault(part: str, needs: Callable[[System], str] = lambda system: "") -> Callable[[Callable[..., str]], Callable[..., str]]:
+def fault(
+    part: str, needs: Callable[[System], str] = lambda system: ""
+) -> Callable[[Callable[..., str]], Callable[..., str]]:
     def register(strike: Callable[[System, random.Random], str]) -> Callable[..., str]:
         KINDS[strike.__name__] = Kind(part, strike, needs)
         return strike
@@ -245,7 +250,9 @@ def callbacks_cut_off(system: System, chance: random.Random) -> str:
 @fault("store", needs_sqlite)
 def store_locked(system: System, chance: random.Random) -> str:
     seconds = chance.uniform(1, 6)
-    with closing(sqlite3.connect(settings.DATABASES["default"]["NAME"], isolation_level=None, timeout=20)) as locker:
+    with closing(
+        sqlite3.connect(settings.DATABASES["default"]["NAME"], isolation_level=None, timeout=20)
+    ) as locker:
         locker.execute("BEGIN IMMEDIATE")
         time.sleep(seconds)
         locker.execute("ROLLBACK")
@@ -278,7 +285,11 @@ def disk_full(system: System, chance: random.Random) -> str:
 
 @fault("vendor")
 def vendor_down(system: System, chance: random.Random) -> str:
-    slug, mood, seconds = chance.choice(list(VENDORS)), chance.choice(["500", "503", "reset"]), chance.uniform(2, 8)
+    slug, mood, seconds = (
+        chance.choice(list(VENDORS)),
+        chance.choice(["500", "503", "reset"]),
+        chance.uniform(2, 8),
+    )
     system.tell_vendor(slug, mood, seconds)
     time.sleep(seconds)
     return f"{slug} answers {mood} for {seconds:.1f} s"

@@ -1,4 +1,6 @@
-"""All that is known of a campaign when it is over: what clients were promised, what the store holds, what the vendor saw."""
+"""All that is known of a campaign when it is over: what clients were promised, what the store
+holds, what the vendor saw.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,7 +33,10 @@ class Story:
         return int(self.job.input["serial"])
 
     def attempts_of(self, run: int) -> list[Attempt]:
-        return sorted((attempt for attempt in self.attempts if attempt.run == run), key=lambda attempt: attempt.number)
+        return sorted(
+            (attempt for attempt in self.attempts if attempt.run == run),
+            key=lambda attempt: attempt.number,
+        )
 
     def arrivals_of(self, run: int) -> list[Arrival]:
         key = key_of(self.job, run)
@@ -80,19 +85,31 @@ def _add_ledger(stories: dict[str, Story], ledger_file: Path) -> None:
 
 
 def tell(story: Story, journal: Journal) -> list[str]:
-    """Return the history of one job, a line an event, in the order of time, with what was done to the system meanwhile."""
+    """Return the history of one job, a line an event, in the order of time, with what was done to
+    the system meanwhile.
+    """
     lines = sorted(_lines(story))
     first, last = lines[0][0], max(at for at, _ in lines)
-    lines += [(event.at, f"    ({event.words})") for event in journal.events if first - 2 <= event.at <= last]
+    lines += [
+        (event.at, f"    ({event.words})")
+        for event in journal.events
+        if first - 2 <= event.at <= last
+    ]
     return [f"  {_time(at)}  {words}" for at, words in sorted(lines)]
 
 
 def _lines(story: Story) -> Iterator[tuple[float, str]]:
     job = story.job
     state = f"{job.status} attempt {job.attempt} run {job.run} failures {job.failures} crashes {job.crashes} {job.error_code}"
-    yield job.created_at.timestamp(), f"created; at the end: {state} {job.result if job.result else job.error_message}"
+    yield (
+        job.created_at.timestamp(),
+        f"created; at the end: {state} {job.result if job.result else job.error_message}",
+    )
     if story.posted:
-        yield story.posted.at, f"posted, answered {story.posted.answer} after {story.posted.took_seconds:.2f} s"
+        yield (
+            story.posted.at,
+            f"posted, answered {story.posted.answer} after {story.posted.took_seconds:.2f} s",
+        )
     if job.finished_at:
         yield job.finished_at.timestamp(), f"finished as {job.status}"
     for attempt in story.attempts:
@@ -108,7 +125,10 @@ def _lines(story: Story) -> Iterator[tuple[float, str]]:
             f"vendor: call {arrival.number} with key {arrival.key}, mood {arrival.mood}, token's attempt {arrival.attempt}",
         )
     for answered in story.answers:
-        yield answered.at, f"vendor: answered call {answered.number} with {answered.status}, whole: {answered.whole}"
+        yield (
+            answered.at,
+            f"vendor: answered call {answered.number} with {answered.status}, whole: {answered.whole}",
+        )
     for sent in story.callbacks:
         yield sent.at, f"vendor: {sent.kind} sent for call {sent.number} was answered {sent.status}"
 

@@ -1,4 +1,6 @@
-"""script/hosts: the system spread over hosts of our own, which are cut off and healed under load (docs/reliability.md)."""
+"""script/hosts: the system spread over hosts of our own, which are cut off and healed under load
+(docs/reliability.md).
+"""
 
 import argparse
 import os
@@ -15,7 +17,8 @@ from chaos.spread import Spread
 from chaos.vendors import set_limits
 
 RATE = 12.0  # jobs a second
-# Little more than comes in at that rate: whatever an outage has held back is then called at the limit, by all hosts together.
+# Little more than comes in at that rate: whatever an outage has held back is then called at the
+# limit, by all hosts together.
 LIMITS = {"limited": "4/s", "windows": "1/s, 50/min", "signed": "4/s"}
 
 
@@ -40,9 +43,15 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/hosts", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="the same seed repeats the same jobs (default 1)")
-    parser.add_argument("--rate", type=float, default=RATE, help=f"jobs a second (default {RATE:g})")
-    parser.add_argument("--rounds", type=int, default=1, help="how often each cut is made (default 1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="the same seed repeats the same jobs (default 1)"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=RATE, help=f"jobs a second (default {RATE:g})"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="how often each cut is made (default 1)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the logs and the vendor's ledger")
     return parser.parse_args()
 

@@ -1,4 +1,6 @@
-"""What was done to the system and when: the campaign's own record, that recoveries and repeated calls are explained by."""
+"""What was done to the system and when: the campaign's own record, that recoveries and repeated
+calls are explained by.
+"""
 
 import time
 from dataclasses import dataclass, field

@@ -1,6 +1,8 @@
-"""The vendor's own ledger: what came, how it was answered and what was called back, one line of JSON for each event.
+"""The vendor's own ledger: what came, how it was answered and what was called back, one line of
+JSON for each event.
 
-It is kept by the vendor's process alone, and the campaign holds it against what the system says of itself.
+It is kept by the vendor's process alone, and the campaign holds it against what the system says of
+itself.
 """
 
 import json
@@ -71,7 +73,9 @@ class Ledger:
 
 
 def read_ledger(path: Path) -> Iterator[Event]:
-    """Return the events in the order in which they were written; a last line that is not yet whole is left out."""
+    """Return the events in the order in which they were written; a last line that is not yet whole
+    is left out.
+    """
     with path.open("rb") as lines:
         for line in lines:
             if line.endswith(b"\n"):

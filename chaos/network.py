@@ -1,4 +1,5 @@
-"""Hosts of our own: network namespaces with a name and an address each, joined by a bridge on which we ourselves are one more.
+"""Hosts of our own: network namespaces with a name and an address each, joined by a bridge on which
+we ourselves are one more.
 
 It is made in the network namespace of this process, which must be one of its own (chaos/alone.py).
 """
@@ -19,7 +20,7 @@ class Host:
         self.name = name
         self.address = address
         holder = ["unshare", "--net", "--uts", "sh", "-c", HOLD, name]
-        self._holder = subprocess.Popen(holder, stdout=subprocess.PIPE)  # noqa: S603
+        self._holder = subprocess.Popen(holder, stdout=subprocess.PIPE)
         assert self._holder.stdout  # noqa: S101 - for the types
         self._holder.stdout.readline()
 
@@ -46,7 +47,19 @@ class Network:
         """Make a host; its name is that of its link, too, and has at most 15 characters."""
         host = Host(name, ADDRESS.format(len(self.hosts) + 2))
         self.hosts.append(host)
-        run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(host.pid))
+        run(
+            "ip",
+            "link",
+            "add",
+            name,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            str(host.pid),
+        )
         run("ip", "link", "set", name, "master", BRIDGE, "up")
         run(*host.command(["ip", "address", "add", f"{host.address}/24", "dev", "eth0"]))
         run(*host.command(["ip", "link", "set", "eth0", "up"]))
@@ -65,7 +78,22 @@ class Network:
     def part(self, one: Host, other: Host) -> None:
         """Have what these two say to each other vanish, without a sign to either."""
         for at, to in ((one, other), (other, one)):
-            run(*at.command(["ip", "neighbour", "replace", to.address, "lladdr", NOBODY, "dev", "eth0", "nud", "permanent"]))
+            run(
+                *at.command(
+                    [
+                        "ip",
+                        "neighbour",
+                        "replace",
+                        to.address,
+                        "lladdr",
+                        NOBODY,
+                        "dev",
+                        "eth0",
+                        "nud",
+                        "permanent",
+                    ]
+                )
+            )
 
     def rejoin(self, one: Host, other: Host) -> None:
         for at, to in ((one, other), (other, one)):
@@ -73,4 +101,4 @@ class Network:
 
 
 def run(*command: str) -> None:
-    subprocess.run(command, check=True)  # noqa: S603
+    subprocess.run(command, check=True)

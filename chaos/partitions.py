@@ -1,4 +1,6 @@
-"""A campaign of partitions: everything on hosts of its own, cut off and healed one after the other under load."""
+"""A campaign of partitions: everything on hosts of its own, cut off and healed one after the other
+under load.
+"""
 
 import time
 from dataclasses import dataclass
@@ -36,7 +38,9 @@ def run(options: Options, system: Spread) -> bool:
         "unknown at the other API host": across.unseen,
         "calls without Redis or the store": partial(across.blind_calls, outages=outages),
         "hosts that shared no limit": partial(across.idle, workers=workers),
-        "hosts not back at work in time": partial(across.not_back, outages=outages, workers=workers),
+        "hosts not back at work in time": partial(
+            across.not_back, outages=outages, workers=workers
+        ),
     }
     return report.write(
         past, witness, left=left, missing=[], drained_seconds=drained_seconds,

@@ -1,4 +1,6 @@
-"""What becomes of each job of a campaign at its vendor, as a pure function of the seed and the job's serial number."""
+"""What becomes of each job of a campaign at its vendor, as a pure function of the seed and the
+job's serial number.
+"""
 
 import hashlib
 import random
@@ -6,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# How a call can go wrong, or strange, and in what share of the jobs it begins with that, in percent. A 429 pauses the whole
-# vendor, so that it must be rare, and a call that is not answered holds a thread for seconds.
+# How a call can go wrong, or strange, and in what share of the jobs it begins with that, in
+# percent. A 429 pauses the whole vendor, so that it must be rare, and a call that is not answered
+# holds a thread for seconds.
 MOODS = {
     "slow": 2.0,  # answered rightly, after a while
     "500": 2.0,
@@ -32,9 +35,12 @@ MOODS = {
 }
 EVERY_MOOD = frozenset({"ok", "500_after_work", "denied", "hang", *MOODS})
 # The others leave the vendor with the work done, and something to charge for.
-NO_WORK = frozenset({"500", "503", "429_seconds", "429_date", "refused", "redirect", "denied", "reset"})
+NO_WORK = frozenset(
+    {"500", "503", "429_seconds", "429_date", "refused", "redirect", "denied", "reset"}
+)
 
-# How the callback of a call behaves, where it is not simply posted a moment after the answer; in percent of the jobs.
+# How the callback of a call behaves, where it is not simply posted a moment after the answer; in
+# percent of the jobs.
 CALLBACKS = {
     "early": 1.5,  # posted and answered before the call is
     "duplicate": 1.5,  # three times, two of them at once
@@ -83,7 +89,9 @@ ERRORS = {
     "nan": "bad_reply",
 }
 # Of what an async vendor answers only the status is read; these begin with a good one.
-ONLY_THE_BODY = frozenset({"reset_midway", "drip", "endless", "truncated_json", "html", "array", "deep", "nan"})
+ONLY_THE_BODY = frozenset(
+    {"reset_midway", "drip", "endless", "truncated_json", "html", "array", "deep", "nan"}
+)
 OUTCOME_UNKNOWN = frozenset({"connection_lost", "vendor_timeout", "bad_reply"})
 
 
@@ -91,11 +99,14 @@ OUTCOME_UNKNOWN = frozenset({"connection_lost", "vendor_timeout", "bad_reply"})
 class Plan:
     """What the vendor does with the calls of one job, and the client with the job.
 
-    All trouble is in the first run: in a later one every call goes well, so that a job that was retried can be complete.
+    All trouble is in the first run: in a later one every call goes well, so that a job that was
+    retried can be complete.
     """
 
     moods: tuple[str, ...] = ()  # of the first, second, ... call; after the last: ok
-    callback: str = "normal"  # of the first call that does the work; those of other calls are normal
+    callback: str = (
+        "normal"  # of the first call that does the work; those of other calls are normal
+    )
     client: str = ""  # "cancel": soon after it was posted; "retry": if it failed
     slow_seconds: float = 1.0
     callback_seconds: float = 0.5  # from the answer to the callback
@@ -110,7 +121,9 @@ class Plan:
 
     @property
     def _first_work(self) -> int:
-        return next(number for number, mood in enumerate((*self.moods, "ok"), 1) if is_charged(mood))
+        return next(
+            number for number, mood in enumerate((*self.moods, "ok"), 1) if is_charged(mood)
+        )
 
 
 def plan_of(seed: int, serial: int, vendor: str) -> Plan:
@@ -119,9 +132,13 @@ def plan_of(seed: int, serial: int, vendor: str) -> Plan:
     moods = _moods(chance)
     callback = _draw(chance, CALLBACKS, "normal")
     if callback == "out_of_order":
-        moods = ("500_after_work",)  # so that there is a second call, although the first will be called back for
+        moods = (
+            "500_after_work",
+        )  # so that there is a second call, although the first will be called back for
     may_fail = bool(moods) or callback in ("late", "lost")
-    client = _draw(chance, {"cancel": CANCEL_PERCENT, "retry": RETRY_PERCENT if may_fail else 0.0}, "")
+    client = _draw(
+        chance, {"cancel": CANCEL_PERCENT, "retry": RETRY_PERCENT if may_fail else 0.0}, ""
+    )
     return Plan(moods, callback, client, chance.uniform(0.5, 1.5), chance.uniform(0.05, 1))
 
 
@@ -131,7 +148,9 @@ def _moods(chance: random.Random) -> tuple[str, ...]:
     first = _draw(chance, MOODS, "")
     moods = [first] if first else []
     while moods and len(moods) < MAX_CALLS:
-        if chance.random() * 100 >= (SECOND_CALL_PERCENT if len(moods) == 1 else FURTHER_CALL_PERCENT):
+        if chance.random() * 100 >= (
+            SECOND_CALL_PERCENT if len(moods) == 1 else FURTHER_CALL_PERCENT
+        ):
             break
         moods += chance.choices(list(MOODS), list(MOODS.values()))
     return tuple(moods)
@@ -147,7 +166,9 @@ def _draw(chance: random.Random, percents: Mapping[str, float], otherwise: str) 
 
 
 def run_of(key: str) -> int:
-    """Return the run that an Idempotency-Key stands for: the job's id in the first, id:run in later ones."""
+    """Return the run that an Idempotency-Key stands for: the job's id in the first, id:run in later
+    ones.
+    """
     _, _, run = key.partition(":")
     return int(run) if run.isdecimal() else 1
 
@@ -158,12 +179,16 @@ def answer_of(seed: int, key: str) -> str:
 
 
 def result_of(seed: int, key: str, *, name: str, serial: int, mood: str) -> dict[str, Any]:
-    """Return the result as the vendor sends it; the system cleans it, which changes the lone surrogate alone."""
+    """Return the result as the vendor sends it; the system cleans it, which changes the lone
+    surrogate alone.
+    """
     return {"name": name, "serial": serial, "answer": answer_of(seed, key), **STRANGE.get(mood, {})}
 
 
 def is_charged(mood: str) -> bool:
-    """Whether the vendor has done the work at the end of such a call, whatever its client has seen of it."""
+    """Whether the vendor has done the work at the end of such a call, whatever its client has seen
+    of it.
+    """
     return mood not in NO_WORK
 
 
@@ -173,12 +198,18 @@ def error_of(mood: str, *, is_async: bool) -> str:
 
 
 def may_fail_with(
-    plan: Plan, *, run: int = 1, max_attempts: int = 6, repeat_unknown: bool = True, repeat_overdue: bool = False
+    plan: Plan,
+    *,
+    run: int = 1,
+    max_attempts: int = 6,
+    repeat_unknown: bool = True,
+    repeat_overdue: bool = False,
 ) -> frozenset[str]:
-    """Return the codes that the job may rightly fail with where nothing but a crash of ours comes on top of its plan.
+    """Return the codes that the job may rightly fail with where nothing but a crash of ours comes
+    on top of its plan.
 
-    A crash can make another call of any, so every mood of the plan may be met. The vendor may be sync or async: of a sync
-    one no callback is ever overdue.
+    A crash can make another call of any, so every mood of the plan may be met. The vendor may be
+    sync or async: of a sync one no callback is ever overdue.
     """
     if run > 1:
         return frozenset()
@@ -187,6 +218,8 @@ def may_fail_with(
     codes = {"vendor_refused"} & set(errors) | set(counted[max_attempts - 1 :])
     if not repeat_unknown and OUTCOME_UNKNOWN.intersection(errors):
         codes.add("outcome_unknown")
-    if plan.callback in ("late", "lost") and not (repeat_overdue and len(counted) + 1 < max_attempts):
+    if plan.callback in ("late", "lost") and not (
+        repeat_overdue and len(counted) + 1 < max_attempts
+    ):
         codes.add("callback_overdue")
     return frozenset(codes)

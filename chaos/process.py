@@ -17,7 +17,9 @@ END_SECONDS = 30.0
 
 
 class Part:
-    """One process and its children, in a session of their own. What is done to it goes into the journal."""
+    """One process and its children, in a session of their own. What is done to it goes into the
+    journal.
+    """
 
     def __init__(
         self, name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path, journal: Journal,
@@ -41,7 +43,7 @@ class Part:
         """Start it; it may not be ready yet."""
         with self._lock, self._log.open("ab") as output:
             self._is_wanted = True
-            self._process = subprocess.Popen(  # noqa: S603 - every command is our own
+            self._process = subprocess.Popen(
                 self.command,
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
@@ -89,7 +91,9 @@ class Part:
             return  # somebody is at it
         try:
             if self._is_wanted and self._process and self._process.poll() is not None:
-                self._journal.note_end(self.pid, self.name, f"died by itself (status {self._process.returncode})")
+                self._journal.note_end(
+                    self.pid, self.name, f"died by itself (status {self._process.returncode})"
+                )
                 self._journal.deaths += 1
                 self._signal(signal.SIGKILL)
                 self.start()

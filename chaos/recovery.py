@@ -18,15 +18,30 @@ class Recovery:
 
 def after_kills(history: History) -> list[Recovery]:
     """Return for each job that a dead worker had how long after its death it was started again."""
-    deaths = [end for end in history.journal.ends if end.name.startswith("worker") and end.how != "SIGTERM"]
-    return [recovery for story in history.stories.values() for recovery in _after_kills(history, story, deaths)]
+    deaths = [
+        end
+        for end in history.journal.ends
+        if end.name.startswith("worker") and end.how != "SIGTERM"
+    ]
+    return [
+        recovery
+        for story in history.stories.values()
+        for recovery in _after_kills(history, story, deaths)
+    ]
 
 
 def _after_kills(history: History, story: Story, deaths: list[End]) -> Iterator[Recovery]:
     attempts = sorted(story.attempts, key=lambda attempt: attempt.number)
     for attempt, following in zip(attempts, attempts[1:], strict=False):
-        pid, began, again_at = _pid(attempt.worker), attempt.started_at.timestamp(), following.started_at.timestamp()
-        died_at = min((death.at for death in deaths if death.pid == pid and began < death.at < again_at), default=None)
+        pid, began, again_at = (
+            _pid(attempt.worker),
+            attempt.started_at.timestamp(),
+            following.started_at.timestamp(),
+        )
+        died_at = min(
+            (death.at for death in deaths if death.pid == pid and began < death.at < again_at),
+            default=None,
+        )
         if attempt.outcome == "worker_lost" and died_at:
             disturbed = _disturbed(history, died_at, again_at, {"redis", "store", "vendor"})
             yield Recovery(again_at - died_at, story.job.pk, disturbed)
@@ -37,11 +52,15 @@ def _pid(worker: str) -> int:
 
 
 def after_flushes(history: History) -> list[Recovery]:
-    """Return for each job of the vendor without limits that was queued when Redis lost everything when it was started."""
+    """Return for each job of the vendor without limits that was queued when Redis lost everything
+    when it was started.
+    """
     found = []
     for story in history.stories.values():
         first = min((attempt.started_at.timestamp() for attempt in story.attempts), default=0.0)
-        between = [at for at in history.journal.flushes if story.job.created_at.timestamp() < at < first]
+        between = [
+            at for at in history.journal.flushes if story.job.created_at.timestamp() < at < first
+        ]
         if story.job.vendor == "quick" and len(between) == 1:
             disturbed = _disturbed(history, between[0], first, {"workers", "store", "vendor"})
             found.append(Recovery(first - between[0], story.job.pk, disturbed))
@@ -50,7 +69,8 @@ def after_flushes(history: History) -> list[Recovery]:
 
 def _disturbed(history: History, began: float, ended: float, parts: set[str]) -> bool:
     return any(
-        trouble.part in parts and trouble.began < ended and trouble.ended > began - 1 for trouble in history.journal.troubles
+        trouble.part in parts and trouble.began < ended and trouble.ended > began - 1
+        for trouble in history.journal.troubles
     )
 
 
@@ -58,4 +78,8 @@ def longest(recoveries: list[Recovery]) -> str:
     calm = [each.seconds for each in recoveries if not each.is_disturbed]
     disturbed = [each.seconds for each in recoveries if each.is_disturbed]
     words = f"{max(calm):.1f} s ({len(calm)} jobs)" if calm else "none"
-    return words + (f"; while other faults lasted {max(disturbed):.1f} s ({len(disturbed)} jobs)" if disturbed else "")
+    return words + (
+        f"; while other faults lasted {max(disturbed):.1f} s ({len(disturbed)} jobs)"
+        if disturbed
+        else ""
+    )

@@ -16,7 +16,9 @@ class Fault:
 
 
 def schedule(seed: int, seconds: float, names: Sequence[str]) -> list[Fault]:
-    """Return the faults of a run in their order: each kind once, then each again in another order, and so on."""
+    """Return the faults of a run in their order: each kind once, then each again in another order,
+    and so on.
+    """
     luck = random.Random(f"{seed}/schedule")
     faults: list[Fault] = []
     waiting: list[str] = []

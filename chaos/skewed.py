@@ -1,6 +1,8 @@
-"""Runs a command of manage.py with a clock that is wrong: python -m chaos.skewed SECONDS run_worker ...
+"""Runs a command of manage.py with a clock that is wrong: python -m chaos.skewed SECONDS run_worker
+...
 
-libfaketime can't do it: with a false wall clock and a true monotonic one, it makes Python's sleep fail.
+libfaketime can't do it: with a false wall clock and a true monotonic one, it makes Python's sleep
+fail.
 """
 
 import datetime

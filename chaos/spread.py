@@ -1,4 +1,6 @@
-"""The system under test, spread over hosts: each part on one of its own, and nothing shared but Redis and MongoDB."""
+"""The system under test, spread over hosts: each part on one of its own, and nothing shared but
+Redis and MongoDB.
+"""
 
 import sys
 from pathlib import Path
@@ -20,18 +22,24 @@ CLOCKS = (0, 5, -5)
 
 
 class Spread(System):
-    """Two hosts for the API, two for callbacks, three for workers; one each for Redis, the store and the vendors."""
+    """Two hosts for the API, two for callbacks, three for workers; one each for Redis, the store
+    and the vendors.
+    """
 
     def _build(self) -> None:
         self.network = Network()
         self.proxies = []
-        self.store_host, self.redis_host, self.vendor_host = map(self.network.add, ("store", "redis", "vendors"))
+        self.store_host, self.redis_host, self.vendor_host = map(
+            self.network.add, ("store", "redis", "vendors")
+        )
         self.redis_address = (self.redis_host.address, REDIS_PORT)
         self.vendor_address = (self.vendor_host.address, PORT)
         self.api_hosts = [self.network.add(f"api-{n}") for n in (1, 2)]
         self.webhooks_hosts = [self.network.add(f"webhooks-{n}") for n in (1, 2)]
         self.worker_hosts = [self.network.add(f"worker-{n + 1}") for n in range(WORKERS)]
-        self.store_part = self._on(self.store_host, self._part("store", self._store_command(), self._store_answers))
+        self.store_part = self._on(
+            self.store_host, self._part("store", self._store_command(), self._store_answers)
+        )
         self.redis = self._on(self.redis_host, self._redis())
         self.vendor = self._on(self.vendor_host, self._vendor())
         self.doors = [self._door("api", host) for host in self.api_hosts]
@@ -89,14 +97,24 @@ class Spread(System):
     def _worker(self, host: Host, number: int) -> Part:
         """Vendors call back to one host or the other, as the worker says that has called them."""
         webhooks = self.webhooks_hosts[number % len(self.webhooks_hosts)]
-        own = {"ENRICHLABS_DATA": str(self.data / host.name), "PUBLIC_URL": f"http://{webhooks.address}:{PORT}"}
+        own = {
+            "ENRICHLABS_DATA": str(self.data / host.name),
+            "PUBLIC_URL": f"http://{webhooks.address}:{PORT}",
+        }
         clock = CLOCKS[number]
         command = self._worker_command(["-m", "chaos.skewed", str(clock)] if clock else [MANAGE])
         return self._on(host, self._part(host.name, command, environment=own))
 
     def _store_command(self) -> list[str]:
         server = Path(sys.executable).with_name("secantusd-py")
-        where = ["--host", self.store_host.address, "--port", str(STORE_PORT), "--storage-path", str(self.data / "store")]
+        where = [
+            "--host",
+            self.store_host.address,
+            "--port",
+            str(STORE_PORT),
+            "--storage-path",
+            str(self.data / "store"),
+        ]
         return [str(server), *where, "--log-level", "ERROR"]
 
     def _store_answers(self) -> bool:

@@ -1,4 +1,6 @@
-"""The system under test: every part a real process, joined by proxies that can delay, drop and lose what passes."""
+"""The system under test: every part a real process, joined by proxies that can delay, drop and lose
+what passes.
+"""
 
 import os
 import signal
@@ -32,9 +34,13 @@ Address = tuple[str, int]  # host and port
 
 
 class System:
-    """Everything that runs in a campaign. `data` is the folder of SQLite and Redis, `logs` that of what parts say."""
+    """Everything that runs in a campaign. `data` is the folder of SQLite and Redis, `logs` that of
+    what parts say.
+    """
 
-    def __init__(self, *, data: Path, logs: Path, seed: int, store: "subprocess.Popen[bytes] | None" = None) -> None:
+    def __init__(
+        self, *, data: Path, logs: Path, seed: int, store: "subprocess.Popen[bytes] | None" = None
+    ) -> None:
         self.data = data
         self.logs = logs
         self.seed = seed
@@ -46,8 +52,12 @@ class System:
 
     def _build(self) -> None:
         """Say which parts there are, and where."""
-        self.redis_address, self.vendor_address, api, webhooks = ((LOOPBACK, free_port()) for _ in range(4))
-        self.proxies = [Proxy(address) for address in (self.redis_address, api, webhooks, self.vendor_address)]
+        self.redis_address, self.vendor_address, api, webhooks = (
+            (LOOPBACK, free_port()) for _ in range(4)
+        )
+        self.proxies = [
+            Proxy(address) for address in (self.redis_address, api, webhooks, self.vendor_address)
+        ]
         self.redis_proxy, self.api_proxy, self.webhooks_proxy, self.vendor_proxy = self.proxies
         self.redis = self._redis()
         self.vendor = self._vendor()
@@ -79,7 +89,9 @@ class System:
         }
 
     def start(self) -> None:
-        """Start every part, with the store migrated and the vendors in it; returns when all are ready."""
+        """Start every part, with the store migrated and the vendors in it; returns when all are
+        ready.
+        """
         others = [part for part in self.parts if part not in self.workers]
         for part in others:
             part.start()
@@ -87,7 +99,11 @@ class System:
             part.wait_until_ready()
         for worker in self.workers:
             worker.start()
-        wait_for(lambda: self.redis_client.zcard("enrich:heartbeats") == WORKERS, "the workers to beat", 60)
+        wait_for(
+            lambda: self.redis_client.zcard("enrich:heartbeats") == WORKERS,
+            "the workers to beat",
+            60,
+        )
         Thread(target=self._watch, daemon=True).start()
 
     def stop(self) -> None:
@@ -124,7 +140,9 @@ class System:
     def tell_vendor(self, slug: str, mood: str, seconds: float) -> None:
         """Have every call of a vendor end in `mood` for that long."""
         asked = {"vendor": slug, "mood": mood, "seconds": seconds}
-        requests.post(url_of(self.vendor_address, "/control"), json=asked, timeout=10).raise_for_status()
+        requests.post(
+            url_of(self.vendor_address, "/control"), json=asked, timeout=10
+        ).raise_for_status()
 
     def callbacks_open(self) -> int:
         """Return how many callbacks the vendor has yet to post."""
@@ -133,7 +151,9 @@ class System:
 
     def skew(self, worker: Part, seconds: int) -> None:
         """From its next start on, the worker's clock is wrong by so much."""
-        worker.command = self._worker_command(["-m", "chaos.skewed", str(seconds)] if seconds else [MANAGE])
+        worker.command = self._worker_command(
+            ["-m", "chaos.skewed", str(seconds)] if seconds else [MANAGE]
+        )
 
     def vendors_toml(self) -> str:
         return as_toml(self.vendor_url)
@@ -144,28 +164,49 @@ class System:
                 part.revive()
 
     def _part(
-        self, name: str, command: list[str], is_ready: Callable[[], bool] = lambda: True, environment: Mapping[str, str] = {}
+        self,
+        name: str,
+        command: list[str],
+        is_ready: Callable[[], bool] = lambda: True,
+        environment: Mapping[str, str] = {},
     ) -> Part:
         log = self.logs / f"{name}.log"
-        return Part(name, command, environment=environment, log=log, journal=self.journal, is_ready=is_ready)
+        return Part(
+            name, command, environment=environment, log=log, journal=self.journal, is_ready=is_ready
+        )
 
     def _redis(self) -> Part:
         return self._part("redis", self._redis_command(), self._redis_answers)
 
     def _vendor(self) -> Part:
         host, port = self.vendor_address
-        options = [f"--host={host}", f"--port={port}", f"--seed={self.seed}", f"--ledger={self.ledger}"]
+        options = [
+            f"--host={host}",
+            f"--port={port}",
+            f"--seed={self.seed}",
+            f"--ledger={self.ledger}",
+        ]
         command = [sys.executable, "-m", "chaos.vendor", *options]
         return self._part("vendor", command, answers(url_of(self.vendor_address, "/control")))
 
     def _web(self, name: str, door: str, address: Address, **environment: str) -> Part:
-        options = ["--config=python:enrichlabs.gunicorn", "--bind={}:{}".format(*address), "enrichlabs.wsgi"]
+        options = [
+            "--config=python:enrichlabs.gunicorn",
+            "--bind={}:{}".format(*address),
+            "enrichlabs.wsgi",
+        ]
         is_ready = answers(url_of(address, "/healthz"))
         command = [sys.executable, "-m", "gunicorn", *options]
         return self._part(name, command, is_ready, {"SERVES": door, **environment})
 
     def _worker_command(self, program: Sequence[str] = (MANAGE,)) -> list[str]:
-        options = ["run_worker", "--threads", WORKER_THREADS, "--grace-seconds", WORKER_GRACE_SECONDS]
+        options = [
+            "run_worker",
+            "--threads",
+            WORKER_THREADS,
+            "--grace-seconds",
+            WORKER_GRACE_SECONDS,
+        ]
         return [sys.executable, *program, *options]
 
     def _redis_command(self) -> list[str]:
@@ -173,8 +214,28 @@ class System:
         folder.mkdir()
         host, port = self.redis_address
         server = os.environ.get("REDIS_SERVER") or str(get_binary_path())
-        durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--loglevel", "warning"]
-        return [server, "--port", str(port), "--bind", host, "--protected-mode", "no", "--dir", str(folder), *durable]
+        durable = [
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "everysec",
+            "--save",
+            "",
+            "--loglevel",
+            "warning",
+        ]
+        return [
+            server,
+            "--port",
+            str(port),
+            "--bind",
+            host,
+            "--protected-mode",
+            "no",
+            "--dir",
+            str(folder),
+            *durable,
+        ]
 
     def _redis_answers(self) -> bool:
         try:

@@ -1,11 +1,12 @@
-"""The vendor of a campaign: a real HTTP server that behaves as each job's plan says, and keeps a ledger of it.
+"""The vendor of a campaign: a real HTTP server that behaves as each job's plan says, and keeps a
+ledger of it.
 
-    python -m chaos.vendor [--host H] --port P --seed S --ledger FILE
+python -m chaos.vendor [--host H] --port P --seed S --ledger FILE
 
-`POST /<slug>` is a call of the vendor of that name: answered at once, or with 202 and by callbacks where its body has a
-callback_url. Those of the vendor "signed" are signed with VENDOR_CHAOS_WEBHOOK_SECRET. `POST /control` with {"vendor": slug,
-"mood": mood, "seconds": n} puts that mood over all its calls for so long; `GET /control` says what is going on. SIGTERM ends
-it.
+`POST /<slug>` is a call of the vendor of that name: answered at once, or with 202 and by callbacks
+where its body has a callback_url. Those of the vendor "signed" are signed with
+VENDOR_CHAOS_WEBHOOK_SECRET. `POST /control` with {"vendor": slug, "mood": mood, "seconds": n} puts
+that mood over all its calls for so long; `GET /control` says what is going on. SIGTERM ends it.
 """
 
 import argparse
@@ -47,7 +48,9 @@ class Vendor(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, port: int, seed: int, ledger: Ledger, secret: str = "", host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, port: int, seed: int, ledger: Ledger, secret: str = "", host: str = "127.0.0.1"
+    ) -> None:
         super().__init__((host, port), _Handler)
         self.calls = 0
         self.ledger = ledger
@@ -58,7 +61,9 @@ class Vendor(ThreadingHTTPServer):
         self._lock = Lock()
         self._numbers: Counter[tuple[str, str]] = Counter()
         self._newest_urls: dict[str, str] = {}
-        self._faults: dict[str, tuple[str, float]] = {}  # a vendor's mood, and until when, in monotonic seconds
+        self._faults: dict[
+            str, tuple[str, float]
+        ] = {}  # a vendor's mood, and until when, in monotonic seconds
 
     def server_close(self) -> None:
         self.stopped.set()
@@ -89,7 +94,9 @@ class Vendor(ThreadingHTTPServer):
         return call
 
     def call_back(self, call: Call) -> None:
-        """Have the callbacks of a call posted; an early one is posted, and answered, before this returns."""
+        """Have the callbacks of a call posted; an early one is posted, and answered, before this
+        returns.
+        """
         for delay_seconds, message in self._pen.messages(call):
             if call.callback == "early":
                 self.postman.post(message)
@@ -112,13 +119,20 @@ class _Handler(BaseHTTPRequestHandler):
         return super().parse_request()
 
     def do_GET(self) -> None:  # the library's name
-        self._send(200, json.dumps({"calls": self.server.calls, "callbacks_open": self.server.postman.open}).encode())
+        self._send(
+            200,
+            json.dumps(
+                {"calls": self.server.calls, "callbacks_open": self.server.postman.open}
+            ).encode(),
+        )
 
     def do_POST(self) -> None:  # the library's name
         length = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(length)
         if len(body) < length:
-            self.close_connection = True  # the client has gone before it had said all: that is no call
+            self.close_connection = (
+                True  # the client has gone before it had said all: that is no call
+            )
             return
         try:
             given = dict(json.loads(body))
@@ -128,13 +142,18 @@ class _Handler(BaseHTTPRequestHandler):
             key, caller = self.headers.get("Idempotency-Key", ""), self.client_address[0]
             call = self.server.arrive(self.at, caller, self.path.strip("/"), key, given)
         except (KeyError, TypeError, ValueError) as error:
-            self._send(400, json.dumps({"error": f"That is not what this vendor takes: {error!r}"}).encode())
+            self._send(
+                400,
+                json.dumps({"error": f"That is not what this vendor takes: {error!r}"}).encode(),
+            )
             return
         self._deal_with(call)
 
     def _control(self, vendor: str, mood: str, seconds: float) -> None:
         if mood not in EVERY_MOOD:
-            raise ValueError(f"There is no mood {mood!r}; there are {', '.join(sorted(EVERY_MOOD))}.")
+            raise ValueError(
+                f"There is no mood {mood!r}; there are {', '.join(sorted(EVERY_MOOD))}."
+            )
         self.server.disturb(vendor, mood, seconds)
         self._send(200, b"{}")
 
@@ -148,7 +167,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(call)
         except OSError:
             whole, self.close_connection = False, True
-        answered = Answered(time.time(), call.vendor, call.key, call.number, call.status, whole, is_charged(call.mood))
+        answered = Answered(
+            time.time(),
+            call.vendor,
+            call.key,
+            call.number,
+            call.status,
+            whole,
+            is_charged(call.mood),
+        )
         self.server.ledger.write(answered)
 
     def _answer(self, call: Call) -> None:
@@ -190,7 +217,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(PIECE)
 
     def _reset(self) -> None:
-        """Close so that the other side gets a reset; the server would say a proper end before it closes."""
+        """Close so that the other side gets a reset; the server would say a proper end before it
+        closes.
+        """
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self.connection.detach())
@@ -199,7 +228,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_head(status, len(body), headers)
         self.wfile.write(body)
 
-    def _send_head(self, status: int, length: int | None, headers: dict[str, str] | None = None) -> None:
+    def _send_head(
+        self, status: int, length: int | None, headers: dict[str, str] | None = None
+    ) -> None:
         """Send the head of an answer; one without a length ends with the connection."""
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -216,14 +247,24 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True, help="0 for any that is free")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--ledger", type=Path, required=True, help="the file that the ledger is appended to")
+    parser.add_argument(
+        "--ledger", type=Path, required=True, help="the file that the ledger is appended to"
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    vendor = Vendor(options.port, options.seed, Ledger(options.ledger), os.environ.get(SECRET_ENV, ""), options.host)
+    vendor = Vendor(
+        options.port,
+        options.seed,
+        Ledger(options.ledger),
+        os.environ.get(SECRET_ENV, ""),
+        options.host,
+    )
     sys.stdout.write(f"The vendor listens on {options.host}:{vendor.server_port}\n")
     sys.stdout.flush()
     vendor.serve_forever()

@@ -24,7 +24,11 @@ VENDORS = {
     "limited": Settings(20, "sync", {"rate_limits": "20/s"}),
     "windows": Settings(5, "sync", {"rate_limits": "10/s, 200/min"}),
     "once": Settings(5, "sync", {"repeat_unknown": False}),
-    "signed": Settings(20, "async", {"rate_limits": "20/s", "max_in_flight": 100, "webhook_secret_env": WEBHOOK_SECRET_ENV}),
+    "signed": Settings(
+        20,
+        "async",
+        {"rate_limits": "20/s", "max_in_flight": 100, "webhook_secret_env": WEBHOOK_SECRET_ENV},
+    ),
     "overdue": Settings(5, "async", {"repeat_overdue": True}),
 }
 COMMON = {
@@ -48,13 +52,27 @@ def set_limits(rate_limits: Mapping[str, str]) -> None:
 
 def as_toml(address: str) -> str:
     """Return the file of vendors for `manage.py load_vendors`; all are served below `address`."""
-    return "\n".join(_table(slug, f"{address}/{slug}", settings) for slug, settings in VENDORS.items())
+    return "\n".join(
+        _table(slug, f"{address}/{slug}", settings) for slug, settings in VENDORS.items()
+    )
 
 
 def _table(slug: str, url: str, settings: Settings) -> str:
     fields = {"adapter": settings.adapter, "url": url, **COMMON, **settings.fields}
-    return "\n".join([f"[vendors.{slug}]", *[f"{name} = {_literal(value)}" for name, value in fields.items()], ""])
+    return "\n".join(
+        [
+            f"[vendors.{slug}]",
+            *[f"{name} = {_literal(value)}" for name, value in fields.items()],
+            "",
+        ]
+    )
 
 
 def _literal(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int) else f'"{value}"'
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+        if isinstance(value, int)
+        else f'"{value}"'
+    )

@@ -1,7 +1,9 @@
-"""An independent witness of the limiter: it sees what Redis is told, and so knows when each call was permitted.
+"""An independent witness of the limiter: it sees what Redis is told, and so knows when each call
+was permitted.
 
-A script charges calls by pushing their starts, in microseconds of Redis' clock, to the head of the vendor's log, and gives a
-call that was not made back by removing its start. What a rebuild pushes to the tail is made from rows, and is no call.
+A script charges calls by pushing their starts, in microseconds of Redis' clock, to the head of the
+vendor's log, and gives a call that was not made back by removing its start. What a rebuild pushes
+to the tail is made from rows, and is no call.
 """
 
 import re
@@ -17,13 +19,18 @@ Address = tuple[str, int] | str  # host and port, or the path of a Unix socket
 CHUNK = 1 << 20
 RETRY_SECONDS = 0.003
 CHECK_INTERVAL_SECONDS = 0.2  # how often it looks whether it is to end
-# A script's commands are marked lua. What is in an argument can't be taken for that: its quotes have a backslash.
+# A script's commands are marked lua. What is in an argument can't be taken for that: its quotes
+# have a backslash.
 MARK, MARK_ENDS = b' lua] "L', 40
-CHARGE = re.compile(rb'\+[\d.]+ \[\d+ lua\] "(?:LPUSH|(LREM))" "enrich:\{([^}"]+)\}:log" (?:"1" )?((?:"\d+" ?)+)')
+CHARGE = re.compile(
+    rb'\+[\d.]+ \[\d+ lua\] "(?:LPUSH|(LREM))" "enrich:\{([^}"]+)\}:log" (?:"1" )?((?:"\d+" ?)+)'
+)
 
 
 class Witness(Thread):
-    """Watches one Redis, directly, from `start` until `close`, and comes back as quickly as Redis does."""
+    """Watches one Redis, directly, from `start` until `close`, and comes back as quickly as Redis
+    does.
+    """
 
     def __init__(self, address: Address) -> None:
         super().__init__(name="witness", daemon=True)
@@ -40,12 +47,16 @@ class Witness(Thread):
 
     @property
     def blind(self) -> list[tuple[float, float]]:
-        """When it saw nothing, in unix seconds: until its first look, while Redis was away, and now where that is so."""
+        """When it saw nothing, in unix seconds: until its first look, while Redis was away, and now
+        where that is so.
+        """
         since = self._blind_since
         return [*self._blind, (since, time.time())] if since else list(self._blind)
 
     def starts(self, vendor: str) -> list[int]:
-        """Return when calls of the vendor were permitted, in microseconds of Redis' clock: charged and not given back."""
+        """Return when calls of the vendor were permitted, in microseconds of Redis' clock: charged
+        and not given back.
+        """
         with self._lock:
             return sorted(self._charges.get(vendor, Counter()).elements())
 
@@ -89,7 +100,9 @@ class Witness(Thread):
         for line in lines:
             if line.find(MARK, 0, MARK_ENDS) > 0 and (charge := CHARGE.match(line)):
                 for start in charge[3].split():
-                    self._note(charge[2].decode(), int(start.strip(b'"')), is_given_back=bool(charge[1]))
+                    self._note(
+                        charge[2].decode(), int(start.strip(b'"')), is_given_back=bool(charge[1])
+                    )
 
     def _note(self, vendor: str, start_us: int, *, is_given_back: bool) -> None:
         with self._lock:
@@ -101,9 +114,11 @@ class Witness(Thread):
 
 
 def worst_window(times_us: Sequence[int], calls: int, seconds: float) -> tuple[int, int]:
-    """Return the most of these times in any window of that length, and when the first with more than `calls` began (0: none).
+    """Return the most of these times in any window of that length, and when the first with more
+    than `calls` began (0: none).
 
-    A window is closed: two starts exactly that far apart are in one, as jobs/queue/lua/limits.lua has it. Microseconds, sorted.
+    A window is closed: two starts exactly that far apart are in one, as jobs/queue/lua/limits.lua
+    has it. Microseconds, sorted.
     """
     length_us, first, most, broken_at = round(seconds * 1_000_000), 0, 0, 0
     for last, time_us in enumerate(times_us):

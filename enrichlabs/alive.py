@@ -1,8 +1,10 @@
-"""Whether a worker of this machine or container is alive: python -m enrichlabs.alive, for the health check of a worker.
+"""Whether a worker of this machine or container is alive: python -m enrichlabs.alive, for the
+health check of a worker.
 
-A worker listens on no port, but it beats in Redis every second under the name of its host. Exits with 0 when one of this host
-has beaten of late, with 1 when none has. A Redis that is silent, or takes no beats, says nothing about a worker: it waits, and
-must not be killed for that, as it may hold answers that are not recorded yet.
+A worker listens on no port, but it beats in Redis every second under the name of its host. Exits
+with 0 when one of this host has beaten of late, with 1 when none has. A Redis that is silent, or
+takes no beats, says nothing about a worker: it waits, and must not be killed for that, as it may
+hold answers that are not recorded yet.
 """
 
 import os
@@ -30,7 +32,9 @@ def main() -> int:
         sys.stdout.write(f"{error}\n")
         return 1
     except redis.RedisError as error:
-        sys.stdout.write(refusal(error) or f"Unknown, as Redis does not answer ({type(error).__name__}).")
+        sys.stdout.write(
+            refusal(error) or f"Unknown, as Redis does not answer ({type(error).__name__})."
+        )
         sys.stdout.write("\n")
         return 0
     sys.stdout.write(f"{'A' if alive else 'No'} worker of {host} is alive.\n")
@@ -39,7 +43,9 @@ def main() -> int:
 
 def hosts_alive() -> set[str]:
     """Return the hosts whose workers have beaten of late. Raises redis.RedisError."""
-    return {worker.rsplit("-", 2)[0] for worker in workers_alive(connect(REDIS_SECONDS))}  # HOST-PID-RANDOM
+    return {
+        worker.rsplit("-", 2)[0] for worker in workers_alive(connect(REDIS_SECONDS))
+    }  # HOST-PID-RANDOM
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What manage.py runs: Django's commands; what keeps one from running is said in one line, with what to do about it."""
+"""What manage.py runs: Django's commands; what keeps one from running is said in one line, with
+what to do about it.
+"""
 
 import sys
 

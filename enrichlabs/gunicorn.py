@@ -9,7 +9,8 @@ from typing import Any
 FILES_OF_OUR_OWN = 512  # stores and Redis, one or more a thread
 MAX_CONNECTIONS = 4096
 
-# Many systems let a process open 1024 files and more if it asks: too few for the connections of an overload.
+# Many systems let a process open 1024 files and more if it asks: too few for the connections of an
+# overload.
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _files = min(_hard, 65536) if _hard != resource.RLIM_INFINITY else 65536
 if _soft != resource.RLIM_INFINITY and _soft < _files:
@@ -23,8 +24,9 @@ keepalive = 10
 graceful_timeout = 10
 loglevel = "warning"
 logger_class = "enrichlabs.http.gunicorn_log.GunicornLogger"
-# The path that came in is the path that is served, and no header makes a request another one. gunicorn would take SCRIPT_NAME,
-# and the scheme, from whatever proxy runs on the same machine, which has them from the client.
+# The path that came in is the path that is served, and no header makes a request another one.
+# gunicorn would take SCRIPT_NAME, and the scheme, from whatever proxy runs on the same machine,
+# which has them from the client.
 forwarder_headers = ""
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
@@ -37,7 +39,9 @@ control_socket_disable = True
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Forget what this process has no use for, and say in one line what keeps the application from being loaded."""
+    """Forget what this process has no use for, and say in one line what keeps the application from
+    being loaded.
+    """
     # Not before: the master keeps no code of ours, so that SIGHUP loads what is new.
     from django.conf import settings
 
@@ -51,7 +55,8 @@ def post_fork(server: Any, worker: Any) -> None:
             del os.environ[name]
     except preflight.Obstacle as obstacle:
         if 1 < worker.age <= server.cfg.workers:
-            # Of those that start together one says it. Two that fail would have gunicorn end with a traceback of its own.
+            # Of those that start together one says it. Two that fail would have gunicorn end with a
+            # traceback of its own.
             signal.pause()
         preflight.tell(obstacle)
         sys.exit(server.WORKER_BOOT_ERROR)  # gunicorn then ends

@@ -1,4 +1,6 @@
-"""How all processes log: one line for an event, as text or (LOG_FORMAT=json) as a JSON object, and few lines of many."""
+"""How all processes log: one line for an event, as text or (LOG_FORMAT=json) as a JSON object, and
+few lines of many.
+"""
 
 import json
 import logging
@@ -15,7 +17,13 @@ log = logging.getLogger(__name__)
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Whose lines anybody can cause who reaches the port.
-OPEN_TO_ALL = ("django.request", "django.security", "gunicorn.error", "jobs.api.problems", "webhooks.views")
+OPEN_TO_ALL = (
+    "django.request",
+    "django.security",
+    "gunicorn.error",
+    "jobs.api.problems",
+    "webhooks.views",
+)
 MAX_LINES = 10  # of a kind in each SPAN_SECONDS; what goes beyond is counted
 SPAN_SECONDS = 1.0
 MAX_HOST = 50
@@ -45,13 +53,19 @@ class JSONFormatter(logging.Formatter):
 
 
 class Shortened(logging.Filter):
-    """Keeps requests that are refused from filling the log: a short line without a traceback, at INFO for the API's 4xx."""
+    """Keeps requests that are refused from filling the log: a short line without a traceback, at
+    INFO for the API's 4xx.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         status = getattr(record, "status_code", 500)
         if record.name == "django.security.DisallowedHost":
             host = record.request.META.get("HTTP_HOST", "")  # type: ignore[attr-defined]
-            _replace(record, "Refused a request: its host %r is not one of ALLOWED_HOSTS", host[:MAX_HOST])
+            _replace(
+                record,
+                "Refused a request: its host %r is not one of ALLOWED_HOSTS",
+                host[:MAX_HOST],
+            )
         elif record.name.startswith("django.security.") and record.name != "django.security.csrf":
             # The message repeats what the client sent.
             _replace(record, "Refused a request: %s", record.name.rpartition(".")[2])
@@ -60,7 +74,9 @@ class Shortened(logging.Filter):
             if record.name == "django.request":
                 _set_level(record, logging.INFO)
         if record.name.startswith("django.") and isinstance(record.args, tuple):
-            record.args = tuple(each[:MAX_ARGUMENT] if isinstance(each, str) else each for each in record.args)
+            record.args = tuple(
+                each[:MAX_ARGUMENT] if isinstance(each, str) else each for each in record.args
+            )
         return record.levelno >= logging.getLogger().level
 
 
@@ -80,7 +96,9 @@ class _Span:
 
 
 class Capped(logging.Filter):
-    """Lets through MAX_LINES of a kind in each second of those lines that anybody can cause, and counts the rest."""
+    """Lets through MAX_LINES of a kind in each second of those lines that anybody can cause, and
+    counts the rest.
+    """
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
@@ -98,14 +116,22 @@ class Capped(logging.Filter):
                 span = self._spans[kind] = _Span(now)
             span.lines += 1
             if span.lines == MAX_LINES + 1:
-                timer = threading.Timer(span.began + SPAN_SECONDS - now, self._say_how_many, (record, span))
+                timer = threading.Timer(
+                    span.began + SPAN_SECONDS - now, self._say_how_many, (record, span)
+                )
                 timer.daemon = True
                 timer.start()
             return span.lines <= MAX_LINES
 
     def _say_how_many(self, first: logging.LogRecord, span: _Span) -> None:
         more = span.lines - MAX_LINES
-        log.log(first.levelno, "%d more lines of %s within a second, such as: %s", more, first.name, first.getMessage())
+        log.log(
+            first.levelno,
+            "%d more lines of %s within a second, such as: %s",
+            more,
+            first.name,
+            first.getMessage(),
+        )
 
 
 def formatter(log_format: str) -> logging.Formatter:
@@ -113,7 +139,9 @@ def formatter(log_format: str) -> logging.Formatter:
 
 
 def configure(config: dict[str, Any]) -> None:
-    """Django's LOGGING_CONFIG: with LOG_FORMAT=json, what is not logged but written becomes a JSON object, too."""
+    """Django's LOGGING_CONFIG: with LOG_FORMAT=json, what is not logged but written becomes a JSON
+    object, too.
+    """
     logging.config.dictConfig(config)
     if _as_json():
         logging.captureWarnings(True)

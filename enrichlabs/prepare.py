@@ -1,7 +1,9 @@
-"""Makes an installation ready for its first request: python -m enrichlabs.prepare [MOCKS_URL], before the rest is started.
+"""Makes an installation ready for its first request: python -m enrichlabs.prepare [MOCKS_URL],
+before the rest is started.
 
-Tables, the user `admin` and vendors, as often as it is run: those of ENRICHLABS_VENDORS or, where it is unset, the two pretend
-vendors that MOCKS_URL serves. Exits with 0, or with 1 and one line that says what is in the way.
+Tables, the user `admin` and vendors, as often as it is run: those of ENRICHLABS_VENDORS or, where
+it is unset, the two pretend vendors that MOCKS_URL serves. Exits with 0, or with 1 and one line
+that says what is in the way.
 """
 
 import logging
@@ -43,7 +45,9 @@ def mocks_address(arguments: list[str]) -> str:
     """Return where the mock vendors are; empty where there are none. Raises Obstacle."""
     url = "".join(arguments[:1])
     if len(arguments) > 1 or (url and not urlsplit(url).hostname):
-        raise Obstacle("Give nothing, or the one address of the mock vendors, such as http://vendor-mocks:8001.")
+        raise Obstacle(
+            "Give nothing, or the one address of the mock vendors, such as http://vendor-mocks:8001."
+        )
     return url.rstrip("/")
 
 
@@ -65,7 +69,9 @@ def prepare(mocks_url: str) -> None:
 
 
 def wait_for_store(until: float) -> None:
-    """Return when the store answers. Raises Obstacle when it does not before the monotonic time `until`."""
+    """Return when the store answers. Raises Obstacle when it does not before the monotonic time
+    `until`.
+    """
     waits = False
     while True:
         try:
@@ -74,18 +80,28 @@ def wait_for_store(until: float) -> None:
             if time.monotonic() > until:
                 raise
             if not waits:
-                log.warning("%s It is waited for, %.0f s at the most.", obstacle, until - time.monotonic())
+                log.warning(
+                    "%s It is waited for, %.0f s at the most.", obstacle, until - time.monotonic()
+                )
             waits = True
         time.sleep(CHECK_INTERVAL_SECONDS)
 
 
 def check_secrets() -> None:
-    """See that a service for the public has secrets of its own; any other is told that it has not. Raises Obstacle."""
+    """See that a service for the public has secrets of its own; any other is told that it has not.
+    Raises Obstacle.
+    """
     named = {"SECRET_KEY": [settings.SECRET_KEY], "CALLBACK_SECRETS": settings.CALLBACK_SECRETS}
     named["ADMIN_PASSWORD"] = [env.text("ADMIN_PASSWORD")]
-    known = [name for name, secrets in named.items() if any(secret.startswith(FOR_DEVELOPMENT) for secret in secrets)]
+    known = [
+        name
+        for name, secrets in named.items()
+        if any(secret.startswith(FOR_DEVELOPMENT) for secret in secrets)
+    ]
     if known and is_public():
-        raise Obstacle(f"PUBLIC_URL is https://, but everybody knows the default of {', '.join(known)}. Set your own.")
+        raise Obstacle(
+            f"PUBLIC_URL is https://, but everybody knows the default of {', '.join(known)}. Set your own."
+        )
     if known:
         log.warning("For development only: everybody knows the default of %s", ", ".join(known))
 

@@ -50,28 +50,50 @@ def check() -> None:
 
 
 def start(children: Children, lock: IO[str]) -> None:
-    """Start everything and return when it is ready for jobs. Each stage needs those before it, and is stopped before them."""
+    """Start everything and return when it is ready for jobs. Each stage needs those before it, and
+    is stopped before them.
+    """
     options = "--workers=1", "--threads=64"
     # Workers call the mock vendors there, whatever names the API has.
-    mocks = web_server("mock vendors", MOCK_HOST, settings.MOCK_PORT, "mock", *options, ALLOWED_HOSTS=MOCK_HOST)
+    mocks = web_server(
+        "mock vendors", MOCK_HOST, settings.MOCK_PORT, "mock", *options, ALLOWED_HOSTS=MOCK_HOST
+    )
     front = web_server("API", settings.HOST, settings.PORT, "api,admin,webhooks"), worker()
     if settings.EMBEDS_VALKEY:
         children.start(valkey.child(lock.fileno()))
-        children.wait_until(valkey.answers, READY_SECONDS, lambda: "The embedded Valkey does not answer; its words are above.")
+        children.wait_until(
+            valkey.answers,
+            READY_SECONDS,
+            lambda: "The embedded Valkey does not answer; its words are above.",
+        )
     bootstrap.prepare(f"http://{MOCK_HOST}:{settings.MOCK_PORT}")
     if serves_mocks():
         children.start(mocks)
     children.start(*front)
-    children.wait_until(lambda: not unready(), READY_SECONDS, lambda: f"Not ready within {READY_SECONDS:.0f} s: {unready()}")
+    children.wait_until(
+        lambda: not unready(),
+        READY_SECONDS,
+        lambda: f"Not ready within {READY_SECONDS:.0f} s: {unready()}",
+    )
 
 
 def serves_mocks() -> bool:
     return not settings.VENDORS_FILE or settings.MOCK_VENDORS
 
 
-def web_server(name: str, host: str, port: int, doors: str, *options: str, **variables: str) -> Child:
+def web_server(
+    name: str, host: str, port: int, doors: str, *options: str, **variables: str
+) -> Child:
     bind = f"--bind={host}:{port}"
-    command = [sys.executable, "-m", "gunicorn", "--config=python:enrichlabs.gunicorn", bind, *options, "enrichlabs.wsgi"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--config=python:enrichlabs.gunicorn",
+        bind,
+        *options,
+        "enrichlabs.wsgi",
+    ]
     return Child(name, command, environment_of(doors, SERVES=doors, **variables))
 
 
@@ -82,7 +104,11 @@ def worker() -> Child:
         "grace-seconds": WORKER_GRACE_SECONDS,
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
-    return Child("worker", [sys.executable, settings.BASE_DIR / "manage.py", "run_worker", *arguments], environment_of(""))
+    return Child(
+        "worker",
+        [sys.executable, settings.BASE_DIR / "manage.py", "run_worker", *arguments],
+        environment_of(""),
+    )
 
 
 def environment_of(doors: str, **variables: str) -> dict[str, str]:
@@ -108,19 +134,37 @@ def unready() -> str:
         return f"The API does not answer ({error})."
     finally:
         connection.close()
-    return "" if response.status == HTTPStatus.OK else " ".join(str(text) for text in answer.values() if text != "ok")
+    return (
+        ""
+        if response.status == HTTPStatus.OK
+        else " ".join(str(text) for text in answer.values() if text != "ok")
+    )
 
 
 def announce() -> None:
     url = f"http://{address()}"
-    vendors = dict(apps.get_model("vendors", "Vendor").objects.filter(enabled=True).order_by("slug").values_list("slug", "url"))
-    served = [slug for slug, mock_url in vendors.items() if serves_mocks() or MOCK_PATH not in mock_url]
+    vendors = dict(
+        apps.get_model("vendors", "Vendor")
+        .objects.filter(enabled=True)
+        .order_by("slug")
+        .values_list("slug", "url")
+    )
+    served = [
+        slug for slug, mock_url in vendors.items() if serves_mocks() or MOCK_PATH not in mock_url
+    ]
     if unserved := ", ".join(slug for slug in vendors if slug not in served):
         words = "The mock vendors are not run, but these vendors lead to them: %s. Disable them, or set MOCK_VENDORS=1."
         log.warning(words, unserved)
     vendor = served[-1] if served else "sync"
-    if settings.LOG_FORMAT == "json":  # without the password, which belongs to a person at a terminal
-        log.info("EnrichLabs is ready: API %s/jobs, console %s/admin/, data in %s", url, url, settings.DATA)
+    if (
+        settings.LOG_FORMAT == "json"
+    ):  # without the password, which belongs to a person at a terminal
+        log.info(
+            "EnrichLabs is ready: API %s/jobs, console %s/admin/, data in %s",
+            url,
+            url,
+            settings.DATA,
+        )
         bootstrap.close_store()
         return
     sys.stdout.write(f"""

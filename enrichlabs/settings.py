@@ -20,13 +20,16 @@ SECRETS = DATA / "secrets"
 PORT = env.integer("PORT", 8000, 1, 65535)
 MOCK_PORT = env.integer("MOCK_PORT", PORT + 1, 1, 65535)
 HOST = env.read("HOST", "127.0.0.1", addresses.bind_host)
-PUBLIC_URL = env.read("PUBLIC_URL", f"http://{addresses.reached_at(HOST)}:{PORT}", addresses.public_url)
+PUBLIC_URL = env.read(
+    "PUBLIC_URL", f"http://{addresses.reached_at(HOST)}:{PORT}", addresses.public_url
+)
 VENDORS_FILE = str(env.path("ENRICHLABS_VENDORS", BASE_DIR) or "")
 MOCK_VENDORS = env.switch("MOCK_VENDORS")
 # How the variables begin that vendors may name as theirs: never one that settings read.
 VENDOR_VARIABLE_PREFIXES = env.vendor_variable_prefixes()
 SETTINGS_VARIABLES = env.SETTINGS_VARIABLES
-# Addresses that vendors may have although they are link-local, a metadata service, or this machine's own.
+# Addresses that vendors may have although they are link-local, a metadata service, or this
+# machine's own.
 VENDOR_ALLOWED_ADDRESSES = env.networks("VENDOR_ALLOWED_ADDRESSES")
 # The only folder, beside our own, that vendors' adapters are loaded from.
 ADAPTERS_DIR = (env.path("ADAPTERS_DIR", BASE_DIR) or DATA / "adapters").resolve()
@@ -40,7 +43,8 @@ VENDOR_CA_FILE = env.certificates("VENDOR_CA_FILE", BASE_DIR)
 
 # Secrets
 SECRET_KEY = kept_secrets.secret_key(SECRETS)
-# Callback tokens are signed with the first and accepted from each, so that a secret can be replaced without losing callbacks.
+# Callback tokens are signed with the first and accepted from each, so that a secret can be replaced
+# without losing callbacks.
 CALLBACK_SECRETS = kept_secrets.callback_secrets(SECRETS)
 
 # Stores
@@ -61,9 +65,13 @@ VENDOR_REPLY_MAX_BYTES = 1024 * 1024
 DEBUG = env.switch("DEBUG")
 DEFAULT_EXCEPTION_REPORTER = "enrichlabs.web.debug_pages.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "enrichlabs.web.debug_pages.Filter"
-ALLOWED_HOSTS = env.read("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], addresses.allowed_hosts)
+ALLOWED_HOSTS = env.read(
+    "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], addresses.allowed_hosts
+)
 # Vendors, and those who follow what script/server prints, must always get in.
-ALLOWED_HOSTS = list(dict.fromkeys([*ALLOWED_HOSTS, addresses.host_of(PUBLIC_URL), addresses.reached_at(HOST)]))
+ALLOWED_HOSTS = list(
+    dict.fromkeys([*ALLOWED_HOSTS, addresses.host_of(PUBLIC_URL), addresses.reached_at(HOST)])
+)
 CSRF_TRUSTED_ORIGINS = ["://".join(urlsplit(PUBLIC_URL)[:2])]
 CSRF_FAILURE_VIEW = "jobs.api.problems.csrf_failure"
 ROOT_URLCONF = "enrichlabs.urls"
@@ -76,8 +84,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CONTRIB_APPS = [f"django.contrib.{app}" for app in ("admin", "auth", "contenttypes")]
 if ON_MONGODB:
-    CONTRIB_APPS = [f"enrichlabs.mongodb.apps.{name}Config" for name in ("Admin", "Auth", "ContentTypes")]
-    MIGRATION_MODULES = {app: f"enrichlabs.mongodb.{app}_migrations" for app in ("admin", "auth", "contenttypes")}
+    CONTRIB_APPS = [
+        f"enrichlabs.mongodb.apps.{name}Config" for name in ("Admin", "Auth", "ContentTypes")
+    ]
+    MIGRATION_MODULES = {
+        app: f"enrichlabs.mongodb.{app}_migrations" for app in ("admin", "auth", "contenttypes")
+    }
 INSTALLED_APPS = [
     *CONTRIB_APPS,
     "django.contrib.messages",
@@ -116,13 +128,18 @@ TEMPLATES = [
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+    )
 ]
-# A session table would be one more thing to read and prune; on MongoDB its key could not even use its unique index.
+# A session table would be one more thing to read and prune; on MongoDB its key could not even use
+# its unique index.
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
-# TLS ends at the proxy, which alone knows whether a request came by it: it redirects, and makes browsers insist on TLS
-# (docs/decisions/0010-tls-at-the-proxy.md).
+# TLS ends at the proxy, which alone knows whether a request came by it: it redirects, and makes
+# browsers insist on TLS (docs/decisions/0010-tls-at-the-proxy.md).
 SILENCED_SYSTEM_CHECKS = [
     "security.W004",  # HSTS
     "security.W008",  # redirects
@@ -149,7 +166,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "A gateway for third-party vendor calls: post a job, have an id at once, fetch the result later.",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "jobs.api.openapi.complete"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "jobs.api.openapi.complete",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -159,10 +179,20 @@ LOGGING_CONFIG = "enrichlabs.logs.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"text": {"()": "enrichlabs.logs.TextFormatter"}, "json": {"()": "enrichlabs.logs.JSONFormatter"}},
-    "filters": {"shortened": {"()": "enrichlabs.logs.Shortened"}, "capped": {"()": "enrichlabs.logs.Capped"}},
+    "formatters": {
+        "text": {"()": "enrichlabs.logs.TextFormatter"},
+        "json": {"()": "enrichlabs.logs.JSONFormatter"},
+    },
+    "filters": {
+        "shortened": {"()": "enrichlabs.logs.Shortened"},
+        "capped": {"()": "enrichlabs.logs.Capped"},
+    },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["shortened", "capped"]},
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": LOG_FORMAT,
+            "filters": ["shortened", "capped"],
+        },
     },
     "root": {
         "handlers": ["console"],
@@ -171,7 +201,10 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True, "level": "INFO"},
         # At DEBUG, drivers and Django's ORM log what they send: names, inputs, hashes of passwords.
-        **{name: {"level": "INFO"} for name in ("pymongo", "redis", "django.db.backends", "requests", "asyncio")},
+        **{
+            name: {"level": "INFO"}
+            for name in ("pymongo", "redis", "django.db.backends", "requests", "asyncio")
+        },
         # Its warnings quote reply headers and the vendor's whole URL.
         "urllib3": {"level": "ERROR"},
     },

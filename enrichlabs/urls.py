@@ -1,4 +1,6 @@
-"""The doors that this process opens, as settings.SERVES names them; the health of a process is always to be seen."""
+"""The doors that this process opens, as settings.SERVES names them; the health of a process is
+always to be seen.
+"""
 
 from typing import NoReturn
 
@@ -25,7 +27,8 @@ DOORS: dict[str, list[URLPattern | URLResolver]] = {
     "api": [
         path("", include("jobs.api.urls")),
         path("", read_only(RedirectView.as_view(pattern_name="docs"))),
-        # Split: its script has an address of its own, since none may stand in a page (enrichlabs/web/security_policy.py).
+        # Split: its script has an address of its own, since none may stand in a page
+        # (enrichlabs/web/security_policy.py).
         path("docs", read_only(SpectacularSwaggerSplitView.as_view()), name="docs"),
         path("schema", read_only(openapi.show), name="schema"),
         path("metrics", metrics),
@@ -42,9 +45,13 @@ DOORS: dict[str, list[URLPattern | URLResolver]] = {
 
 
 def open_doors(names: list[str]) -> list[URLPattern | URLResolver]:
-    """Return the routes behind the named doors. Raises ImproperlyConfigured for a name that is none."""
+    """Return the routes behind the named doors. Raises ImproperlyConfigured for a name that is
+    none.
+    """
     if unknown := set(names) - set(DOORS):
-        raise ImproperlyConfigured(f"SERVES names {', '.join(sorted(unknown))}, but there is only {', '.join(DOORS)}.")
+        raise ImproperlyConfigured(
+            f"SERVES names {', '.join(sorted(unknown))}, but there is only {', '.join(DOORS)}."
+        )
     return [route for name in names for route in DOORS[name]]
 
 

@@ -1,4 +1,6 @@
-"""What gunicorn serves. Bodies are read here: Django reads none without a length, and what drips must not cost its patience."""
+"""What gunicorn serves. Bodies are read here: Django reads none without a length, and what drips
+must not cost its patience.
+"""
 
 import os
 from collections.abc import Iterable
@@ -42,7 +44,9 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
 
 
 def read_body(environ: WSGIEnvironment, limits: Limits) -> None:
-    """Read the body, and give it a length where it came in chunks. Raises TooLarge, unless the view is to say so."""
+    """Read the body, and give it a length where it came in chunks. Raises TooLarge, unless the view
+    is to say so.
+    """
     stream, body, max_bytes = environ["wsgi.input"], b"", limits.max_bytes
     length = int(environ.get("CONTENT_LENGTH") or 0)  # gunicorn has refused any other than digits
     if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):

@@ -1,4 +1,6 @@
-"""A connection that goes through the proxy: a client's socket and the target's, and what is under way between them."""
+"""A connection that goes through the proxy: a client's socket and the target's, and what is under
+way between them.
+"""
 
 import socket
 import struct
@@ -27,7 +29,9 @@ class Flow:
 
     def __init__(self, source: socket.socket, sink: socket.socket) -> None:
         self.source, self.sink = source, sink
-        self.waiting: deque[tuple[float, bytes]] = deque()  # monotonic seconds when it is due; no bytes are the end
+        self.waiting: deque[tuple[float, bytes]] = (
+            deque()
+        )  # monotonic seconds when it is due; no bytes are the end
         self.is_silent = False  # what comes is thrown away
         self.is_blocked = False  # the sink takes no more for now
         self.has_ended = False  # the source says no more
@@ -90,7 +94,9 @@ class Connection:
                 self.down.sink.shutdown(socket.SHUT_WR)
 
     def lose_target(self) -> bool:
-        """With a client that hears nothing any more, the target can go unseen. False where that is not so."""
+        """With a client that hears nothing any more, the target can go unseen. False where that is
+        not so.
+        """
         if not self.down.is_silent or self.up.is_silent:
             return False
         self.up.silence()

@@ -1,4 +1,6 @@
-"""Points the settings at a data folder of the tests' own; loaded as a plugin, because settings are read before conftest.py."""
+"""Points the settings at a data folder of the tests' own; loaded as a plugin, because settings are
+read before conftest.py.
+"""
 
 import atexit
 import os

@@ -11,7 +11,9 @@ class HastyWorker(gunicorn_worker.HTTPWorker):
 
 
 class PatientWorker(gunicorn_worker.HTTPWorker):
-    """One that refuses nothing for having waited, as a request does whose forerunners take long on a busy machine."""
+    """One that refuses nothing for having waited, as a request does whose forerunners take long on
+    a busy machine.
+    """
 
     def run(self):
         from enrichlabs.http import overload

@@ -1,7 +1,7 @@
 """A MongoDB of the tests' own: SecantusDB, which speaks the wire protocol.
 
-python -m harness.mongodb COMMAND runs the command with DATABASE_URL set to it. TEST_MONGODB_URL names another, a real
-one; databases whose names begin with test_ are made and emptied there.
+python -m harness.mongodb COMMAND runs the command with DATABASE_URL set to it. TEST_MONGODB_URL
+names another, a real one; databases whose names begin with test_ are made and emptied there.
 """
 
 import os
@@ -24,8 +24,20 @@ def mongodb() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Give the URL of an empty MongoDB, and its process."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         port = free_port()
-        options = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", folder, "--standalone", "--log-level", "ERROR"]
-        process = subprocess.Popen([Path(sys.executable).with_name("secantusd-py"), *options], stdout=subprocess.DEVNULL)
+        options = [
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--storage-path",
+            folder,
+            "--standalone",
+            "--log-level",
+            "ERROR",
+        ]
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("secantusd-py"), *options], stdout=subprocess.DEVNULL
+        )
         try:
             wait_for(lambda: process.poll() is not None or answers(port), "SecantusDB to answer")
             yield f"mongodb://127.0.0.1:{port}/enrichlabs", process
@@ -51,7 +63,9 @@ def main() -> int:
 
 
 def run_on(url: str) -> int:
-    return subprocess.run(sys.argv[1:], env={**os.environ, "DATABASE_URL": url}, check=False).returncode
+    return subprocess.run(
+        sys.argv[1:], env={**os.environ, "DATABASE_URL": url}, check=False
+    ).returncode
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""A proxy as it stands before the callbacks' door: it passes on what begins with a prefix, byte for byte, and nothing else."""
+"""A proxy as it stands before the callbacks' door: it passes on what begins with a prefix, byte for
+byte, and nothing else.
+"""
 
 import socket
 import threading
@@ -8,7 +10,9 @@ NOT_PASSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\
 
 
 class PathProxy:
-    """Looks at the address as it was sent, and keeps every header, also those with underscores. One request a connection."""
+    """Looks at the address as it was sent, and keeps every header, also those with underscores. One
+    request a connection.
+    """
 
     def __init__(self, port: int, prefix: bytes) -> None:
         self._upstream = ("127.0.0.1", port)
@@ -33,7 +37,9 @@ class PathProxy:
                 head += client.recv(65536)
             target = head.split(b" ", 2)[1]
             _, scheme, rest = target.partition(b"://")
-            path = b"/" + rest.partition(b"/")[2] if scheme and not target.startswith(b"/") else target
+            path = (
+                b"/" + rest.partition(b"/")[2] if scheme and not target.startswith(b"/") else target
+            )
             if not path.startswith(self._prefix):
                 client.sendall(NOT_PASSED)
                 return

@@ -8,7 +8,9 @@ FIRST, LAST = 20000, 32767
 
 
 def free_port() -> int:
-    """Return a port of loopback on which nobody listens, by chance, so that tests side by side get different ones."""
+    """Return a port of loopback on which nobody listens, by chance, so that tests side by side get
+    different ones.
+    """
     while True:
         port = FIRST + secrets.randbelow(LAST - FIRST + 1)
         try:

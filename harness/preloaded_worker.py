@@ -17,7 +17,8 @@ from django.apps import apps
 from django.core.management import execute_from_command_line
 
 if not apps.ready:
-    django.setup()  # in the process that workers are forked from, which must not connect to anything
+    # in the process that workers are forked from, which must not connect to anything
+    django.setup()
 from jobs.management.commands import run_worker  # noqa: F401 - loaded once, too
 
 SERVER = multiprocessing.get_context("forkserver")
@@ -25,7 +26,9 @@ SERVER.set_forkserver_preload([__name__])
 
 
 class PreloadedWorker:
-    """What `subprocess.Popen` would give. Its environment is that in which the first one was started."""
+    """What `subprocess.Popen` would give. Its environment is that in which the first one was
+    started.
+    """
 
     def __init__(self, options: Sequence[str], *, log: Path, store: str) -> None:
         self._process = SERVER.Process(target=_run, args=(options, str(log)))

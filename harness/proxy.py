@@ -1,6 +1,8 @@
-"""A TCP proxy that does to connections what bad networks do; it stands before Redis, a vendor or the API.
+"""A TCP proxy that does to connections what bad networks do; it stands before Redis, a vendor or
+the API.
 
-One thread owns every socket: the methods hand it an order, and return when that has been carried out.
+One thread owns every socket: the methods hand it an order, and return when that has been carried
+out.
 """
 
 import errno
@@ -24,10 +26,12 @@ CHUNK = 65536
 
 
 class Proxy:
-    """Listens on 127.0.0.1 at `port` and carries each connection to `target`. Present connections are those open now.
+    """Listens on 127.0.0.1 at `port` and carries each connection to `target`. Present connections
+    are those open now.
 
-    It counts what was done: `accepted`, `dropped` and `half_closed` connections, and `replies_lost`. Any thread may call it,
-    but for an act of `before` or `after`: all stands still while that is done, and it must not raise.
+    It counts what was done: `accepted`, `dropped` and `half_closed` connections, and
+    `replies_lost`. Any thread may call it, but for an act of `before` or `after`: all stands still
+    while that is done, and it must not raise.
     """
 
     def __init__(self, target: Address, port: int = 0) -> None:
@@ -42,7 +46,9 @@ class Proxy:
         self._selector = DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         self._selector.register(self._woken, EVENT_READ, self._obey)
-        self._holder = _bound(port)  # never listens: it keeps the port while connections are refused
+        self._holder = _bound(
+            port
+        )  # never listens: it keeps the port while connections are refused
         self.port: int = self._holder.getsockname()[1]
         self._listener: socket.socket | None = None
         self._listen()
@@ -74,10 +80,11 @@ class Proxy:
         self._order(self._listen)
 
     def half_close(self, *, silently: bool = True) -> int:
-        """Let the clients of all present connections hear nothing more, while what they say is still carried.
+        """Let the clients of all present connections hear nothing more, while what they say is
+        still carried.
 
-        Silently, as if the peer were half dead, or else with a proper end of that direction. Never closes them; returns how
-        many there were.
+        Silently, as if the peer were half dead, or else with a proper end of that direction. Never
+        closes them; returns how many there were.
         """
         return self._order(partial(self._half_close, silently))
 
@@ -86,19 +93,27 @@ class Proxy:
         self._order(partial(self._stall, seconds))
 
     def lose_reply(self, matching: bytes, count: int = 1) -> None:
-        """Carry the next `count` chunks with these bytes to the target, and reset their connections in place of the reply."""
+        """Carry the next `count` chunks with these bytes to the target, and reset their connections
+        in place of the reply.
+        """
         self._order(partial(self._ambushes.extend, [Ambush(matching, loses_reply=True)] * count))
 
     def before(self, matching: bytes, act: Callable[[], object]) -> None:
-        """Call `act` once, when the next chunk with these bytes has come and before the target has it."""
+        """Call `act` once, when the next chunk with these bytes has come and before the target has
+        it.
+        """
         self._order(partial(self._ambushes.append, Ambush(matching, before=act)))
 
     def after(self, matching: bytes, act: Callable[[], object]) -> None:
-        """Call `act` once, when the target has replied to the next such chunk, and before the client hears."""
+        """Call `act` once, when the target has replied to the next such chunk, and before the
+        client hears.
+        """
         self._order(partial(self._ambushes.append, Ambush(matching, after=act)))
 
     def heal(self) -> None:
-        """End whatever is wrong: no more delay, stall or refusal, nothing to lose; connections that are half dead are reset."""
+        """End whatever is wrong: no more delay, stall or refusal, nothing to lose; connections that
+        are half dead are reset.
+        """
         self._order(self._heal)
 
     def _order(self, what: Callable[[], T]) -> T:
@@ -122,7 +137,12 @@ class Proxy:
             end.close()
 
     def _pause_seconds(self) -> float | None:
-        dues = [flow.waiting[0][0] for at in self._waiting for flow in at.flows if flow.waiting and not flow.is_blocked]
+        dues = [
+            flow.waiting[0][0]
+            for at in self._waiting
+            for flow in at.flows
+            if flow.waiting and not flow.is_blocked
+        ]
         return max(0.0, min(dues) - time.monotonic()) if dues else None
 
     def _obey(self, _: int = 0) -> None:
@@ -144,7 +164,9 @@ class Proxy:
             self._listener = _bound(self.port)
             self._listener.listen(256)
             self._listener.setblocking(False)
-            self._selector.register(self._listener, EVENT_READ, partial(self._greet, self._listener))
+            self._selector.register(
+                self._listener, EVENT_READ, partial(self._greet, self._listener)
+            )
 
     def _refuse(self) -> None:
         if self._listener is not None:

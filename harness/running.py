@@ -55,7 +55,11 @@ class Server:
         return self._output.read_text()
 
     def wait_until_ready(self) -> "Server":
-        wait_for(lambda: "is ready" in self.output or self.process.poll() is not None, "the server to be ready", seconds=60)
+        wait_for(
+            lambda: "is ready" in self.output or self.process.poll() is not None,
+            "the server to be ready",
+            seconds=60,
+        )
         assert "is ready" in self.output, self.output
         return self
 

@@ -1,4 +1,6 @@
-"""A MongoDB to harm: SecantusDB on files that outlive it, with or without a replica set, logins and TLS."""
+"""A MongoDB to harm: SecantusDB on files that outlive it, with or without a replica set, logins and
+TLS.
+"""
 
 import subprocess
 import sys
@@ -29,8 +31,22 @@ class SecantusDB:
 
     def start(self) -> None:
         # On the disk before it is acknowledged, so that nothing is lost when it is killed.
-        where = ["--host", "127.0.0.1", "--port", str(self.port), "--storage-path", str(self.folder), "--sync-on-commit"]
-        command = [Path(sys.executable).with_name("secantusd-py"), *where, "--log-level", "ERROR", *self._options]
+        where = [
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--storage-path",
+            str(self.folder),
+            "--sync-on-commit",
+        ]
+        command = [
+            Path(sys.executable).with_name("secantusd-py"),
+            *where,
+            "--log-level",
+            "ERROR",
+            *self._options,
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         wait_for(self._answers, "SecantusDB to answer", 60)
 

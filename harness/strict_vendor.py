@@ -1,8 +1,10 @@
-"""A vendor that enforces a limit as strictly as vendors do: at arrival, by its own clock, and in four ways at once.
+"""A vendor that enforces a limit as strictly as vendors do: at arrival, by its own clock, and in
+four ways at once.
 
-It answers 429, without Retry-After, as soon as one of the four refuses. `sliding` is at most `calls` arrivals in any window,
-wherever it begins; `fixed` a window that opens with the first arrival after the last one closed; `aligned` windows of the
-clock, as in "per calendar second"; `bucket` a token bucket that holds `calls` and is refilled evenly.
+It answers 429, without Retry-After, as soon as one of the four refuses. `sliding` is at most
+`calls` arrivals in any window, wherever it begins; `fixed` a window that opens with the first
+arrival after the last one closed; `aligned` windows of the clock, as in "per calendar second";
+`bucket` a token bucket that holds `calls` and is refilled evenly.
 """
 
 import json
@@ -15,7 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
 
-Judge = Callable[[float], bool]  # whether it lets a call in that arrives now; a call that it lets in is counted
+Judge = Callable[
+    [float], bool
+]  # whether it lets a call in that arrives now; a call that it lets in is counted
 
 
 def sliding(calls: int, seconds: float) -> Judge:
@@ -69,7 +73,9 @@ JUDGES = {"sliding": sliding, "fixed": fixed, "aligned": aligned, "bucket": buck
 
 
 class StrictVendor(ThreadingHTTPServer):
-    """Serves until it is shut down. `jitter_seconds`: each arrival is delayed by a random time up to that, as on a network."""
+    """Serves until it is shut down. `jitter_seconds`: each arrival is delayed by a random time up
+    to that, as on a network.
+    """
 
     daemon_threads = True
     request_queue_size = 512
@@ -111,7 +117,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # the library's name
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         time.sleep(random.random() * self.server.jitter_seconds)
-        status, answer = (200, {"name": body.get("name")}) if self.server.lets_in() else (429, {"error": "slow down"})
+        status, answer = (
+            (200, {"name": body.get("name")})
+            if self.server.lets_in()
+            else (429, {"error": "slow down"})
+        )
         content = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))

@@ -1,4 +1,6 @@
-"""A MongoDB that looks old, or like a replica set without a primary: it answers a few commands, and keeps nothing."""
+"""A MongoDB that looks old, or like a replica set without a primary: it answers a few commands, and
+keeps nothing.
+"""
 
 import struct
 from socketserver import BaseRequestHandler, ThreadingTCPServer
@@ -27,7 +29,14 @@ class PretendedMongoDB(ThreadingTCPServer):
             "maxWriteBatchSize": 1000,
         }
         members = {"hosts": [self.address], "me": self.address} if "setName" in hello else {}
-        hello = {**greeting, "maxWireVersion": 21, "isWritablePrimary": True, "ismaster": True, **members, **hello}
+        hello = {
+            **greeting,
+            "maxWireVersion": 21,
+            "isWritablePrimary": True,
+            "ismaster": True,
+            **members,
+            **hello,
+        }
         self.answers = {"hello": hello, "ismaster": hello, "ping": {}, **answers}
         Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -37,7 +46,11 @@ class PretendedMongoDB(ThreadingTCPServer):
 
     def answer(self, command: dict[str, Any]) -> dict[str, Any]:
         name = next(iter(command)).lower()
-        return {"ok": 1.0, **self.answers[name]} if name in self.answers else {"ok": 0.0, "code": 59, "errmsg": name}
+        return (
+            {"ok": 1.0, **self.answers[name]}
+            if name in self.answers
+            else {"ok": 0.0, "code": 59, "errmsg": name}
+        )
 
 
 class _Handler(BaseRequestHandler):

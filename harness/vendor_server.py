@@ -24,7 +24,9 @@ class Answer:
 
 
 class VendorServer(ThreadingHTTPServer):
-    """Answers each POST with `answer(arrival)`; an answer can wait on `hold` to keep the call under way."""
+    """Answers each POST with `answer(arrival)`; an answer can wait on `hold` to keep the call under
+    way.
+    """
 
     daemon_threads = True
     request_queue_size = 256
@@ -34,7 +36,9 @@ class VendorServer(ThreadingHTTPServer):
         self.arrivals: list[Arrival] = []
         self.hold = Event()
         self.hold.set()
-        self.answer: Callable[[Arrival], Answer] = lambda arrival: Answer(body={"name": arrival.body["name"], "info": "done"})
+        self.answer: Callable[[Arrival], Answer] = lambda arrival: Answer(
+            body={"name": arrival.body["name"], "info": "done"}
+        )
         Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     @property

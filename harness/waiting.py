@@ -8,7 +8,9 @@ T = TypeVar("T")
 
 
 def wait_for(condition: Callable[[], T], what: str, seconds: float = 20) -> T:
-    """Return the first true answer of `condition`; fail with `what` in words when none came in time."""
+    """Return the first true answer of `condition`; fail with `what` in words when none came in
+    time.
+    """
     end = time.monotonic() + seconds
     while True:
         answer = condition()

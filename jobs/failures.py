@@ -19,4 +19,10 @@ def tell(vendor: str, move: Move) -> None:
 
 def put_in_log(vendor: str, move: Move) -> None:
     """Log it alone: whoever moves many counts them together."""
-    log.warning("job %s of %s failed (%s): %s", move.job_id, vendor, move.changes["error_code"], move.changes["error_message"])
+    log.warning(
+        "job %s of %s failed (%s): %s",
+        move.job_id,
+        vendor,
+        move.changes["error_code"],
+        move.changes["error_message"],
+    )

@@ -1,4 +1,6 @@
-"""JSON kept as text, because each store refuses or rounds some JSON (numbers beyond 64 bit, NUL, deep nesting)."""
+"""JSON kept as text, because each store refuses or rounds some JSON (numbers beyond 64 bit, NUL,
+deep nesting).
+"""
 
 from typing import Any
 

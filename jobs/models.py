@@ -1,4 +1,6 @@
-"""What a job is: its row, the tries made for it, and the callbacks that came for it. jobs.lifecycle alone moves it."""
+"""What a job is: its row, the tries made for it, and the callbacks that came for it. jobs.lifecycle
+alone moves it.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -37,7 +39,14 @@ class Stream(models.TextChoices):
 
 
 class Job(models.Model):
-    id = models.CharField("request id", primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False)
+    id = models.CharField(
+        "request id",
+        primary_key=True,
+        max_length=36,
+        db_column="_id",
+        default=new_id,
+        editable=False,
+    )
     # The slug and no foreign key: neither store joins well, and the hot path must not.
     vendor = models.CharField(max_length=50)
     name = models.CharField(max_length=200)
@@ -45,7 +54,9 @@ class Job(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
 
     # Three numbers that are never mixed, and the run that they belong to.
-    attempt = models.PositiveIntegerField(default=0)  # the fence: rises with every start, over all runs
+    attempt = models.PositiveIntegerField(
+        default=0
+    )  # the fence: rises with every start, over all runs
     failures = models.PositiveIntegerField(default=0)  # tries that count against max_attempts
     crashes = models.PositiveIntegerField(default=0)  # takeovers from dead workers
     run = models.PositiveIntegerField(default=1)  # rises with every retry by an operator
@@ -80,7 +91,8 @@ class Job(models.Model):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Not by the attribute: reading one that a query has left out would ask the store, and make a row again.
+        # Not by the attribute: reading one that a query has left out would ask the store, and make
+        # a row again.
         if self.__dict__.get("created_at", True) is None:
             self.created_at = time_of(self.id)
         if self.__dict__.get("queued_at", True) is None:
@@ -107,7 +119,9 @@ class Kind(models.TextChoices):
 class Attempt(models.Model):
     """One call of a vendor that has ended: what came of it."""
 
-    id = models.CharField(primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False)
+    id = models.CharField(
+        primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
+    )
     kind = models.CharField(max_length=5, choices=Kind.choices, default=Kind.CALL)
     job = models.CharField(max_length=36, blank=True)  # empty where the call was made for no job
     vendor = models.CharField(max_length=50)
@@ -118,7 +132,8 @@ class Attempt(models.Model):
     ended_at = models.DateTimeField()
     outcome = models.CharField(max_length=50)  # done, accepted, or the code of an error
     message = models.CharField(max_length=500, default="")
-    # What a vendor said that failed the call: {"status": 422, "headers": {...}, "body": "..."}, cleaned and cut.
+    # What a vendor said that failed the call: {"status": 422, "headers": {...}, "body": "..."},
+    # cleaned and cut.
     reply = JSONTextField(null=True)
 
     class Meta:
@@ -143,8 +158,12 @@ class Verdict(models.TextChoices):
 class Callback(models.Model):
     """One callback as it came in, cleaned."""
 
-    id = models.CharField(primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False)
-    key = models.CharField(max_length=64, unique=True)  # a repeat of the same callback has the same key
+    id = models.CharField(
+        primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
+    )
+    key = models.CharField(
+        max_length=64, unique=True
+    )  # a repeat of the same callback has the same key
     vendor = models.CharField(max_length=50)
     job = models.CharField(max_length=36)
     run = models.PositiveIntegerField(null=True)
@@ -152,7 +171,9 @@ class Callback(models.Model):
     body = JSONTextField(null=True)
     body_bytes = models.PositiveIntegerField()
     verdict = models.CharField(max_length=10, choices=Verdict.choices, default="", blank=True)
-    reason = models.CharField(max_length=200, default="", blank=True)  # why it was refused or can't be read
+    reason = models.CharField(
+        max_length=200, default="", blank=True
+    )  # why it was refused or can't be read
     received_at = models.DateTimeField()
     times_received = models.PositiveIntegerField(default=1)
 

@@ -1,7 +1,8 @@
-"""Measures what a long backlog costs, and how it comes back when Redis has lost it. Starts two services of its own, one with
-an empty queue beside it, in a temporary folder, and ends and removes them (loadtest/README.md says more):
+"""Measures what a long backlog costs, and how it comes back when Redis has lost it. Starts two
+services of its own, one with an empty queue beside it, in a temporary folder, and ends and removes
+them (loadtest/README.md says more):
 
-    .venv/bin/python -m loadtest.backlog --jobs 100000
+.venv/bin/python -m loadtest.backlog --jobs 100000
 """
 
 import argparse
@@ -41,10 +42,14 @@ max_queued = 100000000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--posts", type=int, default=500, help="to each of the two services")
-    parser.add_argument("--idle-seconds", type=float, default=60, help="how long the idle workers are watched")
+    parser.add_argument(
+        "--idle-seconds", type=float, default=60, help="how long the idle workers are watched"
+    )
     parser.add_argument("--sample", type=int, default=3000, help="jobs to be done after the loss")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that it cleans up
@@ -58,7 +63,9 @@ def main() -> None:
 
 
 def measure(empty: "Service", full: "Service", options: argparse.Namespace) -> None:
-    os.environ.update(DJANGO_SETTINGS_MODULE="enrichlabs.settings", ENRICHLABS_DATA=str(full.folder))
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="enrichlabs.settings", ENRICHLABS_DATA=str(full.folder)
+    )
     django.setup()
     post_both(empty, full, 50)  # warm up
     tell("fill", fill(options.jobs))
@@ -78,10 +85,17 @@ class Service(Server):
         vendors = folder / "vendors.toml"
         vendors.write_text(VENDOR.format(port=mock_port))
         super().__init__(
-            folder, PORT=port, MOCK_PORT=mock_port, ENRICHLABS_VENDORS=vendors, MOCK_VENDORS=1, LOG_LEVEL="WARNING"
+            folder,
+            PORT=port,
+            MOCK_PORT=mock_port,
+            ENRICHLABS_VENDORS=vendors,
+            MOCK_VENDORS=1,
+            LOG_LEVEL="WARNING",
         )
         self.mock_port = mock_port
-        self.redis = redis.Redis(unix_socket_path=str(folder / "valkey.sock"), decode_responses=True, socket_timeout=60)
+        self.redis = redis.Redis(
+            unix_socket_path=str(folder / "valkey.sock"), decode_responses=True, socket_timeout=60
+        )
         self.http = HTTPConnection("127.0.0.1", port, timeout=30)
 
     def ready(self) -> "Service":
@@ -102,7 +116,7 @@ class Service(Server):
         return [pid for pid, command in processes_of(self.folder).items() if words in command]
 
     def entries(self) -> int:
-        return sum(self.redis.xlen(f"enrich:{{slow}}:{name}") for name in ("jobs", "again"))
+        return sum(self.redis.xlen(f"enrich:{{slow}}:{name}") for name in ("jobs", "retries"))
 
     def lost(self) -> int:
         return int(self.redis.hget("enrich:counters", "lost_entries|slow") or 0)
@@ -138,7 +152,9 @@ def post_both(empty: Service, full: Service, count: int) -> tuple[list[float], l
 
 
 def posts(empty: list[float], full: list[float]) -> dict[str, Any]:
-    medians, p95s = ([measure(times) * 1000 for times in (empty, full)] for measure in (statistics.median, p95))
+    medians, p95s = (
+        [measure(times) * 1000 for times in (empty, full)] for measure in (statistics.median, p95)
+    )
     return {
         "median ms, empty and full": medians,
         "p95 ms, empty and full": p95s,
@@ -153,7 +169,10 @@ def idle(empty: Service, full: Service, seconds: float) -> dict[str, Any]:
     entries, lost, since = full.entries(), full.lost(), time.monotonic()
     time.sleep(seconds)
     elapsed = time.monotonic() - since
-    used = [service.worker_cpu_seconds() - cpu for service, cpu in zip((empty, full), before, strict=True)]
+    used = [
+        service.worker_cpu_seconds() - cpu
+        for service, cpu in zip((empty, full), before, strict=True)
+    ]
     percent = [cpu / elapsed * 100 for cpu in used]
     return {
         "% of a core, empty and full": percent,
@@ -164,11 +183,18 @@ def idle(empty: Service, full: Service, seconds: float) -> dict[str, Any]:
 
 
 def memory(empty: Service, full: Service, count: int) -> dict[str, Any]:
-    files = [sum(path.stat().st_size for path in service.folder.glob("enrichlabs.sqlite3*")) for service in (empty, full)]
+    files = [
+        sum(path.stat().st_size for path in service.folder.glob("enrichlabs.sqlite3*"))
+        for service in (empty, full)
+    ]
     used = [service.used_memory() for service in (empty, full)]
     return {
-        "API MB, all its processes, empty and full": [resident_mb(each.processes("enrichlabs.wsgi")) for each in (empty, full)],
-        "worker MB, empty and full": [resident_mb(each.processes("run_worker")) for each in (empty, full)],
+        "API MB, all its processes, empty and full": [
+            resident_mb(each.processes("enrichlabs.wsgi")) for each in (empty, full)
+        ],
+        "worker MB, empty and full": [
+            resident_mb(each.processes("run_worker")) for each in (empty, full)
+        ],
         "Valkey MB, empty and full": [size / 1e6 for size in used],
         "Valkey bytes a job": (used[1] - used[0]) / count,
         "SQLite bytes a job": (files[1] - files[0]) / count,
@@ -204,7 +230,7 @@ def missing(full: Service) -> int:
 
 
 def entries(full: Service) -> Iterator[str]:
-    for name in ("jobs", "again"):
+    for name in ("jobs", "retries"):
         last = "0"
         while page := full.redis.xrange(f"enrich:{{slow}}:{name}", f"({last}", count=BATCH):
             last = page[-1][0]
@@ -212,7 +238,9 @@ def entries(full: Service) -> Iterator[str]:
 
 
 def sample(full: Service, count: int) -> dict[str, Any]:
-    """Let the vendor be fast until so many jobs are done; nothing may have been called or recorded twice."""
+    """Let the vendor be fast until so many jobs are done; nothing may have been called or recorded
+    twice.
+    """
     from jobs.models import Attempt, Job, Status
     from vendors.models import Vendor
 
@@ -258,7 +286,9 @@ def resident_mb(pids: list[int]) -> float:
 def tell(what: str, figures: dict[str, Any]) -> None:
     for name, figure in figures.items():
         numbers = figure if isinstance(figure, list) else [figure]
-        text = "   ".join(f"{number:,.2f}" if isinstance(number, float) else f"{number:,}" for number in numbers)
+        text = "   ".join(
+            f"{number:,.2f}" if isinstance(number, float) else f"{number:,}" for number in numbers
+        )
         sys.stdout.write(f"{what:12} {name:52} {text}\n")
     sys.stdout.flush()
 

@@ -1,13 +1,16 @@
-"""Calls a hostile HTTP server many times, and counts replies that hold bytes sent for another call. There must be none.
+"""Calls a hostile HTTP server many times, and counts replies that hold bytes sent for another call.
+There must be none.
 
-    .venv/bin/python -m loadtest.connection_fuzz --calls 50000 --seed 1
+.venv/bin/python -m loadtest.connection_fuzz --calls 50000 --seed 1
 
-Each response names the call that it was sent for, in its body and in a header. The server draws how it answers each call from
-the seed: interim heads, responses doubled, split or followed by stray bytes, wrong lengths, lies about keep-alive, and so on.
-Several threads call three vendors on the one host and port. All connections are real ones on the loopback device.
+Each response names the call that it was sent for, in its body and in a header. The server draws how
+it answers each call from the seed: interim heads, responses doubled, split or followed by stray
+bytes, wrong lengths, lies about keep-alive, and so on. Several threads call three vendors on the
+one host and port. All connections are real ones on the loopback device.
 
-One thing no client of HTTP/1.1 can tell: bytes that the server sends for no call after the next one was sent on the same
-connection. Where the server sends stray bytes late, the thread therefore waits for them before its next call.
+One thing no client of HTTP/1.1 can tell: bytes that the server sends for no call after the next one
+was sent on the same connection. Where the server sends stray bytes late, the thread therefore waits
+for them before its next call.
 """
 
 import argparse
@@ -27,7 +30,8 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 TIMEOUT_SECONDS = 0.5
-# What may become of any call: the machine is slow, or the connection that was kept is just being closed.
+# What may become of any call: the machine is slow, or the connection that was kept is just being
+# closed.
 ALWAYS = {"vendor_timeout", "connection_lost", "vendor_unreachable"}
 
 
@@ -47,11 +51,23 @@ class Visit:
         filler = "x" * self.chance.choice([0, 0, 10, 5000, 20_000])
         return json.dumps({"name": self.call, "filler": filler}).encode()
 
-    def response(self, status: str = "200 OK", body: bytes | None = None, length: object = None, **headers: object) -> bytes:
+    def response(
+        self,
+        status: str = "200 OK",
+        body: bytes | None = None,
+        length: object = None,
+        **headers: object,
+    ) -> bytes:
         body = self.body() if body is None else body
-        named = {"Content-Length": len(body) if length is None else length, "X-Request-Id": self.call}
+        named = {
+            "Content-Length": len(body) if length is None else length,
+            "X-Request-Id": self.call,
+        }
         named |= {name.replace("_", "-"): value for name, value in headers.items()}
-        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in named.items() if value != "")]
+        lines = [
+            f"HTTP/1.1 {status}",
+            *(f"{name}: {value}" for name, value in named.items() if value != ""),
+        ]
         return "\r\n".join([*lines, "", ""]).encode() + body
 
     def chunked(self, trailers: bytes = b"", **headers: object) -> bytes:
@@ -62,16 +78,22 @@ class Visit:
             chunks += b"%x%s\r\n%s\r\n" % (size, extension, body[:size])
             body = body[size:]
         headers = {"Transfer_Encoding": "chunked", **headers}
-        return self.response(body=chunks + b"0\r\n" + trailers + b"\r\n", **{"length": "", **headers})
+        return self.response(
+            body=chunks + b"0\r\n" + trailers + b"\r\n", **{"length": "", **headers}
+        )
 
     def interim(self, count: int) -> Iterator[bytes]:
         for _ in range(count):
-            status = self.chance.choice(["100 Continue", "102 Processing", "103 Early Hints", "199 Odd"])
+            status = self.chance.choice(
+                ["100 Continue", "102 Processing", "103 Early Hints", "199 Odd"]
+            )
             yield f"HTTP/1.1 {status}\r\n{self.chance.choice(['', 'Link: </a>; rel=preload' + chr(13) + chr(10)])}\r\n".encode()
 
     def stray(self) -> bytes:
         other = self.response(body=b'{"name": "stray"}', X_Request_Id="stray")
-        return self.chance.choice([b"\r\n", b"x", other, other[:20], b"HTTP/1.1 100 Continue\r\n\r\n", b"\x00" * 70_000])
+        return self.chance.choice(
+            [b"\r\n", b"x", other, other[:20], b"HTTP/1.1 100 Continue\r\n\r\n", b"\x00" * 70_000]
+        )
 
     def pause(self) -> None:
         time.sleep(self.chance.choice([0, 0, 0.001, 0.003]))
@@ -116,7 +138,9 @@ def doubled(visit: Visit) -> None:
 
 
 def followed_by_stray_bytes(visit: Visit) -> None:
-    visit.send(visit.response(visit.chance.choice(["200 OK", "422 No", "500 Oops"])) + visit.stray())
+    visit.send(
+        visit.response(visit.chance.choice(["200 OK", "422 No", "500 Oops"])) + visit.stray()
+    )
 
 
 def doubled_late(visit: Visit) -> None:
@@ -169,7 +193,11 @@ def chunked(visit: Visit) -> None:
 
 
 def chunked_with_trailers(visit: Visit) -> None:
-    visit.send(visit.chunked(b"".join(b"X-Trailer-%d: x\r\n" % n for n in range(visit.chance.randint(1, 50)))))
+    visit.send(
+        visit.chunked(
+            b"".join(b"X-Trailer-%d: x\r\n" % n for n in range(visit.chance.randint(1, 50)))
+        )
+    )
 
 
 def chunked_then_stray(visit: Visit) -> None:
@@ -192,13 +220,18 @@ def chunk_longer_than_said(visit: Visit) -> None:
 
 
 def odd_coding(visit: Visit) -> None:
-    coding = visit.chance.choice(["gzip, chunked", "chunked, chunked", "deflate", "chunked, identity"])
+    coding = visit.chance.choice(
+        ["gzip, chunked", "chunked, chunked", "deflate", "chunked, identity"]
+    )
     visit.send(visit.chunked(Transfer_Encoding=coding) + visit.response())
 
 
 def bad_length(visit: Visit) -> None:
     visit.send(
-        visit.response(length=visit.chance.choice(["-5", "5, 6", "abc", "0x10", "1_0", "+5", "9" * 30])) + visit.response()
+        visit.response(
+            length=visit.chance.choice(["-5", "5, 6", "abc", "0x10", "1_0", "+5", "9" * 30])
+        )
+        + visit.response()
     )
 
 
@@ -213,7 +246,11 @@ def early(visit: Visit) -> None:
 
 
 def refused(visit: Visit) -> None:
-    visit.send(visit.response(visit.chance.choice(["404 Not Found", "422 No", "302 Found", "409 Conflict"])))
+    visit.send(
+        visit.response(
+            visit.chance.choice(["404 Not Found", "422 No", "302 Found", "409 Conflict"])
+        )
+    )
 
 
 def failed(visit: Visit) -> None:
@@ -222,13 +259,24 @@ def failed(visit: Visit) -> None:
 
 def garbage(visit: Visit) -> None:
     start = visit.chance.choice(
-        [b"SSH-2.0-x\r\n", b"\x15\x03\x01\x00\x02\x02\x46\n", b"HTTP/2 200\r\n\r\n", b"\r\n", b"ICY 200 OK\r\n"]
+        [
+            b"SSH-2.0-x\r\n",
+            b"\x15\x03\x01\x00\x02\x02\x46\n",
+            b"HTTP/2 200\r\n\r\n",
+            b"\r\n",
+            b"ICY 200 OK\r\n",
+        ]
     )
     visit.send(start + visit.response())
 
 
 def bad_head(visit: Visit) -> None:
-    odd = [{"A": "x" * 70_000}, {f"X_{n}": n for n in range(101)}, {"X_Odd ": "1"}, {"A": "b\r\nno header"}]
+    odd = [
+        {"A": "x" * 70_000},
+        {f"X_{n}": n for n in range(101)},
+        {"X_Odd ": "1"},
+        {"A": "b\r\nno header"},
+    ]
     visit.send(visit.response(**visit.chance.choice(odd)) + visit.response())
 
 
@@ -280,7 +328,9 @@ OFTEN = (plain, interim, chunked)
 
 @dataclass
 class Fuzz:
-    """One run: a server, and threads that call it. `mixed` and `unexpected` say what went wrong; both must stay empty."""
+    """One run: a server, and threads that call it. `mixed` and `unexpected` say what went wrong;
+    both must stay empty.
+    """
 
     calls: int
     seed: int
@@ -301,7 +351,10 @@ class Fuzz:
 
     def run(self) -> "Fuzz":
         Thread(target=self._accept, daemon=True).start()
-        callers = [Thread(target=self._call_each, args=(range(n, self.calls, self.threads),)) for n in range(self.threads)]
+        callers = [
+            Thread(target=self._call_each, args=(range(n, self.calls, self.threads),))
+            for n in range(self.threads)
+        ]
         for caller in callers:
             caller.start()
         for caller in callers:
@@ -318,7 +371,9 @@ class Fuzz:
                 if held - {str(call)}:
                     self.mixed.append(f"{call} ({self.talk(call).__name__}) got {held}")
                 if outcome not in TALKS[self.talk(call)] | ALWAYS:
-                    self.unexpected.append(f"{call} ({self.talk(call).__name__}) ended as {outcome}")
+                    self.unexpected.append(
+                        f"{call} ({self.talk(call).__name__}) ended as {outcome}"
+                    )
             if call in self._sent and outcome == "done":  # else the connection is not kept
                 self._sent[call].wait()
 
@@ -330,7 +385,9 @@ class Fuzz:
         url = f"http://127.0.0.1:{self._port}/vendor-{call % 3}"
         payload = {"name": str(call), "filler": "y" * (100 if call % 7 else 50_000)}
         try:
-            reply = post_json(url, payload, headers={"X-Call": str(call)}, timeout_seconds=TIMEOUT_SECONDS)
+            reply = post_json(
+                url, payload, headers={"X-Call": str(call)}, timeout_seconds=TIMEOUT_SECONDS
+            )
             return "done", {reply.json_object()["name"], reply.headers["X-Request-Id"]}
         except VendorError as error:
             return error.code, _names(getattr(error, "reply", None))

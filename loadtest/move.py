@@ -1,7 +1,7 @@
-"""Measures a move: SQLite to a file, to MongoDB, to a file, and back to SQLite. A JSON line for each step (loadtest/README.md
-says more):
+"""Measures a move: SQLite to a file, to MongoDB, to a file, and back to SQLite. A JSON line for
+each step (loadtest/README.md says more):
 
-    .venv/bin/python -m loadtest.move --jobs 100000
+.venv/bin/python -m loadtest.move --jobs 100000
 """
 
 import argparse
@@ -32,9 +32,15 @@ MICROSECONDS = re.compile(rb"(\.\d{3})\d{3}Z")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--jobs", type=int, default=100_000)
-    parser.add_argument("--other", metavar="URL", help="of an empty MongoDB, or sqlite; default: a SecantusDB of its own")
+    parser.add_argument(
+        "--other",
+        metavar="URL",
+        help="of an empty MongoDB, or sqlite; default: a SecantusDB of its own",
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that it cleans up
     with tempfile.TemporaryDirectory(prefix="move-") as folder, other_store(options.other) as url:
@@ -69,14 +75,24 @@ def step(folder: Path, what: str, store: str, command: str, file: Path) -> None:
     since = time.monotonic()
     used = manage(folder, store, command, str(file))
     size = file.stat().st_size / 1e6
-    tell(what, seconds=time.monotonic() - since, cpu_seconds=used.ru_utime, peak_mb=used.ru_maxrss / 1024, file_mb=size)
+    tell(
+        what,
+        seconds=time.monotonic() - since,
+        cpu_seconds=used.ru_utime,
+        peak_mb=used.ru_maxrss / 1024,
+        file_mb=size,
+    )
 
 
 def manage(folder: Path, store: str, *arguments: str) -> Any:
     """Run manage.py on a store, and return what it has used."""
     variables = environment(folder, DATABASE_URL=store, LOG_LEVEL="WARNING")
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     said = process.stdout.read().decode() if process.stdout else ""
     _, status, used = os.wait4(process.pid, 0)
@@ -86,8 +102,14 @@ def manage(folder: Path, store: str, *arguments: str) -> Any:
 
 
 def fill(folder: Path, store: str, count: int) -> float:
-    """Make two vendors, and jobs with a try each and a callback for every third; returns how many seconds it took."""
-    os.environ.update(DJANGO_SETTINGS_MODULE="enrichlabs.settings", ENRICHLABS_DATA=str(folder), DATABASE_URL=store)
+    """Make two vendors, and jobs with a try each and a callback for every third; returns how many
+    seconds it took.
+    """
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="enrichlabs.settings",
+        ENRICHLABS_DATA=str(folder),
+        DATABASE_URL=store,
+    )
     django.setup()
     from jobs.models import Attempt, Callback, Job
     from jobs.storage.store import writing
@@ -95,7 +117,9 @@ def fill(folder: Path, store: str, count: int) -> float:
 
     since = time.monotonic()
     for slug in ("sync", "async"):
-        Vendor.objects.create(slug=slug, adapter=slug, url="https://vendor.example/", rate_limits="20/s")
+        Vendor.objects.create(
+            slug=slug, adapter=slug, url="https://vendor.example/", rate_limits="20/s"
+        )
     for done in range(0, count, BATCH):
         jobs = [job(number) for number in range(done, min(done + BATCH, count))]
         with writing():
@@ -110,7 +134,12 @@ def job(number: int) -> Any:
 
     status, name = STATUSES[number % len(STATUSES)], f"Jöhn Doe {number}"
     is_final = status in ("complete", "failed", "cancelled")
-    result = {"name": name, "info": "Processed async", "scores": [number / 7, 2**70, None], "note": "x" * 200}
+    result = {
+        "name": name,
+        "info": "Processed async",
+        "scores": [number / 7, 2**70, None],
+        "note": "x" * 200,
+    }
     return Job(
         id=old_id(),
         vendor=("sync", "async")[number % 2],
@@ -130,7 +159,14 @@ def attempt(job: Any) -> Any:
 
     times = {"started_at": moment(), "ended_at": moment()}
     return Attempt(
-        id=old_id(), job=job.pk, vendor=job.vendor, run=1, number=1, worker="host-1-0a1b2c3d", outcome="done", **times
+        id=old_id(),
+        job=job.pk,
+        vendor=job.vendor,
+        run=1,
+        number=1,
+        worker="host-1-0a1b2c3d",
+        outcome="done",
+        **times,
     )
 
 
@@ -140,7 +176,9 @@ def callback(job: Any) -> Any:
     body = {"info": "Processed async", "note": "y" * 200}
     tried = {"job": job.pk, "vendor": job.vendor, "run": 1, "attempt": 1}
     pk = old_id()
-    return Callback(id=pk, key=pk, body=body, body_bytes=230, verdict="applied", received_at=moment(), **tried)
+    return Callback(
+        id=pk, key=pk, body=body, body_bytes=230, verdict="applied", received_at=moment(), **tried
+    )
 
 
 def moment() -> datetime:
@@ -166,7 +204,10 @@ def cut(file: Any) -> Iterator[bytes]:
 
 
 def tell(what: str, **figures: Any) -> None:
-    rounded = {name: round(value, 2) if isinstance(value, float) else value for name, value in figures.items()}
+    rounded = {
+        name: round(value, 2) if isinstance(value, float) else value
+        for name, value in figures.items()
+    }
     sys.stdout.write(json.dumps({"step": what, **rounded}) + "\n")
     sys.stdout.flush()
 

@@ -1,10 +1,12 @@
-"""Measures what a vendor that hangs or is down costs its neighbours, on a service of its own; talks HTTP only.
+"""Measures what a vendor that hangs or is down costs its neighbours, on a service of its own; talks
+HTTP only.
 
-    .venv/bin/python -m loadtest.neighbours --rounds 2 --seconds 10
+.venv/bin/python -m loadtest.neighbours --rounds 2 --seconds 10
 
-Two good vendors get steady work all the while: `quick` 60 jobs a second, `limited` the 20 that it may do, with 60 always
-waiting. By turns they are alone and beside a vendor with 200 jobs queued that hangs for 30 s a call, refuses connections, or
-answers 503. loadtest/README.md says how to read the table.
+Two good vendors get steady work all the while: `quick` 60 jobs a second, `limited` the 20 that it
+may do, with 60 always waiting. By turns they are alone and beside a vendor with 200 jobs queued
+that hangs for 30 s a call, refuses connections, or answers 503. loadtest/README.md says how to read
+the table.
 """
 
 import argparse
@@ -88,15 +90,24 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=10, help="of each window")
-    parser.add_argument("--latency", type=float, default=0.02, help="seconds that the good vendors take for a call")
+    parser.add_argument(
+        "--latency", type=float, default=0.02, help="seconds that the good vendors take for a call"
+    )
     parser.add_argument("--processes", type=int, default=1, help="worker processes")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that the service is stopped, too
+    signal.signal(
+        signal.SIGTERM, lambda number, frame: sys.exit(1)
+    )  # so that the service is stopped, too
     bad, refusing, port, mocks = BadVendor(), free_port(), free_port(), free_port()
-    urls = {"hangs": f"http://127.0.0.1:{bad.server_port}/", "refuses": f"http://127.0.0.1:{refusing}/"}
+    urls = {
+        "hangs": f"http://127.0.0.1:{bad.server_port}/",
+        "refuses": f"http://127.0.0.1:{refusing}/",
+    }
     urls["503"] = f"{urls['hangs']}503"
     # A fresh vendor each time: no breaker remembers the last outage.
     slugs = {f"{kind}-{turn}": urls[kind] for turn in range(options.rounds) for kind in KINDS}
@@ -116,10 +127,20 @@ def service(port: int, mocks: int, vendors: str, processes: int) -> Iterator[str
         (Path(folder) / "vendors.toml").write_text(vendors)
         unset = ("DATABASE_URL", "REDIS_URL", "SERVES", "PUBLIC_URL", "HOST", "ALLOWED_HOSTS")
         environment = {name: value for name, value in os.environ.items() if name not in unset}
-        environment |= {"ENRICHLABS_DATA": folder, "ENRICHLABS_VENDORS": f"{folder}/vendors.toml", "MOCK_VENDORS": "1"}
-        environment |= {"PORT": str(port), "MOCK_PORT": str(mocks), "WORKER_PROCESSES": str(processes)}
+        environment |= {
+            "ENRICHLABS_DATA": folder,
+            "ENRICHLABS_VENDORS": f"{folder}/vendors.toml",
+            "MOCK_VENDORS": "1",
+        }
+        environment |= {
+            "PORT": str(port),
+            "MOCK_PORT": str(mocks),
+            "WORKER_PROCESSES": str(processes),
+        }
         with (Path(folder) / "log").open("w") as log:
-            server = subprocess.Popen([sys.executable, "-m", "enrichlabs.server"], env=environment, stdout=log, stderr=log)
+            server = subprocess.Popen(
+                [sys.executable, "-m", "enrichlabs.server"], env=environment, stdout=log, stderr=log
+            )
         try:
             wait_until_ready(api, server)
             yield api
@@ -148,7 +169,10 @@ def steady_work(api: str) -> Iterator[None]:
     for _ in range(BACKLOG):
         post(session, api, "limited")
     plan = [("limited", LIMITED_RATE), *[("quick", QUICK_RATE / POSTERS)] * POSTERS]
-    threads = [Thread(target=post_steadily, args=(api, vendor, rate, ended), daemon=True) for vendor, rate in plan]
+    threads = [
+        Thread(target=post_steadily, args=(api, vendor, rate, ended), daemon=True)
+        for vendor, rate in plan
+    ]
     for thread in threads:
         thread.start()
         time.sleep(1 / QUICK_RATE)
@@ -172,7 +196,9 @@ def post(session: requests.Session, api: str, vendor: str) -> str:
 
 
 def measure(api: str, slug: str, bad: BadVendor, seconds: float) -> Iterator[Window]:
-    """Let the good vendors be alone for a while, then beside the one named `slug`, whose jobs are cleared away at the end."""
+    """Let the good vendors be alone for a while, then beside the one named `slug`, whose jobs are
+    cleared away at the end.
+    """
     session, kind = requests.Session(), slug.partition("-")[0]
     time.sleep(SETTLE_SECONDS)
     yield window("alone", seconds)
@@ -191,24 +217,38 @@ def window(beside: str, seconds: float) -> Window:
 
 
 def completed(api: str, vendor: str) -> Iterator[tuple[float, float]]:
-    """Yield when each job of the vendor was complete, in unix seconds, and how long after it was posted."""
+    """Yield when each job of the vendor was complete, in unix seconds, and how long after it was
+    posted.
+    """
     session, page = requests.Session(), f"/jobs?vendor={quote(vendor)}&status=complete&limit=100"
     while page:
         answer = session.get(f"{api}{page}", timeout=30).json()
         for job in answer["items"]:
-            created, finished = (datetime.fromisoformat(job[name]).timestamp() for name in ("created_at", "finished_at"))
+            created, finished = (
+                datetime.fromisoformat(job[name]).timestamp()
+                for name in ("created_at", "finished_at")
+            )
             yield finished, finished - created
         page = answer["next"]
 
 
 def report(windows: list[Window], done: dict[str, list[tuple[float, float]]]) -> None:
-    sys.stdout.write("vendor   beside    jobs/s  loss    p50 ms  ratio   p95 ms  ratio   each window, jobs/s\n")
+    sys.stdout.write(
+        "vendor   beside    jobs/s  loss    p50 ms  ratio   p95 ms  ratio   each window, jobs/s\n"
+    )
     for vendor in GOOD:
         alone: tuple[float, float, float] | None = None
         for beside in ("alone", *KINDS):
             chosen = [one for one in windows if one.beside == beside]
-            rates = [sum(one.since <= at < one.until for at, _ in done[vendor]) / (one.until - one.since) for one in chosen]
-            waits = [wait for at, wait in done[vendor] if any(one.since <= at < one.until for one in chosen)]
+            rates = [
+                sum(one.since <= at < one.until for at, _ in done[vendor]) / (one.until - one.since)
+                for one in chosen
+            ]
+            waits = [
+                wait
+                for at, wait in done[vendor]
+                if any(one.since <= at < one.until for one in chosen)
+            ]
             cuts = quantiles(waits, n=20)
             figures = mean(rates), cuts[9] * 1000, cuts[18] * 1000
             alone = alone or figures

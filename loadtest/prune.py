@@ -1,7 +1,7 @@
-"""Measures what a client notices of a prune on SQLite: POSTs to a service of its own, alone and beside it. A JSON line for each
-step (loadtest/README.md says more):
+"""Measures what a client notices of a prune on SQLite: POSTs to a service of its own, alone and
+beside it. A JSON line for each step (loadtest/README.md says more):
 
-    .venv/bin/python -m loadtest.prune --jobs 100000
+.venv/bin/python -m loadtest.prune --jobs 100000
 """
 
 import argparse
@@ -26,9 +26,14 @@ CHECK_INTERVAL_SECONDS = 0.05
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        "--jobs", type=int, default=100_000, help="that ended 40 days ago, two of three of them; the rest is open"
+        "--jobs",
+        type=int,
+        default=100_000,
+        help="that ended 40 days ago, two of three of them; the rest is open",
     )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that it cleans up
@@ -58,7 +63,9 @@ def start_prune(folder: Path) -> "subprocess.Popen[str]":
 
     before = Job.objects.count()
     command = [sys.executable, "manage.py", "prune", "--older-than", "30d", "--yes"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(folder), stdout=subprocess.PIPE, text=True)  # noqa: S603
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment(folder), stdout=subprocess.PIPE, text=True
+    )
     while Job.objects.count() == before and process.poll() is None:
         time.sleep(CHECK_INTERVAL_SECONDS)
     return process

@@ -1,4 +1,6 @@
-"""Asks a running service whether it is ready, or waits until it has no open job: service.py ready|settled BASE_URL"""
+"""Asks a running service whether it is ready, or waits until it has no open job: service.py
+ready|settled BASE_URL
+"""
 
 import json
 import sys
@@ -32,18 +34,26 @@ def settled(base_url: str) -> str:
         if time.monotonic() - since > SETTLE_SECONDS:
             return f"After {SETTLE_SECONDS:.0f} s there are still jobs {' and '.join(still_open)}."
         time.sleep(CHECK_INTERVAL_SECONDS)
-    sys.stdout.write(f"All accepted jobs were final {time.monotonic() - since:.1f} s after the end.\n")
+    sys.stdout.write(
+        f"All accepted jobs were final {time.monotonic() - since:.1f} s after the end.\n"
+    )
     return ""
 
 
 def open_statuses(base_url: str) -> list[str]:
     # Queued is asked for once more at the end: a job may have gone back to it meanwhile.
-    found = [status for status in (*OPEN, OPEN[0]) if ask(base_url, f"/jobs?status={status}&limit=1")[1]["items"]]
+    found = [
+        status
+        for status in (*OPEN, OPEN[0])
+        if ask(base_url, f"/jobs?status={status}&limit=1")[1]["items"]
+    ]
     return list(dict.fromkeys(found))
 
 
 def ask(base_url: str, path: str) -> tuple[int, dict[str, Any]]:
-    """Return the status and the JSON object that the service answers. Raises OSError, HTTPException or ValueError."""
+    """Return the status and the JSON object that the service answers. Raises OSError, HTTPException
+    or ValueError.
+    """
     parts = urlsplit(base_url)
     connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = connect(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)

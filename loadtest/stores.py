@@ -1,8 +1,10 @@
-"""Sends the same jobs through the whole service on SQLite and on MongoDB's wire protocol, and compares what came of each.
+"""Sends the same jobs through the whole service on SQLite and on MongoDB's wire protocol, and
+compares what came of each.
 
-Starts the services (and SecantusDB, which speaks that protocol) in a temporary folder, one after the other, and removes them:
+Starts the services (and SecantusDB, which speaks that protocol) in a temporary folder, one after
+the other, and removes them:
 
-    .venv/bin/python -m loadtest.stores --jobs 20000
+.venv/bin/python -m loadtest.stores --jobs 20000
 """
 
 import argparse
@@ -52,7 +54,9 @@ of_thread = local()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--jobs", type=int, default=20_000)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that it cleans up
@@ -75,7 +79,9 @@ def outcomes(store: str, url: str, count: int) -> dict[str, Outcome]:
         seconds = time.monotonic() - since
         found = dict(clients.map(lambda job_id: show(server, job_id), ids))
     statuses = Counter(outcome[0] for outcome in found.values())
-    say(f"{store}: {count} jobs in {seconds:.0f} s, {count / seconds:.0f}/s: {dict(sorted(statuses.items()))}")
+    say(
+        f"{store}: {count} jobs in {seconds:.0f} s, {count / seconds:.0f}/s: {dict(sorted(statuses.items()))}"
+    )
     return found
 
 
@@ -98,22 +104,38 @@ class Service(Server):
         folder.mkdir()
         vendors = folder / "vendors.toml"
         vendors.write_text(VENDORS.format(port=mock_port))
-        named = {"ENRICHLABS_VENDORS": vendors, "MOCK_VENDORS": 1, "DATABASE_URL": url, "LOG_LEVEL": "ERROR"}
+        named = {
+            "ENRICHLABS_VENDORS": vendors,
+            "MOCK_VENDORS": 1,
+            "DATABASE_URL": url,
+            "LOG_LEVEL": "ERROR",
+        }
         super().__init__(folder, PORT=port, MOCK_PORT=mock_port, **named)
-        self.redis = redis.Redis(unix_socket_path=str(folder / "valkey.sock"), decode_responses=True, socket_timeout=60)
+        self.redis = redis.Redis(
+            unix_socket_path=str(folder / "valkey.sock"), decode_responses=True, socket_timeout=60
+        )
 
     def open_jobs(self) -> int:
         """Return how many jobs are queued, called or waiting, as Redis knows them."""
         pipeline = self.redis.pipeline(transaction=False)
         for slug in set(SLUGS):
-            pipeline.xlen(f"enrich:{{{slug}}}:jobs").xlen(f"enrich:{{{slug}}}:retries").zcard(f"enrich:{{{slug}}}:in_flight")
+            pipeline.xlen(f"enrich:{{{slug}}}:jobs").xlen(f"enrich:{{{slug}}}:retries").zcard(
+                f"enrich:{{{slug}}}:in_flight"
+            )
         return sum(pipeline.execute())
 
 
-def ask(server: Service, method: str, path: str, body: str | None = None) -> tuple[int, dict[str, Any]]:
-    """Return the status and the JSON that the service answers, on a connection that the thread keeps."""
+def ask(
+    server: Service, method: str, path: str, body: str | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Return the status and the JSON that the service answers, on a connection that the thread
+    keeps.
+    """
     if getattr(of_thread, "server", None) is not server:
-        of_thread.server, of_thread.door = server, HTTPConnection("127.0.0.1", server.port, timeout=30)
+        of_thread.server, of_thread.door = (
+            server,
+            HTTPConnection("127.0.0.1", server.port, timeout=30),
+        )
     of_thread.door.request(method, path, body, {"Content-Type": "application/json"})
     answer = of_thread.door.getresponse()
     return answer.status, json.loads(answer.read())
@@ -135,14 +157,22 @@ def post(server: Service, number: int) -> str:
 def show(server: Service, job_id: str) -> tuple[str, Outcome]:
     """Return a job's name and what came of it."""
     _, job = ask(server, "GET", f"/jobs/{job_id}")
-    return job["name"], (job["status"], job.get("result"), job.get("error", {}).get("code"), job["attempts"], job["run"])
+    return job["name"], (
+        job["status"],
+        job.get("result"),
+        job.get("error", {}).get("code"),
+        job["attempts"],
+        job["run"],
+    )
 
 
 def wait_until_quiet(server: Service) -> None:
     end = time.monotonic() + QUIET_SECONDS
     while server.open_jobs():
         if time.monotonic() > end:
-            sys.exit(f"{server.open_jobs()} jobs were still open {QUIET_SECONDS:.0f} s after the last was posted.")
+            sys.exit(
+                f"{server.open_jobs()} jobs were still open {QUIET_SECONDS:.0f} s after the last was posted."
+            )
         time.sleep(CHECK_INTERVAL_SECONDS)
 
 

@@ -1,9 +1,11 @@
-"""Measures what vendors that enforce the very limit they were given refuse, on a service of its own; talks HTTP only.
+"""Measures what vendors that enforce the very limit they were given refuse, on a service of its
+own; talks HTTP only.
 
-    .venv/bin/python -m loadtest.strict --calls 5000 --limit 20 --processes 4
+.venv/bin/python -m loadtest.strict --calls 5000 --limit 20 --processes 4
 
-Each vendor counts arrivals in four ways at once (harness/strict_vendor.py) and delays them by up to 0 or 30 ms, as a network
-does. The table says how many calls each refused, and how much of the limit was used between its first and its last call.
+Each vendor counts arrivals in four ways at once (harness/strict_vendor.py) and delays them by up to
+0 or 30 ms, as a network does. The table says how many calls each refused, and how much of the limit
+was used between its first and its last call.
 """
 
 import argparse
@@ -32,11 +34,17 @@ rate_limits = "{limit}/s"
 
 def main() -> None:
     options = read_options()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that the service is stopped, too
-    vendors = {f"jitter-{ms}": StrictVendor(options.limit, jitter_seconds=ms / 1000) for ms in options.jitter_ms}
+    signal.signal(
+        signal.SIGTERM, lambda number, frame: sys.exit(1)
+    )  # so that the service is stopped, too
+    vendors = {
+        f"jitter-{ms}": StrictVendor(options.limit, jitter_seconds=ms / 1000)
+        for ms in options.jitter_ms
+    }
     margin = "" if options.margin_ms is None else f"arrival_margin_ms = {options.margin_ms}"
     text = "".join(
-        VENDOR.format(slug=slug, url=vendor.url, limit=options.limit, margin=margin) for slug, vendor in vendors.items()
+        VENDOR.format(slug=slug, url=vendor.url, limit=options.limit, margin=margin)
+        for slug, vendor in vendors.items()
     )
     with service(free_port(), free_port(), text, options.processes) as api:
         with ThreadPoolExecutor(POSTERS) as posters:
@@ -48,17 +56,27 @@ def main() -> None:
 
 
 def read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--calls", type=int, default=5000, help="of each vendor")
     parser.add_argument("--limit", type=int, default=20, help="calls a second")
     parser.add_argument("--processes", type=int, default=1, help="worker processes")
-    parser.add_argument("--margin-ms", type=int, help="the vendors' arrival_margin_ms (default: that of the service)")
-    parser.add_argument("--jitter-ms", type=int, nargs="+", default=[0, 30], help="one vendor for each")
+    parser.add_argument(
+        "--margin-ms",
+        type=int,
+        help="the vendors' arrival_margin_ms (default: that of the service)",
+    )
+    parser.add_argument(
+        "--jitter-ms", type=int, nargs="+", default=[0, 30], help="one vendor for each"
+    )
     return parser.parse_args()
 
 
 def post(api: str, slug: str, number: int) -> None:
-    answer = requests.post(f"{api}/jobs", json={"vendor": slug, "name": f"Person {number}"}, timeout=30)
+    answer = requests.post(
+        f"{api}/jobs", json={"vendor": slug, "name": f"Person {number}"}, timeout=30
+    )
     answer.raise_for_status()
 
 

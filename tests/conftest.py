@@ -1,4 +1,6 @@
-"""Whole journeys: real worker processes on the test's own store and Redis, and a vendor that is a real HTTP server."""
+"""Whole journeys: real worker processes on the test's own store and Redis, and a vendor that is a
+real HTTP server.
+"""
 
 import os
 import signal
@@ -43,7 +45,9 @@ class WorkerProcess:
         else:
             self.process = PreloadedWorker(options, log=log, store=store_url())
 
-    def _from_scratch(self, options: Sequence[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    def _from_scratch(
+        self, options: Sequence[str], environment: dict[str, str]
+    ) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "run_worker", *options],
             env={**os.environ, "DATABASE_URL": store_url(), **environment},
@@ -75,17 +79,27 @@ def store_url() -> str:
         return f"sqlite://{name}"
     parts = urlsplit(settings.DATABASE_URL)
     # Who logs in does so at the database that the address names, unless it says where.
-    login = f"authSource={parts.path.strip('/') or 'admin'}" if parts.username and "authSource" not in parts.query else ""
-    return urlunsplit(parts._replace(path=f"/{name}", query="&".join(filter(None, (parts.query, login)))))
+    login = (
+        f"authSource={parts.path.strip('/') or 'admin'}"
+        if parts.username and "authSource" not in parts.query
+        else ""
+    )
+    return urlunsplit(
+        parts._replace(path=f"/{name}", query="&".join(filter(None, (parts.query, login))))
+    )
 
 
 @pytest.fixture
-def start_worker(transactional_db: None, redis_client: object, tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
+def start_worker(
+    transactional_db: None, redis_client: object, tmp_path: Path
+) -> Iterator[Callable[..., WorkerProcess]]:
     """Start worker processes; whatever still runs at the end is ended."""
     workers: list[WorkerProcess] = []
 
     def start(*options: str, **environment: str) -> WorkerProcess:
-        workers.append(WorkerProcess(*options, log=tmp_path / f"worker-{len(workers)}.log", **environment))
+        workers.append(
+            WorkerProcess(*options, log=tmp_path / f"worker-{len(workers)}.log", **environment)
+        )
         return workers[-1]
 
     yield start
@@ -100,7 +114,10 @@ def submit(transactional_db: None) -> Callable[..., list[Job]]:
     """Queue jobs as the API does: the row first, then its entry."""
 
     def submit(count: int = 1, vendor: str = "acme") -> list[Job]:
-        jobs = [Job(vendor=vendor, name=f"Person {n}", input={"name": f"Person {n}"}) for n in range(count)]
+        jobs = [
+            Job(vendor=vendor, name=f"Person {n}", input={"name": f"Person {n}"})
+            for n in range(count)
+        ]
         Job.objects.bulk_create(jobs)
         stream.offer(vendor, [job.pk for job in jobs])
         return jobs

@@ -1,4 +1,6 @@
-"""Counts what is asked of the store and of Redis, so that a cost per job can't creep in where there is one per batch."""
+"""Counts what is asked of the store and of Redis, so that a cost per job can't creep in where there
+is one per batch.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +28,9 @@ class Heard(CommandListener):
 
 @contextmanager
 def asking_the_store() -> Iterator[list[str]]:
-    """Give what this thread asks of the store within: statements in SQL, of which one may be for many rows, or commands."""
+    """Give what this thread asks of the store within: statements in SQL, of which one may be for
+    many rows, or commands.
+    """
     asked: list[str] = []
     if connection.vendor == "mongodb":
         options = connection.settings_dict["OPTIONS"]

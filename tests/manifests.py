@@ -1,4 +1,6 @@
-"""Reads deploy/ as kustomize does, as far as it is used there: resources, and what is generated from files."""
+"""Reads deploy/ as kustomize does, as far as it is used there: resources, and what is generated
+from files.
+"""
 
 from collections.abc import Iterator
 from functools import cache
@@ -22,7 +24,9 @@ def resources(folder: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for name in kustomization(folder)["resources"]:
         path = folder / name
-        found += resources(path.resolve()) if path.is_dir() else yaml.safe_load_all(path.read_text())
+        found += (
+            resources(path.resolve()) if path.is_dir() else yaml.safe_load_all(path.read_text())
+        )
     return found
 
 
@@ -32,13 +36,17 @@ def of_kind(*kinds: str) -> list[dict[str, Any]]:
 
 @cache
 def generated() -> dict[str, dict[str, str]]:
-    """Return what each generated ConfigMap and Secret holds; a file that its owner has to make is read from its example."""
+    """Return what each generated ConfigMap and Secret holds; a file that its owner has to make is
+    read from its example.
+    """
     found = {}
     for generator in ("configMapGenerator", "secretGenerator"):
         for entry in kustomization(BASE)[generator]:
             content = {name: (BASE / name).read_text() for name in entry.get("files", [])}
             for name in entry.get("envs", []):
-                content |= variables(BASE / (name if generator == "configMapGenerator" else f"{name}.example"))
+                content |= variables(
+                    BASE / (name if generator == "configMapGenerator" else f"{name}.example")
+                )
             found[entry["name"]] = content
     return found
 

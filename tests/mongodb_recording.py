@@ -1,4 +1,6 @@
-"""A connection to MongoDB without a server: it keeps what would be sent, and answers that there is nothing."""
+"""A connection to MongoDB without a server: it keeps what would be sent, and answers that there is
+nothing.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +18,9 @@ MANY = 1000  # what is counted: more than a page of any list
 
 
 class Sent(NamedTuple):
-    """One command: its collection, what it finds rows by, in which order, and all of it as it would be sent."""
+    """One command: its collection, what it finds rows by, in which order, and all of it as it would
+    be sent.
+    """
 
     collection: str
     match: dict[str, Any]
@@ -64,7 +68,9 @@ class Collection:
         return SimpleNamespace(matched_count=0)
 
     def bulk_write(self, operations: list[UpdateOne], ordered: bool) -> Any:
-        self._sent.extend(Sent(self._name, operation._filter, {}, operation._doc) for operation in operations)
+        self._sent.extend(
+            Sent(self._name, operation._filter, {}, operation._doc) for operation in operations
+        )
         self._sent.round_trips += 1
         return SimpleNamespace(matched_count=len(operations) if self._finds_all else 0)
 
@@ -79,7 +85,9 @@ class Collection:
 
 @contextmanager
 def recording(*, finds_all: bool = False) -> Iterator[Record]:
-    """Give what the code within would send to MongoDB; `finds_all`: there is a row for each update of a batch."""
+    """Give what the code within would send to MongoDB; `finds_all`: there is a row for each update
+    of a batch.
+    """
     sent = Record()
 
     class Recording(DatabaseWrapper):
@@ -90,7 +98,10 @@ def recording(*, finds_all: bool = False) -> Iterator[Record]:
             """There is none."""
 
     before = connections[DEFAULT_DB_ALIAS]
-    settings = {**before.settings_dict, **database("mongodb://127.0.0.1:1/enrichlabs", data=before.settings_dict["NAME"])}
+    settings = {
+        **before.settings_dict,
+        **database("mongodb://127.0.0.1:1/enrichlabs", data=before.settings_dict["NAME"]),
+    }
     connections[DEFAULT_DB_ALIAS] = Recording(settings, DEFAULT_DB_ALIAS)
     try:
         yield sent
@@ -99,20 +110,32 @@ def recording(*, finds_all: bool = False) -> Iterator[Record]:
 
 
 def indexes_for(sent: Sent) -> list[tuple[str, ...]]:
-    """Return the indexes, by their columns, that find these rows in their order, without a scan or a sort.
+    """Return the indexes, by their columns, that find these rows in their order, without a scan or
+    a sort.
 
-    The rule is MongoDB's own: columns that are asked for by one value first, then the one that is sorted by, then a range.
-    Only plain indexes count, for its planner does not use those that the backend makes for unique columns.
+    The rule is MongoDB's own: columns that are asked for by one value first, then the one that is
+    sorted by, then a range. Only plain indexes count, for its planner does not use those that the
+    backend makes for unique columns.
     """
     [model] = [model for model in apps.get_models() if model._meta.db_table == sent.collection]
     column_of = {field.name: str(field.column) for field in model._meta.concrete_fields}
-    indexes = [("_id",), *(tuple(column_of[name] for name, _ in index.fields_orders) for index in model._meta.indexes)]
+    indexes = [
+        ("_id",),
+        *(
+            tuple(column_of[name] for name, _ in index.fields_orders)
+            for index in model._meta.indexes
+        ),
+    ]
     return [index for index in indexes if _serves(index, sent.match, tuple(sent.sort))]
 
 
 def _serves(index: tuple[str, ...], match: dict[str, Any], sort: tuple[str, ...]) -> bool:
-    by_value = [column for column in match if not isinstance(match[column], dict) or "$in" in match[column]]
-    leading = next((place for place, column in enumerate(index) if column not in by_value), len(index))
+    by_value = [
+        column for column in match if not isinstance(match[column], dict) or "$in" in match[column]
+    ]
+    leading = next(
+        (place for place, column in enumerate(index) if column not in by_value), len(index)
+    )
     behind = index[leading:]
     finds = not match or index[0] in match
     return finds and (not sort or behind[: len(sort)] == sort or set(sort) <= set(index[:leading]))

@@ -1,4 +1,6 @@
-"""How the store goes about the reads of a page: by an index, in its order, and no further than is shown."""
+"""How the store goes about the reads of a page: by an index, in its order, and no further than is
+shown.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,14 +46,20 @@ def assert_quick(reads: list[Any], *, finds: bool) -> None:
     """See that none scans a table or sorts it; `finds`: that none walks a whole index either."""
     assert reads
     for read in reads:
-        (_assert_quick_on_sqlite if connection.vendor == "sqlite" else _assert_quick_on_mongodb)(read, finds)
+        (_assert_quick_on_sqlite if connection.vendor == "sqlite" else _assert_quick_on_mongodb)(
+            read, finds
+        )
 
 
 def _assert_quick_on_sqlite(statement: str, finds: bool) -> None:
     assert "LIMIT" in statement or '"_id" = ' in statement
     with connection.cursor() as cursor:
         plan = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()]
-    steps = [step for step in plan if step.startswith(("SCAN", "SEARCH")) and "SUBQUERY" not in step and "subquery" not in step]
+    steps = [
+        step
+        for step in plan
+        if step.startswith(("SCAN", "SEARCH")) and "SUBQUERY" not in step and "subquery" not in step
+    ]
     assert steps
     assert all(" USING " in step for step in steps), plan
     assert not any("B-TREE" in step for step in plan), plan
@@ -66,8 +74,17 @@ def _assert_quick_on_mongodb(read: tuple[str, list[dict[str, Any]]], finds: bool
     assert is_one or "$limit" in stages
     indexes = indexes_for(Sent(collection, match, stages.get("$sort", {}), pipeline))
     assert indexes, pipeline
-    # The server of the tests takes an index only where it begins with just these columns, and walks none of the ids.
-    if match and any(set(index[: len(match)]) == match.keys() for index in indexes) and not isinstance(match.get("_id"), dict):
-        explained = str(connection.database.command("explain", {"aggregate": collection, "pipeline": pipeline, "cursor": {}}))
+    # The server of the tests takes an index only where it begins with just these columns, and walks
+    # none of the ids.
+    if (
+        match
+        and any(set(index[: len(match)]) == match.keys() for index in indexes)
+        and not isinstance(match.get("_id"), dict)
+    ):
+        explained = str(
+            connection.database.command(
+                "explain", {"aggregate": collection, "pipeline": pipeline, "cursor": {}}
+            )
+        )
         assert "IXSCAN" in explained, explained
         assert "COLLSCAN" not in explained, explained

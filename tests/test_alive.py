@@ -19,7 +19,13 @@ HOST = socket.gethostname()[:60]
 def alive(**environment):
     command = [sys.executable, "-m", "enrichlabs.alive"]
     return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=False, timeout=30
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=30,
     )
 
 
@@ -39,4 +45,7 @@ def test_a_worker_of_another_host_does_not_count(redis_client, name):
 
 def test_a_redis_that_is_away_says_nothing_about_a_worker():
     ended = alive(REDIS_URL="redis://127.0.0.1:1")
-    assert (ended.returncode, ended.stdout) == (0, "Unknown, as Redis does not answer (ConnectionError).\n")
+    assert (ended.returncode, ended.stdout) == (
+        0,
+        "Unknown, as Redis does not answer (ConnectionError).\n",
+    )

@@ -1,4 +1,6 @@
-"""Answers are recorded in batches, but each for itself: one that the store refuses, or takes unheard, spoils no other."""
+"""Answers are recorded in batches, but each for itself: one that the store refuses, or takes
+unheard, spoils no other.
+"""
 
 from contextlib import contextmanager
 from unittest.mock import patch
@@ -22,7 +24,8 @@ from jobs.worker.record import Recorder
 from vendors.base import Done
 
 on_mongodb = pytest.mark.skipif(
-    connection.vendor != "mongodb", reason="on SQLite a batch is one commit, whose answer is not lost"
+    connection.vendor != "mongodb",
+    reason="on SQLite a batch is one commit, whose answer is not lost",
 )
 MIB = 1024 * 1024
 LARGEST_DOCUMENT = 16 * MIB
@@ -48,7 +51,11 @@ def job_of(one):
 
 def nothing_is_left(redis_client):
     keys = Keys("acme")
-    return [redis_client.xlen(keys.jobs), redis_client.xlen(keys.retries), redis_client.zcard(keys.in_flight)] == [0, 0, 0]
+    return [
+        redis_client.xlen(keys.jobs),
+        redis_client.xlen(keys.retries),
+        redis_client.zcard(keys.in_flight),
+    ] == [0, 0, 0]
 
 
 def test_a_job_that_moved_on_meanwhile_keeps_no_other_from_its_result(started, redis_client):
@@ -56,19 +63,31 @@ def test_a_job_that_moved_on_meanwhile_keeps_no_other_from_its_result(started, r
     record(started, {"n": 0}, {"n": 1}, {"n": 2})
     assert [job_of(one).result for one in started] == [{"n": 0}, None, {"n": 2}]
     assert [job_of(one).status for one in started] == ["complete", "failed", "complete"]
-    assert sorted(Attempt.objects.values_list("outcome", flat=True)) == ["done", "done", "outcome_unknown"]
+    assert sorted(Attempt.objects.values_list("outcome", flat=True)) == [
+        "done",
+        "done",
+        "outcome_unknown",
+    ]
     assert nothing_is_left(redis_client)
 
 
 @on_mongodb
-@pytest.mark.parametrize("length", [LARGEST_DOCUMENT - 300, LARGEST_DOCUMENT + MIB], ids=["as a row", "by itself"])
-def test_a_result_too_large_for_a_document_fails_its_job_and_no_other(started, redis_client, length):
+@pytest.mark.parametrize(
+    "length", [LARGEST_DOCUMENT - 300, LARGEST_DOCUMENT + MIB], ids=["as a row", "by itself"]
+)
+def test_a_result_too_large_for_a_document_fails_its_job_and_no_other(
+    started, redis_client, length
+):
     record(started, {"n": 0}, {"text": "x" * length}, {"n": 2})
     assert [job_of(one).status for one in started] == ["complete", "failed", "complete"]
     failed = job_of(started[1])
     assert failed.error_code == "not_storable"
     assert "could not be stored" in failed.error_message
-    assert sorted(Attempt.objects.values_list("outcome", flat=True)) == ["done", "done", "not_storable"]
+    assert sorted(Attempt.objects.values_list("outcome", flat=True)) == [
+        "done",
+        "done",
+        "not_storable",
+    ]
     assert nothing_is_left(redis_client)
 
 
@@ -94,7 +113,9 @@ def test_a_batch_whose_answer_was_lost_is_recorded_once(started, redis_client, w
     with unheard(write):
         record(started, {"n": 0}, {"n": 1}, {"n": 2})
     assert [job_of(one).result for one in started] == [{"n": 0}, {"n": 1}, {"n": 2}]
-    assert sorted(Attempt.objects.values_list("job", "outcome")) == sorted((one.job.pk, "done") for one in started)
+    assert sorted(Attempt.objects.values_list("job", "outcome")) == sorted(
+        (one.job.pk, "done") for one in started
+    )
     assert nothing_is_left(redis_client)
 
 

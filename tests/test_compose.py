@@ -25,8 +25,14 @@ def test_every_container_is_confined_and_limited(name):
 
 
 def test_every_service_that_stays_tells_of_its_health():
-    assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()  # for those that serve HTTP: they run what the image runs
-    silent = [name for name, each in SERVICES.items() if "command" in each and "test" not in each["healthcheck"]]
+    assert (
+        "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
+    )  # for those that serve HTTP: they run what the image runs
+    silent = [
+        name
+        for name, each in SERVICES.items()
+        if "command" in each and "test" not in each["healthcheck"]
+    ]
     assert silent == ["migrate"]
     assert SERVICES["migrate"]["restart"] == "no"
 
@@ -39,7 +45,9 @@ def test_what_docker_compose_1_29_would_ignore_or_refuse_is_not_used():
 
 
 def test_the_defaults_of_secrets_are_those_that_a_public_service_refuses():
-    secrets = {name: default for name, default in DEFAULTS.items() if default.startswith(FOR_DEVELOPMENT)}
+    secrets = {
+        name: default for name, default in DEFAULTS.items() if default.startswith(FOR_DEVELOPMENT)
+    }
     assert set(secrets) == {"SECRET_KEY", "CALLBACK_SECRETS", "ADMIN_PASSWORD"}
     assert secrets["ADMIN_PASSWORD"] == PASSWORD_FOR_DEVELOPMENT
 

@@ -1,4 +1,6 @@
-"""The console as an operator finds it in trouble: a worker that is frozen, and a vendor that is down."""
+"""The console as an operator finds it in trouble: a worker that is frozen, and a vendor that is
+down.
+"""
 
 import re
 import signal
@@ -21,17 +23,24 @@ def shows(browser: Client, path: str, pattern: str) -> Callable[[], object]:
 
 
 def test_a_frozen_worker_is_missed_until_it_goes_on(
-    start_worker: Callable[..., WorkerProcess], submit: Callable[..., list[Job]], make_vendor: Callable[..., object]
+    start_worker: Callable[..., WorkerProcess],
+    submit: Callable[..., list[Job]],
+    make_vendor: Callable[..., object],
 ) -> None:
     make_vendor("acme")
     worker, browser = start_worker(), sign_in_as_superuser()
-    wait_for(lambda: "No worker" not in text(browser.get("/admin/")), "the console to see the worker")
+    wait_for(
+        lambda: "No worker" not in text(browser.get("/admin/")), "the console to see the worker"
+    )
     worker.send(signal.SIGSTOP)
     submit(2)
     frozen = r"No worker is alive: the last one has been silent for \d+ s\. .* 2 jobs wait\."
     wait_for(shows(browser, "/admin/", frozen), "the console to miss the worker")
     worker.send(signal.SIGCONT)
-    wait_for(lambda: "No worker" not in text(browser.get("/admin/")), "the console to see the worker again")
+    wait_for(
+        lambda: "No worker" not in text(browser.get("/admin/")),
+        "the console to see the worker again",
+    )
 
 
 def test_a_vendor_that_is_down_is_shown_until_it_is_back(
@@ -50,9 +59,15 @@ def test_a_vendor_that_is_down_is_shown_until_it_is_back(
     for path in ("/admin/", "/admin/vendors/vendor/"):
         wait_for(shows(browser, path, f"acme .*{down}"), f"{path} to say that the vendor is down")
     page = f"/admin/jobs/job/{job.pk}/change/"
-    wait_for(shows(browser, page, f"Waits for its vendor, which is {down}"), "the job to say what it waits for")
+    wait_for(
+        shows(browser, page, f"Waits for its vendor, which is {down}"),
+        "the job to say what it waits for",
+    )
     assert 'enrichlabs_breaker_open{vendor="acme"} 1.0' in client.get("/metrics").content.decode()
     vendor_server.answer = well
     wait_until_final()
-    wait_for(lambda: "down since" not in text(browser.get("/admin/")), "the console to say that the vendor is back")
+    wait_for(
+        lambda: "down since" not in text(browser.get("/admin/")),
+        "the console to say that the vendor is back",
+    )
     assert 'enrichlabs_breaker_open{vendor="acme"} 0.0' in client.get("/metrics").content.decode()

@@ -1,4 +1,6 @@
-"""The Kubernetes example against the schemas of Kubernetes, and against what the project really reads, runs and serves."""
+"""The Kubernetes example against the schemas of Kubernetes, and against what the project really
+reads, runs and serves.
+"""
 
 import importlib.util
 import re
@@ -17,7 +19,17 @@ from enrichlabs import gunicorn
 from enrichlabs.urls import open_doors
 from jobs.worker.worker import FINISH_SECONDS
 from tests import manifests
-from tests.manifests import AUTOSCALING, BASE, DEPLOY, WORKLOADS, containers, environment, generated, main_container, of_kind
+from tests.manifests import (
+    AUTOSCALING,
+    BASE,
+    DEPLOY,
+    WORKLOADS,
+    containers,
+    environment,
+    generated,
+    main_container,
+    of_kind,
+)
 from vendors.definitions import toml
 from vendors.models import Vendor
 
@@ -36,7 +48,13 @@ def test_manifests_are_valid_for_kubernetes_without_a_field_that_it_does_not_kno
 def test_the_autoscaler_that_keda_makes_is_valid_and_scales_the_workers():
     (scaled,) = of_kind("ScaledObject")
     spec = scaled["spec"]
-    assert set(spec) == {"scaleTargetRef", "minReplicaCount", "maxReplicaCount", "advanced", "triggers"}
+    assert set(spec) == {
+        "scaleTargetRef",
+        "minReplicaCount",
+        "maxReplicaCount",
+        "advanced",
+        "triggers",
+    }
     autoscaler = {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -50,20 +68,28 @@ def test_the_autoscaler_that_keda_makes_is_valid_and_scales_the_workers():
     }
     kubernetes_validate.validate(autoscaler, VERSIONS[-1], strict=True)
     assert [
-        deployment for deployment in of_kind("Deployment") if deployment["metadata"]["name"] == spec["scaleTargetRef"]["name"]
+        deployment
+        for deployment in of_kind("Deployment")
+        if deployment["metadata"]["name"] == spec["scaleTargetRef"]["name"]
     ]
     assert 1 <= spec["minReplicaCount"] < spec["maxReplicaCount"]
     assert all(isinstance(value, str) for value in spec["triggers"][0]["metadata"].values())
 
 
 @pytest.mark.django_db
-def test_the_autoscaler_asks_for_metrics_that_the_api_shows_where_prometheus_looks(redis_client, make_vendor):
+def test_the_autoscaler_asks_for_metrics_that_the_api_shows_where_prometheus_looks(
+    redis_client, make_vendor
+):
     make_vendor("acme")
     (scaled,) = of_kind("ScaledObject")
-    (template,) = [d["spec"]["template"] for d in of_kind("Deployment") if d["metadata"]["name"] == "api"]
+    (template,) = [
+        d["spec"]["template"] for d in of_kind("Deployment") if d["metadata"]["name"] == "api"
+    ]
     notes = template["metadata"]["annotations"]
     assert notes["prometheus.io/port"] == str(main_container("api")["ports"][0]["containerPort"])
-    shown = set(re.findall(r"enrichlabs_\w+", Client().get(notes["prometheus.io/path"]).content.decode()))
+    shown = set(
+        re.findall(r"enrichlabs_\w+", Client().get(notes["prometheus.io/path"]).content.decode())
+    )
     asked = set(re.findall(r"enrichlabs_\w+", scaled["spec"]["triggers"][0]["metadata"]["query"]))
     assert asked
     assert asked <= shown
@@ -72,7 +98,12 @@ def test_the_autoscaler_asks_for_metrics_that_the_api_shows_where_prometheus_loo
 def test_every_variable_is_one_that_the_project_reads():
     read = set(re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     vendors = toml.parse(generated()["vendors"]["vendors.toml"]).entries
-    named = {entry.fields[key] for entry in vendors for key in ("api_key_env", "webhook_secret_env") if key in entry.fields}
+    named = {
+        entry.fields[key]
+        for entry in vendors
+        for key in ("api_key_env", "webhook_secret_env")
+        if key in entry.fields
+    }
     assert set(generated()["vendor-keys"]) == named
     for _, container in containers():
         variables = environment(container)
@@ -82,24 +113,43 @@ def test_every_variable_is_one_that_the_project_reads():
 
 
 def test_a_secret_that_nobody_filled_in_lets_no_pod_start():
-    assert {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "CALLBACK_SECRETS"} == set(generated()["secrets"])
+    assert {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "CALLBACK_SECRETS"} == set(
+        generated()["secrets"]
+    )
     assert {"ADMIN_PASSWORD"} == set(generated()["first-admin"])
-    assert not any(value for name in ("secrets", "first-admin", "vendor-keys") for value in generated()[name].values())
-    assert {"secrets.env", "admin.env", "vendors.env"} <= set((DEPLOY / ".gitignore").read_text().splitlines())
+    assert not any(
+        value
+        for name in ("secrets", "first-admin", "vendor-keys")
+        for value in generated()[name].values()
+    )
+    assert {"secrets.env", "admin.env", "vendors.env"} <= set(
+        (DEPLOY / ".gitignore").read_text().splitlines()
+    )
     for pod, container in containers():
         # What is not set would be made and kept in the data folder: there is none.
         assert container["securityContext"]["readOnlyRootFilesystem"]
-        assert {mount["mountPath"] for mount in container["volumeMounts"]} <= {"/tmp", "/etc/enrichlabs"}
-        assert {next(iter(volume.keys() - {"name"})) for volume in pod["volumes"]} <= {"emptyDir", "configMap"}
+        assert {mount["mountPath"] for mount in container["volumeMounts"]} <= {
+            "/tmp",
+            "/etc/enrichlabs",
+        }
+        assert {next(iter(volume.keys() - {"name"})) for volume in pod["volumes"]} <= {
+            "emptyDir",
+            "configMap",
+        }
 
 
 def test_a_container_has_the_secrets_that_it_needs_and_no_others():
     has = {container["name"]: set(environment(container)) for _, container in containers()}
     vendors = set(generated()["vendor-keys"])
     assert all(name.startswith(settings.VENDOR_VARIABLE_PREFIXES) for name in vendors)
-    assert {name for name, variables in has.items() if vendors & variables} == {"api", "webhook", "worker"}
+    assert {name for name, variables in has.items() if vendors & variables} == {
+        "api",
+        "webhook",
+        "worker",
+    }
     assert {name for name, variables in has.items() if "ADMIN_PASSWORD" in variables} == {"migrate"}
-    # Vendors' variables are for processes that call them, take their callbacks or show them in the console.
+    # Vendors' variables are for processes that call them, take their callbacks or show them in the
+    # console.
     assert "admin" in environment(main_container("api"))["SERVES"].split(",")
 
 
@@ -109,9 +159,13 @@ def test_containers_run_the_image_as_its_user_and_commands_that_are_there():
     for pod, container in containers():
         assert container["image"] == "enrichlabs"
         assert f"USER {pod['securityContext']['runAsUser']}\n" in image
-        assert all(f"EXPOSE {port['containerPort']}\n" in image for port in container.get("ports", []))
+        assert all(
+            f"EXPOSE {port['containerPort']}\n" in image for port in container.get("ports", [])
+        )
         probes = [
-            container[name]["exec"]["command"] for name in container if "exec" in (container[name] or {}) and "Probe" in name
+            container[name]["exec"]["command"]
+            for name in container
+            if "exec" in (container[name] or {}) and "Probe" in name
         ]
         for command in [*probes, *([container["args"]] if "args" in container else [])]:
             runs(" ".join(command))
@@ -125,7 +179,9 @@ def runs(command: str) -> None:
         if how == "-m":
             assert importlib.util.find_spec(name), command
         else:
-            load_command_class(get_commands()[name], name).create_parser("manage.py", name).parse_args(options.split())
+            load_command_class(get_commands()[name], name).create_parser(
+                "manage.py", name
+            ).parse_args(options.split())
 
 
 def test_probes_get_200_by_the_name_that_they_use():
@@ -156,21 +212,34 @@ def test_vendors_reach_callbacks_and_nothing_else():
 
 
 def test_selectors_name_the_pods_that_they_are_for():
-    labels = {r["metadata"]["name"]: r["spec"]["template"]["metadata"]["labels"] for r in of_kind(*WORKLOADS)}
+    labels = {
+        r["metadata"]["name"]: r["spec"]["template"]["metadata"]["labels"]
+        for r in of_kind(*WORKLOADS)
+    }
     for deployment in of_kind("Deployment"):
         name, spec = deployment["metadata"]["name"], deployment["spec"]
-        spread = [one["labelSelector"]["matchLabels"] for one in spec["template"]["spec"]["topologySpreadConstraints"]]
-        assert all(selected(selector, labels) == [name] for selector in [spec["selector"]["matchLabels"], *spread])
+        spread = [
+            one["labelSelector"]["matchLabels"]
+            for one in spec["template"]["spec"]["topologySpreadConstraints"]
+        ]
+        assert all(
+            selected(selector, labels) == [name]
+            for selector in [spec["selector"]["matchLabels"], *spread]
+        )
     for service in of_kind("Service"):
         assert selected(service["spec"]["selector"], labels) == [service["metadata"]["name"]]
         ports = [port["name"] for port in main_container(service["metadata"]["name"])["ports"]]
         assert [port["targetPort"] for port in service["spec"]["ports"]] == ports
     for budget in of_kind("PodDisruptionBudget"):
-        assert selected(budget["spec"]["selector"]["matchLabels"], labels) == [budget["metadata"]["name"]]
+        assert selected(budget["spec"]["selector"]["matchLabels"], labels) == [
+            budget["metadata"]["name"]
+        ]
     for policy in of_kind("NetworkPolicy"):
         names = selected(policy["spec"]["podSelector"]["matchLabels"], labels)
         assert names == (
-            sorted(labels) if policy["metadata"]["name"] == "nobody" else [policy["metadata"]["name"].split("-")[-1]]
+            sorted(labels)
+            if policy["metadata"]["name"] == "nobody"
+            else [policy["metadata"]["name"].split("-")[-1]]
         )
 
 
@@ -182,7 +251,10 @@ def test_pods_have_time_to_end():
     for name in ("api", "webhook"):
         (pod,) = [manifests.pod(d) for d in of_kind("Deployment") if d["metadata"]["name"] == name]
         drain = main_container(name)["lifecycle"]["preStop"]["sleep"]["seconds"]
-        assert pod["terminationGracePeriodSeconds"] >= drain + gunicorn.graceful_timeout + SPARE_SECONDS
+        assert (
+            pod["terminationGracePeriodSeconds"]
+            >= drain + gunicorn.graceful_timeout + SPARE_SECONDS
+        )
     (pod,) = [manifests.pod(d) for d in of_kind("Deployment") if d["metadata"]["name"] == "worker"]
     grace = int(re.search(r"--grace-seconds=(\d+)", " ".join(main_container("worker")["args"]))[1])
     # A call that is not over within the grace is made again by another worker.
@@ -196,7 +268,9 @@ def test_kustomize_makes_of_it_what_the_other_tests_read(tmp_path):
     shutil.copytree(DEPLOY, folder)
     for name in ("secrets.env", "admin.env", "vendors.env"):
         shutil.copy(BASE / f"{name}.example", folder / "base" / name)
-    made = subprocess.run(["kubectl", "kustomize", folder / "autoscaling"], capture_output=True, text=True, check=True).stdout
+    made = subprocess.run(
+        ["kubectl", "kustomize", folder / "autoscaling"], capture_output=True, text=True, check=True
+    ).stdout
     made = list(yaml.safe_load_all(made))
     for resource in made:
         if resource["kind"] != "ScaledObject":

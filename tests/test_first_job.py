@@ -1,4 +1,6 @@
-"""A job from POST to result, through every door: the API, a worker, the mock vendors and the callback."""
+"""A job from POST to result, through every door: the API, a worker, the mock vendors and the
+callback.
+"""
 
 import pytest
 
@@ -12,12 +14,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def service(start_worker, make_vendor, live_server, settings):
     settings.PUBLIC_URL = live_server.url  # the mock vendor calls back this address alone
     make_vendor("sync", url=f"{live_server.url}/mock-vendors/sync")
-    make_vendor("async", adapter="async", url=f"{live_server.url}/mock-vendors/async?callback_delay=0.2")
+    make_vendor(
+        "async", adapter="async", url=f"{live_server.url}/mock-vendors/async?callback_delay=0.2"
+    )
     return start_worker(PUBLIC_URL=live_server.url)
 
 
 def post(client, vendor):
-    answer = client.post("/jobs", {"vendor": vendor, "name": "John Doe"}, content_type="application/json")
+    answer = client.post(
+        "/jobs", {"vendor": vendor, "name": "John Doe"}, content_type="application/json"
+    )
     assert answer.status_code == 202
     return answer.json()["request_id"]
 
@@ -42,10 +48,20 @@ def test_the_jobs_of_the_first_system_complete(service, client, vendor):
     assert "John" not in service.output
 
 
-def test_a_callback_that_was_lost_fails_the_job_and_a_retry_completes_it(service, client, live_server, make_vendor):
-    lost = make_vendor("lost", adapter="async", url=f"{live_server.url}/mock-vendors/async?lost=1", callback_timeout_seconds=1)
+def test_a_callback_that_was_lost_fails_the_job_and_a_retry_completes_it(
+    service, client, live_server, make_vendor
+):
+    lost = make_vendor(
+        "lost",
+        adapter="async",
+        url=f"{live_server.url}/mock-vendors/async?lost=1",
+        callback_timeout_seconds=1,
+    )
     request_id = post(client, "lost")
-    job = wait_for(lambda: Job.objects.filter(pk=request_id, status="failed").first(), "the callback to be overdue")
+    job = wait_for(
+        lambda: Job.objects.filter(pk=request_id, status="failed").first(),
+        "the callback to be overdue",
+    )
     assert job.error_code == "callback_overdue"
     lost.url = f"{live_server.url}/mock-vendors/async?callback_delay=0"
     lost.callback_timeout_seconds = 30
@@ -55,8 +71,12 @@ def test_a_callback_that_was_lost_fails_the_job_and_a_retry_completes_it(service
     assert Job.objects.get(pk=request_id).run > 1
 
 
-def test_a_job_that_waits_for_its_callback_can_be_cancelled(service, client, make_vendor, live_server):
-    make_vendor("slow", adapter="async", url=f"{live_server.url}/mock-vendors/async?callback_delay=60")
+def test_a_job_that_waits_for_its_callback_can_be_cancelled(
+    service, client, make_vendor, live_server
+):
+    make_vendor(
+        "slow", adapter="async", url=f"{live_server.url}/mock-vendors/async?callback_delay=60"
+    )
     request_id = post(client, "slow")
     wait_for(lambda: Job.objects.get(pk=request_id).status == "waiting", "the vendor to accept")
     assert client.post(f"/jobs/{request_id}/cancel").json()["status"] == "cancelled"

@@ -1,4 +1,6 @@
-"""What a vendor said when it failed a call is kept with the attempt, and nothing of a call that went well."""
+"""What a vendor said when it failed a call is kept with the attempt, and nothing of a call that
+went well.
+"""
 
 import json
 

@@ -46,13 +46,19 @@ def calls_under_way(worker, submit, vendor_server):
 
 
 def known(redis_client, *names):
-    """Load a script, so that the first to ask for it is not told that Redis does not know it; returns its hash."""
+    """Load a script, so that the first to ask for it is not told that Redis does not know it;
+    returns its hash.
+    """
     return redis_client.script_load(script(*names).script).encode()
 
 
 def nothing_left(redis_client):
     keys = Keys("acme")
-    return not (redis_client.xlen(keys.jobs) or redis_client.xlen(keys.retries) or redis_client.zcard(keys.in_flight))
+    return not (
+        redis_client.xlen(keys.jobs)
+        or redis_client.xlen(keys.retries)
+        or redis_client.zcard(keys.in_flight)
+    )
 
 
 def assert_each_called_once(jobs, vendor_server, redis_client):
@@ -77,7 +83,9 @@ def test_the_reply_to_a_settlement_is_lost(calls_under_way, proxy, vendor_server
     assert_each_called_once(calls_under_way, vendor_server, redis_client)
 
 
-def test_connections_are_dropped_in_mid_work(calls_under_way, submit, proxy, vendor_server, redis_client):
+def test_connections_are_dropped_in_mid_work(
+    calls_under_way, submit, proxy, vendor_server, redis_client
+):
     jobs = calls_under_way + submit(20)
     vendor_server.hold.set()
     for arrived in (5, 10, 15):
@@ -87,14 +95,18 @@ def test_connections_are_dropped_in_mid_work(calls_under_way, submit, proxy, ven
     assert_each_called_once(jobs, vendor_server, redis_client)
 
 
-def test_connections_are_half_closed_in_mid_work(calls_under_way, submit, proxy, vendor_server, redis_client):
+def test_connections_are_half_closed_in_mid_work(
+    calls_under_way, submit, proxy, vendor_server, redis_client
+):
     jobs = calls_under_way + submit(5)
     assert proxy.half_close() > 2
     vendor_server.hold.set()
     assert_each_called_once(jobs, vendor_server, redis_client)
 
 
-def test_redis_stands_still_in_mid_work(calls_under_way, submit, proxy, vendor_server, redis_client):
+def test_redis_stands_still_in_mid_work(
+    calls_under_way, submit, proxy, vendor_server, redis_client
+):
     jobs = calls_under_way + submit(5)
     proxy.stall(1)
     vendor_server.hold.set()
@@ -108,11 +120,15 @@ def one_at_a_time(acme):
 
 
 @pytest.mark.usefixtures("one_at_a_time")
-def test_a_settlement_that_redis_never_hears_frees_its_slot_soon(worker, submit, proxy, vendor_server, redis_client):
+def test_a_settlement_that_redis_never_hears_frees_its_slot_soon(
+    worker, submit, proxy, vendor_server, redis_client
+):
     vendor_server.hold.clear()
     jobs = submit(2)
     wait_for(lambda: len(vendor_server.arrivals) == 1, "one call to be under way")
-    wait_for(lambda: redis_client.hget(Keys("acme").state, "full"), "the worker to wait for the slot")
+    wait_for(
+        lambda: redis_client.hget(Keys("acme").state, "full"), "the worker to wait for the slot"
+    )
     proxy.refuse()
     proxy.drop()
     vendor_server.hold.set()

@@ -1,4 +1,6 @@
-"""What MongoDB is asked on the path of a job and in the console, to the letter, and that an index answers it."""
+"""What MongoDB is asked on the path of a job and in the console, to the letter, and that an index
+answers it.
+"""
 
 from datetime import UTC, datetime
 
@@ -47,10 +49,23 @@ def columns(*names):
 
 
 def columns_of(model, leaving_out=()):
-    return columns(*(field.column for field in model._meta.concrete_fields[1:] if field.name not in leaving_out))
+    return columns(
+        *(
+            field.column
+            for field in model._meta.concrete_fields[1:]
+            if field.name not in leaving_out
+        )
+    )
 
 
-RUNNING = {"vendor": "acme", "name": "John Doe", "input": {}, "status": "processing", "attempt": 1, "worker": "w"}
+RUNNING = {
+    "vendor": "acme",
+    "name": "John Doe",
+    "input": {},
+    "status": "processing",
+    "attempt": 1,
+    "worker": "w",
+}
 
 
 def running():
@@ -106,7 +121,9 @@ def test_a_batch_is_started_and_recorded_in_four_round_trips_however_many_jobs_i
     jobs = [Job(id=f"{ID[:-3]}{number:03}", **RUNNING, started_at=NOW) for number in range(count)]
     moves = [lifecycle.complete(job, {}, NOW) for job in jobs]
     with recording(finds_all=True) as sent:
-        lifecycle.claim([job.pk for job in jobs], worker="w", run_token="r", now=NOW, deadline_at=NOW)
+        lifecycle.claim(
+            [job.pk for job in jobs], worker="w", run_token="r", now=NOW, deadline_at=NOW
+        )
         assert lifecycle.apply(moves) == [True] * count
     assert sent.round_trips == 4
 
@@ -114,7 +131,10 @@ def test_a_batch_is_started_and_recorded_in_four_round_trips_however_many_jobs_i
 def test_a_job_is_shown_by_its_id(sent, client):
     client.get(f"/jobs/{ID}")
     [read] = sent
-    assert read.whole == [{"$match": {"_id": ID}}, columns(*COLUMNS, "result", "queued_at", "not_before", "stream")]
+    assert read.whole == [
+        {"$match": {"_id": ID}},
+        columns(*COLUMNS, "result", "queued_at", "not_before", "stream"),
+    ]
     assert ("_id",) in indexes_for(read)
 
 
@@ -125,8 +145,16 @@ def test_a_job_is_shown_by_its_id(sent, client):
         ("status=failed", {"status": {"$in": ("failed",)}}, ("status", "_id")),
         ("status=processing", {"status": {"$in": ("processing", "waiting")}}, ("status", "_id")),
         ("vendor=acme", {"vendor": "acme"}, ("vendor", "_id")),
-        ("vendor=acme&status=failed", {"vendor": "acme", "status": {"$in": ("failed",)}}, ("vendor", "status", "_id")),
-        ("created_before=1970-01-01", {"_id": {"$lt": "00000000-0000-0000-0000-000000000000"}}, ("_id",)),
+        (
+            "vendor=acme&status=failed",
+            {"vendor": "acme", "status": {"$in": ("failed",)}},
+            ("vendor", "status", "_id"),
+        ),
+        (
+            "created_before=1970-01-01",
+            {"_id": {"$lt": "00000000-0000-0000-0000-000000000000"}},
+            ("_id",),
+        ),
     ],
 )
 def test_jobs_are_listed_in_the_order_of_an_index(sent, client, query, match, index):
@@ -143,7 +171,12 @@ def test_jobs_are_listed_in_the_order_of_an_index(sent, client, query, match, in
 @pytest.mark.parametrize(
     ("step", "match", "by", "index"),
     [
-        (sweep.retries_due, {"status": "queued", "not_before": {"$lte": STORED_NOW}}, "not_before", ("status", "not_before")),
+        (
+            sweep.retries_due,
+            {"status": "queued", "not_before": {"$lte": STORED_NOW}},
+            "not_before",
+            ("status", "not_before"),
+        ),
         (
             sweep.callbacks_overdue,
             {"status": "waiting", "deadline_at": {"$lt": STORED_NOW}},
@@ -168,7 +201,7 @@ def test_what_is_due_is_found_in_the_order_of_an_index(sent, step, match, by, in
 def test_lost_entries_are_looked_for_in_the_order_of_an_index(sent):
     lost_entries._put_back("acme", Stream.RETRIES, lost_entries._Look(NOW, NOW, NOW, NOW))
     [read] = sent
-    queued = {"status": "queued", "vendor": "acme", "stream": "again", "not_before": None}
+    queued = {"status": "queued", "vendor": "acme", "stream": "retries", "not_before": None}
     assert read.whole[:3] == [
         {"$match": {**queued, "queued_at": {"$lt": STORED_NOW + lost_entries.LONG_GRACE}}},
         {"$sort": {"queued_at": 1}},
@@ -232,14 +265,18 @@ def test_a_refused_callback_is_counted_by_indexes(sent):
 
 def test_the_jobs_of_a_dead_worker_are_found_by_an_index(sent):
     takeover.take_from(
-        list(Job.objects.filter(status=Status.PROCESSING, worker="w")[: takeover.BATCH]), {}, lifecycle.take_over
+        list(Job.objects.filter(status=Status.PROCESSING, worker="w")[: takeover.BATCH]),
+        {},
+        lifecycle.take_over,
     )
     [read] = sent
     assert read.match == {"status": "processing", "worker": "w"}
     assert ("status", "_id") in indexes_for(read)
 
 
-def test_the_calls_that_a_limit_must_know_are_found_in_the_order_of_an_index(sent, acme, redis_client):
+def test_the_calls_that_a_limit_must_know_are_found_in_the_order_of_an_index(
+    sent, acme, redis_client
+):
     rebuild._ended_us(acme)
     [read] = sent
     assert read.sort == {"started_at": -1}
@@ -298,7 +335,12 @@ def test_the_console_lists_callbacks_in_the_order_of_an_index(sent, params, matc
     show(Callback, **params)
     _, page = sent
     filters = [{"$match": match}] if match else []
-    assert page.whole == [*filters, {"$sort": {by: -1}}, {"$limit": 50}, columns_of(Callback, {"body"})]
+    assert page.whole == [
+        *filters,
+        {"$sort": {by: -1}},
+        {"$limit": 50},
+        columns_of(Callback, {"body"}),
+    ]
     assert index in indexes_for(page)
 
 

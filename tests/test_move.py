@@ -1,4 +1,6 @@
-"""A move from store to store, as a team makes it: with processes of our own, which may be killed at any moment."""
+"""A move from store to store, as a team makes it: with processes of our own, which may be killed at
+any moment.
+"""
 
 import json
 import os
@@ -21,7 +23,8 @@ from tests.conftest import ROOT, store_url, wait_until_final
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# Runs commands, the last of which is killed, as by kill -9, at the Nth call of a function; with N 0, none is.
+# Runs commands, the last of which is killed, as by kill -9, at the Nth call of a function; with N
+# 0, none is.
 RUN = """
 import json, os, signal, sys
 import django
@@ -51,9 +54,16 @@ for command in commands:
 def run(store, *commands, dies_at=("export", "line", 0)):
     """Run commands on a store in a process of their own, and return what they say."""
     arguments = [*map(str, dies_at), json.dumps(commands, default=str)]
-    environment = {**os.environ, "DATABASE_URL": store, "DJANGO_SETTINGS_MODULE": "enrichlabs.settings", "LOG_LEVEL": "WARNING"}
+    environment = {
+        **os.environ,
+        "DATABASE_URL": store,
+        "DJANGO_SETTINGS_MODULE": "enrichlabs.settings",
+        "LOG_LEVEL": "WARNING",
+    }
     command = [sys.executable, "-c", RUN, *arguments]
-    ended = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True
+    )
     assert ended.returncode == (-signal.SIGKILL if dies_at[2] else 0), ended.stderr
     return ended.stdout
 
@@ -65,8 +75,12 @@ def said(*arguments):
     return out.getvalue()
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="it moves from SQLite to MongoDB and back")
-def test_a_move_to_mongodb_and_back_carries_every_row_whatever_is_killed_on_the_way(tmp_path, redis_client):
+@pytest.mark.skipif(
+    connection.vendor != "sqlite", reason="it moves from SQLite to MongoDB and back"
+)
+def test_a_move_to_mongodb_and_back_carries_every_row_whatever_is_killed_on_the_way(
+    tmp_path, redis_client
+):
     make_rows()
     rows, here = all_rows(), store_url()
     there_file, back_file = tmp_path / "there.jsonl", tmp_path / "back.jsonl"
@@ -78,13 +92,17 @@ def test_a_move_to_mongodb_and_back_carries_every_row_whatever_is_killed_on_the_
         assert "jobs: 12 in the file, 12 read, 2 written, 12 are in the store\n" in again
     delete_rows()
     run(here, ("import", back_file), dies_at=("loading", "_insert", 3))
-    assert "jobs: 12 in the file, 12 read, 0 written, 12 are in the store\n" in said("import", back_file)
+    assert "jobs: 12 in the file, 12 read, 0 written, 12 are in the store\n" in said(
+        "import", back_file
+    )
     assert all_rows() == rows
 
 
 def test_open_jobs_are_done_at_the_new_store(moved, waiting, start_worker, vendor_server, client):
     start_worker()
-    answer = client.post(callback_path(waiting), {"name": "Person 0"}, content_type="application/json")
+    answer = client.post(
+        callback_path(waiting), {"name": "Person 0"}, content_type="application/json"
+    )
     assert answer.status_code == 200
     wait_until_final(60)
     assert set(Job.objects.values_list("status", "attempt")) == {("complete", 1)}
@@ -95,7 +113,9 @@ def test_open_jobs_are_done_at_the_new_store(moved, waiting, start_worker, vendo
 
 @pytest.fixture
 def waiting(start_worker, submit, make_vendor, vendor_server):
-    """A job that a worker, which has ended since, left waiting for its callback; and a vendor that answers at once."""
+    """A job that a worker, which has ended since, left waiting for its callback; and a vendor that
+    answers at once.
+    """
     make_vendor("acme", url=vendor_server.url)
     make_vendor("later", adapter="async", url=vendor_server.url)
     [job] = submit(1, "later")

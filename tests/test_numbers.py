@@ -1,4 +1,6 @@
-"""A number arrives with the digits that it was sent with: at the vendor, at the client, and in another store."""
+"""A number arrives with the digits that it was sent with: at the vendor, at the client, and in
+another store.
+"""
 
 from io import BytesIO, StringIO
 
@@ -31,11 +33,18 @@ def test_from_a_client_to_a_vendor_and_back(client, server, make_vendor, start_w
     make_vendor(url=server.url)
     job_id = post(client, "acme")
     start_worker("--drain").end()
-    assert server.requests[0].endswith(f'{{"name":"John Doe","price":{LONG},"more":[{{"deep":{LONG}}}],"plain":0.5}}'.encode())
-    assert f'"result":{{"price":{LONG},"tiny":1e-400}}' in client.get(f"/jobs/{job_id}").content.decode()
+    assert server.requests[0].endswith(
+        f'{{"name":"John Doe","price":{LONG},"more":[{{"deep":{LONG}}}],"plain":0.5}}'.encode()
+    )
+    assert (
+        f'"result":{{"price":{LONG},"tiny":1e-400}}'
+        in client.get(f"/jobs/{job_id}").content.decode()
+    )
 
 
-def test_from_a_callback_to_a_client_and_through_an_export(client, make_vendor, redis_client, tmp_path, transactional_db):
+def test_from_a_callback_to_a_client_and_through_an_export(
+    client, make_vendor, redis_client, tmp_path, transactional_db
+):
     make_vendor(adapter="async")
     job_id = post(client, "acme")
     Job.objects.update(status="waiting", attempt=1)
@@ -47,11 +56,17 @@ def test_from_a_callback_to_a_client_and_through_an_export(client, make_vendor, 
     call_command("import", str(path), stdout=StringIO())
     call_command("export", str(tmp_path / "again"), stdout=StringIO())
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
-    assert f'"result":{{"price":{LONG},"tiny":1e-400}}' in client.get(f"/jobs/{job_id}").content.decode()
+    assert (
+        f'"result":{{"price":{LONG},"tiny":1e-400}}'
+        in client.get(f"/jobs/{job_id}").content.decode()
+    )
 
 
 @pytest.mark.parametrize("number", ["0." + "1" * 1000, "1e999", "1" * 1001])
 def test_a_number_that_can_not_be_kept_is_refused(client, make_vendor, number):
     make_vendor()
     body = BytesIO(f'{{"vendor": "acme", "name": "John Doe", "n": {number}}}'.encode())
-    assert client.post("/jobs", body.read(), content_type="application/json").json()["code"] == "invalid_json"
+    assert (
+        client.post("/jobs", body.read(), content_type="application/json").json()["code"]
+        == "invalid_json"
+    )

@@ -1,4 +1,6 @@
-"""A vendor hangs or is down: its neighbours do not notice, its jobs wait, and it is called again with care."""
+"""A vendor hangs or is down: its neighbours do not notice, its jobs wait, and it is called again
+with care.
+"""
 
 import threading
 from datetime import timedelta
@@ -20,7 +22,9 @@ from jobs.worker.record import Recorder
 from tests.conftest import statuses, wait_until_final
 from vendors.base import Done, VendorError
 
-DOWN = VendorError("vendor_error", "The vendor failed to answer the call (status 503).", outage=True)
+DOWN = VendorError(
+    "vendor_error", "The vendor failed to answer the call (status 503).", outage=True
+)
 GATE = Keys("acme").state
 
 
@@ -30,7 +34,9 @@ def acme(make_vendor, vendor_server, transactional_db):
 
 
 class Watched:
-    """Answers for a vendor server after 50 ms; notes at each arrival how many are under way, how many answered."""
+    """Answers for a vendor server after 50 ms; notes at each arrival how many are under way, how
+    many answered.
+    """
 
     def __init__(self, status):
         self.status = status
@@ -58,7 +64,10 @@ def outage(vendor_server, start_worker, submit, redis_client):
     vendor_server.answer = watched = Watched(503)
     submit(60)
     start_worker("--processes", "3")
-    wait_for(lambda: redis_client.hexists(GATE, "open_until") and "processing" not in statuses(), "the breaker to open")
+    wait_for(
+        lambda: redis_client.hexists(GATE, "open_until") and "processing" not in statuses(),
+        "the breaker to open",
+    )
     watched.forget()
     return watched
 
@@ -73,13 +82,21 @@ def neighbour(make_vendor):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_vendor_that_hangs_holds_up_no_other(processes, vendor_server, neighbour, start_worker, submit):
+def test_a_vendor_that_hangs_holds_up_no_other(
+    processes, vendor_server, neighbour, start_worker, submit
+):
     vendor_server.hold.clear()
     submit(60)
     start_worker("--processes", str(processes))
-    wait_for(lambda: len(vendor_server.arrivals) == 22 * processes, "calls to hang wherever they may")
+    wait_for(
+        lambda: len(vendor_server.arrivals) == 22 * processes, "calls to hang wherever they may"
+    )
     jobs = submit(40, vendor="quick")
-    wait_for(lambda: Job.objects.filter(vendor="quick", status=Status.COMPLETE).count() == 40, "its neighbour's jobs", 10)
+    wait_for(
+        lambda: Job.objects.filter(vendor="quick", status=Status.COMPLETE).count() == 40,
+        "its neighbour's jobs",
+        10,
+    )
     started = dict(Job.objects.filter(vendor="quick").values_list("pk", "started_at"))
     assert [job.pk for job in jobs] == sorted(started, key=lambda pk: (started[pk], pk))
     assert len(vendor_server.arrivals) == 22 * processes
@@ -139,12 +156,16 @@ def test_a_single_job_survives_an_outage_of_any_length(queued, redis_client, acm
 
 
 @pytest.mark.parametrize("max_attempts", [2, 6])
-def test_a_job_survives_that_redis_is_flushed_in_the_outage_again_and_again(queued, redis_client, acme, max_attempts):
+def test_a_job_survives_that_redis_is_flushed_in_the_outage_again_and_again(
+    queued, redis_client, acme, max_attempts
+):
     acme.max_attempts = max_attempts
     for _ in range(12):
         redis_client.flushall()
         limiter.rebuild("acme", [], [], [])
-        Job.objects.filter(not_before=None).update(not_before=Job().created_at)  # in place of the sweep for lost entries
+        Job.objects.filter(not_before=None).update(
+            not_before=Job().created_at
+        )  # in place of the sweep for lost entries
         end_all_pauses(redis_client)
         assert call(DOWN, acme) == 1
     assert (Job.objects.get().status, Job.objects.get().attempt) == ("queued", 12)
@@ -159,14 +180,18 @@ def call_while_redis_goes_away(answer, vendor, valkey):
         valkey.start()
 
 
-def test_a_failure_is_not_counted_while_redis_cannot_say_whether_the_vendor_is_down(queued, valkey, acme):
+def test_a_failure_is_not_counted_while_redis_cannot_say_whether_the_vendor_is_down(
+    queued, valkey, acme
+):
     acme.max_attempts = 1
     call_while_redis_goes_away(DOWN, acme, valkey)
     assert (Job.objects.get().status, Job.objects.get().failures) == ("queued", 0)
 
 
 def test_a_vendor_that_asks_for_a_pause_gets_it_though_redis_is_away(queued, valkey, acme):
-    call_while_redis_goes_away(VendorError("vendor_throttled", "", retry_after=timedelta(hours=1)), acme, valkey)
+    call_while_redis_goes_away(
+        VendorError("vendor_throttled", "", retry_after=timedelta(hours=1)), acme, valkey
+    )
     acme.refresh_from_db()
     assert acme.is_paused(Job().created_at + timedelta(minutes=50))
 

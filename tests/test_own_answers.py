@@ -25,7 +25,9 @@ def serve(transactional_db):
 
 
 def interim_then_own(visit: Visit) -> None:
-    """Answer 102 first and, a while later, with the name that was asked for, on a connection that is kept."""
+    """Answer 102 first and, a while later, with the name that was asked for, on a connection that
+    is kept.
+    """
     while request := visit.read_request():
         asked = json.loads(request.partition(b"\r\n\r\n")[2])
         visit.send(b"HTTP/1.1 102 Processing\r\n\r\n")
@@ -34,17 +36,23 @@ def interim_then_own(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("repeat_unknown", [True, False])
-def test_no_job_gets_the_answer_of_another(repeat_unknown, serve, make_vendor, submit, start_worker):
+def test_no_job_gets_the_answer_of_another(
+    repeat_unknown, serve, make_vendor, submit, start_worker
+):
     server = serve(interim_then_own)
     for slug in ("acme", "globex"):
         make_vendor(slug, url=f"{server.url}{slug}", repeat_unknown=repeat_unknown)
         submit(40, vendor=slug)
     start_worker("--drain").end(60)
     assert statuses() == ["complete"] * 80
-    assert all(result == {"name": name} for name, result in Job.objects.values_list("name", "result"))
+    assert all(
+        result == {"name": name} for name, result in Job.objects.values_list("name", "result")
+    )
 
 
-def test_an_answer_that_is_not_valid_http_counts_and_opens_no_breaker(serve, make_vendor, submit, start_worker, redis_client):
+def test_an_answer_that_is_not_valid_http_counts_and_opens_no_breaker(
+    serve, make_vendor, submit, start_worker, redis_client
+):
     server = serve(answering(b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 101 + b"\r\n"))
     make_vendor(url=server.url, max_attempts=2)
     submit(5)

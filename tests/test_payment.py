@@ -1,4 +1,6 @@
-"""A vendor that asks for payment (402) is paused until an operator resumes it, and no job fails or spends an attempt."""
+"""A vendor that asks for payment (402) is paused until an operator resumes it, and no job fails or
+spends an attempt.
+"""
 
 import pytest
 
@@ -10,7 +12,11 @@ from vendors import pauses
 from vendors.models import Vendor
 
 
-@pytest.fixture(autouse=True, params=[{}, {"max_attempts": 1, "repeat_unknown": False}], ids=["defaults", "one attempt"])
+@pytest.fixture(
+    autouse=True,
+    params=[{}, {"max_attempts": 1, "repeat_unknown": False}],
+    ids=["defaults", "one attempt"],
+)
 def acme(request, make_vendor, vendor_server, transactional_db):
     return make_vendor(url=vendor_server.url, **request.param)
 
@@ -19,7 +25,10 @@ def test_jobs_wait_until_an_operator_resumes_the_vendor(vendor_server, start_wor
     vendor_server.answer = lambda _: Answer(402, {"error": "out of credit"})
     submit(60)
     worker = start_worker("--processes", "3")
-    wait_for(lambda: Vendor.objects.filter(paused=True) and set(statuses()) == {"queued"}, "the vendor to be paused")
+    wait_for(
+        lambda: Vendor.objects.filter(paused=True) and set(statuses()) == {"queued"},
+        "the vendor to be paused",
+    )
     assert "payment" in Vendor.objects.get().pause_reason
     calls = len(vendor_server.arrivals)
     assert set(Job.objects.values_list("failures", flat=True)) == {0}

@@ -1,4 +1,6 @@
-"""A call is sent with a fresh permit, however long the worker, the adapter or the connection took before."""
+"""A call is sent with a fresh permit, however long the worker, the adapter or the connection took
+before.
+"""
 
 import time
 from datetime import UTC, datetime
@@ -50,7 +52,9 @@ def call(started: Started) -> Ended:
     return answer
 
 
-def test_a_permit_that_the_adapter_let_grow_old_is_traded_before_the_first_byte(started, redis_client, monkeypatch):
+def test_a_permit_that_the_adapter_let_grow_old_is_traded_before_the_first_byte(
+    started, redis_client, monkeypatch
+):
     monkeypatch.setattr(catalogue, "adapter", SlowToSend)
     assert isinstance(call(started).answer, Done)
     assert started.job.started_at >= SlowToSend.sent_at
@@ -58,8 +62,12 @@ def test_a_permit_that_the_adapter_let_grow_old_is_traded_before_the_first_byte(
     assert int(start) > int(started.entry.charge)
 
 
-def test_a_call_without_a_fresh_permit_is_not_sent_and_is_no_attempt(started, redis_client, monkeypatch, vendor_server):
+def test_a_call_without_a_fresh_permit_is_not_sent_and_is_no_attempt(
+    started, redis_client, monkeypatch, vendor_server
+):
     monkeypatch.setattr(catalogue, "adapter", SlowToSend)
-    redis_client.lpush(Keys(started.vendor.slug).log, str(time.time_ns() // 1000 + 500_000))  # another worker's start
+    redis_client.lpush(
+        Keys(started.vendor.slug).log, str(time.time_ns() // 1000 + 500_000)
+    )  # another worker's start
     assert call(started).answer is None
     assert vendor_server.arrivals == []

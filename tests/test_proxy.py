@@ -70,12 +70,17 @@ def hears_nothing(client, seconds=0.1):
 
 def test_what_is_said_goes_both_ways_to_the_end(proxy, echo):
     with connect(proxy) as client:
-        Thread(target=lambda: (client.sendall(b"x" * 20_000_000), client.shutdown(socket.SHUT_WR))).start()
+        Thread(
+            target=lambda: (client.sendall(b"x" * 20_000_000), client.shutdown(socket.SHUT_WR))
+        ).start()
         heard = 0
         while chunk := client.recv(1 << 20):
             heard += len(chunk)
     assert heard == 20_000_000
-    wait_for(lambda: (proxy.present, echo.ended, proxy.accepted) == (0, 1, 1), "the connection to end on both sides")
+    wait_for(
+        lambda: (proxy.present, echo.ended, proxy.accepted) == (0, 1, 1),
+        "the connection to end on both sides",
+    )
 
 
 def test_what_is_delayed_comes_late_and_in_its_order(client, proxy):

@@ -32,7 +32,9 @@ def calls_under_way(start_worker, submit, vendor_server):
     return worker
 
 
-def test_the_jobs_of_a_killed_worker_are_done_by_another_within_15_s(calls_under_way, start_worker, vendor_server):
+def test_the_jobs_of_a_killed_worker_are_done_by_another_within_15_s(
+    calls_under_way, start_worker, vendor_server
+):
     start_worker()
     calls_under_way.kill()
     killed_at = time.time()
@@ -45,7 +47,9 @@ def test_the_jobs_of_a_killed_worker_are_done_by_another_within_15_s(calls_under
     assert sorted(vendor_server.keys()) == sorted([job.pk for job in Job.objects.all()] * 2)
 
 
-def test_a_vendor_that_must_not_be_called_twice_is_not_after_a_crash(calls_under_way, start_worker, vendor_server):
+def test_a_vendor_that_must_not_be_called_twice_is_not_after_a_crash(
+    calls_under_way, start_worker, vendor_server
+):
     Vendor.objects.update(repeat_unknown=False)
     calls_under_way.kill()
     start_worker()
@@ -54,7 +58,9 @@ def test_a_vendor_that_must_not_be_called_twice_is_not_after_a_crash(calls_under
     assert len(vendor_server.arrivals) == 3
 
 
-def test_a_worker_that_comes_back_from_the_dead_changes_nothing(calls_under_way, start_worker, vendor_server):
+def test_a_worker_that_comes_back_from_the_dead_changes_nothing(
+    calls_under_way, start_worker, vendor_server
+):
     calls_under_way.send(signal.SIGSTOP)
     start_worker()
     wait_for(lambda: len(vendor_server.arrivals) == 6, "the jobs to be taken over")
@@ -64,8 +70,13 @@ def test_a_worker_that_comes_back_from_the_dead_changes_nothing(calls_under_way,
     assert statuses() == ["complete"] * 3
     assert {job.attempt for job in Job.objects.all()} == {2}
     # On MongoDB a job's history is written just after the job.
-    wait_for(lambda: Attempt.objects.filter(number=2).count() == 3, "the last attempts to be written")
-    assert set(Attempt.objects.values_list("number", "outcome")) == {(1, "worker_lost"), (2, "done")}
+    wait_for(
+        lambda: Attempt.objects.filter(number=2).count() == 3, "the last attempts to be written"
+    )
+    assert set(Attempt.objects.values_list("number", "outcome")) == {
+        (1, "worker_lost"),
+        (2, "done"),
+    }
 
 
 def test_a_stopped_worker_finishes_what_is_under_way(calls_under_way, vendor_server, redis_client):
@@ -77,18 +88,26 @@ def test_a_stopped_worker_finishes_what_is_under_way(calls_under_way, vendor_ser
     assert redis_client.xinfo_consumers(Keys("acme").jobs, "workers") == []
 
 
-def test_a_stopped_worker_hands_back_what_does_not_end_in_time(start_worker, submit, vendor_server, redis_client):
+def test_a_stopped_worker_hands_back_what_does_not_end_in_time(
+    start_worker, submit, vendor_server, redis_client
+):
     vendor_server.hold.clear()
     submit(1)
     worker = start_worker("--grace-seconds", "0.2")
     wait_for(lambda: vendor_server.arrivals, "the call to be under way")
     worker.send(signal.SIGTERM)
     assert worker.end() == 0
-    assert (Job.objects.get().status, Job.objects.get().crashes, Job.objects.get().failures) == ("queued", 0, 0)
-    assert redis_client.xlen(Keys("acme").again) == 1
+    assert (Job.objects.get().status, Job.objects.get().crashes, Job.objects.get().failures) == (
+        "queued",
+        0,
+        0,
+    )
+    assert redis_client.xlen(Keys("acme").retries) == 1
 
 
-def test_what_was_started_ahead_of_its_thread_goes_back_uncalled_when_a_worker_stops(start_worker, submit, vendor_server):
+def test_what_was_started_ahead_of_its_thread_goes_back_uncalled_when_a_worker_stops(
+    start_worker, submit, vendor_server
+):
     def hang_from_the_60th_call_on(arrival):
         if len(vendor_server.arrivals) >= 60:
             vendor_server.hold.clear()
@@ -99,30 +118,45 @@ def test_what_was_started_ahead_of_its_thread_goes_back_uncalled_when_a_worker_s
     worker = start_worker("--threads", "3")
 
     def uncalled():
-        return Job.objects.filter(status__in=(Status.PROCESSING, Status.COMPLETE)).count() - len(vendor_server.arrivals)
+        return Job.objects.filter(status__in=(Status.PROCESSING, Status.COMPLETE)).count() - len(
+            vendor_server.arrivals
+        )
 
-    wait_for(lambda: not vendor_server.hold.is_set() and uncalled() > 0, "jobs to wait for a thread")
+    wait_for(
+        lambda: not vendor_server.hold.is_set() and uncalled() > 0, "jobs to wait for a thread"
+    )
     worker.send(signal.SIGTERM)
     wait_for(lambda: "calls are under way" in worker.output, "the worker to stop")
     wait_for(lambda: uncalled() == 0, "those that wait to be handed back, and no others")
     vendor_server.hold.set()
     assert worker.end() == 0
-    assert Attempt.objects.count() == len(vendor_server.arrivals) == Job.objects.filter(status=Status.COMPLETE).count()
-    assert set(Job.objects.filter(status=Status.QUEUED).values_list("failures", "crashes")) == {(0, 0)}
+    assert (
+        Attempt.objects.count()
+        == len(vendor_server.arrivals)
+        == Job.objects.filter(status=Status.COMPLETE).count()
+    )
+    assert set(Job.objects.filter(status=Status.QUEUED).values_list("failures", "crashes")) == {
+        (0, 0)
+    }
 
 
 def test_a_second_signal_ends_a_worker_at_once(calls_under_way):
     calls_under_way.send(signal.SIGTERM)
     wait_for(lambda: "3 calls are under way" in calls_under_way.output, "the worker to stop")
     # Until it ends: two signals within a second are taken for one that came twice.
-    wait_for(lambda: calls_under_way.process.poll() is not None or calls_under_way.send(signal.SIGTERM), "the end")
+    wait_for(
+        lambda: calls_under_way.process.poll() is not None or calls_under_way.send(signal.SIGTERM),
+        "the end",
+    )
     assert calls_under_way.end(1) == 1
 
 
 def test_queued_jobs_survive_a_flush_of_redis(start_worker, submit, redis_client):
     submit(20)
     redis_client.flushall()
-    Job.objects.update(queued_at=Job.objects.first().created_at.replace(year=2020))  # the grace is over
+    Job.objects.update(
+        queued_at=Job.objects.first().created_at.replace(year=2020)
+    )  # the grace is over
     start_worker()
     wait_until_final()
     assert statuses() == ["complete"] * 20
@@ -147,7 +181,9 @@ def test_jobs_submitted_without_redis_start_when_it_is_back(start_worker, submit
     assert statuses() == ["complete"] * 2
 
 
-def test_a_restart_of_redis_makes_no_living_worker_dead(calls_under_way, vendor_server, valkey, redis_client):
+def test_a_restart_of_redis_makes_no_living_worker_dead(
+    calls_under_way, vendor_server, valkey, redis_client
+):
     valkey.kill()
     valkey.start()
     wait_for(lambda: redis_client.zcard(HEARTBEATS), "the worker to beat again")
@@ -170,7 +206,9 @@ def test_answers_are_kept_while_the_store_is_locked(calls_under_way, vendor_serv
 
 def test_a_single_job_survives_an_outage(start_worker, submit, vendor_server, acme):
     Vendor.objects.update(max_attempts=2)
-    vendor_server.answer = lambda _: Answer(503) if len(vendor_server.arrivals) <= 3 else Answer(body={"ok": True})
+    vendor_server.answer = lambda _: (
+        Answer(503) if len(vendor_server.arrivals) <= 3 else Answer(body={"ok": True})
+    )
     submit(1)
     start_worker()
     wait_until_final(60)
@@ -178,8 +216,15 @@ def test_a_single_job_survives_an_outage(start_worker, submit, vendor_server, ac
     assert (job.status, job.failures, job.attempt) == ("complete", 1, 4)
 
 
-def test_a_call_that_is_long_overdue_is_taken_over_though_its_worker_lives(make_job, start_worker, vendor_server):
-    make_job(status=Status.PROCESSING, attempt=1, worker="somebody", deadline_at=Job().created_at.replace(year=2020))
+def test_a_call_that_is_long_overdue_is_taken_over_though_its_worker_lives(
+    make_job, start_worker, vendor_server
+):
+    make_job(
+        status=Status.PROCESSING,
+        attempt=1,
+        worker="somebody",
+        deadline_at=Job().created_at.replace(year=2020),
+    )
     start_worker()
     wait_until_final()
     assert (Job.objects.get().status, Job.objects.get().crashes) == ("complete", 1)
@@ -190,10 +235,14 @@ def test_a_leaked_slot_is_found(make_job, redis_client, acme):
     waiting = make_job(status=Status.WAITING, started_at=Job().created_at.replace(year=2020))
     redis_client.zadd(Keys("acme").in_flight, {"gone": 1, "fresh": time.time() * 1000})
     assert in_flight.correct("acme") == 2
-    assert sorted(redis_client.zrange(Keys("acme").in_flight, 0, -1)) == sorted(["fresh", waiting.pk])
+    assert sorted(redis_client.zrange(Keys("acme").in_flight, 0, -1)) == sorted(
+        ["fresh", waiting.pk]
+    )
 
 
-def test_a_signal_to_the_whole_group_stops_it_gracefully(start_worker, submit, vendor_server, redis_client):
+def test_a_signal_to_the_whole_group_stops_it_gracefully(
+    start_worker, submit, vendor_server, redis_client
+):
     vendor_server.hold.clear()
     parent = start_worker("--processes", "2")
     wait_for(lambda: redis_client.zcard(HEARTBEATS) == 2, "two workers to live")
@@ -217,4 +266,7 @@ def test_a_worker_process_that_dies_is_replaced(start_worker, redis_client):
     wait_for(lambda: redis_client.zcard(HEARTBEATS) == 2, "two workers to live")
     first = redis_client.zrange(HEARTBEATS, 0, 0)[0]
     os.kill(int(first.rsplit("-", 2)[1]), signal.SIGKILL)
-    wait_for(lambda: len(set(redis_client.zrange(HEARTBEATS, 0, -1)) - {first}) == 2, "another to take its place")
+    wait_for(
+        lambda: len(set(redis_client.zrange(HEARTBEATS, 0, -1)) - {first}) == 2,
+        "another to take its place",
+    )

@@ -1,4 +1,6 @@
-"""What a batch, a request and an idle worker ask of the store and of Redis: counted, and the same for many jobs as for few."""
+"""What a batch, a request and an idle worker ask of the store and of Redis: counted, and the same
+for many jobs as for few.
+"""
 
 import pytest
 from django.db import connection
@@ -38,7 +40,9 @@ class Batch:
     def run(self, count):
         started = self.starter.start([take(self.vendor, "w", count)])
         assert len(started) == count
-        self.recorder.record([Ended(one, self.answer(number)) for number, one in enumerate(started)])
+        self.recorder.record(
+            [Ended(one, self.answer(number)) for number, one in enumerate(started)]
+        )
 
     def answer(self, number):
         refused = VendorError("vendor_refused", "No.", permanent=True)
@@ -78,7 +82,9 @@ def test_a_job_is_accepted_with_one_write_and_one_hint(batch):
 
 
 def idle_seconds(seconds):
-    """Let the sweep pass that many seconds with nothing to do, and return what it asks Redis within."""
+    """Let the sweep pass that many seconds with nothing to do, and return what it asks Redis
+    within.
+    """
     sweeper = Sweeper("w")
     with asking_redis() as of_redis:
         for tick in range(int(seconds / TICK_SECONDS)):
@@ -91,7 +97,9 @@ def test_a_sweep_with_nothing_to_do_asks_redis_no_more_for_many_vendors(make_ven
     make_vendor()
     idle_seconds(TICK_SECONDS)  # scripts are loaded
     few = idle_seconds(60)
-    Vendor.objects.bulk_create([Vendor(slug=f"v{number}", adapter="sync") for number in range(MANY)])
+    Vendor.objects.bulk_create(
+        [Vendor(slug=f"v{number}", adapter="sync") for number in range(MANY)]
+    )
     catalogue.forget()
     many = idle_seconds(60)
     assert len(many) <= len(few) + 2  # a first look at new ones

@@ -1,4 +1,6 @@
-"""script/setup: .venv is made once, in one piece and where it belongs, whatever else runs and whatever pip is told."""
+"""script/setup: .venv is made once, in one piece and where it belongs, whatever else runs and
+whatever pip is told.
+"""
 
 import base64
 import hashlib
@@ -24,7 +26,11 @@ def make_wheel(folder: Path, version: str) -> None:
     records = []
     with zipfile.ZipFile(folder / f"tiny-{version}-py3-none-any.whl", "w") as wheel:
         for name, content in files.items():
-            digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest()).rstrip(b"=").decode()
+            digest = (
+                base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest())
+                .rstrip(b"=")
+                .decode()
+            )
             records.append(f"{name},sha256={digest},{len(content)}")
             wheel.writestr(name, content)
         wheel.writestr(f"{info}/RECORD", "\n".join([*records, f"{info}/RECORD,,"]) + "\n")
@@ -56,12 +62,16 @@ class Checkout:
 
     def installed(self) -> str:
         command = [".venv/bin/python", "-I", "-c", "import tiny; print(tiny.VERSION)"]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A fresh clone on which two scripts are called at once; both must end well, and one does the work."""
+    """A fresh clone on which two scripts are called at once; both must end well, and one does the
+    work.
+    """
     checkout = Checkout(tmp_path_factory.mktemp("setup") / "checkout")
     both = [checkout.setup(), checkout.setup()]
     said = sorted((process.communicate(timeout=100)[0] for process in both), key=len)
@@ -86,7 +96,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     ],
     ids=lambda variables: next(iter(variables)),
 )
-def test_it_installs_into_its_venv_whatever_pip_is_told(checkout: Checkout, variables: dict[str, str]) -> None:
+def test_it_installs_into_its_venv_whatever_pip_is_told(
+    checkout: Checkout, variables: dict[str, str]
+) -> None:
     (checkout.folder / "pip.conf").write_text("[install]\nuser = true\n")
     other = checkout.folder / "other"
     other.mkdir(exist_ok=True)
@@ -108,7 +120,9 @@ def test_an_installation_that_went_elsewhere_does_not_count_as_finished(checkout
     said = setup.communicate(timeout=100)[0]
     assert setup.returncode == 1
     assert "script/setup: tiny is not in .venv as version" in said
-    setup = checkout.setup()  # which begins from nothing, as after any installation that was cut short
+    setup = (
+        checkout.setup()
+    )  # which begins from nothing, as after any installation that was cut short
     said = setup.communicate(timeout=100)[0]
     assert setup.returncode == 0, said
     checkout.installed()

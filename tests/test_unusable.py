@@ -1,4 +1,6 @@
-"""A worker that can't call a vendor takes none of its jobs; a vendor that no worker can call is paused."""
+"""A worker that can't call a vendor takes none of its jobs; a vendor that no worker can call is
+paused.
+"""
 
 import pytest
 from django.conf import settings
@@ -23,14 +25,21 @@ def reason() -> str:
     return vendor.pause_reason if vendor.paused else ""
 
 
-def test_jobs_wait_without_an_attempt_until_a_worker_has_the_key(acme, start_worker, submit, vendor_server):
+def test_jobs_wait_without_an_attempt_until_a_worker_has_the_key(
+    acme, start_worker, submit, vendor_server
+):
     submit(3)
     lacking = start_worker()
     wait_for(lambda: reason() == NOT_SET, "the vendor to be paused")
     vendor = Vendor.objects.get()
     assert (vendor.paused_by, vendor.paused_at is None) == ("", False)
     assert (Attempt.objects.count(), len(vendor_server.arrivals)) == (0, 0)
-    assert lacking.output.count("vendor acme is not called by this worker: The variable VENDOR_ACME_API_KEY is not set.") == 1
+    assert (
+        lacking.output.count(
+            "vendor acme is not called by this worker: The variable VENDOR_ACME_API_KEY is not set."
+        )
+        == 1
+    )
     start_worker(**KEY)
     wait_until_final()
     assert {job.status for job in Job.objects.all()} == {Status.COMPLETE}
@@ -55,7 +64,9 @@ def test_a_changed_variable_is_told_again(acme, start_worker):
     wait_for(lambda: reason() == NOT_SET, "the vendor to be paused")
     Vendor.objects.update(api_key_env="ACME_KEY")
     wait_for(lambda: "ACME_KEY is not read" in reason(), "the new reason")
-    assert worker.output.count("vendor acme is not called by this worker: ACME_KEY is not read") == 1
+    assert (
+        worker.output.count("vendor acme is not called by this worker: ACME_KEY is not read") == 1
+    )
     Vendor.objects.update(api_key_env="")
     wait_for(lambda: reason() == "", "the end of the pause")
     assert "vendor acme can be called" in worker.output
@@ -63,18 +74,27 @@ def test_a_changed_variable_is_told_again(acme, start_worker):
 
 def test_an_operators_pause_stays(acme, start_worker, make_vendor):
     make_vendor("sentinel", adapter="adapters.nope.Nope")
-    Vendor.objects.filter(slug="acme").update(paused=True, pause_reason="Contract ended.", paused_by="ann")
+    Vendor.objects.filter(slug="acme").update(
+        paused=True, pause_reason="Contract ended.", paused_by="ann"
+    )
     start_worker(), start_worker(**KEY)
     wait_for(lambda: Vendor.objects.get(slug="sentinel").paused, "pauses to be looked at")
     assert reason() == "Contract ended."
 
 
-@pytest.mark.parametrize("adapter", ["adapters.nope.Nope", "adapters.exits.X", "adapters.faulty.CannotBeMade", "os.path.join"])
-def test_an_adapter_that_cannot_be_loaded_spends_no_attempt(start_worker, submit, make_vendor, vendor_server, adapter):
+@pytest.mark.parametrize(
+    "adapter",
+    ["adapters.nope.Nope", "adapters.exits.X", "adapters.faulty.CannotBeMade", "os.path.join"],
+)
+def test_an_adapter_that_cannot_be_loaded_spends_no_attempt(
+    start_worker, submit, make_vendor, vendor_server, adapter
+):
     make_vendor("acme", adapter=adapter), make_vendor("globex", url=vendor_server.url)
     submit(1), submit(1, vendor="globex")
     worker = start_worker()
-    wait_for(lambda: Job.objects.get(vendor="globex").status == "complete", "the other vendor's job")
+    wait_for(
+        lambda: Job.objects.get(vendor="globex").status == "complete", "the other vendor's job"
+    )
     wait_for(lambda: reason().startswith("No worker can call it: "), "the vendor to be paused")
     assert Attempt.objects.filter(vendor="acme").count() == 0
     assert worker.output.count("vendor acme is not called by this worker") == 1
@@ -93,13 +113,30 @@ def test_what_no_worker_can_call():
 @pytest.mark.parametrize(
     ("adapter", "told"),
     [
-        ("ReturnsDict", ("returned a dict from the method at {}/faulty.py line 14", "returned a dict; it must return Done")),
-        ("ReturnsList", ("returned Done with a list from the method at {}/faulty.py line 19", "returned Done with a list")),
+        (
+            "ReturnsDict",
+            (
+                "returned a dict from the method at {}/faulty.py line 14",
+                "returned a dict; it must return Done",
+            ),
+        ),
+        (
+            "ReturnsList",
+            (
+                "returned Done with a list from the method at {}/faulty.py line 19",
+                "returned Done with a list",
+            ),
+        ),
         ("Raises", ("failed with KeyError at {}/faulty.py line 25", "failed with KeyError")),
-        ("RaisesElsewhere", ("failed with JSONDecodeError at {}/faulty.py line 30", "failed with JSONDecodeError")),
+        (
+            "RaisesElsewhere",
+            ("failed with JSONDecodeError at {}/faulty.py line 30", "failed with JSONDecodeError"),
+        ),
     ],
 )
-def test_the_file_and_line_of_a_faulty_adapter_are_named(start_worker, submit, make_vendor, adapter, told):
+def test_the_file_and_line_of_a_faulty_adapter_are_named(
+    start_worker, submit, make_vendor, adapter, told
+):
     make_vendor("acme", adapter=f"adapters.faulty.{adapter}", max_attempts=1)
     submit(1)
     worker, (line, sentence) = start_worker("--drain"), told

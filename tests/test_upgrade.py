@@ -27,15 +27,23 @@ def acme(make_vendor, vendor_server, transactional_db):
 
 @pytest.fixture
 def start_later_worker(start_worker, tmp_path, monkeypatch):
-    """Start a worker of a version whose scripts have other texts, and so other hashes, and whose entries hold more."""
+    """Start a worker of a version whose scripts have other texts, and so other hashes, and whose
+    entries hold more.
+    """
     later = tmp_path / "later"
     for name in ("enrichlabs", "jobs", "vendors", "webhooks"):
-        shutil.copytree(conftest.ROOT / name, later / name, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+        shutil.copytree(
+            conftest.ROOT / name,
+            later / name,
+            ignore=shutil.ignore_patterns("tests", "__pycache__"),
+        )
     shutil.copy(conftest.ROOT / "manage.py", later)
     for script in later.glob("jobs/queue/lua/*.lua"):
         script.write_text(f"{script.read_text()}\n-- a later version\n")
     change(later / "jobs/queue/lua/settle.lua", "'v', '1',", "'v', '2', 'more', 'x',")
-    change(later / "jobs/queue/stream.py", 'ENTRY_VERSION, "job"', 'ENTRY_VERSION, "more": "x", "job"')
+    change(
+        later / "jobs/queue/stream.py", 'ENTRY_VERSION, "job"', 'ENTRY_VERSION, "more": "x", "job"'
+    )
 
     def start(*options):
         with monkeypatch.context() as patch:
@@ -66,22 +74,34 @@ def test_an_entry_of_a_later_version_is_done(make_job, start_worker, redis_clien
     assert called_once_each(vendor_server)
 
 
-def test_an_entry_that_names_no_job_is_dropped_and_its_job_gets_another(make_job, start_worker, redis_client, vendor_server):
+def test_an_entry_that_names_no_job_is_dropped_and_its_job_gets_another(
+    make_job, start_worker, redis_client, vendor_server
+):
     """What a later version has written otherwise can't be read; but the row is the truth."""
-    for entry in ({"v": "3", "work": make_job(queued_at=LONG_AGO).pk}, {"v": "1", "job": make_job().pk}):
+    for entry in (
+        {"v": "3", "work": make_job(queued_at=LONG_AGO).pk},
+        {"v": "1", "job": make_job().pk},
+    ):
         redis_client.xadd(KEYS.jobs, entry)
     worker = start_worker()
     wait_until_final()
-    wait_for(lambda: redis_client.xlen(KEYS.jobs) + redis_client.xlen(KEYS.again) == 0, "no entry to be left")
+    wait_for(
+        lambda: redis_client.xlen(KEYS.jobs) + redis_client.xlen(KEYS.retries) == 0,
+        "no entry to be left",
+    )
     assert (called_once_each(vendor_server), worker.process.poll()) == (True, None)
-    assert redis_client.zcard(KEYS.flight) == 0
+    assert redis_client.zcard(KEYS.in_flight) == 0
 
 
-def test_two_versions_share_the_work_and_the_limits(start_worker, start_later_worker, submit, redis_client, vendor_server):
+def test_two_versions_share_the_work_and_the_limits(
+    start_worker, start_later_worker, submit, redis_client, vendor_server
+):
     workers = start_worker(), start_later_worker()
     wait_for(lambda: redis_client.zcard("enrich:heartbeats") == 2, "both to live")
     submit(30)
-    later = Job.objects.bulk_create([Job(vendor="acme", name="x", input={"name": "x"}) for _ in range(30)])
+    later = Job.objects.bulk_create(
+        [Job(vendor="acme", name="x", input={"name": "x"}) for _ in range(30)]
+    )
     for job in later:
         redis_client.xadd(KEYS.jobs, {**LATER_ENTRY, "job": job.pk})
     wait_until_final()
@@ -92,7 +112,9 @@ def test_two_versions_share_the_work_and_the_limits(start_worker, start_later_wo
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_a_rolling_restart_loses_nothing_and_calls_nobody_twice(start_worker, start_later_worker, submit, vendor_server, back):
+def test_a_rolling_restart_loses_nothing_and_calls_nobody_twice(
+    start_worker, start_later_worker, submit, vendor_server, back
+):
     old, new = (start_later_worker, start_worker) if back else (start_worker, start_later_worker)
     leaving = old()
     submit(30)
@@ -109,7 +131,9 @@ def test_a_rolling_restart_loses_nothing_and_calls_nobody_twice(start_worker, st
     assert Attempt.objects.values("worker").distinct().count() == 2
 
 
-def test_what_a_killed_worker_of_one_version_had_is_done_by_the_other(start_worker, start_later_worker, submit, vendor_server):
+def test_what_a_killed_worker_of_one_version_had_is_done_by_the_other(
+    start_worker, start_later_worker, submit, vendor_server
+):
     vendor_server.hold.clear()
     killed = start_later_worker()
     submit(3)

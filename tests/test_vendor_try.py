@@ -1,4 +1,6 @@
-"""`manage.py vendor try` makes one call by hand: within the limits, with its secrets masked, and kept as an attempt."""
+"""`manage.py vendor try` makes one call by hand: within the limits, with its secrets masked, and
+kept as an attempt.
+"""
 
 import json
 from datetime import timedelta
@@ -51,7 +53,9 @@ def error_of(**options: str) -> str:
 
 
 def test_request_answer_and_outcome_are_shown(vendor_server, redis_client):
-    vendor_server.answer = lambda _: Answer(body={"info": "done", "ssn": "123"}, headers=(("X-Request-Id", "r1"),))
+    vendor_server.answer = lambda _: Answer(
+        body={"info": "done", "ssn": "123"}, headers=(("X-Request-Id", "r1"),)
+    )
     printed = attempt()
     assert f"POST {vendor_server.url}" in printed
     assert '{"name": "John Doe"}' in printed
@@ -77,9 +81,17 @@ def test_secrets_are_masked(acme, vendor_server, monkeypatch):
         webhook_secret_env="VENDOR_ACME_SECRET",
     )
     echo = {"echo": 'k3y-"secret whsec_c2VjcmV0'}
-    vendor_server.answer = lambda arrival: Answer(202, {**echo, **arrival.body}, headers=(("Set-Cookie", "session=abc"),))
+    vendor_server.answer = lambda arrival: Answer(
+        202, {**echo, **arrival.body}, headers=(("Set-Cookie", "session=abc"),)
+    )
     printed = attempt()
-    for secret in ("k3y", "c2VjcmV0", "in-the-url", "session=abc", vendor_server.arrivals[0].body["callback_url"][-64:]):
+    for secret in (
+        "k3y",
+        "c2VjcmV0",
+        "in-the-url",
+        "session=abc",
+        vendor_server.arrivals[0].body["callback_url"][-64:],
+    ):
         assert secret not in printed
     assert "Authorization: ***" in printed
     assert "?token=***" in printed
@@ -196,7 +208,9 @@ def test_what_is_wrong_is_said(options, sentence):
 
 def test_without_the_key_nothing_is_called(acme, vendor_server):
     Vendor.objects.update(api_key_env=KEY)
-    assert error_of() == f"The vendor acme can't be called from here: The variable {KEY} is not set."
+    assert (
+        error_of() == f"The vendor acme can't be called from here: The variable {KEY} is not set."
+    )
     assert (len(vendor_server.arrivals), Attempt.objects.count()) == (0, 0)
 
 

@@ -1,4 +1,6 @@
-"""What keeps a worker from working is said in one line; it looks again with pauses, and goes on when the fault is gone."""
+"""What keeps a worker from working is said in one line; it looks again with pauses, and goes on
+when the fault is gone.
+"""
 
 import sqlite3
 import time
@@ -44,8 +46,16 @@ def worker(start_worker, make_vendor, vendor_server, redis_client):
 
 
 FAULTS = [
-    (["CONFIG", "SET", "maxmemory", 1], ["CONFIG", "SET", "maxmemory", 0], "Redis is out of memory and refuses to write."),
-    (["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"], "Redis is a replica and refuses to write."),
+    (
+        ["CONFIG", "SET", "maxmemory", 1],
+        ["CONFIG", "SET", "maxmemory", 0],
+        "Redis is out of memory and refuses to write.",
+    ),
+    (
+        ["REPLICAOF", "127.0.0.1", "1"],
+        ["REPLICAOF", "NO", "ONE"],
+        "Redis is a replica and refuses to write.",
+    ),
     (
         ["ACL", "SETUSER", "default", "-xreadgroup"],
         ["ACL", "SETUSER", "default", "+@all"],
@@ -73,15 +83,20 @@ def test_a_redis_that_refuses(worker, submit, redis_client, fault):
     wait_until_final()
 
 
-@pytest.mark.parametrize("name", ["jobs", "flight", "gate"])
+@pytest.mark.parametrize("name", ["jobs", "in_flight", "state"])
 def test_a_key_of_one_vendor_that_holds_something_else(worker, submit, redis_client, name):
     key = getattr(Keys("acme"), name)
     redis_client.delete(key)
     redis_client.sadd(key, "x")
     submit(1)
-    wait_for(lambda: "vendor acme is not served" in worker.output, "the worker to say what is wrong")
+    wait_for(
+        lambda: "vendor acme is not served" in worker.output, "the worker to say what is wrong"
+    )
     [job] = submit(1, "other")
-    wait_for(lambda: Job.objects.get(pk=job.pk).status == Status.COMPLETE, "the other vendor's job to be done")
+    wait_for(
+        lambda: Job.objects.get(pk=job.pk).status == Status.COMPLETE,
+        "the other vendor's job to be done",
+    )
     assert worker.output.count("another type") == 1, worker.output
     redis_client.delete(key)
     wait_for(lambda: "vendor acme is served again" in worker.output, "the vendor to be served")

@@ -1,4 +1,6 @@
-"""What a vendor adapter is given, what it may answer and what it may raise. Nothing else about a vendor leaves its file."""
+"""What a vendor adapter is given, what it may answer and what it may raise. Nothing else about a
+vendor leaves its file.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class Call:
     job_id: str
     input: dict[str, Any]
     idempotency_key: str  # the same for every try of a run, so that the vendor can tell a repeat
-    callback_url: str  # where the vendor may post its answer later; names the job and carries a token
+    callback_url: (
+        str  # where the vendor may post its answer later; names the job and carries a token
+    )
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,11 @@ class Reply:
     body: bytes
 
     def as_json(self) -> dict[str, Any]:
-        return {"status": self.status, "headers": dict(self.headers), "body": self.body.decode("utf-8", "ignore")}
+        return {
+            "status": self.status,
+            "headers": dict(self.headers),
+            "body": self.body.decode("utf-8", "ignore"),
+        }
 
     def json_object(self) -> dict[str, Any]:
         """Return the object that the body spells. Raises VendorError bad_reply."""
@@ -52,17 +60,20 @@ class Reply:
             return json_object.read(self.body)
         except ValueError as error:
             sentence = f"The vendor's answer (status {self.status}) can't be used. {error}"
-            # The vendor may have done the work, and been paid for it: who would rather look than pay twice is asked.
+            # The vendor may have done the work, and been paid for it: who would rather look than
+            # pay twice is asked.
             raise VendorError("bad_reply", sentence, outcome_known=False, reply=self) from None
 
 
 class VendorError(Exception):
     """The one exception that leaves an adapter.
 
-    `code` is stable and machine-readable; `message` is a sentence without personal data. `permanent`: another try cannot
-    help. `outage`: the vendor seems to be down rather than unhappy with this job. `retry_after`: the vendor asks everybody
-    to wait that long. `outcome_known` is False where the vendor may have done the work although no answer came. `reply` is
-    what the vendor said; the beginning of it is kept with the attempt, cleaned (vendors/payloads/replies.py).
+    `code` is stable and machine-readable; `message` is a sentence without personal data.
+    `permanent`: another try cannot help. `outage`: the vendor seems to be down rather than unhappy
+    with this job. `retry_after`: the vendor asks everybody to wait that long. `outcome_known` is
+    False where the vendor may have done the work although no answer came. `reply` is what the
+    vendor said; the beginning of it is kept with the attempt, cleaned
+    (vendors/payloads/replies.py).
     """
 
     def __init__(
@@ -77,8 +88,14 @@ class VendorError(Exception):
         reply: Reply | None = None,
     ) -> None:
         super().__init__(message)
-        if not (isinstance(code, str) and isinstance(message, str) and isinstance(retry_after, timedelta | None)):
-            raise TypeError("VendorError takes a code and a message as text, and retry_after as a timedelta.")
+        if not (
+            isinstance(code, str)
+            and isinstance(message, str)
+            and isinstance(retry_after, timedelta | None)
+        ):
+            raise TypeError(
+                "VendorError takes a code and a message as text, and retry_after as a timedelta."
+            )
         self.code = code
         self.message = message
         self.permanent = permanent
@@ -89,7 +106,9 @@ class VendorError(Exception):
 
 
 class Adapter:
-    """Speaks one vendor's dialect. One instance serves all threads of a process: it keeps no state of a call."""
+    """Speaks one vendor's dialect. One instance serves all threads of a process: it keeps no state
+    of a call.
+    """
 
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor

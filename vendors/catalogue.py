@@ -1,4 +1,6 @@
-"""The vendors as this process knows them: read again from the store when the copy is half a second old."""
+"""The vendors as this process knows them: read again from the store when the copy is half a second
+old.
+"""
 
 import time
 from collections.abc import Iterable
@@ -34,7 +36,8 @@ class Catalogue:
         """
         if time.monotonic() - self._read_at <= FRESH_SECONDS:
             return self._vendors
-        # One thread asks; the others need not wait for it, unless there is nothing that they may go by.
+        # One thread asks; the others need not wait for it, unless there is nothing that they may go
+        # by.
         if self._lock.acquire(blocking=self._read_at == NEVER):
             try:
                 self._read()
@@ -45,7 +48,9 @@ class Catalogue:
     def _read(self) -> None:
         if time.monotonic() - self._read_at > FRESH_SECONDS:
             rows = list(Vendor.objects.values_list(*FIELDS))
-            if rows != self._rows:  # it is the same nearly every time, and then all that was made of it stays
+            if (
+                rows != self._rows
+            ):  # it is the same nearly every time, and then all that was made of it stays
                 vendors = [Vendor.from_db(DEFAULT_DB_ALIAS, FIELDS, row) for row in rows]
                 self._vendors, self._rows = {vendor.slug: vendor for vendor in vendors}, rows
             self._read_at = time.monotonic()
@@ -54,7 +59,9 @@ class Catalogue:
         return self.all().get(slug)
 
     def adapter(self, vendor: Vendor) -> Adapter:
-        """Return the adapter of `vendor`, made anew when its settings have changed. Raises ValueError where that fails."""
+        """Return the adapter of `vendor`, made anew when its settings have changed. Raises
+        ValueError where that fails.
+        """
         key, adapter = self._adapters.get(vendor.slug, (None, None))
         if adapter is None or key != vendor.settings_key:
             adapter = make(vendor)
@@ -62,8 +69,11 @@ class Catalogue:
         return adapter
 
     def forget(self) -> None:
-        """Read the store at the next question; a process that has just written a vendor sees it at once."""
-        # The lock, for another thread may be reading: what it asked for before our write must not count as fresh.
+        """Read the store at the next question; a process that has just written a vendor sees it at
+        once.
+        """
+        # The lock, for another thread may be reading: what it asked for before our write must not
+        # count as fresh.
         with self._lock:
             self._read_at = NEVER
 

@@ -1,4 +1,6 @@
-"""Has a vendor's adapter make one call, and makes what comes of it one of three: done, accepted, or a VendorError."""
+"""Has a vendor's adapter make one call, and makes what comes of it one of three: done, accepted, or
+a VendorError.
+"""
 
 import logging
 
@@ -20,7 +22,9 @@ def execute(vendor: Vendor, call: Call) -> Done | Accepted | VendorError:
         adapter = catalogue.adapter(vendor)
     except ValueError as error:
         log.error("vendor %s is not called: %s", vendor, error)
-        return VendorError("adapter_failed", "The adapter can't be loaded; the vendor was not called.")
+        return VendorError(
+            "adapter_failed", "The adapter can't be loaded; the vendor was not called."
+        )
     try:
         return _checked(adapter.call(call), vendor, adapter)
     except VendorError as error:
@@ -28,8 +32,12 @@ def execute(vendor: Vendor, call: Call) -> Done | Accepted | VendorError:
     except Exception as error:
         # Not the exception's own words, but for a developer: they may hold personal data.
         kind, trace = type(error).__name__, error if settings.DEBUG else None
-        log.error("the adapter of %s failed with %s at %s", vendor, kind, place(error), exc_info=trace)
-        return VendorError("adapter_failed", f"The adapter failed with {kind}.", outcome_known=False)
+        log.error(
+            "the adapter of %s failed with %s at %s", vendor, kind, place(error), exc_info=trace
+        )
+        return VendorError(
+            "adapter_failed", f"The adapter failed with {kind}.", outcome_known=False
+        )
 
 
 def _checked(answer: object, vendor: Vendor, adapter: Adapter) -> Done | Accepted:
@@ -56,5 +64,7 @@ def _cleaned(error: VendorError, vendor: Vendor) -> VendorError:
     # The frames of the call hold the whole reply.
     error.__traceback__ = error.__cause__ = error.__context__ = None
     if error.reply is not None:
-        error.reply = replies.kept(error.reply, vendor.redacted_fields, [vendor.api_key, *vendor.webhook_secrets])
+        error.reply = replies.kept(
+            error.reply, vendor.redacted_fields, [vendor.api_key, *vendor.webhook_secrets]
+        )
     return error

@@ -17,7 +17,8 @@ class Window:
 
 
 def parse(text: str, *, margin_seconds: float = 0) -> list[Window]:
-    """Return the windows of `text`, shortest first and each longer by the margin; none for an empty text.
+    """Return the windows of `text`, shortest first and each longer by the margin; none for an empty
+    text.
 
     Raises ValueError with a sentence that says what is wrong and what would be right.
     """
@@ -31,10 +32,14 @@ def parse(text: str, *, margin_seconds: float = 0) -> list[Window]:
 def _window(part: str) -> Window:
     match = FORM.fullmatch(part.lower())
     if not match or match[3] not in SECONDS:
-        raise ValueError(f"{part!r} is no rate limit; write for example 10/s, 500/min, 1000/h or 20000/day.")
+        raise ValueError(
+            f"{part!r} is no rate limit; write for example 10/s, 500/min, 1000/h or 20000/day."
+        )
     calls, seconds = int(match[1]), int(match[2] or 1) * SECONDS[match[3]]
     if not 1 <= calls <= MAX_CALLS:
-        raise ValueError(f"{part!r} must allow between 1 and {MAX_CALLS} calls; to stop a vendor, pause it.")
+        raise ValueError(
+            f"{part!r} must allow between 1 and {MAX_CALLS} calls; to stop a vendor, pause it."
+        )
     if not 1 <= seconds <= 31 * 86400:
         raise ValueError(f"{part!r} must be a time of between 1 second and 31 days.")
     return Window(calls, seconds)

@@ -45,22 +45,33 @@ def validate_variable(name: str) -> None:
 
 
 validate_slug = RegexValidator(
-    r"^[a-z0-9][a-z0-9_-]*\Z", "Use lower-case letters, digits, - and _ only, and begin with a letter or digit.", code="slug"
+    r"^[a-z0-9][a-z0-9_-]*\Z",
+    "Use lower-case letters, digits, - and _ only, and begin with a letter or digit.",
+    code="slug",
 )
 
 
 class Vendor(models.Model):
-    id = models.CharField(primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False)
+    id = models.CharField(
+        primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
+    )
     slug = models.CharField(
-        max_length=50, unique=True, validators=[validate_slug], help_text="Its name in jobs, URLs and logs; never changes."
+        max_length=50,
+        unique=True,
+        validators=[validate_slug],
+        help_text="Its name in jobs, URLs and logs; never changes.",
     )
     adapter = models.CharField(
         max_length=200,
         validators=[validate_adapter],
         help_text="sync (answers at once), async (answers by callback), or adapters.FILE.CLASS for a class of your own.",
     )
-    url = models.CharField("URL", max_length=2000, validators=[validate_url], help_text="Where its jobs are posted to.")
-    enabled = models.BooleanField(default=True, help_text="Off: new jobs are refused, accepted ones are still done.")
+    url = models.CharField(
+        "URL", max_length=2000, validators=[validate_url], help_text="Where its jobs are posted to."
+    )
+    enabled = models.BooleanField(
+        default=True, help_text="Off: new jobs are refused, accepted ones are still done."
+    )
 
     rate_limits = models.CharField(
         max_length=200,
@@ -88,7 +99,9 @@ class Vendor(models.Model):
         help_text="Most jobs waiting; further ones are refused as queue_full until some are done. Empty: no bound.",
     )
     timeout_seconds = models.FloatField(
-        default=30, validators=[MinValueValidator(0.1), MaxValueValidator(3600)], help_text="For one whole call."
+        default=30,
+        validators=[MinValueValidator(0.1), MaxValueValidator(3600)],
+        help_text="For one whole call.",
     )
     max_attempts = models.PositiveIntegerField(
         default=5,
@@ -96,7 +109,9 @@ class Vendor(models.Model):
         help_text="Tries that may fail before the job fails. Waiting for a limit or an outage spends none.",
     )
     callback_timeout_seconds = models.FloatField(
-        default=3600, validators=[MinValueValidator(1), MaxValueValidator(30 * 86400)], help_text="For a callback to come."
+        default=3600,
+        validators=[MinValueValidator(1), MaxValueValidator(30 * 86400)],
+        help_text="For a callback to come.",
     )
     repeat_unknown = models.BooleanField(
         default=True,
@@ -104,7 +119,8 @@ class Vendor(models.Model):
         "off, fail the job as outcome_unknown.",
     )
     repeat_overdue = models.BooleanField(
-        default=False, help_text="When a callback never came: on, call again; off, fail the job as callback_overdue."
+        default=False,
+        help_text="When a callback never came: on, call again; off, fail the job as callback_overdue.",
     )
 
     redact = models.CharField(
@@ -129,15 +145,24 @@ class Vendor(models.Model):
     )
 
     paused = models.BooleanField(default=False, help_text="On: jobs are accepted, and wait.")
-    paused_until = models.DateTimeField(null=True, blank=True, help_text="Set when the vendor asks us to slow down.")
+    paused_until = models.DateTimeField(
+        null=True, blank=True, help_text="Set when the vendor asks us to slow down."
+    )
     pause_reason = models.CharField(max_length=200, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True)  # since when it is paused
-    paused_by = models.CharField(max_length=150, blank=True)  # the operator's name; empty where it was paused by itself
+    paused_by = models.CharField(
+        max_length=150, blank=True
+    )  # the operator's name; empty where it was paused by itself
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ("slug",)
-        permissions = [("change_vendor_target", "Can change where a vendor's calls go, by which adapter and with which keys")]
+        permissions = [
+            (
+                "change_vendor_target",
+                "Can change where a vendor's calls go, by which adapter and with which keys",
+            )
+        ]
         # MongoDB cannot look up by the index of a unique field (docs/decisions/0002-mongodb.md).
         indexes = [models.Index(fields=["slug"], name="vendor_slug")]
 
@@ -146,7 +171,9 @@ class Vendor(models.Model):
 
     @cached_property
     def windows(self) -> list[limits.Window]:
-        """The windows that starts of calls are held to: those of the rate limits, longer by the arrival margin."""
+        """The windows that starts of calls are held to: those of the rate limits, longer by the
+        arrival margin.
+        """
         return limits.parse(self.rate_limits, margin_seconds=self.arrival_margin_ms / 1000)
 
     @cached_property
@@ -172,7 +199,9 @@ class Vendor(models.Model):
     @property
     def webhook_secrets(self) -> list[str]:
         """The secrets that the named variable holds now: several while one is being replaced."""
-        return [part for part in re.split(r"[,\s]+", variables.value(self.webhook_secret_env)) if part]
+        return [
+            part for part in re.split(r"[,\s]+", variables.value(self.webhook_secret_env)) if part
+        ]
 
     @property
     def webhook_secret_fault(self) -> str:
@@ -191,7 +220,9 @@ class Vendor(models.Model):
     def clean(self) -> None:
         stored = Vendor.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
         if stored is not None and stored != self.slug:
-            raise ValidationError({"slug": f"The slug of a vendor never changes; this one is {stored!r}."})
+            raise ValidationError(
+                {"slug": f"The slug of a vendor never changes; this one is {stored!r}."}
+            )
 
     def full_clean(self, exclude: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
         excluded = set(exclude or ())
@@ -201,7 +232,9 @@ class Vendor(models.Model):
         try:
             make(self)
         except ValueError as error:
-            raise ValidationError({"adapter": ValidationError(str(error), code="adapter")}) from None
+            raise ValidationError(
+                {"adapter": ValidationError(str(error), code="adapter")}
+            ) from None
 
     @cached_property
     def settings_key(self) -> tuple[Any, ...]:

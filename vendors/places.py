@@ -12,7 +12,9 @@ BUILT_IN = Path(__file__).parent / "adapters"
 
 
 def place(error: BaseException) -> str:
-    """Return the last line of an adapter that the error passed through; the line that raised it where there is none."""
+    """Return the last line of an adapter that the error passed through; the line that raised it
+    where there is none.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename} line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
@@ -28,4 +30,6 @@ def place_of_method(adapter: Adapter, name: str) -> str:
 
 
 def _is_adapter(filename: str) -> bool:
-    return any(Path(filename).is_relative_to(folder) for folder in (settings.ADAPTERS_DIR, BUILT_IN))
+    return any(
+        Path(filename).is_relative_to(folder) for folder in (settings.ADAPTERS_DIR, BUILT_IN)
+    )

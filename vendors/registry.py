@@ -1,7 +1,8 @@
-"""Adapters by name: the built-in ones, and classes in the installation's own folder. Nothing else is ever imported.
+"""Adapters by name: the built-in ones, and classes in the installation's own folder. Nothing else
+is ever imported.
 
-The folder is the package `adapters`: settings.ADAPTERS_DIR/acme.py is the module `adapters.acme`. It is not on Python's path,
-where a file in it could take the place of another module.
+The folder is the package `adapters`: settings.ADAPTERS_DIR/acme.py is the module `adapters.acme`.
+It is not on Python's path, where a file in it could take the place of another module.
 """
 
 import re
@@ -19,7 +20,10 @@ from vendors.places import place
 if TYPE_CHECKING:
     from vendors.models import Vendor
 
-BUILT_IN = {"sync": "vendors.adapters.sync.SyncAdapter", "async": "vendors.adapters.asynchronous.AsyncAdapter"}
+BUILT_IN = {
+    "sync": "vendors.adapters.sync.SyncAdapter",
+    "async": "vendors.adapters.asynchronous.AsyncAdapter",
+}
 OWN = "adapters"
 FORM = re.compile(r"(?:vendors\.)?adapters(?:\.[A-Za-z_][A-Za-z0-9_]*){2,}")
 
@@ -58,16 +62,26 @@ def _module(name: str, path: str) -> object:
         return import_module(path)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever the module does while it is imported: sys.exit() as well
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{path}.".startswith(f"{error.name}."):
-            raise ValueError(f"The adapter {name!r} can't be imported: there is no module {path}.{_where(path)}") from None
+    except (
+        BaseException
+    ) as error:  # whatever the module does while it is imported: sys.exit() as well
+        if (
+            isinstance(error, ModuleNotFoundError)
+            and error.name
+            and f"{path}.".startswith(f"{error.name}.")
+        ):
+            raise ValueError(
+                f"The adapter {name!r} can't be imported: there is no module {path}.{_where(path)}"
+            ) from None
         raise ValueError(
             f"The adapter {name!r} can't be imported: {type(error).__name__}: {error} ({place(error)})."
         ) from error
 
 
 def _where(path: str) -> str:
-    return f" Modules of your own belong in {settings.ADAPTERS_DIR}." if path.startswith(OWN) else ""
+    return (
+        f" Modules of your own belong in {settings.ADAPTERS_DIR}." if path.startswith(OWN) else ""
+    )
 
 
 def _mount() -> None:

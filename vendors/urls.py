@@ -24,20 +24,27 @@ def refusal(url: str) -> str:
     if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\x00-\x1f\x7f\\]", url):
         return WHOLE
     wrong = {
-        "Must hold no user name or password; put the key into a variable and name it below.": "@" in parts.netloc,
+        "Must hold no user name or password; put the key into a variable and name it below.": "@"
+        in parts.netloc,
         "Must hold no #: what follows it is never sent.": "#" in url,
         "Must name a port from 1 to 65535, or none.": port == 0 or parts.netloc.endswith(":"),
-        f"{host[:100]!r} is no name of a host.": not _is_host(host, in_brackets="[" in parts.netloc),
+        f"{host[:100]!r} is no name of a host.": not _is_host(
+            host, in_brackets="[" in parts.netloc
+        ),
     }
     sentence = next((sentence for sentence, is_wrong in wrong.items() if is_wrong), "")
-    return sentence or addresses.refusal_of_host(host, port or (443 if parts.scheme == "https" else 80))
+    return sentence or addresses.refusal_of_host(
+        host, port or (443 if parts.scheme == "https" else 80)
+    )
 
 
 def _is_host(host: str, *, in_brackets: bool) -> bool:
     if in_brackets:
         return _is_ip(host, version=6)
     try:
-        ascii_name = host if host.isascii() else idna.encode(host, uts46=True).decode()  # as it is done for each call
+        ascii_name = (
+            host if host.isascii() else idna.encode(host, uts46=True).decode()
+        )  # as it is done for each call
     except UnicodeError:
         return False
     labels = ascii_name.removesuffix(".").split(".")

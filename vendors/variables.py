@@ -1,7 +1,8 @@
-"""The environment variables that hold vendors' keys and secrets. A row names them, and must not get at any other.
+"""The environment variables that hold vendors' keys and secrets. A row names them, and must not get
+at any other.
 
-A name must begin with one of VENDOR_VARIABLE_PREFIXES, and no setting of ours may be read from it: else whoever may change
-vendors could have SECRET_KEY sent to a host of their own.
+A name must begin with one of VENDOR_VARIABLE_PREFIXES, and no setting of ours may be read from it:
+else whoever may change vendors could have SECRET_KEY sent to a host of their own.
 """
 
 import base64
@@ -30,17 +31,23 @@ def refusal(name: str) -> str:
 
 
 def value(name: str) -> str:
-    """Return what the variable holds now; empty where it is not set, or is none that a vendor may have."""
+    """Return what the variable holds now; empty where it is not set, or is none that a vendor may
+    have.
+    """
     return "" if refusal(name) else os.environ.get(name, "")
 
 
 def missing(name: str) -> str:
     """Return why the variable holds nothing; empty where it holds something."""
-    return refusal(name) or ("" if os.environ.get(name, "").strip(" \t\r\n,") else f"The variable {name} is not set.")
+    return refusal(name) or (
+        "" if os.environ.get(name, "").strip(" \t\r\n,") else f"The variable {name} is not set."
+    )
 
 
 def signing_key(secret: str) -> bytes:
-    """Return the bytes of a webhook secret, read as leniently as the library of Standard Webhooks does; empty for nonsense."""
+    """Return the bytes of a webhook secret, read as leniently as the library of Standard Webhooks
+    does; empty for nonsense.
+    """
     try:
         return base64.b64decode(secret.removeprefix(SECRET_PREFIX) + "==")
     except ValueError:

@@ -1,4 +1,5 @@
-"""Signatures of callbacks, as https://www.standardwebhooks.com specifies them: HMAC-SHA256 over id, timestamp and raw body.
+"""Signatures of callbacks, as https://www.standardwebhooks.com specifies them: HMAC-SHA256 over id,
+timestamp and raw body.
 
 Pure: secrets, headers, body and the time are given; nothing is read from anywhere.
 """
@@ -17,7 +18,9 @@ SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 class RefusedError(Exception):
-    """The request is not shown to be the vendor's; `code` says why, for the log and not for the sender."""
+    """The request is not shown to be the vendor's; `code` says why, for the log and not for the
+    sender.
+    """
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -25,7 +28,8 @@ class RefusedError(Exception):
 
 
 def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-    """Return the webhook-id of a request that one of the secrets has signed within five minutes of `now`.
+    """Return the webhook-id of a request that one of the secrets has signed within five minutes of
+    `now`.
 
     Raises RefusedError, and nothing else, whatever the secrets and headers hold.
     """
@@ -53,7 +57,9 @@ def sign(secret: str, webhook_id: str, timestamp_seconds: int, body: bytes) -> s
     return _sign(key, webhook_id, str(timestamp_seconds), body)
 
 
-def _is_signed(keys: Sequence[bytes], webhook_id: str, timestamp: str, signatures: str, body: bytes) -> bool:
+def _is_signed(
+    keys: Sequence[bytes], webhook_id: str, timestamp: str, signatures: str, body: bytes
+) -> bool:
     expected = [_sign(key, webhook_id, timestamp, body).encode() for key in keys]
     # Each signature says its version; those of versions that we don't know are passed over.
     given = [signature.encode("utf-8", "replace") for signature in signatures.split(" ")]

@@ -36,7 +36,10 @@ def receive(request: HttpRequest, slug: str, request_id: UUID) -> HttpResponse:
         reason, problem = refused.code, Problem("unauthorized", 401, detail)
     except inbox.NotAnObjectError as error:
         detail = f"{error} Send a JSON object; this callback changed nothing, and its job goes on waiting."
-        reason, problem = f"not_an_object ({str(error).rstrip('.')})", Problem("not_an_object", 400, detail)
+        reason, problem = (
+            f"not_an_object ({str(error).rstrip('.')})",
+            Problem("not_an_object", 400, detail),
+        )
     except Problem as found:
         reason, problem = found.code, found
     except STORE_ERRORS as error:
@@ -49,7 +52,9 @@ def receive(request: HttpRequest, slug: str, request_id: UUID) -> HttpResponse:
 
 
 def _take(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
-    """Size, vendor, signature and timestamp, token; then the callback is stored, and only then acts on its job."""
+    """Size, vendor, signature and timestamp, token; then the callback is stored, and only then acts
+    on its job.
+    """
     now = timezone.now()
     if request.method != "POST":
         raise Problem("method_not_allowed", 405, "Post the callback.", headers={"Allow": "POST"})
@@ -58,7 +63,9 @@ def _take(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     if vendor is None:
         raise Problem("unknown_vendor", 404, "There is no vendor of this name.")
     is_signed = bool(vendor.webhook_secret_env)
-    webhook_id = signatures.verify(vendor.webhook_secrets, request.headers, body, now) if is_signed else ""
+    webhook_id = (
+        signatures.verify(vendor.webhook_secrets, request.headers, body, now) if is_signed else ""
+    )
     tried = tokens.read(request.GET.get("token", ""), slug, job_id)
     if tried is None and not (webhook_id and _is_unknown(vendor, job_id)):
         raise RefusedError("token_wrong" if "token" in request.GET else "token_missing")
@@ -66,8 +73,12 @@ def _take(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
         verdict = inbox.receive(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now)
     except inbox.TooManyError:
         detail = "There are too many callbacks for this job that can't be applied yet. Send this one again later."
-        return Problem("too_many_callbacks", 429, detail, headers={"Retry-After": str(RETRY_SECONDS)}).response()
-    return JsonResponse({"status": verdict or "stored"}, status=202 if verdict == Verdict.UNMATCHED else 200)
+        return Problem(
+            "too_many_callbacks", 429, detail, headers={"Retry-After": str(RETRY_SECONDS)}
+        ).response()
+    return JsonResponse(
+        {"status": verdict or "stored"}, status=202 if verdict == Verdict.UNMATCHED else 200
+    )
 
 
 def _is_unknown(vendor: Vendor, job_id: str) -> bool:
@@ -75,10 +86,18 @@ def _is_unknown(vendor: Vendor, job_id: str) -> bool:
     return not Job.objects.filter(pk=job_id, vendor=vendor.slug).exists()
 
 
-def _refuse(problem: Problem, reason: str, request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+def _refuse(
+    problem: Problem, reason: str, request: HttpRequest, slug: str, job_id: str
+) -> HttpResponse:
     vendor = catalogue.get(slug) if reason in ("secret_unset", "secret_unusable") else None
     why = f" ({vendor.webhook_secret_fault})" if vendor else ""
-    log.warning("Refused a callback of vendor %r for job %s: %s%s", slug[:MAX_SLUG_LOGGED], job_id, reason, why)
+    log.warning(
+        "Refused a callback of vendor %r for job %s: %s%s",
+        slug[:MAX_SLUG_LOGGED],
+        job_id,
+        reason,
+        why,
+    )
     response = problem.response()
     response._has_been_logged = True  # type: ignore[attr-defined]  # else Django adds a second line
     if problem.status not in (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_FOUND):
@@ -86,8 +105,12 @@ def _refuse(problem: Problem, reason: str, request: HttpRequest, slug: str, job_
     return response
 
 
-def _count_when_sent(response: HttpResponse, request: HttpRequest, slug: str, job_id: str, reason: str) -> None:
-    """Count the refusal on its job once the answer is on its way: how long that takes tells nothing about the job."""
+def _count_when_sent(
+    response: HttpResponse, request: HttpRequest, slug: str, job_id: str, reason: str
+) -> None:
+    """Count the refusal on its job once the answer is on its way: how long that takes tells nothing
+    about the job.
+    """
     now, close = timezone.now(), response.close
 
     def count_and_close() -> None:

@@ -47,7 +47,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         with self.server.lock:
             self.server.taken.append((self.path, self.headers, body))
-            status = self.server.statuses.pop(0) if len(self.server.statuses) > 1 else self.server.statuses[0]
+            status = (
+                self.server.statuses.pop(0)
+                if len(self.server.statuses) > 1
+                else self.server.statuses[0]
+            )
         self.send_response(status)
         self.end_headers()
 
@@ -86,7 +90,11 @@ def called(vendor, mood="", **given):
 @cache
 def serial_with(callback="normal", vendor="acme"):
     """Return the number of a job whose calls all go well, and whose callbacks come soon."""
-    plain = (serial for serial in count(1) if (plan := plan_of(SEED, serial, vendor)).callback == callback and not plan.moods)
+    plain = (
+        serial
+        for serial in count(1)
+        if (plan := plan_of(SEED, serial, vendor)).callback == callback and not plan.moods
+    )
     return min(islice(plain, 10), key=lambda serial: plan_of(SEED, serial, vendor).callback_seconds)
 
 

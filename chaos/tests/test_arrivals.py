@@ -12,20 +12,32 @@ from jobs.models import Job
 
 def history_of(times, *troubles):
     calls = [Arrival(at, "limited", JOB, 1, 1, "ok", None) for at in times]
-    return History(1, [], {JOB: Story(Job(id=JOB, vendor="limited"), arrivals=calls)}, Journal(troubles=list(troubles)))
+    return History(
+        1,
+        [],
+        {JOB: Story(Job(id=JOB, vendor="limited"), arrivals=calls)},
+        Journal(troubles=list(troubles)),
+    )
 
 
 TOO_MANY = [100 + number / 50 for number in range(21)]
 
 
 def test_more_arrivals_than_the_limit_are_found():
-    assert list(arrivals.above_limit(history_of(TOO_MANY))) == ["21 calls of limited arrived within 1 s (limit 20)"]
+    assert list(arrivals.above_limit(history_of(TOO_MANY))) == [
+        "21 calls of limited arrived within 1 s (limit 20)"
+    ]
     assert not list(arrivals.above_limit(history_of(TOO_MANY[1:])))
 
 
 @pytest.mark.parametrize(
     ("name", "is_left_out"),
-    [("worker_frozen", True), ("worker-1 cut off", True), ("worker_killed", False), ("store_locked", False)],
+    [
+        ("worker_frozen", True),
+        ("worker-1 cut off", True),
+        ("worker_killed", False),
+        ("store_locked", False),
+    ],
 )
 def test_calls_that_the_campaign_delayed_are_left_out(name, is_left_out):
     trouble = Trouble(name, "workers", 90.0, 100.0)

@@ -1,4 +1,6 @@
-"""What the campaign's vendor calls back, over real sockets: when, how often, and what is not its own."""
+"""What the campaign's vendor calls back, over real sockets: when, how often, and what is not its
+own.
+"""
 
 import json
 import socket
@@ -16,8 +18,13 @@ from webhooks import signatures
 
 
 def called_back(vendor, posts):
-    """Wait for so many posts of callbacks, and return them, by kind and status, as the ledger has them."""
-    wait_for(lambda: len(events(vendor, Callback)) >= posts and vendor.postman.open == 0, f"{posts} posts of callbacks")
+    """Wait for so many posts of callbacks, and return them, by kind and status, as the ledger has
+    them.
+    """
+    wait_for(
+        lambda: len(events(vendor, Callback)) >= posts and vendor.postman.open == 0,
+        f"{posts} posts of callbacks",
+    )
     return [(event.kind, event.status) for event in events(vendor, Callback)]
 
 
@@ -54,17 +61,26 @@ def test_an_early_callback_is_answered_before_the_call(vendor, receiver):
     status = called(vendor, serial=serial_with("early"), callback_url=receiver.url())[0]
     assert (status, len(receiver.taken)) == (202, 1)
     wait_for(lambda: events(vendor, Answered), "the answer to be written down")
-    assert [type(event) for event in ledger.read_ledger(vendor.path)] == [Arrival, Callback, Answered]
+    assert [type(event) for event in ledger.read_ledger(vendor.path)] == [
+        Arrival,
+        Callback,
+        Answered,
+    ]
 
 
 @pytest.mark.parametrize(("callback", "posts"), [("duplicate", 3), ("replayed", 2)])
-def test_a_callback_comes_several_times_the_same_to_the_letter(vendor, receiver, monkeypatch, callback, posts):
+def test_a_callback_comes_several_times_the_same_to_the_letter(
+    vendor, receiver, monkeypatch, callback, posts
+):
     monkeypatch.setattr(callbacks, "REPLAYED_SECONDS", 0.1)
     monkeypatch.setattr(callbacks, "SECOND_SECONDS", 0.1)
     serial = serial_with(callback, vendor="signed")
     called(vendor, slug="signed", serial=serial, callback_url=receiver.url(vendor="signed"))
     assert called_back(vendor, posts) == [("genuine", 200)] * posts
-    assert len({(path, headers["webhook-signature"], body) for path, headers, body in receiver.taken}) == 1
+    assert (
+        len({(path, headers["webhook-signature"], body) for path, headers, body in receiver.taken})
+        == 1
+    )
 
 
 def test_garbage_comes_before_the_genuine_callback(vendor, receiver):
@@ -78,13 +94,29 @@ def test_forged_callbacks_come_with_a_genuine_one(vendor, receiver, monkeypatch)
     monkeypatch.setattr(callbacks, "FORGED_SECONDS", 0.1)
     called(vendor, "503", slug="signed", key=OTHER, callback_url=receiver.url(OTHER, "signed"))
     vendor.disturb("signed", "", 0)
-    called(vendor, slug="signed", serial=serial_with("forged", "signed"), callback_url=receiver.url(vendor="signed"))
+    called(
+        vendor,
+        slug="signed",
+        serial=serial_with("forged", "signed"),
+        callback_url=receiver.url(vendor="signed"),
+    )
     kinds = ("garbage_token", "no_token", "other_token", "other_url", "signature")
-    assert sorted(called_back(vendor, 6)) == [*((f"forged_{kind}", 200) for kind in kinds), ("genuine", 200)]
+    assert sorted(called_back(vendor, 6)) == [
+        *((f"forged_{kind}", 200) for kind in kinds),
+        ("genuine", 200),
+    ]
     bare, other = (f"/vendor-webhook/signed/{job}" for job in (JOB, OTHER))
-    asked = [(bare, ""), (bare, "1.1.garbage"), (bare, "1.3.of-2"), (other, "1.3.of-1"), (bare, "1.3.of-1")]
+    asked = [
+        (bare, ""),
+        (bare, "1.1.garbage"),
+        (bare, "1.3.of-2"),
+        (other, "1.3.of-1"),
+        (bare, "1.3.of-1"),
+    ]
     forged = [path for path, _, body in receiver.taken if json.loads(body).get("forged")]
-    assert sorted(path.removesuffix("?").partition("?token=")[::2] for path in forged) == sorted(asked)
+    assert sorted(path.removesuffix("?").partition("?token=")[::2] for path in forged) == sorted(
+        asked
+    )
 
 
 def messages(vendor, callback, slug="acme"):
@@ -109,7 +141,10 @@ def test_only_a_forged_signature_is_wrong(vendor):
 
 def test_each_callback_comes_in_its_time(vendor):
     assert messages(vendor, "lost") == []
-    [(late_seconds, _)], [(held_seconds, _)] = messages(vendor, "late"), messages(vendor, "out_of_order")
+    [(late_seconds, _)], [(held_seconds, _)] = (
+        messages(vendor, "late"),
+        messages(vendor, "out_of_order"),
+    )
     # The next call comes within a second, and its callback within another.
     assert late_seconds > 15 > held_seconds > 2
     *forged, (seconds, genuine) = messages(vendor, "forged")

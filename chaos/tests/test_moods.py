@@ -19,7 +19,10 @@ from vendors.http.call import post_json
 
 def test_a_good_answer_holds_the_one_right_answer(vendor):
     status, _, body = called(vendor)
-    assert (status, json.loads(body)) == (200, {"name": "Job", "serial": serial_with(), "answer": answer_of(SEED, JOB)})
+    assert (status, json.loads(body)) == (
+        200,
+        {"name": "Job", "serial": serial_with(), "answer": answer_of(SEED, JOB)},
+    )
     assert answer_of(SEED, JOB) != answer_of(SEED, f"{JOB}:2") != answer_of(SEED + 1, f"{JOB}:2")
 
 
@@ -39,11 +42,17 @@ def test_both_forms_of_retry_after(vendor):
 @pytest.mark.parametrize("mood", sorted(EVERY_MOOD - {"slow"}))
 def test_the_system_makes_of_each_mood_what_the_plans_say(vendor, receiver, mood, is_async):
     vendor.disturb("acme", mood, 60)
-    given = {"name": "Job", "serial": serial_with(), **({"callback_url": receiver.url()} if is_async else {})}
+    given = {
+        "name": "Job",
+        "serial": serial_with(),
+        **({"callback_url": receiver.url()} if is_async else {}),
+    }
     url, headers = f"http://127.0.0.1:{vendor.server_port}/acme", {"Idempotency-Key": JOB}
     timeout_seconds = 0.2 if mood in ("timeout", "hang", "drip") else 10
     try:
-        reply = post_json(url, given, headers=headers, timeout_seconds=timeout_seconds, needs_body=not is_async)
+        reply = post_json(
+            url, given, headers=headers, timeout_seconds=timeout_seconds, needs_body=not is_async
+        )
         code = "" if is_async or reply.json_object()["answer"] == answer_of(SEED, JOB) else "wrong"
     except VendorError as error:
         code = error.code

@@ -1,4 +1,6 @@
-"""Hosts of our own can be parted and joined again, and leave nothing behind. Skipped where network namespaces can't be had."""
+"""Hosts of our own can be parted and joined again, and leave nothing behind. Skipped where network
+namespaces can't be had.
+"""
 
 import signal
 import subprocess
@@ -11,7 +13,8 @@ from harness.waiting import wait_for
 
 ALONE = [sys.executable, "-m", "chaos.alone"]
 
-# Says at each step whether one host gets an answer from the other; silence ends the wait, and a refusal would be an error.
+# Says at each step whether one host gets an answer from the other; silence ends the wait, and a
+# refusal would be an error.
 STEPS = """
 import subprocess, sys
 from chaos.network import Network
@@ -60,7 +63,9 @@ def _needs_namespaces():
 
 
 def test_hosts_hear_nothing_of_each_other_while_they_are_parted():
-    ran = subprocess.run([*ALONE, sys.executable, "-c", STEPS], stdout=subprocess.PIPE, check=True, text=True)
+    ran = subprocess.run(
+        [*ALONE, sys.executable, "-c", STEPS], stdout=subprocess.PIPE, check=True, text=True
+    )
     assert ran.stdout.split() == ["yes", "silence", "yes", "yes", "silence", "yes", "other"]
 
 
@@ -80,6 +85,12 @@ def test_all_that_was_started_ends_with_it(number):
 
 
 def test_without_namespaces_a_sentence_says_what_is_needed(tmp_path):
-    ran = subprocess.run([*ALONE, "true"], env={"PATH": str(tmp_path)}, stderr=subprocess.PIPE, check=False, text=True)
+    ran = subprocess.run(
+        [*ALONE, "true"],
+        env={"PATH": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        check=False,
+        text=True,
+    )
     assert ran.returncode == 2
     assert "network namespaces" in ran.stderr

@@ -9,12 +9,20 @@ from chaos.tests.conftest import JOB, SEED
 
 def test_the_same_seed_makes_the_same_plans_and_four_of_five_are_plain():
     some = [plan_of(SEED, serial, "acme") for serial in range(8000)]
-    assert some[:500] == [plan_of(SEED, serial, "acme") for serial in range(500)] != [plan_of(8, n, "acme") for n in range(500)]
+    assert (
+        some[:500]
+        == [plan_of(SEED, serial, "acme") for serial in range(500)]
+        != [plan_of(8, n, "acme") for n in range(500)]
+    )
     plain = sum((plan.moods, plan.callback, plan.client) == ((), "normal", "") for plan in some)
     assert 0.75 < plain / len(some) < 0.85
     assert {plan.moods[0] for plan in some if plan.moods} == {*MOODS, "500_after_work"}
-    assert sum(bool({"429_seconds", "429_date"} & set(plan.moods)) for plan in some) < 0.005 * len(some)
-    assert sum(sum(bool(error_of(mood, is_async=False)) for mood in plan.moods) > 2 for plan in some) < 0.005 * len(some)
+    assert sum(bool({"429_seconds", "429_date"} & set(plan.moods)) for plan in some) < 0.005 * len(
+        some
+    )
+    assert sum(
+        sum(bool(error_of(mood, is_async=False)) for mood in plan.moods) > 2 for plan in some
+    ) < 0.005 * len(some)
 
 
 def test_the_trouble_is_in_the_first_run_and_in_the_callback_of_the_first_work():

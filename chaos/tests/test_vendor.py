@@ -1,4 +1,6 @@
-"""The campaign's vendor as a process: what its ledger says, what it can be told, and what it does not take."""
+"""The campaign's vendor as a process: what its ledger says, what it can be told, and what it does
+not take.
+"""
 
 import json
 import signal
@@ -30,7 +32,10 @@ def test_the_ledger_tells_what_came_and_how_it_was_answered(vendor, receiver):
 
 
 def test_a_line_that_is_cut_short_is_not_read(tmp_path):
-    book, told = ledger.Ledger(tmp_path / "ledger"), Callback(1.5, "acme", JOB, 1, "genuine", "TimeoutError")
+    book, told = (
+        ledger.Ledger(tmp_path / "ledger"),
+        Callback(1.5, "acme", JOB, 1, "genuine", "TimeoutError"),
+    )
     book.write(told)
     with (tmp_path / "ledger").open("ab") as file:
         file.write(b'{"event": "arrival", "at": 1')
@@ -41,7 +46,9 @@ def test_a_mood_can_be_put_over_a_vendor_for_a_while(vendor):
     control = HTTPConnection("127.0.0.1", vendor.server_port)
 
     def put(mood, seconds):
-        control.request("POST", "/control", json.dumps({"vendor": "acme", "mood": mood, "seconds": seconds}))
+        control.request(
+            "POST", "/control", json.dumps({"vendor": "acme", "mood": mood, "seconds": seconds})
+        )
         answer = control.getresponse()
         return answer.status, answer.read().decode()
 
@@ -54,7 +61,9 @@ def test_a_mood_can_be_put_over_a_vendor_for_a_while(vendor):
     assert json.load(control.getresponse()) == {"calls": vendor.calls, "callbacks_open": 0}
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"name": "Job", "serial": "x"}', '{"name": "Job"'])
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{}", '{"name": "Job", "serial": "x"}', '{"name": "Job"']
+)
 def test_what_is_no_call_is_refused_and_not_counted(vendor, body):
     connection = HTTPConnection("127.0.0.1", vendor.server_port)
     connection.request("POST", "/acme", body)
@@ -63,10 +72,17 @@ def test_what_is_no_call_is_refused_and_not_counted(vendor, body):
 
 def test_it_runs_as_a_process_until_it_is_told_to_end(tmp_path):
     arguments = ["--port=0", f"--seed={SEED}", f"--ledger={tmp_path / 'ledger'}"]
-    process = subprocess.Popen([sys.executable, "-m", "chaos.vendor", *arguments], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "chaos.vendor", *arguments], stdout=subprocess.PIPE, text=True
+    )
     port = int(process.stdout.readline().rpartition(":")[2])
     connection = HTTPConnection("127.0.0.1", port)
-    connection.request("POST", "/acme", json.dumps({"name": "Job", "serial": serial_with()}), {"Idempotency-Key": JOB})
+    connection.request(
+        "POST",
+        "/acme",
+        json.dumps({"name": "Job", "serial": serial_with()}),
+        {"Idempotency-Key": JOB},
+    )
     assert json.load(connection.getresponse())["answer"] == answer_of(SEED, JOB)
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0

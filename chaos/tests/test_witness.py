@@ -1,4 +1,6 @@
-"""What the witness knows of permits, against the limiter itself and a real Valkey that comes and goes."""
+"""What the witness knows of permits, against the limiter itself and a real Valkey that comes and
+goes.
+"""
 
 import random
 import time
@@ -48,7 +50,12 @@ def vendor(redis_client):
 def take_jobs(vendor, number):
     stream.add(vendor.slug, [f"job-{n}" for n in range(number)], Stream.JOBS)
     taken = []
-    wait_for(lambda: taken.extend(take(vendor, "w", number - len(taken)).entries) or len(taken) == number, "the permits")
+    wait_for(
+        lambda: (
+            taken.extend(take(vendor, "w", number - len(taken)).entries) or len(taken) == number
+        ),
+        "the permits",
+    )
     return taken
 
 
@@ -57,7 +64,11 @@ def charges(entries):
 
 
 def wait_until_seen(witness, vendor, expected):
-    wait_for(lambda: witness.starts(vendor.slug) == expected, "the witness to see what the limiter did", seconds=5)
+    wait_for(
+        lambda: witness.starts(vendor.slug) == expected,
+        "the witness to see what the limiter did",
+        seconds=5,
+    )
 
 
 def charge(client):
@@ -114,7 +125,10 @@ def test_vendors_are_told_apart(witness, vendor):
 def test_it_looks_again_as_soon_as_redis_is_back(own_valkey):
     port = free_port()
     own_valkey.start("--port", str(port))
-    with closing(Witness(("127.0.0.1", port))) as witness, redis.Redis.from_url(own_valkey.url) as client:
+    with (
+        closing(Witness(("127.0.0.1", port))) as witness,
+        redis.Redis.from_url(own_valkey.url) as client,
+    ):
         witness.start()
         wait_for(lambda: witness.is_watching, "the witness to watch")
         first = charge(client)

@@ -41,7 +41,11 @@ def of_settings() -> list[CheckMessage]:
 
 def pretend_vendors() -> list[CheckMessage]:
     """Raises one of STORE_ERRORS."""
-    enabled = Vendor.objects.filter(enabled=True, url__contains=MOCKS_PATH).order_by().values_list("slug", flat=True)
+    enabled = (
+        Vendor.objects.filter(enabled=True, url__contains=MOCKS_PATH)
+        .order_by()
+        .values_list("slug", flat=True)
+    )
     if not enabled and "mock" not in settings.SERVES:
         return []
     return [

@@ -1,4 +1,6 @@
-"""Indexes that the models ask for and the store lacks: dropped by hand, or never built. Without one, queries read all rows."""
+"""Indexes that the models ask for and the store lacks: dropped by hand, or never built. Without
+one, queries read all rows.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -40,17 +42,28 @@ class Wanted:
         if connection.vendor == "mongodb":
             options = {"name": name, **(self._only_values() if self.is_unique else {})}
             return f"db.{self.table}.createIndex({json.dumps(dict(self.columns))}, {json.dumps(options)})"
-        columns = ", ".join(f'"{column}"{" DESC" if way < 0 else ""}' for column, way in self.columns)
+        columns = ", ".join(
+            f'"{column}"{" DESC" if way < 0 else ""}' for column, way in self.columns
+        )
         return f'CREATE {self.kind.upper()} "{name}" ON "{self.table}" ({columns})'
 
     def _only_values(self) -> dict[str, object]:
         """As the backend makes it: several rows without a value do not clash."""
-        types = {field.column: field.db_type(connection) for field in self.model._meta.concrete_fields}
-        return {"unique": True, "partialFilterExpression": {column: {"$type": types[column]} for column, _ in self.columns}}
+        types = {
+            field.column: field.db_type(connection) for field in self.model._meta.concrete_fields
+        }
+        return {
+            "unique": True,
+            "partialFilterExpression": {
+                column: {"$type": types[column]} for column, _ in self.columns
+            },
+        }
 
 
 def missing() -> list[CheckMessage]:
-    """Return nothing while migrations are to be applied: they may make what is missing. Raises one of STORE_ERRORS."""
+    """Return nothing while migrations are to be applied: they may make what is missing. Raises one
+    of STORE_ERRORS.
+    """
     if pending():
         return []
     there = {table: existing(table) for table in sorted({each.table for each in wanted()})}
@@ -87,7 +100,9 @@ def _of_fields(model: type[Model]) -> Iterator[Wanted]:
 def _of_meta(model: type[Model]) -> Iterator[Wanted]:
     for index in model._meta.indexes:
         yield Wanted(model, _columns(model, index), name=index.name)
-    constraints = [each.fields for each in model._meta.constraints if isinstance(each, UniqueConstraint)]
+    constraints = [
+        each.fields for each in model._meta.constraints if isinstance(each, UniqueConstraint)
+    ]
     for fields in [*model._meta.unique_together, *constraints]:
         yield Wanted(model, _columns(model, Index(fields=list(fields))), is_unique=True)
 
@@ -98,7 +113,9 @@ def _columns(model: type[Model], index: Index) -> Columns:
 
 
 def existing(table: str) -> set[tuple[Columns, bool]]:
-    """Return the columns of each index that can be used, and whether it is unique. A unique one is one of any kind, too."""
+    """Return the columns of each index that can be used, and whether it is unique. A unique one is
+    one of any kind, too.
+    """
     return set(_of_collection(table) if connection.vendor == "mongodb" else _of_table(table))
 
 
@@ -107,7 +124,10 @@ def _of_table(table: str) -> Iterator[tuple[Columns, bool]]:
         found = connection.introspection.get_constraints(cursor, table).values()
     for each in found:
         orders = each.get("orders") or ["ASC"] * len(each["columns"])
-        columns = tuple((column, -1 if order == "DESC" else 1) for column, order in zip(each["columns"], orders, strict=True))
+        columns = tuple(
+            (column, -1 if order == "DESC" else 1)
+            for column, order in zip(each["columns"], orders, strict=True)
+        )
         if each["unique"]:
             yield columns, True
         if each["index"] or each["unique"]:
@@ -122,6 +142,7 @@ def _of_collection(table: str) -> Iterator[tuple[Columns, bool]]:
         columns = tuple((column, way) for column, way in each["key"])
         if each.get("unique"):
             yield columns, True
-        # Its planner takes one with fewer rows for no query of ours (docs/decisions/0002-mongodb.md).
+        # Its planner takes one with fewer rows for no query of ours
+        # (docs/decisions/0002-mongodb.md).
         if not each.get("partialFilterExpression") and not each.get("sparse"):
             yield columns, False

@@ -84,8 +84,13 @@ def _without_majority(client: MongoClient[Document], hello: Document) -> list[Ch
     concern = {**_default_concern(client), **client.write_concern.document}
     wanted = concern.get("w", 1)
     members = len(hello.get("hosts", ())) or 3
-    # A majority answers for its disks unless it is told otherwise, a number of members only where it is told so.
-    is_safe = concern.get("j") is not False if isinstance(wanted, str) else concern.get("j") and wanted > members / 2
+    # A majority answers for its disks unless it is told otherwise, a number of members only where
+    # it is told so.
+    is_safe = (
+        concern.get("j") is not False
+        if isinstance(wanted, str)
+        else concern.get("j") and wanted > members / 2
+    )
     if is_safe:
         return []
     return [
@@ -98,7 +103,9 @@ def _without_majority(client: MongoClient[Document], hello: Document) -> list[Ch
 
 
 def _default_concern(client: MongoClient[Document]) -> Document:
-    """Return what the servers do where the URL says nothing; as little as possible where they may not tell."""
+    """Return what the servers do where the URL says nothing; as little as possible where they may
+    not tell.
+    """
     try:
         answer = client.admin.command("getDefaultRWConcern")
     except OperationFailure:

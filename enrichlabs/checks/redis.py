@@ -1,4 +1,6 @@
-"""What Redis must do for us. It is asked by INFO alone: managed services allow that, and forbid CONFIG."""
+"""What Redis must do for us. It is asked by INFO alone: managed services allow that, and forbid
+CONFIG.
+"""
 
 import time
 from typing import Any
@@ -34,7 +36,13 @@ def of_server() -> list[CheckMessage]:
 def _unfit(info: dict[str, Any]) -> list[CheckMessage]:
     version = str(info["redis_version"])
     if int(version.partition(".")[0]) < OLDEST_REDIS:
-        return [Error(f"Redis {version} is too old.", hint=f"Upgrade it to {OLDEST_REDIS}.0 or newer.", id="enrichlabs.E022")]
+        return [
+            Error(
+                f"Redis {version} is too old.",
+                hint=f"Upgrade it to {OLDEST_REDIS}.0 or newer.",
+                id="enrichlabs.E022",
+            )
+        ]
     if info.get("redis_mode") == "cluster":
         return [
             Error(
@@ -51,7 +59,13 @@ def _refusing(client: Any) -> list[CheckMessage]:
         require_usable(client)
     except RedisError as error:
         message, _, hint = refusal(error).partition(". ")
-        return [Warning(f"{message or type(error).__name__}: no job is begun.", hint=hint, id="enrichlabs.W027")]
+        return [
+            Warning(
+                f"{message or type(error).__name__}: no job is begun.",
+                hint=hint,
+                id="enrichlabs.W027",
+            )
+        ]
     return []
 
 
@@ -59,7 +73,9 @@ def _forgetful(info: dict[str, Any]) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        when = "when its memory is full" if info.get("maxmemory") else "as soon as it has a maxmemory"
+        when = (
+            "when its memory is full" if info.get("maxmemory") else "as soon as it has a maxmemory"
+        )
         found.append(
             Warning(
                 f"Redis drops what it likes (maxmemory-policy {policy}) {when}: queues and limits are made anew each time.",

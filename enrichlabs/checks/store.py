@@ -34,11 +34,18 @@ def unapplied() -> list[CheckMessage]:
         return []
     some = ", ".join(names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
     return [
-        Warning(f"{len(names)} migrations are not applied: {some}.", hint="Run manage.py migrate.", id=UNAPPLIED),
+        Warning(
+            f"{len(names)} migrations are not applied: {some}.",
+            hint="Run manage.py migrate.",
+            id=UNAPPLIED,
+        ),
     ]
 
 
 def pending() -> list[str]:
     """Return the names of the migrations that the store has not seen. Raises one of STORE_ERRORS."""
     executor = MigrationExecutor(connection)
-    return [str(migration) for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+    return [
+        str(migration)
+        for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())
+    ]

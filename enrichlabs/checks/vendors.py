@@ -17,7 +17,9 @@ def of_rows() -> list[CheckMessage]:
     """Raises one of STORE_ERRORS."""
     workers = _workers()
     return [
-        issue for vendor in Vendor.objects.filter(enabled=True) for issue in (*_of_settings(vendor), *_of_keys(vendor, workers))
+        issue
+        for vendor in Vendor.objects.filter(enabled=True)
+        for issue in (*_of_settings(vendor), *_of_keys(vendor, workers))
     ]
 
 
@@ -39,7 +41,11 @@ def _of_keys(vendor: Vendor, workers: list[Report]) -> Iterator[CheckMessage]:
     # Where no worker lives to be asked, this process' own environment tells.
     key = " ".join(sorted(lacking)) if workers else vendor.api_key_fault
     if key:
-        count = f"{sum(vendor.slug in report.why for report in workers)} of {len(workers)} workers" if workers else "a worker"
+        count = (
+            f"{sum(vendor.slug in report.why for report in workers)} of {len(workers)} workers"
+            if workers
+            else "a worker"
+        )
         yield Warning(
             f"Vendor {vendor} can't be called by {count}: {key}",
             hint="Put it right where the workers run, and restart them.",

@@ -1,4 +1,6 @@
-"""Addresses in settings: HOST, PUBLIC_URL, ALLOWED_HOSTS and REDIS_URL, refused with the right spelling where wrong."""
+"""Addresses in settings: HOST, PUBLIC_URL, ALLOWED_HOSTS and REDIS_URL, refused with the right
+spelling where wrong.
+"""
 
 import ipaddress
 import re
@@ -14,7 +16,8 @@ ESCAPED = "In user and password, write : / ? # @ % as %3A %2F %3F %23 %40 %25."
 
 
 def host_name(value: str) -> str:
-    """Return the host as it stands in a URL: lower case, other letters as xn--, an IPv6 address in brackets.
+    """Return the host as it stands in a URL: lower case, other letters as xn--, an IPv6 address in
+    brackets.
 
     Raises ValueError, with a clause that goes after "names a host that".
     """
@@ -48,7 +51,9 @@ def bind_host(value: str) -> str:
     try:
         return host_name(value)
     except ValueError as error:
-        raise ValueError(f"is {value!r}, a host that {error}. Write 127.0.0.1, ::1 or a host name, without a port.") from None
+        raise ValueError(
+            f"is {value!r}, a host that {error}. Write 127.0.0.1, ::1 or a host name, without a port."
+        ) from None
 
 
 def reached_at(host: str) -> str:
@@ -71,16 +76,22 @@ def public_url(value: str) -> str:
         raise ValueError("can't be read. Write it like https://jobs.example.com.") from None
     _refuse_extras(value, parts.netloc)
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or port == 0:
-        raise ValueError(f"is {value!r}, but must be a whole address such as https://jobs.example.com.")
+        raise ValueError(
+            f"is {value!r}, but must be a whole address such as https://jobs.example.com."
+        )
     try:
         host = host_name(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
     except ValueError as error:
         raise ValueError(f"names a host that {error}. Name one that vendors can reach.") from None
     if host in ANY_ADDRESS:
-        raise ValueError(f"names {host}, which is no address that a vendor can reach. Name one that is.")
+        raise ValueError(
+            f"names {host}, which is no address that a vendor can reach. Name one that is."
+        )
     path = parts.path.rstrip("/")
     if not re.fullmatch(r"(/(?!\.{1,2}(/|\Z))([\w.~-]|%[0-9A-Fa-f]{2})+)*", path, re.ASCII):
-        raise ValueError("has a path that can't stand in a URL. Write letters, digits, . _ ~ - and single slashes.")
+        raise ValueError(
+            "has a path that can't stand in a URL. Write letters, digits, . _ ~ - and single slashes."
+        )
     return f"{parts.scheme}://{host}{'' if port in (None, DEFAULT_PORTS[parts.scheme]) else f':{port}'}{path}"
 
 
@@ -90,7 +101,9 @@ def _refuse_extras(value: str, netloc: str) -> None:
     if "@" in netloc:
         raise ValueError("has a user or a password, which every vendor would be sent. Take it out.")
     if "?" in value or "#" in value:
-        raise ValueError("has a query or a fragment, which callback URLs can't have. Take out ? or #, and what follows.")
+        raise ValueError(
+            "has a query or a fragment, which callback URLs can't have. Take out ? or #, and what follows."
+        )
 
 
 def allowed_hosts(value: str) -> list[str]:
@@ -101,7 +114,11 @@ def allowed_hosts(value: str) -> list[str]:
     except ValueError:
         wrong = next(name for name in named if _or_none(name) is None)
     spelled = [each for name in re.split(r"[\s,;]+", value) for each in _corrected(name)]
-    advice = f"Write {','.join(dict.fromkeys(spelled))}" if spelled else "Write host names, such as jobs.example.com"
+    advice = (
+        f"Write {','.join(dict.fromkeys(spelled))}"
+        if spelled
+        else "Write host names, such as jobs.example.com"
+    )
     raise ValueError(f"names {wrong!r}, which no request can match. {advice}.")
 
 
@@ -119,7 +136,9 @@ def _or_none(name: str) -> str | None:
 
 
 def _corrected(name: str) -> list[str]:
-    """Return the name without scheme, user, port, path, quotes and brackets of a list; nothing where that is no name either."""
+    """Return the name without scheme, user, port, path, quotes and brackets of a list; nothing
+    where that is no name either.
+    """
     name = name.strip("\"'")
     if not re.fullmatch(r"\[[0-9A-Fa-f:.]+\](:[0-9]*)?", name):
         name = name.strip("[]\"'")
@@ -130,14 +149,21 @@ def _corrected(name: str) -> list[str]:
 
 
 def redis_url(value: str) -> str:
-    """Return the URL if the client can use it. What it refuses is not quoted: there may be a password in it."""
+    """Return the URL if the client can use it. What it refuses is not quoted: there may be a
+    password in it.
+    """
     kind = value.partition("://")[0]
     usable = "redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path"
     if kind not in ("redis", "rediss", "unix"):
         raise ValueError(f"must be {usable}.")
     try:
         parts = urlsplit(value)
-        if kind == "unix" and not parts.path or kind != "unix" and not re.fullmatch("/?|/[0-9]+", parts.path):
+        if (
+            kind == "unix"
+            and not parts.path
+            or kind != "unix"
+            and not re.fullmatch("/?|/[0-9]+", parts.path)
+        ):
             raise ValueError
         redis.ConnectionPool.from_url(value).make_connection()
     except (ValueError, TypeError, redis.RedisError):

@@ -1,7 +1,9 @@
-"""Reads .env, then becomes the given command: python -m enrichlabs.config.dotenv COMMAND..., which every script that reads .env calls.
+"""Reads .env, then becomes the given command: python -m enrichlabs.config.dotenv COMMAND..., which
+every script that reads .env calls.
 
-What the environment says already wins. A line means what it means to Docker Compose, and what Compose would expand is refused,
-so that one file serves both (docs/operations.md#environment has the rules).
+What the environment says already wins. A line means what it means to Docker Compose, and what
+Compose would expand is refused, so that one file serves both (docs/operations.md#environment has
+the rules).
 """
 
 import os
@@ -19,11 +21,15 @@ ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 
 
 def parse(content: bytes) -> dict[str, str]:
-    """Return the variables of the file; of two lines with one name, the later. Raises ValueError with the number of a line."""
+    """Return the variables of the file; of two lines with one name, the later. Raises ValueError
+    with the number of a line.
+    """
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise _wrong(content[: error.start].decode(), "is not UTF-8. Save the file as UTF-8") from None
+        raise _wrong(
+            content[: error.start].decode(), "is not UTF-8. Save the file as UTF-8"
+        ) from None
     found: dict[str, str] = {}
     at = 0
     while at < len(text):
@@ -44,13 +50,17 @@ def _wrong(before: str, reason: str) -> ValueError:
 
 
 def _variable(text: str, at: int) -> tuple[str, str, int]:
-    """Return name, value and where the next line begins. No message quotes a value: it may be a secret."""
+    """Return name, value and where the next line begins. No message quotes a value: it may be a
+    secret.
+    """
     start = NAME.match(text, at)
     if not start or not start[2]:
         raise ValueError("has no =. Write NAME=value")
     name = start[1]
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError("has a name with other characters than letters, digits and _. Correct the name")
+        raise ValueError(
+            "has a name with other characters than letters, digits and _. Correct the name"
+        )
     value, end = _value(text, start.end())
     rest = BLANK.match(text, end)
     if not rest or (rest[1] and rest[0].startswith("#")):
@@ -82,14 +92,18 @@ def _value(text: str, at: int) -> tuple[str, int]:
 
 def _refuse_dollar(value: str) -> None:
     if "$" in value:
-        raise ValueError("has a $, which Docker Compose would expand. Put the value in single quotes")
+        raise ValueError(
+            "has a $, which Docker Compose would expand. Put the value in single quotes"
+        )
 
 
 def _unescaped(escape: re.Match[str]) -> str:
     try:
         return ESCAPES[escape[1]]
     except KeyError:
-        raise ValueError(f"has \\{escape[1]} in double quotes, which means nothing. Put the value in single quotes") from None
+        raise ValueError(
+            f"has \\{escape[1]} in double quotes, which means nothing. Put the value in single quotes"
+        ) from None
 
 
 def main(command: list[str]) -> None:
@@ -98,7 +112,9 @@ def main(command: list[str]) -> None:
     except FileNotFoundError:
         variables = {}
     except OSError as error:
-        sys.exit(f"enrichlabs: .env can't be read ({error.strerror}). Make it a file that this user can read.")
+        sys.exit(
+            f"enrichlabs: .env can't be read ({error.strerror}). Make it a file that this user can read."
+        )
     except ValueError as error:
         sys.exit(f"enrichlabs: {error}")
     os.execvpe(command[0], command, {**variables, **os.environ})  # noqa: S606 - our own scripts' commands

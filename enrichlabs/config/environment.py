@@ -52,14 +52,17 @@ _faults: list[str] = []
 def text(name: str, default: str = "") -> str:
     """Return the variable, or `default` where it is unset or empty."""
     if name not in SETTINGS_VARIABLES:
-        raise LookupError(f"Add {name} to SETTINGS_VARIABLES, so that no vendor can be given its value.")
+        raise LookupError(
+            f"Add {name} to SETTINGS_VARIABLES, so that no vendor can be given its value."
+        )
     return os.environ.get(name) or default
 
 
 def read(name: str, default: T, parse: Callable[[str], T]) -> T:
     """Return what `parse` makes of the variable, or `default` where it is unset or empty.
 
-    What `parse` says in a ValueError goes after the name in a sentence, so it must not quote what could be a secret.
+    What `parse` says in a ValueError goes after the name in a sentence, so it must not quote what
+    could be a secret.
     """
     value = text(name).strip()
     if not value:
@@ -72,7 +75,9 @@ def read(name: str, default: T, parse: Callable[[str], T]) -> T:
 
 
 def attempt(make: Callable[[], T], otherwise: T) -> T:
-    """Return what `make` returns; where it raises ImproperlyConfigured, keep that for check() and return `otherwise`."""
+    """Return what `make` returns; where it raises ImproperlyConfigured, keep that for check() and
+    return `otherwise`.
+    """
     try:
         return make()
     except ImproperlyConfigured as error:
@@ -123,7 +128,9 @@ def _choice(choices: Collection[str], value: str) -> str:
 
 
 def words(name: str, default: str = "", choices: Collection[str] = ()) -> list[str]:
-    """Return the comma-separated parts of the variable, without blanks; each one of `choices`, where there are any."""
+    """Return the comma-separated parts of the variable, without blanks; each one of `choices`,
+    where there are any.
+    """
     return read(name, _words(default), partial(_chosen_words, choices)) or _words(default)
 
 
@@ -135,7 +142,9 @@ def _chosen_words(choices: Collection[str], value: str) -> list[str]:
     found = _words(value)
     unknown = sorted(set(found) - set(choices)) if choices else []
     if unknown:
-        raise ValueError(f"names {', '.join(unknown)}, but there is only {', '.join(choices)}, separated by commas.")
+        raise ValueError(
+            f"names {', '.join(unknown)}, but there is only {', '.join(choices)}, separated by commas."
+        )
     return found
 
 
@@ -148,7 +157,9 @@ def _networks(value: str) -> list[IPv4Network | IPv6Network]:
     try:
         return [ip_network(word) for word in _words(value)]
     except ValueError as error:
-        raise ValueError(f"can't be read: {error}. Write addresses or networks, such as 127.0.0.1,10.0.0.0/8.") from None
+        raise ValueError(
+            f"can't be read: {error}. Write addresses or networks, such as 127.0.0.1,10.0.0.0/8."
+        ) from None
 
 
 def vendor_variable_prefixes() -> tuple[str, ...]:
@@ -159,26 +170,40 @@ def vendor_variable_prefixes() -> tuple[str, ...]:
 def _prefixes(value: str) -> tuple[str, ...]:
     for prefix in _words(value):
         if not re.fullmatch(r"[A-Z][A-Z0-9]*_([A-Z0-9]+_)*", prefix):
-            raise ValueError(f"names {prefix!r}. Write prefixes in capitals, with _ at their end: VENDOR_,ACME_")
+            raise ValueError(
+                f"names {prefix!r}. Write prefixes in capitals, with _ at their end: VENDOR_,ACME_"
+            )
     return tuple(_words(value))
 
 
 def unneeded(doors: Collection[str]) -> set[str]:
-    """Return the variables for which a process that opens these doors has no use; a worker opens none, and calls vendors.
+    """Return the variables for which a process that opens these doors has no use; a worker opens
+    none, and calls vendors.
 
-    The first password of the console is for whatever prepares the installation. Keys and secrets of vendors are for what calls
-    them, reads their callbacks or shows in the console whether they are set. Mock vendors sign with MOCK_... variables.
+    The first password of the console is for whatever prepares the installation. Keys and secrets of
+    vendors are for what calls them, reads their callbacks or shows in the console whether they are
+    set. Mock vendors sign with MOCK_... variables.
     """
-    found = {name for name in os.environ if name == "ADMIN_PASSWORD" or name.startswith("DJANGO_SUPERUSER_")}
+    found = {
+        name
+        for name in os.environ
+        if name == "ADMIN_PASSWORD" or name.startswith("DJANGO_SUPERUSER_")
+    }
     if doors and not {"admin", "webhooks"} & set(doors):
         own = "MOCK_" if "mock" in doors else "-"
-        vendors = {name for name in os.environ if name.startswith(vendor_variable_prefixes()) and not name.startswith(own)}
+        vendors = {
+            name
+            for name in os.environ
+            if name.startswith(vendor_variable_prefixes()) and not name.startswith(own)
+        }
         found |= vendors - SETTINGS_VARIABLES
     return found
 
 
 def path(name: str, folder: Path) -> Path | None:
-    """Return the file or folder, None where none is named; ~ is the home folder, a relative path counts from `folder`."""
+    """Return the file or folder, None where none is named; ~ is the home folder, a relative path
+    counts from `folder`.
+    """
     return read(name, None, partial(_path, folder))
 
 
@@ -186,7 +211,9 @@ def _path(folder: Path, value: str) -> Path:
     try:
         return folder / Path(value).expanduser()
     except RuntimeError:
-        raise ValueError(f"is {value!r}, but that home folder is not known. Write the whole path.") from None
+        raise ValueError(
+            f"is {value!r}, but that home folder is not known. Write the whole path."
+        ) from None
 
 
 def certificates(name: str, folder: Path) -> Path | None:
@@ -200,7 +227,9 @@ def _certificates(folder: Path, value: str) -> Path:
         file.open("rb").close()
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
     except ssl.SSLError:
-        raise ValueError(f"is {value!r}, but that file holds no certificates in PEM format.") from None
+        raise ValueError(
+            f"is {value!r}, but that file holds no certificates in PEM format."
+        ) from None
     except OSError as error:
         raise ValueError(f"is {value!r}, but that file can't be read: {error.strerror}.") from None
     return file

@@ -1,4 +1,6 @@
-"""Secrets of this installation: set by the environment, or made at the first start and kept in the data folder."""
+"""Secrets of this installation: set by the environment, or made at the first start and kept in the
+data folder.
+"""
 
 import logging
 import os
@@ -31,7 +33,9 @@ def secret_key(folder: Path) -> str:
 
 
 def callback_secrets(folder: Path) -> list[str]:
-    """Return the comma-separated CALLBACK_SECRETS or, where it is unset, the one that is kept in `folder`."""
+    """Return the comma-separated CALLBACK_SECRETS or, where it is unset, the one that is kept in
+    `folder`.
+    """
     if env.text("CALLBACK_SECRETS").strip():
         return env.read("CALLBACK_SECRETS", [], _each_long_enough)
     return env.attempt(lambda: [kept(folder / "callback_secret")], [])
@@ -39,16 +43,22 @@ def callback_secrets(folder: Path) -> list[str]:
 
 def _long_enough(value: str) -> str:
     if len(value) < SHORTEST:
-        raise ValueError(f"can be guessed: it needs {SHORTEST} characters or more. openssl rand -base64 36 makes a good one.")
+        raise ValueError(
+            f"can be guessed: it needs {SHORTEST} characters or more. openssl rand -base64 36 makes a good one."
+        )
     return value
 
 
 def _each_long_enough(value: str) -> list[str]:
-    return [_long_enough(part.strip()) for part in value.split(",") if part.strip()] or [_long_enough("")]
+    return [_long_enough(part.strip()) for part in value.split(",") if part.strip()] or [
+        _long_enough("")
+    ]
 
 
 def kept(path: Path) -> str:
-    """Return what the file holds; a file that is not there is made, with a fresh secret. Raises ImproperlyConfigured."""
+    """Return what the file holds; a file that is not there is made, with a fresh secret. Raises
+    ImproperlyConfigured.
+    """
     if not os.path.lexists(path):
         _make(path)
     try:
@@ -78,7 +88,8 @@ def _make_private(path: Path, file: int) -> None:
     if status.st_mode & 0o077:
         os.fchmod(file, 0o600)
         log.warning(
-            "The secret file %s could be read by other users; now only its owner can. If one may have, replace it.", path
+            "The secret file %s could be read by other users; now only its owner can. If one may have, replace it.",
+            path,
         )
 
 
@@ -97,7 +108,8 @@ def _make(path: Path) -> None:
             file.write(secrets.token_urlsafe(48))
             file.flush()
             os.fsync(file.fileno())
-        # A link is made whole or not at all, and refuses an existing name: of several first starts, one wins.
+        # A link is made whole or not at all, and refuses an existing name: of several first starts,
+        # one wins.
         with suppress(FileExistsError):
             os.link(fresh, path)
     finally:

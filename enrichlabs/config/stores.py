@@ -12,17 +12,20 @@ from django.core.exceptions import ImproperlyConfigured
 
 from enrichlabs.mongodb import url as mongodb_url
 
-# WAL lets readers go on while somebody writes; FULL makes a commit survive a power cut; IMMEDIATE takes the write lock
-# at once, because a transaction that reads first and writes later fails under several writers whatever it waits.
+# WAL lets readers go on while somebody writes; FULL makes a commit survive a power cut; IMMEDIATE
+# takes the write lock at once, because a transaction that reads first and writes later fails under
+# several writers whatever it waits.
 SQLITE_PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY"
 
-# What the URL does not say. The driver waits for half a minute for a server, and for ever for an answer.
+# What the URL does not say. The driver waits for half a minute for a server, and for ever for an
+# answer.
 MONGODB_OPTIONS = {
     "serverSelectionTimeoutMS": 5000,
     "connectTimeoutMS": 5000,
     "socketTimeoutMS": 30000,
-    # A server is asked so often whether it lives. One that falls silent is given up after this and connectTimeoutMS, and then
-    # whoever waits for it is told; before that, a healed connection goes on only when the system next sends what was lost.
+    # A server is asked so often whether it lives. One that falls silent is given up after this and
+    # connectTimeoutMS, and then whoever waits for it is told; before that, a healed connection goes
+    # on only when the system next sends what was lost.
     "heartbeatFrequencyMS": 2000,
 }
 MONGODB_NAME = "enrichlabs"
@@ -31,7 +34,8 @@ MAX_SOCKET_BYTES = 100
 
 
 def database(url: str, data: Path) -> dict[str, Any]:
-    """Return the settings of the store at `url`: SQLite (in the folder `data` where `url` is empty) or MongoDB.
+    """Return the settings of the store at `url`: SQLite (in the folder `data` where `url` is empty)
+    or MongoDB.
 
     Raises ImproperlyConfigured for any other scheme, and for a URL that can't be read.
     """
@@ -40,7 +44,9 @@ def database(url: str, data: Path) -> dict[str, Any]:
         return _sqlite(_sqlite_path(url) if url else data / "enrichlabs.sqlite3")
     if scheme in ("mongodb", "mongodb+srv"):
         return _mongodb(url)
-    raise ImproperlyConfigured(f"DATABASE_URL starts with {scheme!r}, but must start with sqlite:, mongodb: or mongodb+srv:.")
+    raise ImproperlyConfigured(
+        f"DATABASE_URL starts with {scheme!r}, but must start with sqlite:, mongodb: or mongodb+srv:."
+    )
 
 
 def _sqlite_path(url: str) -> Path:
@@ -53,15 +59,22 @@ def _sqlite_path(url: str) -> Path:
         raise ImproperlyConfigured(
             f"DATABASE_URL has a ? or #, which would be %3F or %23 in a path, and options are not read. {whole}"
         )
-    if not path.startswith("/") or path.startswith("/~") or path.endswith(("/", "/:memory:")) or not path.isprintable():
+    if (
+        not path.startswith("/")
+        or path.startswith("/~")
+        or path.endswith(("/", "/:memory:"))
+        or not path.isprintable()
+    ):
         raise ImproperlyConfigured(f"DATABASE_URL names no file for SQLite. {whole}")
     return Path("/" + path.lstrip("/"))
 
 
 def valkey_socket(data: Path, is_used: bool = True) -> Path:
-    """Return where the embedded Valkey listens: in the data folder, unless that path is too long for a socket (107 bytes).
+    """Return where the embedded Valkey listens: in the data folder, unless that path is too long
+    for a socket (107 bytes).
 
-    Raises ImproperlyConfigured where it is used and somebody else could have put a socket in its place.
+    Raises ImproperlyConfigured where it is used and somebody else could have put a socket in its
+    place.
     """
     path = data / "valkey.sock"
     if len(bytes(path)) <= MAX_SOCKET_BYTES:
@@ -101,7 +114,9 @@ def _sqlite(path: Path) -> dict[str, Any]:
 def _mongodb(url: str) -> dict[str, Any]:
     name, said = mongodb_url.parts(url)
     # What stands in OPTIONS wins over the URL: so nothing must that the URL may say.
-    options = {option: value for option, value in MONGODB_OPTIONS.items() if option.lower() not in said}
+    options = {
+        option: value for option, value in MONGODB_OPTIONS.items() if option.lower() not in said
+    }
     return {
         "ENGINE": "enrichlabs.mongodb",
         "HOST": url,

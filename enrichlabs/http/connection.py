@@ -20,17 +20,21 @@ ANSWER_SECONDS = 30.0  # for a client to take its answer
 
 
 class ClientSocket(socket.socket):
-    """A connection to a client: it never blocks the main thread, and a thread only until a deadline.
+    """A connection to a client: it never blocks the main thread, and a thread only until a
+    deadline.
 
-    gunicorn turns blocking on and off several times a request, each time a system call. Here the socket never blocks; what a
-    thread sends is waited for only where the client has not taken it at once.
+    gunicorn turns blocking on and off several times a request, each time a system call. Here the
+    socket never blocks; what a thread sends is waited for only where the client has not taken it at
+    once.
     """
 
     def __init__(self, accepted: socket.socket) -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         super().setblocking(False)
         self.answer_deadline: float | None = None
-        self.receive_deadline: float | None = None  # of one request, however many pieces it comes in
+        self.receive_deadline: float | None = (
+            None  # of one request, however many pieces it comes in
+        )
         self._held = b""
 
     def setblocking(self, flag: bool) -> None:
@@ -40,18 +44,24 @@ class ClientSocket(socket.socket):
         pass
 
     def receive(self) -> bytes:
-        """Return what has come in, nothing after the client's last byte. Raises BlockingIOError when nothing has."""
+        """Return what has come in, nothing after the client's last byte. Raises BlockingIOError
+        when nothing has.
+        """
         return super().recv(RECEIVE_BYTES)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive in a thread. All of a request is there when it begins, unless gunicorn's parser and Incoming disagree."""
+        """Receive in a thread. All of a request is there when it begins, unless gunicorn's parser
+        and Incoming disagree.
+        """
         if self.receive_deadline is None:
             self.receive_deadline = monotonic() + RECEIVE_SECONDS
         with self._waiting(self.receive_deadline):
             return super().recv(size, flags)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send an answer; its head waits for what gunicorn sends next, so that both are one packet and one system call."""
+        """Send an answer; its head waits for what gunicorn sends next, so that both are one packet
+        and one system call.
+        """
         if self._held:
             data, self._held = self._held + data, b""
         elif data.startswith(b"HTTP/1."):
@@ -90,7 +100,9 @@ class ClientSocket(socket.socket):
 class Connection(TConn):
     incoming: "Incoming"
 
-    def __init__(self, worker: "HTTPWorker", accepted: socket.socket, client: Any, server: Any) -> None:
+    def __init__(
+        self, worker: "HTTPWorker", accepted: socket.socket, client: Any, server: Any
+    ) -> None:
         super().__init__(worker.cfg, ClientSocket(accepted), client, server)
         self.worker = worker
         self.parser = http.get_parser(self.cfg, self.sock, client)

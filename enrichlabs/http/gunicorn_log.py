@@ -10,7 +10,9 @@ from enrichlabs.logs import Capped, formatter
 
 
 class GunicornLogger(Logger):
-    def _set_handler(self, log: logging.Logger, output: Any, fmt: logging.Formatter, stream: Any = None) -> None:
+    def _set_handler(
+        self, log: logging.Logger, output: Any, fmt: logging.Formatter, stream: Any = None
+    ) -> None:
         super()._set_handler(log, output, formatter(os.environ.get("LOG_FORMAT", "text")), stream)
         for handler in log.handlers:
             if log is self.error_log:

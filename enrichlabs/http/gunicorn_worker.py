@@ -1,7 +1,8 @@
-"""gunicorn's threaded worker, which begins with a request when all of it is there (docs/decisions/0015-request-deadlines.md).
+"""gunicorn's threaded worker, which begins with a request when all of it is there
+(docs/decisions/0015-request-deadlines.md).
 
-The main thread reads, for all connections together; a thread only ever has work to do. So clients that send slowly, or nothing,
-take none, and are told to go when their time is up.
+The main thread reads, for all connections together; a thread only ever has work to do. So clients
+that send slowly, or nothing, take none, and are told to go when their time is up.
 """
 
 import errno
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 # Of requests that have not come in completely yet, in each process.
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-LINGER_SECONDS = 2.0  # so long after the last answer a client may still send before the connection is cut
+LINGER_SECONDS = (
+    2.0  # so long after the last answer a client may still send before the connection is cut
+)
 MAX_LINGER_BYTES = 8 * 1024 * 1024
 CHECK_INTERVAL_SECONDS = 0.5
 
@@ -71,12 +74,18 @@ class HTTPWorker(ThreadWorker):
 
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
         # What came in behind the request is the next one, or a part of it.
-        is_kept = isinstance(conn, Connection) and not fs.cancelled() and fs.exception() is None and fs.result()
+        is_kept = (
+            isinstance(conn, Connection)
+            and not fs.cancelled()
+            and fs.exception() is None
+            and fs.result()
+        )
         if is_kept and (data := conn.parser.unreader.take_buffered()):
             self._begin(conn, data)
         else:
             super().finish_request(conn, fs)
-        self._make_room()  # where threads had every connection, none could be closed for the next client
+        # where threads had every connection, none could be closed for the next client
+        self._make_room()
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         req._expected_100_continue = False  # was answered, or the body is there without it
@@ -90,7 +99,9 @@ class HTTPWorker(ThreadWorker):
         if problem.code == "server_error":
             self.log.error("A request failed outside of Django", exc_info=exc)
         else:
-            self.log.warning("Refused a request from %s: %s", self._refusals.peer(addr), problem.code)
+            self.log.warning(
+                "Refused a request from %s: %s", self._refusals.peer(addr), problem.code
+            )
         with suppress(OSError):
             client.send(self._refusals.answer(problem))
 
@@ -101,7 +112,9 @@ class HTTPWorker(ThreadWorker):
         if self.alive and now < self._next_look:
             return
         self._next_look = now + CHECK_INTERVAL_SECONDS
-        for connection in [each for each in self._reading if each.incoming.deadline < now or self._is_unused(each)]:
+        for connection in [
+            each for each in self._reading if each.incoming.deadline < now or self._is_unused(each)
+        ]:
             self._give_up(connection)
         for connection in [each for each in self._lingering if each.lingers_until < now]:
             self._end_lingering(connection)
@@ -151,18 +164,26 @@ class HTTPWorker(ThreadWorker):
             incoming.add(data)
         except self._problem as problem:
             return problem
-        except Exception as error:  # no client's bytes may end the process, whatever we have overlooked
+        except (
+            Exception
+        ) as error:  # no client's bytes may end the process, whatever we have overlooked
             self.log.error("The beginning of a request could not be read", exc_info=error)
             return self._refusals.problem_of(error)
         return None
 
     def _keep_bound(self) -> None:
-        """Refuse the largest of the requests that wait for their rest when they have become too much for the memory."""
+        """Refuse the largest of the requests that wait for their rest when they have become too
+        much for the memory.
+        """
         if self._waiting_bytes > MAX_WAITING_BYTES:
-            self._refuse(max(self._reading, key=lambda each: len(each.incoming.data)), self._overloaded())
+            self._refuse(
+                max(self._reading, key=lambda each: len(each.incoming.data)), self._overloaded()
+            )
 
     def _make_room(self) -> None:
-        """Close the connection that has been without a whole request for longest, when there is no room for another."""
+        """Close the connection that has been without a whole request for longest, when there is no
+        room for another.
+        """
         if self.nr_conns < self.worker_connections:
             return
         if self.keepalived_conns:
@@ -186,7 +207,9 @@ class HTTPWorker(ThreadWorker):
             self._drop(connection)
 
     def _refuse(self, connection: Connection, problem: "Problem") -> None:
-        self.log.warning("Refused a request from %s: %s", self._refusals.peer(connection.client), problem.code)
+        self.log.warning(
+            "Refused a request from %s: %s", self._refusals.peer(connection.client), problem.code
+        )
         self._stop_reading(connection)
         self.nr_conns -= 1
         with suppress(OSError):
@@ -208,7 +231,9 @@ class HTTPWorker(ThreadWorker):
         return data
 
     def linger(self, connection: Connection) -> None:
-        """Close a connection as RFC 9112 (9.6) says: a client that is still sending must be able to read its answer."""
+        """Close a connection as RFC 9112 (9.6) says: a client that is still sending must be able to
+        read its answer.
+        """
         try:
             connection.sock.shutdown(socket.SHUT_WR)
         except OSError:

@@ -11,7 +11,9 @@ from jobs.api.problems import Problem
 LENGTH = re.compile(rb"\r\ncontent-length:([^\r\n]*)\r\n", re.IGNORECASE)
 DIGITS = re.compile(rb"[0-9]{1,18}")
 CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
-EXPECTS_CONTINUE = re.compile(rb" HTTP/1\.1\r\n(?:.*\r\n)?expect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE | re.DOTALL)
+EXPECTS_CONTINUE = re.compile(
+    rb" HTTP/1\.1\r\n(?:.*\r\n)?expect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE | re.DOTALL
+)
 ORIGIN = re.compile(r"[a-zA-Z]+://[^/]*")
 CHUNK_SIZE = re.compile(rb"0*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 MAX_CHUNK_LINE_BYTES = 8190
@@ -22,8 +24,9 @@ MAX_FRAMING_BYTES = 64 * 1024
 class Incoming:
     """The bytes of one request, as they come in.
 
-    This decides when a thread begins on the request, and when to give up waiting; what the request says is up to gunicorn's
-    parser, which reads the same bytes. Whatever looks odd here is therefore whole: the parser will refuse it.
+    This decides when a thread begins on the request, and when to give up waiting; what the request
+    says is up to gunicorn's parser, which reads the same bytes. Whatever looks odd here is
+    therefore whole: the parser will refuse it.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -42,7 +45,9 @@ class Incoming:
         return self._head_bytes > 0
 
     def add(self, data: bytes) -> None:
-        """Take in what came. Raises Problem when the request must be refused without being read to its end."""
+        """Take in what came. Raises Problem when the request must be refused without being read to
+        its end.
+        """
         if not self.data:
             self.deadline = monotonic() + HEAD_SECONDS
         self.data += data
@@ -58,7 +63,9 @@ class Incoming:
         if at >= 0:
             self._begin_body(at + 4)
         elif not (self.data[:1].isalpha() or self.data[:1] == b"\r"):
-            raise Problem("bad_request_line", 400, "This is not HTTP. Is it TLS, which ends at the proxy?")
+            raise Problem(
+                "bad_request_line", 400, "This is not HTTP. Is it TLS, which ends at the proxy?"
+            )
         elif self.data.find(b"\n\n", begin) >= 0:
             self.is_whole = True  # lines without CR never make a head; the parser refuses them
         elif len(self.data) > MAX_HEAD_BYTES:
@@ -95,7 +102,9 @@ class Incoming:
                 raise Problem("bad_chunk", 400, "The chunked body is malformed.")
             chunk_bytes = int(size[1], 16)
             if chunk_bytes == 0:
-                self.is_whole = self.data[end + 2 : end + 4] == b"\r\n" or self.data.find(b"\r\n\r\n", end) >= 0
+                self.is_whole = (
+                    self.data[end + 2 : end + 4] == b"\r\n" or self.data.find(b"\r\n\r\n", end) >= 0
+                )
                 if len(self.data) - end > MAX_FRAMING_BYTES and not self.is_whole:
                     raise head_too_large()  # trailers are headers, too
                 return
@@ -106,7 +115,9 @@ class Incoming:
 
 
 def _length(head: bytes) -> int:
-    """Return the length of the body. Raises Problem for one that the parser might read in another way."""
+    """Return the length of the body. Raises Problem for one that the parser might read in another
+    way.
+    """
     lengths = {length.strip(b" \t").lstrip(b"0") or b"0" for length in LENGTH.findall(head)}
     if not lengths:
         return 0
@@ -125,8 +136,12 @@ def _path(head: bytes) -> str:
 
 
 def head_too_large() -> Problem:
-    return Problem("head_too_large", 431, "The request's headers are too large; send fewer or shorter ones.")
+    return Problem(
+        "head_too_large", 431, "The request's headers are too large; send fewer or shorter ones."
+    )
 
 
 def too_slow() -> Problem:
-    return Problem("request_timeout", 408, "The request did not come in completely in time; send it again.")
+    return Problem(
+        "request_timeout", 408, "The request did not come in completely in time; send it again."
+    )

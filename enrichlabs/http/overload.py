@@ -1,7 +1,9 @@
-"""Refuses what has waited too long for a thread, before Django sees it (docs/decisions/0008-overload.md).
+"""Refuses what has waited too long for a thread, before Django sees it
+(docs/decisions/0008-overload.md).
 
-gunicorn keeps requests that have no thread yet in a queue without end. In overload all would wait for longer than any client
-does, and be done for nobody. A refusal costs a fraction of the work, so that the queue stays short.
+gunicorn keeps requests that have no thread yet in a queue without end. In overload all would wait
+for longer than any client does, and be done for nobody. A refusal costs a fraction of the work, so
+that the queue stays short.
 """
 
 import socket
@@ -14,13 +16,16 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from jobs.api.problems import Problem
 
 MAX_WAIT_SECONDS = 1.0
-# A probe asks whether the process lives, not whether it has time; mock vendors are as slow as they are told to be.
+# A probe asks whether the process lives, not whether it has time; mock vendors are as slow as they
+# are told to be.
 PATIENT = ("/healthz", "/mock-vendors/")
 LAST_DATA_OFFSET = 52  # tcpi_last_data_recv of Linux' struct tcp_info, in milliseconds
 
 
 def waited_seconds(environ: WSGIEnvironment) -> float:
-    """Return how long ago the newest byte of the request came in, be it not even accepted then; 0 where nobody knows."""
+    """Return how long ago the newest byte of the request came in, be it not even accepted then; 0
+    where nobody knows.
+    """
     connection: Any = environ.get("gunicorn.socket")
     if sys.platform != "linux" or connection is None:
         return 0.0

@@ -1,6 +1,8 @@
-"""What a request is answered that never reaches Django, because it is no HTTP, is too large or does not come in.
+"""What a request is answered that never reaches Django, because it is no HTTP, is too large or does
+not come in.
 
-Neither an answer nor the log repeats what the client sent: it may hold a callback's token, an API key or a name.
+Neither an answer nor the log repeats what the client sent: it may hold a callback's token, an API
+key or a name.
 """
 
 from http import HTTPStatus
@@ -11,12 +13,28 @@ from gunicorn.http import errors
 from enrichlabs.http.incoming import head_too_large
 from jobs.api.problems import Problem
 
-BAD_REQUEST_LINE = ("bad_request_line", 400, "The request line is malformed: send METHOD PATH HTTP/1.1, in printable ASCII.")
+BAD_REQUEST_LINE = (
+    "bad_request_line",
+    400,
+    "The request line is malformed: send METHOD PATH HTTP/1.1, in printable ASCII.",
+)
 BAD_HEADER = ("bad_header", 400, "A header of the request is malformed, or appears twice.")
 BAD_CHUNK = ("bad_chunk", 400, "The chunked body is malformed.")
-TOO_LONG = ("address_too_long", 414, "The address is too long: with its query it may have 4,000 characters.")
-NO_SUCH_CODING = ("unsupported_transfer_coding", 501, "Send the body with a Content-Length, or chunked.")
-NO_SUCH_EXPECTATION = ("expectation_failed", 417, "The only expectation that is met is 100-continue.")
+TOO_LONG = (
+    "address_too_long",
+    414,
+    "The address is too long: with its query it may have 4,000 characters.",
+)
+NO_SUCH_CODING = (
+    "unsupported_transfer_coding",
+    501,
+    "Send the body with a Content-Length, or chunked.",
+)
+NO_SUCH_EXPECTATION = (
+    "expectation_failed",
+    417,
+    "The only expectation that is met is 100-continue.",
+)
 
 PROBLEMS: dict[type[Exception], tuple[str, int, str]] = {
     errors.LimitRequestLine: TOO_LONG,
@@ -44,7 +62,9 @@ def problem_of(error: BaseException) -> Problem:
             return Problem(*problem)
     if isinstance(error, errors.ParseException):
         return Problem("bad_request", 400, "The request is malformed.")
-    return Problem("server_error", 500, "Something went wrong here, and was logged. Try again later.")
+    return Problem(
+        "server_error", 500, "Something went wrong here, and was logged. Try again later."
+    )
 
 
 def answer(problem: Problem) -> bytes:

@@ -1,4 +1,6 @@
-"""How large a request's body may be and how long it may take, by route; the first part of the path names the route."""
+"""How large a request's body may be and how long it may take, by route; the first part of the path
+names the route.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +15,8 @@ MAX_HEAD_BYTES = 64 * 1024
 class Limits:
     max_bytes: int
     body_seconds: float = 10.0  # from the end of the head to the end of the body
-    # Whether the view is asked all the same, without the body, to refuse one that is too large: it keeps a note of that.
+    # Whether the view is asked all the same, without the body, to refuse one that is too large: it
+    # keeps a note of that.
     view_refuses: bool = False
     # How long after a request came in the store is still waited for.
     patience_seconds: float | None = None
@@ -30,9 +33,12 @@ def _routes() -> dict[str, Limits]:
     return {
         # Clients are answered within 2 s. Vendors wait longer, and what they tell us is worth more.
         "jobs": Limits(settings.JOB_MAX_BYTES, patience_seconds=1.7),
-        "vendor-webhook": Limits(settings.CALLBACK_MAX_BYTES, view_refuses=True, patience_seconds=5.0),
+        "vendor-webhook": Limits(
+            settings.CALLBACK_MAX_BYTES, view_refuses=True, patience_seconds=5.0
+        ),
         "admin": Limits(settings.CONSOLE_MAX_BYTES),
         "mock-vendors": Limits(settings.CALLBACK_MAX_BYTES),
-        # Nothing else takes a body; what is sent all the same is read, so that the connection can be kept.
+        # Nothing else takes a body; what is sent all the same is read, so that the connection can
+        # be kept.
         "": Limits(settings.JOB_MAX_BYTES),
     }

@@ -1,4 +1,6 @@
-"""The backend that DATABASES names: django-mongodb-backend with our compilers and plainer conditions."""
+"""The backend that DATABASES names: django-mongodb-backend with our compilers and plainer
+conditions.
+"""
 
 from typing import Any
 
@@ -12,8 +14,9 @@ class DatabaseOperations(MongoDBOperations):
 
 class DatabaseWrapper(MongoDBWrapper):
     ops_class = DatabaseOperations
-    # In a condition, a comparison finds values of its own type only, and null also what is missing: the backend says both
-    # once more, by an $or or a second condition, for which no index has bounds.
+    # In a condition, a comparison finds values of its own type only, and null also what is missing:
+    # the backend says both once more, by an $or or a second condition, for which no index has
+    # bounds.
     mongo_operators: dict[str, Any] = {
         **MongoDBWrapper.mongo_operators,
         "lt": lambda column, value: {column: {"$lt": value}},

@@ -1,4 +1,6 @@
-"""The backend's compilers, making flat queries (query.py) that read no more columns than they were asked for."""
+"""The backend's compilers, making flat queries (query.py) that read no more columns than they were
+asked for.
+"""
 
 from typing import Any
 

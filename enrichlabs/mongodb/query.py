@@ -1,4 +1,6 @@
-"""A query as it is sent: one flat condition, and the sort right behind it, so that an index can serve both."""
+"""A query as it is sent: one flat condition, and the sort right behind it, so that an index can
+serve both.
+"""
 
 from typing import Any
 
@@ -28,7 +30,8 @@ class FlatQuery(MongoQuery):
         if not self._sorts_documents():
             pipeline: list[Document] = super().get_pipeline()
             return pipeline
-        # MongoDB sorts by an index only where nothing but a $match comes before the $sort; the backend projects first.
+        # MongoDB sorts by an index only where nothing but a $match comes before the $sort; the
+        # backend projects first.
         skip, end = self.query.low_mark, self.query.high_mark
         stages = {
             "$match": self.match_mql,
@@ -54,7 +57,9 @@ class FlatQuery(MongoQuery):
 
 
 def flat(condition: Document) -> Document:
-    """Return the same condition with what is joined by $and in one document, as far as no key would stand twice."""
+    """Return the same condition with what is joined by $and in one document, as far as no key would
+    stand twice.
+    """
     found: Document = {}
     clashing: list[Document] = []
     for part in _conjuncts(condition):
@@ -69,7 +74,9 @@ def flat(condition: Document) -> Document:
 
 
 def dotted(projection: Document) -> Document:
-    """Return the same projection with columns of joined documents by their paths: not every server takes {"a": {"b": 1}}."""
+    """Return the same projection with columns of joined documents by their paths: not every server
+    takes {"a": {"b": 1}}.
+    """
     found: Document = {}
     for key, value in projection.items():
         if isinstance(value, dict) and value and all(inner == 1 for inner in value.values()):
@@ -88,6 +95,6 @@ def _conjuncts(condition: Document) -> list[Document]:
 def _can_merge(one: Any, other: Any) -> bool:
     """Whether both are operators on one column, such as $gte and $lt."""
     both = (one, other)
-    return all(isinstance(each, dict) and all(key.startswith("$") for key in each) for each in both) and not (
-        one.keys() & other.keys()
-    )
+    return all(
+        isinstance(each, dict) and all(key.startswith("$") for key in each) for each in both
+    ) and not (one.keys() & other.keys())

@@ -12,7 +12,8 @@ ESCAPED = "In user, password and file names, write : / ? # @ % as %3A %2F %3F %2
 
 
 def parts(url: str) -> tuple[str, dict[str, str]]:
-    """Return the name of the database ("" where the URL has none) and the options, their names in lower case. Asks no DNS.
+    """Return the name of the database ("" where the URL has none) and the options, their names in
+    lower case. Asks no DNS.
 
     Raises ImproperlyConfigured, with a sentence that quotes nothing that could be secret.
     """
@@ -21,18 +22,26 @@ def parts(url: str) -> tuple[str, dict[str, str]]:
     for pair in pairs:
         _check_option(pair)
     # The same without the look-up that mongodb+srv: asks for; its options have been looked at.
-    plain = url if place.startswith("mongodb://") else place.replace("mongodb+srv://", "mongodb://", 1)
+    plain = (
+        url if place.startswith("mongodb://") else place.replace("mongodb+srv://", "mongodb://", 1)
+    )
     found = _parsed(plain)
     # A slash in a password ends the hosts: what comes after it would pass for a database.
     if "@" in (found["database"] or "") or found["collection"]:
-        raise ImproperlyConfigured(f"DATABASE_URL names no database that MongoDB could have. {ESCAPED}")
-    return found["database"] or "", {name.lower(): value for name, _, value in (pair.partition("=") for pair in pairs)}
+        raise ImproperlyConfigured(
+            f"DATABASE_URL names no database that MongoDB could have. {ESCAPED}"
+        )
+    return found["database"] or "", {
+        name.lower(): value for name, _, value in (pair.partition("=") for pair in pairs)
+    }
 
 
 def _check_option(pair: str) -> None:
     name = pair.partition("=")[0]
     if not name.isidentifier():
-        raise ImproperlyConfigured(f"DATABASE_URL has options that can't be read after its question mark. {ESCAPED}")
+        raise ImproperlyConfigured(
+            f"DATABASE_URL has options that can't be read after its question mark. {ESCAPED}"
+        )
     try:
         split_options(pair, validate=True, warn=False)
     except UNREADABLE as error:

@@ -1,1 +1,3 @@
-"""SQLite as a store: Django's backend, which also notices that the file under it was removed or replaced."""
+"""SQLite as a store: Django's backend, which also notices that the file under it was removed or
+replaced.
+"""

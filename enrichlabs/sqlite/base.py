@@ -1,12 +1,14 @@
-"""The backend that DATABASES names: Django's, which refuses to go on with a file that is no longer where it was opened, and
-waits for a lock in Python.
+"""The backend that DATABASES names: Django's, which refuses to go on with a file that is no longer
+where it was opened, and waits for a lock in Python.
 
-SQLite keeps writing to a file that was removed, and what is committed there is lost with the last process that has it open.
-Three calls of stat for a commit, or for a statement outside a transaction, cost some 4 µs.
+SQLite keeps writing to a file that was removed, and what is committed there is lost with the last
+process that has it open. Three calls of stat for a commit, or for a statement outside a
+transaction, cost some 4 µs.
 
-A connection that waits inside SQLite holds its mutex. Python's garbage collector, in whichever thread it happens to run, may
-have to reset a cursor of that connection, and waits for the mutex: if that thread has the lock that is waited for, both stand
-still until the time-out. So no connection waits there.
+A connection that waits inside SQLite holds its mutex. Python's garbage collector, in whichever
+thread it happens to run, may have to reset a cursor of that connection, and waits for the mutex: if
+that thread has the lock that is waited for, both stand still until the time-out. So no connection
+waits there.
 """
 
 import os
@@ -19,19 +21,23 @@ from django.db.backends.sqlite3 import base
 
 GONE = "the file of the store was removed, moved or replaced while it was in use"
 
-# The log and its index belong to the file: a process that has them open and one that has made them anew don't see each other.
+# The log and its index belong to the file: a process that has them open and one that has made them
+# anew don't see each other.
 SUFFIXES = ("", "-wal", "-shm")
 
 CHECK_INTERVAL_SECONDS = 0.001  # between two looks whether a lock is free
 
 Identity = tuple[int, int]
 
-# Which file each path led to when this process first opened it: a new connection must not open, or create, another one.
+# Which file each path led to when this process first opened it: a new connection must not open, or
+# create, another one.
 _first_opened: dict[str, Identity] = {}
 
 
 class Cursor(base.SQLiteCursorWrapper):
-    """Waits for a locked file as long as our patience says, before a statement that is not part of a transaction."""
+    """Waits for a locked file as long as our patience says, before a statement that is not part of
+    a transaction.
+    """
 
     def execute(self, query: str, params: Any = None) -> Any:
         try:

@@ -1,4 +1,6 @@
-"""The processes of an installation: started, watched, started again when they die, and stopped in order."""
+"""The processes of an installation: started, watched, started again when they die, and stopped in
+order.
+"""
 
 import ctypes
 import logging
@@ -38,13 +40,17 @@ def _end_with_parent() -> None:
 
 @dataclass
 class Child:
-    """One process, in a session of its own: Ctrl-C reaches the supervisor alone, which then stops its children in order."""
+    """One process, in a session of its own: Ctrl-C reaches the supervisor alone, which then stops
+    its children in order.
+    """
 
     name: str
     command: Sequence[str | os.PathLike[str]]
     environment: Mapping[str, str] | None = None  # None: ours
     inherits: Sequence[int] = ()  # file descriptors
-    retell: Callable[[str], None] | None = None  # is given each line that it writes; else these go where ours go
+    retell: Callable[[str], None] | None = (
+        None  # is given each line that it writes; else these go where ours go
+    )
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_DEATHS))
 
     def start(self) -> None:
@@ -59,7 +65,9 @@ class Child:
             stderr=subprocess.STDOUT if self.retell else None,
         )
         if self.retell:
-            self._reader = threading.Thread(target=self._retell, args=(self.process.stdout,), daemon=True)
+            self._reader = threading.Thread(
+                target=self._retell, args=(self.process.stdout,), daemon=True
+            )
             self._reader.start()
 
     def _retell(self, output: IO[bytes]) -> None:
@@ -102,8 +110,8 @@ class Child:
 class Children:
     """All children, in stages: started in this order, stopped in the reverse.
 
-    A context that stops them all when it is left. The first SIGINT, SIGTERM or SIGHUP leaves it; a second one ends
-    everything at once.
+    A context that stops them all when it is left. The first SIGINT, SIGTERM or SIGHUP leaves it; a
+    second one ends everything at once.
     """
 
     def __init__(self) -> None:
@@ -116,7 +124,12 @@ class Children:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> bool:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
         while self._stages:
             self._stop(self._stages[-1])
             self._stages.pop()
@@ -127,8 +140,12 @@ class Children:
         for child in children:
             child.start()
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float, obstacle: Callable[[], str]) -> None:
-        """Return when `condition` holds. Raises Obstacle when it does not within `seconds`, Stopped after a signal."""
+    def wait_until(
+        self, condition: Callable[[], bool], seconds: float, obstacle: Callable[[], str]
+    ) -> None:
+        """Return when `condition` holds. Raises Obstacle when it does not within `seconds`, Stopped
+        after a signal.
+        """
         end = time.monotonic() + seconds
         while not condition():
             self._tend()
@@ -161,7 +178,9 @@ class Children:
             time.sleep(CHECK_INTERVAL_SECONDS / 2)
         for child in alive:
             if child.is_alive():
-                log.warning("The %s did not stop within %.0f s and is killed", child.name, GRACE_SECONDS)
+                log.warning(
+                    "The %s did not stop within %.0f s and is killed", child.name, GRACE_SECONDS
+                )
         self._kill(stage)
 
     def _kill(self, children: Sequence[Child]) -> None:

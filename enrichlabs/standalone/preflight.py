@@ -44,7 +44,8 @@ def tell(error: Exception) -> None:
 
 
 def read_settings() -> None:
-    """Have Django read its settings, which make the data folder and keep the secrets of this installation there.
+    """Have Django read its settings, which make the data folder and keep the secrets of this
+    installation there.
 
     Raises Obstacle.
     """
@@ -61,7 +62,9 @@ def read_settings() -> None:
 def close_to_others() -> None:
     """Take from other users what an earlier start, or a copy, may have left readable to them."""
     store = settings.DATABASES["default"]["NAME"]
-    files = [] if settings.ON_MONGODB else [Path(f"{store}{suffix}") for suffix in ("", "-wal", "-shm")]
+    files = (
+        [] if settings.ON_MONGODB else [Path(f"{store}{suffix}") for suffix in ("", "-wal", "-shm")]
+    )
     folders = [settings.SECRETS, settings.DATA / "appendonlydir"]
     if settings.DATA == settings.BASE_DIR / "var":  # any other may be shared, as /tmp is
         folders.append(settings.DATA)
@@ -90,7 +93,9 @@ def load_settings() -> None:
         raise Obstacle(str(error)) from None
     except ValueError as error:
         reason = error.__cause__ or error
-        raise Obstacle(f"The settings can't be read ({reason}). Compare the environment with .env.example.") from None
+        raise Obstacle(
+            f"The settings can't be read ({reason}). Compare the environment with .env.example."
+        ) from None
     close_to_others()
     for issue in run_checks(tags=[OF_SETTINGS]):
         if issue.is_serious():
@@ -99,12 +104,18 @@ def load_settings() -> None:
 
 @contextmanager
 def the_data_folder() -> Iterator[IO[str]]:
-    """Have the data folder to ourselves; gives the lock file, which holds for as long as anybody has it open."""
+    """Have the data folder to ourselves; gives the lock file, which holds for as long as anybody
+    has it open.
+    """
     try:
         settings.DATA.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=settings.DATA).close()
         if is_open(settings.DATA):
-            log.warning("Other users can look into the data folder %s. Run: chmod 700 %s", settings.DATA, settings.DATA)
+            log.warning(
+                "Other users can look into the data folder %s. Run: chmod 700 %s",
+                settings.DATA,
+                settings.DATA,
+            )
         lock = (settings.DATA / "lock").open("w")
     except OSError as error:
         raise _unusable(settings.DATA, error) from None
@@ -145,7 +156,9 @@ def _bound(name: str, host: str, port: int) -> socket.socket:
                 f"{name} {port} is in use on {host}. Stop what listens there, or set {name} to a free port."
             ) from None
         reason = (error.strerror or str(error)).partition(" (")[0]
-        raise Obstacle(f"{name} {port} can't be opened on {host} ({reason}). Correct HOST or {name}.") from None
+        raise Obstacle(
+            f"{name} {port} can't be opened on {host} ({reason}). Correct HOST or {name}."
+        ) from None
 
 
 def check_store() -> None:
@@ -170,12 +183,20 @@ def check_redis() -> None:
     try:
         server = connect(ANSWER_SECONDS).info("server")
     except (redis.RedisError, ValueError, OSError) as error:
-        reason = "that is no address such as redis://host:6379/0" if isinstance(error, ValueError) else error
-        raise Obstacle(f"Redis does not answer ({reason}). Start it, or unset REDIS_URL to use the embedded one.") from None
+        reason = (
+            "that is no address such as redis://host:6379/0"
+            if isinstance(error, ValueError)
+            else error
+        )
+        raise Obstacle(
+            f"Redis does not answer ({reason}). Start it, or unset REDIS_URL to use the embedded one."
+        ) from None
     version = server["redis_version"]
     if int(version.partition(".")[0]) < OLDEST_REDIS:
         raise Obstacle(
             f"REDIS_URL leads to Redis {version}, but {OLDEST_REDIS}.0 or newer is needed. Upgrade it, or unset REDIS_URL."
         )
     if server.get("redis_mode") == "cluster":
-        raise Obstacle("REDIS_URL leads to a Redis Cluster, but one primary is needed. Set REDIS_URL to one, or unset it.")
+        raise Obstacle(
+            "REDIS_URL leads to a Redis Cluster, but one primary is needed. Set REDIS_URL to one, or unset it."
+        )

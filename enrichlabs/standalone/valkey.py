@@ -16,7 +16,9 @@ from jobs.queue.redis import connect
 
 log = logging.getLogger("valkey")
 
-LINE = re.compile(r"\d+:\w \d+ \w+ \d+ [\d:.]+ ([-.*#]) (.*)")  # PID:ROLE DAY MONTH YEAR TIME LEVEL TEXT
+LINE = re.compile(
+    r"\d+:\w \d+ \w+ \d+ [\d:.]+ ([-.*#]) (.*)"
+)  # PID:ROLE DAY MONTH YEAR TIME LEVEL TEXT
 FILES = "appendonlydir"
 FATAL = 1  # exit status of a Valkey that can't read its files
 NEEDED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "ENRICHLABS_DATA"}
@@ -24,7 +26,9 @@ NEEDED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "
 
 class Valkey(Child):
     def repair(self) -> str:
-        """Move files aside that it can't read, as a power cut may leave them: they hold hints, and the rows everything."""
+        """Move files aside that it can't read, as a power cut may leave them: they hold hints, and
+        the rows everything.
+        """
         files, aside = settings.DATA / FILES, settings.DATA / f"{FILES}.damaged"
         if self.process.returncode != FATAL or not files.exists():
             return ""
@@ -37,7 +41,9 @@ class Valkey(Child):
 
 
 def child(lock: int) -> Child:
-    """Return the server, to be started. It holds on to the lock of the data folder, whose files are open in it."""
+    """Return the server, to be started. It holds on to the lock of the data folder, whose files are
+    open in it.
+    """
     make_room_for_socket()
     options = {
         "port": "0",
@@ -70,10 +76,14 @@ def _log(line: str) -> None:
 
 
 def make_room_for_socket() -> None:
-    """The socket may lie in a folder of its own among other people's; make sure that nobody else can get at it."""
+    """The socket may lie in a folder of its own among other people's; make sure that nobody else
+    can get at it.
+    """
     path = settings.VALKEY_SOCKET
     if len(bytes(path)) > MAX_SOCKET_BYTES:
-        raise Obstacle(f"The path {path} is too long for a socket. Set ENRICHLABS_DATA to a folder with a shorter path.")
+        raise Obstacle(
+            f"The path {path} is too long for a socket. Set ENRICHLABS_DATA to a folder with a shorter path."
+        )
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     valkey_socket(settings.DATA)  # which looks whose folder it is, now that there is one
 

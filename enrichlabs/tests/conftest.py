@@ -35,11 +35,24 @@ def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
 
     def start(**variables: object) -> Gunicorn:
         port = free_port()
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:enrichlabs.gunicorn", "-b", f"127.0.0.1:{port}", "-w", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "-c",
+            "python:enrichlabs.gunicorn",
+            "-b",
+            f"127.0.0.1:{port}",
+            "-w",
+            "1",
+        ]
         folder = tmp_path_factory.mktemp("gunicorn")
         with folder.with_suffix(".log").open("w") as log:
             process = subprocess.Popen(
-                [*command, "enrichlabs.wsgi"], cwd=ROOT, env=environment(folder, **variables), stderr=log
+                [*command, "enrichlabs.wsgi"],
+                cwd=ROOT,
+                env=environment(folder, **variables),
+                stderr=log,
             )
         started.append(Gunicorn(port, folder, process))
         wait_for(lambda: is_up(port) or process.poll() is not None, "gunicorn to answer")

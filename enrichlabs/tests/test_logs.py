@@ -1,4 +1,6 @@
-"""Logs: a line for an event, nothing that a client sent to be kept to ourselves, and few lines of many."""
+"""Logs: a line for an event, nothing that a client sent to be kept to ourselves, and few lines of
+many.
+"""
 
 import json
 import subprocess
@@ -32,7 +34,11 @@ BROKEN = [
 ]
 # Requests that Django answers.
 REFUSED = [
-    b"POST " + CALLBACK + b" HTTP/1.1\r\n" + HOST + b"Content-Type: x; charset=hex\r\nContent-Length: 2\r\n\r\n{}",
+    b"POST "
+    + CALLBACK
+    + b" HTTP/1.1\r\n"
+    + HOST
+    + b"Content-Type: x; charset=hex\r\nContent-Length: 2\r\n\r\n{}",
     b"GET " + CALLBACK + b" HTTP/1.1\r\n" + HOST + b"Content-Type: x; a*=hex''b\r\n\r\n",
     b"GET /nowhere?SECRET HTTP/1.1\r\n" + HOST + b"\r\n",
     b"GET /jobs?SECRET=1 HTTP/1.1\r\n" + HOST + b"Content-Type: x; charset=hex\r\n\r\n",
@@ -48,7 +54,12 @@ REFUSED = [
 def server(request: pytest.FixtureRequest, gunicorn: Callable[..., Gunicorn]) -> Gunicorn:
     # As talkative as can be.
     arguments = "--log-level=debug --access-logfile=/dev/stderr"
-    return gunicorn(SERVES="api,admin,webhooks,mock", LOG_FORMAT=request.param, LOG_LEVEL="DEBUG", GUNICORN_CMD_ARGS=arguments)
+    return gunicorn(
+        SERVES="api,admin,webhooks,mock",
+        LOG_FORMAT=request.param,
+        LOG_LEVEL="DEBUG",
+        GUNICORN_CMD_ARGS=arguments,
+    )
 
 
 def test_no_line_has_what_a_client_sent_in_its_query_or_headers(server):
@@ -64,7 +75,10 @@ def test_no_line_has_what_a_client_sent_in_its_query_or_headers(server):
 
 
 def test_a_client_that_goes_away_leaves_nothing(server):
-    for data in (b"GET /?SECRET", b"POST " + CALLBACK + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\nSECRET"):
+    for data in (
+        b"GET /?SECRET",
+        b"POST " + CALLBACK + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\nSECRET",
+    ):
         connect(server.port, data).close()
     ask(server.port, b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
     assert "SECRET" not in server.log
@@ -87,7 +101,10 @@ def line_of(quiet: Gunicorn) -> Callable[[bytes], dict[str, str]]:
         before = len(lines(quiet))
         ask(quiet.port, data)
         ask(quiet.port, b"GET /the-end HTTP/1.1\r\n" + HOST + b"\r\n")
-        after = wait_for(lambda: lines(quiet)[before:] if "/the-end" in lines(quiet)[-1]["message"] else [], "the lines")
+        after = wait_for(
+            lambda: lines(quiet)[before:] if "/the-end" in lines(quiet)[-1]["message"] else [],
+            "the lines",
+        )
         assert [line["message"] for line in after[1:]] == ["Not Found: /the-end"], after
         return after[0]
 
@@ -97,9 +114,24 @@ def line_of(quiet: Gunicorn) -> Callable[[bytes], dict[str, str]]:
 @pytest.mark.parametrize(
     ("data", "level", "logger", "message"),
     [
-        (BROKEN[0], "warning", "gunicorn.error", "Refused a request from 127.0.0.1: bad_request_line"),
-        (b"GET /a%0a%0d" + b"b" * 3000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", "info", "django.request", r"Not Found: /a\n\rbbb*"),
-        (b"DELETE /jobs HTTP/1.1\r\n" + HOST + b"\r\n", "info", "django.request", "Method Not Allowed: /jobs"),
+        (
+            BROKEN[0],
+            "warning",
+            "gunicorn.error",
+            "Refused a request from 127.0.0.1: bad_request_line",
+        ),
+        (
+            b"GET /a%0a%0d" + b"b" * 3000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+            "info",
+            "django.request",
+            r"Not Found: /a\n\rbbb*",
+        ),
+        (
+            b"DELETE /jobs HTTP/1.1\r\n" + HOST + b"\r\n",
+            "info",
+            "django.request",
+            "Method Not Allowed: /jobs",
+        ),
         (
             b"GET /jobs HTTP/1.1\r\nHost: evil" + b"l" * 100 + b"\r\n\r\n",
             "warning",
@@ -107,12 +139,22 @@ def line_of(quiet: Gunicorn) -> Callable[[bytes], dict[str, str]]:
             f"Refused a request: its host 'evil{'l' * 46}' is not one of ALLOWED_HOSTS",
         ),
         (
-            b"GET /vendor-webhook/" + b"a" * 900 + CALLBACK[20:] + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+            b"GET /vendor-webhook/"
+            + b"a" * 900
+            + CALLBACK[20:]
+            + b" HTTP/1.1\r\n"
+            + HOST
+            + b"\r\n",
             "warning",
             "webhooks.views",
             f"Refused a callback of vendor '{'a' * 50}' for job 01a2036a-3737-730f-8b75-355ab24a179b: method_not_allowed",
         ),
-        (b"HEAD /nowhere HTTP/1.1\r\n" + HOST + b"\r\n", "info", "django.request", "Not Found: /nowhere"),
+        (
+            b"HEAD /nowhere HTTP/1.1\r\n" + HOST + b"\r\n",
+            "info",
+            "django.request",
+            "Not Found: /nowhere",
+        ),
         (
             b"POST /mock-vendors/sync?status=500 HTTP/1.1\r\n" + HOST + b"\r\n",
             "info",
@@ -143,13 +185,23 @@ def test_of_a_flood_ten_lines_a_second_are_written_and_the_rest_is_counted(quiet
         wait_for(lambda: b"}" in kept.recv(65536), "an answer")
 
     def messages(logger: str) -> list[str]:
-        return [line["message"] for line in lines(quiet) if line["logger"] == logger and "host" in line["message"]]
+        return [
+            line["message"]
+            for line in lines(quiet)
+            if line["logger"] == logger and "host" in line["message"]
+        ]
 
     def counted() -> int:
         return sum(int(message.split()[0]) for message in messages("enrichlabs.logs"))
 
     def written() -> int:
-        return len([message for message in messages("django.security.DisallowedHost") if "'flood'" in message])
+        return len(
+            [
+                message
+                for message in messages("django.security.DisallowedHost")
+                if "'flood'" in message
+            ]
+        )
 
     wait_for(lambda: written() + counted() == 300, "the rest to be counted")
     assert written() <= 10 * (len(messages("enrichlabs.logs")) + 1)
@@ -161,7 +213,13 @@ def test_drivers_do_not_log_what_they_send(tmp_path):
         ended = subprocess.run(
             [sys.executable, "-m", "enrichlabs.prepare"],
             cwd=ROOT,
-            env=environment(tmp_path, DATABASE_URL=url, LOG_LEVEL="DEBUG", ADMIN_PASSWORD="John-Doe-123", DEBUG=1),
+            env=environment(
+                tmp_path,
+                DATABASE_URL=url,
+                LOG_LEVEL="DEBUG",
+                ADMIN_PASSWORD="John-Doe-123",
+                DEBUG=1,
+            ),
             capture_output=True,
             text=True,
             check=False,

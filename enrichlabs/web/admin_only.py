@@ -1,4 +1,6 @@
-"""Sessions, users and messages are for people in the admin: a request to any other address is not burdened with them."""
+"""Sessions, users and messages are for people in the admin: a request to any other address is not
+burdened with them.
+"""
 
 from collections.abc import Awaitable
 

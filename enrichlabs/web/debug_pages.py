@@ -1,4 +1,6 @@
-"""What the pages of DEBUG=1 hide: some settings by name, and each secret by its value, wherever the page would show it."""
+"""What the pages of DEBUG=1 hide: some settings by name, and each secret by its value, wherever the
+page would show it.
+"""
 
 import os
 import re
@@ -13,7 +15,9 @@ SHORTEST = 6  # a shorter value is no secret, and stands anywhere
 
 
 class Filter(SafeExceptionReporterFilter):
-    hidden_settings = re.compile("API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|HTTP_COOKIE|DATABASE|REDIS_URL|VENDOR_", re.I)
+    hidden_settings = re.compile(
+        "API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|HTTP_COOKIE|DATABASE|REDIS_URL|VENDOR_", re.I
+    )
 
 
 class Reporter(ExceptionReporter):
@@ -38,6 +42,9 @@ def _secrets() -> set[str]:
         secret = urlsplit(url).netloc.rpartition("@")[0].rpartition(":")[2]
         found |= {url, secret, unquote(secret)} if secret else set()
     for name, value in os.environ.items():
-        if name.startswith(settings.VENDOR_VARIABLE_PREFIXES) and name not in settings.SETTINGS_VARIABLES:
+        if (
+            name.startswith(settings.VENDOR_VARIABLE_PREFIXES)
+            and name not in settings.SETTINGS_VARIABLES
+        ):
             found |= {value, *re.split(r"[,\s]+", value)}
     return {secret for secret in found if len(secret) >= SHORTEST}

@@ -8,4 +8,6 @@ MAX_AGE_SECONDS = 86400
 
 
 def favicon(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(ICON, "image/svg+xml", headers={"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"})
+    return HttpResponse(
+        ICON, "image/svg+xml", headers={"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"}
+    )

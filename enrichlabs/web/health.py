@@ -1,4 +1,6 @@
-"""Whether this process is alive, and whether the service is ready: store, Redis and a worker, each answering in two seconds."""
+"""Whether this process is alive, and whether the service is ready: store, Redis and a worker, each
+answering in two seconds.
+"""
 
 from functools import lru_cache
 from typing import Any
@@ -46,12 +48,17 @@ def store() -> str:
             Vendor.objects.values_list("pk", flat=True).first()
     except STORE_ERRORS as error:
         # No names of hosts: this is shown to whoever asks.
-        return fault(error) or f"The store does not answer ({type(error).__name__}). Start it, or look at its log."
+        return (
+            fault(error)
+            or f"The store does not answer ({type(error).__name__}). Start it, or look at its log."
+        )
     return OK if has_tables else "The tables of the store are missing. Run manage.py migrate."
 
 
 def _mongodb_has_tables() -> bool:
-    """Ask the primary, which alone takes writes. (Of a table that is missing, a query finds no rows, and fails not.)"""
+    """Ask the primary, which alone takes writes. (Of a table that is missing, a query finds no
+    rows, and fails not.)
+    """
     database = connection.get_database()  # type: ignore[attr-defined]  # MongoDB's alone
     return bool(database.list_collection_names(filter={"name": Vendor._meta.db_table}))
 
@@ -63,7 +70,9 @@ def redis_and_worker() -> dict[str, str]:
     except redis.RedisError as error:
         if refused := refusal(error):
             return {"redis": refused, "worker": "Unknown until Redis can be used."}
-        missing = f"Redis does not answer ({type(error).__name__}). Start it; jobs are kept meanwhile."
+        missing = (
+            f"Redis does not answer ({type(error).__name__}). Start it; jobs are kept meanwhile."
+        )
         return {"redis": missing, "worker": "Unknown as long as Redis does not answer."}
     missing = why_none_is_alive(workers)
     if refused and missing:
@@ -76,7 +85,10 @@ def _refused() -> str:
     try:
         require_usable(client(), _vendors())
     except redis.ResponseError as error:
-        return refusal(error) or f"Redis refuses what workers ask for ({type(error).__name__}). Look at its log."
+        return (
+            refusal(error)
+            or f"Redis refuses what workers ask for ({type(error).__name__}). Look at its log."
+        )
     return ""
 
 

@@ -25,15 +25,27 @@ def metrics(request: HttpRequest) -> HttpResponse:
         registry.register(RedisCollector())
         return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
     except redis.RedisError as error:
-        return HttpResponse(f"Redis does not answer ({type(error).__name__}).\n", status=503, content_type="text/plain")
+        return HttpResponse(
+            f"Redis does not answer ({type(error).__name__}).\n",
+            status=503,
+            content_type="text/plain",
+        )
 
 
 class RedisCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from counters(client().hgetall(COUNTERS))
         known, alive = client().zcard(HEARTBEATS), len(workers_alive(client()))
-        yield gauge("workers_alive", "Workers whose heartbeat was heard within the last seconds.", {"": alive})
-        yield gauge("workers_silent", "Workers that have not, and were not stopped.", {"": max(known - alive, 0)})
+        yield gauge(
+            "workers_alive",
+            "Workers whose heartbeat was heard within the last seconds.",
+            {"": alive},
+        )
+        yield gauge(
+            "workers_silent",
+            "Workers that have not, and were not stopped.",
+            {"": max(known - alive, 0)},
+        )
         vendors, now = sorted(catalogue.all()), clock.now()
         paused = {slug: int(vendor.is_paused(now)) for slug, vendor in catalogue.all().items()}
         yield gauge("vendor_paused", "Whether a vendor is paused.", paused)
@@ -50,11 +62,21 @@ def vendor_gauges(vendors: list[str]) -> list[Metric]:
         pipeline.xlen(keys.jobs).xlen(keys.retries).zcard(keys.in_flight)
     numbers = pipeline.execute()
     return [
-        gauge("entries_jobs", "Entries of first tries.", dict(zip(vendors, numbers[0::3], strict=True))),
         gauge(
-            "entries_retries", "Entries of retries, takeovers and hand-backs.", dict(zip(vendors, numbers[1::3], strict=True))
+            "entries_jobs",
+            "Entries of first tries.",
+            dict(zip(vendors, numbers[0::3], strict=True)),
         ),
-        gauge("in_flight", "Jobs that are processing or waiting.", dict(zip(vendors, numbers[2::3], strict=True))),
+        gauge(
+            "entries_retries",
+            "Entries of retries, takeovers and hand-backs.",
+            dict(zip(vendors, numbers[1::3], strict=True)),
+        ),
+        gauge(
+            "in_flight",
+            "Jobs that are processing or waiting.",
+            dict(zip(vendors, numbers[2::3], strict=True)),
+        ),
     ]
 
 
@@ -66,12 +88,22 @@ def breaker_gauges(vendors: list[str]) -> list[Metric]:
     gates = dict(zip(vendors, pipeline.execute(), strict=True))
     openings = {vendor: breaker.opening(gate, clock.now()) for vendor, gate in gates.items()}
     opened = {vendor: opening for vendor, opening in openings.items() if opening}
-    since = {vendor: opening.since.timestamp() for vendor, opening in opened.items() if opening.since}
+    since = {
+        vendor: opening.since.timestamp() for vendor, opening in opened.items() if opening.since
+    }
     probes = {vendor: opening.next_probe.timestamp() for vendor, opening in opened.items()}
     return [
-        gauge("breaker_open", "Whether a vendor's breaker is open.", {vendor: int(vendor in opened) for vendor in vendors}),
+        gauge(
+            "breaker_open",
+            "Whether a vendor's breaker is open.",
+            {vendor: int(vendor in opened) for vendor in vendors},
+        ),
         gauge("breaker_opened_timestamp_seconds", "Since when a breaker is open.", since),
-        gauge("breaker_probe_timestamp_seconds", "When an open breaker lets its next probe through.", probes),
+        gauge(
+            "breaker_probe_timestamp_seconds",
+            "When an open breaker lets its next probe through.",
+            probes,
+        ),
     ]
 
 
@@ -81,9 +113,13 @@ def calls_under_way(vendors: list[str]) -> dict[str, int]:
     for vendor in vendors:
         keys = Keys(vendor)
         pipeline.xpending(keys.jobs, GROUP).xpending(keys.retries, GROUP)
-    # A stream that no worker has looked at has no group yet, and that is an error of this command alone.
+    # A stream that no worker has looked at has no group yet, and that is an error of this command
+    # alone.
     answers = pipeline.execute(raise_on_error=False)
-    held = [0 if isinstance(answer, redis.ResponseError) else int(answer["pending"]) for answer in answers]
+    held = [
+        0 if isinstance(answer, redis.ResponseError) else int(answer["pending"])
+        for answer in answers
+    ]
     return dict(zip(vendors, map(sum, zip(held[0::2], held[1::2], strict=True)), strict=True))
 
 
@@ -92,8 +128,12 @@ def counters(fields: dict[str, str]) -> list[Metric]:
     families: dict[str, Metric] = {}
     for field, count in sorted(fields.items()):
         name, _, vendor = field.partition("|")
-        family = families.setdefault(name, Metric(f"enrichlabs_{name}", f"{name.replace('_', ' ').capitalize()}.", "counter"))
-        family.add_sample(f"enrichlabs_{name}_total", {"vendor": vendor} if vendor else {}, float(count))
+        family = families.setdefault(
+            name, Metric(f"enrichlabs_{name}", f"{name.replace('_', ' ').capitalize()}.", "counter")
+        )
+        family.add_sample(
+            f"enrichlabs_{name}_total", {"vendor": vendor} if vendor else {}, float(count)
+        )
     return list(families.values())
 
 

@@ -18,7 +18,9 @@ def read_only(view: View) -> View:
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method not in ("GET", "HEAD"):
-            return Problem("method_not_allowed", 405, "Use GET here.", headers={"Allow": "GET, HEAD"}).response()
+            return Problem(
+                "method_not_allowed", 405, "Use GET here.", headers={"Allow": "GET, HEAD"}
+            ).response()
         return view(request, *args, **kwargs)
 
     exempt: View = csrf_exempt(answer)  # nothing is changed, and the check would read the body

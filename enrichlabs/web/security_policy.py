@@ -1,4 +1,6 @@
-"""What a browser may load for our pages: files of this service, and nothing that stands in the page itself."""
+"""What a browser may load for our pages: files of this service, and nothing that stands in the page
+itself.
+"""
 
 from collections.abc import Callable
 
@@ -18,5 +20,7 @@ class SecurityPolicy:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self._get_response(request)
         if response.get("Content-Type", "").startswith("text/html"):
-            response.headers.setdefault("Content-Security-Policy", DOCS_POLICY if request.path_info == "/docs" else POLICY)
+            response.headers.setdefault(
+                "Content-Security-Policy", DOCS_POLICY if request.path_info == "/docs" else POLICY
+            )
         return response

@@ -12,7 +12,8 @@ __all__ = ["CallbackAdmin", "JobAdmin", "OurGroupAdmin", "OurUserAdmin", "Vendor
 
 admin.site.site_header = admin.site.site_title = "EnrichLabs"
 admin.site.index_title = "Console"
-# Under a name of its own, because Django's app comes first in INSTALLED_APPS and so does its admin/index.html.
+# Under a name of its own, because Django's app comes first in INSTALLED_APPS and so does its
+# admin/index.html.
 admin.site.index_template = "admin/jobs/index.html"
 # Its link leads to the page of the API, which another process may serve.
 admin.site.site_url = "/" if "api" in settings.SERVES else None

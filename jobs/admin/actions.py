@@ -1,4 +1,6 @@
-"""What an operator may do to jobs in the console: retry and cancel. Who did it is kept in the history of the job."""
+"""What an operator may do to jobs in the console: retry and cancel. Who did it is kept in the
+history of the job.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -81,7 +83,9 @@ def run(action: Action, jobs: Sequence[Job], user: Any, now: datetime) -> Report
 def reasons(action: Action, jobs: Iterable[Job]) -> str:
     """Return why the action is not for these jobs, such as: 2 are complete, 1 is processing."""
     found = Counter(_reason(action, job) for job in jobs)
-    return ", ".join(f"{count} {'is' if count == 1 else 'are'} {reason}" for reason, count in found.most_common())
+    return ", ".join(
+        f"{count} {'is' if count == 1 else 'are'} {reason}" for reason, count in found.most_common()
+    )
 
 
 def _reason(action: Action, job: Job) -> str:

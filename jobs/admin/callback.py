@@ -27,7 +27,10 @@ class VerdictFilter(admin.SimpleListFilter):
     stored = {"none": "", **{verdict.value: verdict.value for verdict in Verdict}}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("none", "Not yet applied"), *((verdict.value, verdict.label) for verdict in Verdict)]
+        return [
+            ("none", "Not yet applied"),
+            *((verdict.value, verdict.label) for verdict in Verdict),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Callback]) -> QuerySet[Callback]:
         chosen = self.value()
@@ -36,7 +39,15 @@ class VerdictFilter(admin.SimpleListFilter):
 
 @admin.register(Callback)
 class CallbackAdmin(ReadOnlyAdmin):
-    list_display = ("received", "badge", "vendor", "job_link", "attempt", "body_bytes", "times_received")
+    list_display = (
+        "received",
+        "badge",
+        "vendor",
+        "job_link",
+        "attempt",
+        "body_bytes",
+        "times_received",
+    )
     list_filter = (VerdictFilter, VendorFilter)
     lookups = ("verdict", "vendor", "id__lt")
     large = ("body",)
@@ -80,7 +91,11 @@ class CallbackAdmin(ReadOnlyAdmin):
     def job_link(self, callback: Callback) -> str:
         if callback.verdict == Verdict.UNMATCHED:
             return callback.job
-        return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[callback.job]), callback.job)
+        return format_html(
+            '<a href="{}">{}</a>',
+            reverse("admin:jobs_job_change", args=[callback.job]),
+            callback.job,
+        )
 
     @admin.display(description="body")
     def body_json(self, callback: Callback) -> str:

@@ -1,4 +1,6 @@
-"""Retry and cancel in the console: offered to those who may, asked about on a page of their own, then done and reported."""
+"""Retry and cancel in the console: offered to those who may, asked about on a page of their own,
+then done and reported.
+"""
 
 from functools import partial
 
@@ -24,7 +26,9 @@ class ConfirmingAdmin(ReadOnlyAdmin):
     actions = ("retry_jobs", "cancel_jobs")
 
     def _permits(self, request: HttpRequest, action: Action) -> bool:
-        return self.has_view_permission(request) and request.user.has_perm(f"jobs.{action.name}_job")
+        return self.has_view_permission(request) and request.user.has_perm(
+            f"jobs.{action.name}_job"
+        )
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return self._permits(request, RETRY)
@@ -42,7 +46,9 @@ class ConfirmingAdmin(ReadOnlyAdmin):
 
     def buttons(self, request: HttpRequest, job: Job) -> list[tuple[str, str]]:
         """Return the names and addresses of what may be done to the job as it is now."""
-        possible = [action for action in ACTIONS.values() if action.is_possible(job, timezone.now())]
+        possible = [
+            action for action in ACTIONS.values() if action.is_possible(job, timezone.now())
+        ]
         permitted = [action for action in possible if self._permits(request, action)]
         return [(action.name, self._act_url(request, action, job.pk)) for action in permitted]
 
@@ -51,11 +57,15 @@ class ConfirmingAdmin(ReadOnlyAdmin):
         for action in ACTIONS.values():
             view = self.admin_site.admin_view(partial(self._act, action=action))
             ours.append(path(f"{action.name}/", view, name=f"jobs_job_{action.name}_selected"))
-            ours.append(path(f"<path:object_id>/{action.name}/", view, name=f"jobs_job_{action.name}"))
+            ours.append(
+                path(f"<path:object_id>/{action.name}/", view, name=f"jobs_job_{action.name}")
+            )
         return [*ours, *super().get_urls()]
 
     def _act(self, request: HttpRequest, action: Action, object_id: str = "") -> HttpResponse:
-        """Ask about the job that the address names; or do it to that job, or to those posted as `ids`."""
+        """Ask about the job that the address names; or do it to that job, or to those posted as
+        `ids`.
+        """
         if not self._permits(request, action):
             raise PermissionDenied
         object_id = unquote(object_id)
@@ -66,10 +76,14 @@ class ConfirmingAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return self._ask(request, action, jobs, object_id)
         report = actions.run(action, jobs, request.user, timezone.now())
-        messages.add_message(request, messages.WARNING if report.skipped else messages.SUCCESS, report.sentence)
+        messages.add_message(
+            request, messages.WARNING if report.skipped else messages.SUCCESS, report.sentence
+        )
         return HttpResponseRedirect(self._back_url(request, object_id))
 
-    def _ask(self, request: HttpRequest, action: Action, jobs: list[Job], object_id: str = "") -> HttpResponse:
+    def _ask(
+        self, request: HttpRequest, action: Action, jobs: list[Job], object_id: str = ""
+    ) -> HttpResponse:
         now = timezone.now()
         possible = [job for job in jobs if action.is_possible(job, now)]
         skipped = [job for job in jobs if not action.is_possible(job, now)]
@@ -79,7 +93,10 @@ class ConfirmingAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "action": action,
             "possible": possible,
-            "named": [(job, self._job_url(job.pk), shown.badge(job.status)) for job in possible[:MAX_NAMED]],
+            "named": [
+                (job, self._job_url(job.pk), shown.badge(job.status))
+                for job in possible[:MAX_NAMED]
+            ],
             "unnamed": len(possible[MAX_NAMED:]),
             "skipped": len(skipped),
             "reasons": actions.reasons(action, skipped),
@@ -105,7 +122,9 @@ class ConfirmingAdmin(ReadOnlyAdmin):
         return self._with_filters(request, reverse("admin:jobs_job_changelist"))
 
     def _with_filters(self, request: HttpRequest, url: str) -> str:
-        return add_preserved_filters({"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}, url)
+        return add_preserved_filters(
+            {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}, url
+        )
 
 
 def _counted(jobs: list[Job]) -> str:

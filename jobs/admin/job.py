@@ -30,23 +30,38 @@ class JobAdmin(ConfirmingAdmin):
     aliases = {"status": "status__exact"}
     large = ("input", "result")
     search_fields = ("id", "name")
-    search_help_text = "A whole request id, or the beginning of a name, in upper and lower case as it was posted."
+    search_help_text = (
+        "A whole request id, or the beginning of a name, in upper and lower case as it was posted."
+    )
     fieldsets = (
         (None, {"fields": ("state", "error_code", "vendor_link", "name")}),
         ("Input and result", {"fields": ("input_json", "result_json")}),
-        ("Times and counts", {"fields": (("created", "started", "finished"), ("run", "attempt", "failures", "crashes"))}),
+        (
+            "Times and counts",
+            {
+                "fields": (
+                    ("created", "started", "finished"),
+                    ("run", "attempt", "failures", "crashes"),
+                )
+            },
+        ),
     )
 
     # The list
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Job], search_term: str) -> tuple[QuerySet[Job], bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
         term = search_term.strip()
         if not term:
             return queryset, False
         if job_id := _as_id(term):
             return queryset.filter(pk=job_id), False
-        # As a range, and in the order of the name, so that the index of the name serves on both stores.
-        return queryset.filter(name__gte=term, name__lt=term + LAST_CHARACTER).order_by("name"), False
+        # As a range, and in the order of the name, so that the index of the name serves on both
+        # stores.
+        return queryset.filter(name__gte=term, name__lt=term + LAST_CHARACTER).order_by(
+            "name"
+        ), False
 
     @admin.display(description="status")
     def badge(self, job: Job) -> SafeString:
@@ -63,7 +78,9 @@ class JobAdmin(ConfirmingAdmin):
     # The page
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        if request.user.has_perm("vendors.view_vendor") or request.user.has_perm("vendors.change_vendor"):
+        if request.user.has_perm("vendors.view_vendor") or request.user.has_perm(
+            "vendors.change_vendor"
+        ):
             return self.fieldsets
         # No link that would end in a 403.
         (_, first), *rest = self.fieldsets
@@ -74,15 +91,25 @@ class JobAdmin(ConfirmingAdmin):
     def state(self, job: Job) -> SafeString:
         vendor = catalogue.get(job.vendor)
         # What has ended waits for nothing, not even for Redis.
-        snapshot = take_snapshot([vendor] if vendor else []) if job.status in OPEN else Snapshot(timezone.now())
-        return format_html("{} {}", shown.badge(job.status), sentences.job_state(job, vendor, snapshot))
+        snapshot = (
+            take_snapshot([vendor] if vendor else [])
+            if job.status in OPEN
+            else Snapshot(timezone.now())
+        )
+        return format_html(
+            "{} {}", shown.badge(job.status), sentences.job_state(job, vendor, snapshot)
+        )
 
     @admin.display(description="vendor")
     def vendor_link(self, job: Job) -> str:
         vendor = catalogue.get(job.vendor)
         if vendor is None:
             return job.vendor
-        return format_html('<a href="{}">{}</a>', reverse("admin:vendors_vendor_change", args=[vendor.pk]), vendor.slug)
+        return format_html(
+            '<a href="{}">{}</a>',
+            reverse("admin:vendors_vendor_change", args=[vendor.pk]),
+            vendor.slug,
+        )
 
     @admin.display(description="result")
     def result_json(self, job: Job) -> str:
@@ -104,11 +131,15 @@ class JobAdmin(ConfirmingAdmin):
     def finished(self, job: Job) -> str:
         return shown.moment(job.finished_at)
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         job = kwargs["obj"]
         may = request.user.has_perm
         # What a vendor answers may tell of people: for those who act on failures.
-        events = timeline(job, shows_bodies=may("jobs.retry_job"), links_callbacks=may("jobs.view_callback"))
+        events = timeline(
+            job, shows_bodies=may("jobs.retry_job"), links_callbacks=may("jobs.view_callback")
+        )
         context |= {"buttons": self.buttons(request, job), "timeline": events}
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -1,11 +1,20 @@
-"""What the console's lists share: each is read in the order of an index, and nothing is counted further than it is shown."""
+"""What the console's lists share: each is read in the order of an index, and nothing is counted
+further than it is shown.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
+from django.contrib.admin.views.main import (
+    ALL_VAR,
+    ERROR_FLAG,
+    ORDER_VAR,
+    PAGE_VAR,
+    SEARCH_VAR,
+    ChangeList,
+)
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -44,8 +53,12 @@ class Listing(ChangeList):
 
     @property
     def older(self) -> str:
-        """The query string of the list that goes on after this page; empty where a search gives the order."""
-        return "" if self.query else self.get_query_string({"id__lt": list(self.result_list)[-1].pk})
+        """The query string of the list that goes on after this page; empty where a search gives the
+        order.
+        """
+        return (
+            "" if self.query else self.get_query_string({"id__lt": list(self.result_list)[-1].pk})
+        )
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # likewise
@@ -66,7 +79,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # likewise
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return Listing
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         typed = set(request.GET) - {*self.lookups, *OF_LISTS}
         if typed and request.method != "POST":
             return self._without(request, typed)
@@ -74,7 +89,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # likewise
         return super().changelist_view(request, {**title, **(extra_context or {})})
 
     def _without(self, request: HttpRequest, typed: set[str]) -> HttpResponse:
-        """Lead on to the list with what was meant by the names that it does not know, or without them."""
+        """Lead on to the list with what was meant by the names that it does not know, or without
+        them.
+        """
         params = request.GET.copy()
         for name in sorted(typed):
             [value] = params.pop(name)[-1:]

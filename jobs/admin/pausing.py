@@ -1,4 +1,6 @@
-"""Pause and resume vendors in the console. Why, by whom, since and until when is kept on the vendor and in its history."""
+"""Pause and resume vendors in the console. Why, by whom, since and until when is kept on the vendor
+and in its history.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,7 +21,9 @@ from vendors.models import Vendor
 
 
 class PauseForm(forms.Form):
-    reason = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"size": 60, "autofocus": True}))
+    reason = forms.CharField(
+        max_length=200, widget=forms.TextInput(attrs={"size": 60, "autofocus": True})
+    )
     until = forms.DateTimeField(
         required=False,
         label="Until (UTC)",
@@ -55,7 +59,9 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no t
         ]
 
     def _pause_view(self, request: HttpRequest, object_id: str = "") -> HttpResponse:
-        """Ask why the vendor that the address names is to be paused; or pause those posted as `ids`."""
+        """Ask why the vendor that the address names is to be paused; or pause those posted as
+        `ids`.
+        """
         if not self.has_change_permission(request):
             raise PermissionDenied
         ids = [unquote(object_id)] if object_id else request.POST.get("ids", "").split()
@@ -90,16 +96,23 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no t
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/vendors/vendor/pause.html", context)
 
-    def _pause(self, request: HttpRequest, vendors: Iterable[Vendor], *, reason: str, until: Any) -> None:
+    def _pause(
+        self, request: HttpRequest, vendors: Iterable[Vendor], *, reason: str, until: Any
+    ) -> None:
         by = request.user.get_username()
         for vendor in vendors:
             before = _pause_of(vendor)
-            if pauses.pause_until(vendor.slug, until, reason, by) if until else pauses.pause(vendor.slug, reason, by):
+            if (
+                pauses.pause_until(vendor.slug, until, reason, by)
+                if until
+                else pauses.pause(vendor.slug, reason, by)
+            ):
                 self._log(request, vendor, "paused", before)
             else:
                 longer = "for longer " if until else ""
                 messages.warning(
-                    request, f"The vendor {vendor} is paused {longer}already. Resume it first to change its pause."
+                    request,
+                    f"The vendor {vendor} is paused {longer}already. Resume it first to change its pause.",
                 )
 
     def _resume(self, request: HttpRequest, vendors: Iterable[Vendor]) -> None:
@@ -112,10 +125,14 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no t
 
     def _log(self, request: HttpRequest, vendor: Vendor, done: str, before: str) -> None:
         vendor.refresh_from_db()
-        self.log_change(request, vendor, f"{done.capitalize()}. Pause: {before} → {_pause_of(vendor)}.")
+        self.log_change(
+            request, vendor, f"{done.capitalize()}. Pause: {before} → {_pause_of(vendor)}."
+        )
         messages.success(request, f"The vendor {vendor} is {done}.")
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         vendor = kwargs.get("obj")
         paused = vendor is not None and vendor.is_paused(timezone.now())
         return super().render_change_form(request, context | {"paused": paused}, *args, **kwargs)

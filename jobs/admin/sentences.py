@@ -18,7 +18,11 @@ def job_state(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> str:
             return " ".join(why_queued(job, vendor, snapshot))
         case Status.PROCESSING:
             silence = snapshot.silence_of(job.worker)
-            silent = f" The worker has been silent for {silence:.0f} s: it may be frozen." if silence else ""
+            silent = (
+                f" The worker has been silent for {silence:.0f} s: it may be frozen."
+                if silence
+                else ""
+            )
             return f"Worker {job.worker} has been calling the vendor since {moment(job.started_at)}.{silent}"
         case Status.WAITING:
             return f"The vendor took the job; its callback is due by {moment(job.deadline_at)}."
@@ -30,9 +34,13 @@ def job_state(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> str:
 
 
 def why_queued(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> list[str]:
-    """Return everything that holds a queued job; where nothing does, how many jobs are queued with it."""
+    """Return everything that holds a queued job; where nothing does, how many jobs are queued with
+    it.
+    """
     if vendor is None:
-        return ["Waits for its vendor, which no longer exists. Add the vendor again, or cancel the job."]
+        return [
+            "Waits for its vendor, which no longer exists. Add the vendor again, or cancel the job."
+        ]
     held = snapshot.vendors.get(vendor.slug)
     reasons = [] if snapshot.answers else [REDIS_AWAY]
     if snapshot.answers and (none_alive := why_none_is_alive(snapshot.workers)):
@@ -42,7 +50,9 @@ def why_queued(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> list[str]
     if held and held.breaker:
         reasons.append(f"Waits for its vendor, which is {breaker(held.breaker, snapshot.now)}.")
     if job.not_before and job.not_before > snapshot.now:
-        reasons.append(f"Waits for its next attempt, which starts at {moment(job.not_before)} or later.")
+        reasons.append(
+            f"Waits for its next attempt, which starts at {moment(job.not_before)} or later."
+        )
     if held and not reasons:
         waits = [f"Waits {limit}." for limit in limits(vendor, held, snapshot.now)]
         reasons = waits or [f"Waits for its turn since {moment(job.queued_at)}."]
@@ -86,13 +96,21 @@ def breaker(opening: Opening, now: datetime) -> str:
 
 
 def limits(vendor: Vendor, held: Held, now: datetime) -> list[str]:
-    """Return which limits of its own hold the vendor's queue now, each in words that follow 'waits'."""
+    """Return which limits of its own hold the vendor's queue now, each in words that follow
+    'waits'.
+    """
     found = []
     if vendor.max_in_flight and held.in_flight >= vendor.max_in_flight:
-        found.append(f"for the in-flight cap: {held.in_flight:,} of at most {vendor.max_in_flight:,} jobs are in flight")
+        found.append(
+            f"for the in-flight cap: {held.in_flight:,} of at most {vendor.max_in_flight:,} jobs are in flight"
+        )
     if held.calls_at_most is not None and held.calling >= held.calls_at_most:
         calls = f"{held.calls_at_most} call{'' if held.calls_at_most == 1 else 's'}"
-        found.append(f"while the vendor recovers from an outage: it gets {calls} at a time, and more as they succeed")
+        found.append(
+            f"while the vendor recovers from an outage: it gets {calls} at a time, and more as they succeed"
+        )
     if held.next_start and held.next_start > now:
-        found.append(f"for the rate limit {vendor.rate_limits}: the next call may start at {moment(held.next_start)}")
+        found.append(
+            f"for the rate limit {vendor.rate_limits}: the next call may start at {moment(held.next_start)}"
+        )
     return found

@@ -41,12 +41,15 @@ def duration(start: datetime, end: datetime) -> str:
 
 
 def pretty(value: Any, more: str = "") -> str | SafeString:
-    """Return the JSON value in lines, cut where it is too long to be read; `more` says where to find all of it then."""
+    """Return the JSON value in lines, cut where it is too long to be read; `more` says where to
+    find all of it then.
+    """
     return "-" if value is None else format_html('<pre class="json">{}</pre>', _lines(value, more))
 
 
 def _lines(value: Any, more: str) -> str:
-    # Piece by piece: written out with indents, a deeply nested value is hundreds of times as long as it was received.
+    # Piece by piece: written out with indents, a deeply nested value is hundreds of times as long
+    # as it was received.
     pieces, length = [], 0
     for piece in IN_LINES.iterencode(value):
         pieces.append(piece[: MAX_CHARACTERS + 1])

@@ -1,4 +1,6 @@
-"""Where a vendor's calls go and with which keys: who may change that, what is asked for it, and whether it works."""
+"""Where a vendor's calls go and with which keys: who may change that, what is asked for it, and
+whether it works.
+"""
 
 import re
 from typing import Any
@@ -37,10 +39,13 @@ class VendorForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes no type
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         stored = Vendor.objects.filter(pk=self.instance.pk).first()
         named = {cleaned[name] for name in VARIABLES if cleaned.get(name)}
-        if stored and named and _moves(stored, cleaned) and set(re.split(r"[\s,]+", cleaned.get(AGAIN) or "")) != named:
-            sentence = (
-                f"The calls would go elsewhere. To have the values of these variables sent there, type {_words(named)} here."
-            )
+        if (
+            stored
+            and named
+            and _moves(stored, cleaned)
+            and set(re.split(r"[\s,]+", cleaned.get(AGAIN) or "")) != named
+        ):
+            sentence = f"The calls would go elsewhere. To have the values of these variables sent there, type {_words(named)} here."
             self.add_error(AGAIN, forms.ValidationError(sentence, code="again"))
         return cleaned
 
@@ -68,14 +73,19 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no ty
     def has_add_permission(self, request: HttpRequest) -> bool:
         return super().has_add_permission(request) and self.has_target_permission(request)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Vendor | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Vendor | None = None
+    ) -> tuple[str, ...]:
         fixed = ("slug", "state", "usable") if obj else ("state", "usable")
         return fixed if self.has_target_permission(request) else (*fixed, *TARGET)
 
     def get_fieldsets(self, request: HttpRequest, obj: Vendor | None = None) -> Any:
         hidden = {AGAIN} if obj is None or not self.has_target_permission(request) else set()
         return [
-            (title, {**options, "fields": [name for name in options["fields"] if name not in hidden]})
+            (
+                title,
+                {**options, "fields": [name for name in options["fields"] if name not in hidden]},
+            )
             for title, options in super().get_fieldsets(request, obj)
         ]
 
@@ -84,7 +94,9 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no ty
         if vendor._state.adding:
             return "-"
         return format_html_join(
-            "\n", "<div>{}</div>", ((line,) for line in (_of_workers(vendor), _of_callbacks(vendor)) if line)
+            "\n",
+            "<div>{}</div>",
+            ((line,) for line in (_of_workers(vendor), _of_callbacks(vendor)) if line),
         )
 
 

@@ -1,4 +1,6 @@
-"""What happened to one job, oldest first: its attempts, with what the vendor said, and the callbacks that came for it."""
+"""What happened to one job, oldest first: its attempts, with what the vendor said, and the
+callbacks that came for it.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +18,12 @@ MAX_HEADERS = 30
 MAX_HEADER_CHARACTERS = 300
 MAX_BODY_CHARACTERS = 4096
 KINDS = {"done": "complete", "accepted": "waiting"}
-VERDICT_KINDS = {"": "queued", Verdict.APPLIED: "complete", Verdict.REFUSED: "failed", Verdict.UNREADABLE: "failed"}
+VERDICT_KINDS = {
+    "": "queued",
+    Verdict.APPLIED: "complete",
+    Verdict.REFUSED: "failed",
+    Verdict.UNREADABLE: "failed",
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,9 @@ class Event:
 def timeline(job: Job, *, shows_bodies: bool, links_callbacks: bool) -> list[Event]:
     """Return the newest MAX_EACH of its attempts and callbacks, oldest first."""
     attempts = Attempt.objects.filter(job=job.pk).order_by("-number")[:MAX_EACH]
-    callbacks = Callback.objects.filter(job=job.pk).order_by("-received_at").defer("body")[:MAX_EACH]
+    callbacks = (
+        Callback.objects.filter(job=job.pk).order_by("-received_at").defer("body")[:MAX_EACH]
+    )
     events = [_attempt(attempt, shows_bodies) for attempt in attempts]
     events += [_callback(callback, links_callbacks) for callback in callbacks]
     return sorted(events, key=lambda event: event.at)
@@ -57,11 +66,15 @@ def _attempt(attempt: Attempt, shows_body: bool) -> Event:
 
 
 def _reply(reply: dict[str, Any], shows_body: bool) -> SafeString:
-    """Return the vendor's reply, folded: its status, its headers and, for those who may see it, its body."""
+    """Return the vendor's reply, folded: its status, its headers and, for those who may see it, its
+    body.
+    """
     headers = reply.get("headers")
     pairs = list(headers.items())[:MAX_HEADERS] if isinstance(headers, dict) else []
     lines = format_html_join(
-        "", "<div>{}: {}</div>", ((shown.cut(str(part), MAX_HEADER_CHARACTERS) for part in pair) for pair in pairs)
+        "",
+        "<div>{}: {}</div>",
+        ((shown.cut(str(part), MAX_HEADER_CHARACTERS) for part in pair) for pair in pairs),
     )
     return format_html(
         '<details class="reply"><summary>The vendor answered {}</summary>{}{}</details>',
@@ -83,7 +96,7 @@ def _callback(callback: Callback, is_linked: bool) -> Event:
     reason = f"{callback.reason.rstrip('.')}: " if callback.reason else ""
     answers = f", answers attempt {callback.attempt}" if callback.attempt else ""
     repeated = f", received {callback.times_received} times" if callback.times_received > 1 else ""
-    url = reverse("admin:jobs_delivery_change", args=[callback.pk])
+    url = reverse("admin:jobs_callback_change", args=[callback.pk])
     return Event(
         at=callback.received_at,
         what=format_html('<a href="{}">Callback</a>', url) if is_linked else "Callback",
@@ -95,4 +108,6 @@ def _callback(callback: Callback, is_linked: bool) -> Event:
 
 
 def verdict(callback: Callback) -> SafeString:
-    return shown.badge(callback.verdict or "not yet applied", VERDICT_KINDS.get(callback.verdict, "cancelled"))
+    return shown.badge(
+        callback.verdict or "not yet applied", VERDICT_KINDS.get(callback.verdict, "cancelled")
+    )

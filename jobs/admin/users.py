@@ -28,7 +28,13 @@ class OurUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
         # With the password comes a link to reset it.
         hidden = () if self.has_change_permission(request) else ("password",)
         return [
-            (title, {**options, "fields": [field for field in options["fields"] if field not in hidden]})
+            (
+                title,
+                {
+                    **options,
+                    "fields": [field for field in options["fields"] if field not in hidden],
+                },
+            )
             for title, options in super().get_fieldsets(request, obj)
         ]
 

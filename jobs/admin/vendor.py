@@ -27,9 +27,15 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     fieldsets = (
         (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "usable")}),
         ("Limits", {"fields": ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued")}),
-        ("Time and tries", {"fields": ("timeout_seconds", "max_attempts", "callback_timeout_seconds")}),
+        (
+            "Time and tries",
+            {"fields": ("timeout_seconds", "max_attempts", "callback_timeout_seconds")},
+        ),
         ("When an answer is missing", {"fields": ("repeat_unknown", "repeat_overdue")}),
-        ("Secrets and privacy", {"fields": ("api_key_env", "webhook_secret_env", "variables_again", "redact")}),
+        (
+            "Secrets and privacy",
+            {"fields": ("api_key_env", "webhook_secret_env", "variables_again", "redact")},
+        ),
     )
 
     class Media:
@@ -58,10 +64,13 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
 
     # Saving
 
-    def get_form(self, request: HttpRequest, obj: Vendor | None = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(
+        self, request: HttpRequest, obj: Vendor | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
         for field in form.base_fields.values():
-            # The page keeps what it has shown, so that only what its reader changed counts as changed.
+            # The page keeps what it has shown, so that only what its reader changed counts as
+            # changed.
             field.show_hidden_initial = change
         return form
 
@@ -71,18 +80,27 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
         obj.save(update_fields=form.changed_data if change else None)
         catalogue.forget()
 
-    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
         if add:
             return super().construct_change_message(request, form, formsets, add)
         old, new = form.instance.old_values, form.instance
-        changes = [f"{name}: {old.get(name)!r} → {getattr(new, name)!r}" for name in form.changed_data]
+        changes = [
+            f"{name}: {old.get(name)!r} → {getattr(new, name)!r}" for name in form.changed_data
+        ]
         return f"Changed {'; '.join(changes)}." if changes else "No fields changed."
 
     # Deleting
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         found, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        return found, counts, lacking, [*protected, *(reason for vendor in objs for reason in _why_kept(vendor))]
+        return (
+            found,
+            counts,
+            lacking,
+            [*protected, *(reason for vendor in objs for reason in _why_kept(vendor))],
+        )
 
     def delete_model(self, request: HttpRequest, obj: Vendor) -> None:
         super().delete_model(request, obj)
@@ -97,7 +115,9 @@ def _why_kept(vendor: Vendor) -> list[str]:
     """Return why the vendor can't be deleted now; nothing where it can."""
     reasons = []
     if vendor.enabled:
-        reasons.append(f"The vendor {vendor} is enabled. Disable it first, so that no new jobs are accepted for it.")
+        reasons.append(
+            f"The vendor {vendor} is enabled. Disable it first, so that no new jobs are accepted for it."
+        )
     if Job.objects.filter(vendor=vendor.slug, status__in=OPEN).exists():
         reasons.append(f"The vendor {vendor} has open jobs. Let them end, or cancel them.")
     return reasons

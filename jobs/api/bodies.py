@@ -17,18 +17,26 @@ MAX_DIGITS = 1000
 
 class TooLarge(Problem):
     def __init__(self, limit_bytes: int) -> None:
-        super().__init__("too_large", 413, f"The body is larger than {limit_bytes} bytes; send less.")
+        super().__init__(
+            "too_large", 413, f"The body is larger than {limit_bytes} bytes; send less."
+        )
 
 
 class CutShort(Problem):
     def __init__(self) -> None:
-        super().__init__("body_cut_short", 400, "The body ended before its Content-Length; send it again.")
+        super().__init__(
+            "body_cut_short", 400, "The body ended before its Content-Length; send it again."
+        )
 
 
 class Encoded(Problem):
     def __init__(self) -> None:
-        detail = "Send the body as it is: no Content-Encoding, and no Transfer-Encoding but chunked."
-        super().__init__("unsupported_encoding", 415, detail, headers={"Accept-Encoding": "identity"})
+        detail = (
+            "Send the body as it is: no Content-Encoding, and no Transfer-Encoding but chunked."
+        )
+        super().__init__(
+            "unsupported_encoding", 415, detail, headers={"Accept-Encoding": "identity"}
+        )
 
 
 class NotJSON(Problem):
@@ -39,9 +47,12 @@ class NotJSON(Problem):
 def read(request: HttpRequest, limit_bytes: int) -> bytes:
     """Return the body.
 
-    Raises Encoded or TooLarge before any of it is read, or CutShort where the client went away before its end.
+    Raises Encoded or TooLarge before any of it is read, or CutShort where the client went away
+    before its end.
     """
-    if _codings(request, "Content-Encoding") - {"identity"} or _codings(request, "Transfer-Encoding") - {"identity", "chunked"}:
+    if _codings(request, "Content-Encoding") - {"identity"} or _codings(
+        request, "Transfer-Encoding"
+    ) - {"identity", "chunked"}:
         raise Encoded
     expected_bytes = _expected_bytes(request)
     if expected_bytes > limit_bytes:
@@ -68,15 +79,25 @@ def read_object(request: HttpRequest, limit_bytes: int) -> dict[str, Any]:
     """Return the JSON object in the body. Raises Problem with the status 400, 413 or 415."""
     charset = request.content_params.get("charset", "utf-8") if request.content_params else "utf-8"
     if request.content_type != "application/json" or charset.lower() not in ("utf-8", "utf8"):
-        raise Problem("unsupported_media_type", 415, "Send JSON in UTF-8, and say so: Content-Type: application/json.")
+        raise Problem(
+            "unsupported_media_type",
+            415,
+            "Send JSON in UTF-8, and say so: Content-Type: application/json.",
+        )
     value = parse(read(request, limit_bytes))
     if not isinstance(value, dict):
-        raise Problem("not_an_object", 400, 'Send a JSON object, such as {"vendor": "sync", "name": "John Doe"}.')
+        raise Problem(
+            "not_an_object",
+            400,
+            'Send a JSON object, such as {"vendor": "sync", "name": "John Doe"}.',
+        )
     return value
 
 
 def parse(body: bytes) -> Any:
-    """Return the JSON value in `body`, which any store can keep and any client can read. Raises NotJSON."""
+    """Return the JSON value in `body`, which any store can keep and any client can read. Raises
+    NotJSON.
+    """
     try:
         value = json.loads(
             body.decode(),
@@ -88,7 +109,9 @@ def parse(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise NotJSON("The body is not UTF-8 text.") from None
     except json.JSONDecodeError as error:
-        raise NotJSON(f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from None
+        raise NotJSON(
+            f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        ) from None
     except RecursionError:
         raise _too_deep() from None
     _check(value, MAX_LEVELS)
@@ -114,7 +137,9 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise NotJSON("A text holds half of a surrogate pair (\\ud800 to \\udfff), which is no character.") from None
+        raise NotJSON(
+            "A text holds half of a surrogate pair (\\ud800 to \\udfff), which is no character."
+        ) from None
 
 
 def _too_deep() -> NotJSON:
@@ -124,7 +149,9 @@ def _too_deep() -> NotJSON:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise NotJSON("An object has two fields of the same name; send one, for only one can be kept.")
+        raise NotJSON(
+            "An object has two fields of the same name; send one, for only one can be kept."
+        )
     return found
 
 

@@ -1,4 +1,6 @@
-"""The OpenAPI schema: made once a process, with examples that work as they come, and what no view says of itself."""
+"""The OpenAPI schema: made once a process, with examples that work as they come, and what no view
+says of itself.
+"""
 
 import copy
 from threading import Lock
@@ -33,7 +35,10 @@ NAME = {
     "description": "What the job is about. Blanks around it are dropped. It needs a character that can be seen, and may hold "
     "no U+0000 and none that turns the direction of text.",
 }
-OPTIONS = {"maxProperties": 0, "description": "Reserved for the gateway. No option is known yet: leave it out, or send `{}`."}
+OPTIONS = {
+    "maxProperties": 0,
+    "description": "Reserved for the gateway. No option is known yet: leave it out, or send `{}`.",
+}
 CURSOR = {
     "pattern": "^[.A-Za-z0-9_-]+:[A-Za-z0-9_-]+:[A-Za-z0-9_-]+$",
     "description": "Opaque: the one in `next` of the page before. Any other is refused as `bad_cursor`.",
@@ -54,13 +59,16 @@ class Schema:
         self._texts: dict[tuple[str, tuple[str, ...]], bytes] = {}
 
     def text(self, form: str, vendors: tuple[str, ...]) -> bytes:
-        # The generator is not made for threads: two that begin at once would spoil what the library keeps of its extensions.
+        # The generator is not made for threads: two that begin at once would spoil what the library
+        # keeps of its extensions.
         with self._lock:
             if self._document is None:
                 self._document = SchemaGenerator().get_schema(public=True)
             if (form, vendors) not in self._texts:
                 self._texts = {key: text for key, text in self._texts.items() if key[1] == vendors}
-                self._texts[form, vendors] = _rendered(_with_examples(self._document, vendors), form)
+                self._texts[form, vendors] = _rendered(
+                    _with_examples(self._document, vendors), form
+                )
             return self._texts[form, vendors]
 
 
@@ -69,10 +77,15 @@ _schema = Schema()
 
 def show(request: HttpRequest) -> HttpResponse:
     """Answer with the schema: YAML, or JSON for who asks for it by ?format=json or by Accept."""
-    form = request.GET.get("format") or ("json" if "json" in request.headers.get("Accept", "") else "yaml")
+    form = request.GET.get("format") or (
+        "json" if "json" in request.headers.get("Accept", "") else "yaml"
+    )
     renderer = OpenApiJsonRenderer if form == "json" else OpenApiYamlRenderer
     text = _schema.text("json" if form == "json" else "yaml", _example_vendors())
-    headers = {"Content-Disposition": f'inline; filename="EnrichLabs.{renderer.format}"', "Vary": "Accept"}
+    headers = {
+        "Content-Disposition": f'inline; filename="EnrichLabs.{renderer.format}"',
+        "Vary": "Accept",
+    }
     return HttpResponse(text, renderer.media_type, headers=headers)
 
 
@@ -84,7 +97,9 @@ def _rendered(document: Document, form: str) -> bytes:
 def _example_vendors() -> tuple[str, ...]:
     """Return the mock vendors or, where none is set up, any other one."""
     try:
-        enabled = {slug: vendor.url for slug, vendor in sorted(catalogue.all().items()) if vendor.enabled}
+        enabled = {
+            slug: vendor.url for slug, vendor in sorted(catalogue.all().items()) if vendor.enabled
+        }
     except STORE_ERRORS:
         return ()
     mocks = [slug for slug, url in enabled.items() if MOCKS_PATH in url]
@@ -97,8 +112,14 @@ def _with_examples(document: Document, vendors: tuple[str, ...]) -> Document:
     document = copy.deepcopy(document)
     content = document["paths"]["/jobs"]["post"]["requestBody"]["content"]["application/json"]
     content["examples"] = {
-        vendor: {"summary": f"A job for {vendor}", "value": {"vendor": vendor, "name": "John Doe"}} for vendor in vendors
-    } or {"vendor": {"summary": "Set up a vendor first, and name it here", "value": {"vendor": "acme", "name": "John Doe"}}}
+        vendor: {"summary": f"A job for {vendor}", "value": {"vendor": vendor, "name": "John Doe"}}
+        for vendor in vendors
+    } or {
+        "vendor": {
+            "summary": "Set up a vendor first, and name it here",
+            "value": {"vendor": "acme", "name": "John Doe"},
+        }
+    }
     return document
 
 
@@ -129,7 +150,12 @@ def _complete(responses: Document) -> None:
         responses.setdefault(status, {"content": PROBLEM, "description": description})
     responses["405"] = {**responses["405"], "headers": {"Allow": ALLOW}}
     for status, response in responses.items():
-        if status not in ("400", "405", "500", "503"):  # of which some are answered before any view of ours
+        if status not in (
+            "400",
+            "405",
+            "500",
+            "503",
+        ):  # of which some are answered before any view of ours
             response.setdefault("headers", {})["Cache-Control"] = NO_STORE
     for status in sorted(responses):
         responses[status] = responses.pop(status)
@@ -138,7 +164,13 @@ def _complete(responses: Document) -> None:
 def _callback() -> Document:
     def text(name: str, where: str, description: str, **schema: Any) -> Document:
         is_path = {"required": True} if where == "path" else {}
-        return {"in": where, "name": name, "description": description, "schema": {"type": "string", **schema}, **is_path}
+        return {
+            "in": where,
+            "name": name,
+            "description": description,
+            "schema": {"type": "string", **schema},
+            **is_path,
+        }
 
     kept = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
     answer = {"application/json": {"schema": kept}}
@@ -170,6 +202,9 @@ def _callback() -> Document:
         "responses": {
             "200": {"description": "Kept: `applied`, `late` or `stored`", "content": answer},
             "202": {"description": "Kept, and we know no such job: `unmatched`", "content": answer},
-            **{status: {"description": description, "content": PROBLEM} for status, description in problems.items()},
+            **{
+                status: {"description": description, "content": PROBLEM}
+                for status, description in problems.items()
+            },
         },
     }

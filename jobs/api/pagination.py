@@ -1,4 +1,6 @@
-"""Pages of jobs, newest first. The id sorts by time and alone gives the order, so that a page stays put while jobs arrive."""
+"""Pages of jobs, newest first. The id sorts by time and alone gives the order, so that a page stays
+put while jobs arrive.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,23 +34,31 @@ def cursor_after(job_id: str) -> str:
 
 
 def position(cursor: str) -> str:
-    """Return the id of the job that the cursor's page follows. Raises django.core.signing.BadSignature."""
+    """Return the id of the job that the cursor's page follows. Raises
+    django.core.signing.BadSignature.
+    """
     return str(signing.loads(cursor, salt=SALT))
 
 
 def first_id_at(moment: datetime) -> str:
-    """Return the lowest id that a job made at `moment` or later can have; ids count whole milliseconds."""
+    """Return the lowest id that a job made at `moment` or later can have; ids count whole
+    milliseconds.
+    """
     milliseconds = -((EPOCH - moment) // timedelta(milliseconds=1))
     return str(UUID(int=max(0, milliseconds) << 80))
 
 
-def newest(statuses: tuple[Status, ...], bounds: dict[str, str], vendor: str | None, limit: int) -> list[dict[str, Any]]:
-    """Return the columns of at most `limit` jobs: of any of `statuses` (empty: all), with ids within `bounds` (gte, lt)."""
+def newest(
+    statuses: tuple[Status, ...], bounds: dict[str, str], vendor: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return the columns of at most `limit` jobs: of any of `statuses` (empty: all), with ids
+    within `bounds` (gte, lt).
+    """
     where = Q(**{f"id__{bound}": job_id for bound, job_id in bounds.items()})
     if vendor is not None:
         where &= Q(vendor=vendor)
-    # A status at a time: SQLite merges what it reads in order from the index, but would sort what `IN` finds. On MongoDB it
-    # is the other way round.
+    # A status at a time: SQLite merges what it reads in order from the index, but would sort what
+    # `IN` finds. On MongoDB it is the other way round.
     if connection.vendor == "mongodb":
         each = [where & Q(status__in=statuses)] if statuses else [where]
     else:

@@ -1,4 +1,6 @@
-"""Every error is answered as application/problem+json (RFC 9457), with a stable code and a sentence that says what to do."""
+"""Every error is answered as application/problem+json (RFC 9457), with a stable code and a sentence
+that says what to do.
+"""
 
 import logging
 import sys
@@ -26,13 +28,20 @@ Errors = Sequence[Mapping[str, str]]
 
 
 class Problem(Exception):  # noqa: N818 - it names an answer
-    """An answer that is an error: raised inside the API, or answered by a plain view with `response()`.
+    """An answer that is an error: raised inside the API, or answered by a plain view with
+    `response()`.
 
     `errors` names the fields at fault: {"pointer" or "parameter", "code", "detail"} each.
     """
 
     def __init__(
-        self, code: str, status: int, detail: str, *, errors: Errors = (), headers: Mapping[str, str] | None = None
+        self,
+        code: str,
+        status: int,
+        detail: str,
+        *,
+        errors: Errors = (),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.code = code
@@ -43,33 +52,58 @@ class Problem(Exception):  # noqa: N818 - it names an answer
 
     def response(self) -> HttpResponse:
         title = self.code.replace("_", " ").capitalize()
-        return response(self.code, title, self.status, self.detail, self.errors, headers=self.headers)
+        return response(
+            self.code, title, self.status, self.detail, self.errors, headers=self.headers
+        )
 
 
 def response(
-    code: str, title: str, status: int, detail: str, errors: Errors | None = None, *, headers: Mapping[str, str] | None = None
+    code: str,
+    title: str,
+    status: int,
+    detail: str,
+    errors: Errors | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """Return the answer for views that are none of REST framework's."""
-    body: dict[str, Any] = {"type": TYPE_PREFIX + code, "title": title, "status": status, "detail": detail, "code": code}
+    body: dict[str, Any] = {
+        "type": TYPE_PREFIX + code,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
     if errors:
         body["errors"] = list(errors)
-    return JsonResponse(body, status=status, content_type="application/problem+json", headers=dict(headers or {}))
+    return JsonResponse(
+        body, status=status, content_type="application/problem+json", headers=dict(headers or {})
+    )
 
 
 def not_valid(errors: Errors) -> Problem:
-    """Return the problem of input that does not validate; one error alone gives it its own code and sentence."""
+    """Return the problem of input that does not validate; one error alone gives it its own code and
+    sentence.
+    """
     if len(errors) == 1:
         return Problem(errors[0]["code"], 400, errors[0]["detail"], errors=errors)
     shown = errors[:MAX_ERRORS]
     which = "each" if shown == errors else f"the first {MAX_ERRORS}"
-    return Problem("not_valid", 400, f"{len(errors)} things are not valid; `errors` has a sentence for {which}.", errors=shown)
+    return Problem(
+        "not_valid",
+        400,
+        f"{len(errors)} things are not valid; `errors` has a sentence for {which}.",
+        errors=shown,
+    )
 
 
 def store_unavailable(error: BaseException | None) -> Problem:
     # The one fault that no client can wait out; others are for the log alone.
     is_gone = fault(error) == FILE_GONE
     detail = FILE_GONE if is_gone else "The store does not answer; try again in a few seconds."
-    return Problem("store_unavailable", 503, detail, headers={"Retry-After": str(RETRY_STORE_SECONDS)})
+    return Problem(
+        "store_unavailable", 503, detail, headers={"Retry-After": str(RETRY_STORE_SECONDS)}
+    )
 
 
 def overloaded() -> Problem:
@@ -94,14 +128,21 @@ def of(error: BaseException | None) -> Problem | None:
         case PermissionDenied():
             return Problem("permission_denied", 403, "This is not allowed.")
         case SuspiciousOperation():
-            return Problem("bad_request", 400, "The request can't be accepted: its host, its size or its form is not allowed.")
+            return Problem(
+                "bad_request",
+                400,
+                "The request can't be accepted: its host, its size or its form is not allowed.",
+            )
     return store_unavailable(error) if is_store_failure(error) else None
 
 
 def is_store_failure(error: BaseException | None) -> bool:
     """Whether the store, and not our use of it, is at fault."""
-    # The MongoDB backend wraps what pymongo raises as a plain DatabaseError, and what a cursor raises not at all.
-    if type(error) in (DatabaseError, OperationalError, InterfaceError) or isinstance(error, PyMongoError):
+    # The MongoDB backend wraps what pymongo raises as a plain DatabaseError, and what a cursor
+    # raises not at all.
+    if type(error) in (DatabaseError, OperationalError, InterfaceError) or isinstance(
+        error, PyMongoError
+    ):
         return True
     # What is not supported is our mistake, unless it is the whole server.
     return isinstance(error, NotSupportedError) and bool(fault(error))
@@ -109,7 +150,9 @@ def is_store_failure(error: BaseException | None) -> bool:
 
 def _of_framework(error: APIException) -> Problem:
     if isinstance(error.detail, ErrorDetail):
-        return Problem(error.detail.code or error.default_code, error.status_code, str(error.detail))
+        return Problem(
+            error.detail.code or error.default_code, error.status_code, str(error.detail)
+        )
     return Problem("not_valid", error.status_code, HTTPStatus(error.status_code).description)
 
 
@@ -117,7 +160,10 @@ def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """REST framework's exception handler; None lets a fault of our own go on to `server_error`."""
     if is_store_failure(error):
         # Not the store's own words, which may repeat a whole row.
-        log.error("The store does not answer. %s", fault(error) or f"{type(error.__cause__ or error).__name__}.")
+        log.error(
+            "The store does not answer. %s",
+            fault(error) or f"{type(error.__cause__ or error).__name__}.",
+        )
     problem = of(error)
     if problem is None:
         return None
@@ -156,7 +202,9 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django's handler500, called while the exception is being handled."""
     if _in_console(request):
         return defaults.server_error(request)
-    unexpected = Problem("server_error", 500, "Something went wrong here, and was logged. Try again later.")
+    unexpected = Problem(
+        "server_error", 500, "Something went wrong here, and was logged. Try again later."
+    )
     return (of(sys.exc_info()[1]) or unexpected).response()
 
 

@@ -1,7 +1,8 @@
 """After how many seconds it is worth asking for a job again: docs/api.md has the formula.
 
-It goes by what is in this process already: the vendor's settings, its queue as Redis said a moment ago, and how long its calls
-took that were shown here. Nothing is asked of store or Redis for one request's sake, and without Redis the queue is unknown.
+It goes by what is in this process already: the vendor's settings, its queue as Redis said a moment
+ago, and how long its calls took that were shown here. Nothing is asked of store or Redis for one
+request's sake, and without Redis the queue is unknown.
 """
 
 import math
@@ -25,7 +26,9 @@ NEWEST_WEIGHT = 0.2
 
 
 class Durations:
-    """How long calls of each vendor take, until its callback if there is one: a moving mean of those that were shown."""
+    """How long calls of each vendor take, until its callback if there is one: a moving mean of
+    those that were shown.
+    """
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
@@ -57,14 +60,20 @@ def of_job(row: Mapping[str, Any]) -> int:
         under_way = _seconds(row["started_at"] or now, now)
         return _bounded(max(durations.of(slug) - under_way, SHARE_OF_AGE * under_way))
     queue = backlog.queue(slug)
-    ahead = queue.retries if row["stream"] == Stream.RETRIES else queue.ahead_of(row["queued_at"].timestamp())
+    ahead = (
+        queue.retries
+        if row["stream"] == Stream.RETRIES
+        else queue.ahead_of(row["queued_at"].timestamp())
+    )
     held = _seconds(now, row["not_before"]) if row["not_before"] else 0.0
     expected = max(held, _until_started(slug, queue, ahead)) + durations.of(slug)
     return _bounded(max(expected, SHARE_OF_AGE * _seconds(row["queued_at"], now)))
 
 
 def of_full_queue(slug: str) -> int:
-    """Return when a tenth of a full queue will be done, so that not all come back for the first free place."""
+    """Return when a tenth of a full queue will be done, so that not all come back for the first
+    free place.
+    """
     queue = backlog.queue(slug)
     return _bounded(_until_started(slug, queue, queue.length / 10) or FULL_SECONDS)
 
@@ -76,17 +85,23 @@ def _until_started(slug: str, queue: Queue, ahead: float) -> float:
         return MAX_SECONDS
     now = clock.now()
     paused = _seconds(now, vendor.paused_until) if vendor.paused_until else 0.0
-    return max(paused, queue.open_until - now.timestamp(), 0.0) + max(_by_limits(vendor, ahead), _by_calls(slug, queue, ahead))
+    return max(paused, queue.open_until - now.timestamp(), 0.0) + max(
+        _by_limits(vendor, ahead), _by_calls(slug, queue, ahead)
+    )
 
 
 def _by_limits(vendor: Vendor, ahead: float) -> float:
-    """Return how long the limits take for so many starts: the shortest paces them, the longer ones let through so many each."""
+    """Return how long the limits take for so many starts: the shortest paces them, the longer ones
+    let through so many each.
+    """
     try:
         windows = vendor.windows
     except ValueError:
         return MAX_SECONDS  # no worker takes jobs of a vendor with such limits
     paced = [ahead * window.seconds / window.calls for window in windows[:1]]
-    return max([*paced, *(ahead // window.calls * window.seconds for window in windows[1:])], default=0.0)
+    return max(
+        [*paced, *(ahead // window.calls * window.seconds for window in windows[1:])], default=0.0
+    )
 
 
 def _by_calls(slug: str, queue: Queue, ahead: float) -> float:

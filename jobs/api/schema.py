@@ -46,14 +46,24 @@ def _answers(status: int, answer: Any, description: str, *problems: int) -> dict
     return {status: OpenApiResponse(answer, description), **fails}
 
 
-def _header(name: str, statuses: list[int], description: str, type_: type = str) -> OpenApiParameter:
-    return OpenApiParameter(name, type_, OpenApiParameter.HEADER, description=description, response=statuses)
+def _header(
+    name: str, statuses: list[int], description: str, type_: type = str
+) -> OpenApiParameter:
+    return OpenApiParameter(
+        name, type_, OpenApiParameter.HEADER, description=description, response=statuses
+    )
 
 
-REQUEST_ID = OpenApiParameter("request_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH)
+REQUEST_ID = OpenApiParameter(
+    "request_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH
+)
 LOCATION = _header("Location", [202], "Where the job is shown.")
-ASK_AGAIN = _header("Retry-After", [200], "Ask again after so many seconds; absent when the job is final.", int)
-ASK_FIRST = _header("Retry-After", [202, 429, 503], "Ask, or try, again after so many seconds.", int)
+ASK_AGAIN = _header(
+    "Retry-After", [200], "Ask again after so many seconds; absent when the job is final.", int
+)
+ASK_FIRST = _header(
+    "Retry-After", [202, 429, 503], "Ask, or try, again after so many seconds.", int
+)
 TRY_AGAIN = _header("Retry-After", [503], "Try again after so many seconds.", int)
 
 create: Operation = extend_schema(

@@ -1,4 +1,6 @@
-"""What clients send and see: a job as it is posted, as it is shown, and what a list may be asked for."""
+"""What clients send and see: a job as it is posted, as it is shown, and what a list may be asked
+for.
+"""
 
 import re
 from datetime import datetime
@@ -14,7 +16,10 @@ from vendors.catalogue import catalogue, listed
 
 OUTWARD = {status: "processing" if status is Status.WAITING else status.value for status in Status}
 STATUSES = tuple(dict.fromkeys(OUTWARD.values()))
-STORED = {outward: tuple(status for status in Status if OUTWARD[status] == outward) for outward in STATUSES}
+STORED = {
+    outward: tuple(status for status in Status if OUTWARD[status] == outward)
+    for outward in STATUSES
+}
 RESERVED = ("vendor", "options")
 
 
@@ -49,7 +54,11 @@ class JobInput(serializers.Serializer[Any]):
     """A job as it is posted. Every other field is input for the vendor, and is passed on as it is."""
 
     vendor = Text(min_length=1, trim_whitespace=False, help_text="A known and enabled vendor.")
-    name = Text(min_length=1, max_length=200, help_text="What the job is about; blanks around it are dropped.")
+    name = Text(
+        min_length=1,
+        max_length=200,
+        help_text="What the job is about; blanks around it are dropped.",
+    )
     options = serializers.DictField(
         required=False,
         help_text="Reserved for the gateway; no option is known yet.",
@@ -70,12 +79,18 @@ class JobInput(serializers.Serializer[Any]):
             return slug
         known = listed(slug for slug, vendor in catalogue.all().items() if vendor.enabled)
         if vendor is None:
-            raise serializers.ValidationError(f"There is no such vendor. Use one of: {known}.", "unknown_vendor")
-        raise serializers.ValidationError(f"This vendor takes no new jobs. Use one of: {known}.", "vendor_disabled")
+            raise serializers.ValidationError(
+                f"There is no such vendor. Use one of: {known}.", "unknown_vendor"
+            )
+        raise serializers.ValidationError(
+            f"This vendor takes no new jobs. Use one of: {known}.", "vendor_disabled"
+        )
 
     def validate_options(self, options: dict[str, Any]) -> dict[str, Any]:
         if options:
-            raise serializers.ValidationError("No option is known yet; leave options out.", "unknown_option")
+            raise serializers.ValidationError(
+                "No option is known yet; leave options out.", "unknown_option"
+            )
         return options
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -111,10 +126,14 @@ class JobSummary(serializers.Serializer[Any]):
     status = OutwardStatus()
     vendor = serializers.CharField()
     name = serializers.CharField()
-    attempts = serializers.IntegerField(source="attempt", help_text="Calls of the vendor that were begun, over all runs.")
+    attempts = serializers.IntegerField(
+        source="attempt", help_text="Calls of the vendor that were begun, over all runs."
+    )
     run = serializers.IntegerField(help_text="1, and one more for every retry.")
     created_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(allow_null=True, help_text="When the last attempt began.")
+    started_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the last attempt began."
+    )
     finished_at = serializers.DateTimeField(allow_null=True)
     error = JobError(source="*", required=False, help_text="Only when failed.")
 
@@ -128,7 +147,9 @@ class JobSummary(serializers.Serializer[Any]):
 class JobShown(JobSummary):
     """A job, with its result or its error."""
 
-    result = serializers.JSONField(required=False, help_text="The vendor's answer. Only when complete.")
+    result = serializers.JSONField(
+        required=False, help_text="The vendor's answer. Only when complete."
+    )
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -140,7 +161,9 @@ class JobShown(JobSummary):
 @extend_schema_serializer(many=False)
 class JobPage(serializers.Serializer[Any]):
     items = JobSummary(many=True)
-    next = serializers.CharField(allow_null=True, help_text="Where the next page is; null on the last one.")
+    next = serializers.CharField(
+        allow_null=True, help_text="Where the next page is; null on the last one."
+    )
 
 
 class ListQuery(serializers.Serializer[Any]):
@@ -160,17 +183,23 @@ class ListQuery(serializers.Serializer[Any]):
         return dict(super().to_internal_value(data))
 
     def _unknown(self, name: str) -> Any:
-        return serializers.ErrorDetail(f"There is no such parameter. Use: {', '.join(self.fields)}.", "unknown_parameter")
+        return serializers.ErrorDetail(
+            f"There is no such parameter. Use: {', '.join(self.fields)}.", "unknown_parameter"
+        )
 
     def validate_cursor(self, cursor: str) -> str:
         try:
             return pagination.position(cursor)
         except signing.BadSignature:
-            raise serializers.ValidationError("This cursor is not one of ours; start without it.", "bad_cursor") from None
+            raise serializers.ValidationError(
+                "This cursor is not one of ours; start without it.", "bad_cursor"
+            ) from None
 
 
 class FieldError(serializers.Serializer[Any]):
-    pointer = serializers.CharField(required=False, help_text="JSON Pointer (RFC 6901) to the field at fault.")
+    pointer = serializers.CharField(
+        required=False, help_text="JSON Pointer (RFC 6901) to the field at fault."
+    )
     parameter = serializers.CharField(required=False, help_text="The query parameter at fault.")
     code = serializers.CharField()
     detail = serializers.CharField()

@@ -30,9 +30,18 @@ from vendors.payloads import exact
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 ALREADY_FINAL = ("already_final", "The job has ended, so there is nothing to cancel.")
-CALL_UNDER_WAY = ("call_under_way", "The vendor is being called, and a call can't be taken back; ask again when it has ended.")
-ALREADY_COMPLETE = ("already_complete", "The job is complete; to have it done again, post it as a new job.")
-NOT_FINAL = ("not_final", "The job has not ended yet; only a failed or cancelled job can be retried.")
+CALL_UNDER_WAY = (
+    "call_under_way",
+    "The vendor is being called, and a call can't be taken back; ask again when it has ended.",
+)
+ALREADY_COMPLETE = (
+    "already_complete",
+    "The job is complete; to have it done again, post it as a new job.",
+)
+NOT_FINAL = (
+    "not_final",
+    "The job has not ended yet; only a failed or cancelled job can be retried.",
+)
 MOVED_ON = ("moved_on", "The job moved on at the same moment; look at it and ask again.")
 CANCEL_REFUSALS = {Status.PROCESSING: CALL_UNDER_WAY, **dict.fromkeys(FINAL, ALREADY_FINAL)}
 RETRY_REFUSALS = {
@@ -50,7 +59,9 @@ COLUMNS = Lookup(Job, "id", *pagination.COLUMNS, "result", "queued_at", "not_bef
 class JSONAlways(DefaultContentNegotiation):
     """Answers are JSON whatever the client says that it accepts."""
 
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> tuple[BaseRenderer, str]:
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
         return renderers[0], renderers[0].media_type
 
 
@@ -60,7 +71,9 @@ class JobViewSet(ViewSet):
     content_negotiation_class = JSONAlways
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Call the action at once (docs/decisions/0011-request-cost.md); REST framework has OPTIONS and what is not allowed."""
+        """Call the action at once (docs/decisions/0011-request-cost.md); REST framework has OPTIONS
+        and what is not allowed.
+        """
         action = self.action_map.get((request.method or "").lower())
         if action is None:
             return super().dispatch(request, *args, **kwargs)
@@ -86,7 +99,10 @@ class JobViewSet(ViewSet):
             raise queue_full(retry_after.of_full_queue(asked["vendor"]))
         job = Job(vendor=asked["vendor"], name=asked["name"], input=asked["input"])
         accept(job)
-        headers = {"Location": f"/jobs/{job.pk}", "Retry-After": str(retry_after.of_new_job(job.vendor))}
+        headers = {
+            "Location": f"/jobs/{job.pk}",
+            "Retry-After": str(retry_after.of_new_job(job.vendor)),
+        }
         return _answer({"request_id": job.pk, "status": job.status}, 202, headers)
 
     @schema.retrieve
@@ -114,29 +130,44 @@ class JobViewSet(ViewSet):
     def retry(self, request: HttpRequest, request_id: str) -> HttpResponse:
         job = _find(request_id)
         if catalogue.get(job.vendor) is None:
-            raise Problem("vendor_unknown", 409, "The vendor of this job no longer exists, so nobody could do it.")
+            raise Problem(
+                "vendor_unknown",
+                409,
+                "The vendor of this job no longer exists, so nobody could do it.",
+            )
         if not operator_actions.retry(job, clock.now()):
             raise _refusal(job.pk, RETRY_REFUSALS)
         return _shown(job.pk)
 
 
 def _given_once(query: QueryDict) -> dict[str, Any]:
-    """Return the parameters. Raises Problem that names each that is given twice: only one of its values would hold."""
+    """Return the parameters. Raises Problem that names each that is given twice: only one of its
+    values would hold.
+    """
     repeated = [name for name, values in query.lists() if len(values) > 1]
     if repeated:
         text = "This parameter is given more than once; give it once."
-        raise not_valid([{"parameter": name, "code": "repeated_parameter", "detail": text} for name in repeated])
+        raise not_valid(
+            [{"parameter": name, "code": "repeated_parameter", "detail": text} for name in repeated]
+        )
     return query.dict()
 
 
-def _valid(serializer: Serializer[Any], asked: dict[str, Any], place: str, prefix: str = "") -> dict[str, Any]:
+def _valid(
+    serializer: Serializer[Any], asked: dict[str, Any], place: str, prefix: str = ""
+) -> dict[str, Any]:
     """Return what was asked, checked. Raises Problem that names each field in `place`."""
     try:
         return dict(serializer.run_validation(asked))
     except ValidationError as error:
         detail: Any = error.detail  # a dict of lists, as a serializer's always is
         faults = [(field, fault) for field, of_field in detail.items() for fault in of_field]
-    raise not_valid([{place: f"{prefix}{field}", "code": fault.code, "detail": str(fault)} for field, fault in faults])
+    raise not_valid(
+        [
+            {place: f"{prefix}{field}", "code": fault.code, "detail": str(fault)}
+            for field, fault in faults
+        ]
+    )
 
 
 def _find(request_id: str) -> Job:
@@ -164,8 +195,12 @@ def _not_found() -> Problem:
     return Problem("not_found", 404, "There is no job with this id.")
 
 
-def _answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """Return the value as JSON that is JavaScript, too: which takes two separators of lines for what they are."""
+def _answer(
+    value: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """Return the value as JSON that is JavaScript, too: which takes two separators of lines for
+    what they are.
+    """
     text = exact.write(value, OUTWARD_JSON)
     text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return HttpResponse(text, "application/json", status, headers=headers)
@@ -181,7 +216,9 @@ def _bounds(asked: dict[str, Any]) -> dict[str, str]:
     """Return the bounds of the ids that were asked for: a job's id says when it was made."""
     before = [pagination.first_id_at(asked["created_before"])] if "created_before" in asked else []
     before += [asked["cursor"]] if "cursor" in asked else []
-    after = {"gte": pagination.first_id_at(asked["created_after"])} if "created_after" in asked else {}
+    after = (
+        {"gte": pagination.first_id_at(asked["created_after"])} if "created_after" in asked else {}
+    )
     return {**after, **({"lt": min(before)} if before else {})}
 
 

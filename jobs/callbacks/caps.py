@@ -1,8 +1,10 @@
-"""How many callbacks are kept: of each run of a job, and of each vendor for jobs that are not there.
+"""How many callbacks are kept: of each run of a job, and of each vendor for jobs that are not
+there.
 
-A callback is stored, and applied, before anyone counts: so the first of a job costs no count, and one that ends its job is
-taken however many came before. Whoever finds too many, its own among them, deletes its own. No more can be left then, in
-however many processes they came in: the last that stays was stored when all others that stay were there, and counted them.
+A callback is stored, and applied, before anyone counts: so the first of a job costs no count, and
+one that ends its job is taken however many came before. Whoever finds too many, its own among them,
+deletes its own. No more can be left then, in however many processes they came in: the last that
+stays was stored when all others that stay were there, and counted them.
 """
 
 import logging
@@ -30,7 +32,9 @@ Place = tuple[str, ...]  # a vendor, or a vendor, a job and its run
 
 
 class Full:
-    """Places that were found full within the last minute, so that a flood need not be stored to be deleted again."""
+    """Places that were found full within the last minute, so that a flood need not be stored to be
+    deleted again.
+    """
 
     SECONDS = 60.0
     MAX_PLACES = 1000
@@ -52,21 +56,29 @@ class Full:
         return found is not None and time.monotonic() - found < self.SECONDS
 
     def say(self, vendor: str) -> None:
-        """Count a callback that was not kept; one line a minute tells how many there were of a vendor."""
+        """Count a callback that was not kept; one line a minute tells how many there were of a
+        vendor.
+        """
         with self._lock:
             self._dropped[vendor] += 1
             if time.monotonic() - self._said.get(vendor, float("-inf")) < self.SECONDS:
                 return
             self._said[vendor] = time.monotonic()
             count = self._dropped.pop(vendor)
-        log.warning("Callbacks of vendor %s were not kept: %d more than a job or a vendor may have", vendor, count)
+        log.warning(
+            "Callbacks of vendor %s were not kept: %d more than a job or a vendor may have",
+            vendor,
+            count,
+        )
 
 
 full = Full()
 
 
 def verdict_without_room(callback: Callback) -> Verdict | None:
-    """Return the verdict of a callback that can change nothing, where there is known to be no room for it; else None."""
+    """Return the verdict of a callback that can change nothing, where there is known to be no room
+    for it; else None.
+    """
     of_run, of_vendor = _places(callback)
     if of_run not in full and of_vendor not in full:
         return None
@@ -78,7 +90,9 @@ def verdict_without_room(callback: Callback) -> Verdict | None:
 
 
 def keep(callback: Callback, verdict: Verdict | None) -> bool:
-    """Keep a callback that was just stored and did not end its job, if there is room for it; else delete it."""
+    """Keep a callback that was just stored and did not end its job, if there is room for it; else
+    delete it.
+    """
     if not _is_one_too_many(callback, verdict):
         return True
     # One that came again meanwhile was perhaps acknowledged to whoever repeated it.
@@ -103,7 +117,9 @@ def count_dropped(callback: Callback, verdict: Verdict | None) -> None:
 
 def is_awaited(callback: Callback) -> bool:
     """Whether its job is open, in the run that it is about."""
-    runs = Job.objects.filter(pk=callback.job, vendor=callback.vendor, status__in=OPEN).values_list("run", flat=True)
+    runs = Job.objects.filter(pk=callback.job, vendor=callback.vendor, status__in=OPEN).values_list(
+        "run", flat=True
+    )
     return runs.first() == callback.run
 
 

@@ -16,13 +16,17 @@ Answer = Done | VendorError
 
 @dataclass(frozen=True)
 class Unreadable:
-    """The adapter is at fault. `reason`: the kind of fault and its place; not its words, which may quote the callback."""
+    """The adapter is at fault. `reason`: the kind of fault and its place; not its words, which may
+    quote the callback.
+    """
 
     reason: str
 
 
 def read(body: Any, vendor: Vendor) -> Answer | Unreadable:
-    """Return the cleaned result, or the failure, that the vendor's adapter finds in the body of a callback."""
+    """Return the cleaned result, or the failure, that the vendor's adapter finds in the body of a
+    callback.
+    """
     try:
         adapter = catalogue.adapter(vendor)
     except ValueError as error:
@@ -30,7 +34,9 @@ def read(body: Any, vendor: Vendor) -> Answer | Unreadable:
     try:
         done = adapter.read_callback(body)
         if not isinstance(done, Done):
-            return Unreadable(f"read_callback returned {type(done).__name__} and not Done in {_file_of(adapter)}")
+            return Unreadable(
+                f"read_callback returned {type(done).__name__} and not Done in {_file_of(adapter)}"
+            )
     except VendorError as error:
         return error
     except Exception as error:
@@ -39,7 +45,9 @@ def read(body: Any, vendor: Vendor) -> Answer | Unreadable:
         result = clean(done.result, vendor.redacted_fields)
         json.dumps(result, allow_nan=False)
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        return Unreadable(f"read_callback returned what is no JSON ({type(error).__name__}) in {_file_of(adapter)}")
+        return Unreadable(
+            f"read_callback returned what is no JSON ({type(error).__name__}) in {_file_of(adapter)}"
+        )
     return Done(result)
 
 

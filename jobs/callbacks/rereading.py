@@ -1,5 +1,6 @@
-"""Callbacks that an adapter could not read are read again when the adapter may have been corrected: when a process begins to
-sweep, and when their vendor is given another adapter. They are also read when their job is overdue, and by a replay.
+"""Callbacks that an adapter could not read are read again when the adapter may have been corrected:
+when a process begins to sweep, and when their vendor is given another adapter. They are also read
+when their job is overdue, and by a replay.
 """
 
 from collections import deque
@@ -22,7 +23,9 @@ class Rereading:
     def go_on(self, now: datetime) -> bool:
         """Read some of them again; returns whether more are left."""
         adapters = {slug: vendor.adapter for slug, vendor in catalogue.all().items()}
-        changed = {slug for slug, adapter in adapters.items() if self._adapters.get(slug) != adapter}
+        changed = {
+            slug for slug, adapter in adapters.items() if self._adapters.get(slug) != adapter
+        }
         if changed:
             self._left.extend(_unread(changed))
         self._adapters = adapters
@@ -33,10 +36,14 @@ class Rereading:
 
 
 def _unread(vendors: set[str]) -> list[str]:
-    """Return the callbacks of these vendors that could not be read, and whose job is still open in the same run."""
+    """Return the callbacks of these vendors that could not be read, and whose job is still open in
+    the same run.
+    """
     rows = Callback.objects.filter(verdict=Verdict.UNREADABLE).order_by("-received_at")
     # The vendor is no condition, for which a store might choose an index that is not in this order.
-    found = [row for row in rows.values_list("pk", "job", "run", "vendor")[:MOST] if row[3] in vendors]
+    found = [
+        row for row in rows.values_list("pk", "job", "run", "vendor")[:MOST] if row[3] in vendors
+    ]
     ids = []
     for start in range(0, len(found), BATCH):
         some = found[start : start + BATCH]

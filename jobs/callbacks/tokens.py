@@ -1,4 +1,6 @@
-"""Tokens of callback URLs: an HMAC over vendor, job, run and attempt, so that nothing need be stored before the call."""
+"""Tokens of callback URLs: an HMAC over vendor, job, run and attempt, so that nothing need be
+stored before the call.
+"""
 
 import hmac
 import re
@@ -6,7 +8,9 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-FORM = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9a-f]{64})")  # not \d, which takes the digits of every script
+FORM = re.compile(
+    r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9a-f]{64})"
+)  # not \d, which takes the digits of every script
 
 
 class Try(NamedTuple):
@@ -22,12 +26,16 @@ def make(vendor: str, job_id: str, run: int, attempt: int) -> str:
 
 
 def read(token: str, vendor: str, job_id: str) -> Try | None:
-    """Return the try that the token stands for, or None where no secret of ours has signed it for this job."""
+    """Return the try that the token stands for, or None where no secret of ours has signed it for
+    this job.
+    """
     match = FORM.fullmatch(token)
     if not match:
         return None
     run, attempt = int(match[1]), int(match[2])
-    signatures = [_sign(secret, vendor, job_id, run, attempt) for secret in settings.CALLBACK_SECRETS]
+    signatures = [
+        _sign(secret, vendor, job_id, run, attempt) for secret in settings.CALLBACK_SECRETS
+    ]
     genuine = [hmac.compare_digest(signature, match[3]) for signature in signatures]
     return Try(run, attempt) if any(genuine) else None
 

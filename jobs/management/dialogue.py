@@ -1,4 +1,6 @@
-"""How a command speaks with the person who runs it: it asks before it acts, and may be ended with ^C at any time."""
+"""How a command speaks with the person who runs it: it asks before it acts, and may be ended with
+^C at any time.
+"""
 
 import signal
 import sys
@@ -16,13 +18,17 @@ INTERRUPTED = 130  # what a shell reports of a command that ^C has ended
 def agrees(question: str) -> bool:
     """Ask whether to go on. Raises CommandError where nobody is at the terminal."""
     if not sys.stdin.isatty():
-        raise CommandError(f"{question} Nobody is here to be asked: say --yes to do it, or --dry-run to see them.")
+        raise CommandError(
+            f"{question} Nobody is here to be asked: say --yes to do it, or --dry-run to see them."
+        )
     return input(f"{question} Go on? [y/N] ").strip().lower() in ("y", "yes")
 
 
 @contextmanager
 def interruptible() -> Iterator[Event]:
-    """Give an event that ^C sets, so that what is in hand is still done and counted; a second ^C ends at once."""
+    """Give an event that ^C sets, so that what is in hand is still done and counted; a second ^C
+    ends at once.
+    """
     interrupted = Event()
 
     def interrupt(*_: object) -> None:

@@ -1,4 +1,6 @@
-"""Whether anybody works at this moment: a store that is copied, or written into, should stand still."""
+"""Whether anybody works at this moment: a store that is copied, or written into, should stand
+still.
+"""
 
 import redis
 from django.core.management.base import CommandError
@@ -10,11 +12,14 @@ from jobs.queue.redis import commands
 def require_standstill(reason: str) -> None:
     """Raises CommandError with the reason while a worker is alive.
 
-    Redis away is as good as no worker: without it no call begins. The API gives no sign of life; who stops it is the operator.
+    Redis away is as good as no worker: without it no call begins. The API gives no sign of life;
+    who stops it is the operator.
     """
     try:
         alive = workers_alive(commands())
     except redis.RedisError:
         return
     if alive:
-        raise CommandError(f"A worker is alive. {reason} Stop API, callbacks and workers first, or say --live.")
+        raise CommandError(
+            f"A worker is alive. {reason} Stop API, callbacks and workers first, or say --live."
+        )

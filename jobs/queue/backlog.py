@@ -1,4 +1,6 @@
-"""How each vendor's queue stands, as Redis said a moment ago: more jobs than a vendor's bound are not let in."""
+"""How each vendor's queue stands, as Redis said a moment ago: more jobs than a vendor's bound are
+not let in.
+"""
 
 import time
 from dataclasses import dataclass
@@ -39,7 +41,8 @@ class Queue:
 class Backlog:
     """The queues, shared by the threads of a process.
 
-    They are hints: half a second old, and empty while Redis is away or when it has lost its data. What was accepted stays.
+    They are hints: half a second old, and empty while Redis is away or when it has lost its data.
+    What was accepted stays.
     """
 
     def __init__(self) -> None:
@@ -50,7 +53,11 @@ class Backlog:
     def is_full(self, slug: str) -> bool:
         """Return whether as many jobs wait as the vendor may have."""
         vendor = catalogue.get(slug)
-        return vendor is not None and vendor.max_queued is not None and self.queue(slug).length >= vendor.max_queued
+        return (
+            vendor is not None
+            and vendor.max_queued is not None
+            and self.queue(slug).length >= vendor.max_queued
+        )
 
     def queue(self, slug: str) -> Queue:
         is_fresh = time.monotonic() - self._read_at.get(slug, float("-inf")) < FRESH_SECONDS
@@ -71,7 +78,9 @@ class Backlog:
 def _ask(slug: str) -> Queue:
     answers: list[Any] = []
     asked_at = time.monotonic()
-    hints_may_fail.give(lambda client: answers.extend(_questions(client, Keys(slug)).execute(raise_on_error=False)))
+    hints_may_fail.give(
+        lambda client: answers.extend(_questions(client, Keys(slug)).execute(raise_on_error=False))
+    )
     # A group that no worker has made yet is an error, and so is a key that holds something else.
     time_, jobs, retries, pending, first, last, in_flight, open_us = [
         None if isinstance(answer, Exception) else answer for answer in answers
@@ -90,9 +99,18 @@ def _ask(slug: str) -> Queue:
 
 
 def _questions(client: Any, keys: Keys) -> Any:
-    pipeline = client.pipeline(transaction=False).time().xlen(keys.jobs).xlen(keys.retries).xpending(keys.jobs, GROUP)
+    pipeline = (
+        client.pipeline(transaction=False)
+        .time()
+        .xlen(keys.jobs)
+        .xlen(keys.retries)
+        .xpending(keys.jobs, GROUP)
+    )
     return (
-        pipeline.xrange(keys.jobs, count=1).xrevrange(keys.jobs, count=1).zcard(keys.in_flight).hget(keys.state, "open_until")
+        pipeline.xrange(keys.jobs, count=1)
+        .xrevrange(keys.jobs, count=1)
+        .zcard(keys.in_flight)
+        .hget(keys.state, "open_until")
     )
 
 

@@ -1,5 +1,7 @@
-"""A vendor's breaker, shared by all workers (jobs/queue/lua/report.lua): opens after failures in a row, then lets one probe through
-at a time; after a good one, the number of calls under way grows back from one."""
+"""A vendor's breaker, shared by all workers (jobs/queue/lua/report.lua): opens after failures in a
+row, then lets one probe through at a time; after a good one, the number of calls under way grows
+back from one.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +20,11 @@ DENIED_JOBS = 3
 
 @dataclass(frozen=True)
 class Standing:
-    """How a vendor stands after a call: seconds until the next probe (0: closed), and how many jobs in a row it has denied.
+    """How a vendor stands after a call: seconds until the next probe (0: closed), and how many jobs
+    in a row it has denied.
 
-    `in_outage`: the breaker is open, or was when the call was under way; or nobody can tell, with Redis away.
+    `in_outage`: the breaker is open, or was when the call was under way; or nobody can tell, with
+    Redis away.
     """
 
     open_seconds: float = 0.0
@@ -72,28 +76,40 @@ def outcome(answer: Done | Accepted | VendorError | None) -> str:
 def threshold(vendor: Vendor) -> int:
     """Return how many failures in a row open the breaker.
 
-    Never more than the tries of a job: the failure that opens it is not counted, so that a job alone in its queue
-    survives an outage of any length.
+    Never more than the tries of a job: the failure that opens it is not counted, so that a job
+    alone in its queue survives an outage of any length.
     """
     return 5 if vendor.max_attempts == 1 else min(5, vendor.max_attempts)
 
 
 def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
     """Tell the breaker how calls went, and return how each stands now. Raises redis.RedisError."""
-    keys, alike = Keys(vendor.slug), [list(group) for _, group in groupby(reports, key=_good_or_itself)]
+    keys, alike = (
+        Keys(vendor.slug),
+        [list(group) for _, group in groupby(reports, key=_good_or_itself)],
+    )
     told = [
-        (item.outcome, item.probe, item.job_id, item.started_us, item.failures, len(of)) for of in alike for item in of[-1:]
+        (item.outcome, item.probe, item.job_id, item.started_us, item.failures, len(of))
+        for of in alike
+        for item in of[-1:]
     ]
     code = next((item.code for item in reversed(reports) if item.outcome == "bad"), "")
     args = [threshold(vendor), code, *chain.from_iterable(told)]
-    open_us, denied, *late = script("report")(keys=[keys.state, keys.freed], args=args, client=commands())
+    open_us, denied, *late = script("report")(
+        keys=[keys.state, keys.freed], args=args, client=commands()
+    )
     open_seconds = int(open_us) / 1e6
-    standings = [Standing(open_seconds, int(denied), in_outage=open_seconds > 0 or bool(was_before)) for was_before in late]
+    standings = [
+        Standing(open_seconds, int(denied), in_outage=open_seconds > 0 or bool(was_before))
+        for was_before in late
+    ]
     return [standing for standing, of in zip(standings, alike, strict=True) for _ in of]
 
 
 def _good_or_itself(item: Report) -> int:
-    """Good answers that came one after the other are told as one: they differ in nothing that the breaker wants to know."""
+    """Good answers that came one after the other are told as one: they differ in nothing that the
+    breaker wants to know.
+    """
     return 0 if item.outcome == "good" and not item.probe else id(item)
 
 

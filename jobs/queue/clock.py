@@ -1,7 +1,8 @@
-"""The time by Redis' clock, the one that all workers share, whatever their machines' own clocks say.
+"""The time by Redis' clock, the one that all workers share, whatever their machines' own clocks
+say.
 
-What one worker writes down and another acts on, a deadline or when to try again, is by this clock: a worker whose own was ahead
-would else give up callbacks of others before they are due.
+What one worker writes down and another acts on, a deadline or when to try again, is by this clock:
+a worker whose own was ahead would else give up callbacks of others before they are due.
 """
 
 import time
@@ -14,7 +15,9 @@ class Clock:
     """As Redis told it last, and went on since by the machine's monotonic clock."""
 
     def __init__(self) -> None:
-        self._told: tuple[float, float] | None = None  # Redis' unix seconds, and the monotonic seconds of that moment
+        self._told: tuple[float, float] | None = (
+            None  # Redis' unix seconds, and the monotonic seconds of that moment
+        )
 
     def hear(self, redis_seconds: float, asked_at: float) -> None:
         """Redis said that it was `redis_seconds`, asked at the monotonic time `asked_at`."""

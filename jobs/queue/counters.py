@@ -1,4 +1,6 @@
-"""Counters that /metrics shows, kept in Redis so that all processes share them. Best effort: they are no truth."""
+"""Counters that /metrics shows, kept in Redis so that all processes share them. Best effort: they
+are no truth.
+"""
 
 import logging
 from collections.abc import Mapping

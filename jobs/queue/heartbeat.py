@@ -35,14 +35,22 @@ class SeenWorker:
 
 
 def workers_of(heartbeats: Iterable[tuple[str, float]], now_us: int) -> list[SeenWorker]:
-    """Return the workers of these last heartbeats (in milliseconds), by the time of Redis in microseconds."""
-    return [SeenWorker(name, max(now_us / 1e6 - heartbeat_ms / 1000, 0.0)) for name, heartbeat_ms in heartbeats]
+    """Return the workers of these last heartbeats (in milliseconds), by the time of Redis in
+    microseconds.
+    """
+    return [
+        SeenWorker(name, max(now_us / 1e6 - heartbeat_ms / 1000, 0.0))
+        for name, heartbeat_ms in heartbeats
+    ]
 
 
 def seen(client: Any) -> list[SeenWorker]:
     """Return up to MAX_SEEN workers, whoever has beaten last first. Raises redis.RedisError."""
     seconds, microseconds = client.time()
-    return workers_of(client.zrevrange(HEARTBEATS, 0, MAX_SEEN - 1, withscores=True), seconds * 1_000_000 + microseconds)
+    return workers_of(
+        client.zrevrange(HEARTBEATS, 0, MAX_SEEN - 1, withscores=True),
+        seconds * 1_000_000 + microseconds,
+    )
 
 
 def why_none_is_alive(workers: Iterable[SeenWorker]) -> str:
@@ -59,11 +67,17 @@ def why_none_is_alive(workers: Iterable[SeenWorker]) -> str:
 def workers_alive(client: Any) -> list[str]:
     """Return the workers that have beaten of late, by the clock of Redis. Raises redis.RedisError."""
     seconds, microseconds = client.time()
-    return list(client.zrangebyscore(HEARTBEATS, (seconds - HEARTBEAT_TIMEOUT_SECONDS) * 1000 + microseconds / 1000, "+inf"))
+    return list(
+        client.zrangebyscore(
+            HEARTBEATS, (seconds - HEARTBEAT_TIMEOUT_SECONDS) * 1000 + microseconds / 1000, "+inf"
+        )
+    )
 
 
 class Heartbeat(Thread):
-    """Sends a heartbeat every second. `redis_run_id` tells which Redis has heard it last; empty before the first beat."""
+    """Sends a heartbeat every second. `redis_run_id` tells which Redis has heard it last; empty
+    before the first beat.
+    """
 
     def __init__(self, consumer: str) -> None:
         super().__init__(name="heartbeat", daemon=True)

@@ -1,4 +1,5 @@
-"""Every key in Redis. All of a vendor's keys share a hash tag; all may vanish at any moment, and nothing is lost.
+"""Every key in Redis. All of a vendor's keys share a hash tag; all may vanish at any moment, and
+nothing is lost.
 
 | key                          | type   | holds                                                     | lives               |
 |------------------------------|--------|-----------------------------------------------------------|---------------------|

@@ -1,4 +1,6 @@
-"""Connections to Redis. None of them retries by itself: a repeated command could do its work twice unseen."""
+"""Connections to Redis. None of them retries by itself: a repeated command could do its work twice
+unseen.
+"""
 
 from functools import lru_cache
 from typing import Any
@@ -25,7 +27,9 @@ def connect(timeout_seconds: float) -> Any:
 
 @lru_cache
 def hints() -> Any:
-    """Return the process's client for what may fail: a request waits for it a quarter of a second at most."""
+    """Return the process's client for what may fail: a request waits for it a quarter of a second
+    at most.
+    """
     return connect(HINT_SECONDS)
 
 

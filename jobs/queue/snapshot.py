@@ -1,4 +1,6 @@
-"""What Redis holds of workers and vendors at one moment, for people and /metrics: only read, in one round trip."""
+"""What Redis holds of workers and vendors at one moment, for people and /metrics: only read, in one
+round trip.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -44,11 +46,20 @@ class Snapshot:
 
     def silence_of(self, worker: str) -> float:
         """Return for how many seconds a worker has been silent, if that is too long; else 0."""
-        return next((found.silent_seconds for found in self.workers if found.name == worker and not found.is_alive), 0.0)
+        return next(
+            (
+                found.silent_seconds
+                for found in self.workers
+                if found.name == worker and not found.is_alive
+            ),
+            0.0,
+        )
 
 
 def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
-    """Return what Redis holds now of its workers and of the first MAX_VENDORS vendors; of none where it does not answer."""
+    """Return what Redis holds now of its workers and of the first MAX_VENDORS vendors; of none
+    where it does not answer.
+    """
     wanted = list(vendors)[:MAX_VENDORS]
     pipeline = (client or hints()).pipeline(transaction=False)
     pipeline.time()
@@ -56,7 +67,8 @@ def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
     for vendor in wanted:
         _ask(pipeline, vendor)
     try:
-        # A stream that no worker has looked at has no group yet, and that is an error of one command alone.
+        # A stream that no worker has looked at has no group yet, and that is an error of one
+        # command alone.
         answers = iter(pipeline.execute(raise_on_error=False))
         seconds, microseconds = _read(next(answers))
         now_us = seconds * 1_000_000 + microseconds
@@ -69,18 +81,22 @@ def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
 
 def _ask(pipeline: Any, vendor: Vendor) -> None:
     keys = Keys(vendor.slug)
-    pipeline.xlen(keys.jobs).xlen(keys.retries).xpending(keys.jobs, GROUP).xpending(keys.retries, GROUP)
+    pipeline.xlen(keys.jobs).xlen(keys.retries).xpending(keys.jobs, GROUP).xpending(
+        keys.retries, GROUP
+    )
     pipeline.zcard(keys.in_flight).hgetall(keys.state)
     for window in vendor.windows:
         pipeline.lindex(keys.log, window.calls - 1)
 
 
 def _held(vendor: Vendor, answers: Any, now: datetime) -> Held:
-    jobs, again, *pending = (next(answers) for _ in range(4))
+    jobs, retries, *pending = (next(answers) for _ in range(4))
     in_flight, gate = _read(next(answers)), _read(next(answers))
     starts = [(window, _read(next(answers))) for window in vendor.windows]
-    entries = _read(jobs) + _read(again)
-    calling = sum(0 if isinstance(answer, redis.ResponseError) else answer["pending"] for answer in pending)
+    entries = _read(jobs) + _read(retries)
+    calling = sum(
+        0 if isinstance(answer, redis.ResponseError) else answer["pending"] for answer in pending
+    )
     leave = [moment(start) + timedelta(seconds=window.seconds) for window, start in starts if start]
     due = [moment(gate["pace"])] if starts and "pace" in gate else []
     return Held(

@@ -1,4 +1,6 @@
-"""A vendor's entries: added when a job is queued, settled when a worker is done with it. jobs.queue.keys names every key."""
+"""A vendor's entries: added when a job is queued, settled when a worker is done with it.
+jobs.queue.keys names every key.
+"""
 
 import logging
 import time
@@ -85,7 +87,9 @@ def add(vendor: str, job_ids: Iterable[str], stream: Stream, client: Any = None)
 
 
 class Hints:
-    """Best effort within a short time; after a failure, a second without trying, so that requests stay quick."""
+    """Best effort within a short time; after a failure, a second without trying, so that requests
+    stay quick.
+    """
 
     def __init__(self) -> None:
         self._away_until = 0.0
@@ -118,6 +122,8 @@ def offer(vendor: str, job_ids: Sequence[str], stream: Stream = Stream.JOBS) -> 
 
 
 def free_slots(vendor: str, job_ids: Sequence[str]) -> bool:
-    """Free the in-flight slots of jobs that have moved on. False where Redis is away: the sweep will free them."""
+    """Free the in-flight slots of jobs that have moved on. False where Redis is away: the sweep
+    will free them.
+    """
     settlements = [Settlement(job_id, releases=True) for job_id in job_ids]
     return hints_may_fail.give(lambda client: settle(vendor, settlements, client))

@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 
 def correct(vendor: str) -> int:
-    """Take jobs out of the set that the rows do not know in flight, and add those that it lacks; returns how many.
+    """Take jobs out of the set that the rows do not know in flight, and add those that it lacks;
+    returns how many.
 
     Raises redis.RedisError.
     """
@@ -30,7 +31,12 @@ def correct(vendor: str) -> int:
     before_ms = (seconds - int(GRACE.total_seconds())) * 1000
     strays, missing = _drop_strays(vendor, before_ms), _add_missing(vendor, before_ms)
     if strays or missing:
-        log.warning("in flight at %s: %d slots were leaked and %d missing; corrected", vendor, strays, missing)
+        log.warning(
+            "in flight at %s: %d slots were leaked and %d missing; corrected",
+            vendor,
+            strays,
+            missing,
+        )
         counters.count("flight_corrections", vendor, strays + missing)
     return strays + missing
 
@@ -47,11 +53,17 @@ def _drop_strays(vendor: str, before_ms: int) -> int:
     keys, dropped = Keys(vendor), 0
     for chunk in _chunks(commands().zscan_iter(keys.in_flight, count=CHUNK)):
         old = {job_id: int(score) for job_id, score in chunk if score < before_ms}
-        known = Job.objects.filter(pk__in=list(old), status__in=IN_FLIGHT).values_list("pk", flat=True) if old else []
+        known = (
+            Job.objects.filter(pk__in=list(old), status__in=IN_FLIGHT).values_list("pk", flat=True)
+            if old
+            else []
+        )
         strays = old.keys() - set(known)
         if strays:
             args = [part for job_id in strays for part in (job_id, old[job_id])]
-            dropped += script("drop_strays")(keys=[keys.in_flight, keys.state, keys.freed], args=args, client=commands())
+            dropped += script("drop_strays")(
+                keys=[keys.in_flight, keys.state, keys.freed], args=args, client=commands()
+            )
     return dropped
 
 
@@ -61,7 +73,11 @@ def _add_missing(vendor: str, before_ms: int) -> int:
     rows = Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor, started_at__lt=before)
     for job_ids in _chunks(rows.values_list("pk", flat=True).iterator(CHUNK)):
         scores = commands().zmscore(key, job_ids)
-        missing = {job_id: before_ms for job_id, score in zip(job_ids, scores, strict=True) if score is None}
+        missing = {
+            job_id: before_ms
+            for job_id, score in zip(job_ids, scores, strict=True)
+            if score is None
+        }
         added += commands().zadd(key, missing, nx=True) if missing else 0
     return added
 

@@ -1,8 +1,9 @@
 """Finds queued jobs whose entry Redis has lost. A backlog as such is never touched.
 
-A stream is first in, first out: a job that was queued before the head of its stream's undelivered entries, and is neither
-pending nor started, has no entry any more. And when Redis has lost the streams themselves, which a key beside them tells, so
-has every job that was queued before they were made anew.
+A stream is first in, first out: a job that was queued before the head of its stream's undelivered
+entries, and is neither pending nor started, has no entry any more. And when Redis has lost the
+streams themselves, which a key beside them tells, so has every job that was queued before they were
+made anew.
 """
 
 import logging
@@ -22,8 +23,8 @@ log = logging.getLogger(__name__)
 
 # For clocks that disagree, and for the moment between the row and its entry.
 GRACE = timedelta(seconds=5)
-# The same, once, when the streams are made anew. Longer, for who is missed then waits for the whole backlog before it;
-# who has an entry already gets a second one, which is refused when it is taken.
+# The same, once, when the streams are made anew. Longer, for who is missed then waits for the whole
+# backlog before it; who has an entry already gets a second one, which is refused when it is taken.
 LONG_GRACE = timedelta(seconds=30)
 BATCH = 500
 
@@ -33,23 +34,26 @@ class _Look:
     """What is known of a vendor's streams, by Redis' clock: rows may carry the time of any machine."""
 
     now: datetime
-    again: datetime  # when the first undelivered entry was added; now, where all are delivered
+    retries: datetime  # when the first undelivered entry was added; now, where all are delivered
     jobs: datetime
     whole_since: datetime  # nothing that was added since then is lost, as far as anybody knows
 
     def lost_before(self, of: Stream) -> datetime:
         # An entry of a first try can have been handed back, and then it is in the other stream.
-        head = self.again if of == Stream.RETRIES else min(self.again, self.jobs)
+        head = self.retries if of == Stream.RETRIES else min(self.retries, self.jobs)
         return max(head - GRACE, self.whole_since + LONG_GRACE)
 
     @property
     def queued_at(self) -> datetime:
-        """From when on a job counts as queued that is put back now: so that it is not in question a second time."""
+        """From when on a job counts as queued that is put back now: so that it is not in question a
+        second time.
+        """
         return max(self.now, self.whole_since + LONG_GRACE)
 
 
 def requeue(vendor: str) -> int:
-    """Add up to BATCH lost entries of each stream of a vendor again; returns how many in the fuller one.
+    """Add up to BATCH lost entries of each stream of a vendor again; returns how many in the fuller
+    one.
 
     Raises redis.RedisError.
     """
@@ -59,7 +63,9 @@ def requeue(vendor: str) -> int:
 
 def _look(vendor: str) -> _Look:
     keys = Keys(vendor)
-    *times_ms, whole_ms = script("heads")(keys=[keys.retries, keys.jobs, keys.intact_since], args=[], client=commands())
+    *times_ms, whole_ms = script("heads")(
+        keys=[keys.retries, keys.jobs, keys.intact_since], args=[], client=commands()
+    )
     if not whole_ms:
         whole_ms = 0 if _are_whole(vendor) else min(times_ms, key=int)
         commands().set(keys.intact_since, whole_ms, nx=True)
@@ -67,10 +73,19 @@ def _look(vendor: str) -> _Look:
 
 
 def _are_whole(vendor: str) -> bool:
-    """Whether those that wait longest have their entries: then nobody has lost his, and it is only the first look."""
+    """Whether those that wait longest have their entries: then nobody has lost his, and it is only
+    the first look.
+    """
     keys = Keys(vendor)
-    entries = {fields.get("job") for key in (keys.retries, keys.jobs) for _, fields in commands().xrange(key, count=BATCH)}
-    longest = [_queued(vendor, of).order_by("queued_at").values_list("pk", flat=True).first() for of in Stream]
+    entries = {
+        fields.get("job")
+        for key in (keys.retries, keys.jobs)
+        for _, fields in commands().xrange(key, count=BATCH)
+    }
+    longest = [
+        _queued(vendor, of).order_by("queued_at").values_list("pk", flat=True).first()
+        for of in Stream
+    ]
     return all(job_id in entries for job_id in longest if job_id)
 
 

@@ -6,7 +6,8 @@ from jobs.models import Job, Status
 def vendors_with(status: Status) -> set[str]:
     """Return the vendors that have jobs of this status.
 
-    One step along the index for each of them, from the first job of one vendor to the first of the next (a loose index scan).
+    One step along the index for each of them, from the first job of one vendor to the first of the
+    next (a loose index scan).
     """
     found: list[str] = []
     after = Job.objects.filter(status=status).order_by("vendor").values_list("vendor", flat=True)

@@ -1,4 +1,6 @@
-"""After Redis lost data, a vendor's log and in-flight set are made from the rows before any call is permitted."""
+"""After Redis lost data, a vendor's log and in-flight set are made from the rows before any call is
+permitted.
+"""
 
 import logging
 import secrets
@@ -13,17 +15,25 @@ from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
-# A permit that was charged before the loss is used within this time, and is in the rows by then, or is renewed first.
+# A permit that was charged before the loss is used within this time, and is in the rows by then, or
+# is renewed first.
 SETTLING_SECONDS = 0.1
 
 
 def rebuild(vendors: list[Vendor]) -> list[Vendor]:
-    """Rebuild those of the vendors that nobody else is rebuilding, and return them. Raises redis.RedisError."""
+    """Rebuild those of the vendors that nobody else is rebuilding, and return them. Raises
+    redis.RedisError.
+    """
     token = secrets.token_hex(8)
-    mine = [vendor for vendor in vendors if commands().set(Keys(vendor.slug).rebuilder, token, nx=True, px=10_000)]
+    mine = [
+        vendor
+        for vendor in vendors
+        if commands().set(Keys(vendor.slug).rebuilder, token, nx=True, px=10_000)
+    ]
     if not mine:
         return []
-    # Looked at twice, for a call can end without its try being in the rows at once: on MongoDB, or when a callback outruns it.
+    # Looked at twice, for a call can end without its try being in the rows at once: on MongoDB, or
+    # when a callback outruns it.
     calling = {vendor.slug: _calling(vendor) for vendor in mine}
     time.sleep(SETTLING_SECONDS)
     return [vendor for vendor in mine if _rebuild(vendor, calling[vendor.slug], token)]
@@ -32,8 +42,12 @@ def rebuild(vendors: list[Vendor]) -> list[Vendor]:
 def _rebuild(vendor: Vendor, calling: dict[str, datetime], token: str) -> bool:
     calling = {**calling, **_calling(vendor)}
     ended_us, calling_us = _ended_us(vendor), [limiter.microseconds(at) for at in calling.values()]
-    in_flight = list(Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor.slug).values_list("pk", flat=True))
-    if not limiter.rebuild(vendor.slug, vendor.windows, ended_us, in_flight, calling_us=calling_us, token=token):
+    in_flight = list(
+        Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor.slug).values_list("pk", flat=True)
+    )
+    if not limiter.rebuild(
+        vendor.slug, vendor.windows, ended_us, in_flight, calling_us=calling_us, token=token
+    ):
         return False
     _suspect_all_who_call(vendor)
     counters.count("rebuilds", vendor.slug)
@@ -43,15 +57,23 @@ def _rebuild(vendor: Vendor, calling: dict[str, datetime], token: str) -> bool:
 
 
 def _suspect_all_who_call(vendor: Vendor) -> None:
-    """Who died before Redis lost its data has no beat any more by which it would be found silent; who lives beats soon."""
-    workers = Job.objects.filter(status=Status.PROCESSING, vendor=vendor.slug).values_list("worker", flat=True).distinct()
+    """Who died before Redis lost its data has no beat any more by which it would be found silent;
+    who lives beats soon.
+    """
+    workers = (
+        Job.objects.filter(status=Status.PROCESSING, vendor=vendor.slug)
+        .values_list("worker", flat=True)
+        .distinct()
+    )
     seconds, _ = commands().time()
     if beats := dict.fromkeys(workers, seconds * 1000):
         commands().zadd(HEARTBEATS, beats, nx=True)
 
 
 def _calling(vendor: Vendor) -> dict[str, datetime]:
-    """Return the jobs whose calls are under way, and since when. To be asked before `_ended_us`, so that none is missed."""
+    """Return the jobs whose calls are under way, and since when. To be asked before `_ended_us`, so
+    that none is missed.
+    """
     rows = Job.objects.filter(status=Status.PROCESSING, vendor=vendor.slug)
     return {job_id: at or limiter.EPOCH for job_id, at in rows.values_list("pk", "started_at")}
 
@@ -61,5 +83,7 @@ def _ended_us(vendor: Vendor) -> list[int]:
     now, _ = commands().time()
     most, seconds = limiter.memory(vendor)
     since = limiter.EPOCH + timedelta(seconds=now - seconds)
-    ended = Attempt.objects.filter(vendor=vendor.slug, started_at__gte=since).order_by("-started_at")
+    ended = Attempt.objects.filter(vendor=vendor.slug, started_at__gte=since).order_by(
+        "-started_at"
+    )
     return [limiter.microseconds(at) for at in ended.values_list("started_at", flat=True)[:most]]

@@ -1,5 +1,7 @@
-"""Turns time into work: due retries, overdue callbacks, jobs of dead workers, entries that Redis lost, stored callbacks
-without a verdict. One worker sweeps at a time; every step is bounded, and cheap when there is nothing to do."""
+"""Turns time into work: due retries, overdue callbacks, jobs of dead workers, entries that Redis
+lost, stored callbacks without a verdict. One worker sweeps at a time; every step is bounded, and
+cheap when there is nothing to do.
+"""
 
 import logging
 import time
@@ -37,7 +39,9 @@ RECORD_SECONDS = 15.0  # longer than a recorder's longest pause
 
 
 class Sweeper(Thread):
-    """Sweeps while it leads. Every worker process has one; a lock that expires says which of them leads."""
+    """Sweeps while it leads. Every worker process has one; a lock that expires says which of them
+    leads.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(name="sweep", daemon=True)
@@ -71,7 +75,9 @@ class Sweeper(Thread):
             log.debug("the lead was not given up; it expires")
 
     def sweep(self, now: float) -> bool:
-        """Take every step that is due at the monotonic time `now`; returns whether one of them has more to do."""
+        """Take every step that is due at the monotonic time `now`; returns whether one of them has
+        more to do.
+        """
         steps: list[tuple[Callable[[], int], float]] = [
             (self._take_over_from_the_dead, 1.0),
             (retries_due, 0.0),
@@ -96,14 +102,18 @@ class Sweeper(Thread):
     def _take_step(self, step: Callable[[], int], now: float) -> int:
         try:
             count = step()
-        except redis.ResponseError as error:  # of a key that holds something else: the other steps go on
+        except (
+            redis.ResponseError
+        ) as error:  # of a key that holds something else: the other steps go on
             log.debug("the sweep's step %s broke off: %s", step.__name__, type(error).__name__)
             self._suspects.clear()
             self._next[step] = now + OUTAGE_RETRY_SECONDS
             return 0
         except redis.RedisError:
             raise
-        except Exception as error:  # one job or callback that can't be dealt with must not keep the others waiting
+        except (
+            Exception
+        ) as error:  # one job or callback that can't be dealt with must not keep the others waiting
             if step not in self._failing:  # else once a second, for as long as the store is away
                 log.error("the sweep's step %s failed: %s", step.__name__, type(error).__name__)
             self._failing.add(step)
@@ -116,13 +126,19 @@ class Sweeper(Thread):
         return count
 
     def _leads(self) -> bool:
-        lead = script("lead")(keys=[SWEEPER], args=[self._name, int(LEAD_SECONDS * 1000)], client=commands())
+        lead = script("lead")(
+            keys=[SWEEPER], args=[self._name, int(LEAD_SECONDS * 1000)], client=commands()
+        )
         if lead == "new":
             self._suspects.clear()
         return bool(lead)
 
     def _take_over_from_the_dead(self) -> int:
-        unfinished = [worker for worker in self._suspects.look(time.monotonic()) if not takeover.take_over(worker)]
+        unfinished = [
+            worker
+            for worker in self._suspects.look(time.monotonic())
+            if not takeover.take_over(worker)
+        ]
         return BATCH if unfinished else 0
 
     def _read_again(self) -> int:
@@ -145,7 +161,11 @@ def retries_due() -> int:
 def callbacks_overdue() -> int:
     """Fail jobs whose callback never came, or try them again, as their vendor is set."""
     now = clock.now()
-    jobs = list(Job.objects.filter(status=Status.WAITING, deadline_at__lt=now).order_by("deadline_at")[:BATCH])
+    jobs = list(
+        Job.objects.filter(status=Status.WAITING, deadline_at__lt=now).order_by("deadline_at")[
+            :BATCH
+        ]
+    )
     if not jobs:
         return 0
     # A callback that was taken counts, though its receiver died before it was applied.
@@ -175,7 +195,11 @@ def _overdue(job: Job, hint: str, now: datetime) -> lifecycle.Move:
 
 def calls_overdue() -> int:
     """The second net: jobs whose call should have ended long ago, whatever became of their worker."""
-    jobs = list(Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=clock.now()).order_by("deadline_at")[:BATCH])
+    jobs = list(
+        Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=clock.now()).order_by(
+            "deadline_at"
+        )[:BATCH]
+    )
     if takeover.take_from(jobs, {}, lifecycle.take_over):
         log.warning("%d calls were overdue and are taken over", len(jobs))
     return len(jobs)
@@ -183,7 +207,10 @@ def calls_overdue() -> int:
 
 def entries_lost() -> int:
     """Give jobs whose entry Redis has lost a fresh one."""
-    return max((_put_back(vendor) for vendor in vendors_with(Status.QUEUED) & catalogue.all().keys()), default=0)
+    return max(
+        (_put_back(vendor) for vendor in vendors_with(Status.QUEUED) & catalogue.all().keys()),
+        default=0,
+    )
 
 
 def _put_back(vendor: str) -> int:
@@ -197,7 +224,10 @@ def _put_back(vendor: str) -> int:
 
 def flights_wrong() -> int:
     """Make each vendor's in-flight set agree with the rows."""
-    busy = set().union(*(vendors_with(status) for status in IN_FLIGHT), in_flight.vendors_with_slots(catalogue.all()))
+    busy = set().union(
+        *(vendors_with(status) for status in IN_FLIGHT),
+        in_flight.vendors_with_slots(catalogue.all()),
+    )
     for vendor in busy & catalogue.all().keys():
         in_flight.correct(vendor)
     return 0

@@ -1,5 +1,6 @@
-"""Takes jobs over from workers that are dead. An entry never goes from one worker to another: the row goes back to the queue
-first, then a fresh entry takes the place of the old one."""
+"""Takes jobs over from workers that are dead. An entry never goes from one worker to another: the
+row goes back to the queue first, then a fresh entry takes the place of the old one.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -25,7 +26,9 @@ BATCH = 200
 
 @dataclass
 class Suspects:
-    """Workers whose beat is missing. Dead is who is missing in two looks two beats apart, with Redis the same all the while."""
+    """Workers whose beat is missing. Dead is who is missing in two looks two beats apart, with
+    Redis the same all the while.
+    """
 
     _redis_run_id: str = ""
     _since: dict[str, float] = field(default_factory=dict)
@@ -36,21 +39,30 @@ class Suspects:
 
     def look(self, now: float) -> list[str]:
         """Look once, at the monotonic time `now`, and return who is dead. Raises redis.RedisError."""
-        run_id, *silent = script("silent")(keys=[HEARTBEATS], args=[int(HEARTBEAT_TIMEOUT_SECONDS * 1000)], client=commands())
+        run_id, *silent = script("silent")(
+            keys=[HEARTBEATS], args=[int(HEARTBEAT_TIMEOUT_SECONDS * 1000)], client=commands()
+        )
         if run_id != self._redis_run_id:
             self._redis_run_id = run_id
             self.clear()
         self._since = {worker: self._since.get(worker, now) for worker in silent}
-        return [worker for worker, since in self._since.items() if now - since >= 2 * HEARTBEAT_INTERVAL_SECONDS]
+        return [
+            worker
+            for worker, since in self._since.items()
+            if now - since >= 2 * HEARTBEAT_INTERVAL_SECONDS
+        ]
 
 
 def take_over(worker: str) -> bool:
-    """Take a batch of jobs over from a dead worker. Returns whether that was all, and it is forgotten.
+    """Take a batch of jobs over from a dead worker. Returns whether that was all, and it is
+    forgotten.
 
     Raises redis.RedisError and DatabaseError; then it is to be called again.
     """
     vendors = list(catalogue.all())
-    entries = {entry.job_id: entry for vendor in vendors for entry in pending.pending(vendor, worker)}
+    entries = {
+        entry.job_id: entry for vendor in vendors for entry in pending.pending(vendor, worker)
+    }
     jobs = list(Job.objects.filter(status=Status.PROCESSING, worker=worker)[:BATCH])
     take_from(jobs, entries, lifecycle.take_over)
     if len(jobs) == BATCH:
@@ -65,19 +77,27 @@ def take_over(worker: str) -> bool:
 
 
 def interrupt(worker: str, vendors: Sequence[str]) -> int:
-    """Hand back what a worker that stops has not ended; returns how many calls were still under way.
+    """Hand back what a worker that stops has not ended; returns how many calls were still under
+    way.
 
     Raises redis.RedisError and DatabaseError.
     """
-    entries = {entry.job_id: entry for vendor in vendors for entry in pending.pending(vendor, worker)}
-    interrupted = take_from(list(Job.objects.filter(status=Status.PROCESSING, worker=worker)), entries, lifecycle.interrupt)
+    entries = {
+        entry.job_id: entry for vendor in vendors for entry in pending.pending(vendor, worker)
+    }
+    interrupted = take_from(
+        list(Job.objects.filter(status=Status.PROCESSING, worker=worker)),
+        entries,
+        lifecycle.interrupt,
+    )
     for vendor in vendors:
         pending.requeue(vendor, worker, held=())
     return interrupted
 
 
 def take_from(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[..., Move]) -> int:
-    """Take jobs from their worker by the move `how`, with their entries as far as they are known; returns how many were.
+    """Take jobs from their worker by the move `how`, with their entries as far as they are known;
+    returns how many were.
 
     Raises redis.RedisError and DatabaseError.
     """

@@ -1,7 +1,9 @@
-"""Vendors that a worker can't call: its environment has no API key for them, or their adapter can't be loaded.
+"""Vendors that a worker can't call: its environment has no API key for them, or their adapter can't
+be loaded.
 
-A worker takes none of their jobs, so that no attempt and no permit is spent, and says with each beat which ones these are.
-A vendor that none of the live workers can call is paused by whoever leads the sweep, and goes on by itself when one can.
+A worker takes none of their jobs, so that no attempt and no permit is spent, and says with each
+beat which ones these are. A vendor that none of the live workers can call is paused by whoever
+leads the sweep, and goes on by itself when one can.
 """
 
 import json
@@ -19,12 +21,15 @@ from vendors.models import Vendor
 log = logging.getLogger(__name__)
 
 CHECK_INTERVAL_SECONDS = 2.0
-NOT_KNOWN_YET = "[{}, []]"  # the report of a worker that has not looked at its vendors: it is for none of them yet
+# the report of a worker that has not looked at its vendors: it is for none of them yet
+NOT_KNOWN_YET = "[{}, []]"
 REASON = "No worker can call it: "  # how the reason of our own pauses begins
 
 
 class Report(NamedTuple):
-    """What one worker says: why it can't call these vendors, and which it works for at all (None: all)."""
+    """What one worker says: why it can't call these vendors, and which it works for at all (None:
+    all).
+    """
 
     why: dict[str, str]
     only: list[str] | None
@@ -58,12 +63,19 @@ def everywhere(said: Iterable[Report]) -> dict[str, str]:
     """Return the vendors that no worker can call which works for them, and why."""
     said = list(said)
     why = {slug: sentence for one in said for slug, sentence in one.why.items()}
-    able = {slug for slug in why for one in said if slug not in one.why and (one.only is None or slug in one.only)}
+    able = {
+        slug
+        for slug in why
+        for one in said
+        if slug not in one.why and (one.only is None or slug in one.only)
+    }
     return {slug: sentence for slug, sentence in why.items() if slug not in able}
 
 
 class Pauses:
-    """Pauses what no worker can call, where two looks have found it so: after a restart of Redis not all beat at once."""
+    """Pauses what no worker can call, where two looks have found it so: after a restart of Redis
+    not all beat at once.
+    """
 
     def __init__(self) -> None:
         self._found: dict[str, str] = {}
@@ -111,7 +123,9 @@ def _resume(vendor: Vendor) -> None:
 
 def _own_pause(vendor: Vendor) -> Any:
     """Return the row, as long as it is as we have seen it: an operator's pause stays."""
-    return Vendor.objects.filter(slug=vendor.slug, paused=True, paused_by="", pause_reason=vendor.pause_reason)
+    return Vendor.objects.filter(
+        slug=vendor.slug, paused=True, paused_by="", pause_reason=vendor.pause_reason
+    )
 
 
 def _forget_the_gone(workers: Iterable[str]) -> None:

@@ -1,8 +1,10 @@
-"""Writes of a whole batch: on SQLite one statement for all rows that change alike, on MongoDB one round trip for all.
+"""Writes of a whole batch: on SQLite one statement for all rows that change alike, on MongoDB one
+round trip for all.
 
-Either store says of a batch how many of its updates found their row, not which. Each therefore leaves a token of its own in the
-row that it changes, and where some found none, one read tells whose are there; so it does of rows that were to be inserted. On
-MongoDB it also tells so when a batch is written again whose answer was lost: what had happened is not refused for that.
+Either store says of a batch how many of its updates found their row, not which. Each therefore
+leaves a token of its own in the row that it changes, and where some found none, one read tells
+whose are there; so it does of rows that were to be inserted. On MongoDB it also tells so when a
+batch is written again whose answer was lost: what had happened is not refused for that.
 """
 
 from collections import defaultdict
@@ -25,7 +27,8 @@ FIELDS = {field.name: field for field in Job._meta.concrete_fields}
 
 @dataclass(frozen=True)
 class Update:
-    """A change of one job, made if it still is as `condition` says; `token` names this update and no other.
+    """A change of one job, made if it still is as `condition` says; `token` names this update and
+    no other.
 
     A condition is a field's name, alone or with `__in` or `__gte` behind it.
     """
@@ -42,8 +45,14 @@ class Update:
 
     def conditions(self) -> dict[tuple[str, str], Any]:
         """Return what must hold, by field and lookup (``, `in` or `gte`), as the store takes it."""
-        wanted = {("id", ""): self.job_id, **{_parts(name): value for name, value in self.condition.items()}}
-        return {(name, lookup): _prepared(FIELDS[name], value) for (name, lookup), value in wanted.items()}
+        wanted = {
+            ("id", ""): self.job_id,
+            **{_parts(name): value for name, value in self.condition.items()},
+        }
+        return {
+            (name, lookup): _prepared(FIELDS[name], value)
+            for (name, lookup), value in wanted.items()
+        }
 
 
 def update_each(updates: Sequence[Update]) -> list[bool]:
@@ -53,24 +62,36 @@ def update_each(updates: Sequence[Update]) -> list[bool]:
     write = _update_on_mongodb if connection.vendor == "mongodb" else _update_in_sql
     if write(updates) == len(updates):
         return [True] * len(updates)
-    left = dict(Job.objects.filter(pk__in=[update.job_id for update in updates]).values_list("pk", "run_token"))
+    left = dict(
+        Job.objects.filter(pk__in=[update.job_id for update in updates]).values_list(
+            "pk", "run_token"
+        )
+    )
     return [left.get(update.job_id) == update.token for update in updates]
 
 
 def insert_each(rows: Sequence[Job] | Sequence[Attempt] | Sequence[Callback]) -> list[bool]:
-    """Insert rows of one model and return for each whether it is there: not where another has its unique key."""
+    """Insert rows of one model and return for each whether it is there: not where another has its
+    unique key.
+    """
     model = type(rows[0])
     fields = model._meta.concrete_fields
     values = [[_prepared(field, getattr(row, field.attname)) for field in fields] for row in rows]
     columns = [str(field.column) for field in fields]
     if connection.vendor == "mongodb":
-        inserted = _insert_on_mongodb(model, [dict(zip(columns, row, strict=True)) for row in values])
+        inserted = _insert_on_mongodb(
+            model, [dict(zip(columns, row, strict=True)) for row in values]
+        )
     else:
         with connection.cursor() as cursor:
-            inserted = cursor.executemany(_insert(model._meta.db_table, tuple(columns)), values).rowcount
+            inserted = cursor.executemany(
+                _insert(model._meta.db_table, tuple(columns)), values
+            ).rowcount
     if inserted == len(rows):
         return [True] * len(rows)
-    there = set(model._default_manager.filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
+    there = set(
+        model._default_manager.filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True)
+    )
     return [row.pk in there for row in rows]
 
 
@@ -84,7 +105,9 @@ def _prepared(field: "Field[Any, Any]", value: Any) -> Any:
     if value is None or isinstance(field, CharField | IntegerField):
         return value
     return (
-        _moment(field, value, connection.vendor) if isinstance(value, datetime) else field.get_db_prep_save(value, connection)
+        _moment(field, value, connection.vendor)
+        if isinstance(value, datetime)
+        else field.get_db_prep_save(value, connection)
     )
 
 
@@ -102,9 +125,13 @@ def _update_in_sql(updates: Iterable[Update]) -> int:
         values, conditions = update.set_values(), update.conditions()
         wanted = [item if lookup == "in" else [item] for (_, lookup), item in conditions.items()]
         shape = tuple((*key, len(items)) for key, items in zip(conditions, wanted, strict=True))
-        alike[_update(tuple(values), shape)].append([*values.values(), *(item for items in wanted for item in items)])
+        alike[_update(tuple(values), shape)].append(
+            [*values.values(), *(item for items in wanted for item in items)]
+        )
     with connection.cursor() as cursor:
-        return sum(cursor.executemany(statement, rows).rowcount for statement, rows in alike.items())
+        return sum(
+            cursor.executemany(statement, rows).rowcount for statement, rows in alike.items()
+        )
 
 
 @cache
@@ -112,7 +139,8 @@ def _update(changed: tuple[str, ...], shape: tuple[tuple[str, str, int], ...]) -
     operators = {"": "= %s", "gte": ">= %s"}
     changes = ", ".join(f"{_quoted(name)} = %s" for name in changed)
     conditions = [
-        f"{_quoted(name)} {operators.get(lookup) or 'IN (' + ', '.join(['%s'] * count) + ')'}" for name, lookup, count in shape
+        f"{_quoted(name)} {operators.get(lookup) or 'IN (' + ', '.join(['%s'] * count) + ')'}"
+        for name, lookup, count in shape
     ]
     return f"UPDATE {Job._meta.db_table} SET {changes} WHERE {' AND '.join(conditions)}"  # noqa: S608  # names of ours
 
@@ -131,7 +159,11 @@ def _quoted(name: str) -> str:
 
 
 def _update_on_mongodb(updates: Iterable[Update]) -> int:
-    return int(_collection(Job).bulk_write([_operation(update) for update in updates], ordered=False).matched_count)
+    return int(
+        _collection(Job)
+        .bulk_write([_operation(update) for update in updates], ordered=False)
+        .matched_count
+    )
 
 
 def _operation(update: Update) -> UpdateOne:
@@ -142,11 +174,15 @@ def _operation(update: Update) -> UpdateOne:
     return UpdateOne(conditions, {"$set": update.set_values()})
 
 
-def _insert_on_mongodb(model: type[Job | Attempt | Callback], documents: Sequence[dict[str, Any]]) -> int:
+def _insert_on_mongodb(
+    model: type[Job | Attempt | Callback], documents: Sequence[dict[str, Any]]
+) -> int:
     try:
         return len(_collection(model).insert_many(documents, ordered=False).inserted_ids)
     except BulkWriteError as error:
-        if error.details["writeConcernErrors"] or any(fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]):
+        if error.details["writeConcernErrors"] or any(
+            fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]
+        ):
             raise
         return int(error.details["nInserted"])
 

@@ -1,4 +1,6 @@
-"""Why the store can't be used: a sentence that says what to do, and quotes neither secrets nor rows."""
+"""Why the store can't be used: a sentence that says what to do, and quotes neither secrets nor
+rows.
+"""
 
 import re
 
@@ -10,9 +12,7 @@ LOGIN = (
     "MongoDB refuses the user or the password of DATABASE_URL. Correct them, and name the database that holds the user, "
     "such as authSource=admin."
 )
-NO_RIGHT = (
-    "MongoDB does not let us use the database. Put user and password into DATABASE_URL, or grant that user readWrite on it."
-)
+NO_RIGHT = "MongoDB does not let us use the database. Put user and password into DATABASE_URL, or grant that user readWrite on it."
 FILE_GONE = (
     "The file of the store was removed, moved or replaced while it was in use. "
     "Put it back, or restore a backup, and restart the service."
@@ -49,17 +49,23 @@ WORDS = {
 
 
 def fault(error: BaseException | None) -> str:
-    """Return what is wrong and what to do; empty for an error that does not tell of the store or the way to it."""
+    """Return what is wrong and what to do; empty for an error that does not tell of the store or
+    the way to it.
+    """
     if not isinstance(error, STORE_ERRORS):
         return ""
     cause = error.__cause__
     code = cause.code if isinstance(cause, OperationFailure) else getattr(error, "code", None)
     words = _words(error)
-    return CODES.get(code or 0) or next((sentences for pattern, sentences in WORDS.items() if re.search(pattern, words)), "")
+    return CODES.get(code or 0) or next(
+        (sentences for pattern, sentences in WORDS.items() if re.search(pattern, words)), ""
+    )
 
 
 def place(error: BaseException) -> str:
-    """Return the host and port that the error tells of; empty where it names none. For operators, not for clients."""
+    """Return the host and port that the error tells of; empty where it names none. For operators,
+    not for clients.
+    """
     found = re.match(r"(?:SSL handshake failed: )?([\w.\-\[\]:]+:\d+): ", _words(error))
     return found[1] if found else ""
 

@@ -1,8 +1,9 @@
 """Writes what many threads have to write in few commits ("group commit").
 
-The first leads, and writes down all that have come in by then; what comes in meanwhile waits for the next commit, led by the
-first of those. Under load the wait for the disk, and on SQLite for the turn of the one writer, is thus shared by many, and a
-thread alone waits for nobody. None waits for longer than its own patience with the store.
+The first leads, and writes down all that have come in by then; what comes in meanwhile waits for
+the next commit, led by the first of those. Under load the wait for the disk, and on SQLite for the
+turn of the one writer, is thus shared by many, and a thread alone waits for nobody. None waits for
+longer than its own patience with the store.
 """
 
 from collections import deque
@@ -33,12 +34,15 @@ class _Request(Generic[T, R]):
 class GroupCommit(Generic[T, R]):
     """Takes items from many threads, and gives each what `write` answers for it.
 
-    `write` is called with some items inside a commit, and with each alone where the store refuses one of them. `then` is called
-    with those that were committed, when their threads have their answers already.
+    `write` is called with some items inside a commit, and with each alone where the store refuses
+    one of them. `then` is called with those that were committed, when their threads have their
+    answers already.
     """
 
     def __init__(
-        self, write: Callable[[Sequence[T]], Sequence[R]], then: Callable[[Sequence[T]], None] = lambda items: None
+        self,
+        write: Callable[[Sequence[T]], Sequence[R]],
+        then: Callable[[Sequence[T]], None] = lambda items: None,
     ) -> None:
         self._write = write
         self._then = then
@@ -47,7 +51,9 @@ class GroupCommit(Generic[T, R]):
         self._leader: _Request[T, R] | None = None
 
     def commit(self, item: T) -> R:
-        """Return what `write` answered for the item, once that is committed. Raises DatabaseError where it was not."""
+        """Return what `write` answered for the item, once that is committed. Raises DatabaseError
+        where it was not.
+        """
         request: _Request[T, R] = _Request(item)
         if connection.in_atomic_block:
             self._commit_alone(request)  # a leader would wait for the store, which we have
@@ -68,7 +74,9 @@ class GroupCommit(Generic[T, R]):
             self._lead(request)
 
     def _withdraw(self, request: _Request[T, R]) -> None:
-        """Take back a request that has waited for too long. Raises OperationalError, unless it is being written already."""
+        """Take back a request that has waited for too long. Raises OperationalError, unless it is
+        being written already.
+        """
         with self._lock:
             if request in self._waiting:
                 self._waiting.remove(request)
@@ -81,7 +89,9 @@ class GroupCommit(Generic[T, R]):
         requests: list[_Request[T, R]] = []
         try:
             with writing():
-                requests = self._take_all()  # not before: behind a locked store, each waits for as long as it can
+                requests = (
+                    self._take_all()
+                )  # not before: behind a locked store, each waits for as long as it can
                 answers = self._write([request.item for request in requests])
         except Exception as error:
             if not requests or (isinstance(error, STORE_ERRORS) and not refuses(error)):
@@ -98,7 +108,10 @@ class GroupCommit(Generic[T, R]):
             with self._lock:
                 self._pass_on()
             # Whatever ended this thread, the others go on.
-            _fail([request for request in requests if not request.is_done], OperationalError("the commit was broken off"))
+            _fail(
+                [request for request in requests if not request.is_done],
+                OperationalError("the commit was broken off"),
+            )
             for request in requests:
                 request.turn.set()
         self._then([request.item for request in requests if not request.error])

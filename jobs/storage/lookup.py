@@ -40,11 +40,17 @@ class Lookup:
     @cached_property
     def _converters(self) -> list[tuple[str, Callable[[Any], Any]]]:
         """What makes of a column what the model has, by field, where it is not so already."""
-        columns = [(name, field.get_col(self._model._meta.db_table)) for name, field in self._fields.items()]
+        columns = [
+            (name, field.get_col(self._model._meta.db_table))
+            for name, field in self._fields.items()
+        ]
         return [
             (name, partial(converter, expression=column, connection=connection))
             for name, column in columns
-            for converter in [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)]
+            for converter in [
+                *connection.ops.get_db_converters(column),
+                *column.get_db_converters(connection),
+            ]
         ]
 
     @cached_property

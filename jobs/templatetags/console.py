@@ -33,7 +33,10 @@ class Row:
 @register.inclusion_tag("admin/jobs/glance.html", takes_context=True)
 def glance(context: dict[str, Any]) -> dict[str, Any]:
     may = context["request"].user.has_perm
-    shows = {f"shows_{kind}": may(f"{app}.view_{kind}") for app, kind in (("jobs", "job"), ("jobs", "callback"))}
+    shows = {
+        f"shows_{kind}": may(f"{app}.view_{kind}")
+        for app, kind in (("jobs", "job"), ("jobs", "callback"))
+    }
     # Django lets those see a vendor who may change it.
     links_vendors = may("vendors.view_vendor") or may("vendors.change_vendor")
     if not (links_vendors or any(shows.values())):
@@ -54,16 +57,28 @@ def glance(context: dict[str, Any]) -> dict[str, Any]:
 def _row(vendor: Vendor, snapshot: Snapshot, retries: Counter[str]) -> Row:
     held, more = snapshot.vendors.get(vendor.slug), "+" if retries.total() > MAX_RETRIES else ""
     counts = (
-        [f"{held.queued + retries[vendor.slug]:,}{more}", f"{held.calling:,}", f"{held.awaiting_callback:,}"]
+        [
+            f"{held.queued + retries[vendor.slug]:,}{more}",
+            f"{held.calling:,}",
+            f"{held.awaiting_callback:,}",
+        ]
         if held
         else ["?"] * 3
     )
-    state = shown.standing(sentences.vendor_state(vendor, snapshot) + ("" if vendor.enabled else ", disabled"))
-    return Row(vendor, state, list(zip(counts, (Status.QUEUED, Status.PROCESSING, Status.WAITING), strict=True)))
+    state = shown.standing(
+        sentences.vendor_state(vendor, snapshot) + ("" if vendor.enabled else ", disabled")
+    )
+    return Row(
+        vendor,
+        state,
+        list(zip(counts, (Status.QUEUED, Status.PROCESSING, Status.WAITING), strict=True)),
+    )
 
 
 def _retries_waiting() -> Counter[str]:
-    """Return how many jobs of each vendor wait for the time of their next attempt: those have no entry in Redis."""
+    """Return how many jobs of each vendor wait for the time of their next attempt: those have no
+    entry in Redis.
+    """
     waiting = Job.objects.filter(status=Status.QUEUED, not_before__gt=EPOCH)
     return Counter(waiting.values_list("vendor", flat=True)[: MAX_RETRIES + 1])
 
@@ -72,21 +87,34 @@ def _problems(snapshot: Snapshot, retries: Counter[str]) -> list[str]:
     if not snapshot.answers:
         return [sentences.REDIS_AWAY]
     silent = [worker for worker in snapshot.workers if not worker.is_alive]
-    problems = [f"Worker {worker.name} has been silent for {worker.silent_seconds:,.0f} s." for worker in silent[:MAX_NAMED]]
+    problems = [
+        f"Worker {worker.name} has been silent for {worker.silent_seconds:,.0f} s."
+        for worker in silent[:MAX_NAMED]
+    ]
     if none_alive := why_none_is_alive(snapshot.workers):
         queued = sum(held.queued for held in snapshot.vendors.values()) + retries.total()
-        problems.insert(0, none_alive + (f" {queued:,} {'job waits' if queued == 1 else 'jobs wait'}." if queued else ""))
+        problems.insert(
+            0,
+            none_alive
+            + (f" {queued:,} {'job waits' if queued == 1 else 'jobs wait'}." if queued else ""),
+        )
     return problems
 
 
 @register.simple_tag(takes_context=True)
 def page_of(context: dict[str, Any], entry: LogEntry) -> str:
-    """Return the address of what an entry of the history is about; empty where the reader may not see it."""
+    """Return the address of what an entry of the history is about; empty where the reader may not
+    see it.
+    """
     if entry.is_deletion() or entry.content_type is None:
         return ""
     app, model = entry.content_type.app_label, entry.content_type.model
     may = context["request"].user.has_perm
-    return (entry.get_admin_url() or "") if may(f"{app}.view_{model}") or may(f"{app}.change_{model}") else ""
+    return (
+        (entry.get_admin_url() or "")
+        if may(f"{app}.view_{model}") or may(f"{app}.change_{model}")
+        else ""
+    )
 
 
 @register.simple_tag

@@ -9,7 +9,9 @@ SECOND = 1_000_000
 
 
 class Clock:
-    """Redis' clock in the test's hands: no sleep, and every run is the same. What expires does so by this clock, too."""
+    """Redis' clock in the test's hands: no sleep, and every run is the same. What expires does so
+    by this clock, too.
+    """
 
     TIME = "{ redis.call('GET', 'clock:seconds'), redis.call('GET', 'clock:microseconds') }"
 
@@ -30,7 +32,9 @@ class Clock:
 @pytest.fixture
 def scripts_by_the_clock(tmp_path, monkeypatch, redis_client):
     for file in scripts.FOLDER.glob("*.lua"):
-        (tmp_path / file.name).write_text(file.read_text().replace("redis.call('TIME')", Clock.TIME))
+        (tmp_path / file.name).write_text(
+            file.read_text().replace("redis.call('TIME')", Clock.TIME)
+        )
     monkeypatch.setattr(scripts, "FOLDER", tmp_path)
     scripts.script.cache_clear()
     yield

@@ -17,7 +17,8 @@ def sign_in(*permissions):
 def sign_in_as_superuser():
     """Return a browser of somebody who may do everything.
 
-    For what runs on both stores: the MongoDB of the tests can't do the $project that Django reads permissions with.
+    For what runs on both stores: the MongoDB of the tests can't do the $project that Django reads
+    permissions with.
     """
     return _browser_of(User.objects.create_superuser("operator"))
 

@@ -34,14 +34,26 @@ class Checks:
         assert rows.keys() == self.life.jobs.keys()
         for job_id, plain in self.life.jobs.items():
             job = rows[job_id]
-            held = (job.status, job.attempt, job.run, job.failures, job.crashes, job.result, job.error_code)
+            held = (
+                job.status,
+                job.attempt,
+                job.run,
+                job.failures,
+                job.crashes,
+                job.result,
+                job.error_code,
+            )
             assert held == (*plain.numbers, plain.result, plain.error)
             assert (job.not_before is not None) is plain.is_held_back
 
     def history_agrees_with_the_model(self, tries, callbacks):
-        ends = sorted((job_id, *end) for job_id, job in self.life.jobs.items() for end in job.history.items())
+        ends = sorted(
+            (job_id, *end) for job_id, job in self.life.jobs.items() for end in job.history.items()
+        )
         assert sorted((row.job, row.number, row.outcome) for row in tries) == ends
-        verdicts = sorted((*key[:3], callback.verdict) for key, callback in self.life.callbacks.items())
+        verdicts = sorted(
+            (*key[:3], callback.verdict) for key, callback in self.life.callbacks.items()
+        )
         assert sorted((row.job, row.run, row.attempt, row.verdict) for row in callbacks) == verdicts
 
     def the_past_stays(self, rows):

@@ -24,7 +24,9 @@ MAX_JOBS = 4
 class Clients:
     """Steps of the life machine."""
 
-    @step(4, when=lambda self: len(self.life.found(*OPEN)) < MAX_JOBS, slug=SLUGS, hint_is_lost=RARELY)
+    @step(
+        4, when=lambda self: len(self.life.found(*OPEN)) < MAX_JOBS, slug=SLUGS, hint_is_lost=RARELY
+    )
     def submit(self, slug, hint_is_lost):
         job = Job(vendor=slug, name="John Doe", input={"name": "John Doe"})
         with hints(hint_is_lost):
@@ -37,7 +39,13 @@ class Clients:
         job = self.shown(nth(self.life.jobs, n), page_is_old)
         assert operator_actions.cancel(job, datetime.now(UTC)) is self.life.cancel(job.pk, job.run)
 
-    @step(3, when=lambda self: self.life.found("failed", "cancelled"), n=NUMBERS, page_is_old=RARELY, hint_is_lost=RARELY)
+    @step(
+        3,
+        when=lambda self: self.life.found("failed", "cancelled"),
+        n=NUMBERS,
+        page_is_old=RARELY,
+        hint_is_lost=RARELY,
+    )
     def retry(self, n, page_is_old, hint_is_lost):
         job = self.shown(nth(self.life.found("failed", "cancelled"), n), page_is_old)
         with hints(hint_is_lost):
@@ -61,10 +69,15 @@ class Clients:
         key = Key(*nth(self.life.tries(), n), text)
         body = json.dumps(key.result).encode()
         vendor, now = catalogue.get(self.life.jobs[key.job].vendor), datetime.now(UTC)
-        callback = inbox.store(vendor, key.job, Try(key.run, key.attempt), webhook_id="", body=body, now=now)
+        callback = inbox.store(
+            vendor, key.job, Try(key.run, key.attempt), webhook_id="", body=body, now=now
+        )
         self.life.receive(key)
         if end == "dies":
-            with patch.object(inbox, "_judge", side_effect=OperationalError), suppress(OperationalError):
+            with (
+                patch.object(inbox, "_judge", side_effect=OperationalError),
+                suppress(OperationalError),
+            ):
                 inbox.apply(callback, vendor, now)
             self.life.apply_and_die(key, in_one_commit=writes_in_one_commit())
         elif not end:
@@ -74,6 +87,10 @@ class Clients:
     @step(1, when=lambda self: self.life.callbacks, n=st.integers(0, 20))
     def replay(self, n):
         key = nth(self.life.callbacks, n)
-        callback = next(row for row in Callback.objects.filter(job=key.job, attempt=key.attempt) if row.body == key.result)
+        callback = next(
+            row
+            for row in Callback.objects.filter(job=key.job, attempt=key.attempt)
+            if row.body == key.result
+        )
         self.may_leave_final = inbox.apply_late(callback, datetime.now(UTC))
         assert self.may_leave_final is self.life.apply_late(key)

@@ -1,4 +1,6 @@
-"""The life of a job as docs/lifecycle.md tells it, in plain Python: no store, no Redis, nothing of the code that it judges."""
+"""The life of a job as docs/lifecycle.md tells it, in plain Python: no store, no Redis, nothing of
+the code that it judges.
+"""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -32,7 +34,9 @@ class Terms:
 
 @dataclass(frozen=True)
 class Weather:
-    """How a vendor stands when an answer is judged: whether its breaker is open, whether it denies everybody."""
+    """How a vendor stands when an answer is judged: whether its breaker is open, whether it denies
+    everybody.
+    """
 
     is_down: bool
     denies_all: bool
@@ -123,7 +127,9 @@ class Life:
         if job.is_making(attempt):
             job.queue()
 
-    def answer(self, job_id: str, attempt: int, answer: str, result: dict[str, str], weather: Weather) -> None:
+    def answer(
+        self, job_id: str, attempt: int, answer: str, result: dict[str, str], weather: Weather
+    ) -> None:
         if answer == "not called":
             return self.hand_back(job_id, attempt)
         job = self.jobs[job_id]
@@ -178,10 +184,16 @@ class Life:
         job.queue()
 
     def held_by(self, worker: str) -> list[PlainJob]:
-        return [job for job in self.jobs.values() if (job.status, job.holder) == ("processing", worker)]
+        return [
+            job for job in self.jobs.values() if (job.status, job.holder) == ("processing", worker)
+        ]
 
     def overdue_calls(self) -> list[PlainJob]:
-        return [job for job in self.jobs.values() if job.status == "processing" and job.deadline < self.clock]
+        return [
+            job
+            for job in self.jobs.values()
+            if job.status == "processing" and job.deadline < self.clock
+        ]
 
     def release(self, job_ids: list[str]) -> None:
         """What was held back is so no longer."""
@@ -190,7 +202,9 @@ class Life:
             self.jobs[job_id].is_held_back = False
 
     def callbacks_overdue(self) -> None:
-        overdue = [job_id for job_id in self.found("waiting") if self.jobs[job_id].deadline < self.clock]
+        overdue = [
+            job_id for job_id in self.found("waiting") if self.jobs[job_id].deadline < self.clock
+        ]
         for key in self.callbacks:
             if key.job in overdue:
                 self.apply(key)  # one that was stored in time counts, though its receiver died
@@ -232,7 +246,11 @@ class Life:
 
     def unjudged(self, seconds: float) -> list[Key]:
         """Callbacks stored so long ago and not applied, the oldest first."""
-        return [key for key, one in self.callbacks.items() if not one.verdict and one.received_at + seconds < self.clock]
+        return [
+            key
+            for key, one in self.callbacks.items()
+            if not one.verdict and one.received_at + seconds < self.clock
+        ]
 
     def receive(self, key: Key) -> None:
         self.callbacks.setdefault(key, Callback(self.clock))
@@ -242,17 +260,27 @@ class Life:
         if key.text == "odd":
             callback.verdict = "unreadable"
         elif not callback.verdict:
-            happened = callback.has_moved_its_job if job.run == key.run and not job.is_open else self._end(job, key)
+            happened = (
+                callback.has_moved_its_job
+                if job.run == key.run and not job.is_open
+                else self._end(job, key)
+            )
             callback.verdict = "applied" if happened else "late"
 
     def apply_and_die(self, key: Key, *, in_one_commit: bool) -> None:
-        """The receiver dies between the job's row and the callback's own: in one commit neither is written."""
+        """The receiver dies between the job's row and the callback's own: in one commit neither is
+        written.
+        """
         callback = self.callbacks[key]
-        if not (key.text == "odd" or callback.verdict or in_one_commit or callback.has_moved_its_job):
+        if not (
+            key.text == "odd" or callback.verdict or in_one_commit or callback.has_moved_its_job
+        ):
             callback.has_moved_its_job = self._end(self.jobs[key.job], key)
 
     def _end(self, job: PlainJob, key: Key) -> bool:
-        """Good news for any try of the run end it; bad news only the try that they are about, while it is being made."""
+        """Good news for any try of the run end it; bad news only the try that they are about, while
+        it is being made.
+        """
         if job.run != key.run or not job.is_open:
             return False
         if key.text != "bad":

@@ -33,7 +33,9 @@ STEPS = []
 
 
 def step(weight, when=lambda self: True, **arguments):
-    """What can happen next. No rule of Hypothesis: of those it leaves out some in each example, and then no job gets far."""
+    """What can happen next. No rule of Hypothesis: of those it leaves out some in each example, and
+    then no job gets far.
+    """
 
     def register(function):
         STEPS.append(Step(weight, function.__name__, when, arguments))

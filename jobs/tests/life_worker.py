@@ -61,13 +61,17 @@ def writes_in_one_commit():
 
 @contextmanager
 def failing(fault):
-    """The process meets a fault after it has changed rows: Redis or the store goes away, for good as far as it is concerned."""
+    """The process meets a fault after it has changed rows: Redis or the store goes away, for good
+    as far as it is concerned.
+    """
     with ExitStack() as stack:
         if fault == "Redis":
             for name in ("settle", "add"):
                 stack.enter_context(patch.object(stream, name, side_effect=redis.ConnectionError))
         if fault == "store":
-            stack.enter_context(patch.object(bulk_writes, "insert_each", side_effect=OperationalError))
+            stack.enter_context(
+                patch.object(bulk_writes, "insert_each", side_effect=OperationalError)
+            )
         stack.callback(stream.hints_may_fail.__init__)  # without its second of not trying
         stack.enter_context(suppress(redis.RedisError, OperationalError))
         yield
@@ -77,9 +81,16 @@ def failing(fault):
 def failing_once(fault):
     """What a recorder meets: the same, but it tries the store again."""
     write = patch.object(
-        bulk_writes, "insert_each", side_effect=[OperationalError, *[DEFAULT] * 9], wraps=bulk_writes.insert_each
+        bulk_writes,
+        "insert_each",
+        side_effect=[OperationalError, *[DEFAULT] * 9],
+        wraps=bulk_writes.insert_each,
     )
-    with failing(fault if fault == "Redis" else ""), patch("jobs.worker.record.time.sleep"), ExitStack() as stack:
+    with (
+        failing(fault if fault == "Redis" else ""),
+        patch("jobs.worker.record.time.sleep"),
+        ExitStack() as stack,
+    ):
         if fault == "store":
             stack.enter_context(write)
         yield

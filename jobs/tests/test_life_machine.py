@@ -1,7 +1,9 @@
-"""The life of a job as a state machine: any steps in any order, with crashes between any two, against a plain model.
+"""The life of a job as a state machine: any steps in any order, with crashes between any two,
+against a plain model.
 
-Workers are real but for their threads: their steps are taken one at a time. Time passes by moving what the rows say into the
-past. LIFE_MACHINE_SEEDS="100 200" makes a longer run, with steps from those seeds.
+Workers are real but for their threads: their steps are taken one at a time. Time passes by moving
+what the rows say into the past. LIFE_MACHINE_SEEDS="100 200" makes a longer run, with steps from
+those seeds.
 """
 
 import os
@@ -25,16 +27,29 @@ from jobs.recovery import rebuild, sweep, takeover
 from jobs.tests.life_checks import Checks
 from jobs.tests.life_clients import Clients
 from jobs.tests.life_model import ERRORS, Life, Weather
-from jobs.tests.life_steps import AFTER_TAKE, FAULTS, NUMBERS, RARELY, SOME_ANSWERS, STEPS, TERMS, nth, step
+from jobs.tests.life_steps import (
+    AFTER_TAKE,
+    FAULTS,
+    NUMBERS,
+    RARELY,
+    SOME_ANSWERS,
+    STEPS,
+    TERMS,
+    nth,
+    step,
+)
 from jobs.tests.life_worker import Worker, failing, failing_once, real_answer, writes_in_one_commit
 from jobs.worker import record
 from jobs.worker.execute import Ended
 from vendors import pauses
 from vendors.models import Vendor
 
-USUAL_SEEDS = "0 3" if connection.vendor == "sqlite" else "0 1"  # some ten seconds each, on MongoDB twenty
+USUAL_SEEDS = (
+    "0 3" if connection.vendor == "sqlite" else "0 1"
+)  # some ten seconds each, on MongoDB twenty
 SEEDS = range(*map(int, os.environ.get("LIFE_MACHINE_SEEDS", USUAL_SEEDS).split()))
-EXAMPLES = 10  # of each seed: from the eleventh on, Hypothesis mostly repeats what it has with small changes
+# of each seed: from the eleventh on, Hypothesis mostly repeats what it has with small changes
+EXAMPLES = 10
 MAX_SECONDS = 4000  # longer than any deadline
 SWEEPS = ["callbacks_overdue", "calls_overdue", "entries_lost", "flights_wrong", "retries_due"]
 
@@ -82,7 +97,14 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
 
     # Workers.
 
-    @step(8, when=lambda self: self.life.in_stream(), n=NUMBERS, of=NUMBERS, want=st.integers(1, 3), then=AFTER_TAKE)
+    @step(
+        8,
+        when=lambda self: self.life.in_stream(),
+        n=NUMBERS,
+        of=NUMBERS,
+        want=st.integers(1, 3),
+        then=AFTER_TAKE,
+    )
     def take(self, n, of, want, then):
         worker, slug = nth(self.workers, n), nth(self.life.in_stream(), of).vendor
         if self.take_some(worker, slug, want, then == "the reply is lost") and then == "start":
@@ -101,13 +123,20 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         return bool(taken.entries)
 
     def end_pauses(self, slug):
-        """However long a vendor's own pause and its breaker's are, they are over before anybody takes."""
+        """However long a vendor's own pause and its breaker's are, they are over before anybody
+        takes.
+        """
         pauses.resume(slug)
         self.redis.delete(Keys(slug).pause)
         if self.redis.hexists(Keys(slug).state, "open_until"):
             self.redis.hset(Keys(slug).state, "open_until", 1)
 
-    @step(10, when=lambda self: who_has("taken", self.workers + self.zombies), n=NUMBERS, answer_is_lost=RARELY)
+    @step(
+        10,
+        when=lambda self: who_has("taken", self.workers + self.zombies),
+        n=NUMBERS,
+        answer_is_lost=RARELY,
+    )
     def start(self, n, answer_is_lost):
         self.start_some(nth(who_has("taken", self.workers + self.zombies), n), answer_is_lost)
 
@@ -115,7 +144,10 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         taken = worker.taken.pop(0)
         won = self.life.start([entry.job_id for entry in taken.entries], worker.name)
         if answer_is_lost:
-            with patch.object(lifecycle, "started", side_effect=OperationalError), pytest.raises(OperationalError):
+            with (
+                patch.object(lifecycle, "started", side_effect=OperationalError),
+                pytest.raises(OperationalError),
+            ):
                 worker.starter.start([taken])
             worker.stranded += [(job_id, self.life.jobs[job_id].attempt) for job_id in won]
         else:
@@ -123,7 +155,13 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
             assert [item.job.pk for item in started] == won
             worker.started += started
 
-    @step(12, when=lambda self: who_has("started", self.workers), n=NUMBERS, names=SOME_ANSWERS, fault=FAULTS)
+    @step(
+        12,
+        when=lambda self: who_has("started", self.workers),
+        n=NUMBERS,
+        names=SOME_ANSWERS,
+        fault=FAULTS,
+    )
     def record(self, n, names, fault):
         self.record_some(nth(who_has("started", self.workers), n), names, fault)
 
@@ -180,7 +218,12 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         past, entries = timedelta(seconds=seconds), self.entries()
         for job in Job.objects.all():
             # A job that has its entry is behind its stream's head, whatever the time.
-            moves = ["not_before", "deadline_at", "started_at", *([] if job.pk in entries else ["queued_at"])]
+            moves = [
+                "not_before",
+                "deadline_at",
+                "started_at",
+                *([] if job.pk in entries else ["queued_at"]),
+            ]
             earlier = {name: getattr(job, name) - past for name in moves if getattr(job, name)}
             Job.objects.filter(pk=job.pk).update(**earlier)
         for callback in Callback.objects.all():
@@ -207,20 +250,26 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         self.moved(held, fault)
 
     def moved(self, held, fault):
-        """Jobs were taken over; without a single commit, a fault leaves their rows moved and their tries unwritten."""
+        """Jobs were taken over; without a single commit, a fault leaves their rows moved and their
+        tries unwritten.
+        """
         if fault == "store" and writes_in_one_commit():
             return
         for job in held:
             self.life.take_over(job)
             if fault == "store":
                 del job.history[job.attempt]
-        self.excuse([job_id for job_id, job in self.life.jobs.items() if job in held] if fault else [])
+        self.excuse(
+            [job_id for job_id, job in self.life.jobs.items() if job in held] if fault else []
+        )
 
     @step(1)
     def look_for_the_dead(self):
         for worker in self.workers:
             worker.beat.send()
-        silent = {zombie.name for zombie in self.zombies} & set(self.redis.zrange(HEARTBEATS, 0, -1))
+        silent = {zombie.name for zombie in self.zombies} & set(
+            self.redis.zrange(HEARTBEATS, 0, -1)
+        )
         self.redis.zadd(HEARTBEATS, dict.fromkeys(silent, 1) or {"nobody": 1}, xx=True)
         suspects = takeover.Suspects()
         assert suspects.look(now=0.0) == []
@@ -275,8 +324,15 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         self.time_passes(MAX_SECONDS)
         sweep.flights_wrong()
         for keys in map(Keys, TERMS):
-            assert [self.redis.xlen(keys.retries), self.redis.xlen(keys.jobs), self.redis.zcard(keys.in_flight)] == [0, 0, 0]
-            assert [self.redis.xpending(name, "workers")["pending"] for name in (keys.retries, keys.jobs)] == [0, 0]
+            assert [
+                self.redis.xlen(keys.retries),
+                self.redis.xlen(keys.jobs),
+                self.redis.zcard(keys.in_flight),
+            ] == [0, 0, 0]
+            assert [
+                self.redis.xpending(name, "workers")["pending"]
+                for name in (keys.retries, keys.jobs)
+            ] == [0, 0]
         assert set(self.redis.zrange(HEARTBEATS, 0, -1)) == {self.workers[0].name}
         self.ended_well.append(self)
 
@@ -304,7 +360,12 @@ def quick_store(transactional_db):
 @pytest.mark.parametrize("number", SEEDS)
 def test_the_life_of_a_job_is_as_the_documents_say(redis_client, make_vendor, monkeypatch, number):
     for slug, terms in TERMS.items():
-        make_vendor(slug, adapter="adapters.life.Reader", max_in_flight=3 if slug == "acme" else None, **vars(terms))
+        make_vendor(
+            slug,
+            adapter="adapters.life.Reader",
+            max_in_flight=3 if slug == "acme" else None,
+            **vars(terms),
+        )
     # What is held back is so until the machine says that time has passed.
     monkeypatch.setattr(record, "random", SimpleNamespace(random=lambda: 1000.0))
     monkeypatch.setattr(rebuild, "SETTLING_SECONDS", 0)

@@ -4,8 +4,9 @@
     {"kind": "job", "id": "01a2036a-3737-730f-8b75-355ab24a179b", "vendor": "async", and so on, every column}
     {"kind": "end", "vendor": 2, "job": 100000, "attempt": 100000, "callback": 33333}
 
-Kinds come in the order of KINDS, the rows of each in that of their ids: so a file that breaks off says by its last whole line
-where to go on, and no row can stand in it twice. A file without its last line is no whole copy.
+Kinds come in the order of KINDS, the rows of each in that of their ids: so a file that breaks off
+says by its last whole line where to go on, and no row can stand in it twice. A file without its
+last line is no whole copy.
 """
 
 import json
@@ -24,8 +25,14 @@ from vendors.payloads import exact
 
 FORMAT = "enrichlabs"
 VERSION = 1
-# What others refer to comes before them: at no time is there a try without its job, or a job without its vendor.
-KINDS: dict[str, type[Model]] = {"vendor": Vendor, "job": Job, "attempt": Attempt, "callback": Callback}
+# What others refer to comes before them: at no time is there a try without its job, or a job
+# without its vendor.
+KINDS: dict[str, type[Model]] = {
+    "vendor": Vendor,
+    "job": Job,
+    "attempt": Attempt,
+    "callback": Callback,
+}
 ORDER = list(KINDS)
 # A column that would be taken for the kind of its row has another name in the file.
 IN_FILE = {"kind": "call_kind"}
@@ -58,7 +65,9 @@ def header() -> bytes:
 
 
 def line(kind: str, row: Row) -> bytes:
-    return _text({"kind": kind, **{IN_FILE.get(column, column): value for column, value in row.items()}})
+    return _text(
+        {"kind": kind, **{IN_FILE.get(column, column): value for column, value in row.items()}}
+    )
 
 
 def end(counts: dict[str, int]) -> bytes:
@@ -72,12 +81,18 @@ def fields(kind: str) -> dict[str, "Field[Any, Any]"]:
 
 
 def ending(file: IO[bytes]) -> dict[str, int] | None:
-    """Return how many rows of each kind the last line says that there are; None where that line is not there."""
+    """Return how many rows of each kind the last line says that there are; None where that line is
+    not there.
+    """
     file.seek(max(0, file.seek(0, 2) - END_BYTES))
     _, *last = file.read().rsplit(b"\n", 2)
     found = _parsed(last[0]) if last[1:] == [b""] else {}
     counts = {kind: found.get(kind, 0) for kind in KINDS}
-    return counts if found.get("kind") == END and all(isinstance(count, int) for count in counts.values()) else None
+    return (
+        counts
+        if found.get("kind") == END and all(isinstance(count, int) for count in counts.values())
+        else None
+    )
 
 
 def lines(file: IO[bytes]) -> Iterator[Line]:
@@ -101,17 +116,26 @@ def lines(file: IO[bytes]) -> Iterator[Line]:
         if (place := (ORDER.index(kind), columns["id"])) <= before:
             raise _fault(number, "is not in the order in which rows are written")
         before = place
-        yield Line(number, ends_at, kind, {IN_ROW.get(name, name): value for name, value in columns.items()})
+        yield Line(
+            number,
+            ends_at,
+            kind,
+            {IN_ROW.get(name, name): value for name, value in columns.items()},
+        )
 
 
 def row(of: Line) -> Row:
-    """Return every column of the line as Python has it. A column that the file does not know has its default.
+    """Return every column of the line as Python has it. A column that the file does not know has
+    its default.
 
-    Raises FaultyArchiveError where one is missing that has none, is unknown to us, or has a value that can't be kept.
+    Raises FaultyArchiveError where one is missing that has none, is unknown to us, or has a value
+    that can't be kept.
     """
     columns = fields(of.kind)
     if unknown := of.columns.keys() - columns.keys():
-        raise _fault(of.number, f"has a column that this version does not know: {', '.join(sorted(unknown))}")
+        raise _fault(
+            of.number, f"has a column that this version does not know: {', '.join(sorted(unknown))}"
+        )
     return {name: _column(field, of) for name, field in columns.items()}
 
 
@@ -121,7 +145,9 @@ def _column(field: "Field[Any, Any]", of: Line) -> Any:
             return _value(field, of.columns[field.attname])
         except (ValidationError, TypeError, ValueError, OverflowError):
             # Not their own words, which quote the value.
-            raise _fault(of.number, f"has a value of {field.attname} that can't be kept there") from None
+            raise _fault(
+                of.number, f"has a value of {field.attname} that can't be kept there"
+            ) from None
     if not (field.has_default() or field.null or field.blank):
         raise _fault(of.number, f"has no {field.attname}")
     return field.get_default()
@@ -152,7 +178,9 @@ def _know(first: bytes) -> None:
     if found.get("format") != FORMAT or not isinstance(version, int):
         raise FaultyArchiveError("Line 1 is not that of an export.")
     if version > VERSION:
-        raise FaultyArchiveError(f"Line 1 names version {version}, and this EnrichLabs reads up to {VERSION}. Update it first.")
+        raise FaultyArchiveError(
+            f"Line 1 names version {version}, and this EnrichLabs reads up to {VERSION}. Update it first."
+        )
 
 
 def _parsed(text: bytes) -> Row:

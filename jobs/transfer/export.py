@@ -1,4 +1,6 @@
-"""Writes every row of the store into a file that `manage.py import` reads (jobs/transfer/archive.py says what is in it)."""
+"""Writes every row of the store into a file that `manage.py import` reads (jobs/transfer/archive.py
+says what is in it).
+"""
 
 import fcntl
 import os
@@ -8,7 +10,9 @@ from typing import IO, Any
 
 from jobs.transfer.archive import KINDS, ORDER, Row, end, ending, fields, header, line, lines
 
-BATCH = 5000  # rows that are read in one go: SQLite can't shorten its log for as long as somebody reads
+BATCH = (
+    5000  # rows that are read in one go: SQLite can't shorten its log for as long as somebody reads
+)
 CHUNK = 5  # rows that are in memory at a time: one may have some megabytes
 
 
@@ -24,7 +28,8 @@ def opened(path: str) -> Iterator[IO[bytes]]:
 
 
 class Export:
-    """All rows of the store, for an open file; of one that an earlier export has begun, those that are missing.
+    """All rows of the store, for an open file; of one that an earlier export has begun, those that
+    are missing.
 
     Raises FaultyArchiveError for a file that is no export.
     """
@@ -45,7 +50,9 @@ class Export:
         return sum(model._default_manager.count() for model in KINDS.values())
 
     def __iter__(self) -> Iterator[str]:
-        """Write one row after the other, and give the kind of each; it may be left after any of them."""
+        """Write one row after the other, and give the kind of each; it may be left after any of
+        them.
+        """
         self._file.truncate(self._ends_at)
         self._file.seek(self._ends_at)
         if not self._ends_at:

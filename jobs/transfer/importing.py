@@ -1,7 +1,8 @@
-"""Writes the rows of an exported file into the store as they are, and leaves alone what is there already.
+"""Writes the rows of an exported file into the store as they are, and leaves alone what is there
+already.
 
-It keeps no state of its own: who runs it again after it broke off, wherever that was, has the rest written. On MongoDB, a
-batch may have been written in part.
+It keeps no state of its own: who runs it again after it broke off, wherever that was, has the rest
+written. On MongoDB, a batch may have been written in part.
 """
 
 from collections import Counter
@@ -22,12 +23,16 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 
 class Loading:
-    """An exported file on its way into the store. Raises FaultyArchiveError where the export was not finished."""
+    """An exported file on its way into the store. Raises FaultyArchiveError where the export was
+    not finished.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         said = ending(file)
         if said is None:
-            raise FaultyArchiveError("The last line is not that of a finished export. Run the export again, to its end.")
+            raise FaultyArchiveError(
+                "The last line is not that of a finished export. Run the export again, to its end."
+            )
         self.said = Counter(said)
         self.read = Counter[str]()
         self.written = Counter[str]()
@@ -47,16 +52,22 @@ class Loading:
             yield batch[-1].ends_at
 
     def check(self) -> Iterator[int]:
-        """Count the rows of the file that the store has now, and say after each batch how many bytes are done."""
+        """Count the rows of the file that the store has now, and say after each batch how many
+        bytes are done.
+        """
         for batch in _batches(lines(self._file)):
             kind = batch[0].kind
             rows = {each.columns["id"]: each.columns for each in batch}
-            there = set(KINDS[kind]._default_manager.filter(pk__in=rows).values_list("pk", flat=True))
+            there = set(
+                KINDS[kind]._default_manager.filter(pk__in=rows).values_list("pk", flat=True)
+            )
             self.held[kind] += len(there | _elsewhere(kind, rows))
             yield batch[-1].ends_at
 
     def disagreeing(self) -> list[str]:
-        """Return the kinds of which not as many were read, or are there, as the file's last line says."""
+        """Return the kinds of which not as many were read, or are there, as the file's last line
+        says.
+        """
         return [kind for kind in KINDS if not self.said[kind] == self.read[kind] == self.held[kind]]
 
     def _write(self, kind: str, rows: dict[str, Row]) -> None:
@@ -71,7 +82,8 @@ class Loading:
 
 
 def forget_limits() -> None:
-    """Have each vendor's limits made from the rows before the next call: Redis may remember fewer calls than were written.
+    """Have each vendor's limits made from the rows before the next call: Redis may remember fewer
+    calls than were written.
 
     Raises redis.RedisError.
     """
@@ -83,7 +95,11 @@ def _batches(of: Iterable[Line]) -> Iterator[list[Line]]:
     """Give lines of the same kind together, as many as memory may hold at a time."""
     batch: list[Line] = []
     for each in of:
-        if batch and (each.kind != batch[0].kind or len(batch) == BATCH or each.ends_at - batch[0].ends_at > BATCH_BYTES):
+        if batch and (
+            each.kind != batch[0].kind
+            or len(batch) == BATCH
+            or each.ends_at - batch[0].ends_at > BATCH_BYTES
+        ):
             yield batch
             batch = []
         batch.append(each)
@@ -92,28 +108,44 @@ def _batches(of: Iterable[Line]) -> Iterator[list[Line]]:
 
 
 def _elsewhere(kind: str, rows: dict[str, Row]) -> set[str]:
-    """Return the ids of rows whose place is taken: a vendor's slug, a callback's key belong to one row alone."""
+    """Return the ids of rows whose place is taken: a vendor's slug, a callback's key belong to one
+    row alone.
+    """
     found = set()
-    for name in [name for name, field in fields(kind).items() if field.unique and not field.primary_key]:
+    for name in [
+        name for name, field in fields(kind).items() if field.unique and not field.primary_key
+    ]:
         ids = {each[name]: each["id"] for each in rows.values()}
-        taken = KINDS[kind]._default_manager.filter(**{f"{name}__in": list(ids)}).values_list(name, flat=True)
+        taken = (
+            KINDS[kind]
+            ._default_manager.filter(**{f"{name}__in": list(ids)})
+            .values_list(name, flat=True)
+        )
         found |= {ids[value] for value in taken}
     return found
 
 
 def _is_same(stored: Row, new: Row) -> bool:
     """Whether two rows agree; times to the millisecond, for MongoDB keeps no more."""
-    return {name: _kept(value) for name, value in stored.items()} == {name: _kept(value) for name, value in new.items()}
+    return {name: _kept(value) for name, value in stored.items()} == {
+        name: _kept(value) for name, value in new.items()
+    }
 
 
 def _kept(value: Any) -> Any:
-    return value.replace(microsecond=value.microsecond // 1000 * 1000) if isinstance(value, datetime) else value
+    return (
+        value.replace(microsecond=value.microsecond // 1000 * 1000)
+        if isinstance(value, datetime)
+        else value
+    )
 
 
 def _insert(model: type[Model], rows: list[Model]) -> None:
     with writing():
         if model is Vendor:
             for each in rows:
-                each.save_base(raw=True, force_insert=True)  # raw: when it was created stays as it is
+                each.save_base(
+                    raw=True, force_insert=True
+                )  # raw: when it was created stays as it is
         else:
             model._default_manager.bulk_create(rows)

@@ -1,7 +1,7 @@
 """Puts jobs back into their queue, and applies stored callbacks again, as an operator chooses.
 
-Both go through their rows by id in bounded batches, and each row is moved by itself: memory stays flat, and to stop in
-between or to run twice does no harm.
+Both go through their rows by id in bounded batches, and each row is moved by itself: memory stays
+flat, and to stop in between or to run twice does no harm.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,9 @@ RETRIABLE = (Status.FAILED, Status.CANCELLED)
 
 @dataclass(frozen=True)
 class Choice:
-    """Which jobs; what is empty does not matter. `created_before` is the first moment that is too late."""
+    """Which jobs; what is empty does not matter. `created_before` is the first moment that is too
+    late.
+    """
 
     ids: tuple[str, ...] = ()
     status: str = ""
@@ -49,7 +51,8 @@ class Choice:
 class JobReplay:
     """Failed or cancelled jobs, each to be queued for a new run.
 
-    Those that end after `started_at` are left alone, so that a job which fails again is not put back twice.
+    Those that end after `started_at` are left alone, so that a job which fails again is not put
+    back twice.
     """
 
     noun, done = "job", "put back"
@@ -70,12 +73,16 @@ class JobReplay:
         return f"{job.pk}  {job.vendor}  {job.error_code or job.status}"
 
     def do(self, job: Job) -> bool:
-        """Put one back. False: it has moved on, or its vendor no longer exists, and nothing was changed."""
+        """Put one back. False: it has moved on, or its vendor no longer exists, and nothing was
+        changed.
+        """
         return catalogue.get(job.vendor) is not None and operator_actions.retry(job, timezone.now())
 
 
 class CallbackReplay:
-    """Stored callbacks that were not applied, and can be now: their job is open, or failed only for the lack of them."""
+    """Stored callbacks that were not applied, and can be now: their job is open, or failed only for
+    the lack of them.
+    """
 
     noun, done = "callback", "applied"
     VERDICTS = ("", Verdict.UNREADABLE, Verdict.UNMATCHED, Verdict.LATE)
@@ -119,7 +126,9 @@ class Replay(Protocol):
 
 
 def run(replay: Replay) -> Iterator[bool]:
-    """Do it to one row after the other, and say of each whether it happened; it may be left after any of them."""
+    """Do it to one row after the other, and say of each whether it happened; it may be left after
+    any of them.
+    """
     for row in replay:
         yield replay.do(row)
 
@@ -132,8 +141,12 @@ def _by_id(rows: QuerySet[Any]) -> Iterator[Any]:
 
 
 def _awaited(batch: list[Callback]) -> list[str]:
-    """Return those of the callbacks whose job is open, or failed for the lack of them, in the run that they are about."""
-    jobs = Job.objects.filter(pk__in=[callback.job for callback in batch], status__in=[*OPEN, Status.FAILED])
+    """Return those of the callbacks whose job is open, or failed for the lack of them, in the run
+    that they are about.
+    """
+    jobs = Job.objects.filter(
+        pk__in=[callback.job for callback in batch], status__in=[*OPEN, Status.FAILED]
+    )
     runs = {
         job_id: run
         for job_id, run, status, error in jobs.values_list("pk", "run", "status", "error_code")

@@ -27,7 +27,9 @@ class Starter:
         self._hands = hands
 
     def start(self, gathered: Sequence[Taken]) -> list[Started]:
-        """Return the jobs that were won; the others' entries and permits go back. Raises STORE_ERRORS."""
+        """Return the jobs that were won; the others' entries and permits go back. Raises
+        STORE_ERRORS.
+        """
         entries = [entry for taken in gathered for entry in taken.entries]
         jobs = self._start_jobs(entries, gathered) if entries else {}
         started = []
@@ -45,7 +47,9 @@ class Starter:
         deadline_at = now + timedelta(seconds=longest + DEADLINE_MARGIN_SECONDS)
         ids = [entry.job_id for entry in entries]
         try:
-            jobs = lifecycle.claim(ids, worker=self._consumer, run_token=run_token, now=now, deadline_at=deadline_at)
+            jobs = lifecycle.claim(
+                ids, worker=self._consumer, run_token=run_token, now=now, deadline_at=deadline_at
+            )
         except STORE_ERRORS:
             self._hands.strand(entries, run_token)
             raise
@@ -55,7 +59,9 @@ class Starter:
         if not entries:
             return
         in_flight = _in_flight(entries)
-        refused = [stream.refused(entry, releases=entry.job_id not in in_flight) for entry in entries]
+        refused = [
+            stream.refused(entry, releases=entry.job_id not in in_flight) for entry in entries
+        ]
         self._hands.settle(taken.vendor.slug, refused)
         if taken.probe:
             with suppress(redis.RedisError):  # else the probe expires
@@ -64,16 +70,20 @@ class Starter:
 
 def _started(taken: Taken, entry: Entry, job: Job) -> Started:
     if entry.charge:
-        # What is recorded of the call is its permit. The row, written once for the whole batch, says when that was taken, and
-        # that is all that remains of a call whose worker dies.
+        # What is recorded of the call is its permit. The row, written once for the whole batch,
+        # says when that was taken, and that is all that remains of a call whose worker dies.
         job.started_at = limiter.moment(entry.charge)
     return Started(taken.vendor, entry, job, taken.asked_at, taken.probe)
 
 
 def _in_flight(entries: Sequence[Entry]) -> set[str]:
-    """Return those of the jobs whose slot is in use: by another worker, or by another entry in the same batch."""
+    """Return those of the jobs whose slot is in use: by another worker, or by another entry in the
+    same batch.
+    """
     ids = [entry.job_id for entry in entries]
     try:
-        return set(Job.objects.filter(pk__in=ids, status__in=IN_FLIGHT).values_list("pk", flat=True))
+        return set(
+            Job.objects.filter(pk__in=ids, status__in=IN_FLIGHT).values_list("pk", flat=True)
+        )
     except STORE_ERRORS:
         return set(ids)  # a slot that is kept wrongly is found by the sweep

@@ -17,7 +17,8 @@ from vendors.execute import execute
 from vendors.http.deadline import this_call
 from vendors.models import Vendor
 
-# A thread waits that long for a fresh permit in place of one that came too late; then the job goes back to its stream.
+# A thread waits that long for a fresh permit in place of one that came too late; then the job goes
+# back to its stream.
 TIMEOUT_SECONDS = 1.0
 
 
@@ -41,7 +42,9 @@ class Ended:
 
 
 class NotPermittedError(BaseException):
-    """The call must not be made now. No Exception: an adapter that catches whatever goes wrong must not catch this."""
+    """The call must not be made now. No Exception: an adapter that catches whatever goes wrong must
+    not catch this.
+    """
 
 
 class Permit:
@@ -58,9 +61,13 @@ class Permit:
         return bool(self._charge)
 
     def confirm(self) -> None:
-        """Return when the call may be made at once. Raises NotPermittedError when no permit is to be had soon."""
+        """Return when the call may be made at once. Raises NotPermittedError when no permit is to
+        be had soon.
+        """
         granted, give_up_at = True, time.monotonic() + TIMEOUT_SECONDS
-        while not granted or self._charged_at + limiter.PERMIT_SECONDS < time.monotonic() < give_up_at:
+        while (
+            not granted or self._charged_at + limiter.PERMIT_SECONDS < time.monotonic() < give_up_at
+        ):
             granted, wait_seconds = self._renew()
             if not granted:
                 if time.monotonic() + wait_seconds > give_up_at:
@@ -68,7 +75,9 @@ class Permit:
                 time.sleep(wait_seconds)
 
     def _renew(self) -> tuple[bool, float]:
-        """Trade the permit for a fresh one; returns whether it was granted, and else how long to wait."""
+        """Trade the permit for a fresh one; returns whether it was granted, and else how long to
+        wait.
+        """
         self._charged_at = time.monotonic()
         try:
             renewal = limiter.renew(self._vendor, self._job.pk, self._charge)
@@ -97,7 +106,8 @@ class Caller:
 def _answer(started: Started) -> Done | Accepted | VendorError:
     """Call the vendor and return what it came to. Raises NotPermittedError where it was not called."""
     if time.monotonic() - started.permit_from > HEARTBEAT_TIMEOUT_SECONDS:
-        raise NotPermittedError  # this process stood still for so long that another worker may have the job
+        # this process stood still for so long that another worker may have the job
+        raise NotPermittedError
     permit = Permit(started)
     if started.entry.charge or started.vendor.max_in_flight:
         permit.confirm()

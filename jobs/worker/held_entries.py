@@ -19,13 +19,16 @@ from jobs.storage.store import STORE_ERRORS
 log = logging.getLogger(__name__)
 
 CHECK_INTERVAL_SECONDS = 30.0
-# What was sent to a store that then fell silent can still arrive when the network heals, and start jobs that nobody calls.
+# What was sent to a store that then fell silent can still arrive when the network heals, and start
+# jobs that nobody calls.
 LATE_SECONDS = 120.0
 LATE_LOOK_SECONDS = 5.0
 
 
 class Hands:
-    """The entries that a worker holds. Those pending at it that it does not hold are handed back by `tidy`."""
+    """The entries that a worker holds. Those pending at it that it does not hold are handed back by
+    `tidy`.
+    """
 
     def __init__(self, consumer: str, beat: Heartbeat) -> None:
         self._consumer = consumer
@@ -44,27 +47,39 @@ class Hands:
         self._held.difference_update([(entry.vendor, entry.stream, entry.id) for entry in entries])
 
     def doubt(self) -> None:
-        """A reply was lost: entries may be pending here that nobody knows of. They are looked for at the next tidy."""
+        """A reply was lost: entries may be pending here that nobody knows of. They are looked for
+        at the next tidy.
+        """
         self._look_at = 0.0
 
     def settle(self, vendor: str, settlements: Sequence[Settlement]) -> None:
-        """Settle and let go. With Redis away the entries stay pending, and are handed back when it is there again."""
+        """Settle and let go. With Redis away the entries stay pending, and are handed back when it
+        is there again.
+        """
         entries = [settlement.entry for settlement in settlements if settlement.entry]
         try:
             stream.settle(vendor, settlements)
         except redis.RedisError:
-            log.warning("Redis does not answer; %d entries of %s are acknowledged later", len(entries), vendor)
+            log.warning(
+                "Redis does not answer; %d entries of %s are acknowledged later",
+                len(entries),
+                vendor,
+            )
             self.let_go(entries)
             self.doubt()  # only now: what is held is not looked for
         else:
             self.let_go(entries)
 
     def strand(self, entries: list[Entry], run_token: str) -> None:
-        """The store went away while the batch was started: whether it was is to be seen when it is back."""
+        """The store went away while the batch was started: whether it was is to be seen when it is
+        back.
+        """
         self._stranded.append((entries, run_token))
 
     def tidy(self, vendors: Sequence[str]) -> None:
-        """Put right what went wrong. Raises what the store and Redis raise; then it is to be called again."""
+        """Put right what went wrong. Raises what the store and Redis raise; then it is to be called
+        again.
+        """
         while self._stranded:
             self._hand_back_stranded(*self._stranded[0])
             self._late.append((*self._stranded.pop(0), time.monotonic() + LATE_SECONDS))
@@ -74,7 +89,9 @@ class Hands:
             self._redis_run_id = self._heartbeat.redis_run_id
             self.doubt()
         if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + CHECK_INTERVAL_SECONDS  # first, for another thread may come to doubt meanwhile
+            self._look_at = (
+                time.monotonic() + CHECK_INTERVAL_SECONDS
+            )  # first, for another thread may come to doubt meanwhile
             try:
                 for vendor in vendors:
                     self._hand_back_unheld(vendor)
@@ -90,7 +107,11 @@ class Hands:
                 raise
             return  # who takes from this vendor says so
         if count:
-            log.warning("%d entries of %s were pending at this worker unseen; they are handed back", count, vendor)
+            log.warning(
+                "%d entries of %s were pending at this worker unseen; they are handed back",
+                count,
+                vendor,
+            )
             counters.count("handed_back", vendor, count)
 
     def _hand_back_stranded(self, entries: list[Entry], run_token: str) -> None:
@@ -108,7 +129,11 @@ class Hands:
     def _hand_back_started(self, entries: list[Entry], run_token: str) -> None:
         jobs = lifecycle.claimed([entry.job_id for entry in entries], run_token)
         moves = [lifecycle.release(job, clock.now()) for job in jobs]
-        moved = {move.job_id: move for move, happened in zip(moves, lifecycle.apply(moves), strict=True) if happened}
+        moved = {
+            move.job_id: move
+            for move, happened in zip(moves, lifecycle.apply(moves), strict=True)
+            if happened
+        }
         for entry in entries:
             if entry.job_id in moved:
                 self.settle(entry.vendor, [moved[entry.job_id].settlement(entry, refunds=True)])

@@ -17,7 +17,9 @@ WAKE_LIFE_SECONDS = 60
 
 
 class Listener(Thread):
-    """Blocks on the ends of streams as take saw them, and calls `on_news` with the names of those that have grown."""
+    """Blocks on the ends of streams as take saw them, and calls `on_news` with the names of those
+    that have grown.
+    """
 
     def __init__(self, consumer: str, on_news: Callable[[set[str]], None]) -> None:
         super().__init__(name="listener", daemon=True)
@@ -36,7 +38,10 @@ class Listener(Thread):
             return
         self._watched = ends
         with self._lock:
-            self._ends = {stream: max(end, self._ends.get(stream, "0-0"), key=_order) for stream, end in ends.items()}
+            self._ends = {
+                stream: max(end, self._ends.get(stream, "0-0"), key=_order)
+                for stream, end in ends.items()
+            }
             missing = not self._ends.keys() <= self._blocked_on.keys()
         if missing:
             self._interrupt()
@@ -64,7 +69,8 @@ class Listener(Thread):
             self._on_news(news)
 
     def _interrupt(self) -> None:
-        # A stream of the worker's own: it wakes a read that is about to begin, too, which CLIENT UNBLOCK does not.
+        # A stream of the worker's own: it wakes a read that is about to begin, too, which CLIENT
+        # UNBLOCK does not.
         pipeline = commands().pipeline(transaction=False)
         pipeline.xadd(self._wake_key, {"wake": "1"}, maxlen=1, approximate=False)
         pipeline.expire(self._wake_key, WAKE_LIFE_SECONDS)

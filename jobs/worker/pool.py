@@ -1,7 +1,9 @@
-"""Threads that call vendors, shared so that no vendor can take them all, and no more of them than the calls need.
+"""Threads that call vendors, shared so that no vendor can take them all, and no more of them than
+the calls need.
 
-A thread that is awake goes on with the next task, and another is woken only where none comes for it: a vendor that answers
-at once is best served by one or two threads, for each switch between them costs a good part of a call.
+A thread that is awake goes on with the next task, and another is woken only where none comes for
+it: a vendor that answers at once is best served by one or two threads, for each switch between them
+costs a good part of a call.
 """
 
 import math
@@ -13,10 +15,12 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# A vendor may hold at most this many times as many threads as are free: alone two thirds of all, and a slow one leaves room
-# for the next. (A. K. Choudhury, E. L. Hahne: Dynamic queue length thresholds for shared-memory packet switches, 1998.)
+# A vendor may hold at most this many times as many threads as are free: alone two thirds of all,
+# and a slow one leaves room for the next. (A. K. Choudhury, E. L. Hahne: Dynamic queue length
+# thresholds for shared-memory packet switches, 1998.)
 SHARE = 2
-# How much work may wait for threads, by what the calls took of late: enough for large batches, soon done.
+# How much work may wait for threads, by what the calls took of late: enough for large batches, soon
+# done.
 AHEAD_SECONDS = 0.1
 MAX_AHEAD = 1000
 MANY = 10  # calls ended in that time
@@ -61,9 +65,12 @@ class Pool(Generic[T]):
         self._work = work
         self._on_end = on_end
         self._vendors: dict[str, Tasks[T]] = defaultdict(Tasks)
-        self._turns: dict[str, None] = {}  # the vendors whose tasks wait; whose turn is next stands in front
+        self._turns: dict[
+            str, None
+        ] = {}  # the vendors whose tasks wait; whose turn is next stands in front
         self._ended = Ends()
-        # Over all vendors: tasks that wait or are called, those that are called, and threads that are spoken for.
+        # Over all vendors: tasks that wait or are called, those that are called, and threads that
+        # are spoken for.
         self._count = self._called = self._held = 0
         self._most = self._share(threads, 0)  # threads that one vendor may have
         self._begun = 0  # tasks ever
@@ -76,7 +83,9 @@ class Pool(Generic[T]):
         Thread(target=self._watch, name="call-watch", daemon=True).start()
 
     def room(self, vendor: str, *, ahead: bool = False) -> int:
-        """Return how many more tasks of the vendor may be put: as many as it may have threads, and ahead of time some more."""
+        """Return how many more tasks of the vendor may be put: as many as it may have threads, and
+        ahead of time some more.
+        """
         with self._lock:
             tasks = self._vendors[vendor]
             room = self._share(self._threads - self._held, min(tasks.count, self._most))
@@ -131,7 +140,10 @@ class Pool(Generic[T]):
         of_all = self._ended.count(now)
         # One that has nothing to do is taken to be as quick as the others, until it shows.
         of_vendor = tasks.ended.count(now) if tasks.count else of_all
-        return max(0, min(of_vendor - max(0, tasks.count - self._most), of_all - (self._count - self._held)))
+        return max(
+            0,
+            min(of_vendor - max(0, tasks.count - self._most), of_all - (self._count - self._held)),
+        )
 
     def _startable(self, tasks: Tasks[T]) -> int:
         """Return how many of a vendor's tasks could be called now, and are not."""
@@ -154,7 +166,8 @@ class Pool(Generic[T]):
     def _next(self, nap: Lock, was_quick: bool) -> tuple[Tasks[T], T]:
         while True:
             with self._lock:
-                # Two that are quick only take turns, and each turn costs a switch: the one that began last goes on alone.
+                # Two that are quick only take turns, and each turn costs a switch: the one that
+                # began last goes on alone.
                 is_needed = not was_quick or self._last is nap
                 if is_needed and (found := self._begin()):
                     self._last = nap
@@ -166,8 +179,12 @@ class Pool(Generic[T]):
             was_quick = False
 
     def _begin(self) -> tuple[Tasks[T], T] | None:
-        """Return a task of the vendor whose turn is next, of those that may have one more thread, and count it as called."""
-        vendor = next((vendor for vendor in self._turns if self._startable(self._vendors[vendor])), None)
+        """Return a task of the vendor whose turn is next, of those that may have one more thread,
+        and count it as called.
+        """
+        vendor = next(
+            (vendor for vendor in self._turns if self._startable(self._vendors[vendor])), None
+        )
         if vendor is None:
             return None
         tasks = self._vendors[vendor]
@@ -208,8 +225,12 @@ class Pool(Generic[T]):
             woken, pause_seconds, begun = 1, NOTICE_SECONDS, self._begun
             while self._startable_count():
                 time.sleep(pause_seconds)
-                goes_on = self._begun - begun > woken  # others than those that were woken have come back for more
-                woken, pause_seconds = (0, CHECK_INTERVAL_SECONDS) if goes_on else (2 * woken or 1, NOTICE_SECONDS)
+                goes_on = (
+                    self._begun - begun > woken
+                )  # others than those that were woken have come back for more
+                woken, pause_seconds = (
+                    (0, CHECK_INTERVAL_SECONDS) if goes_on else (2 * woken or 1, NOTICE_SECONDS)
+                )
                 begun = self._begun
                 self._wake(woken)
 

@@ -27,7 +27,8 @@ from vendors.models import Vendor
 log = logging.getLogger(__name__)
 
 BATCH = 200
-# Where calls end one upon the other, it rests between batches, so that what comes in meanwhile shares the next commit.
+# Where calls end one upon the other, it rests between batches, so that what comes in meanwhile
+# shares the next commit.
 MIN_REST_SECONDS = 0.02
 MAX_REST_SECONDS = 0.05
 SLOW_SECONDS = 5.0  # a batch that takes longer shows that the store can't keep up
@@ -59,7 +60,9 @@ class Recorder(Thread):
 
     @property
     def is_behind(self) -> bool:
-        """Whether answers wait so long or in such numbers to be recorded that no more calls should be made."""
+        """Whether answers wait so long or in such numbers to be recorded that no more calls should
+        be made.
+        """
         began_at = self._began_at
         is_slow = began_at is not None and time.monotonic() - began_at > SLOW_SECONDS
         return self.store_is_away or is_slow or self.ended.qsize() > BATCH
@@ -97,7 +100,11 @@ class Recorder(Thread):
                 happened = _apply_whole_or_singly(moves)
             except StoreAwayError as away:
                 if not self.store_is_away:
-                    log.error("the store does not answer (%s); %d answers are kept until it does", away, len(moves))
+                    log.error(
+                        "the store does not answer (%s); %d answers are kept until it does",
+                        away,
+                        len(moves),
+                    )
                 self.store_is_away = True
                 close_old_connections()
                 time.sleep(pause_seconds)
@@ -106,16 +113,29 @@ class Recorder(Thread):
                 self.store_is_away = False
                 return happened
 
-    def _settle(self, batch: Sequence[Ended], moves: Sequence[Move], happened: Sequence[bool]) -> None:
+    def _settle(
+        self, batch: Sequence[Ended], moves: Sequence[Move], happened: Sequence[bool]
+    ) -> None:
         settlements: dict[str, list[Settlement]] = {}
-        statuses = _statuses([move.job_id for move, yes in zip(moves, happened, strict=True) if not yes])
+        statuses = _statuses(
+            [move.job_id for move, yes in zip(moves, happened, strict=True) if not yes]
+        )
         for ended, move, yes in zip(batch, moves, happened, strict=True):
-            settlements.setdefault(ended.started.vendor.slug, []).append(_settlement(ended, move, yes, statuses))
+            settlements.setdefault(ended.started.vendor.slug, []).append(
+                _settlement(ended, move, yes, statuses)
+            )
             _tell(ended, move, yes)
         for vendor, of_vendor in settlements.items():
             self._settle_entries(vendor, of_vendor)
-        failed = [ended for ended, move, yes in zip(batch, moves, happened, strict=True) if yes and move.to == Status.FAILED]
-        counted = [*_counters(batch), *((failures.JOBS_FAILED, ended.started.vendor.slug) for ended in failed)]
+        failed = [
+            ended
+            for ended, move, yes in zip(batch, moves, happened, strict=True)
+            if yes and move.to == Status.FAILED
+        ]
+        counted = [
+            *_counters(batch),
+            *((failures.JOBS_FAILED, ended.started.vendor.slug) for ended in failed),
+        ]
         counters.count_all(Counter(counted))
 
 
@@ -127,7 +147,9 @@ def _move(ended: Ended, standing: Standing, now: datetime) -> Move:
         case Done(result):
             return lifecycle.complete(job, result, now)
         case Accepted():
-            return lifecycle.wait(job, deadline_at=now + timedelta(seconds=vendor.callback_timeout_seconds), now=now)
+            return lifecycle.wait(
+                job, deadline_at=now + timedelta(seconds=vendor.callback_timeout_seconds), now=now
+            )
         case VendorError() as error:
             move = _after_error(job, vendor, error, standing, now)
             if move.attempt and error.reply:
@@ -135,14 +157,20 @@ def _move(ended: Ended, standing: Standing, now: datetime) -> Move:
             return move
 
 
-def _after_error(job: Job, vendor: Vendor, error: VendorError, standing: Standing, now: datetime) -> Move:
-    decision = retry.decide(error, failures=job.failures, vendor=vendor, standing=standing, chance=random.random())
+def _after_error(
+    job: Job, vendor: Vendor, error: VendorError, standing: Standing, now: datetime
+) -> Move:
+    decision = retry.decide(
+        error, failures=job.failures, vendor=vendor, standing=standing, chance=random.random()
+    )
     match decision:
         case retry.GiveUp(code, message):
             return lifecycle.fail(job, code, message, now)
         case retry.Retry(counts, delay_seconds):
             not_before = now + timedelta(seconds=delay_seconds) if delay_seconds else None
-            return lifecycle.retry_later(job, error.code, error.message, counts=counts, not_before=not_before, now=now)
+            return lifecycle.retry_later(
+                job, error.code, error.message, counts=counts, not_before=not_before, now=now
+            )
 
 
 def _apply_whole_or_singly(moves: list[Move]) -> list[bool]:
@@ -152,7 +180,11 @@ def _apply_whole_or_singly(moves: list[Move]) -> list[bool]:
         raise
     except Exception as error:
         # Not the store's own words: they may quote rows.
-        log.error("the store refused a batch of %d moves (%s); each is tried on its own", len(moves), type(error).__name__)
+        log.error(
+            "the store refused a batch of %d moves (%s); each is tried on its own",
+            len(moves),
+            type(error).__name__,
+        )
         return [_apply_single(move) for move in moves]
 
 
@@ -179,7 +211,8 @@ def _settlement(ended: Ended, move: Move, happened: bool, statuses: dict[str, st
     if happened:
         return move.settlement(entry, refunds=refunds)
     status = statuses.get(move.job_id)
-    # Whoever took the job over may not have come to replace its entry yet, and would not find this one any more.
+    # Whoever took the job over may not have come to replace its entry yet, and would not find this
+    # one any more.
     again = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
     # A late permit may have given the job a slot after whoever ended it had freed that.
     return Settlement(entry.job_id, entry, releases=status in FINAL, refunds=refunds, requeue=again)
@@ -188,7 +221,9 @@ def _settlement(ended: Ended, move: Move, happened: bool, statuses: dict[str, st
 def _statuses(job_ids: Sequence[str]) -> dict[str, str]:
     """Return the statuses of the jobs, where there is something to ask for and the store answers."""
     try:
-        return dict(Job.objects.filter(pk__in=job_ids).values_list("pk", "status")) if job_ids else {}
+        return (
+            dict(Job.objects.filter(pk__in=job_ids).values_list("pk", "status")) if job_ids else {}
+        )
     except STORE_ERRORS:
         return {}  # the sweep finds slots and entries that are wrong
 
@@ -208,7 +243,9 @@ def _tell(ended: Ended, move: Move, happened: bool) -> None:
     vendor, job = ended.started.vendor, ended.started.job
     if not happened:
         _keep_attempt(move)
-        log.info("job %s of %s had moved on before attempt %d was recorded", job.pk, vendor, job.attempt)
+        log.info(
+            "job %s of %s had moved on before attempt %d was recorded", job.pk, vendor, job.attempt
+        )
     elif move.to == Status.FAILED:
         failures.put_in_log(vendor.slug, move)
     elif isinstance(ended.answer, VendorError):
@@ -219,4 +256,6 @@ def _keep_attempt(move: Move) -> None:
     try:
         lifecycle.keep_attempt(move)
     except STORE_ERRORS as error:
-        log.info("an attempt of job %s is not in its history: %s", move.job_id, type(error).__name__)
+        log.info(
+            "an attempt of job %s is not in its history: %s", move.job_id, type(error).__name__
+        )

@@ -1,7 +1,8 @@
 """When to ask which vendor for work again.
 
-A vendor that has none is not asked until there is news of an entry. One that waits for something else is asked every few
-seconds, to be sure; and so is one of those that have none, for the sake of all: whether Redis has lost its data.
+A vendor that has none is not asked until there is news of an entry. One that waits for something
+else is asked every few seconds, to be sure; and so is one of those that have none, for the sake of
+all: whether Redis has lost its data.
 """
 
 import time
@@ -35,7 +36,9 @@ class Schedule:
         self._checked = ""
 
     def know(self, vendors: dict[str, Vendor]) -> None:
-        """Keep turns for exactly these vendors; a vendor whose settings have changed is asked at once."""
+        """Keep turns for exactly these vendors; a vendor whose settings have changed is asked at
+        once.
+        """
         turns = {}
         for slug, vendor in vendors.items():
             turn = self._turns.get(slug)
@@ -83,7 +86,9 @@ class Schedule:
     def seconds_until_due(self, now: float, has_room: Callable[[Vendor], int]) -> float:
         """Return how long nothing is due; vendors that no thread could serve do not count."""
         turns = sorted(self._turns.values(), key=lambda turn: turn.ask_at)
-        ask_at = next((turn.ask_at for turn in turns if has_room(turn.vendor)), now + MAX_WAIT_SECONDS)
+        ask_at = next(
+            (turn.ask_at for turn in turns if has_room(turn.vendor)), now + MAX_WAIT_SECONDS
+        )
         return max(0.0, ask_at - now)
 
     def ends(self) -> dict[str, str]:
@@ -91,7 +96,9 @@ class Schedule:
         return {stream: end for turn in self._turns.values() for stream, end in turn.listen.items()}
 
     def _check_one(self, now: float) -> None:
-        """Ask the one that was not checked for longest; each time another, until one answers, for a paused one is not asked."""
+        """Ask the one that was not checked for longest; each time another, until one answers, for a
+        paused one is not asked.
+        """
         turn = min(self._turns.values(), key=lambda turn: turn.checked_at, default=None)
         if turn:
             turn.checked_at, turn.ask_at = now, min(turn.ask_at, now)

@@ -1,4 +1,6 @@
-"""Several worker processes under one parent: it passes signals on, replaces children that die, and never lives half."""
+"""Several worker processes under one parent: it passes signals on, replaces children that die, and
+never lives half.
+"""
 
 import logging
 import os
@@ -19,7 +21,9 @@ CHECK_INTERVAL_SECONDS = 1.0
 
 
 class Processes:
-    """Keeps `count` forked processes running `work` until they end by themselves or are told to stop."""
+    """Keeps `count` forked processes running `work` until they end by themselves or are told to
+    stop.
+    """
 
     def __init__(self, count: int, work: Callable[[], None]) -> None:
         self._count = count
@@ -45,7 +49,11 @@ class Processes:
     def _replace(self, pid: int, code: int, status: int) -> int:
         self._deaths.append(time.monotonic())
         if len(self._deaths) == DEATHS and self._deaths[-1] - self._deaths[0] < WITHIN_SECONDS:
-            log.error("worker processes died %d times within %.0f s; all are stopped", DEATHS, WITHIN_SECONDS)
+            log.error(
+                "worker processes died %d times within %.0f s; all are stopped",
+                DEATHS,
+                WITHIN_SECONDS,
+            )
             self._pass_on(signal.SIGTERM, None)
             return 1
         log.error("worker process %d died (exit status %d); another takes its place", pid, code)
@@ -53,7 +61,8 @@ class Processes:
         return status
 
     def _fork(self) -> None:
-        # No signal between the fork and the child's entry in the list; a child that is not ready yet ends by one.
+        # No signal between the fork and the child's entry in the list; a child that is not ready
+        # yet ends by one.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:

@@ -21,15 +21,21 @@ PERMITS_SECONDS = 0.005  # and after its first permit: that must still be good w
 
 
 class Gatherer:
-    """Asks each vendor whose turn it is for as much as the threads can carry; `room` says how many that is."""
+    """Asks each vendor whose turn it is for as much as the threads can carry; `room` says how many
+    that is.
+    """
 
-    def __init__(self, consumer: str, schedule: Schedule, hands: Hands, room: Callable[[Vendor], int]) -> None:
+    def __init__(
+        self, consumer: str, schedule: Schedule, hands: Hands, room: Callable[[Vendor], int]
+    ) -> None:
         self._consumer = consumer
         self._schedule = schedule
         self._hands = hands
         self._room = room
         self._stale: list[Vendor] = []
-        self._set_aside: set[str] = set()  # whose keys in Redis hold what nobody of us has put there
+        self._set_aside: set[str] = (
+            set()
+        )  # whose keys in Redis hold what nobody of us has put there
 
     def gather(self) -> list[Taken]:
         """Return what was taken. Raises redis.RedisError, but not with entries in hand."""
@@ -49,7 +55,9 @@ class Gatherer:
 
     def _is_time(self, gathered: list[Taken], now: float) -> bool:
         """Whether what was taken should be started now."""
-        permits_since = min((taken.asked_at for taken in gathered if taken.vendor.windows), default=now)
+        permits_since = min(
+            (taken.asked_at for taken in gathered if taken.vendor.windows), default=now
+        )
         return now - permits_since > PERMITS_SECONDS or now - gathered[0].asked_at > GATHER_SECONDS
 
     def _rebuild(self) -> None:
@@ -92,7 +100,9 @@ class Gatherer:
 
 
 def _wrong_type_of(vendor: Vendor) -> redis.RedisError | None:
-    """Return the error that names the vendor's key which holds something else. Raises what else Redis refuses."""
+    """Return the error that names the vendor's key which holds something else. Raises what else
+    Redis refuses.
+    """
     try:
         require_usable(commands(), [vendor.slug])
     except WrongTypeError as error:

@@ -1,7 +1,8 @@
-"""One call of a vendor by hand, without a job: with a permit as any call has, and an Attempt row of the kind `try`.
+"""One call of a vendor by hand, without a job: with a permit as any call has, and an Attempt row of
+the kind `try`.
 
-An operator asks in this way how the vendor stands. So neither a pause nor an open breaker holds a try back, and its outcome
-is told to neither; the limits and the cap on jobs in flight hold.
+An operator asks in this way how the vendor stands. So neither a pause nor an open breaker holds a
+try back, and its outcome is told to neither; the limits and the cap on jobs in flight hold.
 """
 
 import socket
@@ -55,7 +56,10 @@ def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
     attempt = _begin(vendor)
     try:
         permit, job = _permit(vendor, job_id)
-        with watched() as exchanges, this_call.permitted_by(permit.confirm) if permit.is_for_windows else nullcontext():
+        with (
+            watched() as exchanges,
+            this_call.permitted_by(permit.confirm) if permit.is_for_windows else nullcontext(),
+        ):
             since = time.monotonic()
             answer = execute(vendor, call)
             seconds = time.monotonic() - since
@@ -70,7 +74,8 @@ def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
 
 
 def _begin(vendor: Vendor) -> Attempt:
-    """Write the attempt before the call: should Redis lose its data meanwhile, limits are made from the rows.
+    """Write the attempt before the call: should Redis lose its data meanwhile, limits are made from
+    the rows.
 
     As long as it is unknown when the call started it counts as late as can be.
     """
@@ -91,7 +96,9 @@ def _begin(vendor: Vendor) -> Attempt:
     return attempt
 
 
-def _end(attempt: Attempt, answer: Done | Accepted | VendorError, started_at: datetime, seconds: float) -> None:
+def _end(
+    attempt: Attempt, answer: Done | Accepted | VendorError, started_at: datetime, seconds: float
+) -> None:
     attempt.started_at, attempt.ended_at = started_at, started_at + timedelta(seconds=seconds)
     attempt.outcome, attempt.message = outcome(answer)
     if isinstance(answer, VendorError) and answer.reply:
@@ -112,13 +119,19 @@ def outcome(answer: Done | Accepted | VendorError) -> tuple[str, str]:
 
 
 def _permit(vendor: Vendor, job_id: str) -> tuple[Permit, Job]:
-    """Return a permit to call now, and the job that it would be for. Raises NoPermitError where there is none in time."""
+    """Return a permit to call now, and the job that it would be for. Raises NoPermitError where
+    there is none in time.
+    """
     give_up_at = time.monotonic() + TIMEOUT_SECONDS
     while True:
         asked_at = time.monotonic()
         renewal = limiter.renew(vendor, job_id, "")
         if renewal.granted:
-            job = Job(id=job_id, vendor=vendor.slug, started_at=limiter.moment(renewal.charge) if renewal.charge else _now())
+            job = Job(
+                id=job_id,
+                vendor=vendor.slug,
+                started_at=limiter.moment(renewal.charge) if renewal.charge else _now(),
+            )
             entry = Entry(vendor.slug, Stream.JOBS, "", job_id, renewal.charge)
             return Permit(Started(vendor, entry, job, asked_at)), job
         left = give_up_at - time.monotonic()

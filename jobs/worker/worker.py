@@ -1,4 +1,5 @@
-"""Makes the calls. One round of a worker: take what may start, start it, hand it to threads, sleep until there is more to do.
+"""Makes the calls. One round of a worker: take what may start, start it, hand it to threads, sleep
+until there is more to do.
 
 What the threads bring back goes to the recorder, which writes it down and then settles the entries.
 """
@@ -35,7 +36,9 @@ from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
-CHECK_INTERVAL_SECONDS = 0.4  # how long a worker sleeps at the most: settings are in force within a second
+CHECK_INTERVAL_SECONDS = (
+    0.4  # how long a worker sleeps at the most: settings are in force within a second
+)
 OUTAGE_RETRY_SECONDS = 0.5  # how long it waits when Redis or the store is away
 MIN_REST_SECONDS = 0.005  # how long it rests between two rounds that start jobs
 MAX_REST_SECONDS = 0.01
@@ -50,13 +53,19 @@ class Worker:
     """Works until it is stopped, or with `drain` until nothing is left to do."""
 
     def __init__(
-        self, *, threads: int, vendors: list[str] | None = None, drain: bool = False, grace_seconds: float = 20
+        self,
+        *,
+        threads: int,
+        vendors: list[str] | None = None,
+        drain: bool = False,
+        grace_seconds: float = 20,
     ) -> None:
         self.name = f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._chosen = vendors
         self._drain = drain
         self._grace_seconds = grace_seconds
-        self.is_stopping = False  # no Event: a signal handler sets it, and could wait for a lock that its own thread holds
+        # no Event: a signal handler sets it, and could wait for a lock that its own thread holds
+        self.is_stopping = False
         self._wake = Event()
         self._away = ""
         self._is_busy = False
@@ -89,7 +98,9 @@ class Worker:
         self._finish()
 
     def stop(self) -> None:
-        """End soon: take nothing more, finish what is in flight within the grace period, hand back the rest."""
+        """End soon: take nothing more, finish what is in flight within the grace period, hand back
+        the rest.
+        """
         self.is_stopping = True
 
     def _try_round(self) -> None:
@@ -116,7 +127,9 @@ class Worker:
         self._is_busy = bool(taken)
         if taken:
             self._pool.put((started.vendor.slug, started) for started in self._starter.start(taken))
-        self._hand_back(self._pool.take_back(MAX_WAIT_SECONDS))  # a vendor that was quick hangs: let others have them
+        self._hand_back(
+            self._pool.take_back(MAX_WAIT_SECONDS)
+        )  # a vendor that was quick hangs: let others have them
         self._listener.watch(self._schedule.ends())
         if self._drain and self._nothing_left():
             self.stop()
@@ -132,8 +145,14 @@ class Worker:
         vendors = catalogue.all()
         if vendors is not self._known:
             self._known = vendors
-            chosen = {slug: vendor for slug, vendor in vendors.items() if not self._chosen or slug in self._chosen}
-            self._tell_unusable({slug: why for slug, vendor in chosen.items() if (why := unusable.fault(vendor))})
+            chosen = {
+                slug: vendor
+                for slug, vendor in vendors.items()
+                if not self._chosen or slug in self._chosen
+            }
+            self._tell_unusable(
+                {slug: why for slug, vendor in chosen.items() if (why := unusable.fault(vendor))}
+            )
             usable = {slug: vendor for slug, vendor in chosen.items() if slug not in self._unusable}
             self._schedule.know(usable)
             self._keeps_pace = any(vendor.windows for vendor in usable.values())
@@ -151,7 +170,8 @@ class Worker:
     def _room(self, vendor: Vendor) -> int:
         if vendor.is_paused(clock.now()):
             return 0
-        # Ahead of time only where no permit or slot runs out meanwhile, and a crash costs no more than calling once more.
+        # Ahead of time only where no permit or slot runs out meanwhile, and a crash costs no more
+        # than calling once more.
         ahead = vendor.repeat_unknown and not (vendor.windows or vendor.max_in_flight)
         return self._pool.room(vendor.slug, ahead=ahead)
 
@@ -175,8 +195,9 @@ class Worker:
     def _rest_seconds(self, due_seconds: float) -> float:
         """Return how long to rest after a round that has started jobs.
 
-        What comes in meanwhile shares one update: to start jobs one by one costs most of what a worker does. Where no pace is
-        to be kept, it may be longer: as long as threads have enough to do, and twice as long as the round took.
+        What comes in meanwhile shares one update: to start jobs one by one costs most of what a
+        worker does. Where no pace is to be kept, it may be longer: as long as threads have enough
+        to do, and twice as long as the round took.
         """
         shortest = MIN_REST_SECONDS
         if not self._keeps_pace:
@@ -203,22 +224,34 @@ class Worker:
         return not Job.objects.filter(status__in=OPEN, vendor__in=vendors).exists()
 
     def _finish(self) -> None:
-        """Finish what is in flight within the grace period, hand back the rest, and leave nothing behind."""
+        """Finish what is in flight within the grace period, hand back the rest, and leave nothing
+        behind.
+        """
         self._hand_back(self._pool.take_back(0))
         log.info("worker %s stops; %d calls are under way", self.name, self._pool.busy)
         self._pool.wait_until_idle(self._grace_seconds)
         self._sweeper.end()
         self._recorder.finish(FINISH_SECONDS)
         if self._recorder.is_alive():
-            # Handing back now could take from those jobs the answers that they have, should the store come back meanwhile.
-            log.error("worker %s ends with answers that the store did not take; its jobs are taken over", self.name)
+            # Handing back now could take from those jobs the answers that they have, should the
+            # store come back meanwhile.
+            log.error(
+                "worker %s ends with answers that the store did not take; its jobs are taken over",
+                self.name,
+            )
             return
         vendors = list(self._known)
         try:
             interrupted = takeover.interrupt(self.name, vendors)
             pending.forget(vendors, self.name)
             self._heartbeat.end()
-            log.info("worker %s has stopped; %d calls under way were handed back", self.name, interrupted)
+            log.info(
+                "worker %s has stopped; %d calls under way were handed back", self.name, interrupted
+            )
         except (redis.RedisError, *STORE_ERRORS) as error:
             # Without a beat it counts as dead, and its jobs are taken over.
-            log.warning("worker %s has stopped, and could not hand back all (%s)", self.name, type(error).__name__)
+            log.warning(
+                "worker %s has stopped, and could not hand back all (%s)",
+                self.name,
+                type(error).__name__,
+            )

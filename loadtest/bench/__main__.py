@@ -1,4 +1,6 @@
-"""Measures EnrichLabs beside its peers, all in one run on one machine: python -m bench, which script/bench calls."""
+"""Measures EnrichLabs beside its peers, all in one run on one machine: python -m bench, which
+script/bench calls.
+"""
 
 import argparse
 import json
@@ -18,18 +20,31 @@ BENCHMARKS = ("limiter", "stages", "drain", "latent", "submit", "idle", "load", 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(BENCHMARKS)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="a short look, whose figures say little")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"what to measure: {', '.join(BENCHMARKS)} (default: all)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a short look, whose figures say little"
+    )
     parser.add_argument("--json", type=Path, help="keep the raw numbers in this file")
     options = parser.parse_args()
     if unknown := set(options.names) - set(BENCHMARKS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that everything is cleaned up
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit("stopped")
+    )  # so that everything is cleaned up
     about = machine.describe()
     sys.stdout.write("\n".join(f"{name}: {value}" for name, value in about.items()) + "\n")
     tables = {name: _measure(name, options.quick) for name in options.names or BENCHMARKS}
     if options.json:
-        kept = {"machine": about, "quick": options.quick, **{name: table.raw for name, table in tables.items()}}
+        kept = {
+            "machine": about,
+            "quick": options.quick,
+            **{name: table.raw for name, table in tables.items()},
+        }
         options.json.write_text(json.dumps(kept, indent=1) + "\n")
 
 

@@ -1,4 +1,6 @@
-"""How fast a backlog is worked off when the vendor answers at once: ours and the peers', by turns, in one run."""
+"""How fast a backlog is worked off when the vendor answers at once: ours and the peers', by turns,
+in one run.
+"""
 
 import statistics
 import subprocess
@@ -22,10 +24,20 @@ from loadtest.bench.usage import cpu_seconds
 
 OURS = "EnrichLabs"
 STORE = "enrichlabs.sqlite3"
-# Commands of each, with the settings that were fastest on 2 cores. Tried as well: Celery's prefork pool of 2 (its default: a
-# sixth slower than 2 workers with threads, for each task goes through a third process), its solo pool, 8 threads and its own
-# prefetch (no faster); Dramatiq with 1, 2, 4 and 16 threads; Huey without its scheduler (no faster).
-CELERY = ["celery", "-A", "bench.peers.celery", "worker", "--loglevel=WARNING", "-Pthreads", "-c2", "--prefetch-multiplier=100"]
+# Commands of each, with the settings that were fastest on 2 cores. Tried as well: Celery's prefork
+# pool of 2 (its default: a sixth slower than 2 workers with threads, for each task goes through a
+# third process), its solo pool, 8 threads and its own prefetch (no faster); Dramatiq with 1, 2, 4
+# and 16 threads; Huey without its scheduler (no faster).
+CELERY = [
+    "celery",
+    "-A",
+    "bench.peers.celery",
+    "worker",
+    "--loglevel=WARNING",
+    "-Pthreads",
+    "-c2",
+    "--prefetch-multiplier=100",
+]
 WORKERS = {
     "celery": [[*CELERY, "--hostname=one"], [*CELERY, "--hostname=two"]],
     "dramatiq": [["dramatiq", "bench.peers.dramatiq", "--processes=2", "--threads=8"]],
@@ -52,38 +64,63 @@ def measure(folder: Path, quick: bool) -> Table:
         for name in WORKERS:
             beside[name].append(peer(folder / f"{name}-{number}", name, peer_count))
     with vendors.vendor() as url:
-        calls = {processes: floor(url, processes=processes, seconds=1 if quick else 4) for processes in (1, 2)}
-    shapes = {} if quick else {what: apart(ours, folder / what, count, **shape) for what, shape in SHAPES.items()}
+        calls = {
+            processes: floor(url, processes=processes, seconds=1 if quick else 4)
+            for processes in (1, 2)
+        }
+    shapes = (
+        {}
+        if quick
+        else {what: apart(ours, folder / what, count, **shape) for what, shape in SHAPES.items()}
+    )
     lines = [*_beside(beside), *_floor(calls, beside[OURS]), *_shapes(shapes)]
     raw = {
         "beside": {name: [asdict(found) for found in paces] for name, paces in beside.items()},
         "floor": {processes: asdict(found) for processes, found in calls.items()},
         "shapes": {what: asdict(found) for what, found in shapes.items()},
     }
-    return Table("Jobs a second out of a backlog, 2 worker processes, a vendor that answers at once", lines, raw)
+    return Table(
+        "Jobs a second out of a backlog, 2 worker processes, a vendor that answers at once",
+        lines,
+        raw,
+    )
 
 
 def ours(folder: Path, count: int, *, processes: int = 2, slugs: int = 1) -> Pace:
     """Return our pace, with the jobs spread over so many vendors. Sets Django up."""
     with vendors.vendor() as url:
-        table = "\n".join(f'[vendors.v{number}]\nadapter = "sync"\nurl = "{url}"' for number in range(slugs))
+        table = "\n".join(
+            f'[vendors.v{number}]\nadapter = "sync"\nurl = "{url}"' for number in range(slugs)
+        )
         with service(folder, table) as serves:
             for number in range(slugs):
                 queue(f"v{number}", count // slugs)
             with serves.worker("--processes", processes) as worker:
-                return pace(folder / STORE, "jobs_job", count, _cpu([worker.pid], serves.redis, url))
+                return pace(
+                    folder / STORE, "jobs_job", count, _cpu([worker.pid], serves.redis, url)
+                )
 
 
 def peer(folder: Path, name: str, count: int) -> Pace:
     folder.mkdir(parents=True)
     with vendors.vendor() as url, valkey(folder) as sock:
-        variables = environment(folder, VALKEY_SOCKET=sock, VENDOR_URL=url, DJANGO_SETTINGS_MODULE="bench.peers.settings")
+        variables = environment(
+            folder,
+            VALKEY_SOCKET=sock,
+            VENDOR_URL=url,
+            DJANGO_SETTINGS_MODULE="bench.peers.settings",
+        )
         queueing = [sys.executable, "-m", "bench.peers", name, str(count)]
-        subprocess.run(queueing, cwd=ROOT, env=variables, check=True)  # noqa: S603 - our own
+        subprocess.run(queueing, cwd=ROOT, env=variables, check=True)
         with ExitStack() as stack:
             commands = [[sys.executable, "-m", *words] for words in WORKERS[name]]
-            workers = [stack.enter_context(running(command, variables, folder / "worker.log")) for command in commands]
-            used = _cpu([worker.pid for worker in workers], redis.Redis(unix_socket_path=str(sock)), url)
+            workers = [
+                stack.enter_context(running(command, variables, folder / "worker.log"))
+                for command in commands
+            ]
+            used = _cpu(
+                [worker.pid for worker in workers], redis.Redis(unix_socket_path=str(sock)), url
+            )
             return pace(folder / STORE, "peers_job", count, used)
 
 
@@ -103,7 +140,12 @@ def _beside(beside: Paces) -> list[Line]:
     return [
         Line(OURS, _figure(beside[OURS])),
         *(
-            Line(f"{name.title()} {version(name)}", _figure(beside[name]), f"ours is {ratio:.2f} x", aims.get(name, ""))
+            Line(
+                f"{name.title()} {version(name)}",
+                _figure(beside[name]),
+                f"ours is {ratio:.2f} x",
+                aims.get(name, ""),
+            )
             for name, ratio in ratios.items()
         ),
     ]
@@ -113,13 +155,21 @@ def _floor(calls: dict[int, Pace], our_paces: Sequence[Pace]) -> list[Line]:
     share = _median_rate(our_paces) / calls[2].jobs_per_second
     return [
         Line("the call alone, 1 thread", _figure([calls[1]], "calls")),
-        Line("the call alone, 2 processes of 1 thread", _figure([calls[2]], "calls"), f"ours is {share:.2f} x"),
+        Line(
+            "the call alone, 2 processes of 1 thread",
+            _figure([calls[2]], "calls"),
+            f"ours is {share:.2f} x",
+        ),
     ]
 
 
 def _shapes(shapes: dict[str, Pace]) -> list[Line]:
     return [
-        Line(f"{OURS}, {what}", _figure([found]), f"{_ratio([found], [shapes[AS_ABOVE]]):.2f} x that of {AS_ABOVE}")
+        Line(
+            f"{OURS}, {what}",
+            _figure([found]),
+            f"{_ratio([found], [shapes[AS_ABOVE]]):.2f} x that of {AS_ABOVE}",
+        )
         for what, found in shapes.items()
     ]
 
@@ -135,6 +185,9 @@ def _median_rate(paces: Sequence[Pace]) -> float:
 
 
 def _figure(paces: Sequence[Pace], unit: str = "jobs") -> str:
-    cpu = {name: statistics.median(found.cpu_ms_per_job[name] for found in paces) for name in paces[0].cpu_ms_per_job}
+    cpu = {
+        name: statistics.median(found.cpu_ms_per_job[name] for found in paces)
+        for name in paces[0].cpu_ms_per_job
+    }
     each = ", ".join(f"{name} {ms:.2f}" for name, ms in cpu.items())
     return f"{_median_rate(paces):.0f} {unit}/s; CPU ms each: {each}"

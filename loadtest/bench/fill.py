@@ -1,4 +1,6 @@
-"""Fills a store and its Valkey with jobs as if they had come in over a time: copies of one row, made by SQL."""
+"""Fills a store and its Valkey with jobs as if they had come in over a time: copies of one row,
+made by SQL.
+"""
 
 import sqlite3
 import time
@@ -21,8 +23,18 @@ MOMENTS = """(
 )"""
 NAME = "'Person ' || (n % 5000)"
 QUEUED = {"_id": ID, "name": NAME, "created_at": TIME, "queued_at": TIME}
-DONE = {**QUEUED, "started_at": TIME, "finished_at": TIME, "status": "iif(n % 33, 'complete', 'failed')"}
-TRY = {"_id": "job._id", "job": "job._id", "started_at": "job.started_at", "ended_at": "job.finished_at"}
+DONE = {
+    **QUEUED,
+    "started_at": TIME,
+    "finished_at": TIME,
+    "status": "iif(n % 33, 'complete', 'failed')",
+}
+TRY = {
+    "_id": "job._id",
+    "job": "job._id",
+    "started_at": "job.started_at",
+    "ended_at": "job.finished_at",
+}
 
 # With the job's own time as the entry's, so that row and entry tell of the same moment.
 ADD = "for i = 1, #ARGV, 2 do redis.call('XADD', KEYS[1], ARGV[i] .. '-*', 'v', '1', 'job', ARGV[i + 1]) end"
@@ -31,16 +43,26 @@ ADD = "for i = 1, #ARGV, 2 do redis.call('XADD', KEYS[1], ARGV[i] .. '-*', 'v', 
 def fill_with_done(store: Path, count: int) -> None:
     """Replace the jobs of the store by so many of the last month, as the one that is complete."""
     with _filling(store) as connection:
-        templates = [_template(connection, "jobs_job", "complete"), _template(connection, "jobs_attempt")]
-        connection.execute(_insert(connection, "jobs_job", DONE, f"{MOMENTS}, {templates[0]}"), _span(count, MONTH_MS))
-        connection.execute(_insert(connection, "jobs_attempt", TRY, f"jobs_job AS job, {templates[1]}"))
+        templates = [
+            _template(connection, "jobs_job", "complete"),
+            _template(connection, "jobs_attempt"),
+        ]
+        connection.execute(
+            _insert(connection, "jobs_job", DONE, f"{MOMENTS}, {templates[0]}"),
+            _span(count, MONTH_MS),
+        )
+        connection.execute(
+            _insert(connection, "jobs_attempt", TRY, f"jobs_job AS job, {templates[1]}")
+        )
 
 
 def fill_with_queued(store: Path, count: int) -> None:
     """Replace the jobs of the store by so many of the last hour, as the one that is queued."""
     with _filling(store) as connection:
         template = _template(connection, "jobs_job", "queued")
-        connection.execute(_insert(connection, "jobs_job", QUEUED, f"{MOMENTS}, {template}"), _span(count, HOUR_MS))
+        connection.execute(
+            _insert(connection, "jobs_job", QUEUED, f"{MOMENTS}, {template}"), _span(count, HOUR_MS)
+        )
 
 
 def add_entries(store: Path, client: Any, key: str) -> None:
@@ -49,28 +71,36 @@ def add_entries(store: Path, client: Any, key: str) -> None:
     with closing(sqlite3.connect(store)) as connection:
         ids = connection.execute("SELECT _id FROM jobs_job ORDER BY _id")
         while batch := ids.fetchmany(BATCH):
-            client.eval(ADD, 1, key, *(part for (job_id,) in batch for part in (_ms(job_id), job_id)))
+            client.eval(
+                ADD, 1, key, *(part for (job_id,) in batch for part in (_ms(job_id), job_id))
+            )
 
 
 @contextmanager
 def _filling(store: Path) -> Iterator[sqlite3.Connection]:
     """Give a connection that need not survive a crash: everything else must have closed its own."""
     with closing(sqlite3.connect(store)) as connection:
-        connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-500000")
+        connection.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-500000"
+        )
         with connection:
             yield connection
         connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _template(connection: sqlite3.Connection, table: str, status: str = "") -> str:
-    """Move a row of a table into a temporary one and delete the others; returns it as a source for `_insert`."""
+    """Move a row of a table into a temporary one and delete the others; returns it as a source for
+    `_insert`.
+    """
     where = f"WHERE status = '{status}'" if status else ""
     connection.execute(f"CREATE TEMP TABLE one_{table} AS SELECT * FROM {table} {where} LIMIT 1")  # noqa: S608
     connection.execute(f"DELETE FROM {table}")  # noqa: S608
     return f"one_{table} AS one"
 
 
-def _insert(connection: sqlite3.Connection, table: str, differing: Mapping[str, str], source: str) -> str:
+def _insert(
+    connection: sqlite3.Connection, table: str, differing: Mapping[str, str], source: str
+) -> str:
     """Return the SQL that copies the row `one`, but for the columns that differ."""
     columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
     values = [differing.get(column, f"one.{column}") for column in columns]

@@ -18,7 +18,10 @@ def floor(url: str, *, processes: int, seconds: float) -> Pace:
     with ThreadPoolExecutor(processes) as threads:
         paces = list(threads.map(lambda _: apart(_post, url, from_at, seconds), range(processes)))
     calls_per_second = sum(pace.jobs_per_second for pace in paces)
-    return Pace(calls_per_second, {"caller": sum(pace.cpu_ms_per_job["caller"] for pace in paces) / processes})
+    return Pace(
+        calls_per_second,
+        {"caller": sum(pace.cpu_ms_per_job["caller"] for pace in paces) / processes},
+    )
 
 
 def _post(url: str, from_at: float, seconds: float) -> Pace:

@@ -1,4 +1,6 @@
-"""A service with nothing else to do: how soon a job that is posted is complete, and what it costs to wait for one."""
+"""A service with nothing else to do: how soon a job that is posted is complete, and what it costs
+to wait for one.
+"""
 
 import http.client
 import json
@@ -42,19 +44,25 @@ class Idle:
 
 
 def measure(folder: Path, quick: bool) -> Table:
-    jobs, seconds = (50, 5.0) if quick else (200, 30.0)  # all that a worker does now and then, it does every 30 s
+    jobs, seconds = (
+        (50, 5.0) if quick else (200, 30.0)
+    )  # all that a worker does now and then, it does every 30 s
     delays, few = apart(_measure, folder / "few", FEW, seconds, jobs)
     _, many = apart(_measure, folder / "many", MANY, seconds, 0)
     lines = [*_delay_lines(delays), *_idle_lines(few), *_idle_lines(many)]
     raw = {"seconds": delays, "idle": [asdict(few), asdict(many)]}
     return Table(
-        f"One job at a time ({jobs}, the row looked at every {CHECK_INTERVAL_SECONDS * 1000} ms), and none", lines, raw
+        f"One job at a time ({jobs}, the row looked at every {CHECK_INTERVAL_SECONDS * 1000} ms), and none",
+        lines,
+        raw,
     )
 
 
 def _measure(folder: Path, count: int, seconds: float, jobs: int) -> tuple[list[float], Idle]:
     with vendors.vendor() as url:
-        table = "\n".join(f'[vendors.v{number}]\nadapter = "sync"\nurl = "{url}"' for number in range(count))
+        table = "\n".join(
+            f'[vendors.v{number}]\nadapter = "sync"\nurl = "{url}"' for number in range(count)
+        )
         with service(folder, table) as serves, serves.worker() as worker:
             with serves.api() as port:
                 time.sleep(SETTLE_SECONDS)
@@ -65,9 +73,20 @@ def _measure(folder: Path, count: int, seconds: float, jobs: int) -> tuple[list[
             told = watch(folder / "valkey.sock", seconds)
             took, used, redis_used = (
                 now - then
-                for now, then in zip((time.monotonic(), cpu_seconds(worker.pid), cpu_seconds(redis_pid)), since, strict=True)
+                for now, then in zip(
+                    (time.monotonic(), cpu_seconds(worker.pid), cpu_seconds(redis_pid)),
+                    since,
+                    strict=True,
+                )
             )
-            return delays, Idle(count, took, 100 * used / took, 100 * redis_used / took, dict(told.sent), dict(told.by_scripts))
+            return delays, Idle(
+                count,
+                took,
+                100 * used / took,
+                100 * redis_used / took,
+                dict(told.sent),
+                dict(told.by_scripts),
+            )
 
 
 def _delays(port: int, store: Path, jobs: int) -> Iterator[float]:
@@ -77,13 +96,20 @@ def _delays(port: int, store: Path, jobs: int) -> Iterator[float]:
         for number in range(jobs + 1):
             time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))
             since = time.perf_counter()
-            client.request("POST", "/jobs", '{"vendor": "v0", "name": "John Doe"}', {"Content-Type": "application/json"})
+            client.request(
+                "POST",
+                "/jobs",
+                '{"vendor": "v0", "name": "John Doe"}',
+                {"Content-Type": "application/json"},
+            )
             answer = client.getresponse()
             body = answer.read().decode()
             if answer.status != HTTPStatus.ACCEPTED:
                 raise RuntimeError(f"a job was not accepted: {body}")
             job_id = json.loads(body)["request_id"]
-            while not rows.execute("SELECT 1 FROM jobs_job WHERE _id = ? AND status = 'complete'", [job_id]).fetchone():
+            while not rows.execute(
+                "SELECT 1 FROM jobs_job WHERE _id = ? AND status = 'complete'", [job_id]
+            ).fetchone():
                 if time.perf_counter() > since + MAX_SECONDS:
                     raise TimeoutError(f"a job was not complete after {MAX_SECONDS:.0f} s")
                 time.sleep(CHECK_INTERVAL_SECONDS)
@@ -103,6 +129,12 @@ def _idle_lines(idle: Idle) -> list[Line]:
     where = f"idle worker, {idle.vendors} vendors"
     sent, by_scripts = (sum(told.values()) / idle.seconds for told in (idle.sent, idle.by_scripts))
     return [
-        Line(f"{where}: CPU", f"{idle.cpu_percent:.2f} % of a core", aim=f"< {MAX_CPU_PERCENT:.0f} %"),
-        Line(f"{where}: Redis commands", f"{sent:.1f} a second, {by_scripts:.1f} within scripts", aim=f"< {MAX_COMMANDS}"),
+        Line(
+            f"{where}: CPU", f"{idle.cpu_percent:.2f} % of a core", aim=f"< {MAX_CPU_PERCENT:.0f} %"
+        ),
+        Line(
+            f"{where}: Redis commands",
+            f"{sent:.1f} a second, {by_scripts:.1f} within scripts",
+            aim=f"< {MAX_COMMANDS}",
+        ),
     ]

@@ -1,4 +1,6 @@
-"""How many calls to a vendor that takes its time are kept going: against as many threads as may call it, never idle."""
+"""How many calls to a vendor that takes its time are kept going: against as many threads as may
+call it, never idle.
+"""
 
 import math
 import sqlite3
@@ -58,7 +60,9 @@ def measure(folder: Path, quick: bool) -> Table:
         found[case] = apart(keep_going, folder / str(case.in_flight), case, seconds)
     raw = {str(case): asdict(what) for case, what in found.items()}
     return Table(
-        "Calls to a vendor that takes its time", [line for case, what in found.items() for line in _lines(case, what)], raw
+        "Calls to a vendor that takes its time",
+        [line for case, what in found.items() for line in _lines(case, what)],
+        raw,
     )
 
 
@@ -67,12 +71,23 @@ def keep_going(folder: Path, case: Case, seconds: float) -> Found:
     threads = math.ceil(THREADS_PER_CALL * case.in_flight / case.processes)
     timeout_seconds = case.latency_seconds + 30
     with vendors.vendor(case.latency_seconds) as url:
-        table = f'[vendors.slow]\nadapter = "sync"\nurl = "{url}"\ntimeout_seconds = {timeout_seconds}'
+        table = (
+            f'[vendors.slow]\nadapter = "sync"\nurl = "{url}"\ntimeout_seconds = {timeout_seconds}'
+        )
         with service(folder, table) as serves:
-            queue("slow", math.ceil(case.most_per_second * (seconds + SPARE_LATENCIES * case.latency_seconds)))
-            with serves.worker("--processes", case.processes, "--threads", threads, "--grace-seconds", 0) as worker:
+            queue(
+                "slow",
+                math.ceil(
+                    case.most_per_second * (seconds + SPARE_LATENCIES * case.latency_seconds)
+                ),
+            )
+            with serves.worker(
+                "--processes", case.processes, "--threads", threads, "--grace-seconds", 0
+            ) as worker:
                 warm = WARM_UP_LATENCIES * case.in_flight
-                wait_for(lambda: vendors.ledger(url)["done"] > warm, "the workers to be warm", seconds=60)
+                wait_for(
+                    lambda: vendors.ledger(url)["done"] > warm, "the workers to be warm", seconds=60
+                )
                 return _watch(url, worker.pid, folder / STORE, seconds)
 
 
@@ -81,18 +96,29 @@ def _watch(url: str, worker_pid: int, store: Path, seconds: float) -> Found:
     time.sleep(seconds)
     last, cpu_last = vendors.ledger(url), cpu_seconds(worker_pid)
     workers = list(family(worker_pid))
-    memory = [resident_mb(pid) for pid in workers[1:] or workers]  # of several, the first only watches over the others
+    memory = [
+        resident_mb(pid) for pid in workers[1:] or workers
+    ]  # of several, the first only watches over the others
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as rows:
         what = "the answers to be recorded"
-        wait_for(lambda: complete(rows, "jobs_job") >= last["answered"], what, seconds=RECORDED_SECONDS)
+        wait_for(
+            lambda: complete(rows, "jobs_job") >= last["answered"], what, seconds=RECORDED_SECONDS
+        )
     done = last["done"] - first["done"]
-    return Found(done / (last["at"] - first["at"]), last["most_in_flight"], memory, (cpu_last - cpu_first) * 1000 / done)
+    return Found(
+        done / (last["at"] - first["at"]),
+        last["most_in_flight"],
+        memory,
+        (cpu_last - cpu_first) * 1000 / done,
+    )
 
 
 def _lines(case: Case, found: Found) -> list[Line]:
     share = found.jobs_per_second / case.most_per_second
     rate = f"{found.jobs_per_second:.0f} of {case.most_per_second:.0f} jobs/s, most in flight {found.most_in_flight}"
-    memory = f"{max(found.worker_mb):.0f} MB a process; CPU ms each: worker {found.cpu_ms_per_job:.2f}"
+    memory = (
+        f"{max(found.worker_mb):.0f} MB a process; CPU ms each: worker {found.cpu_ms_per_job:.2f}"
+    )
     return [
         Line(f"{case}", rate, f"{share:.1%}", f"at least {MIN_SHARE:.0%}"),
         Line("    memory", memory, "", f"less than {MAX_MB} MB"),

@@ -1,7 +1,9 @@
-"""What a permit costs, what a vendor's limits take in memory, and whether they are kept: ours, `limits` and `pyrate-limiter`.
+"""What a permit costs, what a vendor's limits take in memory, and whether they are kept: ours,
+`limits` and `pyrate-limiter`.
 
-`take` gives jobs with its permits and puts them in flight, the libraries give permits alone; so each is measured once more with
-the jobs read from a stream. All use one Valkey, by turns, and what is compared is each round's own ratio.
+`take` gives jobs with its permits and puts them in flight, the libraries give permits alone; so
+each is measured once more with the jobs read from a stream. All use one Valkey, by turns, and what
+is compared is each round's own ratio.
 """
 
 import os
@@ -42,39 +44,58 @@ def _measure(folder: Path, url: str, quick: bool) -> Table:
     cost = costs(client, url, rounds=rounds, starts=STARTS)
     bytes_used = _memory(client, url)
     with Race() as race:
-        most = {behind: _most(race, client, url, seconds, behind) for behind in (0.0, BEHIND_SECONDS)}
+        most = {
+            behind: _most(race, client, url, seconds, behind) for behind in (0.0, BEHIND_SECONDS)
+        }
     in_vain = _charged_in_vain(client, url, seconds)
     lines = [*_cost_lines(cost), *_memory_lines(bytes_used)]
     lines += [line for behind, found in most.items() for line in _most_lines(found, behind)]
     lines += [
-        Line(f"charged for calls that were refused ({TWO}), {name}", str(found), aim="0") for name, found in in_vain.items()
+        Line(f"charged for calls that were refused ({TWO}), {name}", str(found), aim="0")
+        for name, found in in_vain.items()
     ]
     raw_costs = {
-        name: {count: [asdict(each) for each in rounds] for count, rounds in way.items()} for name, way in cost.items()
+        name: {count: [asdict(each) for each in rounds] for count, rounds in way.items()}
+        for name, way in cost.items()
     }
     raw = {"costs": raw_costs, "bytes": bytes_used, "most": most, "in_vain": in_vain}
     return Table(f"Permits under three limits, {STARTS:,} starts in the log", lines, raw)
 
 
 def _cost_lines(found: dict[str, dict[int, list[Cost]]]) -> list[Line]:
-    """Of 100 jobs the libraries are asked for one by one, so that as many start as may; what all or none cost is told, too."""
+    """Of 100 jobs the libraries are asked for one by one, so that as many start as may; what all or
+    none cost is told, too.
+    """
     ours, peers = found["take"], {name: way for name, way in found.items() if name != "take"}
     return [
         _cost_line("a job: take", ours[1]),
         *(_cost_line(f"a job: {name}", way[1], ours[1]) for name, way in peers.items()),
         _cost_line("each of 100 jobs: take", ours[100]),
-        *(_cost_line(f"each of 100 jobs: {name}, one by one", way[1], ours[100]) for name, way in peers.items()),
-        *(_cost_line(f"each of 100 jobs: {name}, all or none", way[100], ours[100], "") for name, way in peers.items()),
+        *(
+            _cost_line(f"each of 100 jobs: {name}, one by one", way[1], ours[100])
+            for name, way in peers.items()
+        ),
+        *(
+            _cost_line(f"each of 100 jobs: {name}, all or none", way[100], ours[100], "")
+            for name, way in peers.items()
+        ),
     ]
 
 
-def _cost_line(what: str, of_way: Sequence[Cost], ours: Sequence[Cost] = (), aim: str = "1 x") -> Line:
-    us, cpu_us = statistics.median(cost.us for cost in of_way), statistics.median(cost.redis_cpu_us for cost in of_way)
+def _cost_line(
+    what: str, of_way: Sequence[Cost], ours: Sequence[Cost] = (), aim: str = "1 x"
+) -> Line:
+    us, cpu_us = (
+        statistics.median(cost.us for cost in of_way),
+        statistics.median(cost.redis_cpu_us for cost in of_way),
+    )
     figure = f"{us:.1f} us, {cpu_us:.1f} us of Redis' CPU"
     if not ours:
         return Line(what, figure)
     times = statistics.median(theirs.us / own.us for theirs, own in zip(of_way, ours, strict=True))
-    cpu_times = statistics.median(theirs.redis_cpu_us / own.redis_cpu_us for theirs, own in zip(of_way, ours, strict=True))
+    cpu_times = statistics.median(
+        theirs.redis_cpu_us / own.redis_cpu_us for theirs, own in zip(of_way, ours, strict=True)
+    )
     return Line(what, figure, f"take is {times:.2f} x as quick, {cpu_times:.2f} x in CPU", aim)
 
 
@@ -100,8 +121,14 @@ def _bytes(client: "redis.Redis") -> int:
 
 
 def _memory_lines(used: dict[str, int]) -> list[Line]:
-    ratios = {name: "" if name == "take" else f"{of_way / used['take']:.1f} x take" for name, of_way in used.items()}
-    return [Line(f"memory of {USUAL}, {name}", f"{used[name] / 1024:.0f} KiB", ratio) for name, ratio in ratios.items()]
+    ratios = {
+        name: "" if name == "take" else f"{of_way / used['take']:.1f} x take"
+        for name, of_way in used.items()
+    }
+    return [
+        Line(f"memory of {USUAL}, {name}", f"{used[name] / 1024:.0f} KiB", ratio)
+        for name, ratio in ratios.items()
+    ]
 
 
 def _ways(url: str, limits: str) -> dict[str, Callable[[], Permits]]:
@@ -119,14 +146,18 @@ def _begin(client: "redis.Redis", limits: str) -> None:
     ours.queue(2000)
 
 
-def _most(race: Race, client: "redis.Redis", url: str, seconds: float, behind_seconds: float) -> dict[str, int]:
+def _most(
+    race: Race, client: "redis.Redis", url: str, seconds: float, behind_seconds: float
+) -> dict[str, int]:
     """Return the most permits in any second of a race, by way."""
     most = {}
     for name, make in _ways(url, f"{CALLS}/s").items():
         _begin(client, f"{CALLS}/s")
         grants = race.run(make, seconds, behind_seconds)
         charges = sorted(map(int, client.lrange(LOG, 0, -1)))
-        most[name] = worst_window(charges, CALLS, 1)[0] if name == "take" else most_within(grants, 1.0)
+        most[name] = (
+            worst_window(charges, CALLS, 1)[0] if name == "take" else most_within(grants, 1.0)
+        )
     return most
 
 

@@ -1,4 +1,5 @@
-"""What the whole service carries, as script/server runs it: k6's 200 users, and the highest steady rate of jobs.
+"""What the whole service carries, as script/server runs it: k6's 200 users, and the highest steady
+rate of jobs.
 
 k6 runs on the same machine, so what it uses of the cores is told beside the figures.
 """
@@ -39,7 +40,10 @@ class Run:
     def failures(self) -> dict[str, int]:
         """How many requests and checks failed, and how many iterations k6 had to leave out."""
         dropped = self.metrics.get("dropped_iterations", {}).get("count", 0)
-        failed = {"requests": self.metrics["http_req_failed"]["passes"], "checks": self.metrics["checks"]["fails"]}
+        failed = {
+            "requests": self.metrics["http_req_failed"]["passes"],
+            "checks": self.metrics["checks"]["fails"],
+        }
         return {name: int(count) for name, count in {**failed, "dropped": dropped}.items()}
 
     def p95_ms(self, name: str) -> float:
@@ -70,7 +74,9 @@ def measure(folder: Path, quick: bool) -> Table:
         rate_lines, rates = _rates(server, *((4, 1, 1) if quick else (20, 3, 2)))
     finally:
         server.kill()
-    return Table("The whole service under k6", [*lines, *rate_lines], {"users": users, "rates": rates})
+    return Table(
+        "The whole service under k6", [*lines, *rate_lines], {"users": users, "rates": rates}
+    )
 
 
 def _users(server: Server, seconds: int) -> tuple[list[Line], dict[str, Any]]:
@@ -84,14 +90,18 @@ def _users(server: Server, seconds: int) -> tuple[list[Line], dict[str, Any]]:
             Line(f"p95 of {name}", f"{run.p95_ms(name):.0f} ms", aim="under 300")
             for name in ("POST /jobs", "GET /jobs/{request_id}")
         ),
-        Line("failed", ", ".join(f"{count} {name}" for name, count in run.failures.items()), aim="0"),
+        Line(
+            "failed", ", ".join(f"{count} {name}" for name, count in run.failures.items()), aim="0"
+        ),
         Line("backlog final after", f"{final_seconds:.1f} s", aim="60"),
         Line("k6 itself", cpu),
     ]
     return lines, {**asdict(run), "failures": run.failures, "final_seconds": final_seconds}
 
 
-def _rates(server: Server, seconds: int, bisections: int, tries: int) -> tuple[list[Line], dict[str, Any]]:
+def _rates(
+    server: Server, seconds: int, bisections: int, tries: int
+) -> tuple[list[Line], dict[str, Any]]:
     arrivals: list[Arrival] = []
 
     def is_held(rate: int) -> bool:
@@ -105,13 +115,22 @@ def _rates(server: Server, seconds: int, bisections: int, tries: int) -> tuple[l
     below = _arrival(server, max(round(highest * MARGIN), 1), seconds)
     lines = [
         Line("highest steady rate held", f"{highest} jobs/s"),
-        Line(f"POST to result at {below.rate} jobs/s", f"p50 {below.p50_ms:.0f} ms, p95 {below.p95_ms:.0f} ms"),
+        Line(
+            f"POST to result at {below.rate} jobs/s",
+            f"p50 {below.p50_ms:.0f} ms, p95 {below.p95_ms:.0f} ms",
+        ),
     ]
-    return lines, {"highest": highest, "below": asdict(below), "search": [asdict(arrival) for arrival in arrivals]}
+    return lines, {
+        "highest": highest,
+        "below": asdict(below),
+        "search": [asdict(arrival) for arrival in arrivals],
+    }
 
 
 def highest_rate(is_held: Callable[[int], bool], bisections: int) -> int:
-    """Return the highest rate found that is held: doubled until one is not, then between the two; 0 where none is."""
+    """Return the highest rate found that is held: doubled until one is not, then between the two; 0
+    where none is.
+    """
     held, rate = 0, LOWEST_RATE
     while is_held(rate):
         held, rate = rate, 2 * rate
@@ -141,10 +160,23 @@ def _arrival(server: Server, rate: int, seconds: int) -> Arrival:
 def _k6(server: Server, script: str, **variables: Any) -> Run:
     summary = server.folder.with_name("k6.json")
     named = {name: str(value) for name, value in variables.items()}
-    command = ["script/k6", "run", "--address=", "--quiet", "--summary-export", str(summary), f"loadtest/{script}"]
+    command = [
+        "script/k6",
+        "run",
+        "--address=",
+        "--quiet",
+        "--summary-export",
+        str(summary),
+        f"loadtest/{script}",
+    ]
     since, cpu_since = time.monotonic(), _children_cpu_seconds()
-    ended = subprocess.run(  # noqa: S603 - our own
-        command, cwd=ROOT, env={**os.environ, "BASE_URL": _url(server), **named}, capture_output=True, text=True, check=False
+    ended = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "BASE_URL": _url(server), **named},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     seconds, cpu_seconds = time.monotonic() - since, _children_cpu_seconds() - cpu_since
     if ended.returncode not in (0, CROSSED):

@@ -21,8 +21,11 @@ class Cost:
     redis_cpu_us: float
 
 
-def costs(client: "redis.Redis", url: str, *, rounds: int, starts: int) -> dict[str, dict[int, list[Cost]]]:
-    """Return by way, and by how many permits were asked for at once, what each cost, round by round.
+def costs(
+    client: "redis.Redis", url: str, *, rounds: int, starts: int
+) -> dict[str, dict[int, list[Cost]]]:
+    """Return by way, and by how many permits were asked for at once, what each cost, round by
+    round.
 
     `starts` of the last day are in the logs.
     """
@@ -36,7 +39,9 @@ def costs(client: "redis.Redis", url: str, *, rounds: int, starts: int) -> dict[
         "pyrate-limiter": rates,
         "pyrate-limiter, then the jobs": WithJobs(rates, client),
     }
-    found: dict[str, dict[int, list[Cost]]] = {name: {count: [] for count in CALLS} for name in ways}
+    found: dict[str, dict[int, list[Cost]]] = {
+        name: {count: [] for count in CALLS} for name in ways
+    }
     for _ in range(rounds):
         for count, calls in CALLS.items():
             for name, permits in ways.items():
@@ -46,7 +51,9 @@ def costs(client: "redis.Redis", url: str, *, rounds: int, starts: int) -> dict[
     return found
 
 
-def _remember_a_day(client: "redis.Redis", starts: int, ours: Take, hits: Limits, rates: PyrateLimiter) -> None:
+def _remember_a_day(
+    client: "redis.Redis", starts: int, ours: Take, hits: Limits, rates: PyrateLimiter
+) -> None:
     at = [time.time() - 86_400 * (number + 1) / (starts + 1) for number in range(starts)]
     ours.remember([int(start * 1e6) for start in at])
     for permits in (hits, rates):

@@ -1,4 +1,6 @@
-"""Ways to ask for permits under several limits at once: ours, and two libraries that keep limits in Redis as well."""
+"""Ways to ask for permits under several limits at once: ours, and two libraries that keep limits in
+Redis as well.
+"""
 
 import itertools
 import os
@@ -27,7 +29,9 @@ class Permits:
         """Have jobs ready for so many permits."""
 
     def ask(self, count: int) -> tuple[int, float]:
-        """Ask for so many; returns how many there were, and the seconds until it is worth asking again (0: nobody says)."""
+        """Ask for so many; returns how many there were, and the seconds until it is worth asking
+        again (0: nobody says).
+        """
         raise NotImplementedError
 
 
@@ -63,7 +67,10 @@ class Take(Permits):
         """Be done with all that was taken."""
         from jobs.queue import stream
 
-        stream.settle(VENDOR, [stream.Settlement(entry.job_id, entry, releases=True) for entry in self._entries])
+        stream.settle(
+            VENDOR,
+            [stream.Settlement(entry.job_id, entry, releases=True) for entry in self._entries],
+        )
         self._entries = []
 
 
@@ -80,8 +87,12 @@ class Limits(Permits):
     """`limits`: moving windows, one after the other, the shortest first."""
 
     def __init__(self, url: str, limits: str) -> None:
-        self._items = [RateLimitItemPerSecond(window.calls, window.seconds) for window in parse(limits)]
-        self._limiter = MovingWindowRateLimiter(RedisStorage(url.replace("unix://", "redis+unix://")))
+        self._items = [
+            RateLimitItemPerSecond(window.calls, window.seconds) for window in parse(limits)
+        ]
+        self._limiter = MovingWindowRateLimiter(
+            RedisStorage(url.replace("unix://", "redis+unix://"))
+        )
         self.charged_in_vain = 0  # for calls that a later limit refused
 
     def ask(self, count: int) -> tuple[int, float]:

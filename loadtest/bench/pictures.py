@@ -1,4 +1,6 @@
-"""Draws what script/bench --json has kept, as SVG, the same for the same figures: python -m bench.pictures FILE FOLDER"""
+"""Draws what script/bench --json has kept, as SVG, the same for the same figures: python -m
+bench.pictures FILE FOLDER
+"""
 
 import argparse
 import json
@@ -50,13 +52,17 @@ def main() -> None:
         if "drain" in kept:
             beside = kept["drain"]["beside"].items()
             _save(
-                drain({name: [pace["jobs_per_second"] for pace in paces] for name, paces in beside}),
+                drain(
+                    {name: [pace["jobs_per_second"] for pace in paces] for name, paces in beside}
+                ),
                 options.folder / "drain.svg",
             )
 
 
 def scale(kept: dict[str, Any]) -> Figure:
-    """A small picture for each figure, over the number of jobs; the line is the median, the band all readings."""
+    """A small picture for each figure, over the number of jobs; the line is the median, the band
+    all readings.
+    """
     rows = -(-(len(FIGURES) + 1) // COLUMNS)
     figure: Figure = plt.figure(figsize=(2.7 * COLUMNS, 2.3 * rows), layout="constrained")
     *panels, rest = figure.subplots(rows, COLUMNS, squeeze=False).flat
@@ -75,19 +81,40 @@ def scale(kept: dict[str, Any]) -> Figure:
 def _curve(panel: Axes, jobs: list[int], readings: list[list[float]], series: str) -> None:
     medians = [statistics.median(of_size) for of_size in readings]
     panel.plot(jobs, medians, color=COLOURS[series], marker="o", markersize=3, label=SERIES[series])
-    panel.fill_between(jobs, [*map(min, readings)], [*map(max, readings)], color=COLOURS[series], alpha=0.15, linewidth=0)
+    panel.fill_between(
+        jobs,
+        [*map(min, readings)],
+        [*map(max, readings)],
+        color=COLOURS[series],
+        alpha=0.15,
+        linewidth=0,
+    )
 
 
 def drain(readings: dict[str, list[float]]) -> Figure:
-    """A bar for each contender, the fastest first; the thin line goes from the slowest reading to the fastest."""
+    """A bar for each contender, the fastest first; the thin line goes from the slowest reading to
+    the fastest.
+    """
     medians = {name: statistics.median(of_name) for name, of_name in readings.items()}
     names = sorted(medians, key=lambda name: medians[name])
     figure: Figure = plt.figure(figsize=(6, 0.45 * len(names) + 0.9), layout="constrained")
     panel = figure.add_subplot()
-    panel.barh(names, [medians[name] for name in names], color=[OURS if name == US else PEER for name in names])
+    panel.barh(
+        names,
+        [medians[name] for name in names],
+        color=[OURS if name == US else PEER for name in names],
+    )
     for place, name in enumerate(names):
-        panel.plot([min(readings[name]), max(readings[name])], [place, place], color="#334", linewidth=1)
-        panel.annotate(f"{medians[name]:,.0f}", (max(readings[name]), place), (4, 0), textcoords="offset points", va="center")
+        panel.plot(
+            [min(readings[name]), max(readings[name])], [place, place], color="#334", linewidth=1
+        )
+        panel.annotate(
+            f"{medians[name]:,.0f}",
+            (max(readings[name]), place),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+        )
     panel.set(title="jobs/s done by 2 processes, the vendor answering at once")
     panel.grid(visible=False, axis="y")
     panel.set_xlim(right=1.12 * max(map(max, readings.values())))

@@ -1,4 +1,5 @@
-"""A store of one size, kept in a folder, that is visited again and again: how does the service work on it?
+"""A store of one size, kept in a folder, that is visited again and again: how does the service work
+on it?
 
 Each function here runs in a process of its own (bench.apart), as Django is set up on the place.
 """
@@ -63,7 +64,9 @@ class Visit:
 
 
 def prepare(folder: Path, url: str) -> None:
-    """Make what each place begins as: vendors, a superuser, and a job of either kind, of which the others are copies."""
+    """Make what each place begins as: vendors, a superuser, and a job of either kind, of which the
+    others are copies.
+    """
     with service(folder, VENDORS.format(url=url)) as serves:
         from django.contrib.auth.models import User
 
@@ -99,7 +102,9 @@ def visit(place: Place, much: Visit) -> dict[str, float]:
     with _running(place) as serves:
         mark = rows.mark()
         with serves.api() as port:
-            get(port, "/healthz")  # answered once it has started, which a post would be refused for waiting for
+            get(
+                port, "/healthz"
+            )  # answered once it has started, which a post would be refused for waiting for
             posts_ms = [_post_ms(port, count) for count in (WARM_UP, much.posts)][-1]
             lists_ms = _lists_ms(port)
         sweeps_ms = [_sweep_ms() for _ in range(SWEEPS)]
@@ -128,7 +133,11 @@ def _running(place: Place) -> Iterator[Service]:
         os.environ.update(variables, DJANGO_SETTINGS_MODULE="enrichlabs.settings")
         django.setup()
         serves = Service(place.folder, sock, variables)
-        wait_for(lambda: not serves.redis.info("persistence")["loading"], "Valkey to load its file", MAX_SECONDS)
+        wait_for(
+            lambda: not serves.redis.info("persistence")["loading"],
+            "Valkey to load its file",
+            MAX_SECONDS,
+        )
         yield serves
 
 
@@ -162,7 +171,9 @@ def _lists_ms(port: int) -> list[float]:
     took_ms = []
     for _ in range(1 + LISTS):
         since = time.perf_counter()
-        answer = session.get(f"http://127.0.0.1:{port}/admin/jobs/job/", timeout=60, allow_redirects=False)
+        answer = session.get(
+            f"http://127.0.0.1:{port}/admin/jobs/job/", timeout=60, allow_redirects=False
+        )
         took_ms.append((time.perf_counter() - since) * 1000)
         if answer.status_code != 200:
             raise RuntimeError(f"the list of jobs was answered with {answer.status_code}")
@@ -183,7 +194,13 @@ def _open(serves: Service) -> int:
     from jobs.queue.keys import Keys
 
     keys = Keys("quick")
-    return sum(serves.redis.pipeline(transaction=False).xlen(keys.jobs).xlen(keys.retries).zcard(keys.in_flight).execute())
+    return sum(
+        serves.redis.pipeline(transaction=False)
+        .xlen(keys.jobs)
+        .xlen(keys.retries)
+        .zcard(keys.in_flight)
+        .execute()
+    )
 
 
 def _rate(place: Place, mark: str) -> float:

@@ -1,4 +1,6 @@
-"""How fast jobs become complete: rows are counted now and then, past Django, so that it costs the measured little."""
+"""How fast jobs become complete: rows are counted now and then, past Django, so that it costs the
+measured little.
+"""
 
 import sqlite3
 import time
@@ -38,7 +40,9 @@ def pace(store: Path, table: str, total: int, cpu: Callable[[], Cpu]) -> Pace:
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
         while not readings or readings[-1].done < TO_SHARE * total:
             if time.monotonic() > give_up_at:
-                raise TimeoutError(f"after {MAX_SECONDS:.0f} s not all of {total} jobs were complete")
+                raise TimeoutError(
+                    f"after {MAX_SECONDS:.0f} s not all of {total} jobs were complete"
+                )
             time.sleep(CHECK_INTERVAL_SECONDS)
             done = complete(connection, table)
             if done >= FROM_SHARE * total:
@@ -47,7 +51,9 @@ def pace(store: Path, table: str, total: int, cpu: Callable[[], Cpu]) -> Pace:
 
 
 def complete(store: sqlite3.Connection, table: str) -> int:
-    return int(store.execute(f"SELECT count(*) FROM {table} WHERE status = 'complete'").fetchone()[0])  # noqa: S608
+    return int(
+        store.execute(f"SELECT count(*) FROM {table} WHERE status = 'complete'").fetchone()[0]
+    )
 
 
 def between(first: Reading, last: Reading) -> Pace:

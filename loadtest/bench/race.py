@@ -1,7 +1,9 @@
-"""Clients in two processes ask for one permit after the other: were there more in any window than the limit says?
+"""Clients in two processes ask for one permit after the other: were there more in any window than
+the limit says?
 
-What a client knows is when it asked and when it was answered. So many permits lay in one window at the least as were both asked
-for and answered within it: nobody is accused of more than that. Ours are held to the moments that they were charged at.
+What a client knows is when it asked and when it was answered. So many permits lay in one window at
+the least as were both asked for and answered within it: nobody is accused of more than that. Ours
+are held to the moments that they were charged at.
 """
 
 import time
@@ -37,7 +39,9 @@ class Race:
     def __init__(self) -> None:
         context = get_context("spawn")
         start = context.Barrier(PROCESSES * THREADS)
-        self._processes = ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=_share, initargs=(start,))
+        self._processes = ProcessPoolExecutor(
+            PROCESSES, mp_context=context, initializer=_share, initargs=(start,)
+        )
 
     def __enter__(self) -> "Race":
         return self
@@ -45,7 +49,9 @@ class Race:
     def __exit__(self, *_: object) -> None:
         self._processes.shutdown()
 
-    def run(self, make: Callable[[], Permits], seconds: float, behind_seconds: float) -> list[Grant]:
+    def run(
+        self, make: Callable[[], Permits], seconds: float, behind_seconds: float
+    ) -> list[Grant]:
         """Let all ask for so long; the clock of the last process is behind by so much."""
         clocks = [0.0] * (PROCESSES - 1) + [behind_seconds]
         runs = [self._processes.submit(_run, make, seconds, behind) for behind in clocks]
@@ -55,7 +61,11 @@ class Race:
 def most_within(grants: Sequence[Grant], seconds: float) -> int:
     """Return how many permits, at the least, lay in one window of that length."""
     return max(
-        sum(1 for grant in grants if first.asked_at <= grant.asked_at and grant.answered_at <= first.asked_at + seconds)
+        sum(
+            1
+            for grant in grants
+            if first.asked_at <= grant.asked_at and grant.answered_at <= first.asked_at + seconds
+        )
         for first in grants
     )
 
@@ -66,7 +76,10 @@ def clock(behind_seconds: float) -> Iterator[None]:
     right, right_ns = time.time, time.time_ns
     with (
         patch("time.time", lambda: right() - behind_seconds),
-        patch("pyrate_limiter.buckets.redis_bucket.time_ns", lambda: right_ns() - int(behind_seconds * 1e9)),
+        patch(
+            "pyrate_limiter.buckets.redis_bucket.time_ns",
+            lambda: right_ns() - int(behind_seconds * 1e9),
+        ),
     ):
         yield
 

@@ -6,7 +6,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: what was measured, the figure with its unit, and how it stands against what it is held to."""
+    """One line of a table: what was measured, the figure with its unit, and how it stands against
+    what it is held to.
+    """
 
     what: str
     figure: str
@@ -24,7 +26,13 @@ class Table:
 
     def text(self) -> str:
         """Return the table for a terminal."""
-        rows = [("", "measured", "ratio", "aim"), *((line.what, line.figure, line.ratio, line.aim) for line in self.lines)]
+        rows = [
+            ("", "measured", "ratio", "aim"),
+            *((line.what, line.figure, line.ratio, line.aim) for line in self.lines),
+        ]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        head, *rest = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        head, *rest = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
         return "\n".join([self.title, head, *rest])

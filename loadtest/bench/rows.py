@@ -12,7 +12,9 @@ NAME = "enrichlabs.sqlite3"
 
 
 class Times(NamedTuple):
-    """When one job was made and when it was final, in seconds since 1970; `finished` is infinite for a job that is open."""
+    """When one job was made and when it was final, in seconds since 1970; `finished` is infinite
+    for a job that is open.
+    """
 
     created: float
     finished: float
@@ -26,8 +28,13 @@ def mark() -> str:
 def times_since(store: Path, mark: str) -> list[Times]:
     """Return the times of the jobs that were made after the mark, in the order of their making."""
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
-        rows = connection.execute("SELECT created_at, finished_at FROM jobs_job WHERE _id > ? ORDER BY _id", [mark])
-        return [Times(_seconds(created), _seconds(finished) if finished else float("inf")) for created, finished in rows]
+        rows = connection.execute(
+            "SELECT created_at, finished_at FROM jobs_job WHERE _id > ? ORDER BY _id", [mark]
+        )
+        return [
+            Times(_seconds(created), _seconds(finished) if finished else float("inf"))
+            for created, finished in rows
+        ]
 
 
 def forget_since(store: Path, mark: str) -> None:

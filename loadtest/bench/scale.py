@@ -1,6 +1,8 @@
-"""Whether the service stays as quick with a million jobs as with a thousand: those that are done, and those that wait.
+"""Whether the service stays as quick with a million jobs as with a thousand: those that are done,
+and those that wait.
 
-Stores of every size are filled once and visited by turns, so that whatever else the machine does slows all of them alike.
+Stores of every size are filled once and visited by turns, so that whatever else the machine does
+slows all of them alike.
 """
 
 import statistics
@@ -40,7 +42,11 @@ def measure(folder: Path, quick: bool) -> Table:
     much, rounds = (Visit(600, 100, 1), 1) if quick else (Visit(3000, 500, 5), 3)
     with vendor() as url:
         apart(prepare, folder / "prepared", url)
-        places = [Place(folder / f"{name}-{size}", size, waiting=name == "waiting") for name in SERIES for size in sizes]
+        places = [
+            Place(folder / f"{name}-{size}", size, waiting=name == "waiting")
+            for name in SERIES
+            for size in sizes
+        ]
         kept = [apart(make, place, folder / "prepared") for place in places]
         visits = [[apart(visit, place, much) for place in places] for _ in range(rounds)]
     readings = [
@@ -50,8 +56,15 @@ def measure(folder: Path, quick: bool) -> Table:
         }
         for number, place in enumerate(places)
     ]
-    raw = {name: _by_size(readings[at : at + len(sizes)]) for name, at in zip(SERIES, (0, len(sizes)), strict=True)}
-    title = "With " + ", ".join(f"{size:,}" for size in sizes) + " jobs in the store; the ratio is of the last to the first"
+    raw = {
+        name: _by_size(readings[at : at + len(sizes)])
+        for name, at in zip(SERIES, (0, len(sizes)), strict=True)
+    }
+    title = (
+        "With "
+        + ", ".join(f"{size:,}" for size in sizes)
+        + " jobs in the store; the ratio is of the last to the first"
+    )
     lines = [_line(name, figure, raw[name][figure]) for name in SERIES for figure in FIGURES]
     return Table(title, lines, {"jobs": list(sizes), **raw})
 

@@ -1,4 +1,6 @@
-"""EnrichLabs' own parts on a folder of their own, each started alone: the stores, worker processes, the API."""
+"""EnrichLabs' own parts on a folder of their own, each started alone: the stores, worker processes,
+the API.
+"""
 
 import os
 import signal
@@ -27,11 +29,20 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def running(command: list[Any], variables: dict[str, str], words: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command as a group of processes, and end the whole group; what it says goes to the file `words`."""
+def running(
+    command: list[Any], variables: dict[str, str], words: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command as a group of processes, and end the whole group; what it says goes to the file
+    `words`.
+    """
     output = words.open("ab") if words else subprocess.DEVNULL
-    process = subprocess.Popen(  # noqa: S603 - every command is our own
-        [str(part) for part in command], cwd=ROOT, env=variables, stdout=output, stderr=output, start_new_session=True
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        cwd=ROOT,
+        env=variables,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
     )
     try:
         yield process
@@ -50,16 +61,30 @@ def running(command: list[Any], variables: dict[str, str], words: Path | None = 
 def valkey(folder: Path) -> Iterator[Path]:
     """Run the embedded Valkey with the options that script/server gives it; gives its socket."""
     sock = folder / "valkey.sock"
-    options = ["--port", 0, "--unixsocket", sock, "--dir", folder, "--appendonly", "yes", "--appendfsync", "everysec"]
+    options = [
+        "--port",
+        0,
+        "--unixsocket",
+        sock,
+        "--dir",
+        folder,
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "everysec",
+    ]
     with running(
-        [get_binary_path(), *options, "--save", "", "--loglevel", "warning"], environment(folder), folder / "valkey.log"
+        [get_binary_path(), *options, "--save", "", "--loglevel", "warning"],
+        environment(folder),
+        folder / "valkey.log",
     ):
         wait_for(sock.exists, "Valkey to listen")
         yield sock
 
 
 class Service:
-    """A Valkey, a migrated SQLite and vendors; `worker` and `api` run the rest for as long as they are needed.
+    """A Valkey, a migrated SQLite and vendors; `worker` and `api` run the rest for as long as they
+    are needed.
 
     The process that makes one has Django set up on the same stores: one service a process.
     """
@@ -67,7 +92,9 @@ class Service:
     def __init__(self, folder: Path, sock: Path, variables: dict[str, str]) -> None:
         self.folder = folder
         self.variables = variables
-        self.redis = redis.Redis(unix_socket_path=str(sock), decode_responses=True, socket_timeout=60)
+        self.redis = redis.Redis(
+            unix_socket_path=str(sock), decode_responses=True, socket_timeout=60
+        )
 
     @contextmanager
     def worker(self, *options: Any) -> Iterator[subprocess.Popen[bytes]]:
@@ -80,7 +107,13 @@ class Service:
     def api(self, *options: Any) -> Iterator[int]:
         """Run gunicorn as script/server does; gives its port."""
         port = free_port()
-        command = [sys.executable, "-m", "gunicorn", "--config=python:enrichlabs.gunicorn", f"--bind=127.0.0.1:{port}"]
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--config=python:enrichlabs.gunicorn",
+            f"--bind=127.0.0.1:{port}",
+        ]
         variables = {**self.variables, "PORT": str(port)}
         with running([*command, *options, "enrichlabs.wsgi"], variables, self.folder / "api.log"):
             wait_for(lambda: listens(port), "gunicorn to listen")
@@ -96,7 +129,7 @@ def service(folder: Path, vendors: str, **settings: Any) -> Iterator[Service]:
     variables = environment(folder, ENRICHLABS_VENDORS=file, LOG_LEVEL="WARNING", **settings)
     with valkey(folder) as sock:
         for command in (["migrate", "--verbosity=0"], ["load_vendors", file]):
-            subprocess.run(  # noqa: S603
+            subprocess.run(
                 [sys.executable, "manage.py", *map(str, command)],
                 cwd=ROOT,
                 env=variables,

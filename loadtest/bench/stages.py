@@ -1,6 +1,8 @@
-"""Where the time of a job goes: the CPU that each step takes in one thread, beside what `requests` takes for the call alone.
+"""Where the time of a job goes: the CPU that each step takes in one thread, beside what `requests`
+takes for the call alone.
 
-A worker's threads hand jobs to each other; what that costs is what a job takes in a worker (bench.drain) and does not here.
+A worker's threads hand jobs to each other; what that costs is what a job takes in a worker
+(bench.drain) and does not here.
 """
 
 import gc
@@ -39,7 +41,9 @@ def measure(folder: Path, quick: bool) -> Table:
             for step, what in STEPS.items()
             if step != "accept"
         ),
-        Line("a job in a worker", f"{worker:.0f} us", f"{worker / alone:.2f} x the call by requests"),
+        Line(
+            "a job in a worker", f"{worker:.0f} us", f"{worker / alone:.2f} x the call by requests"
+        ),
         Line(ALONE, f"{alone:.0f} us", f"ours is {medians['call'] / alone:.2f} x"),
         Line(STEPS["accept"], f"{medians['accept']:.0f} us"),
     ]

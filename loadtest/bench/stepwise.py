@@ -19,7 +19,9 @@ NAME = "bench"
 
 
 class Stepwise:
-    """Does jobs of the one vendor there is; `cpu_us` has the microseconds of CPU a job that each step took, by its name."""
+    """Does jobs of the one vendor there is; `cpu_us` has the microseconds of CPU a job that each
+    step took, by its name.
+    """
 
     def __init__(self) -> None:
         self.cpu_us: dict[str, list[float]] = defaultdict(list)

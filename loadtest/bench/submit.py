@@ -1,7 +1,8 @@
 """Posting and showing jobs, beside views that do the same work and check nothing.
 
-By turns, 200 users ask one gunicorn after the other: ours, and that of bench.bare. Each has a SQLite of its own (synchronous
-FULL), and both have one append-only Valkey. No worker runs. A ratio is the median of those of the rounds.
+By turns, 200 users ask one gunicorn after the other: ours, and that of bench.bare. Each has a
+SQLite of its own (synchronous FULL), and both have one append-only Valkey. No worker runs. A ratio
+is the median of those of the rounds.
 """
 
 import sqlite3
@@ -25,7 +26,12 @@ SHOWN = 1000  # jobs that are asked for by turns
 COMPLETE = """UPDATE {table} SET status = 'complete', result = '{{"name":"John Doe","info":"Processed sync"}}', attempt = 1,
     started_at = created_at, finished_at = created_at WHERE rowid <= {count} RETURNING {key}"""
 
-OURS, BARE, NAIVE, EMPTY = "EnrichLabs", "bare Django view", "naive REST framework view", "Django view that does nothing"
+OURS, BARE, NAIVE, EMPTY = (
+    "EnrichLabs",
+    "bare Django view",
+    "naive REST framework view",
+    "Django view that does nothing",
+)
 AIMS = {("POST", BARE): 0.9, ("POST", NAIVE): 1.1, ("GET", BARE): 0.9}
 
 Rounds = list[dict[str, dict[str, float]]]  # what `answered` returns, by contender
@@ -58,7 +64,9 @@ def measure(folder: Path, quick: bool) -> Table:
             },
         )
     title = "Requests a second of 200 users, gunicorn with 2 processes"
-    return Table(title, [*_lines("POST", posts), *_lines("GET", shows)], {"post": posts, "get": shows})
+    return Table(
+        title, [*_lines("POST", posts), *_lines("GET", shows)], {"post": posts, "get": shows}
+    )
 
 
 def _by_turns(rounds: int, plans: dict[str, Plan]) -> Rounds:
@@ -77,8 +85,12 @@ def _lines(method: str, rounds: Rounds) -> list[Line]:
 
 
 def _line(method: str, name: str, rounds: Rounds) -> Line:
-    median = {key: statistics.median(round_[name][key] for round_ in rounds) for key in rounds[0][name]}
-    ratio = statistics.median(round_[OURS]["right_a_second"] / round_[name]["right_a_second"] for round_ in rounds)
+    median = {
+        key: statistics.median(round_[name][key] for round_ in rounds) for key in rounds[0][name]
+    }
+    ratio = statistics.median(
+        round_[OURS]["right_a_second"] / round_[name]["right_a_second"] for round_ in rounds
+    )
     wrong = f", {median['wrong_a_second']:.0f} others" if median["wrong_a_second"] else ""
     aim = AIMS.get((method, name))
     return Line(

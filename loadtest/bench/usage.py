@@ -9,7 +9,9 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process and all below it have used, children that have ended among them."""
+    """Return the CPU time that a process and all below it have used, children that have ended among
+    them.
+    """
     ticks = 0
     for process in family(pid):
         with suppress(OSError):  # it has just ended

@@ -1,7 +1,8 @@
-"""Users that ask as soon as they are answered, each over a connection that it keeps: python -m bench.users PLAN
+"""Users that ask as soon as they are answered, each over a connection that it keeps: python -m
+bench.users PLAN
 
-They share one thread, and read no more of an answer than its status and its length: asking costs a fraction of answering.
-PLAN is a Plan as JSON; what came of it goes to standard output, as JSON too.
+They share one thread, and read no more of an answer than its status and its length: asking costs a
+fraction of answering. PLAN is a Plan as JSON; what came of it goes to standard output, as JSON too.
 """
 
 import asyncio
@@ -21,7 +22,9 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Plan:
-    """Ask for each of `paths` by turns, with `body` where it is a POST; `status` is that of a right answer."""
+    """Ask for each of `paths` by turns, with `body` where it is a POST; `status` is that of a right
+    answer.
+    """
 
     port: int
     paths: Sequence[str]
@@ -83,16 +86,29 @@ def _is_whole(answer: bytes) -> bool:
 def requests(plan: Plan) -> Iterator[bytes]:
     """Give the requests of a plan, for ever."""
     host = f"Host: 127.0.0.1:{plan.port}\r\n"
-    content = f"Content-Type: application/json\r\nContent-Length: {len(plan.body)}\r\n" if plan.body else ""
+    content = (
+        f"Content-Type: application/json\r\nContent-Length: {len(plan.body)}\r\n"
+        if plan.body
+        else ""
+    )
     method = "POST" if plan.body else "GET"
-    return itertools.cycle([f"{method} {path} HTTP/1.1\r\n{host}{content}\r\n{plan.body}".encode() for path in plan.paths])
+    return itertools.cycle(
+        [
+            f"{method} {path} HTTP/1.1\r\n{host}{content}\r\n{plan.body}".encode()
+            for path in plan.paths
+        ]
+    )
 
 
 async def ask(plan: Plan) -> dict[str, float]:
-    """Return what came of a plan. Raises TimeoutError or RuntimeError where nobody had a right answer."""
+    """Return what came of a plan. Raises TimeoutError or RuntimeError where nobody had a right
+    answer.
+    """
     answers, all_requests, loop = Answers(), requests(plan), asyncio.get_running_loop()
     for _ in range(plan.users):
-        await loop.create_connection(lambda: User(all_requests, plan.status, answers), "127.0.0.1", plan.port)
+        await loop.create_connection(
+            lambda: User(all_requests, plan.status, answers), "127.0.0.1", plan.port
+        )
     async with asyncio.timeout(FIRST_SECONDS):
         while not (answers.seconds_taken or answers.wrong):
             await asyncio.sleep(0.01)
@@ -104,7 +120,9 @@ async def ask(plan: Plan) -> dict[str, float]:
     seconds, cpu_seconds = time.perf_counter() - since, time.process_time() - cpu_since
     taken = answers.seconds_taken
     if len(taken) < 2:
-        raise RuntimeError(f"{plan.paths[0]} has no answer {plan.status}, but {answers.wrong} others")
+        raise RuntimeError(
+            f"{plan.paths[0]} has no answer {plan.status}, but {answers.wrong} others"
+        )
     percentiles = statistics.quantiles(taken, n=100)
     return {
         "right_a_second": len(taken) / seconds,
@@ -118,7 +136,9 @@ async def ask(plan: Plan) -> dict[str, float]:
 def answered(plan: Plan) -> dict[str, float]:
     """Run a plan in a process of its own, and return what `ask` returns."""
     command = [sys.executable, "-m", "bench.users", json.dumps(asdict(plan))]
-    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603
+    found: dict[str, float] = json.loads(
+        subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    )
     return found
 
 

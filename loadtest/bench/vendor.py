@@ -1,7 +1,8 @@
-"""A vendor that costs next to nothing, so that what is measured is the caller: python -m bench.vendor PORT [LATENCY_SECONDS]
+"""A vendor that costs next to nothing, so that what is measured is the caller: python -m
+bench.vendor PORT [LATENCY_SECONDS]
 
-Answers every POST with 200 and a small JSON object, at once or after its latency, over connections that it keeps. A GET
-has what it has done so far: see `ledger`.
+Answers every POST with 200 and a small JSON object, at once or after its latency, over connections
+that it keeps. A GET has what it has done so far: see `ledger`.
 """
 
 import asyncio
@@ -26,7 +27,10 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 def answer(body: bytes) -> bytes:
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(body),
+        body,
+    )
 
 
 ANSWER = answer(BODY)
@@ -50,9 +54,16 @@ class Ledger:
 
     def text(self) -> bytes:
         now = time.monotonic()
-        # Calls come in waves, one each latency: to count whole ones alone would make a rate hang on when it is looked at.
-        shares = sum(min(1.0, (now - came_at) / self._latency_seconds) for came_at in self._under_way)
-        told = {"answered": self.answered, "done": self.answered + shares, "most_in_flight": self.most_in_flight}
+        # Calls come in waves, one each latency: to count whole ones alone would make a rate hang on
+        # when it is looked at.
+        shares = sum(
+            min(1.0, (now - came_at) / self._latency_seconds) for came_at in self._under_way
+        )
+        told = {
+            "answered": self.answered,
+            "done": self.answered + shares,
+            "most_in_flight": self.most_in_flight,
+        }
         return json.dumps({"at": now, "cpu_seconds": time.process_time(), **told}).encode()
 
 
@@ -94,7 +105,9 @@ class Vendor(asyncio.Protocol):
 async def serve(port: int, latency_seconds: float) -> None:
     ledger = Ledger(latency_seconds)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Vendor(latency_seconds, ledger), "127.0.0.1", port, backlog=4096)
+    server = await loop.create_server(
+        lambda: Vendor(latency_seconds, ledger), "127.0.0.1", port, backlog=4096
+    )
     await server.serve_forever()
 
 
@@ -103,7 +116,7 @@ def vendor(latency_seconds: float = 0.0) -> Iterator[str]:
     """Run a vendor and give its URL."""
     port = free_port()
     command = [sys.executable, "-m", "bench.vendor", str(port), str(latency_seconds)]
-    process = subprocess.Popen(command)  # noqa: S603 - our own
+    process = subprocess.Popen(command)
     try:
         wait_for(lambda: listens(port), "the vendor to listen")
         yield f"http://127.0.0.1:{port}/"
@@ -113,9 +126,11 @@ def vendor(latency_seconds: float = 0.0) -> Iterator[str]:
 
 
 def ledger(url: str) -> dict[str, Any]:
-    """Return what a vendor has done until `at` (monotonic seconds), and the `cpu_seconds` that it took.
+    """Return what a vendor has done until `at` (monotonic seconds), and the `cpu_seconds` that it
+    took.
 
-    `answered` counts calls, and `done` as well the shares of those under way; `most_in_flight` is of all the time.
+    `answered` counts calls, and `done` as well the shares of those under way; `most_in_flight` is
+    of all the time.
     """
     with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own
         return dict(json.load(response))

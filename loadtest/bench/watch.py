@@ -1,4 +1,6 @@
-"""What a Valkey is told, as its MONITOR says: commands that clients send, and those that scripts make out of them."""
+"""What a Valkey is told, as its MONITOR says: commands that clients send, and those that scripts
+make out of them.
+"""
 
 import re
 import socket
@@ -31,5 +33,7 @@ def watch(sock: Path, seconds: float) -> Told:
                 *lines, rest = (rest + connection.recv(1 << 20)).split(b"\n")
                 for line in lines:
                     if command := COMMAND.match(line):
-                        (told.by_scripts if command[1] == b"lua" else told.sent)[command[2].decode().upper()] += 1
+                        (told.by_scripts if command[1] == b"lua" else told.sent)[
+                            command[2].decode().upper()
+                        ] += 1
     return told

@@ -1,8 +1,10 @@
-"""Journeys through a service in containers, from inside its network: python journeys.py [STEP [ARGUMENTS]]
+"""Journeys through a service in containers, from inside its network: python journeys.py [STEP
+[ARGUMENTS]]
 
-Without arguments: all journeys. The steps are for script/compose-test, which does something to the containers in between:
-`post VENDOR COUNT` prints ids, `started ID...` and `complete ID...` wait, `queued VENDOR` and `workers COUNT` wait, too.
-Only Python's own library, for the service's image has no tests and no tools in it.
+Without arguments: all journeys. The steps are for script/compose-test, which does something to the
+containers in between: `post VENDOR COUNT` prints ids, `started ID...` and `complete ID...` wait,
+`queued VENDOR` and `workers COUNT` wait, too. Only Python's own library, for the service's image
+has no tests and no tools in it.
 """
 
 import json
@@ -75,31 +77,44 @@ def completed(job):
 
 
 def ready():
-    wait_for(lambda: ask("/readyz")[0] == 200 and ask("/readyz", at=WEBHOOK)[0] == 200, "/readyz of api and webhook")
+    wait_for(
+        lambda: ask("/readyz")[0] == 200 and ask("/readyz", at=WEBHOOK)[0] == 200,
+        "/readyz of api and webhook",
+    )
 
 
 def the_sync_job():
     job = completed(post_one("sync"))
-    expect(job["result"], {"name": "John Doe", "info": "Processed sync"}, "the result of the sync job")
+    expect(
+        job["result"], {"name": "John Doe", "info": "Processed sync"}, "the result of the sync job"
+    )
 
 
 def the_async_job():
     job = post_one("async")
     started(job)
     expect(show(job)["status"], "processing", "the async job before its callback")
-    expect(completed(job)["result"], {"name": "John Doe", "info": "Processed async"}, "the result of the async job")
+    expect(
+        completed(job)["result"],
+        {"name": "John Doe", "info": "Processed async"},
+        "the result of the async job",
+    )
 
 
 def a_cancel():
     job = post_one("async")
     # 409 while the vendor is being called; then it is waiting for the callback, for three seconds.
-    wait_for(lambda: ask(f"/jobs/{job}/cancel", method="POST")[0] == 200, "the async job to be cancelled")
+    wait_for(
+        lambda: ask(f"/jobs/{job}/cancel", method="POST")[0] == 200, "the async job to be cancelled"
+    )
     expect(show(job)["status"], "cancelled", "the cancelled job")
 
 
 def a_listing():
     jobs = [completed(post_one("sync"))["request_id"] for _ in range(3)]
-    status, _, answer = ask(f"/jobs?{urlencode({'status': 'complete', 'vendor': 'sync', 'limit': 3})}")
+    status, _, answer = ask(
+        f"/jobs?{urlencode({'status': 'complete', 'vendor': 'sync', 'limit': 3})}"
+    )
     expect(status, 200, "the list of jobs")
     expect([job["request_id"] for job in answer["items"]], jobs[::-1], "the newest three jobs")
 
@@ -120,7 +135,11 @@ def errors_as_json():
 
 def the_console():
     status, kind, page = ask("/admin/login/")
-    expect((status, kind, "csrfmiddlewaretoken" in page), (200, "text/html", True), "the console's login")
+    expect(
+        (status, kind, "csrfmiddlewaretoken" in page),
+        (200, "text/html", True),
+        "the console's login",
+    )
 
 
 def the_doors():
@@ -149,14 +168,29 @@ def complete(*jobs):
 
 
 def queued(vendor):
-    wait_for(lambda: "queued" in str(ask(f"/jobs?status=queued&vendor={vendor}")[2]), f"jobs of {vendor} in the queue")
+    wait_for(
+        lambda: "queued" in str(ask(f"/jobs?status=queued&vendor={vendor}")[2]),
+        f"jobs of {vendor} in the queue",
+    )
 
 
 def workers(count):
-    wait_for(lambda: f"\nenrichlabs_workers_alive {float(count)}\n" in ask("/metrics")[2], f"{count} workers to be alive")
+    wait_for(
+        lambda: f"\nenrichlabs_workers_alive {float(count)}\n" in ask("/metrics")[2],
+        f"{count} workers to be alive",
+    )
 
 
-JOURNEYS = [ready, the_sync_job, the_async_job, a_cancel, a_listing, errors_as_json, the_console, the_doors]
+JOURNEYS = [
+    ready,
+    the_sync_job,
+    the_async_job,
+    a_cancel,
+    a_listing,
+    errors_as_json,
+    the_console,
+    the_doors,
+]
 STEPS = [ready, post, started, complete, queued, workers]
 
 
@@ -168,7 +202,9 @@ def main(arguments):
     for journey in JOURNEYS:
         began_at = time.monotonic()
         journey()
-        sys.stdout.write(f"  {journey.__name__.replace('_', ' ')}: {time.monotonic() - began_at:.1f} s\n")
+        sys.stdout.write(
+            f"  {journey.__name__.replace('_', ' ')}: {time.monotonic() - began_at:.1f} s\n"
+        )
         sys.stdout.flush()
 
 

@@ -1,4 +1,6 @@
-"""The call that both built-in adapters make: the job's input as a JSON object, posted to the vendor's URL."""
+"""The call that both built-in adapters make: the job's input as a JSON object, posted to the
+vendor's URL.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +10,14 @@ from vendors.http.call import post_json
 from vendors.models import Vendor
 
 
-def post(vendor: Vendor, call: Call, payload: Mapping[str, Any], *, needs_body: bool = True) -> Reply:
+def post(
+    vendor: Vendor, call: Call, payload: Mapping[str, Any], *, needs_body: bool = True
+) -> Reply:
     """Return the vendor's 2xx answer. Raises VendorError.
 
-    A vendor that must not be called twice gets a fresh connection for each call: a kept one may be dead without our knowing,
-    and then it would be unknown for no good reason whether the vendor took the call.
+    A vendor that must not be called twice gets a fresh connection for each call: a kept one may be
+    dead without our knowing, and then it would be unknown for no good reason whether the vendor
+    took the call.
     """
     return post_json(
         vendor.url,

@@ -30,7 +30,9 @@ class Loaded(NamedTuple):
     vendor: Vendor
     is_new: bool
     changes: list[Change]
-    kept: dict[str, Any]  # fields that the file does not name, and whose values are not the defaults
+    kept: dict[
+        str, Any
+    ]  # fields that the file does not name, and whose values are not the defaults
 
 
 class _Plan(NamedTuple):
@@ -39,25 +41,35 @@ class _Plan(NamedTuple):
     is_left: bool  # it is there already, and only new ones are to be written
 
 
-def load(parsed: Parsed, *, only_new: bool = False, dry_run: bool = False, source: str = "") -> list[Loaded]:
+def load(
+    parsed: Parsed, *, only_new: bool = False, dry_run: bool = False, source: str = ""
+) -> list[Loaded]:
     """Create the vendors or, unless `only_new`, change the named fields of those that are there.
 
-    `source` says in the history where changes come from. Raises FaultyVendorsError, with nothing written, where any of them
-    does not validate.
+    `source` says in the history where changes come from. Raises FaultyVendorsError, with nothing
+    written, where any of them does not validate.
     """
     try:
         plans = _load(parsed, only_new, dry_run, source)
     except IntegrityError:
-        plans = _load(parsed, only_new, dry_run, source)  # another process has just created one of them: look again
+        plans = _load(
+            parsed, only_new, dry_run, source
+        )  # another process has just created one of them: look again
     catalogue.forget()
     return [plan.loaded for plan in plans]
 
 
 def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_Plan]:
     with transaction.atomic():
-        stored = {vendor.slug: vendor for vendor in Vendor.objects.filter(slug__in=[entry.slug for entry in parsed.entries])}
+        stored = {
+            vendor.slug: vendor
+            for vendor in Vendor.objects.filter(slug__in=[entry.slug for entry in parsed.entries])
+        }
         plans = [_plan(entry, stored.get(entry.slug), only_new) for entry in parsed.entries]
-        if faults := [*parsed.faults, *(fault for plan in plans if not plan.is_left for fault in _faults(plan))]:
+        if faults := [
+            *parsed.faults,
+            *(fault for plan in plans if not plan.is_left for fault in _faults(plan)),
+        ]:
             raise FaultyVendorsError(faults)
         if not dry_run:
             _write(plans, source, logs_new=not only_new)
@@ -81,9 +93,15 @@ def _plan(entry: Entry, stored: Vendor | None, only_new: bool) -> _Plan:
     if stored and only_new:
         return _Plan(entry, Loaded(vendor, is_new=False, changes=[], kept={}), is_left=True)
     values = {name: getattr(vendor, name) for name in KINDS}
-    changes = [Change(name, values[name], value) for name, value in entry.fields.items() if values[name] != value]
+    changes = [
+        Change(name, values[name], value)
+        for name, value in entry.fields.items()
+        if values[name] != value
+    ]
     others = KINDS.keys() - entry.fields.keys() if stored else set()
-    kept = {name: values[name] for name in KINDS if name in others and values[name] != _default(name)}
+    kept = {
+        name: values[name] for name in KINDS if name in others and values[name] != _default(name)
+    }
     for change in changes:
         setattr(vendor, change.name, change.new)
     return _Plan(entry, Loaded(vendor, stored is None, changes, kept), is_left=False)
@@ -98,19 +116,33 @@ def _faults(plan: _Plan) -> list[Fault]:
     try:
         plan.loaded.vendor.full_clean()
     except ValidationError as error:
-        told = {name: sentences for name, sentences in error.message_dict.items() if name not in entry.faulty}
-        return [entry.fault(name, sentence) for name, sentences in told.items() for sentence in sentences]
+        told = {
+            name: sentences
+            for name, sentences in error.message_dict.items()
+            if name not in entry.faulty
+        }
+        return [
+            entry.fault(name, sentence)
+            for name, sentences in told.items()
+            for sentence in sentences
+        ]
     return []
 
 
 def _log(loaded: Loaded, source: str) -> None:
-    user, _ = get_user_model().objects.get_or_create(username=USER, defaults={"is_active": False, "password": "!"})
-    changes = "; ".join(f"{change.name}: {change.old!r} → {change.new!r}" for change in loaded.changes)
+    user, _ = get_user_model().objects.get_or_create(
+        username=USER, defaults={"is_active": False, "password": "!"}
+    )
+    changes = "; ".join(
+        f"{change.name}: {change.old!r} → {change.new!r}" for change in loaded.changes
+    )
     LogEntry.objects.create(
         user_id=user.pk,
         content_type_id=ContentType.objects.get_for_model(Vendor).pk,
         object_id=loaded.vendor.pk,
         object_repr=str(loaded.vendor),
         action_flag=ADDITION if loaded.is_new else CHANGE,
-        change_message=f"Added from {source}." if loaded.is_new else f"Changed {changes}, from {source}.",
+        change_message=f"Added from {source}."
+        if loaded.is_new
+        else f"Changed {changes}, from {source}.",
     )

@@ -1,4 +1,6 @@
-"""Vendors as a TOML file says them: a table [vendors.<slug>] each, its keys the vendor's fields. Pure: text in, entries out."""
+"""Vendors as a TOML file says them: a table [vendors.<slug>] each, its keys the vendor's fields.
+Pure: text in, entries out.
+"""
 
 import re
 import tomllib
@@ -34,7 +36,9 @@ class Entry:
     slug: str
     fields: dict[str, Any]
     lines: Mapping[Path, int] = field(default_factory=dict)
-    faulty: frozenset[str] = frozenset()  # fields of which a fault is told already; they are not among `fields`
+    faulty: frozenset[str] = (
+        frozenset()
+    )  # fields of which a fault is told already; they are not among `fields`
 
     def fault(self, name: str, message: str) -> Fault:
         table = ("vendors", self.slug)
@@ -48,7 +52,9 @@ def _is_number(value: object) -> bool:
 
 
 def _is_field_names(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(name, str) and re.fullmatch(r"[^\s,]+", name) for name in value)
+    return isinstance(value, list) and all(
+        isinstance(name, str) and re.fullmatch(r"[^\s,]+", name) for name in value
+    )
 
 
 class Kind(NamedTuple):
@@ -82,14 +88,18 @@ REQUIRED = ("adapter", "url")
 
 
 class Parsed(NamedTuple):
-    """What a file holds: its vendors, as far as they can be read, and all that can be seen to be wrong without the store."""
+    """What a file holds: its vendors, as far as they can be read, and all that can be seen to be
+    wrong without the store.
+    """
 
     entries: list[Entry]
     faults: list[Fault]
 
 
 def parse(text: str) -> Parsed:
-    """Return the vendors of a file, and its faults. Raises FaultyVendorsError where it holds none that could be read."""
+    """Return the vendors of a file, and its faults. Raises FaultyVendorsError where it holds none
+    that could be read.
+    """
     document = _load(text)
     lines = lines_of(text)
     tables, faults = _tables(document, lines)
@@ -99,7 +109,9 @@ def parse(text: str) -> Parsed:
         entry = Entry(slug, {}, lines, frozenset(found))
         faults += [entry.fault(name, sentence) for name, sentence in found.items()]
         if isinstance(table, dict):
-            entries.append(replace(entry, fields=_as_row({name: table[name] for name in table.keys() - found})))
+            entries.append(
+                replace(entry, fields=_as_row({name: table[name] for name in table.keys() - found}))
+            )
     return Parsed(entries, sorted(faults))
 
 
@@ -107,10 +119,17 @@ def built_in(mock_url: str) -> Parsed:
     """Return the two mock vendors, served below `mock_url`."""
     base = mock_url.rstrip("/")
     entries = [
-        Entry("sync", {"adapter": "sync", "url": f"{base}/mock-vendors/sync", "timeout_seconds": 10}),
+        Entry(
+            "sync", {"adapter": "sync", "url": f"{base}/mock-vendors/sync", "timeout_seconds": 10}
+        ),
         Entry(
             "async",
-            {"adapter": "async", "url": f"{base}/mock-vendors/async", "timeout_seconds": 10, "callback_timeout_seconds": 60},
+            {
+                "adapter": "async",
+                "url": f"{base}/mock-vendors/async",
+                "timeout_seconds": 10,
+                "callback_timeout_seconds": 60,
+            },
         ),
     ]
     return Parsed(entries, [])
@@ -128,7 +147,9 @@ def _load(text: str) -> dict[str, Any]:
         raise FaultyVendorsError([Fault(line, f"this is not valid TOML: {message}.")]) from None
 
 
-def _tables(document: dict[str, Any], lines: Mapping[Path, int]) -> tuple[dict[str, Any], list[Fault]]:
+def _tables(
+    document: dict[str, Any], lines: Mapping[Path, int]
+) -> tuple[dict[str, Any], list[Fault]]:
     tables = document.get("vendors")
     faults = [
         Fault(lines[(name,)], f"{name!r} is not known; each vendor is a table [vendors.<slug>].")
@@ -138,7 +159,12 @@ def _tables(document: dict[str, Any], lines: Mapping[Path, int]) -> tuple[dict[s
     if tables and isinstance(tables, dict):
         return tables, faults
     raise FaultyVendorsError(
-        faults or [Fault(lines.get(("vendors",), 1), "there is no vendor; each is a table [vendors.<slug>].")]
+        faults
+        or [
+            Fault(
+                lines.get(("vendors",), 1), "there is no vendor; each is a table [vendors.<slug>]."
+            )
+        ]
     )
 
 

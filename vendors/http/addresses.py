@@ -1,8 +1,9 @@
 """Which addresses a vendor may have.
 
-Whoever may change a vendor's URL could else have this machine call what only this machine can reach: the metadata service of a
-cloud, which gives out credentials, or a service that trusts all that comes from the machine itself. So the address that a
-connection is made to is asked about, whatever name it goes by.
+Whoever may change a vendor's URL could else have this machine call what only this machine can
+reach: the metadata service of a cloud, which gives out credentials, or a service that trusts all
+that comes from the machine itself. So the address that a connection is made to is asked about,
+whatever name it goes by.
 """
 
 import socket
@@ -13,16 +14,26 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 REMEDY = "VENDOR_ALLOWED_ADDRESSES can allow it."
-# Link-local, the metadata services of clouds that are not, this host, multicast and what is reserved.
+# Link-local, the metadata services of clouds that are not, this host, multicast and what is
+# reserved.
 NEVER = [
     ip_network(network)
     for network in (
-        *("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "fd20:ce::254/128", "100.100.100.200/32", "192.0.0.192/32"),
+        *(
+            "169.254.0.0/16",
+            "fe80::/10",
+            "fd00:ec2::254/128",
+            "fd20:ce::254/128",
+            "100.100.100.200/32",
+            "192.0.0.192/32",
+        ),
         *("0.0.0.0/8", "::/128", "224.0.0.0/4", "240.0.0.0/4", "ff00::/8"),
     )
 ]
 # IPv4 in the last 32 bits: behind NAT64, a local NAT64 and SIIT.
-TRANSLATED = [ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")]
+TRANSLATED = [
+    ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")
+]
 
 
 class RefusedAddressError(OSError):
@@ -36,14 +47,20 @@ def check(address: str, port: int) -> None:
 
 
 def check_peer(sock: socket.socket) -> None:
-    """Raises RefusedAddressError where the connection leads to this machine itself, and vendors may not be there."""
+    """Raises RefusedAddressError where the connection leads to this machine itself, and vendors may
+    not be there.
+    """
     own, peer = sock.getsockname(), sock.getpeername()
-    if own[0] == peer[0] and not (_is_at_home() or _is_allowed(_parsed(peer[0])) or _is_mock(_parsed(peer[0]), peer[1])):
+    if own[0] == peer[0] and not (
+        _is_at_home() or _is_allowed(_parsed(peer[0])) or _is_mock(_parsed(peer[0]), peer[1])
+    ):
         raise RefusedAddressError(f"{peer[0]} is this machine itself. {REMEDY}")
 
 
 def refusal_of_host(host: str, port: int) -> str:
-    """Return why a host, as a URL names it, can't be a vendor; empty where it is a name that has to be resolved first."""
+    """Return why a host, as a URL names it, can't be a vendor; empty where it is a name that has to
+    be resolved first.
+    """
     if host == "localhost" or host.endswith(".localhost"):
         return refusal("127.0.0.1", port)
     try:

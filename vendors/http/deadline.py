@@ -1,7 +1,8 @@
-"""HTTP connections that keep one total deadline, whatever drips (docs/decisions/0003-total-deadline.md says why so).
+"""HTTP connections that keep one total deadline, whatever drips
+(docs/decisions/0003-total-deadline.md says why so).
 
-`this_call` is what this thread's call may still take. Connecting, sending and each single read from the socket get the time
-that is then left, and no more.
+`this_call` is what this thread's call may still take. Connecting, sending and each single read from
+the socket get the time that is then left, and no more.
 """
 
 import socket
@@ -45,9 +46,11 @@ class _Call(threading.local):
 
     @contextmanager
     def permitted_by(self, confirm: Callable[[], None]) -> Iterator[None]:
-        """Have `confirm` called when the connection stands, before the first byte of the first request is sent.
+        """Have `confirm` called when the connection stands, before the first byte of the first
+        request is sent.
 
-        What it raises ends the call unsent. The time that it takes is not the vendor's: the deadline is later by that.
+        What it raises ends the call unsent. The time that it takes is not the vendor's: the
+        deadline is later by that.
         """
         self.before_sending = confirm
         try:
@@ -105,7 +108,9 @@ class _PlainConnection(HTTPConnection):
 
     @property
     def is_clean(self) -> bool:
-        """Whether its last response was read to its end, and nothing has come since: else the next call would read that."""
+        """Whether its last response was read to its end, and nothing has come since: else the next
+        call would read that.
+        """
         return self.is_at_end and super().is_connected
 
     @property
@@ -114,7 +119,9 @@ class _PlainConnection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Asked of a kept connection before it is used again: it counts as dropped where the call wants a fresh one."""
+        """Asked of a kept connection before it is used again: it counts as dropped where the call
+        wants a fresh one.
+        """
         return not this_call.fresh_connection and self.is_clean
 
     def _new_conn(self) -> socket.socket:
@@ -137,13 +144,17 @@ class _PlainConnection(HTTPConnection):
         if this_call.before_sending:
             self._confirm()
         this_call.begin_sending()
-        self.sock.settimeout(this_call.time_left())  # of the whole of `data`, however many writes that takes
+        self.sock.settimeout(
+            this_call.time_left()
+        )  # of the whole of `data`, however many writes that takes
         super().send(data)
 
     def _confirm(self) -> None:
         """Have the call permitted, with a connection that is good after that, however long it took."""
         this_call.confirm()
-        if self._last is not None and not self.is_clean:  # a kept one, which the vendor has ended meanwhile
+        if (
+            self._last is not None and not self.is_clean
+        ):  # a kept one, which the vendor has ended meanwhile
             self.sock.close()
             self._last = None
             self.connect()
@@ -172,7 +183,9 @@ class _TLSPool(_PlainPool, HTTPSConnectionPool):
 
 @cache
 def trusted() -> ssl.SSLContext:
-    """Return what TLS connections trust, read once: to read it for each connection would cost more than the whole call."""
+    """Return what TLS connections trust, read once: to read it for each connection would cost more
+    than the whole call.
+    """
     context = create_urllib3_context()
     context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
     if settings.VENDOR_CA_FILE:
@@ -182,7 +195,9 @@ def trusted() -> ssl.SSLContext:
 
 @lru_cache
 def _target(url: str) -> tuple[str, Url]:
-    """Return the URL as it is sent, and its parts. Raises what requests and urllib3 raise for one that is none."""
+    """Return the URL as it is sent, and its parts. Raises what requests and urllib3 raise for one
+    that is none.
+    """
     request = PreparedRequest()
     request.prepare_url(url, None)
     prepared = str(request.url)
@@ -190,9 +205,11 @@ def _target(url: str) -> tuple[str, Url]:
 
 
 class Transport(HTTPAdapter):
-    """Posts to vendors over connections that keep the deadline; remembers connections and nothing else of a call.
+    """Posts to vendors over connections that keep the deadline; remembers connections and nothing
+    else of a call.
 
-    It is requests without its Session, half of whose cost goes to what must not happen here: cookies, proxies, redirects.
+    It is requests without its Session, half of whose cost goes to what must not happen here:
+    cookies, proxies, redirects.
     """
 
     MAX_POOLS = 50
@@ -201,7 +218,9 @@ class Transport(HTTPAdapter):
         super().__init__()
         self._pools: dict[tuple[str | None, ...], HTTPConnectionPool] = {}
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> BaseHTTPResponse:
+    def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float
+    ) -> BaseHTTPResponse:
         """Return the answer, its body still unread. Raises RequestException, OSError or ValueError."""
         request = PreparedRequest()
         request.method, request.body, (request.url, _) = "POST", body, _target(url)
@@ -209,7 +228,9 @@ class Transport(HTTPAdapter):
         answer: Any = self.send(request, stream=True, timeout=timeout_seconds)
         return cast(BaseHTTPResponse, answer)
 
-    def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, *args: Any, **kwargs: Any
+    ) -> HTTPConnectionPool:
         """Return what keeps the connection to this host. No proxies."""
         parts = _target(str(request.url))[1]
         place = parts.scheme, parts.netloc
@@ -223,7 +244,9 @@ class Transport(HTTPAdapter):
         return _target(str(request.url))[1].request_uri
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing to do: `trusted` verifies. What requests would do here is to have the file read for each connection."""
+        """Nothing to do: `trusted` verifies. What requests would do here is to have the file read
+        for each connection.
+        """
 
     def build_response(self, req: PreparedRequest, resp: BaseHTTPResponse) -> BaseHTTPResponse:  # type: ignore[override]
         return resp
@@ -244,7 +267,9 @@ def _connect(host: str, port: int, options: list[tuple[int, int, int | bytes]]) 
     """Try each address of the host, each with an even share of the time that is left."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     failure = OSError("the name stands for no address")
-    for untried, (family, kind, protocol, _, address) in zip(range(len(found), 0, -1), found, strict=True):
+    for untried, (family, kind, protocol, _, address) in zip(
+        range(len(found), 0, -1), found, strict=True
+    ):
         sock = socket.socket(family, kind, protocol)
         try:
             addresses.check(str(address[0]), port)

@@ -1,4 +1,6 @@
-"""What a call says to its vendor and what comes back, kept for whoever watches: `manage.py vendor try`."""
+"""What a call says to its vendor and what comes back, kept for whoever watches: `manage.py vendor
+try`.
+"""
 
 import threading
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,9 @@
-"""Reads one HTTP response, strictly: what is not exactly one complete final response is refused, or ends its connection.
+"""Reads one HTTP response, strictly: what is not exactly one complete final response is refused, or
+ends its connection.
 
-The standard library takes every 1xx head but 100 for a final response, leaves unread bytes in its buffer, and reads lengths
-that are none. On a connection that is kept, each of these hands one call the bytes of another.
+The standard library takes every 1xx head but 100 for a final response, leaves unread bytes in its
+buffer, and reads lengths that are none. On a connection that is kept, each of these hands one call
+the bytes of another.
 """
 
 import http.client
@@ -22,11 +24,15 @@ LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class BadResponseError(http.client.HTTPException):
-    """What came is not an HTTP response that can be read. Its text completes "The vendor's answer is not valid HTTP: ..."."""
+    """What came is not an HTTP response that can be read. Its text completes "The vendor's answer
+    is not valid HTTP: ...".
+    """
 
 
 class Source(io.RawIOBase):
-    """The bytes of a connection as one response reads them: no more reads than MAX_READS, none once it is `finished`."""
+    """The bytes of a connection as one response reads them: no more reads than MAX_READS, none once
+    it is `finished`.
+    """
 
     def __init__(self) -> None:
         self.finished = False
@@ -51,7 +57,9 @@ class Source(io.RawIOBase):
 
 
 class Response(http.client.HTTPResponse):
-    """`is_whole`: it has been read to its end, and nothing came after it. Only then may its connection be used again."""
+    """`is_whole`: it has been read to its end, and nothing came after it. Only then may its
+    connection be used again.
+    """
 
     def __init__(self, source: Source, *args: Any, **kwargs: Any) -> None:
         super().__init__(source, *args, **kwargs)  # type: ignore[arg-type]  # which wants its file, and nothing else of it
@@ -72,12 +80,15 @@ class Response(http.client.HTTPResponse):
         self.length = self._length()
         self.will_close: bool = self._check_close() or (self.length is None and not self.chunked)  # type: ignore[attr-defined]
         if self.chunked and (self.version == 10 or "Content-Length" in self.headers):
-            # Chunks count, but who sends both may mean either: the connection ends with this response.
+            # Chunks count, but who sends both may mean either: the connection ends with this
+            # response.
             del self.headers["Content-Length"]
             self.will_close = True
 
     def read1(self, n: int = -1) -> bytes:
-        """Return some of the body, b"" at its end. Raises BadResponseError, and IncompleteRead where the connection broke."""
+        """Return some of the body, b"" at its end. Raises BadResponseError, and IncompleteRead
+        where the connection broke.
+        """
         if self.fp is None or not self.chunked:
             return super().read1(n)
         left = self.chunk_left or self._begin_chunk()
@@ -95,14 +106,22 @@ class Response(http.client.HTTPResponse):
             if status >= 200 or status == 101:
                 return version, status, reason
             self._lines("head")
-        raise BadResponseError(f"more than {MAX_INTERIM_HEADS} interim responses came before the final one")
+        raise BadResponseError(
+            f"more than {MAX_INTERIM_HEADS} interim responses came before the final one"
+        )
 
     def _status_line(self) -> tuple[bytes, int, bytes]:
         line = self.fp.readline(MAX_HEAD_BYTES)
         if match := STATUS_LINE.fullmatch(line):
             return match[1], int(match[2]), match[3] or b""
-        if b"HTTP/1.".startswith(line[:7]) and len(line) < MAX_HEAD_BYTES and not line.endswith(b"\n"):
-            raise http.client.RemoteDisconnected("The connection broke before the status line was complete.")
+        if (
+            b"HTTP/1.".startswith(line[:7])
+            and len(line) < MAX_HEAD_BYTES
+            and not line.endswith(b"\n")
+        ):
+            raise http.client.RemoteDisconnected(
+                "The connection broke before the status line was complete."
+            )
         raise BadResponseError("it does not begin with a status line of HTTP/1.1")
 
     def _lines(self, part: str) -> list[bytes]:
@@ -114,7 +133,9 @@ class Response(http.client.HTTPResponse):
             if not line.endswith(b"\n"):
                 if len(line) == left:
                     raise BadResponseError(f"its {part} is longer than {MAX_HEAD_BYTES} bytes")
-                raise http.client.RemoteDisconnected(f"The connection broke in the {part} of the response.")
+                raise http.client.RemoteDisconnected(
+                    f"The connection broke in the {part} of the response."
+                )
             lines.append(line)
             if line in (b"\r\n", b"\n"):
                 return lines
@@ -145,7 +166,9 @@ class Response(http.client.HTTPResponse):
         return None if self.chunked else length
 
     def _begin_chunk(self) -> int:
-        """Return how long the next chunk is; 0 at the end of the body, which has then been read with its trailers."""
+        """Return how long the next chunk is; 0 at the end of the body, which has then been read
+        with its trailers.
+        """
         if self.chunk_left == 0:
             self._chunk_line(CHUNK_END)
         size = int(self._chunk_line(CHUNK_SIZE)[1], 16)
@@ -174,7 +197,9 @@ class Response(http.client.HTTPResponse):
 
 
 def _parsed(lines: list[bytes]) -> http.client.HTTPMessage:
-    """Return the headers of a head. The library reads them as those of a mail, which takes longer and more than HTTP has."""
+    """Return the headers of a head. The library reads them as those of a mail, which takes longer
+    and more than HTTP has.
+    """
     pairs: list[tuple[str, str]] = []
     for line in lines[:-1]:
         if match := HEADER.fullmatch(line):

@@ -1,4 +1,6 @@
-"""What the HTTP status of a vendor's answer means for the call, other than success. Pure: the time is given."""
+"""What the HTTP status of a vendor's answer means for the call, other than success. Pure: the time
+is given.
+"""
 
 import re
 from collections.abc import Mapping
@@ -13,23 +15,38 @@ SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def error_of(status: int, headers: Mapping[str, str], now: datetime) -> VendorError:
-    """Return what an answer with this status is to be raised as. `headers` are looked up by their usual spelling."""
+    """Return what an answer with this status is to be raised as. `headers` are looked up by their
+    usual spelling.
+    """
     wait = retry_after(headers.get("Retry-After"), headers.get("Date"), now)
     if status == 429 or (status in (403, 503) and wait):
         return _throttled(status, wait or MIN_WAIT)
     if status in (408, 425) or 500 <= status <= 599:
-        return VendorError("vendor_error", f"The vendor failed to answer the call (status {status}).", outage=True)
+        return VendorError(
+            "vendor_error", f"The vendor failed to answer the call (status {status}).", outage=True
+        )
     if status == 402:
-        return VendorError("payment_required", "The vendor asks for payment (status 402); its account may be out of credit.")
+        return VendorError(
+            "payment_required",
+            "The vendor asks for payment (status 402); its account may be out of credit.",
+        )
     if status in (401, 403):
-        return VendorError("vendor_denied", f"The vendor denied access (status {status}); its API key may be wrong or spent.")
+        return VendorError(
+            "vendor_denied",
+            f"The vendor denied access (status {status}); its API key may be wrong or spent.",
+        )
     if 300 <= status <= 499:
         return VendorError("vendor_refused", _refusal(status), permanent=True)
-    return VendorError("bad_reply", f"The vendor answered with status {status}, which ends no call.", outcome_known=False)
+    return VendorError(
+        "bad_reply",
+        f"The vendor answered with status {status}, which ends no call.",
+        outcome_known=False,
+    )
 
 
 def retry_after(value: str | None, date: str | None, now: datetime) -> timedelta | None:
-    """Return how long a Retry-After header asks to wait, between 1 second and 1 hour; None where it says nothing usable.
+    """Return how long a Retry-After header asks to wait, between 1 second and 1 hour; None where it
+    says nothing usable.
 
     A date is compared with the answer's own Date header, for the vendor's clock need not be right.
     """

@@ -6,7 +6,9 @@ from django.db.migrations.executor import MigrationExecutor
 
 
 class StoreCommand(BaseCommand):
-    """Is refused where a migration is missing: on MongoDB, a missing table would be taken for an empty one."""
+    """Is refused where a migration is missing: on MongoDB, a missing table would be taken for an
+    empty one.
+    """
 
     requires_migrations_checks = True
 
@@ -15,4 +17,6 @@ class StoreCommand(BaseCommand):
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if missing:
             text = "The tables of the store are missing or old"
-            raise CommandError(f"{text}: {len(missing)} migrations are not applied. Run manage.py migrate, then this again.")
+            raise CommandError(
+                f"{text}: {len(missing)} migrations are not applied. Run manage.py migrate, then this again."
+            )

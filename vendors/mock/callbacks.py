@@ -1,4 +1,6 @@
-"""Callbacks of the pretend async vendor: each posted when it is due, and again a few times where nobody took it."""
+"""Callbacks of the pretend async vendor: each posted when it is due, and again a few times where
+nobody took it.
+"""
 
 import base64
 import hashlib
@@ -49,12 +51,16 @@ def sign(key: bytes, webhook_id: str, timestamp: int, body: bytes) -> str:
 
 
 def key_of(secret: str) -> bytes:
-    """Return the bytes of a secret such as whsec_MfKQ9r8G. Raises ValueError where it is not base64."""
+    """Return the bytes of a secret such as whsec_MfKQ9r8G. Raises ValueError where it is not
+    base64.
+    """
     return base64.b64decode(secret.strip().removeprefix("whsec_"), validate=True)
 
 
 class Postman:
-    """One thread that waits for what is due, and some that post it. They start with the first callback."""
+    """One thread that waits for what is due, and some that post it. They start with the first
+    callback.
+    """
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -81,7 +87,9 @@ class Postman:
         while True:
             with self._changed:
                 while not self._later or self._later[0][0] > time.monotonic():
-                    self._changed.wait(self._later[0][0] - time.monotonic() if self._later else None)
+                    self._changed.wait(
+                        self._later[0][0] - time.monotonic() if self._later else None
+                    )
                 self._due.put(heapq.heappop(self._later)[2])
 
     def _deliver(self) -> None:
@@ -92,10 +100,18 @@ class Postman:
 
     def _again(self, callback: Callback, failure: str) -> None:
         if callback.failures < len(AGAIN_AFTER_SECONDS):
-            self.post(replace(callback, failures=callback.failures + 1), AGAIN_AFTER_SECONDS[callback.failures])
+            self.post(
+                replace(callback, failures=callback.failures + 1),
+                AGAIN_AFTER_SECONDS[callback.failures],
+            )
         else:
             # Without the URL: it carries a token.
-            log.warning("Callback %s was given up after %s tries: %s", callback.id, callback.failures + 1, failure)
+            log.warning(
+                "Callback %s was given up after %s tries: %s",
+                callback.id,
+                callback.failures + 1,
+                failure,
+            )
 
 
 def _failure(callback: Callback) -> str:
@@ -103,7 +119,13 @@ def _failure(callback: Callback) -> str:
     headers = callback.headers(int(time.time()))
     try:
         answer = _pool.request(
-            "POST", callback.url, body=callback.body, headers=headers, timeout=TIMEOUT_SECONDS, redirect=False, retries=False
+            "POST",
+            callback.url,
+            body=callback.body,
+            headers=headers,
+            timeout=TIMEOUT_SECONDS,
+            redirect=False,
+            retries=False,
         )
     except (urllib3.exceptions.HTTPError, ValueError) as error:
         return type(error).__name__

@@ -1,4 +1,6 @@
-"""How a mock vendor behaves, as the query string of its URL says (docs/mock-vendors.md): ?latency=0.5&rate=20"""
+"""How a mock vendor behaves, as the query string of its URL says (docs/mock-vendors.md):
+?latency=0.5&rate=20
+"""
 
 import random
 from dataclasses import dataclass
@@ -38,18 +40,24 @@ class _Form(forms.Form):
     status = forms.IntegerField(min_value=200, max_value=599)
     retry_after = forms.RegexField(r"^[ -~]{1,100}\Z")
     rate = forms.IntegerField(min_value=1, max_value=1_000_000)
-    body = forms.ChoiceField(choices=[(word, word) for word in BODIES], error_messages={"invalid_choice": ONE_BODY})
+    body = forms.ChoiceField(
+        choices=[(word, word) for word in BODIES], error_messages={"invalid_choice": ONE_BODY}
+    )
     callback_delay = forms.FloatField(min_value=0, max_value=86400)
     duplicates = forms.IntegerField(min_value=0, max_value=100)
     lost = forms.FloatField(min_value=0, max_value=1)
     # No other variable: whoever reaches this vendor could have it sign with a secret of a real one.
-    secret_env = forms.RegexField(r"^MOCK_[A-Za-z0-9_]+\Z", error_messages={"invalid": A_MOCK_VARIABLE})
+    secret_env = forms.RegexField(
+        r"^MOCK_[A-Za-z0-9_]+\Z", error_messages={"invalid": A_MOCK_VARIABLE}
+    )
     seed = forms.CharField(max_length=100)
 
 
 @lru_cache(maxsize=1000)
 def read_knobs(query_string: str) -> Knobs:
-    """Return the knobs that a query string names. Raises ValueError with a sentence that says what is wrong."""
+    """Return the knobs that a query string names. Raises ValueError with a sentence that says what
+    is wrong.
+    """
     query = QueryDict(query_string)
     form = _Form(query)
     if unknown := sorted(set(query) - set(form.fields)):

@@ -19,7 +19,9 @@ class Ledger:
         self._indexes = count(1)
 
     def add(self, vendor: str, at: float, idempotency_key: str) -> dict[str, Any]:
-        """Write down a call, and return its entry; its status is None until the vendor has made up its mind."""
+        """Write down a call, and return its entry; its status is None until the vendor has made up
+        its mind.
+        """
         with self._lock:
             arrival = {
                 "index": next(self._indexes),
@@ -50,7 +52,9 @@ class Rates:
         self._taken: dict[str, deque[float]] = {}
 
     def take(self, url: str, rate: int) -> bool:
-        """Whether one more call is within `rate` calls in any second; a call that is not does not count."""
+        """Whether one more call is within `rate` calls in any second; a call that is not does not
+        count.
+        """
         now = time.monotonic()
         with self._lock:
             if len(self._taken) > MAX_RATES:

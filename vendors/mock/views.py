@@ -1,4 +1,6 @@
-"""Two mock vendors, for development and tests: one answers at once, the other by callback. Knobs set their moods."""
+"""Two mock vendors, for development and tests: one answers at once, the other by callback. Knobs
+set their moods.
+"""
 
 import json
 import logging
@@ -8,7 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -59,7 +67,10 @@ def show_ledger(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(
-    request: HttpRequest, vendor: str, work: Callable[[dict[str, Any], Knobs], JsonResponse], at: float
+    request: HttpRequest,
+    vendor: str,
+    work: Callable[[dict[str, Any], Knobs], JsonResponse],
+    at: float,
 ) -> HttpResponseBase:
     arrival = ledger.add(vendor, at, request.META.get("HTTP_IDEMPOTENCY_KEY", ""))
     try:
@@ -77,19 +88,28 @@ def _answer(
 
 
 def _refuse(request: HttpRequest, knobs: Knobs) -> None:
-    """Raise what the knobs ask for instead of the work; a rate is kept before any latency, as a vendor's gate would."""
+    """Raise what the knobs ask for instead of the work; a rate is kept before any latency, as a
+    vendor's gate would.
+    """
     if knobs.rate and not rates.take(request.get_full_path(), knobs.rate):
-        raise RefusalError(429, f"More than {knobs.rate} calls in a second.", knobs.retry_after or "1")
+        raise RefusalError(
+            429, f"More than {knobs.rate} calls in a second.", knobs.retry_after or "1"
+        )
     if knobs.latency:
         time.sleep(knobs.latency)
     if knobs.status and not 200 <= knobs.status <= 299:
-        raise RefusalError(knobs.status, f"Status {knobs.status}, as was asked for.", knobs.retry_after)
+        raise RefusalError(
+            knobs.status, f"Status {knobs.status}, as was asked for.", knobs.retry_after
+        )
     if knobs.luck.random() < knobs.error_rate:
         raise RefusalError(500, "Bad luck, as was asked for.", knobs.retry_after)
 
 
 def _work_sync(given: dict[str, Any], knobs: Knobs) -> JsonResponse:
-    return JsonResponse({"name": given["name"], "info": "Processed sync", "ssn": "123-45-6789"}, status=knobs.status or 200)
+    return JsonResponse(
+        {"name": given["name"], "info": "Processed sync", "ssn": "123-45-6789"},
+        status=knobs.status or 200,
+    )
 
 
 def _work_async(given: dict[str, Any], knobs: Knobs) -> JsonResponse:
@@ -120,7 +140,8 @@ def _input(request: HttpRequest) -> dict[str, Any]:
 
 def _callback_url(given: dict[str, Any]) -> str:
     url, wanted = given.get("callback_url"), f"{settings.PUBLIC_URL}/"
-    # Nowhere else: whoever reaches this vendor could have it post to what only this machine can reach.
+    # Nowhere else: whoever reaches this vendor could have it post to what only this machine can
+    # reach.
     if not (isinstance(url, str) and url.startswith(wanted)):
         raise RefusalError(400, f"Send a callback_url that starts with PUBLIC_URL, {wanted}.")
     return url
@@ -136,7 +157,10 @@ def _key(knobs: Knobs) -> bytes:
     except ValueError:
         key = b""
     if not key:
-        raise RefusalError(400, f"The variable {knobs.secret_env} must hold a base64 secret, such as whsec_MfKQ9r8GKYqrTwjU.")
+        raise RefusalError(
+            400,
+            f"The variable {knobs.secret_env} must hold a base64 secret, such as whsec_MfKQ9r8GKYqrTwjU.",
+        )
     return key
 
 
@@ -150,9 +174,13 @@ def _spoil(answer: JsonResponse, knobs: Knobs) -> HttpResponseBase:
         case "html":
             return HttpResponse("<html><body>Back soon.</body></html>", status=answer.status_code)
         case "endless":
-            return StreamingHttpResponse(_endless(), status=answer.status_code, content_type="application/json")
+            return StreamingHttpResponse(
+                _endless(), status=answer.status_code, content_type="application/json"
+            )
         case "drip":
-            return StreamingHttpResponse(_drip(answer.content), status=answer.status_code, content_type="application/json")
+            return StreamingHttpResponse(
+                _drip(answer.content), status=answer.status_code, content_type="application/json"
+            )
     return answer
 
 

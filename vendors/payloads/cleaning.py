@@ -1,9 +1,10 @@
 """What a vendor sends is cleaned before it is stored.
 
-Names are compared as people would: without case, blanks, punctuation and invisible characters, so that "SSN", "s.s.n" and a
-name in full-width letters are all `ssn`. Found are fields at any depth, in pairs such as {"name": "ssn", "value": ...} and
-["ssn", ...], and in texts that are JSON themselves, one level deep. Not found are names in prose, look-alikes of another
-alphabet, and JSON in JSON in a text.
+Names are compared as people would: without case, blanks, punctuation and invisible characters, so
+that "SSN", "s.s.n" and a name in full-width letters are all `ssn`. Found are fields at any depth,
+in pairs such as {"name": "ssn", "value": ...} and ["ssn", ...], and in texts that are JSON
+themselves, one level deep. Not found are names in prose, look-alikes of another alphabet, and JSON
+in JSON in a text.
 """
 
 import unicodedata
@@ -15,11 +16,14 @@ from vendors.payloads import exact, json_object
 NAMES = frozenset({"key", "name", "field"})
 VALUE = "value"
 MAX_CACHED_LENGTH = 100
-INVISIBLE = frozenset("CPSZ")  # Unicode's categories of control characters, punctuation, symbols and blanks
+INVISIBLE = frozenset(
+    "CPSZ"
+)  # Unicode's categories of control characters, punctuation, symbols and blanks
 
 
 def clean(value: Any, redacted_fields: frozenset[str]) -> Any:
-    """Return `value` with texts trimmed and the redacted fields left out. Other fields keep their names as they came.
+    """Return `value` with texts trimmed and the redacted fields left out. Other fields keep their
+    names as they came.
 
     Lone surrogates, which JSON can spell but UTF-8 can't, become the replacement character.
     """
@@ -50,7 +54,9 @@ def _kept(fields: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
     compared = {key: plain(key) for key in fields}
     left_out = names
     if VALUE in compared.values() and any(
-        isinstance(fields[key], str) and plain(fields[key]) in names for key, name in compared.items() if name in NAMES
+        isinstance(fields[key], str) and plain(fields[key]) in names
+        for key, name in compared.items()
+        if name in NAMES
     ):
         left_out = names | {VALUE}
     return {key: item for key, item in fields.items() if compared[key] not in left_out}
@@ -60,11 +66,15 @@ def _text(value: str, names: frozenset[str], in_text: bool) -> str:
     text = value.strip()
     if names and not in_text and text[:1] in ("{", "["):
         text = _json_text(text, names)
-    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return (
+        text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    )
 
 
 def _json_text(text: str, names: frozenset[str]) -> str:
-    """Return a text that is JSON without the redacted fields in it; any other text, and one without such fields, as it is."""
+    """Return a text that is JSON without the redacted fields in it; any other text, and one without
+    such fields, as it is.
+    """
     try:
         value = exact.read(text)
         json_object.check_levels(value)
@@ -83,7 +93,11 @@ def _key(key: str) -> str:
 def _plain(name: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     # "Mn": marks that are put on other characters, some of which show nothing.
-    kept = [letter for letter in folded if (kind := unicodedata.category(letter)) != "Mn" and kind[0] not in INVISIBLE]
+    kept = [
+        letter
+        for letter in folded
+        if (kind := unicodedata.category(letter)) != "Mn" and kind[0] not in INVISIBLE
+    ]
     return "".join(kept) or name
 
 

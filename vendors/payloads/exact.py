@@ -1,4 +1,6 @@
-"""JSON whose numbers keep their digits. A float can't hold 1234567890123456.789, so such a number keeps its text."""
+"""JSON whose numbers keep their digits. A float can't hold 1234567890123456.789, so such a number
+keeps its text.
+"""
 
 import json
 import re
@@ -14,10 +16,13 @@ MARKED = re.compile(f'"{MARK}([^"]*)"')
 
 
 class ExactFloat(float):
-    """A number that a float holds only roughly. It calculates as that float, and is written as it was read."""
+    """A number that a float holds only roughly. It calculates as that float, and is written as it
+    was read.
+    """
 
     text: str
-    was_made = False  # whether this process has met any: as a rule it has not, and nothing need be searched for them
+    # whether this process has met any: as a rule it has not, and nothing need be searched for them
+    was_made = False
 
     def __new__(cls, text: str) -> "ExactFloat":
         number = super().__new__(cls, text)

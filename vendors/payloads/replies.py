@@ -1,7 +1,8 @@
-"""What may be kept of a reply that failed a call: its status, a few of its headers and the beginning of its body, cleaned.
+"""What may be kept of a reply that failed a call: its status, a few of its headers and the
+beginning of its body, cleaned.
 
-A body that is JSON loses the redacted fields. One that is not can't be searched for their values, and is left out where it
-names such a field. The vendor's keys are masked where it repeats them.
+A body that is JSON loses the redacted fields. One that is not can't be searched for their values,
+and is left out where it names such a field. The vendor's keys are masked where it repeats them.
 """
 
 import json
@@ -21,8 +22,23 @@ MAX_HEADER_LENGTH = 200
 # Never cookies, nor anything of authentication.
 KEPT_HEADERS = frozenset(
     [
-        *("content-type", "content-length", "date", "retry-after", "cf-ray", "traceparent", "x-error-code"),
-        *("request-id", "x-request-id", "correlation-id", "x-correlation-id", "trace-id", "x-trace-id"),
+        *(
+            "content-type",
+            "content-length",
+            "date",
+            "retry-after",
+            "cf-ray",
+            "traceparent",
+            "x-error-code",
+        ),
+        *(
+            "request-id",
+            "x-request-id",
+            "correlation-id",
+            "x-correlation-id",
+            "trace-id",
+            "x-trace-id",
+        ),
         *("x-amzn-requestid", "x-amz-request-id", "x-ms-request-id", "idempotency-replayed"),
     ]
 )
@@ -36,9 +52,15 @@ WORD = re.compile(r"\w+")
 def kept(reply: Reply, redacted_fields: frozenset[str], secrets: Iterable[str]) -> Reply:
     """Return what may be stored of `reply`, and shown. `secrets` are masked in it."""
     spellings = [spelling for secret in secrets if secret for spelling in _spellings(secret)]
-    names = [name for name in reply.headers if name.lower() in KEPT_HEADERS or name.lower().startswith(KEPT_PREFIXES)]
+    names = [
+        name
+        for name in reply.headers
+        if name.lower() in KEPT_HEADERS or name.lower().startswith(KEPT_PREFIXES)
+    ]
     headers = {
-        _shown(name)[:MAX_HEADER_LENGTH]: _masked(_shown(reply.headers[name]), spellings)[:MAX_HEADER_LENGTH]
+        _shown(name)[:MAX_HEADER_LENGTH]: _masked(_shown(reply.headers[name]), spellings)[
+            :MAX_HEADER_LENGTH
+        ]
         for name in names[:MAX_HEADERS]
     }
     text = _masked(_body(reply.body, redacted_fields), spellings)
@@ -59,7 +81,8 @@ def _body(body: bytes, redacted_fields: frozenset[str]) -> str:
 def _names_any(text: str, redacted_fields: frozenset[str]) -> bool:
     names = {plain(name) for name in redacted_fields}
     words = {plain(word) for word in WORD.findall(text)}
-    # A name may have several words: with "user_ssn" and "user.ssn", what follows `ssn` may be its value, too.
+    # A name may have several words: with "user_ssn" and "user.ssn", what follows `ssn` may be its
+    # value, too.
     words |= {plain(word) for word in re.split(r"[^\w.-]+", text)}
     words |= {part for word in WORD.findall(text) for part in map(plain, word.split("_"))}
     return not names.isdisjoint(words)
@@ -70,7 +93,9 @@ def _shown(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     text = unicodedata.normalize("NFC", text)
-    return "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter)[0] != "C")
+    return "".join(
+        letter for letter in text if letter in "\n\t" or unicodedata.category(letter)[0] != "C"
+    )
 
 
 def _masked(text: str, spellings: list[str]) -> str:

@@ -25,7 +25,9 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let every name stand for several addresses: these ports of this machine."""
 
     def resolve(*ports: int) -> None:
-        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+        addresses = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports
+        ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: addresses)
 
     return resolve

@@ -1,4 +1,6 @@
-"""What every adapter must do. A test class inherits this and says in `adapter` which one it is about."""
+"""What every adapter must do. A test class inherits this and says in `adapter` which one it is
+about.
+"""
 
 import json
 from collections.abc import Callable
@@ -22,7 +24,9 @@ class AdapterContract:
     adapter: str
 
     def make(self, server: Server, **fields: object) -> Adapter:
-        vendor = Vendor(slug="acme", adapter=self.adapter, url=server.url, **{"timeout_seconds": 5, **fields})
+        vendor = Vendor(
+            slug="acme", adapter=self.adapter, url=server.url, **{"timeout_seconds": 5, **fields}
+        )
         return adapter_class(self.adapter)(vendor)
 
     def error_of(self, server: Server, **fields: object) -> VendorError:
@@ -37,15 +41,23 @@ class AdapterContract:
     def test_a_good_answer_is_one_of_two(self, serve: Callable[..., Server]) -> None:
         assert isinstance(self.make(serve(answering(reply()))).call(CALL), Done | Accepted)
 
-    def test_the_input_is_posted_with_a_key_that_tells_a_repeat(self, serve: Callable[..., Server]) -> None:
+    def test_the_input_is_posted_with_a_key_that_tells_a_repeat(
+        self, serve: Callable[..., Server]
+    ) -> None:
         server = serve(answering(reply()))
         self.make(server).call(CALL)
         body = json.loads(server.requests[0].partition(b"\r\n\r\n")[2])
         assert CALL.input.items() <= body.items()
-        assert {"post / http/1.1", "idempotency-key: 0190-job:2", "content-type: application/json"} <= set(self.head_of(server))
+        assert {
+            "post / http/1.1",
+            "idempotency-key: 0190-job:2",
+            "content-type: application/json",
+        } <= set(self.head_of(server))
         assert any(line.startswith("user-agent: enrichlabs/") for line in self.head_of(server))
 
-    def test_the_api_key_goes_as_a_bearer_token(self, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_api_key_goes_as_a_bearer_token(
+        self, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         server = serve(answering(reply()))
         monkeypatch.setenv("VENDOR_ACME_API_KEY", " k3y\n")
         self.make(server, api_key_env="VENDOR_ACME_API_KEY").call(CALL)
@@ -63,7 +75,12 @@ class AdapterContract:
         server = serve(answering(reply()))
         monkeypatch.setattr("os.environ", {} if key is None else {"VENDOR_ACME_API_KEY": key})
         error = self.error_of(server, api_key_env="VENDOR_ACME_API_KEY")
-        assert (error.code, error.permanent, error.outage, error.outcome_known) == ("api_key_missing", False, False, True)
+        assert (error.code, error.permanent, error.outage, error.outcome_known) == (
+            "api_key_missing",
+            False,
+            False,
+            True,
+        )
         assert "VENDOR_ACME_API_KEY" in error.message
         assert server.visits == 0
 
@@ -81,8 +98,12 @@ class AdapterContract:
         error = self.error_of(serve(Visit.hang), timeout_seconds=0.2)
         assert (error.code, error.outcome_known) == ("vendor_timeout", False)
 
-    @pytest.mark.parametrize(("status", "code"), [("500 Oops", "vendor_error"), ("422 No", "vendor_refused")])
-    def test_a_failure_is_raised_as_the_one_exception(self, status: str, code: str, serve: Callable[..., Server]) -> None:
+    @pytest.mark.parametrize(
+        ("status", "code"), [("500 Oops", "vendor_error"), ("422 No", "vendor_refused")]
+    )
+    def test_a_failure_is_raised_as_the_one_exception(
+        self, status: str, code: str, serve: Callable[..., Server]
+    ) -> None:
         assert self.error_of(serve(answering(reply(status)))).code == code
 
     def test_a_callback_brings_the_result(self, serve: Callable[..., Server]) -> None:

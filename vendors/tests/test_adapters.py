@@ -31,14 +31,23 @@ class TestAsync(AdapterContract):
         server = serve(answering(reply(status, body=b"" if "204" in status else b"<html>")))
         assert self.make(server).call(CALL) == Accepted()
 
-    def test_a_body_that_breaks_off_takes_no_acceptance_back(self, serve: Callable[..., Server]) -> None:
+    def test_a_body_that_breaks_off_takes_no_acceptance_back(
+        self, serve: Callable[..., Server]
+    ) -> None:
         def talk(visit: Visit) -> None:
             visit.read_request()
             visit.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 50\r\n\r\n{")
 
         assert self.make(serve(talk)).call(CALL) == Accepted()
 
-    def test_the_callback_url_goes_as_a_field_and_ours_wins(self, serve: Callable[..., Server]) -> None:
+    def test_the_callback_url_goes_as_a_field_and_ours_wins(
+        self, serve: Callable[..., Server]
+    ) -> None:
         server = serve(answering(reply()))
-        self.make(server).call(replace(CALL, input={**CALL.input, "callback_url": "http://elsewhere.test/"}))
-        assert json.loads(server.requests[0].partition(b"\r\n\r\n")[2]) == {**CALL.input, "callback_url": CALL.callback_url}
+        self.make(server).call(
+            replace(CALL, input={**CALL.input, "callback_url": "http://elsewhere.test/"})
+        )
+        assert json.loads(server.requests[0].partition(b"\r\n\r\n")[2]) == {
+            **CALL.input,
+            "callback_url": CALL.callback_url,
+        }

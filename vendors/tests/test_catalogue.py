@@ -14,7 +14,9 @@ def catalogue(db: None) -> Catalogue:
 
 
 def test_the_store_is_asked_again_only_when_the_copy_is_old(
-    catalogue: Catalogue, make_vendor: Callable[..., Vendor], django_assert_num_queries: Callable[..., object]
+    catalogue: Catalogue,
+    make_vendor: Callable[..., Vendor],
+    django_assert_num_queries: Callable[..., object],
 ) -> None:
     make_vendor("acme")
     with django_assert_num_queries(1):
@@ -22,14 +24,18 @@ def test_the_store_is_asked_again_only_when_the_copy_is_old(
         assert catalogue.get("nobody") is None
 
 
-def test_a_change_is_seen_within_a_second(catalogue: Catalogue, make_vendor: Callable[..., Vendor]) -> None:
+def test_a_change_is_seen_within_a_second(
+    catalogue: Catalogue, make_vendor: Callable[..., Vendor]
+) -> None:
     make_vendor("acme", enabled=True)
     assert catalogue.get("acme").enabled
     Vendor.objects.update(enabled=False)
     wait_for(lambda: not catalogue.get("acme").enabled, "the change", seconds=1)
 
 
-def test_a_process_sees_what_it_wrote_at_once(catalogue: Catalogue, make_vendor: Callable[..., Vendor]) -> None:
+def test_a_process_sees_what_it_wrote_at_once(
+    catalogue: Catalogue, make_vendor: Callable[..., Vendor]
+) -> None:
     make_vendor("acme", enabled=True)
     assert catalogue.get("acme").enabled
     Vendor.objects.update(enabled=False)
@@ -65,7 +71,9 @@ def test_what_was_read_before_a_write_does_not_count_as_fresh_after_it(
     assert not catalogue.get("acme").enabled
 
 
-def test_an_adapter_is_kept_until_its_vendor_changes(catalogue: Catalogue, make_vendor: Callable[..., Vendor]) -> None:
+def test_an_adapter_is_kept_until_its_vendor_changes(
+    catalogue: Catalogue, make_vendor: Callable[..., Vendor]
+) -> None:
     vendor = make_vendor("acme")
     first = catalogue.adapter(Vendor.objects.get())
     assert catalogue.adapter(Vendor.objects.get()) is first

@@ -13,15 +13,49 @@ pytestmark = pytest.mark.django_db
 
 
 NO_ADAPTERS = (
-    *("nope", "nope.Adapter", "vendors.base.Call", "vendors.limits.parse", "..base.Adapter", ".Adapter", "venv.__main__.x"),
-    *("this.Adapter", "adapters.Adapter", "tests.adapters.faulty.Sound", "adapters.faulty.Söund", "adapters.faulty.Sound\n"),
+    *(
+        "nope",
+        "nope.Adapter",
+        "vendors.base.Call",
+        "vendors.limits.parse",
+        "..base.Adapter",
+        ".Adapter",
+        "venv.__main__.x",
+    ),
+    *(
+        "this.Adapter",
+        "adapters.Adapter",
+        "tests.adapters.faulty.Sound",
+        "adapters.faulty.Söund",
+        "adapters.faulty.Sound\n",
+    ),
 )
 NO_HOSTS = (
-    *("*.example", "a..b", ".a", "a" * 64, "-a", "a-.b", "a%41", "a..", "☃", "999.1.1.1", "1.2.3", "2852039166"),
+    *(
+        "*.example",
+        "a..b",
+        ".a",
+        "a" * 64,
+        "-a",
+        "a-.b",
+        "a%41",
+        "a..",
+        "☃",
+        "999.1.1.1",
+        "1.2.3",
+        "2852039166",
+    ),
     *("[v1.a]", f"{'a.' * 127}a", "a,b", "[fe80::1%25eth0]", "ex*mple"),
 )
 METADATA = (
-    *("169.254.169.254", "169.254.0.1", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "0xa9.0xfe.0xa9.0xfe"),
+    *(
+        "169.254.169.254",
+        "169.254.0.1",
+        "[fe80::1]",
+        "[fd00:ec2::254]",
+        "[::ffff:169.254.169.254]",
+        "0xa9.0xfe.0xa9.0xfe",
+    ),
     *("[64:ff9b::a9fe:a9fe]", "100.100.100.200", "0.0.0.0", "[::]", "255.255.255.255", "224.0.0.1"),
 )
 
@@ -63,27 +97,50 @@ def test_sound_settings_are_accepted(fields: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        *[("slug", slug, "lower-case letters") for slug in ("Acme", "a b", "-a", "a/b", "a\n", "é")],
+        *[
+            ("slug", slug, "lower-case letters")
+            for slug in ("Acme", "a b", "-a", "a/b", "a\n", "é")
+        ],
         ("slug", "", "blank"),
         ("slug", "a" * 51, "at most 50 characters"),
-        *[("adapter", name, "is no adapter; use sync, async or adapters.FILE.CLASS") for name in NO_ADAPTERS],
+        *[
+            ("adapter", name, "is no adapter; use sync, async or adapters.FILE.CLASS")
+            for name in NO_ADAPTERS
+        ],
         ("adapter", "vendors.adapters.nope.Nope", "there is no module vendors.adapters.nope."),
-        ("adapter", "adapters.nope.Nope", "there is no module adapters.nope. Modules of your own belong in /"),
+        (
+            "adapter",
+            "adapters.nope.Nope",
+            "there is no module adapters.nope. Modules of your own belong in /",
+        ),
         ("adapter", "adapters.json.JSONDecoder", "there is no module adapters.json."),
         ("adapter", "adapters.faulty.json.JSONDecoder", "there is no module adapters.faulty.json."),
         ("adapter", "adapters.faulty.Nope", "no class Nope"),
         ("adapter", "adapters.faulty.Adapter", "not a subclass of vendors.base.Adapter"),
         ("adapter", "vendors.adapters.sync.plain_http", "not a subclass of vendors.base.Adapter"),
         ("adapter", "adapters.exits.Adapter", "can't be imported: SystemExit: 2 (/"),
-        ("adapter", "adapters.faulty.CannotBeMade", "can't be made: RuntimeError: no certificate (/"),
-        *[("url", url, "whole address") for url in ("acme.test", "ftp://a/", "https://", "http:///x", "//a/", "javascript:1")],
-        *[("url", url, "whole address") for url in ("http://[::1/", "http://a:99999/", "http://a:b/", "http://a\\b/")],
+        (
+            "adapter",
+            "adapters.faulty.CannotBeMade",
+            "can't be made: RuntimeError: no certificate (/",
+        ),
+        *[
+            ("url", url, "whole address")
+            for url in ("acme.test", "ftp://a/", "https://", "http:///x", "//a/", "javascript:1")
+        ],
+        *[
+            ("url", url, "whole address")
+            for url in ("http://[::1/", "http://a:99999/", "http://a:b/", "http://a\\b/")
+        ],
         *[("url", url, "whole address") for url in ("http://a b/", "http://a/\nb", "http://a/b c")],
         *[("url", f"http://{host}/", "is no name of a host") for host in NO_HOSTS],
         *[("url", f"http://{host}/", "is an address that no vendor may have") for host in METADATA],
         *[("url", url, "a port from 1 to 65535") for url in ("http://a:0/", "http://a:/")],
         ("url", "http://a/b#c", "no #"),
-        *[("url", url, "no user name or password") for url in ("http://me:pw@a/", "http://me@a/", "http://@a/")],
+        *[
+            ("url", url, "no user name or password")
+            for url in ("http://me:pw@a/", "http://me@a/", "http://@a/")
+        ],
         ("rate_limits", "10/x", "is no rate limit"),
         ("rate_limits", "9" * 5000 + "/s", "at most 200 characters"),
         ("max_in_flight", 0, "greater than or equal to 1"),
@@ -95,7 +152,11 @@ def test_sound_settings_are_accepted(fields: dict[str, object]) -> None:
         ("callback_timeout_seconds", 0.5, "greater than or equal to 1"),
         ("api_key_env", "sk-123", "name of an environment variable, such as VENDOR_ACME_API_KEY"),
         ("webhook_secret_env", "1A", "name of an environment variable"),
-        ("api_key_env", "ACME_API_KEY", "Rename the variable, for example to VENDOR_ACME_API_KEY, or add"),
+        (
+            "api_key_env",
+            "ACME_API_KEY",
+            "Rename the variable, for example to VENDOR_ACME_API_KEY, or add",
+        ),
         ("api_key_env", "PATH", "does not begin with VENDOR_"),
         ("webhook_secret_env", "SECRET_KEY", "the service reads a setting from it"),
         ("webhook_secret_env", "VENDOR_VARIABLE_PREFIXES", "the service reads a setting from it"),
@@ -119,7 +180,9 @@ def test_a_module_that_fails_when_imported_is_told_with_its_line(settings: objec
 
 def test_an_adapter_takes_the_place_of_no_other_module(settings: object, tmp_path: Path) -> None:
     settings.ADAPTERS_DIR = tmp_path
-    (tmp_path / "json.py").write_text("from vendors.base import Adapter\n\nclass Own(Adapter):\n    pass\n")
+    (tmp_path / "json.py").write_text(
+        "from vendors.base import Adapter\n\nclass Own(Adapter):\n    pass\n"
+    )
     assert registry.adapter_class("adapters.json.Own").__module__ == "adapters.json"
     assert not hasattr(json, "Own")
 
@@ -134,7 +197,11 @@ def test_this_machine_is_no_vendor_of_a_public_service(settings: object) -> None
         "http://0x7f.0x0.0x0.0x1/",
     ):
         assert "this machine itself" in faults_of(make(url=url))["url"][0]
-    for url in ("http://127.0.0.1:8001/mock-vendors/sync", "http://10.0.0.7/", "http://vendor-mocks:8001/"):
+    for url in (
+        "http://127.0.0.1:8001/mock-vendors/sync",
+        "http://10.0.0.7/",
+        "http://vendor-mocks:8001/",
+    ):
         make(url=url).full_clean()
     settings.VENDOR_ALLOWED_ADDRESSES = [ip_network("127.0.0.1"), ip_network("169.254.0.0/16")]
     for url in ("http://127.0.0.1/", "http://169.254.169.254/"):
@@ -149,10 +216,14 @@ def test_a_slug_is_taken_once(make_vendor: Callable[..., Vendor]) -> None:
 def test_a_slug_never_changes(make_vendor: Callable[..., Vendor]) -> None:
     vendor = make_vendor("acme")
     vendor.slug = "other"
-    assert faults_of(vendor) == {"slug": ["The slug of a vendor never changes; this one is 'acme'."]}
+    assert faults_of(vendor) == {
+        "slug": ["The slug of a vendor never changes; this one is 'acme'."]
+    }
 
 
-def test_secrets_are_read_from_the_environment_when_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_read_from_the_environment_when_they_are_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     vendor = make(api_key_env="VENDOR_ACME_KEY", webhook_secret_env="VENDOR_ACME_SECRETS")
     assert (vendor.api_key, vendor.webhook_secrets) == ("", [])
     assert vendor.api_key_fault == "The variable VENDOR_ACME_KEY is not set."
@@ -163,7 +234,9 @@ def test_secrets_are_read_from_the_environment_when_they_are_needed(monkeypatch:
     assert (make().api_key, make().webhook_secrets, make().api_key_fault) == ("", [], "")
 
 
-def test_a_row_written_past_all_checks_gets_at_no_other_variable(monkeypatch: pytest.MonkeyPatch, settings: object) -> None:
+def test_a_row_written_past_all_checks_gets_at_no_other_variable(
+    monkeypatch: pytest.MonkeyPatch, settings: object
+) -> None:
     monkeypatch.setenv("SECRET_KEY", "s3cret")
     monkeypatch.setenv("ACME_API_KEY", "k3y")
     for name in ("SECRET_KEY", "ACME_API_KEY", "PATH"):

@@ -1,4 +1,6 @@
-"""However many callbacks come, few are kept: of a job's run, and of a vendor for jobs that are not there."""
+"""However many callbacks come, few are kept: of a job's run, and of a vendor for jobs that are not
+there.
+"""
 
 import base64
 import json
@@ -38,7 +40,11 @@ def body(number, size=20):
 
 
 def kept(**conditions):
-    return Callback.objects.filter(**conditions).exclude(verdict__in=[Verdict.APPLIED, Verdict.REFUSED]).count()
+    return (
+        Callback.objects.filter(**conditions)
+        .exclude(verdict__in=[Verdict.APPLIED, Verdict.REFUSED])
+        .count()
+    )
 
 
 def counted():
@@ -64,7 +70,10 @@ def test_of_large_bodies_five_mebibytes_are_kept(job, post):
     for number in range(12):
         assert post(job, body=body(number, size=1_000_000)).status_code == 200
     assert kept() == caps.MAX_BYTES_PER_RUN // 1_000_000
-    assert Callback.objects.aggregate(all=Sum("body_bytes"))["all"] < caps.MAX_BYTES_PER_RUN + 3_000_000
+    assert (
+        Callback.objects.aggregate(all=Sum("body_bytes"))["all"]
+        < caps.MAX_BYTES_PER_RUN + 3_000_000
+    )
 
 
 def test_the_answer_is_taken_however_many_came_before_it(make_vendor, make_job, post):
@@ -73,7 +82,11 @@ def test_the_answer_is_taken_however_many_came_before_it(make_vendor, make_job, 
     answers = [post(job, body=json.dumps({"surname": number}).encode()) for number in range(30)]
     assert {answer.status_code for answer in answers[:20]} == {200}
     refused = answers[-1]
-    assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (429, "too_many_callbacks", "60")
+    assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (
+        429,
+        "too_many_callbacks",
+        "60",
+    )
     assert kept(verdict=Verdict.UNREADABLE) == caps.MAX_PER_RUN
     assert post(job).json() == {"status": "applied"}
     assert Job.objects.get().status == "complete"
@@ -83,7 +96,9 @@ def test_each_run_has_room_of_its_own(job, post):
     for number in range(30):
         post(job, body=body(number))
     Job.objects.update(run=2, status="waiting", result=None)
-    assert post(job, body=body(0, size=21)).json() == {"status": "late"}  # for the first run, which is full
+    assert post(job, body=body(0, size=21)).json() == {
+        "status": "late"
+    }  # for the first run, which is full
     assert kept(run=1) == caps.MAX_PER_RUN
 
 
@@ -121,13 +136,22 @@ def test_for_unknown_jobs_so_many_bytes_are_kept_of_a_vendor(small, signing_vend
     assert kept() == 4
 
 
-def test_unknown_jobs_of_one_vendor_take_no_room_from_another(small, signing_vendor, make_vendor, make_job, post):
+def test_unknown_jobs_of_one_vendor_take_no_room_from_another(
+    small, signing_vendor, make_vendor, make_job, post
+):
     make_vendor("globex", adapter="async")
     for number in range(50):
         post(str(uuid.uuid4()), "", body=body(number), **signed(body(number)))
     for number in range(40):
         stranger = str(uuid.uuid4())
-        inbox.receive(Vendor.objects.get(slug="globex"), stranger, (1, 1), webhook_id="", body=body(number), now=NOW)
+        inbox.receive(
+            Vendor.objects.get(slug="globex"),
+            stranger,
+            (1, 1),
+            webhook_id="",
+            body=body(number),
+            now=NOW,
+        )
     assert [kept(vendor=slug) for slug in ("acme", "globex")] == [30, 30]
     # And a job that is there is served whatever comes for others.
     job = make_job(status="waiting", attempt=1)
@@ -156,7 +180,11 @@ def test_a_late_callback_that_says_the_same_reads_only_those_of_its_job(job, pos
     with reads_of("jobs_callback") as reads:
         assert post(job, body=b'{ "name": 1 }').json() == {"status": "late"}
     with connection.cursor() as cursor:
-        plans = [row[3] for read in reads for row in cursor.execute(f"EXPLAIN QUERY PLAN {read}").fetchall()]
+        plans = [
+            row[3]
+            for read in reads
+            for row in cursor.execute(f"EXPLAIN QUERY PLAN {read}").fetchall()
+        ]
     assert len(plans) == 2
     assert all("(job=?" in plan for plan in plans), plans
 

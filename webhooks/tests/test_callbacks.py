@@ -46,7 +46,12 @@ def test_what_is_stored_is_cleaned(vendor, job):
 def test_a_result_is_cleaned_and_the_job_complete(vendor, job):
     assert inbox.apply(store(vendor, job), vendor, NOW) == Verdict.APPLIED
     job = Job.objects.get(pk=job.pk)
-    assert (job.status, job.result, job.finished_at, job.deadline_at) == ("complete", CLEANED, NOW, None)
+    assert (job.status, job.result, job.finished_at, job.deadline_at) == (
+        "complete",
+        CLEANED,
+        NOW,
+        None,
+    )
 
 
 def test_what_the_adapter_makes_of_a_callback_is_cleaned_too(make_vendor, make_job):
@@ -59,7 +64,11 @@ def test_a_failure_that_a_callback_reports_fails_the_job(make_vendor, make_job):
     vendor, job = make_vendor(adapter=PICKY), make_job(status="waiting", attempt=1)
     assert inbox.apply(store(vendor, job, b'{"error": 1}'), vendor, NOW) == Verdict.APPLIED
     job = Job.objects.get(pk=job.pk)
-    assert (job.status, job.error_code, job.error_message) == ("failed", "no_match", "The vendor found nobody.")
+    assert (job.status, job.error_code, job.error_message) == (
+        "failed",
+        "no_match",
+        "The vendor found nobody.",
+    )
 
 
 def test_a_repeat_is_counted_and_has_no_second_effect(vendor, job):
@@ -85,7 +94,13 @@ def test_a_signed_repeat_is_known_by_its_id_and_body(vendor, job):
 
 
 def test_other_bodies_tries_and_jobs_are_other_callbacks(vendor, job, make_job):
-    calls = [(job, BODY, Try(1, 1)), (job, b"{}", Try(1, 1)), (job, BODY, Try(1, 2)), (job, BODY, Try(2, 1)), (job, BODY, None)]
+    calls = [
+        (job, BODY, Try(1, 1)),
+        (job, b"{}", Try(1, 1)),
+        (job, BODY, Try(1, 2)),
+        (job, BODY, Try(2, 1)),
+        (job, BODY, None),
+    ]
     calls.append((make_job(), BODY, Try(1, 1)))
     assert len({store(vendor, of, body, tried=tried).pk for of, body, tried in calls}) == len(calls)
 
@@ -118,7 +133,11 @@ def test_half_a_character_a_nul_and_a_huge_number_do_not_cost_the_answer(vendor,
     callback = stored(store(vendor, job, body))
     assert inbox.apply(callback, vendor, NOW) == Verdict.APPLIED
     result = Job.objects.get(pk=job.pk).result
-    assert (result["name"].strip("\ufffd"), result["nul"], result["huge"]) == ("J", "\0", 123456789012345678901234567890)
+    assert (result["name"].strip("\ufffd"), result["nul"], result["huge"]) == (
+        "J",
+        "\0",
+        123456789012345678901234567890,
+    )
 
 
 @given(st.binary())

@@ -1,4 +1,6 @@
-"""Callbacks that come early, late, twice, at once or after a crash: each ends its job once or not at all."""
+"""Callbacks that come early, late, twice, at once or after a crash: each ends its job once or not
+at all.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -111,7 +113,9 @@ def test_a_failure_reported_after_a_result_is_late(vendor, make_job):
 
 
 @pytest.mark.parametrize(("body", "status"), [(BODY, "complete"), (b'{"error": 1}', "failed")])
-def test_a_crash_between_the_move_and_the_verdict_is_made_good_by_a_repeat(vendor, make_job, body, status):
+def test_a_crash_between_the_move_and_the_verdict_is_made_good_by_a_repeat(
+    vendor, make_job, body, status
+):
     job = make_job(status="waiting", attempt=1)
     receive(job, body)
     Callback.objects.update(verdict="")
@@ -119,7 +123,9 @@ def test_a_crash_between_the_move_and_the_verdict_is_made_good_by_a_repeat(vendo
     assert (now_is(job).status, Callback.objects.get().verdict) == (status, Verdict.APPLIED)
 
 
-def test_somebody_who_comes_too_late_to_apply_a_callback_does_not_undo_its_verdict(vendor, make_job):
+def test_somebody_who_comes_too_late_to_apply_a_callback_does_not_undo_its_verdict(
+    vendor, make_job
+):
     stale = store(make_job(status="waiting", attempt=1))
     assert inbox.apply(Callback.objects.get(), vendor, NOW) == Verdict.APPLIED
     assert inbox.apply(stale, None, NOW) == Verdict.LATE
@@ -139,11 +145,19 @@ def test_what_a_crash_left_unapplied_is_applied_oldest_first_and_in_bounds(vendo
 def test_a_callback_that_is_just_being_applied_is_left_alone(vendor, make_job):
     job = make_job(status="waiting", attempt=1)
     store(job)
-    assert inbox.apply_pending(NOW + timedelta(seconds=9), older_than=timedelta(seconds=10), limit=9) == 0
-    assert inbox.apply_pending(NOW + timedelta(seconds=10), older_than=timedelta(seconds=10), limit=9) == 1
+    assert (
+        inbox.apply_pending(NOW + timedelta(seconds=9), older_than=timedelta(seconds=10), limit=9)
+        == 0
+    )
+    assert (
+        inbox.apply_pending(NOW + timedelta(seconds=10), older_than=timedelta(seconds=10), limit=9)
+        == 1
+    )
 
 
-def test_a_callback_that_its_adapter_can_not_read_waits_for_a_better_adapter(vendor, make_job, caplog):
+def test_a_callback_that_its_adapter_can_not_read_waits_for_a_better_adapter(
+    vendor, make_job, caplog
+):
     job = make_job(status="waiting", attempt=1)
     assert receive(job, b'{"surname": "Doe"}') == Verdict.UNREADABLE
     assert f"KeyError at {adapters.__file__}" in caplog.text
@@ -161,7 +175,9 @@ def test_the_log_does_not_say_for_ever_that_a_callback_can_not_be_read(vendor, m
     assert not caplog.records
 
 
-def test_a_callback_that_its_adapter_makes_no_json_of_waits_for_a_better_adapter(make_vendor, make_job, caplog):
+def test_a_callback_that_its_adapter_makes_no_json_of_waits_for_a_better_adapter(
+    make_vendor, make_job, caplog
+):
     make_vendor(adapter=CARELESS)
     job = make_job(status="waiting", attempt=1)
     assert receive(job) == Verdict.UNREADABLE
@@ -171,7 +187,10 @@ def test_a_callback_that_its_adapter_makes_no_json_of_waits_for_a_better_adapter
 def test_an_adapter_that_returns_no_done_is_named(make_vendor, make_job):
     make_vendor(adapter=FORGETFUL)
     assert receive(make_job(status="waiting", attempt=1)) == Verdict.UNREADABLE
-    assert Callback.objects.get().reason == f"read_callback returned dict and not Done in {adapters.__file__}"
+    assert (
+        Callback.objects.get().reason
+        == f"read_callback returned dict and not Done in {adapters.__file__}"
+    )
 
 
 def test_callbacks_of_one_vendor_hold_up_no_other(make_vendor, make_job):
@@ -181,7 +200,9 @@ def test_callbacks_of_one_vendor_hold_up_no_other(make_vendor, make_job):
         job = make_job(vendor=slug, status="waiting", attempt=1)
         vendor = Vendor.objects.get(slug=slug)
         moment = NOW + timedelta(minutes=minutes)
-        inbox.store(vendor, job.pk, Try(1, 1), webhook_id="", body=b'{"surname": "Doe"}', now=moment)
+        inbox.store(
+            vendor, job.pk, Try(1, 1), webhook_id="", body=b'{"surname": "Doe"}', now=moment
+        )
     assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=1) == 2
     assert Job.objects.get(vendor=acme.slug).status == "complete"
 
@@ -191,7 +212,10 @@ def test_a_callback_never_ends_a_job_of_another_vendor(vendor, make_vendor, make
     make_vendor("globex", adapter=PICKY)
     Job.objects.update(vendor="globex")
     assert inbox.apply_pending(LATER, older_than=timedelta(0), limit=9) == 1
-    assert (Job.objects.get().status, Callback.objects.get().verdict) == ("waiting", Verdict.UNMATCHED)
+    assert (Job.objects.get().status, Callback.objects.get().verdict) == (
+        "waiting",
+        Verdict.UNMATCHED,
+    )
 
 
 def test_what_could_not_be_read_keeps_its_verdict_when_another_ends_the_job(vendor, make_job):
@@ -221,7 +245,11 @@ def test_an_operator_may_apply_a_callback_that_came_after_its_deadline(vendor, m
     job = overdue(make_job)
     assert receive(job) == Verdict.LATE
     assert inbox.apply_late(Callback.objects.get(), LATER)
-    assert (now_is(job).status, now_is(job).result, now_is(job).error_code) == ("complete", RESULT, "")
+    assert (now_is(job).status, now_is(job).result, now_is(job).error_code) == (
+        "complete",
+        RESULT,
+        "",
+    )
     assert Callback.objects.get().verdict == Verdict.APPLIED
     assert not inbox.apply_late(Callback.objects.get(), LATER)
 

@@ -1,4 +1,6 @@
-"""Callbacks at the same moment, each in a thread with a connection of its own, in commits of their own or in one."""
+"""Callbacks at the same moment, each in a thread with a connection of its own, in commits of their
+own or in one.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -23,7 +25,9 @@ def jobs(make_vendor, make_job):
 
 @pytest.fixture
 def receive(post):
-    """Post callbacks at once and return what each was answered; `meanwhile` is called when they are on their way."""
+    """Post callbacks at once and return what each was answered; `meanwhile` is called when they are
+    on their way.
+    """
 
     def receive(callbacks, meanwhile=lambda: None):
         barrier = Barrier(len(callbacks))
@@ -52,12 +56,19 @@ def receive_in_one_commit(receive, monkeypatch):
         groups = inbox._storing, inbox._applying
         for group in groups:
             write = group._write
-            monkeypatch.setattr(group, "_write", lambda items, write=write: commits.append(len(items)) or write(items))
+            monkeypatch.setattr(
+                group,
+                "_write",
+                lambda items, write=write: commits.append(len(items)) or write(items),
+            )
             group._leader = NOBODY
 
         def let_go():
             for group in groups:
-                wait_for(lambda group=group: len(group._waiting) == len(callbacks), "all to wait for a commit")
+                wait_for(
+                    lambda group=group: len(group._waiting) == len(callbacks),
+                    "all to wait for a commit",
+                )
                 with group._lock:
                     group._pass_on()
 
@@ -91,7 +102,10 @@ def test_callbacks_of_several_jobs_end_each_its_own(race, jobs):
     assert race([(job, f'{{"name": "{job.pk}"}}'.encode()) for job in jobs]) == ["applied"] * 3
     for job in jobs:
         assert Job.objects.get(pk=job.pk).result == {"name": job.pk}
-        assert (Callback.objects.get(job=job.pk).verdict, Callback.objects.get(job=job.pk).times_received) == ("applied", 1)
+        assert (
+            Callback.objects.get(job=job.pk).verdict,
+            Callback.objects.get(job=job.pk).times_received,
+        ) == ("applied", 1)
 
 
 @pytest.mark.sqlite

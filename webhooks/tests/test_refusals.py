@@ -1,4 +1,6 @@
-"""A refused callback leaves its trace on the job: why, when and how large it was, and how many there were; nothing more."""
+"""A refused callback leaves its trace on the job: why, when and how large it was, and how many
+there were; nothing more.
+"""
 
 import base64
 import time
@@ -61,13 +63,19 @@ def test_a_signed_callback_that_was_put_right_is_applied_under_the_same_id(signe
     assert Job.objects.get().result == {"r": 1}
 
 
-def test_a_callback_that_was_put_right_for_its_adapter_is_applied_under_the_same_id(signed_job, post):
+def test_a_callback_that_was_put_right_for_its_adapter_is_applied_under_the_same_id(
+    signed_job, post
+):
     Vendor.objects.update(adapter="adapters.callbacks.Picky")
-    assert post(signed_job, body=b'{"r": 1}', **signed(b'{"r": 1}')).json() == {"status": "unreadable"}
+    assert post(signed_job, body=b'{"r": 1}', **signed(b'{"r": 1}')).json() == {
+        "status": "unreadable"
+    }
     assert post(signed_job, **signed()).json() == {"status": "applied"}
 
 
-def test_a_callback_that_came_before_its_job_was_imported_is_applied_when_it_is_repeated(make_vendor, make_job, post):
+def test_a_callback_that_came_before_its_job_was_imported_is_applied_when_it_is_repeated(
+    make_vendor, make_job, post
+):
     make_vendor(adapter="async")
     job_id = new_id()
     assert post(job_id).json() == {"status": "unmatched"}
@@ -83,8 +91,19 @@ def test_refused_callbacks_of_a_job_are_one_row_without_a_body(job, post):
     for body in (b"[1]", b"no JSON", BODY):
         post(job, "wrong" if body == BODY else None, body=body)
     kept = Callback.objects.get()
-    assert (kept.verdict, kept.body, kept.reason, kept.times_received) == ("refused", None, "token_wrong", 3)
-    assert (kept.vendor, kept.job, kept.run, kept.attempt, kept.body_bytes) == ("acme", job.pk, 1, None, len(BODY))
+    assert (kept.verdict, kept.body, kept.reason, kept.times_received) == (
+        "refused",
+        None,
+        "token_wrong",
+        3,
+    )
+    assert (kept.vendor, kept.job, kept.run, kept.attempt, kept.body_bytes) == (
+        "acme",
+        job.pk,
+        1,
+        None,
+        len(BODY),
+    )
     assert datetime.now(UTC) - kept.received_at < timedelta(minutes=1)
 
 
@@ -98,7 +117,11 @@ def test_each_run_has_a_row_of_its_own(job, post):
 
 def test_nothing_is_kept_for_a_job_that_is_not_there_or_is_another_vendors(job, make_vendor, post):
     make_vendor("globex", adapter="async")
-    answers = [post(str(uuid.uuid4()), "wrong"), post(job, "wrong", vendor="globex"), post(job, "wrong")]
+    answers = [
+        post(str(uuid.uuid4()), "wrong"),
+        post(job, "wrong", vendor="globex"),
+        post(job, "wrong"),
+    ]
     assert len({(answer.status_code, answer.content) for answer in answers}) == 1
     assert Callback.objects.get().vendor == "acme"
 
@@ -123,7 +146,9 @@ def test_a_flood_of_refusals_is_few_writes(job, post, monkeypatch):
 @pytest.mark.django_db(transaction=True)
 def test_a_refusal_is_counted_when_its_answer_was_sent(job):
     """So how long the answer takes tells nothing about the job."""
-    request = RequestFactory().post(f"/vendor-webhook/acme/{job.pk}?token=wrong", BODY, content_type="application/json")
+    request = RequestFactory().post(
+        f"/vendor-webhook/acme/{job.pk}?token=wrong", BODY, content_type="application/json"
+    )
     answer = receive(request, "acme", uuid.UUID(job.pk))
     assert answer.status_code == 401
     assert not Callback.objects.exists()
@@ -146,7 +171,9 @@ def test_a_refusal_is_counted_when_its_answer_was_sent(job):
         ("not_an_object (It is JSON, but not an object)", None, {"body": b"[1]", **signed(b"[1]")}),
     ],
 )
-def test_the_error_of_an_overdue_job_says_why_its_callback_was_refused(signed_job, post, reason, token, sent):
+def test_the_error_of_an_overdue_job_says_why_its_callback_was_refused(
+    signed_job, post, reason, token, sent
+):
     assert post(signed_job, token, **sent).status_code in (400, 401)
     message = overdue(signed_job)
     assert f"UTC. A callback was refused at {datetime.now(UTC):%Y}" in message
@@ -167,7 +194,9 @@ def test_the_error_of_an_overdue_job_says_that_the_secret_is_unset(signed_job, p
     assert overdue(signed_job).endswith("UTC: secret_unset.")
 
 
-def test_the_error_of_an_overdue_job_says_that_its_callback_could_not_be_read(make_vendor, make_job, post):
+def test_the_error_of_an_overdue_job_says_that_its_callback_could_not_be_read(
+    make_vendor, make_job, post
+):
     make_vendor(adapter="adapters.callbacks.Picky")
     job = make_job(status="waiting", attempt=1)
     assert post(job, body=b'{"surname": "Doe"}').json() == {"status": "unreadable"}

@@ -20,7 +20,12 @@ ids = st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_s
 def signed(secret=SECRET, body=BODY, at=NOW, **headers):
     seconds = int(at.timestamp())
     signature = signatures.sign(secret, "msg_1", seconds, body)
-    return {"webhook-id": "msg_1", "webhook-timestamp": str(seconds), "webhook-signature": signature, **headers}
+    return {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": signature,
+        **headers,
+    }
 
 
 def reason(secrets, headers, body=BODY, now=NOW):
@@ -45,12 +50,22 @@ def test_one_good_signature_among_several_is_enough():
 
 def test_signatures_of_other_versions_are_passed_over():
     genuine = signed()["webhook-signature"]
-    assert signatures.verify([SECRET], signed(**{"webhook-signature": f"v1a,xyz v2 {genuine}"}), BODY, NOW)
-    assert reason([SECRET], signed(**{"webhook-signature": genuine.replace("v1,", "v2,")})) == "signature_wrong"
+    assert signatures.verify(
+        [SECRET], signed(**{"webhook-signature": f"v1a,xyz v2 {genuine}"}), BODY, NOW
+    )
+    assert (
+        reason([SECRET], signed(**{"webhook-signature": genuine.replace("v1,", "v2,")}))
+        == "signature_wrong"
+    )
 
 
 @pytest.mark.parametrize(
-    "change", [{"webhook-id": "msg_2"}, {"webhook-timestamp": str(int(NOW.timestamp()) - 1)}, {"webhook-signature": "v1,"}]
+    "change",
+    [
+        {"webhook-id": "msg_2"},
+        {"webhook-timestamp": str(int(NOW.timestamp()) - 1)},
+        {"webhook-signature": "v1,"},
+    ],
 )
 def test_what_was_signed_can_not_be_changed(change):
     assert reason([SECRET], signed(**change)) == "signature_wrong"
@@ -100,9 +115,15 @@ def test_to_sign_with_a_secret_that_is_not_base64_is_an_error():
 
 
 @given(st.lists(st.text(), max_size=3), st.text(), st.text(), st.text(), st.binary())
-def test_nothing_but_a_refusal_escapes_whatever_is_sent(secrets, webhook_id, timestamp, signature, body):
+def test_nothing_but_a_refusal_escapes_whatever_is_sent(
+    secrets, webhook_id, timestamp, signature, body
+):
     for version in ("", "v1,", "v1,v1,"):
-        headers = {"webhook-id": webhook_id, "webhook-timestamp": timestamp, "webhook-signature": version + signature}
+        headers = {
+            "webhook-id": webhook_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": version + signature,
+        }
         for seconds in (timestamp, "1"):
             assert reason([*secrets, SECRET], {**headers, "webhook-timestamp": seconds}, body)
 
@@ -114,16 +135,26 @@ def test_what_we_sign_is_what_the_reference_signs(key, webhook_id, body):
     theirs = Webhook(secret).sign(webhook_id, NOW.replace(tzinfo=None), text)
     stamp = int(NOW.replace(tzinfo=UTC).timestamp())
     assert signatures.sign(secret, webhook_id, stamp, text.encode()) == theirs
-    assert signatures.sign("whsec_" + secret.rstrip("="), webhook_id, stamp, text.encode()) == theirs
-    headers = {"webhook-id": webhook_id, "webhook-timestamp": str(stamp), "webhook-signature": theirs}
+    assert (
+        signatures.sign("whsec_" + secret.rstrip("="), webhook_id, stamp, text.encode()) == theirs
+    )
+    headers = {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(stamp),
+        "webhook-signature": theirs,
+    }
     assert signatures.verify([secret], headers, text.encode(), NOW) == webhook_id
 
 
 @pytest.mark.parametrize(("secret", "sent"), [(SECRET, BODY), (OTHER, BODY), (SECRET, BODY + b" ")])
 def test_the_reference_accepts_what_we_accept_and_nothing_else(secret, sent):
     headers = signed(secret, at=datetime.now(UTC))
-    assert is_accepted(lambda: Webhook(SECRET).verify(sent, headers, json_parse=False)) == (secret == SECRET and sent == BODY)
-    assert is_accepted(lambda: signatures.verify([SECRET], headers, sent, NOW)) == (secret == SECRET and sent == BODY)
+    assert is_accepted(lambda: Webhook(SECRET).verify(sent, headers, json_parse=False)) == (
+        secret == SECRET and sent == BODY
+    )
+    assert is_accepted(lambda: signatures.verify([SECRET], headers, sent, NOW)) == (
+        secret == SECRET and sent == BODY
+    )
 
 
 def is_accepted(verify):

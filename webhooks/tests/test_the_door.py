@@ -43,12 +43,19 @@ def status(job):
 def is_refused(job, reason):
     """Whether nothing is kept of a callback but that it was refused."""
     kept = Callback.objects.get()
-    return (kept.job, kept.verdict, kept.reason, kept.body) == (job.pk, Verdict.REFUSED, reason, None)
+    return (kept.job, kept.verdict, kept.reason, kept.body) == (
+        job.pk,
+        Verdict.REFUSED,
+        reason,
+        None,
+    )
 
 
 def refusal(caplog):
     [line] = [
-        record.getMessage() for record in caplog.records if record.levelname == "WARNING" and record.name == "webhooks.views"
+        record.getMessage()
+        for record in caplog.records
+        if record.levelname == "WARNING" and record.name == "webhooks.views"
     ]
     return line
 
@@ -59,7 +66,10 @@ def test_a_callback_completes_its_job(job, post):
     assert Job.objects.get(pk=job.pk).result == {"name": "John Doe"}
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "nonsense", "multipart/form-data"])
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/x-www-form-urlencoded", "nonsense", "multipart/form-data"],
+)
 def test_any_content_type_will_do(job, post, content_type):
     assert post(job, content_type=content_type).status_code == 200
     assert status(job) == "complete"
@@ -67,7 +77,12 @@ def test_any_content_type_will_do(job, post, content_type):
 
 def test_a_vendor_has_no_csrf_token(job):
     url = f"/vendor-webhook/acme/{job.pk}?token={tokens.make('acme', job.pk, 1, 1)}"
-    assert Client(enforce_csrf_checks=True).post(url, BODY, content_type="application/json").status_code == 200
+    assert (
+        Client(enforce_csrf_checks=True)
+        .post(url, BODY, content_type="application/json")
+        .status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize("setting", [{"enabled": False}, {"paused": True}])
@@ -102,7 +117,12 @@ def test_an_unknown_vendor_is_not_found(job, post):
 @pytest.mark.parametrize("job_id", ["1", "undefined", "'; drop table", "\ud800x"])
 def test_what_is_no_request_id_is_not_found(make_vendor, client, job_id):
     make_vendor()
-    assert client.post(f"/vendor-webhook/acme/{job_id.encode('utf-8', 'replace').decode()}").status_code == 404
+    assert (
+        client.post(
+            f"/vendor-webhook/acme/{job_id.encode('utf-8', 'replace').decode()}"
+        ).status_code
+        == 404
+    )
 
 
 def test_a_body_over_the_cap_is_refused_before_all_else(job, post, settings, caplog):
@@ -128,18 +148,31 @@ def test_a_forged_token_is_refused(job, post, caplog, token):
 
 
 def test_without_a_token_a_callback_is_refused(job, client, caplog):
-    assert client.post(f"/vendor-webhook/acme/{job.pk}", BODY, content_type="application/json").status_code == 401
+    assert (
+        client.post(
+            f"/vendor-webhook/acme/{job.pk}", BODY, content_type="application/json"
+        ).status_code
+        == 401
+    )
     assert refusal(caplog).endswith("token_missing")
 
 
 def test_all_tokens_that_are_not_the_jobs_own_are_refused_alike(job, make_job, make_vendor, post):
     own = tokens.make("acme", job.pk, 1, 1)
     code = own.split(".")[2]
-    other_job, other_vendor = tokens.make("acme", make_job().pk, 1, 1), tokens.make("globex", job.pk, 1, 1)
+    other_job, other_vendor = (
+        tokens.make("acme", make_job().pk, 1, 1),
+        tokens.make("globex", job.pk, 1, 1),
+    )
     other_run, other_attempt, other_digits = f"2.1.{code}", f"1.2.{code}", f"1.\uff11.{code}"
     altered = [own.upper(), own[:-1], f"%20{own}", f"{own}&token={own}0"]
-    answers = [post(job, token) for token in [other_job, other_vendor, other_run, other_attempt, other_digits, *altered]]
-    assert {(answer.status_code, answer.content) for answer in answers} == {(401, post(job, "wrong").content)}
+    answers = [
+        post(job, token)
+        for token in [other_job, other_vendor, other_run, other_attempt, other_digits, *altered]
+    ]
+    assert {(answer.status_code, answer.content) for answer in answers} == {
+        (401, post(job, "wrong").content)
+    }
     assert status(job) == "waiting"
     assert Callback.objects.get().body is None
     assert post(job).status_code == 200
@@ -152,11 +185,15 @@ def test_a_token_of_another_vendor_opens_nothing_at_that_vendors_door(job, make_
     assert status(job) == "waiting"
 
 
-def test_a_signing_vendor_learns_nothing_of_the_jobs_of_another(signed_job, make_vendor, make_job, post):
+def test_a_signing_vendor_learns_nothing_of_the_jobs_of_another(
+    signed_job, make_vendor, make_job, post
+):
     make_vendor("globex", adapter="async")
     theirs = make_job(vendor="globex", status="waiting", attempt=1)
     answers = [post(job, "wrong", **signature()) for job in (theirs, str(uuid.uuid4()))]
-    assert {(answer.status_code, answer.content) for answer in answers} == {(202, answers[0].content)}
+    assert {(answer.status_code, answer.content) for answer in answers} == {
+        (202, answers[0].content)
+    }
     assert status(theirs) == "waiting"
 
 
@@ -176,7 +213,9 @@ def test_a_signature_by_any_of_the_secrets_is_accepted(signed_job, post, secret)
         (signature(age_seconds=-1000), "timestamp_out_of_range"),
     ],
 )
-def test_a_forged_signature_is_refused_though_the_token_is_right(signed_job, post, caplog, headers, reason):
+def test_a_forged_signature_is_refused_though_the_token_is_right(
+    signed_job, post, caplog, headers, reason
+):
     assert post(signed_job, **headers).status_code == 401
     assert status(signed_job) == "waiting"
     assert is_refused(signed_job, reason)
@@ -195,7 +234,9 @@ def test_a_good_signature_does_not_make_up_for_a_forged_token(signed_job, post, 
 
 
 @pytest.mark.parametrize("value", [None, "", " , "])
-def test_a_secret_that_is_named_but_not_set_closes_the_door(signed_job, post, monkeypatch, caplog, value):
+def test_a_secret_that_is_named_but_not_set_closes_the_door(
+    signed_job, post, monkeypatch, caplog, value
+):
     monkeypatch.delenv("VENDOR_ACME_WEBHOOK_SECRET") if value is None else monkeypatch.setenv(
         "VENDOR_ACME_WEBHOOK_SECRET", value
     )
@@ -205,7 +246,11 @@ def test_a_secret_that_is_named_but_not_set_closes_the_door(signed_job, post, mo
 
 
 def test_whatever_is_wrong_a_forger_hears_the_same(signed_job, post):
-    answers = [post(signed_job), post(signed_job, "wrong", **signature()), post(signed_job, **signature(body=b"{}"))]
+    answers = [
+        post(signed_job),
+        post(signed_job, "wrong", **signature()),
+        post(signed_job, **signature(body=b"{}")),
+    ]
     answers.append(post(str(uuid.uuid4()), "wrong"))
     assert len({(answer.status_code, answer.content) for answer in answers}) == 1
 

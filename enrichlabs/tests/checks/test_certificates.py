@@ -12,16 +12,38 @@ from enrichlabs.config import environment
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("authorities")
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "ca.pem"), "-subj", "/CN=Ours", "-days", "2"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    command += [
+        "-keyout",
+        str(folder / "key.pem"),
+        "-out",
+        str(folder / "ca.pem"),
+        "-subj",
+        "/CN=Ours",
+        "-days",
+        "2",
+    ]
     subprocess.run(command, check=True, capture_output=True)
     (folder / "empty.pem").touch()
     (folder / "text.pem").write_text("Not a certificate.\n")
-    (folder / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")
+    (folder / "broken.pem").write_text(
+        "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n"
+    )
     return folder
 
 
-def test_a_file_of_certificates_is_read_as_any_path_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_certificates_is_read_as_any_path_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert environment.certificates("VENDOR_CA_FILE", folder) is None
     monkeypatch.setenv("VENDOR_CA_FILE", "ca.pem")
     assert environment.certificates("VENDOR_CA_FILE", folder) == folder / "ca.pem"
@@ -41,7 +63,9 @@ def test_a_file_of_certificates_is_read_as_any_path_is(folder: Path, monkeypatch
         (".", "can't be read: Is a directory."),
     ],
 )
-def test_a_file_without_certificates_is_refused(name: str, why: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_certificates_is_refused(
+    name: str, why: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VENDOR_CA_FILE", name)
     assert environment.certificates("VENDOR_CA_FILE", folder) is None
     with pytest.raises(ImproperlyConfigured) as refused:

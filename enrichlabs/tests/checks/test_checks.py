@@ -1,4 +1,6 @@
-"""manage.py check --deploy: what is missing for production is said, each once and with what to do, and no check ever raises."""
+"""manage.py check --deploy: what is missing for production is said, each once and with what to do,
+and no check ever raises.
+"""
 
 import json
 import re
@@ -55,17 +57,25 @@ def found(deploy: bool = True, databases: list[str] | None = None) -> list[str]:
     """Return the ids of all that is said, but for what is said of the tests' own MongoDB."""
     issues = run_checks(include_deployment_checks=deploy, databases=databases)
     assert all(issue.hint for issue in issues if str(issue.id).startswith("enrichlabs."))
-    return sorted(str(issue.id) for issue in issues if not issue.is_silenced() and issue.id not in OF_THE_TESTS)
+    return sorted(
+        str(issue.id)
+        for issue in issues
+        if not issue.is_silenced() and issue.id not in OF_THE_TESTS
+    )
 
 
 @pytest.mark.parametrize("databases", [None, ["default"]])
-def test_a_well_configured_installation_has_no_issues(db: None, databases: list[str] | None) -> None:
+def test_a_well_configured_installation_has_no_issues(
+    db: None, databases: list[str] | None
+) -> None:
     assert found(databases=databases) == []
 
 
 def test_the_command_says_so(db: None) -> None:
     said = StringIO()
-    with override_settings(SILENCED_SYSTEM_CHECKS=[*settings.SILENCED_SYSTEM_CHECKS, *OF_THE_TESTS]):
+    with override_settings(
+        SILENCED_SYSTEM_CHECKS=[*settings.SILENCED_SYSTEM_CHECKS, *OF_THE_TESTS]
+    ):
         call_command("check", deploy=True, stdout=said)
     assert said.getvalue().startswith("System check identified no issues")
 
@@ -78,12 +88,18 @@ def test_the_command_says_so(db: None) -> None:
         ("SECRET_KEY", "insecure-secret-key-for-development-only", "enrichlabs.W031"),
         ("SECRET_KEY", "short", "enrichlabs.W032"),
         ("SECRET_KEY", "a" * 60, "enrichlabs.W032"),
-        ("CALLBACK_SECRETS", [SECRET, "insecure-callback-secret-for-development-only"], "enrichlabs.W031"),
+        (
+            "CALLBACK_SECRETS",
+            [SECRET, "insecure-callback-secret-for-development-only"],
+            "enrichlabs.W031",
+        ),
         ("CALLBACK_SECRETS", ["short"], "enrichlabs.W032"),
         ("SERVES", ["mock"], "enrichlabs.W034"),
     ],
 )
-def test_a_setting_that_is_unsafe_is_named_once(db: None, setting: str, value: object, issue: str) -> None:
+def test_a_setting_that_is_unsafe_is_named_once(
+    db: None, setting: str, value: object, issue: str
+) -> None:
     with override_settings(**{setting: value}):
         assert found() == [issue]
 
@@ -127,7 +143,9 @@ def test_a_pretended_vendor_for_the_public(make_vendor: Callable[..., object]) -
 
 def warnings() -> list[str]:
     return [
-        issue.msg for issue in run_checks(include_deployment_checks=True) if issue.id in ("enrichlabs.W038", "enrichlabs.W039")
+        issue.msg
+        for issue in run_checks(include_deployment_checks=True)
+        if issue.id in ("enrichlabs.W038", "enrichlabs.W039")
     ]
 
 
@@ -139,14 +157,19 @@ def test_a_vendor_of_an_earlier_release_is_named(make_vendor: Callable[..., obje
     assert settings_of_acme.startswith(
         "Vendor acme: api_key_env: ACME_API_KEY is not read, because its name does not begin with"
     )
-    assert key_of_acme.startswith("Vendor acme can't be called by a worker: ACME_API_KEY is not read")
+    assert key_of_acme.startswith(
+        "Vendor acme can't be called by a worker: ACME_API_KEY is not read"
+    )
     assert [told.split(": ")[1] for told in of_globex] == ["adapter", "url"]
 
 
 def test_variables_that_are_not_set_are_named(
     make_vendor: Callable[..., object], monkeypatch: pytest.MonkeyPatch, redis_client: object
 ) -> None:
-    names = {"api_key_env": "VENDOR_ACME_API_KEY", "webhook_secret_env": "VENDOR_ACME_WEBHOOK_SECRET"}
+    names = {
+        "api_key_env": "VENDOR_ACME_API_KEY",
+        "webhook_secret_env": "VENDOR_ACME_WEBHOOK_SECRET",
+    }
     make_vendor(url="https://acme.test/", **names)
     callbacks = "Vendor acme: its callbacks are refused: The variable VENDOR_ACME_WEBHOOK_SECRET is not set."
     not_set = "The variable VENDOR_ACME_API_KEY is not set."
@@ -176,8 +199,12 @@ def drop_index(table: str, name: str) -> None:
 def follow(hint: str) -> None:
     """Do what the hint says, as an operator would in the store's shell."""
     if connection.vendor == "mongodb":
-        table, columns, options = re.match(r"Make it: db\.(\w+)\.createIndex\(({.*?}), ({.*})\)$", hint).groups()
-        connection.get_collection(table).create_index(list(json.loads(columns).items()), **json.loads(options))
+        table, columns, options = re.match(
+            r"Make it: db\.(\w+)\.createIndex\(({.*?}), ({.*})\)$", hint
+        ).groups()
+        connection.get_collection(table).create_index(
+            list(json.loads(columns).items()), **json.loads(options)
+        )
     else:
         connection.cursor().execute(hint.removeprefix("Make it: "))
 
@@ -188,9 +215,12 @@ def said_of_indexes() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("table", "name", "columns"), [("jobs_job", "job_due", "status, not_before"), ("vendors_vendor", "vendor_slug", "slug")]
+    ("table", "name", "columns"),
+    [("jobs_job", "job_due", "status, not_before"), ("vendors_vendor", "vendor_slug", "slug")],
 )
-def test_an_index_that_was_dropped(transactional_db: None, table: str, name: str, columns: str) -> None:
+def test_an_index_that_was_dropped(
+    transactional_db: None, table: str, name: str, columns: str
+) -> None:
     drop_index(table, name)
     if (table, connection.vendor) == ("vendors_vendor", "sqlite"):
         # Its unique index can be used there as well as any.
@@ -208,20 +238,35 @@ def test_an_index_that_was_dropped(transactional_db: None, table: str, name: str
 def test_an_index_of_the_same_name_on_other_columns(transactional_db: None) -> None:
     drop_index("jobs_job", "job_due")
     if connection.vendor == "mongodb":
-        connection.get_collection("jobs_job").create_index([("status", 1), ("not_before", -1)], name="job_due")
+        connection.get_collection("jobs_job").create_index(
+            [("status", 1), ("not_before", -1)], name="job_due"
+        )
     else:
-        connection.cursor().execute('CREATE INDEX job_due ON "jobs_job" ("status", "not_before" DESC)')
+        connection.cursor().execute(
+            'CREATE INDEX job_due ON "jobs_job" ("status", "not_before" DESC)'
+        )
     [(message, hint)] = said_of_indexes()
     assert "no index on status, not_before" in message
     drop_index("jobs_job", "job_due")
     follow(hint)
 
 
-@pytest.mark.skipif(connection.vendor != "mongodb", reason="SQLite keeps unique columns in the table itself")
-@pytest.mark.parametrize(("table", "column", "is_unique"), [("auth_user", "username", False), ("jobs_callback", "key", True)])
-def test_an_index_on_mongodb_alone(transactional_db: None, table: str, column: str, is_unique: bool) -> None:
+@pytest.mark.skipif(
+    connection.vendor != "mongodb", reason="SQLite keeps unique columns in the table itself"
+)
+@pytest.mark.parametrize(
+    ("table", "column", "is_unique"),
+    [("auth_user", "username", False), ("jobs_callback", "key", True)],
+)
+def test_an_index_on_mongodb_alone(
+    transactional_db: None, table: str, column: str, is_unique: bool
+) -> None:
     indexes = connection.get_collection(table).index_information()
-    [name] = [name for name, each in indexes.items() if each["key"] == [(column, 1)] and each.get("unique", False) == is_unique]
+    [name] = [
+        name
+        for name, each in indexes.items()
+        if each["key"] == [(column, 1)] and each.get("unique", False) == is_unique
+    ]
     drop_index(table, name)
     [(message, hint)] = said_of_indexes()
     assert message == f"The table {table} has no {'unique ' if is_unique else ''}index on {column}."
@@ -258,7 +303,9 @@ def test_a_store_that_is_away_is_named_once(databases: list[str] | None) -> None
 
 @pytest.mark.usefixtures("no_store")
 def test_migrate_stops_without_a_store() -> None:
-    with pytest.raises(SystemCheckError, match=r"Nobody listens where DATABASE_URL leads to \(127.0.0.1:1\)"):
+    with pytest.raises(
+        SystemCheckError, match=r"Nobody listens where DATABASE_URL leads to \(127.0.0.1:1\)"
+    ):
         call_command("migrate", skip_checks=False)
 
 
@@ -278,8 +325,12 @@ def test_a_redis_that_evicts_and_one_that_forgets(db: None, redis_client: redis.
     assert found() == ["enrichlabs.W024", "enrichlabs.W025"]
 
 
-def test_a_managed_redis_may_forbid_config(db: None, redis_client: redis.Redis, redis_at: Callable[[str], None]) -> None:
-    redis_client.acl_setuser("managed", enabled=True, passwords=["+pass"], keys=["*"], commands=["+@all", "-config"])
+def test_a_managed_redis_may_forbid_config(
+    db: None, redis_client: redis.Redis, redis_at: Callable[[str], None]
+) -> None:
+    redis_client.acl_setuser(
+        "managed", enabled=True, passwords=["+pass"], keys=["*"], commands=["+@all", "-config"]
+    )
     redis_client.config_set("appendonly", "no")
     redis_at(f"unix://managed:pass@{redis_client.connection_pool.connection_kwargs['path']}")
     assert found() == ["enrichlabs.W025"]
@@ -305,7 +356,9 @@ def test_a_redis_that_hangs_is_named_in_time(redis_at: Callable[[str], None]) ->
     assert time.monotonic() - began < 10
 
 
-@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "redis://none.invalid", "no://address", "redis://:hid/den@host"])
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:1", "redis://none.invalid", "no://address", "redis://:hid/den@host"]
+)
 def test_a_redis_that_is_away(redis_at: Callable[[str], None], url: str) -> None:
     redis_at(url)
     [issue] = of_redis.of_server()
@@ -329,7 +382,9 @@ def test_clocks_that_differ(monkeypatch: pytest.MonkeyPatch, seconds: float) -> 
         ({"redis_version": "7.4.1", "redis_mode": "cluster"}, "enrichlabs.E023"),
     ],
 )
-def test_a_redis_that_cannot_do_it(monkeypatch: pytest.MonkeyPatch, server: dict[str, str], issue: str) -> None:
+def test_a_redis_that_cannot_do_it(
+    monkeypatch: pytest.MonkeyPatch, server: dict[str, str], issue: str
+) -> None:
     class Pretended:
         def info(self, *sections: str) -> dict[str, object]:
             return {"aof_enabled": 1, **server}

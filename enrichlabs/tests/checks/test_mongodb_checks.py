@@ -1,4 +1,6 @@
-"""What check --deploy says of a MongoDB: whether a job that was accepted outlives a power cut and a failover."""
+"""What check --deploy says of a MongoDB: whether a job that was accepted outlives a power cut and a
+failover.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -18,12 +20,18 @@ STANDALONE, WEAK, NO_RETRIES = "enrichlabs.W014", "enrichlabs.W015", "enrichlabs
 
 
 @pytest.fixture
-def issues(monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker) -> Iterator[Callable[..., list[str]]]:
+def issues(
+    monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Callable[..., list[str]]]:
     """Return what is said of a server that answers so, at a URL with these options."""
     opened = []
 
-    def issues(hello: dict[str, object], answers: dict[str, dict[str, object]], options: str) -> list[str]:
-        server = PretendedMongoDB(hello, buildinfo={"version": "8.0.0", "versionArray": [8, 0, 0, 0]}, **answers)
+    def issues(
+        hello: dict[str, object], answers: dict[str, dict[str, object]], options: str
+    ) -> list[str]:
+        server = PretendedMongoDB(
+            hello, buildinfo={"version": "8.0.0", "versionArray": [8, 0, 0, 0]}, **answers
+        )
         url = f"mongodb://{server.address}/jobs?{options}"
         connection = ConnectionHandler({"default": {}, "checked": database(url, ROOT)})["checked"]
         opened.append((server, connection))
@@ -68,7 +76,9 @@ def test_a_single_server(issues: Callable[..., list[str]], options: str, said: l
         (UNTOLD, "w=1&retryWrites=false", [WEAK, NO_RETRIES]),
     ],
 )
-def test_a_replica_set(issues: Callable[..., list[str]], answers: dict[str, object], options: str, said: list[str]) -> None:
+def test_a_replica_set(
+    issues: Callable[..., list[str]], answers: dict[str, object], options: str, said: list[str]
+) -> None:
     members = {"setName": "rs", "hosts": ["a:1", "b:2", "c:3"]}
     assert issues(members, answers, f"{options}&directConnection=true".strip("&")) == said
 
@@ -85,10 +95,15 @@ def test_a_sharded_cluster(issues: Callable[..., list[str]], options: str, said:
         ("w=0", ["enrichlabs.E011"]),
         ("readPreference=secondaryPreferred", ["enrichlabs.E012"]),
         ("readConcernLevel=available", ["enrichlabs.E013"]),
-        ("w=0&READPREFERENCE=nearest&readConcernLevel=snapshot", ["enrichlabs.E011", "enrichlabs.E012", "enrichlabs.E013"]),
+        (
+            "w=0&READPREFERENCE=nearest&readConcernLevel=snapshot",
+            ["enrichlabs.E011", "enrichlabs.E012", "enrichlabs.E013"],
+        ),
     ],
 )
 def test_what_no_installation_can_live_with(options: str, said: list[str]) -> None:
     found = mongodb.said_by_url(f"mongodb://user:hidden@host/jobs?{options}")
     assert [issue.id for issue in found] == said
-    assert all(issue.is_serious() and "hidden" not in f"{issue.msg} {issue.hint}" for issue in found)
+    assert all(
+        issue.is_serious() and "hidden" not in f"{issue.msg} {issue.hint}" for issue in found
+    )

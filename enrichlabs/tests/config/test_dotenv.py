@@ -1,4 +1,6 @@
-""".env: what a line means, as to Docker Compose, and that a line which can't be read is refused by its number."""
+""".env: what a line means, as to Docker Compose, and that a line which can't be read is refused by
+its number.
+"""
 
 import subprocess
 from collections.abc import Callable
@@ -15,7 +17,16 @@ PRINT = "import os, sys; print([os.environ.get(name) for name in ('A', 'B', 'C')
 @pytest.fixture
 def manage(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Return a function that runs script/manage in a checkout with a .env of its own."""
-    for name in ("script", "enrichlabs", "jobs", "vendors", "webhooks", "manage.py", "requirements.txt", ".venv"):
+    for name in (
+        "script",
+        "enrichlabs",
+        "jobs",
+        "vendors",
+        "webhooks",
+        "manage.py",
+        "requirements.txt",
+        ".venv",
+    ):
         (tmp_path / name).symlink_to(ROOT / name)
     # As a checkout has it: a script finds its folder by where it lies.
     (tmp_path / "script").unlink()
@@ -34,16 +45,24 @@ def manage(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     return manage
 
 
-def test_script_manage_reads_it_and_the_environment_wins(manage: Callable[..., "subprocess.CompletedProcess[str]"]) -> None:
-    ended = manage(b"\xef\xbb\xbfexport A = c2VjcmV0=\r\nB=from the file\r\nC='# $none' # a comment\r\n", B="")
+def test_script_manage_reads_it_and_the_environment_wins(
+    manage: Callable[..., "subprocess.CompletedProcess[str]"],
+) -> None:
+    ended = manage(
+        b"\xef\xbb\xbfexport A = c2VjcmV0=\r\nB=from the file\r\nC='# $none' # a comment\r\n", B=""
+    )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == "['c2VjcmV0=', '', '# $none']\n"
 
 
-def test_script_manage_refuses_a_line_by_its_number(manage: Callable[..., "subprocess.CompletedProcess[str]"]) -> None:
+def test_script_manage_refuses_a_line_by_its_number(
+    manage: Callable[..., "subprocess.CompletedProcess[str]"],
+) -> None:
     ended = manage(b"A=1\n# \n\nB='hidden\n", PYTHONSAFEPATH="1", PYTHONHOME="/nowhere")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == "enrichlabs: Line 4 of .env opens a quote ' that is not closed. Close it.\n"
+    assert (
+        ended.stderr == "enrichlabs: Line 4 of .env opens a quote ' that is not closed. Close it.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,13 +96,28 @@ def test_what_a_line_means(content: str, value: str) -> None:
     [
         ("A", "has no =. Write NAME=value."),
         ("export A", "has no =. Write NAME=value."),
-        ("A-B=hidden", "has a name with other characters than letters, digits and _. Correct the name."),
-        ("=hidden", "has a name with other characters than letters, digits and _. Correct the name."),
-        ("A=$hidden", "has a $, which Docker Compose would expand. Put the value in single quotes."),
-        ('A="$hidden"', "has a $, which Docker Compose would expand. Put the value in single quotes."),
+        (
+            "A-B=hidden",
+            "has a name with other characters than letters, digits and _. Correct the name.",
+        ),
+        (
+            "=hidden",
+            "has a name with other characters than letters, digits and _. Correct the name.",
+        ),
+        (
+            "A=$hidden",
+            "has a $, which Docker Compose would expand. Put the value in single quotes.",
+        ),
+        (
+            'A="$hidden"',
+            "has a $, which Docker Compose would expand. Put the value in single quotes.",
+        ),
         ('A="hidden', 'opens a quote " that is not closed. Close it.'),
         ("A='hidden' x", "goes on after the closing quote. Quote the whole value."),
-        ('A="hidden\\d"', "has \\d in double quotes, which means nothing. Put the value in single quotes."),
+        (
+            'A="hidden\\d"',
+            "has \\d in double quotes, which means nothing. Put the value in single quotes.",
+        ),
         ("A=hidden\0", "has a control character in its value. Remove it."),
         ("A=hidden\rB=2", "has a control character in its value. Remove it."),
     ],

@@ -1,4 +1,6 @@
-"""How variables are read for settings: by every entry point alike, and what is wrong is refused at once, all in one round."""
+"""How variables are read for settings: by every entry point alike, and what is wrong is refused at
+once, all in one round.
+"""
 
 import json
 import re
@@ -27,23 +29,35 @@ def shown(tmp_path: Path) -> Callable[..., dict[str, object]]:
     """Return a function that gives the settings of another process by their names."""
 
     def shown(names: str, **variables: object) -> dict[str, object]:
-        given = environment(tmp_path / "data", **{"DJANGO_SETTINGS_MODULE": "enrichlabs.settings", **variables})
+        given = environment(
+            tmp_path / "data", **{"DJANGO_SETTINGS_MODULE": "enrichlabs.settings", **variables}
+        )
         command = [sys.executable, "-c", SHOW, names]
-        return json.loads(subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True).stdout)
+        return json.loads(
+            subprocess.run(
+                command, cwd=ROOT, env=given, capture_output=True, text=True, check=True
+            ).stdout
+        )
 
     return shown
 
 
 @pytest.fixture
 def refused(tmp_path: Path) -> Callable[..., list[str]]:
-    """Return a function that runs a command of manage.py, sees that it refuses, and returns the lines that say why."""
+    """Return a function that runs a command of manage.py, sees that it refuses, and returns the
+    lines that say why.
+    """
 
     def refused(**variables: object) -> list[str]:
         given = environment(tmp_path / "data", **variables)
         command = [sys.executable, "manage.py", "check"]
-        ended = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            command, cwd=ROOT, env=given, capture_output=True, text=True, check=False
+        )
         assert (ended.returncode, ended.stdout) == (1, ""), ended
-        assert all(line.startswith("enrichlabs: ") for line in ended.stderr.splitlines()), ended.stderr
+        assert all(line.startswith("enrichlabs: ") for line in ended.stderr.splitlines()), (
+            ended.stderr
+        )
         return [line.removeprefix("enrichlabs: ") for line in ended.stderr.splitlines()]
 
     return refused
@@ -68,8 +82,16 @@ WRONG = [
     ("WORKER_PROCESSES", "two", "WORKER_PROCESSES is 'two', but must be a whole number."),
     ("DEBUG", "maybe", "DEBUG is 'maybe', but must be 1 or 0."),
     ("MOCK_VENDORS", "2", "MOCK_VENDORS is '2', but must be 1 or 0."),
-    ("SERVES", "api;admin", "SERVES names api;admin, but there is only api, admin, webhooks, mock, separated by commas."),
-    ("LOG_LEVEL", "loud", "LOG_LEVEL is 'loud', but must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+    (
+        "SERVES",
+        "api;admin",
+        "SERVES names api;admin, but there is only api, admin, webhooks, mock, separated by commas.",
+    ),
+    (
+        "LOG_LEVEL",
+        "loud",
+        "LOG_LEVEL is 'loud', but must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL.",
+    ),
     ("LOG_FORMAT", "xml", "LOG_FORMAT is 'xml', but must be one of text, json."),
     (
         "VENDOR_VARIABLE_PREFIXES",
@@ -78,7 +100,11 @@ WRONG = [
     ),
     ("VENDOR_VARIABLE_PREFIXES", "VENDOR_,_", "VENDOR_VARIABLE_PREFIXES names '_'."),
     ("SECRET_KEY", "short", "SECRET_KEY can be guessed: it needs 16 characters or more."),
-    ("CALLBACK_SECRETS", f"{'c' * 20},short", "CALLBACK_SECRETS can be guessed: it needs 16 characters or more."),
+    (
+        "CALLBACK_SECRETS",
+        f"{'c' * 20},short",
+        "CALLBACK_SECRETS can be guessed: it needs 16 characters or more.",
+    ),
     ("CALLBACK_SECRETS", " , ", "CALLBACK_SECRETS can be guessed: it needs 16 characters or more."),
     (
         "HOST",
@@ -87,19 +113,51 @@ WRONG = [
     ),
     ("PUBLIC_URL", "https://my_host", "PUBLIC_URL names a host that has a _"),
     ("PUBLIC_URL", "https://a.example?x", "PUBLIC_URL has a query or a fragment"),
-    ("PUBLIC_URL", "https://a .example", "PUBLIC_URL has a blank, a backslash or a control character in it."),
-    ("PUBLIC_URL", "https://us:hidden@a.example", "PUBLIC_URL has a user or a password, which every vendor would be sent."),
-    ("PUBLIC_URL", "http://0.0.0.0:8000", "PUBLIC_URL names 0.0.0.0, which is no address that a vendor can reach."),
+    (
+        "PUBLIC_URL",
+        "https://a .example",
+        "PUBLIC_URL has a blank, a backslash or a control character in it.",
+    ),
+    (
+        "PUBLIC_URL",
+        "https://us:hidden@a.example",
+        "PUBLIC_URL has a user or a password, which every vendor would be sent.",
+    ),
+    (
+        "PUBLIC_URL",
+        "http://0.0.0.0:8000",
+        "PUBLIC_URL names 0.0.0.0, which is no address that a vendor can reach.",
+    ),
     ("PUBLIC_URL", "https://a.example:99999", "PUBLIC_URL can't be read."),
     ("PUBLIC_URL", "https://a.example/a//b", "PUBLIC_URL has a path that can't stand in a URL."),
-    ("PUBLIC_URL", "a.example", "PUBLIC_URL is 'a.example', but must be a whole address such as https://jobs.example.com."),
+    (
+        "PUBLIC_URL",
+        "a.example",
+        "PUBLIC_URL is 'a.example', but must be a whole address such as https://jobs.example.com.",
+    ),
     ("ALLOWED_HOSTS", "https://a.example/", "which no request can match. Write a.example."),
-    ("ALLOWED_HOSTS", "a.example:8000,b.example", "which no request can match. Write a.example,b.example."),
+    (
+        "ALLOWED_HOSTS",
+        "a.example:8000,b.example",
+        "which no request can match. Write a.example,b.example.",
+    ),
     ("ALLOWED_HOSTS", "*.a.example", "which no request can match. Write .a.example."),
-    ("ALLOWED_HOSTS", '["a.example", "b.example"]', "which no request can match. Write a.example,b.example."),
-    ("ALLOWED_HOSTS", "a.example b.example", "which no request can match. Write a.example,b.example."),
+    (
+        "ALLOWED_HOSTS",
+        '["a.example", "b.example"]',
+        "which no request can match. Write a.example,b.example.",
+    ),
+    (
+        "ALLOWED_HOSTS",
+        "a.example b.example",
+        "which no request can match. Write a.example,b.example.",
+    ),
     ("ALLOWED_HOSTS", "[::1]:8000", "which no request can match. Write [::1]."),
-    ("ALLOWED_HOSTS", "my_host", "which no request can match. Write host names, such as jobs.example.com."),
+    (
+        "ALLOWED_HOSTS",
+        "my_host",
+        "which no request can match. Write host names, such as jobs.example.com.",
+    ),
     ("REDIS_URL", "redis://:hid/den@host", "REDIS_URL can't be read. Write redis://host:6379/0"),
     ("REDIS_URL", "redis://host/none", "REDIS_URL can't be read."),
     ("REDIS_URL", "redis://host/0?tls=yes", "REDIS_URL can't be read."),
@@ -109,7 +167,11 @@ WRONG = [
     ("DATABASE_URL", "sqlite:///:memory:", "DATABASE_URL names no file for SQLite."),
     ("DATABASE_URL", "sqlite://host/jobs", "DATABASE_URL names a host, which SQLite has not."),
     ("DATABASE_URL", "sqlite:////srv/jobs?timeout=5", "DATABASE_URL has a ? or #"),
-    ("ENRICHLABS_DATA", "~nobody-of-this-name/x", "that home folder is not known. Write the whole path."),
+    (
+        "ENRICHLABS_DATA",
+        "~nobody-of-this-name/x",
+        "that home folder is not known. Write the whole path.",
+    ),
 ]
 
 
@@ -148,7 +210,11 @@ def test_what_is_wrong_is_refused_in_one_line(refused: Callable[..., list[str]])
     ],
 )  # fmt: skip
 def test_what_is_right_is_read(
-    shown: Callable[..., dict[str, object]], tmp_path: Path, variables: dict[str, str], names: str, expected: list[object]
+    shown: Callable[..., dict[str, object]],
+    tmp_path: Path,
+    variables: dict[str, str],
+    names: str,
+    expected: list[object],
 ) -> None:
     keys = {"SECRET_KEY": "s" * 32, "CALLBACK_SECRETS": "c" * 32}  # so that no data folder is made
     assert shown(names, **keys, **variables) == dict(zip(names.split(","), expected, strict=True))
@@ -172,13 +238,29 @@ def application(environ, start_response):
         ("api,admin", {"VENDOR_KEY", "MOCK_KEY"}),
     ],
 )
-def test_a_gunicorn_forgets_what_its_doors_do_not_need(tmp_path: Path, doors: str, kept: set[str]) -> None:
+def test_a_gunicorn_forgets_what_its_doors_do_not_need(
+    tmp_path: Path, doors: str, kept: set[str]
+) -> None:
     (tmp_path / "shows.py").write_text(APPLICATION)
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:enrichlabs.gunicorn", "-w", "1", "-b", f"{HERE}:{port}"]
-    variables = dict.fromkeys(["VENDOR_KEY", "MOCK_KEY", "ADMIN_PASSWORD", "DJANGO_SUPERUSER_PASSWORD"], "x")
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-c",
+        "python:enrichlabs.gunicorn",
+        "-w",
+        "1",
+        "-b",
+        f"{HERE}:{port}",
+    ]
+    variables = dict.fromkeys(
+        ["VENDOR_KEY", "MOCK_KEY", "ADMIN_PASSWORD", "DJANGO_SUPERUSER_PASSWORD"], "x"
+    )
     prefixes = {"VENDOR_VARIABLE_PREFIXES": "VENDOR_,MOCK_", "MOCK_PORT": free_port()}
-    given = environment(tmp_path / "data", SERVES=doors, PORT=port, PYTHONPATH=tmp_path, **variables, **prefixes)
+    given = environment(
+        tmp_path / "data", SERVES=doors, PORT=port, PYTHONPATH=tmp_path, **variables, **prefixes
+    )
     process = subprocess.Popen([*command, "shows"], cwd=ROOT, env=given)
     try:
         names = set(json.loads(wait_for(lambda: answer_of(port), "gunicorn to answer", 60)))

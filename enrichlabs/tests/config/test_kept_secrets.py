@@ -1,4 +1,6 @@
-"""Secrets in files and in the environment: what is empty, damaged or open to others lets nothing start, or is put right."""
+"""Secrets in files and in the environment: what is empty, damaged or open to others lets nothing
+start, or is put right.
+"""
 
 import os
 import stat
@@ -13,7 +15,17 @@ from enrichlabs.config.kept_secrets import kept
 from harness.ports import free_port
 from harness.running import ROOT, environment
 
-GUNICORN = ["-m", "gunicorn", "-c", "python:enrichlabs.gunicorn", "-w", "1", "-b", "127.0.0.1:{port}", "enrichlabs.wsgi"]
+GUNICORN = [
+    "-m",
+    "gunicorn",
+    "-c",
+    "python:enrichlabs.gunicorn",
+    "-w",
+    "1",
+    "-b",
+    "127.0.0.1:{port}",
+    "enrichlabs.wsgi",
+]
 ENTRIES = [
     ["-m", "enrichlabs.server"],
     ["-m", "enrichlabs.prepare"],
@@ -36,7 +48,9 @@ def test_nothing_starts_on_an_empty_secret(file: Path, entry: list[str]) -> None
         file.with_name(name).touch(mode=0o600)
     command = [sys.executable, *(part.format(port=port) for part in entry)]
     given = environment(file.parent.parent, PORT=port)
-    ended = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=given, capture_output=True, text=True, check=False, timeout=60
+    )
     assert ended.returncode not in (0, None)
     lines = [line for line in ended.stderr.splitlines() if line.startswith("enrichlabs: ")]
     remedy = "is empty. Restore it from a backup, or remove it and the next start makes a new one"
@@ -49,15 +63,29 @@ def test_nothing_starts_on_an_empty_secret(file: Path, entry: list[str]) -> None
 
 def test_blanks_in_the_environment_are_no_secret(tmp_path: Path) -> None:
     show = "from django.conf import settings; print(len(settings.SECRET_KEY), len(settings.CALLBACK_SECRETS[0]))"
-    given = environment(tmp_path, DJANGO_SETTINGS_MODULE="enrichlabs.settings", SECRET_KEY="  ", CALLBACK_SECRETS="  ")
+    given = environment(
+        tmp_path,
+        DJANGO_SETTINGS_MODULE="enrichlabs.settings",
+        SECRET_KEY="  ",
+        CALLBACK_SECRETS="  ",
+    )
     command = [sys.executable, "-c", show]
-    assert subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True).stdout == "64 64\n"
+    assert (
+        subprocess.run(
+            command, cwd=ROOT, env=given, capture_output=True, text=True, check=True
+        ).stdout
+        == "64 64\n"
+    )
 
 
-def test_a_secret_is_made_once_on_the_disk_and_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_is_made_once_on_the_disk_and_for_its_owner_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     synced: list[int] = []
     fsync = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda number: (synced.append(os.fstat(number).st_ino), fsync(number))[1])
+    monkeypatch.setattr(
+        os, "fsync", lambda number: (synced.append(os.fstat(number).st_ino), fsync(number))[1]
+    )
     path = tmp_path / "new" / "secrets" / "secret_key"
     secret = kept(path)
     assert len(secret) == 64
@@ -83,7 +111,9 @@ def test_what_is_no_secret(file: Path, content: bytes, what: str) -> None:
     file.write_bytes(content)
     with pytest.raises(ImproperlyConfigured) as refused:
         kept(file)
-    assert f"The secret file {file} {what}. Restore it from a backup, or remove it" in str(refused.value)
+    assert f"The secret file {file} {what}. Restore it from a backup, or remove it" in str(
+        refused.value
+    )
 
 
 def test_what_is_no_file(file: Path) -> None:
@@ -100,7 +130,9 @@ def test_what_is_no_file(file: Path) -> None:
         kept(file)
 
 
-def test_a_secret_of_another_user_or_one_that_cannot_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_of_another_user_or_one_that_cannot_be_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file.write_text("x" * 64)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(ImproperlyConfigured, match="belongs to another user"):
@@ -114,7 +146,9 @@ def test_a_secret_that_cannot_be_read(file: Path) -> None:
         kept(file)
 
 
-def test_a_secret_that_others_could_read_is_closed_and_named(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_that_others_could_read_is_closed_and_named(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file.write_text("x" * 64 + "\n")
     file.chmod(0o644)
     assert kept(file) == "x" * 64

@@ -1,4 +1,6 @@
-"""DATABASE_URL: what it says is passed on unharmed, and what can't be read is said without its secrets."""
+"""DATABASE_URL: what it says is passed on unharmed, and what can't be read is said without its
+secrets.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,10 @@ def client_of(url: str) -> MongoClient[dict[str, Any]]:
 
 
 def test_what_the_url_says_wins_over_our_defaults() -> None:
-    url = (
-        "mongodb://a,b:2/jobs?replicaSet=rs&w=majority&journal=true&readConcernLevel=majority&appName=gateway&compressors=zlib"
-    )
-    options = client_of(f"{url}&serverSelectionTimeoutMS=11000&CONNECTTIMEOUTMS=12000&socketTimeoutMS=13000").options
+    url = "mongodb://a,b:2/jobs?replicaSet=rs&w=majority&journal=true&readConcernLevel=majority&appName=gateway&compressors=zlib"
+    options = client_of(
+        f"{url}&serverSelectionTimeoutMS=11000&CONNECTTIMEOUTMS=12000&socketTimeoutMS=13000"
+    ).options
     assert options.replica_set_name == "rs"
     assert options.write_concern.document == {"w": "majority", "j": True}
     assert options.read_concern.level == "majority"
@@ -61,20 +63,35 @@ def test_the_database_is_the_path_of_the_url(url: str, name: str) -> None:
         ("mongodb://hid:d:en@host/jobs", "Username and password must be escaped"),
         ("mongodb://hid:d%en@host/jobs", "Username and password must be escaped"),
         ("mongodb+srv://hid:d@en@host/jobs", "Username and password must be escaped"),
-        ("mongodb://hid:den@host/jobs?jurnal=true", "has the option jurnal, which can't be used: MongoDB's driver knows none"),
+        (
+            "mongodb://hid:den@host/jobs?jurnal=true",
+            "has the option jurnal, which can't be used: MongoDB's driver knows none",
+        ),
         ("mongodb+srv://hid:den@host/jobs?jurnal=true", "has the option jurnal"),
         (
             "mongodb://host/jobs?tls=maybe",
             "has the option tls, which can't be used: The value of tls must be 'true' or 'false'.",
         ),
-        ("mongodb://host/jobs?readPreference=any", "has the option readPreference, which can't be used: Not a valid"),
-        ("mongodb://host/jobs?tlsCAFile=/none.pem", "has the option tlsCAFile, which can't be used: The tlscafile file is not"),
-        ("mongodb://host/jobs?authMechanismProperties=hid:den", "has the option authMechanismProperties"),
+        (
+            "mongodb://host/jobs?readPreference=any",
+            "has the option readPreference, which can't be used: Not a valid",
+        ),
+        (
+            "mongodb://host/jobs?tlsCAFile=/none.pem",
+            "has the option tlsCAFile, which can't be used: The tlscafile file is not",
+        ),
+        (
+            "mongodb://host/jobs?authMechanismProperties=hid:den",
+            "has the option authMechanismProperties",
+        ),
         ("mongodb://host/jobs?ssl=true&tls=false", "conflicting values"),
         ("mongodb:///jobs", "Empty host"),
         ("mongodb://host:port/jobs", "can't be read: Port"),
         ("mongodb://host/jobs.old", "names no database that MongoDB could have"),
-        ("mongo://hid:den@host", "starts with 'mongo', but must start with sqlite:, mongodb: or mongodb+srv:."),
+        (
+            "mongo://hid:den@host",
+            "starts with 'mongo', but must start with sqlite:, mongodb: or mongodb+srv:.",
+        ),
         ("hidden", "starts with '', but must start with"),
     ],
 )

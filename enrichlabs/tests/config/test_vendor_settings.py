@@ -14,14 +14,20 @@ from harness.running import ROOT
 def test_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.VENDOR_ALLOWED_ADDRESSES == []
     monkeypatch.setenv("VENDOR_ALLOWED_ADDRESSES", "127.0.0.1, fe80::/64")
-    assert env.networks("VENDOR_ALLOWED_ADDRESSES") == [ip_network("127.0.0.1/32"), ip_network("fe80::/64")]
+    assert env.networks("VENDOR_ALLOWED_ADDRESSES") == [
+        ip_network("127.0.0.1/32"),
+        ip_network("fe80::/64"),
+    ]
 
 
 @pytest.mark.parametrize("text", ["localhost", "10.0.0.1/8", "10.0.0.256"])
 def test_what_is_no_network(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VENDOR_ALLOWED_ADDRESSES", text)
     assert env.networks("VENDOR_ALLOWED_ADDRESSES") == []
-    with pytest.raises(ImproperlyConfigured, match="VENDOR_ALLOWED_ADDRESSES can't be read: .* Write addresses or networks"):
+    with pytest.raises(
+        ImproperlyConfigured,
+        match="VENDOR_ALLOWED_ADDRESSES can't be read: .* Write addresses or networks",
+    ):
         env.check()
 
 

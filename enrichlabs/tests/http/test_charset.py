@@ -1,4 +1,6 @@
-"""The charset of a body has no say over the address: the callback's token is read from it all the same."""
+"""The charset of a body has no say over the address: the callback's token is read from it all the
+same.
+"""
 
 import io
 import json
@@ -20,7 +22,9 @@ def _one_connection():
     request_started.connect(close_old_connections)
 
 
-def call(method: str, path: str, query: str, content_type: str, body: bytes = b"") -> tuple[str, bytes]:
+def call(
+    method: str, path: str, query: str, content_type: str, body: bytes = b""
+) -> tuple[str, bytes]:
     """Return status and body of what the WSGI application answers."""
     said = []
     environ = {
@@ -40,9 +44,15 @@ def call(method: str, path: str, query: str, content_type: str, body: bytes = b"
 
 
 CONTENT_TYPES = [
-    f"x; charset={charset}" for charset in ("hex", "utf-16", "utf-7", "idna", "undefined", "rot13", "cp037", "'", "")
+    f"x; charset={charset}"
+    for charset in ("hex", "utf-16", "utf-7", "idna", "undefined", "rot13", "cp037", "'", "")
 ]
-CONTENT_TYPES += ["x; a*=hex''b", "x; a*=utf-8'%ff", "multipart/form-data", "application/x-www-form-urlencoded; charset=hex"]
+CONTENT_TYPES += [
+    "x; a*=hex''b",
+    "x; a*=utf-8'%ff",
+    "multipart/form-data",
+    "application/x-www-form-urlencoded; charset=hex",
+]
 
 
 @pytest.mark.django_db

@@ -23,7 +23,9 @@ def chunk(data: bytes) -> bytes:
 
 
 def post(port: int, path: str, parts: Iterable[bytes], head: str = HEAD) -> tuple[int, bytes]:
-    """Send the parts one after the other, for as long as they are taken; return the status and the body of the answer."""
+    """Send the parts one after the other, for as long as they are taken; return the status and the
+    body of the answer.
+    """
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(head.format(path=path).encode())
         with suppress(OSError):  # it was answered and closed

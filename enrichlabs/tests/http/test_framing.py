@@ -1,4 +1,6 @@
-"""However its bytes are cut into pieces, a request is the same request, and the next one begins where it ends."""
+"""However its bytes are cut into pieces, a request is the same request, and the next one begins
+where it ends.
+"""
 
 import random
 import re
@@ -13,7 +15,11 @@ HOST = b"Host: localhost\r\n"
 GET = b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n"
 POST = b"POST /jobs HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
 LENGTH = POST + b"CONTENT-LENGTH:\t9  \r\n\r\n" + b'["a",  1]'
-CHUNKED = POST + b"transfer-encoding: Chunked\r\n\r\n" + b'4;x="y"\r\n["a"\r\n5\r\n,  1]\r\n0\r\nX-Trailer: a\r\n\r\n'
+CHUNKED = (
+    POST
+    + b"transfer-encoding: Chunked\r\n\r\n"
+    + b'4;x="y"\r\n["a"\r\n5\r\n,  1]\r\n0\r\nX-Trailer: a\r\n\r\n'
+)
 EXPECTING = POST + b"Content-Length: 2\r\nEXPECT:  100-Continue\r\n\r\n[]"
 ABSOLUTE = b"GET http://localhost/nowhere?a=http://b/c HTTP/1.1\r\n" + HOST + b"\r\n"
 EMPTY = b"\r\n" + POST + b"Content-Length: 0\r\n\r\n"
@@ -38,7 +44,9 @@ def port(serve: Callable[..., int]) -> int:
 
 
 def answers(connection: socket.socket) -> tuple[list[int], list[str]]:
-    """Return statuses and codes of all answers, but for 100 Continue, until the connection is closed."""
+    """Return statuses and codes of all answers, but for 100 Continue, until the connection is
+    closed.
+    """
     whole = b"".join(iter(lambda: connection.recv(65536), b""))
     heads = [head.partition(b"\r\n")[0] for head in whole.split(b"HTTP/1.1 ")[1:]]
     codes = [code.decode() for code in re.findall(rb'"code": "(\w+)"', whole)]
@@ -105,7 +113,11 @@ def test_a_body_that_ends_early_is_told_so(port):
         (b"GET  / HTTP/1.1\r\n\r\n", 400, "bad_request_line"),
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "bad_header"),
         (b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", 400, "bad_header"),
-        (POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "bad_header"),
+        (
+            POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+            "bad_header",
+        ),
         (POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n[]", 400, "bad_header"),
         (POST + b"Content-Length: -1\r\n\r\n", 400, "bad_header"),
         (POST + b"Content-Length: \xb2\r\n\r\n", 400, "bad_header"),

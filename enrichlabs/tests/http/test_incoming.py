@@ -8,7 +8,16 @@ from gunicorn.http.errors import ParseException
 from gunicorn.http.parser import RequestParser
 
 from enrichlabs.http.incoming import Incoming
-from enrichlabs.tests.http.test_framing import ABSOLUTE, CHUNKED, EMPTY, EXPECTING, GET, LAST, LENGTH, POST
+from enrichlabs.tests.http.test_framing import (
+    ABSOLUTE,
+    CHUNKED,
+    EMPTY,
+    EXPECTING,
+    GET,
+    LAST,
+    LENGTH,
+    POST,
+)
 from jobs.api.problems import Problem
 
 KINDS = [
@@ -92,7 +101,9 @@ def feed(incoming: Incoming, data: bytes) -> Problem | None:
 
 
 def arrive(data: bytes) -> tuple[Incoming, bytes, Problem | None]:
-    """Give Incoming byte after byte until it has enough; return it, the bytes that it had, and why it refused them."""
+    """Give Incoming byte after byte until it has enough; return it, the bytes that it had, and why
+    it refused them.
+    """
     incoming = Incoming(10)
     for at in range(len(data)):
         problem = feed(incoming, data[at : at + 1])
@@ -115,7 +126,9 @@ def test_no_bytes_raise_anything_but_problems(seed):
     for _ in range(100):
         incoming, problem = Incoming(10), None
         while not problem and not incoming.is_whole and len(incoming.data) < 100_000:
-            problem = feed(incoming, dice.choice([mutated(dice), dice.randbytes(dice.choice([1, 10, 5000]))]))
+            problem = feed(
+                incoming, dice.choice([mutated(dice), dice.randbytes(dice.choice([1, 10, 5000]))])
+            )
         assert problem is None or problem.status in (400, 413, 431)
 
 

@@ -17,7 +17,17 @@ PATHS = [
     "/admin/login/",
     "/mock-vendors/sync",
 ]
-OTHERS = ["/", "/healthz", "/readyz", "/metrics", "/docs", "/schema", "/favicon.ico", "/nowhere", "/static/admin/css/base.css"]
+OTHERS = [
+    "/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/docs",
+    "/schema",
+    "/favicon.ico",
+    "/nowhere",
+    "/static/admin/css/base.css",
+]
 BOUNDARY = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
 HEAD = (
     "{} {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nCookie: csrftoken={}\r\n"
@@ -37,7 +47,11 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port(serve: Callable[..., int], temporary: Path) -> int:
-    return serve(TMPDIR=temporary, SERVES="api,admin,webhooks,mock", GUNICORN_CMD_ARGS="--worker-tmp-dir /dev/shm")
+    return serve(
+        TMPDIR=temporary,
+        SERVES="api,admin,webhooks,mock",
+        GUNICORN_CMD_ARGS="--worker-tmp-dir /dev/shm",
+    )
 
 
 @pytest.mark.parametrize("path", PATHS + OTHERS)
@@ -45,13 +59,17 @@ def port(serve: Callable[..., int], temporary: Path) -> int:
 def test_two_gigabytes_are_refused_by_their_length(port, temporary, path, method):
     status, said = problem(port, head(method, path, "Content-Length", 2 * GB) + BOUNDARY)
     is_no_callback = method != "POST" and path.startswith("/vendor-webhook")  # whose view answers
-    assert (status, said["code"]) == ((405, "method_not_allowed") if is_no_callback else (413, "too_large"))
+    assert (status, said["code"]) == (
+        (405, "method_not_allowed") if is_no_callback else (413, "too_large")
+    )
     assert list(temporary.iterdir()) == []
 
 
 def test_a_callback_that_is_too_large_is_told_in_the_log(gunicorn):
     server = gunicorn(SERVES="webhooks")
-    with connect(server.port, head("POST", PATHS[1], "Content-Length", 2 * GB) + BOUNDARY) as connection:
+    with connect(
+        server.port, head("POST", PATHS[1], "Content-Length", 2 * GB) + BOUNDARY
+    ) as connection:
         assert answer(connection)[0].status == 413
         assert connection.recv(1) == b""  # the rest is not waited for
     reason = "Refused a callback of vendor 'acme' for job 01a2036a-3737-730f-8b75-355ab24a179b: too_large"
@@ -70,14 +88,22 @@ def test_a_body_without_end_is_refused_when_it_is_too_long(port, temporary, path
 
 
 def test_a_client_that_expects_100_does_not_send_what_is_too_large(port):
-    request = head("POST", "/jobs", "Content-Length", GB).replace(b"Cookie", b"Expect: 100-continue\r\nCookie")
+    request = head("POST", "/jobs", "Content-Length", GB).replace(
+        b"Cookie", b"Expect: 100-continue\r\nCookie"
+    )
     with connect(port, request) as connection:
         assert connection.recv(12) == b"HTTP/1.1 413"
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/docs", "/schema", "/favicon.ico", "/", "/admin"])
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MADE-UP"])
-def test_where_there_is_only_something_to_see_no_other_method_reads_a_body(port, temporary, path, method):
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/metrics", "/docs", "/schema", "/favicon.ico", "/", "/admin"]
+)
+@pytest.mark.parametrize(
+    "method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MADE-UP"]
+)
+def test_where_there_is_only_something_to_see_no_other_method_reads_a_body(
+    port, temporary, path, method
+):
     body = BOUNDARY + b"x" * 50_000 + b"\r\n--b--\r\n"
     request = head(method, path, "Content-Length", len(body)) + body
     status, said = problem(port, request)
@@ -94,7 +120,10 @@ def test_a_method_that_an_address_does_not_know(port, path, method):
     assert "POST" in response.headers["Allow"]
 
 
-@pytest.mark.parametrize("query", ["version=%0a", "lang=%00", "lang=../../x", "version=%00", "format=x", "lang=de", "a=%ff"])
+@pytest.mark.parametrize(
+    "query",
+    ["version=%0a", "lang=%00", "lang=../../x", "version=%00", "format=x", "lang=de", "a=%ff"],
+)
 def test_the_schema_takes_no_parameters(port, query):
     request = "GET {}?" + query + " HTTP/1.1\r\nHost: localhost\r\n\r\n"
     assert ask(port, request.format("/schema").encode())[0].status == 200

@@ -1,4 +1,6 @@
-"""Through a proxy that passes on only /vendor-webhook/, a vendor reaches the callbacks' door and no other."""
+"""Through a proxy that passes on only /vendor-webhook/, a vendor reaches the callbacks' door and no
+other.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +20,9 @@ def server(gunicorn):
 
 @pytest.fixture(scope="module")
 def send(server) -> Iterator[Callable[..., tuple[int, bytes]]]:
-    """Return a function that sends a request through the proxy, and returns status and body of its answer."""
+    """Return a function that sends a request through the proxy, and returns status and body of its
+    answer.
+    """
     proxy = PathProxy(server.port, HERE.encode())
 
     def send(path: str, *headers: str, method: str = "GET") -> tuple[int, bytes]:
@@ -30,8 +34,12 @@ def send(server) -> Iterator[Callable[..., tuple[int, bytes]]]:
     proxy.close()
 
 
-@pytest.mark.parametrize("name", ["SCRIPT_NAME", "Script_Name", "script_name", "PATH_INFO", "X-Forwarded-Prefix"])
-@pytest.mark.parametrize("value", ["/vendor-webhook", "/vendor-webhook/", "/", "/jobs", "/elsewhere"])
+@pytest.mark.parametrize(
+    "name", ["SCRIPT_NAME", "Script_Name", "script_name", "PATH_INFO", "X-Forwarded-Prefix"]
+)
+@pytest.mark.parametrize(
+    "value", ["/vendor-webhook", "/vendor-webhook/", "/", "/jobs", "/elsewhere"]
+)
 @pytest.mark.parametrize("path", ["jobs", "healthz", "metrics", "admin/login/"])
 def test_a_header_does_not_change_the_path(send, name, value, path):
     status, body = send(HERE + path, f"{name}: {value}")
@@ -40,7 +48,13 @@ def test_a_header_does_not_change_the_path(send, name, value, path):
 
 @pytest.mark.parametrize(
     "header",
-    ["X-Original-URL: /jobs", "X-Rewrite-URL: /jobs", "X-Original_URL: /jobs", "REQUEST_URI: /jobs", "RAW_URI: /jobs"]
+    [
+        "X-Original-URL: /jobs",
+        "X-Rewrite-URL: /jobs",
+        "X-Original_URL: /jobs",
+        "REQUEST_URI: /jobs",
+        "RAW_URI: /jobs",
+    ]
     + [
         "X-HTTP-Method-Override: GET",
         "X-Forwarded-Path: /jobs",
@@ -55,8 +69,28 @@ def test_a_header_does_not_name_another_path(send, header):
 
 @pytest.mark.parametrize(
     "rest",
-    ["../jobs", "..%2fjobs", "%2e%2e/jobs", "%2e%2e%2fjobs", ".%2e/jobs", "..;/jobs", ";/../jobs", "..\\jobs", "..%5cjobs"]
-    + ["%00/../jobs", "//jobs", "/../jobs", "..//jobs", "?/../jobs", "%3f/../jobs", "%23/../jobs", "x/../../jobs", "\t/../jobs"]
+    [
+        "../jobs",
+        "..%2fjobs",
+        "%2e%2e/jobs",
+        "%2e%2e%2fjobs",
+        ".%2e/jobs",
+        "..;/jobs",
+        ";/../jobs",
+        "..\\jobs",
+        "..%5cjobs",
+    ]
+    + [
+        "%00/../jobs",
+        "//jobs",
+        "/../jobs",
+        "..//jobs",
+        "?/../jobs",
+        "%3f/../jobs",
+        "%23/../jobs",
+        "x/../../jobs",
+        "\t/../jobs",
+    ]
     + ["%0d%0a/jobs", "%252e%252e/jobs", "%c0%ae%c0%ae/jobs"],
 )
 @pytest.mark.parametrize("prefix", ["", "http://localhost", "http://other.example"])
@@ -67,22 +101,39 @@ def test_no_spelling_of_the_path_leaves_the_door(send, rest, prefix):
 
 
 @pytest.mark.parametrize(
-    "target", ["//jobs", "/vendor-webhook;/jobs", "/vendor-webhook%2fjobs", "/%6aobs/", "/Jobs", "/./jobs", "*"]
+    "target",
+    [
+        "//jobs",
+        "/vendor-webhook;/jobs",
+        "/vendor-webhook%2fjobs",
+        "/%6aobs/",
+        "/Jobs",
+        "/./jobs",
+        "*",
+    ],
 )
 def test_without_a_proxy_only_the_path_itself_leads_there(server, target):
-    status = ask(server.port, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())[0].status
+    status = ask(
+        server.port,
+        f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(),
+    )[0].status
     assert status in (400, 404)
 
 
 def test_a_header_does_not_make_a_request_one_over_https(server):
-    """Over https the console's forms would need a Referer: without one, the check of the form would end in a 403."""
+    """Over https the console's forms would need a Referer: without one, the check of the form would
+    end in a 403.
+    """
     head = "{} /admin/login/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Forwarded-Proto: https\r\n"
     response, page = ask(server.port, f"{head.format('GET')}\r\n".encode())
     cookie = response.headers["Set-Cookie"].partition(";")[0]
     token = page.partition(b'name="csrfmiddlewaretoken" value="')[2].partition(b'"')[0]
     form = b"csrfmiddlewaretoken=" + token
     post = f"{head.format('POST')}Cookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-    assert ask(server.port, f"{post}Content-Length: {len(form)}\r\n\r\n".encode() + form)[0].status == 200
+    assert (
+        ask(server.port, f"{post}Content-Length: {len(form)}\r\n\r\n".encode() + form)[0].status
+        == 200
+    )
 
 
 def test_links_are_paths_whatever_the_headers_say(server):

@@ -1,4 +1,6 @@
-"""A connection to MongoDB that breaks without a word, as when a cable is pulled, is noticed within seconds."""
+"""A connection to MongoDB that breaks without a word, as when a cable is pulled, is noticed within
+seconds.
+"""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +17,9 @@ from harness.mongodb import mongodb
 from harness.proxy import Proxy
 
 CONNECT_SECONDS = 0.5
-NOTICED_SECONDS = 7.0  # after 2.5 s here; without a setting of ours after 10.5 s, and by the socket's own time-out after 30 s
+# after 2.5 s here; without a setting of ours after 10.5 s, and by the socket's own time-out after
+# 30 s
+NOTICED_SECONDS = 7.0
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +31,9 @@ def proxy() -> Iterator[Proxy]:
 
 
 def test_a_write_that_is_under_way_when_the_network_falls_silent_ends_soon(proxy: Proxy) -> None:
-    settings = database(f"mongodb://127.0.0.1:{proxy.port}/?connectTimeoutMS={CONNECT_SECONDS * 1000:.0f}", Path())
+    settings = database(
+        f"mongodb://127.0.0.1:{proxy.port}/?connectTimeoutMS={CONNECT_SECONDS * 1000:.0f}", Path()
+    )
     client: MongoClient[dict[str, Any]]
     with MongoClient(settings["HOST"], **settings["OPTIONS"]) as client:
         jobs = client["enrichlabs"]["jobs"]

@@ -1,4 +1,6 @@
-"""Clients that are silent, slow or greedy take no thread: everybody else is answered meanwhile, and they are told to go."""
+"""Clients that are silent, slow or greedy take no thread: everybody else is answered meanwhile, and
+they are told to go.
+"""
 
 import socket
 import time
@@ -14,7 +16,8 @@ GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n"
 CHUNKED = POST.replace(b"Content-Length: 200", b"Transfer-Encoding: chunked")
 CALLBACK = b"vendor-webhook/acme/01a2036a-3737-730f-8b75-355ab24a179b?token=x"
-# How a request begins, the byte that follows twice a second, and how it ends: with this status, or without an answer.
+# How a request begins, the byte that follows twice a second, and how it ends: with this status, or
+# without an answer.
 SLOW = {
     "silent": (b"", b"", 0),
     "half a head": (GET, b"", 408),
@@ -23,7 +26,11 @@ SLOW = {
     "half a body": (POST % b"jobs" + b"{", b"", 408),
     "a dripping body": (POST % CALLBACK + b"{", b" ", 408),
     "dripping chunks": (CHUNKED % b"jobs" + b"fff\r\n", b" ", 408),
-    "a silent client that expects 100": (POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n") % b"jobs", b"", 408),
+    "a silent client that expects 100": (
+        POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n") % b"jobs",
+        b"",
+        408,
+    ),
 }
 EACH = 20
 
@@ -40,7 +47,11 @@ def opened() -> Iterator[Callable[..., socket.socket]]:
 
 
 def test_everybody_else_is_answered_and_each_slow_one_ended(port, opened):
-    slow = {opened(port, begins): (more, status) for begins, more, status in SLOW.values() for _ in range(EACH)}
+    slow = {
+        opened(port, begins): (more, status)
+        for begins, more, status in SLOW.values()
+        for _ in range(EACH)
+    }
     for request, status in (
         (GET + b"\r\n", 200),
         (b"DELETE /jobs" + GET[12:] + b"\r\n", 405),
@@ -50,7 +61,9 @@ def test_everybody_else_is_answered_and_each_slow_one_ended(port, opened):
         assert ask(port, request)[0].status == status
         assert time.monotonic() - began < 3
     ends: dict[socket.socket, bytes] = {}
-    wait_for(lambda: len(follow(slow, ends)) == len(slow), "all slow clients to be answered", seconds=40)
+    wait_for(
+        lambda: len(follow(slow, ends)) == len(slow), "all slow clients to be answered", seconds=40
+    )
     for connection, (_, status) in slow.items():
         heads = ends[connection].removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
         assert heads.startswith(b"HTTP/1.1 %d " % status) if status else heads == b"", heads
@@ -85,9 +98,13 @@ def test_an_idle_connection_that_is_kept_takes_no_thread(port, opened):
 
 
 def test_a_client_that_never_reads_its_answer_loses_it(serve, opened):
-    port = serve(SERVES="mock", GUNICORN_CMD_ARGS="--threads=1 --worker-class=harness.gunicorn_workers.HastyWorker")
+    port = serve(
+        SERVES="mock",
+        GUNICORN_CMD_ARGS="--threads=1 --worker-class=harness.gunicorn_workers.HastyWorker",
+    )
     endless = (
-        b"POST /mock-vendors/sync?body=endless HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n" + b'{"name": "J"} '
+        b"POST /mock-vendors/sync?body=endless HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n"
+        + b'{"name": "J"} '
     )
     deaf = opened(port, endless[:-1])
     wait_for(lambda: deaf.recv(1, socket.MSG_PEEK), "the answer to begin")
@@ -114,7 +131,9 @@ def test_a_small_request_is_answered_when_large_ones_fill_the_memory(serve, open
 
 
 @pytest.mark.parametrize("begins", [b"", GET, GET + b"\r\n"])
-def test_when_there_is_no_room_the_oldest_connection_without_a_request_is_closed(serve, opened, begins):
+def test_when_there_is_no_room_the_oldest_connection_without_a_request_is_closed(
+    serve, opened, begins
+):
     port = serve(GUNICORN_CMD_ARGS="--threads=1 --worker-connections=8")
     waiting = [opened(port, begins) for _ in range(30)]
     assert ask(port, GET + b"\r\n")[0].status == 200
@@ -126,7 +145,10 @@ def test_when_there_is_no_room_the_oldest_connection_without_a_request_is_closed
 
 def test_connections_that_became_idle_while_threads_had_them_all_make_room(serve, opened):
     port = serve(SERVES="mock", GUNICORN_CMD_ARGS="--threads=1 --worker-connections=8")
-    slow = b"POST /mock-vendors/sync?latency=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n" + b'{"name": "J"}'
+    slow = (
+        b"POST /mock-vendors/sync?latency=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n"
+        + b'{"name": "J"}'
+    )
     kept = [opened(port, slow if n == 0 else GET + b"\r\n") for n in range(30)]
     began = time.monotonic()
     assert ask(port, GET + b"\r\n")[0].status == 200

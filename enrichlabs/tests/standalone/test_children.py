@@ -27,12 +27,16 @@ def polite(name: str) -> str:
 
 @pytest.fixture
 def supervise() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Return a function that supervises one shell script a stage and returns when each has said `up`."""
+    """Return a function that supervises one shell script a stage and returns when each has said
+    `up`.
+    """
     started = []
 
     def supervise(*scripts: str, up: int = 0) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", SUPERVISOR, *scripts]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         started.append(process)
         assert [process.stdout.readline() for _ in range(up)] == ["up\n"] * up
         return process
@@ -43,14 +47,18 @@ def supervise() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-def test_stages_are_stopped_in_the_reverse_order(supervise: Callable[..., subprocess.Popen[str]]) -> None:
+def test_stages_are_stopped_in_the_reverse_order(
+    supervise: Callable[..., subprocess.Popen[str]],
+) -> None:
     supervisor = supervise(polite("first"), polite("second"), up=2)
     supervisor.send_signal(signal.SIGINT)
     assert supervisor.communicate(timeout=10)[0] == "second stops\nfirst stops\n"
     assert supervisor.returncode == 0
 
 
-def test_a_child_that_keeps_dying_brings_everything_down(supervise: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_child_that_keeps_dying_brings_everything_down(
+    supervise: Callable[..., subprocess.Popen[str]],
+) -> None:
     supervisor = supervise(polite("first"), "echo up; exit 3", up=6)
     said, errors = supervisor.communicate(timeout=10)
     assert said == "first stops\n"
@@ -58,7 +66,9 @@ def test_a_child_that_keeps_dying_brings_everything_down(supervise: Callable[...
     assert "Obstacle: The child 1 ended 5 times within 60 s, the last time with status 3" in errors
 
 
-def test_a_second_signal_ends_even_what_will_not_stop(supervise: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_second_signal_ends_even_what_will_not_stop(
+    supervise: Callable[..., subprocess.Popen[str]],
+) -> None:
     supervisor = supervise(STUBBORN, polite("second"), up=2)
     supervisor.terminate()
     assert supervisor.stdout.readline() == "second stops\n"

@@ -1,4 +1,6 @@
-"""What keeps the server from starting is said in one line, with what to do, and the exit status is 1."""
+"""What keeps the server from starting is said in one line, with what to do, and the exit status is
+1.
+"""
 
 import os
 import socket
@@ -19,13 +21,22 @@ HERE = "127.0.0.1"
 
 @pytest.fixture
 def refusal(tmp_path: Path) -> Callable[..., str]:
-    """Return a function that starts the server, sees that it refuses in one line, and returns that line."""
+    """Return a function that starts the server, sees that it refuses in one line, and returns that
+    line.
+    """
     folder = tmp_path / "data"
 
     def refusal(**variables: object) -> str:
         named = {"PORT": free_port(), "MOCK_PORT": free_port(), **variables}
         command = [sys.executable, "-m", "enrichlabs.server"]
-        ended = subprocess.run(command, cwd=ROOT, env=environment(folder, **named), capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment(folder, **named),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert ended.returncode == 1, ended
         assert ended.stderr.count("\n") == 1, ended.stderr
         assert processes_of(folder) == {}
@@ -43,7 +54,10 @@ def taken() -> Iterator[int]:
 def test_a_data_folder_that_cannot_be_made(refusal: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said = refusal(ENRICHLABS_DATA=tmp_path / "file" / "data")
-    assert "can't be used (Not a directory). Make it a folder that this user can write to, or set ENRICHLABS_DATA" in said
+    assert (
+        "can't be used (Not a directory). Make it a folder that this user can write to, or set ENRICHLABS_DATA"
+        in said
+    )
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
@@ -53,7 +67,9 @@ def test_a_data_folder_that_cannot_be_written(refusal: Callable[..., str], tmp_p
 
 
 def test_a_port_in_use(refusal: Callable[..., str], taken: int) -> None:
-    sentence = f"PORT {taken} is in use on {HERE}. Stop what listens there, or set PORT to a free port."
+    sentence = (
+        f"PORT {taken} is in use on {HERE}. Stop what listens there, or set PORT to a free port."
+    )
     assert refusal(PORT=taken) == f"enrichlabs: {sentence}\n"
 
 
@@ -72,25 +88,42 @@ def test_a_port_that_is_none() -> None:
     ("variables", "said"),
     [
         ({"PORT": "many"}, "PORT is 'many', but must be a whole number."),
-        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud', but must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+        (
+            {"LOG_LEVEL": "loud"},
+            "LOG_LEVEL is 'loud', but must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL.",
+        ),
         (
             {"DATABASE_URL": "sqlite:///nowhere/jobs.sqlite3"},
             "The file of the store can't be used. Make its folder one that this user can write to, or correct DATABASE_URL.",
         ),
-        ({"REDIS_URL": "redis://127.0.0.1:1"}, "Connection refused.). Start it, or unset REDIS_URL to use the embedded one."),
-        ({"ENRICHLABS_VENDORS": "/nowhere.toml"}, "/nowhere.toml can't be read: No such file or directory."),
+        (
+            {"REDIS_URL": "redis://127.0.0.1:1"},
+            "Connection refused.). Start it, or unset REDIS_URL to use the embedded one.",
+        ),
+        (
+            {"ENRICHLABS_VENDORS": "/nowhere.toml"},
+            "/nowhere.toml can't be read: No such file or directory.",
+        ),
     ],
 )
-def test_a_setting_that_is_wrong(refusal: Callable[..., str], variables: dict[str, object], said: str) -> None:
+def test_a_setting_that_is_wrong(
+    refusal: Callable[..., str], variables: dict[str, object], said: str
+) -> None:
     assert said in refusal(**variables)
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("mongodb://hid:den@127.0.0.1:1/jobs", "Nobody listens where DATABASE_URL leads to (127.0.0.1:1). Start MongoDB"),
+        (
+            "mongodb://hid:den@127.0.0.1:1/jobs",
+            "Nobody listens where DATABASE_URL leads to (127.0.0.1:1). Start MongoDB",
+        ),
         ("mongodb://hid:d/en@127.0.0.1", "DATABASE_URL can't be read"),
-        ("mongodb://hid:den@127.0.0.1/jobs?readPreference=nearest", "DATABASE_URL says readPreference"),
+        (
+            "mongodb://hid:den@127.0.0.1/jobs?readPreference=nearest",
+            "DATABASE_URL says readPreference",
+        ),
     ],
 )
 def test_a_mongodb_that_cannot_be_used(refusal: Callable[..., str], url: str, said: str) -> None:
@@ -99,8 +132,13 @@ def test_a_mongodb_that_cannot_be_used(refusal: Callable[..., str], url: str, sa
     assert "hid" not in refused
 
 
-@pytest.mark.parametrize("url", ["http://redis", "redis://:hid/den@redis", "redis://127.0.0.1:70000"])
+@pytest.mark.parametrize(
+    "url", ["http://redis", "redis://:hid/den@redis", "redis://127.0.0.1:70000"]
+)
 def test_a_redis_url_that_is_none(url: str) -> None:
-    with override_settings(REDIS_URL=url), pytest.raises(Obstacle, match="that is no address such as redis://") as refused:
+    with (
+        override_settings(REDIS_URL=url),
+        pytest.raises(Obstacle, match="that is no address such as redis://") as refused,
+    ):
         check_redis()
     assert "hid" not in str(refused.value)

@@ -23,11 +23,18 @@ OWN_SECRETS = {"SECRET_KEY": "s" * 50, "CALLBACK_SECRETS": "c" * 50}
 
 @pytest.fixture
 def prepare(tmp_path: Path) -> Prepare:
-    def prepare(*arguments: str, code: str = "", **variables: object) -> subprocess.CompletedProcess[str]:
+    def prepare(
+        *arguments: str, code: str = "", **variables: object
+    ) -> subprocess.CompletedProcess[str]:
         what = ["-c", code] if code else ["-m", "enrichlabs.prepare"]
         command = [sys.executable, *what, *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=environment(tmp_path, **variables), capture_output=True, text=True, check=False
+            command,
+            cwd=ROOT,
+            env=environment(tmp_path, **variables),
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     return prepare
@@ -37,7 +44,9 @@ def rows(folder: Path, query: str) -> list[str]:
     return [value for (value,) in sqlite3.connect(folder / "enrichlabs.sqlite3").execute(query)]
 
 
-def test_it_makes_tables_a_first_user_and_the_pretend_vendors_as_often_as_it_is_run(prepare: Prepare, tmp_path: Path) -> None:
+def test_it_makes_tables_a_first_user_and_the_pretend_vendors_as_often_as_it_is_run(
+    prepare: Prepare, tmp_path: Path
+) -> None:
     for _ in range(2):
         ended = prepare(MOCKS, **OWN_SECRETS, ADMIN_PASSWORD="of our own")
         assert (ended.returncode, ended.stderr) == (0, "")
@@ -49,7 +58,9 @@ def test_it_makes_tables_a_first_user_and_the_pretend_vendors_as_often_as_it_is_
     assert not (tmp_path / "secrets").exists()
 
 
-def test_without_an_address_there_are_the_vendors_of_a_file_or_none(prepare: Prepare, tmp_path: Path) -> None:
+def test_without_an_address_there_are_the_vendors_of_a_file_or_none(
+    prepare: Prepare, tmp_path: Path
+) -> None:
     assert prepare().returncode == 0
     assert rows(tmp_path, "SELECT slug FROM vendors_vendor") == []
     vendors = tmp_path / "vendors.toml"
@@ -64,7 +75,9 @@ def test_a_store_that_is_not_up_yet_is_waited_for(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "enrichlabs.prepare"]
         variables = environment(tmp_path / "data", DATABASE_URL=url)
         process = subprocess.Popen(command, cwd=ROOT, env=variables, stderr=said)
-        wait_for(lambda: "It is waited for" in Path(said.name).read_text(), "the store to be missed")
+        wait_for(
+            lambda: "It is waited for" in Path(said.name).read_text(), "the store to be missed"
+        )
         assert process.poll() is None
         server.send_signal(signal.SIGCONT)
         assert process.wait(60) == 0, Path(said.name).read_text()
@@ -87,7 +100,11 @@ def test_what_is_no_address_of_pretend_vendors(arguments: list[str]) -> None:
 
 def test_a_public_service_needs_secrets_of_its_own(prepare: Prepare) -> None:
     callback_secrets = f"{'c' * 50},insecure-secret-of-the-past"
-    defaults = {"SECRET_KEY": "insecure-secret-key", "CALLBACK_SECRETS": callback_secrets, "ADMIN_PASSWORD": "insecure-3"}
+    defaults = {
+        "SECRET_KEY": "insecure-secret-key",
+        "CALLBACK_SECRETS": callback_secrets,
+        "ADMIN_PASSWORD": "insecure-3",
+    }
     ended = prepare(**PUBLIC, **defaults)
     assert ended.returncode == 1
     known = "everybody knows the default of SECRET_KEY, CALLBACK_SECRETS, ADMIN_PASSWORD"

@@ -16,17 +16,25 @@ KEYS = {"SECRET_KEY": "s" * 40, "CALLBACK_SECRETS": "c" * 40}
 
 
 def modes(folder: Path) -> dict[str, str]:
-    return {path.name: oct(stat.S_IMODE(path.lstat().st_mode)) for path in [folder, *folder.rglob("*")]}
+    return {
+        path.name: oct(stat.S_IMODE(path.lstat().st_mode)) for path in [folder, *folder.rglob("*")]
+    }
 
 
 def manage(folder: Path, *arguments: str, **variables: object) -> str:
     command = ["sh", "-c", 'umask 022; exec "$@"', "sh", sys.executable, "manage.py", *arguments]
     given = environment(folder, **variables)
-    return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True).stderr
+    return subprocess.run(
+        command, cwd=ROOT, env=given, capture_output=True, text=True, check=True
+    ).stderr
 
 
-@pytest.mark.parametrize("variables", [{}, KEYS], ids=["kept secrets", "secrets of the environment"])
-def test_the_first_command_leaves_nothing_for_others(tmp_path: Path, variables: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "variables", [{}, KEYS], ids=["kept secrets", "secrets of the environment"]
+)
+def test_the_first_command_leaves_nothing_for_others(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
     folder = tmp_path / "new" / "var"
     assert manage(folder, "migrate", "--verbosity=0", **variables) == ""
     manage(folder, "export", str(folder / "rows.jsonl"), **variables)
@@ -68,7 +76,9 @@ def test_a_folder_for_the_socket_is_taken_if_it_is_ours_and_closed(long: Path) -
 
 
 @pytest.mark.parametrize("fault", ["open", "link", "file", "foreign"])
-def test_any_other_folder_for_the_socket_is_refused(long: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_folder_for_the_socket_is_refused(
+    long: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = valkey_socket(long).parent
     own = folder.with_name("own")
     own.mkdir(mode=0o700)
@@ -83,6 +93,8 @@ def test_any_other_folder_for_the_socket_is_refused(long: Path, fault: str, monk
         case "foreign":
             folder.mkdir(mode=0o700)
             monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    with pytest.raises(ImproperlyConfigured, match="is not a folder of this user's own with mode 0700. Remove it"):
+    with pytest.raises(
+        ImproperlyConfigured, match="is not a folder of this user's own with mode 0700. Remove it"
+    ):
         valkey_socket(long)
     assert valkey_socket(long, is_used=False).parent == folder

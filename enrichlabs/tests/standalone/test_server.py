@@ -20,14 +20,18 @@ from harness.waiting import wait_for
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("running") / "data", PORT=free_port(), MOCK_PORT=free_port())
+    server = Server(
+        tmp_path_factory.mktemp("running") / "data", PORT=free_port(), MOCK_PORT=free_port()
+    )
     yield server.wait_until_ready()
     server.kill()
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers on one data folder; with a vendor of its own, so that no mock vendors are started."""
+    """Start servers on one data folder; with a vendor of its own, so that no mock vendors are
+    started.
+    """
     vendors = tmp_path / "vendors.toml"
     vendors.write_text('[vendors.acme]\nadapter = "sync"\nurl = "http://127.0.0.1:9/"\n')
     variables = {"PORT": free_port(), "ENRICHLABS_VENDORS": vendors}
@@ -44,11 +48,15 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 def manage(folder: Path, *arguments: str) -> str:
     command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment(folder), capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(folder), capture_output=True, text=True, check=True
+    ).stdout
 
 
 def log_in(port: int, password: str) -> int:
-    """Return the status of an attempt to log in: 302 where the password is right, 200 (the form again) where it is not."""
+    """Return the status of an attempt to log in: 302 where the password is right, 200 (the form
+    again) where it is not.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("GET", "/admin/login/")
     cookie = connection.getresponse().headers["Set-Cookie"].split(";")[0]
@@ -75,7 +83,9 @@ def test_everything_is_ready_once_it_says_so(running: Server) -> None:
     assert b"/jobs/{request_id}" in running.get("/schema")[1]
 
 
-def job_after(port: int, method: str, path: str, body: str = "", host: str = "127.0.0.1") -> dict[str, object]:
+def job_after(
+    port: int, method: str, path: str, body: str = "", host: str = "127.0.0.1"
+) -> dict[str, object]:
     connection = http.client.HTTPConnection(host, port, timeout=20)
     try:
         connection.request(method, path, body or None, {"Content-Type": "application/json"})
@@ -86,11 +96,22 @@ def job_after(port: int, method: str, path: str, body: str = "", host: str = "12
         connection.close()
 
 
-@pytest.mark.parametrize("variables", [{"HOST": "::1"}, {"HOST": "127.0.0.2", "ALLOWED_HOSTS": "api.example"}])
-def test_the_command_that_is_printed_works_and_callbacks_arrive(tmp_path: Path, variables: dict[str, str]) -> None:
-    keys = {"ADMIN_PASSWORD": "of the first start", "VENDOR_ACME_KEY": "k", "ACME_CORP_KEY": "k", "MOCK_SECRET": "k"}
+@pytest.mark.parametrize(
+    "variables", [{"HOST": "::1"}, {"HOST": "127.0.0.2", "ALLOWED_HOSTS": "api.example"}]
+)
+def test_the_command_that_is_printed_works_and_callbacks_arrive(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    keys = {
+        "ADMIN_PASSWORD": "of the first start",
+        "VENDOR_ACME_KEY": "k",
+        "ACME_CORP_KEY": "k",
+        "MOCK_SECRET": "k",
+    }
     prefixes = {"VENDOR_VARIABLE_PREFIXES": "VENDOR_,ACME_CORP_,MOCK_"}
-    server = Server(tmp_path / "data", PORT=free_port(), MOCK_PORT=free_port(), **variables, **keys, **prefixes)
+    server = Server(
+        tmp_path / "data", PORT=free_port(), MOCK_PORT=free_port(), **variables, **keys, **prefixes
+    )
     try:
         server.wait_until_ready()
         printed = re.search(r"curl http://(\S+):(\d+)(/jobs) -H .* -d '(.*)'", server.output)
@@ -99,10 +120,23 @@ def test_the_command_that_is_printed_works_and_callbacks_arrive(tmp_path: Path, 
         assert host.strip("[]") == variables["HOST"]
         where = {"port": int(port), "host": host.strip("[]")}
         for vendor in ("sync", "async"):
-            accepted = job_after(**where, method="POST", path=path, body=json.dumps({**json.loads(body), "vendor": vendor}))
+            accepted = job_after(
+                **where,
+                method="POST",
+                path=path,
+                body=json.dumps({**json.loads(body), "vendor": vendor}),
+            )
             shown = f"{path}/{accepted['request_id']}"
-            wait_for(lambda: job_after(**where, method="GET", path=shown)["status"] == "complete", "the job to complete", 30)  # noqa: B023
-        assert given_to(server, "gunicorn", "webhooks") == {"VENDOR_ACME_KEY", "ACME_CORP_KEY", "MOCK_SECRET"}
+            wait_for(
+                lambda: job_after(**where, method="GET", path=shown)["status"] == "complete",
+                "the job to complete",
+                30,
+            )
+        assert given_to(server, "gunicorn", "webhooks") == {
+            "VENDOR_ACME_KEY",
+            "ACME_CORP_KEY",
+            "MOCK_SECRET",
+        }
         assert given_to(server, "run_worker") == {"VENDOR_ACME_KEY", "ACME_CORP_KEY", "MOCK_SECRET"}
         assert given_to(server, "gunicorn", "SERVES=mock") == {"MOCK_SECRET"}
         assert given_to(server, "valkey-server") == set()
@@ -110,36 +144,55 @@ def test_the_command_that_is_printed_works_and_callbacks_arrive(tmp_path: Path, 
         server.kill()
 
 
-def test_mock_vendors_that_are_not_run_are_named_at_the_start(start: Callable[..., Server], tmp_path: Path) -> None:
+def test_mock_vendors_that_are_not_run_are_named_at_the_start(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
     manage(tmp_path / "data", "migrate")
     manage(tmp_path / "data", "load_vendors", "--mocks", "http://127.0.0.1:8001")
     server = start().wait_until_ready()
-    assert "these vendors lead to them: async, sync. Disable them, or set MOCK_VENDORS=1" in server.output
+    assert (
+        "these vendors lead to them: async, sync. Disable them, or set MOCK_VENDORS=1"
+        in server.output
+    )
     assert '"vendor": "acme"' in server.output
 
 
 def given_to(server: Server, words: str, variable: str = "") -> set[str]:
     """Return which passwords and vendors' variables a child was started with."""
     [given] = [
-        content for pid in server.children(words) if variable in (content := Path(f"/proc/{pid}/environ").read_bytes().decode())
+        content
+        for pid in server.children(words)
+        if variable in (content := Path(f"/proc/{pid}/environ").read_bytes().decode())
     ]
     names = {each.partition("=")[0] for each in given.split("\0")}
-    return {name for name in names if name == "ADMIN_PASSWORD" or re.match("VENDOR_A|ACME_|MOCK_SECRET", name)}
+    return {
+        name
+        for name in names
+        if name == "ADMIN_PASSWORD" or re.match("VENDOR_A|ACME_|MOCK_SECRET", name)
+    }
 
 
 def test_a_killed_worker_is_started_again(running: Server) -> None:
     [killed] = running.children("run_worker")
     os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: "The worker ended by SIGKILL; it is started again" in running.output, "a line that says so")
+    wait_for(
+        lambda: "The worker ended by SIGKILL; it is started again" in running.output,
+        "a line that says so",
+    )
     assert wait_for(lambda: running.children("run_worker"), "another worker") != [killed]
 
 
 def test_a_killed_valkey_is_started_again_with_its_data(running: Server) -> None:
     client = redis.Redis(unix_socket_path=str(running.folder / "valkey.sock"))
     client.set("kept", "yes")
-    client.waitaof(1, 0, 10_000)  # until it is on disk, which takes a second or two: appendfsync is everysec
+    client.waitaof(
+        1, 0, 10_000
+    )  # until it is on disk, which takes a second or two: appendfsync is everysec
     os.kill(running.children("valkey-server")[0], signal.SIGKILL)
-    wait_for(lambda: "The embedded Valkey ended by SIGKILL; it is started again" in running.output, "a line that says so")
+    wait_for(
+        lambda: "The embedded Valkey ended by SIGKILL; it is started again" in running.output,
+        "a line that says so",
+    )
     wait_for(lambda: running.get("/readyz")[0] == 200, "the service to be ready again")
     assert client.get("kept") == b"yes"
     client.close()
@@ -158,7 +211,9 @@ def test_a_second_server_on_the_same_data_folder_is_refused(running: Server) -> 
     assert re.fullmatch(r"enrichlabs: Another server runs on the data folder .*\n", second.stderr)
 
 
-def test_starting_again_keeps_what_was_there_and_no_end_leaves_a_process(start: Callable[..., Server]) -> None:
+def test_starting_again_keeps_what_was_there_and_no_end_leaves_a_process(
+    start: Callable[..., Server],
+) -> None:
     first = start().wait_until_ready()
     change = "from django.contrib.auth.models import User; u = User.objects.get(); u.set_password('mine'); u.save()"
     manage(first.folder, "shell", "-c", change)
@@ -171,7 +226,9 @@ def test_starting_again_keeps_what_was_there_and_no_end_leaves_a_process(start: 
     wait_for(lambda: not processes_of(second.folder), "all children of a killed supervisor to end")
 
 
-def test_a_valkey_without_its_supervisor_keeps_the_data_folder_to_itself(start: Callable[..., Server]) -> None:
+def test_a_valkey_without_its_supervisor_keeps_the_data_folder_to_itself(
+    start: Callable[..., Server],
+) -> None:
     first = start().wait_until_ready()
     [valkey] = first.children("valkey-server")
     os.kill(valkey, signal.SIGSTOP)

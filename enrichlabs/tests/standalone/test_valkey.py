@@ -1,4 +1,6 @@
-"""The embedded Valkey: it starts on whatever a power cut has left of its files, and keeps them where they are sound."""
+"""The embedded Valkey: it starts on whatever a power cut has left of its files, and keeps them
+where they are sound.
+"""
 
 import subprocess
 import sys
@@ -31,8 +33,14 @@ class Supervised:
         self.log = folder.with_suffix(".log")
         command = [sys.executable, "-c", SUPERVISOR]
         with self.log.open("w") as output:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment(folder), stdout=output, stderr=output)
-        wait_for(lambda: self.process.poll() is not None or "\nup\n" in f"\n{self.said}", "Valkey to be up", 60)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=environment(folder), stdout=output, stderr=output
+            )
+        wait_for(
+            lambda: self.process.poll() is not None or "\nup\n" in f"\n{self.said}",
+            "Valkey to be up",
+            60,
+        )
         assert self.process.poll() is None, self.said
         self.client = redis.Redis(unix_socket_path=str(folder / "valkey.sock"))
 
@@ -53,7 +61,10 @@ def kept(tmp_path: Path) -> Path:
     for number in range(10):
         server.client.set(f"base {number}", "x" * 100)
     server.client.bgrewriteaof()
-    wait_for(lambda: not server.client.info("persistence")["aof_rewrite_in_progress"], "the rewrite to end")
+    wait_for(
+        lambda: not server.client.info("persistence")["aof_rewrite_in_progress"],
+        "the rewrite to end",
+    )
     wait_for(lambda: list((server.folder / "appendonlydir").glob("*.base.rdb")), "the base")
     for number in range(10):
         server.client.set(f"later {number}", "x" * 100)
@@ -94,11 +105,20 @@ def a_file_for_the_folder(folder: Path) -> None:
     (folder / "appendonlydir").touch()
 
 
-DAMAGES = [zeros_at_the_end, an_empty_manifest, a_spoiled_middle, no_base, a_base_of_zeros, a_file_for_the_folder]
+DAMAGES = [
+    zeros_at_the_end,
+    an_empty_manifest,
+    a_spoiled_middle,
+    no_base,
+    a_base_of_zeros,
+    a_file_for_the_folder,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_files_are_moved_aside_and_it_starts(kept: Path, damage: Callable[[Path], None]) -> None:
+def test_damaged_files_are_moved_aside_and_it_starts(
+    kept: Path, damage: Callable[[Path], None]
+) -> None:
     earlier = kept / "appendonlydir.damaged"
     earlier.mkdir()
     (earlier / "of an earlier time").touch()

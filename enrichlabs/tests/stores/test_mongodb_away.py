@@ -1,4 +1,5 @@
-"""A MongoDB that is killed or freezes under a running service: clients are refused in time, and what the vendor said is kept.
+"""A MongoDB that is killed or freezes under a running service: clients are refused in time, and
+what the vendor said is kept.
 
 The processes are forked, as in production, and each has a client of MongoDB of its own.
 """
@@ -26,7 +27,9 @@ KEPT = "answers are kept until it does"
 
 
 class Service:
-    """A gunicorn of two processes and a worker of two, on MongoDB, with a vendor that answers when it is let."""
+    """A gunicorn of two processes and a worker of two, on MongoDB, with a vendor that answers when
+    it is let.
+    """
 
     def __init__(self, folder: Path, store: SecantusDB, redis_url: str) -> None:
         self.store = store
@@ -34,7 +37,10 @@ class Service:
         self.vendor = VendorServer()
         self._folder = folder
         self._variables = environment(
-            folder, DATABASE_URL=store.url("journal=true&socketTimeoutMS=3000"), REDIS_URL=redis_url, SERVES="api"
+            folder,
+            DATABASE_URL=store.url("journal=true&socketTimeoutMS=3000"),
+            REDIS_URL=redis_url,
+            SERVES="api",
         )
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -42,8 +48,15 @@ class Service:
         vendors = self._folder / "vendors.toml"
         vendors.write_text(f'[vendors.acme]\nadapter = "sync"\nurl = "{self.vendor.url}"\n')
         for command in (["migrate", "--verbosity=0"], ["load_vendors", str(vendors)]):
-            subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=self._variables, check=True)
-        options = ["--config=python:enrichlabs.gunicorn", f"--bind=127.0.0.1:{self.port}", "--workers=2", "--preload"]
+            subprocess.run(
+                [sys.executable, "manage.py", *command], cwd=ROOT, env=self._variables, check=True
+            )
+        options = [
+            "--config=python:enrichlabs.gunicorn",
+            f"--bind=127.0.0.1:{self.port}",
+            "--workers=2",
+            "--preload",
+        ]
         self._run("-m", "gunicorn", *options, "enrichlabs.wsgi")
         # The name of a vendor is looked up before the fork.
         self._run("manage.py", "run_worker", "--processes=2", "--threads=2", "--vendors=acme")
@@ -52,7 +65,9 @@ class Service:
     def _run(self, *command: str) -> None:
         log = (self._folder / "log").open("ab")
         options = {"cwd": ROOT, "env": self._variables, "start_new_session": True}
-        self._processes.append(subprocess.Popen([sys.executable, *command], stdout=log, stderr=log, **options))
+        self._processes.append(
+            subprocess.Popen([sys.executable, *command], stdout=log, stderr=log, **options)
+        )
 
     @property
     def log(self) -> str:

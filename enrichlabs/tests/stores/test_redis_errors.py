@@ -1,4 +1,6 @@
-"""A Redis that answers and refuses: /readyz and the health check of a worker name what it refuses, and what to do."""
+"""A Redis that answers and refuses: /readyz and the health check of a worker name what it refuses,
+and what to do.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +11,7 @@ import redis
 from django.test import Client
 
 from enrichlabs import alive
+from enrichlabs.tests.web.test_health import heartbeat
 from harness.waiting import wait_for
 from jobs.queue.keys import COUNTERS, HEARTBEATS, Keys
 from jobs.queue.redis_errors import refusal
@@ -55,7 +58,10 @@ def unsaved(client: redis.Redis) -> Iterator[None]:
     client.config_set("save", "3600 1")
     client.bgsave()
     try:
-        wait_for(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", "the save to fail")
+        wait_for(
+            lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err",
+            "the save to fail",
+        )
         yield
     finally:
         taken.rmdir()
@@ -66,7 +72,10 @@ REFUSALS = [
     (unsaved, "Redis can't save to its disk and refuses to write."),
     (lambda client: configured(client, "maxmemory", 1), OOM),
     (replica, READONLY),
-    (lambda client: configured(client, "min-replicas-to-write", 1), "Redis has fewer replicas than its min-replicas-to-write"),
+    (
+        lambda client: configured(client, "min-replicas-to-write", 1),
+        "Redis has fewer replicas than its min-replicas-to-write",
+    ),
     (lambda client: without_right(client, "-xreadgroup"), NO_RIGHT),
     (lambda client: without_right(client, "-xadd"), NO_RIGHT),
     (lambda client: without_right(client, "-@scripting"), NO_RIGHT),
@@ -75,7 +84,9 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("fault", "says"), REFUSALS)
-def test_readiness_names_what_redis_refuses(client: Client, redis_client: redis.Redis, fault: Callable, says: str) -> None:
+def test_readiness_names_what_redis_refuses(
+    client: Client, redis_client: redis.Redis, fault: Callable, says: str
+) -> None:
     with fault(redis_client):
         answer = client.get("/readyz")
     assert answer.status_code == 503
@@ -91,7 +102,7 @@ def test_a_live_worker_is_not_denied_for_it(client: Client, redis_client: redis.
     assert answer["worker"] == "ok"
 
 
-@pytest.mark.parametrize("name", ["jobs", "again", "freed", "log", "flight", "gate", "hold"])
+@pytest.mark.parametrize("name", ["jobs", "retries", "freed", "log", "in_flight", "state", "pause"])
 def test_readiness_names_a_key_that_holds_something_else(
     client: Client, redis_client: redis.Redis, make_vendor: Callable, name: str
 ) -> None:
@@ -103,7 +114,9 @@ def test_readiness_names_a_key_that_holds_something_else(
     assert (answer.status_code, answer.json()["redis"]) == (503, said)
 
 
-def test_what_is_as_it_should_be_is_no_fault(client: Client, redis_client: redis.Redis, make_vendor: Callable) -> None:
+def test_what_is_as_it_should_be_is_no_fault(
+    client: Client, redis_client: redis.Redis, make_vendor: Callable
+) -> None:
     make_vendor("acme")
     keys = Keys("acme")
     for stream in (keys.jobs, keys.retries, keys.freed):
@@ -129,13 +142,21 @@ def test_a_redis_that_takes_no_beat_says_nothing_about_a_worker(
 
 
 def test_one_vendors_key_keeps_no_hint_from_another(
-    client: Client, redis_client: redis.Redis, make_vendor: Callable, caplog: pytest.LogCaptureFixture
+    client: Client,
+    redis_client: redis.Redis,
+    make_vendor: Callable,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     make_vendor("acme")
     make_vendor("other")
     redis_client.set(Keys("acme").jobs, "x")
     for vendor in ("acme", "other"):
-        assert client.post("/jobs", {"vendor": vendor, "name": "J"}, content_type="application/json").status_code == 202
+        assert (
+            client.post(
+                "/jobs", {"vendor": vendor, "name": "J"}, content_type="application/json"
+            ).status_code
+            == 202
+        )
     assert redis_client.xlen(Keys("other").jobs) == 1
     assert not [record for record in caplog.records if record.name == "jobs.queue.stream"]
 
@@ -158,7 +179,9 @@ def test_requests_say_once_that_redis_refuses(
     monkeypatch.setattr("jobs.queue.stream.COOL_OFF_SECONDS", 0)
     with configured(redis_client, "maxmemory", 1):
         for _ in range(3):
-            answer = client.post("/jobs", {"vendor": "acme", "name": "J"}, content_type="application/json")
+            answer = client.post(
+                "/jobs", {"vendor": "acme", "name": "J"}, content_type="application/json"
+            )
             assert answer.status_code == 202
     assert [record.getMessage() for record in caplog.records if "Redis" in record.getMessage()] == [
         f"{OOM} Raise its maxmemory, or remove what else it holds. Jobs are kept, and start when it is back"

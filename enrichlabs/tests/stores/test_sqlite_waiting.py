@@ -26,7 +26,9 @@ def test_a_thread_that_writes_frees_cursors_of_one_that_waits(make_vendor):
         cursors.append(connection.connection.execute("SELECT * FROM vendors_vendor"))
         cursors[0].fetchone()
         waits.set()
-        Vendor.objects.filter(slug="acme").update(max_attempts=7)  # waits for the lock, without a turn of its own
+        Vendor.objects.filter(slug="acme").update(
+            max_attempts=7
+        )  # waits for the lock, without a turn of its own
         connection.close()
 
     def open_connection_and_wait():

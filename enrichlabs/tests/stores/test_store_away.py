@@ -1,4 +1,6 @@
-"""A store that does not answer: clients have their 503 within two seconds, however many ask at once."""
+"""A store that does not answer: clients have their 503 within two seconds, however many ask at
+once.
+"""
 
 import json
 import signal
@@ -69,7 +71,9 @@ def test_what_is_stored_is_shown_while_the_file_is_locked(on_sqlite, make_job):
         assert get(on_sqlite, f"/jobs/{job.pk}")[0] == 200
 
 
-def test_a_refused_callback_is_counted_on_its_job_behind_the_answer(on_sqlite, make_vendor, make_job):
+def test_a_refused_callback_is_counted_on_its_job_behind_the_answer(
+    on_sqlite, make_vendor, make_job
+):
     """So how long the answer takes tells nothing about the job."""
     make_vendor()
     path = f"/vendor-webhook/acme/{make_job(status='waiting', attempt=1).pk}"
@@ -85,10 +89,19 @@ def stopped_mongodb(serve, valkey, tmp_path):
     """A gunicorn whose MongoDB answers no more; the port of the one and the process of the other."""
     with mongodb() as (url, process):
         variables = {"DATABASE_URL": url, "REDIS_URL": valkey.url}
-        run = {"cwd": ROOT, "env": environment(tmp_path, **variables), "check": True, "stdout": subprocess.DEVNULL}
-        (tmp_path / "vendors.toml").write_text('[vendors.acme]\nadapter = "sync"\nurl = "http://127.0.0.1:9/"\n')
+        run = {
+            "cwd": ROOT,
+            "env": environment(tmp_path, **variables),
+            "check": True,
+            "stdout": subprocess.DEVNULL,
+        }
+        (tmp_path / "vendors.toml").write_text(
+            '[vendors.acme]\nadapter = "sync"\nurl = "http://127.0.0.1:9/"\n'
+        )
         subprocess.run([sys.executable, "manage.py", "migrate"], **run)
-        subprocess.run([sys.executable, "manage.py", "load_vendors", str(tmp_path / "vendors.toml")], **run)
+        subprocess.run(
+            [sys.executable, "manage.py", "load_vendors", str(tmp_path / "vendors.toml")], **run
+        )
         port = serve(**variables)
         assert post(port)[0] == 202
         process.send_signal(signal.SIGSTOP)

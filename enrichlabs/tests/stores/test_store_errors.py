@@ -1,4 +1,6 @@
-"""A store that can't be used: why, in a sentence that says what to do, over the real wire and without secrets."""
+"""A store that can't be used: why, in a sentence that says what to do, over the real wire and
+without secrets.
+"""
 
 import json
 import subprocess
@@ -19,12 +21,25 @@ from harness.secantus import SecantusDB
 from harness.stub_mongodb import PretendedMongoDB
 from harness.waiting import wait_for
 
-CERTIFICATE = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+CERTIFICATE = [
+    "openssl",
+    "req",
+    "-x509",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    "-days",
+    "2",
+    "-subj",
+    "/CN=localhost",
+]
 PASSWORD = "p%2Fa%40s%3As%25"
 
 
 @pytest.fixture
-def refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Callable[[str], str]:
+def refusal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> Callable[[str], str]:
     """Return what check_store says of the store at a URL; empty when nothing is wrong."""
     monkeypatch.setattr(preflight, "ANSWER_SECONDS", 2.0)
 
@@ -65,15 +80,28 @@ def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecantusDB
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
-    files = ["-keyout", folder / "key.pem", "-out", folder / "cert.pem", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = [
+        "-keyout",
+        folder / "key.pem",
+        "-out",
+        folder / "cert.pem",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    ]
     subprocess.run([*CERTIFICATE, *files], check=True, capture_output=True)
     return folder / "cert.pem"
 
 
 @pytest.fixture(scope="module")
 def by_tls(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[SecantusDB]:
-    options = [f"--tls-cert-file={certificate}", f"--tls-key-file={certificate.with_name('key.pem')}", "--standalone"]
-    server = SecantusDB(tmp_path_factory.mktemp("by-tls"), *options, client=f"tls=true&tlsCAFile={certificate}")
+    options = [
+        f"--tls-cert-file={certificate}",
+        f"--tls-key-file={certificate.with_name('key.pem')}",
+        "--standalone",
+    ]
+    server = SecantusDB(
+        tmp_path_factory.mktemp("by-tls"), *options, client=f"tls=true&tlsCAFile={certificate}"
+    )
     yield server
     server.kill()
 
@@ -88,7 +116,9 @@ def test_logins(refusal: Callable[[str], str], tmp_path: Path) -> None:
             "MongoDB refuses the user or the password"
         )
         assert "such as authSource=admin." in refusal(server.url("", f"user:{PASSWORD}@"))
-        assert refusal(server.url()).startswith("MongoDB does not let us use the database. Put user and password into")
+        assert refusal(server.url()).startswith(
+            "MongoDB does not let us use the database. Put user and password into"
+        )
     finally:
         server.kill()
 
@@ -100,7 +130,9 @@ def create_user(server: SecantusDB) -> None:
 
 def test_a_replica_set_by_its_name(refusal: Callable[[str], str], replica_set: SecantusDB) -> None:
     assert refusal(replica_set.url("replicaSet=secantus&w=majority")) == ""
-    assert "Correct replicaSet: rs.status().set says its name." in refusal(replica_set.url("replicaSet=other"))
+    assert "Correct replicaSet: rs.status().set says its name." in refusal(
+        replica_set.url("replicaSet=other")
+    )
 
 
 def test_a_replica_set_that_is_none(refusal: Callable[[str], str], single: SecantusDB) -> None:
@@ -109,10 +141,13 @@ def test_a_replica_set_that_is_none(refusal: Callable[[str], str], single: Secan
 
 def test_tls(refusal: Callable[[str], str], by_tls: SecantusDB, certificate: Path) -> None:
     assert refusal(by_tls.url(f"tls=true&tlsCAFile={certificate}")) == ""
-    assert f"can't be verified ({by_tls.address}). Name the file of its authority by tlsCAFile" in refusal(
-        by_tls.url("tls=true")
+    assert (
+        f"can't be verified ({by_tls.address}). Name the file of its authority by tlsCAFile"
+        in refusal(by_tls.url("tls=true"))
     )
-    assert f"closes the connection ({by_tls.address}). If it asks for TLS, add tls=true" in refusal(by_tls.url())
+    assert f"closes the connection ({by_tls.address}). If it asks for TLS, add tls=true" in refusal(
+        by_tls.url()
+    )
 
 
 def test_tls_where_there_is_none(refusal: Callable[[str], str], single: SecantusDB) -> None:
@@ -134,7 +169,10 @@ def test_tls_where_there_is_none(refusal: Callable[[str], str], single: Secantus
             "mongodb+srv://user:p%2Fa%40s@none.invalid/jobs",
             "The DNS knows no servers for the name after mongodb+srv://, or does",
         ),
-        ("sqlite:///none/jobs.sqlite3", "The file of the store can't be used. Make its folder one that this user can write to"),
+        (
+            "sqlite:///none/jobs.sqlite3",
+            "The file of the store can't be used. Make its folder one that this user can write to",
+        ),
         ("sqlite:///etc/passwd", "The file of the store"),
     ],
 )
@@ -157,14 +195,26 @@ def pretend() -> Iterator[Callable[..., PretendedMongoDB]]:
 
 @pytest.mark.parametrize(("wire", "version"), [(6, [3, 6, 23, 0]), (9, [4, 4, 29, 0])])
 def test_a_server_that_is_too_old(
-    refusal: Callable[[str], str], pretend: Callable[..., PretendedMongoDB], wire: int, version: list[int]
+    refusal: Callable[[str], str],
+    pretend: Callable[..., PretendedMongoDB],
+    wire: int,
+    version: list[int],
 ) -> None:
-    server = pretend({"maxWireVersion": wire}, buildinfo={"versionArray": version, "version": "old"})
-    assert refusal(f"mongodb://{server.address}/") == "This MongoDB is too old. Upgrade it to 6.0 or newer."
+    server = pretend(
+        {"maxWireVersion": wire}, buildinfo={"versionArray": version, "version": "old"}
+    )
+    assert (
+        refusal(f"mongodb://{server.address}/")
+        == "This MongoDB is too old. Upgrade it to 6.0 or newer."
+    )
 
 
-def test_a_replica_set_without_a_primary(refusal: Callable[[str], str], pretend: Callable[..., PretendedMongoDB]) -> None:
-    server = pretend({"setName": "rs", "secondary": True, "isWritablePrimary": False, "ismaster": False})
+def test_a_replica_set_without_a_primary(
+    refusal: Callable[[str], str], pretend: Callable[..., PretendedMongoDB]
+) -> None:
+    server = pretend(
+        {"setName": "rs", "secondary": True, "isWritablePrimary": False, "ismaster": False}
+    )
     said = "The replica set has no primary. See rs.status(): most of its members must be up and reach each other."
     assert refusal(f"mongodb://{server.address}/?replicaSet=rs") == said
 
@@ -172,20 +222,35 @@ def test_a_replica_set_without_a_primary(refusal: Callable[[str], str], pretend:
 def test_a_server_that_is_too_old_costs_a_client_a_clear_answer(
     serve: Callable[..., int], pretend: Callable[..., PretendedMongoDB]
 ) -> None:
-    server = pretend({"maxWireVersion": 9}, buildinfo={"versionArray": [4, 4, 0, 0], "version": "4.4.0"})
+    server = pretend(
+        {"maxWireVersion": 9}, buildinfo={"versionArray": [4, 4, 0, 0], "version": "4.4.0"}
+    )
     port = serve(DATABASE_URL=f"mongodb://{server.address}/", REDIS_URL="redis://127.0.0.1:1")
     status, body = get(port, "/jobs")
     assert (status, json.loads(body)["code"]) == (503, "store_unavailable")
 
 
-def manage(folder: Path, *arguments: str, **variables: object) -> "subprocess.CompletedProcess[str]":
+def manage(
+    folder: Path, *arguments: str, **variables: object
+) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "enrichlabs.command_line", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment(folder, **variables), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(folder, **variables),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("command", ["migrate", "replay"])
 def test_a_command_without_its_store_says_so_and_no_more(tmp_path: Path, command: str) -> None:
-    ended = manage(tmp_path, command, DATABASE_URL="mongodb://hid:den@127.0.0.1:1/jobs?serverSelectionTimeoutMS=500")
+    ended = manage(
+        tmp_path,
+        command,
+        DATABASE_URL="mongodb://hid:den@127.0.0.1:1/jobs?serverSelectionTimeoutMS=500",
+    )
     assert ended.returncode == 1
     assert "Nobody listens where DATABASE_URL leads to" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -203,7 +268,9 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 @pytest.mark.parametrize("on_mongodb", [False, True])
-def test_a_command_on_a_store_without_tables(single: SecantusDB, tmp_path: Path, command: list[str], on_mongodb: bool) -> None:
+def test_a_command_on_a_store_without_tables(
+    single: SecantusDB, tmp_path: Path, command: list[str], on_mongodb: bool
+) -> None:
     (tmp_path / "rows.jsonl").touch()
     arguments = [str(tmp_path / word) if word == "rows.jsonl" else word for word in command]
     ended = manage(tmp_path, *arguments, **({"DATABASE_URL": single.url()} if on_mongodb else {}))
@@ -216,15 +283,32 @@ def test_a_command_on_a_store_without_tables(single: SecantusDB, tmp_path: Path,
 def test_a_command_with_a_url_that_cannot_be_read_says_so_and_no_more(tmp_path: Path) -> None:
     ended = manage(tmp_path, "check", DATABASE_URL="mongodb://hid:d@en@127.0.0.1/jobs")
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
-    assert ended.stderr.startswith("enrichlabs: DATABASE_URL can't be read: Username and password must be escaped")
+    assert ended.stderr.startswith(
+        "enrichlabs: DATABASE_URL can't be read: Username and password must be escaped"
+    )
 
 
 def test_gunicorn_says_once_what_keeps_it_from_starting(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:enrichlabs.gunicorn", "-b", f"127.0.0.1:{free_port()}"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-c",
+        "python:enrichlabs.gunicorn",
+        "-b",
+        f"127.0.0.1:{free_port()}",
+    ]
     variables = environment(tmp_path, DATABASE_URL="mongodb://127.0.0.1/jobs?w=0")
     log = tmp_path / "log"
     with log.open("w") as output:
-        process = subprocess.Popen([*command, "enrichlabs.wsgi"], cwd=ROOT, env=variables, stderr=output)
+        process = subprocess.Popen(
+            [*command, "enrichlabs.wsgi"], cwd=ROOT, env=variables, stderr=output
+        )
     wait_for(lambda: process.poll() is not None, "gunicorn to end", 60)
-    assert log.read_text().count("enrichlabs: DATABASE_URL says w=0: MongoDB would acknowledge no write") == 1
+    assert (
+        log.read_text().count(
+            "enrichlabs: DATABASE_URL says w=0: MongoDB would acknowledge no write"
+        )
+        == 1
+    )
     assert "Traceback" not in log.read_text()

@@ -1,4 +1,6 @@
-"""The file of the store is removed, moved or replaced while it is in use: nothing is accepted that would be lost."""
+"""The file of the store is removed, moved or replaced while it is in use: nothing is accepted that
+would be lost.
+"""
 
 import json
 import os

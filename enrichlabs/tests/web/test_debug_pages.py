@@ -36,9 +36,13 @@ SECRETS = {
 
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:
-    given = environment(tmp_path, DJANGO_SETTINGS_MODULE="enrichlabs.settings", DEBUG="1", **SECRETS)
+    given = environment(
+        tmp_path, DJANGO_SETTINGS_MODULE="enrichlabs.settings", DEBUG="1", **SECRETS
+    )
     command = [sys.executable, "-c", PAGE]
-    page = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True).stdout
+    page = subprocess.run(
+        command, cwd=ROOT, env=given, capture_output=True, text=True, check=True
+    ).stdout
     assert page.count("It fails with ****") >= 2
     assert "ALLOWED_HOSTS" in page
     assert "marked" not in page

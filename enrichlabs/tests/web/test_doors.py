@@ -26,7 +26,10 @@ def test_the_docs_page_needs_no_other_host(client: Client) -> None:
 
 def test_a_process_opens_the_doors_that_are_named_and_no_other() -> None:
     assert [str(route.pattern) for route in open_doors(["webhooks"])] == ["vendor-webhook/"]
-    with pytest.raises(ImproperlyConfigured, match="SERVES names apii, but there is only api, admin, webhooks, mock."):
+    with pytest.raises(
+        ImproperlyConfigured,
+        match="SERVES names apii, but there is only api, admin, webhooks, mock.",
+    ):
         open_doors(["api", "apii"])
 
 
@@ -40,7 +43,10 @@ def test_sessions_users_and_messages_are_for_the_admin_alone(client: Client) -> 
 def test_every_address_is_guarded_against_sniffing_frames_and_other_hosts(client: Client) -> None:
     for address in ("/admin/login/", "/jobs/1", "/healthz"):
         headers = client.get(address).headers
-        assert (headers["X-Content-Type-Options"], headers["X-Frame-Options"]) == ("nosniff", "DENY")
+        assert (headers["X-Content-Type-Options"], headers["X-Frame-Options"]) == (
+            "nosniff",
+            "DENY",
+        )
 
 
 ADDRESSES = {

@@ -32,14 +32,24 @@ def heartbeat(client: redis.Redis, seconds_ago: float) -> None:
     client.zadd(HEARTBEATS, {"worker": (seconds - seconds_ago) * 1000 + microseconds / 1000})
 
 
-def test_it_is_ready_with_store_redis_and_a_worker(client: Client, redis_client: redis.Redis) -> None:
+def test_it_is_ready_with_store_redis_and_a_worker(
+    client: Client, redis_client: redis.Redis
+) -> None:
     heartbeat(redis_client, seconds_ago=0)
     response = client.get("/readyz")
-    assert (response.status_code, response.json()) == (200, {"store": "ok", "redis": "ok", "worker": "ok"})
+    assert (response.status_code, response.json()) == (
+        200,
+        {"store": "ok", "redis": "ok", "worker": "ok"},
+    )
 
 
-def test_a_worker_that_was_silent_for_too_long_is_missed(client: Client, redis_client: redis.Redis) -> None:
-    assert client.get("/readyz").json()["worker"] == "No worker is alive. Start one: manage.py run_worker."
+def test_a_worker_that_was_silent_for_too_long_is_missed(
+    client: Client, redis_client: redis.Redis
+) -> None:
+    assert (
+        client.get("/readyz").json()["worker"]
+        == "No worker is alive. Start one: manage.py run_worker."
+    )
     heartbeat(redis_client, seconds_ago=HEARTBEAT_TIMEOUT_SECONDS + 100)
     response = client.get("/readyz")
     assert response.status_code == 503
@@ -58,7 +68,9 @@ def test_a_redis_that_is_away_is_named(client: Client, redis_at: Callable[[str],
     }
 
 
-def test_a_redis_that_hangs_is_named_in_time(client: Client, redis_at: Callable[[str], None], silent: int) -> None:
+def test_a_redis_that_hangs_is_named_in_time(
+    client: Client, redis_at: Callable[[str], None], silent: int
+) -> None:
     redis_at(f"redis://127.0.0.1:{silent}")
     began = time.monotonic()
     assert "TimeoutError" in client.get("/readyz").json()["redis"]
@@ -71,32 +83,51 @@ def test_a_store_without_tables_is_named(serve: Callable[..., int]) -> None:
     assert b"The tables of the store are missing or old. Run manage.py migrate." in body
 
 
-def test_a_replica_set_without_a_primary_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = PretendedMongoDB({"setName": "rs", "secondary": True, "isWritablePrimary": False, "ismaster": False})
+def test_a_replica_set_without_a_primary_is_named(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = PretendedMongoDB(
+        {"setName": "rs", "secondary": True, "isWritablePrimary": False, "ismaster": False}
+    )
     url = f"mongodb://hid:den@{server.address}/?replicaSet=rs"
     connection = ConnectionHandler({"default": {}, "away": database(url, ROOT)})["away"]
     monkeypatch.setattr(health, "connection", connection)
     with override_settings(ON_MONGODB=True):
         said = client.get("/readyz").json()["store"]
-    assert said == "The replica set has no primary. See rs.status(): most of its members must be up and reach each other."
+    assert (
+        said
+        == "The replica set has no primary. See rs.status(): most of its members must be up and reach each other."
+    )
     connection.close_pool()
     server.close()
 
 
 @pytest.mark.parametrize("made", [[], [{"name": "vendors_vendor"}]])
-def test_a_mongodb_without_tables_is_named(monkeypatch: pytest.MonkeyPatch, made: list[dict[str, object]]) -> None:
+def test_a_mongodb_without_tables_is_named(
+    monkeypatch: pytest.MonkeyPatch, made: list[dict[str, object]]
+) -> None:
     found = {"cursor": {"id": 0, "ns": "jobs.$cmd.listCollections", "firstBatch": made}}
     server = PretendedMongoDB({}, buildinfo={"versionArray": [8, 0, 0, 0]}, listcollections=found)
-    connection = ConnectionHandler({"default": {}, "empty": database(f"mongodb://{server.address}/", ROOT)})["empty"]
+    connection = ConnectionHandler(
+        {"default": {}, "empty": database(f"mongodb://{server.address}/", ROOT)}
+    )["empty"]
     monkeypatch.setattr(health, "connection", connection)
     with override_settings(ON_MONGODB=True):
-        assert health.store() == ("ok" if made else "The tables of the store are missing. Run manage.py migrate.")
+        assert health.store() == (
+            "ok" if made else "The tables of the store are missing. Run manage.py migrate."
+        )
     connection.close_pool()
     server.close()
 
 
-def test_a_store_that_hangs_is_named_in_time_and_the_process_is_alive(serve: Callable[..., int], silent: int) -> None:
-    port = serve(SERVES="mock", DATABASE_URL=f"mongodb://127.0.0.1:{silent}/", REDIS_URL="redis://127.0.0.1:1")
+def test_a_store_that_hangs_is_named_in_time_and_the_process_is_alive(
+    serve: Callable[..., int], silent: int
+) -> None:
+    port = serve(
+        SERVES="mock",
+        DATABASE_URL=f"mongodb://127.0.0.1:{silent}/",
+        REDIS_URL="redis://127.0.0.1:1",
+    )
     began = time.monotonic()
     status, body = get(port, "/readyz")
     assert time.monotonic() - began < 3

@@ -1,4 +1,6 @@
-"""Every page names what a browser may load for it: our own files, and no script that stands in the page."""
+"""Every page names what a browser may load for it: our own files, and no script that stands in the
+page.
+"""
 
 import re
 

@@ -25,7 +25,11 @@ class Command(StoreCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file")
-        parser.add_argument("--live", action="store_true", help="although workers are alive; for a rehearsal, not for a move")
+        parser.add_argument(
+            "--live",
+            action="store_true",
+            help="although workers are alive; for a rehearsal, not for a move",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = options["file"]
@@ -35,7 +39,9 @@ class Command(StoreCommand):
             with opened(path) as file:
                 self._export(Export(file), path)
         except FaultyArchiveError as error:
-            raise CommandError(f"{path} is there already, and can't be gone on with: {error} Name another file.") from None
+            raise CommandError(
+                f"{path} is there already, and can't be gone on with: {error} Name another file."
+            ) from None
         except BlockingIOError:
             raise CommandError(f"{path} is being written by another export.") from None
         except OSError as error:
@@ -43,14 +49,20 @@ class Command(StoreCommand):
                 f"{path} can't be written: {error.strerror}. Mend that, and run it again for the rest."
             ) from None
         except STORE_ERRORS as error:
-            raise CommandError(f"{no_store(error)} Run it again when it does: it goes on where it broke off.") from None
+            raise CommandError(
+                f"{no_store(error)} Run it again when it does: it goes on where it broke off."
+            ) from None
 
     def _export(self, export: Export, path: str) -> None:
         if export.is_finished:
-            raise CommandError(f"{path} is a finished export already. Name another file, or remove it.")
+            raise CommandError(
+                f"{path} is a finished export already. Name another file, or remove it."
+            )
         begun = sum(export.counts.values())
         if begun:
-            self.stdout.write(f"{path} has {begun} rows already; if the service has run since, remove it and begin again.")
+            self.stdout.write(
+                f"{path} has {begun} rows already; if the service has run since, remove it and begin again."
+            )
         with interruptible() as interrupted:
             for _ in tqdm(export, initial=begun, total=len(export), unit=" rows", disable=None):
                 if interrupted.is_set():

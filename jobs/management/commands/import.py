@@ -57,7 +57,9 @@ class Command(StoreCommand):
                 text = f"The store failed behind line {loading.at}. {no_store(error)}"
                 raise CommandError(f"{text} Run it again for the rest.") from None
         if interrupted.is_set():
-            self.stdout.write(f"Interrupted: {loading.written.total()} rows written. Run it again for the rest.")
+            self.stdout.write(
+                f"Interrupted: {loading.written.total()} rows written. Run it again for the rest."
+            )
             sys.exit(INTERRUPTED)
         self._report(loading)
 
@@ -66,19 +68,27 @@ class Command(StoreCommand):
             forget_limits()
         except redis.RedisError:
             text = "Redis does not answer. If it is one that goes on running, empty it (FLUSHALL) before the workers start:"
-            self.stdout.write(f"{text} what it remembers of calls may be less than the tries now say.")
+            self.stdout.write(
+                f"{text} what it remembers of calls may be less than the tries now say."
+            )
 
     def _report(self, loading: Loading) -> None:
         for kind in KINDS:
-            said, read, written, held = (each[kind] for each in (loading.said, loading.read, loading.written, loading.held))
-            self.stdout.write(f"{named(kind)}: {said} in the file, {read} read, {written} written, {held} are in the store")
+            said, read, written, held = (
+                each[kind] for each in (loading.said, loading.read, loading.written, loading.held)
+            )
+            self.stdout.write(
+                f"{named(kind)}: {said} in the file, {read} read, {written} written, {held} are in the store"
+            )
         for kind, count in loading.differing.items():
             if count:
                 text = "were there with other content or under another id, and were left alone"
                 self.stdout.write(f"{named(kind)}: {count} {text}")
         if kinds := loading.disagreeing():
             found = " and ".join(map(named, kinds))
-            raise CommandError(f"The numbers of {found} do not agree. Run it again; if they stay so, make a new export.")
+            raise CommandError(
+                f"The numbers of {found} do not agree. Run it again; if they stay so, make a new export."
+            )
 
 
 def _watch(steps: Iterator[int], what: str, size: int, interrupted: Event) -> None:

@@ -35,10 +35,19 @@ class Command(StoreCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add(
-            "--older-than", required=True, type=_age, metavar="AGE", help="since they ended: 48h, 30d or 8w; a day at the least"
+            "--older-than",
+            required=True,
+            type=_age,
+            metavar="AGE",
+            help="since they ended: 48h, 30d or 8w; a day at the least",
         )
         add("--vendor", default="", metavar="SLUG", help="jobs of this vendor only")
-        add("--status", default="", choices=[*map(str, FINAL)], help="jobs that ended in this way only")
+        add(
+            "--status",
+            default="",
+            choices=[*map(str, FINAL)],
+            help="jobs that ended in this way only",
+        )
         add("--dry-run", action="store_true", help="say how many it would be, and do nothing")
         add("--yes", action="store_true", help="do not ask")
 
@@ -55,7 +64,9 @@ class Command(StoreCommand):
     def _prune(self, prune: Prune, count: int, options: dict[str, Any]) -> None:
         if options["dry_run"]:
             return self.stdout.write(f"{counted(count, 'job')} would be deleted.")
-        question = f"{counted(count, 'job')} will be deleted for good, and old callbacks that have no job."
+        question = (
+            f"{counted(count, 'job')} will be deleted for good, and old callbacks that have no job."
+        )
         if not options["yes"] and not agrees(question):
             return self.stdout.write("Nothing was changed.")
         with interruptible() as interrupted:
@@ -89,7 +100,10 @@ def _steps(prune: Prune) -> Iterator[Counter[str]]:
 def _refuse_unknown(vendor: str) -> None:
     """Refuse a vendor that neither is there nor has left jobs or callbacks behind."""
     known = not vendor or vendor in catalogue.all()
-    if not (known or any(model.objects.filter(vendor=vendor).exists() for model in (Job, Attempt, Callback))):
+    if not (
+        known
+        or any(model.objects.filter(vendor=vendor).exists() for model in (Job, Attempt, Callback))
+    ):
         raise CommandError(
             f"There is no vendor {vendor!r}, and nothing of one is stored. Known vendors: {listed(catalogue.all())}."
         )

@@ -36,25 +36,40 @@ class Command(StoreCommand):
             metavar="ID",
             help="this job only; may be repeated",
         )
-        add("--status", choices=[*map(str, RETRIABLE)], help="failed where neither this nor --id is given")
+        add(
+            "--status",
+            choices=[*map(str, RETRIABLE)],
+            help="failed where neither this nor --id is given",
+        )
         add("--vendor", help="jobs of this vendor only")
         add("--error-code", metavar="CODE", help="jobs that failed with this code only")
-        add("--created-after", type=_moment, metavar="TIME", help="ISO 8601; UTC where it names no zone")
+        add(
+            "--created-after",
+            type=_moment,
+            metavar="TIME",
+            help="ISO 8601; UTC where it names no zone",
+        )
         add("--created-before", type=_moment, metavar="TIME", help="likewise")
         add("--limit", type=_positive, metavar="N", help="the N oldest only")
-        add("--callbacks", action="store_true", help="apply stored callbacks again, in place of putting jobs back")
+        add(
+            "--callbacks",
+            action="store_true",
+            help="apply stored callbacks again, in place of putting jobs back",
+        )
         add("--dry-run", action="store_true", help="say what would be done, and do nothing")
         add("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, **options: Any) -> None:
         choice = _choice(options)
-        replay = (CallbackReplay if options["deliveries"] else JobReplay)(choice, timezone.now())
+        replay = (CallbackReplay if options["callbacks"] else JobReplay)(choice, timezone.now())
         count = len(replay)
         if options["dry_run"]:
             return self._show(replay, count)
         if not count:
             return self.stdout.write(f"There is no {replay.noun} to be {replay.done}.")
-        if not options["yes"] and not agrees(f"{counted(count, replay.noun)} will be {replay.done}."):
+        if not options["yes"] and not agrees(
+            f"{counted(count, replay.noun)} will be {replay.done}."
+        ):
             return self.stdout.write("Nothing was changed.")
         return self._run(replay, count)
 
@@ -97,8 +112,10 @@ def _choice(options: dict[str, Any]) -> Choice:
 
 def _refuse_nonsense(options: dict[str, Any]) -> None:
     given = [f"--{name.replace('_', '-')}" for name in JOBS_ONLY if options[name] is not None]
-    if options["deliveries"] and given:
-        raise CommandError(f"{' and '.join(given)} choose jobs; --callbacks takes --id and --vendor only.")
+    if options["callbacks"] and given:
+        raise CommandError(
+            f"{' and '.join(given)} choose jobs; --callbacks takes --id and --vendor only."
+        )
     if options["ids"] and given:
         raise CommandError(f"--id names the jobs already; leave out {' and '.join(given)}.")
     if options["error_code"] and options["status"] == Status.CANCELLED:
@@ -127,7 +144,9 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no time; write for example 2026-01-31T12:00:00Z") from None
+        raise ArgumentTypeError(
+            f"{text!r} is no time; write for example 2026-01-31T12:00:00Z"
+        ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -28,16 +28,24 @@ SAME_SIGNAL_SECONDS = 1.0
 
 class Command(BaseCommand):
     help = "Takes jobs from Redis and calls vendors within their limits, until SIGTERM or Ctrl-C; a second signal ends at once."
-    # Not those of URLs and forms, for which a worker would load every view: a fifth of its start, and megabytes.
+    # Not those of URLs and forms, for which a worker would load every view: a fifth of its start,
+    # and megabytes.
     requires_system_checks = [Tags.models, "settings"]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--processes", type=int, default=1, help="worker processes (default 1)")
-        parser.add_argument("--threads", type=int, default=32, help="calls at a time in each process (default 32)")
-        parser.add_argument("--vendors", default="", help="work for these only, separated by commas (default: all)")
+        parser.add_argument(
+            "--threads", type=int, default=32, help="calls at a time in each process (default 32)"
+        )
+        parser.add_argument(
+            "--vendors", default="", help="work for these only, separated by commas (default: all)"
+        )
         parser.add_argument("--drain", action="store_true", help="end when no job is open any more")
         parser.add_argument(
-            "--grace-seconds", type=float, default=20, help="for calls under way when it is stopped (default 20)"
+            "--grace-seconds",
+            type=float,
+            default=20,
+            help="for calls under way when it is stopped (default 20)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -50,7 +58,10 @@ class Command(BaseCommand):
 
         def work() -> None:
             worker = Worker(
-                threads=options["threads"], vendors=vendors, drain=options["drain"], grace_seconds=options["grace_seconds"]
+                threads=options["threads"],
+                vendors=vendors,
+                drain=options["drain"],
+                grace_seconds=options["grace_seconds"],
             )
             _stop_on_signals(worker)
             threading.excepthook = _end_process
@@ -65,11 +76,15 @@ class Command(BaseCommand):
 def _check(vendors: list[str]) -> None:
     unknown = set(vendors) - set(catalogue.all()) if vendors else set()
     if unknown:
-        raise CommandError(f"Unknown vendors: {', '.join(sorted(unknown))}. Known are: {listed(catalogue.all())}.")
+        raise CommandError(
+            f"Unknown vendors: {', '.join(sorted(unknown))}. Known are: {listed(catalogue.all())}."
+        )
 
 
 def _end_process(failure: threading.ExceptHookArgs) -> None:
-    """A worker that has lost one of its threads would be half alive: it ends, and its jobs are taken over."""
+    """A worker that has lost one of its threads would be half alive: it ends, and its jobs are
+    taken over.
+    """
     thread = failure.thread.name if failure.thread else "unknown"
     log.critical("the thread %s failed; this worker ends", thread, exc_info=failure.exc_value)
     logging.shutdown()
@@ -85,7 +100,9 @@ def _close_connections() -> None:
 
 
 def _spare_the_collector() -> None:
-    """What is loaded by now stays: the garbage collector need not look at it again, and again for every few jobs."""
+    """What is loaded by now stays: the garbage collector need not look at it again, and again for
+    every few jobs.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AT)

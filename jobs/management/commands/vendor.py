@@ -1,4 +1,6 @@
-"""manage.py vendor try acme --input '{"name": "John Doe"}': calls a vendor once, without a job, and shows what was said."""
+"""manage.py vendor try acme --input '{"name": "John Doe"}': calls a vendor once, without a job, and
+shows what was said.
+"""
 
 import json
 import re
@@ -28,7 +30,9 @@ from vendors.payloads.cleaning import clean
 MAX_SHOWN = 4096  # characters of a body
 MASK = "***"
 SECRET_HEADERS = re.compile(r"auth|key|token|secret|cookie|signature", re.IGNORECASE)
-SECRET_PARAMETERS = re.compile(r"(?i)([?&][^=&]*(?:key|token|secret|password|signature)[^=&]*=)[^&\s\"#]*")
+SECRET_PARAMETERS = re.compile(
+    r"(?i)([?&][^=&]*(?:key|token|secret|password|signature)[^=&]*=)[^&\s\"#]*"
+)
 NO_SECRETS = ("Idempotency-Key",)
 
 
@@ -38,9 +42,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        attempt = actions.add_parser("try", help="call a vendor once, within its limits, also while it is paused")
+        attempt = actions.add_parser(
+            "try", help="call a vendor once, within its limits, also while it is paused"
+        )
         attempt.add_argument("vendor", help="the vendor's slug")
-        attempt.add_argument("--input", required=True, metavar="JSON", help="what a job would be posted with")
+        attempt.add_argument(
+            "--input", required=True, metavar="JSON", help="what a job would be posted with"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         vendor, given = _vendor(options["vendor"]), _input(options["input"])
@@ -50,7 +58,9 @@ class Command(BaseCommand):
             self._note(vendor)
             done = trial.run(vendor, given)
         except NoPermitError as error:
-            raise CommandError(f"No permit for the vendor {vendor} within {trial.TIMEOUT_SECONDS:.0f} s. {error}") from None
+            raise CommandError(
+                f"No permit for the vendor {vendor} within {trial.TIMEOUT_SECONDS:.0f} s. {error}"
+            ) from None
         except redis.RedisError as error:
             raise CommandError(
                 f"Redis does not answer ({type(error).__name__}), and only it can give a permit. Start script/server, or Redis."
@@ -61,14 +71,26 @@ class Command(BaseCommand):
 
     def _note(self, vendor: Vendor) -> None:
         if vendor.is_paused(timezone.now()):
-            self.stdout.write(f"The vendor is paused: {vendor.pause_reason.rstrip('.')}. This call is made all the same.")
+            self.stdout.write(
+                f"The vendor is paused: {vendor.pause_reason.rstrip('.')}. This call is made all the same."
+            )
         if commands().hexists(Keys(vendor.slug).state, "open_until"):
-            self.stdout.write("The vendor's breaker is open: it seemed to be down. This call is made all the same.")
+            self.stdout.write(
+                "The vendor's breaker is open: it seemed to be down. This call is made all the same."
+            )
 
     def _show(self, vendor: Vendor, done: Trial) -> None:
-        secrets = [vendor.api_key, *vendor.webhook_secrets, done.call.callback_url.rpartition("token=")[2]]
+        secrets = [
+            vendor.api_key,
+            *vendor.webhook_secrets,
+            done.call.callback_url.rpartition("token=")[2],
+        ]
         lines = [line for exchange in done.exchanges for line in _told(vendor, exchange)]
-        lines += ["", f"Outcome after {done.seconds:.2f} s", *(f"  {line}" for line in _outcome(done))]
+        lines += [
+            "",
+            f"Outcome after {done.seconds:.2f} s",
+            *(f"  {line}" for line in _outcome(done)),
+        ]
         for line in lines:
             self.stdout.write(_masked(line, secrets))
 
@@ -76,7 +98,9 @@ class Command(BaseCommand):
 def _vendor(slug: str) -> Vendor:
     if vendor := catalogue.get(slug):
         return vendor
-    raise CommandError(f"There is no vendor {slug!r}. There are: {', '.join(catalogue.all()) or 'none'}.")
+    raise CommandError(
+        f"There is no vendor {slug!r}. There are: {', '.join(catalogue.all()) or 'none'}."
+    )
 
 
 def _input(text: str) -> dict[str, Any]:
@@ -90,13 +114,28 @@ def _input(text: str) -> dict[str, Any]:
 
 
 def _told(vendor: Vendor, exchange: Exchange) -> list[str]:
-    request = [f"POST {exchange.url}", *_headers(exchange.headers), _body(exchange.body, frozenset())]
+    request = [
+        f"POST {exchange.url}",
+        *_headers(exchange.headers),
+        _body(exchange.body, frozenset()),
+    ]
     if exchange.status is None:
         answer = ["none"]
     else:
         body = _body(exchange.reply_body, vendor.redacted_fields)
-        answer = [f"status {exchange.status}", *_headers(exchange.reply_headers), *([body] if body else [])]
-    return ["", "Request", *(f"  {line}" for line in request), "", "Answer", *(f"  {line}" for line in answer)]
+        answer = [
+            f"status {exchange.status}",
+            *_headers(exchange.reply_headers),
+            *([body] if body else []),
+        ]
+    return [
+        "",
+        "Request",
+        *(f"  {line}" for line in request),
+        "",
+        "Answer",
+        *(f"  {line}" for line in answer),
+    ]
 
 
 def _headers(headers: Mapping[str, str]) -> list[str]:
@@ -107,12 +146,18 @@ def _headers(headers: Mapping[str, str]) -> list[str]:
 
 
 def _body(body: bytes, redacted: frozenset[str]) -> str:
-    """Return the body as JSON without the redacted fields, or as the text that it is; cut where it is long."""
+    """Return the body as JSON without the redacted fields, or as the text that it is; cut where it
+    is long.
+    """
     try:
         text = json.dumps(clean(json_object.read(body), redacted), ensure_ascii=False)
     except ValueError:
         text = body.decode("utf-8", "replace")
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... (cut here, {len(text)} characters in all)"
+    return (
+        text
+        if len(text) <= MAX_SHOWN
+        else f"{text[:MAX_SHOWN]}... (cut here, {len(text)} characters in all)"
+    )
 
 
 def _outcome(done: Trial) -> list[str]:
@@ -120,7 +165,10 @@ def _outcome(done: Trial) -> list[str]:
         case Done(result):
             return ["done", json.dumps(result, ensure_ascii=False, default=str)[:MAX_SHOWN]]
         case Accepted():
-            return ["accepted", "The vendor's callback belongs to no job: when it comes, it is stored as unmatched."]
+            return [
+                "accepted",
+                "The vendor's callback belongs to no job: when it comes, it is stored as unmatched.",
+            ]
     code, message = trial.outcome(done.answer)
     return [code, message]
 

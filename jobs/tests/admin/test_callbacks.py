@@ -34,7 +34,11 @@ def make_callback(make_job):
 
 def test_the_newest_comes_first(browser, make_callback):
     ids = [make_callback(verdict="late").pk for _ in range(3)][::-1]
-    assert listed(browser.get(DELIVERIES)) == listed(browser.get(DELIVERIES, {"verdict": "late"})) == ids
+    assert (
+        listed(browser.get(DELIVERIES))
+        == listed(browser.get(DELIVERIES, {"verdict": "late"}))
+        == ids
+    )
 
 
 @pytest.mark.parametrize("verdict", ["applied", "late", "unmatched", "refused", ""])

@@ -1,4 +1,6 @@
-"""What the console shows of an error is a page that leads back, and the log has a line without a traceback."""
+"""What the console shows of an error is a page that leads back, and the log has a line without a
+traceback.
+"""
 
 import pytest
 

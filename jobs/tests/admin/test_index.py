@@ -27,29 +27,39 @@ def heartbeat(client, worker, seconds_ago=0.0):
 
 def test_each_vendor_shows_what_it_has_to_do(make_vendor, make_job, redis_client):
     make_vendor("acme"), make_vendor("globex", enabled=False, paused=True)
-    add("acme", ["a", "b", "called"], Stream.JOBS, redis_client), add("acme", ["c"], Stream.RETRIES, redis_client)
+    (
+        add("acme", ["a", "b", "called"], Stream.JOBS, redis_client),
+        add("acme", ["c"], Stream.RETRIES, redis_client),
+    )
     redis_client.xgroup_create(Keys("acme").jobs, GROUP, "0")
     redis_client.xreadgroup(GROUP, "w", {Keys("acme").jobs: ">"}, count=1)
     redis_client.zadd(Keys("acme").in_flight, {"called": 1})
     make_job(not_before=timezone.now() + timedelta(hours=1))
     redis_client.zadd(Keys("globex").in_flight, {"d": 1, "e": 2})
     told = text(sign_in("view_vendor", "view_job").get("/admin/"))
-    assert "acme running 4 1 0 failed" in told, "queued with one that waits for its next attempt, and one under way"
+    assert "acme running 4 1 0 failed" in told, (
+        "queued with one that waits for its next attempt, and one under way"
+    )
     assert "globex paused, disabled 0 0 2 failed" in told
 
 
 def test_a_vendor_that_is_down_is_said_to_be(make_vendor, redis_client):
     vendor = make_vendor("acme", max_attempts=2)
-    breaker.report(vendor, [Report("bad", "", f"job-{n}", started_us=1, code="vendor_error") for n in range(2)])
+    breaker.report(
+        vendor, [Report("bad", "", f"job-{n}", started_us=1, code="vendor_error") for n in range(2)]
+    )
     told = text(sign_in("view_vendor").get("/admin/"))
     assert re.search(
-        r"acme down since \d{4}-.* UTC \(vendor_error\): its breaker is open, and the next probe is due at \d{4}-", told
+        r"acme down since \d{4}-.* UTC \(vendor_error\): its breaker is open, and the next probe is due at \d{4}-",
+        told,
     )
 
 
 def test_without_a_worker_it_says_what_to_do(make_vendor, redis_client):
     make_vendor("acme"), add("acme", ["a", "b"], Stream.JOBS, redis_client)
-    assert "No worker is alive. Start one: manage.py run_worker. 2 jobs wait." in text(sign_in("view_job").get("/admin/"))
+    assert "No worker is alive. Start one: manage.py run_worker. 2 jobs wait." in text(
+        sign_in("view_job").get("/admin/")
+    )
 
 
 def test_a_frozen_worker_is_said_to_be_silent(make_vendor, redis_client):
@@ -113,7 +123,9 @@ def test_of_many_vendors_the_first_are_shown(make_vendor, redis_client, monkeypa
     assert "and 1 more" in told
 
 
-def test_jobs_that_wait_for_their_next_attempt_are_counted_by_an_index(make_vendor, make_job, redis_client):
+def test_jobs_that_wait_for_their_next_attempt_are_counted_by_an_index(
+    make_vendor, make_job, redis_client
+):
     make_vendor(), make_job(not_before=timezone.now()), make_job()
     browser = sign_in("view_job")
     with reads_of("jobs_") as reads:
@@ -121,10 +133,18 @@ def test_jobs_that_wait_for_their_next_attempt_are_counted_by_an_index(make_vend
     assert_quick(reads, finds=True)
 
 
-def test_the_console_brings_no_script_of_its_own_and_asks_no_other_host(make_vendor, make_job, redis_client):
+def test_the_console_brings_no_script_of_its_own_and_asks_no_other_host(
+    make_vendor, make_job, redis_client
+):
     browser = sign_in("view_vendor", "view_job", "retry_job", "change_vendor")
     job, vendor = make_job(status="failed"), make_vendor("acme")
-    paths = ["", "jobs/job/", f"jobs/job/{job.pk}/change/", f"jobs/job/{job.pk}/retry/", f"vendors/vendor/{vendor.pk}/change/"]
+    paths = [
+        "",
+        "jobs/job/",
+        f"jobs/job/{job.pk}/change/",
+        f"jobs/job/{job.pk}/retry/",
+        f"vendors/vendor/{vendor.pk}/change/",
+    ]
     for path in paths:
         page = browser.get(f"/admin/{path}").content.decode()
         assert not [part for part in page.split("<script")[1:] if "src=" not in part.split(">")[0]]
@@ -133,7 +153,10 @@ def test_the_console_brings_no_script_of_its_own_and_asks_no_other_host(make_ven
 
 
 def test_the_style_is_served(client):
-    assert "badge-failed" in b"".join(client.get("/static/jobs/console.css").streaming_content).decode()
+    assert (
+        "badge-failed"
+        in b"".join(client.get("/static/jobs/console.css").streaming_content).decode()
+    )
 
 
 def test_the_fields_of_a_vendor_are_wide_enough_for_their_values(client):

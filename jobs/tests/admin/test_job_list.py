@@ -18,10 +18,14 @@ def browser(db):
     return sign_in_as_superuser()
 
 
-@pytest.mark.parametrize("status", ["queued", "processing", "waiting", "complete", "failed", "cancelled"])
+@pytest.mark.parametrize(
+    "status", ["queued", "processing", "waiting", "complete", "failed", "cancelled"]
+)
 def test_each_status_has_its_badge(browser, make_job, status):
     make_job(status=status)
-    assert f'<span class="badge badge-{status}">{status}</span>' in browser.get(JOBS).content.decode()
+    assert (
+        f'<span class="badge badge-{status}">{status}</span>' in browser.get(JOBS).content.decode()
+    )
 
 
 @pytest.mark.parametrize("column", range(8))
@@ -32,7 +36,9 @@ def test_the_newest_job_comes_first_whatever_order_is_asked_for(browser, make_jo
 
 def test_a_row_says_what_an_operator_asks_first(browser, make_job):
     an_hour_ago = first_id_at(timezone.now() - timedelta(hours=1, minutes=5))
-    job = make_job(id=an_hour_ago, name="Jane Roe", status="failed", attempt=3, error_code="vendor_rejected")
+    job = make_job(
+        id=an_hour_ago, name="Jane Roe", status="failed", attempt=3, error_code="vendor_rejected"
+    )
     assert f"{job.pk} failed acme Jane Roe 1 h 3 vendor_rejected" in text(browser.get(JOBS))
 
 
@@ -81,7 +87,9 @@ def test_odd_search_terms_find_nothing_and_break_nothing(browser, make_job, term
     assert "\x00" in term or listed(response) == []
 
 
-@pytest.mark.parametrize("lookup", ["input__icontains", "name__contains", "error_message", "status__in", "run_token"])
+@pytest.mark.parametrize(
+    "lookup", ["input__icontains", "name__contains", "error_message", "status__in", "run_token"]
+)
 def test_the_address_can_filter_by_nothing_else(browser, make_job, lookup):
     job = make_job()
     response = browser.get(JOBS, {lookup: "x", "q": "John"}, follow=True)

@@ -32,12 +32,23 @@ def page(browser):
             {"status": "waiting", "deadline_at": NOON},
             "The vendor took the job; its callback is due by 2026-01-31 12:00:00",
         ),
-        ({"status": "complete", "finished_at": NOON}, "complete Ended at 2026-01-31 12:00:00 UTC with a result."),
         (
-            {"status": "failed", "finished_at": NOON, "error_message": "The vendor said no.", "error_code": "vendor_rejected"},
+            {"status": "complete", "finished_at": NOON},
+            "complete Ended at 2026-01-31 12:00:00 UTC with a result.",
+        ),
+        (
+            {
+                "status": "failed",
+                "finished_at": NOON,
+                "error_message": "The vendor said no.",
+                "error_code": "vendor_rejected",
+            },
             "failed Failed at 2026-01-31 12:00:00 UTC: The vendor said no. Error code: vendor_rejected",
         ),
-        ({"status": "cancelled", "finished_at": NOON}, "cancelled Cancelled at 2026-01-31 12:00:00 UTC."),
+        (
+            {"status": "cancelled", "finished_at": NOON},
+            "cancelled Cancelled at 2026-01-31 12:00:00 UTC.",
+        ),
     ],
     ids=lambda value: value.get("status") if isinstance(value, dict) else "",
 )
@@ -47,7 +58,11 @@ def test_the_state_of_a_job_is_a_sentence(page, make_vendor, make_job, fields, s
 
 
 def test_input_and_result_are_shown_as_text_whatever_they_hold(page, make_job):
-    job = make_job(input={"name": "<script>alert(1)</script>"}, result={"city": "Zürich", "half": "\ud800"}, status="complete")
+    job = make_job(
+        input={"name": "<script>alert(1)</script>"},
+        result={"city": "Zürich", "half": "\ud800"},
+        status="complete",
+    )
     response = page(job)
     assert "<script>alert(1)" not in response.content.decode()
     assert '{ "name": "<script>alert(1)</script>" }' in text(response)
@@ -58,7 +73,10 @@ def test_a_large_result_is_cut(page, make_job):
     job = make_job(result={"text": "x" * 900_000}, status="complete")
     response = page(job)
     assert len(response.content) < 60_000
-    assert f"cut here: only the first 20,000 characters are shown. GET /jobs/{job.pk} has all of it." in text(response)
+    assert (
+        f"cut here: only the first 20,000 characters are shown. GET /jobs/{job.pk} has all of it."
+        in text(response)
+    )
 
 
 def test_attempts_and_callbacks_are_told_in_the_order_they_happened(page, make_job):
@@ -71,9 +89,24 @@ def test_attempts_and_callbacks_are_told_in_the_order_they_happened(page, make_j
     for number, outcome, message, start in tries:
         times = {"started_at": seconds(start), "ended_at": seconds(start + 1.25)}
         Attempt.objects.create(
-            job=job.pk, vendor="acme", run=1, number=number, worker="w1", outcome=outcome, message=message, **times
+            job=job.pk,
+            vendor="acme",
+            run=1,
+            number=number,
+            worker="w1",
+            outcome=outcome,
+            message=message,
+            **times,
         )
-    callback = {"key": "k", "vendor": "acme", "job": job.pk, "run": 1, "attempt": 2, "verdict": "applied", "times_received": 3}
+    callback = {
+        "key": "k",
+        "vendor": "acme",
+        "job": job.pk,
+        "run": 1,
+        "attempt": 2,
+        "verdict": "applied",
+        "times_received": 3,
+    }
     Callback.objects.create(**callback, body={}, body_bytes=1234, received_at=seconds(60))
     told = text(page(job))
     assert "2026-01-31 12:00:00 UTC Attempt 1 vendor_unavailable 1.25 s w1 It answered 503." in told
@@ -94,7 +127,9 @@ def test_the_page_counts_runs_attempts_failures_and_crashes(page, make_job):
 def test_nothing_on_the_page_can_be_edited(browser, page, make_job):
     job = make_job()
     assert 'name="_save"' not in page(job).content.decode()
-    assert browser.post(f"/admin/jobs/job/{job.pk}/change/", {"status": "complete"}).status_code == 403
+    assert (
+        browser.post(f"/admin/jobs/job/{job.pk}/change/", {"status": "complete"}).status_code == 403
+    )
     assert browser.get("/admin/jobs/job/add/").status_code == 403
     assert browser.post(f"/admin/jobs/job/{job.pk}/delete/", {"post": "yes"}).status_code == 403
 

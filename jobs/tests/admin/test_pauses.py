@@ -27,7 +27,11 @@ def test_a_vendor_is_paused_with_a_reason_and_resumed(browser, make_vendor):
     vendor = make_vendor()
     page = browser.get(f"{VENDORS}{vendor.pk}/pause/")
     assert "Pause vendor acme?" in text(page)
-    told = text(browser.post(f"{VENDORS}{vendor.pk}/pause/", {"reason": "They ask us to wait."}, follow=True))
+    told = text(
+        browser.post(
+            f"{VENDORS}{vendor.pk}/pause/", {"reason": "They ask us to wait."}, follow=True
+        )
+    )
     vendor.refresh_from_db()
     since = f"{vendor.paused_at:%F %T} UTC"
     assert f"State: paused: They ask us to wait (by operator, since {since})" in told
@@ -48,7 +52,12 @@ def test_a_form_with_an_error_shows_the_state_of_the_row(browser, make_vendor):
     vendor = make_vendor(paused=True, pause_reason="They ask us to wait.")
     page = f"{VENDORS}{vendor.pk}/change/"
     form = browser.get(page).context["adminform"].form
-    told = text(browser.post(page, {**{name: form[name].value() or "" for name in form.fields}, "rate_limits": "10 per s"}))
+    told = text(
+        browser.post(
+            page,
+            {**{name: form[name].value() or "" for name in form.fields}, "rate_limits": "10 per s"},
+        )
+    )
     assert "is no rate limit" in told
     assert "State: paused: They ask us to wait" in told
 
@@ -96,7 +105,11 @@ def test_several_vendors_are_paused_and_resumed_at_once(browser, make_vendor):
 def test_resuming_clears_every_pause(browser, make_vendor):
     until = timezone.now() + timedelta(days=1)
     vendor = make_vendor(
-        paused=True, paused_until=until, pause_reason="It asked us to wait.", paused_at=timezone.now(), paused_by="alice"
+        paused=True,
+        paused_until=until,
+        pause_reason="It asked us to wait.",
+        paused_at=timezone.now(),
+        paused_by="alice",
     )
     browser.post(VENDORS, {"action": "resume_vendors", "_selected_action": vendor.pk, "index": "0"})
     vendor = Vendor.objects.get()
@@ -105,7 +118,9 @@ def test_resuming_clears_every_pause(browser, make_vendor):
 
 
 def test_a_pause_that_ends_by_itself_can_be_made_to_last(browser, make_vendor):
-    vendor = make_vendor(paused_until=timezone.now() + timedelta(minutes=1), pause_reason="It asked us to wait.")
+    vendor = make_vendor(
+        paused_until=timezone.now() + timedelta(minutes=1), pause_reason="It asked us to wait."
+    )
     page = browser.get(f"{VENDORS}{vendor.pk}/change/").content.decode()
     assert f"{vendor.pk}/resume/" in page
     assert f"{vendor.pk}/pause/" in page

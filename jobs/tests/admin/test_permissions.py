@@ -44,15 +44,24 @@ def test_who_may_only_look_at_jobs_sees_no_buttons_and_no_actions(make_vendor, m
 
 
 def test_an_action_is_not_run_without_its_permission(make_vendor, make_job):
-    browser, _acme, job = sign_in("view_job", "cancel_job"), make_vendor(), make_job(status="failed")
-    answer = browser.post(JOBS, {"action": "retry_jobs", "_selected_action": job.pk, "index": "0"}, follow=True)
+    browser, _acme, job = (
+        sign_in("view_job", "cancel_job"),
+        make_vendor(),
+        make_job(status="failed"),
+    )
+    answer = browser.post(
+        JOBS, {"action": "retry_jobs", "_selected_action": job.pk, "index": "0"}, follow=True
+    )
     assert "Yes, retry" not in answer.content.decode()
     assert browser.post(f"{JOBS}retry/", {"ids": job.pk}).status_code == 403
     assert "retry_jobs" not in browser.get(JOBS).content.decode()
 
 
 def test_a_forged_request_does_nothing(make_vendor, make_job):
-    job, forger = make_job(status="failed", vendor=make_vendor().slug), Client(enforce_csrf_checks=True)
+    job, forger = (
+        make_job(status="failed", vendor=make_vendor().slug),
+        Client(enforce_csrf_checks=True),
+    )
     forger.cookies = sign_in("view_job", "retry_job").cookies
     assert forger.get(f"{JOBS}{job.pk}/retry/").status_code == 200
     assert forger.post(f"{JOBS}{job.pk}/retry/").status_code == 403
@@ -66,7 +75,10 @@ def test_who_may_only_look_at_vendors_can_neither_edit_nor_pause(make_vendor):
     assert "Pause" not in page
     assert 'name="rate_limits"' not in page
     for act in ("pause", "resume", "change", "delete"):
-        assert browser.post(f"{VENDORS}{vendor.pk}/{act}/", {"post": "yes", "reason": "x"}).status_code == 403
+        assert (
+            browser.post(f"{VENDORS}{vendor.pk}/{act}/", {"post": "yes", "reason": "x"}).status_code
+            == 403
+        )
     assert browser.get(f"{VENDORS}{vendor.pk}/pause/").status_code == 403
     assert browser.post(f"{VENDORS}pause/", {"ids": vendor.pk, "reason": "x"}).status_code == 403
     browser.post(VENDORS, {"action": "pause_vendors", "_selected_action": vendor.pk, "index": "0"})
@@ -86,11 +98,23 @@ READERS = [
 
 
 @pytest.mark.parametrize("permissions", READERS, ids=lambda names: "+".join(names) or "none")
-def test_no_link_leads_to_a_page_that_its_reader_may_not_see(make_vendor, make_job, permissions, redis_client):
+def test_no_link_leads_to_a_page_that_its_reader_may_not_see(
+    make_vendor, make_job, permissions, redis_client
+):
     vendor = make_vendor()
-    for status, verdict in (("failed", "refused"), ("queued", "unmatched"), ("processing", "applied")):
+    for status, verdict in (
+        ("failed", "refused"),
+        ("queued", "unmatched"),
+        ("processing", "applied"),
+    ):
         job = make_job(status=status, started_at=timezone.now(), finished_at=timezone.now())
-        attempt = {"number": 1, "worker": "w", "outcome": "x", "started_at": timezone.now(), "ended_at": timezone.now()}
+        attempt = {
+            "number": 1,
+            "worker": "w",
+            "outcome": "x",
+            "started_at": timezone.now(),
+            "ended_at": timezone.now(),
+        }
         Attempt.objects.create(job=job.pk, vendor="acme", run=1, reply={"status": 500}, **attempt)
         came = {"verdict": verdict, "body_bytes": 2, "received_at": timezone.now()}
         Callback.objects.create(key=status, vendor="acme", job=job.pk, **came)
@@ -100,7 +124,9 @@ def test_no_link_leads_to_a_page_that_its_reader_may_not_see(make_vendor, make_j
     done = {"action_flag": CHANGE, "change_message": "Paused.", "user": User.objects.get()}
     for row in (vendor, job, done["user"]):
         content_type = ContentType.objects.get_for_model(row)
-        LogEntry.objects.create(content_type=content_type, object_id=row.pk, object_repr=str(row), **done)
+        LogEntry.objects.create(
+            content_type=content_type, object_id=row.pk, object_repr=str(row), **done
+        )
     seen, to_see = set(), ["/admin/"]
     while to_see:
         path = to_see.pop()
@@ -108,28 +134,55 @@ def test_no_link_leads_to_a_page_that_its_reader_may_not_see(make_vendor, make_j
         page = browser.get(path, follow=True)
         assert page.status_code == 200, path
         assert "doesn’t exist" not in text(page), path
-        links = {urljoin(path, html.unescape(link)) for link in re.findall(r'<a [^>]*href="([^"#]+)"', page.content.decode())}
+        links = {
+            urljoin(path, html.unescape(link))
+            for link in re.findall(r'<a [^>]*href="([^"#]+)"', page.content.decode())
+        }
         # Each filter of a list, but not all of them together.
-        new = {link for link in links if link.startswith("/admin/") and not ("?" in link and "?" in path)}
+        new = {
+            link
+            for link in links
+            if link.startswith("/admin/") and not ("?" in link and "?" in path)
+        }
         to_see += sorted(new - {*seen, *to_see})
     assert len(seen) > (3 if permissions else 0)
 
 
 def test_only_superusers_change_users_and_groups(db):
-    browser = sign_in("view_user", "change_user", "add_user", "delete_user", "change_group", "add_group")
+    browser = sign_in(
+        "view_user", "change_user", "add_user", "delete_user", "change_group", "add_group"
+    )
     user, group = User.objects.get(), Group.objects.create(name="readers")
     path = f"/admin/auth/user/{user.pk}/"
-    assert browser.post(f"{path}change/", {"username": "operator", "is_superuser": "on", "is_staff": "on"}).status_code == 403
-    for page in (f"{path}password/", f"{path}delete/", "/admin/auth/user/add/", "/admin/auth/group/add/"):
+    assert (
+        browser.post(
+            f"{path}change/", {"username": "operator", "is_superuser": "on", "is_staff": "on"}
+        ).status_code
+        == 403
+    )
+    for page in (
+        f"{path}password/",
+        f"{path}delete/",
+        "/admin/auth/user/add/",
+        "/admin/auth/group/add/",
+    ):
         assert browser.post(page, {"post": "yes"}).status_code == 403
-    assert browser.post(f"/admin/auth/group/{group.pk}/change/", {"name": "readers"}).status_code == 403
+    assert (
+        browser.post(f"/admin/auth/group/{group.pk}/change/", {"name": "readers"}).status_code
+        == 403
+    )
     assert 'name="is_superuser"' not in browser.get(f"{path}change/").content.decode()
     assert not User.objects.get().is_superuser
 
 
 def test_a_superuser_changes_users_and_groups(db):
     browser = sign_in_as_superuser()
-    added = {"username": "other", "usable_password": "true", "password1": "correct horse", "password2": "correct horse"}
+    added = {
+        "username": "other",
+        "usable_password": "true",
+        "password1": "correct horse",
+        "password2": "correct horse",
+    }
     browser.post("/admin/auth/user/add/", added)
     browser.post("/admin/auth/group/add/", {"name": "readers"})
     assert User.objects.filter(username="other").exists()

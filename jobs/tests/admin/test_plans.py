@@ -1,4 +1,6 @@
-"""The console stays quick with a million rows: its lists are read in the order of an index, no further than shown."""
+"""The console stays quick with a million rows: its lists are read in the order of an index, no
+further than shown.
+"""
 
 import re
 
@@ -67,13 +69,20 @@ def test_the_list_leaves_the_large_columns_alone(browser, make_job):
 
 
 @pytest.mark.parametrize(
-    "params", [{}, {"verdict": "late"}, {"vendor": "acme"}, {"verdict": "late", "vendor": "acme"}], ids=str
+    "params",
+    [{}, {"verdict": "late"}, {"vendor": "acme"}, {"verdict": "late", "vendor": "acme"}],
+    ids=str,
 )
 def test_the_list_of_deliveries_is_read_by_an_index(browser, make_job, params):
     for number in range(5):
         job = make_job()
         Callback.objects.create(
-            key=str(number), vendor="acme", job=job.pk, body_bytes=2, verdict="late", received_at=job.created_at
+            key=str(number),
+            vendor="acme",
+            job=job.pk,
+            body_bytes=2,
+            verdict="late",
+            received_at=job.created_at,
         )
     found = reads(browser, DELIVERIES, params)
     assert_read_quickly(found)

@@ -1,4 +1,6 @@
-"""The page of a job tells what the vendor said to each failed call, and which callbacks were refused and why."""
+"""The page of a job tells what the vendor said to each failed call, and which callbacks were
+refused and why.
+"""
 
 import tracemalloc
 
@@ -22,14 +24,26 @@ def failed(make_vendor, make_job):
 
 
 def make_attempt(job, **fields):
-    given = {"number": 1, "worker": "w", "outcome": "vendor_rejected", "message": "The vendor answered 422."}
+    given = {
+        "number": 1,
+        "worker": "w",
+        "outcome": "vendor_rejected",
+        "message": "The vendor answered 422.",
+    }
     times = {"started_at": timezone.now(), "ended_at": timezone.now()}
     return Attempt.objects.create(job=job.pk, vendor="acme", run=1, **{**given, **times, **fields})
 
 
 def make_callback(job, **fields):
-    given = {"vendor": "acme", "body_bytes": 512, "received_at": timezone.now(), "verdict": "refused"}
-    return Callback.objects.create(key=str(Callback.objects.count()), job=job.pk, **{**given, **fields})
+    given = {
+        "vendor": "acme",
+        "body_bytes": 512,
+        "received_at": timezone.now(),
+        "verdict": "refused",
+    }
+    return Callback.objects.create(
+        key=str(Callback.objects.count()), job=job.pk, **{**given, **fields}
+    )
 
 
 REPLY = {
@@ -43,7 +57,10 @@ def test_who_acts_on_failures_sees_what_the_vendor_said(failed):
     make_attempt(failed, reply=REPLY)
     response = page(sign_in_as_superuser(), failed)
     told = text(response)
-    assert "The vendor answered 422. The vendor answered 422 content-type: application/json x-request-id: <b>17</b>" in told
+    assert (
+        "The vendor answered 422. The vendor answered 422 content-type: application/json x-request-id: <b>17</b>"
+        in told
+    )
     assert '{"e": "<b>no age</b>"}' in told
     assert "<b>" not in response.content.decode()
 
@@ -63,7 +80,11 @@ def test_who_only_looks_sees_status_and_headers(failed):
         {"status": None, "headers": None, "body": None},
         {"status": 500, "body": ""},
         {"status": [1], "headers": ["x"], "body": {"a": [1]}},
-        {"status": 500, "headers": {f"h{n}": "\ud800" * 900 for n in range(90)}, "body": "\ud800x" * 9_000},
+        {
+            "status": 500,
+            "headers": {f"h{n}": "\ud800" * 900 for n in range(90)},
+            "body": "\ud800x" * 9_000,
+        },
         "text",
         [1],
         None,

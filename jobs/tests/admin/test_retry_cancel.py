@@ -1,4 +1,6 @@
-"""An operator retries and cancels jobs in the console: asked first, only what is possible, only who may, and on record."""
+"""An operator retries and cancels jobs in the console: asked first, only what is possible, only who
+may, and on record.
+"""
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -28,7 +30,10 @@ def status_of(job):
 
 def select(browser, action, jobs, path=JOBS, **extra):
     """Choose an action for jobs of the list, as far as the page that asks."""
-    return browser.post(path, {"action": action, "_selected_action": [job.pk for job in jobs], "index": "0", **extra})
+    return browser.post(
+        path,
+        {"action": action, "_selected_action": [job.pk for job in jobs], "index": "0", **extra},
+    )
 
 
 def confirm(browser, page):
@@ -72,7 +77,7 @@ def test_a_job_is_retried_after_a_question(browser, make_job, redis_client):
     assert done.redirect_chain[-1][0] == f"{JOBS}{job.pk}/change/"
     assert "1 retried." in text(done)
     assert status_of(job) == ("queued", 2)
-    assert [fields["job"] for _id, fields in redis_client.xrange(Keys("acme").again)] == [job.pk]
+    assert [fields["job"] for _id, fields in redis_client.xrange(Keys("acme").retries)] == [job.pk]
 
 
 def test_cancelling_a_waiting_job_frees_its_slot(browser, make_job, redis_client):
@@ -84,13 +89,20 @@ def test_cancelling_a_waiting_job_frees_its_slot(browser, make_job, redis_client
 
 
 def test_jobs_of_the_list_are_retried_together(browser, make_job):
-    jobs = [make_job(status=status) for status in ("failed", "failed", "cancelled", "processing", "complete", "complete")]
+    jobs = [
+        make_job(status=status)
+        for status in ("failed", "failed", "cancelled", "processing", "complete", "complete")
+    ]
     question = select(browser, "retry_jobs", jobs)
     assert "Retry 3 jobs?" in text(question)
     assert "3 can't be retried now: 2 are complete, 1 is processing." in text(question)
     assert "3 retried." in text(confirm(browser, question))
     assert [status_of(job) for job in jobs[:3]] == [("queued", 2)] * 3
-    assert [status_of(job) for job in jobs[3:]] == [("processing", 1), ("complete", 1), ("complete", 1)]
+    assert [status_of(job) for job in jobs[3:]] == [
+        ("processing", 1),
+        ("complete", 1),
+        ("complete", 1),
+    ]
 
 
 def test_a_job_that_moved_on_after_the_question_is_skipped(browser, make_job):
@@ -103,7 +115,9 @@ def test_a_job_that_moved_on_after_the_question_is_skipped(browser, make_job):
 
 def test_where_nothing_is_possible_nothing_is_asked(browser, make_job):
     question = select(browser, "cancel_jobs", [make_job(status="complete")])
-    assert "There is nothing to cancel here. 1 can't be cancelled now: 1 is complete." in text(question)
+    assert "There is nothing to cancel here. 1 can't be cancelled now: 1 is complete." in text(
+        question
+    )
     assert "Yes, cancel" not in question.content.decode()
 
 
@@ -135,9 +149,9 @@ def test_who_did_it_is_on_record(browser, make_job):
     jobs = [make_job(status="failed"), make_job(status="failed"), make_job(status="complete")]
     browser.post(f"{JOBS}retry/", {"ids": " ".join(job.pk for job in jobs)})
     entries = LogEntry.objects.order_by("object_id")
-    assert [(entry.object_id, entry.user.username, entry.get_change_message()) for entry in entries] == [
-        (job.pk, "operator", "Retried.") for job in jobs[:2]
-    ]
+    assert [
+        (entry.object_id, entry.user.username, entry.get_change_message()) for entry in entries
+    ] == [(job.pk, "operator", "Retried.") for job in jobs[:2]]
     assert "Retried." in text(browser.get(f"{JOBS}{jobs[0].pk}/history/"))
 
 
@@ -148,7 +162,9 @@ def test_to_look_changes_nothing(browser, make_job):
     assert status_of(job) == ("failed", 1)
 
 
-@pytest.mark.parametrize("ids", ["", "x", "019a0000-0000-7000-8000-000000000000", "\x00", "%" * 2000])
+@pytest.mark.parametrize(
+    "ids", ["", "x", "019a0000-0000-7000-8000-000000000000", "\x00", "%" * 2000]
+)
 def test_odd_ids_are_no_error(browser, ids):
     assert "There is no such job." in text(browser.post(f"{JOBS}retry/", {"ids": ids}, follow=True))
 

@@ -43,7 +43,9 @@ def test_a_key_goes_elsewhere_only_where_its_variable_is_typed_again(acme, field
 
 def test_what_goes_nowhere_else_asks_for_nothing(acme):
     browser = sign_in_as_superuser()
-    assert "was changed successfully" in text(change(browser, acme, url="https://ACME.test/v2?page=1", rate_limits="5/s"))
+    assert "was changed successfully" in text(
+        change(browser, acme, url="https://ACME.test/v2?page=1", rate_limits="5/s")
+    )
     without = {"url": "https://other.test/", "api_key_env": "", "webhook_secret_env": ""}
     assert "was changed successfully" in text(change(browser, acme, **without))
     assert "was changed successfully" in text(change(browser, acme, url="https://third.test/"))
@@ -57,10 +59,21 @@ def test_who_may_change_vendors_may_not_change_their_target(acme):
     page = browser.get(path).content.decode()
     for name in ("url", "adapter", "api_key_env", "webhook_secret_env", "variables_again"):
         assert f'name="{name}"' not in page
-    posted = {**form_of(browser, path), "url": "https://evil.test/", "adapter": "async", "api_key_env": "VENDOR_OTHER_KEY"}
-    assert "was changed successfully" in text(browser.post(path, {**posted, "rate_limits": "5/s"}, follow=True))
+    posted = {
+        **form_of(browser, path),
+        "url": "https://evil.test/",
+        "adapter": "async",
+        "api_key_env": "VENDOR_OTHER_KEY",
+    }
+    assert "was changed successfully" in text(
+        browser.post(path, {**posted, "rate_limits": "5/s"}, follow=True)
+    )
     vendor = Vendor.objects.get()
-    assert (vendor.url, vendor.adapter, vendor.api_key_env) == ("https://acme.test/v1", "sync", "VENDOR_ACME_API_KEY")
+    assert (vendor.url, vendor.adapter, vendor.api_key_env) == (
+        "https://acme.test/v1",
+        "sync",
+        "VENDOR_ACME_API_KEY",
+    )
     assert vendor.rate_limits == "5/s"
     assert browser.get(f"{VENDORS}add/").status_code == 403
 
@@ -90,7 +103,9 @@ def test_the_page_says_whether_workers_can_call_it(acme, redis_client, settings)
     assert "Can be called: yes, by 1 of 1 workers" in text(browser.get(path))
     lacking.send()
     told = text(browser.get(path))
-    assert "Can be called: not by 1 of 2 workers: The variable VENDOR_ACME_API_KEY is not set." in told
+    assert (
+        "Can be called: not by 1 of 2 workers: The variable VENDOR_ACME_API_KEY is not set." in told
+    )
     assert "Callbacks are refused: The variable VENDOR_ACME_WEBHOOK_SECRET is not set." in told
     settings.SERVES = ["api", "admin"]
     assert "Callbacks are refused" not in text(browser.get(path))
@@ -98,6 +113,15 @@ def test_the_page_says_whether_workers_can_call_it(acme, redis_client, settings)
 
 def test_a_report_is_json_without_secrets(monkeypatch):
     monkeypatch.setenv("VENDOR_ACME_API_KEY", "ключ")
-    vendor = Vendor(slug="acme", adapter="sync", url="http://a/", api_key_env="VENDOR_ACME_API_KEY", created_at=timezone.now())
+    vendor = Vendor(
+        slug="acme",
+        adapter="sync",
+        url="http://a/",
+        api_key_env="VENDOR_ACME_API_KEY",
+        created_at=timezone.now(),
+    )
     said = json.loads(unusable.report({"acme": unusable.fault(vendor)}, ["acme"]))
-    assert said == [{"acme": "The variable VENDOR_ACME_API_KEY holds characters that no API key can have."}, ["acme"]]
+    assert said == [
+        {"acme": "The variable VENDOR_ACME_API_KEY holds characters that no API key can have."},
+        ["acme"],
+    ]

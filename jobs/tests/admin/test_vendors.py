@@ -1,4 +1,6 @@
-"""Operators edit vendors in the console: checked in plain words, in force at once, undoing nobody's change."""
+"""Operators edit vendors in the console: checked in plain words, in force at once, undoing nobody's
+change.
+"""
 
 import re
 from datetime import timedelta
@@ -27,27 +29,51 @@ def form_of(browser, path):
     """Return the fields of a form as a browser would post them, with what it has shown at first."""
     form = browser.get(path).context["adminform"].form
     shown = {name: form[name].value() for name in form.fields}
-    first = {form[name].html_initial_name: value for name, value in shown.items() if form.fields[name].show_hidden_initial}
-    return {name: "" if value is None else value for name, value in {**first, **shown}.items() if value is not False}
+    first = {
+        form[name].html_initial_name: value
+        for name, value in shown.items()
+        if form.fields[name].show_hidden_initial
+    }
+    return {
+        name: "" if value is None else value
+        for name, value in {**first, **shown}.items()
+        if value is not False
+    }
 
 
 def change(browser, vendor, **fields):
     path = f"{VENDORS}{vendor.pk}/change/"
-    posted = {name: value for name, value in {**form_of(browser, path), **fields}.items() if value is not False}
+    posted = {
+        name: value
+        for name, value in {**form_of(browser, path), **fields}.items()
+        if value is not False
+    }
     return browser.post(path, posted, follow=True)
 
 
 def test_a_vendor_is_added_with_sound_defaults(browser):
-    posted = {**form_of(browser, f"{VENDORS}add/"), "slug": "acme", "adapter": "sync", "url": "https://vendor.example/"}
+    posted = {
+        **form_of(browser, f"{VENDORS}add/"),
+        "slug": "acme",
+        "adapter": "sync",
+        "url": "https://vendor.example/",
+    }
     assert "was added successfully" in text(browser.post(f"{VENDORS}add/", posted, follow=True))
     vendor = catalogue.get("acme")
-    assert (vendor.enabled, vendor.paused, vendor.timeout_seconds, vendor.redact) == (True, False, 30, "ssn")
+    assert (vendor.enabled, vendor.paused, vendor.timeout_seconds, vendor.redact) == (
+        True,
+        False,
+        30,
+        "ssn",
+    )
 
 
 def test_a_change_is_in_force_at_once(browser, make_vendor):
     vendor = make_vendor()
     assert catalogue.get("acme").rate_limits == ""
-    assert "was changed successfully" in text(change(browser, vendor, rate_limits="10/s, 500/min", enabled=False))
+    assert "was changed successfully" in text(
+        change(browser, vendor, rate_limits="10/s, 500/min", enabled=False)
+    )
     assert catalogue.get("acme").rate_limits == "10/s, 500/min"
     assert not catalogue.get("acme").enabled
 
@@ -55,21 +81,43 @@ def test_a_change_is_in_force_at_once(browser, make_vendor):
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("rate_limits", "10 per second", "'10 per second' is no rate limit; write for example 10/s"),
+        (
+            "rate_limits",
+            "10 per second",
+            "'10 per second' is no rate limit; write for example 10/s",
+        ),
         ("adapter", "soap", "'soap' is no adapter; use sync, async or adapters.FILE.CLASS"),
         ("url", "vendor.example", "Must be a whole address that starts with https:// or http://."),
-        ("api_key_env", "not a name", "Must be the name of an environment variable, such as VENDOR_ACME_API_KEY."),
-        ("api_key_env", "SECRET_KEY", "SECRET_KEY can't be a vendor's: the service reads a setting from it."),
+        (
+            "api_key_env",
+            "not a name",
+            "Must be the name of an environment variable, such as VENDOR_ACME_API_KEY.",
+        ),
+        (
+            "api_key_env",
+            "SECRET_KEY",
+            "SECRET_KEY can't be a vendor's: the service reads a setting from it.",
+        ),
         ("adapter", "venv.__main__.x", "'venv.__main__.x' is no adapter"),
-        ("adapter", "adapters.exits.X", "The adapter 'adapters.exits.X' can't be imported: SystemExit: 2"),
+        (
+            "adapter",
+            "adapters.exits.X",
+            "The adapter 'adapters.exits.X' can't be imported: SystemExit: 2",
+        ),
         ("adapter", "adapters.faulty.CannotBeMade", "can't be made: RuntimeError: no certificate"),
         ("url", "http://*.example/", "'*.example' is no name of a host."),
         ("timeout_seconds", "nan", "Enter a number."),
         ("max_in_flight", "0", "Ensure this value is greater than or equal to 1."),
-        ("max_attempts", "99999999999999999999999", "Ensure this value is less than or equal to 100."),
+        (
+            "max_attempts",
+            "99999999999999999999999",
+            "Ensure this value is less than or equal to 100.",
+        ),
     ],
 )
-def test_what_is_wrong_is_said_in_plain_words_and_not_saved(browser, make_vendor, field, value, sentence):
+def test_what_is_wrong_is_said_in_plain_words_and_not_saved(
+    browser, make_vendor, field, value, sentence
+):
     vendor = make_vendor()
     before = Vendor.objects.values().get()
     assert sentence in text(change(browser, vendor, **{field: value}))
@@ -77,8 +125,14 @@ def test_what_is_wrong_is_said_in_plain_words_and_not_saved(browser, make_vendor
 
 
 def test_the_slug_is_checked_once_and_never_changes(browser, make_vendor):
-    posted = {**form_of(browser, f"{VENDORS}add/"), "adapter": "sync", "url": "https://vendor.example/"}
-    assert "Use lower-case letters" in text(browser.post(f"{VENDORS}add/", {**posted, "slug": "Acme Ltd"}))
+    posted = {
+        **form_of(browser, f"{VENDORS}add/"),
+        "adapter": "sync",
+        "url": "https://vendor.example/",
+    }
+    assert "Use lower-case letters" in text(
+        browser.post(f"{VENDORS}add/", {**posted, "slug": "Acme Ltd"})
+    )
     vendor = make_vendor()
     assert "already exists" in text(browser.post(f"{VENDORS}add/", {**posted, "slug": "acme"}))
     assert 'name="slug"' not in browser.get(f"{VENDORS}{vendor.pk}/change/").content.decode()
@@ -92,20 +146,35 @@ def test_saving_keeps_what_somebody_else_changed_meanwhile(browser, make_vendor)
     opened = form_of(browser, path)
     until = timezone.now().replace(microsecond=0) + timedelta(minutes=5)
     Vendor.objects.update(
-        rate_limits="5/s", enabled=False, paused=True, paused_until=until, pause_reason="It asked us to wait."
+        rate_limits="5/s",
+        enabled=False,
+        paused=True,
+        paused_until=until,
+        pause_reason="It asked us to wait.",
     )
     browser.post(path, {**opened, "max_attempts": "7"})
     vendor = Vendor.objects.get()
     assert (vendor.max_attempts, vendor.rate_limits, vendor.enabled) == (7, "5/s", False)
-    assert (vendor.paused, vendor.paused_until, vendor.pause_reason) == (True, until, "It asked us to wait.")
+    assert (vendor.paused, vendor.paused_until, vendor.pause_reason) == (
+        True,
+        until,
+        "It asked us to wait.",
+    )
 
 
 def test_the_list_says_how_each_vendor_stands(browser, make_vendor):
     make_vendor("acme"), make_vendor("globex", paused=True, pause_reason="Our key was refused.")
     soon = timezone.now() + timedelta(minutes=1)
-    make_vendor("initech", paused_until=soon), make_vendor("umbrella", paused_until=timezone.now(), pause_reason="past")
+    (
+        make_vendor("initech", paused_until=soon),
+        make_vendor("umbrella", paused_until=timezone.now(), pause_reason="past"),
+    )
     told = text(browser.get(VENDORS))
-    for part in ("acme sync running", "globex sync paused: Our key was refused", "umbrella sync running"):
+    for part in (
+        "acme sync running",
+        "globex sync paused: Our key was refused",
+        "umbrella sync running",
+    ):
         assert part in told
     assert f"initech sync paused until {soon:%Y-%m-%d %H:%M:%S} UTC" in told
 
@@ -116,16 +185,27 @@ def history():
 
 def test_the_form_can_not_pause(browser, make_vendor):
     vendor = make_vendor()
-    change(browser, vendor, paused="on", pause_reason="x", paused_by="alice", paused_until="2999-01-01")
+    change(
+        browser, vendor, paused="on", pause_reason="x", paused_by="alice", paused_until="2999-01-01"
+    )
     vendor.refresh_from_db()
-    assert (vendor.paused, vendor.pause_reason, vendor.paused_by, vendor.paused_until) == (False, "", "", None)
+    assert (vendor.paused, vendor.pause_reason, vendor.paused_by, vendor.paused_until) == (
+        False,
+        "",
+        "",
+        None,
+    )
 
 
 def test_the_history_keeps_the_old_and_the_new_value(browser, make_vendor):
     vendor = make_vendor(rate_limits="10/s", max_in_flight=None, enabled=True)
     change(browser, vendor, rate_limits="20/s", max_in_flight="5", enabled=False)
     [message] = history()
-    for part in ("rate_limits: '10/s' → '20/s'", "max_in_flight: None → 5", "enabled: True → False"):
+    for part in (
+        "rate_limits: '10/s' → '20/s'",
+        "max_in_flight: None → 5",
+        "enabled: True → False",
+    ):
         assert part in message
     assert "→" in text(browser.get(f"{VENDORS}{vendor.pk}/history/"))
 
@@ -139,12 +219,19 @@ def test_the_history_keeps_the_value_that_was_really_replaced(browser, make_vend
     assert history() == ["Changed rate_limits: '5/s' → '20/s'."]
 
 
-def test_a_vendor_that_is_down_says_since_when_and_when_it_is_probed(browser, make_vendor, redis_client):
+def test_a_vendor_that_is_down_says_since_when_and_when_it_is_probed(
+    browser, make_vendor, redis_client
+):
     vendor = make_vendor(max_attempts=2)
-    breaker.report(vendor, [Report("bad", "", f"job-{n}", started_us=1, code="vendor_error") for n in range(2)])
+    breaker.report(
+        vendor, [Report("bad", "", f"job-{n}", started_us=1, code="vendor_error") for n in range(2)]
+    )
     for page in (VENDORS, f"{VENDORS}{vendor.pk}/change/"):
         told = text(browser.get(page))
-        assert re.search(r"down since \d{4}-.* UTC \(vendor_error\): its breaker is open, and the next probe is due at", told)
+        assert re.search(
+            r"down since \d{4}-.* UTC \(vendor_error\): its breaker is open, and the next probe is due at",
+            told,
+        )
 
 
 def test_the_arrival_margin_stands_with_the_limits(browser, make_vendor):

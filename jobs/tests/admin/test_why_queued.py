@@ -1,4 +1,6 @@
-"""The page of a queued job says what it waits for: everything that holds it, until when, and what to do."""
+"""The page of a queued job says what it waits for: everything that holds it, until when, and what
+to do.
+"""
 
 import re
 from datetime import timedelta
@@ -38,7 +40,10 @@ def queue(vendor, count=3):
 
 
 def open_breaker(vendor, probe=""):
-    reports = [Report("bad", probe, f"job-{n}", started_us=1, code="vendor_error") for n in range(vendor.max_attempts)]
+    reports = [
+        Report("bad", probe, f"job-{n}", started_us=1, code="vendor_error")
+        for n in range(vendor.max_attempts)
+    ]
     return breaker.report(vendor, reports)
 
 
@@ -46,7 +51,10 @@ def test_with_nothing_to_hold_it_a_job_waits_for_its_turn(shown, make_vendor, ma
     vendor = make_vendor()
     queue(vendor)
     take(vendor, "w", 1)
-    assert re.search(f"queued Waits for its turn since {TIME}. Of this vendor, 2 queued and 1 being called.", shown(make_job()))
+    assert re.search(
+        f"queued Waits for its turn since {TIME}. Of this vendor, 2 queued and 1 being called.",
+        shown(make_job()),
+    )
 
 
 def test_a_vendor_that_no_longer_exists(shown, make_job):
@@ -58,7 +66,9 @@ def test_no_worker(shown, redis_client, make_vendor, make_job):
     redis_client.delete(HEARTBEATS)
     assert "No worker is alive. Start one: manage.py run_worker." in shown(make_job())
     heartbeat(redis_client, "host-1-frozen", HEARTBEAT_TIMEOUT_SECONDS + 60)
-    assert re.search(r"No worker is alive: the last one has been silent for 6\d s.", shown(make_job()))
+    assert re.search(
+        r"No worker is alive: the last one has been silent for 6\d s.", shown(make_job())
+    )
 
 
 def test_no_redis(shown, make_vendor, make_job, settings):
@@ -72,19 +82,25 @@ def test_no_redis(shown, make_vendor, make_job, settings):
 
 def test_a_pause(shown, make_vendor, make_job):
     since = timezone.now() - timedelta(hours=1)
-    vendor = make_vendor(paused=True, pause_reason="It refused our key.", paused_at=since, paused_by="alice")
-    told = "Waits for its vendor, which is paused: It refused our key (by alice, since {}).".format(f"{since:%F %T} UTC")
+    vendor = make_vendor(
+        paused=True, pause_reason="It refused our key.", paused_at=since, paused_by="alice"
+    )
+    told = "Waits for its vendor, which is paused: It refused our key (by alice, since {}).".format(
+        f"{since:%F %T} UTC"
+    )
     assert told in shown(make_job())
     open_breaker(vendor)
-    assert re.search(rf"{re.escape(told)} Waits for its vendor, which is down since {TIME}", shown(make_job())), (
-        "all reasons are named"
-    )
+    assert re.search(
+        rf"{re.escape(told)} Waits for its vendor, which is down since {TIME}", shown(make_job())
+    ), "all reasons are named"
 
 
 def test_a_pause_that_ends_by_itself(shown, make_vendor, make_job):
     until = timezone.now() + timedelta(minutes=5)
     make_vendor(paused_until=until, pause_reason="The vendor asked us to slow down.")
-    assert f"which is paused until {until:%F %T} UTC: The vendor asked us to slow down." in shown(make_job())
+    assert f"which is paused until {until:%F %T} UTC: The vendor asked us to slow down." in shown(
+        make_job()
+    )
 
 
 def test_an_open_breaker(shown, redis_client, make_vendor, make_job):
@@ -98,7 +114,10 @@ def test_an_open_breaker(shown, redis_client, make_vendor, make_job):
     token = take(vendor, "w", 1).probe
     assert re.search(f"{down}one job probes whether it is back.", shown(job))
     breaker.report(vendor, [Report("bad", token, "job-0", code="vendor_timeout")])
-    told = re.search(rf"down since ({TIME}) \(vendor_timeout\): its breaker is open, and the next probe", shown(job))
+    told = re.search(
+        rf"down since ({TIME}) \(vendor_timeout\): its breaker is open, and the next probe",
+        shown(job),
+    )
     assert told[1] == since, "a failed probe makes no new outage"
 
 
@@ -111,14 +130,19 @@ def test_a_breaker_that_has_closed(shown, redis_client, make_vendor, make_job):
     breaker.report(vendor, [Report("good", token, "job-0")])
     told = shown(job)
     assert "down" not in told
-    assert "Waits while the vendor recovers from an outage: it gets 1 call at a time, and more as they succeed." in told
+    assert (
+        "Waits while the vendor recovers from an outage: it gets 1 call at a time, and more as they succeed."
+        in told
+    )
     assert not {"opened_at", "open_code"} & redis_client.hgetall(Keys("acme").state).keys()
 
 
 def test_a_retry_whose_time_has_not_come(shown, make_vendor, make_job):
     make_vendor()
     later = timezone.now() + timedelta(minutes=5)
-    assert f"Waits for its next attempt, which starts at {later:%F %T} UTC or later." in shown(make_job(not_before=later))
+    assert f"Waits for its next attempt, which starts at {later:%F %T} UTC or later." in shown(
+        make_job(not_before=later)
+    )
     past = timezone.now() - timedelta(minutes=5)
     assert "next attempt" not in shown(make_job(not_before=past))
 
@@ -127,7 +151,10 @@ def test_the_in_flight_cap(shown, redis_client, make_vendor, make_job):
     queue(make_vendor(max_in_flight=2))
     redis_client.zadd(Keys("acme").in_flight, {"a": 1, "b": 2})
     told = shown(make_job())
-    assert "Waits for the in-flight cap: 2 of at most 2 jobs are in flight. Of this vendor, 3 queued" in told
+    assert (
+        "Waits for the in-flight cap: 2 of at most 2 jobs are in flight. Of this vendor, 3 queued"
+        in told
+    )
 
 
 @pytest.mark.parametrize(("limits", "calls"), [("2/h", 2), ("1/h, 5/day", 1), ("100/s, 1/h", 1)])
@@ -135,12 +162,17 @@ def test_a_rate_limit(shown, make_vendor, make_job, limits, calls):
     vendor = make_vendor(rate_limits=limits)
     queue(vendor)
     assert len(take(vendor, "w", 5).entries) == calls
-    assert re.search(f"Waits for the rate limit {limits}: the next call may start at {TIME}. Of this", shown(make_job()))
+    assert re.search(
+        f"Waits for the rate limit {limits}: the next call may start at {TIME}. Of this",
+        shown(make_job()),
+    )
 
 
 def test_a_disabled_vendor_still_does_what_was_accepted(shown, make_vendor, make_job):
     make_vendor(enabled=False)
-    assert "The vendor is disabled: new jobs are refused, but this one is still done." in shown(make_job())
+    assert "The vendor is disabled: new jobs are refused, but this one is still done." in shown(
+        make_job()
+    )
 
 
 def test_a_job_at_a_frozen_worker_says_so(shown, redis_client, make_vendor, make_job):

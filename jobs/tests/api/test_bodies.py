@@ -11,7 +11,9 @@ from jobs.api import bodies
 
 
 def request_of(body, length: int | str):
-    return RequestFactory().generic("POST", "/jobs", **{"wsgi.input": body, "CONTENT_LENGTH": str(length)})
+    return RequestFactory().generic(
+        "POST", "/jobs", **{"wsgi.input": body, "CONTENT_LENGTH": str(length)}
+    )
 
 
 class Endless(BytesIO):
@@ -58,7 +60,9 @@ def test_a_body_in_another_encoding_is_refused(header, coding):
     assert (answer.status_code, answer["Accept-Encoding"]) == (415, "identity")
 
 
-@pytest.mark.parametrize(("header", "coding"), [("CONTENT_ENCODING", "Identity"), ("TRANSFER_ENCODING", "Chunked")])
+@pytest.mark.parametrize(
+    ("header", "coding"), [("CONTENT_ENCODING", "Identity"), ("TRANSFER_ENCODING", "Chunked")]
+)
 def test_a_body_as_it_is_may_say_so(header, coding):
     request = request_of(BytesIO(b"x"), 1)
     request.META[f"HTTP_{header}"] = coding

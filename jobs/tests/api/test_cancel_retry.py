@@ -35,10 +35,17 @@ def test_a_job_that_is_not_being_called_can_be_cancelled(client, make_job, statu
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_a_job_that_failed_or_was_cancelled_can_be_retried(client, make_job, status):
-    job = make_job(status=status, attempt=3, failures=3, error_code="vendor_refused", finished_at=ENDED)
+    job = make_job(
+        status=status, attempt=3, failures=3, error_code="vendor_refused", finished_at=ENDED
+    )
     answer = client.post(f"/jobs/{job.pk}/retry")
     shown = answer.json()
-    assert (answer.status_code, shown["status"], shown["run"], shown["attempts"]) == (200, "queued", 2, 3)
+    assert (answer.status_code, shown["status"], shown["run"], shown["attempts"]) == (
+        200,
+        "queued",
+        2,
+        3,
+    )
     assert (shown["finished_at"], "error" in shown) == (None, False)
     assert answer["Retry-After"] == "1"
     assert stored(job)["failures"] == 0
@@ -83,13 +90,17 @@ def test_a_job_of_a_disabled_vendor_can_be_retried(client, make_job, vendor):
 def test_of_two_retries_at_once_one_is_refused(client, make_job, monkeypatch):
     job = make_job(status="failed")
     retry = operator_actions.retry
-    monkeypatch.setattr(operator_actions, "retry", lambda job, now: retry(job, now) and retry(job, now))
+    monkeypatch.setattr(
+        operator_actions, "retry", lambda job, now: retry(job, now) and retry(job, now)
+    )
     answer = client.post(f"/jobs/{job.pk}/retry")
     assert (answer.status_code, answer.json()["code"]) == (409, "not_final")
     assert stored(job)["run"] == 2
 
 
-def test_a_job_that_was_started_and_handed_back_in_the_meantime_moved_on(client, make_job, monkeypatch):
+def test_a_job_that_was_started_and_handed_back_in_the_meantime_moved_on(
+    client, make_job, monkeypatch
+):
     job = make_job()
     cancel = operator_actions.cancel
 
@@ -106,5 +117,7 @@ def test_a_job_that_was_started_and_handed_back_in_the_meantime_moved_on(client,
 
 
 def test_a_body_is_of_no_matter(client, make_job):
-    answer = client.post(f"/jobs/{make_job().pk}/cancel", b"{not json", content_type="application/json")
+    answer = client.post(
+        f"/jobs/{make_job().pk}/cancel", b"{not json", content_type="application/json"
+    )
     assert answer.status_code == 200

@@ -34,11 +34,24 @@ def test_a_job_is_accepted_with_its_id_and_where_to_look(client, make_vendor):
 
 def test_the_input_is_all_that_was_sent_but_vendor_and_options(client, make_vendor):
     make_vendor("acme")
-    further = {"age": 2**80, "tags": ["ü", "a\0b"], "address": {"city": None}, "callback_url": "x", "input": 1, "id": "y"}
+    further = {
+        "age": 2**80,
+        "tags": ["ü", "a\0b"],
+        "address": {"city": None},
+        "callback_url": "x",
+        "input": 1,
+        "id": "y",
+    }
     answer = post(client, {"vendor": "acme", "name": "  John Doe\n", "options": {}, **further})
     job = Job.objects.get(pk=answer.json()["request_id"])
     assert job.input == {"name": "John Doe", **further}
-    assert (job.vendor, job.name, job.status, job.run, job.attempt) == ("acme", "John Doe", "queued", 1, 0)
+    assert (job.vendor, job.name, job.status, job.run, job.attempt) == (
+        "acme",
+        "John Doe",
+        "queued",
+        1,
+        0,
+    )
 
 
 def test_the_longest_name_and_the_largest_body_are_accepted(client, make_vendor, settings):
@@ -94,7 +107,9 @@ def test_with_redis_gone_a_job_is_still_accepted_at_once(client, make_vendor, se
     assert Job.objects.get().status == "queued"
 
 
-def test_with_redis_hanging_one_job_waits_a_little_and_the_next_ones_not(client, make_vendor, settings, tmp_path):
+def test_with_redis_hanging_one_job_waits_a_little_and_the_next_ones_not(
+    client, make_vendor, settings, tmp_path
+):
     server = Valkey(tmp_path)
     server.start()
     settings.REDIS_URL = server.url
@@ -103,7 +118,9 @@ def test_with_redis_hanging_one_job_waits_a_little_and_the_next_ones_not(client,
         post(client, {"vendor": "acme", "name": "connects"})
         server.process.send_signal(signal.SIGSTOP)
         began = time.monotonic()
-        answers = [post(client, {"vendor": "acme", "name": "John Doe"}).status_code for _ in range(5)]
+        answers = [
+            post(client, {"vendor": "acme", "name": "John Doe"}).status_code for _ in range(5)
+        ]
         assert answers == [202] * 5
         assert time.monotonic() - began < 1
     finally:
@@ -121,7 +138,9 @@ def test_with_the_store_failing_nothing_is_shown(client, path):
 
 
 @pytest.mark.sqlite
-def test_with_the_store_failing_nothing_is_accepted_and_nobody_told(client, make_vendor, redis_client):
+def test_with_the_store_failing_nothing_is_accepted_and_nobody_told(
+    client, make_vendor, redis_client
+):
     make_vendor("acme")
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE jobs_job RENAME TO away")

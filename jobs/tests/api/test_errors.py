@@ -65,7 +65,9 @@ def test_what_is_no_json_is_refused(client, body, says):
 
 
 def test_an_empty_body_is_refused(client):
-    check(client.generic("POST", "/jobs", b"", CONTENT_TYPE="application/json"), 400, "invalid_json")
+    check(
+        client.generic("POST", "/jobs", b"", CONTENT_TYPE="application/json"), 400, "invalid_json"
+    )
 
 
 def test_what_is_nested_just_so_deep_is_accepted(client):
@@ -125,7 +127,9 @@ def test_every_field_at_fault_is_named_at_once(client):
     }
 
 
-@pytest.mark.parametrize("name", ["李小龙", "محمد", "‏דוד‎", "é", "e\u0301", "👨\u200d👩\u200d👧", "0", "∀", "क्\u200dष"])
+@pytest.mark.parametrize(
+    "name", ["李小龙", "محمد", "‏דוד‎", "é", "e\u0301", "👨\u200d👩\u200d👧", "0", "∀", "क्\u200dष"]
+)
 def test_a_name_in_any_script_is_accepted(client, name):
     assert post(client, json.dumps({**GOOD, "name": name})).status_code == 202
     assert Job.objects.get().name == name

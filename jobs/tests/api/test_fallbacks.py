@@ -43,7 +43,9 @@ def _urls(settings, client):
         ("/administration", 404, "not_found"),
     ],
 )
-def test_a_view_that_fails_is_answered_with_a_problem_that_tells_nothing(client, address, status, code):
+def test_a_view_that_fails_is_answered_with_a_problem_that_tells_nothing(
+    client, address, status, code
+):
     answer = client.get(address)
     assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
     assert answer.json()["code"] == code
@@ -51,7 +53,9 @@ def test_a_view_that_fails_is_answered_with_a_problem_that_tells_nothing(client,
     assert answer.has_header("Retry-After") == (status == 503)
 
 
-@pytest.mark.parametrize(("name", "status"), [("fault", 500), ("suspicious", 400), ("missing", 404), ("nothing", 500)])
+@pytest.mark.parametrize(
+    ("name", "status"), [("fault", 500), ("suspicious", 400), ("missing", 404), ("nothing", 500)]
+)
 def test_the_admin_keeps_its_own_pages(client, name, status):
     answer = client.get(f"/admin/fail/{name}")
     assert (answer.status_code, answer["Content-Type"]) == (status, "text/html; charset=utf-8")

@@ -43,12 +43,18 @@ def pages(client, address: str) -> list[list[str]]:
 
 def test_jobs_are_listed_newest_first_without_result_and_input(client, make_job):
     older = make_job(status="complete", result={"info": "secret"})
-    newer = make_job(status="failed", error_code="vendor_refused", error_message="The vendor answered 400.")
+    newer = make_job(
+        status="failed", error_code="vendor_refused", error_message="The vendor answered 400."
+    )
     page = client.get("/jobs").json()
     assert [item["request_id"] for item in page["items"]] == [newer.pk, older.pk]
     assert page["next"] is None
     assert page["items"][0] == client.get(f"/jobs/{newer.pk}").json()
-    assert page["items"][1] == {key: value for key, value in client.get(f"/jobs/{older.pk}").json().items() if key != "result"}
+    assert page["items"][1] == {
+        key: value
+        for key, value in client.get(f"/jobs/{older.pk}").json().items()
+        if key != "result"
+    }
 
 
 def test_an_empty_list_is_a_list(client):
@@ -63,7 +69,10 @@ def test_jobs_are_filtered_by_status_as_clients_know_it(client, make_job):
 
 
 def test_jobs_are_filtered_by_vendor_and_all_filters_hold_at_once(client, make_job):
-    first, second = make_job(vendor="beta", status="waiting"), make_job(vendor="beta", status="processing")
+    first, second = (
+        make_job(vendor="beta", status="waiting"),
+        make_job(vendor="beta", status="processing"),
+    )
     make_job(vendor="acme", status="processing")
     make_job(vendor="beta")
     assert listed(client, vendor="beta", status="processing") == [second.pk, first.pk]
@@ -78,8 +87,14 @@ def test_jobs_are_filtered_by_when_they_were_created(client, make_job):
     assert listed(client, created_after="2026-05-01T12:00:00.001Z") == [late, noon]
     assert listed(client, created_before="2026-05-01T12:00:00.001Z") == [early]
     assert listed(client, created_after="2026-05-01T14:00:00.000500+02:00") == [late, noon]
-    assert listed(client, created_after="2026-05-01T12:00:00.001", created_before="2026-05-01T12:00:00.002") == [noon]
-    assert listed(client, created_after="0001-01-01", created_before="9999-12-31") == [late, noon, early]
+    assert listed(
+        client, created_after="2026-05-01T12:00:00.001", created_before="2026-05-01T12:00:00.002"
+    ) == [noon]
+    assert listed(client, created_after="0001-01-01", created_before="9999-12-31") == [
+        late,
+        noon,
+        early,
+    ]
     assert listed(client, created_before="1969-12-31") == []
 
 
@@ -104,7 +119,9 @@ def test_no_job_is_skipped_or_repeated_while_others_arrive(client, make_job):
 
 def test_jobs_of_the_same_millisecond_are_parted_by_pages(client, make_job):
     ids = [make_job(id=id_at(NOON, number)).pk for number in range(4)]
-    assert pages(client, "/jobs?limit=1&created_after=2026-05-01T12:00:00Z") == [[job_id] for job_id in ids[::-1]]
+    assert pages(client, "/jobs?limit=1&created_after=2026-05-01T12:00:00Z") == [
+        [job_id] for job_id in ids[::-1]
+    ]
 
 
 def test_a_cursor_and_a_time_bound_hold_together(client, make_job):
@@ -144,11 +161,15 @@ def test_what_may_not_be_asked_for_is_named(client, query, parameter, code):
     assert refused(client, query) == [(parameter, code)]
 
 
-@pytest.mark.parametrize("name", ["status", "vendor", "created_after", "created_before", "limit", "cursor", "page"])
+@pytest.mark.parametrize(
+    "name", ["status", "vendor", "created_after", "created_before", "limit", "cursor", "page"]
+)
 @pytest.mark.parametrize("values", [("failed", "complete"), ("failed", "failed"), ("", "")])
 def test_a_parameter_that_is_given_twice_is_named(client, name, values):
     query = urlencode(
-        [("limit", "3"), *((name, value) for value in values)] if name != "limit" else [(name, v) for v in values]
+        [("limit", "3"), *((name, value) for value in values)]
+        if name != "limit"
+        else [(name, v) for v in values]
     )
     assert refused(client, query) == [(name, "repeated_parameter")]
 
@@ -161,15 +182,22 @@ def test_of_many_faults_twenty_are_named(client):
 
 
 def test_every_parameter_at_fault_is_named_at_once(client):
-    assert refused(client, "limit=0&status=done") == [("status", "invalid_choice"), ("limit", "min_value")]
+    assert refused(client, "limit=0&status=done") == [
+        ("status", "invalid_choice"),
+        ("limit", "min_value"),
+    ]
 
 
 def test_a_tampered_cursor_is_refused(client):
     cursor = signing.dumps("0", salt="jobs.api.pagination")
     assert client.get("/jobs", {"cursor": cursor}).status_code == 200
     for tampered in (cursor[:-1], "A" + cursor[1:], "0", ":", "ü:1:2"):
-        assert refused(client, urlencode({"cursor": tampered})) == [("cursor", "bad_cursor")], tampered
+        assert refused(client, urlencode({"cursor": tampered})) == [("cursor", "bad_cursor")], (
+            tampered
+        )
 
 
 def test_a_cursor_signed_for_another_purpose_is_refused(client):
-    assert refused(client, urlencode({"cursor": signing.dumps("0", salt="else")})) == [("cursor", "bad_cursor")]
+    assert refused(client, urlencode({"cursor": signing.dumps("0", salt="else")})) == [
+        ("cursor", "bad_cursor")
+    ]

@@ -17,7 +17,9 @@ def _nothing_known():
 
 
 def post(client, vendor="acme"):
-    return client.post("/jobs", {"vendor": vendor, "name": "John Doe"}, content_type="application/json")
+    return client.post(
+        "/jobs", {"vendor": vendor, "name": "John Doe"}, content_type="application/json"
+    )
 
 
 def queue(*job_ids, to=Stream.JOBS):
@@ -34,7 +36,9 @@ def test_a_full_queue_refuses_a_job_and_says_when_to_come_back(client, make_vend
     assert (Job.objects.count(), redis_client.xlen(Keys("acme").jobs)) == (0, 2)
 
 
-def test_other_vendors_and_what_was_accepted_are_not_affected(client, make_vendor, make_job, redis_client):
+def test_other_vendors_and_what_was_accepted_are_not_affected(
+    client, make_vendor, make_job, redis_client
+):
     make_vendor(max_queued=1)
     make_vendor("other", max_queued=1)
     queue("a")

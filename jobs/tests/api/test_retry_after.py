@@ -1,4 +1,6 @@
-"""Retry-After: by queue, limits, pause, breaker and how long calls take; bounded, and of no cost to a request."""
+"""Retry-After: by queue, limits, pause, breaker and how long calls take; bounded, and of no cost to
+a request.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -27,7 +29,9 @@ def queue(redis_client, now):
     def queue(count, seconds=100.0):
         for number in range(count):
             at = now - timedelta(seconds=seconds * (1 - number / max(count - 1, 1)))
-            redis_client.xadd(KEYS.jobs, {"v": "1", "job": "x"}, id=f"{int(at.timestamp() * 1000)}-{number}")
+            redis_client.xadd(
+                KEYS.jobs, {"v": "1", "job": "x"}, id=f"{int(at.timestamp() * 1000)}-{number}"
+            )
 
     return queue
 
@@ -37,7 +41,9 @@ def post(client):
     """Post a job; return the status and the seconds of the answer."""
 
     def post():
-        answer = client.post("/jobs", {"vendor": "acme", "name": "John Doe"}, content_type="application/json")
+        answer = client.post(
+            "/jobs", {"vendor": "acme", "name": "John Doe"}, content_type="application/json"
+        )
         return answer.status_code, int(answer["Retry-After"])
 
     return post
@@ -59,7 +65,12 @@ def show_complete(client, make_job, now):
     """Have a job shown whose call took so long."""
 
     def show(seconds):
-        job = make_job(status="complete", result={}, started_at=now - timedelta(seconds=seconds), finished_at=now)
+        job = make_job(
+            status="complete",
+            result={},
+            started_at=now - timedelta(seconds=seconds),
+            finished_at=now,
+        )
         client.get(f"/jobs/{job.pk}")
 
     return show
@@ -85,7 +96,10 @@ def test_a_longer_limit_counts_too(post, make_vendor, queue):
 def test_a_job_waits_for_those_before_it_only(shown, make_vendor, queue, now):
     make_vendor(arrival_margin_ms=0, rate_limits="10/s")
     queue(500)
-    assert shown(queued_at=now - timedelta(seconds=100)) in (10, 11)  # a tenth of what it has waited
+    assert shown(queued_at=now - timedelta(seconds=100)) in (
+        10,
+        11,
+    )  # a tenth of what it has waited
     assert 24 <= shown(queued_at=now - timedelta(seconds=50)) <= 27
     assert 49 <= shown(queued_at=now) <= 51
 
@@ -96,7 +110,9 @@ def test_a_retry_goes_before_first_attempts(shown, make_vendor, queue, now):
     assert shown(queued_at=now, stream=Stream.RETRIES, attempt=1) == 1
 
 
-@pytest.mark.parametrize(("fields", "seconds"), [({"paused": True}, {60}), ({"paused_until": 20}, {20, 21}), ({}, {1})])
+@pytest.mark.parametrize(
+    ("fields", "seconds"), [({"paused": True}, {60}), ({"paused_until": 20}, {20, 21}), ({}, {1})]
+)
 def test_a_pause_is_waited_for(shown, make_vendor, now, fields, seconds):
     if "paused_until" in fields:
         fields = {"paused_until": now + timedelta(seconds=fields["paused_until"] + 0.5)}
@@ -111,7 +127,7 @@ def test_a_pause_is_waited_for_by_a_new_job(post, make_vendor, redis_client):
 
 def test_an_open_breaker_is_waited_for(post, make_vendor, redis_client, now):
     make_vendor()
-    redis_client.hset(KEYS.gate, "open_until", int((now.timestamp() + 30.5) * 1e6))
+    redis_client.hset(KEYS.state, "open_until", int((now.timestamp() + 30.5) * 1e6))
     assert post()[1] in (30, 31)
 
 
@@ -127,11 +143,13 @@ def test_calls_take_as_long_as_they_took(show_complete, shown, post, make_vendor
     assert shown(status="processing", started_at=now - timedelta(seconds=2)) in (2, 3)
 
 
-def test_so_many_at_a_time_are_done_in_so_long(show_complete, post, make_vendor, redis_client, queue):
+def test_so_many_at_a_time_are_done_in_so_long(
+    show_complete, post, make_vendor, redis_client, queue
+):
     make_vendor()
     show_complete(2)
     queue(100)
-    redis_client.zadd(KEYS.flight, {str(number): 1 for number in range(10)})
+    redis_client.zadd(KEYS.in_flight, {str(number): 1 for number in range(10)})
     assert post() == (202, 22)  # 100 jobs, 10 at a time, 2 s each, and then its own 2 s
 
 
@@ -143,7 +161,9 @@ def test_what_was_waited_for_for_long_is_asked_for_less_often(shown, make_vendor
         assert shown(status=status, queued_at=at, started_at=at) in (seconds, seconds + 1)
 
 
-def test_without_redis_it_is_still_between_a_second_and_a_minute(shown, post, make_vendor, now, settings):
+def test_without_redis_it_is_still_between_a_second_and_a_minute(
+    shown, post, make_vendor, now, settings
+):
     make_vendor(arrival_margin_ms=0, rate_limits="1/s")
     settings.REDIS_URL = "redis://127.0.0.1:9"
     hints.cache_clear()
@@ -167,13 +187,14 @@ def test_a_deleted_vendor_is_asked_for_once_a_minute(shown, now):
 
 def test_keys_that_hold_something_else_do_no_harm(post, make_vendor, redis_client):
     make_vendor()
-    for key in (KEYS.jobs, KEYS.again, KEYS.flight, KEYS.gate):
+    for key in (KEYS.jobs, KEYS.retries, KEYS.in_flight, KEYS.state):
         redis_client.set(key, "x")
     assert post() == (202, 1)
 
 
 @pytest.mark.parametrize(
-    ("fields", "seconds"), [({"rate_limits": "1/s", "arrival_margin_ms": 0}, 30), ({"paused": True}, 60), ({}, 10)]
+    ("fields", "seconds"),
+    [({"rate_limits": "1/s", "arrival_margin_ms": 0}, 30), ({"paused": True}, 60), ({}, 10)],
 )
 def test_a_full_queue_names_the_time_for_a_tenth_of_it(post, make_vendor, queue, fields, seconds):
     make_vendor(max_queued=300, **fields)

@@ -73,37 +73,68 @@ def test_a_job_shows_just_the_fields_that_the_schema_has(client, make_job, schem
 
 
 @pytest.mark.parametrize(
-    "text", ["Ü", " a ", "\u200b", " \n", "a\0b", "a\u202eb", "\u3164", "李", "e\u0301", "\U0001f600", "a\nb", "\x1f"]
+    "text",
+    [
+        "Ü",
+        " a ",
+        "\u200b",
+        " \n",
+        "a\0b",
+        "a\u202eb",
+        "\u3164",
+        "李",
+        "e\u0301",
+        "\U0001f600",
+        "a\nb",
+        "\x1f",
+    ],
 )
 @pytest.mark.django_db
 def test_a_name_fits_its_pattern_where_it_is_accepted(client, make_vendor, schema, text):
     make_vendor()
     pattern = schema["components"]["schemas"]["JobInput"]["properties"]["name"]["pattern"]
-    answer = client.post("/jobs", json.dumps({"vendor": "acme", "name": text}), content_type="application/json")
+    answer = client.post(
+        "/jobs", json.dumps({"vendor": "acme", "name": text}), content_type="application/json"
+    )
     assert (answer.status_code == 202) == bool(re.search(pattern, text)), answer.content
 
 
 @pytest.mark.django_db
 def test_a_cursor_fits_its_pattern(client, make_job, schema):
     make_job(), make_job()
-    [cursor] = [each for each in schema["paths"]["/jobs"]["get"]["parameters"] if each["name"] == "cursor"]
-    following = client.get("/jobs?limit=1").json()["next"].partition("cursor=")[2].replace("%3A", ":")
+    [cursor] = [
+        each for each in schema["paths"]["/jobs"]["get"]["parameters"] if each["name"] == "cursor"
+    ]
+    following = (
+        client.get("/jobs?limit=1").json()["next"].partition("cursor=")[2].replace("%3A", ":")
+    )
     assert re.search(cursor["schema"]["pattern"], following)
 
 
 def test_no_option_may_be_given(schema):
-    assert schema["components"]["schemas"]["JobInput"]["properties"]["options"]["maxProperties"] == 0
+    assert (
+        schema["components"]["schemas"]["JobInput"]["properties"]["options"]["maxProperties"] == 0
+    )
 
 
 def examples(client):
     described = client.get("/schema?format=json").json()
-    return described["paths"]["/jobs"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    return described["paths"]["/jobs"]["post"]["requestBody"]["content"]["application/json"][
+        "examples"
+    ]
 
 
 @pytest.mark.parametrize(
     ("vendors", "shown"),
     [
-        ({"acme": "https://a.example/", "async": "/mock-vendors/async", "sync": "/mock-vendors/sync"}, ["sync", "async"]),
+        (
+            {
+                "acme": "https://a.example/",
+                "async": "/mock-vendors/async",
+                "sync": "/mock-vendors/sync",
+            },
+            ["sync", "async"],
+        ),
         ({"acme": "https://a.example/", "beta": "https://b.example/"}, ["acme"]),
     ],
 )
@@ -136,4 +167,8 @@ def test_the_schema_is_yaml_or_json(client):
     assert client.get("/schema", headers={"Accept": "image/png"}).status_code == 200
     assert client.head("/schema").status_code == 200
     refused = client.post("/schema")
-    assert (refused.status_code, refused.json()["code"], refused["Allow"]) == (405, "method_not_allowed", "GET, HEAD")
+    assert (refused.status_code, refused.json()["code"], refused["Allow"]) == (
+        405,
+        "method_not_allowed",
+        "GET, HEAD",
+    )

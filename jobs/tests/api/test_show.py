@@ -32,7 +32,12 @@ def test_a_queued_job_shows_all_but_a_result(client, make_job, make_vendor):
 
 @pytest.mark.parametrize(
     ("stored", "shown"),
-    [("queued", "queued"), ("processing", "processing"), ("waiting", "processing"), ("cancelled", "cancelled")],
+    [
+        ("queued", "queued"),
+        ("processing", "processing"),
+        ("waiting", "processing"),
+        ("cancelled", "cancelled"),
+    ],
 )
 def test_a_status_shows_as_clients_know_it(client, make_job, stored, shown):
     answer = client.get(f"/jobs/{make_job(status=stored, error_code='old', result={'old': 1}).pk}")
@@ -43,26 +48,50 @@ def test_a_status_shows_as_clients_know_it(client, make_job, stored, shown):
 
 def test_a_complete_job_shows_its_result(client, make_job):
     result = {"name": "John Doe", "info": "Processed sync"}
-    job = make_job(status="complete", result=result, attempt=3, run=2, started_at=BEGUN, finished_at=ENDED)
+    job = make_job(
+        status="complete", result=result, attempt=3, run=2, started_at=BEGUN, finished_at=ENDED
+    )
     answer = client.get(f"/jobs/{job.pk}")
     shown = answer.json()
-    assert (shown["status"], shown["result"], shown["attempts"], shown["run"]) == ("complete", result, 3, 2)
-    assert (shown["started_at"], shown["finished_at"]) == ("2026-05-01T12:00:00.250000Z", "2026-05-01T12:00:03Z")
+    assert (shown["status"], shown["result"], shown["attempts"], shown["run"]) == (
+        "complete",
+        result,
+        3,
+        2,
+    )
+    assert (shown["started_at"], shown["finished_at"]) == (
+        "2026-05-01T12:00:00.250000Z",
+        "2026-05-01T12:00:03Z",
+    )
     assert "error" not in shown
     assert not answer.has_header("Retry-After")
 
 
 def test_a_failed_job_shows_why(client, make_job):
-    job = make_job(status="failed", error_code="vendor_refused", error_message="The vendor answered 400.", result={"old": 1})
+    job = make_job(
+        status="failed",
+        error_code="vendor_refused",
+        error_message="The vendor answered 400.",
+        result={"old": 1},
+    )
     answer = client.get(f"/jobs/{job.pk}")
-    assert answer.json()["error"] == {"code": "vendor_refused", "message": "The vendor answered 400."}
+    assert answer.json()["error"] == {
+        "code": "vendor_refused",
+        "message": "The vendor answered 400.",
+    }
     assert "result" not in answer.json()
     assert not answer.has_header("Retry-After")
 
 
-@pytest.mark.parametrize("result", [{}, {"n": 2**200}, {"t": "a\0ü\u2028😀"}, {"deep": [[[[{}]]]]}, {"n": 1e308}, {"n": None}])
+@pytest.mark.parametrize(
+    "result",
+    [{}, {"n": 2**200}, {"t": "a\0ü\u2028😀"}, {"deep": [[[[{}]]]]}, {"n": 1e308}, {"n": None}],
+)
 def test_a_result_shows_whatever_json_it_is(client, make_job, result):
-    assert client.get(f"/jobs/{make_job(status='complete', result=result).pk}").json()["result"] == result
+    assert (
+        client.get(f"/jobs/{make_job(status='complete', result=result).pk}").json()["result"]
+        == result
+    )
 
 
 def test_an_id_in_capitals_is_the_same_id(client, make_job):
@@ -71,7 +100,20 @@ def test_an_id_in_capitals_is_the_same_id(client, make_job):
 
 
 @pytest.mark.parametrize(
-    "bad", [str(UNKNOWN), UNKNOWN.hex, "1", "x" * 5000, "%00", "%ff", "%0A", "{id}%0A", "{id}%20", "{id}1", "'--"]
+    "bad",
+    [
+        str(UNKNOWN),
+        UNKNOWN.hex,
+        "1",
+        "x" * 5000,
+        "%00",
+        "%ff",
+        "%0A",
+        "{id}%0A",
+        "{id}%20",
+        "{id}1",
+        "'--",
+    ],
 )
 @pytest.mark.parametrize("path", ["", "/cancel", "/retry"])
 def test_an_unknown_or_malformed_id_is_not_found(client, make_job, bad, path):
@@ -82,15 +124,21 @@ def test_an_unknown_or_malformed_id_is_not_found(client, make_job, bad, path):
 
 
 @pytest.mark.parametrize("bad", ["1", "x" * 5000, "{id}1", "{id}%0A"])
-def test_a_malformed_id_does_not_trouble_the_store(client, make_job, django_assert_num_queries, bad):
+def test_a_malformed_id_does_not_trouble_the_store(
+    client, make_job, django_assert_num_queries, bad
+):
     address = f"/jobs/{bad.format(id=make_job().pk)}"
     with django_assert_num_queries(0):
         assert client.get(address).status_code == 404
 
 
-def test_showing_a_job_is_one_read_that_leaves_its_input_alone(client, make_job, django_assert_num_queries):
+def test_showing_a_job_is_one_read_that_leaves_its_input_alone(
+    client, make_job, django_assert_num_queries
+):
     job = make_job()
-    client.get(f"/jobs/{job.pk}")  # which may read the vendors, too, as one request does every half second
+    client.get(
+        f"/jobs/{job.pk}"
+    )  # which may read the vendors, too, as one request does every half second
     with django_assert_num_queries(1) as captured:
         client.get(f"/jobs/{job.pk}")
     assert '"input"' not in captured[0]["sql"]

@@ -64,7 +64,10 @@ def test_no_guessed_signature_is_taken(guess):
 def test_the_callback_url_names_vendor_and_job_and_carries_the_token(settings):
     settings.PUBLIC_URL = "https://gateway.example"
     token = tokens.make("acme", JOB, 1, 3)
-    assert tokens.callback_url("acme", JOB, 1, 3) == f"https://gateway.example/vendor-webhook/acme/{JOB}?token={token}"
+    assert (
+        tokens.callback_url("acme", JOB, 1, 3)
+        == f"https://gateway.example/vendor-webhook/acme/{JOB}?token={token}"
+    )
 
 
 def test_digits_of_other_scripts_make_another_token():

@@ -24,9 +24,13 @@ def queued(redis_client):
 
 
 def report(*outcomes, probe="", **fields):
-    """Report calls that were started just now, or as `fields` say; the last one's standing is returned."""
+    """Report calls that were started just now, or as `fields` say; the last one's standing is
+    returned.
+    """
     fields = {"started_us": redis_now_us(), **fields}
-    return breaker.report(VENDOR, [Report(outcome, probe, f"job-{n}", **fields) for n, outcome in enumerate(outcomes)])[-1]
+    return breaker.report(
+        VENDOR, [Report(outcome, probe, f"job-{n}", **fields) for n, outcome in enumerate(outcomes)]
+    )[-1]
 
 
 def redis_now_us():
@@ -119,7 +123,10 @@ def test_calls_that_still_hang_from_before_the_outage_do_not_hold_up_the_recover
     assert len(take(VENDOR, "w", 5).entries) == 5
     taken_at = redis_now_us()
     report("bad", "bad", "bad")
-    wait_for(lambda: redis_now_us() > taken_at + 2000, "a millisecond to pass: pending entries know no shorter times")
+    wait_for(
+        lambda: redis_now_us() > taken_at + 2000,
+        "a millisecond to pass: pending entries know no shorter times",
+    )
     token = probe()
     [entry] = _pending()[-1:]
     report("good", probe=token)
@@ -132,7 +139,10 @@ def test_a_probe_ends_with_its_entry_though_nobody_reports_it():
     report("bad", "bad", "bad")
     probe()
     [entry] = _pending()
-    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True, requeue=stream.Requeue.ALWAYS)])
+    stream.settle(
+        "acme",
+        [stream.Settlement(entry.job_id, entry, releases=True, requeue=stream.Requeue.ALWAYS)],
+    )
     assert probe()
 
 

@@ -22,7 +22,9 @@ class AnHourAhead(datetime):
 def test_what_redis_said_last_is_the_time():
     ours = Clock()
     ours.hear(1_000_000.0, time.monotonic())
-    assert timedelta(0) <= ours.now() - datetime.fromtimestamp(1_000_000, UTC) < timedelta(seconds=1)
+    assert (
+        timedelta(0) <= ours.now() - datetime.fromtimestamp(1_000_000, UTC) < timedelta(seconds=1)
+    )
 
 
 def test_an_answer_that_took_long_says_nothing_of_now():
@@ -31,7 +33,9 @@ def test_an_answer_that_took_long_says_nothing_of_now():
     assert abs(ours.now() - datetime.now(UTC)) < timedelta(seconds=1)
 
 
-def test_a_worker_whose_own_clock_is_ahead_gives_up_no_callback_early(make_vendor, make_job, monkeypatch):
+def test_a_worker_whose_own_clock_is_ahead_gives_up_no_callback_early(
+    make_vendor, make_job, monkeypatch
+):
     make_vendor()
     make_job(status=Status.WAITING, attempt=1, deadline_at=datetime.now(UTC) + timedelta(minutes=1))
     monkeypatch.setattr("jobs.queue.clock.datetime", AnHourAhead)

@@ -30,7 +30,9 @@ def queue(vendor, number, to=Stream.JOBS):
 
 
 def take_all(vendor, number, want=50, consumer="w", charges=None):
-    """Take until that many entries are there, also by others who share `charges`; returns them in microseconds."""
+    """Take until that many entries are there, also by others who share `charges`; returns them in
+    microseconds.
+    """
     charges = [] if charges is None else charges
     end = time.monotonic() + 30
     while len(charges) < number and time.monotonic() < end:
@@ -42,7 +44,10 @@ def take_all(vendor, number, want=50, consumer="w", charges=None):
 
 def worst(charges, seconds):
     """Return the most charges in any closed window of that length, wherever it begins."""
-    return max(sum(1 for other in charges if charge <= other <= charge + seconds * 1_000_000) for charge in charges)
+    return max(
+        sum(1 for other in charges if charge <= other <= charge + seconds * 1_000_000)
+        for charge in charges
+    )
 
 
 def test_no_window_holds_more_than_its_limit():
@@ -106,7 +111,12 @@ def test_without_limits_everything_is_taken_again_first():
     queue(vendor, 3)
     queue(vendor, 2, Stream.RETRIES)
     taken = take(vendor, "w", 4)
-    assert [entry.job_id for entry in taken.entries] == ["again-0", "again-1", "jobs-0", "jobs-1"]
+    assert [entry.job_id for entry in taken.entries] == [
+        "retries-0",
+        "retries-1",
+        "jobs-0",
+        "jobs-1",
+    ]
     assert [entry.charge for entry in taken.entries] == [""] * 4
 
 
@@ -125,7 +135,9 @@ def test_a_cap_on_jobs_in_flight_holds_until_one_is_settled(redis_client):
     full = take(vendor, "w", 10)
     [(freed, end)] = full.listen.items()
     assert (full.entries, freed) == ([], Keys(vendor.slug).freed)
-    stream.settle(vendor.slug, [Settlement(taken.entries[0].job_id, taken.entries[0], releases=True)])
+    stream.settle(
+        vendor.slug, [Settlement(taken.entries[0].job_id, taken.entries[0], releases=True)]
+    )
     assert redis_client.xread({freed: end})
     assert len(take(vendor, "w", 10).entries) == 1
 
@@ -191,7 +203,9 @@ def test_settling_drops_the_entry_and_can_add_a_fresh_one(redis_client):
     vendor = vendor_with()
     queue(vendor, 1)
     [entry] = take(vendor, "w", 1).entries
-    stream.settle(vendor.slug, [Settlement(entry.job_id, entry, releases=True, requeue=Requeue.ALWAYS)])
+    stream.settle(
+        vendor.slug, [Settlement(entry.job_id, entry, releases=True, requeue=Requeue.ALWAYS)]
+    )
     assert redis_client.xlen(Keys(vendor.slug).jobs) == 0
     assert [e.stream for e in take(vendor, "w", 5).entries] == [Stream.RETRIES]
 

@@ -1,4 +1,5 @@
-"""The limiter against a plain list of starts: whatever is done in whatever order, no window is broken and nobody waits in vain.
+"""The limiter against a plain list of starts: whatever is done in whatever order, no window is
+broken and nobody waits in vain.
 
 LIMITER_EXAMPLES=2000 makes a long run, of other cases than the suite's.
 """
@@ -11,7 +12,13 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from jobs.models import Stream
 from jobs.queue import limiter, stream
@@ -65,20 +72,26 @@ class Limiter(RuleBasedStateMachine):
 
     @property
     def starts(self):
-        return sorted([*self.ended, *(call.start for call in self.calls.values() if call.start)], reverse=True)
+        return sorted(
+            [*self.ended, *(call.start for call in self.calls.values() if call.start)], reverse=True
+        )
 
     @property
     def in_flight(self):
         return {job for job, call in self.calls.items() if call.has_slot} | self.waiting
 
     def rebuild(self):
-        """As rows would have it: what has ended as it was charged, what is under way by the start of its batch."""
+        """As rows would have it: what has ended as it was charged, what is under way by the start
+        of its batch.
+        """
         self.time_passes(round(SETTLING_SECONDS * SECOND))
         running = [call.start - 5000 for call in self.calls.values() if call.start]
         most, seconds = limiter.memory(self.vendor)
         since = self.clock.now_us - seconds * SECOND
         ended = sorted((start for start in self.ended if start >= since), reverse=True)[:most]
-        assert limiter.rebuild(self.slug, self.vendor.windows, ended, sorted(self.in_flight), calling_us=running)
+        assert limiter.rebuild(
+            self.slug, self.vendor.windows, ended, sorted(self.in_flight), calling_us=running
+        )
 
     def log(self):
         return commands().lrange(self.keys.log, 0, -1)
@@ -86,7 +99,9 @@ class Limiter(RuleBasedStateMachine):
     def log_without(self, charge):
         log = self.log()
         if charge in log:
-            log.remove(charge)  # one of them: a rebuild may have put a call under way at the same moment
+            log.remove(
+                charge
+            )  # one of them: a rebuild may have put a call under way at the same moment
         return log
 
     def take(self, want, consumer="w"):
@@ -99,7 +114,9 @@ class Limiter(RuleBasedStateMachine):
             assert not taken.stale
         charges = [entry.charge for entry in reversed(taken.entries) if entry.charge]
         assert self.log() == [*charges, *before][: len(self.log())], "a permit without an entry"
-        expected = [(of, job) for of in (Stream.RETRIES, Stream.JOBS) for job in self.queued[of]][: len(taken.entries)]
+        expected = [(of, job) for of in (Stream.RETRIES, Stream.JOBS) for job in self.queued[of]][
+            : len(taken.entries)
+        ]
         assert len(taken.entries) <= want
         assert [(entry.stream, entry.job_id) for entry in taken.entries] == expected
         for entry in taken.entries:
@@ -113,7 +130,9 @@ class Limiter(RuleBasedStateMachine):
         assert bool(charge) == bool(self.vendor.windows)
         self.calls[job].start = int(charge) if charge else None
         self.calls[job].has_slot = True
-        assert not self.vendor.max_in_flight or len(self.in_flight) <= max(self.vendor.max_in_flight, self.slots_before)
+        assert not self.vendor.max_in_flight or len(self.in_flight) <= max(
+            self.vendor.max_in_flight, self.slots_before
+        )
         if charge:
             self.check_windows(int(charge))
             self.check_pace(int(charge))
@@ -132,7 +151,9 @@ class Limiter(RuleBasedStateMachine):
             assert at - start >= apart * gap - catch_up
 
     def given_up(self, job):
-        """Return the entry of a job that gives its permit back: as another takes its place, so much more may start at once."""
+        """Return the entry of a job that gives its permit back: as another takes its place, so much
+        more may start at once.
+        """
         self.given_back += 1
         return replace(self.calls[job].entry, charge=str(self.calls[job].start or ""))
 
@@ -172,7 +193,9 @@ class Limiter(RuleBasedStateMachine):
 
     @rule()
     def a_worker_waits_as_it_was_told(self):
-        """Nothing else happens: then there is a job at the end of the wait, or there is none in the queue, or no slot."""
+        """Nothing else happens: then there is a job at the end of the wait, or there is none in the
+        queue, or no slot.
+        """
         self.slots_before = len(self.in_flight)
         for _ in range(3):  # a hold that ends, and the wait for a window
             taken = self.take(1)
@@ -244,12 +267,21 @@ class Limiter(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def starts_leave_their_windows(self, data):
-        """The moments at which a start too many would be permitted: those around the end of each window."""
+        """The moments at which a start too many would be permitted: those around the end of each
+        window.
+        """
         self.add(3)
         for window in self.vendor.windows:
             if len(self.starts) >= window.calls:
                 leaves_at = self.starts[window.calls - 1] + window.seconds * SECOND
-                self.time_passes(max(0, leaves_at - self.clock.now_us + data.draw(st.sampled_from([-1000, -1, 0, 1]))))
+                self.time_passes(
+                    max(
+                        0,
+                        leaves_at
+                        - self.clock.now_us
+                        + data.draw(st.sampled_from([-1000, -1, 0, 1])),
+                    )
+                )
                 self.a_worker_takes(2, "a")
 
     @rule()
@@ -270,7 +302,9 @@ class Limiter(RuleBasedStateMachine):
     @rule(data=st.data())
     def redis_loses_everything(self, data):
         commands().flushall()
-        time.sleep(0.001)  # entries are named by the millisecond: none may have the name of one before
+        time.sleep(
+            0.001
+        )  # entries are named by the millisecond: none may have the name of one before
         self.clock.set(self.clock.now_us)
         self.queued = {Stream.RETRIES: [], Stream.JOBS: []}
         for call in self.calls.values():
@@ -292,6 +326,11 @@ class Limiter(RuleBasedStateMachine):
 
 
 def test_whatever_happens_no_window_is_broken_and_nobody_waits_in_vain():
-    hurried = settings(max_examples=EXAMPLES or 120, stateful_step_count=40, derandomize=not EXAMPLES, database=None)
+    hurried = settings(
+        max_examples=EXAMPLES or 120,
+        stateful_step_count=40,
+        derandomize=not EXAMPLES,
+        database=None,
+    )
     calm = settings(hurried, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Limiter, settings=calm)

@@ -38,7 +38,9 @@ def entries(redis_client, name="jobs"):
 
 
 def add_at(redis_client, job_id, moment):
-    redis_client.xadd(KEYS.jobs, {"v": "1", "job": job_id}, id=f"{int(moment.timestamp() * 1000)}-*")
+    redis_client.xadd(
+        KEYS.jobs, {"v": "1", "job": job_id}, id=f"{int(moment.timestamp() * 1000)}-*"
+    )
 
 
 def put_back(times=1):
@@ -54,7 +56,7 @@ def test_a_queued_job_that_redis_lost_is_added_again_once(make_job, redis_client
 def test_a_lost_retry_goes_back_to_the_front(make_job, redis_client, acme):
     job = make_job(queued_at=LONG_AGO, stream=Stream.RETRIES, attempt=1)
     assert put_back() == [1]
-    assert entries(redis_client, "again") == [job.pk]
+    assert entries(redis_client, "retries") == [job.pk]
 
 
 def test_a_backlog_is_not_touched(make_job, redis_client, acme):
@@ -64,7 +66,9 @@ def test_a_backlog_is_not_touched(make_job, redis_client, acme):
 
 
 @pytest.mark.parametrize("skew", [-30, -1, 0, 29])
-def test_after_a_flush_all_are_back_at_once_whatever_the_clock_that_queued_them(make_job, redis_client, acme, skew):
+def test_after_a_flush_all_are_back_at_once_whatever_the_clock_that_queued_them(
+    make_job, redis_client, acme, skew
+):
     """Also the last ones, that else would wait until the whole backlog before them is done."""
     before, last = make_job(queued_at=LONG_AGO), make_job(queued_at=at(skew))
     redis_client.flushall()
@@ -111,7 +115,9 @@ def test_a_clock_that_is_behind_costs_one_more_entry_and_no_more(make_job, redis
 
 
 def test_the_first_look_at_a_backlog_touches_nothing(make_vendor, make_job, redis_client):
-    """Jobs were accepted before any worker was started: nobody has made the group, and nobody has looked."""
+    """Jobs were accepted before any worker was started: nobody has made the group, and nobody has
+    looked.
+    """
     make_vendor()
     for second in range(3):
         job = make_job(queued_at=LONG_AGO + second * SECOND)
@@ -141,7 +147,7 @@ def test_a_job_that_was_handed_back_long_ago_has_not_lost_its_entry(make_job, re
     take(acme, "w", 1)
     add_at(redis_client, make_job().pk, at(0))
     assert pending.requeue("acme", "w", held=()) == 1
-    assert entries(redis_client, "again") == [job.pk]
+    assert entries(redis_client, "retries") == [job.pk]
     assert put_back() == [0]
 
 
@@ -157,9 +163,11 @@ def test_no_more_than_a_batch_is_put_back_at_a_time(make_job, redis_client, acme
     assert entries(redis_client) == [job.pk for job in jobs]
 
 
-def test_a_sweeper_that_dies_between_entry_and_row_has_lost_nobody(make_job, redis_client, acme, monkeypatch):
+def test_a_sweeper_that_dies_between_entry_and_row_has_lost_nobody(
+    make_job, redis_client, acme, monkeypatch
+):
     job = make_job(queued_at=LONG_AGO)
-    for module, name in ((stream, "add"), (lost_entries.lifecycle, "put_back_in_stream")):
+    for module, name in ((stream, "add"), (lost_entries.lifecycle, "requeue_lost")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, lambda *_, **__: 1 / 0)
             with pytest.raises(ZeroDivisionError):

@@ -1,4 +1,6 @@
-"""After Redis lost what it knew of a vendor: log and slots are made from the rows before anything is permitted."""
+"""After Redis lost what it knew of a vendor: log and slots are made from the rows before anything
+is permitted.
+"""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -42,7 +44,16 @@ def test_the_rows_make_the_log_and_the_slots_true_again(redis_client, make_vendo
     now = datetime.now(UTC)
     for seconds in (1, 2, 70):
         at = now - timedelta(seconds=seconds)
-        Attempt.objects.create(job="j", vendor="acme", run=1, number=1, worker="w", started_at=at, ended_at=at, outcome="done")
+        Attempt.objects.create(
+            job="j",
+            vendor="acme",
+            run=1,
+            number=1,
+            worker="w",
+            started_at=at,
+            ended_at=at,
+            outcome="done",
+        )
     make_job(status=Status.WAITING)
     running = make_job(status=Status.PROCESSING)
     make_job(status=Status.QUEUED)
@@ -64,7 +75,7 @@ def test_a_longer_window_than_the_log_has_lived_is_asked_of_the_rows():
     assert take(Vendor(slug=vendor.slug, adapter="sync", rate_limits="5/min"), "w", 1).stale
 
 
-@pytest.mark.parametrize("stream_name", ["jobs", "again"])
+@pytest.mark.parametrize("stream_name", ["jobs", "retries"])
 def test_a_stream_that_was_dropped_alone_is_made_again(redis_client, stream_name):
     vendor = vendor_with()
     redis_client.delete(getattr(Keys(vendor.slug), stream_name))
@@ -99,12 +110,16 @@ def test_a_call_under_way_counts_as_started_now_for_its_permit_may_have_been_ren
     assert log_of(redis_client, "acme")[0] >= before
 
 
-def test_a_long_call_that_the_log_has_forgotten_counts_when_limits_ask_for_a_longer_memory(redis_client):
+def test_a_long_call_that_the_log_has_forgotten_counts_when_limits_ask_for_a_longer_memory(
+    redis_client,
+):
     vendor = vendor_with("2/s")
     queue(vendor, 2)
     known = [int(entry.charge) for entry in take(vendor, "w", 2).entries]
     longer = Vendor(slug=vendor.slug, adapter="sync", rate_limits="3/min")
-    limiter.rebuild(vendor.slug, longer.windows, [], [], calling_us=[known[0] - 20 * SECOND, known[0] + 5])
+    limiter.rebuild(
+        vendor.slug, longer.windows, [], [], calling_us=[known[0] - 20 * SECOND, known[0] + 5]
+    )
     assert log_of(redis_client, vendor.slug) == [*reversed(known), known[0]]
 
 
@@ -126,7 +141,9 @@ def late_job(redis_client, make_job):
     redis_client.flushall()
     limiter.rebuild(vendor.slug, vendor.windows, [], [])
     queue(vendor, 1)
-    return Started(vendor, entry, Job(vendor=vendor.slug), time.monotonic() - 2 * limiter.PERMIT_SECONDS)
+    return Started(
+        vendor, entry, Job(vendor=vendor.slug), time.monotonic() - 2 * limiter.PERMIT_SECONDS
+    )
 
 
 def test_a_slot_that_redis_lost_before_the_start_is_taken_again(late_job):
@@ -154,13 +171,24 @@ def test_a_set_of_many_slots_is_compared_piece_by_piece(redis_client, make_job, 
 
 
 @pytest.mark.django_db
-def test_the_log_keeps_its_memory_though_a_rebuild_by_other_limits_asks_for_less(redis_client, make_vendor):
+def test_the_log_keeps_its_memory_though_a_rebuild_by_other_limits_asks_for_less(
+    redis_client, make_vendor
+):
     vendor = make_vendor(rate_limits="2/min")
     rebuild([vendor])
     queue(vendor, 3)
     for entry in take(vendor, "w", 2).entries:
         at = limiter.moment(entry.charge)
-        Attempt.objects.create(job="j", vendor="acme", run=1, number=1, worker="w", started_at=at, ended_at=at, outcome="done")
+        Attempt.objects.create(
+            job="j",
+            vendor="acme",
+            run=1,
+            number=1,
+            worker="w",
+            started_at=at,
+            ended_at=at,
+            outcome="done",
+        )
     redis_client.delete(Keys("acme").log)
     without = Vendor(slug="acme", adapter="sync")
     assert take(without, "w", 0).stale
@@ -169,10 +197,21 @@ def test_the_log_keeps_its_memory_though_a_rebuild_by_other_limits_asks_for_less
 
 
 @pytest.mark.django_db
-def test_a_start_counts_no_earlier_than_it_was_whatever_the_store_keeps_of_it(make_vendor, redis_client):
+def test_a_start_counts_no_earlier_than_it_was_whatever_the_store_keeps_of_it(
+    make_vendor, redis_client
+):
     acme, now = make_vendor(rate_limits="10/min"), datetime.now(UTC)
     at = (now - timedelta(seconds=2)).replace(microsecond=123_456)
-    Attempt.objects.create(job="job", vendor="acme", run=1, number=1, worker="w", started_at=at, ended_at=at, outcome="done")
+    Attempt.objects.create(
+        job="job",
+        vendor="acme",
+        run=1,
+        number=1,
+        worker="w",
+        started_at=at,
+        ended_at=at,
+        outcome="done",
+    )
     rebuild([acme])
     [start_us] = log_of(redis_client, "acme")
     assert limiter.microseconds(at) <= start_us < limiter.microseconds(at) + 1000

@@ -37,9 +37,12 @@ def entries(redis_client, name):
 
 
 def test_a_retry_that_is_due_goes_to_the_front_of_its_queue(make_job, redis_client, acme):
-    due, later = make_job(not_before=LONG_AGO), make_job(not_before=datetime.now(UTC) + timedelta(hours=1))
+    due, later = (
+        make_job(not_before=LONG_AGO),
+        make_job(not_before=datetime.now(UTC) + timedelta(hours=1)),
+    )
     assert sweep.retries_due() == 1
-    assert entries(redis_client, "again") == [due.pk]
+    assert entries(redis_client, "retries") == [due.pk]
     assert Job.objects.get(pk=due.pk).not_before is None
     assert Job.objects.get(pk=later.pk).not_before is not None
 
@@ -53,24 +56,35 @@ def test_an_overdue_callback_fails_its_job_and_frees_its_slot(make_job, redis_cl
 
 
 @pytest.mark.parametrize(("failures", "status"), [(0, "queued"), (4, "failed")])
-def test_an_overdue_callback_is_tried_again_while_tries_are_left(make_job, redis_client, make_vendor, failures, status):
+def test_an_overdue_callback_is_tried_again_while_tries_are_left(
+    make_job, redis_client, make_vendor, failures, status
+):
     make_vendor(repeat_overdue=True)
     job = make_job(status=Status.WAITING, attempt=1, failures=failures, deadline_at=LONG_AGO)
     sweep.callbacks_overdue()
     assert Job.objects.get().status == status
-    assert entries(redis_client, "again") == ([job.pk] if status == "queued" else [])
+    assert entries(redis_client, "retries") == ([job.pk] if status == "queued" else [])
 
 
 def test_a_stored_callback_without_a_verdict_is_applied(make_job, redis_client, acme):
     job = make_job(status=Status.WAITING, attempt=1)
-    fields = {"vendor": "acme", "job": job.pk, "run": 1, "attempt": 1, "body": {"name": "x"}, "body_bytes": 1}
+    fields = {
+        "vendor": "acme",
+        "job": job.pk,
+        "run": 1,
+        "attempt": 1,
+        "body": {"name": "x"},
+        "body_bytes": 1,
+    }
     Callback.objects.create(key="k", received_at=LONG_AGO, **fields)
     assert sweep.callbacks_without_verdict() == 1
     assert (Job.objects.get().status, Callback.objects.get().verdict) == ("complete", "applied")
     assert inbox.apply_pending(datetime.now(UTC), older_than=timedelta(0), limit=5) == 0
 
 
-def test_a_callback_that_was_stored_counts_although_it_is_overdue_by_now(make_job, redis_client, acme):
+def test_a_callback_that_was_stored_counts_although_it_is_overdue_by_now(
+    make_job, redis_client, acme
+):
     job = make_job(status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
     inbox.store(acme, job.pk, Try(1, 1), webhook_id="", body=b'{"ok": true}', now=datetime.now(UTC))
     assert sweep.callbacks_overdue() == 1
@@ -98,7 +112,9 @@ def test_who_begins_to_sweep_reads_callbacks_again_that_could_not_be_read(unread
     assert (Job.objects.get().status, Callback.objects.get().verdict) == ("complete", "applied")
 
 
-def test_callbacks_that_could_not_be_read_are_read_again_when_their_vendor_has_another_adapter(unreadable):
+def test_callbacks_that_could_not_be_read_are_read_again_when_their_vendor_has_another_adapter(
+    unreadable,
+):
     sweeper = sweep.Sweeper("w")
     sweeper._read_again()
     assert Job.objects.get().status == "waiting"
@@ -138,7 +154,11 @@ def test_an_overdue_job_has_only_its_own_callbacks_read(unreadable):
     with reads_of("jobs_callback") as reads:
         sweep.callbacks_overdue()
     with connection.cursor() as cursor:
-        plans = [row[3] for read in reads for row in cursor.execute(f"EXPLAIN QUERY PLAN {read}").fetchall()]
+        plans = [
+            row[3]
+            for read in reads
+            for row in cursor.execute(f"EXPLAIN QUERY PLAN {read}").fetchall()
+        ]
     assert len(plans) >= 3
     assert all("(job=?" in plan or "(_id=?)" in plan for plan in plans), plans
 
@@ -153,7 +173,11 @@ def test_a_corrected_adapter_is_given_the_callback_once_more_when_it_is_overdue(
 def test_who_is_silent_is_dead_after_two_looks_two_beats_apart(redis_client):
     redis_client.zadd(HEARTBEATS, {"gone": 1})
     suspects = takeover.Suspects()
-    assert [suspects.look(now=10), suspects.look(now=11), suspects.look(now=12.1)] == [[], [], ["gone"]]
+    assert [suspects.look(now=10), suspects.look(now=11), suspects.look(now=12.1)] == [
+        [],
+        [],
+        ["gone"],
+    ]
 
 
 def test_a_failed_look_makes_nobody_dead(redis_client):
@@ -169,7 +193,7 @@ def test_what_a_dead_worker_had_not_started_goes_to_the_front(make_job, redis_cl
     stream.offer("acme", [job.pk])
     take(acme, "gone", 1)
     assert takeover.take_over("gone")
-    assert entries(redis_client, "again") == [job.pk]
+    assert entries(redis_client, "retries") == [job.pk]
     assert (Job.objects.get().status, Job.objects.get().crashes) == ("queued", 0)
     assert redis_client.xinfo_consumers(Keys("acme").jobs, "workers") == []
 
@@ -185,7 +209,10 @@ def test_a_step_that_fails_keeps_no_other_waiting(make_job, redis_client, acme, 
     monkeypatch.setattr(sweep, "callbacks_overdue", lambda: 1 / 0)
     due, lost = make_job(not_before=LONG_AGO), make_job(queued_at=LONG_AGO)
     sweep.Sweeper("w").sweep(now=100.0)
-    assert set(entries(redis_client, "again") + entries(redis_client, "jobs")) == {due.pk, lost.pk}
+    assert set(entries(redis_client, "retries") + entries(redis_client, "jobs")) == {
+        due.pk,
+        lost.pk,
+    }
 
 
 def test_more_entries_than_one_look_shows_are_all_taken_over(redis_client, acme, monkeypatch):
@@ -205,14 +232,18 @@ def test_with_a_million_waiting_no_step_reads_or_sorts_them_all(acme, make_job):
     def explain(execute, sql, params, many, context):
         if sql.startswith("SELECT"):
             with connection.cursor() as cursor:
-                rows = cursor.cursor.execute(cursor.cursor.convert_query(f"EXPLAIN QUERY PLAN {sql}"), params)
+                rows = cursor.cursor.execute(
+                    cursor.cursor.convert_query(f"EXPLAIN QUERY PLAN {sql}"), params
+                )
                 plans.extend(row[3] for row in rows)
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(explain):
         sweep.Sweeper("w").sweep(now=100.0)
     assert len([plan for plan in plans if "SEARCH jobs_job " in plan]) >= 12
-    assert not [plan for plan in plans if "TEMP B-TREE FOR ORDER" in plan or plan.startswith("SCAN jobs_")]
+    assert not [
+        plan for plan in plans if "TEMP B-TREE FOR ORDER" in plan or plan.startswith("SCAN jobs_")
+    ]
 
 
 def test_vendors_without_jobs_cost_a_sweep_no_query(acme, make_vendor):

@@ -11,7 +11,9 @@ from jobs.recovery.takeover import Suspects
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
 
-def test_a_worker_that_died_before_redis_lost_its_data_is_found_dead(redis_client, make_vendor, make_job):
+def test_a_worker_that_died_before_redis_lost_its_data_is_found_dead(
+    redis_client, make_vendor, make_job
+):
     vendor, now = make_vendor(), Job().created_at
     for worker in ("dead", "alive"):
         make_job(status=Status.PROCESSING, attempt=1, worker=worker, started_at=now)

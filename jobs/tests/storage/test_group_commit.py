@@ -61,11 +61,17 @@ def test_what_comes_in_during_a_commit_shares_the_next(slow_store):
     assert (Job.objects.count(), slow_store.commits) == (10, [1, 9])
 
 
-def test_a_store_that_is_away_refuses_all_that_wait_for_it_and_then_takes_the_next(slow_store, monkeypatch):
+def test_a_store_that_is_away_refuses_all_that_wait_for_it_and_then_takes_the_next(
+    slow_store, monkeypatch
+):
     jobs = GroupCommit(insert)
     slow_store.set()
     with monkeypatch.context() as patch:
-        patch.setattr(bulk_writes, "insert_each", lambda jobs: (_ for _ in ()).throw(OperationalError("locked")))
+        patch.setattr(
+            bulk_writes,
+            "insert_each",
+            lambda jobs: (_ for _ in ()).throw(OperationalError("locked")),
+        )
         with pytest.raises(OperationalError):
             jobs.commit(job())
     jobs.commit(job())

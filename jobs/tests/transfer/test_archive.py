@@ -9,7 +9,13 @@ from jobs.transfer.archive import FaultyArchiveError
 from jobs.transfer.importing import Loading
 
 AT = "2026-01-31T12:00:00.123456Z"
-JOB = {"vendor": "acme", "name": "Zoë", "input": {"half": "\ud83d"}, "created_at": AT, "queued_at": AT}
+JOB = {
+    "vendor": "acme",
+    "name": "Zoë",
+    "input": {"half": "\ud83d"},
+    "created_at": AT,
+    "queued_at": AT,
+}
 
 
 @pytest.fixture
@@ -40,13 +46,20 @@ def columns(**columns):
 
 
 def without(name):
-    return lambda line: json.dumps({key: value for key, value in json.loads(line).items() if key != name}).encode() + b"\n"
+    return lambda line: (
+        json.dumps({key: value for key, value in json.loads(line).items() if key != name}).encode()
+        + b"\n"
+    )
 
 
 def test_a_column_that_the_file_does_not_know_has_its_default(path):
     [job, *_] = read(path)
     assert job.keys() == archive.fields("job").keys()
-    assert {name: job[name] for name in JOB} == {**JOB, "created_at": job["created_at"], "queued_at": job["queued_at"]}
+    assert {name: job[name] for name in JOB} == {
+        **JOB,
+        "created_at": job["created_at"],
+        "queued_at": job["queued_at"],
+    }
     assert archive.line("job", job).count(AT.encode()) == 2
     assert (job["status"], job["run"], job["result"], job["error_code"]) == ("queued", 1, None, "")
 
@@ -112,13 +125,29 @@ def test_a_value_that_no_store_would_keep_is_named_and_not_quoted(path, name, va
 @pytest.mark.parametrize(
     ("number", "change", "sentence"),
     [
-        (1, columns(version=2), "Line 1 names version 2, and this EnrichLabs reads up to 1. Update it first."),
+        (
+            1,
+            columns(version=2),
+            "Line 1 names version 2, and this EnrichLabs reads up to 1. Update it first.",
+        ),
         (1, columns(version="1"), "Line 1 is not that of an export."),
         (1, columns(format="other"), "Line 1 is not that of an export."),
         (1, lambda line: b"", "Line 1 is not that of an export."),
-        (5, lambda line: b"", "The last line is not that of a finished export. Run the export again, to its end."),
-        (5, lambda line: line[:-1], "The last line is not that of a finished export. Run the export again, to its end."),
-        (5, columns(job="many"), "The last line is not that of a finished export. Run the export again, to its end."),
+        (
+            5,
+            lambda line: b"",
+            "The last line is not that of a finished export. Run the export again, to its end.",
+        ),
+        (
+            5,
+            lambda line: line[:-1],
+            "The last line is not that of a finished export. Run the export again, to its end.",
+        ),
+        (
+            5,
+            columns(job="many"),
+            "The last line is not that of a finished export. Run the export again, to its end.",
+        ),
     ],
 )
 def test_what_is_no_finished_export_is_refused(path, number, change, sentence):

@@ -39,8 +39,12 @@ def test_every_row_is_written_with_every_column(path):
     assert first == {"format": "enrichlabs", "version": 1}
     assert last == {"kind": "end", "vendor": 2, "job": 12, "attempt": 12, "callback": 6}
     stored = all_rows()
-    assert [(row["kind"], row["id"]) for row in rows] == [(kind, row["id"]) for kind in stored for row in stored[kind]]
-    columns = {kind: [name if name != "kind" else "call_kind" for name in fields(kind)] for kind in stored}
+    assert [(row["kind"], row["id"]) for row in rows] == [
+        (kind, row["id"]) for kind in stored for row in stored[kind]
+    ]
+    columns = {
+        kind: [name if name != "kind" else "call_kind" for name in fields(kind)] for kind in stored
+    }
     assert all(list(row) == ["kind", *columns[row["kind"]]] for row in rows)
     job = next(row for row in rows if row["kind"] == "job")
     assert job["input"] == stored["job"][0]["input"]
@@ -79,7 +83,10 @@ def test_an_export_that_was_interrupted_goes_on_where_it_broke_off(path, tmp_pat
         with pytest.raises(SystemExit) as ended:
             call_command("export", str(path), stdout=out)
     assert ended.value.code == 130
-    assert out.getvalue() == "Interrupted: 2 vendors, 8 jobs, 0 attempts, 0 callbacks. Run it again for the rest.\n"
+    assert (
+        out.getvalue()
+        == "Interrupted: 2 vendors, 8 jobs, 0 attempts, 0 callbacks. Run it again for the rest.\n"
+    )
     said = run(path)
     assert f"{path} has 10 rows already; if the service has run since" in said
     assert said.endswith(f"{path} is finished: {COUNTERS}.\n")
@@ -92,7 +99,16 @@ def test_a_file_that_breaks_off_anywhere_is_completed(path):
     whole = path.read_bytes()
     ends = [position + 1 for position, byte in enumerate(whole) if byte == ord("\n")]
     some = ends[1:-1:7]
-    for length in [0, 1, 20, ends[0], *some, *(end + 1 for end in some), *(end - 1 for end in some), len(whole) - 1]:
+    for length in [
+        0,
+        1,
+        20,
+        ends[0],
+        *some,
+        *(end + 1 for end in some),
+        *(end - 1 for end in some),
+        len(whole) - 1,
+    ]:
         path.write_bytes(whole[:length])
         with opened(str(path)) as file:
             for _ in export.Export(file):
@@ -103,7 +119,9 @@ def test_a_file_that_breaks_off_anywhere_is_completed(path):
 def test_a_finished_export_is_left_alone(path):
     run(path)
     before = path.read_bytes()
-    with pytest.raises(CommandError, match="is a finished export already. Name another file, or remove it."):
+    with pytest.raises(
+        CommandError, match="is a finished export already. Name another file, or remove it."
+    ):
         run(path)
     assert path.read_bytes() == before
 
@@ -123,7 +141,10 @@ def test_a_finished_export_is_left_alone(path):
 )
 def test_a_file_of_another_kind_is_left_alone(path, content):
     path.write_bytes(content)
-    with pytest.raises(CommandError, match="is there already, and can't be gone on with: Line [12] .* Name another file."):
+    with pytest.raises(
+        CommandError,
+        match="is there already, and can't be gone on with: Line [12] .* Name another file.",
+    ):
         run(path)
     assert path.read_bytes() == content
 
@@ -145,7 +166,9 @@ def test_while_a_worker_is_alive_nothing_is_copied_unless_that_is_wanted(path, r
     assert "is finished" in run(path)
     path.unlink()
     redis_client.zadd(HEARTBEATS, {"alive": seconds * 1000})
-    with pytest.raises(CommandError, match="A worker is alive. What moves on while it is copied .* Stop API"):
+    with pytest.raises(
+        CommandError, match="A worker is alive. What moves on while it is copied .* Stop API"
+    ):
         run(path)
     assert not path.exists()
     assert "is finished" in run(path, "--live")

@@ -1,4 +1,6 @@
-"""`manage.py import` writes an exported file's rows as they are, leaves alone what is there, and counts at the end."""
+"""`manage.py import` writes an exported file's rows as they are, leaves alone what is there, and
+counts at the end.
+"""
 
 import json
 import os
@@ -43,9 +45,16 @@ def run(path, *arguments):
 
 def says(vendors, jobs, attempts, callbacks):
     """What is said when so many rows were written."""
-    counts = {"vendors": (2, vendors), "jobs": (12, jobs), "attempts": (12, attempts), "callbacks": (6, callbacks)}
+    counts = {
+        "vendors": (2, vendors),
+        "jobs": (12, jobs),
+        "attempts": (12, attempts),
+        "callbacks": (6, callbacks),
+    }
     text = "{}: {} in the file, {} read, {} written, {} are in the store\n"
-    return "".join(text.format(name, whole, whole, written, whole) for name, (whole, written) in counts.items())
+    return "".join(
+        text.format(name, whole, whole, written, whole) for name, (whole, written) in counts.items()
+    )
 
 
 def test_all_rows_are_there_again_as_they_were(path, rows, tmp_path):
@@ -84,7 +93,10 @@ def test_an_interrupt_lets_the_batch_in_hand_end(path, rows, monkeypatch):
         patch.setattr(importing, "_insert", insert)
         with pytest.raises(SystemExit) as ended:
             call_command("import", str(path), stdout=out)
-    assert (ended.value.code, out.getvalue()) == (130, "Interrupted: 7 rows written. Run it again for the rest.\n")
+    assert (ended.value.code, out.getvalue()) == (
+        130,
+        "Interrupted: 7 rows written. Run it again for the rest.\n",
+    )
     assert run(path) == says(0, 7, 12, 6)
     assert all_rows() == rows
 
@@ -138,7 +150,10 @@ def columns(**columns):
 
 
 def without(name):
-    return lambda line: json.dumps({key: value for key, value in json.loads(line).items() if key != name}).encode() + b"\n"
+    return lambda line: (
+        json.dumps({key: value for key, value in json.loads(line).items() if key != name}).encode()
+        + b"\n"
+    )
 
 
 def test_a_bad_line_is_named_and_nothing_of_it_is_written(path, rows, monkeypatch):
@@ -152,7 +167,10 @@ def test_a_bad_line_is_named_and_nothing_of_it_is_written(path, rows, monkeypatc
 
 def test_an_unfinished_export_is_refused_before_anything_is_written(path, rows):
     changed(path, 34, lambda line: b"")
-    with pytest.raises(CommandError, match=f"{path}: The last line is not that of a finished export. Run the export again"):
+    with pytest.raises(
+        CommandError,
+        match=f"{path}: The last line is not that of a finished export. Run the export again",
+    ):
         run(path)
     assert not any(all_rows().values())
 
@@ -169,7 +187,10 @@ NEW_SINCE_0_1_0 = ("arrival_margin_ms", "paused_at", "paused_by", "call_kind", "
 
 def test_a_file_of_release_0_1_0_gets_the_defaults_of_the_columns_it_lacks(path, rows):
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
-    older = [{name: value for name, value in line.items() if name not in NEW_SINCE_0_1_0} for line in lines]
+    older = [
+        {name: value for name, value in line.items() if name not in NEW_SINCE_0_1_0}
+        for line in lines
+    ]
     assert len(older[1]) == len(lines[1]) - 3
     path.write_text("".join(json.dumps(line) + "\n" for line in older))
     assert run(path) == says(2, 12, 12, 6)
@@ -183,7 +204,9 @@ def test_a_file_that_lacks_a_row_is_found_by_its_counts(path, rows):
 
 
 def test_rows_that_vanish_meanwhile_are_found_by_the_count(path, rows, monkeypatch):
-    monkeypatch.setattr("jobs.management.commands.import.forget_limits", lambda: Attempt.objects.all().delete())
+    monkeypatch.setattr(
+        "jobs.management.commands.import.forget_limits", lambda: Attempt.objects.all().delete()
+    )
     with pytest.raises(CommandError, match="The numbers of attempts do not agree. Run it again; "):
         run(path)
     monkeypatch.undo()
@@ -199,7 +222,9 @@ def test_limits_are_made_anew_from_what_was_written(path, rows, redis_client):
 def test_beside_a_living_worker_nothing_is_written_unless_that_is_wanted(path, rows, redis_client):
     seconds, _ = redis_client.time()
     redis_client.zadd(HEARTBEATS, {"alive": seconds * 1000})
-    with pytest.raises(CommandError, match="A worker is alive. It would start jobs before the tries are there"):
+    with pytest.raises(
+        CommandError, match="A worker is alive. It would start jobs before the tries are there"
+    ):
         run(path)
     assert not any(all_rows().values())
     assert run(path, "--live") == says(2, 12, 12, 6)

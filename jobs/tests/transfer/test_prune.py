@@ -1,4 +1,6 @@
-"""`manage.py prune` deletes what ended long ago, all of it and nothing else, wherever it is interrupted."""
+"""`manage.py prune` deletes what ended long ago, all of it and nothing else, wherever it is
+interrupted.
+"""
 
 import os
 import signal
@@ -36,7 +38,11 @@ def run(*arguments):
 
 
 def all_ids():
-    return {pk for model in (Job, Attempt, Callback) for pk in model.objects.values_list("pk", flat=True)}
+    return {
+        pk
+        for model in (Job, Attempt, Callback)
+        for pk in model.objects.values_list("pk", flat=True)
+    }
 
 
 @pytest.fixture
@@ -45,7 +51,9 @@ def make_ended(make_job):
 
     def make(status="complete", days=40.0, **fields):
         at = timezone.now() - days * DAY
-        return make_job(**{"id": id_at(at), "status": status, "attempt": 1, "finished_at": at, **fields})
+        return make_job(
+            **{"id": id_at(at), "status": status, "attempt": 1, "finished_at": at, **fields}
+        )
 
     return make
 
@@ -53,7 +61,16 @@ def make_ended(make_job):
 def make_attempt(job, days=40.0, **fields):
     at = timezone.now() - days * DAY
     return Attempt.objects.create(
-        **{"id": id_at(at), "job": job, "vendor": "acme", "run": 1, "number": 1, "worker": "w", "outcome": "done", **fields},
+        **{
+            "id": id_at(at),
+            "job": job,
+            "vendor": "acme",
+            "run": 1,
+            "number": 1,
+            "worker": "w",
+            "outcome": "done",
+            **fields,
+        },
         started_at=at,
         ended_at=at,
     )
@@ -82,9 +99,19 @@ def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(make_ended):
 
 
 def test_open_jobs_stay_however_old_and_so_does_what_ended_of_late(make_ended):
-    jobs = [make_ended(status, days=400, finished_at=None) for status in ("queued", "processing", "waiting")]
-    jobs += [make_ended(days=29), make_ended("failed", days=400, finished_at=timezone.now() - 29 * DAY)]
-    rows = [*jobs, *(make_attempt(job.pk) for job in jobs), *(make_callback(job.pk) for job in jobs)]
+    jobs = [
+        make_ended(status, days=400, finished_at=None)
+        for status in ("queued", "processing", "waiting")
+    ]
+    jobs += [
+        make_ended(days=29),
+        make_ended("failed", days=400, finished_at=timezone.now() - 29 * DAY),
+    ]
+    rows = [
+        *jobs,
+        *(make_attempt(job.pk) for job in jobs),
+        *(make_callback(job.pk) for job in jobs),
+    ]
     assert run("--older-than=30d", "--yes") == "0 jobs deleted\n"
     assert all_ids() == {row.pk for row in rows}
 
@@ -102,7 +129,11 @@ def test_open_jobs_stay_however_old_and_so_does_what_ended_of_late(make_ended):
     ids=str,
 )
 def test_what_is_deleted_can_be_chosen(make_ended, arguments, chosen):
-    jobs = [make_ended(days=40), make_ended(days=50, vendor="globex"), make_ended("failed", days=60)]
+    jobs = [
+        make_ended(days=40),
+        make_ended(days=50, vendor="globex"),
+        make_ended("failed", days=60),
+    ]
     run(*arguments, "--yes")
     kept = {job.pk for number, job in enumerate(jobs) if number not in chosen}
     assert set(Job.objects.values_list("pk", flat=True)) == kept
@@ -111,8 +142,13 @@ def test_what_is_deleted_can_be_chosen(make_ended, arguments, chosen):
 def test_old_callbacks_and_tries_without_a_job_go_and_young_ones_stay(make_job):
     make_callback("never-was"), make_attempt("gone")
     young = [make_callback("never-was", days=20), make_attempt("gone", days=20)]
-    mine = make_callback(make_job(id=id_at(timezone.now() - 50 * DAY), status="waiting").pk, verdict="")
-    assert run("--older-than=30d", "--yes") == "0 jobs deleted, and 2 tries and callbacks that had no job\n"
+    mine = make_callback(
+        make_job(id=id_at(timezone.now() - 50 * DAY), status="waiting").pk, verdict=""
+    )
+    assert (
+        run("--older-than=30d", "--yes")
+        == "0 jobs deleted, and 2 tries and callbacks that had no job\n"
+    )
     assert all_ids() == {mine.pk, mine.job, *(row.pk for row in young)}
 
 
@@ -154,7 +190,9 @@ def die_before_the_delete_of(monkeypatch, model):
             run("--older-than=30d", "--yes")
 
 
-def test_a_job_that_is_retried_at_this_moment_keeps_its_row_and_its_history(make_ended, make_vendor, redis_client, monkeypatch):
+def test_a_job_that_is_retried_at_this_moment_keeps_its_row_and_its_history(
+    make_ended, make_vendor, redis_client, monkeypatch
+):
     make_vendor()
     retried, gone = make_ended("failed"), make_ended("failed")
     kept = [make_attempt(retried.pk), make_callback(retried.pk)]
@@ -203,7 +241,10 @@ def test_an_interrupt_lets_the_batch_in_hand_end(make_ended, monkeypatch):
     before_the_delete_of(monkeypatch, Attempt, lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(SystemExit) as ended:
         call_command("prune", "--older-than=30d", "--yes", stdout=out)
-    assert (ended.value.code, out.getvalue()) == (130, "Interrupted: 2 jobs deleted. Run it again for the rest.\n")
+    assert (ended.value.code, out.getvalue()) == (
+        130,
+        "Interrupted: 2 jobs deleted. Run it again for the rest.\n",
+    )
     assert Job.objects.count() == Attempt.objects.count() == 3
     assert run("--older-than=30d", "--yes") == "3 jobs deleted\n"
 
@@ -213,7 +254,9 @@ def test_tries_that_the_limits_are_made_from_stay(make_ended, make_vendor, limit
     make_vendor("acme", rate_limits=limits)
     make_vendor("globex", rate_limits="10/s")
     make_attempt(make_ended(days=2).pk, days=2)
-    with pytest.raises(CommandError, match="The limits of vendor acme .* look back further than that"):
+    with pytest.raises(
+        CommandError, match="The limits of vendor acme .* look back further than that"
+    ):
         run("--older-than=1d", "--yes")
     assert Attempt.objects.count() == 1
     assert run("--older-than=1d", "--yes", "--vendor=globex") == "0 jobs deleted\n"
@@ -229,7 +272,9 @@ def test_the_age_of_the_longest_limit_is_enough(make_ended, make_vendor):
 def test_a_dry_run_and_a_no_change_nothing(make_ended, monkeypatch):
     make_ended(), make_callback("never-was")
     assert run("--older-than=30d", "--dry-run", "--yes") == "1 job would be deleted.\n"
-    monkeypatch.setattr("jobs.management.commands.prune.agrees", lambda question: "1 job will be" not in question)
+    monkeypatch.setattr(
+        "jobs.management.commands.prune.agrees", lambda question: "1 job will be" not in question
+    )
     assert run("--older-than=30d") == "Nothing was changed.\n"
     assert len(all_ids()) == 2
 
@@ -240,7 +285,9 @@ def test_what_is_no_age_is_refused(age):
         run(f"--older-than={age}", "--yes")
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="MongoDB explains its plans in another way")
+@pytest.mark.skipif(
+    connection.vendor != "sqlite", reason="MongoDB explains its plans in another way"
+)
 @pytest.mark.parametrize("choice", [{}, {"status": "failed"}, {"vendor": "acme"}], ids=str)
 def test_each_batch_is_read_in_the_order_of_an_index(choice):
     ended = prune.Prune(timezone.now(), **choice)._ended("failed")
@@ -252,7 +299,9 @@ def test_each_batch_is_read_in_the_order_of_an_index(choice):
 def test_an_unknown_vendor_is_refused_and_the_known_ones_are_named(make_vendor, make_ended):
     for number in range(22):
         make_vendor(f"vendor-{number:02}")
-    with pytest.raises(CommandError, match=r"There is no vendor 'nosuch'.*vendor-00, .*vendor-19 and 2 more\.$"):
+    with pytest.raises(
+        CommandError, match=r"There is no vendor 'nosuch'.*vendor-00, .*vendor-19 and 2 more\.$"
+    ):
         run("--older-than", "30d", "--yes", "--vendor", "nosuch")
 
 

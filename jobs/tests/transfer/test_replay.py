@@ -32,7 +32,10 @@ def make_ended(make_job):
     """Make a job that ended a minute ago."""
 
     def make(status="failed", **fields):
-        return make_job(status=status, **{"finished_at": timezone.now() - timedelta(minutes=1), "attempt": 1, **fields})
+        return make_job(
+            status=status,
+            **{"finished_at": timezone.now() - timedelta(minutes=1), "attempt": 1, **fields},
+        )
 
     return make
 
@@ -54,7 +57,7 @@ def test_failed_jobs_are_put_back_in_their_stream_and_no_others(make_ended, redi
         make_ended(status)
     assert run("--yes") == "3 put back, 0 skipped\n"
     assert put_back() == set(failed)
-    assert [fields["job"] for _id, fields in redis_client.xrange(Keys("acme").again)] == failed
+    assert [fields["job"] for _id, fields in redis_client.xrange(Keys("acme").retries)] == failed
 
 
 @pytest.mark.parametrize(
@@ -73,8 +76,16 @@ def test_failed_jobs_are_put_back_in_their_stream_and_no_others(make_ended, redi
 )
 def test_what_is_put_back_can_be_chosen(make_ended, make_vendor, arguments, chosen):
     make_vendor("globex")
-    fields = [{}, {"vendor": "globex"}, {"error_code": "vendor_rejected"}, {}, {"status": "cancelled", "vendor": "globex"}]
-    days = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3, 4)] + [datetime(2025, 1, 1, tzinfo=UTC)]
+    fields = [
+        {},
+        {"vendor": "globex"},
+        {"error_code": "vendor_rejected"},
+        {},
+        {"status": "cancelled", "vendor": "globex"},
+    ]
+    days = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3, 4)] + [
+        datetime(2025, 1, 1, tzinfo=UTC)
+    ]
     jobs = [make_ended(id=first_id_at(day), **each) for day, each in zip(days, fields, strict=True)]
     run("--yes", *arguments)
     assert put_back() == {jobs[number].pk for number in chosen}
@@ -159,7 +170,10 @@ def test_an_interrupt_lets_the_job_in_hand_end_and_says_how_many_were_done(make_
     for _ in range(3):
         make_ended()
     before, out = signal.getsignal(signal.SIGINT), StringIO()
-    with after_each_move(lambda: os.kill(os.getpid(), signal.SIGINT)), pytest.raises(SystemExit) as ended:
+    with (
+        after_each_move(lambda: os.kill(os.getpid(), signal.SIGINT)),
+        pytest.raises(SystemExit) as ended,
+    ):
         call_command("replay", "--yes", stdout=out)
     assert (ended.value.code, len(put_back())) == (130, 1)
     assert out.getvalue() == "Interrupted: 1 put back, 0 skipped. Run it again for the rest.\n"
@@ -172,7 +186,9 @@ class Terminal(StringIO):
         return True
 
 
-@pytest.mark.parametrize(("answer", "count"), [("y", 1), ("Yes", 1), ("n", 0), ("", 0), ("yeah", 0)])
+@pytest.mark.parametrize(
+    ("answer", "count"), [("y", 1), ("Yes", 1), ("n", 0), ("", 0), ("yeah", 0)]
+)
 def test_at_a_terminal_it_asks_first(make_ended, monkeypatch, capsys, answer, count):
     make_ended()
     monkeypatch.setattr("sys.stdin", Terminal(f"{answer}\n"))
@@ -185,7 +201,10 @@ def test_at_a_terminal_it_asks_first(make_ended, monkeypatch, capsys, answer, co
 def test_without_a_terminal_it_refuses_and_says_what_to_do(make_ended, monkeypatch):
     make_ended(), make_ended()
     monkeypatch.setattr("sys.stdin", StringIO("y\n"))
-    with pytest.raises(CommandError, match="2 jobs will be put back. Nobody is here to be asked: say --yes to do it"):
+    with pytest.raises(
+        CommandError,
+        match="2 jobs will be put back. Nobody is here to be asked: say --yes to do it",
+    ):
         run()
     assert put_back() == set()
 
@@ -195,13 +214,25 @@ def test_without_a_terminal_it_refuses_and_says_what_to_do(make_ended, monkeypat
     [
         (["--vendor", "nobody"], "There is no vendor 'nobody'; there are acme."),
         (["--id", "x"], "'x' is no request id"),
-        (["--id", "019a0000-0000-7000-8000-000000000000"], "There is no job 019a0000-0000-7000-8000-000000000000."),
-        (["--id", "019a0000-0000-7000-8000-000000000000", "--limit", "1"], "--id names the jobs already; leave out --limit."),
+        (
+            ["--id", "019a0000-0000-7000-8000-000000000000"],
+            "There is no job 019a0000-0000-7000-8000-000000000000.",
+        ),
+        (
+            ["--id", "019a0000-0000-7000-8000-000000000000", "--limit", "1"],
+            "--id names the jobs already; leave out --limit.",
+        ),
         (["--status", "complete"], "invalid choice: 'complete'"),
         (["--limit", "0"], "'0' is no whole number above zero"),
         (["--limit", "-3"], "'-3' is no whole number above zero"),
-        (["--created-after", "yesterday"], "'yesterday' is no time; write for example 2026-01-31T12:00:00Z"),
-        (["--created-after", "2026-02-01", "--created-before", "2026-01-01"], "--created-after must be earlier"),
+        (
+            ["--created-after", "yesterday"],
+            "'yesterday' is no time; write for example 2026-01-31T12:00:00Z",
+        ),
+        (
+            ["--created-after", "2026-02-01", "--created-before", "2026-01-01"],
+            "--created-after must be earlier",
+        ),
         (["--status", "cancelled", "--error-code", "x"], "A cancelled job has no error code"),
         (
             ["--callbacks", "--status", "failed", "--error-code", "x"],
@@ -217,7 +248,9 @@ def test_what_makes_no_sense_is_refused_in_plain_words(make_ended, arguments, se
     assert put_back() == set()
 
 
-@pytest.mark.parametrize("choice", [{"status": "failed"}, {"status": "failed", "vendor": "acme"}], ids=str)
+@pytest.mark.parametrize(
+    "choice", [{"status": "failed"}, {"status": "failed", "vendor": "acme"}], ids=str
+)
 def test_each_batch_is_read_in_the_order_of_an_index(make_ended, choice):
     make_ended()
     with reads_of("jobs_job") as reads:

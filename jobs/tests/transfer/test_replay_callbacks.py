@@ -1,4 +1,6 @@
-"""`manage.py replay --callbacks` applies stored callbacks that did not end their jobs, where they still can."""
+"""`manage.py replay --callbacks` applies stored callbacks that did not end their jobs, where they
+still can.
+"""
 
 from datetime import timedelta
 from io import StringIO
@@ -23,8 +25,14 @@ def make_callback(make_job):
 
     def make(verdict, status, vendor="acme", **job_fields):
         job = make_job(vendor=vendor, status=status, attempt=1, **job_fields)
-        answer = {"body": {"info": "Processed async"}, "body_bytes": 26, "received_at": timezone.now() - timedelta(minutes=1)}
-        return Callback.objects.create(key=job.pk, vendor=vendor, job=job.pk, run=1, attempt=1, verdict=verdict, **answer)
+        answer = {
+            "body": {"info": "Processed async"},
+            "body_bytes": 26,
+            "received_at": timezone.now() - timedelta(minutes=1),
+        }
+        return Callback.objects.create(
+            key=job.pk, vendor=vendor, job=job.pk, run=1, attempt=1, verdict=verdict, **answer
+        )
 
     return make
 
@@ -51,7 +59,9 @@ def test_a_callback_without_a_verdict_is_applied(make_callback):
 
 
 def test_a_late_callback_completes_the_job_that_failed_for_the_lack_of_it(make_callback):
-    callback = make_callback("late", "failed", error_code="callback_overdue", error_message="It did not come.")
+    callback = make_callback(
+        "late", "failed", error_code="callback_overdue", error_message="It did not come."
+    )
     assert run("--yes") == "1 applied, 0 skipped\n"
     assert state_of(callback) == DONE
     assert Job.objects.get(pk=callback.job).error_code == ""
@@ -84,7 +94,9 @@ def test_a_callback_with_another_verdict_is_left_alone(make_callback, verdict):
 
 def test_which_callbacks_can_be_chosen_by_job_and_vendor(make_callback, make_vendor):
     make_vendor("globex", adapter="async")
-    first, second, third = (make_callback("", "waiting", vendor=vendor) for vendor in ("acme", "globex", "globex"))
+    first, second, third = (
+        make_callback("", "waiting", vendor=vendor) for vendor in ("acme", "globex", "globex")
+    )
     assert run("--yes", "--id", second.job) == "1 applied, 0 skipped\n"
     assert run("--yes", "--vendor", "globex") == "1 applied, 0 skipped\n"
     assert (state_of(first)[0], state_of(third)) == ("waiting", DONE)
@@ -117,8 +129,12 @@ def test_a_callback_is_applied_whose_job_is_there_or_adapter_right_by_now(make_c
 
 
 @pytest.mark.parametrize("verdict", ["", "unreadable"])
-def test_a_callback_not_applied_in_time_completes_the_job_that_failed_for_the_lack_of_it(make_callback, verdict):
-    callback = make_callback(verdict, "failed", error_code="callback_overdue", error_message="It did not come.")
+def test_a_callback_not_applied_in_time_completes_the_job_that_failed_for_the_lack_of_it(
+    make_callback, verdict
+):
+    callback = make_callback(
+        verdict, "failed", error_code="callback_overdue", error_message="It did not come."
+    )
     assert run("--yes") == "1 applied, 0 skipped\n"
     assert state_of(callback) == DONE
 

@@ -82,4 +82,6 @@ def test_a_start_that_reaches_the_store_after_it_was_given_up_is_found_and_hande
     row = Job.objects.get()
     assert (row.status, row.failures, row.crashes) == ("queued", 0, 0)
     keys = Keys("acme")
-    assert [redis_client.xlen(keys.retries) - redis_client.xpending(keys.retries, "workers")["pending"]] == [1]
+    assert [
+        redis_client.xlen(keys.retries) - redis_client.xpending(keys.retries, "workers")["pending"]
+    ] == [1]

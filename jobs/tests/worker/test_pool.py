@@ -115,7 +115,8 @@ def test_quick_calls_after_slow_ones_are_made_by_few_threads():
     pool = Pool(30, call, lambda: None)
     pool.put([("acme", "slow")] * 20 + [("acme", "quick")] * 2000)
     assert pool.wait_until_idle(5)
-    # Each may come once more, and some where others keep a thread from running for a while; if all stayed, hundreds of times.
+    # Each may come once more, and some where others keep a thread from running for a while; if all
+    # stayed, hundreds of times.
     assert sum(one != following for one, following in pairwise(threads)) < 150
 
 

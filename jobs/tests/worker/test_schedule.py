@@ -20,12 +20,14 @@ def answer(schedule, now, **fields):
     """Ask whoever is due, be told the same of each, and return who it was."""
     due = schedule.due(now)
     for vendor in due:
-        schedule.note(Taken(vendor, now, **{"wait_seconds": HOUR, "listen": entries_of(vendor), **fields}))
+        schedule.note(
+            Taken(vendor, now, **{"wait_seconds": HOUR, "listen": entries_of(vendor), **fields})
+        )
     return [vendor.slug for vendor in due]
 
 
 def entries_of(vendor):
-    return {Keys(vendor.slug).again: "0-0", Keys(vendor.slug).jobs: "1-0"}
+    return {Keys(vendor.slug).retries: "0-0", Keys(vendor.slug).jobs: "1-0"}
 
 
 def slots_of(vendor):
@@ -65,7 +67,15 @@ def test_who_is_lost_for_long_makes_nobody_ask_all_again_and_again():
     for tenth in range(1, 40):
         for vendor in schedule.due(100 + tenth / 10):
             stale = vendor.slug == "a"
-            schedule.note(Taken(vendor, 100 + tenth / 10, wait_seconds=HOUR, listen=entries_of(vendor), stale=stale))
+            schedule.note(
+                Taken(
+                    vendor,
+                    100 + tenth / 10,
+                    wait_seconds=HOUR,
+                    listen=entries_of(vendor),
+                    stale=stale,
+                )
+            )
         schedule.hear({Keys("a").jobs})
     schedule.due(104)
     assert [vendor.slug for vendor in schedule.due(104)] == ["a"]

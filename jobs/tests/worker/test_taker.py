@@ -33,7 +33,10 @@ def test_a_vendor_with_a_new_limit_is_rebuilt_although_another_has_a_backlog():
     for _ in range(5):
         for taken in gatherer.gather():
             vendors.add(taken.vendor.slug)
-            stream.settle(taken.vendor.slug, [Settlement(entry.job_id, entry, releases=True) for entry in taken.entries])
+            stream.settle(
+                taken.vendor.slug,
+                [Settlement(entry.job_id, entry, releases=True) for entry in taken.entries],
+            )
     assert vendors == {"busy", "changed"}
 
 

@@ -35,8 +35,15 @@ def bare(folder: Path, redis_socket: Path) -> Iterator[int]:
         "DJANGO_SETTINGS_MODULE": "bench.bare.settings",
     }
     migrate = [sys.executable, "-m", "django", "migrate", "--run-syncdb", "--verbosity=0"]
-    subprocess.run(migrate, env=variables, check=True)  # noqa: S603
-    command = [sys.executable, "-m", "gunicorn", *OPTIONS, f"--bind=127.0.0.1:{port}", "bench.bare.wsgi"]
+    subprocess.run(migrate, env=variables, check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        *OPTIONS,
+        f"--bind=127.0.0.1:{port}",
+        "bench.bare.wsgi",
+    ]
     with running(command, variables, folder / "gunicorn.log"):
         wait_for(lambda: listens(port), "gunicorn to listen")
         yield port

@@ -8,7 +8,12 @@ from enrichlabs.config.stores import database
 SECRET_KEY = "of a benchmark"  # noqa: S105
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "bench.bare.urls"
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "rest_framework", "bench.bare"]
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "rest_framework",
+    "bench.bare",
+]
 MIDDLEWARE: list[str] = []
 USE_TZ = True
 DATABASES = {"default": database("", Path(os.environ["BARE_FOLDER"]))}

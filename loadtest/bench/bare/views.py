@@ -1,4 +1,6 @@
-"""The same work as our API does, written as one would in ten minutes: bare Django, and REST framework beside it."""
+"""The same work as our API does, written as one would in ten minutes: bare Django, and REST
+framework beside it.
+"""
 
 import json
 from typing import Any

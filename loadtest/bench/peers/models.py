@@ -1,4 +1,6 @@
-"""The row of a peer's job. It has no index but its key, which spares the peers work that our rows cost us."""
+"""The row of a peer's job. It has no index but its key, which spares the peers work that our rows
+cost us.
+"""
 
 import uuid_utils
 from django.db import models

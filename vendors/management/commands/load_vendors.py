@@ -18,19 +18,33 @@ class Command(StoreCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument("file", nargs="?", help="the TOML file")
-        source.add_argument("--mocks", metavar="URL", help="instead of a file: the two mock vendors that URL serves")
-        parser.add_argument("--only-new", action="store_true", help="leave vendors alone that are there already")
-        parser.add_argument("--dry-run", action="store_true", help="say what would be changed, and change nothing")
+        source.add_argument(
+            "--mocks", metavar="URL", help="instead of a file: the two mock vendors that URL serves"
+        )
+        parser.add_argument(
+            "--only-new", action="store_true", help="leave vendors alone that are there already"
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would be changed, and change nothing"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         source = options["file"] or options["mocks"]
         only_new, dry_run = options["only_new"], options["dry_run"]
         try:
-            parsed = toml.built_in(options["mocks"]) if options["mocks"] else toml.parse(_read(options["file"]))
+            parsed = (
+                toml.built_in(options["mocks"])
+                if options["mocks"]
+                else toml.parse(_read(options["file"]))
+            )
             loaded = load(parsed, only_new=only_new, dry_run=dry_run, source=source)
         except toml.FaultyVendorsError as error:
             raise CommandError("\n".join(_line(source, fault) for fault in error.faults)) from None
-        for line in [*_told(loaded), *(_others(loaded) if options["file"] else ()), _counts(loaded, dry_run)]:
+        for line in [
+            *_told(loaded),
+            *(_others(loaded) if options["file"] else ()),
+            _counts(loaded, dry_run),
+        ]:
             self.stdout.write(line)
 
 
@@ -51,7 +65,9 @@ def _told(loaded: Sequence[Loaded]) -> Iterator[str]:
 
 
 def _others(loaded: Sequence[Loaded]) -> Iterator[str]:
-    others = Vendor.objects.exclude(slug__in=[each.vendor.slug for each in loaded]).values_list("slug", flat=True)
+    others = Vendor.objects.exclude(slug__in=[each.vendor.slug for each in loaded]).values_list(
+        "slug", flat=True
+    )
     if slugs := ", ".join(others):
         yield f"Not in the file, and left as they are: {slugs}"
 

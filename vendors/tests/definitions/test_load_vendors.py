@@ -46,7 +46,12 @@ def error_of(call: Callable[..., str], *arguments: str) -> list[str]:
 def test_unknown_vendors_are_created_with_sound_defaults(load: Callable[..., str]) -> None:
     assert counts(load(ACME)) == "1 created, 0 changed, 0 unchanged"
     vendor = Vendor.objects.get(slug="acme")
-    assert (vendor.url, vendor.rate_limits, vendor.redact, vendor.max_attempts) == ("https://acme.test/", "50/s", "ssn", 5)
+    assert (vendor.url, vendor.rate_limits, vendor.redact, vendor.max_attempts) == (
+        "https://acme.test/",
+        "50/s",
+        "ssn",
+        5,
+    )
 
 
 def test_the_same_file_again_changes_nothing(load: Callable[..., str]) -> None:
@@ -55,14 +60,23 @@ def test_the_same_file_again_changes_nothing(load: Callable[..., str]) -> None:
     assert counts(load(text)) == "0 created, 0 changed, 1 unchanged"
 
 
-def test_only_the_named_fields_are_changed(load: Callable[..., str], make_vendor: Callable[..., Vendor]) -> None:
+def test_only_the_named_fields_are_changed(
+    load: Callable[..., str], make_vendor: Callable[..., Vendor]
+) -> None:
     make_vendor("acme", max_in_flight=7, redact="dob", paused=True)
     assert counts(load(ACME)) == "0 created, 1 changed, 0 unchanged"
     vendor = Vendor.objects.get(slug="acme")
-    assert (vendor.rate_limits, vendor.max_in_flight, vendor.redact, vendor.paused) == ("50/s", 7, "dob", True)
+    assert (vendor.rate_limits, vendor.max_in_flight, vendor.redact, vendor.paused) == (
+        "50/s",
+        7,
+        "dob",
+        True,
+    )
 
 
-def test_what_an_operator_changed_stays_with_only_new(load: Callable[..., str], make_vendor: Callable[..., Vendor]) -> None:
+def test_what_an_operator_changed_stays_with_only_new(
+    load: Callable[..., str], make_vendor: Callable[..., Vendor]
+) -> None:
     make_vendor("acme", rate_limits="1/h")
     text = ACME + ACME.replace("acme", "other")
     assert counts(load(text, "--only-new")) == "1 created, 0 changed, 1 unchanged"
@@ -70,9 +84,14 @@ def test_what_an_operator_changed_stays_with_only_new(load: Callable[..., str], 
     assert Vendor.objects.filter(slug="other").exists()
 
 
-def test_one_fault_and_nothing_is_written(load: Callable[..., str], make_vendor: Callable[..., Vendor]) -> None:
+def test_one_fault_and_nothing_is_written(
+    load: Callable[..., str], make_vendor: Callable[..., Vendor]
+) -> None:
     make_vendor("acme", rate_limits="1/h")
-    text = ACME + '\n[vendors."New One"]\nadapter = "nope"\nurl = "acme.test"\nrate_limits = "10/x"\nmax_attempts = 0\n'
+    text = (
+        ACME
+        + '\n[vendors."New One"]\nadapter = "nope"\nurl = "acme.test"\nrate_limits = "10/x"\nmax_attempts = 0\n'
+    )
     lines = error_of(load, text)
     assert lines[0] == (
         "vendors.toml line 6: New One: slug: Use lower-case letters, digits, - and _ only, and begin with a letter or digit."
@@ -111,8 +130,17 @@ def test_all_faults_are_told_in_one_round(load: Callable[..., str]) -> None:
     assert not Vendor.objects.exists()
 
 
-def test_what_changes_is_told_by_vendor_and_field(load: Callable[..., str], make_vendor: Callable[..., Vendor]) -> None:
-    make_vendor("acme", url="https://acme.test/", rate_limits="10/s", max_in_flight=7, redact="dob", enabled=False)
+def test_what_changes_is_told_by_vendor_and_field(
+    load: Callable[..., str], make_vendor: Callable[..., Vendor]
+) -> None:
+    make_vendor(
+        "acme",
+        url="https://acme.test/",
+        rate_limits="10/s",
+        max_in_flight=7,
+        redact="dob",
+        enabled=False,
+    )
     make_vendor("globex")
     printed = load(ACME + '[vendors.other]\nadapter = "async"\nurl = "https://other.test/"\n')
     assert printed.split("\n") == [
@@ -125,18 +153,26 @@ def test_what_changes_is_told_by_vendor_and_field(load: Callable[..., str], make
     ]
 
 
-def test_a_change_is_in_the_history_with_its_old_value(load: Callable[..., str], make_vendor: Callable[..., Vendor]) -> None:
+def test_a_change_is_in_the_history_with_its_old_value(
+    load: Callable[..., str], make_vendor: Callable[..., Vendor]
+) -> None:
     vendor = make_vendor("acme", url="https://acme.test/", rate_limits="10/s")
     load(ACME)
     load(ACME)
     entry = LogEntry.objects.get()
-    assert (entry.object_id, entry.object_repr, entry.user.username) == (vendor.pk, "acme", "load_vendors")
+    assert (entry.object_id, entry.object_repr, entry.user.username) == (
+        vendor.pk,
+        "acme",
+        "load_vendors",
+    )
     assert entry.get_change_message() == "Changed rate_limits: '10/s' → '50/s', from vendors.toml."
     assert not entry.user.is_active
     assert not entry.user.has_usable_password()
 
 
-def test_a_dry_run_tells_the_same_and_writes_nothing(load: Callable[..., str], make_vendor: Callable[..., Vendor]) -> None:
+def test_a_dry_run_tells_the_same_and_writes_nothing(
+    load: Callable[..., str], make_vendor: Callable[..., Vendor]
+) -> None:
     make_vendor("acme", url="https://acme.test/", rate_limits="10/s")
     text = ACME + ACME.replace("acme", "other")
     printed = load(text, "--dry-run")
@@ -150,11 +186,21 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(load: Callable[..., str], m
     assert error_of(load, text.replace("50/s", "50/x"), "--dry-run")
 
 
-def test_variables_that_are_not_set_are_told(load: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    text = ACME + 'api_key_env = "VENDOR_ACME_API_KEY"\nwebhook_secret_env = "VENDOR_ACME_WEBHOOK_SECRET"\n'
+def test_variables_that_are_not_set_are_told(
+    load: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        ACME
+        + 'api_key_env = "VENDOR_ACME_API_KEY"\nwebhook_secret_env = "VENDOR_ACME_WEBHOOK_SECRET"\n'
+    )
     printed = load(text)
-    assert "acme: api_key_env: The variable VENDOR_ACME_API_KEY is not set. That is so here" in printed
-    assert "acme: webhook_secret_env: The variable VENDOR_ACME_WEBHOOK_SECRET is not set. That is so here" in printed
+    assert (
+        "acme: api_key_env: The variable VENDOR_ACME_API_KEY is not set. That is so here" in printed
+    )
+    assert (
+        "acme: webhook_secret_env: The variable VENDOR_ACME_WEBHOOK_SECRET is not set. That is so here"
+        in printed
+    )
     monkeypatch.setenv("VENDOR_ACME_API_KEY", "k3y")
     monkeypatch.setenv("VENDOR_ACME_WEBHOOK_SECRET", "whsec_abcd")
     assert "not set" not in load(text)
@@ -180,9 +226,17 @@ def test_a_file_that_can_not_be_read_is_told_in_one_line(tmp_path: Path) -> None
 
 
 def test_the_pretend_vendors_are_created_once(make_vendor: Callable[..., Vendor]) -> None:
-    assert counts(run("--mocks", "http://127.0.0.1:8001", "--only-new")) == "2 created, 0 changed, 0 unchanged"
-    assert counts(run("--mocks", "http://127.0.0.1:9999", "--only-new")) == "0 created, 0 changed, 2 unchanged"
-    assert sorted(Vendor.objects.values_list("slug", "url", "timeout_seconds", "callback_timeout_seconds")) == [
+    assert (
+        counts(run("--mocks", "http://127.0.0.1:8001", "--only-new"))
+        == "2 created, 0 changed, 0 unchanged"
+    )
+    assert (
+        counts(run("--mocks", "http://127.0.0.1:9999", "--only-new"))
+        == "0 created, 0 changed, 2 unchanged"
+    )
+    assert sorted(
+        Vendor.objects.values_list("slug", "url", "timeout_seconds", "callback_timeout_seconds")
+    ) == [
         ("async", "http://127.0.0.1:8001/mock-vendors/async", 10, 60),
         ("sync", "http://127.0.0.1:8001/mock-vendors/sync", 10, 3600),
     ]
@@ -190,7 +244,10 @@ def test_the_pretend_vendors_are_created_once(make_vendor: Callable[..., Vendor]
 
 def test_a_base_that_is_no_address_is_refused() -> None:
     lines = error_of(run, "--mocks", "127.0.0.1:8001")
-    assert lines[0] == "127.0.0.1:8001: async: url: Must be a whole address that starts with https:// or http://."
+    assert (
+        lines[0]
+        == "127.0.0.1:8001: async: url: Must be a whole address that starts with https:// or http://."
+    )
     assert not Vendor.objects.exists()
 
 
@@ -215,7 +272,9 @@ def test_another_process_that_creates_the_same_vendor_does_no_harm(
 
 
 @pytest.mark.sqlite  # on MongoDB there is nothing to roll back; what was loaded is found when the file is loaded again
-def test_a_store_that_fails_half_way_keeps_nothing(load: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_half_way_keeps_nothing(
+    load: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     save = Vendor.save
 
     def fail_at_the_second(vendor: Vendor, **options: object) -> None:

@@ -35,7 +35,13 @@ def test_its_adapter_is_found_in_the_folder(tmp_path: Path, settings: object) ->
 
 def test_modules_of_the_folder_import_each_other(tmp_path: Path, settings: object) -> None:
     settings.ADAPTERS_DIR = tmp_path
-    (tmp_path / "common.py").write_text("from vendors.base import Adapter\n\nclass Common(Adapter):\n    pass\n")
-    (tmp_path / "one.py").write_text("from . import common\n\nclass One(common.Common):\n    pass\n")
-    (tmp_path / "two.py").write_text("from adapters.common import Common\nfrom adapters import one\n\nTwo = one.One\n")
+    (tmp_path / "common.py").write_text(
+        "from vendors.base import Adapter\n\nclass Common(Adapter):\n    pass\n"
+    )
+    (tmp_path / "one.py").write_text(
+        "from . import common\n\nclass One(common.Common):\n    pass\n"
+    )
+    (tmp_path / "two.py").write_text(
+        "from adapters.common import Common\nfrom adapters import one\n\nTwo = one.One\n"
+    )
     assert type(make(Vendor(adapter="adapters.two.Two"))).__name__ == "One"

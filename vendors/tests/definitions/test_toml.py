@@ -55,13 +55,22 @@ webhook_secret_env = "VENDOR_ACME_SECRET"
     ("text", "fault"),
     [
         ("[vendors.acme]\nadapter = \n", "line 2: this is not valid TOML: Invalid value."),
-        ("[vendors.acme", "line 1: this is not valid TOML: Expected ']' at the end of a table declaration."),
+        (
+            "[vendors.acme",
+            "line 1: this is not valid TOML: Expected ']' at the end of a table declaration.",
+        ),
         ("\n\na = [1,\n", "line 4: this is not valid TOML: Invalid value."),
         ("a = " + "[" * 5000, "it is nested too deeply."),
         ("", "line 1: there is no vendor; each is a table [vendors.<slug>]."),
-        ("# nothing\n\n[vendors]\n", "line 3: there is no vendor; each is a table [vendors.<slug>]."),
+        (
+            "# nothing\n\n[vendors]\n",
+            "line 3: there is no vendor; each is a table [vendors.<slug>].",
+        ),
         ("vendors = 3", "line 1: there is no vendor; each is a table [vendors.<slug>]."),
-        ("\n[vendor.acme]\n", "line 2: 'vendor' is not known; each vendor is a table [vendors.<slug>]."),
+        (
+            "\n[vendor.acme]\n",
+            "line 2: 'vendor' is not known; each vendor is a table [vendors.<slug>].",
+        ),
         ("[[vendors]]\nurl = ''", "line 1: there is no vendor; each is a table [vendors.<slug>]."),
         ("[vendors]\nacme = 3\n", "line 2: acme: must be a table [vendors.acme]."),
         ("[[vendors.acme]]\nurl = ''", "line 1: acme: must be a table [vendors.acme]."),
@@ -74,7 +83,10 @@ def test_what_is_no_file_of_vendors_is_refused(text: str, fault: str) -> None:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("colour = 1", "acme: colour: is not known; there are adapter, url, enabled, rate_limits, arrival_margin_ms, "),
+        (
+            "colour = 1",
+            "acme: colour: is not known; there are adapter, url, enabled, rate_limits, arrival_margin_ms, ",
+        ),
         ("enabled = 1", "acme: enabled: must be true or false."),
         ('enabled = "yes"', "acme: enabled: must be true or false."),
         ("max_in_flight = true", "acme: max_in_flight: must be a whole number."),
@@ -83,7 +95,10 @@ def test_what_is_no_file_of_vendors_is_refused(text: str, fault: str) -> None:
         ("callback_timeout_seconds = nan", "acme: callback_timeout_seconds: must be a number."),
         ("callback_timeout_seconds = inf", "acme: callback_timeout_seconds: must be a number."),
         ("callback_timeout_seconds = true", "acme: callback_timeout_seconds: must be a number."),
-        ("callback_timeout_seconds = 2026-01-01", "acme: callback_timeout_seconds: must be a number."),
+        (
+            "callback_timeout_seconds = 2026-01-01",
+            "acme: callback_timeout_seconds: must be a number.",
+        ),
         ("rate_limits = 50", "acme: rate_limits: must be a text in quotes"),
         ("api_key_env = {}", "acme: api_key_env: must be a text in quotes"),
     ],
@@ -155,4 +170,7 @@ def test_lines_are_found_with_the_line_ends_of_windows() -> None:
 
 def test_the_pretend_vendors_are_where_they_are_served() -> None:
     urls = {entry.slug: entry.fields["url"] for entry in built_in("http://127.0.0.1:8001/").entries}
-    assert urls == {"sync": "http://127.0.0.1:8001/mock-vendors/sync", "async": "http://127.0.0.1:8001/mock-vendors/async"}
+    assert urls == {
+        "sync": "http://127.0.0.1:8001/mock-vendors/sync",
+        "async": "http://127.0.0.1:8001/mock-vendors/async",
+    }

@@ -1,4 +1,6 @@
-"""Vendors at the level of bytes: small servers that drip, hang, break off or never end, each on a port of its own."""
+"""Vendors at the level of bytes: small servers that drip, hang, break off or never end, each on a
+port of its own.
+"""
 
 import socket
 import ssl
@@ -43,7 +45,11 @@ class Visit:
 
 def _whole_length(data: bytes) -> int:
     head, _, _ = data.partition(b"\r\n\r\n")
-    lengths = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    lengths = [
+        int(line.split(b":")[1])
+        for line in head.split(b"\r\n")
+        if line.lower().startswith(b"content-length:")
+    ]
     return len(head) + 4 + sum(lengths)
 
 
@@ -94,7 +100,9 @@ def reply(status: str = "200 OK", body: bytes = b'{"name": "John Doe"}', **heade
 
 
 def answering(*replies: bytes) -> Callable[[Visit], None]:
-    """Answer one request after another on a connection that is kept, the last reply again and again."""
+    """Answer one request after another on a connection that is kept, the last reply again and
+    again.
+    """
 
     def talk(visit: Visit) -> None:
         while visit.read_request():

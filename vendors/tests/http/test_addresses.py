@@ -28,10 +28,14 @@ def error_of(url: str) -> VendorError:
 
 def resolving(*found: str) -> Callable[..., list[object]]:
     """Return a getaddrinfo in which every name stands for these addresses."""
-    return lambda host, port, **kwargs: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
+    return lambda host, port, **kwargs: [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found
+    ]
 
 
-def test_a_name_that_stands_for_a_metadata_address_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_stands_for_a_metadata_address_is_not_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolving("169.254.169.254"))
     error = error_of("http://metadata.example/")
     assert (error.code, error.outcome_known) == ("vendor_unreachable", True)
@@ -39,7 +43,9 @@ def test_a_name_that_stands_for_a_metadata_address_is_not_called(monkeypatch: py
     assert "VENDOR_ALLOWED_ADDRESSES can allow it." in error.message
 
 
-def test_another_address_of_the_same_name_is_tried(monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]) -> None:
+def test_another_address_of_the_same_name_is_tried(
+    monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]
+) -> None:
     port = serve(answering(reply())).port
     monkeypatch.setattr(socket, "getaddrinfo", resolving("169.254.169.254", "127.0.0.1"))
     assert post(f"http://both.example:{port}/") == 200
@@ -72,7 +78,14 @@ def test_this_machine_is_known_by_any_of_its_addresses(settings: object) -> None
 
 
 @pytest.mark.parametrize(
-    "address", ["64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "::ffff:0:a9fe:a9fe", "::ffff:a9fe:a9fe", "2002:a9fe:a9fe::1"]
+    "address",
+    [
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a9fe:a9fe",
+        "::ffff:0:a9fe:a9fe",
+        "::ffff:a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+    ],
 )
 def test_an_address_within_another_is_found(address: str) -> None:
     assert "no vendor may have" in addresses.refusal(address, 80)

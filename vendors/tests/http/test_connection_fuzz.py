@@ -1,4 +1,6 @@
-"""Calls to a hostile server: no reply holds bytes that were sent for another call (loadtest/connection_fuzz.py)."""
+"""Calls to a hostile server: no reply holds bytes that were sent for another call
+(loadtest/connection_fuzz.py).
+"""
 
 from loadtest.connection_fuzz import Fuzz
 

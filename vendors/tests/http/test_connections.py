@@ -1,4 +1,6 @@
-"""Connections are kept and used again, unless they are broken or a fresh one is asked for; nothing else is kept."""
+"""Connections are kept and used again, unless they are broken or a fresh one is asked for; nothing
+else is kept.
+"""
 
 import threading
 from collections.abc import Callable
@@ -11,7 +13,9 @@ from vendors.tests.http.servers import Server, Visit, answering, reply
 
 
 def post(server: Server, **options: object) -> Reply:
-    return post_json(server.url, {"name": "John Doe"}, headers={}, **{"timeout_seconds": 2, **options})
+    return post_json(
+        server.url, {"name": "John Doe"}, headers={}, **{"timeout_seconds": 2, **options}
+    )
 
 
 def test_calls_of_a_thread_share_a_connection(serve: Callable[..., Server]) -> None:
@@ -39,7 +43,9 @@ def test_threads_have_connections_of_their_own(serve: Callable[..., Server]) -> 
     assert server.visits == 2
 
 
-@pytest.mark.parametrize("status", ["204 No Content", "404 Not Found", "429 Too Many Requests", "302 Found", "500 Oops"])
+@pytest.mark.parametrize(
+    "status", ["204 No Content", "404 Not Found", "429 Too Many Requests", "302 Found", "500 Oops"]
+)
 def test_an_answer_without_a_result_leaves_the_connection_fit_for_the_next_call(
     status: str, serve: Callable[..., Server]
 ) -> None:
@@ -53,7 +59,9 @@ def test_an_answer_without_a_result_leaves_the_connection_fit_for_the_next_call(
     assert server.visits == 1
 
 
-def test_a_chunked_answer_is_whole_and_leaves_the_connection_fit(serve: Callable[..., Server]) -> None:
+def test_a_chunked_answer_is_whole_and_leaves_the_connection_fit(
+    serve: Callable[..., Server],
+) -> None:
     chunked = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n{"a": \r\n2\r\n1}\r\n0\r\nX-Trailer: x\r\n\r\n'
     server = serve(answering(chunked, reply()))
     assert post(server).json_object() == {"a": 1}
@@ -61,7 +69,9 @@ def test_a_chunked_answer_is_whole_and_leaves_the_connection_fit(serve: Callable
     assert server.visits == 1
 
 
-def test_a_connection_that_missed_its_deadline_is_not_used_again(serve: Callable[..., Server]) -> None:
+def test_a_connection_that_missed_its_deadline_is_not_used_again(
+    serve: Callable[..., Server],
+) -> None:
     def talk(visit: Visit) -> None:
         visit.read_request()
         if visit.server.visits == 1:
@@ -89,7 +99,9 @@ def test_bytes_after_an_answer_do_not_become_the_next_answer(serve: Callable[...
     assert [post(server).json_object()["name"] for _ in range(2)] == ["John Doe", "John Doe"]
 
 
-def test_a_connection_that_the_vendor_closed_meanwhile_is_replaced(serve: Callable[..., Server]) -> None:
+def test_a_connection_that_the_vendor_closed_meanwhile_is_replaced(
+    serve: Callable[..., Server],
+) -> None:
     def once(visit: Visit) -> None:
         visit.read_request()
         visit.send(reply())

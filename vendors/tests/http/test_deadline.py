@@ -16,7 +16,9 @@ SLACK_SECONDS = 2
 
 
 def post(url: str, **options: object) -> Reply:
-    return post_json(url, {"name": "John Doe"}, headers={}, **{"timeout_seconds": DEADLINE_SECONDS, **options})
+    return post_json(
+        url, {"name": "John Doe"}, headers={}, **{"timeout_seconds": DEADLINE_SECONDS, **options}
+    )
 
 
 @contextmanager
@@ -72,11 +74,21 @@ def never_answer(visit: Visit) -> None:
     visit.hang()
 
 
-TALKS = [drip_everything, drip_header, drip_body, drip_chunks, drip_trailers, drip_nothing_but_continue, never_answer]
+TALKS = [
+    drip_everything,
+    drip_header,
+    drip_body,
+    drip_chunks,
+    drip_trailers,
+    drip_nothing_but_continue,
+    never_answer,
+]
 
 
 @pytest.mark.parametrize("talk", TALKS, ids=lambda talk: talk.__name__)
-def test_an_answer_that_comes_too_slowly_ends_at_the_deadline(talk: object, serve: Callable[..., Server]) -> None:
+def test_an_answer_that_comes_too_slowly_ends_at_the_deadline(
+    talk: object, serve: Callable[..., Server]
+) -> None:
     with ends_in_time("vendor_timeout"):
         post(serve(talk).url)
 
@@ -84,17 +96,23 @@ def test_an_answer_that_comes_too_slowly_ends_at_the_deadline(talk: object, serv
 def test_a_vendor_that_reads_nothing_ends_at_the_deadline(serve: Callable[..., Server]) -> None:
     server = serve(Visit.hang)
     with ends_in_time("vendor_timeout"):
-        post_json(server.url, {"name": "x" * 10_000_000}, headers={}, timeout_seconds=DEADLINE_SECONDS)
+        post_json(
+            server.url, {"name": "x" * 10_000_000}, headers={}, timeout_seconds=DEADLINE_SECONDS
+        )
 
 
-def test_a_vendor_that_reads_slowly_gets_no_time_beyond_the_deadline(serve: Callable[..., Server]) -> None:
+def test_a_vendor_that_reads_slowly_gets_no_time_beyond_the_deadline(
+    serve: Callable[..., Server],
+) -> None:
     def sip(visit: Visit) -> None:
         while visit.connection.recv(100_000):
             visit.server.stopped.wait(0.05)
 
     server = serve(sip)
     with ends_in_time("vendor_timeout"):
-        post_json(server.url, {"name": "x" * 10_000_000}, headers={}, timeout_seconds=DEADLINE_SECONDS)
+        post_json(
+            server.url, {"name": "x" * 10_000_000}, headers={}, timeout_seconds=DEADLINE_SECONDS
+        )
 
 
 def test_an_answer_just_in_time_is_taken(serve: Callable[..., Server]) -> None:
@@ -130,7 +148,9 @@ def test_a_vendor_that_lets_nobody_in_is_unreachable_at_the_deadline(full_port: 
         post(f"http://127.0.0.1:{full_port}/")
 
 
-def test_all_the_addresses_of_a_name_share_one_deadline(full_port: int, resolve_to: Callable[..., None]) -> None:
+def test_all_the_addresses_of_a_name_share_one_deadline(
+    full_port: int, resolve_to: Callable[..., None]
+) -> None:
     resolve_to(full_port, full_port, full_port)
     with ends_in_time("vendor_unreachable"):
         post("http://vendor.test/")

@@ -25,12 +25,16 @@ def error_of(url: str, **options: object) -> VendorError:
     return caught.value
 
 
-def test_the_payload_arrives_as_json_and_nothing_compressed_is_asked_for(serve: Callable[..., Server]) -> None:
+def test_the_payload_arrives_as_json_and_nothing_compressed_is_asked_for(
+    serve: Callable[..., Server],
+) -> None:
     server = serve(answering(reply("201 Created")))
     answer = post_json(server.url, {"name": "Zoë"}, headers={"X-Mine": "yes"}, timeout_seconds=5)
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert json.loads(body) == {"name": "Zoë"}
-    assert {b"Content-Type: application/json", b"Accept-Encoding: identity", b"X-Mine: yes"} <= set(head.split(b"\r\n"))
+    assert {b"Content-Type: application/json", b"Accept-Encoding: identity", b"X-Mine: yes"} <= set(
+        head.split(b"\r\n")
+    )
     assert (answer.status, answer.headers["content-LENGTH"]) == (201, "20")
 
 
@@ -49,14 +53,23 @@ def test_a_status_says_what_became_of_the_call(
     status: str, code: str, permanent: bool, outage: bool, serve: Callable[..., Server]
 ) -> None:
     error = error_of(serve(answering(reply(status, body=b"secret text"))).url)
-    assert (error.code, error.permanent, error.outage, error.outcome_known) == (code, permanent, outage, True)
+    assert (error.code, error.permanent, error.outage, error.outcome_known) == (
+        code,
+        permanent,
+        outage,
+        True,
+    )
     assert status[:3] in error.message
     assert "secret" not in error.message
 
 
 def test_retry_after_is_passed_on(serve: Callable[..., Server]) -> None:
     error = error_of(serve(answering(reply("503 Away", Retry_After="7"))).url)
-    assert (error.code, error.retry_after, error.outage) == ("vendor_throttled", timedelta(seconds=7), False)
+    assert (error.code, error.retry_after, error.outage) == (
+        "vendor_throttled",
+        timedelta(seconds=7),
+        False,
+    )
 
 
 def test_a_redirect_is_not_followed_and_its_body_not_read(serve: Callable[..., Server]) -> None:
@@ -90,13 +103,20 @@ def test_a_name_that_stands_for_nothing_is_unreachable() -> None:
     )
 
 
-@pytest.mark.parametrize("url", ["http://a..b/", f"http://{'a' * 70}.test/", "http://[::1/", "ftp://127.0.0.1/", "nonsense"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://a..b/", f"http://{'a' * 70}.test/", "http://[::1/", "ftp://127.0.0.1/", "nonsense"],
+)
 def test_a_url_that_can_not_be_called_is_unreachable(url: str) -> None:
     assert error_of(url).code == "vendor_unreachable"
 
 
-@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nX-A", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"])
-@pytest.mark.parametrize("end", [Visit.reset, lambda visit: visit.connection.close()], ids=["reset", "close"])
+@pytest.mark.parametrize(
+    "sent", [b"", b"HTTP/1.1 200 OK\r\nX-A", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"]
+)
+@pytest.mark.parametrize(
+    "end", [Visit.reset, lambda visit: visit.connection.close()], ids=["reset", "close"]
+)
 def test_an_answer_that_breaks_off_leaves_the_outcome_unknown(
     sent: bytes, end: Callable[[Visit], None], serve: Callable[..., Server]
 ) -> None:
@@ -133,12 +153,21 @@ BOMB = gzip.compress(b" " * 100_000_000)
 
 @pytest.mark.parametrize(
     "talk",
-    [endless, answering(reply(body=b" " * 1_048_575 + b"{}")), answering(reply(body=BOMB, Content_Encoding="gzip"))],
+    [
+        endless,
+        answering(reply(body=b" " * 1_048_575 + b"{}")),
+        answering(reply(body=BOMB, Content_Encoding="gzip")),
+    ],
     ids=["endless", "one byte too long", "gzip bomb"],
 )
 def test_an_answer_over_the_cap_is_bad(talk: object, serve: Callable[..., Server]) -> None:
     error = error_of(serve(talk).url)
-    assert (error.code, error.permanent, error.outage, error.outcome_known) == ("bad_reply", False, False, False)
+    assert (error.code, error.permanent, error.outage, error.outcome_known) == (
+        "bad_reply",
+        False,
+        False,
+        False,
+    )
     assert error.message == "The vendor's answer (status 200) is longer than 1048576 bytes."
 
 
@@ -146,18 +175,33 @@ def test_an_answer_as_long_as_the_cap_is_good(serve: Callable[..., Server]) -> N
     assert post(serve(answering(reply(body=b" " * 1_048_574 + b"{}"))).url).json_object() == {}
 
 
-def test_a_compressed_answer_is_understood_though_not_asked_for(serve: Callable[..., Server]) -> None:
-    assert post(serve(answering(reply(body=gzip.compress(b'{"a": 1}'), Content_Encoding="gzip"))).url).json_object() == {"a": 1}
+def test_a_compressed_answer_is_understood_though_not_asked_for(
+    serve: Callable[..., Server],
+) -> None:
+    assert post(
+        serve(answering(reply(body=gzip.compress(b'{"a": 1}'), Content_Encoding="gzip"))).url
+    ).json_object() == {"a": 1}
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content_Encoding": "gzip"}], ids=["plain", "not gzip"])
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"a": NaN}', b'{"a": 1e999}', b"[" * 5000, b"\xff\xfe\xff"])
-def test_an_answer_that_is_no_json_object_is_bad(body: bytes, headers: dict[str, str], serve: Callable[..., Server]) -> None:
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[1]", b'{"a": NaN}', b'{"a": 1e999}', b"[" * 5000, b"\xff\xfe\xff"]
+)
+def test_an_answer_that_is_no_json_object_is_bad(
+    body: bytes, headers: dict[str, str], serve: Callable[..., Server]
+) -> None:
     error = error_of(serve(answering(reply(body=body, **headers))).url)
-    assert (error.code, error.permanent, error.outage, error.outcome_known) == ("bad_reply", False, False, False)
+    assert (error.code, error.permanent, error.outage, error.outcome_known) == (
+        "bad_reply",
+        False,
+        False,
+        False,
+    )
 
 
 @pytest.mark.parametrize("talk", [endless, answering(reply(body=b"<html>"))])
-def test_where_no_body_is_needed_none_can_do_harm(talk: object, serve: Callable[..., Server]) -> None:
+def test_where_no_body_is_needed_none_can_do_harm(
+    talk: object, serve: Callable[..., Server]
+) -> None:
     answer = post(serve(talk).url, needs_body=False)
     assert (answer.status, answer.body) == (200, b"")

@@ -1,4 +1,6 @@
-"""Whoever permits a call is asked when the connection stands, before the vendor can have seen any of it."""
+"""Whoever permits a call is asked when the connection stands, before the vendor can have seen any
+of it.
+"""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +21,9 @@ def post(server: Server, timeout_seconds: float = 5) -> Reply:
     return post_json(server.url, {"name": "John Doe"}, headers={}, timeout_seconds=timeout_seconds)
 
 
-def test_a_call_is_confirmed_once_when_connected_and_before_its_first_byte(serve: Callable[..., Server]) -> None:
+def test_a_call_is_confirmed_once_when_connected_and_before_its_first_byte(
+    serve: Callable[..., Server],
+) -> None:
     server, seen = serve(answering(reply())), []
 
     def confirm() -> None:
@@ -47,7 +51,9 @@ def test_a_call_that_is_not_permitted_is_not_sent(serve: Callable[..., Server]) 
     assert len(server.requests) == 1
 
 
-def test_a_kept_connection_that_ended_while_the_permit_was_waited_for_is_not_used(serve: Callable[..., Server]) -> None:
+def test_a_kept_connection_that_ended_while_the_permit_was_waited_for_is_not_used(
+    serve: Callable[..., Server],
+) -> None:
     ends = threading.Event()
 
     def answer_once(visit: Visit) -> None:
@@ -60,14 +66,18 @@ def test_a_kept_connection_that_ended_while_the_permit_was_waited_for_is_not_use
 
     def confirm() -> None:
         ends.set()
-        wait_for(lambda: server.ended == 1 or server.visits == 2, "the vendor to end its connection")
+        wait_for(
+            lambda: server.ended == 1 or server.visits == 2, "the vendor to end its connection"
+        )
 
     with this_call.permitted_by(confirm):
         assert post(server).json_object() == {"name": "John Doe"}
     assert server.visits == 2
 
 
-def test_waiting_for_a_permit_takes_nothing_from_the_deadline_of_the_vendor(serve: Callable[..., Server]) -> None:
+def test_waiting_for_a_permit_takes_nothing_from_the_deadline_of_the_vendor(
+    serve: Callable[..., Server],
+) -> None:
     def answer_late(visit: Visit) -> None:
         visit.read_request()
         visit.server.stopped.wait(0.3)

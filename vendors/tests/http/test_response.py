@@ -1,4 +1,6 @@
-"""What a vendor sends is read as exactly one HTTP response; anything else is a bad reply, and ends the connection."""
+"""What a vendor sends is read as exactly one HTTP response; anything else is a bad reply, and ends
+the connection.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +17,9 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def post(server: Server, **options: object) -> Reply:
-    return post_json(server.url, {"name": "John Doe"}, headers={}, **{"timeout_seconds": 20, **options})
+    return post_json(
+        server.url, {"name": "John Doe"}, headers={}, **{"timeout_seconds": 20, **options}
+    )
 
 
 def error_of(server: Server) -> VendorError:
@@ -39,15 +43,21 @@ def interim(status: str, count: int) -> bytes:
     return f"HTTP/1.1 {status}\r\nLink: </style.css>\r\n\r\n".encode() * count
 
 
-@pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints", "110 Unknown"])
+@pytest.mark.parametrize(
+    "status", ["100 Continue", "102 Processing", "103 Early Hints", "110 Unknown"]
+)
 @pytest.mark.parametrize("count", [1, 10])
-def test_interim_responses_are_skipped(status: str, count: int, serve: Callable[..., Server]) -> None:
+def test_interim_responses_are_skipped(
+    status: str, count: int, serve: Callable[..., Server]
+) -> None:
     server = serve(answering(interim(status, count) + reply()))
     assert [post(server).json_object()["name"] for _ in range(2)] == ["John Doe", "John Doe"]
     assert server.visits == 1
 
 
-def test_a_final_response_that_follows_an_interim_one_later_is_that_calls_own(serve: Callable[..., Server]) -> None:
+def test_a_final_response_that_follows_an_interim_one_later_is_that_calls_own(
+    serve: Callable[..., Server],
+) -> None:
     def talk(visit: Visit) -> None:
         while visit.read_request():
             visit.send(interim("102 Processing", 1))
@@ -72,8 +82,10 @@ BAD = {
     "a length with a sign": OK + b"Content-Length: +2\r\n\r\n{}",
     "a length in hexadecimal": OK + b"Content-Length: 0x2\r\n\r\n{}",
     "a length of 5000 digits": OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n{}",
-    "a coding that is unknown": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-    "two codings": OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "a coding that is unknown": OK
+    + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "two codings": OK
+    + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "a line that is no header": OK + b"no header\r\nContent-Length: 2\r\n\r\n{}",
     "a blank before the colon": OK + b"Content-Length : 2\r\n\r\n{}",
     "a continued line without a header": OK + b" folded\r\nContent-Length: 2\r\n\r\n{}",
@@ -91,16 +103,26 @@ BAD = {
     "a chunk with a size of many digits": CHUNKED + b"f" * 100 + b"\r\n{}\r\n0\r\n\r\n",
     "a chunk longer than its size": CHUNKED + b"2\r\n{}{}\r\n0\r\n\r\n",
     "too many chunks": CHUNKED + b"1\r\n \r\n" * 50_001 + b"2\r\n{}\r\n0\r\n\r\n",
-    "64 KiB of trailers": CHUNKED + b"2\r\n{}\r\n0\r\n" + (b"X-Trailer: " + b"x" * 1000 + b"\r\n") * 65 + b"\r\n",
+    "64 KiB of trailers": CHUNKED
+    + b"2\r\n{}\r\n0\r\n"
+    + (b"X-Trailer: " + b"x" * 1000 + b"\r\n") * 65
+    + b"\r\n",
     "101 trailers": CHUNKED + b"2\r\n{}\r\n0\r\n" + b"X-Trailer: x\r\n" * 101 + b"\r\n",
 }
 
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD)
-def test_what_is_not_one_http_response_is_a_bad_reply(data: bytes, serve: Callable[..., Server]) -> None:
+def test_what_is_not_one_http_response_is_a_bad_reply(
+    data: bytes, serve: Callable[..., Server]
+) -> None:
     server = serve(once(data))
     error = error_of(server)
-    assert (error.code, error.permanent, error.outage, error.outcome_known) == ("bad_reply", False, False, False)
+    assert (error.code, error.permanent, error.outage, error.outcome_known) == (
+        "bad_reply",
+        False,
+        False,
+        False,
+    )
     assert error.message.startswith("The vendor's answer is not valid HTTP: ")
     assert "John" not in error.message
     assert error.message.endswith(".")
@@ -127,7 +149,9 @@ def test_what_is_not_one_http_response_is_a_bad_reply(data: bytes, serve: Callab
         CHUNKED + b"2\r\n{}\r\n0\r\n",
     ],
 )
-def test_a_response_that_breaks_off_is_a_lost_connection(data: bytes, serve: Callable[..., Server]) -> None:
+def test_a_response_that_breaks_off_is_a_lost_connection(
+    data: bytes, serve: Callable[..., Server]
+) -> None:
     def talk(visit: Visit) -> None:
         visit.read_request()
         visit.send(data)
@@ -136,7 +160,9 @@ def test_a_response_that_breaks_off_is_a_lost_connection(data: bytes, serve: Cal
     assert (error.code, error.outage, error.outcome_known) == ("connection_lost", True, False)
 
 
-def test_a_response_in_more_pieces_than_are_read_is_a_bad_reply(serve: Callable[..., Server], monkeypatch: object) -> None:
+def test_a_response_in_more_pieces_than_are_read_is_a_bad_reply(
+    serve: Callable[..., Server], monkeypatch: object
+) -> None:
     monkeypatch.setattr("vendors.http.response.MAX_READS", 10)
 
     def talk(visit: Visit) -> None:
@@ -163,26 +189,42 @@ def test_a_response_in_more_pieces_than_are_read_is_a_bad_reply(serve: Callable[
         CHUNKED + b"1;a=b\r\n{\r\n01 \r\n}\r\n0\r\nX-Trailer: x\r\n\r\n",
     ],
 )
-def test_what_can_be_meant_in_one_way_only_is_read(data: bytes, serve: Callable[..., Server]) -> None:
+def test_what_can_be_meant_in_one_way_only_is_read(
+    data: bytes, serve: Callable[..., Server]
+) -> None:
     server = serve(answering(data))
     assert [post(server).json_object() for _ in range(2)] == [{}, {}]
     assert server.visits == 1
 
 
-def test_chunks_count_where_there_is_a_length_too_but_the_connection_ends(serve: Callable[..., Server]) -> None:
+def test_chunks_count_where_there_is_a_length_too_but_the_connection_ends(
+    serve: Callable[..., Server],
+) -> None:
     both = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
     server = serve(answering(both))
     assert [post(server).json_object() for _ in range(2)] == [{}, {}]
     assert server.visits == 2
 
 
-STRAY = [b"\r\n", b"x", reply(body=b'{"name": "smuggled"}'), b"HTTP/1.1 100 Continue\r\n\r\n", b"x" * 100_000]
+STRAY = [
+    b"\r\n",
+    b"x",
+    reply(body=b'{"name": "smuggled"}'),
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"x" * 100_000,
+]
 
 
 @pytest.mark.parametrize("stray", STRAY)
 @pytest.mark.parametrize(
     "data",
-    [reply(), reply("204 No Content", body=b""), reply("422 No"), CHUNKED + b"2\r\n{}\r\n0\r\n\r\n", reply("304 Not", b"x")],
+    [
+        reply(),
+        reply("204 No Content", body=b""),
+        reply("422 No"),
+        CHUNKED + b"2\r\n{}\r\n0\r\n\r\n",
+        reply("304 Not", b"x"),
+    ],
 )
 @pytest.mark.parametrize("late", [False, True])
 def test_a_connection_on_which_more_came_than_the_response_is_not_used_again(

@@ -38,7 +38,9 @@ def seconds(number: float) -> timedelta:
         ("Sun, 01 Mar 99999 12:00:30 GMT", None),
     ],
 )
-def test_retry_after_is_read_in_every_form_and_kept_within_bounds(value: str | None, wait: timedelta | None) -> None:
+def test_retry_after_is_read_in_every_form_and_kept_within_bounds(
+    value: str | None, wait: timedelta | None
+) -> None:
     assert retry_after(value, None, NOW) == wait
 
 
@@ -86,7 +88,9 @@ def test_a_date_is_compared_with_the_clock_of_the_vendor(date: str | None, wait:
         (999, {}, "bad_reply", None),
     ],
 )
-def test_each_status_has_its_code(status: int, headers: dict[str, str], code: str, wait: timedelta | None) -> None:
+def test_each_status_has_its_code(
+    status: int, headers: dict[str, str], code: str, wait: timedelta | None
+) -> None:
     error = error_of(status, headers, NOW)
     assert (error.code, error.retry_after) == (code, wait)
     assert error.outage is (code == "vendor_error")

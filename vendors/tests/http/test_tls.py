@@ -1,4 +1,6 @@
-"""Over TLS the same holds: one deadline, one cap; and a certificate that is not trusted is an unreachable vendor."""
+"""Over TLS the same holds: one deadline, one cap; and a certificate that is not trusted is an
+unreachable vendor.
+"""
 
 import socket
 import ssl
@@ -20,8 +22,27 @@ SLACK_SECONDS = 2
 
 def make_context(folder: Path, name: str, *options: str) -> ssl.SSLContext:
     certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", *options]
-    command += ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=vendor.test", "-days", "2"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        *options,
+    ]
+    command += [
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+        "-subj",
+        "/CN=vendor.test",
+        "-days",
+        "2",
+    ]
     subprocess.run(command, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -55,7 +76,12 @@ def _trusted(folder: Path, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPa
 
 
 def post(server: Server, **options: object) -> Reply:
-    return post_json(server.url, {"name": "John Doe"}, headers={}, **{"timeout_seconds": DEADLINE_SECONDS, **options})
+    return post_json(
+        server.url,
+        {"name": "John Doe"},
+        headers={},
+        **{"timeout_seconds": DEADLINE_SECONDS, **options},
+    )
 
 
 def error_of(server: Server, **options: object) -> VendorError:
@@ -72,7 +98,9 @@ def error_in_time(server: Server) -> VendorError:
 
 
 @pytest.mark.usefixtures("_trusted")
-def test_calls_go_over_one_verified_connection(context: ssl.SSLContext, serve: Callable[..., Server]) -> None:
+def test_calls_go_over_one_verified_connection(
+    context: ssl.SSLContext, serve: Callable[..., Server]
+) -> None:
     server = serve(answering(reply()), tls=context)
     for _ in range(3):
         assert post(server, timeout_seconds=5).json_object() == {"name": "John Doe"}
@@ -85,14 +113,20 @@ def test_calls_go_over_one_verified_connection(context: ssl.SSLContext, serve: C
 def test_stray_bytes_that_tls_has_read_ahead_do_not_become_the_next_answer(
     context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
-    long = b'{"name": "%s"}' % (b"x" * 10_000)  # longer than the reader's buffer, and in one record with what follows
-    server = serve(answering(reply(body=long) + reply(body=b'{"name": "stray"}'), reply()), tls=context)
+    long = b'{"name": "%s"}' % (
+        b"x" * 10_000
+    )  # longer than the reader's buffer, and in one record with what follows
+    server = serve(
+        answering(reply(body=long) + reply(body=b'{"name": "stray"}'), reply()), tls=context
+    )
     assert post(server, timeout_seconds=5).body == long
     assert post(server, timeout_seconds=5).json_object() == {"name": "John Doe"}
     assert server.visits == 2
 
 
-def test_a_self_signed_certificate_is_not_trusted(context: ssl.SSLContext, serve: Callable[..., Server]) -> None:
+def test_a_self_signed_certificate_is_not_trusted(
+    context: ssl.SSLContext, serve: Callable[..., Server]
+) -> None:
     server = serve(answering(reply()), tls=context)
     error = error_of(server, timeout_seconds=5)
     assert (error.code, error.outage, error.outcome_known) == ("vendor_unreachable", True, True)
@@ -106,7 +140,10 @@ def test_a_self_signed_certificate_is_not_trusted(context: ssl.SSLContext, serve
 def test_a_certificate_of_another_name_is_not_trusted(
     folder: Path, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]
 ) -> None:
-    server = serve(answering(reply()), tls=make_context(folder, "other", "-addext", "subjectAltName=DNS:other.test"))
+    server = serve(
+        answering(reply()),
+        tls=make_context(folder, "other", "-addext", "subjectAltName=DNS:other.test"),
+    )
     trust_only(folder / "other.pem", monkeypatch)
     message = error_of(server, timeout_seconds=5).message
     assert "IP address mismatch" in message
@@ -114,7 +151,11 @@ def test_a_certificate_of_another_name_is_not_trusted(
 
 
 def test_a_certificate_of_an_authority_of_our_own_is_trusted_besides_the_public_ones(
-    folder: Path, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, settings: object, serve: Callable[..., Server]
+    folder: Path,
+    context: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: object,
+    serve: Callable[..., Server],
 ) -> None:
     settings.VENDOR_CA_FILE = str(folder / "good.pem")
     public = len(trusted.__wrapped__().get_ca_certs())
@@ -127,11 +168,16 @@ def test_a_handshake_with_a_vendor_that_speaks_no_tls_fails(serve: Callable[...,
     server = serve(lambda visit: visit.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     server.url = server.url.replace("http:", "https:")
     error = error_of(server, timeout_seconds=5)
-    assert (error.code, error.message) == ("vendor_unreachable", "The vendor could not be reached: the TLS handshake failed.")
+    assert (error.code, error.message) == (
+        "vendor_unreachable",
+        "The vendor could not be reached: the TLS handshake failed.",
+    )
 
 
 @pytest.mark.parametrize(
-    "talk", [Visit.hang, lambda visit: visit.drip(b"\x16\x03\x03\x40\x00" + b"x" * 1000)], ids=["hangs", "drips"]
+    "talk",
+    [Visit.hang, lambda visit: visit.drip(b"\x16\x03\x03\x40\x00" + b"x" * 1000)],
+    ids=["hangs", "drips"],
 )
 def test_a_handshake_ends_at_the_deadline(talk: object, serve: Callable[..., Server]) -> None:
     server = serve(talk)
@@ -139,7 +185,9 @@ def test_a_handshake_ends_at_the_deadline(talk: object, serve: Callable[..., Ser
     assert error_in_time(server).code == "vendor_unreachable"
 
 
-def test_a_handshake_may_take_all_the_time_that_is_left(serve: Callable[..., Server], resolve_to: Callable[..., None]) -> None:
+def test_a_handshake_may_take_all_the_time_that_is_left(
+    serve: Callable[..., Server], resolve_to: Callable[..., None]
+) -> None:
     server = serve(Visit.hang)
     server.url = "https://vendor.test/"
     resolve_to(server.port, server.port, server.port)
@@ -159,7 +207,9 @@ def drip_body(visit: Visit) -> None:
 
 def drip_one_record(visit: Visit) -> None:
     visit.read_request()
-    raw = visit.connection.detach()  # from here on bytes go past TLS: a record that never becomes whole
+    raw = (
+        visit.connection.detach()
+    )  # from here on bytes go past TLS: a record that never becomes whole
     with socket.socket(fileno=raw) as plain:
         for byte in b"\x17\x03\x03\x10\x00" + b"x" * 100:
             plain.sendall(bytes([byte]))
@@ -167,8 +217,12 @@ def drip_one_record(visit: Visit) -> None:
 
 
 @pytest.mark.usefixtures("_trusted")
-@pytest.mark.parametrize("talk", [drip_head, drip_body, drip_one_record], ids=lambda talk: talk.__name__)
-def test_an_answer_that_drips_ends_at_the_deadline(talk: object, context: ssl.SSLContext, serve: Callable[..., Server]) -> None:
+@pytest.mark.parametrize(
+    "talk", [drip_head, drip_body, drip_one_record], ids=lambda talk: talk.__name__
+)
+def test_an_answer_that_drips_ends_at_the_deadline(
+    talk: object, context: ssl.SSLContext, serve: Callable[..., Server]
+) -> None:
     error = error_in_time(serve(talk, tls=context))
     assert (error.code, error.outcome_known) == ("vendor_timeout", False)
 
@@ -184,12 +238,16 @@ def test_a_vendor_that_reads_slowly_gets_no_time_beyond_the_deadline(
     server = serve(sip, tls=context)
     began = time.monotonic()
     with pytest.raises(VendorError, match="in full within"):
-        post_json(server.url, {"name": "x" * 10_000_000}, headers={}, timeout_seconds=DEADLINE_SECONDS)
+        post_json(
+            server.url, {"name": "x" * 10_000_000}, headers={}, timeout_seconds=DEADLINE_SECONDS
+        )
     assert time.monotonic() - began < DEADLINE_SECONDS + SLACK_SECONDS
 
 
 @pytest.mark.usefixtures("_trusted")
-def test_an_endless_answer_is_cut_off_at_the_cap(context: ssl.SSLContext, serve: Callable[..., Server]) -> None:
+def test_an_endless_answer_is_cut_off_at_the_cap(
+    context: ssl.SSLContext, serve: Callable[..., Server]
+) -> None:
     def endless(visit: Visit) -> None:
         visit.read_request()
         visit.send(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -1,4 +1,6 @@
-"""The pretend async vendor accepts at once and calls back later, as often and as well signed as it is asked to."""
+"""The pretend async vendor accepts at once and calls back later, as often and as well signed as it
+is asked to.
+"""
 
 import base64
 import json
@@ -30,14 +32,20 @@ def body_of(request: bytes) -> bytes:
 
 def headers_of(request: bytes) -> dict[str, str]:
     lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
-    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
 
 
 def wait_for_requests(server: Server, number: int) -> list[bytes]:
-    return wait_for(lambda: len(server.requests) >= number and server.requests, f"{number} callbacks")
+    return wait_for(
+        lambda: len(server.requests) >= number and server.requests, f"{number} callbacks"
+    )
 
 
-def test_the_result_is_posted_to_the_callback_url_after_the_delay(client: Client, serve: Callable[..., Server]) -> None:
+def test_the_result_is_posted_to_the_callback_url_after_the_delay(
+    client: Client, serve: Callable[..., Server]
+) -> None:
     server, began = serve(answering(reply())), time.monotonic()
     answer = call(client, server, "callback_delay=0.3")
     assert (answer.status_code, answer.json(), server.visits) == (202, {"accepted": True}, 0)
@@ -47,7 +55,9 @@ def test_the_result_is_posted_to_the_callback_url_after_the_delay(client: Client
     assert json.loads(body_of(request)) == RESULT
 
 
-def test_callbacks_come_in_the_order_in_which_they_are_due(client: Client, serve: Callable[..., Server]) -> None:
+def test_callbacks_come_in_the_order_in_which_they_are_due(
+    client: Client, serve: Callable[..., Server]
+) -> None:
     late, early = serve(answering(reply())), serve(answering(reply()))
     call(client, late, "callback_delay=0.3")
     call(client, early, "callback_delay=0.05")
@@ -56,7 +66,9 @@ def test_callbacks_come_in_the_order_in_which_they_are_due(client: Client, serve
     wait_for_requests(late, 1)
 
 
-def test_a_callback_that_hangs_does_not_hold_up_the_others(client: Client, serve: Callable[..., Server]) -> None:
+def test_a_callback_that_hangs_does_not_hold_up_the_others(
+    client: Client, serve: Callable[..., Server]
+) -> None:
     hanging, quick = serve(Visit.hang), serve(answering(reply()))
     call(client, hanging, "callback_delay=0")
     call(client, quick, "callback_delay=0")
@@ -83,7 +95,9 @@ def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_soon_again")
-@pytest.mark.parametrize("fail", [lambda visit: visit.send(reply("503 Away")), Visit.reset], ids=["refused", "reset"])
+@pytest.mark.parametrize(
+    "fail", [lambda visit: visit.send(reply("503 Away")), Visit.reset], ids=["refused", "reset"]
+)
 def test_a_callback_that_nobody_took_is_posted_again(
     fail: Callable[[Visit], None], client: Client, serve: Callable[..., Server]
 ) -> None:
@@ -93,7 +107,9 @@ def test_a_callback_that_nobody_took_is_posted_again(
 
     server = serve(talk)
     call(client, server, "callback_delay=0")
-    assert [json.loads(body_of(request)) for request in wait_for_requests(server, 3)] == [RESULT] * 3
+    assert [json.loads(body_of(request)) for request in wait_for_requests(server, 3)] == [
+        RESULT
+    ] * 3
 
 
 @pytest.mark.usefixtures("_soon_again")
@@ -102,13 +118,18 @@ def test_a_callback_is_given_up_without_a_word_of_its_url(
 ) -> None:
     server = serve(answering(reply("503 Away")))
     call(client, server, "callback_delay=0")
-    wait_for(lambda: "was given up after 3 tries: status 503" in caplog.text, "the callback to be given up")
+    wait_for(
+        lambda: "was given up after 3 tries: status 503" in caplog.text,
+        "the callback to be given up",
+    )
     assert "token" not in caplog.text
     assert len(server.requests) == 3
 
 
 @pytest.mark.usefixtures("_soon_again")
-def test_a_callback_that_was_refused_for_good_is_not_posted_again(client: Client, serve: Callable[..., Server]) -> None:
+def test_a_callback_that_was_refused_for_good_is_not_posted_again(
+    client: Client, serve: Callable[..., Server]
+) -> None:
     refusing, other = serve(answering(reply("401 Who"))), serve(answering(reply()))
     call(client, refusing, "callback_delay=0")
     wait_for_requests(refusing, 1)
@@ -140,7 +161,10 @@ def test_duplicates_share_an_id_and_other_callbacks_do_not(
 
 @pytest.mark.parametrize("secret", [None, "", "whsec_", "whsec_not base64"])
 def test_a_secret_that_can_not_sign_is_refused(
-    secret: str | None, client: Client, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+    secret: str | None,
+    client: Client,
+    serve: Callable[..., Server],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if secret is not None:
         monkeypatch.setenv("MOCK_SECRET", secret)
@@ -149,7 +173,9 @@ def test_a_secret_that_can_not_sign_is_refused(
     assert answer.json()["error"].startswith("The variable MOCK_SECRET must hold a base64 secret")
 
 
-@pytest.mark.parametrize("variable", ["VENDOR_ACME_WEBHOOK_SECRET", "SECRET_KEY", "MOCK_", "MOCK_PORT", "mock_secret"])
+@pytest.mark.parametrize(
+    "variable", ["VENDOR_ACME_WEBHOOK_SECRET", "SECRET_KEY", "MOCK_", "MOCK_PORT", "mock_secret"]
+)
 def test_no_other_variable_signs(
     variable: str, client: Client, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:

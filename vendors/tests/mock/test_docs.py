@@ -10,7 +10,11 @@ from django.test import Client
 from vendors.mock.knobs import _Form
 
 TEXT = (Path(__file__).parents[3] / "docs/mock-vendors.md").read_text()
-ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in TEXT.splitlines() if line.startswith("| `")]
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in TEXT.splitlines()
+    if line.startswith("| `")
+]
 
 
 def test_every_knob_is_documented() -> None:
@@ -21,11 +25,16 @@ def test_every_knob_is_documented() -> None:
 def test_its_example_answers_as_it_says(
     row: list[str], client: Client, settings: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MOCK_WEBHOOK_SECRET", "whsec_" + base64.b64encode(b"twenty-four secret bytes").decode())
+    monkeypatch.setenv(
+        "MOCK_WEBHOOK_SECRET", "whsec_" + base64.b64encode(b"twenty-four secret bytes").decode()
+    )
     monkeypatch.setattr("vendors.mock.views.postman.post", lambda callback, delay: None)
     knob, *_, example, status = (cell.strip("`") for cell in row)
     assert f"{knob}=" in example
-    body = {"name": "John Doe", "callback_url": f"{settings.PUBLIC_URL}/vendor-webhook/async/1?token=t"}
+    body = {
+        "name": "John Doe",
+        "callback_url": f"{settings.PUBLIC_URL}/vendor-webhook/async/1?token=t",
+    }
     answer = client.post(f"/mock-vendors/{example}", body, content_type="application/json")
     assert str(answer.status_code) == status or not status
     assert (answer.get("Retry-After") == "7") == (knob == "retry_after")

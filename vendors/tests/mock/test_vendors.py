@@ -11,7 +11,13 @@ from django.test import Client
 
 from vendors.mock.knobs import Knobs, _seeded
 
-OTHERS = ("127.0.0.1:6379", "127.0.0.1:80000", "127.0.0.1", "127.0.0.1:8000@evil.example", "evil.example")
+OTHERS = (
+    "127.0.0.1:6379",
+    "127.0.0.1:80000",
+    "127.0.0.1",
+    "127.0.0.1:8000@evil.example",
+    "evil.example",
+)
 GIVEN = {"name": "John Doe"}
 ANSWER = {"name": "John Doe", "info": "Processed sync", "ssn": "123-45-6789"}
 
@@ -21,9 +27,14 @@ def _empty_ledger(client: Client) -> None:
     assert client.delete("/mock-vendors/ledger").status_code == 204
 
 
-def call(client: Client, query: str = "", body: object = GIVEN, vendor: str = "sync") -> HttpResponse:
+def call(
+    client: Client, query: str = "", body: object = GIVEN, vendor: str = "sync"
+) -> HttpResponse:
     return client.post(
-        f"/mock-vendors/{vendor}{query}", body, content_type="application/json", headers={"Idempotency-Key": "k"}
+        f"/mock-vendors/{vendor}{query}",
+        body,
+        content_type="application/json",
+        headers={"Idempotency-Key": "k"},
     )
 
 
@@ -44,11 +55,18 @@ def test_the_csrf_check_does_not_concern_vendors() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 100_000, b"{}", b"\xff"])
 def test_what_is_no_object_with_a_name_is_refused(body: bytes, vendor: str, client: Client) -> None:
     answer = call(client, body=body, vendor=vendor)
-    assert (answer.status_code, answer.json()) == (400, {"error": "Send a JSON object with a name."})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"error": "Send a JSON object with a name."},
+    )
 
 
-@pytest.mark.parametrize("url", [None, 5, "", "ftp://x/", "http://", "//x/", *(f"http://{host}/x" for host in OTHERS)])
-def test_the_async_vendor_calls_back_the_gateway_alone(url: object, client: Client, settings: object) -> None:
+@pytest.mark.parametrize(
+    "url", [None, 5, "", "ftp://x/", "http://", "//x/", *(f"http://{host}/x" for host in OTHERS)]
+)
+def test_the_async_vendor_calls_back_the_gateway_alone(
+    url: object, client: Client, settings: object
+) -> None:
     settings.PUBLIC_URL = "http://127.0.0.1:8000"
     answer = call(client, body={**GIVEN, "callback_url": url}, vendor="async")
     assert (answer.status_code, "callback_url" in answer.json()["error"]) == (400, True)
@@ -61,7 +79,17 @@ def test_only_posts_are_calls(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["latency=x", "latency=-1", "latency=nan", "latency=1e9", "latency=", "error_rate=2", "status=99", "status=2.5", "rate=0"]
+    [
+        "latency=x",
+        "latency=-1",
+        "latency=nan",
+        "latency=1e9",
+        "latency=",
+        "error_rate=2",
+        "status=99",
+        "status=2.5",
+        "rate=0",
+    ]
     + [
         "body=odd",
         "callback_delay=inf",
@@ -80,7 +108,9 @@ def test_a_knob_with_nonsense_is_refused_in_words(query: str, client: Client) ->
 
 def test_an_unknown_knob_is_refused_with_the_known_ones(client: Client) -> None:
     answer = call(client, "?latenzy=1")
-    assert answer.json()["error"].startswith("There is no knob 'latenzy'; there are latency, error_rate, status,")
+    assert answer.json()["error"].startswith(
+        "There is no knob 'latenzy'; there are latency, error_rate, status,"
+    )
 
 
 def test_latency_passes_before_the_answer(client: Client) -> None:
@@ -115,7 +145,9 @@ def test_more_calls_than_the_rate_are_told_to_come_again(client: Client) -> None
     answers = [call(client, "?rate=5&seed=of-this-test") for _ in range(8)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 3
     assert answers[-1]["Retry-After"] == "1"
-    assert call(client, "?rate=6&seed=of-this-test").status_code == 200  # each URL has a rate of its own
+    assert (
+        call(client, "?rate=6&seed=of-this-test").status_code == 200
+    )  # each URL has a rate of its own
 
 
 def test_a_body_can_be_broken_in_several_ways(client: Client) -> None:
@@ -138,7 +170,12 @@ def test_the_ledger_lists_arrivals_in_order(client: Client) -> None:
     before = time.time()
     call(client)
     call(client, "?status=500")
-    call(client, body={**GIVEN, "callback_url": f"{settings.PUBLIC_URL}/"}, vendor="async", query="?lost=1")
+    call(
+        client,
+        body={**GIVEN, "callback_url": f"{settings.PUBLIC_URL}/"},
+        vendor="async",
+        query="?lost=1",
+    )
     listed = arrivals(client)
     assert [(one["vendor"], one["status"], one["idempotency_key"]) for one in listed] == [
         ("sync", 200, "k"),

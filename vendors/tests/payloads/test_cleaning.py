@@ -13,7 +13,10 @@ from vendors.payloads.cleaning import clean
         ({" name ": " a "}, {" name ": "a"}),
         ({"id": 1, " id": 2}, {"id": 1, " id": 2}),
         ({"ssn": "1", "SSN": "2", " Ssn ": "3", "name": "John"}, {"name": "John"}),
-        ({"a": {"b": [{"ssn": "1", "c": " x "}, [" y ", {"dob": 1}]]}}, {"a": {"b": [{"c": "x"}, ["y", {}]]}}),
+        (
+            {"a": {"b": [{"ssn": "1", "c": " x "}, [" y ", {"dob": 1}]]}},
+            {"a": {"b": [{"c": "x"}, ["y", {}]]}},
+        ),
         ({"note": "his ssn is 1", "ssnx": 1}, {"note": "his ssn is 1", "ssnx": 1}),
         ({"ssn": {"deep": [1]}}, {}),
         (
@@ -23,7 +26,9 @@ from vendors.payloads.cleaning import clean
         ({"a": "\u00a0x\u3000"}, {"a": "x"}),
     ],
 )
-def test_strings_are_trimmed_and_redacted_fields_removed_at_any_depth(value: object, cleaned: object) -> None:
+def test_strings_are_trimmed_and_redacted_fields_removed_at_any_depth(
+    value: object, cleaned: object
+) -> None:
     assert clean(value, frozenset({"ssn", "dob"})) == cleaned
 
 
@@ -45,15 +50,29 @@ def test_strings_are_trimmed_and_redacted_fields_removed_at_any_depth(value: obj
     ("shape", "cleaned"),
     [
         (lambda name: {name: "1", "a": 2}, lambda _: {"a": 2}),
-        (lambda name: [{"key": name, "value": "1", "a": 2}], lambda name: [{"key": name.strip(), "a": 2}]),
+        (
+            lambda name: [{"key": name, "value": "1", "a": 2}],
+            lambda name: [{"key": name.strip(), "a": 2}],
+        ),
         (lambda name: {"Name": name, "VALUE": {"deep": 1}}, lambda name: {"Name": name.strip()}),
         (lambda name: {"field": name, "value": 1}, lambda name: {"field": name.strip()}),
-        (lambda name: {"a": [[name, "1"], ["b", 2]]}, lambda name: {"a": [[name.strip()], ["b", 2]]}),
-        (lambda name: {"a": " " + json.dumps({"b": {name: 1}, "c": 2})}, lambda _: {"a": '{"b":{},"c":2}'}),
-        (lambda name: {"a": json.dumps([[name, 1]])}, lambda name: {"a": json.dumps([[name.strip()]])}),
+        (
+            lambda name: {"a": [[name, "1"], ["b", 2]]},
+            lambda name: {"a": [[name.strip()], ["b", 2]]},
+        ),
+        (
+            lambda name: {"a": " " + json.dumps({"b": {name: 1}, "c": 2})},
+            lambda _: {"a": '{"b":{},"c":2}'},
+        ),
+        (
+            lambda name: {"a": json.dumps([[name, 1]])},
+            lambda name: {"a": json.dumps([[name.strip()]])},
+        ),
     ],
 )
-def test_a_redacted_field_is_found_however_it_is_spelled(name: str, shape: object, cleaned: object) -> None:
+def test_a_redacted_field_is_found_however_it_is_spelled(
+    name: str, shape: object, cleaned: object
+) -> None:
     assert clean(shape(name), frozenset({"ssn"})) == cleaned(name)
     assert clean(shape(name), frozenset({"S.S.N."})) == cleaned(name)
 
@@ -77,7 +96,10 @@ def test_what_is_not_looked_for_stays_as_it_is(value: object) -> None:
 
 
 def test_what_utf8_can_not_spell_is_replaced() -> None:
-    assert clean(json.loads('{"a\\ud800": 1, "a\\ud801": 2}'), frozenset()) == {"a\\ud800": 1, "a\\ud801": 2}
+    assert clean(json.loads('{"a\\ud800": 1, "a\\ud801": 2}'), frozenset()) == {
+        "a\\ud800": 1,
+        "a\\ud801": 2,
+    }
     cleaned = clean(json.loads('{"a\\ud800": "\\udfff b", "emoji": "\\ud83d\\ude00"}'), frozenset())
     assert cleaned["emoji"] == "😀"
     json.dumps(cleaned, ensure_ascii=False).encode()
@@ -91,9 +113,17 @@ def test_what_was_given_is_not_changed() -> None:
 
 @pytest.mark.parametrize(
     ("redact", "fields"),
-    [("ssn", {"ssn"}), (" SSN,dob ,", {"ssn", "dob"}), ("ssn dob", {"ssn", "dob"}), ("", set()), (" , ", set())],
+    [
+        ("ssn", {"ssn"}),
+        (" SSN,dob ,", {"ssn", "dob"}),
+        ("ssn dob", {"ssn", "dob"}),
+        ("", set()),
+        (" , ", set()),
+    ],
 )
-def test_the_fields_of_a_vendor_are_read_with_blanks_or_commas(redact: str, fields: set[str]) -> None:
+def test_the_fields_of_a_vendor_are_read_with_blanks_or_commas(
+    redact: str, fields: set[str]
+) -> None:
     assert Vendor(redact=redact).redacted_fields == fields
 
 

@@ -33,11 +33,24 @@ LONG = "1234567890123456.789"
 def test_a_number_is_written_with_the_digits_that_it_was_read_with(text: str) -> None:
     value = exact.read(f'{{"a":[{text},"{text}"],"b":{text}}}')
     assert exact.write(value) == f'{{"a":[{text},"{text}"],"b":{text}}}'
-    assert exact.write(clean(copy.deepcopy(value), frozenset({"b"}))) == f'{{"a":[{text},"{text}"]}}'
+    assert (
+        exact.write(clean(copy.deepcopy(value), frozenset({"b"}))) == f'{{"a":[{text},"{text}"]}}'
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["0.1", "1.5", "0.0", "-0.0", "1e5", "1e-200", "1.7976931348623157e+308", "0.30000000000000004", "5e-324"]
+    "text",
+    [
+        "0.1",
+        "1.5",
+        "0.0",
+        "-0.0",
+        "1e5",
+        "1e-200",
+        "1.7976931348623157e+308",
+        "0.30000000000000004",
+        "5e-324",
+    ],
 )
 def test_a_number_that_a_float_holds_is_a_plain_float(text: str) -> None:
     assert type(exact.read(text)) is float
@@ -47,10 +60,20 @@ def test_a_number_that_a_float_holds_is_a_plain_float(text: str) -> None:
 def test_a_number_with_more_digits_calculates_as_its_float() -> None:
     value = exact.read(LONG)
     assert isinstance(value, float)
-    assert (value + 1, value == float(LONG), json.loads(json.dumps(value))) == (float(LONG) + 1, True, float(LONG))
+    assert (value + 1, value == float(LONG), json.loads(json.dumps(value))) == (
+        float(LONG) + 1,
+        True,
+        float(LONG),
+    )
 
 
-@given(st.from_regex(r"-?(0|[1-9][0-9]{0,30})\.[0-9]{1,30}([eE][-+]?[0-9]{1,2})?", fullmatch=True, alphabet="0123456789.eE+-"))
+@given(
+    st.from_regex(
+        r"-?(0|[1-9][0-9]{0,30})\.[0-9]{1,30}([eE][-+]?[0-9]{1,2})?",
+        fullmatch=True,
+        alphabet="0123456789.eE+-",
+    )
+)
 def test_any_number_is_the_same_number_when_it_is_written(text: str) -> None:
     assert Decimal(exact.write(exact.read(text))) == Decimal(text)
 

@@ -21,7 +21,17 @@ def test_an_object_is_read(body: bytes, value: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b'{"a": 1', b'{"a": 1} x', b"\xff", b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": 1e999}', b"[" * 100_000]
+    [
+        b"",
+        b"<html>",
+        b'{"a": 1',
+        b'{"a": 1} x',
+        b"\xff",
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": 1e999}',
+        b"[" * 100_000,
+    ]
     + [b'{"a": ' + b"9" * 5000 + b"}"],
 )
 def test_what_could_not_be_written_as_json_again_is_refused(body: bytes) -> None:

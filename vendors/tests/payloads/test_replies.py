@@ -17,7 +17,14 @@ def body_of(body: bytes, redacted: frozenset[str] = SSN) -> str:
 
 
 def test_some_headers_are_kept_and_never_cookies_or_credentials() -> None:
-    headers = HTTPHeaderDict({"Content-Type": "text/plain", "X-REQUEST-ID": "a\tb", "RateLimit-Remaining": "0", "Server": "x"})
+    headers = HTTPHeaderDict(
+        {
+            "Content-Type": "text/plain",
+            "X-REQUEST-ID": "a\tb",
+            "RateLimit-Remaining": "0",
+            "Server": "x",
+        }
+    )
     headers.add("Set-Cookie", "session=secret")
     headers.add("WWW-Authenticate", "Bearer")
     headers.add("Authorization", f"Bearer {KEY}")
@@ -37,14 +44,20 @@ def test_some_headers_are_kept_and_never_cookies_or_credentials() -> None:
 
 
 def test_there_is_a_limit_to_how_many_headers_are_kept() -> None:
-    assert len(kept(Reply(429, {f"X-RateLimit-{n}": "1" for n in range(100)}, b""), SSN, []).headers) == 20
+    assert (
+        len(kept(Reply(429, {f"X-RateLimit-{n}": "1" for n in range(100)}, b""), SSN, []).headers)
+        == 20
+    )
 
 
 @pytest.mark.parametrize(
     ("body", "shown"),
     [
         (b'{"error": "No such person", "SSN": "123"}', '{"error": "No such person"}'),
-        (b'[{"name": "ssn", "value": 1}, 12345678901234567.89]', '[{"name": "ssn"}, 12345678901234567.89]'),
+        (
+            b'[{"name": "ssn", "value": 1}, 12345678901234567.89]',
+            '[{"name": "ssn"}, 12345678901234567.89]',
+        ),
         ('{"a": "Zoë \\ud800 \\u0000\\u202e"}'.encode(), '{"a": "Zoë ��� \\u0000"}'),
         ('{"a": "Zoë"}'.encode("utf-16"), '{"a": "Zoë"}'),
         (b"Bad Request\r\nTry \x1b[1mlater\x00", "Bad Request\nTry [1mlater"),
@@ -94,7 +107,9 @@ def test_the_vendors_key_is_masked_in_any_spelling(body: bytes) -> None:
     assert "sk-" not in shown
 
 
-@pytest.mark.parametrize("body", [b"x" * 1_000_000, b'["%s"]' % (b"x" * 10_000), "ü".encode() * 5000, b"\xff" * 9000])
+@pytest.mark.parametrize(
+    "body", [b"x" * 1_000_000, b'["%s"]' % (b"x" * 10_000), "ü".encode() * 5000, b"\xff" * 9000]
+)
 def test_a_body_is_cut_after_4_kib(body: bytes) -> None:
     cut = kept(Reply(500, {}, body), SSN, [])
     assert len(cut.body) == 4096
