@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from vendors.models import Vendor
-from vendors.registry import make
+from vendors.registry import make_adapter
 
 TEXT = (Path(__file__).parents[3] / "README.md").read_text()
 
@@ -30,7 +30,7 @@ def test_its_adapter_is_found_in_the_folder(tmp_path: Path, settings: object) ->
     assert code.startswith("# var/adapters/acme.py\n")
     (tmp_path / "acme.py").write_text(code)
     name = re.search(r'`adapter = "(adapters\..*?)"`', TEXT)[1]
-    assert type(make(Vendor(adapter=name))).__name__ == "AcmeAdapter"
+    assert type(make_adapter(Vendor(adapter=name))).__name__ == "AcmeAdapter"
 
 
 def test_modules_of_the_folder_import_each_other(tmp_path: Path, settings: object) -> None:
@@ -44,4 +44,4 @@ def test_modules_of_the_folder_import_each_other(tmp_path: Path, settings: objec
     (tmp_path / "two.py").write_text(
         "from adapters.common import Common\nfrom adapters import one\n\nTwo = one.One\n"
     )
-    assert type(make(Vendor(adapter="adapters.two.Two"))).__name__ == "One"
+    assert type(make_adapter(Vendor(adapter="adapters.two.Two"))).__name__ == "One"

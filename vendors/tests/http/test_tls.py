@@ -13,7 +13,8 @@ import pytest
 
 from vendors.base import Reply, VendorError
 from vendors.http.call import post_json
-from vendors.http.deadline import Transport, trusted
+from vendors.http.connections import tls_context
+from vendors.http.transport import Transport
 from vendors.tests.http.servers import Server, Visit, answering, reply
 
 DEADLINE_SECONDS = 0.4
@@ -66,8 +67,8 @@ def trust_only(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trust_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vendors.http.deadline.trusted", trusted.__wrapped__)
-    monkeypatch.setattr("vendors.http.call._thread.transport", Transport())
+    monkeypatch.setattr("vendors.http.connections.tls_context", tls_context.__wrapped__)
+    monkeypatch.setattr("vendors.http.transport.this_thread.transport", Transport())
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_a_certificate_of_an_authority_of_our_own_is_trusted_besides_the_public_
     serve: Callable[..., Server],
 ) -> None:
     settings.VENDOR_CA_FILE = str(folder / "good.pem")
-    public = len(trusted.__wrapped__().get_ca_certs())
+    public = len(tls_context.__wrapped__().get_ca_certs())
     trust_anew(monkeypatch)
     assert post(serve(answering(reply()), tls=context), timeout_seconds=5).status == 200
     assert public > 50

@@ -91,7 +91,7 @@ def test_a_lost_callback_never_comes(client: Client, serve: Callable[..., Server
 
 @pytest.fixture
 def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vendors.mock.callbacks.AGAIN_AFTER_SECONDS", (0.05, 0.05))
+    monkeypatch.setattr("vendors.mock.callbacks.RETRY_AFTER_SECONDS", (0.05, 0.05))
 
 
 @pytest.mark.usefixtures("_soon_again")

@@ -28,7 +28,7 @@ def test_its_example_answers_as_it_says(
     monkeypatch.setenv(
         "MOCK_WEBHOOK_SECRET", "whsec_" + base64.b64encode(b"twenty-four secret bytes").decode()
     )
-    monkeypatch.setattr("vendors.mock.views.postman.post", lambda callback, delay: None)
+    monkeypatch.setattr("vendors.mock.views.scheduler.post", lambda callback, delay: None)
     knob, *_, example, status = (cell.strip("`") for cell in row)
     assert f"{knob}=" in example
     body = {

@@ -6,7 +6,7 @@ import pytest
 from urllib3 import HTTPHeaderDict
 
 from vendors.base import Reply
-from vendors.payloads.replies import LEFT_OUT, kept
+from vendors.replies import LEFT_OUT, kept
 
 SSN = frozenset({"ssn"})
 KEY = 'sk-"1/2&3'
