@@ -16,7 +16,7 @@ from vendors.limits import Window, parse
         ("1000000/s", [Window(1_000_000, 1)]),
     ],
 )
-def test_limits_are_read_as_people_write_them(text: str, windows: list[Window]) -> None:
+def test_limits_are_parsed(text: str, windows: list[Window]) -> None:
     assert parse(text) == windows
 
 
@@ -46,6 +46,6 @@ def test_each_window_is_longer_by_the_margin() -> None:
         ("10/min, 10/60s", "same length of time"),
     ],
 )
-def test_what_is_no_limit_is_told_in_a_sentence(text: str, sentence: str) -> None:
+def test_an_invalid_limit_is_explained(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence.replace("(", r"\(").replace("?", r"\?")):
         parse(text)

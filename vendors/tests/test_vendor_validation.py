@@ -90,7 +90,7 @@ def faults_of(vendor: Vendor) -> dict[str, list[str]]:
         {"slug": "0-a_b"},
     ],
 )
-def test_sound_settings_are_accepted(fields: dict[str, object]) -> None:
+def test_valid_settings_pass(fields: dict[str, object]) -> None:
     make(**fields).full_clean()
 
 
@@ -163,13 +163,13 @@ def test_sound_settings_are_accepted(fields: dict[str, object]) -> None:
         ("api_key_env", "VENDOR_", "does not begin with VENDOR_"),
     ],
 )
-def test_nonsense_is_told_at_its_field(field: str, value: object, sentence: str) -> None:
+def test_an_invalid_value_is_an_error_at_its_field(field: str, value: object, sentence: str) -> None:
     faults = faults_of(make(**{field: value}))
     assert list(faults) == [field]
     assert any(sentence in fault for fault in faults[field])
 
 
-def test_a_module_that_fails_when_imported_is_told_with_its_line(settings: object) -> None:
+def test_a_module_that_fails_to_import_is_an_error_with_file_and_line(settings: object) -> None:
     assert faults_of(make(adapter="adapters.broken.Adapter")) == {
         "adapter": [
             "The adapter 'adapters.broken.Adapter' can't be imported: ZeroDivisionError: division by zero "
@@ -178,7 +178,7 @@ def test_a_module_that_fails_when_imported_is_told_with_its_line(settings: objec
     }
 
 
-def test_an_adapter_takes_the_place_of_no_other_module(settings: object, tmp_path: Path) -> None:
+def test_an_adapter_file_does_not_shadow_another_module(settings: object, tmp_path: Path) -> None:
     settings.ADAPTERS_DIR = tmp_path
     (tmp_path / "json.py").write_text(
         "from vendors.base import Adapter\n\nclass Own(Adapter):\n    pass\n"
@@ -187,7 +187,7 @@ def test_an_adapter_takes_the_place_of_no_other_module(settings: object, tmp_pat
     assert not hasattr(json, "Own")
 
 
-def test_this_machine_is_no_vendor_of_a_public_service(settings: object) -> None:
+def test_a_public_service_rejects_vendors_on_its_own_machine(settings: object) -> None:
     settings.PUBLIC_URL, settings.MOCK_PORT = "https://gateway.example", 8001
     for url in (
         "http://127.0.0.1/",
@@ -208,12 +208,12 @@ def test_this_machine_is_no_vendor_of_a_public_service(settings: object) -> None
         make(url=url).full_clean()
 
 
-def test_a_slug_is_taken_once(make_vendor: Callable[..., Vendor]) -> None:
+def test_a_slug_is_unique(make_vendor: Callable[..., Vendor]) -> None:
     make_vendor("acme")
     assert faults_of(make()) == {"slug": ["Vendor with this Slug already exists."]}
 
 
-def test_a_slug_never_changes(make_vendor: Callable[..., Vendor]) -> None:
+def test_a_slug_can_not_be_changed(make_vendor: Callable[..., Vendor]) -> None:
     vendor = make_vendor("acme")
     vendor.slug = "other"
     assert faults_of(vendor) == {
@@ -221,7 +221,7 @@ def test_a_slug_never_changes(make_vendor: Callable[..., Vendor]) -> None:
     }
 
 
-def test_secrets_are_read_from_the_environment_when_they_are_needed(
+def test_secrets_are_read_from_the_environment_at_each_access(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     vendor = make(api_key_env="VENDOR_ACME_KEY", webhook_secret_env="VENDOR_ACME_SECRETS")
@@ -234,7 +234,7 @@ def test_secrets_are_read_from_the_environment_when_they_are_needed(
     assert (make().api_key, make().webhook_secrets, make().api_key_fault) == ("", [], "")
 
 
-def test_a_row_written_past_all_checks_gets_at_no_other_variable(
+def test_an_unvalidated_row_can_not_read_other_variables(
     monkeypatch: pytest.MonkeyPatch, settings: object
 ) -> None:
     monkeypatch.setenv("SECRET_KEY", "s3cret")

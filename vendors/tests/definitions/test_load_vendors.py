@@ -17,7 +17,7 @@ ACME = '[vendors.acme]\nadapter = "sync"\nurl = "https://acme.test/"\nrate_limit
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Write a file, load it and return what the command prints."""
+    """Return a function that writes a file, loads it and returns the output."""
     monkeypatch.chdir(tmp_path)
 
     def load(text: str, *options: str) -> str:
@@ -43,7 +43,7 @@ def error_of(call: Callable[..., str], *arguments: str) -> list[str]:
     return str(caught.value).split("\n")
 
 
-def test_unknown_vendors_are_created_with_sound_defaults(load: Callable[..., str]) -> None:
+def test_new_vendors_are_created_with_defaults(load: Callable[..., str]) -> None:
     assert counts(load(ACME)) == "1 created, 0 changed, 0 unchanged"
     vendor = Vendor.objects.get(slug="acme")
     assert (vendor.url, vendor.rate_limits, vendor.redact, vendor.max_attempts) == (
@@ -54,13 +54,13 @@ def test_unknown_vendors_are_created_with_sound_defaults(load: Callable[..., str
     )
 
 
-def test_the_same_file_again_changes_nothing(load: Callable[..., str]) -> None:
+def test_loading_the_same_file_again_changes_nothing(load: Callable[..., str]) -> None:
     text = ACME + "timeout_seconds = 5\nredact = ['a', 'b']\n"
     load(text)
     assert counts(load(text)) == "0 created, 0 changed, 1 unchanged"
 
 
-def test_only_the_named_fields_are_changed(
+def test_only_named_fields_are_changed(
     load: Callable[..., str], make_vendor: Callable[..., Vendor]
 ) -> None:
     make_vendor("acme", max_in_flight=7, redact="dob", paused=True)
@@ -74,7 +74,7 @@ def test_only_the_named_fields_are_changed(
     )
 
 
-def test_what_an_operator_changed_stays_with_only_new(
+def test_only_new_keeps_existing_vendors(
     load: Callable[..., str], make_vendor: Callable[..., Vendor]
 ) -> None:
     make_vendor("acme", rate_limits="1/h")
@@ -84,53 +84,55 @@ def test_what_an_operator_changed_stays_with_only_new(
     assert Vendor.objects.filter(slug="other").exists()
 
 
-def test_one_fault_and_nothing_is_written(
+def test_one_fault_prevents_all_writes(
     load: Callable[..., str], make_vendor: Callable[..., Vendor]
 ) -> None:
     make_vendor("acme", rate_limits="1/h")
-    text = (
-        ACME
-        + '\n[vendors."New One"]\nadapter = "nope"\nurl = "acme.test"\nrate_limits = "10/x"\nmax_attempts = 0\n'
-    )
+    text = f"""{ACME}
+[vendors."New One"]
+adapter = "nope"
+url = "acme.test"
+rate_limits = "10/x"
+max_attempts = 0
+"""
     lines = error_of(load, text)
-    assert lines[0] == (
-        "vendors.toml line 6: New One: slug: Use lower-case letters, digits, - and _ only, and begin with a letter or digit."
-    )
-    assert [line.split(" is ")[0] for line in lines[1:]] == [
-        "vendors.toml line 7: New One: adapter: 'nope'",
-        "vendors.toml line 8: New One: url: Must be a whole address that starts with https:// or http://.",
-        "vendors.toml line 9: New One: rate_limits: '10/x'",
-        "vendors.toml line 10: New One: max_attempts: Ensure this value",
+    assert [line.split(" is ")[0] for line in lines] == [
+        f'vendors.toml: vendors."New One".{fault}'
+        for fault in (
+            "slug: Use only lower-case letters, digits, - and _, and start with a letter or digit.",
+            "adapter: 'nope'",
+            "url: Enter a full URL that starts with https:// or http://.",
+            "rate_limits: '10/x'",
+            "max_attempts: Ensure this value",
+        )
     ]
     assert list(Vendor.objects.values_list("slug", "rate_limits")) == [("acme", "1/h")]
 
 
-def test_a_fault_of_form_is_told_with_file_and_line(load: Callable[..., str]) -> None:
+def test_an_error_names_the_file_and_the_key(load: Callable[..., str]) -> None:
     assert error_of(load, "[vendors.acme]\nurl = 5\n") == [
-        "vendors.toml line 1: acme: adapter: is missing.",
-        'vendors.toml line 2: acme: url: must be a text in quotes, such as "https://example.com".',
+        "vendors.toml: vendors.acme.adapter: This key is required.",
+        'vendors.toml: vendors.acme.url: Must be a string, such as "https://example.com".',
     ]
 
 
-def test_all_faults_are_told_in_one_round(load: Callable[..., str]) -> None:
-    text = (
-        ACME.replace('"50/s"', '"50/x"')
-        + 'max_attempts = "5"\n[vendors.other]\nurl = "ftp://other.test/"\napi_key_env = "OTHER_KEY"\n'
-    )
+def test_all_faults_are_reported_at_once(load: Callable[..., str]) -> None:
+    other = '[vendors.other]\nurl = "ftp://other.test/"\napi_key_env = "OTHER_KEY"\n'
+    text = ACME.replace('"50/s"', '"50/x"') + 'max_attempts = "5"\n' + other
     lines = error_of(load, text)
-    assert [line.partition(": ")[2].split(": ")[1] for line in lines] == [
-        "rate_limits",
-        "max_attempts",
-        "adapter",
-        "url",
-        "api_key_env",
+    assert [line.split(": ")[1] for line in lines] == [
+        "vendors.acme.max_attempts",
+        "vendors.acme.rate_limits",
+        "vendors.other.adapter",
+        "vendors.other.url",
+        "vendors.other.api_key_env",
     ]
-    assert lines[1] == "vendors.toml line 5: acme: max_attempts: must be a whole number."
+    assert lines[0] == "vendors.toml: vendors.acme.max_attempts: Must be a whole number."
     assert "Rename the variable, for example to VENDOR_OTHER_KEY" in lines[4]
     assert not Vendor.objects.exists()
 
 
-def test_what_changes_is_told_by_vendor_and_field(
+def test_each_change_is_printed_with_vendor_and_field(
     load: Callable[..., str], make_vendor: Callable[..., Vendor]
 ) -> None:
     make_vendor(
@@ -145,10 +147,10 @@ def test_what_changes_is_told_by_vendor_and_field(
     printed = load(ACME + '[vendors.other]\nadapter = "async"\nurl = "https://other.test/"\n')
     assert printed.split("\n") == [
         "acme: rate_limits: '10/s' -> '50/s'",
-        "acme: kept, though the file does not name it: enabled = False, max_in_flight = 7, redact = 'dob'. "
-        "To clear a field, write it with an empty value.",
-        "other: is new",
-        "Not in the file, and left as they are: globex",
+        "acme: not in the file, kept: enabled = False, max_in_flight = 7, redact = 'dob'. "
+        "To clear a field, set it to an empty value.",
+        "other: new",
+        "Not in the file, unchanged: globex",
         "1 created, 1 changed, 0 unchanged",
     ]
 
@@ -170,7 +172,7 @@ def test_a_change_is_in_the_history_with_its_old_value(
     assert not entry.user.has_usable_password()
 
 
-def test_a_dry_run_tells_the_same_and_writes_nothing(
+def test_a_dry_run_prints_the_changes_and_writes_nothing(
     load: Callable[..., str], make_vendor: Callable[..., Vendor]
 ) -> None:
     make_vendor("acme", url="https://acme.test/", rate_limits="10/s")
@@ -178,35 +180,29 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(
     printed = load(text, "--dry-run")
     assert printed.split("\n") == [
         "acme: rate_limits: '10/s' -> '50/s'",
-        "other: is new",
-        "Dry run, nothing is written: 1 would be created, 1 changed, 0 left unchanged",
+        "other: new",
+        "Dry run, nothing written: 1 would be created, 1 changed, 0 unchanged",
     ]
     assert list(Vendor.objects.values_list("slug", "rate_limits")) == [("acme", "10/s")]
     assert not LogEntry.objects.exists()
     assert error_of(load, text.replace("50/s", "50/x"), "--dry-run")
 
 
-def test_variables_that_are_not_set_are_told(
+def test_unset_variables_are_printed(
     load: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = (
-        ACME
-        + 'api_key_env = "VENDOR_ACME_API_KEY"\nwebhook_secret_env = "VENDOR_ACME_WEBHOOK_SECRET"\n'
-    )
+    key, secret = "VENDOR_ACME_API_KEY", "VENDOR_ACME_WEBHOOK_SECRET"
+    text = f'{ACME}api_key_env = "{key}"\nwebhook_secret_env = "{secret}"\n'
     printed = load(text)
-    assert (
-        "acme: api_key_env: The variable VENDOR_ACME_API_KEY is not set. That is so here" in printed
-    )
-    assert (
-        "acme: webhook_secret_env: The variable VENDOR_ACME_WEBHOOK_SECRET is not set. That is so here"
-        in printed
-    )
-    monkeypatch.setenv("VENDOR_ACME_API_KEY", "k3y")
-    monkeypatch.setenv("VENDOR_ACME_WEBHOOK_SECRET", "whsec_abcd")
+    not_set = "is not set. This is the environment of this command"
+    assert f"acme: api_key_env: The variable {key} {not_set}" in printed
+    assert f"acme: webhook_secret_env: The variable {secret} {not_set}" in printed
+    monkeypatch.setenv(key, "k3y")
+    monkeypatch.setenv(secret, "whsec_abcd")
     assert "not set" not in load(text)
 
 
-def test_vendors_of_an_earlier_release_do_not_keep_new_ones_from_being_loaded(
+def test_only_new_does_not_validate_existing_vendors(
     load: Callable[..., str], make_vendor: Callable[..., Vendor]
 ) -> None:
     make_vendor("acme", url="https://acme.test/", api_key_env="ACME_API_KEY")
@@ -217,7 +213,7 @@ def test_vendors_of_an_earlier_release_do_not_keep_new_ones_from_being_loaded(
     assert "ACME_API_KEY is not read" in error_of(load, text)[0]
 
 
-def test_a_file_that_can_not_be_read_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_one_line(tmp_path: Path) -> None:
     missing, folder, binary = tmp_path / "missing.toml", tmp_path, tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe\x00")
     assert error_of(run, str(missing)) == [f"{missing} can't be read: No such file or directory."]
@@ -225,7 +221,7 @@ def test_a_file_that_can_not_be_read_is_told_in_one_line(tmp_path: Path) -> None
     assert error_of(run, str(binary)) == [f"{binary} is not UTF-8 text."]
 
 
-def test_the_pretend_vendors_are_created_once(make_vendor: Callable[..., Vendor]) -> None:
+def test_the_mock_vendors_are_created_once(make_vendor: Callable[..., Vendor]) -> None:
     assert (
         counts(run("--mocks", "http://127.0.0.1:8001", "--only-new"))
         == "2 created, 0 changed, 0 unchanged"
@@ -242,21 +238,19 @@ def test_the_pretend_vendors_are_created_once(make_vendor: Callable[..., Vendor]
     ]
 
 
-def test_a_base_that_is_no_address_is_refused() -> None:
-    lines = error_of(run, "--mocks", "127.0.0.1:8001")
-    assert (
-        lines[0]
-        == "127.0.0.1:8001: async: url: Must be a whole address that starts with https:// or http://."
-    )
+def test_an_invalid_url_of_the_mock_vendors_is_an_error() -> None:
+    faults = error_of(run, "--mocks", "127.0.0.1:8001")
+    message = "Enter a full URL that starts with https:// or http://."
+    assert faults == [f"127.0.0.1:8001: vendors.{slug}.url: {message}" for slug in ("sync", "async")]
     assert not Vendor.objects.exists()
 
 
 @pytest.mark.parametrize("arguments", [[], ["vendors.toml", "--mocks", "http://127.0.0.1"]])
-def test_a_file_or_the_pretend_vendors_but_not_both(arguments: list[str]) -> None:
+def test_a_file_and_mocks_are_mutually_exclusive(arguments: list[str]) -> None:
     assert len(error_of(run, *arguments)) == 1
 
 
-def test_another_process_that_creates_the_same_vendor_does_no_harm(
+def test_a_race_to_create_a_vendor_is_retried(
     load: Callable[..., str], make_vendor: Callable[..., Vendor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save, raced = Vendor.save, []
@@ -271,8 +265,8 @@ def test_another_process_that_creates_the_same_vendor_does_no_harm(
     assert counts(load(ACME, "--only-new")) == "1 created, 0 changed, 0 unchanged"
 
 
-@pytest.mark.sqlite  # on MongoDB there is nothing to roll back; what was loaded is found when the file is loaded again
-def test_a_store_that_fails_half_way_keeps_nothing(
+@pytest.mark.sqlite  # MongoDB does not roll back; loading the file again completes it
+def test_a_failure_half_way_is_rolled_back(
     load: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = Vendor.save
@@ -288,7 +282,7 @@ def test_a_store_that_fails_half_way_keeps_nothing(
     assert not Vendor.objects.exists()
 
 
-def test_a_pause_that_comes_meanwhile_stays(
+def test_a_concurrent_pause_is_kept(
     load: Callable[..., str], make_vendor: Callable[..., Vendor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_vendor("acme")
@@ -297,7 +291,7 @@ def test_a_pause_that_comes_meanwhile_stays(
     assert Vendor.objects.get().paused
 
 
-def test_the_process_that_loads_sees_the_vendors_at_once(load: Callable[..., str]) -> None:
+def test_loaded_vendors_are_visible_at_once(load: Callable[..., str]) -> None:
     assert catalogue.get("acme") is None
     load(ACME)
     assert catalogue.get("acme") is not None

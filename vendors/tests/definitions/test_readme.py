@@ -1,4 +1,4 @@
-"""What the README shows of vendors works as it stands there."""
+"""The vendor and the adapter in the README work as printed."""
 
 import re
 from io import StringIO
@@ -18,13 +18,13 @@ def block(language: str) -> str:
 
 
 @pytest.mark.django_db
-def test_its_vendor_can_be_loaded(tmp_path: Path) -> None:
+def test_the_vendor_of_the_readme_loads(tmp_path: Path) -> None:
     (tmp_path / "vendors.toml").write_text(block("toml").replace("\n# ", "\n"))
     call_command("load_vendors", str(tmp_path / "vendors.toml"), stdout=StringIO())
     assert Vendor.objects.get().api_key_env == "VENDOR_ACME_API_KEY"
 
 
-def test_its_adapter_is_found_in_the_folder(tmp_path: Path, settings: object) -> None:
+def test_the_adapter_of_the_readme_loads(tmp_path: Path, settings: object) -> None:
     settings.ADAPTERS_DIR = tmp_path
     code = block("python")
     assert code.startswith("# var/adapters/acme.py\n")
@@ -33,7 +33,7 @@ def test_its_adapter_is_found_in_the_folder(tmp_path: Path, settings: object) ->
     assert type(make_adapter(Vendor(adapter=name))).__name__ == "AcmeAdapter"
 
 
-def test_modules_of_the_folder_import_each_other(tmp_path: Path, settings: object) -> None:
+def test_adapter_files_can_import_each_other(tmp_path: Path, settings: object) -> None:
     settings.ADAPTERS_DIR = tmp_path
     (tmp_path / "common.py").write_text(
         "from vendors.base import Adapter\n\nclass Common(Adapter):\n    pass\n"

@@ -55,7 +55,7 @@ def test_interim_responses_are_skipped(
     assert server.visits == 1
 
 
-def test_a_final_response_that_follows_an_interim_one_later_is_that_calls_own(
+def test_a_final_response_after_an_interim_one_belongs_to_the_same_call(
     serve: Callable[..., Server],
 ) -> None:
     def talk(visit: Visit) -> None:
@@ -112,7 +112,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD)
-def test_what_is_not_one_http_response_is_a_bad_reply(
+def test_an_invalid_response_is_a_bad_reply(
     data: bytes, serve: Callable[..., Server]
 ) -> None:
     server = serve(once(data))
@@ -149,7 +149,7 @@ def test_what_is_not_one_http_response_is_a_bad_reply(
         CHUNKED + b"2\r\n{}\r\n0\r\n",
     ],
 )
-def test_a_response_that_breaks_off_is_a_lost_connection(
+def test_a_truncated_response_is_a_lost_connection(
     data: bytes, serve: Callable[..., Server]
 ) -> None:
     def talk(visit: Visit) -> None:
@@ -160,7 +160,7 @@ def test_a_response_that_breaks_off_is_a_lost_connection(
     assert (error.code, error.outage, error.outcome_known) == ("connection_lost", True, False)
 
 
-def test_a_response_in_more_pieces_than_are_read_is_a_bad_reply(
+def test_a_response_in_too_many_pieces_is_a_bad_reply(
     serve: Callable[..., Server], monkeypatch: object
 ) -> None:
     monkeypatch.setattr("vendors.http.response.MAX_READS", 10)
@@ -189,7 +189,7 @@ def test_a_response_in_more_pieces_than_are_read_is_a_bad_reply(
         CHUNKED + b"1;a=b\r\n{\r\n01 \r\n}\r\n0\r\nX-Trailer: x\r\n\r\n",
     ],
 )
-def test_what_can_be_meant_in_one_way_only_is_read(
+def test_an_unusual_but_unambiguous_response_is_read(
     data: bytes, serve: Callable[..., Server]
 ) -> None:
     server = serve(answering(data))
@@ -197,7 +197,7 @@ def test_what_can_be_meant_in_one_way_only_is_read(
     assert server.visits == 1
 
 
-def test_chunks_count_where_there_is_a_length_too_but_the_connection_ends(
+def test_chunks_override_a_length_and_end_the_connection(
     serve: Callable[..., Server],
 ) -> None:
     both = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
@@ -227,7 +227,7 @@ STRAY = [
     ],
 )
 @pytest.mark.parametrize("late", [False, True])
-def test_a_connection_on_which_more_came_than_the_response_is_not_used_again(
+def test_a_connection_with_bytes_after_the_response_is_not_reused(
     data: bytes, stray: bytes, late: bool, serve: Callable[..., Server]
 ) -> None:
     def talk(visit: Visit) -> None:

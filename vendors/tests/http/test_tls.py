@@ -99,7 +99,7 @@ def error_in_time(server: Server) -> VendorError:
 
 
 @pytest.mark.usefixtures("_trusted")
-def test_calls_go_over_one_verified_connection(
+def test_calls_share_one_verified_connection(
     context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
     server = serve(answering(reply()), tls=context)
@@ -111,7 +111,7 @@ def test_calls_go_over_one_verified_connection(
 
 
 @pytest.mark.usefixtures("_trusted")
-def test_stray_bytes_that_tls_has_read_ahead_do_not_become_the_next_answer(
+def test_stray_bytes_read_ahead_by_tls_are_not_the_next_answer(
     context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
     long = b'{"name": "%s"}' % (
@@ -138,7 +138,7 @@ def test_a_self_signed_certificate_is_not_trusted(
     assert server.requests == []
 
 
-def test_a_certificate_of_another_name_is_not_trusted(
+def test_a_certificate_for_another_name_is_not_trusted(
     folder: Path, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]
 ) -> None:
     server = serve(
@@ -151,7 +151,7 @@ def test_a_certificate_of_another_name_is_not_trusted(
     assert "VENDOR_CA_FILE" not in message
 
 
-def test_a_certificate_of_an_authority_of_our_own_is_trusted_besides_the_public_ones(
+def test_vendor_ca_file_is_trusted_in_addition_to_the_public_authorities(
     folder: Path,
     context: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch,
@@ -165,7 +165,7 @@ def test_a_certificate_of_an_authority_of_our_own_is_trusted_besides_the_public_
     assert public > 50
 
 
-def test_a_handshake_with_a_vendor_that_speaks_no_tls_fails(serve: Callable[..., Server]) -> None:
+def test_a_handshake_with_a_vendor_without_tls_fails(serve: Callable[..., Server]) -> None:
     server = serve(lambda visit: visit.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     server.url = server.url.replace("http:", "https:")
     error = error_of(server, timeout_seconds=5)
@@ -186,7 +186,7 @@ def test_a_handshake_ends_at_the_deadline(talk: object, serve: Callable[..., Ser
     assert error_in_time(server).code == "vendor_unreachable"
 
 
-def test_a_handshake_may_take_all_the_time_that_is_left(
+def test_a_handshake_may_use_all_the_time_left(
     serve: Callable[..., Server], resolve_to: Callable[..., None]
 ) -> None:
     server = serve(Visit.hang)
@@ -221,7 +221,7 @@ def drip_one_record(visit: Visit) -> None:
 @pytest.mark.parametrize(
     "talk", [drip_head, drip_body, drip_one_record], ids=lambda talk: talk.__name__
 )
-def test_an_answer_that_drips_ends_at_the_deadline(
+def test_a_slow_answer_ends_at_the_deadline(
     talk: object, context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
     error = error_in_time(serve(talk, tls=context))
@@ -229,7 +229,7 @@ def test_an_answer_that_drips_ends_at_the_deadline(
 
 
 @pytest.mark.usefixtures("_trusted")
-def test_a_vendor_that_reads_slowly_gets_no_time_beyond_the_deadline(
+def test_a_vendor_that_reads_slowly_ends_at_the_deadline(
     context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
     def sip(visit: Visit) -> None:
@@ -246,7 +246,7 @@ def test_a_vendor_that_reads_slowly_gets_no_time_beyond_the_deadline(
 
 
 @pytest.mark.usefixtures("_trusted")
-def test_an_endless_answer_is_cut_off_at_the_cap(
+def test_an_endless_answer_is_cut_off_at_the_size_limit(
     context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
     def endless(visit: Visit) -> None:
