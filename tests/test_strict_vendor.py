@@ -1,4 +1,4 @@
-"""A vendor that enforces the very limit it was given refuses nothing, however it counts."""
+"""A vendor that enforces its own rate limit refuses no call, whichever way it counts."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,9 @@ def strict_vendor() -> Iterator[StrictVendor]:
     server.server_close()
 
 
-def test_two_workers_never_exceed_the_vendors_limit(make_vendor, start_worker, submit, strict_vendor):
+def test_two_workers_never_exceed_the_vendors_limit(
+    make_vendor, start_worker, submit, strict_vendor
+):
     make_vendor(url=strict_vendor.url, rate_limits=f"{LIMIT}/s", arrival_margin_ms=MARGIN_MS)
     submit(3 * LIMIT)
     start_worker()

@@ -20,13 +20,13 @@ MAX_BODY_BYTES = 4096
 MAX_HEADERS = 20
 MAX_HEADER_LENGTH = 200
 # Never cookies or authentication.
-KEPT_HEADERS = frozenset(
-    """
-    content-type content-length date retry-after cf-ray traceparent x-error-code request-id
-    x-request-id correlation-id x-correlation-id trace-id x-trace-id x-amzn-requestid
-    x-amz-request-id x-ms-request-id idempotency-replayed
-    """.split()
-)
+REQUEST_IDS = ("request-id", "correlation-id", "x-request-id", "x-correlation-id")
+CLOUD_REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id", "x-ms-request-id", "cf-ray")
+TRACE_IDS = ("trace-id", "x-trace-id", "traceparent")
+OTHER_HEADERS = ("retry-after", "x-error-code", "idempotency-replayed")
+STANDARD_HEADERS = ("content-type", "content-length", "date")
+IDS = {*REQUEST_IDS, *CLOUD_REQUEST_IDS, *TRACE_IDS}
+KEPT_HEADERS = {*STANDARD_HEADERS, *OTHER_HEADERS, *IDS}
 KEPT_PREFIXES = ("ratelimit", "x-ratelimit-", "x-rate-limit-")
 MASK = "***"
 LEFT_OUT = "[left out: not JSON, and names a redacted field]"

@@ -1,6 +1,4 @@
-"""What every adapter must do. A test class inherits this and says in `adapter` which one it is
-about.
-"""
+"""What every adapter must do: inherit this class in a test, and name the adapter in `adapter`."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +7,7 @@ import pytest
 
 from vendors.base import Accepted, Adapter, Call, Done, VendorError
 from vendors.models import Vendor
-from vendors.registry import adapter_class
+from vendors.registry import make_adapter
 from vendors.tests.http.servers import Server, Visit, answering, reply
 
 CALL = Call(
@@ -24,10 +22,8 @@ class AdapterContract:
     adapter: str
 
     def make(self, server: Server, **fields: object) -> Adapter:
-        vendor = Vendor(
-            slug="acme", adapter=self.adapter, url=server.url, **{"timeout_seconds": 5, **fields}
-        )
-        return adapter_class(self.adapter)(vendor)
+        fields = {"adapter": self.adapter, "url": server.url, "timeout_seconds": 5, **fields}
+        return make_adapter(Vendor(slug="acme", **fields))
 
     def error_of(self, server: Server, **fields: object) -> VendorError:
         with pytest.raises(VendorError) as caught:
@@ -48,12 +44,10 @@ class AdapterContract:
         self.make(server).call(CALL)
         body = json.loads(server.requests[0].partition(b"\r\n\r\n")[2])
         assert CALL.input.items() <= body.items()
-        assert {
-            "post / http/1.1",
-            "idempotency-key: 0190-job:2",
-            "content-type: application/json",
-        } <= set(self.head_of(server))
-        assert any(line.startswith("user-agent: enrichlabs/") for line in self.head_of(server))
+        head = self.head_of(server)
+        expected = {"idempotency-key: 0190-job:2", "content-type: application/json"}
+        assert {"post / http/1.1", *expected} <= set(head)
+        assert any(line.startswith("user-agent: enrichlabs/") for line in head)
 
     def test_the_api_key_is_sent_as_a_bearer_token(
         self, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
@@ -63,7 +57,9 @@ class AdapterContract:
         self.make(server, api_key_env="VENDOR_ACME_API_KEY").call(CALL)
         assert "authorization: bearer k3y" in self.head_of(server)
 
-    def test_no_authorization_is_sent_without_an_api_key(self, serve: Callable[..., Server]) -> None:
+    def test_no_authorization_is_sent_without_an_api_key(
+        self, serve: Callable[..., Server]
+    ) -> None:
         server = serve(answering(reply()))
         self.make(server).call(CALL)
         assert not any(line.startswith("authorization") for line in self.head_of(server))

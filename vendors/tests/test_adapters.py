@@ -31,9 +31,7 @@ class TestAsync(AdapterContract):
         server = serve(answering(reply(status, body=b"" if "204" in status else b"<html>")))
         assert self.make(server).call(CALL) == Accepted()
 
-    def test_an_incomplete_body_still_accepts(
-        self, serve: Callable[..., Server]
-    ) -> None:
+    def test_an_incomplete_body_still_accepts(self, serve: Callable[..., Server]) -> None:
         def talk(visit: Visit) -> None:
             visit.read_request()
             visit.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 50\r\n\r\n{")

@@ -1,4 +1,4 @@
-"""A pause keeps why, since when and by whom; whoever resumes clears all of it."""
+"""A pause has a reason, a start and an operator. Resuming clears all three."""
 
 from datetime import timedelta
 

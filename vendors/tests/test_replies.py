@@ -1,4 +1,4 @@
-"""What is kept of a reply that failed a call: little, cleaned, and none of the vendor's keys."""
+"""What is stored of a reply that failed a call: little, cleaned, and without the vendor's keys."""
 
 import json
 

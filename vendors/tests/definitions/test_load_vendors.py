@@ -241,7 +241,9 @@ def test_the_mock_vendors_are_created_once(make_vendor: Callable[..., Vendor]) -
 def test_an_invalid_url_of_the_mock_vendors_is_an_error() -> None:
     faults = error_of(run, "--mocks", "127.0.0.1:8001")
     message = "Enter a full URL that starts with https:// or http://."
-    assert faults == [f"127.0.0.1:8001: vendors.{slug}.url: {message}" for slug in ("sync", "async")]
+    assert faults == [
+        f"127.0.0.1:8001: vendors.{slug}.url: {message}" for slug in ("sync", "async")
+    ]
     assert not Vendor.objects.exists()
 
 

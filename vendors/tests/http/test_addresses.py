@@ -1,4 +1,4 @@
-"""The address that a connection is made to decides, whatever name it goes by."""
+"""Whether a vendor may be called depends on the address of the connection, not on its name."""
 
 import socket
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def error_of(url: str) -> VendorError:
 
 
 def resolving(*found: str) -> Callable[..., list[object]]:
-    """Return a getaddrinfo in which every name stands for these addresses."""
+    """Return a getaddrinfo that resolves every name to these addresses."""
     return lambda host, port, **kwargs: [
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found
     ]
@@ -39,8 +39,8 @@ def test_a_name_that_resolves_to_a_metadata_address_is_not_called(
     monkeypatch.setattr(socket, "getaddrinfo", resolving("169.254.169.254"))
     error = error_of("http://metadata.example/")
     assert (error.code, error.outcome_known) == ("vendor_unreachable", True)
-    assert "169.254.169.254 is an address that no vendor may have" in error.message
-    assert "VENDOR_ALLOWED_ADDRESSES can allow it." in error.message
+    assert "169.254.169.254 is a link-local, metadata or reserved address." in error.message
+    assert "To allow it, add it to VENDOR_ALLOWED_ADDRESSES." in error.message
 
 
 def test_another_address_of_the_same_name_is_tried(
@@ -88,4 +88,4 @@ def test_the_own_machine_is_recognised_by_any_of_its_addresses(settings: object)
     ],
 )
 def test_an_embedded_ipv4_address_is_checked(address: str) -> None:
-    assert "no vendor may have" in addresses.refusal(address, 80)
+    assert "link-local, metadata" in addresses.refusal(address, 80)

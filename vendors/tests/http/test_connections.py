@@ -1,5 +1,5 @@
-"""Connections are kept and used again, unless they are broken or a fresh one is asked for; nothing
-else is kept.
+"""Connections are reused, unless they are broken or a fresh one is asked for. Nothing else is kept
+between calls.
 """
 
 import threading
@@ -30,7 +30,7 @@ def test_a_fresh_connection_is_opened_when_asked_for(serve: Callable[..., Server
     post(server)
     post(server, fresh_connection=True)
     assert server.visits == 2
-    post(server)  # the others may use what it leaves
+    post(server)  # other calls may reuse it
     assert server.visits == 2
 
 
@@ -62,8 +62,9 @@ def test_a_connection_is_reused_after_an_answer_without_a_result(
 def test_a_connection_is_reused_after_a_chunked_answer(
     serve: Callable[..., Server],
 ) -> None:
-    chunked = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n{"a": \r\n2\r\n1}\r\n0\r\nX-Trailer: x\r\n\r\n'
-    server = serve(answering(chunked, reply()))
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b'6\r\n{"a": \r\n2\r\n1}\r\n0\r\nX-Trailer: x\r\n\r\n'
+    server = serve(answering(head + chunks, reply()))
     assert post(server).json_object() == {"a": 1}
     assert post(server).json_object() == {"name": "John Doe"}
     assert server.visits == 1

@@ -1,4 +1,4 @@
-"""One total deadline holds over connecting, sending, a head that drips and a body that drips."""
+"""One total deadline covers connecting, sending, a slow head and a slow body."""
 
 import socket
 import time
@@ -86,9 +86,7 @@ TALKS = [
 
 
 @pytest.mark.parametrize("talk", TALKS, ids=lambda talk: talk.__name__)
-def test_a_slow_answer_ends_at_the_deadline(
-    talk: object, serve: Callable[..., Server]
-) -> None:
+def test_a_slow_answer_ends_at_the_deadline(talk: object, serve: Callable[..., Server]) -> None:
     with ends_in_time("vendor_timeout"):
         post(serve(talk).url)
 
@@ -133,7 +131,7 @@ def test_the_next_call_of_a_thread_has_its_own_deadline(serve: Callable[..., Ser
 
 @pytest.fixture
 def full_port() -> Iterator[int]:
-    """A port that lets nobody in and refuses nobody: its backlog is full."""
+    """A port that neither accepts nor refuses connections: its backlog is full."""
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

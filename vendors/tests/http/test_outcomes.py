@@ -1,4 +1,4 @@
-"""What becomes of a call: the one answer, or the one exception with its code."""
+"""The outcome of a call: a Reply, or a VendorError with its code."""
 
 import gzip
 import json
@@ -92,7 +92,7 @@ def test_a_refused_connection_is_unreachable() -> None:
         port = listener.getsockname()[1]
     error = error_of(f"http://127.0.0.1:{port}/?key=secret")
     assert (error.code, error.outage, error.outcome_known) == ("vendor_unreachable", True, True)
-    assert error.message == "The vendor could not be reached: it refuses connections."
+    assert error.message == "The vendor could not be reached: it refused the connection."
 
 
 def test_an_unresolvable_name_is_unreachable() -> None:
@@ -160,7 +160,9 @@ BOMB = gzip.compress(b" " * 100_000_000)
     ],
     ids=["endless", "one byte too long", "gzip bomb"],
 )
-def test_an_answer_over_the_size_limit_is_a_bad_reply(talk: object, serve: Callable[..., Server]) -> None:
+def test_an_answer_over_the_size_limit_is_a_bad_reply(
+    talk: object, serve: Callable[..., Server]
+) -> None:
     error = error_of(serve(talk).url)
     assert (error.code, error.permanent, error.outage, error.outcome_known) == (
         "bad_reply",

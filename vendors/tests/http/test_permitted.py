@@ -1,6 +1,4 @@
-"""Whoever permits a call is asked when the connection stands, before the vendor can have seen any
-of it.
-"""
+"""The permit is confirmed after connecting, before the vendor can see any of the request."""
 
 import threading
 from collections.abc import Callable

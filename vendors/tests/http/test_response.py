@@ -1,6 +1,4 @@
-"""What a vendor sends is read as exactly one HTTP response; anything else is a bad reply, and ends
-the connection.
-"""
+"""Anything but exactly one HTTP response is a bad reply, and ends the connection."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +27,7 @@ def error_of(server: Server) -> VendorError:
 
 
 def once(data: bytes) -> Callable[[Visit], None]:
-    """Send `data` for the first request of each connection, and close it after the next."""
+    """Answer the first request of each connection with `data`, and close it after the next."""
 
     def talk(visit: Visit) -> None:
         visit.read_request()
@@ -112,9 +110,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD)
-def test_an_invalid_response_is_a_bad_reply(
-    data: bytes, serve: Callable[..., Server]
-) -> None:
+def test_an_invalid_response_is_a_bad_reply(data: bytes, serve: Callable[..., Server]) -> None:
     server = serve(once(data))
     error = error_of(server)
     assert (error.code, error.permanent, error.outage, error.outcome_known) == (
@@ -200,8 +196,8 @@ def test_an_unusual_but_unambiguous_response_is_read(
 def test_chunks_override_a_length_and_end_the_connection(
     serve: Callable[..., Server],
 ) -> None:
-    both = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
-    server = serve(answering(both))
+    both = b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    server = serve(answering(OK + both))
     assert [post(server).json_object() for _ in range(2)] == [{}, {}]
     assert server.visits == 2
 

@@ -1,6 +1,4 @@
-"""Over TLS the same holds: one deadline, one cap; and a certificate that is not trusted is an
-unreachable vendor.
-"""
+"""Calls over TLS: the deadline and the size limit apply, and certificates are verified."""
 
 import socket
 import ssl
@@ -23,28 +21,11 @@ SLACK_SECONDS = 2
 
 def make_context(folder: Path, name: str, *options: str) -> ssl.SSLContext:
     certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        *options,
-    ]
-    command += [
-        "-keyout",
-        str(key),
-        "-out",
-        str(certificate),
-        "-subj",
-        "/CN=vendor.test",
-        "-days",
-        "2",
-    ]
-    subprocess.run(command, check=True, capture_output=True)
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        f"-subj /CN=vendor.test -keyout {key} -out {certificate}"
+    )
+    subprocess.run([*command.split(), *options], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context
@@ -61,12 +42,12 @@ def context(folder: Path) -> ssl.SSLContext:
 
 
 def trust_only(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this one certificate be all that is trusted, in a new session of this thread."""
+    """Trust this certificate and no other."""
     monkeypatch.setattr("requests.utils.DEFAULT_CA_BUNDLE_PATH", str(certificate))
-    trust_anew(monkeypatch)
+    reload_certificates(monkeypatch)
 
 
-def trust_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def reload_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vendors.http.connections.tls_context", tls_context.__wrapped__)
     monkeypatch.setattr("vendors.http.transport.this_thread.transport", Transport())
 
@@ -114,9 +95,8 @@ def test_calls_share_one_verified_connection(
 def test_stray_bytes_read_ahead_by_tls_are_not_the_next_answer(
     context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
-    long = b'{"name": "%s"}' % (
-        b"x" * 10_000
-    )  # longer than the reader's buffer, and in one record with what follows
+    # Longer than the reader's buffer, and in one TLS record with what follows.
+    long = b'{"name": "%s"}' % (b"x" * 10_000)
     server = serve(
         answering(reply(body=long) + reply(body=b'{"name": "stray"}'), reply()), tls=context
     )
@@ -132,7 +112,8 @@ def test_a_self_signed_certificate_is_not_trusted(
     error = error_of(server, timeout_seconds=5)
     assert (error.code, error.outage, error.outcome_known) == ("vendor_unreachable", True, True)
     assert error.message == (
-        "The vendor could not be reached: its TLS certificate is not trusted (self-signed certificate); "
+        "The vendor could not be reached: its TLS certificate is not trusted "
+        "(self-signed certificate); "
         "to trust a certificate authority of your own, name its file in VENDOR_CA_FILE."
     )
     assert server.requests == []
@@ -160,7 +141,7 @@ def test_vendor_ca_file_is_trusted_in_addition_to_the_public_authorities(
 ) -> None:
     settings.VENDOR_CA_FILE = str(folder / "good.pem")
     public = len(tls_context.__wrapped__().get_ca_certs())
-    trust_anew(monkeypatch)
+    reload_certificates(monkeypatch)
     assert post(serve(answering(reply()), tls=context), timeout_seconds=5).status == 200
     assert public > 50
 
@@ -208,9 +189,7 @@ def drip_body(visit: Visit) -> None:
 
 def drip_one_record(visit: Visit) -> None:
     visit.read_request()
-    raw = (
-        visit.connection.detach()
-    )  # from here on bytes go past TLS: a record that never becomes whole
+    raw = visit.connection.detach()  # writes past TLS: a record that is never complete
     with socket.socket(fileno=raw) as plain:
         for byte in b"\x17\x03\x03\x10\x00" + b"x" * 100:
             plain.sendall(bytes([byte]))

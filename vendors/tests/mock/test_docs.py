@@ -1,4 +1,4 @@
-"""Every knob is in docs/mock-vendors.md, with an example that answers as it says."""
+"""docs/mock-vendors.md has every knob, with an example that works."""
 
 import base64
 import re

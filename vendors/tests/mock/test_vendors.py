@@ -1,4 +1,4 @@
-"""The mock vendors answer as real ones do, in whatever mood the knobs ask for."""
+"""The mock vendors answer like real ones, as their knobs say."""
 
 import json
 import time
@@ -109,7 +109,7 @@ def test_an_invalid_knob_is_explained(query: str, client: Client) -> None:
 def test_an_unknown_knob_is_rejected_with_the_known_ones(client: Client) -> None:
     answer = call(client, "?latenzy=1")
     assert answer.json()["error"].startswith(
-        "There is no knob 'latenzy'; there are latency, error_rate, status,"
+        "Unknown knob 'latenzy'. The known ones are latency, error_rate, status,"
     )
 
 
@@ -145,9 +145,7 @@ def test_calls_above_the_rate_get_429(client: Client) -> None:
     answers = [call(client, "?rate=5&seed=of-this-test") for _ in range(8)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 3
     assert answers[-1]["Retry-After"] == "1"
-    assert (
-        call(client, "?rate=6&seed=of-this-test").status_code == 200
-    )  # each URL has a rate of its own
+    assert call(client, "?rate=6&seed=of-this-test").status_code == 200  # rates are per URL
 
 
 def test_bodies_can_be_broken(client: Client) -> None:
@@ -159,7 +157,9 @@ def test_bodies_can_be_broken(client: Client) -> None:
     assert sum(len(piece) for piece in islice(endless, 100)) > 6_000_000
 
 
-def test_a_dripping_body_is_correct_but_slow(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dripping_body_is_correct_but_slow(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vendors.mock.views.DRIP_SECONDS", 0.001)
     drops = list(call(client, "?body=drip").streaming_content)
     assert {len(drop) for drop in drops} == {1}

@@ -121,9 +121,7 @@ def test_the_argument_is_not_modified() -> None:
         (" , ", set()),
     ],
 )
-def test_redact_is_separated_by_spaces_or_commas(
-    redact: str, fields: set[str]
-) -> None:
+def test_redact_is_separated_by_spaces_or_commas(redact: str, fields: set[str]) -> None:
     assert Vendor(redact=redact).redacted_fields == fields
 
 
