@@ -1,4 +1,4 @@
-"""A vendor that enforces the very limit it was given refuses nothing, however it counts."""
+"""A vendor that enforces its own rate limit refuses no call, whichever way it counts."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,9 @@ def strict_vendor() -> Iterator[StrictVendor]:
     server.server_close()
 
 
-def test_two_workers_are_never_refused(make_vendor, start_worker, submit, strict_vendor):
+def test_two_workers_never_exceed_the_vendors_limit(
+    make_vendor, start_worker, submit, strict_vendor
+):
     make_vendor(url=strict_vendor.url, rate_limits=f"{LIMIT}/s", arrival_margin_ms=MARGIN_MS)
     submit(3 * LIMIT)
     start_worker()
@@ -41,6 +43,6 @@ def test_two_workers_are_never_refused(make_vendor, start_worker, submit, strict
         (bucket, [0, 0, 0.4, 0.5, 1.0], [0.4]),
     ],
 )
-def test_the_vendor_counts_as_its_kind_does(judge, arrivals, refused):
+def test_each_counter_refuses_calls_over_its_limit(judge, arrivals, refused):
     lets_in = judge(2, 1)
     assert [at for at in arrivals if not lets_in(100 + at)] == refused

@@ -84,7 +84,7 @@ def test_an_operators_pause_stays(acme, start_worker, make_vendor):
 
 @pytest.mark.parametrize(
     "adapter",
-    ["adapters.nope.Nope", "adapters.exits.X", "adapters.faulty.CannotBeMade", "os.path.join"],
+    ["adapters.nope.Nope", "adapters.exits.X", "adapters.faulty.FailsToStart", "os.path.join"],
 )
 def test_an_adapter_that_cannot_be_loaded_spends_no_attempt(
     start_worker, submit, make_vendor, vendor_server, adapter

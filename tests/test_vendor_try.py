@@ -122,7 +122,7 @@ def test_nothing_listens(acme):
     Vendor.objects.update(url="http://127.0.0.1:9/")
     printed = failed()
     assert "Answer\n  none" in printed
-    assert "it refuses connections" in printed
+    assert "it refused the connection" in printed
 
 
 def test_a_pause_and_an_open_breaker_hold_it_not_back(acme, redis_client, vendor_server):

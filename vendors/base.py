@@ -1,47 +1,67 @@
-"""What a vendor adapter is given, what it may answer and what it may raise. Nothing else about a
-vendor leaves its file.
-"""
+"""The interface of a vendor adapter: what it receives, what it returns and what it raises.
 
-from __future__ import annotations
+Nothing else about a vendor leaves its adapter.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from vendors.payloads import json_object
 
-if TYPE_CHECKING:
-    from vendors.models import Vendor
+
+class VendorSettings(Protocol):
+    """The settings that an adapter reads: those of a `vendors.models.Vendor`."""
+
+    @property
+    def slug(self) -> str: ...
+    @property
+    def adapter(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def timeout_seconds(self) -> float: ...
+    @property
+    def repeat_unknown(self) -> bool: ...
+    @property
+    def api_key_env(self) -> str: ...
+    @property
+    def api_key(self) -> str: ...
+    @property
+    def api_key_fault(self) -> str: ...
 
 
 @dataclass(frozen=True)
 class Call:
-    """One try of one job, as an adapter sees it."""
+    """One attempt of one job, as an adapter sees it.
+
+    `idempotency_key` is the same for every attempt of a run, so that the vendor can recognise a
+    repeat. `callback_url` is where the vendor may post its answer later; it names the job and
+    carries a token.
+    """
 
     job_id: str
     input: dict[str, Any]
-    idempotency_key: str  # the same for every try of a run, so that the vendor can tell a repeat
-    callback_url: (
-        str  # where the vendor may post its answer later; names the job and carries a token
-    )
+    idempotency_key: str
+    callback_url: str
 
 
 @dataclass(frozen=True)
 class Done:
-    """The vendor answered; `result` is not yet cleaned."""
+    """The vendor answered. `result` is cleaned before it is stored."""
 
     result: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The vendor took the job and will post its answer to the callback URL."""
+    """The vendor accepted the job and will post its answer to the callback URL."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a vendor answered. The headers' names are looked up in any spelling."""
+    """A vendor's HTTP response. `headers` ignores the case of names."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,25 +75,26 @@ class Reply:
         }
 
     def json_object(self) -> dict[str, Any]:
-        """Return the object that the body spells. Raises VendorError bad_reply."""
+        """Return the body as a JSON object. Raises VendorError with code bad_reply."""
         try:
             return json_object.read(self.body)
         except ValueError as error:
             sentence = f"The vendor's answer (status {self.status}) can't be used. {error}"
-            # The vendor may have done the work, and been paid for it: who would rather look than
-            # pay twice is asked.
+            # The vendor may have done the work and charged for it, so the outcome is unknown.
             raise VendorError("bad_reply", sentence, outcome_known=False, reply=self) from None
 
 
 class VendorError(Exception):
-    """The one exception that leaves an adapter.
+    """The only exception that an adapter raises on purpose.
 
-    `code` is stable and machine-readable; `message` is a sentence without personal data.
-    `permanent`: another try cannot help. `outage`: the vendor seems to be down rather than unhappy
-    with this job. `retry_after`: the vendor asks everybody to wait that long. `outcome_known` is
-    False where the vendor may have done the work although no answer came. `reply` is what the
-    vendor said; the beginning of it is kept with the attempt, cleaned
-    (vendors/payloads/replies.py).
+    code: stable and machine-readable.
+    message: a sentence without personal data.
+    permanent: retrying can't help.
+    outage: the vendor seems to be down, as opposed to rejecting this job.
+    retry_after: how long the vendor asks all callers to wait.
+    outcome_known: False if the vendor may have done the work although no answer arrived.
+    reply: the vendor's response. Its beginning is stored with the attempt, cleaned
+        (vendors/replies.py).
     """
 
     def __init__(
@@ -88,14 +109,9 @@ class VendorError(Exception):
         reply: Reply | None = None,
     ) -> None:
         super().__init__(message)
-        if not (
-            isinstance(code, str)
-            and isinstance(message, str)
-            and isinstance(retry_after, timedelta | None)
-        ):
-            raise TypeError(
-                "VendorError takes a code and a message as text, and retry_after as a timedelta."
-            )
+        is_text = isinstance(code, str) and isinstance(message, str)
+        if not (is_text and isinstance(retry_after, timedelta | None)):
+            raise TypeError("VendorError takes code and message as str, retry_after as timedelta.")
         self.code = code
         self.message = message
         self.permanent = permanent
@@ -106,17 +122,18 @@ class VendorError(Exception):
 
 
 class Adapter:
-    """Speaks one vendor's dialect. One instance serves all threads of a process: it keeps no state
-    of a call.
+    """Speaks one vendor's dialect.
+
+    One instance serves all threads of a process, so it must keep no state of a call.
     """
 
-    def __init__(self, vendor: Vendor) -> None:
+    def __init__(self, vendor: VendorSettings) -> None:
         self.vendor = vendor
 
     def call(self, call: Call) -> Done | Accepted:
-        """Make one try. Raises VendorError, and nothing else on purpose."""
+        """Make one attempt. Raises VendorError if it fails."""
         raise NotImplementedError
 
     def read_callback(self, payload: dict[str, Any]) -> Done:
-        """Return the result that a callback brings. Raises VendorError where it reports a failure."""
+        """Return the result in a callback. Raises VendorError if the callback reports a failure."""
         return Done(payload)

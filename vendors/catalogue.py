@@ -1,6 +1,4 @@
-"""The vendors as this process knows them: read again from the store when the copy is half a second
-old.
-"""
+"""This process's copy of the vendors, at most half a second old while the store answers."""
 
 import time
 from collections.abc import Iterable
@@ -11,9 +9,9 @@ from django.db import DEFAULT_DB_ALIAS
 
 from vendors.base import Adapter
 from vendors.models import Vendor
-from vendors.registry import make
+from vendors.registry import make_adapter
 
-FRESH_SECONDS = 0.5
+MAX_AGE_SECONDS = 0.5
 NEVER = float("-inf")
 MAX_LISTED = 20
 FIELDS = [field.attname for field in Vendor._meta.concrete_fields]
@@ -30,56 +28,55 @@ class Catalogue:
         self._read_at = NEVER
 
     def all(self) -> dict[str, Vendor]:
-        """Return the vendors by slug, half a second old or, while the store is slow, older.
+        """Return the vendors by slug: the same dict until one of them changes.
 
-        It is the same dict until one of them has changed.
+        While the store is slow, the copy may be older than MAX_AGE_SECONDS.
         """
-        if time.monotonic() - self._read_at <= FRESH_SECONDS:
+        if self._is_fresh():
             return self._vendors
-        # One thread asks; the others need not wait for it, unless there is nothing that they may go
-        # by.
+        # One thread reads while the others use the old copy. They wait only if there is none yet.
         if self._lock.acquire(blocking=self._read_at == NEVER):
             try:
-                self._read()
+                if not self._is_fresh():
+                    self._read()
             finally:
                 self._lock.release()
         return self._vendors
-
-    def _read(self) -> None:
-        if time.monotonic() - self._read_at > FRESH_SECONDS:
-            rows = list(Vendor.objects.values_list(*FIELDS))
-            if (
-                rows != self._rows
-            ):  # it is the same nearly every time, and then all that was made of it stays
-                vendors = [Vendor.from_db(DEFAULT_DB_ALIAS, FIELDS, row) for row in rows]
-                self._vendors, self._rows = {vendor.slug: vendor for vendor in vendors}, rows
-            self._read_at = time.monotonic()
 
     def get(self, slug: str) -> Vendor | None:
         return self.all().get(slug)
 
     def adapter(self, vendor: Vendor) -> Adapter:
-        """Return the adapter of `vendor`, made anew when its settings have changed. Raises
-        ValueError where that fails.
+        """Return the vendor's adapter, a new one if the settings have changed.
+
+        Raises ValueError if it can't be created.
         """
         key, adapter = self._adapters.get(vendor.slug, (None, None))
         if adapter is None or key != vendor.settings_key:
-            adapter = make(vendor)
+            adapter = make_adapter(vendor)
             self._adapters[vendor.slug] = (vendor.settings_key, adapter)
         return adapter
 
     def forget(self) -> None:
-        """Read the store at the next question; a process that has just written a vendor sees it at
-        once.
-        """
-        # The lock, for another thread may be reading: what it asked for before our write must not
-        # count as fresh.
+        """Have the next access read the store. Call this after writing a vendor."""
+        # Under the lock: a thread that began reading before our write must not count as fresh.
         with self._lock:
             self._read_at = NEVER
 
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._read_at <= MAX_AGE_SECONDS
+
+    def _read(self) -> None:
+        rows = list(Vendor.objects.values_list(*FIELDS))
+        # Nearly always nothing has changed. Keeping the objects keeps what they have cached.
+        if rows != self._rows:
+            vendors = [Vendor.from_db(DEFAULT_DB_ALIAS, FIELDS, row) for row in rows]
+            self._vendors, self._rows = {vendor.slug: vendor for vendor in vendors}, rows
+        self._read_at = time.monotonic()
+
 
 def listed(slugs: Iterable[str]) -> str:
-    """Return vendors as a sentence names them, not too many of them."""
+    """Return slugs as a sentence names them: sorted, and at most MAX_LISTED of them."""
     names = sorted(slugs)
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return (", ".join(names[:MAX_LISTED]) or "none") + more

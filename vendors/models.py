@@ -1,4 +1,4 @@
-"""The settings of one vendor: a row that operators edit, in force within a second."""
+"""The settings of one vendor: a row that operators edit, in effect within a second."""
 
 import re
 from collections.abc import Iterable
@@ -8,47 +8,16 @@ from typing import Any
 
 import uuid_utils
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from vendors import limits, urls, variables
-from vendors.registry import adapter_class, make
+from vendors import limits, validators, variables
+from vendors.registry import make_adapter
 
 
 def new_id() -> str:
-    """Return a fresh UUIDv7 as text; later ones sort after earlier ones."""
+    """Return a new UUIDv7 as text; later ones sort after earlier ones."""
     return str(uuid_utils.uuid7())
-
-
-def validate_rate_limits(text: str) -> None:
-    try:
-        limits.parse(text)
-    except ValueError as error:
-        raise ValidationError(str(error), code="rate_limits") from None
-
-
-def validate_adapter(name: str) -> None:
-    try:
-        adapter_class(name)
-    except ValueError as error:
-        raise ValidationError(str(error), code="adapter") from None
-
-
-def validate_url(url: str) -> None:
-    if sentence := urls.refusal(url):
-        raise ValidationError(sentence, code="url")
-
-
-def validate_variable(name: str) -> None:
-    if sentence := variables.refusal(name):
-        raise ValidationError(sentence, code="variable")
-
-
-validate_slug = RegexValidator(
-    r"^[a-z0-9][a-z0-9_-]*\Z",
-    "Use lower-case letters, digits, - and _ only, and begin with a letter or digit.",
-    code="slug",
-)
 
 
 class Vendor(models.Model):
@@ -58,101 +27,109 @@ class Vendor(models.Model):
     slug = models.CharField(
         max_length=50,
         unique=True,
-        validators=[validate_slug],
-        help_text="Its name in jobs, URLs and logs; never changes.",
+        validators=[validators.validate_slug],
+        help_text="The vendor's name in jobs, URLs and logs. It can't be changed later.",
     )
     adapter = models.CharField(
         max_length=200,
-        validators=[validate_adapter],
-        help_text="sync (answers at once), async (answers by callback), or adapters.FILE.CLASS for a class of your own.",
+        validators=[validators.validate_adapter],
+        help_text="sync (answers at once), async (answers by callback), "
+        "or adapters.FILE.CLASS for a class of your own.",
     )
     url = models.CharField(
-        "URL", max_length=2000, validators=[validate_url], help_text="Where its jobs are posted to."
+        "URL",
+        max_length=2000,
+        validators=[validators.validate_url],
+        help_text="Where jobs are posted.",
     )
     enabled = models.BooleanField(
-        default=True, help_text="Off: new jobs are refused, accepted ones are still done."
+        default=True, help_text="Off: new jobs are rejected. Accepted jobs still run."
     )
 
     rate_limits = models.CharField(
         max_length=200,
         blank=True,
-        validators=[validate_rate_limits],
-        help_text="All hold at once, for example 10/s, 500/min, 20000/day. Empty: no limit.",
+        validators=[validators.validate_rate_limits],
+        help_text="For example 10/s, 500/min, 20000/day. All of them apply. Empty: no limit.",
     )
     arrival_margin_ms = models.PositiveIntegerField(
         default=70,
         validators=[MaxValueValidator(10_000)],
-        help_text="Added to the length of each limit for the time that calls spend on their way, so that the vendor never "
-        "counts more than a limit allows. 0: starts are exact, and the vendor may count more.",
+        help_text="Added to the period of each rate limit, because calls take different times to "
+        "arrive. With a margin, the vendor never counts more calls than a limit allows. "
+        "0: uses the whole limit, and the vendor may count more.",
     )
     max_in_flight = models.PositiveIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="Most jobs called or waiting for a callback at a time. Empty: no cap.",
+        help_text="Maximum number of jobs being called or waiting for a callback. Empty: no limit.",
     )
     max_queued = models.PositiveIntegerField(
         null=True,
         blank=True,
         default=1_000_000,
         validators=[MinValueValidator(1)],
-        help_text="Most jobs waiting; further ones are refused as queue_full until some are done. Empty: no bound.",
+        help_text="Maximum number of queued jobs. More are rejected with queue_full. "
+        "Empty: no limit.",
     )
     timeout_seconds = models.FloatField(
         default=30,
         validators=[MinValueValidator(0.1), MaxValueValidator(3600)],
-        help_text="For one whole call.",
+        help_text="Maximum duration of a call, from connecting to the last byte of the answer.",
     )
     max_attempts = models.PositiveIntegerField(
         default=5,
         validators=[MinValueValidator(1), MaxValueValidator(100)],
-        help_text="Tries that may fail before the job fails. Waiting for a limit or an outage spends none.",
+        help_text="A job fails after this many failed attempts. "
+        "Waiting for a rate limit or an outage does not count.",
     )
     callback_timeout_seconds = models.FloatField(
         default=3600,
         validators=[MinValueValidator(1), MaxValueValidator(30 * 86400)],
-        help_text="For a callback to come.",
+        help_text="Maximum time to wait for a callback.",
     )
     repeat_unknown = models.BooleanField(
         default=True,
-        help_text="When it is unknown whether the vendor took a call: on, call again with the same idempotency key; "
-        "off, fail the job as outcome_unknown.",
+        help_text="If it is unknown whether the vendor received a call: on, call again with the "
+        "same idempotency key; off, fail the job with outcome_unknown.",
     )
     repeat_overdue = models.BooleanField(
         default=False,
-        help_text="When a callback never came: on, call again; off, fail the job as callback_overdue.",
+        help_text="If no callback arrives in time: on, call again; "
+        "off, fail the job with callback_overdue.",
     )
 
     redact = models.CharField(
         max_length=1000,
         blank=True,
         default="ssn",
-        help_text="Fields that are removed from whatever the vendor sends, at any depth; separated by commas.",
+        help_text="Fields to remove from everything the vendor sends, at any depth. "
+        "Separate names with commas.",
     )
     api_key_env = models.CharField(
         "API key variable",
         max_length=100,
         blank=True,
-        validators=[validate_variable],
-        help_text="The environment variable that holds the API key; the key itself is not stored.",
+        validators=[validators.validate_variable],
+        help_text="The environment variable with the API key. The key itself is not stored.",
     )
     webhook_secret_env = models.CharField(
         "webhook secret variable",
         max_length=100,
         blank=True,
-        validators=[validate_variable],
-        help_text="The environment variable that holds the secret of signed callbacks; several, split by commas, for rotation.",
+        validators=[validators.validate_variable],
+        help_text="The environment variable with the secret that signs callbacks. "
+        "It may hold several, separated by commas, for rotation.",
     )
 
-    paused = models.BooleanField(default=False, help_text="On: jobs are accepted, and wait.")
+    paused = models.BooleanField(default=False, help_text="On: jobs are accepted, but not called.")
     paused_until = models.DateTimeField(
         null=True, blank=True, help_text="Set when the vendor asks us to slow down."
     )
     pause_reason = models.CharField(max_length=200, blank=True)
-    paused_at = models.DateTimeField(null=True, blank=True)  # since when it is paused
-    paused_by = models.CharField(
-        max_length=150, blank=True
-    )  # the operator's name; empty where it was paused by itself
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_by = models.CharField(max_length=150, blank=True)  # empty if the pause is automatic
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -163,7 +140,8 @@ class Vendor(models.Model):
                 "Can change where a vendor's calls go, by which adapter and with which keys",
             )
         ]
-        # MongoDB cannot look up by the index of a unique field (docs/decisions/0002-mongodb.md).
+        # MongoDB can't use the index of a unique field for look-ups
+        # (docs/decisions/0002-mongodb.md).
         indexes = [models.Index(fields=["slug"], name="vendor_slug")]
 
     def __str__(self) -> str:
@@ -171,9 +149,7 @@ class Vendor(models.Model):
 
     @cached_property
     def windows(self) -> list[limits.Window]:
-        """The windows that starts of calls are held to: those of the rate limits, longer by the
-        arrival margin.
-        """
+        """The windows that the limiter enforces: the rate limits, widened by the arrival margin."""
         return limits.parse(self.rate_limits, margin_seconds=self.arrival_margin_ms / 1000)
 
     @cached_property
@@ -182,13 +158,13 @@ class Vendor(models.Model):
 
     @property
     def api_key(self) -> str:
-        """The key that the named variable holds now; empty where none is named."""
-        # Without the line break that a key read from a file ends with: no header may hold one.
+        """The current value of the API key variable; empty if none is named or set."""
+        # A key read from a file ends with a line break, which no header may hold.
         return variables.value(self.api_key_env).strip() if self.api_key_env else ""
 
     @property
     def api_key_fault(self) -> str:
-        """Why the API key can't be used; empty where it can, or none is named."""
+        """Why the API key can't be used; empty if it can, or if none is named."""
         if not self.api_key_env:
             return ""
         key = self.api_key
@@ -198,20 +174,20 @@ class Vendor(models.Model):
 
     @property
     def webhook_secrets(self) -> list[str]:
-        """The secrets that the named variable holds now: several while one is being replaced."""
-        return [
-            part for part in re.split(r"[,\s]+", variables.value(self.webhook_secret_env)) if part
-        ]
+        """The current secrets in the named variable: several during a rotation."""
+        value = variables.value(self.webhook_secret_env)
+        return [part for part in re.split(r"[,\s]+", value) if part]
 
     @property
     def webhook_secret_fault(self) -> str:
-        """Why callbacks can't be verified; empty where they can, or none is named."""
-        if not self.webhook_secret_env:
+        """Why callbacks can't be verified; empty if they can, or if no variable is named."""
+        name = self.webhook_secret_env
+        if not name:
             return ""
-        if fault := variables.missing(self.webhook_secret_env):
+        if fault := variables.missing(name):
             return fault
         if not any(map(variables.signing_key, self.webhook_secrets)):
-            return f"The variable {self.webhook_secret_env} must hold base64 text, with or without whsec_ before it."
+            return f"The variable {name} must hold base64, with or without whsec_ in front."
         return ""
 
     def is_paused(self, now: datetime) -> bool:
@@ -220,9 +196,7 @@ class Vendor(models.Model):
     def clean(self) -> None:
         stored = Vendor.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
         if stored is not None and stored != self.slug:
-            raise ValidationError(
-                {"slug": f"The slug of a vendor never changes; this one is {stored!r}."}
-            )
+            raise ValidationError({"slug": f"The slug can't be changed. It is {stored!r}."})
 
     def full_clean(self, exclude: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
         excluded = set(exclude or ())
@@ -230,13 +204,12 @@ class Vendor(models.Model):
         if "adapter" in excluded:
             return
         try:
-            make(self)
+            make_adapter(self)
         except ValueError as error:
-            raise ValidationError(
-                {"adapter": ValidationError(str(error), code="adapter")}
-            ) from None
+            fault = ValidationError(str(error), code="adapter")
+            raise ValidationError({"adapter": fault}) from None
 
     @cached_property
     def settings_key(self) -> tuple[Any, ...]:
-        """Everything that a worker acts on: equal keys mean that nothing has changed."""
+        """All fields as a key: equal keys mean that nothing has changed."""
         return tuple(getattr(self, field.attname) for field in self._meta.concrete_fields)

@@ -1,5 +1,7 @@
-"""Pauses, kept on the vendor's row: those that vendors bring upon themselves, and those of
-operators, which overrule them.
+"""Pauses, stored in the vendor's row.
+
+A pause with an end is set when the vendor throttles us, or by an operator. A pause without an end
+overrides it and lasts until an operator resumes the vendor.
 """
 
 from datetime import datetime
@@ -10,45 +12,43 @@ from django.utils import timezone
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
+MAX_REASON_LENGTH = 200
+MAX_NAME_LENGTH = 150
+
 
 def pause_until(slug: str, until: datetime, reason: str, by: str = "") -> bool:
-    """Pause a vendor until a time; `by` names the operator. False where it is paused for longer
-    already.
+    """Pause a vendor until a time. Returns False if it is already paused for longer.
+
+    `by` is the operator's name; empty if the pause is automatic.
     """
-    pause = {"paused_until": until, "pause_reason": reason[:200], "paused_by": by[:150]}
-    now, running = timezone.now(), Vendor.objects.filter(slug=slug, paused=False)
-    changed = (
-        running.filter(Q(paused_until=None) | Q(paused_until__lte=now))
-        .filter(_shorter(until))
-        .update(**pause, paused_at=now)
-    )
-    # A pause that is made longer goes on since it began.
-    changed = changed or running.filter(_shorter(until)).update(**pause)
+    now = timezone.now()
+    pause = {"paused_until": until, **_reason(reason, by)}
+    running = Vendor.objects.filter(slug=slug, paused=False)
+    has_ended = Q(paused_until=None) | Q(paused_until__lte=now)
+    ends_earlier = Q(paused_until=None) | Q(paused_until__lt=until)
+    changed = running.filter(has_ended).filter(ends_earlier).update(**pause, paused_at=now)
+    if not changed:  # an extended pause keeps its paused_at
+        changed = running.filter(ends_earlier).update(**pause)
     catalogue.forget()
     return changed == 1
 
 
-def _shorter(until: datetime) -> Q:
-    return Q(paused_until=None) | Q(paused_until__lt=until)
-
-
 def pause(slug: str, reason: str, by: str = "") -> bool:
-    """Pause a vendor until an operator resumes it. False where it is paused so already."""
-    pause = {
-        "paused": True,
-        "pause_reason": reason[:200],
-        "paused_at": timezone.now(),
-        "paused_by": by[:150],
-    }
-    changed = Vendor.objects.filter(slug=slug, paused=False).update(**pause)
+    """Pause a vendor until an operator resumes it. Returns False if it already is."""
+    running = Vendor.objects.filter(slug=slug, paused=False)
+    changed = running.update(paused=True, paused_at=timezone.now(), **_reason(reason, by))
     catalogue.forget()
     return changed == 1
 
 
 def resume(slug: str) -> bool:
-    """Let a vendor be called again. False where there is no such vendor."""
+    """End a vendor's pauses. Returns False if there is no such vendor."""
     changed = Vendor.objects.filter(slug=slug).update(
         paused=False, paused_until=None, pause_reason="", paused_at=None, paused_by=""
     )
     catalogue.forget()
     return changed == 1
+
+
+def _reason(reason: str, by: str) -> dict[str, str]:
+    return {"pause_reason": reason[:MAX_REASON_LENGTH], "paused_by": by[:MAX_NAME_LENGTH]}

@@ -159,7 +159,7 @@ def line_of(quiet: Gunicorn) -> Callable[[bytes], dict[str, str]]:
             b"POST /mock-vendors/sync?status=500 HTTP/1.1\r\n" + HOST + b"\r\n",
             "info",
             "vendors.mock.views",
-            "The mock vendor sync answered 500, as it was told to",
+            "The mock vendor sync answered 500, as configured",
         ),
         (
             b"GET /jobs HTTP/1.1\r\n" + HOST + b"\r\n",

@@ -9,7 +9,7 @@ from vendors.base import Adapter, Done, VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 from vendors.payloads.cleaning import clean
-from vendors.places import place
+from vendors.registry import location_of
 
 Answer = Done | VendorError
 
@@ -40,7 +40,7 @@ def read(body: Any, vendor: Vendor) -> Answer | Unreadable:
     except VendorError as error:
         return error
     except Exception as error:
-        return Unreadable(f"{type(error).__name__} at {place(error)}")
+        return Unreadable(f"{type(error).__name__} at {location_of(error)}")
     try:
         result = clean(done.result, vendor.redacted_fields)
         json.dumps(result, allow_nan=False)

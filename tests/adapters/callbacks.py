@@ -1,4 +1,4 @@
-"""Adapters of tests about callbacks."""
+"""The adapters of the callback tests."""
 
 from webhooks.tests.adapters import Careless, Forgetful, Picky
 

@@ -1,4 +1,4 @@
-"""Adapters that go wrong, by the names that vendors' rows give them: adapters.faulty.Raises."""
+"""Adapters that fail, each in its own way. Vendors name them as adapters.faulty.Raises."""
 
 import json
 
@@ -30,7 +30,7 @@ class RaisesElsewhere(Adapter):
         return Done(json.loads(call.input["name"]))
 
 
-class CannotBeMade(Adapter):
+class FailsToStart(Adapter):
     def __init__(self, vendor):
         super().__init__(vendor)
         raise RuntimeError("no certificate")

@@ -6,10 +6,10 @@ from vendors.base import Accepted, Adapter, Call
 
 class AsyncAdapter(Adapter):
     def call(self, call: Call) -> Accepted:
-        """Any 2xx answer accepts, whatever its body; the callback URL goes as one more field of the
-        input.
+        """Post the input with the callback URL as one more field.
+
+        Any 2xx answer accepts the job, whatever its body.
         """
-        plain_http.post(
-            self.vendor, call, {**call.input, "callback_url": call.callback_url}, needs_body=False
-        )
+        payload = {**call.input, "callback_url": call.callback_url}
+        plain_http.post(self.vendor, call, payload, needs_body=False)
         return Accepted()

@@ -6,5 +6,5 @@ from vendors.base import Adapter, Call, Done
 
 class SyncAdapter(Adapter):
     def call(self, call: Call) -> Done:
-        """A 2xx answer with a JSON object is the result."""
+        """Post the input. The JSON object of a 2xx answer is the result."""
         return Done(plain_http.post(self.vendor, call, call.input).json_object())

@@ -1,72 +1,83 @@
-"""Vendors as a TOML file says them: a table [vendors.<slug>] each, its keys the vendor's fields.
+"""Vendors in a TOML file: a table [vendors.SLUG] for each, with the vendor's fields as keys.
+
 Pure: text in, entries out.
 """
 
+import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from vendors.definitions.toml_lines import Path, lines_of
+BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+NO_VENDOR = "The file has no vendor. Add a table [vendors.SLUG] for each."
+UNKNOWN_TABLE = "Unknown key. Each vendor is a table [vendors.SLUG]."
 
 
 class Fault(NamedTuple):
-    """Something wrong, in words, and the line where it begins; line 0 where there is none."""
+    """What is wrong with a key, such as vendors.acme.url. Without a key, the file is not TOML."""
 
-    line: int
+    key: str
     message: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.message}" if self.line else self.message
+        return f"{self.key}: {self.message}" if self.key else self.message
 
 
 class FaultyVendorsError(Exception):
-    """No vendor of the file may be written; `faults` says why, in the order of the file."""
+    """The vendors can't be loaded, because of `faults`."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        self.faults = sorted(faults)
-        super().__init__("\n".join(map(str, self.faults)))
+        self.faults = faults
+        super().__init__("\n".join(map(str, faults)))
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One vendor: the fields that are named for it, as its row holds them, and their lines."""
+    """One vendor: the fields that its table names, as the row holds them.
+
+    `faults` has a sentence for each key that is wrong or missing; it is then not in `fields`.
+    """
 
     slug: str
     fields: dict[str, Any]
-    lines: Mapping[Path, int] = field(default_factory=dict)
-    faulty: frozenset[str] = (
-        frozenset()
-    )  # fields of which a fault is told already; they are not among `fields`
+    faults: dict[str, str] = field(default_factory=dict)
 
     def fault(self, name: str, message: str) -> Fault:
-        table = ("vendors", self.slug)
-        line = self.lines.get((*table, name)) or self.lines.get(table, 0)
-        return Fault(line, ": ".join(part for part in (self.slug, name, message) if part))
+        return Fault(_path("vendors", self.slug, name), message)
+
+
+class Parsed(NamedTuple):
+    """The vendors of a file, and the faults outside them."""
+
+    entries: list[Entry]
+    faults: list[Fault]
+
+
+class Kind(NamedTuple):
+    """A type of value: `wanted` completes "Must be ..."."""
+
+    wanted: str
+    fits: Callable[[object], bool]
 
 
 def _is_number(value: object) -> bool:
-    # Not infinite, not NaN, and nothing that a float can't hold; a bool is no number.
+    # Excludes bool, infinity, NaN and what a float can't hold.
     return type(value) in (int, float) and abs(value) < 1e15  # type: ignore[arg-type]
 
 
-def _is_field_names(value: object) -> bool:
+def _is_list_of_names(value: object) -> bool:
     return isinstance(value, list) and all(
         isinstance(name, str) and re.fullmatch(r"[^\s,]+", name) for name in value
     )
 
 
-class Kind(NamedTuple):
-    wanted: str
-    fits: Callable[[object], bool]
-
-
-TEXT = Kind('a text in quotes, such as "https://example.com"', lambda value: isinstance(value, str))
+TEXT = Kind('a string, such as "https://example.com"', lambda value: isinstance(value, str))
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 WHOLE = Kind("a whole number", lambda value: type(value) is int and _is_number(value))
 NUMBER = Kind("a number", _is_number)
-NAMES = Kind('a list of names without blanks or commas, such as ["ssn", "dob"]', _is_field_names)
+NAMES = Kind('a list of names without spaces or commas: ["ssn", "dob"]', _is_list_of_names)
 KINDS = {
     "adapter": TEXT,
     "url": TEXT,
@@ -87,101 +98,63 @@ KINDS = {
 REQUIRED = ("adapter", "url")
 
 
-class Parsed(NamedTuple):
-    """What a file holds: its vendors, as far as they can be read, and all that can be seen to be
-    wrong without the store.
-    """
-
-    entries: list[Entry]
-    faults: list[Fault]
-
-
 def parse(text: str) -> Parsed:
-    """Return the vendors of a file, and its faults. Raises FaultyVendorsError where it holds none
-    that could be read.
-    """
+    """Return the vendors of a file. Raises FaultyVendorsError if there are none to be found."""
     document = _load(text)
-    lines = lines_of(text)
-    tables, faults = _tables(document, lines)
+    tables = document.pop("vendors", None)
+    faults = [Fault(_path(name), UNKNOWN_TABLE) for name in document]
+    if not tables or not isinstance(tables, dict):
+        raise FaultyVendorsError(faults or [Fault("vendors", NO_VENDOR)])
     entries = []
     for slug, table in tables.items():
-        found = dict(_faults(slug, table))
-        entry = Entry(slug, {}, lines, frozenset(found))
-        faults += [entry.fault(name, sentence) for name, sentence in found.items()]
         if isinstance(table, dict):
-            entries.append(
-                replace(entry, fields=_as_row({name: table[name] for name in table.keys() - found}))
-            )
-    return Parsed(entries, sorted(faults))
+            entries.append(_entry(slug, table))
+        else:
+            path = _path("vendors", slug)
+            faults.append(Fault(path, f"Must be a table [{path}]."))
+    return Parsed(entries, faults)
 
 
 def built_in(mock_url: str) -> Parsed:
     """Return the two mock vendors, served below `mock_url`."""
-    base = mock_url.rstrip("/")
-    entries = [
-        Entry(
-            "sync", {"adapter": "sync", "url": f"{base}/mock-vendors/sync", "timeout_seconds": 10}
-        ),
-        Entry(
-            "async",
-            {
-                "adapter": "async",
-                "url": f"{base}/mock-vendors/async",
-                "timeout_seconds": 10,
-                "callback_timeout_seconds": 60,
-            },
-        ),
-    ]
-    return Parsed(entries, [])
+    base = f"{mock_url.rstrip('/')}/mock-vendors"
+    sync = {"adapter": "sync", "url": f"{base}/sync", "timeout_seconds": 10}
+    later = {"adapter": "async", "url": f"{base}/async", "timeout_seconds": 10}
+    later["callback_timeout_seconds"] = 60
+    return Parsed([Entry("sync", sync), Entry("async", later)], [])
 
 
 def _load(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise FaultyVendorsError([Fault(0, "it is nested too deeply.")]) from None
+        raise FaultyVendorsError([Fault("", "The file is nested too deeply.")]) from None
     except ValueError as error:
-        message, _, place = str(error).partition(" (at ")
-        at = re.match(r"line (\d+)", place)
-        line = int(at[1]) if at else text.count("\n") + 1
-        raise FaultyVendorsError([Fault(line, f"this is not valid TOML: {message}.")]) from None
+        raise FaultyVendorsError([Fault("", f"Not valid TOML: {error}.")]) from None
 
 
-def _tables(
-    document: dict[str, Any], lines: Mapping[Path, int]
-) -> tuple[dict[str, Any], list[Fault]]:
-    tables = document.get("vendors")
-    faults = [
-        Fault(lines[(name,)], f"{name!r} is not known; each vendor is a table [vendors.<slug>].")
-        for name in document
-        if name != "vendors"
-    ]
-    if tables and isinstance(tables, dict):
-        return tables, faults
-    raise FaultyVendorsError(
-        faults
-        or [
-            Fault(
-                lines.get(("vendors",), 1), "there is no vendor; each is a table [vendors.<slug>]."
-            )
-        ]
-    )
+def _entry(slug: str, table: dict[str, Any]) -> Entry:
+    faults = dict(_faults(table))
+    fields = {name: value for name, value in table.items() if name not in faults}
+    if "redact" in fields:
+        fields["redact"] = ", ".join(fields["redact"])
+    return Entry(slug, fields, faults)
 
 
-def _faults(slug: str, table: object) -> Iterator[tuple[str, str]]:
-    """Give the fields of a vendor that are wrong, and what is wrong with each."""
-    if not isinstance(table, dict):
-        yield "", f"must be a table [vendors.{slug}]."
-        return
-    for name, value in table.items():
-        if name not in KINDS:
-            yield name, f"is not known; there are {', '.join(KINDS)}."
-        elif not KINDS[name].fits(value):
-            yield name, f"must be {KINDS[name].wanted}."
+def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name in REQUIRED:
         if name not in table:
-            yield name, "is missing."
+            yield name, "This key is required."
+    for name, value in table.items():
+        if name not in KINDS:
+            yield name, f"Unknown key. The known ones are {', '.join(KINDS)}."
+        elif not KINDS[name].fits(value):
+            yield name, f"Must be {KINDS[name].wanted}."
 
 
-def _as_row(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: ", ".join(value) if name == "redact" else value for name, value in fields.items()}
+def _path(*names: str) -> str:
+    return ".".join(
+        name if BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+        for name in names
+        if name
+    )

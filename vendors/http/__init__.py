@@ -1,4 +1,4 @@
-"""The one outbound call: `post_json`. The other modules of this room are its parts."""
+"""The only outbound call: `post_json`. The other modules of this folder are its parts."""
 
 from vendors.http.call import post_json
 

@@ -1,9 +1,8 @@
-"""Which addresses a vendor may have.
+"""Which addresses vendors may have: protection against server-side request forgery.
 
-Whoever may change a vendor's URL could else have this machine call what only this machine can
-reach: the metadata service of a cloud, which gives out credentials, or a service that trusts all
-that comes from the machine itself. So the address that a connection is made to is asked about,
-whatever name it goes by.
+Otherwise a user who may change a vendor's URL could have this machine call what only it can reach:
+a cloud's metadata service, which hands out credentials, or a service that trusts local connections.
+The address of the connection is checked, not just the host name, which may resolve to anything.
 """
 
 import socket
@@ -13,58 +12,42 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-REMEDY = "VENDOR_ALLOWED_ADDRESSES can allow it."
-# Link-local, the metadata services of clouds that are not, this host, multicast and what is
-# reserved.
-NEVER = [
-    ip_network(network)
-    for network in (
-        *(
-            "169.254.0.0/16",
-            "fe80::/10",
-            "fd00:ec2::254/128",
-            "fd20:ce::254/128",
-            "100.100.100.200/32",
-            "192.0.0.192/32",
-        ),
-        *("0.0.0.0/8", "::/128", "224.0.0.0/4", "240.0.0.0/4", "ff00::/8"),
-    )
-]
-# IPv4 in the last 32 bits: behind NAT64, a local NAT64 and SIIT.
-TRANSLATED = [
-    ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")
-]
+REMEDY = "To allow it, add it to VENDOR_ALLOWED_ADDRESSES."
+LINK_LOCAL = ["169.254.0.0/16", "fe80::/10"]
+METADATA = ["fd00:ec2::254/128", "fd20:ce::254/128", "100.100.100.200/32", "192.0.0.192/32"]
+RESERVED = ["0.0.0.0/8", "::/128", "224.0.0.0/4", "240.0.0.0/4", "ff00::/8"]
+FORBIDDEN = [ip_network(network) for network in (*LINK_LOCAL, *METADATA, *RESERVED)]
+# An IPv4 address in the last 32 bits: NAT64, local NAT64 and SIIT.
+NAT64 = ["64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96"]
+TRANSLATED = [ip_network(network) for network in NAT64]
 
 
 class RefusedAddressError(OSError):
-    """No vendor may have this address."""
+    """Vendors may not have this address. The message says why."""
 
 
 def check(address: str, port: int) -> None:
-    """Raises RefusedAddressError, with a sentence, where vendors may not be called at this address."""
-    if sentence := refusal(address, port):
-        raise RefusedAddressError(sentence)
+    """Raises RefusedAddressError if vendors may not have this address."""
+    if reason := refusal(address, port):
+        raise RefusedAddressError(reason)
 
 
 def check_peer(sock: socket.socket) -> None:
-    """Raises RefusedAddressError where the connection leads to this machine itself, and vendors may
-    not be there.
-    """
+    """Raises RefusedAddressError if the connection leads to this machine and may not."""
     own, peer = sock.getsockname(), sock.getpeername()
-    if own[0] == peer[0] and not (
-        _is_at_home() or _is_allowed(_parsed(peer[0])) or _is_mock(_parsed(peer[0]), peer[1])
-    ):
+    if own[0] != peer[0] or _is_local_service():
+        return
+    address = _parsed(peer[0])
+    if not (_is_allowed(address) or _is_mock(address, peer[1])):
         raise RefusedAddressError(f"{peer[0]} is this machine itself. {REMEDY}")
 
 
 def refusal_of_host(host: str, port: int) -> str:
-    """Return why a host, as a URL names it, can't be a vendor; empty where it is a name that has to
-    be resolved first.
-    """
+    """Return why a vendor may not have this host, or "" if it may or must be resolved first."""
     if host == "localhost" or host.endswith(".localhost"):
         return refusal("127.0.0.1", port)
     try:
-        # 2852039166 and 0xa9.254.43518 are addresses, too.
+        # getaddrinfo also reads unusual spellings, such as 2852039166 and 0xa9.254.43518.
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return ""
@@ -72,19 +55,18 @@ def refusal_of_host(host: str, port: int) -> str:
 
 
 def refusal(address: str, port: int) -> str:
-    """Return why a vendor may not have this address; empty where it may."""
+    """Return why a vendor may not have this address, or ""."""
     parsed = _parsed(address)
     if _is_allowed(parsed):
         return ""
-    if any(parsed in network for network in NEVER):
-        return f"{address} is an address that no vendor may have: link-local, metadata or reserved. {REMEDY}"
-    if parsed.is_loopback and not (_is_at_home() or _is_mock(parsed, port)):
-        return f"{address} is this machine itself, while PUBLIC_URL says that the service is public. {REMEDY}"
+    if any(parsed in network for network in FORBIDDEN):
+        return f"{address} is a link-local, metadata or reserved address. {REMEDY}"
+    if parsed.is_loopback and not (_is_local_service() or _is_mock(parsed, port)):
+        return f"{address} is this machine itself, but PUBLIC_URL is public. {REMEDY}"
     return ""
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the URL's host is this machine and no other."""
     host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
@@ -109,11 +91,11 @@ def _is_allowed(address: IPv4Address | IPv6Address) -> bool:
     return any(address in network for network in settings.VENDOR_ALLOWED_ADDRESSES)
 
 
-def _is_at_home() -> bool:
-    """Whether the service itself is for this machine only: then its vendors may be here, too."""
+def _is_local_service() -> bool:
+    """Whether EnrichLabs serves this machine only: then vendors may be on it, too."""
     return is_loopback(settings.PUBLIC_URL)
 
 
 def _is_mock(address: IPv4Address | IPv6Address, port: int) -> bool:
-    """Whether the mock vendors of this installation listen there."""
+    """Whether this is where the mock vendors of this installation listen."""
     return address.is_loopback and port == settings.MOCK_PORT

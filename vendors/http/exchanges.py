@@ -1,6 +1,4 @@
-"""What a call says to its vendor and what comes back, kept for whoever watches: `manage.py vendor
-try`.
-"""
+"""Records the requests and responses of a call, for `manage.py vendor try`."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -10,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Exchange:
-    """One request, and its response as far as it came."""
+    """One request, and as much of its response as arrived."""
 
     url: str
     headers: Mapping[str, str]
@@ -29,7 +27,7 @@ _watch = _Watch()
 
 @contextmanager
 def watched() -> Iterator[list[Exchange]]:
-    """Keep what this thread's calls exchange."""
+    """Record the exchanges of this thread's calls."""
     _watch.exchanges = []
     try:
         yield _watch.exchanges

@@ -1,8 +1,8 @@
-"""Reads one HTTP response, strictly: what is not exactly one complete final response is refused, or
-ends its connection.
+"""A strict HTTP response: anything but exactly one complete final response is an error, or ends the
+connection.
 
 The standard library takes every 1xx head but 100 for a final response, leaves unread bytes in its
-buffer, and reads lengths that are none. On a connection that is kept, each of these hands one call
+buffer, and accepts invalid lengths. On a connection that is reused, each of these gives one call
 the bytes of another.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 MAX_INTERIM_HEADS = 10
 MAX_LINES = 100
-MAX_HEAD_BYTES = 64 * 1024  # of one head, and of the trailers
+MAX_HEAD_BYTES = 64 * 1024  # for one head, and for the trailers
 MAX_READS = 10_000
 MAX_CHUNKS = 50_000
 STATUS_LINE = re.compile(rb"HTTP/(1\.[0-9]) +([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
@@ -24,15 +24,11 @@ LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class BadResponseError(http.client.HTTPException):
-    """What came is not an HTTP response that can be read. Its text completes "The vendor's answer
-    is not valid HTTP: ...".
-    """
+    """The message completes the sentence "The vendor's answer is not valid HTTP: ..."."""
 
 
 class Source(io.RawIOBase):
-    """The bytes of a connection as one response reads them: no more reads than MAX_READS, none once
-    it is `finished`.
-    """
+    """The bytes of a connection for one response: at most MAX_READS reads, none once `finished`."""
 
     def __init__(self) -> None:
         self.finished = False
@@ -57,13 +53,16 @@ class Source(io.RawIOBase):
 
 
 class Response(http.client.HTTPResponse):
-    """`is_whole`: it has been read to its end, and nothing came after it. Only then may its
-    connection be used again.
+    """One response, read from a Source.
+
+    `is_complete`: it was read to its end and nothing followed it. Only then may its connection be
+    reused.
     """
 
     def __init__(self, source: Source, *args: Any, **kwargs: Any) -> None:
-        super().__init__(source, *args, **kwargs)  # type: ignore[arg-type]  # which wants its file, and nothing else of it
-        self.is_whole = False
+        # HTTPResponse only calls makefile on what it takes for a socket.
+        super().__init__(source, *args, **kwargs)  # type: ignore[arg-type]
+        self.is_complete = False
         self._source = source
         self._chunks = 0
         self._ended = False
@@ -78,16 +77,18 @@ class Response(http.client.HTTPResponse):
         self.headers = self.msg = _parsed(self._lines("head"))
         self.chunked, self.chunk_left = self._is_chunked(), None
         self.length = self._length()
-        self.will_close: bool = self._check_close() or (self.length is None and not self.chunked)  # type: ignore[attr-defined]
+        ends_with_connection = self.length is None and not self.chunked
+        self.will_close: bool = self._check_close() or ends_with_connection  # type: ignore[attr-defined]
         if self.chunked and (self.version == 10 or "Content-Length" in self.headers):
-            # Chunks count, but who sends both may mean either: the connection ends with this
-            # response.
+            # Chunks take precedence over a length. Sending both is ambiguous, so the connection
+            # is not reused.
             del self.headers["Content-Length"]
             self.will_close = True
 
     def read1(self, n: int = -1) -> bytes:
-        """Return some of the body, b"" at its end. Raises BadResponseError, and IncompleteRead
-        where the connection broke.
+        """Return a part of the body, b"" at its end.
+
+        Raises BadResponseError, or IncompleteRead if the connection was lost.
         """
         if self.fp is None or not self.chunked:
             return super().read1(n)
@@ -106,26 +107,19 @@ class Response(http.client.HTTPResponse):
             if status >= 200 or status == 101:
                 return version, status, reason
             self._lines("head")
-        raise BadResponseError(
-            f"more than {MAX_INTERIM_HEADS} interim responses came before the final one"
-        )
+        raise BadResponseError(f"it has more than {MAX_INTERIM_HEADS} interim responses")
 
     def _status_line(self) -> tuple[bytes, int, bytes]:
         line = self.fp.readline(MAX_HEAD_BYTES)
         if match := STATUS_LINE.fullmatch(line):
             return match[1], int(match[2]), match[3] or b""
-        if (
-            b"HTTP/1.".startswith(line[:7])
-            and len(line) < MAX_HEAD_BYTES
-            and not line.endswith(b"\n")
-        ):
-            raise http.client.RemoteDisconnected(
-                "The connection broke before the status line was complete."
-            )
+        is_cut_off = len(line) < MAX_HEAD_BYTES and not line.endswith(b"\n")
+        if is_cut_off and b"HTTP/1.".startswith(line[:7]):
+            raise http.client.RemoteDisconnected("The connection was lost in the status line.")
         raise BadResponseError("it does not begin with a status line of HTTP/1.1")
 
     def _lines(self, part: str) -> list[bytes]:
-        """Return the lines of a head, or of trailers, with the empty one that ends them."""
+        """Return the lines of the head or of the trailers, including the empty last one."""
         lines: list[bytes] = []
         left = MAX_HEAD_BYTES
         while len(lines) <= MAX_LINES:
@@ -133,9 +127,7 @@ class Response(http.client.HTTPResponse):
             if not line.endswith(b"\n"):
                 if len(line) == left:
                     raise BadResponseError(f"its {part} is longer than {MAX_HEAD_BYTES} bytes")
-                raise http.client.RemoteDisconnected(
-                    f"The connection broke in the {part} of the response."
-                )
+                raise http.client.RemoteDisconnected(f"The connection was lost in the {part}.")
             lines.append(line)
             if line in (b"\r\n", b"\n"):
                 return lines
@@ -166,9 +158,7 @@ class Response(http.client.HTTPResponse):
         return None if self.chunked else length
 
     def _begin_chunk(self) -> int:
-        """Return how long the next chunk is; 0 at the end of the body, which has then been read
-        with its trailers.
-        """
+        """Return the size of the next chunk. It is 0 at the end; the trailers are then read."""
         if self.chunk_left == 0:
             self._chunk_line(CHUNK_END)
         size = int(self._chunk_line(CHUNK_SIZE)[1], 16)
@@ -192,19 +182,20 @@ class Response(http.client.HTTPResponse):
     def _close_conn(self) -> None:
         self._source.finished = True
         has_ended = self._ended or (self.chunked is False and self.length == 0)
-        self.is_whole = has_ended and not self.fp.peek(1)
+        self.is_complete = has_ended and not self.fp.peek(1)
         super()._close_conn()  # type: ignore[misc]
 
 
 def _parsed(lines: list[bytes]) -> http.client.HTTPMessage:
-    """Return the headers of a head. The library reads them as those of a mail, which takes longer
-    and more than HTTP has.
+    """Return the headers of a head.
+
+    http.client would use the parser for e-mail, which is slower and accepts more than HTTP allows.
     """
     pairs: list[tuple[str, str]] = []
     for line in lines[:-1]:
         if match := HEADER.fullmatch(line):
             pairs.append((match[1].decode("ascii"), match[2].decode("iso-8859-1")))
-        elif line[:1] in b" \t" and pairs:  # a value that goes on (RFC 9112, 5.2)
+        elif line[:1] in b" \t" and pairs:  # a folded value (RFC 9112, 5.2)
             name, value = pairs[-1]
             pairs[-1] = name, f"{value} {line.decode('iso-8859-1').strip()}"
         else:

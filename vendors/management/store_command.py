@@ -1,4 +1,4 @@
-"""What commands that use the store's tables have in common."""
+"""The base class of commands that use the store."""
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
@@ -6,9 +6,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 
 class StoreCommand(BaseCommand):
-    """Is refused where a migration is missing: on MongoDB, a missing table would be taken for an
-    empty one.
-    """
+    """Refuses to run if a migration is missing: MongoDB reads a missing table as an empty one."""
 
     requires_migrations_checks = True
 
@@ -16,7 +14,7 @@ class StoreCommand(BaseCommand):
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if missing:
-            text = "The tables of the store are missing or old"
             raise CommandError(
-                f"{text}: {len(missing)} migrations are not applied. Run manage.py migrate, then this again."
+                f"The tables of the store are missing or old: {len(missing)} migrations are not "
+                "applied. Run manage.py migrate, then try again."
             )

@@ -1,6 +1,4 @@
-"""Callbacks of the pretend async vendor: each posted when it is due, and again a few times where
-nobody took it.
-"""
+"""Callbacks of the async mock vendor: posted when due, and retried a few times."""
 
 import base64
 import hashlib
@@ -21,14 +19,16 @@ log = logging.getLogger(__name__)
 
 THREADS = 32
 TIMEOUT_SECONDS = 10
-AGAIN_AFTER_SECONDS = (1, 2, 4)
+RETRY_AFTER_SECONDS = (1, 2, 4)
 
 
 @dataclass(frozen=True)
 class Callback:
+    """`key` signs it; if empty, it is not signed."""
+
     url: str
     body: bytes
-    key: bytes = b""  # what it is signed with; empty: not at all
+    key: bytes = b""
     id: str = field(default_factory=lambda: f"msg_{uuid.uuid4().hex}")
     failures: int = 0
 
@@ -51,21 +51,20 @@ def sign(key: bytes, webhook_id: str, timestamp: int, body: bytes) -> str:
 
 
 def key_of(secret: str) -> bytes:
-    """Return the bytes of a secret such as whsec_MfKQ9r8G. Raises ValueError where it is not
-    base64.
-    """
+    """Return the bytes of a secret such as whsec_MfKQ9r8G. Raises ValueError if not base64."""
     return base64.b64decode(secret.strip().removeprefix("whsec_"), validate=True)
 
 
-class Postman:
-    """One thread that waits for what is due, and some that post it. They start with the first
-    callback.
+class Scheduler:
+    """One thread waits for callbacks to be due, and THREADS others post them.
+
+    The threads start with the first callback.
     """
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._later: list[tuple[float, int, Callback]] = []  # a heap by the time when each is due
-        self._numbers = count()  # where two are due at once, the older goes first
+        self._later: list[tuple[float, int, Callback]] = []  # a heap by due time
+        self._numbers = count()  # of two that are due at once, the older comes first
         self._due: SimpleQueue[Callback] = SimpleQueue()
         self._started = False
 
@@ -80,58 +79,44 @@ class Postman:
     def _start(self) -> None:
         if not self._started:
             self._started = True
-            for work in (self._watch, *[self._deliver] * THREADS):
+            for work in (self._watch, *[self._send] * THREADS):
                 Thread(target=work, name="mock-callbacks", daemon=True).start()
 
     def _watch(self) -> None:
         while True:
             with self._changed:
                 while not self._later or self._later[0][0] > time.monotonic():
-                    self._changed.wait(
-                        self._later[0][0] - time.monotonic() if self._later else None
-                    )
+                    wait = self._later[0][0] - time.monotonic() if self._later else None
+                    self._changed.wait(wait)
                 self._due.put(heapq.heappop(self._later)[2])
 
-    def _deliver(self) -> None:
+    def _send(self) -> None:
         while True:
             callback = self._due.get()
-            if failure := _failure(callback):
-                self._again(callback, failure)
+            if failure := _post(callback):
+                self._retry(callback, failure)
 
-    def _again(self, callback: Callback, failure: str) -> None:
-        if callback.failures < len(AGAIN_AFTER_SECONDS):
-            self.post(
-                replace(callback, failures=callback.failures + 1),
-                AGAIN_AFTER_SECONDS[callback.failures],
-            )
+    def _retry(self, callback: Callback, failure: str) -> None:
+        failures = callback.failures + 1
+        if failures <= len(RETRY_AFTER_SECONDS):
+            self.post(replace(callback, failures=failures), RETRY_AFTER_SECONDS[failures - 1])
         else:
-            # Without the URL: it carries a token.
-            log.warning(
-                "Callback %s was given up after %s tries: %s",
-                callback.id,
-                callback.failures + 1,
-                failure,
-            )
+            # Without the URL, which carries a token.
+            log.warning("Gave up callback %s after %s attempts: %s", callback.id, failures, failure)
 
 
-def _failure(callback: Callback) -> str:
-    """Post a callback, and return why it should be posted again; empty where it need not be."""
-    headers = callback.headers(int(time.time()))
+def _post(callback: Callback) -> str:
+    """Post a callback. Returns why to retry it, or an empty string."""
+    url, body, headers = callback.url, callback.body, callback.headers(int(time.time()))
     try:
-        answer = _pool.request(
-            "POST",
-            callback.url,
-            body=callback.body,
-            headers=headers,
-            timeout=TIMEOUT_SECONDS,
-            redirect=False,
-            retries=False,
-        )
+        answer = _pool.request("POST", url, body=body, headers=headers, redirect=False)
     except (urllib3.exceptions.HTTPError, ValueError) as error:
         return type(error).__name__
     return f"status {answer.status}" if answer.status >= 500 else ""
 
 
-# Without requests' sessions, which take two thirds of the time of a callback.
-_pool = urllib3.PoolManager(maxsize=THREADS, ca_certs=certifi.where())
-postman = Postman()
+# Not a Session of requests: it would take two thirds of the time of a callback.
+_pool = urllib3.PoolManager(
+    maxsize=THREADS, ca_certs=certifi.where(), timeout=TIMEOUT_SECONDS, retries=False
+)
+scheduler = Scheduler()

@@ -1,5 +1,5 @@
-"""How a mock vendor behaves, as the query string of its URL says (docs/mock-vendors.md):
-?latency=0.5&rate=20
+"""The behaviour of a mock vendor, set by the query string of its URL: ?latency=0.5&rate=20
+(docs/mock-vendors.md).
 """
 
 import random
@@ -16,21 +16,21 @@ ONE_BODY = f"Choose one of {', '.join(BODIES)}."
 
 @dataclass(frozen=True)
 class Knobs:
-    latency: float = 0  # seconds until the answer begins
+    latency: float = 0  # seconds before the answer
     error_rate: float = 0  # share of calls that are answered with status 500
-    status: int | None = None  # answered instead of the vendor's own
-    retry_after: str = ""  # this header, as it is given, on every answer that is no success
-    rate: int | None = None  # calls taken in any second; more are answered with status 429
-    body: str = ""  # one of BODIES, instead of the right one
+    status: int | None = None  # replaces the vendor's own status
+    retry_after: str = ""  # the header, verbatim, on every answer that is not a 2xx
+    rate: int | None = None  # calls accepted in any second; more are answered with status 429
+    body: str = ""  # one of BODIES; replaces the correct body
     callback_delay: float = 3  # seconds
-    duplicates: int = 0  # callbacks that follow the first, all alike
+    duplicates: int = 0  # identical callbacks after the first
     lost: float = 0  # share of calls whose callback is never sent
-    secret_env: str = ""  # the variable, MOCK_ and more, that holds the secret of signed callbacks
-    seed: str = ""  # the same seed, the same luck
+    secret_env: str = ""  # the variable with the secret that signs callbacks
+    seed: str = ""  # calls with the same seed draw from the same random sequence
 
     @property
     def luck(self) -> random.Random:
-        """What error_rate and lost draw from; calls with the same seed draw from the same sequence."""
+        """The random numbers for error_rate and lost."""
         return _seeded(self.seed) if self.seed else _unseeded
 
 
@@ -46,7 +46,8 @@ class _Form(forms.Form):
     callback_delay = forms.FloatField(min_value=0, max_value=86400)
     duplicates = forms.IntegerField(min_value=0, max_value=100)
     lost = forms.FloatField(min_value=0, max_value=1)
-    # No other variable: whoever reaches this vendor could have it sign with a secret of a real one.
+    # Only such variables: otherwise any caller could have this vendor sign with the secret of a
+    # real one.
     secret_env = forms.RegexField(
         r"^MOCK_[A-Za-z0-9_]+\Z", error_messages={"invalid": A_MOCK_VARIABLE}
     )
@@ -55,13 +56,12 @@ class _Form(forms.Form):
 
 @lru_cache(maxsize=1000)
 def read_knobs(query_string: str) -> Knobs:
-    """Return the knobs that a query string names. Raises ValueError with a sentence that says what
-    is wrong.
-    """
+    """Return the knobs in a query string. Raises ValueError with a sentence for people."""
     query = QueryDict(query_string)
     form = _Form(query)
     if unknown := sorted(set(query) - set(form.fields)):
-        raise ValueError(f"There is no knob {unknown[0]!r}; there are {', '.join(form.fields)}.")
+        known = ", ".join(form.fields)
+        raise ValueError(f"Unknown knob {unknown[0]!r}. The known ones are {known}.")
     form.full_clean()
     for name in query:
         for sentence in form.errors.get(name, []):

@@ -1,4 +1,4 @@
-"""The calls that came to the mock vendors, in the memory of this one process."""
+"""The calls that the mock vendors received, in the memory of this process."""
 
 import time
 from collections import deque
@@ -7,11 +7,11 @@ from threading import Lock
 from typing import Any
 
 MAX_ARRIVALS = 200_000
-MAX_RATES = 1000
+MAX_URLS = 1000
 
 
 class Ledger:
-    """The newest arrivals, in the order in which they were written down."""
+    """The latest arrivals, in order of arrival."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -19,9 +19,7 @@ class Ledger:
         self._indexes = count(1)
 
     def add(self, vendor: str, at: float, idempotency_key: str) -> dict[str, Any]:
-        """Write down a call, and return its entry; its status is None until the vendor has made up
-        its mind.
-        """
+        """Record a call and return its entry. The caller sets its status when it answers."""
         with self._lock:
             arrival = {
                 "index": next(self._indexes),
@@ -39,32 +37,30 @@ class Ledger:
             return [arrival for arrival in self._arrivals if arrival["index"] > index]
 
     def clear(self) -> None:
-        """Forget the arrivals; indexes go on rising."""
+        """Delete the arrivals. Indexes continue to rise."""
         with self._lock:
             self._arrivals.clear()
 
 
 class Rates:
-    """The calls taken in the last second, for each URL that asks for a rate of its own."""
+    """The calls accepted in the last second, for each URL with a rate."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._taken: dict[str, deque[float]] = {}
+        self._accepted: dict[str, deque[float]] = {}
 
-    def take(self, url: str, rate: int) -> bool:
-        """Whether one more call is within `rate` calls in any second; a call that is not does not
-        count.
-        """
+    def accept(self, url: str, rate: int) -> bool:
+        """Count a call and return True, unless it exceeds `rate` calls in any second."""
         now = time.monotonic()
         with self._lock:
-            if len(self._taken) > MAX_RATES:
-                self._taken.clear()
-            taken = self._taken.setdefault(url, deque())
-            while taken and taken[0] <= now - 1:
-                taken.popleft()
-            if len(taken) >= rate:
+            if len(self._accepted) > MAX_URLS:
+                self._accepted.clear()
+            accepted = self._accepted.setdefault(url, deque())
+            while accepted and accepted[0] <= now - 1:
+                accepted.popleft()
+            if len(accepted) >= rate:
                 return False
-            taken.append(now)
+            accepted.append(now)
             return True
 
 

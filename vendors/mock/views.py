@@ -1,5 +1,6 @@
-"""Two mock vendors, for development and tests: one answers at once, the other by callback. Knobs
-set their moods.
+"""Two mock vendors for development and tests: `sync` answers at once, `async` by callback.
+
+Knobs in the URL set their behaviour.
 """
 
 import json
@@ -20,7 +21,7 @@ from django.http import (
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from vendors.mock.callbacks import Callback, key_of, postman
+from vendors.mock.callbacks import Callback, key_of, scheduler
 from vendors.mock.knobs import Knobs, read_knobs
 from vendors.mock.ledger import ledger, rates
 
@@ -49,14 +50,14 @@ def sync_vendor(request: HttpRequest) -> HttpResponseBase:
 @csrf_exempt
 @require_POST
 def async_vendor(request: HttpRequest) -> HttpResponseBase:
-    """Accept, and post the result to the callback_url of the body later."""
+    """Accept, and post the result to the body's callback_url later."""
     return _answer(request, "async", _work_async, time.time())
 
 
 @csrf_exempt
 @require_http_methods(["GET", "DELETE"])
 def show_ledger(request: HttpRequest) -> HttpResponse:
-    """List the arrivals after the one with the index `since`; DELETE forgets them all."""
+    """List the arrivals after the one with the index `since`. DELETE deletes all of them."""
     if request.method == "DELETE":
         ledger.clear()
         return HttpResponse(status=204)
@@ -81,35 +82,33 @@ def _answer(
         answer = refusal.answer
     arrival["status"] = answer.status_code
     if answer.status_code >= 500:
-        # Django would log it as an error of ours.
+        # Otherwise Django would log it as an error of EnrichLabs.
         answer._has_been_logged = True  # type: ignore[attr-defined]
-        log.info("The mock vendor %s answered %d, as it was told to", vendor, answer.status_code)
+        log.info("The mock vendor %s answered %d, as configured", vendor, answer.status_code)
     return answer
 
 
 def _refuse(request: HttpRequest, knobs: Knobs) -> None:
-    """Raise what the knobs ask for instead of the work; a rate is kept before any latency, as a
-    vendor's gate would.
+    """Raise the refusal that the knobs ask for.
+
+    The rate is checked before the latency, as a real vendor's rate limiter would.
     """
-    if knobs.rate and not rates.take(request.get_full_path(), knobs.rate):
-        raise RefusalError(
-            429, f"More than {knobs.rate} calls in a second.", knobs.retry_after or "1"
-        )
+    if knobs.rate and not rates.accept(request.get_full_path(), knobs.rate):
+        sentence = f"More than {knobs.rate} calls in a second."
+        raise RefusalError(429, sentence, knobs.retry_after or "1")
     if knobs.latency:
         time.sleep(knobs.latency)
     if knobs.status and not 200 <= knobs.status <= 299:
         raise RefusalError(
-            knobs.status, f"Status {knobs.status}, as was asked for.", knobs.retry_after
+            knobs.status, f"Status {knobs.status}, as configured.", knobs.retry_after
         )
     if knobs.luck.random() < knobs.error_rate:
-        raise RefusalError(500, "Bad luck, as was asked for.", knobs.retry_after)
+        raise RefusalError(500, "An error at random, as configured.", knobs.retry_after)
 
 
 def _work_sync(given: dict[str, Any], knobs: Knobs) -> JsonResponse:
-    return JsonResponse(
-        {"name": given["name"], "info": "Processed sync", "ssn": "123-45-6789"},
-        status=knobs.status or 200,
-    )
+    result = {"name": given["name"], "info": "Processed sync", "ssn": "123-45-6789"}
+    return JsonResponse(result, status=knobs.status or 200)
 
 
 def _work_async(given: dict[str, Any], knobs: Knobs) -> JsonResponse:
@@ -117,7 +116,7 @@ def _work_async(given: dict[str, Any], knobs: Knobs) -> JsonResponse:
     callback = Callback(_callback_url(given), json.dumps(result).encode(), _key(knobs))
     if knobs.luck.random() >= knobs.lost:
         for _ in range(1 + knobs.duplicates):
-            postman.post(callback, knobs.callback_delay)
+            scheduler.post(callback, knobs.callback_delay)
     return JsonResponse({"accepted": True}, status=knobs.status or 202)
 
 
@@ -139,49 +138,49 @@ def _input(request: HttpRequest) -> dict[str, Any]:
 
 
 def _callback_url(given: dict[str, Any]) -> str:
-    url, wanted = given.get("callback_url"), f"{settings.PUBLIC_URL}/"
-    # Nowhere else: whoever reaches this vendor could have it post to what only this machine can
-    # reach.
-    if not (isinstance(url, str) and url.startswith(wanted)):
-        raise RefusalError(400, f"Send a callback_url that starts with PUBLIC_URL, {wanted}.")
+    url, prefix = given.get("callback_url"), f"{settings.PUBLIC_URL}/"
+    # Otherwise any caller could have this vendor post to what only this machine can reach.
+    if not (isinstance(url, str) and url.startswith(prefix)):
+        raise RefusalError(400, f"Send a callback_url that starts with PUBLIC_URL, {prefix}.")
     return url
 
 
 def _key(knobs: Knobs) -> bytes:
-    if not knobs.secret_env:
+    name = knobs.secret_env
+    if not name:
         return b""
-    if knobs.secret_env in settings.SETTINGS_VARIABLES:
-        raise RefusalError(400, f"{knobs.secret_env} is a setting; name another variable.")
+    if name in settings.SETTINGS_VARIABLES:
+        raise RefusalError(400, f"{name} is a setting. Name another variable.")
     try:
-        key = key_of(os.environ.get(knobs.secret_env, "").split(",")[0])
+        key = key_of(os.environ.get(name, "").split(",")[0])
     except ValueError:
         key = b""
     if not key:
+        example = "whsec_MfKQ9r8GKYqrTwjU"
         raise RefusalError(
-            400,
-            f"The variable {knobs.secret_env} must hold a base64 secret, such as whsec_MfKQ9r8GKYqrTwjU.",
+            400, f"The variable {name} must hold a base64 secret, such as {example}."
         )
     return key
 
 
 def _spoil(answer: JsonResponse, knobs: Knobs) -> HttpResponseBase:
-    """Replace the body as the knob `body` asks; the status stays."""
+    """Replace the body as the knob `body` asks. The status stays."""
     if answer.status_code == 204:
-        return HttpResponse(status=204)  # which has no body
+        return HttpResponse(status=204)
     match knobs.body:
         case "malformed":
             answer.content = answer.content[:-1]
         case "html":
             return HttpResponse("<html><body>Back soon.</body></html>", status=answer.status_code)
         case "endless":
-            return StreamingHttpResponse(
-                _endless(), status=answer.status_code, content_type="application/json"
-            )
+            return _stream(_endless(), answer.status_code)
         case "drip":
-            return StreamingHttpResponse(
-                _drip(answer.content), status=answer.status_code, content_type="application/json"
-            )
+            return _stream(_drip(answer.content), answer.status_code)
     return answer
+
+
+def _stream(pieces: Iterator[bytes], status: int) -> StreamingHttpResponse:
+    return StreamingHttpResponse(pieces, status=status, content_type="application/json")
 
 
 def _endless() -> Iterator[bytes]:

@@ -1,10 +1,9 @@
-"""What a vendor sends is cleaned before it is stored.
+"""Trims a vendor's answer and removes the redacted fields from it, before it is stored.
 
-Names are compared as people would: without case, blanks, punctuation and invisible characters, so
-that "SSN", "s.s.n" and a name in full-width letters are all `ssn`. Found are fields at any depth,
-in pairs such as {"name": "ssn", "value": ...} and ["ssn", ...], and in texts that are JSON
-themselves, one level deep. Not found are names in prose, look-alikes of another alphabet, and JSON
-in JSON in a text.
+Names are compared without case, spaces, punctuation and invisible characters: "SSN", "s.s.n" and a
+name in full-width letters are all `ssn`. Fields are found at any depth, in pairs such as
+{"name": "ssn", "value": ...} and ["ssn", ...], and in strings that are JSON, one level deep.
+Not found: names in prose, look-alikes from other alphabets, and JSON within JSON within a string.
 """
 
 import unicodedata
@@ -16,22 +15,21 @@ from vendors.payloads import exact, json_object
 NAMES = frozenset({"key", "name", "field"})
 VALUE = "value"
 MAX_CACHED_LENGTH = 100
-INVISIBLE = frozenset(
-    "CPSZ"
-)  # Unicode's categories of control characters, punctuation, symbols and blanks
+# Unicode categories: control characters, punctuation, symbols and separators.
+IGNORED_CATEGORIES = frozenset("CPSZ")
 
 
 def clean(value: Any, redacted_fields: frozenset[str]) -> Any:
-    """Return `value` with texts trimmed and the redacted fields left out. Other fields keep their
-    names as they came.
+    """Return `value` with strings trimmed and without the redacted fields.
 
-    Lone surrogates, which JSON can spell but UTF-8 can't, become the replacement character.
+    The names of other fields stay as they are. Lone surrogates, which JSON allows and UTF-8 does
+    not, become the replacement character.
     """
     return _clean(value, _plain_names(redacted_fields), in_text=False)
 
 
 def plain(name: str) -> str:
-    """Return a field's name as it is compared."""
+    """Return a field's name in the form that is compared."""
     return _plain(name) if len(name) <= MAX_CACHED_LENGTH else _plain.__wrapped__(name)
 
 
@@ -52,29 +50,27 @@ def _clean(value: Any, names: frozenset[str], *, in_text: bool) -> Any:
 
 def _kept(fields: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
     compared = {key: plain(key) for key in fields}
-    left_out = names
+    redacted = names
     if VALUE in compared.values() and any(
         isinstance(fields[key], str) and plain(fields[key]) in names
         for key, name in compared.items()
         if name in NAMES
     ):
-        left_out = names | {VALUE}
-    return {key: item for key, item in fields.items() if compared[key] not in left_out}
+        redacted = names | {VALUE}
+    return {key: item for key, item in fields.items() if compared[key] not in redacted}
 
 
 def _text(value: str, names: frozenset[str], in_text: bool) -> str:
     text = value.strip()
     if names and not in_text and text[:1] in ("{", "["):
         text = _json_text(text, names)
-    return (
-        text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    )
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _json_text(text: str, names: frozenset[str]) -> str:
-    """Return a text that is JSON without the redacted fields in it; any other text, and one without
-    such fields, as it is.
-    """
+    """Return JSON text without the redacted fields. Text that has none of them is unchanged."""
     try:
         value = exact.read(text)
         json_object.check_levels(value)
@@ -85,20 +81,20 @@ def _json_text(text: str, names: frozenset[str]) -> str:
 
 
 def _key(key: str) -> str:
-    # Escaped and not replaced, so that two names stay two.
+    # Escaped, not replaced, so that two names stay different.
     return key if key.isascii() else key.encode("utf-8", "backslashreplace").decode()
 
 
 @lru_cache(4096)
 def _plain(name: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    # "Mn": marks that are put on other characters, some of which show nothing.
-    kept = [
-        letter
-        for letter in folded
-        if (kind := unicodedata.category(letter)) != "Mn" and kind[0] not in INVISIBLE
-    ]
-    return "".join(kept) or name
+    return "".join(letter for letter in folded if _counts(letter)) or name
+
+
+def _counts(letter: str) -> bool:
+    category = unicodedata.category(letter)
+    # "Mn": marks on other characters, some of which are invisible.
+    return category != "Mn" and category[0] not in IGNORED_CATEGORIES
 
 
 @lru_cache(256)

@@ -8,7 +8,7 @@ from vendors.tests.http.servers import Server
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """Start a server that talks as it is told; it is stopped when the test ends."""
+    """Return a function that starts a server with a given behaviour until the test ends."""
     servers: list[Server] = []
 
     def start(*args: object, **kwargs: object) -> Server:
@@ -22,7 +22,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture
 def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let every name stand for several addresses: these ports of this machine."""
+    """Return a function that has every host name resolve to these ports of this machine."""
 
     def resolve(*ports: int) -> None:
         addresses = [

@@ -13,7 +13,7 @@ def catalogue(db: None) -> Catalogue:
     return Catalogue()
 
 
-def test_the_store_is_asked_again_only_when_the_copy_is_old(
+def test_a_fresh_copy_is_not_read_again(
     catalogue: Catalogue,
     make_vendor: Callable[..., Vendor],
     django_assert_num_queries: Callable[..., object],
@@ -24,7 +24,7 @@ def test_the_store_is_asked_again_only_when_the_copy_is_old(
         assert catalogue.get("nobody") is None
 
 
-def test_a_change_is_seen_within_a_second(
+def test_a_change_is_visible_within_a_second(
     catalogue: Catalogue, make_vendor: Callable[..., Vendor]
 ) -> None:
     make_vendor("acme", enabled=True)
@@ -33,7 +33,7 @@ def test_a_change_is_seen_within_a_second(
     wait_for(lambda: not catalogue.get("acme").enabled, "the change", seconds=1)
 
 
-def test_a_process_sees_what_it_wrote_at_once(
+def test_a_write_is_visible_at_once_in_its_own_process(
     catalogue: Catalogue, make_vendor: Callable[..., Vendor]
 ) -> None:
     make_vendor("acme", enabled=True)
@@ -43,7 +43,7 @@ def test_a_process_sees_what_it_wrote_at_once(
     assert not catalogue.get("acme").enabled
 
 
-def test_what_was_read_before_a_write_does_not_count_as_fresh_after_it(
+def test_a_copy_read_before_a_write_is_not_fresh_after_it(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading, go_on = Event(), Event()
@@ -71,7 +71,7 @@ def test_what_was_read_before_a_write_does_not_count_as_fresh_after_it(
     assert not catalogue.get("acme").enabled
 
 
-def test_an_adapter_is_kept_until_its_vendor_changes(
+def test_an_adapter_is_cached_until_its_vendor_changes(
     catalogue: Catalogue, make_vendor: Callable[..., Vendor]
 ) -> None:
     vendor = make_vendor("acme")

@@ -16,7 +16,7 @@ from vendors.limits import Window, parse
         ("1000000/s", [Window(1_000_000, 1)]),
     ],
 )
-def test_limits_are_read_as_people_write_them(text: str, windows: list[Window]) -> None:
+def test_limits_are_parsed(text: str, windows: list[Window]) -> None:
     assert parse(text) == windows
 
 
@@ -27,25 +27,28 @@ def test_each_window_is_longer_by_the_margin() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("10", "'10' is no rate limit; write for example 10/s, 500/min, 1000/h or 20000/day."),
-        ("10/x", "'10/x' is no rate limit"),
-        ("１0/s", "is no rate limit"),
-        ("10/٥s", "is no rate limit"),
-        ("10/sec", "is no rate limit"),
-        ("ten/s", "is no rate limit"),
-        ("-1/s", "is no rate limit"),
-        ("1.5/s", "is no rate limit"),
-        ("10/s 5/min", "is no rate limit"),
-        ("10/s;", "is no rate limit"),
-        ("10/s, x", "'x' is no rate limit"),
-        ("0/s", "must allow between 1 and 1000000 calls; to stop a vendor, pause it."),
+        (
+            "10",
+            "'10' is not a valid rate limit. Write for example 10/s, 500/min, 1000/h or 20000/day.",
+        ),
+        ("10/x", "'10/x' is not a valid rate limit"),
+        ("１0/s", "is not a valid rate limit"),
+        ("10/٥s", "is not a valid rate limit"),
+        ("10/sec", "is not a valid rate limit"),
+        ("ten/s", "is not a valid rate limit"),
+        ("-1/s", "is not a valid rate limit"),
+        ("1.5/s", "is not a valid rate limit"),
+        ("10/s 5/min", "is not a valid rate limit"),
+        ("10/s;", "is not a valid rate limit"),
+        ("10/s, x", "'x' is not a valid rate limit"),
+        ("0/s", "must allow between 1 and 1000000 calls. To stop a vendor, pause it."),
         ("1000001/s", "must allow between 1 and 1000000 calls"),
-        ("1/0s", "must be a time of between 1 second and 31 days"),
-        ("1/32day", "must be a time of between 1 second and 31 days"),
-        ("10/s, 5/1s", "same length of time; keep the lower one"),
-        ("10/min, 10/60s", "same length of time"),
+        ("1/0s", "must have a period between 1 second and 31 days"),
+        ("1/32day", "must have a period between 1 second and 31 days"),
+        ("10/s, 5/1s", "same period. Keep the lower one"),
+        ("10/min, 10/60s", "same period"),
     ],
 )
-def test_what_is_no_limit_is_told_in_a_sentence(text: str, sentence: str) -> None:
+def test_an_invalid_limit_is_explained(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence.replace("(", r"\(").replace("?", r"\?")):
         parse(text)

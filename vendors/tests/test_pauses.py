@@ -1,4 +1,4 @@
-"""A pause keeps why, since when and by whom; whoever resumes clears all of it."""
+"""A pause has a reason, a start and an operator. Resuming clears all three."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ def stored():
     return Vendor.objects.get()
 
 
-def test_a_vendor_that_asks_for_a_pause_is_paused_by_nobody(make_vendor, now):
+def test_an_automatic_pause_names_no_operator(make_vendor, now):
     make_vendor()
     assert pauses.pause_until("acme", now + timedelta(minutes=1), "Slow down.")
     vendor = stored()
@@ -28,7 +28,7 @@ def test_a_vendor_that_asks_for_a_pause_is_paused_by_nobody(make_vendor, now):
     assert abs(vendor.paused_at - now) < timedelta(minutes=1)
 
 
-def test_a_longer_pause_goes_on_since_it_began(make_vendor, now):
+def test_an_extended_pause_keeps_its_start(make_vendor, now):
     began = now - timedelta(minutes=9)
     make_vendor(paused_until=now + timedelta(minutes=1), paused_at=began, paused_by="alice")
     assert pauses.pause_until("acme", now + timedelta(minutes=2), "Slow down.")
@@ -38,7 +38,7 @@ def test_a_longer_pause_goes_on_since_it_began(make_vendor, now):
     assert stored().pause_reason == "Slow down."
 
 
-def test_a_pause_after_one_that_has_ended_begins_anew(make_vendor, now):
+def test_a_pause_after_an_ended_one_has_a_new_start(make_vendor, now):
     began = now - timedelta(minutes=9)
     make_vendor(paused_until=now - timedelta(minutes=1), paused_at=began)
     assert pauses.pause_until("acme", now + timedelta(minutes=2), "Slow down.", by="alice")
@@ -46,7 +46,7 @@ def test_a_pause_after_one_that_has_ended_begins_anew(make_vendor, now):
     assert stored().paused_by == "alice"
 
 
-def test_a_pause_for_good_is_not_touched_by_one_that_ends(make_vendor, now):
+def test_a_pause_without_an_end_is_not_replaced_by_one_with_an_end(make_vendor, now):
     make_vendor()
     assert pauses.pause("acme", "Budget.", by="alice")
     assert not pauses.pause("acme", "Again.")
@@ -55,7 +55,7 @@ def test_a_pause_for_good_is_not_touched_by_one_that_ends(make_vendor, now):
     assert (vendor.paused, vendor.pause_reason, vendor.paused_by) == (True, "Budget.", "alice")
 
 
-def test_resuming_leaves_nothing(make_vendor, now):
+def test_resume_clears_all_fields_of_a_pause(make_vendor, now):
     make_vendor()
     pauses.pause_until("acme", now + timedelta(days=1), "Slow down.", by="alice")
     pauses.pause("acme", "Budget.", by="bob")

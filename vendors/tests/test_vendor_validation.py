@@ -12,52 +12,28 @@ from vendors.models import Vendor
 pytestmark = pytest.mark.django_db
 
 
-NO_ADAPTERS = (
-    *(
-        "nope",
-        "nope.Adapter",
-        "vendors.base.Call",
-        "vendors.limits.parse",
-        "..base.Adapter",
-        ".Adapter",
-        "venv.__main__.x",
-    ),
-    *(
-        "this.Adapter",
-        "adapters.Adapter",
-        "tests.adapters.faulty.Sound",
-        "adapters.faulty.Söund",
-        "adapters.faulty.Sound\n",
-    ),
-)
-NO_HOSTS = (
-    *(
-        "*.example",
-        "a..b",
-        ".a",
-        "a" * 64,
-        "-a",
-        "a-.b",
-        "a%41",
-        "a..",
-        "☃",
-        "999.1.1.1",
-        "1.2.3",
-        "2852039166",
-    ),
-    *("[v1.a]", f"{'a.' * 127}a", "a,b", "[fe80::1%25eth0]", "ex*mple"),
-)
-METADATA = (
-    *(
-        "169.254.169.254",
-        "169.254.0.1",
-        "[fe80::1]",
-        "[fd00:ec2::254]",
-        "[::ffff:169.254.169.254]",
-        "0xa9.0xfe.0xa9.0xfe",
-    ),
-    *("[64:ff9b::a9fe:a9fe]", "100.100.100.200", "0.0.0.0", "[::]", "255.255.255.255", "224.0.0.1"),
-)
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+NO_ADAPTERS = words("""
+    nope nope.Adapter vendors.base.Call vendors.limits.parse ..base.Adapter .Adapter
+    venv.__main__.x this.Adapter adapters.Adapter tests.adapters.faulty.Sound
+    adapters.faulty.Söund
+""")
+NO_HOSTS = words("""
+    *.example a..b .a -a a-.b a%41 a.. ☃ 999.1.1.1 1.2.3 2852039166 [v1.a] a,b
+    [fe80::1%25eth0] ex*mple
+""")
+METADATA = words("""
+    169.254.169.254 169.254.0.1 [fe80::1] [fd00:ec2::254] [::ffff:169.254.169.254]
+    0xa9.0xfe.0xa9.0xfe [64:ff9b::a9fe:a9fe] 100.100.100.200 0.0.0.0 [::] 255.255.255.255 224.0.0.1
+""")
+NOT_URLS = words("""
+    acme.test ftp://a/ https:// http:///x //a/ javascript:1 http://[::1/ http://a:99999/ http://a:b/
+    http://a\\b/
+""")
+URLS_WITH_BLANKS = ("http://a b/", "http://a/\nb", "http://a/b c")
 
 
 def make(**fields: object) -> Vendor:
@@ -90,7 +66,7 @@ def faults_of(vendor: Vendor) -> dict[str, list[str]]:
         {"slug": "0-a_b"},
     ],
 )
-def test_sound_settings_are_accepted(fields: dict[str, object]) -> None:
+def test_valid_settings_pass(fields: dict[str, object]) -> None:
     make(**fields).full_clean()
 
 
@@ -104,14 +80,14 @@ def test_sound_settings_are_accepted(fields: dict[str, object]) -> None:
         ("slug", "", "blank"),
         ("slug", "a" * 51, "at most 50 characters"),
         *[
-            ("adapter", name, "is no adapter; use sync, async or adapters.FILE.CLASS")
-            for name in NO_ADAPTERS
+            ("adapter", name, "is not an adapter. Use sync, async or adapters.FILE.CLASS")
+            for name in (*NO_ADAPTERS, "adapters.faulty.Sound\n")
         ],
         ("adapter", "vendors.adapters.nope.Nope", "there is no module vendors.adapters.nope."),
         (
             "adapter",
             "adapters.nope.Nope",
-            "there is no module adapters.nope. Modules of your own belong in /",
+            "there is no module adapters.nope. Put your own modules into /",
         ),
         ("adapter", "adapters.json.JSONDecoder", "there is no module adapters.json."),
         ("adapter", "adapters.faulty.json.JSONDecoder", "there is no module adapters.faulty.json."),
@@ -121,27 +97,22 @@ def test_sound_settings_are_accepted(fields: dict[str, object]) -> None:
         ("adapter", "adapters.exits.Adapter", "can't be imported: SystemExit: 2 (/"),
         (
             "adapter",
-            "adapters.faulty.CannotBeMade",
-            "can't be made: RuntimeError: no certificate (/",
+            "adapters.faulty.FailsToStart",
+            "'adapters.faulty.FailsToStart' failed: RuntimeError: no certificate (/",
         ),
+        *[("url", url, "full URL") for url in (*NOT_URLS, *URLS_WITH_BLANKS)],
         *[
-            ("url", url, "whole address")
-            for url in ("acme.test", "ftp://a/", "https://", "http:///x", "//a/", "javascript:1")
+            ("url", f"http://{host}/", "is not a valid host name")
+            for host in (*NO_HOSTS, "a" * 64, f"{'a.' * 127}a")
         ],
-        *[
-            ("url", url, "whole address")
-            for url in ("http://[::1/", "http://a:99999/", "http://a:b/", "http://a\\b/")
-        ],
-        *[("url", url, "whole address") for url in ("http://a b/", "http://a/\nb", "http://a/b c")],
-        *[("url", f"http://{host}/", "is no name of a host") for host in NO_HOSTS],
-        *[("url", f"http://{host}/", "is an address that no vendor may have") for host in METADATA],
+        *[("url", f"http://{host}/", "is a link-local, metadata or reserved") for host in METADATA],
         *[("url", url, "a port from 1 to 65535") for url in ("http://a:0/", "http://a:/")],
-        ("url", "http://a/b#c", "no #"),
+        ("url", "http://a/b#c", "Remove the #"),
         *[
-            ("url", url, "no user name or password")
+            ("url", url, "Remove the user name and password")
             for url in ("http://me:pw@a/", "http://me@a/", "http://@a/")
         ],
-        ("rate_limits", "10/x", "is no rate limit"),
+        ("rate_limits", "10/x", "is not a valid rate limit"),
         ("rate_limits", "9" * 5000 + "/s", "at most 200 characters"),
         ("max_in_flight", 0, "greater than or equal to 1"),
         ("timeout_seconds", 0, "greater than or equal to 0.1"),
@@ -158,27 +129,29 @@ def test_sound_settings_are_accepted(fields: dict[str, object]) -> None:
             "Rename the variable, for example to VENDOR_ACME_API_KEY, or add",
         ),
         ("api_key_env", "PATH", "does not begin with VENDOR_"),
-        ("webhook_secret_env", "SECRET_KEY", "the service reads a setting from it"),
-        ("webhook_secret_env", "VENDOR_VARIABLE_PREFIXES", "the service reads a setting from it"),
+        ("webhook_secret_env", "SECRET_KEY", "is a setting of EnrichLabs"),
+        ("webhook_secret_env", "VENDOR_VARIABLE_PREFIXES", "is a setting of EnrichLabs"),
         ("api_key_env", "VENDOR_", "does not begin with VENDOR_"),
     ],
 )
-def test_nonsense_is_told_at_its_field(field: str, value: object, sentence: str) -> None:
+def test_an_invalid_value_is_an_error_at_its_field(
+    field: str, value: object, sentence: str
+) -> None:
     faults = faults_of(make(**{field: value}))
     assert list(faults) == [field]
     assert any(sentence in fault for fault in faults[field])
 
 
-def test_a_module_that_fails_when_imported_is_told_with_its_line(settings: object) -> None:
+def test_a_module_that_fails_to_import_is_an_error_with_file_and_line(settings: object) -> None:
     assert faults_of(make(adapter="adapters.broken.Adapter")) == {
         "adapter": [
-            "The adapter 'adapters.broken.Adapter' can't be imported: ZeroDivisionError: division by zero "
-            f"({settings.ADAPTERS_DIR}/broken.py line 3)."
+            "The adapter 'adapters.broken.Adapter' can't be imported: "
+            f"ZeroDivisionError: division by zero ({settings.ADAPTERS_DIR}/broken.py line 3)."
         ]
     }
 
 
-def test_an_adapter_takes_the_place_of_no_other_module(settings: object, tmp_path: Path) -> None:
+def test_an_adapter_file_does_not_shadow_another_module(settings: object, tmp_path: Path) -> None:
     settings.ADAPTERS_DIR = tmp_path
     (tmp_path / "json.py").write_text(
         "from vendors.base import Adapter\n\nclass Own(Adapter):\n    pass\n"
@@ -187,7 +160,7 @@ def test_an_adapter_takes_the_place_of_no_other_module(settings: object, tmp_pat
     assert not hasattr(json, "Own")
 
 
-def test_this_machine_is_no_vendor_of_a_public_service(settings: object) -> None:
+def test_a_public_service_rejects_vendors_on_its_own_machine(settings: object) -> None:
     settings.PUBLIC_URL, settings.MOCK_PORT = "https://gateway.example", 8001
     for url in (
         "http://127.0.0.1/",
@@ -208,20 +181,18 @@ def test_this_machine_is_no_vendor_of_a_public_service(settings: object) -> None
         make(url=url).full_clean()
 
 
-def test_a_slug_is_taken_once(make_vendor: Callable[..., Vendor]) -> None:
+def test_a_slug_is_unique(make_vendor: Callable[..., Vendor]) -> None:
     make_vendor("acme")
     assert faults_of(make()) == {"slug": ["Vendor with this Slug already exists."]}
 
 
-def test_a_slug_never_changes(make_vendor: Callable[..., Vendor]) -> None:
+def test_a_slug_can_not_be_changed(make_vendor: Callable[..., Vendor]) -> None:
     vendor = make_vendor("acme")
     vendor.slug = "other"
-    assert faults_of(vendor) == {
-        "slug": ["The slug of a vendor never changes; this one is 'acme'."]
-    }
+    assert faults_of(vendor) == {"slug": ["The slug can't be changed. It is 'acme'."]}
 
 
-def test_secrets_are_read_from_the_environment_when_they_are_needed(
+def test_secrets_are_read_from_the_environment_at_each_access(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     vendor = make(api_key_env="VENDOR_ACME_KEY", webhook_secret_env="VENDOR_ACME_SECRETS")
@@ -234,7 +205,7 @@ def test_secrets_are_read_from_the_environment_when_they_are_needed(
     assert (make().api_key, make().webhook_secrets, make().api_key_fault) == ("", [], "")
 
 
-def test_a_row_written_past_all_checks_gets_at_no_other_variable(
+def test_an_unvalidated_row_can_not_read_other_variables(
     monkeypatch: pytest.MonkeyPatch, settings: object
 ) -> None:
     monkeypatch.setenv("SECRET_KEY", "s3cret")

@@ -58,7 +58,7 @@ def test_a_form_with_an_error_shows_the_state_of_the_row(browser, make_vendor):
             {**{name: form[name].value() or "" for name in form.fields}, "rate_limits": "10 per s"},
         )
     )
-    assert "is no rate limit" in told
+    assert "is not a valid rate limit" in told
     assert "State: paused: They ask us to wait" in told
 
 

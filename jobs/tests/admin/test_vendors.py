@@ -84,28 +84,28 @@ def test_a_change_is_in_force_at_once(browser, make_vendor):
         (
             "rate_limits",
             "10 per second",
-            "'10 per second' is no rate limit; write for example 10/s",
+            "'10 per second' is not a valid rate limit. Write for example 10/s",
         ),
-        ("adapter", "soap", "'soap' is no adapter; use sync, async or adapters.FILE.CLASS"),
-        ("url", "vendor.example", "Must be a whole address that starts with https:// or http://."),
+        ("adapter", "soap", "'soap' is not an adapter. Use sync, async or adapters.FILE.CLASS"),
+        ("url", "vendor.example", "Enter a full URL that starts with https:// or http://."),
         (
             "api_key_env",
             "not a name",
-            "Must be the name of an environment variable, such as VENDOR_ACME_API_KEY.",
+            "Enter the name of an environment variable, such as VENDOR_ACME_API_KEY.",
         ),
         (
             "api_key_env",
             "SECRET_KEY",
-            "SECRET_KEY can't be a vendor's: the service reads a setting from it.",
+            "SECRET_KEY is a setting of EnrichLabs. Name another variable.",
         ),
-        ("adapter", "venv.__main__.x", "'venv.__main__.x' is no adapter"),
+        ("adapter", "venv.__main__.x", "'venv.__main__.x' is not an adapter"),
         (
             "adapter",
             "adapters.exits.X",
             "The adapter 'adapters.exits.X' can't be imported: SystemExit: 2",
         ),
-        ("adapter", "adapters.faulty.CannotBeMade", "can't be made: RuntimeError: no certificate"),
-        ("url", "http://*.example/", "'*.example' is no name of a host."),
+        ("adapter", "adapters.faulty.FailsToStart", "failed: RuntimeError: no certificate"),
+        ("url", "http://*.example/", "'*.example' is not a valid host name."),
         ("timeout_seconds", "nan", "Enter a number."),
         ("max_in_flight", "0", "Ensure this value is greater than or equal to 1."),
         (
@@ -130,7 +130,7 @@ def test_the_slug_is_checked_once_and_never_changes(browser, make_vendor):
         "adapter": "sync",
         "url": "https://vendor.example/",
     }
-    assert "Use lower-case letters" in text(
+    assert "Use only lower-case letters" in text(
         browser.post(f"{VENDORS}add/", {**posted, "slug": "Acme Ltd"})
     )
     vendor = make_vendor()

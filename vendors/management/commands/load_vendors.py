@@ -11,65 +11,66 @@ from vendors.definitions.loading import Loaded, load
 from vendors.management.store_command import StoreCommand
 from vendors.models import Vendor
 
+TO_CLEAR = "To clear a field, set it to an empty value."
+WORKERS = "This is the environment of this command; that of the workers counts."
+CALLBACKS = "This is the environment of this command; that of the callback server counts."
+
 
 class Command(StoreCommand):
-    help = "Create or update vendors from a TOML file, a table [vendors.<slug>] each; all of them or none."
+    help = (
+        "Create or update the vendors of a TOML file, all or none. Each is a table [vendors.SLUG]."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument("file", nargs="?", help="the TOML file")
         source.add_argument(
-            "--mocks", metavar="URL", help="instead of a file: the two mock vendors that URL serves"
+            "--mocks", metavar="URL", help="instead of a file: the two mock vendors served at URL"
         )
+        parser.add_argument("--only-new", action="store_true", help="skip vendors that exist")
         parser.add_argument(
-            "--only-new", action="store_true", help="leave vendors alone that are there already"
-        )
-        parser.add_argument(
-            "--dry-run", action="store_true", help="say what would be changed, and change nothing"
+            "--dry-run", action="store_true", help="print what would change, and change nothing"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        source = options["file"] or options["mocks"]
-        only_new, dry_run = options["only_new"], options["dry_run"]
+        file, mocks, dry_run = options["file"], options["mocks"], options["dry_run"]
+        source = file or mocks
         try:
-            parsed = (
-                toml.built_in(options["mocks"])
-                if options["mocks"]
-                else toml.parse(_read(options["file"]))
-            )
-            loaded = load(parsed, only_new=only_new, dry_run=dry_run, source=source)
+            parsed = toml.built_in(mocks) if mocks else toml.parse(_read(file))
+            loaded = load(parsed, only_new=options["only_new"], dry_run=dry_run, source=source)
         except toml.FaultyVendorsError as error:
-            raise CommandError("\n".join(_line(source, fault) for fault in error.faults)) from None
-        for line in [
-            *_told(loaded),
-            *(_others(loaded) if options["file"] else ()),
-            _counts(loaded, dry_run),
-        ]:
+            raise CommandError("\n".join(f"{source}: {fault}" for fault in error.faults)) from None
+        for each in loaded:
+            self._print(_lines(each))
+        if file:
+            self._print(_others(loaded))
+        self._print([_counts(loaded, dry_run)])
+
+    def _print(self, lines: Iterator[str] | Sequence[str]) -> None:
+        for line in lines:
             self.stdout.write(line)
 
 
-def _told(loaded: Sequence[Loaded]) -> Iterator[str]:
-    for vendor, is_new, changes, kept in loaded:
-        if is_new:
-            yield f"{vendor}: is new"
-        for name, old, new in changes if not is_new else ():
-            yield f"{vendor}: {name}: {old!r} -> {new!r}"
-        if kept:
-            values = ", ".join(f"{name} = {value!r}" for name, value in kept.items())
-            yield f"{vendor}: kept, though the file does not name it: {values}. To clear a field, write it with an empty value."
-        if vendor.api_key_fault:
-            yield f"{vendor}: api_key_env: {vendor.api_key_fault} That is so here; the workers' environment counts."
-        if vendor.webhook_secret_fault:
-            fault = vendor.webhook_secret_fault
-            yield f"{vendor}: webhook_secret_env: {fault} That is so here; the environment of what takes callbacks counts."
+def _lines(loaded: Loaded) -> Iterator[str]:
+    vendor, is_new, changes, kept = loaded
+    if is_new:
+        yield f"{vendor}: new"
+    else:
+        yield from (f"{vendor}: {name}: {old!r} -> {new!r}" for name, old, new in changes)
+    if kept:
+        values = ", ".join(f"{name} = {value!r}" for name, value in kept.items())
+        yield f"{vendor}: not in the file, kept: {values}. {TO_CLEAR}"
+    if vendor.api_key_fault:
+        yield f"{vendor}: api_key_env: {vendor.api_key_fault} {WORKERS}"
+    if vendor.webhook_secret_fault:
+        yield f"{vendor}: webhook_secret_env: {vendor.webhook_secret_fault} {CALLBACKS}"
 
 
 def _others(loaded: Sequence[Loaded]) -> Iterator[str]:
-    others = Vendor.objects.exclude(slug__in=[each.vendor.slug for each in loaded]).values_list(
-        "slug", flat=True
-    )
-    if slugs := ", ".join(others):
-        yield f"Not in the file, and left as they are: {slugs}"
+    slugs = [each.vendor.slug for each in loaded]
+    others = Vendor.objects.exclude(slug__in=slugs).values_list("slug", flat=True)
+    if others:
+        yield f"Not in the file, unchanged: {', '.join(others)}"
 
 
 def _counts(loaded: Sequence[Loaded], dry_run: bool) -> str:
@@ -77,7 +78,10 @@ def _counts(loaded: Sequence[Loaded], dry_run: bool) -> str:
     changed = sum(bool(each.changes) and not each.is_new for each in loaded)
     unchanged = len(loaded) - created - changed
     if dry_run:
-        return f"Dry run, nothing is written: {created} would be created, {changed} changed, {unchanged} left unchanged"
+        return (
+            f"Dry run, nothing written: {created} would be created, {changed} changed, "
+            f"{unchanged} unchanged"
+        )
     return f"{created} created, {changed} changed, {unchanged} unchanged"
 
 
@@ -88,7 +92,3 @@ def _read(path: str) -> str:
         raise CommandError(f"{path} can't be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise CommandError(f"{path} is not UTF-8 text.") from None
-
-
-def _line(source: str, fault: toml.Fault) -> str:
-    return f"{source} {fault}" if fault.line else f"{source}: {fault}"

@@ -1,6 +1,4 @@
-"""Vendors at the level of bytes: small servers that drip, hang, break off or never end, each on a
-port of its own.
-"""
+"""Fake vendors that control each byte: they drip, hang, disconnect or never end."""
 
 import socket
 import ssl
@@ -17,7 +15,7 @@ class Visit:
         self.server = server
 
     def read_request(self) -> bytes:
-        """Return the next request, head and body, or b"" when the client has gone."""
+        """Return the next request, head and body, or b"" if the client has disconnected."""
         data = b""
         while b"\r\n\r\n" not in data or len(data) < _whole_length(data):
             piece = self.connection.recv(65536)
@@ -54,7 +52,7 @@ def _whole_length(data: bytes) -> int:
 
 
 class Server:
-    """Calls `talk` with each visit, in a thread of its own, until it is stopped."""
+    """Calls `talk` for each connection, in its own thread, until it is stopped."""
 
     def __init__(self, talk: Callable[[Visit], object], tls: ssl.SSLContext | None = None) -> None:
         self.talk, self.tls = talk, tls
@@ -86,23 +84,21 @@ class Server:
                 connection = self.tls.wrap_socket(connection, server_side=True)
             self.talk(Visit(connection, self))
         except OSError:
-            pass  # the client has gone, as some tests want it to
+            pass  # the client has disconnected, as some tests intend
         finally:
             connection.close()
             self.ended += 1
 
 
 def reply(status: str = "200 OK", body: bytes = b'{"name": "John Doe"}', **headers: str) -> bytes:
-    """Return an answer as bytes; `Retry_After="5"` is the header Retry-After."""
+    """Return a response as bytes. `Retry_After="5"` is the header Retry-After."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def answering(*replies: bytes) -> Callable[[Visit], None]:
-    """Answer one request after another on a connection that is kept, the last reply again and
-    again.
-    """
+    """Answer each request on a kept connection with the next reply, then always with the last."""
 
     def talk(visit: Visit) -> None:
         while visit.read_request():

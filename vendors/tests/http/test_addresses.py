@@ -1,4 +1,4 @@
-"""The address that a connection is made to decides, whatever name it goes by."""
+"""Whether a vendor may be called depends on the address of the connection, not on its name."""
 
 import socket
 from collections.abc import Callable
@@ -27,20 +27,20 @@ def error_of(url: str) -> VendorError:
 
 
 def resolving(*found: str) -> Callable[..., list[object]]:
-    """Return a getaddrinfo in which every name stands for these addresses."""
+    """Return a getaddrinfo that resolves every name to these addresses."""
     return lambda host, port, **kwargs: [
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found
     ]
 
 
-def test_a_name_that_stands_for_a_metadata_address_is_not_called(
+def test_a_name_that_resolves_to_a_metadata_address_is_not_called(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolving("169.254.169.254"))
     error = error_of("http://metadata.example/")
     assert (error.code, error.outcome_known) == ("vendor_unreachable", True)
-    assert "169.254.169.254 is an address that no vendor may have" in error.message
-    assert "VENDOR_ALLOWED_ADDRESSES can allow it." in error.message
+    assert "169.254.169.254 is a link-local, metadata or reserved address." in error.message
+    assert "To allow it, add it to VENDOR_ALLOWED_ADDRESSES." in error.message
 
 
 def test_another_address_of_the_same_name_is_tried(
@@ -51,7 +51,7 @@ def test_another_address_of_the_same_name_is_tried(
     assert post(f"http://both.example:{port}/") == 200
 
 
-def test_this_machine_is_called_only_for_a_service_of_this_machine(
+def test_a_public_service_does_not_call_its_own_machine(
     monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server], settings: object
 ) -> None:
     server = serve(answering(reply()))
@@ -66,7 +66,7 @@ def test_this_machine_is_called_only_for_a_service_of_this_machine(
     assert post(f"http://again.example:{server.port}/") == 200
 
 
-def test_this_machine_is_known_by_any_of_its_addresses(settings: object) -> None:
+def test_the_own_machine_is_recognised_by_any_of_its_addresses(settings: object) -> None:
     def connected(own: str, peer: str) -> object:
         return SimpleNamespace(getsockname=lambda: (own, 50000), getpeername=lambda: (peer, 80))
 
@@ -87,5 +87,5 @@ def test_this_machine_is_known_by_any_of_its_addresses(settings: object) -> None
         "2002:a9fe:a9fe::1",
     ],
 )
-def test_an_address_within_another_is_found(address: str) -> None:
-    assert "no vendor may have" in addresses.refusal(address, 80)
+def test_an_embedded_ipv4_address_is_checked(address: str) -> None:
+    assert "link-local, metadata" in addresses.refusal(address, 80)

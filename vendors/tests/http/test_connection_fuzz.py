@@ -1,6 +1,4 @@
-"""Calls to a hostile server: no reply holds bytes that were sent for another call
-(loadtest/connection_fuzz.py).
-"""
+"""A short run of loadtest/connection_fuzz.py: calls to a hostile server."""
 
 from loadtest.connection_fuzz import Fuzz
 

@@ -1,5 +1,5 @@
-"""Connections are kept and used again, unless they are broken or a fresh one is asked for; nothing
-else is kept.
+"""Connections are reused, unless they are broken or a fresh one is asked for. Nothing else is kept
+between calls.
 """
 
 import threading
@@ -25,16 +25,16 @@ def test_calls_of_a_thread_share_a_connection(serve: Callable[..., Server]) -> N
     assert (server.visits, len(server.requests)) == (1, 3)
 
 
-def test_a_call_that_asks_for_a_fresh_connection_gets_one(serve: Callable[..., Server]) -> None:
+def test_a_fresh_connection_is_opened_when_asked_for(serve: Callable[..., Server]) -> None:
     server = serve(answering(reply()))
     post(server)
     post(server, fresh_connection=True)
     assert server.visits == 2
-    post(server)  # the others may use what it leaves
+    post(server)  # other calls may reuse it
     assert server.visits == 2
 
 
-def test_threads_have_connections_of_their_own(serve: Callable[..., Server]) -> None:
+def test_threads_do_not_share_connections(serve: Callable[..., Server]) -> None:
     server = serve(answering(reply()))
     post(server)
     other = threading.Thread(target=post, args=(server,))
@@ -46,7 +46,7 @@ def test_threads_have_connections_of_their_own(serve: Callable[..., Server]) -> 
 @pytest.mark.parametrize(
     "status", ["204 No Content", "404 Not Found", "429 Too Many Requests", "302 Found", "500 Oops"]
 )
-def test_an_answer_without_a_result_leaves_the_connection_fit_for_the_next_call(
+def test_a_connection_is_reused_after_an_answer_without_a_result(
     status: str, serve: Callable[..., Server]
 ) -> None:
     body = b"" if status.startswith("204") else b"x" * 100_000
@@ -59,17 +59,18 @@ def test_an_answer_without_a_result_leaves_the_connection_fit_for_the_next_call(
     assert server.visits == 1
 
 
-def test_a_chunked_answer_is_whole_and_leaves_the_connection_fit(
+def test_a_connection_is_reused_after_a_chunked_answer(
     serve: Callable[..., Server],
 ) -> None:
-    chunked = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n{"a": \r\n2\r\n1}\r\n0\r\nX-Trailer: x\r\n\r\n'
-    server = serve(answering(chunked, reply()))
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b'6\r\n{"a": \r\n2\r\n1}\r\n0\r\nX-Trailer: x\r\n\r\n'
+    server = serve(answering(head + chunks, reply()))
     assert post(server).json_object() == {"a": 1}
     assert post(server).json_object() == {"name": "John Doe"}
     assert server.visits == 1
 
 
-def test_a_connection_that_missed_its_deadline_is_not_used_again(
+def test_a_connection_is_not_reused_after_a_timeout(
     serve: Callable[..., Server],
 ) -> None:
     def talk(visit: Visit) -> None:
@@ -86,7 +87,7 @@ def test_a_connection_that_missed_its_deadline_is_not_used_again(
     assert server.visits == 2
 
 
-def test_a_connection_with_an_unread_answer_is_not_used_again(serve: Callable[..., Server]) -> None:
+def test_a_connection_with_an_unread_answer_is_not_reused(serve: Callable[..., Server]) -> None:
     server = serve(answering(reply(body=b"x" * 2_000_000), reply()))
     with pytest.raises(VendorError, match="longer than"):
         post(server)
@@ -94,12 +95,12 @@ def test_a_connection_with_an_unread_answer_is_not_used_again(serve: Callable[..
     assert server.visits == 2
 
 
-def test_bytes_after_an_answer_do_not_become_the_next_answer(serve: Callable[..., Server]) -> None:
+def test_bytes_after_an_answer_are_not_the_next_answer(serve: Callable[..., Server]) -> None:
     server = serve(answering(reply() + reply(body=b'{"name": "smuggled"}'), reply()))
     assert [post(server).json_object()["name"] for _ in range(2)] == ["John Doe", "John Doe"]
 
 
-def test_a_connection_that_the_vendor_closed_meanwhile_is_replaced(
+def test_a_connection_closed_by_the_vendor_is_replaced(
     serve: Callable[..., Server],
 ) -> None:
     def once(visit: Visit) -> None:
@@ -117,14 +118,14 @@ def test_a_connection_that_the_vendor_closed_meanwhile_is_replaced(
     assert server.visits == 3
 
 
-def test_cookies_are_not_carried_from_call_to_call(serve: Callable[..., Server]) -> None:
+def test_cookies_are_not_sent_back(serve: Callable[..., Server]) -> None:
     server = serve(answering(reply(Set_Cookie="session=of-the-first-job; Path=/")))
     for _ in range(2):
         post(server)
     assert b"cookie" not in server.requests[1].lower()
 
 
-def test_proxies_and_passwords_of_the_environment_are_not_used(
+def test_proxies_and_netrc_are_ignored(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     netrc = tmp_path / "netrc"

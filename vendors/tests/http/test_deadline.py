@@ -1,4 +1,4 @@
-"""One total deadline holds over connecting, sending, a head that drips and a body that drips."""
+"""One total deadline covers connecting, sending, a slow head and a slow body."""
 
 import socket
 import time
@@ -86,9 +86,7 @@ TALKS = [
 
 
 @pytest.mark.parametrize("talk", TALKS, ids=lambda talk: talk.__name__)
-def test_an_answer_that_comes_too_slowly_ends_at_the_deadline(
-    talk: object, serve: Callable[..., Server]
-) -> None:
+def test_a_slow_answer_ends_at_the_deadline(talk: object, serve: Callable[..., Server]) -> None:
     with ends_in_time("vendor_timeout"):
         post(serve(talk).url)
 
@@ -101,7 +99,7 @@ def test_a_vendor_that_reads_nothing_ends_at_the_deadline(serve: Callable[..., S
         )
 
 
-def test_a_vendor_that_reads_slowly_gets_no_time_beyond_the_deadline(
+def test_a_vendor_that_reads_slowly_ends_at_the_deadline(
     serve: Callable[..., Server],
 ) -> None:
     def sip(visit: Visit) -> None:
@@ -115,7 +113,7 @@ def test_a_vendor_that_reads_slowly_gets_no_time_beyond_the_deadline(
         )
 
 
-def test_an_answer_just_in_time_is_taken(serve: Callable[..., Server]) -> None:
+def test_an_answer_before_the_deadline_is_read(serve: Callable[..., Server]) -> None:
     def talk(visit: Visit) -> None:
         visit.read_request()
         visit.drip(reply(body=b"{}"), gap_seconds=0.002)
@@ -123,7 +121,7 @@ def test_an_answer_just_in_time_is_taken(serve: Callable[..., Server]) -> None:
     assert post(serve(talk).url, timeout_seconds=2).body == b"{}"
 
 
-def test_the_next_call_of_a_thread_has_a_deadline_of_its_own(serve: Callable[..., Server]) -> None:
+def test_the_next_call_of_a_thread_has_its_own_deadline(serve: Callable[..., Server]) -> None:
     slow, quick = serve(never_answer), serve(answering(reply()))
     for _ in range(2):
         with ends_in_time("vendor_timeout"):
@@ -133,7 +131,7 @@ def test_the_next_call_of_a_thread_has_a_deadline_of_its_own(serve: Callable[...
 
 @pytest.fixture
 def full_port() -> Iterator[int]:
-    """A port that lets nobody in and refuses nobody: its backlog is full."""
+    """A port that neither accepts nor refuses connections: its backlog is full."""
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -143,12 +141,12 @@ def full_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_vendor_that_lets_nobody_in_is_unreachable_at_the_deadline(full_port: int) -> None:
+def test_a_vendor_that_accepts_no_connection_is_unreachable_at_the_deadline(full_port: int) -> None:
     with ends_in_time("vendor_unreachable"):
         post(f"http://127.0.0.1:{full_port}/")
 
 
-def test_all_the_addresses_of_a_name_share_one_deadline(
+def test_the_addresses_of_a_name_share_one_deadline(
     full_port: int, resolve_to: Callable[..., None]
 ) -> None:
     resolve_to(full_port, full_port, full_port)

@@ -1,4 +1,4 @@
-"""What becomes of a call: the one answer, or the one exception with its code."""
+"""The outcome of a call: a Reply, or a VendorError with its code."""
 
 import gzip
 import json
@@ -25,7 +25,7 @@ def error_of(url: str, **options: object) -> VendorError:
     return caught.value
 
 
-def test_the_payload_arrives_as_json_and_nothing_compressed_is_asked_for(
+def test_the_payload_is_sent_as_json_and_compression_is_declined(
     serve: Callable[..., Server],
 ) -> None:
     server = serve(answering(reply("201 Created")))
@@ -49,7 +49,7 @@ def test_the_payload_arrives_as_json_and_nothing_compressed_is_asked_for(
         ("301 Moved", "vendor_refused", True, False),
     ],
 )
-def test_a_status_says_what_became_of_the_call(
+def test_a_status_is_raised_with_its_code(
     status: str, code: str, permanent: bool, outage: bool, serve: Callable[..., Server]
 ) -> None:
     error = error_of(serve(answering(reply(status, body=b"secret text"))).url)
@@ -63,7 +63,7 @@ def test_a_status_says_what_became_of_the_call(
     assert "secret" not in error.message
 
 
-def test_retry_after_is_passed_on(serve: Callable[..., Server]) -> None:
+def test_retry_after_is_in_the_error(serve: Callable[..., Server]) -> None:
     error = error_of(serve(answering(reply("503 Away", Retry_After="7"))).url)
     assert (error.code, error.retry_after, error.outage) == (
         "vendor_throttled",
@@ -87,15 +87,15 @@ def test_a_redirect_is_not_followed_and_its_body_not_read(serve: Callable[..., S
     assert target.visits == 0
 
 
-def test_nobody_listening_is_unreachable() -> None:
+def test_a_refused_connection_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     error = error_of(f"http://127.0.0.1:{port}/?key=secret")
     assert (error.code, error.outage, error.outcome_known) == ("vendor_unreachable", True, True)
-    assert error.message == "The vendor could not be reached: it refuses connections."
+    assert error.message == "The vendor could not be reached: it refused the connection."
 
 
-def test_a_name_that_stands_for_nothing_is_unreachable() -> None:
+def test_an_unresolvable_name_is_unreachable() -> None:
     error = error_of("http://vendor.invalid/")
     assert (error.code, error.message) == (
         "vendor_unreachable",
@@ -107,7 +107,7 @@ def test_a_name_that_stands_for_nothing_is_unreachable() -> None:
     "url",
     ["http://a..b/", f"http://{'a' * 70}.test/", "http://[::1/", "ftp://127.0.0.1/", "nonsense"],
 )
-def test_a_url_that_can_not_be_called_is_unreachable(url: str) -> None:
+def test_an_invalid_url_is_unreachable(url: str) -> None:
     assert error_of(url).code == "vendor_unreachable"
 
 
@@ -117,7 +117,7 @@ def test_a_url_that_can_not_be_called_is_unreachable(url: str) -> None:
 @pytest.mark.parametrize(
     "end", [Visit.reset, lambda visit: visit.connection.close()], ids=["reset", "close"]
 )
-def test_an_answer_that_breaks_off_leaves_the_outcome_unknown(
+def test_a_truncated_answer_is_a_lost_connection(
     sent: bytes, end: Callable[[Visit], None], serve: Callable[..., Server]
 ) -> None:
     def talk(visit: Visit) -> None:
@@ -135,7 +135,7 @@ def hang_in_body(visit: Visit) -> None:
     visit.hang()
 
 
-def test_a_status_is_not_lost_to_a_body_that_never_comes(serve: Callable[..., Server]) -> None:
+def test_a_status_counts_although_its_body_never_arrives(serve: Callable[..., Server]) -> None:
     began = time.monotonic()
     assert error_of(serve(hang_in_body).url).retry_after == timedelta(seconds=7)
     assert time.monotonic() - began < 4
@@ -160,7 +160,9 @@ BOMB = gzip.compress(b" " * 100_000_000)
     ],
     ids=["endless", "one byte too long", "gzip bomb"],
 )
-def test_an_answer_over_the_cap_is_bad(talk: object, serve: Callable[..., Server]) -> None:
+def test_an_answer_over_the_size_limit_is_a_bad_reply(
+    talk: object, serve: Callable[..., Server]
+) -> None:
     error = error_of(serve(talk).url)
     assert (error.code, error.permanent, error.outage, error.outcome_known) == (
         "bad_reply",
@@ -171,11 +173,11 @@ def test_an_answer_over_the_cap_is_bad(talk: object, serve: Callable[..., Server
     assert error.message == "The vendor's answer (status 200) is longer than 1048576 bytes."
 
 
-def test_an_answer_as_long_as_the_cap_is_good(serve: Callable[..., Server]) -> None:
+def test_an_answer_of_the_maximum_size_is_read(serve: Callable[..., Server]) -> None:
     assert post(serve(answering(reply(body=b" " * 1_048_574 + b"{}"))).url).json_object() == {}
 
 
-def test_a_compressed_answer_is_understood_though_not_asked_for(
+def test_a_compressed_answer_is_decoded(
     serve: Callable[..., Server],
 ) -> None:
     assert post(
@@ -187,7 +189,7 @@ def test_a_compressed_answer_is_understood_though_not_asked_for(
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[1]", b'{"a": NaN}', b'{"a": 1e999}', b"[" * 5000, b"\xff\xfe\xff"]
 )
-def test_an_answer_that_is_no_json_object_is_bad(
+def test_an_answer_that_is_not_a_json_object_is_a_bad_reply(
     body: bytes, headers: dict[str, str], serve: Callable[..., Server]
 ) -> None:
     error = error_of(serve(answering(reply(body=body, **headers))).url)
@@ -200,7 +202,7 @@ def test_an_answer_that_is_no_json_object_is_bad(
 
 
 @pytest.mark.parametrize("talk", [endless, answering(reply(body=b"<html>"))])
-def test_where_no_body_is_needed_none_can_do_harm(
+def test_a_bad_body_does_not_matter_when_none_is_needed(
     talk: object, serve: Callable[..., Server]
 ) -> None:
     answer = post(serve(talk).url, needs_body=False)

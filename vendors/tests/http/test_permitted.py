@@ -1,6 +1,4 @@
-"""Whoever permits a call is asked when the connection stands, before the vendor can have seen any
-of it.
-"""
+"""The permit is confirmed after connecting, before the vendor can see any of the request."""
 
 import threading
 from collections.abc import Callable
@@ -21,7 +19,7 @@ def post(server: Server, timeout_seconds: float = 5) -> Reply:
     return post_json(server.url, {"name": "John Doe"}, headers={}, timeout_seconds=timeout_seconds)
 
 
-def test_a_call_is_confirmed_once_when_connected_and_before_its_first_byte(
+def test_the_permit_is_confirmed_once_after_connecting_and_before_sending(
     serve: Callable[..., Server],
 ) -> None:
     server, seen = serve(answering(reply())), []
@@ -38,7 +36,7 @@ def test_a_call_is_confirmed_once_when_connected_and_before_its_first_byte(
     assert len(server.requests) == 3
 
 
-def test_a_call_that_is_not_permitted_is_not_sent(serve: Callable[..., Server]) -> None:
+def test_a_call_without_a_permit_is_not_sent(serve: Callable[..., Server]) -> None:
     server = serve(answering(reply()))
 
     def refuse() -> None:
@@ -51,7 +49,7 @@ def test_a_call_that_is_not_permitted_is_not_sent(serve: Callable[..., Server]) 
     assert len(server.requests) == 1
 
 
-def test_a_kept_connection_that_ended_while_the_permit_was_waited_for_is_not_used(
+def test_a_connection_closed_while_waiting_for_the_permit_is_replaced(
     serve: Callable[..., Server],
 ) -> None:
     ends = threading.Event()
@@ -75,7 +73,7 @@ def test_a_kept_connection_that_ended_while_the_permit_was_waited_for_is_not_use
     assert server.visits == 2
 
 
-def test_waiting_for_a_permit_takes_nothing_from_the_deadline_of_the_vendor(
+def test_waiting_for_the_permit_extends_the_deadline(
     serve: Callable[..., Server],
 ) -> None:
     def answer_late(visit: Visit) -> None:

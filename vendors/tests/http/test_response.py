@@ -1,6 +1,4 @@
-"""What a vendor sends is read as exactly one HTTP response; anything else is a bad reply, and ends
-the connection.
-"""
+"""Anything but exactly one HTTP response is a bad reply, and ends the connection."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +27,7 @@ def error_of(server: Server) -> VendorError:
 
 
 def once(data: bytes) -> Callable[[Visit], None]:
-    """Send `data` for the first request of each connection, and close it after the next."""
+    """Answer the first request of each connection with `data`, and close it after the next."""
 
     def talk(visit: Visit) -> None:
         visit.read_request()
@@ -55,7 +53,7 @@ def test_interim_responses_are_skipped(
     assert server.visits == 1
 
 
-def test_a_final_response_that_follows_an_interim_one_later_is_that_calls_own(
+def test_a_final_response_after_an_interim_one_belongs_to_the_same_call(
     serve: Callable[..., Server],
 ) -> None:
     def talk(visit: Visit) -> None:
@@ -78,28 +76,28 @@ BAD = {
     "two lengths": reply(Content_length="21"),
     "two lengths in one header": OK + b"Content-Length: 2, 3\r\n\r\n{}",
     "a length below zero": OK + b"Content-Length: -2\r\n\r\n{}",
-    "a length that is no number": OK + b"Content-Length: two\r\n\r\n{}",
+    "a length that is not a number": OK + b"Content-Length: two\r\n\r\n{}",
     "a length with a sign": OK + b"Content-Length: +2\r\n\r\n{}",
     "a length in hexadecimal": OK + b"Content-Length: 0x2\r\n\r\n{}",
     "a length of 5000 digits": OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n{}",
-    "a coding that is unknown": OK
+    "an unknown coding": OK
     + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "two codings": OK
     + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-    "a line that is no header": OK + b"no header\r\nContent-Length: 2\r\n\r\n{}",
+    "a line that is not a header": OK + b"no header\r\nContent-Length: 2\r\n\r\n{}",
     "a blank before the colon": OK + b"Content-Length : 2\r\n\r\n{}",
     "a continued line without a header": OK + b" folded\r\nContent-Length: 2\r\n\r\n{}",
-    "no HTTP": b"SSH-2.0-OpenSSH_9\r\n",
-    "no HTTP, and no line": b"\x15\x03\x01\x00\x02\x02\x46" * 10_000,
+    "not HTTP": b"SSH-2.0-OpenSSH_9\r\n",
+    "not HTTP, without a line end": b"\x15\x03\x01\x00\x02\x02\x46" * 10_000,
     "a JSON object alone": b'{"name": "John Doe"}\r\n',
     "HTTP/2": b"HTTP/2 200\r\n\r\n",
     "HTTP/0.9": b"HTTP/0.9 200 OK\r\n\r\n{}",
     "a status of two digits": b"HTTP/1.1 20 OK\r\n\r\n",
-    "a status that is no number": b"HTTP/1.1 OK\r\n\r\n",
+    "a status that is not a number": b"HTTP/1.1 OK\r\n\r\n",
     "a status with a sign": b"HTTP/1.1 +200 OK\r\n\r\n",
     "a chunk without a size": CHUNKED + b"\r\n{}\r\n0\r\n\r\n",
     "a chunk with a size below zero": CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n",
-    "a chunk with a size that is none": CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n",
+    "a chunk with a size that is not a number": CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n",
     "a chunk with a size of many digits": CHUNKED + b"f" * 100 + b"\r\n{}\r\n0\r\n\r\n",
     "a chunk longer than its size": CHUNKED + b"2\r\n{}{}\r\n0\r\n\r\n",
     "too many chunks": CHUNKED + b"1\r\n \r\n" * 50_001 + b"2\r\n{}\r\n0\r\n\r\n",
@@ -112,9 +110,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD)
-def test_what_is_not_one_http_response_is_a_bad_reply(
-    data: bytes, serve: Callable[..., Server]
-) -> None:
+def test_an_invalid_response_is_a_bad_reply(data: bytes, serve: Callable[..., Server]) -> None:
     server = serve(once(data))
     error = error_of(server)
     assert (error.code, error.permanent, error.outage, error.outcome_known) == (
@@ -149,7 +145,7 @@ def test_what_is_not_one_http_response_is_a_bad_reply(
         CHUNKED + b"2\r\n{}\r\n0\r\n",
     ],
 )
-def test_a_response_that_breaks_off_is_a_lost_connection(
+def test_a_truncated_response_is_a_lost_connection(
     data: bytes, serve: Callable[..., Server]
 ) -> None:
     def talk(visit: Visit) -> None:
@@ -160,7 +156,7 @@ def test_a_response_that_breaks_off_is_a_lost_connection(
     assert (error.code, error.outage, error.outcome_known) == ("connection_lost", True, False)
 
 
-def test_a_response_in_more_pieces_than_are_read_is_a_bad_reply(
+def test_a_response_in_too_many_pieces_is_a_bad_reply(
     serve: Callable[..., Server], monkeypatch: object
 ) -> None:
     monkeypatch.setattr("vendors.http.response.MAX_READS", 10)
@@ -189,7 +185,7 @@ def test_a_response_in_more_pieces_than_are_read_is_a_bad_reply(
         CHUNKED + b"1;a=b\r\n{\r\n01 \r\n}\r\n0\r\nX-Trailer: x\r\n\r\n",
     ],
 )
-def test_what_can_be_meant_in_one_way_only_is_read(
+def test_an_unusual_but_unambiguous_response_is_read(
     data: bytes, serve: Callable[..., Server]
 ) -> None:
     server = serve(answering(data))
@@ -197,11 +193,11 @@ def test_what_can_be_meant_in_one_way_only_is_read(
     assert server.visits == 1
 
 
-def test_chunks_count_where_there_is_a_length_too_but_the_connection_ends(
+def test_chunks_override_a_length_and_end_the_connection(
     serve: Callable[..., Server],
 ) -> None:
-    both = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
-    server = serve(answering(both))
+    both = b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    server = serve(answering(OK + both))
     assert [post(server).json_object() for _ in range(2)] == [{}, {}]
     assert server.visits == 2
 
@@ -227,7 +223,7 @@ STRAY = [
     ],
 )
 @pytest.mark.parametrize("late", [False, True])
-def test_a_connection_on_which_more_came_than_the_response_is_not_used_again(
+def test_a_connection_with_bytes_after_the_response_is_not_reused(
     data: bytes, stray: bytes, late: bool, serve: Callable[..., Server]
 ) -> None:
     def talk(visit: Visit) -> None:

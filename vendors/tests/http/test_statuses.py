@@ -38,9 +38,7 @@ def seconds(number: float) -> timedelta:
         ("Sun, 01 Mar 99999 12:00:30 GMT", None),
     ],
 )
-def test_retry_after_is_read_in_every_form_and_kept_within_bounds(
-    value: str | None, wait: timedelta | None
-) -> None:
+def test_retry_after_is_parsed_and_bounded(value: str | None, wait: timedelta | None) -> None:
     assert retry_after(value, None, NOW) == wait
 
 
@@ -53,7 +51,9 @@ def test_retry_after_is_read_in_every_form_and_kept_within_bounds(
         (None, seconds(30)),
     ],
 )
-def test_a_date_is_compared_with_the_clock_of_the_vendor(date: str | None, wait: timedelta) -> None:
+def test_a_retry_after_date_is_relative_to_the_vendors_clock(
+    date: str | None, wait: timedelta
+) -> None:
     assert retry_after("Sun, 01 Mar 2026 12:00:30 GMT", date, NOW) == wait
 
 

@@ -1,6 +1,4 @@
-"""Over TLS the same holds: one deadline, one cap; and a certificate that is not trusted is an
-unreachable vendor.
-"""
+"""Calls over TLS: the deadline and the size limit apply, and certificates are verified."""
 
 import socket
 import ssl
@@ -13,7 +11,8 @@ import pytest
 
 from vendors.base import Reply, VendorError
 from vendors.http.call import post_json
-from vendors.http.deadline import Transport, trusted
+from vendors.http.connections import tls_context
+from vendors.http.transport import Transport
 from vendors.tests.http.servers import Server, Visit, answering, reply
 
 DEADLINE_SECONDS = 0.4
@@ -22,28 +21,11 @@ SLACK_SECONDS = 2
 
 def make_context(folder: Path, name: str, *options: str) -> ssl.SSLContext:
     certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        *options,
-    ]
-    command += [
-        "-keyout",
-        str(key),
-        "-out",
-        str(certificate),
-        "-subj",
-        "/CN=vendor.test",
-        "-days",
-        "2",
-    ]
-    subprocess.run(command, check=True, capture_output=True)
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        f"-subj /CN=vendor.test -keyout {key} -out {certificate}"
+    )
+    subprocess.run([*command.split(), *options], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context
@@ -60,14 +42,14 @@ def context(folder: Path) -> ssl.SSLContext:
 
 
 def trust_only(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this one certificate be all that is trusted, in a new session of this thread."""
+    """Trust this certificate and no other."""
     monkeypatch.setattr("requests.utils.DEFAULT_CA_BUNDLE_PATH", str(certificate))
-    trust_anew(monkeypatch)
+    reload_certificates(monkeypatch)
 
 
-def trust_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vendors.http.deadline.trusted", trusted.__wrapped__)
-    monkeypatch.setattr("vendors.http.call._thread.transport", Transport())
+def reload_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vendors.http.connections.tls_context", tls_context.__wrapped__)
+    monkeypatch.setattr("vendors.http.transport.this_thread.transport", Transport())
 
 
 @pytest.fixture
@@ -98,7 +80,7 @@ def error_in_time(server: Server) -> VendorError:
 
 
 @pytest.mark.usefixtures("_trusted")
-def test_calls_go_over_one_verified_connection(
+def test_calls_share_one_verified_connection(
     context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
     server = serve(answering(reply()), tls=context)
@@ -110,12 +92,11 @@ def test_calls_go_over_one_verified_connection(
 
 
 @pytest.mark.usefixtures("_trusted")
-def test_stray_bytes_that_tls_has_read_ahead_do_not_become_the_next_answer(
+def test_stray_bytes_read_ahead_by_tls_are_not_the_next_answer(
     context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
-    long = b'{"name": "%s"}' % (
-        b"x" * 10_000
-    )  # longer than the reader's buffer, and in one record with what follows
+    # Longer than the reader's buffer, and in one TLS record with what follows.
+    long = b'{"name": "%s"}' % (b"x" * 10_000)
     server = serve(
         answering(reply(body=long) + reply(body=b'{"name": "stray"}'), reply()), tls=context
     )
@@ -131,13 +112,14 @@ def test_a_self_signed_certificate_is_not_trusted(
     error = error_of(server, timeout_seconds=5)
     assert (error.code, error.outage, error.outcome_known) == ("vendor_unreachable", True, True)
     assert error.message == (
-        "The vendor could not be reached: its TLS certificate is not trusted (self-signed certificate); "
+        "The vendor could not be reached: its TLS certificate is not trusted "
+        "(self-signed certificate); "
         "to trust a certificate authority of your own, name its file in VENDOR_CA_FILE."
     )
     assert server.requests == []
 
 
-def test_a_certificate_of_another_name_is_not_trusted(
+def test_a_certificate_for_another_name_is_not_trusted(
     folder: Path, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]
 ) -> None:
     server = serve(
@@ -150,7 +132,7 @@ def test_a_certificate_of_another_name_is_not_trusted(
     assert "VENDOR_CA_FILE" not in message
 
 
-def test_a_certificate_of_an_authority_of_our_own_is_trusted_besides_the_public_ones(
+def test_vendor_ca_file_is_trusted_in_addition_to_the_public_authorities(
     folder: Path,
     context: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch,
@@ -158,13 +140,13 @@ def test_a_certificate_of_an_authority_of_our_own_is_trusted_besides_the_public_
     serve: Callable[..., Server],
 ) -> None:
     settings.VENDOR_CA_FILE = str(folder / "good.pem")
-    public = len(trusted.__wrapped__().get_ca_certs())
-    trust_anew(monkeypatch)
+    public = len(tls_context.__wrapped__().get_ca_certs())
+    reload_certificates(monkeypatch)
     assert post(serve(answering(reply()), tls=context), timeout_seconds=5).status == 200
     assert public > 50
 
 
-def test_a_handshake_with_a_vendor_that_speaks_no_tls_fails(serve: Callable[..., Server]) -> None:
+def test_a_handshake_with_a_vendor_without_tls_fails(serve: Callable[..., Server]) -> None:
     server = serve(lambda visit: visit.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     server.url = server.url.replace("http:", "https:")
     error = error_of(server, timeout_seconds=5)
@@ -185,7 +167,7 @@ def test_a_handshake_ends_at_the_deadline(talk: object, serve: Callable[..., Ser
     assert error_in_time(server).code == "vendor_unreachable"
 
 
-def test_a_handshake_may_take_all_the_time_that_is_left(
+def test_a_handshake_may_use_all_the_time_left(
     serve: Callable[..., Server], resolve_to: Callable[..., None]
 ) -> None:
     server = serve(Visit.hang)
@@ -207,9 +189,7 @@ def drip_body(visit: Visit) -> None:
 
 def drip_one_record(visit: Visit) -> None:
     visit.read_request()
-    raw = (
-        visit.connection.detach()
-    )  # from here on bytes go past TLS: a record that never becomes whole
+    raw = visit.connection.detach()  # writes past TLS: a record that is never complete
     with socket.socket(fileno=raw) as plain:
         for byte in b"\x17\x03\x03\x10\x00" + b"x" * 100:
             plain.sendall(bytes([byte]))
@@ -220,7 +200,7 @@ def drip_one_record(visit: Visit) -> None:
 @pytest.mark.parametrize(
     "talk", [drip_head, drip_body, drip_one_record], ids=lambda talk: talk.__name__
 )
-def test_an_answer_that_drips_ends_at_the_deadline(
+def test_a_slow_answer_ends_at_the_deadline(
     talk: object, context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
     error = error_in_time(serve(talk, tls=context))
@@ -228,7 +208,7 @@ def test_an_answer_that_drips_ends_at_the_deadline(
 
 
 @pytest.mark.usefixtures("_trusted")
-def test_a_vendor_that_reads_slowly_gets_no_time_beyond_the_deadline(
+def test_a_vendor_that_reads_slowly_ends_at_the_deadline(
     context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
     def sip(visit: Visit) -> None:
@@ -245,7 +225,7 @@ def test_a_vendor_that_reads_slowly_gets_no_time_beyond_the_deadline(
 
 
 @pytest.mark.usefixtures("_trusted")
-def test_an_endless_answer_is_cut_off_at_the_cap(
+def test_an_endless_answer_is_cut_off_at_the_size_limit(
     context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
     def endless(visit: Visit) -> None:

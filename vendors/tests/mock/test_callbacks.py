@@ -1,6 +1,4 @@
-"""The pretend async vendor accepts at once and calls back later, as often and as well signed as it
-is asked to.
-"""
+"""The async mock vendor accepts at once and calls back later, as its knobs say."""
 
 import base64
 import json
@@ -20,7 +18,7 @@ SECRET = "whsec_" + base64.b64encode(b"twenty-four secret bytes").decode()
 
 
 def call(client: Client, server: Server, query: str) -> HttpResponse:
-    """Call the vendor as the gateway whose PUBLIC_URL is the server's address."""
+    """Call the vendor with the server's address as PUBLIC_URL."""
     body = {"name": "John Doe", "callback_url": f"{server.url}vendor-webhook/async/1?token=t"}
     with override_settings(PUBLIC_URL=server.url.rstrip("/")):
         return client.post(f"/mock-vendors/async?{query}", body, content_type="application/json")
@@ -55,7 +53,7 @@ def test_the_result_is_posted_to_the_callback_url_after_the_delay(
     assert json.loads(body_of(request)) == RESULT
 
 
-def test_callbacks_come_in_the_order_in_which_they_are_due(
+def test_callbacks_are_posted_in_order_of_their_due_time(
     client: Client, serve: Callable[..., Server]
 ) -> None:
     late, early = serve(answering(reply())), serve(answering(reply()))
@@ -66,7 +64,7 @@ def test_callbacks_come_in_the_order_in_which_they_are_due(
     wait_for_requests(late, 1)
 
 
-def test_a_callback_that_hangs_does_not_hold_up_the_others(
+def test_a_hanging_callback_does_not_delay_others(
     client: Client, serve: Callable[..., Server]
 ) -> None:
     hanging, quick = serve(Visit.hang), serve(answering(reply()))
@@ -75,13 +73,13 @@ def test_a_callback_that_hangs_does_not_hold_up_the_others(
     wait_for(lambda: quick.requests, "the other callback", seconds=5)
 
 
-def test_duplicates_follow_the_first(client: Client, serve: Callable[..., Server]) -> None:
+def test_duplicates_are_identical(client: Client, serve: Callable[..., Server]) -> None:
     server = serve(answering(reply()))
     call(client, server, "callback_delay=0&duplicates=2")
     assert len({body_of(request) for request in wait_for_requests(server, 3)}) == 1
 
 
-def test_a_lost_callback_never_comes(client: Client, serve: Callable[..., Server]) -> None:
+def test_a_lost_callback_is_never_posted(client: Client, serve: Callable[..., Server]) -> None:
     lost, other = serve(answering(reply())), serve(answering(reply()))
     assert call(client, lost, "callback_delay=0&lost=1").status_code == 202
     call(client, other, "callback_delay=0.1")
@@ -90,15 +88,15 @@ def test_a_lost_callback_never_comes(client: Client, serve: Callable[..., Server
 
 
 @pytest.fixture
-def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vendors.mock.callbacks.AGAIN_AFTER_SECONDS", (0.05, 0.05))
+def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vendors.mock.callbacks.RETRY_AFTER_SECONDS", (0.05, 0.05))
 
 
-@pytest.mark.usefixtures("_soon_again")
+@pytest.mark.usefixtures("_quick_retries")
 @pytest.mark.parametrize(
     "fail", [lambda visit: visit.send(reply("503 Away")), Visit.reset], ids=["refused", "reset"]
 )
-def test_a_callback_that_nobody_took_is_posted_again(
+def test_a_failed_callback_is_retried(
     fail: Callable[[Visit], None], client: Client, serve: Callable[..., Server]
 ) -> None:
     def talk(visit: Visit) -> None:
@@ -112,24 +110,19 @@ def test_a_callback_that_nobody_took_is_posted_again(
     ] * 3
 
 
-@pytest.mark.usefixtures("_soon_again")
-def test_a_callback_is_given_up_without_a_word_of_its_url(
+@pytest.mark.usefixtures("_quick_retries")
+def test_a_callback_is_given_up_without_logging_its_url(
     client: Client, serve: Callable[..., Server], caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serve(answering(reply("503 Away")))
     call(client, server, "callback_delay=0")
-    wait_for(
-        lambda: "was given up after 3 tries: status 503" in caplog.text,
-        "the callback to be given up",
-    )
+    wait_for(lambda: "after 3 attempts: status 503" in caplog.text, "the last attempt")
     assert "token" not in caplog.text
     assert len(server.requests) == 3
 
 
-@pytest.mark.usefixtures("_soon_again")
-def test_a_callback_that_was_refused_for_good_is_not_posted_again(
-    client: Client, serve: Callable[..., Server]
-) -> None:
+@pytest.mark.usefixtures("_quick_retries")
+def test_a_rejected_callback_is_not_retried(client: Client, serve: Callable[..., Server]) -> None:
     refusing, other = serve(answering(reply("401 Who"))), serve(answering(reply()))
     call(client, refusing, "callback_delay=0")
     wait_for_requests(refusing, 1)
@@ -138,7 +131,7 @@ def test_a_callback_that_was_refused_for_good_is_not_posted_again(
     assert len(refusing.requests) == 1
 
 
-def test_a_signed_callback_is_genuine_for_the_library_of_the_specification(
+def test_the_reference_library_verifies_a_signed_callback(
     client: Client, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOCK_SECRET", f"{SECRET}, whsec_b2xk")
@@ -160,7 +153,7 @@ def test_duplicates_share_an_id_and_other_callbacks_do_not(
 
 
 @pytest.mark.parametrize("secret", [None, "", "whsec_", "whsec_not base64"])
-def test_a_secret_that_can_not_sign_is_refused(
+def test_an_unusable_secret_is_rejected(
     secret: str | None,
     client: Client,
     serve: Callable[..., Server],
@@ -176,7 +169,7 @@ def test_a_secret_that_can_not_sign_is_refused(
 @pytest.mark.parametrize(
     "variable", ["VENDOR_ACME_WEBHOOK_SECRET", "SECRET_KEY", "MOCK_", "MOCK_PORT", "mock_secret"]
 )
-def test_no_other_variable_signs(
+def test_only_mock_variables_can_sign(
     variable: str, client: Client, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, SECRET)

@@ -1,4 +1,4 @@
-"""The mock vendors answer as real ones do, in whatever mood the knobs ask for."""
+"""The mock vendors answer like real ones, as their knobs say."""
 
 import json
 import time
@@ -47,13 +47,13 @@ def test_the_sync_vendor_answers_at_once(client: Client) -> None:
     assert (answer.status_code, answer.json()) == (200, ANSWER)
 
 
-def test_the_csrf_check_does_not_concern_vendors() -> None:
+def test_no_csrf_token_is_needed() -> None:
     assert call(Client(enforce_csrf_checks=True)).status_code == 200
 
 
 @pytest.mark.parametrize("vendor", ["sync", "async"])
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 100_000, b"{}", b"\xff"])
-def test_what_is_no_object_with_a_name_is_refused(body: bytes, vendor: str, client: Client) -> None:
+def test_a_body_without_a_name_is_rejected(body: bytes, vendor: str, client: Client) -> None:
     answer = call(client, body=body, vendor=vendor)
     assert (answer.status_code, answer.json()) == (
         400,
@@ -64,7 +64,7 @@ def test_what_is_no_object_with_a_name_is_refused(body: bytes, vendor: str, clie
 @pytest.mark.parametrize(
     "url", [None, 5, "", "ftp://x/", "http://", "//x/", *(f"http://{host}/x" for host in OTHERS)]
 )
-def test_the_async_vendor_calls_back_the_gateway_alone(
+def test_the_async_vendor_calls_back_only_public_url(
     url: object, client: Client, settings: object
 ) -> None:
     settings.PUBLIC_URL = "http://127.0.0.1:8000"
@@ -72,7 +72,7 @@ def test_the_async_vendor_calls_back_the_gateway_alone(
     assert (answer.status_code, "callback_url" in answer.json()["error"]) == (400, True)
 
 
-def test_only_posts_are_calls(client: Client) -> None:
+def test_only_post_is_allowed(client: Client) -> None:
     assert client.get("/mock-vendors/sync").status_code == 405
     assert arrivals(client) == []
 
@@ -100,40 +100,40 @@ def test_only_posts_are_calls(client: Client) -> None:
         "secret_env=a-b",
     ],
 )
-def test_a_knob_with_nonsense_is_refused_in_words(query: str, client: Client) -> None:
+def test_an_invalid_knob_is_explained(query: str, client: Client) -> None:
     answer = call(client, f"?{query}")
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(f"{query.partition('=')[0]}: ")
 
 
-def test_an_unknown_knob_is_refused_with_the_known_ones(client: Client) -> None:
+def test_an_unknown_knob_is_rejected_with_the_known_ones(client: Client) -> None:
     answer = call(client, "?latenzy=1")
     assert answer.json()["error"].startswith(
-        "There is no knob 'latenzy'; there are latency, error_rate, status,"
+        "Unknown knob 'latenzy'. The known ones are latency, error_rate, status,"
     )
 
 
-def test_latency_passes_before_the_answer(client: Client) -> None:
+def test_the_answer_waits_for_the_latency(client: Client) -> None:
     began = time.monotonic()
     assert call(client, "?latency=0.1").status_code == 200
     assert time.monotonic() - began >= 0.1
 
 
-def test_a_status_is_answered_as_asked(client: Client) -> None:
+def test_the_status_is_as_configured(client: Client) -> None:
     answer = call(client, "?status=503&retry_after=7")
     assert (answer.status_code, answer["Retry-After"]) == (503, "7")
     assert call(client, "?status=201").json() == ANSWER
     assert call(client, "?status=204").content == b""
 
 
-def test_the_error_rate_is_kept(client: Client) -> None:
+def test_the_error_rate_is_as_configured(client: Client) -> None:
     statuses = [call(client, "?error_rate=0.3&seed=a").status_code for _ in range(200)]
     assert 30 <= statuses.count(500) <= 90
     assert 30 <= 200 - statuses.count(200) <= 90
     assert [call(client, f"?error_rate={rate}").status_code for rate in (0, 1)] == [200, 500]
 
 
-def test_the_same_seed_brings_the_same_luck() -> None:
+def test_the_same_seed_draws_the_same_numbers() -> None:
     def draw() -> list[float]:
         _seeded.cache_clear()
         return [Knobs(seed="a").luck.random() for _ in range(5)]
@@ -141,16 +141,14 @@ def test_the_same_seed_brings_the_same_luck() -> None:
     assert draw() == draw()
 
 
-def test_more_calls_than_the_rate_are_told_to_come_again(client: Client) -> None:
+def test_calls_above_the_rate_get_429(client: Client) -> None:
     answers = [call(client, "?rate=5&seed=of-this-test") for _ in range(8)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 3
     assert answers[-1]["Retry-After"] == "1"
-    assert (
-        call(client, "?rate=6&seed=of-this-test").status_code == 200
-    )  # each URL has a rate of its own
+    assert call(client, "?rate=6&seed=of-this-test").status_code == 200  # rates are per URL
 
 
-def test_a_body_can_be_broken_in_several_ways(client: Client) -> None:
+def test_bodies_can_be_broken(client: Client) -> None:
     with pytest.raises(ValueError, match="Expecting"):
         json.loads(call(client, "?body=malformed").content)
     html = call(client, "?body=html")
@@ -159,7 +157,9 @@ def test_a_body_can_be_broken_in_several_ways(client: Client) -> None:
     assert sum(len(piece) for piece in islice(endless, 100)) > 6_000_000
 
 
-def test_a_dripping_body_is_right_but_slow(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dripping_body_is_correct_but_slow(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vendors.mock.views.DRIP_SECONDS", 0.001)
     drops = list(call(client, "?body=drip").streaming_content)
     assert {len(drop) for drop in drops} == {1}
@@ -186,7 +186,7 @@ def test_the_ledger_lists_arrivals_in_order(client: Client) -> None:
     assert arrivals(client, since=listed[1]["index"]) == listed[2:]
 
 
-def test_the_ledger_forgets_when_told_and_indexes_go_on(client: Client) -> None:
+def test_deleting_the_ledger_does_not_reset_its_indexes(client: Client) -> None:
     call(client)
     last = arrivals(client)[0]["index"]
     client.delete("/mock-vendors/ledger")
@@ -196,5 +196,5 @@ def test_the_ledger_forgets_when_told_and_indexes_go_on(client: Client) -> None:
 
 
 @pytest.mark.parametrize("since", ["x", "-1", "", "9" * 5000])
-def test_the_ledger_refuses_a_since_that_is_no_index(since: str, client: Client) -> None:
+def test_the_ledger_rejects_an_invalid_since(since: str, client: Client) -> None:
     assert client.get(f"/mock-vendors/ledger?since={since}").status_code == 400

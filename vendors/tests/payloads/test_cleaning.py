@@ -70,7 +70,7 @@ def test_strings_are_trimmed_and_redacted_fields_removed_at_any_depth(
         ),
     ],
 )
-def test_a_redacted_field_is_found_however_it_is_spelled(
+def test_a_redacted_field_is_found_in_any_spelling(
     name: str, shape: object, cleaned: object
 ) -> None:
     assert clean(shape(name), frozenset({"ssn"})) == cleaned(name)
@@ -91,11 +91,11 @@ def test_a_redacted_field_is_found_however_it_is_spelled(
         {"\u0455sn": 1},  # with a Cyrillic letter
     ],
 )
-def test_what_is_not_looked_for_stays_as_it_is(value: object) -> None:
+def test_other_values_are_unchanged(value: object) -> None:
     assert clean(value, frozenset({"ssn"})) == value
 
 
-def test_what_utf8_can_not_spell_is_replaced() -> None:
+def test_characters_that_utf8_can_not_encode_are_replaced() -> None:
     assert clean(json.loads('{"a\\ud800": 1, "a\\ud801": 2}'), frozenset()) == {
         "a\\ud800": 1,
         "a\\ud801": 2,
@@ -105,7 +105,7 @@ def test_what_utf8_can_not_spell_is_replaced() -> None:
     json.dumps(cleaned, ensure_ascii=False).encode()
 
 
-def test_what_was_given_is_not_changed() -> None:
+def test_the_argument_is_not_modified() -> None:
     given = {"ssn": "1", "a": [" x "]}
     clean(given, frozenset({"ssn"}))
     assert given == {"ssn": "1", "a": [" x "]}
@@ -121,11 +121,9 @@ def test_what_was_given_is_not_changed() -> None:
         (" , ", set()),
     ],
 )
-def test_the_fields_of_a_vendor_are_read_with_blanks_or_commas(
-    redact: str, fields: set[str]
-) -> None:
+def test_redact_is_separated_by_spaces_or_commas(redact: str, fields: set[str]) -> None:
     assert Vendor(redact=redact).redacted_fields == fields
 
 
-def test_an_answer_as_deep_as_is_read_is_cleaned() -> None:
+def test_an_answer_of_the_maximum_depth_is_cleaned() -> None:
     clean(json.loads('{"a":' * 100 + "1" + "}" * 100), frozenset())

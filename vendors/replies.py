@@ -1,8 +1,8 @@
-"""What may be kept of a reply that failed a call: its status, a few of its headers and the
-beginning of its body, cleaned.
+"""What is stored of a reply that failed a call: its status, a few headers and the beginning of its
+body, cleaned.
 
-A body that is JSON loses the redacted fields. One that is not can't be searched for their values,
-and is left out where it names such a field. The vendor's keys are masked where it repeats them.
+A JSON body loses the redacted fields. Any other body can't be searched for their values, so it is
+left out if it names such a field. The vendor's keys are masked.
 """
 
 import json
@@ -19,52 +19,35 @@ from vendors.payloads.cleaning import clean, plain
 MAX_BODY_BYTES = 4096
 MAX_HEADERS = 20
 MAX_HEADER_LENGTH = 200
-# Never cookies, nor anything of authentication.
-KEPT_HEADERS = frozenset(
-    [
-        *(
-            "content-type",
-            "content-length",
-            "date",
-            "retry-after",
-            "cf-ray",
-            "traceparent",
-            "x-error-code",
-        ),
-        *(
-            "request-id",
-            "x-request-id",
-            "correlation-id",
-            "x-correlation-id",
-            "trace-id",
-            "x-trace-id",
-        ),
-        *("x-amzn-requestid", "x-amz-request-id", "x-ms-request-id", "idempotency-replayed"),
-    ]
-)
+# Never cookies or authentication.
+REQUEST_IDS = ("request-id", "correlation-id", "x-request-id", "x-correlation-id")
+CLOUD_REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id", "x-ms-request-id", "cf-ray")
+TRACE_IDS = ("trace-id", "x-trace-id", "traceparent")
+OTHER_HEADERS = ("retry-after", "x-error-code", "idempotency-replayed")
+STANDARD_HEADERS = ("content-type", "content-length", "date")
+IDS = {*REQUEST_IDS, *CLOUD_REQUEST_IDS, *TRACE_IDS}
+KEPT_HEADERS = {*STANDARD_HEADERS, *OTHER_HEADERS, *IDS}
 KEPT_PREFIXES = ("ratelimit", "x-ratelimit-", "x-rate-limit-")
 MASK = "***"
-LEFT_OUT = "[left out: it is not JSON, and names a redacted field]"
+LEFT_OUT = "[left out: not JSON, and names a redacted field]"
 TEXT = json.JSONEncoder(ensure_ascii=False)
 WORD = re.compile(r"\w+")
 
 
 def kept(reply: Reply, redacted_fields: frozenset[str], secrets: Iterable[str]) -> Reply:
-    """Return what may be stored of `reply`, and shown. `secrets` are masked in it."""
+    """Return what may be stored and shown of `reply`, with `secrets` masked."""
     spellings = [spelling for secret in secrets if secret for spelling in _spellings(secret)]
-    names = [
-        name
-        for name in reply.headers
-        if name.lower() in KEPT_HEADERS or name.lower().startswith(KEPT_PREFIXES)
-    ]
-    headers = {
-        _shown(name)[:MAX_HEADER_LENGTH]: _masked(_shown(reply.headers[name]), spellings)[
-            :MAX_HEADER_LENGTH
-        ]
-        for name in names[:MAX_HEADERS]
-    }
+    names = [name for name in reply.headers if _is_kept(name.lower())]
+    headers = {}
+    for name in names[:MAX_HEADERS]:
+        value = _masked(_shown(reply.headers[name]), spellings)
+        headers[_shown(name)[:MAX_HEADER_LENGTH]] = value[:MAX_HEADER_LENGTH]
     text = _masked(_body(reply.body, redacted_fields), spellings)
     return Reply(reply.status, headers, text.encode("utf-8", "replace")[:MAX_BODY_BYTES])
+
+
+def _is_kept(header: str) -> bool:
+    return header in KEPT_HEADERS or header.startswith(KEPT_PREFIXES)
 
 
 def _body(body: bytes, redacted_fields: frozenset[str]) -> str:
@@ -72,7 +55,7 @@ def _body(body: bytes, redacted_fields: frozenset[str]) -> str:
         value = exact.read(body.decode(json.detect_encoding(body), "surrogatepass"))
         json_object.check_levels(value)
     except (ValueError, RecursionError):
-        # More than is kept, for what is masked or not shown makes it shorter.
+        # More than is kept, because masking and removing characters make it shorter.
         text = _shown(body[: 4 * MAX_BODY_BYTES].decode("utf-8", "replace"))
         return LEFT_OUT if _names_any(text, redacted_fields) else text
     return _shown(exact.write(clean(value, redacted_fields), TEXT))
@@ -81,15 +64,14 @@ def _body(body: bytes, redacted_fields: frozenset[str]) -> str:
 def _names_any(text: str, redacted_fields: frozenset[str]) -> bool:
     names = {plain(name) for name in redacted_fields}
     words = {plain(word) for word in WORD.findall(text)}
-    # A name may have several words: with "user_ssn" and "user.ssn", what follows `ssn` may be its
-    # value, too.
+    # A name may have several words: "user_ssn" and "user.ssn" may hold an `ssn`, too.
     words |= {plain(word) for word in re.split(r"[^\w.-]+", text)}
     words |= {part for word in WORD.findall(text) for part in map(plain, word.split("_"))}
     return not names.isdisjoint(words)
 
 
 def _shown(text: str) -> str:
-    """Return the text without characters that show nothing, or change how others are shown."""
+    """Return the text without characters that are invisible or change how others are shown."""
     if text.isascii() and text.isprintable():
         return text
     text = unicodedata.normalize("NFC", text)

@@ -1,4 +1,4 @@
-"""What is kept of a reply that failed a call: little, cleaned, and none of the vendor's keys."""
+"""What is stored of a reply that failed a call: little, cleaned, and without the vendor's keys."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from urllib3 import HTTPHeaderDict
 
 from vendors.base import Reply
-from vendors.payloads.replies import LEFT_OUT, kept
+from vendors.replies import LEFT_OUT, kept
 
 SSN = frozenset({"ssn"})
 KEY = 'sk-"1/2&3'
@@ -16,7 +16,7 @@ def body_of(body: bytes, redacted: frozenset[str] = SSN) -> str:
     return kept(Reply(422, {}, body), redacted, [KEY, ""]).as_json()["body"]
 
 
-def test_some_headers_are_kept_and_never_cookies_or_credentials() -> None:
+def test_some_headers_are_kept_but_no_cookies_or_credentials() -> None:
     headers = HTTPHeaderDict(
         {
             "Content-Type": "text/plain",
@@ -43,7 +43,7 @@ def test_some_headers_are_kept_and_never_cookies_or_credentials() -> None:
     }
 
 
-def test_there_is_a_limit_to_how_many_headers_are_kept() -> None:
+def test_the_number_of_kept_headers_is_limited() -> None:
     assert (
         len(kept(Reply(429, {f"X-RateLimit-{n}": "1" for n in range(100)}, b""), SSN, []).headers)
         == 20
@@ -84,7 +84,7 @@ def test_a_body_is_cleaned_and_readable(body: bytes, shown: str) -> None:
         "s\u200bsn 123".encode(),
     ],
 )
-def test_a_text_that_names_a_redacted_field_is_left_out(body: bytes) -> None:
+def test_text_that_names_a_redacted_field_is_left_out(body: bytes) -> None:
     assert body_of(body) == LEFT_OUT
     assert body_of(body, frozenset()) != LEFT_OUT
 
@@ -101,7 +101,7 @@ def test_a_text_that_names_a_redacted_field_is_left_out(body: bytes) -> None:
         f'{{"broken": "{KEY}"'.encode(),
     ],
 )
-def test_the_vendors_key_is_masked_in_any_spelling(body: bytes) -> None:
+def test_the_vendors_key_is_masked_in_any_encoding(body: bytes) -> None:
     shown = body_of(body)
     assert "***" in shown
     assert "sk-" not in shown

@@ -1,0 +1,96 @@
+"""Validators of a vendor's settings."""
+
+import re
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+import idna
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+
+from vendors import limits, variables
+from vendors.http import addresses
+from vendors.registry import adapter_class
+
+# Underscores are allowed: services in a cluster have them.
+HOST_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.IGNORECASE)
+MAX_HOST_LENGTH = 253
+UNSAFE_CHARACTERS = re.compile(r"[\s\x00-\x1f\x7f\\]")
+NOT_A_URL = "Enter a full URL that starts with https:// or http://."
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+validate_slug = RegexValidator(
+    r"^[a-z0-9][a-z0-9_-]*\Z",
+    "Use only lower-case letters, digits, - and _, and start with a letter or digit.",
+    code="slug",
+)
+
+
+def validate_rate_limits(text: str) -> None:
+    try:
+        limits.parse(text)
+    except ValueError as error:
+        raise ValidationError(str(error), code="rate_limits") from None
+
+
+def validate_adapter(name: str) -> None:
+    try:
+        adapter_class(name)
+    except ValueError as error:
+        raise ValidationError(str(error), code="adapter") from None
+
+
+def validate_variable(name: str) -> None:
+    if refusal := variables.refusal(name):
+        raise ValidationError(refusal, code="variable")
+
+
+def validate_url(url: str) -> None:
+    """Raises ValidationError unless `vendors.http.post_json` can call this URL."""
+    if refusal := _url_refusal(url):
+        raise ValidationError(refusal, code="url")
+
+
+def _url_refusal(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # parsed when it is read, so an invalid one raises here
+    except ValueError:
+        return NOT_A_URL
+    host = parts.hostname or ""
+    if parts.scheme not in DEFAULT_PORTS or not host or UNSAFE_CHARACTERS.search(url):
+        return NOT_A_URL
+    if "#" in url:
+        return "Remove the # and what follows it: it is never sent."
+    port = DEFAULT_PORTS[parts.scheme] if port is None else port
+    return _authority_refusal(parts, port) or addresses.refusal_of_host(host, port)
+
+
+def _authority_refusal(parts: SplitResult, port: int) -> str:
+    if "@" in parts.netloc:
+        return "Remove the user name and password. Put the key into a variable and name it below."
+    if port == 0 or parts.netloc.endswith(":"):
+        return "Use a port from 1 to 65535, or none."
+    host = parts.hostname or ""
+    return "" if _is_host(host, parts.netloc) else f"{host[:100]!r} is not a valid host name."
+
+
+def _is_host(host: str, netloc: str) -> bool:
+    if "[" in netloc:
+        return _is_ip(host, version=6)
+    try:
+        # As requests encodes it for each call.
+        ascii_name = host if host.isascii() else idna.encode(host, uts46=True).decode()
+    except UnicodeError:
+        return False
+    labels = ascii_name.removesuffix(".").split(".")
+    if labels[-1].isdigit():
+        return _is_ip(ascii_name, version=4)
+    return len(ascii_name) <= MAX_HOST_LENGTH and all(map(HOST_LABEL.fullmatch, labels))
+
+
+def _is_ip(host: str, *, version: int) -> bool:
+    try:
+        return ip_address(host).version == version and "%" not in host
+    except ValueError:
+        return False
