@@ -167,7 +167,7 @@ def make_job(db: None) -> Callable[..., object]:
     from jobs.models import Job
 
     def make(**fields: object) -> Job:
-        job = Job(**{"vendor": "acme", "name": "John Doe", "input": {"name": "John Doe"}, **fields})
+        job = Job.new(**{"vendor": "acme", "name": "John Doe", "input": {"name": "John Doe"}, **fields})
         job.save(force_insert=True)
         return job
 
