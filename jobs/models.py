@@ -55,9 +55,7 @@ class Job(models.Model):
     input = JSONTextField()
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
 
-    attempt = models.PositiveIntegerField(
-        default=0
-    )  # the fence: rises with each claim, never falls
+    attempt = models.PositiveIntegerField(default=0)  # the fence: rises with each claim
     failures = models.PositiveIntegerField(default=0)  # attempts that count against max_attempts
     crashes = models.PositiveIntegerField(default=0)  # takeovers from dead workers
     run = models.PositiveIntegerField(default=1)  # rises with each retry by an operator
@@ -90,6 +88,9 @@ class Job(models.Model):
             models.Index(fields=["name"], name="job_name"),
         ]
 
+    def __str__(self) -> str:
+        return self.id
+
     @classmethod
     def new(cls, **fields: Any) -> Self:
         """Return an unsaved job that was created, and queued, when its id was made, unless the
@@ -99,9 +100,6 @@ class Job(models.Model):
         created_at = fields.setdefault("created_at", time_of(job_id))
         fields.setdefault("queued_at", created_at)
         return cls(**fields)
-
-    def __str__(self) -> str:
-        return self.id
 
     @property
     def idempotency_key(self) -> str:
