@@ -1,27 +1,19 @@
-"""Files in version 1 of the export format, written by earlier code, are imported row by row.
-
-release_0_1_0.jsonl was exported by 0.1.0 after its server had run jobs of every kind and was killed;
-its vendors, jobs and callbacks have every status and verdict that 0.1.0 knew.
-format_1_with_call_kinds.jsonl comes from a development version between 0.1.0 and 0.2.0.
-"""
+"""Files in version 1 of the export format are imported row by row."""
 
 import json
 from datetime import datetime
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from jobs.models import Job, Status
 from jobs.tests.rows import all_rows
+from jobs.tests.transfer.fixtures import RELEASE, WITH_CALL_KINDS
 from jobs.transfer.archive import fields
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
-FIXTURES = Path(__file__).parent / "fixtures"
-RELEASE = FIXTURES / "release_0_1_0.jsonl"
-WITH_CALL_KINDS = FIXTURES / "format_1_with_call_kinds.jsonl"
 DEFAULTS = {
     "vendor": {"arrival_margin_ms": 70, "paused_at": None, "paused_by": ""},
     "job": {},
