@@ -129,7 +129,9 @@ def queued(submit, redis_client):
 
 
 def end_all_pauses(redis_client):
-    Job.objects.exclude(not_before=None).update(not_before=Job.new().created_at - timedelta(minutes=1))
+    Job.objects.exclude(not_before=None).update(
+        not_before=Job.new().created_at - timedelta(minutes=1)
+    )
     sweep.retries_due()
     if redis_client.hexists(GATE, "open_until"):
         redis_client.hset(GATE, "open_until", 1)

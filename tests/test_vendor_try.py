@@ -208,9 +208,7 @@ def test_what_is_wrong_is_said(options, sentence):
 
 def test_without_the_key_nothing_is_called(acme, vendor_server):
     Vendor.objects.update(api_key_env=KEY)
-    assert (
-        error_of() == f"Can't call vendor acme from here: The variable {KEY} is not set."
-    )
+    assert error_of() == f"Can't call vendor acme from here: The variable {KEY} is not set."
     assert (len(vendor_server.arrivals), Attempt.objects.count()) == (0, 0)
 
 
