@@ -1,6 +1,4 @@
-"""What every test can have: an installation of its own in a temporary folder, a real Valkey server,
-and an empty Redis.
-"""
+"""Fixtures for all tests: settings of a temporary installation, a real Valkey server, and rows."""
 
 import os
 import subprocess
@@ -25,8 +23,7 @@ from jobs.queue.backlog import backlog
 from jobs.queue.redis import hints
 from vendors.catalogue import catalogue
 
-# How long an example takes tells of the machine, which is busy with other tests, and not of the
-# code.
+# No deadline: the machine is busy with other tests, so the duration of an example says little.
 hypothesis.settings.register_profile(
     "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -34,27 +31,25 @@ hypothesis.settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What touches the store runs on both stores, unless it says that it is about SQLite, or Redis
-    alone.
+    """Mark tests that use the store, so that they run on both stores, unless they are about SQLite
+    or Redis alone.
     """
     for item in items:
-        touches = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(
+        uses_store = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(
             getattr(item, "fixturenames", ())
         )
         if item.get_closest_marker("sqlite"):
             item.add_marker(
                 pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
             )
-        elif touches and (
+        elif uses_store and (
             not item.get_closest_marker("about_redis") or "TEST_MONGODB_URL" in os.environ
         ):
             item.add_marker("store")
 
 
 class Valkey:
-    """A Valkey server of the tests' own on a Unix socket; it can be killed, stopped and started
-    again.
-    """
+    """A Valkey server for the tests, on a Unix socket. It can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -63,20 +58,9 @@ class Valkey:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> None:
-        arguments = [
-            "--port",
-            "0",
-            "--unixsocket",
-            str(self.socket),
-            "--dir",
-            str(self.folder),
-            "--save",
-            "",
-            *options,
-        ]
-        self.process = subprocess.Popen(
-            [str(get_binary_path()), *arguments], stdout=subprocess.DEVNULL
-        )
+        command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self.socket)]
+        command += ["--dir", str(self.folder), "--save", "", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         wait_for(self.answers, "Valkey to answer")
 
     def answers(self) -> bool:
@@ -101,34 +85,34 @@ def valkey() -> Iterator[Valkey]:
 
 @pytest.fixture
 def redis_client(valkey: Valkey) -> redis.Redis:
-    """A client of an empty server: nothing of an earlier test is left in it."""
+    """A client of the Valkey server, which is emptied before."""
     client = redis.Redis.from_url(valkey.url, decode_responses=True)
     client.flushall()
     return client
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_ways() -> Iterator[None]:
-    """What a suite of a thousand tests must not do for each: make all permissions anew, look at
-    every static file.
+def speed_up() -> Iterator[None]:
+    """Skip work that would be repeated for each test: creating all permissions, and scanning the
+    static files.
     """
     with pytest.MonkeyPatch.context() as patch, override_settings(WHITENOISE_AUTOREFRESH=True):
-        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_the_store)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_store)
         yield
 
 
-def empty_the_store(case: TransactionTestCase) -> None:
-    """Leave what migrations have made, as a rollback does; Django's own way flushes that too, and
-    makes it again.
+def empty_store(case: TransactionTestCase) -> None:
+    """Empty all tables but those that migrations fill. Django's own method empties these too, and
+    fills them again.
     """
-    made_by_migrations = {"contenttypes.contenttype", "auth.permission"}
+    filled_by_migrations = {"contenttypes.contenttype", "auth.permission"}
     models = apps.get_models(include_auto_created=True)
     tables = [
         model._meta.db_table
         for model in models
-        if model._meta.label_lower not in made_by_migrations
+        if model._meta.label_lower not in filled_by_migrations
     ]
-    if connection.vendor == "mongodb":  # whose own way asks of each collection first what it is
+    if connection.vendor == "mongodb":  # a flush first asks the type of each collection
         for table in tables:
             connection.database[table].delete_many({})
     else:
@@ -136,8 +120,8 @@ def empty_the_store(case: TransactionTestCase) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered() -> None:
-    """No test sees the vendors of another, its backlog, or its cool-off after Redis was away."""
+def clear_caches() -> None:
+    """Forget the vendors, the backlog and the Redis outages of earlier tests."""
     catalogue.forget()
     hints.cache_clear()
     stream.hints_may_fail.__init__()
@@ -148,7 +132,7 @@ def nothing_remembered() -> None:
 
 @pytest.fixture
 def make_vendor(db: None) -> Callable[..., object]:
-    """Make a vendor row; whatever is not named has a default that suits a test."""
+    """Return a function that makes a vendor row, with defaults for fields that are not given."""
     from vendors.models import Vendor
 
     def make(slug: str = "acme", **fields: object) -> Vendor:
@@ -163,11 +147,13 @@ def make_vendor(db: None) -> Callable[..., object]:
 
 @pytest.fixture
 def make_job(db: None) -> Callable[..., object]:
-    """Make a job row; whatever is not named has a default that suits a test."""
+    """Return a function that makes a job row, with defaults for fields that are not given."""
     from jobs.models import Job
 
     def make(**fields: object) -> Job:
-        job = Job(**{"vendor": "acme", "name": "John Doe", "input": {"name": "John Doe"}, **fields})
+        job = Job.new(
+            **{"vendor": "acme", "name": "John Doe", "input": {"name": "John Doe"}, **fields}
+        )
         job.save(force_insert=True)
         return job
 

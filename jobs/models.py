@@ -1,9 +1,9 @@
-"""What a job is: its row, the tries made for it, and the callbacks that came for it. jobs.lifecycle
-alone moves it.
+"""Jobs, the calls made for them, and the callbacks received. Only jobs.lifecycle moves a job from
+one status to another.
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import uuid_utils
 from django.db import models
@@ -13,14 +13,14 @@ from vendors.models import new_id
 
 
 def time_of(job_id: str) -> datetime:
-    """Return the moment that a UUIDv7 was made, to the millisecond."""
+    """Return when a UUIDv7 was made, to the millisecond."""
     return datetime.fromtimestamp((uuid_utils.UUID(job_id).int >> 80) / 1000, UTC)
 
 
 class Status(models.TextChoices):
-    QUEUED = "queued"  # in its vendor's stream, or held back until not_before
+    QUEUED = "queued"  # in its vendor's stream, or delayed until not_before
     PROCESSING = "processing"  # a worker is calling the vendor
-    WAITING = "waiting"  # the vendor took it; its callback finishes the job
+    WAITING = "waiting"  # the vendor has accepted it; a callback will finish it
     COMPLETE = "complete"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -34,11 +34,13 @@ FINAL = (Status.COMPLETE, Status.FAILED, Status.CANCELLED)
 class Stream(models.TextChoices):
     """Which of its vendor's two streams holds the entry of a queued job."""
 
-    JOBS = "jobs"  # first tries, in the order of arrival
-    RETRIES = "retries"  # retries, takeovers and hand-backs, read first
+    JOBS = "jobs"  # first attempts, in order of arrival
+    RETRIES = "retries"  # retries, takeovers and released jobs; read before `jobs`
 
 
 class Job(models.Model):
+    """One request of a client. Create rows with `Job.new`."""
+
     id = models.CharField(
         "request id",
         primary_key=True,
@@ -47,33 +49,30 @@ class Job(models.Model):
         default=new_id,
         editable=False,
     )
-    # The slug and no foreign key: neither store joins well, and the hot path must not.
+    # A slug, not a foreign key: neither store joins fast enough for the hot path.
     vendor = models.CharField(max_length=50)
     name = models.CharField(max_length=200)
     input = JSONTextField()
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
 
-    # Three numbers that are never mixed, and the run that they belong to.
-    attempt = models.PositiveIntegerField(
-        default=0
-    )  # the fence: rises with every start, over all runs
-    failures = models.PositiveIntegerField(default=0)  # tries that count against max_attempts
+    attempt = models.PositiveIntegerField(default=0)  # the fence: rises with each claim
+    failures = models.PositiveIntegerField(default=0)  # attempts that count against max_attempts
     crashes = models.PositiveIntegerField(default=0)  # takeovers from dead workers
-    run = models.PositiveIntegerField(default=1)  # rises with every retry by an operator
+    run = models.PositiveIntegerField(default=1)  # rises with each retry by an operator
 
     stream = models.CharField(max_length=7, choices=Stream.choices, default=Stream.JOBS)
-    queued_at = models.DateTimeField()  # when it was last put into its stream
-    not_before = models.DateTimeField(null=True)  # queued, but to be put into its stream no earlier
-    deadline_at = models.DateTimeField(null=True)  # when a call or a wait for a callback is overdue
+    queued_at = models.DateTimeField()  # when it was last added to its stream
+    not_before = models.DateTimeField(null=True)  # delayed: not added to its stream before then
+    deadline_at = models.DateTimeField(null=True)  # when the call or the callback is overdue
     worker = models.CharField(max_length=100, default="")
-    # Names the batch that started it and, on MongoDB, the move that was made since.
+    # The batch that claimed the job; on MongoDB, the last move made since.
     run_token = models.CharField(max_length=32, default="")
 
     result = JSONTextField(null=True)
     error_code = models.CharField(max_length=50, default="")
     error_message = models.CharField(max_length=500, default="")
     created_at = models.DateTimeField()
-    started_at = models.DateTimeField(null=True)  # of the last try
+    started_at = models.DateTimeField(null=True)  # of the latest attempt
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -89,51 +88,52 @@ class Job(models.Model):
             models.Index(fields=["name"], name="job_name"),
         ]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # Not by the attribute: reading one that a query has left out would ask the store, and make
-        # a row again.
-        if self.__dict__.get("created_at", True) is None:
-            self.created_at = time_of(self.id)
-        if self.__dict__.get("queued_at", True) is None:
-            self.queued_at = self.created_at
-
     def __str__(self) -> str:
         return self.id
 
+    @classmethod
+    def new(cls, **fields: Any) -> Self:
+        """Return an unsaved job that was created, and queued, when its id was made, unless the
+        fields say otherwise.
+        """
+        job_id = fields.setdefault("id", new_id())
+        created_at = fields.setdefault("created_at", time_of(job_id))
+        fields.setdefault("queued_at", created_at)
+        return cls(**fields)
+
     @property
     def idempotency_key(self) -> str:
-        """The same for every try of a run, so that a vendor can tell a repeated call."""
+        """The same for every attempt of a run, so that a vendor recognizes a repeated call."""
         return self.id if self.run == 1 else f"{self.id}:{self.run}"
 
 
 class Kind(models.TextChoices):
-    """What a counted call of a vendor was made for. Only `call` raises a job's attempt."""
+    """Why a vendor was called. Only a `call` raises its job's attempt."""
 
     CALL = "call"  # an attempt of a job
-    POLL = "poll"  # asks for the answer of an earlier call
-    TRY = "try"  # made by hand, without a job: `manage.py vendor try`
+    POLL = "poll"  # asks for the answer to an earlier call
+    TRY = "try"  # made by an operator without a job: `manage.py vendor try`
     CHECK = "check"  # asks whether the vendor works
 
 
 class Attempt(models.Model):
-    """One call of a vendor that has ended: what came of it."""
+    """One finished call of a vendor, and its outcome."""
 
     id = models.CharField(
         primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
     )
     kind = models.CharField(max_length=5, choices=Kind.choices, default=Kind.CALL)
-    job = models.CharField(max_length=36, blank=True)  # empty where the call was made for no job
+    job = models.CharField(max_length=36, blank=True)  # empty for a call without a job
     vendor = models.CharField(max_length=50)
     run = models.PositiveIntegerField()
     number = models.PositiveIntegerField()  # the job's attempt
     worker = models.CharField(max_length=100)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
-    outcome = models.CharField(max_length=50)  # done, accepted, or the code of an error
+    outcome = models.CharField(max_length=50)  # done, accepted, or an error code
     message = models.CharField(max_length=500, default="")
-    # What a vendor said that failed the call: {"status": 422, "headers": {...}, "body": "..."},
-    # cleaned and cut.
+    # The vendor's response to a failed call, cleaned and truncated:
+    # {"status": 422, "headers": {...}, "body": "..."}
     reply = JSONTextField(null=True)
 
     class Meta:
@@ -148,22 +148,22 @@ class Attempt(models.Model):
 
 
 class Verdict(models.TextChoices):
+    """What became of a callback; empty until it is decided."""
+
     APPLIED = "applied"  # it finished its job
     LATE = "late"  # its job was final already, or in a later run
     UNMATCHED = "unmatched"  # no such job
-    REFUSED = "refused"  # not a JSON object, or without proof of its origin
+    REFUSED = "refused"  # not a JSON object, or without proof of origin
     UNREADABLE = "unreadable"  # the adapter can't read it
 
 
 class Callback(models.Model):
-    """One callback as it came in, cleaned."""
+    """One callback as received, cleaned."""
 
     id = models.CharField(
         primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
     )
-    key = models.CharField(
-        max_length=64, unique=True
-    )  # a repeat of the same callback has the same key
+    key = models.CharField(max_length=64, unique=True)  # the same when a callback is repeated
     vendor = models.CharField(max_length=50)
     job = models.CharField(max_length=36)
     run = models.PositiveIntegerField(null=True)
@@ -171,9 +171,8 @@ class Callback(models.Model):
     body = JSONTextField(null=True)
     body_bytes = models.PositiveIntegerField()
     verdict = models.CharField(max_length=10, choices=Verdict.choices, default="", blank=True)
-    reason = models.CharField(
-        max_length=200, default="", blank=True
-    )  # why it was refused or can't be read
+    # Why it was refused or can't be read.
+    reason = models.CharField(max_length=200, default="", blank=True)
     received_at = models.DateTimeField()
     times_received = models.PositiveIntegerField(default=1)
 

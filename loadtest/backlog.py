@@ -136,7 +136,7 @@ def fill(count: int) -> dict[str, Any]:
 
     since = time.monotonic()
     for done in range(0, count, BATCH):
-        jobs = [Job(**ROW) for _ in range(min(BATCH, count - done))]
+        jobs = [Job.new(**ROW) for _ in range(min(BATCH, count - done))]
         with writing():
             Job.objects.bulk_create(jobs)
         stream.add("slow", [job.pk for job in jobs], Stream.JOBS)

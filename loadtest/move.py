@@ -140,7 +140,7 @@ def job(number: int) -> Any:
         "scores": [number / 7, 2**70, None],
         "note": "x" * 200,
     }
-    return Job(
+    return Job.new(
         id=old_id(),
         vendor=("sync", "async")[number % 2],
         name=name,

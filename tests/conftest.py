@@ -115,7 +115,7 @@ def submit(transactional_db: None) -> Callable[..., list[Job]]:
 
     def submit(count: int = 1, vendor: str = "acme") -> list[Job]:
         jobs = [
-            Job(vendor=vendor, name=f"Person {n}", input={"name": f"Person {n}"})
+            Job.new(vendor=vendor, name=f"Person {n}", input={"name": f"Person {n}"})
             for n in range(count)
         ]
         Job.objects.bulk_create(jobs)

@@ -1,6 +1,4 @@
-"""What a vendor said when it failed a call is kept with the attempt, and nothing of a call that
-went well.
-"""
+"""A failed attempt keeps the vendor's response; a successful one keeps nothing of it."""
 
 import json
 
@@ -15,7 +13,9 @@ REFUSED = json.dumps({"error": "No key sk-secret", "ssn": "123", "text": "\ud800
 
 @pytest.fixture
 def attempts(make_vendor, submit, start_worker, transactional_db):
-    """Return the attempts of a job at a vendor that answers so."""
+    """Return a function that runs a job against a vendor with these replies. It returns the
+    attempts.
+    """
     servers = []
 
     def attempts(*replies, **fields):
@@ -33,7 +33,7 @@ def attempts(make_vendor, submit, start_worker, transactional_db):
         server.stop()
 
 
-def test_each_failed_attempt_has_what_the_vendor_said(attempts):
+def test_each_failed_attempt_keeps_the_response(attempts):
     first = reply("500 Oops", REFUSED, X_Request_Id="r1", Set_Cookie="a=b")
     failed, done = attempts(first, reply(body=b"{}"))
     assert failed.reply == {
@@ -55,7 +55,7 @@ def test_each_failed_attempt_has_what_the_vendor_said(attempts):
         (b"SSH-2.0\r\n", "bad_reply", None),
     ],
 )
-def test_the_last_attempt_has_it_too(data, code, kept, attempts):
+def test_last_attempt_keeps_the_response_too(data, code, kept, attempts):
     [attempt] = attempts(data, max_attempts=1)
     assert attempt.outcome == code
     assert Job.objects.get().error_code == code

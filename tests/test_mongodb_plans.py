@@ -112,7 +112,7 @@ def test_the_tries_of_a_batch_are_one_insert(sent):
 
 
 def test_a_job_is_accepted_in_one_round_trip(sent, redis_client):
-    accept(Job(vendor="acme", name="John Doe", input={}))
+    accept(Job.new(vendor="acme", name="John Doe", input={}))
     assert sent.round_trips == len(sent) == 1
 
 

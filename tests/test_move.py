@@ -1,38 +1,41 @@
-"""A move from store to store, as a team makes it: with processes of our own, which may be killed at
-any moment.
-"""
+"""Moving all rows to another store, with real processes that may be killed at any moment."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from io import StringIO
 from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from harness.mongodb import mongodb
 from harness.waiting import wait_for
 from jobs.callbacks import tokens
 from jobs.models import Attempt, Callback, Job
 from jobs.tests.rows import all_rows, delete_rows, make_rows
+from jobs.tests.transfer import fixtures
 from tests.conftest import ROOT, store_url, wait_until_final
+from vendors.models import Vendor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# Runs commands, the last of which is killed, as by kill -9, at the Nth call of a function; with N
-# 0, none is.
+# Runs commands, the last of which kills itself (kill -9) at the Nth call of a function of
+# jobs.transfer, unless N is 0.
 RUN = """
 import json, os, signal, sys
 import django
 django.setup()
 from django.core.management import call_command
-from jobs.transfer import export, importing as loading
+from jobs.transfer import export, importing
 
-module, name, left, commands = sys.modules["jobs.transfer." + {"loading": "importing"}.get(sys.argv[1], sys.argv[1])], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
+module, name = sys.modules["jobs.transfer." + sys.argv[1]], sys.argv[2]
+left, commands = int(sys.argv[3]), json.loads(sys.argv[4])
 module.BATCH = 20
 real = getattr(module, name)
 
@@ -51,8 +54,8 @@ for command in commands:
 """
 
 
-def run(store, *commands, dies_at=("export", "line", 0)):
-    """Run commands on a store in a process of their own, and return what they say."""
+def run(store, *commands, dies_at=("export", "row_line", 0)):
+    """Run commands on a store in a process of their own. Return their output."""
     arguments = [*map(str, dies_at), json.dumps(commands, default=str)]
     environment = {
         **os.environ,
@@ -68,8 +71,8 @@ def run(store, *commands, dies_at=("export", "line", 0)):
     return ended.stdout
 
 
-def said(*arguments):
-    """Run a command on the store of the test."""
+def output_of(*arguments):
+    """Run a command on the store of the test. Return its output."""
     out = StringIO()
     call_command(*map(str, arguments), stdout=out)
     return out.getvalue()
@@ -78,31 +81,31 @@ def said(*arguments):
 @pytest.mark.skipif(
     connection.vendor != "sqlite", reason="it moves from SQLite to MongoDB and back"
 )
-def test_a_move_to_mongodb_and_back_carries_every_row_whatever_is_killed_on_the_way(
-    tmp_path, redis_client
-):
+def test_move_to_mongodb_and_back_carries_every_row_despite_kills(tmp_path, redis_client):
     make_rows()
     rows, here = all_rows(), store_url()
     there_file, back_file = tmp_path / "there.jsonl", tmp_path / "back.jsonl"
-    run(here, ("export", there_file), dies_at=("export", "line", 30))
-    assert said("export", there_file).endswith("2 vendors, 12 jobs, 12 attempts, 6 callbacks.\n")
+    run(here, ("export", there_file), dies_at=("export", "row_line", 30))
+    finished = "2 vendors, 12 jobs, 12 attempts, 6 callbacks.\n"
+    assert output_of("export", there_file).endswith(finished)
     with mongodb() as (there, _):
-        run(there, ("migrate", "-v0"), ("import", there_file), dies_at=("loading", "_insert", 2))
-        again = run(there, ("import", there_file), ("export", back_file))
-        assert "jobs: 12 in the file, 12 read, 2 written, 12 are in the store\n" in again
+        migrate, load = ("migrate", "-v0"), ("import", there_file)
+        run(there, migrate, load, dies_at=("importing", "_insert", 2))
+        output = run(there, load, ("export", back_file))
+        assert "jobs: 12 in the file, 12 read, 2 written, 12 in the store\n" in output
     delete_rows()
-    run(here, ("import", back_file), dies_at=("loading", "_insert", 3))
-    assert "jobs: 12 in the file, 12 read, 0 written, 12 are in the store\n" in said(
-        "import", back_file
-    )
+    run(here, ("import", back_file), dies_at=("importing", "_insert", 3))
+    output = output_of("import", back_file)
+    assert "jobs: 12 in the file, 12 read, 0 written, 12 in the store\n" in output
     assert all_rows() == rows
 
 
-def test_open_jobs_are_done_at_the_new_store(moved, waiting, start_worker, vendor_server, client):
+def test_open_jobs_are_finished_at_the_new_store(
+    moved, waiting, start_worker, vendor_server, client
+):
     start_worker()
-    answer = client.post(
-        callback_path(waiting), {"name": "Person 0"}, content_type="application/json"
-    )
+    path = path_of(tokens.callback_url(waiting.vendor, waiting.pk, 1, 1))
+    answer = client.post(path, {"name": "Person 0"}, content_type="application/json")
     assert answer.status_code == 200
     wait_until_final(60)
     assert set(Job.objects.values_list("status", "attempt")) == {("complete", 1)}
@@ -111,16 +114,52 @@ def test_open_jobs_are_done_at_the_new_store(moved, waiting, start_worker, vendo
     assert Callback.objects.count() == 1
 
 
+def test_open_jobs_of_release_0_1_0_are_finished(
+    released, start_worker, vendor_server, client, settings
+):
+    settings.CALLBACK_SECRETS = [fixtures.CALLBACK_SECRET]
+    answers = [
+        client.post(path_of(url), {"info": "done"}, content_type="application/json").status_code
+        for url in fixtures.CALLBACK_URLS
+    ]
+    assert answers == [200, 200]
+    start_worker()
+    wait_until_final(60)
+    assert {job.pk: job.status for job in Job.objects.all()} == {
+        **released,
+        **{
+            pk: "complete"
+            for pk, status in released.items()
+            if status not in ("failed", "cancelled")
+        },
+    }
+    called = [arrival.body["name"] for arrival in vendor_server.arrivals]
+    assert sorted(called) == ["John Doe", "John Doe", "Queued", "Retried"]
+
+
+@pytest.fixture
+def released(vendor_server, redis_client):
+    """The rows of release 0.1.0, at vendors that respond, before their deadlines. The statuses of
+    the jobs by id.
+    """
+    output_of("import", fixtures.RELEASE)
+    Vendor.objects.filter(adapter="sync").update(
+        url=vendor_server.url, paused=False, paused_until=None
+    )
+    Job.objects.filter(status="waiting").update(deadline_at=timezone.now() + timedelta(hours=1))
+    return dict(Job.objects.values_list("pk", "status"))
+
+
 @pytest.fixture
 def waiting(start_worker, submit, make_vendor, vendor_server):
-    """A job that a worker, which has ended since, left waiting for its callback; and a vendor that
+    """A job that waits for its callback after its worker has stopped, and a second vendor that
     answers at once.
     """
     make_vendor("acme", url=vendor_server.url)
     make_vendor("later", adapter="async", url=vendor_server.url)
     [job] = submit(1, "later")
     worker = start_worker()
-    wait_for(lambda: Job.objects.filter(pk=job.pk, status="waiting"), "the vendor to take it")
+    wait_for(lambda: Job.objects.filter(pk=job.pk, status="waiting"), "the vendor to accept it")
     worker.send(signal.SIGTERM)
     worker.end()
     return job
@@ -128,14 +167,14 @@ def waiting(start_worker, submit, make_vendor, vendor_server):
 
 @pytest.fixture
 def moved(waiting, submit, tmp_path, redis_client):
-    """All is at a store and a Redis that know nothing else, and three more jobs are queued there."""
+    """All rows, with three more queued jobs, in an empty store beside an empty Redis."""
     submit(3)
-    said("export", tmp_path / "rows.jsonl")
+    output_of("export", tmp_path / "rows.jsonl")
     delete_rows()
     redis_client.flushall()
-    said("import", tmp_path / "rows.jsonl")
+    output_of("import", tmp_path / "rows.jsonl")
 
 
-def callback_path(job):
-    url = urlsplit(tokens.callback_url(job.vendor, job.pk, 1, 1))
-    return f"{url.path}?{url.query}"
+def path_of(url):
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}"

@@ -129,7 +129,9 @@ def queued(submit, redis_client):
 
 
 def end_all_pauses(redis_client):
-    Job.objects.exclude(not_before=None).update(not_before=Job().created_at - timedelta(minutes=1))
+    Job.objects.exclude(not_before=None).update(
+        not_before=Job.new().created_at - timedelta(minutes=1)
+    )
     sweep.retries_due()
     if redis_client.hexists(GATE, "open_until"):
         redis_client.hset(GATE, "open_until", 1)
@@ -164,7 +166,7 @@ def test_a_job_survives_that_redis_is_flushed_in_the_outage_again_and_again(
         redis_client.flushall()
         limiter.rebuild("acme", [], [], [])
         Job.objects.filter(not_before=None).update(
-            not_before=Job().created_at
+            not_before=Job.new().created_at
         )  # in place of the sweep for lost entries
         end_all_pauses(redis_client)
         assert call(DOWN, acme) == 1
@@ -193,7 +195,7 @@ def test_a_vendor_that_asks_for_a_pause_gets_it_though_redis_is_away(queued, val
         VendorError("vendor_throttled", "", retry_after=timedelta(hours=1)), acme, valkey
     )
     acme.refresh_from_db()
-    assert acme.is_paused(Job().created_at + timedelta(minutes=50))
+    assert acme.is_paused(Job.new().created_at + timedelta(minutes=50))
 
 
 def test_what_fails_late_beside_a_good_probe_is_not_counted(queued, submit, redis_client, acme):

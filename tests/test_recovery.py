@@ -223,7 +223,7 @@ def test_a_call_that_is_long_overdue_is_taken_over_though_its_worker_lives(
         status=Status.PROCESSING,
         attempt=1,
         worker="somebody",
-        deadline_at=Job().created_at.replace(year=2020),
+        deadline_at=Job.new().created_at.replace(year=2020),
     )
     start_worker()
     wait_until_final()
@@ -232,7 +232,7 @@ def test_a_call_that_is_long_overdue_is_taken_over_though_its_worker_lives(
 
 def test_a_leaked_slot_is_found(make_job, redis_client, acme):
     Vendor.objects.update(max_in_flight=1)
-    waiting = make_job(status=Status.WAITING, started_at=Job().created_at.replace(year=2020))
+    waiting = make_job(status=Status.WAITING, started_at=Job.new().created_at.replace(year=2020))
     redis_client.zadd(Keys("acme").in_flight, {"gone": 1, "fresh": time.time() * 1000})
     assert in_flight.correct("acme") == 2
     assert sorted(redis_client.zrange(Keys("acme").in_flight, 0, -1)) == sorted(

@@ -75,7 +75,7 @@ def test_a_batch_asks_no_more_for_many_jobs_than_for_few(batch, submit):
 
 def test_a_job_is_accepted_with_one_write_and_one_hint(batch):
     with asking_the_store() as of_the_store, asking_redis() as of_redis:
-        accept(Job(vendor=batch.vendor.slug, name="John Doe", input={}))
+        accept(Job.new(vendor=batch.vendor.slug, name="John Doe", input={}))
     assert [asked for asked in of_the_store if asked != "BEGIN"] in (["INSERT"], ["insert"])
     [hint] = of_redis
     assert hint.count("XADD") == 1

@@ -1,6 +1,4 @@
-"""A worker that can't call a vendor takes none of its jobs; a vendor that no worker can call is
-paused.
-"""
+"""A worker takes only jobs of vendors that it can call. A vendor that none can call is paused."""
 
 import pytest
 from django.conf import settings
@@ -34,51 +32,48 @@ def test_jobs_wait_without_an_attempt_until_a_worker_has_the_key(
     vendor = Vendor.objects.get()
     assert (vendor.paused_by, vendor.paused_at is None) == ("", False)
     assert (Attempt.objects.count(), len(vendor_server.arrivals)) == (0, 0)
-    assert (
-        lacking.output.count(
-            "vendor acme is not called by this worker: The variable VENDOR_ACME_API_KEY is not set."
-        )
-        == 1
+    not_set = (
+        "vendor acme is not called by this worker: The variable VENDOR_ACME_API_KEY is not set."
     )
+    assert lacking.output.count(not_set) == 1
     start_worker(**KEY)
     wait_until_final()
     assert {job.status for job in Job.objects.all()} == {Status.COMPLETE}
     assert (reason(), Vendor.objects.get().paused_at, Attempt.objects.count()) == ("", None, 3)
 
 
-def test_one_worker_with_the_key_is_enough(acme, start_worker, submit, make_vendor):
+def test_vendor_is_not_paused_while_one_worker_has_the_key(acme, start_worker, submit, make_vendor):
     make_vendor("sentinel", adapter="adapters.nope.Nope")
     lacking, able = start_worker(), start_worker(**KEY)
     submit(5)
     wait_until_final()
     assert {job.status for job in Job.objects.all()} == {Status.COMPLETE}
-    wait_for(lambda: Vendor.objects.get(slug="sentinel").paused, "pauses to be looked at")
+    wait_for(lambda: Vendor.objects.get(slug="sentinel").paused, "the next check of pauses")
     assert reason() == ""
     able.kill()
     wait_for(lambda: reason() == NOT_SET, "the vendor to be paused")
     assert lacking.process.poll() is None
 
 
-def test_a_changed_variable_is_told_again(acme, start_worker):
+def test_new_reason_is_logged_when_the_variable_changes(acme, start_worker):
     worker = start_worker()
     wait_for(lambda: reason() == NOT_SET, "the vendor to be paused")
     Vendor.objects.update(api_key_env="ACME_KEY")
     wait_for(lambda: "ACME_KEY is not read" in reason(), "the new reason")
-    assert (
-        worker.output.count("vendor acme is not called by this worker: ACME_KEY is not read") == 1
-    )
+    not_read = "vendor acme is not called by this worker: ACME_KEY is not read"
+    assert worker.output.count(not_read) == 1
     Vendor.objects.update(api_key_env="")
     wait_for(lambda: reason() == "", "the end of the pause")
     assert "vendor acme can be called" in worker.output
 
 
-def test_an_operators_pause_stays(acme, start_worker, make_vendor):
+def test_pause_by_an_operator_is_kept(acme, start_worker, make_vendor):
     make_vendor("sentinel", adapter="adapters.nope.Nope")
     Vendor.objects.filter(slug="acme").update(
         paused=True, pause_reason="Contract ended.", paused_by="ann"
     )
     start_worker(), start_worker(**KEY)
-    wait_for(lambda: Vendor.objects.get(slug="sentinel").paused, "pauses to be looked at")
+    wait_for(lambda: Vendor.objects.get(slug="sentinel").paused, "the next check of pauses")
     assert reason() == "Contract ended."
 
 
@@ -86,21 +81,20 @@ def test_an_operators_pause_stays(acme, start_worker, make_vendor):
     "adapter",
     ["adapters.nope.Nope", "adapters.exits.X", "adapters.faulty.FailsToStart", "os.path.join"],
 )
-def test_an_adapter_that_cannot_be_loaded_spends_no_attempt(
+def test_adapter_that_cannot_be_loaded_spends_no_attempt(
     start_worker, submit, make_vendor, vendor_server, adapter
 ):
     make_vendor("acme", adapter=adapter), make_vendor("globex", url=vendor_server.url)
     submit(1), submit(1, vendor="globex")
     worker = start_worker()
-    wait_for(
-        lambda: Job.objects.get(vendor="globex").status == "complete", "the other vendor's job"
-    )
+    other = Job.objects.filter(vendor="globex", status="complete")
+    wait_for(other.exists, "the other vendor's job")
     wait_for(lambda: reason().startswith("No worker can call it: "), "the vendor to be paused")
     assert Attempt.objects.filter(vendor="acme").count() == 0
     assert worker.output.count("vendor acme is not called by this worker") == 1
 
 
-def test_what_no_worker_can_call():
+def test_everywhere_returns_the_vendors_that_no_worker_can_call():
     lacks, able = Report({"a": "No key."}, None), Report({}, None)
     assert everywhere([]) == {}
     assert everywhere([lacks]) == {"a": "No key."}
@@ -111,7 +105,7 @@ def test_what_no_worker_can_call():
 
 
 @pytest.mark.parametrize(
-    ("adapter", "told"),
+    ("adapter", "expected"),
     [
         (
             "ReturnsDict",
@@ -134,20 +128,20 @@ def test_what_no_worker_can_call():
         ),
     ],
 )
-def test_the_file_and_line_of_a_faulty_adapter_are_named(
-    start_worker, submit, make_vendor, adapter, told
+def test_log_names_file_and_line_of_a_faulty_adapter(
+    start_worker, submit, make_vendor, adapter, expected
 ):
     make_vendor("acme", adapter=f"adapters.faulty.{adapter}", max_attempts=1)
     submit(1)
-    worker, (line, sentence) = start_worker("--drain"), told
+    worker, (logged, message) = start_worker("--drain"), expected
     worker.end()
-    assert f"the adapter of acme {line.format(settings.ADAPTERS_DIR)}" in worker.output
-    assert sentence in Job.objects.get().error_message
+    assert f"the adapter of acme {logged.format(settings.ADAPTERS_DIR)}" in worker.output
+    assert message in Job.objects.get().error_message
     assert "Person" not in worker.output
     assert "Traceback" not in worker.output
 
 
-def test_a_developer_sees_the_traceback(start_worker, submit, make_vendor):
+def test_debug_mode_logs_the_traceback(start_worker, submit, make_vendor):
     make_vendor("acme", adapter="adapters.faulty.Raises", max_attempts=1)
     submit(1)
     worker = start_worker("--drain", DEBUG="1")

@@ -100,7 +100,7 @@ def test_two_versions_share_the_work_and_the_limits(
     wait_for(lambda: redis_client.zcard("enrich:heartbeats") == 2, "both to live")
     submit(30)
     later = Job.objects.bulk_create(
-        [Job(vendor="acme", name="x", input={"name": "x"}) for _ in range(30)]
+        [Job.new(vendor="acme", name="x", input={"name": "x"}) for _ in range(30)]
     )
     for job in later:
         redis_client.xadd(KEYS.jobs, {**LATER_ENTRY, "job": job.pk})

@@ -121,7 +121,8 @@ def test_a_failure_ends_with_1(vendor_server):
 def test_nothing_listens(acme):
     Vendor.objects.update(url="http://127.0.0.1:9/")
     printed = failed()
-    assert "Answer\n  none" in printed
+    assert "Response
+  none" in printed
     assert "it refused the connection" in printed
 
 
@@ -130,7 +131,7 @@ def test_a_pause_and_an_open_breaker_hold_it_not_back(acme, redis_client, vendor
     attempt()
     redis_client.hset(Keys("acme").state, mapping={"open_until": str(10**17), "opened": "1"})
     printed = attempt()
-    assert "The vendor is paused: Its key was refused. This call is made all the same." in printed
+    assert "The vendor is paused: Its key was refused. Calling it anyway." in printed
     assert "The vendor's breaker is open" in printed
     assert redis_client.hget(Keys("acme").state, "open_until") == str(10**17)
     assert len(vendor_server.arrivals) == 2
@@ -199,7 +200,7 @@ def test_a_try_is_pruned_and_carried_like_any_attempt(acme, tmp_path):
     [
         ({"given": "{"}, "--input: The body is not JSON"),
         ({"given": "[1]"}, "--input must be a JSON object, such as"),
-        ({"vendor": "nobody"}, "There is no vendor 'nobody'. There are: acme."),
+        ({"vendor": "nobody"}, "There is no vendor 'nobody'. Known vendors: acme."),
     ],
 )
 def test_what_is_wrong_is_said(options, sentence):
@@ -208,9 +209,7 @@ def test_what_is_wrong_is_said(options, sentence):
 
 def test_without_the_key_nothing_is_called(acme, vendor_server):
     Vendor.objects.update(api_key_env=KEY)
-    assert (
-        error_of() == f"The vendor acme can't be called from here: The variable {KEY} is not set."
-    )
+    assert error_of() == f"Can't call vendor acme from here: The variable {KEY} is not set."
     assert (len(vendor_server.arrivals), Attempt.objects.count()) == (0, 0)
 
 

@@ -97,7 +97,7 @@ class JobViewSet(ViewSet):
         asked = _valid(INPUT, bodies.read_object(request, settings.JOB_MAX_BYTES), "pointer", "/")
         if backlog.is_full(asked["vendor"]):
             raise queue_full(retry_after.of_full_queue(asked["vendor"]))
-        job = Job(vendor=asked["vendor"], name=asked["name"], input=asked["input"])
+        job = Job.new(vendor=asked["vendor"], name=asked["name"], input=asked["input"])
         accept(job)
         headers = {
             "Location": f"/jobs/{job.pk}",

@@ -28,7 +28,7 @@ class Clients:
         4, when=lambda self: len(self.life.found(*OPEN)) < MAX_JOBS, slug=SLUGS, hint_is_lost=RARELY
     )
     def submit(self, slug, hint_is_lost):
-        job = Job(vendor=slug, name="John Doe", input={"name": "John Doe"})
+        job = Job.new(vendor=slug, name="John Doe", input={"name": "John Doe"})
         with hints(hint_is_lost):
             accept(job)
         self.life.jobs[job.pk] = PlainJob(slug, TERMS[slug])

@@ -38,7 +38,7 @@ def make_rows():
 
 def make_job_and_more(number, status):
     ended = {"finished_at": AT, "result": ODD} if status == "complete" else {}
-    job = Job(
+    job = Job.new(
         **{
             "vendor": "acme",
             "name": "Zoë 😀",

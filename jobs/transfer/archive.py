@@ -1,12 +1,14 @@
-"""The file that carries all rows from one store to another: JSON lines in ASCII, one row a line.
+"""The file that carries all rows from one store to another: JSON lines in ASCII, one row per line.
 
-    {"format": "enrichlabs", "version": 1}
-    {"kind": "job", "id": "01a2036a-3737-730f-8b75-355ab24a179b", "vendor": "async", and so on, every column}
+    {"format": "enrichlabs", "version": 2}
+    {"kind": "job", "id": "01a2036a-3737-730f-8b75-355ab24a179b", "vendor": "async", ...}
     {"kind": "end", "vendor": 2, "job": 100000, "attempt": 100000, "callback": 33333}
 
-Kinds come in the order of KINDS, the rows of each in that of their ids: so a file that breaks off
-says by its last whole line where to go on, and no row can stand in it twice. A file without its
-last line is no whole copy.
+A row's line has every column. Rows are grouped by kind, in the order of KINDS, and sorted by id
+within a kind. The last complete line of an interrupted export therefore says where to continue, and
+no row can appear twice. Only a finished export has the end line.
+
+Version 1, as written by 0.1.0, can be read (jobs.transfer.format_1).
 """
 
 import json
@@ -20,13 +22,13 @@ from django.core.validators import BaseValidator
 from django.db.models import CharField, DateTimeField, Field, Model
 
 from jobs.models import Attempt, Callback, Job
+from jobs.transfer import format_1
 from vendors.models import Vendor
 from vendors.payloads import exact
 
 FORMAT = "enrichlabs"
-VERSION = 1
-# What others refer to comes before them: at no time is there a try without its job, or a job
-# without its vendor.
+VERSION = 2
+# A row comes after those that it refers to: no attempt without its job, no job without its vendor.
 KINDS: dict[str, type[Model]] = {
     "vendor": Vendor,
     "job": Job,
@@ -34,12 +36,12 @@ KINDS: dict[str, type[Model]] = {
     "callback": Callback,
 }
 ORDER = list(KINDS)
-# A column that would be taken for the kind of its row has another name in the file.
-IN_FILE = {"kind": "call_kind"}
-IN_ROW = {name: column for column, name in IN_FILE.items()}
+# In the file `kind` is the kind of row, so the column of that name is called otherwise.
+FILE_NAMES = {"kind": "call_kind"}
+COLUMN_NAMES = {name: column for column, name in FILE_NAMES.items()}
 END = "end"
-END_BYTES = 1000  # more than the last line has
-MAX_BYTES = 32 * 1024 * 1024  # of any line; the longest that we write have some 7 MB
+END_MAX_BYTES = 1000  # of the first line and of the end line
+LINE_MAX_BYTES = 32 * 1024 * 1024  # the longest line that we write has about 7 MB
 
 Row = dict[str, Any]
 
@@ -55,101 +57,115 @@ class Line(NamedTuple):
     columns: Row
 
 
-def named(kind: str) -> str:
-    """Return what many rows of a kind are called."""
+def plural(kind: str) -> str:
     return str(KINDS[kind]._meta.verbose_name_plural)
-
-
-def header() -> bytes:
-    return _text({"format": FORMAT, "version": VERSION})
-
-
-def line(kind: str, row: Row) -> bytes:
-    return _text(
-        {"kind": kind, **{IN_FILE.get(column, column): value for column, value in row.items()}}
-    )
-
-
-def end(counts: dict[str, int]) -> bytes:
-    return _text({"kind": END, **counts})
 
 
 @lru_cache
 def fields(kind: str) -> dict[str, "Field[Any, Any]"]:
-    """Return the columns of a kind of row by their names."""
+    """Return the columns of a kind of row by name."""
     return {field.attname: field for field in KINDS[kind]._meta.concrete_fields}
 
 
-def ending(file: IO[bytes]) -> dict[str, int] | None:
-    """Return how many rows of each kind the last line says that there are; None where that line is
-    not there.
+# Writing
+
+
+def header_line() -> bytes:
+    return _encoded({"format": FORMAT, "version": VERSION})
+
+
+def row_line(kind: str, row: Row) -> bytes:
+    columns = {FILE_NAMES.get(column, column): value for column, value in row.items()}
+    return _encoded({"kind": kind, **columns})
+
+
+def end_line(counts: dict[str, int]) -> bytes:
+    return _encoded({"kind": END, **counts})
+
+
+# Reading
+
+
+def version_of(file: IO[bytes]) -> int:
+    """Return the version of the file's format, and leave the file at its second line.
+
+    Raises FaultyArchiveError unless the first line is that of an export, or a part of it.
     """
-    file.seek(max(0, file.seek(0, 2) - END_BYTES))
+    file.seek(0)
+    first = file.readline(END_MAX_BYTES)
+    if first and header_line().startswith(first):
+        return VERSION
+    found = _decoded(first)
+    version = found.get("version")
+    if found.get("format") != FORMAT or not isinstance(version, int):
+        raise _fault(1, "is not the first line of an export")
+    if version > VERSION:
+        remedy = f"This EnrichLabs reads versions up to {VERSION}: update it first"
+        raise _fault(1, f"says version {version}. {remedy}")
+    return version
+
+
+def end_counts(file: IO[bytes]) -> dict[str, int] | None:
+    """Return the number of rows of each kind that the end line states, or None if there is none."""
+    file.seek(max(0, file.seek(0, 2) - END_MAX_BYTES))
     _, *last = file.read().rsplit(b"\n", 2)
-    found = _parsed(last[0]) if last[1:] == [b""] else {}
-    counts = {kind: found.get(kind, 0) for kind in KINDS}
-    return (
-        counts
-        if found.get("kind") == END and all(isinstance(count, int) for count in counts.values())
-        else None
-    )
+    found = _decoded(last[0]) if last[1:] == [b""] else {}
+    if found.pop("kind", None) != END:
+        return None
+    stated = format_1.upgraded_counts(found)
+    counts = {kind: stated.get(kind, 0) for kind in KINDS}
+    return counts if all(isinstance(count, int) for count in counts.values()) else None
 
 
 def lines(file: IO[bytes]) -> Iterator[Line]:
-    """Give the rows from the beginning of the file to its end, or to a line that is not whole.
+    """Yield the rows' lines, up to the end line or an incomplete line.
 
-    Raises FaultyArchiveError at a line that is not as it is written.
+    Raises FaultyArchiveError at a line that no export writes.
     """
-    file.seek(0)
-    _know(file.readline(END_BYTES))
-    ends_at, before = file.tell(), (0, "")
-    for number, text in enumerate(iter(lambda: file.readline(MAX_BYTES), b""), start=2):
-        if not text.endswith(b"\n") and len(text) < MAX_BYTES:
+    version = version_of(file)
+    ends_at, previous = file.tell(), (0, "")
+    for number, text in enumerate(iter(lambda: file.readline(LINE_MAX_BYTES), b""), start=2):
+        if not text.endswith(b"\n") and len(text) < LINE_MAX_BYTES:
             return
         ends_at += len(text)
-        columns = _parsed(text)
+        columns = _decoded(text)
         kind = columns.pop("kind", None)
         if kind == END:
             return
+        if version == 1:
+            kind, columns = format_1.upgraded(kind, columns)
         if kind not in ORDER or not isinstance(columns.get("id"), str):
-            raise _fault(number, "is no vendor, job, attempt or callback with an id")
-        if (place := (ORDER.index(kind), columns["id"])) <= before:
+            raise _fault(number, "is not a vendor, job, attempt or callback with an id")
+        if (position := (ORDER.index(kind), columns["id"])) <= previous:
             raise _fault(number, "is not in the order in which rows are written")
-        before = place
-        yield Line(
-            number,
-            ends_at,
-            kind,
-            {IN_ROW.get(name, name): value for name, value in columns.items()},
-        )
+        previous = position
+        columns = {COLUMN_NAMES.get(name, name): value for name, value in columns.items()}
+        yield Line(number, ends_at, kind, columns)
 
 
-def row(of: Line) -> Row:
-    """Return every column of the line as Python has it. A column that the file does not know has
-    its default.
+def row(line: Line) -> Row:
+    """Return the line's columns as Python values, with defaults for columns that it does not have.
 
-    Raises FaultyArchiveError where one is missing that has none, is unknown to us, or has a value
-    that can't be kept.
+    Raises FaultyArchiveError if a column is missing and has no default, is unknown, or has a value
+    that can't be stored.
     """
-    columns = fields(of.kind)
-    if unknown := of.columns.keys() - columns.keys():
-        raise _fault(
-            of.number, f"has a column that this version does not know: {', '.join(sorted(unknown))}"
-        )
-    return {name: _column(field, of) for name, field in columns.items()}
+    known = fields(line.kind)
+    if unknown := line.columns.keys() - known.keys():
+        names = ", ".join(sorted(unknown))
+        raise _fault(line.number, f"has columns that this version does not know: {names}")
+    return {name: _column(field, line) for name, field in known.items()}
 
 
-def _column(field: "Field[Any, Any]", of: Line) -> Any:
-    if field.attname in of.columns:
+def _column(field: "Field[Any, Any]", line: Line) -> Any:
+    name = field.attname
+    if name in line.columns:
         try:
-            return _value(field, of.columns[field.attname])
+            return _value(field, line.columns[name])
         except (ValidationError, TypeError, ValueError, OverflowError):
-            # Not their own words, which quote the value.
-            raise _fault(
-                of.number, f"has a value of {field.attname} that can't be kept there"
-            ) from None
+            # Their own messages quote the value.
+            raise _fault(line.number, f"has a value of {name} that can't be stored") from None
     if not (field.has_default() or field.null or field.blank):
-        raise _fault(of.number, f"has no {field.attname}")
+        raise _fault(line.number, f"has no {name}")
     return field.get_default()
 
 
@@ -160,31 +176,24 @@ def _value(field: "Field[Any, Any]", value: Any) -> Any:
     if value is None or (field.choices and value and value not in dict(field.flatchoices)):
         raise ValueError
     for validator in field.validators:
-        if isinstance(validator, BaseValidator):  # how long, how low, how high
+        if isinstance(validator, BaseValidator):  # of lengths and ranges
             validator(value)
     if isinstance(field, CharField):
-        value.encode()  # half a surrogate pair is nothing that a store takes
+        value.encode()  # raises for half a surrogate pair, which no store accepts
     if isinstance(field, DateTimeField) and value.tzinfo is None:
         raise ValueError
     return value
 
 
-def _know(first: bytes) -> None:
-    """Raises FaultyArchiveError unless this is the first line, or as much of it as was written."""
-    if first and header().startswith(first):
-        return
-    found = _parsed(first)
-    version = found.get("version")
-    if found.get("format") != FORMAT or not isinstance(version, int):
-        raise FaultyArchiveError("Line 1 is not that of an export.")
-    if version > VERSION:
-        raise FaultyArchiveError(
-            f"Line 1 names version {version}, and this EnrichLabs reads up to {VERSION}. Update it first."
-        )
+def _fault(number: int, sentence: str) -> FaultyArchiveError:
+    return FaultyArchiveError(f"Line {number} {sentence}.")
 
 
-def _parsed(text: bytes) -> Row:
-    """Return the JSON object; an empty one where there is none."""
+# JSON
+
+
+def _decoded(text: bytes) -> Row:
+    """Return the JSON object, or an empty one if the text is none."""
     try:
         found = exact.read(text.decode())
     except (ValueError, RecursionError):
@@ -192,16 +201,12 @@ def _parsed(text: bytes) -> Row:
     return found if isinstance(found, dict) else {}
 
 
-def _fault(number: int, sentence: str) -> FaultyArchiveError:
-    return FaultyArchiveError(f"Line {number} {sentence}.")
+def _encoded(value: Row) -> bytes:
+    return exact.write(value, _ENCODER).encode("ascii") + b"\n"
 
 
-def _text(value: Row) -> bytes:
-    return exact.write(value, ROWS).encode("ascii") + b"\n"
-
-
-def _moment(value: datetime) -> str:
+def _timestamp(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-ROWS = json.JSONEncoder(separators=(",", ":"), default=_moment)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_timestamp)

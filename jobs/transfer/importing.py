@@ -1,8 +1,7 @@
-"""Writes the rows of an exported file into the store as they are, and leaves alone what is there
-already.
+"""Reads the rows of an exported file into the store. Rows that exist already are not changed.
 
-It keeps no state of its own: who runs it again after it broke off, wherever that was, has the rest
-written. On MongoDB, a batch may have been written in part.
+An import keeps no state of its own: run it again after an interruption, and it writes what is
+missing. On MongoDB, an interrupted batch may be written in part.
 """
 
 from collections import Counter
@@ -15,75 +14,85 @@ from django.db.models import Model
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.storage.store import writing
-from jobs.transfer.archive import KINDS, FaultyArchiveError, Line, Row, ending, fields, lines, row
+from jobs.transfer.archive import (
+    KINDS,
+    FaultyArchiveError,
+    Line,
+    Row,
+    end_counts,
+    fields,
+    lines,
+    row,
+)
 from vendors.models import Vendor
 
 BATCH = 500
 BATCH_BYTES = 4 * 1024 * 1024
 
 
-class Loading:
-    """An exported file on its way into the store. Raises FaultyArchiveError where the export was
-    not finished.
+class Import:
+    """An exported file on its way into the store, with its counts of rows by kind.
+
+    Raises FaultyArchiveError if the export was not finished.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
-        said = ending(file)
-        if said is None:
+        expected = end_counts(file)
+        if expected is None:
             raise FaultyArchiveError(
-                "The last line is not that of a finished export. Run the export again, to its end."
+                "The export is not finished: its end line is missing. Run the export again."
             )
-        self.said = Counter(said)
+        self.expected = Counter(expected)  # as the end line states
         self.read = Counter[str]()
         self.written = Counter[str]()
-        self.differing = Counter[str]()  # there already with other content, or under another id
-        self.held = Counter[str]()
-        self.at = 0  # the line up to which all is written
+        self.different = Counter[str]()  # stored before, with other content or under another id
+        self.stored = Counter[str]()  # counted by check()
+        self.last_line = 0  # all lines up to this one are written
         self._file = file
 
     def write(self) -> Iterator[int]:
-        """Write the rows, and say after each batch how many bytes of the file are done.
+        """Write the rows; after each batch, yield how many bytes of the file are done.
 
         Raises FaultyArchiveError, with nothing of the line's batch written, and STORE_ERRORS.
         """
         for batch in _batches(lines(self._file)):
-            self._write(batch[0].kind, {each.columns["id"]: row(each) for each in batch})
-            self.at = batch[-1].number
+            self._write(batch[0].kind, {line.columns["id"]: row(line) for line in batch})
+            self.last_line = batch[-1].number
             yield batch[-1].ends_at
 
     def check(self) -> Iterator[int]:
-        """Count the rows of the file that the store has now, and say after each batch how many
-        bytes are done.
-        """
+        """Count which rows of the file are in the store; after each batch, yield the bytes done."""
         for batch in _batches(lines(self._file)):
             kind = batch[0].kind
-            rows = {each.columns["id"]: each.columns for each in batch}
-            there = set(
-                KINDS[kind]._default_manager.filter(pk__in=rows).values_list("pk", flat=True)
-            )
-            self.held[kind] += len(there | _elsewhere(kind, rows))
+            rows = {line.columns["id"]: line.columns for line in batch}
+            ids = KINDS[kind]._default_manager.filter(pk__in=rows).values_list("pk", flat=True)
+            self.stored[kind] += len(set(ids) | _stored_under_other_ids(kind, rows))
             yield batch[-1].ends_at
 
-    def disagreeing(self) -> list[str]:
-        """Return the kinds of which not as many were read, or are there, as the file's last line
-        says.
-        """
-        return [kind for kind in KINDS if not self.said[kind] == self.read[kind] == self.held[kind]]
+    def mismatched(self) -> list[str]:
+        """Return the kinds of which fewer or more rows were read, or are stored, than expected."""
+        return [
+            kind
+            for kind in KINDS
+            if not self.expected[kind] == self.read[kind] == self.stored[kind]
+        ]
 
     def _write(self, kind: str, rows: dict[str, Row]) -> None:
-        stored = KINDS[kind]._default_manager.filter(pk__in=rows).values(*fields(kind))
-        there = {each["id"]: _is_same(each, rows[each["id"]]) for each in stored}
-        there |= dict.fromkeys(_elsewhere(kind, rows) - there.keys(), False)
-        missing = [KINDS[kind](**each) for each in rows.values() if each["id"] not in there]
-        _insert(KINDS[kind], missing)
+        model = KINDS[kind]
+        stored = model._default_manager.filter(pk__in=rows).values(*fields(kind))
+        is_same = {each["id"]: _are_same(each, rows[each["id"]]) for each in stored}
+        for row_id in _stored_under_other_ids(kind, rows):
+            is_same.setdefault(row_id, False)
+        missing = [model(**columns) for row_id, columns in rows.items() if row_id not in is_same]
+        _insert(model, missing)
         self.read[kind] += len(rows)
         self.written[kind] += len(missing)
-        self.differing[kind] += sum(not is_same for is_same in there.values())
+        self.different[kind] += list(is_same.values()).count(False)
 
 
 def forget_limits() -> None:
-    """Have each vendor's limits made from the rows before the next call: Redis may remember fewer
-    calls than were written.
+    """Delete each vendor's limiter state, which may lack calls that were imported. It is rebuilt
+    from the rows before the next call.
 
     Raises redis.RedisError.
     """
@@ -92,60 +101,51 @@ def forget_limits() -> None:
 
 
 def _batches(of: Iterable[Line]) -> Iterator[list[Line]]:
-    """Give lines of the same kind together, as many as memory may hold at a time."""
+    """Yield lines of one kind in batches that fit into memory."""
     batch: list[Line] = []
-    for each in of:
+    for line in of:
         if batch and (
-            each.kind != batch[0].kind
+            line.kind != batch[0].kind
             or len(batch) == BATCH
-            or each.ends_at - batch[0].ends_at > BATCH_BYTES
+            or line.ends_at - batch[0].ends_at > BATCH_BYTES
         ):
             yield batch
             batch = []
-        batch.append(each)
+        batch.append(line)
     if batch:
         yield batch
 
 
-def _elsewhere(kind: str, rows: dict[str, Row]) -> set[str]:
-    """Return the ids of rows whose place is taken: a vendor's slug, a callback's key belong to one
-    row alone.
+def _stored_under_other_ids(kind: str, rows: dict[str, Row]) -> set[str]:
+    """Return the ids of rows whose unique value (a vendor's slug, a callback's key) is stored
+    already, be it in a row of another id.
     """
     found = set()
-    for name in [
-        name for name, field in fields(kind).items() if field.unique and not field.primary_key
-    ]:
-        ids = {each[name]: each["id"] for each in rows.values()}
-        taken = (
-            KINDS[kind]
-            ._default_manager.filter(**{f"{name}__in": list(ids)})
-            .values_list(name, flat=True)
-        )
-        found |= {ids[value] for value in taken}
+    for name, field in fields(kind).items():
+        if field.unique and not field.primary_key:
+            ids = {columns[name]: row_id for row_id, columns in rows.items()}
+            same = KINDS[kind]._default_manager.filter(**{f"{name}__in": list(ids)})
+            found |= {ids[value] for value in same.values_list(name, flat=True)}
     return found
 
 
-def _is_same(stored: Row, new: Row) -> bool:
-    """Whether two rows agree; times to the millisecond, for MongoDB keeps no more."""
-    return {name: _kept(value) for name, value in stored.items()} == {
-        name: _kept(value) for name, value in new.items()
+def _are_same(stored: Row, new: Row) -> bool:
+    return {name: _to_millisecond(value) for name, value in stored.items()} == {
+        name: _to_millisecond(value) for name, value in new.items()
     }
 
 
-def _kept(value: Any) -> Any:
-    return (
-        value.replace(microsecond=value.microsecond // 1000 * 1000)
-        if isinstance(value, datetime)
-        else value
-    )
+def _to_millisecond(value: Any) -> Any:
+    """Truncate a time as MongoDB does."""
+    if isinstance(value, datetime):
+        return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    return value
 
 
 def _insert(model: type[Model], rows: list[Model]) -> None:
     with writing():
         if model is Vendor:
             for each in rows:
-                each.save_base(
-                    raw=True, force_insert=True
-                )  # raw: when it was created stays as it is
+                each.save_base(raw=True, force_insert=True)  # raw keeps created_at
         else:
             model._default_manager.bulk_create(rows)

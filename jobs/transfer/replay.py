@@ -1,7 +1,7 @@
-"""Puts jobs back into their queue, and applies stored callbacks again, as an operator chooses.
+"""Retries jobs, or applies stored callbacks again, as an operator chooses.
 
-Both go through their rows by id in bounded batches, and each row is moved by itself: memory stays
-flat, and to stop in between or to run twice does no harm.
+Both read their rows by id in bounded batches and move each row by itself. Memory use is constant,
+and a replay can be interrupted, or run twice, without harm.
 """
 
 from collections.abc import Iterator
@@ -25,9 +25,7 @@ RETRIABLE = (Status.FAILED, Status.CANCELLED)
 
 @dataclass(frozen=True)
 class Choice:
-    """Which jobs; what is empty does not matter. `created_before` is the first moment that is too
-    late.
-    """
+    """Which jobs to replay. An empty field does not restrict; `created_before` is exclusive."""
 
     ids: tuple[str, ...] = ()
     status: str = ""
@@ -48,14 +46,27 @@ class Choice:
         return {name: value for name, value in conditions.items() if value}
 
 
+class Replay(Protocol):
+    """The rows that an operator chose, and what to do with each."""
+
+    noun: str
+    verb: str
+    done: str
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def describe(self, row: Any, /) -> str: ...
+    def do(self, row: Any, /) -> bool: ...
+
+
 class JobReplay:
     """Failed or cancelled jobs, each to be queued for a new run.
 
-    Those that end after `started_at` are left alone, so that a job which fails again is not put
-    back twice.
+    Jobs that end after `started_at` are left alone, so that one that fails again is not retried
+    twice.
     """
 
-    noun, done = "job", "put back"
+    noun, verb, done = "job", "retry", "retried"
 
     def __init__(self, choice: Choice, started_at: datetime) -> None:
         statuses = [choice.status] if choice.status else RETRIABLE
@@ -73,18 +84,16 @@ class JobReplay:
         return f"{job.pk}  {job.vendor}  {job.error_code or job.status}"
 
     def do(self, job: Job) -> bool:
-        """Put one back. False: it has moved on, or its vendor no longer exists, and nothing was
-        changed.
-        """
+        """Retry one job. False if it has moved on, or its vendor no longer exists."""
         return catalogue.get(job.vendor) is not None and operator_actions.retry(job, timezone.now())
 
 
 class CallbackReplay:
-    """Stored callbacks that were not applied, and can be now: their job is open, or failed only for
-    the lack of them.
+    """Stored callbacks that were not applied and can be now: their job is open, or failed only
+    because no callback came.
     """
 
-    noun, done = "callback", "applied"
+    noun, verb, done = "callback", "apply", "applied"
     VERDICTS = ("", Verdict.UNREADABLE, Verdict.UNMATCHED, Verdict.LATE)
 
     def __init__(self, choice: Choice, started_at: datetime) -> None:
@@ -99,7 +108,7 @@ class CallbackReplay:
         for verdict in self.VERDICTS:
             rows = _by_id(self._rows.filter(verdict=verdict))
             while batch := list(islice(rows, BATCH)):
-                for callback in inbox.one_by_one(_awaited(batch)):
+                for callback in inbox.one_by_one(_expected(batch)):
                     if inbox.can_be_applied(callback, timezone.now()):
                         yield callback
 
@@ -107,27 +116,15 @@ class CallbackReplay:
         return f"{callback.job}  {callback.vendor}  {callback.verdict or 'without a verdict'}"
 
     def do(self, callback: Callback) -> bool:
-        """Apply one. False: it changed nothing."""
+        """Apply one callback. False if it changed nothing."""
         now = timezone.now()
         is_applied = inbox.apply(callback, catalogue.get(callback.vendor), now) == Verdict.APPLIED
         return is_applied or inbox.apply_late(callback, now)
 
 
-class Replay(Protocol):
-    """Rows that an operator has chosen, and what is to be done to each."""
-
-    noun: str
-    done: str
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Any]: ...
-    def describe(self, row: Any, /) -> str: ...
-    def do(self, row: Any, /) -> bool: ...
-
-
 def run(replay: Replay) -> Iterator[bool]:
-    """Do it to one row after the other, and say of each whether it happened; it may be left after
-    any of them.
+    """Replay row after row, and yield for each whether it changed. The caller may stop after any
+    row.
     """
     for row in replay:
         yield replay.do(row)
@@ -140,9 +137,9 @@ def _by_id(rows: QuerySet[Any]) -> Iterator[Any]:
         last = batch[-1].pk
 
 
-def _awaited(batch: list[Callback]) -> list[str]:
-    """Return those of the callbacks whose job is open, or failed for the lack of them, in the run
-    that they are about.
+def _expected(batch: list[Callback]) -> list[str]:
+    """Return the ids of the callbacks whose job, in the run that they answer, is open or failed
+    because no callback came.
     """
     jobs = Job.objects.filter(
         pk__in=[callback.job for callback in batch], status__in=[*OPEN, Status.FAILED]

@@ -151,7 +151,7 @@ def queue(vendor: str, count: int, batch: int = 1000) -> None:
 
     fields: dict[str, Any] = {"vendor": vendor, "name": "John Doe", "input": {"name": "John Doe"}}
     for start in range(0, count, batch):
-        jobs = [Job(**fields) for _ in range(min(batch, count - start))]
+        jobs = [Job.new(**fields) for _ in range(min(batch, count - start))]
         with writing():
             Job.objects.bulk_create(jobs)
         stream.add(vendor, [job.pk for job in jobs], Stream.JOBS)

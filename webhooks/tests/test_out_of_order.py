@@ -93,7 +93,7 @@ def test_a_callback_for_an_attempt_that_the_row_has_not_reached_is_kept_for_late
 
 
 def test_a_callback_for_an_unknown_job_is_unmatched(vendor, make_job):
-    assert receive(Job()) == Verdict.UNMATCHED
+    assert receive(Job.new()) == Verdict.UNMATCHED
     assert Callback.objects.get().verdict == Verdict.UNMATCHED
 
 

@@ -1,4 +1,4 @@
-"""Puts failed jobs back into their queue, or applies stored callbacks again."""
+"""Retries failed jobs, or applies stored callbacks again: manage.py replay"""
 
 import re
 import sys
@@ -13,18 +13,22 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from jobs.management.dialogue import INTERRUPTED, agrees, counted, interruptible
+from jobs.management.terminal import INTERRUPTED, confirm, counted, interruptible
 from jobs.models import Job, Status
 from jobs.transfer.replay import RETRIABLE, CallbackReplay, Choice, JobReplay, Replay, run
 from vendors.catalogue import catalogue, listed
 from vendors.management.store_command import StoreCommand
 
-SHOWN_FIRST = 5
-JOBS_ONLY = ("status", "error_code", "created_after", "created_before", "limit")
+MAX_SHOWN = 5
+JOB_OPTIONS = ("status", "error_code", "created_after", "created_before", "limit")
+TIME_HELP = "ISO 8601; UTC unless it has an offset"
 
 
 class Command(StoreCommand):
-    help = "Puts failed (or otherwise chosen) jobs back into their queue, or applies stored callbacks again."
+    help = (
+        "Retries failed jobs, or others that the options choose. With --callbacks, applies stored "
+        "callbacks again instead."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
@@ -34,57 +38,53 @@ class Command(StoreCommand):
             dest="ids",
             type=_job_id,
             metavar="ID",
-            help="this job only; may be repeated",
+            help="only this job; may be repeated",
         )
         add(
             "--status",
             choices=[*map(str, RETRIABLE)],
-            help="failed where neither this nor --id is given",
+            help="default: failed, or any of them with --id",
         )
-        add("--vendor", help="jobs of this vendor only")
-        add("--error-code", metavar="CODE", help="jobs that failed with this code only")
-        add(
-            "--created-after",
-            type=_moment,
-            metavar="TIME",
-            help="ISO 8601; UTC where it names no zone",
-        )
-        add("--created-before", type=_moment, metavar="TIME", help="likewise")
-        add("--limit", type=_positive, metavar="N", help="the N oldest only")
+        add("--vendor", metavar="SLUG", help="only jobs of this vendor")
+        add("--error-code", metavar="CODE", help="only jobs that failed with this code")
+        add("--created-after", type=_time, metavar="TIME", help=TIME_HELP)
+        add("--created-before", type=_time, metavar="TIME", help=TIME_HELP)
+        add("--limit", type=_positive, metavar="N", help="only the N oldest jobs")
         add(
             "--callbacks",
+            "--deliveries",
             action="store_true",
-            help="apply stored callbacks again, in place of putting jobs back",
+            dest="callbacks",
+            help="apply stored callbacks instead of retrying jobs (--deliveries is the old name)",
         )
-        add("--dry-run", action="store_true", help="say what would be done, and do nothing")
-        add("--yes", action="store_true", help="do not ask")
+        add("--dry-run", action="store_true", help="show what would be done")
+        add("--yes", action="store_true", help="do not ask for confirmation")
 
     def handle(self, *args: Any, **options: Any) -> None:
         choice = _choice(options)
         replay = (CallbackReplay if options["callbacks"] else JobReplay)(choice, timezone.now())
         count = len(replay)
         if options["dry_run"]:
-            return self._show(replay, count)
+            return self._preview(replay, count)
         if not count:
-            return self.stdout.write(f"There is no {replay.noun} to be {replay.done}.")
-        if not options["yes"] and not agrees(
-            f"{counted(count, replay.noun)} will be {replay.done}."
-        ):
+            return self.stdout.write(f"No {replay.noun}s to {replay.verb}.")
+        question = f"{counted(count, replay.noun)} will be {replay.done}."
+        if not options["yes"] and not confirm(question):
             return self.stdout.write("Nothing was changed.")
         return self._run(replay, count)
 
-    def _show(self, replay: Replay, count: int) -> None:
+    def _preview(self, replay: Replay, count: int) -> None:
         self.stdout.write(f"{counted(count, replay.noun)} would be {replay.done}.")
-        for row in islice(replay, SHOWN_FIRST):
+        for row in islice(replay, MAX_SHOWN):
             self.stdout.write(f"  {replay.describe(row)}")
-        if count > SHOWN_FIRST:
-            self.stdout.write(f"  and {count - SHOWN_FIRST} more")
+        if count > MAX_SHOWN:
+            self.stdout.write(f"  and {count - MAX_SHOWN} more")
 
     def _run(self, replay: Replay, count: int) -> None:
         outcomes = Counter[bool]()
         with interruptible() as interrupted:
-            for happened in tqdm(run(replay), total=count, unit=f" {replay.noun}s", disable=None):
-                outcomes[happened] += 1
+            for changed in tqdm(run(replay), total=count, unit=f" {replay.noun}s", disable=None):
+                outcomes[changed] += 1
                 if interrupted.is_set():
                     break
         report = f"{outcomes[True]} {replay.done}, {outcomes[False]} skipped"
@@ -95,8 +95,8 @@ class Command(StoreCommand):
 
 
 def _choice(options: dict[str, Any]) -> Choice:
-    """Return what the options choose. Raises CommandError where they make no sense."""
-    _refuse_nonsense(options)
+    """Return what the options choose. Raises CommandError if they contradict each other."""
+    _refuse_contradictions(options)
     ids = tuple(dict.fromkeys(options["ids"] or ()))
     _refuse_unknown(ids, options["vendor"])
     return Choice(
@@ -110,16 +110,15 @@ def _choice(options: dict[str, Any]) -> Choice:
     )
 
 
-def _refuse_nonsense(options: dict[str, Any]) -> None:
-    given = [f"--{name.replace('_', '-')}" for name in JOBS_ONLY if options[name] is not None]
+def _refuse_contradictions(options: dict[str, Any]) -> None:
+    given = [f"--{name.replace('_', '-')}" for name in JOB_OPTIONS if options[name] is not None]
+    names = " and ".join(given)
     if options["callbacks"] and given:
-        raise CommandError(
-            f"{' and '.join(given)} choose jobs; --callbacks takes --id and --vendor only."
-        )
+        raise CommandError(f"--callbacks allows only --id and --vendor. Leave out {names}.")
     if options["ids"] and given:
-        raise CommandError(f"--id names the jobs already; leave out {' and '.join(given)}.")
+        raise CommandError(f"--id already names the jobs. Leave out {names}.")
     if options["error_code"] and options["status"] == Status.CANCELLED:
-        raise CommandError("A cancelled job has no error code; leave out --error-code or --status.")
+        raise CommandError("Cancelled jobs have no error code. Leave out --error-code or --status.")
     after, before = options["created_after"], options["created_before"]
     if after and before and after >= before:
         raise CommandError("--created-after must be earlier than --created-before.")
@@ -130,27 +129,26 @@ def _refuse_unknown(ids: tuple[str, ...], vendor: str | None) -> None:
     if unknown:
         raise CommandError(f"There is no job {', '.join(sorted(unknown))}.")
     if vendor and vendor not in catalogue.all():
-        raise CommandError(f"There is no vendor {vendor!r}; there are {listed(catalogue.all())}.")
+        known = listed(catalogue.all())
+        raise CommandError(f"There is no vendor {vendor!r}. Known vendors: {known}.")
 
 
 def _job_id(text: str) -> str:
     try:
         return str(UUID(text if text.isascii() else ""))
     except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no request id") from None
+        raise ArgumentTypeError(f"{text!r} is not a request id") from None
 
 
-def _moment(text: str) -> datetime:
+def _time(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
-        raise ArgumentTypeError(
-            f"{text!r} is no time; write for example 2026-01-31T12:00:00Z"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        raise ArgumentTypeError(f"{text!r} is not a time, such as 2026-01-31T12:00:00Z") from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _positive(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
-        raise ArgumentTypeError(f"{text!r} is no whole number above zero")
+        raise ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)

@@ -1,12 +1,9 @@
-"""manage.py vendor try acme --input '{"name": "John Doe"}': calls a vendor once, without a job, and
-shows what was said.
+"""Calls a vendor once, without a job, and prints the request and the response:
+manage.py vendor try acme --input '{"name": "John Doe"}'
 """
 
-import json
-import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import redis
@@ -15,165 +12,74 @@ from django.utils import timezone
 
 from jobs.api.bodies import parse
 from jobs.api.problems import Problem
+from jobs.management.trial_text import masked_lines
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.recovery import unusable
 from jobs.worker import trial
-from jobs.worker.trial import NoPermitError, Trial
+from jobs.worker.trial import NoPermitError
 from vendors.base import Accepted, Done
-from vendors.catalogue import catalogue
-from vendors.http.exchanges import Exchange
+from vendors.catalogue import catalogue, listed
 from vendors.models import Vendor
-from vendors.payloads import json_object
-from vendors.payloads.cleaning import clean
-
-MAX_SHOWN = 4096  # characters of a body
-MASK = "***"
-SECRET_HEADERS = re.compile(r"auth|key|token|secret|cookie|signature", re.IGNORECASE)
-SECRET_PARAMETERS = re.compile(
-    r"(?i)([?&][^=&]*(?:key|token|secret|password|signature)[^=&]*=)[^&\s\"#]*"
-)
-NO_SECRETS = ("Idempotency-Key",)
 
 
 class Command(BaseCommand):
-    help = "Calls a vendor once, without a job, and shows request, answer and outcome; secrets are masked."
+    help = (
+        "Calls a vendor once, without a job, and prints the request, the response and the outcome "
+        "with secrets masked."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        attempt = actions.add_parser(
-            "try", help="call a vendor once, within its limits, also while it is paused"
+        trying = actions.add_parser(
+            "try", help="call a vendor once, within its limits, even while it is paused"
         )
-        attempt.add_argument("vendor", help="the vendor's slug")
-        attempt.add_argument(
-            "--input", required=True, metavar="JSON", help="what a job would be posted with"
+        trying.add_argument("vendor", metavar="SLUG", help="the vendor's slug")
+        trying.add_argument(
+            "--input", required=True, metavar="JSON", help="the JSON object to send, as in a job"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        vendor, given = _vendor(options["vendor"]), _input(options["input"])
-        if why := unusable.fault(vendor):
-            raise CommandError(f"The vendor {vendor} can't be called from here: {why}")
+        vendor, job_input = _vendor(options["vendor"]), _input(options["input"])
+        if fault := unusable.fault(vendor):
+            raise CommandError(f"Can't call vendor {vendor} from here: {fault}")
         try:
-            self._note(vendor)
-            done = trial.run(vendor, given)
+            self._warn(vendor)
+            made = trial.run(vendor, job_input)
         except NoPermitError as error:
-            raise CommandError(
-                f"No permit for the vendor {vendor} within {trial.TIMEOUT_SECONDS:.0f} s. {error}"
-            ) from None
+            timeout = f"{trial.TIMEOUT_SECONDS:.0f} s"
+            raise CommandError(f"No permit for vendor {vendor} within {timeout}. {error}") from None
         except redis.RedisError as error:
             raise CommandError(
-                f"Redis does not answer ({type(error).__name__}), and only it can give a permit. Start script/server, or Redis."
+                f"Redis does not respond ({type(error).__name__}), and a call needs a permit from "
+                "it. Start script/server, or Redis."
             ) from None
-        self._show(vendor, done)
-        if not isinstance(done.answer, Done | Accepted):
+        for line in masked_lines(vendor, made):
+            self.stdout.write(line)
+        if not isinstance(made.answer, Done | Accepted):
             sys.exit(1)
 
-    def _note(self, vendor: Vendor) -> None:
+    def _warn(self, vendor: Vendor) -> None:
         if vendor.is_paused(timezone.now()):
-            self.stdout.write(
-                f"The vendor is paused: {vendor.pause_reason.rstrip('.')}. This call is made all the same."
-            )
+            reason = vendor.pause_reason.rstrip(".")
+            self.stdout.write(f"The vendor is paused: {reason}. Calling it anyway.")
         if commands().hexists(Keys(vendor.slug).state, "open_until"):
-            self.stdout.write(
-                "The vendor's breaker is open: it seemed to be down. This call is made all the same."
-            )
-
-    def _show(self, vendor: Vendor, done: Trial) -> None:
-        secrets = [
-            vendor.api_key,
-            *vendor.webhook_secrets,
-            done.call.callback_url.rpartition("token=")[2],
-        ]
-        lines = [line for exchange in done.exchanges for line in _told(vendor, exchange)]
-        lines += [
-            "",
-            f"Outcome after {done.seconds:.2f} s",
-            *(f"  {line}" for line in _outcome(done)),
-        ]
-        for line in lines:
-            self.stdout.write(_masked(line, secrets))
+            self.stdout.write("The vendor's breaker is open: it seemed down. Calling it anyway.")
 
 
 def _vendor(slug: str) -> Vendor:
     if vendor := catalogue.get(slug):
         return vendor
-    raise CommandError(
-        f"There is no vendor {slug!r}. There are: {', '.join(catalogue.all()) or 'none'}."
-    )
+    known = listed(catalogue.all())
+    raise CommandError(f"There is no vendor {slug!r}. Known vendors: {known}.")
 
 
 def _input(text: str) -> dict[str, Any]:
     try:
-        given = parse(text.encode("utf-8", "surrogateescape"))
+        parsed = parse(text.encode("utf-8", "surrogateescape"))
     except Problem as problem:
         raise CommandError(f"--input: {problem.detail}") from None
-    if not isinstance(given, dict):
+    if not isinstance(parsed, dict):
         raise CommandError("""--input must be a JSON object, such as '{"name": "John Doe"}'.""")
-    return given
-
-
-def _told(vendor: Vendor, exchange: Exchange) -> list[str]:
-    request = [
-        f"POST {exchange.url}",
-        *_headers(exchange.headers),
-        _body(exchange.body, frozenset()),
-    ]
-    if exchange.status is None:
-        answer = ["none"]
-    else:
-        body = _body(exchange.reply_body, vendor.redacted_fields)
-        answer = [
-            f"status {exchange.status}",
-            *_headers(exchange.reply_headers),
-            *([body] if body else []),
-        ]
-    return [
-        "",
-        "Request",
-        *(f"  {line}" for line in request),
-        "",
-        "Answer",
-        *(f"  {line}" for line in answer),
-    ]
-
-
-def _headers(headers: Mapping[str, str]) -> list[str]:
-    def is_secret(name: str) -> bool:
-        return name not in NO_SECRETS and bool(SECRET_HEADERS.search(name))
-
-    return [f"{name}: {MASK if is_secret(name) else value}" for name, value in headers.items()]
-
-
-def _body(body: bytes, redacted: frozenset[str]) -> str:
-    """Return the body as JSON without the redacted fields, or as the text that it is; cut where it
-    is long.
-    """
-    try:
-        text = json.dumps(clean(json_object.read(body), redacted), ensure_ascii=False)
-    except ValueError:
-        text = body.decode("utf-8", "replace")
-    return (
-        text
-        if len(text) <= MAX_SHOWN
-        else f"{text[:MAX_SHOWN]}... (cut here, {len(text)} characters in all)"
-    )
-
-
-def _outcome(done: Trial) -> list[str]:
-    match done.answer:
-        case Done(result):
-            return ["done", json.dumps(result, ensure_ascii=False, default=str)[:MAX_SHOWN]]
-        case Accepted():
-            return [
-                "accepted",
-                "The vendor's callback belongs to no job: when it comes, it is stored as unmatched.",
-            ]
-    code, message = trial.outcome(done.answer)
-    return [code, message]
-
-
-def _masked(line: str, secrets: Iterable[str]) -> str:
-    for secret in filter(None, secrets):
-        line = line.replace(secret, MASK).replace(json.dumps(secret)[1:-1], MASK)
-    return SECRET_PARAMETERS.sub(rf"\1{MASK}", line)
+    return parsed

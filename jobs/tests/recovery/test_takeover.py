@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("transactional_db")
 def test_a_worker_that_died_before_redis_lost_its_data_is_found_dead(
     redis_client, make_vendor, make_job
 ):
-    vendor, now = make_vendor(), Job().created_at
+    vendor, now = make_vendor(), Job.new().created_at
     for worker in ("dead", "alive"):
         make_job(status=Status.PROCESSING, attempt=1, worker=worker, started_at=now)
     rebuild([vendor])

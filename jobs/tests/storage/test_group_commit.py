@@ -19,7 +19,7 @@ def insert(jobs):
 
 
 def job():
-    return Job(vendor="acme", name="John Doe", input={})
+    return Job.new(vendor="acme", name="John Doe", input={})
 
 
 @pytest.fixture
@@ -80,7 +80,9 @@ def test_a_store_that_is_away_refuses_all_that_wait_for_it_and_then_takes_the_ne
 
 def test_what_cannot_be_written_is_refused_alone(slow_store):
     jobs = GroupCommit(insert)
-    unwritable = group_commit._Request(Job(vendor="acme", name="John Doe", input={1, 2}))  # no JSON
+    unwritable = group_commit._Request(
+        Job.new(vendor="acme", name="John Doe", input={1, 2})
+    )  # no JSON
     jobs._waiting.append(unwritable)
     slow_store.set()
     jobs.commit(job())

@@ -1,4 +1,4 @@
-"""The file between two stores: what is wrong with it is said with its line."""
+"""The export file: what is wrong with it is reported with its line number."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from jobs.transfer import archive
 from jobs.transfer.archive import FaultyArchiveError
-from jobs.transfer.importing import Loading
+from jobs.transfer.importing import Import
 
 AT = "2026-01-31T12:00:00.123456Z"
 JOB = {
@@ -20,22 +20,22 @@ JOB = {
 
 @pytest.fixture
 def path(tmp_path):
-    """A file of three jobs, which lack what has a default."""
+    """A file of three jobs, without the columns that have a default."""
     path = tmp_path / "rows.jsonl"
-    rows = [archive.line("job", {"id": f"job-{number}", **JOB}) for number in (1, 2, 3)]
-    path.write_bytes(b"".join([archive.header(), *rows, archive.end({"job": 3})]))
+    rows = [archive.row_line("job", {"id": f"job-{number}", **JOB}) for number in (1, 2, 3)]
+    path.write_bytes(b"".join([archive.header_line(), *rows, archive.end_line({"job": 3})]))
     return path
 
 
 def read(path):
-    """Read the whole file as an import does, and return its rows."""
+    """Read the whole file as an import does. Return its rows."""
     with path.open("rb") as file:
-        Loading(file)
+        Import(file)
         return [archive.row(line) for line in archive.lines(file)]
 
 
 def changed(path, number, change):
-    """Change a line of the file, by its number as an editor counts."""
+    """Change one line of the file. Numbers start at 1."""
     lines = path.read_bytes().splitlines(keepends=True)
     lines[number - 1] = change(lines[number - 1])
     path.write_bytes(b"".join(lines))
@@ -52,7 +52,7 @@ def without(name):
     )
 
 
-def test_a_column_that_the_file_does_not_know_has_its_default(path):
+def test_missing_column_has_its_default(path):
     [job, *_] = read(path)
     assert job.keys() == archive.fields("job").keys()
     assert {name: job[name] for name in JOB} == {
@@ -60,35 +60,36 @@ def test_a_column_that_the_file_does_not_know_has_its_default(path):
         "created_at": job["created_at"],
         "queued_at": job["queued_at"],
     }
-    assert archive.line("job", job).count(AT.encode()) == 2
+    assert archive.row_line("job", job).count(AT.encode()) == 2
     assert (job["status"], job["run"], job["result"], job["error_code"]) == ("queued", 1, None, "")
 
 
-NOT_OURS = "is no vendor, job, attempt or callback with an id."
-NO_ORDER = "is not in the order in which rows are written."
+NOT_A_ROW = "is not a vendor, job, attempt or callback with an id."
+UNFINISHED = "The export is not finished: its end line is missing. Run the export again."
+NOT_SORTED = "is not in the order in which rows are written."
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda line: line[:-9] + b"\n", NOT_OURS),
-        (lambda line: b"\n", NOT_OURS),
-        (lambda line: b"[]\n", NOT_OURS),
-        (lambda line: b"\xff\x00\n", NOT_OURS),
-        (lambda line: b"[" * 100_000 + b"\n", NOT_OURS),
-        (columns(kind="user"), NOT_OURS),
-        (columns(kind=["job"]), NOT_OURS),
-        (without("id"), NOT_OURS),
-        (columns(id=7), NOT_OURS),
-        (columns(id="0"), NO_ORDER),
-        (columns(id="job-1"), NO_ORDER),
-        (columns(kind="vendor"), NO_ORDER),
+        (lambda line: line[:-9] + b"\n", NOT_A_ROW),
+        (lambda line: b"\n", NOT_A_ROW),
+        (lambda line: b"[]\n", NOT_A_ROW),
+        (lambda line: b"\xff\x00\n", NOT_A_ROW),
+        (lambda line: b"[" * 100_000 + b"\n", NOT_A_ROW),
+        (columns(kind="user"), NOT_A_ROW),
+        (columns(kind=["job"]), NOT_A_ROW),
+        (without("id"), NOT_A_ROW),
+        (columns(id=7), NOT_A_ROW),
+        (columns(id="0"), NOT_SORTED),
+        (columns(id="job-1"), NOT_SORTED),
+        (columns(kind="vendor"), NOT_SORTED),
         (without("name"), "has no name."),
         (without("created_at"), "has no created_at."),
-        (columns(colour="red"), "has a column that this version does not know: colour."),
+        (columns(colour="red"), "has columns that this version does not know: colour."),
     ],
 )
-def test_a_line_that_is_none_of_ours_is_named(path, change, sentence):
+def test_line_that_no_export_writes_is_reported_by_number(path, change, sentence):
     changed(path, 3, change)
     with pytest.raises(FaultyArchiveError) as refused:
         read(path)
@@ -115,11 +116,11 @@ def test_a_line_that_is_none_of_ours_is_named(path, change, sentence):
     ],
     ids=str,
 )
-def test_a_value_that_no_store_would_keep_is_named_and_not_quoted(path, name, value):
+def test_value_that_no_store_accepts_is_reported_without_quoting_it(path, name, value):
     changed(path, 4, columns(**{name: value}))
     with pytest.raises(FaultyArchiveError) as refused:
         read(path)
-    assert str(refused.value) == f"Line 4 has a value of {name} that can't be kept there."
+    assert str(refused.value) == f"Line 4 has a value of {name} that can't be stored."
 
 
 @pytest.mark.parametrize(
@@ -127,30 +128,30 @@ def test_a_value_that_no_store_would_keep_is_named_and_not_quoted(path, name, va
     [
         (
             1,
-            columns(version=2),
-            "Line 1 names version 2, and this EnrichLabs reads up to 1. Update it first.",
+            columns(version=3),
+            "Line 1 says version 3. This EnrichLabs reads versions up to 2: update it first.",
         ),
-        (1, columns(version="1"), "Line 1 is not that of an export."),
-        (1, columns(format="other"), "Line 1 is not that of an export."),
-        (1, lambda line: b"", "Line 1 is not that of an export."),
+        (1, columns(version="1"), "Line 1 is not the first line of an export."),
+        (1, columns(format="other"), "Line 1 is not the first line of an export."),
+        (1, lambda line: b"", "Line 1 is not the first line of an export."),
         (
             5,
             lambda line: b"",
-            "The last line is not that of a finished export. Run the export again, to its end.",
+            UNFINISHED,
         ),
         (
             5,
             lambda line: line[:-1],
-            "The last line is not that of a finished export. Run the export again, to its end.",
+            UNFINISHED,
         ),
         (
             5,
             columns(job="many"),
-            "The last line is not that of a finished export. Run the export again, to its end.",
+            UNFINISHED,
         ),
     ],
 )
-def test_what_is_no_finished_export_is_refused(path, number, change, sentence):
+def test_other_and_unfinished_files_are_refused(path, number, change, sentence):
     changed(path, number, change)
     with pytest.raises(FaultyArchiveError) as refused:
         read(path)

@@ -1,4 +1,4 @@
-"""`manage.py export` writes every row into a file, once, wherever it was interrupted before."""
+"""`manage.py export` writes every row to a file once, even if it was interrupted before."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from jobs.transfer.export import opened
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
-COUNTERS = "2 vendors, 12 jobs, 12 attempts, 6 callbacks"
+COUNTS = "2 vendors, 12 jobs, 12 attempts, 6 callbacks"
 
 
 @pytest.fixture
@@ -26,17 +26,17 @@ def path(tmp_path):
 
 
 def run(path, *arguments):
-    """Run the command as from a script and return what it says."""
+    """Run the command as a script would. Return its output."""
     out = StringIO()
     call_command("export", str(path), *arguments, stdout=out)
     return out.getvalue()
 
 
-def test_every_row_is_written_with_every_column(path):
+def test_export_writes_every_column_of_every_row(path):
     make_rows()
-    assert run(path) == f"{path} is finished: {COUNTERS}.\n"
+    assert run(path) == f"{path} is finished: {COUNTS}.\n"
     first, *rows, last = [json.loads(line) for line in path.read_text("ascii").splitlines()]
-    assert first == {"format": "enrichlabs", "version": 1}
+    assert first == {"format": "enrichlabs", "version": 2}
     assert last == {"kind": "end", "vendor": 2, "job": 12, "attempt": 12, "callback": 6}
     stored = all_rows()
     assert [(row["kind"], row["id"]) for row in rows] == [
@@ -52,21 +52,21 @@ def test_every_row_is_written_with_every_column(path):
     assert (len(job["queued_at"]), job["queued_at"][-1]) == (27, "Z")
 
 
-def test_the_file_is_readable_for_its_owner_only(path):
+def test_file_is_readable_only_by_its_owner(path):
     run(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_many_rows_are_read_in_bounded_batches(path, tmp_path, monkeypatch):
+def test_export_reads_rows_in_bounded_batches(path, tmp_path, monkeypatch):
     make_rows()
     run(path)
     monkeypatch.setattr(export, "BATCH", 3)
     monkeypatch.setattr(export, "CHUNK", 2)
-    run(tmp_path / "again")
-    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+    run(tmp_path / "batched")
+    assert (tmp_path / "batched").read_bytes() == path.read_bytes()
 
 
-def test_an_export_that_was_interrupted_goes_on_where_it_broke_off(path, tmp_path, monkeypatch):
+def test_interrupted_export_continues_where_it_stopped(path, tmp_path, monkeypatch):
     make_rows()
     run(tmp_path / "whole")
     out, written = StringIO(), []
@@ -75,25 +75,23 @@ def test_an_export_that_was_interrupted_goes_on_where_it_broke_off(path, tmp_pat
         written.append(kind)
         if len(written) == 10:
             os.kill(os.getpid(), signal.SIGINT)
-        return export_line(kind, row)
+        return real(kind, row)
 
-    export_line = export.line
+    real = export.row_line
     with monkeypatch.context() as patch:
-        patch.setattr(export, "line", interrupt_at_the_tenth)
+        patch.setattr(export, "row_line", interrupt_at_the_tenth)
         with pytest.raises(SystemExit) as ended:
             call_command("export", str(path), stdout=out)
     assert ended.value.code == 130
-    assert (
-        out.getvalue()
-        == "Interrupted: 2 vendors, 8 jobs, 0 attempts, 0 callbacks. Run it again for the rest.\n"
-    )
-    said = run(path)
-    assert f"{path} has 10 rows already; if the service has run since" in said
-    assert said.endswith(f"{path} is finished: {COUNTERS}.\n")
+    counts = "2 vendors, 8 jobs, 0 attempts, 0 callbacks"
+    assert out.getvalue() == f"Interrupted: {counts}. Run the export again to continue.\n"
+    output = run(path)
+    assert f"Continuing {path} after 10 rows. If the service has run since" in output
+    assert output.endswith(f"{path} is finished: {COUNTS}.\n")
     assert path.read_bytes() == (tmp_path / "whole").read_bytes()
 
 
-def test_a_file_that_breaks_off_anywhere_is_completed(path):
+def test_file_truncated_anywhere_is_completed(path):
     make_rows()
     run(path)
     whole = path.read_bytes()
@@ -116,11 +114,11 @@ def test_a_file_that_breaks_off_anywhere_is_completed(path):
         assert path.read_bytes() == whole, length
 
 
-def test_a_finished_export_is_left_alone(path):
+def test_finished_export_is_not_changed(path):
     run(path)
     before = path.read_bytes()
     with pytest.raises(
-        CommandError, match="is a finished export already. Name another file, or remove it."
+        CommandError, match="is a finished export. Name another file, or remove it."
     ):
         run(path)
     assert path.read_bytes() == before
@@ -133,48 +131,50 @@ def test_a_finished_export_is_left_alone(path):
         b"hello\nworld\n",
         b"{}\n",
         b"\x00\xff" * 5000,
-        b'{"format":"other","version":1}\n',
-        b'{"format":"enrichlabs","version":2}\n{"kind":"vendor"}\n',
-        b'{"format":"enrichlabs","version":1}\n[]\n{"kind":',
-        b'{"format":"enrichlabs","version":1}\n{"kind":"user","id":"1"}\n{"kind":',
+        b'{"format":"other","version":2}\n',
+        b'{"format":"enrichlabs","version":3}\n{"kind":"vendor"}\n',
+        b'{"format":"enrichlabs","version":2}\n[]\n{"kind":',
+        b'{"format":"enrichlabs","version":2}\n{"kind":"user","id":"1"}\n{"kind":',
+        b'{"format":"enrichlabs","version":1}\n{"kind":"vendor","id":"1"}\n{"kind":',
     ],
 )
-def test_a_file_of_another_kind_is_left_alone(path, content):
+def test_file_that_is_not_an_export_of_this_version_is_not_changed(path, content):
     path.write_bytes(content)
     with pytest.raises(
         CommandError,
-        match="is there already, and can't be gone on with: Line [12] .* Name another file.",
+        match="already exists and can't be continued: (Line [12]|It is) .* Name another file.",
     ):
         run(path)
     assert path.read_bytes() == content
 
 
 def test_two_exports_do_not_write_the_same_file(path):
-    with opened(str(path)), pytest.raises(CommandError, match="is being written by another export"):
+    with opened(str(path)), pytest.raises(CommandError, match="Another export is writing"):
         run(path)
 
 
-def test_a_file_that_can_t_be_written_is_named(tmp_path):
+def test_unwritable_path_is_reported(tmp_path):
     for path in (tmp_path, tmp_path / "missing" / "file"):
-        with pytest.raises(CommandError, match=f"{path} can't be written: "):
+        with pytest.raises(CommandError, match=f"Can't write {path}: "):
             run(path)
 
 
-def test_while_a_worker_is_alive_nothing_is_copied_unless_that_is_wanted(path, redis_client):
+def test_export_is_refused_while_a_worker_runs_unless_live(path, redis_client):
     seconds, _ = redis_client.time()
     redis_client.zadd(HEARTBEATS, {"dead": (seconds - 60) * 1000})
     assert "is finished" in run(path)
     path.unlink()
     redis_client.zadd(HEARTBEATS, {"alive": seconds * 1000})
     with pytest.raises(
-        CommandError, match="A worker is alive. What moves on while it is copied .* Stop API"
+        CommandError,
+        match="A worker is running. Rows that change during the export .* Stop the API",
     ):
         run(path)
     assert not path.exists()
     assert "is finished" in run(path, "--live")
 
 
-def test_with_redis_away_nobody_works(path, settings, tmp_path):
+def test_unreachable_redis_counts_as_no_worker(path, settings, tmp_path):
     from jobs.queue.redis import commands
 
     settings.REDIS_URL = f"unix://{tmp_path}/nowhere.sock"

@@ -1,4 +1,4 @@
-"""`manage.py prune` deletes what ended long ago, all of it and nothing else, wherever it is
+"""`manage.py prune` deletes old final jobs with their history, and nothing else, wherever it is
 interrupted.
 """
 
@@ -26,12 +26,12 @@ DAY = timedelta(days=1)
 
 
 def id_at(moment):
-    """Return an id as it is made at that moment."""
+    """Return an id made at that moment."""
     return str(UUID(int=UUID(first_id_at(moment)).int | UUID(new_id()).int & (1 << 64) - 1))
 
 
 def run(*arguments):
-    """Run the command as from a script and return what it says."""
+    """Run the command as a script would. Return its output."""
     out = StringIO()
     call_command("prune", *arguments, stdout=out)
     return out.getvalue()
@@ -47,7 +47,7 @@ def all_ids():
 
 @pytest.fixture
 def make_ended(make_job):
-    """Make a job that ended so many days ago."""
+    """Return a function that makes a job that ended some days ago."""
 
     def make(status="complete", days=40.0, **fields):
         at = timezone.now() - days * DAY
@@ -87,7 +87,7 @@ def make_callback(job, days=40.0, **fields):
     )
 
 
-def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(make_ended):
+def test_old_jobs_are_deleted_with_their_attempts_and_callbacks(make_ended):
     for status in ("complete", "failed", "cancelled"):
         job = make_ended(status)
         make_attempt(job.pk)
@@ -98,7 +98,7 @@ def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(make_ended):
     assert all_ids() == set()
 
 
-def test_open_jobs_stay_however_old_and_so_does_what_ended_of_late(make_ended):
+def test_open_and_recently_ended_jobs_are_kept(make_ended):
     jobs = [
         make_ended(status, days=400, finished_at=None)
         for status in ("queued", "processing", "waiting")
@@ -128,7 +128,7 @@ def test_open_jobs_stay_however_old_and_so_does_what_ended_of_late(make_ended):
     ],
     ids=str,
 )
-def test_what_is_deleted_can_be_chosen(make_ended, arguments, chosen):
+def test_options_choose_what_is_deleted(make_ended, arguments, chosen):
     jobs = [
         make_ended(days=40),
         make_ended(days=50, vendor="globex"),
@@ -139,39 +139,39 @@ def test_what_is_deleted_can_be_chosen(make_ended, arguments, chosen):
     assert set(Job.objects.values_list("pk", flat=True)) == kept
 
 
-def test_old_callbacks_and_tries_without_a_job_go_and_young_ones_stay(make_job):
+def test_old_attempts_and_callbacks_without_a_job_are_deleted(make_job):
     make_callback("never-was"), make_attempt("gone")
-    young = [make_callback("never-was", days=20), make_attempt("gone", days=20)]
-    mine = make_callback(
+    recent = [make_callback("never-was", days=20), make_attempt("gone", days=20)]
+    kept = make_callback(
         make_job(id=id_at(timezone.now() - 50 * DAY), status="waiting").pk, verdict=""
     )
     assert (
         run("--older-than=30d", "--yes")
-        == "0 jobs deleted, and 2 tries and callbacks that had no job\n"
+        == "0 jobs deleted, and 1 attempt and 1 callback without a job\n"
     )
-    assert all_ids() == {mine.pk, mine.job, *(row.pk for row in young)}
+    assert all_ids() == {kept.pk, kept.job, *(row.pk for row in recent)}
 
 
-def test_with_a_vendor_chosen_what_others_left_stays(make_ended):
+def test_vendor_option_keeps_rows_of_other_vendors(make_ended):
     other = make_callback("never-was", vendor="globex")
     make_callback("never-was")
     run("--older-than=30d", "--yes", "--vendor=acme")
     assert all_ids() == {other.pk}
 
 
-def test_many_go_in_bounded_batches(make_ended, monkeypatch):
+def test_rows_are_deleted_in_bounded_batches(make_ended, monkeypatch):
     monkeypatch.setattr(prune, "BATCH", 2)
     for _ in range(5):
         make_callback("never-was")
         make_attempt(make_ended().pk)
     steps = prune.Prune(timezone.now() - 30 * DAY)
     assert list(steps.jobs()) == [2, 2, 1]
-    assert [sum(counts.values()) for counts in steps.leftovers()] == [2, 2, 1]
+    assert [sum(counts.values()) for counts in steps.orphans()] == [2, 2, 1]
     assert all_ids() == set()
 
 
 def before_the_delete_of(monkeypatch, model, act):
-    """Do something once, just before rows of a model are deleted."""
+    """Call `act` once, just before rows of the model are deleted."""
     real, done = models.QuerySet.delete, []
 
     def delete(rows):
@@ -190,7 +190,7 @@ def die_before_the_delete_of(monkeypatch, model):
             run("--older-than=30d", "--yes")
 
 
-def test_a_job_that_is_retried_at_this_moment_keeps_its_row_and_its_history(
+def test_job_retried_during_the_prune_keeps_its_row_and_history(
     make_ended, make_vendor, redis_client, monkeypatch
 ):
     make_vendor()
@@ -205,7 +205,7 @@ def test_a_job_that_is_retried_at_this_moment_keeps_its_row_and_its_history(
 
 @pytest.mark.skipif(connection.vendor != "mongodb", reason="on SQLite a batch is one commit")
 @pytest.mark.parametrize("model", [Attempt, Callback])
-def test_what_a_crash_leaves_without_a_job_goes_at_the_next_run(make_ended, monkeypatch, model):
+def test_next_prune_deletes_what_a_crash_left_without_a_job(make_ended, monkeypatch, model):
     job = make_ended()
     make_attempt(job.pk), make_callback(job.pk)
     die_before_the_delete_of(monkeypatch, model)
@@ -216,14 +216,14 @@ def test_what_a_crash_leaves_without_a_job_goes_at_the_next_run(make_ended, monk
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="on MongoDB there is no such commit")
-def test_a_crash_within_a_batch_undoes_it(make_ended, monkeypatch):
+def test_crash_within_a_batch_rolls_it_back(make_ended, monkeypatch):
     job = make_ended()
     rows = [job, make_attempt(job.pk), make_callback(job.pk)]
     die_before_the_delete_of(monkeypatch, Callback)
     assert all_ids() == {row.pk for row in rows}
 
 
-def test_two_at_once_delete_everything_once(make_ended, monkeypatch):
+def test_two_prunes_at_once_delete_each_job_once(make_ended, monkeypatch):
     for _ in range(3):
         make_attempt(make_ended().pk)
     others = []
@@ -233,7 +233,7 @@ def test_two_at_once_delete_everything_once(make_ended, monkeypatch):
     assert all_ids() == set()
 
 
-def test_an_interrupt_lets_the_batch_in_hand_end(make_ended, monkeypatch):
+def test_interrupt_finishes_the_current_batch(make_ended, monkeypatch):
     monkeypatch.setattr(prune, "BATCH", 2)
     for _ in range(5):
         make_attempt(make_ended().pk)
@@ -250,38 +250,41 @@ def test_an_interrupt_lets_the_batch_in_hand_end(make_ended, monkeypatch):
 
 
 @pytest.mark.parametrize("limits", ["5/s, 1000/31day", "1000/25h"])
-def test_tries_that_the_limits_are_made_from_stay(make_ended, make_vendor, limits):
+def test_attempts_within_a_limits_window_are_kept(make_ended, make_vendor, limits):
     make_vendor("acme", rate_limits=limits)
     make_vendor("globex", rate_limits="10/s")
     make_attempt(make_ended(days=2).pk, days=2)
     with pytest.raises(
-        CommandError, match="The limits of vendor acme .* look back further than that"
+        CommandError, match="The limits of vendor acme .* count calls that are older"
     ):
         run("--older-than=1d", "--yes")
     assert Attempt.objects.count() == 1
     assert run("--older-than=1d", "--yes", "--vendor=globex") == "0 jobs deleted\n"
 
 
-def test_the_age_of_the_longest_limit_is_enough(make_ended, make_vendor):
+def test_age_of_the_longest_window_is_allowed(make_ended, make_vendor):
     make_vendor("acme", rate_limits="20000/day")
-    make_ended(days=1)  # to the second: another machine's clock may say less
+    make_ended(days=1)  # within the clock margin
     make_ended(days=1.1)
     assert run("--older-than=24h", "--yes") == "1 job deleted\n"
 
 
-def test_a_dry_run_and_a_no_change_nothing(make_ended, monkeypatch):
+def test_dry_run_and_answering_no_change_nothing(make_ended, monkeypatch):
     make_ended(), make_callback("never-was")
     assert run("--older-than=30d", "--dry-run", "--yes") == "1 job would be deleted.\n"
     monkeypatch.setattr(
-        "jobs.management.commands.prune.agrees", lambda question: "1 job will be" not in question
+        "jobs.management.commands.prune.confirm",
+        lambda question: "1 job and old callbacks" not in question,
     )
     assert run("--older-than=30d") == "Nothing was changed.\n"
     assert len(all_ids()) == 2
 
 
 @pytest.mark.parametrize("age", ["", "30", "d", "-3d", "1.5d", "23h", "0w", "99999w", "٣d"])
-def test_what_is_no_age_is_refused(age):
-    with pytest.raises(CommandError, match="is no age|is not between a day and a hundred years"):
+def test_invalid_age_is_refused(age):
+    with pytest.raises(
+        CommandError, match="is not an age|is not between a day and a hundred years"
+    ):
         run(f"--older-than={age}", "--yes")
 
 
@@ -289,14 +292,14 @@ def test_what_is_no_age_is_refused(age):
     connection.vendor != "sqlite", reason="MongoDB explains its plans in another way"
 )
 @pytest.mark.parametrize("choice", [{}, {"status": "failed"}, {"vendor": "acme"}], ids=str)
-def test_each_batch_is_read_in_the_order_of_an_index(choice):
+def test_each_batch_is_read_by_an_index(choice):
     ended = prune.Prune(timezone.now(), **choice)._ended("failed")
     plan = ended.values_list("pk").filter(pk__gt="0").order_by("pk")[: prune.BATCH].explain()
     assert "USING INDEX" in plan
     assert "B-TREE" not in plan
 
 
-def test_an_unknown_vendor_is_refused_and_the_known_ones_are_named(make_vendor, make_ended):
+def test_unknown_vendor_is_refused_with_a_list_of_known_ones(make_vendor, make_ended):
     for number in range(22):
         make_vendor(f"vendor-{number:02}")
     with pytest.raises(
@@ -305,7 +308,7 @@ def test_an_unknown_vendor_is_refused_and_the_known_ones_are_named(make_vendor, 
         run("--older-than", "30d", "--yes", "--vendor", "nosuch")
 
 
-def test_what_a_deleted_vendor_left_can_be_pruned(make_ended):
+def test_rows_of_a_deleted_vendor_can_be_pruned(make_ended):
     make_ended(vendor="gone")
     make_callback(make_ended(vendor="other").pk, vendor="gone-too")
     assert run("--older-than", "30d", "--yes", "--vendor", "gone") == "1 job deleted\n"

@@ -1,4 +1,4 @@
-"""`manage.py replay` puts jobs back: those that were chosen, once, and after a question."""
+"""`manage.py replay` retries the chosen jobs once, after a confirmation."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def _acme(make_vendor, redis_client):
 
 @pytest.fixture
 def make_ended(make_job):
-    """Make a job that ended a minute ago."""
+    """Return a function that makes a job that ended a minute ago."""
 
     def make(status="failed", **fields):
         return make_job(
@@ -41,22 +41,22 @@ def make_ended(make_job):
 
 
 def run(*arguments):
-    """Run the command as from a script and return what it says."""
+    """Run the command as a script would. Return its output."""
     out = StringIO()
     call_command("replay", *arguments, stdout=out)
     return out.getvalue()
 
 
-def put_back():
+def retried():
     return set(Job.objects.filter(status="queued", run=2).values_list("pk", flat=True))
 
 
-def test_failed_jobs_are_put_back_in_their_stream_and_no_others(make_ended, redis_client):
+def test_failed_jobs_and_no_others_are_added_to_the_retries_stream(make_ended, redis_client):
     failed = [make_ended().pk for _ in range(3)]
     for status in ("cancelled", "complete", "queued", "processing", "waiting"):
         make_ended(status)
-    assert run("--yes") == "3 put back, 0 skipped\n"
-    assert put_back() == set(failed)
+    assert run("--yes") == "3 retried, 0 skipped\n"
+    assert retried() == set(failed)
     assert [fields["job"] for _id, fields in redis_client.xrange(Keys("acme").retries)] == failed
 
 
@@ -74,7 +74,7 @@ def test_failed_jobs_are_put_back_in_their_stream_and_no_others(make_ended, redi
     ],
     ids=str,
 )
-def test_what_is_put_back_can_be_chosen(make_ended, make_vendor, arguments, chosen):
+def test_options_choose_what_is_retried(make_ended, make_vendor, arguments, chosen):
     make_vendor("globex")
     fields = [
         {},
@@ -88,42 +88,42 @@ def test_what_is_put_back_can_be_chosen(make_ended, make_vendor, arguments, chos
     ]
     jobs = [make_ended(id=first_id_at(day), **each) for day, each in zip(days, fields, strict=True)]
     run("--yes", *arguments)
-    assert put_back() == {jobs[number].pk for number in chosen}
+    assert retried() == {jobs[number].pk for number in chosen}
 
 
-def test_jobs_are_put_back_by_id_whether_failed_or_cancelled(make_ended):
+def test_failed_and_cancelled_jobs_are_retried_by_id(make_ended):
     wanted = [make_ended(), make_ended("cancelled")]
     others = [make_ended(), make_ended("complete")]
     named = [f"--id={job.pk.upper()}" for job in [*wanted, others[1], wanted[0]]]
-    assert run("--yes", *named) == "2 put back, 0 skipped\n"
-    assert put_back() == {job.pk for job in wanted}
+    assert run("--yes", *named) == "2 retried, 0 skipped\n"
+    assert retried() == {job.pk for job in wanted}
 
 
-def test_a_dry_run_shows_the_first_few_and_does_nothing(make_ended):
+def test_dry_run_shows_the_first_jobs_and_changes_nothing(make_ended):
     jobs = [make_ended(error_code="vendor_rejected", name="Jane Roe") for _ in range(7)]
-    said = run("--dry-run", "--yes").splitlines()
-    assert said[0] == "7 jobs would be put back."
-    assert said[1:6] == [f"  {job.pk}  acme  vendor_rejected" for job in jobs[:5]]
-    assert said[6:] == ["  and 2 more"]
-    assert put_back() == set()
+    output = run("--dry-run", "--yes").splitlines()
+    assert output[0] == "7 jobs would be retried."
+    assert output[1:6] == [f"  {job.pk}  acme  vendor_rejected" for job in jobs[:5]]
+    assert output[6:] == ["  and 2 more"]
+    assert retried() == set()
 
 
-def test_many_jobs_are_put_back_in_bounded_batches(make_ended, monkeypatch):
+def test_jobs_are_retried_in_bounded_batches(make_ended, monkeypatch):
     monkeypatch.setattr(replay, "BATCH", 2)
     for vendor in ("acme", "gone", "acme", "gone", "acme"):
         make_ended(vendor=vendor)
-    assert run("--yes", "--limit=4") == "2 put back, 2 skipped\n"
-    assert run("--yes") == "1 put back, 2 skipped\n"
+    assert run("--yes", "--limit=4") == "2 retried, 2 skipped\n"
+    assert run("--yes") == "1 retried, 2 skipped\n"
 
 
-def test_to_run_it_twice_puts_back_once(make_ended):
+def test_second_replay_retries_nothing(make_ended):
     make_ended()
-    assert run("--yes") == "1 put back, 0 skipped\n"
-    assert run("--yes") == "There is no job to be put back.\n"
+    assert run("--yes") == "1 retried, 0 skipped\n"
+    assert run("--yes") == "No jobs to retry.\n"
     assert Job.objects.get().run == 2
 
 
-def test_a_job_that_fails_again_is_not_put_back_in_the_same_run(make_ended, monkeypatch):
+def test_job_that_fails_again_is_not_retried_twice_in_one_replay(make_ended, monkeypatch):
     monkeypatch.setattr(replay, "BATCH", 1)
     jobs = [make_ended(), make_ended()]
     real = operator_actions.retry
@@ -134,7 +134,7 @@ def test_a_job_that_fails_again_is_not_put_back_in_the_same_run(make_ended, monk
         return happened
 
     monkeypatch.setattr(operator_actions, "retry", retry_and_fail_again)
-    assert run("--yes") == "1 put back, 0 skipped\n"
+    assert run("--yes") == "1 retried, 0 skipped\n"
     assert Job.objects.get(pk=jobs[1].pk).status == "failed"
 
 
@@ -151,22 +151,22 @@ def after_each_move(do):
         yield
 
 
-def test_a_job_that_somebody_else_retried_meanwhile_is_skipped(make_ended):
+def test_job_retried_by_another_operator_is_skipped(make_ended):
     make_ended()
     second = make_ended()
-    somebody_else = lifecycle.retry(second, timezone.now()).update()
-    with after_each_move(lambda: update_each([somebody_else])):
-        assert run("--yes") == "1 put back, 1 skipped\n"
+    other_operator = lifecycle.retry(second, timezone.now()).update()
+    with after_each_move(lambda: update_each([other_operator])):
+        assert run("--yes") == "1 retried, 1 skipped\n"
     assert [job.run for job in Job.objects.all()] == [2, 2]
 
 
-def test_a_job_whose_vendor_is_gone_is_skipped(make_ended):
+def test_job_of_a_deleted_vendor_is_skipped(make_ended):
     make_ended(vendor="gone")
-    assert run("--yes") == "0 put back, 1 skipped\n"
+    assert run("--yes") == "0 retried, 1 skipped\n"
     assert Job.objects.get().status == "failed"
 
 
-def test_an_interrupt_lets_the_job_in_hand_end_and_says_how_many_were_done(make_ended):
+def test_interrupt_finishes_the_current_job_and_reports_the_counts(make_ended):
     for _ in range(3):
         make_ended()
     before, out = signal.getsignal(signal.SIGINT), StringIO()
@@ -175,10 +175,10 @@ def test_an_interrupt_lets_the_job_in_hand_end_and_says_how_many_were_done(make_
         pytest.raises(SystemExit) as ended,
     ):
         call_command("replay", "--yes", stdout=out)
-    assert (ended.value.code, len(put_back())) == (130, 1)
-    assert out.getvalue() == "Interrupted: 1 put back, 0 skipped. Run it again for the rest.\n"
+    assert (ended.value.code, len(retried())) == (130, 1)
+    assert out.getvalue() == "Interrupted: 1 retried, 0 skipped. Run it again for the rest.\n"
     assert signal.getsignal(signal.SIGINT) is before
-    assert run("--yes") == "2 put back, 0 skipped\n"
+    assert run("--yes") == "2 retried, 0 skipped\n"
 
 
 class Terminal(StringIO):
@@ -189,69 +189,69 @@ class Terminal(StringIO):
 @pytest.mark.parametrize(
     ("answer", "count"), [("y", 1), ("Yes", 1), ("n", 0), ("", 0), ("yeah", 0)]
 )
-def test_at_a_terminal_it_asks_first(make_ended, monkeypatch, capsys, answer, count):
+def test_terminal_is_asked_for_confirmation(make_ended, monkeypatch, capsys, answer, count):
     make_ended()
     monkeypatch.setattr("sys.stdin", Terminal(f"{answer}\n"))
-    said = run()
-    assert "1 job will be put back. Go on? [y/N]" in capsys.readouterr().out
-    assert said == ("1 put back, 0 skipped\n" if count else "Nothing was changed.\n")
-    assert len(put_back()) == count
+    output = run()
+    assert "1 job will be retried. Continue? [y/N]" in capsys.readouterr().out
+    assert output == ("1 retried, 0 skipped\n" if count else "Nothing was changed.\n")
+    assert len(retried()) == count
 
 
-def test_without_a_terminal_it_refuses_and_says_what_to_do(make_ended, monkeypatch):
+def test_without_a_terminal_yes_is_required(make_ended, monkeypatch):
     make_ended(), make_ended()
     monkeypatch.setattr("sys.stdin", StringIO("y\n"))
     with pytest.raises(
         CommandError,
-        match="2 jobs will be put back. Nobody is here to be asked: say --yes to do it",
+        match="2 jobs will be retried. No terminal to confirm on. Pass --yes to proceed",
     ):
         run()
-    assert put_back() == set()
+    assert retried() == set()
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--vendor", "nobody"], "There is no vendor 'nobody'; there are acme."),
-        (["--id", "x"], "'x' is no request id"),
+        (["--vendor", "unknown"], "There is no vendor 'unknown'. Known vendors: acme."),
+        (["--id", "x"], "'x' is not a request id"),
         (
             ["--id", "019a0000-0000-7000-8000-000000000000"],
             "There is no job 019a0000-0000-7000-8000-000000000000.",
         ),
         (
             ["--id", "019a0000-0000-7000-8000-000000000000", "--limit", "1"],
-            "--id names the jobs already; leave out --limit.",
+            "--id already names the jobs. Leave out --limit.",
         ),
         (["--status", "complete"], "invalid choice: 'complete'"),
-        (["--limit", "0"], "'0' is no whole number above zero"),
-        (["--limit", "-3"], "'-3' is no whole number above zero"),
+        (["--limit", "0"], "'0' is not a positive whole number"),
+        (["--limit", "-3"], "'-3' is not a positive whole number"),
         (
             ["--created-after", "yesterday"],
-            "'yesterday' is no time; write for example 2026-01-31T12:00:00Z",
+            "'yesterday' is not a time, such as 2026-01-31T12:00:00Z",
         ),
         (
             ["--created-after", "2026-02-01", "--created-before", "2026-01-01"],
             "--created-after must be earlier",
         ),
-        (["--status", "cancelled", "--error-code", "x"], "A cancelled job has no error code"),
+        (["--status", "cancelled", "--error-code", "x"], "Cancelled jobs have no error code"),
         (
             ["--callbacks", "--status", "failed", "--error-code", "x"],
-            "--status and --error-code choose jobs; ",
+            "--callbacks allows only --id and --vendor. Leave out --status and --error-code.",
         ),
     ],
     ids=str,
 )
-def test_what_makes_no_sense_is_refused_in_plain_words(make_ended, arguments, sentence):
+def test_contradicting_and_invalid_options_are_refused(make_ended, arguments, sentence):
     make_ended()
     with pytest.raises(CommandError, match=sentence.replace("(", r"\(")):
         run("--yes", *arguments)
-    assert put_back() == set()
+    assert retried() == set()
 
 
 @pytest.mark.parametrize(
     "choice", [{"status": "failed"}, {"status": "failed", "vendor": "acme"}], ids=str
 )
-def test_each_batch_is_read_in_the_order_of_an_index(make_ended, choice):
+def test_each_batch_is_read_by_an_index(make_ended, choice):
     make_ended()
     with reads_of("jobs_job") as reads:
         assert next(iter(replay.JobReplay(replay.Choice(**choice), timezone.now())))

@@ -1,5 +1,5 @@
-"""`manage.py replay --callbacks` applies stored callbacks that did not end their jobs, where they
-still can.
+"""`manage.py replay --callbacks` applies stored callbacks that did not finish their job but still
+can.
 """
 
 from datetime import timedelta
@@ -21,7 +21,7 @@ def _acme(make_vendor, redis_client):
 
 @pytest.fixture
 def make_callback(make_job):
-    """Make a job and a callback for it, a minute ago."""
+    """Return a function that makes a job, and a callback for it received a minute ago."""
 
     def make(verdict, status, vendor="acme", **job_fields):
         job = make_job(vendor=vendor, status=status, attempt=1, **job_fields)
@@ -51,14 +51,14 @@ def state_of(callback):
 DONE = ("complete", {"info": "Processed async"}, "applied")
 
 
-def test_a_callback_without_a_verdict_is_applied(make_callback):
+def test_callback_without_a_verdict_is_applied(make_callback):
     callback = make_callback("", "waiting")
     assert run("--yes") == "1 applied, 0 skipped\n"
     assert state_of(callback) == DONE
-    assert run("--yes") == "There is no callback to be applied.\n"
+    assert run("--yes") == "No callbacks to apply.\n"
 
 
-def test_a_late_callback_completes_the_job_that_failed_for_the_lack_of_it(make_callback):
+def test_late_callback_completes_the_overdue_job(make_callback):
     callback = make_callback(
         "late", "failed", error_code="callback_overdue", error_message="It did not come."
     )
@@ -78,21 +78,21 @@ def test_a_late_callback_completes_the_job_that_failed_for_the_lack_of_it(make_c
     ],
     ids=str,
 )
-def test_a_late_callback_changes_no_other_job(make_callback, status, fields):
+def test_late_callback_changes_only_an_overdue_job(make_callback, status, fields):
     callback = make_callback("late", status, **fields)
     before = state_of(callback)
-    assert run("--yes") == "There is no callback to be applied.\n"
+    assert run("--yes") == "No callbacks to apply.\n"
     assert state_of(callback) == before
 
 
 @pytest.mark.parametrize("verdict", ["applied", "refused"])
-def test_a_callback_with_another_verdict_is_left_alone(make_callback, verdict):
+def test_applied_and_refused_callbacks_are_not_replayed(make_callback, verdict):
     callback = make_callback(verdict, "waiting")
     run("--yes")
     assert state_of(callback) == ("waiting", None, verdict)
 
 
-def test_which_callbacks_can_be_chosen_by_job_and_vendor(make_callback, make_vendor):
+def test_job_and_vendor_options_choose_the_callbacks(make_callback, make_vendor):
     make_vendor("globex", adapter="async")
     first, second, third = (
         make_callback("", "waiting", vendor=vendor) for vendor in ("acme", "globex", "globex")
@@ -102,7 +102,7 @@ def test_which_callbacks_can_be_chosen_by_job_and_vendor(make_callback, make_ven
     assert (state_of(first)[0], state_of(third)) == ("waiting", DONE)
 
 
-def test_a_dry_run_applies_nothing(make_callback):
+def test_dry_run_applies_nothing(make_callback):
     late = make_callback("late", "failed", error_code="callback_overdue")
     pending = make_callback("", "waiting")
     assert run("--dry-run").splitlines() == [
@@ -114,24 +114,22 @@ def test_a_dry_run_applies_nothing(make_callback):
 
 
 @pytest.mark.parametrize("verdict", ["", "unmatched", "unreadable"])
-def test_a_callback_whose_job_has_ended_is_not_promised(make_callback, verdict):
+def test_dry_run_leaves_out_callbacks_of_ended_jobs(make_callback, verdict):
     callback = make_callback(verdict, "cancelled")
     assert run("--dry-run") == "0 callbacks would be applied.\n"
-    assert run("--yes") == "There is no callback to be applied.\n"
+    assert run("--yes") == "No callbacks to apply.\n"
     assert state_of(callback) == ("cancelled", None, verdict)
 
 
 @pytest.mark.parametrize("verdict", ["unmatched", "unreadable"])
-def test_a_callback_is_applied_whose_job_is_there_or_adapter_right_by_now(make_callback, verdict):
+def test_unmatched_and_unreadable_callbacks_are_applied_once_they_can_be(make_callback, verdict):
     callback = make_callback(verdict, "waiting")
     assert run("--yes") == "1 applied, 0 skipped\n"
     assert state_of(callback) == DONE
 
 
 @pytest.mark.parametrize("verdict", ["", "unreadable"])
-def test_a_callback_not_applied_in_time_completes_the_job_that_failed_for_the_lack_of_it(
-    make_callback, verdict
-):
+def test_callback_not_applied_in_time_completes_the_overdue_job(make_callback, verdict):
     callback = make_callback(
         verdict, "failed", error_code="callback_overdue", error_message="It did not come."
     )
@@ -139,23 +137,23 @@ def test_a_callback_not_applied_in_time_completes_the_job_that_failed_for_the_la
     assert state_of(callback) == DONE
 
 
-def test_a_callback_that_the_adapter_can_not_read_is_not_promised(make_callback, make_vendor):
+def test_dry_run_leaves_out_callbacks_that_the_adapter_cannot_read(make_callback, make_vendor):
     make_vendor("picky", adapter="adapters.callbacks.Picky")
     callback = make_callback("", "waiting", vendor="picky")
     assert run("--dry-run") == "0 callbacks would be applied.\n"
     assert state_of(callback)[0] == "waiting"
 
 
-def test_a_callback_that_another_has_overtaken_is_not_promised(make_callback, make_vendor):
+def test_dry_run_leaves_out_callbacks_of_jobs_that_another_completed(make_callback, make_vendor):
     make_vendor("picky", adapter="adapters.callbacks.Picky")
     first = make_callback("unreadable", "complete", vendor="picky", result={"name": "x"})
     assert run("--dry-run") == "0 callbacks would be applied.\n"
     assert state_of(first) == ("complete", {"name": "x"}, "unreadable")
 
 
-def test_a_callback_of_another_vendor_is_not_applied(make_callback, make_vendor):
+def test_callback_of_another_vendor_is_not_applied(make_callback, make_vendor):
     make_vendor("globex", adapter="async")
     callback = make_callback("", "waiting")
     Job.objects.update(vendor="globex")
-    assert run("--yes") == "There is no callback to be applied.\n"
+    assert run("--yes") == "No callbacks to apply.\n"
     assert state_of(callback) == ("waiting", None, "")

@@ -1,6 +1,4 @@
-"""How a command speaks with the person who runs it: it asks before it acts, and may be ended with
-^C at any time.
-"""
+"""What commands share that talk to a person at a terminal: confirmation, ^C and counts."""
 
 import signal
 import sys
@@ -12,22 +10,22 @@ from django.core.management.base import CommandError
 
 from jobs.storage.errors import fault
 
-INTERRUPTED = 130  # what a shell reports of a command that ^C has ended
+INTERRUPTED = 130  # the exit status that shells report for ^C
 
 
-def agrees(question: str) -> bool:
-    """Ask whether to go on. Raises CommandError where nobody is at the terminal."""
+def confirm(question: str) -> bool:
+    """Ask whether to continue. Raises CommandError if there is no terminal."""
     if not sys.stdin.isatty():
         raise CommandError(
-            f"{question} Nobody is here to be asked: say --yes to do it, or --dry-run to see them."
+            f"{question} No terminal to confirm on. Pass --yes to proceed, or --dry-run to preview."
         )
-    return input(f"{question} Go on? [y/N] ").strip().lower() in ("y", "yes")
+    return input(f"{question} Continue? [y/N] ").strip().lower() in ("y", "yes")
 
 
 @contextmanager
 def interruptible() -> Iterator[Event]:
-    """Give an event that ^C sets, so that what is in hand is still done and counted; a second ^C
-    ends at once.
+    """Yield an event that ^C sets, so that the current step is finished and counted. A second ^C
+    stops at once.
     """
     interrupted = Event()
 
@@ -42,9 +40,9 @@ def interruptible() -> Iterator[Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def no_store(error: BaseException) -> str:
-    """Return why the store can't be used, and what to do."""
-    return fault(error) or f"The store does not answer ({type(error).__name__})."
+def store_fault(error: BaseException) -> str:
+    """Return why the store can't be used, and the remedy."""
+    return fault(error) or f"The store does not respond ({type(error).__name__})."
 
 
 def counted(count: int, noun: str) -> str:
