@@ -1,250 +1,143 @@
-"""Threads that call vendors, shared so that no vendor can take them all, and no more of them than
-the calls need.
+"""Threads that execute tasks, no more of them awake than the tasks need.
 
-A thread that is awake goes on with the next task, and another is woken only where none comes for
-it: a vendor that answers at once is best served by one or two threads, for each switch between them
-costs a good part of a call.
+Switching between threads costs a good part of a quick call. So one thread is woken when tasks come,
+and it goes on with the next task for as long as there is one. Only where no task is begun for a
+millisecond although some could be, `_watch` wakes more threads. A vendor that answers at once is
+thus served by one or two threads, and slow calls by as many as their vendors may have.
 """
 
-import math
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from threading import Condition, Event, Lock, Thread
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from jobs.worker.fair_queue import FairQueue
 
 T = TypeVar("T")
 
-# A vendor may hold at most this many times as many threads as are free: alone two thirds of all,
-# and a slow one leaves room for the next. (A. K. Choudhury, E. L. Hahne: Dynamic queue length
-# thresholds for shared-memory packet switches, 1998.)
-SHARE = 2
-# How much work may wait for threads, by what the calls took of late: enough for large batches, soon
-# done.
-AHEAD_SECONDS = 0.1
-MAX_AHEAD = 1000
-MANY = 10  # calls ended in that time
-NOTICE_SECONDS = 0.001  # where no task was begun for that long, more threads are woken
-CHECK_INTERVAL_SECONDS = 0.004  # how often that is looked at while all goes well
+QUICK_SECONDS = 0.001  # a call is quick if it takes less; tasks are stalled if none begins for that
+CHECK_INTERVAL_SECONDS = 0.004  # between checks for stalled tasks, while they are not
 
 
-class Ends:
-    """When calls ended of late, in monotonic seconds."""
+class ParkedThread(Thread):
+    """A thread that starts when it is first woken, and can park itself until it is woken again."""
 
-    def __init__(self) -> None:
-        self._at: deque[float] = deque(maxlen=MAX_AHEAD)
+    def __init__(self, name: str, run: Callable[["ParkedThread"], Any]) -> None:
+        super().__init__(name=name, target=run, args=(self,), daemon=True)
+        self._parked = Lock()
+        self._parked.acquire()
 
-    def note(self, at: float) -> None:
-        self._at.append(at)
+    def wake(self) -> None:
+        if self.ident is None:
+            self.start()
+        else:
+            self._parked.release()
 
-    def count(self, now: float) -> int:
-        """Return how many ended within AHEAD_SECONDS."""
-        while self._at and self._at[0] < now - AHEAD_SECONDS:
-            self._at.popleft()
-        return len(self._at)
-
-
-class Tasks(Generic[T]):
-    """One vendor's: those that wait, each with the moment since when, and how many are called."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[float, T]] = deque()
-        self.called = 0
-        self.ended = Ends()
-
-    @property
-    def count(self) -> int:
-        return len(self.waiting) + self.called
+    def park(self) -> None:
+        self._parked.acquire()
 
 
 class Pool(Generic[T]):
-    """Calls `work` with each task in one of at most `threads` threads, and `on_end` after each."""
+    """Calls `work` with each task in one of `threads` threads, and then `on_end`."""
 
     def __init__(self, threads: int, work: Callable[[T], None], on_end: Callable[[], None]) -> None:
-        self._threads = threads
         self._work = work
         self._on_end = on_end
-        self._vendors: dict[str, Tasks[T]] = defaultdict(Tasks)
-        self._turns: dict[
-            str, None
-        ] = {}  # the vendors whose tasks wait; whose turn is next stands in front
-        self._ended = Ends()
-        # Over all vendors: tasks that wait or are called, those that are called, and threads that
-        # are spoken for.
-        self._count = self._called = self._held = 0
-        self._most = self._share(threads, 0)  # threads that one vendor may have
-        self._begun = 0  # tasks ever
-        self._last: Lock | None = None  # whose thread has begun a task last
-        self._parked: list[Lock] = []
-        self._made = 0
-        self._lock = Lock()
-        self._idle = Condition(self._lock)
-        self._news = Event()
+        self._queue = FairQueue[T](threads)
+        self._changed = Condition(Lock())  # guards the queue and the two below; notified when idle
+        self._parked = [ParkedThread(f"call-{n}", self._run) for n in range(threads, 0, -1)]
+        self._latest: Thread | None = None  # has begun the latest task
+        self._may_stall = Event()
         Thread(target=self._watch, name="call-watch", daemon=True).start()
 
-    def room(self, vendor: str, *, ahead: bool = False) -> int:
-        """Return how many more tasks of the vendor may be put: as many as it may have threads, and
-        ahead of time some more.
-        """
-        with self._lock:
-            tasks = self._vendors[vendor]
-            room = self._share(self._threads - self._held, min(tasks.count, self._most))
-            return room + self._room_ahead(tasks) if ahead else room
+    def room(self, slug: str, *, ahead: bool = False) -> int:
+        """Return how many more tasks of the vendor may be put; `ahead`: beyond its threads."""
+        with self._changed:
+            return self._queue.room(slug, time.monotonic(), ahead=ahead)
 
     @property
     def busy(self) -> int:
-        """How many tasks wait or are called."""
-        return self._count
+        """How many tasks wait or run."""
+        return self._queue.count
 
     def put(self, tasks: Iterable[tuple[str, T]]) -> None:
-        """Have tasks done, each given with its vendor."""
-        now = time.monotonic()
-        with self._lock:
-            for vendor, task in tasks:
-                of_vendor = self._vendors[vendor]
-                of_vendor.waiting.append((now, task))
-                self._turns[vendor] = None
-                self._count += 1
-                self._held += of_vendor.count <= self._most
-        self._wake(1)
-        self._news.set()
+        """Run tasks, each given with the slug of its vendor."""
+        with self._changed:
+            self._queue.put(tasks, time.monotonic())
+            self._wake(1)
+        self._may_stall.set()
 
-    def seconds_ahead(self) -> float:
-        """Return how long the tasks that wait will last; 0 where calls end too seldom to tell."""
-        with self._lock:
-            ended = self._ended.count(time.monotonic())
-            return AHEAD_SECONDS * (self._count - self._called) / ended if ended >= MANY else 0.0
+    def seconds_left(self) -> float:
+        """Return how long the waiting tasks will last; 0 if that is unknown."""
+        with self._changed:
+            return self._queue.seconds_left(time.monotonic())
 
-    def take_back(self, seconds: float) -> list[T]:
-        """Return the tasks that have waited for longer than that, and forget them."""
-        since, late = time.monotonic() - seconds, []
-        with self._lock:
-            for vendor in list(self._turns):
-                tasks = self._vendors[vendor]
-                while tasks.waiting and tasks.waiting[0][0] < since:
-                    self._forget(tasks)
-                    late.append(self._pop(vendor))
-        return late
+    def remove_waiting(self, longer_than_seconds: float) -> list[T]:
+        """Remove and return the tasks that have waited for longer."""
+        with self._changed:
+            removed = self._queue.remove_late(time.monotonic() - longer_than_seconds)
+            self._notify_if_idle()
+            return removed
 
-    def wait_until_idle(self, seconds: float) -> bool:
-        """Wait for the tasks to end; False where some are still there after `seconds`."""
-        with self._idle:
-            return self._idle.wait_for(lambda: self._count == 0, seconds)
+    def wait_until_idle(self, timeout_seconds: float) -> bool:
+        """Wait until no task is left. Returns False after the timeout."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._queue.count, timeout_seconds)
 
-    def _share(self, free: int, held: int) -> int:
-        """Return how many more threads a vendor may have that holds so many."""
-        return max(0, min(free, math.ceil((SHARE * free - held) / (SHARE + 1))))
-
-    def _room_ahead(self, tasks: Tasks[T]) -> int:
-        now = time.monotonic()
-        of_all = self._ended.count(now)
-        # One that has nothing to do is taken to be as quick as the others, until it shows.
-        of_vendor = tasks.ended.count(now) if tasks.count else of_all
-        return max(
-            0,
-            min(of_vendor - max(0, tasks.count - self._most), of_all - (self._count - self._held)),
-        )
-
-    def _startable(self, tasks: Tasks[T]) -> int:
-        """Return how many of a vendor's tasks could be called now, and are not."""
-        return min(len(tasks.waiting), self._share(self._threads - self._called, tasks.called))
-
-    def _run(self) -> None:
-        nap, was_quick = Lock(), False
-        nap.acquire()
+    def _run(self, thread: ParkedThread) -> None:
+        was_quick = False
         while True:
-            tasks, task = self._next(nap, was_quick)
+            slug, task = self._next(thread, was_quick)
             began_at = time.monotonic()
             try:
                 self._work(task)
             finally:
                 ended_at = time.monotonic()
-                was_quick = ended_at - began_at < NOTICE_SECONDS
-                self._end(tasks, ended_at)
+                was_quick = ended_at - began_at < QUICK_SECONDS
+                with self._changed:
+                    self._queue.end(slug, ended_at)
+                    self._notify_if_idle()
                 self._on_end()
 
-    def _next(self, nap: Lock, was_quick: bool) -> tuple[Tasks[T], T]:
+    def _next(self, thread: ParkedThread, was_quick: bool) -> tuple[str, T]:
+        """Return the next task. Parks the thread while there is none for it."""
         while True:
-            with self._lock:
-                # Two that are quick only take turns, and each turn costs a switch: the one that
-                # began last goes on alone.
-                is_needed = not was_quick or self._last is nap
-                if is_needed and (found := self._begin()):
-                    self._last = nap
-                    return found
-                self._parked.append(nap)
-                if self._turns:
-                    self._news.set()  # lest the one that goes on alone comes to hang
-            nap.acquire()
+            with self._changed:
+                # Two threads with quick calls only alternate, and each turn costs a switch. So the
+                # one that began last goes on alone.
+                is_needed = not was_quick or self._latest is thread
+                if is_needed and (begun := self._queue.begin()):
+                    self._latest = thread
+                    return begun
+                self._parked.append(thread)
+                if self._queue.has_waiting():
+                    self._may_stall.set()  # the one that goes on alone may hang
+            thread.park()
             was_quick = False
 
-    def _begin(self) -> tuple[Tasks[T], T] | None:
-        """Return a task of the vendor whose turn is next, of those that may have one more thread,
-        and count it as called.
-        """
-        vendor = next(
-            (vendor for vendor in self._turns if self._startable(self._vendors[vendor])), None
-        )
-        if vendor is None:
-            return None
-        tasks = self._vendors[vendor]
-        tasks.called += 1
-        self._called += 1
-        self._begun += 1
-        return tasks, self._pop(vendor)
-
-    def _pop(self, vendor: str) -> T:
-        """Take a vendor's first task out of those that wait; its next turn is after all others'."""
-        waiting = self._vendors[vendor].waiting
-        _, task = waiting.popleft()
-        del self._turns[vendor]
-        if waiting:
-            self._turns[vendor] = None
-        return task
-
-    def _end(self, tasks: Tasks[T], at: float) -> None:
-        with self._lock:
-            self._forget(tasks)
-            tasks.called -= 1
-            self._called -= 1
-            tasks.ended.note(at)
-            self._ended.note(at)
-
-    def _forget(self, tasks: Tasks[T]) -> None:
-        """Count one task less, of those that the vendor still has."""
-        self._held -= tasks.count <= self._most
-        self._count -= 1
-        if self._count == 0:
-            self._idle.notify_all()
-
     def _watch(self) -> None:
-        """Where no task is begun although some wait, wake more threads, twice as many each time."""
+        """Wake threads while tasks are stalled: one, then twice as many each time."""
         while True:
-            self._news.wait()
-            self._news.clear()
-            woken, pause_seconds, begun = 1, NOTICE_SECONDS, self._begun
-            while self._startable_count():
-                time.sleep(pause_seconds)
-                goes_on = (
-                    self._begun - begun > woken
-                )  # others than those that were woken have come back for more
-                woken, pause_seconds = (
-                    (0, CHECK_INTERVAL_SECONDS) if goes_on else (2 * woken or 1, NOTICE_SECONDS)
-                )
-                begun = self._begun
-                self._wake(woken)
+            self._may_stall.wait()
+            self._may_stall.clear()
+            woken, begun = 1, self._queue.begun
+            while self._queue_is_startable():
+                time.sleep(QUICK_SECONDS if woken else CHECK_INTERVAL_SECONDS)
+                # More were begun than threads were woken: threads come back for more by themselves.
+                goes_on = self._queue.begun - begun > woken
+                woken, begun = 0 if goes_on else 2 * woken or 1, self._queue.begun
+                with self._changed:
+                    self._wake(woken)
 
-    def _startable_count(self) -> int:
-        with self._lock:
-            return sum(self._startable(self._vendors[vendor]) for vendor in self._turns)
+    def _queue_is_startable(self) -> bool:
+        with self._changed:
+            return self._queue.startable() > 0
 
     def _wake(self, count: int) -> None:
-        """Wake so many threads, where there are tasks for them."""
-        count = min(count, self._startable_count())
-        with self._lock:
-            for _ in range(count):
-                if self._parked:
-                    self._parked.pop().release()
-                elif self._made < self._threads:
-                    self._made += 1
-                    Thread(target=self._run, name=f"call-{self._made}", daemon=True).start()
+        """Wake up to `count` threads, if there are tasks for them. The one parked last is first."""
+        for _ in range(min(count, self._queue.startable(), len(self._parked))):
+            self._parked.pop().wake()
+
+    def _notify_if_idle(self) -> None:
+        if not self._queue.count:
+            self._changed.notify_all()
