@@ -1,4 +1,4 @@
-"""`manage.py vendor try` makes one call by hand: within the limits, with masked secrets, and with an
+"""`manage.py vendor try` makes one call by hand: within the limits, with masked secrets and an
 Attempt row.
 """
 

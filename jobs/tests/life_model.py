@@ -1,5 +1,5 @@
-"""The life of a job as docs/lifecycle.md describes it, in plain Python: no store, no Redis, and none
-of the code under test.
+"""The life of a job as docs/lifecycle.md describes it, in plain Python: no store, no Redis, none of
+the code under test.
 """
 
 from dataclasses import dataclass, field

@@ -12,8 +12,8 @@ from jobs.queue.take import Taken, take
 from jobs.recovery.rebuild import rebuild
 from jobs.worker.execution import Execution
 from jobs.worker.held_entries import HeldEntries
-from jobs.worker.pool import Pool
 from jobs.worker.schedule import Schedule
+from jobs.worker.threads.pool import Pool
 from vendors.models import Vendor
 
 log = logging.getLogger(__name__)

@@ -22,17 +22,17 @@ from jobs.recovery import pending, takeover, unusable
 from jobs.recovery.sweep import Sweeper
 from jobs.storage.errors import fault
 from jobs.storage.store import STORE_ERRORS
-from jobs.worker.batches import Batches
 from jobs.worker.claim import claim
 from jobs.worker.execute import execute
 from jobs.worker.execution import Execution
 from jobs.worker.held_entries import HeldEntries
-from jobs.worker.listener import Listener
-from jobs.worker.pool import Pool
 from jobs.worker.record import Recorder
 from jobs.worker.schedule import Schedule
 from jobs.worker.settle import settle
 from jobs.worker.taker import Taker
+from jobs.worker.threads.batches import Batches
+from jobs.worker.threads.listener import Listener
+from jobs.worker.threads.pool import Pool
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
@@ -88,11 +88,10 @@ class Worker:
     # The path of a job: take, claim, execute, record, settle. An Execution carries it.
 
     def _take_and_claim(self) -> None:
-        taken = self._taker.take()
-        if taken:
+        if taken := self._taker.take():
+            self._has_started = True
             executions = claim(taken, self.name, self._held)
             self._pool.put((execution.vendor.slug, execution) for execution in executions)
-        self._has_started = bool(taken)
 
     def _execute(self, execution: Execution) -> None:
         execute(execution)
@@ -191,29 +190,27 @@ class Worker:
         self._wake.set()
 
     def _sleep(self) -> None:
+        due_seconds = self._schedule.seconds_until_due(time.monotonic(), self._taker.room)
         if self._away or self._recorder.store_is_away:
             time.sleep(OUTAGE_RETRY_SECONDS)
         elif self._is_behind:
             time.sleep(BEHIND_SECONDS)
         elif self._has_started:
-            time.sleep(self._rest_seconds())
+            time.sleep(self._rest_seconds(due_seconds))
         else:
-            self._wake.wait(min(self._seconds_until_due(), MAX_SLEEP_SECONDS))
+            self._wake.wait(min(due_seconds, MAX_SLEEP_SECONDS))
 
-    def _seconds_until_due(self) -> float:
-        return self._schedule.seconds_until_due(time.monotonic(), self._taker.room)
-
-    def _rest_seconds(self) -> float:
+    def _rest_seconds(self, due_seconds: float) -> float:
         """Return how long to rest after a round that has started jobs.
 
-        Entries that are added meanwhile share one claim. Without a pace to keep, the rest may be
-        longer: twice as long as the round took, or half as long as the waiting jobs will last.
+        Entries that come meanwhile share one claim. Without a pace to keep, it may be longer: twice
+        as long as the round took, or half as long as the waiting jobs will last.
         """
         shortest = MIN_REST_SECONDS
         if not self._is_paced:
             longer = max(2 * self._round_seconds, self._pool.seconds_left() / 2)
             shortest = min(max(shortest, longer), MAX_REST_UNPACED_SECONDS)
-        return min(max(self._seconds_until_due(), shortest), max(MAX_REST_SECONDS, shortest))
+        return min(max(due_seconds, shortest), max(MAX_REST_SECONDS, shortest))
 
     def _note_outage(self, what: str, error: Exception) -> None:
         if self._away != what:

@@ -13,10 +13,10 @@ from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.keys import Keys
 from jobs.queue.stream import Entry, add
 from jobs.queue.take import take
-from jobs.worker.batches import MAX_SIZE, Batches
 from jobs.worker.claim import claim
 from jobs.worker.held_entries import HeldEntries
 from jobs.worker.record import Recorder
+from jobs.worker.threads.batches import MAX_SIZE, Batches
 from vendors.base import Done
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
@@ -59,7 +59,7 @@ def test_batches_are_behind_while_the_store_is_slow(monkeypatch, held, make_vend
     [execution] = claim([take(acme, "w", 1)], "w", held)
     execution.answer = Done({})
     executed, store_answers = Batches(Recorder().record), Event()
-    monkeypatch.setattr("jobs.worker.batches.SLOW_SECONDS", 0.1)
+    monkeypatch.setattr("jobs.worker.threads.batches.SLOW_SECONDS", 0.1)
     monkeypatch.setattr("jobs.lifecycle.apply", lambda moves: store_answers.wait(20) and [True])
     executed.start()
     executed.put(execution)

@@ -7,7 +7,7 @@ from threading import Barrier, Event, get_ident
 import pytest
 
 from harness.waiting import wait_for
-from jobs.worker.pool import Pool
+from jobs.worker.threads.pool import Pool
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ loses its data.
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.queue.take import Taken
-from jobs.worker.listener import Listener
 from jobs.worker.schedule import MAX_WAIT_SECONDS, Schedule
+from jobs.worker.threads.listener import Listener
 from vendors.models import Vendor
 
 HOUR = 3600.0
@@ -91,7 +91,7 @@ def test_room_is_asked_for_only_until_the_first_vendor_with_room():
 
 
 def test_a_listener_reports_only_streams_that_grew(redis_client, monkeypatch):
-    monkeypatch.setattr("jobs.worker.listener.BLOCK_SECONDS", 0.01)
+    monkeypatch.setattr("jobs.worker.threads.listener.BLOCK_SECONDS", 0.01)
     grown = []
     listener = Listener("w", grown.append)
     listener.watch({"stream": "0-0"})

@@ -8,9 +8,9 @@ from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.stream import Settlement
 from jobs.queue.take import take
 from jobs.worker.held_entries import HeldEntries
-from jobs.worker.pool import Pool
 from jobs.worker.schedule import Schedule
 from jobs.worker.taker import Taker
+from jobs.worker.threads.pool import Pool
 from vendors.models import Vendor
 
 pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")

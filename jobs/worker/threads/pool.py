@@ -1,9 +1,9 @@
-"""Threads that execute tasks, no more of them awake than the tasks need.
+"""Threads that run tasks, no more of them awake than the tasks need.
 
-Switching between threads costs a good part of a quick call. So one thread is woken when tasks come,
-and it goes on with the next task for as long as there is one. Only where no task is begun for a
-millisecond although some could be, `_watch` wakes more threads. A vendor that answers at once is
-thus served by one or two threads, and slow calls by as many as their vendors may have.
+A switch between threads costs a good part of a quick call. So one thread is woken when tasks come,
+and goes on for as long as there are some. Only if no task is begun for a millisecond although one
+could be, `_watch` wakes more. Quick calls are thus made by one or two threads, and slow ones by as
+many as their vendors may have.
 """
 
 import time
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from threading import Condition, Event, Lock, Thread
 from typing import Any, Generic, TypeVar
 
-from jobs.worker.fair_queue import FairQueue
+from jobs.worker.threads.fair_queue import FairQueue
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Pool(Generic[T]):
         self._work = work
         self._on_end = on_end
         self._queue = FairQueue[T](threads)
-        self._changed = Condition(Lock())  # guards the queue and the two below; notified when idle
+        self._changed = Condition(Lock())  # guards the queue and the next two
         self._parked = [ParkedThread(f"call-{n}", self._run) for n in range(threads, 0, -1)]
         self._latest: Thread | None = None  # has begun the latest task
         self._may_stall = Event()
@@ -64,7 +64,7 @@ class Pool(Generic[T]):
         """Run tasks, each given with the slug of its vendor."""
         with self._changed:
             self._queue.put(tasks, time.monotonic())
-            self._wake(1)
+        self._wake(1)
         self._may_stall.set()
 
     def seconds_left(self) -> float:
@@ -75,9 +75,8 @@ class Pool(Generic[T]):
     def remove_waiting(self, longer_than_seconds: float) -> list[T]:
         """Remove and return the tasks that have waited for longer."""
         with self._changed:
-            removed = self._queue.remove_late(time.monotonic() - longer_than_seconds)
-            self._notify_if_idle()
-            return removed
+            self._changed.notify_all()
+            return self._queue.remove_late(time.monotonic() - longer_than_seconds)
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Wait until no task is left. Returns False after the timeout."""
@@ -96,15 +95,14 @@ class Pool(Generic[T]):
                 was_quick = ended_at - began_at < QUICK_SECONDS
                 with self._changed:
                     self._queue.end(slug, ended_at)
-                    self._notify_if_idle()
+                    self._changed.notify_all()
                 self._on_end()
 
     def _next(self, thread: ParkedThread, was_quick: bool) -> tuple[str, T]:
         """Return the next task. Parks the thread while there is none for it."""
         while True:
             with self._changed:
-                # Two threads with quick calls only alternate, and each turn costs a switch. So the
-                # one that began last goes on alone.
+                # Two threads with quick calls only alternate; the one that began last goes on.
                 is_needed = not was_quick or self._latest is thread
                 if is_needed and (begun := self._queue.begin()):
                     self._latest = thread
@@ -120,24 +118,18 @@ class Pool(Generic[T]):
         while True:
             self._may_stall.wait()
             self._may_stall.clear()
-            woken, begun = 1, self._queue.begun
-            while self._queue_is_startable():
+            count, woken, begun = 0, 1, self._queue.begun  # `put` has woken one
+            while self._wake(count):
                 time.sleep(QUICK_SECONDS if woken else CHECK_INTERVAL_SECONDS)
-                # More were begun than threads were woken: threads come back for more by themselves.
+                # If more tasks were begun than threads woken, threads come back by themselves.
                 goes_on = self._queue.begun - begun > woken
-                woken, begun = 0 if goes_on else 2 * woken or 1, self._queue.begun
-                with self._changed:
-                    self._wake(woken)
+                count = woken = 0 if goes_on else 2 * woken or 1
+                begun = self._queue.begun
 
-    def _queue_is_startable(self) -> bool:
+    def _wake(self, count: int) -> bool:
+        """Wake up to `count` threads, the last parked first. Returns whether tasks can start."""
         with self._changed:
-            return self._queue.startable() > 0
-
-    def _wake(self, count: int) -> None:
-        """Wake up to `count` threads, if there are tasks for them. The one parked last is first."""
-        for _ in range(min(count, self._queue.startable(), len(self._parked))):
-            self._parked.pop().wake()
-
-    def _notify_if_idle(self) -> None:
-        if not self._queue.count:
-            self._changed.notify_all()
+            startable = self._queue.startable()
+            for _ in range(min(count, startable, len(self._parked))):
+                self._parked.pop().wake()
+            return startable > 0
