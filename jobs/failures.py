@@ -1,4 +1,4 @@
-"""Tells of jobs that have failed: one log line and one count each, whoever moved them."""
+"""Reports failed jobs: one log line and one count for each, whichever process moved it."""
 
 import logging
 
@@ -7,22 +7,16 @@ from jobs.queue import counters
 
 log = logging.getLogger(__name__)
 
+JOBS_FAILED = "jobs_failed"  # the counter
 
-JOBS_FAILED = "jobs_failed"
 
-
-def tell(vendor: str, move: Move) -> None:
+def report(slug: str, move: Move) -> None:
     """Log and count a move to `failed` that has happened."""
-    put_in_log(vendor, move)
-    counters.count(JOBS_FAILED, vendor)
+    log_failure(slug, move)
+    counters.count(JOBS_FAILED, slug)
 
 
-def put_in_log(vendor: str, move: Move) -> None:
-    """Log it alone: whoever moves many counts them together."""
-    log.warning(
-        "job %s of %s failed (%s): %s",
-        move.job_id,
-        vendor,
-        move.changes["error_code"],
-        move.changes["error_message"],
-    )
+def log_failure(slug: str, move: Move) -> None:
+    """Log the failure only, for callers that count many at once."""
+    code, message = move.changes["error_code"], move.changes["error_message"]
+    log.warning("job %s of %s failed (%s): %s", move.job_id, slug, code, message)

@@ -1,4 +1,4 @@
-"""What clients and operators may do to a job: cancel it, or have it tried again."""
+"""What clients and operators may do to a job: cancel it, or retry it."""
 
 from datetime import datetime
 
@@ -8,9 +8,7 @@ from jobs.queue import stream
 
 
 def cancel(job: Job, now: datetime) -> bool:
-    """Cancel a job that is queued or waits for its callback. False: it has moved on, and nothing
-    was changed.
-    """
+    """Cancel a job that is queued or waiting. Returns False if it is in another status by now."""
     [happened] = lifecycle.apply([lifecycle.cancel(job, now)])
     if happened:
         stream.free_slots(job.vendor, [job.pk])
@@ -18,9 +16,7 @@ def cancel(job: Job, now: datetime) -> bool:
 
 
 def retry(job: Job, now: datetime) -> bool:
-    """Queue a failed or cancelled job for a new run. False: it has moved on, and nothing was
-    changed.
-    """
+    """Queue a failed or cancelled job for a new run. Returns False if it is in another status."""
     [happened] = lifecycle.apply([lifecycle.retry(job, now)])
     if happened:
         stream.offer(job.vendor, [job.pk], Stream.RETRIES)

@@ -1,5 +1,5 @@
-"""Answers are recorded in batches, but each for itself: one that the store refuses, or takes
-unheard, spoils no other.
+"""Answers are recorded together but succeed or fail alone, also when the store refuses one of them
+or its answer is lost.
 """
 
 from contextlib import contextmanager
@@ -17,110 +17,111 @@ from jobs.queue.clock import clock
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.keys import Keys
 from jobs.queue.take import take
-from jobs.worker.claim import Starter
-from jobs.worker.execute import Ended
-from jobs.worker.held_entries import Hands
+from jobs.worker.claim import claim
+from jobs.worker.held_entries import HeldEntries
 from jobs.worker.record import Recorder
+from jobs.worker.settle import settle
 from vendors.base import Done
 
 on_mongodb = pytest.mark.skipif(
     connection.vendor != "mongodb",
-    reason="on SQLite a batch is one commit, whose answer is not lost",
+    reason="on SQLite a bulk write is one commit, whose answer is not lost",
 )
 MIB = 1024 * 1024
-LARGEST_DOCUMENT = 16 * MIB
+MAX_DOCUMENT = 16 * MIB
 
 
 @pytest.fixture
-def started(transactional_db, redis_client, make_vendor, submit):
-    """Three jobs that a worker has started, in the order in which they were queued."""
+def executions(transactional_db, redis_client, make_vendor, submit):
+    """Three claimed jobs, in the order in which they were queued."""
     acme = make_vendor(max_in_flight=5)
     limiter.rebuild("acme", acme.windows, [], [])
     submit(3)
-    return Starter("w", Hands("w", Heartbeat("w"))).start([take(acme, "w", 3)])
+    return claim([take(acme, "w", 3)], "w", HeldEntries("w", Heartbeat("w")))
 
 
-def record(started, *results):
-    ended = [Ended(one, Done(result)) for one, result in zip(started, results, strict=True)]
-    Recorder(Hands("w", Heartbeat("w")).settle).record(ended)
+def record(executions, *results):
+    for execution, result in zip(executions, results, strict=True):
+        execution.answer = Done(result)
+    Recorder().record(executions)
+    settle(executions, HeldEntries("w", Heartbeat("w")))
 
 
-def job_of(one):
-    return Job.objects.get(pk=one.job.pk)
+def job_of(execution):
+    return Job.objects.get(pk=execution.job.pk)
+
+
+def statuses_of(executions):
+    return [job_of(execution).status for execution in executions]
+
+
+def results_of(executions):
+    return [job_of(execution).result for execution in executions]
+
+
+def outcomes():
+    return sorted(Attempt.objects.values_list("outcome", flat=True))
 
 
 def nothing_is_left(redis_client):
     keys = Keys("acme")
-    return [
-        redis_client.xlen(keys.jobs),
-        redis_client.xlen(keys.retries),
-        redis_client.zcard(keys.in_flight),
-    ] == [0, 0, 0]
+    entries = redis_client.xlen(keys.jobs), redis_client.xlen(keys.retries)
+    return (*entries, redis_client.zcard(keys.in_flight)) == (0, 0, 0)
 
 
-def test_a_job_that_moved_on_meanwhile_keeps_no_other_from_its_result(started, redis_client):
-    lifecycle.apply([lifecycle.take_over(started[1].job, repeat=False, now=clock.now())])
-    record(started, {"n": 0}, {"n": 1}, {"n": 2})
-    assert [job_of(one).result for one in started] == [{"n": 0}, None, {"n": 2}]
-    assert [job_of(one).status for one in started] == ["complete", "failed", "complete"]
-    assert sorted(Attempt.objects.values_list("outcome", flat=True)) == [
-        "done",
-        "done",
-        "outcome_unknown",
-    ]
+def test_other_jobs_are_recorded_when_one_was_taken_over(executions, redis_client):
+    lifecycle.apply([lifecycle.take_over(executions[1].job, repeat=False, now=clock.now())])
+    record(executions, {"n": 0}, {"n": 1}, {"n": 2})
+    assert results_of(executions) == [{"n": 0}, None, {"n": 2}]
+    assert statuses_of(executions) == ["complete", "failed", "complete"]
+    assert outcomes() == ["done", "done", "outcome_unknown"]
     assert nothing_is_left(redis_client)
 
 
 @on_mongodb
 @pytest.mark.parametrize(
-    "length", [LARGEST_DOCUMENT - 300, LARGEST_DOCUMENT + MIB], ids=["as a row", "by itself"]
+    "length", [MAX_DOCUMENT - 300, MAX_DOCUMENT + MIB], ids=["as a row", "by itself"]
 )
-def test_a_result_too_large_for_a_document_fails_its_job_and_no_other(
-    started, redis_client, length
-):
-    record(started, {"n": 0}, {"text": "x" * length}, {"n": 2})
-    assert [job_of(one).status for one in started] == ["complete", "failed", "complete"]
-    failed = job_of(started[1])
+def test_a_result_too_large_for_a_document_fails_only_its_job(executions, redis_client, length):
+    record(executions, {"n": 0}, {"text": "x" * length}, {"n": 2})
+    assert statuses_of(executions) == ["complete", "failed", "complete"]
+    failed = job_of(executions[1])
     assert failed.error_code == "not_storable"
     assert "could not be stored" in failed.error_message
-    assert sorted(Attempt.objects.values_list("outcome", flat=True)) == [
-        "done",
-        "done",
-        "not_storable",
-    ]
+    assert outcomes() == ["done", "done", "not_storable"]
     assert nothing_is_left(redis_client)
 
 
 @contextmanager
-def unheard(write):
-    """The store does what it is asked first by `write`, and its answer is lost."""
+def losing_the_answer(write):
+    """The store does the first `write`, and its answer is lost."""
     do, left = getattr(Collection, write), [None]
 
-    def do_unheard(collection, *args, **options):
+    def do_without_answer(collection, *args, **options):
         answer = do(collection, *args, **options)
         if left:
             left.pop()
             raise AutoReconnect("connection closed")
         return answer
 
-    with patch.object(Collection, write, do_unheard), patch("jobs.worker.record.time.sleep"):
+    with patch.object(Collection, write, do_without_answer), patch("jobs.worker.record.time.sleep"):
         yield
 
 
 @on_mongodb
 @pytest.mark.parametrize("write", ["bulk_write", "insert_many"])
-def test_a_batch_whose_answer_was_lost_is_recorded_once(started, redis_client, write):
-    with unheard(write):
-        record(started, {"n": 0}, {"n": 1}, {"n": 2})
-    assert [job_of(one).result for one in started] == [{"n": 0}, {"n": 1}, {"n": 2}]
-    assert sorted(Attempt.objects.values_list("job", "outcome")) == sorted(
-        (one.job.pk, "done") for one in started
-    )
+def test_answers_are_recorded_once_when_the_stores_reply_is_lost(executions, redis_client, write):
+    with losing_the_answer(write):
+        record(executions, {"n": 0}, {"n": 1}, {"n": 2})
+    assert results_of(executions) == [{"n": 0}, {"n": 1}, {"n": 2}]
+    attempts = Attempt.objects.values_list("job", "outcome")
+    assert sorted(attempts) == sorted((execution.job.pk, "done") for execution in executions)
     assert nothing_is_left(redis_client)
 
 
 @on_mongodb
-def test_what_was_taken_unheard_is_not_taken_for_what_somebody_else_did(started):
-    move, same_again = (lifecycle.complete(started[0].job, {"n": 0}, clock.now()) for _ in range(2))
+def test_a_move_that_is_applied_again_is_told_from_another_one(executions):
+    job, now = executions[0].job, clock.now()
+    move, equal_move = (lifecycle.complete(job, {"n": 0}, now) for _ in range(2))
     assert lifecycle.apply([move]) == [True]
-    assert lifecycle.apply([move, same_again]) == [True, False]
+    assert lifecycle.apply([move, equal_move]) == [True, False]

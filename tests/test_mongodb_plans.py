@@ -80,7 +80,7 @@ def test_to_start_a_batch_is_one_update_and_one_read_by_id(sent):
     update, read = sent
     assert update.match == {"_id": {"$in": (ID,)}, "status": "queued", "not_before": None}
     assert update.whole[0]["$set"]["attempt"] == {"$add": ["$attempt", {"$literal": 1}]}
-    assert read.whole == [{"$match": {"_id": {"$in": (ID,)}}}, columns(*lifecycle.OF_A_TRY)]
+    assert read.whole == [{"$match": {"_id": {"$in": (ID,)}}}, columns(*lifecycle.ATTEMPT_COLUMNS)]
     assert all(("_id",) in indexes_for(each) for each in (update, read))
 
 

@@ -1,5 +1,5 @@
-"""A vendor that asks for payment (402) is paused until an operator resumes it, and no job fails or
-spends an attempt.
+"""A vendor that asks for payment (402) is paused until an operator resumes it. No job fails, and no
+attempt counts.
 """
 
 import pytest
@@ -25,10 +25,11 @@ def test_jobs_wait_until_an_operator_resumes_the_vendor(vendor_server, start_wor
     vendor_server.answer = lambda _: Answer(402, {"error": "out of credit"})
     submit(60)
     worker = start_worker("--processes", "3")
-    wait_for(
-        lambda: Vendor.objects.filter(paused=True) and set(statuses()) == {"queued"},
-        "the vendor to be paused",
-    )
+
+    def is_paused():
+        return Vendor.objects.filter(paused=True) and set(statuses()) == {"queued"}
+
+    wait_for(is_paused, "the vendor to be paused")
     assert "payment" in Vendor.objects.get().pause_reason
     calls = len(vendor_server.arrivals)
     assert set(Job.objects.values_list("failures", flat=True)) == {0}

@@ -1,4 +1,4 @@
-"""What goes wrong, and that nothing is lost by it."""
+"""Crashes and outages of workers, vendors, Redis and the store. No job is lost."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def calls_under_way(start_worker, submit, vendor_server):
     return worker
 
 
-def test_the_jobs_of_a_killed_worker_are_done_by_another_within_15_s(
+def test_another_worker_starts_the_jobs_of_a_killed_worker_within_15_s(
     calls_under_way, start_worker, vendor_server
 ):
     start_worker()
@@ -43,11 +43,11 @@ def test_the_jobs_of_a_killed_worker_are_done_by_another_within_15_s(
     assert statuses() == ["complete"] * 3
     assert max(arrival.at for arrival in vendor_server.arrivals) - killed_at < 15
     assert {(job.crashes, job.failures) for job in Job.objects.all()} == {(1, 0)}
-    # A repeated call carries the same key.
+    # A repeated call has the same idempotency key.
     assert sorted(vendor_server.keys()) == sorted([job.pk for job in Job.objects.all()] * 2)
 
 
-def test_a_vendor_that_must_not_be_called_twice_is_not_after_a_crash(
+def test_no_call_is_repeated_after_a_crash_when_repeat_unknown_is_off(
     calls_under_way, start_worker, vendor_server
 ):
     Vendor.objects.update(repeat_unknown=False)
@@ -58,7 +58,7 @@ def test_a_vendor_that_must_not_be_called_twice_is_not_after_a_crash(
     assert len(vendor_server.arrivals) == 3
 
 
-def test_a_worker_that_comes_back_from_the_dead_changes_nothing(
+def test_a_frozen_worker_changes_nothing_when_it_wakes_up_after_a_takeover(
     calls_under_way, start_worker, vendor_server
 ):
     calls_under_way.send(signal.SIGSTOP)
@@ -69,17 +69,14 @@ def test_a_worker_that_comes_back_from_the_dead_changes_nothing(
     wait_until_final()
     assert statuses() == ["complete"] * 3
     assert {job.attempt for job in Job.objects.all()} == {2}
-    # On MongoDB a job's history is written just after the job.
-    wait_for(
-        lambda: Attempt.objects.filter(number=2).count() == 3, "the last attempts to be written"
-    )
-    assert set(Attempt.objects.values_list("number", "outcome")) == {
-        (1, "worker_lost"),
-        (2, "done"),
-    }
+    # On MongoDB attempts are written just after the jobs.
+    second = Attempt.objects.filter(number=2)
+    wait_for(lambda: second.count() == 3, "the last attempts to be written")
+    outcomes = set(Attempt.objects.values_list("number", "outcome"))
+    assert outcomes == {(1, "worker_lost"), (2, "done")}
 
 
-def test_a_stopped_worker_finishes_what_is_under_way(calls_under_way, vendor_server, redis_client):
+def test_a_stopped_worker_finishes_its_calls(calls_under_way, vendor_server, redis_client):
     calls_under_way.send(signal.SIGTERM)
     vendor_server.hold.set()
     assert calls_under_way.end() == 0
@@ -88,7 +85,7 @@ def test_a_stopped_worker_finishes_what_is_under_way(calls_under_way, vendor_ser
     assert redis_client.xinfo_consumers(Keys("acme").jobs, "workers") == []
 
 
-def test_a_stopped_worker_hands_back_what_does_not_end_in_time(
+def test_a_stopped_worker_interrupts_calls_that_exceed_the_grace_period(
     start_worker, submit, vendor_server, redis_client
 ):
     vendor_server.hold.clear()
@@ -97,17 +94,12 @@ def test_a_stopped_worker_hands_back_what_does_not_end_in_time(
     wait_for(lambda: vendor_server.arrivals, "the call to be under way")
     worker.send(signal.SIGTERM)
     assert worker.end() == 0
-    assert (Job.objects.get().status, Job.objects.get().crashes, Job.objects.get().failures) == (
-        "queued",
-        0,
-        0,
-    )
+    job = Job.objects.get()
+    assert (job.status, job.crashes, job.failures) == ("queued", 0, 0)
     assert redis_client.xlen(Keys("acme").retries) == 1
 
 
-def test_what_was_started_ahead_of_its_thread_goes_back_uncalled_when_a_worker_stops(
-    start_worker, submit, vendor_server
-):
+def test_a_stopped_worker_releases_jobs_that_wait_for_a_thread(start_worker, submit, vendor_server):
     def hang_from_the_60th_call_on(arrival):
         if len(vendor_server.arrivals) >= 60:
             vendor_server.hold.clear()
@@ -118,45 +110,41 @@ def test_what_was_started_ahead_of_its_thread_goes_back_uncalled_when_a_worker_s
     worker = start_worker("--threads", "3")
 
     def uncalled():
-        return Job.objects.filter(status__in=(Status.PROCESSING, Status.COMPLETE)).count() - len(
-            vendor_server.arrivals
-        )
+        claimed = Job.objects.filter(status__in=(Status.PROCESSING, Status.COMPLETE))
+        return claimed.count() - len(vendor_server.arrivals)
 
-    wait_for(
-        lambda: not vendor_server.hold.is_set() and uncalled() > 0, "jobs to wait for a thread"
-    )
+    def is_hanging():
+        return not vendor_server.hold.is_set() and uncalled() > 0
+
+    wait_for(is_hanging, "jobs to wait for a thread")
     worker.send(signal.SIGTERM)
     wait_for(lambda: "calls are under way" in worker.output, "the worker to stop")
-    wait_for(lambda: uncalled() == 0, "those that wait to be handed back, and no others")
+    wait_for(lambda: uncalled() == 0, "the waiting jobs to be released, and no others")
     vendor_server.hold.set()
     assert worker.end() == 0
-    assert (
-        Attempt.objects.count()
-        == len(vendor_server.arrivals)
-        == Job.objects.filter(status=Status.COMPLETE).count()
-    )
-    assert set(Job.objects.filter(status=Status.QUEUED).values_list("failures", "crashes")) == {
-        (0, 0)
-    }
+    complete = Job.objects.filter(status=Status.COMPLETE)
+    assert Attempt.objects.count() == len(vendor_server.arrivals) == complete.count()
+    queued = Job.objects.filter(status=Status.QUEUED)
+    assert set(queued.values_list("failures", "crashes")) == {(0, 0)}
 
 
 def test_a_second_signal_ends_a_worker_at_once(calls_under_way):
     calls_under_way.send(signal.SIGTERM)
     wait_for(lambda: "3 calls are under way" in calls_under_way.output, "the worker to stop")
-    # Until it ends: two signals within a second are taken for one that came twice.
-    wait_for(
-        lambda: calls_under_way.process.poll() is not None or calls_under_way.send(signal.SIGTERM),
-        "the end",
-    )
+
+    # Sent until it ends: a second signal within a second counts as a copy of the first.
+    def has_ended():
+        return calls_under_way.process.poll() is not None or calls_under_way.send(signal.SIGTERM)
+
+    wait_for(has_ended, "the end")
     assert calls_under_way.end(1) == 1
 
 
 def test_queued_jobs_survive_a_flush_of_redis(start_worker, submit, redis_client):
     submit(20)
     redis_client.flushall()
-    Job.objects.update(
-        queued_at=Job.objects.first().created_at.replace(year=2020)
-    )  # the grace is over
+    long_ago = Job.objects.first().created_at.replace(year=2020)
+    Job.objects.update(queued_at=long_ago)  # so that entries count as lost at once
     start_worker()
     wait_until_final()
     assert statuses() == ["complete"] * 20
@@ -169,7 +157,7 @@ def test_calls_under_way_survive_a_flush_of_redis(calls_under_way, vendor_server
     assert {job.attempt for job in Job.objects.all()} == {1}
 
 
-def test_jobs_submitted_without_redis_start_when_it_is_back(start_worker, submit, valkey):
+def test_jobs_posted_while_redis_is_away_start_when_it_is_back(start_worker, submit, valkey):
     start_worker()
     valkey.kill()
     try:
@@ -181,12 +169,12 @@ def test_jobs_submitted_without_redis_start_when_it_is_back(start_worker, submit
     assert statuses() == ["complete"] * 2
 
 
-def test_a_restart_of_redis_makes_no_living_worker_dead(
+def test_no_living_worker_is_declared_dead_when_redis_restarts(
     calls_under_way, vendor_server, valkey, redis_client
 ):
     valkey.kill()
     valkey.start()
-    wait_for(lambda: redis_client.zcard(HEARTBEATS), "the worker to beat again")
+    wait_for(lambda: redis_client.zcard(HEARTBEATS), "another heartbeat")
     vendor_server.hold.set()
     wait_until_final()
     assert {(job.attempt, job.crashes) for job in Job.objects.all()} == {(1, 0)}
@@ -216,31 +204,24 @@ def test_a_single_job_survives_an_outage(start_worker, submit, vendor_server, ac
     assert (job.status, job.failures, job.attempt) == ("complete", 1, 4)
 
 
-def test_a_call_that_is_long_overdue_is_taken_over_though_its_worker_lives(
-    make_job, start_worker, vendor_server
-):
-    make_job(
-        status=Status.PROCESSING,
-        attempt=1,
-        worker="somebody",
-        deadline_at=Job.new().created_at.replace(year=2020),
-    )
+def test_an_overdue_call_is_taken_over_from_a_living_worker(make_job, start_worker, vendor_server):
+    overdue = {"deadline_at": Job.new().created_at.replace(year=2020), "worker": "another"}
+    make_job(status=Status.PROCESSING, attempt=1, **overdue)
     start_worker()
     wait_until_final()
     assert (Job.objects.get().status, Job.objects.get().crashes) == ("complete", 1)
 
 
-def test_a_leaked_slot_is_found(make_job, redis_client, acme):
+def test_a_leaked_slot_is_freed(make_job, redis_client, acme):
     Vendor.objects.update(max_in_flight=1)
     waiting = make_job(status=Status.WAITING, started_at=Job.new().created_at.replace(year=2020))
-    redis_client.zadd(Keys("acme").in_flight, {"gone": 1, "fresh": time.time() * 1000})
+    slots = Keys("acme").in_flight
+    redis_client.zadd(slots, {"gone": 1, "fresh": time.time() * 1000})
     assert in_flight.correct("acme") == 2
-    assert sorted(redis_client.zrange(Keys("acme").in_flight, 0, -1)) == sorted(
-        ["fresh", waiting.pk]
-    )
+    assert set(redis_client.zrange(slots, 0, -1)) == {"fresh", waiting.pk}
 
 
-def test_a_signal_to_the_whole_group_stops_it_gracefully(
+def test_a_signal_to_the_process_group_stops_workers_gracefully(
     start_worker, submit, vendor_server, redis_client
 ):
     vendor_server.hold.clear()
@@ -266,7 +247,8 @@ def test_a_worker_process_that_dies_is_replaced(start_worker, redis_client):
     wait_for(lambda: redis_client.zcard(HEARTBEATS) == 2, "two workers to live")
     first = redis_client.zrange(HEARTBEATS, 0, 0)[0]
     os.kill(int(first.rsplit("-", 2)[1]), signal.SIGKILL)
-    wait_for(
-        lambda: len(set(redis_client.zrange(HEARTBEATS, 0, -1)) - {first}) == 2,
-        "another to take its place",
-    )
+
+    def living():
+        return set(redis_client.zrange(HEARTBEATS, 0, -1)) - {first}
+
+    wait_for(lambda: len(living()) == 2, "another to take its place")

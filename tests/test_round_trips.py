@@ -11,10 +11,10 @@ from jobs.queue import limiter
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.take import take
 from jobs.recovery.sweep import TICK_SECONDS, Sweeper
-from jobs.worker.claim import Starter
-from jobs.worker.execute import Ended
-from jobs.worker.held_entries import Hands
+from jobs.worker.claim import claim
+from jobs.worker.held_entries import HeldEntries
 from jobs.worker.record import Recorder
+from jobs.worker.settle import settle
 from jobs.worker.worker import Worker
 from tests.counting import asking_redis, asking_the_store
 from vendors.base import Done, VendorError
@@ -33,16 +33,16 @@ class Batch:
 
     def __init__(self, vendor):
         self.vendor = vendor
-        self.hands = Hands("w", Heartbeat("w"))
-        self.starter = Starter("w", self.hands)
-        self.recorder = Recorder(self.hands.settle)
+        self.held = HeldEntries("w", Heartbeat("w"))
+        self.recorder = Recorder()
 
     def run(self, count):
-        started = self.starter.start([take(self.vendor, "w", count)])
-        assert len(started) == count
-        self.recorder.record(
-            [Ended(one, self.answer(number)) for number, one in enumerate(started)]
-        )
+        executions = claim([take(self.vendor, "w", count)], "w", self.held)
+        assert len(executions) == count
+        for number, execution in enumerate(executions):
+            execution.answer = self.answer(number)
+        self.recorder.record(executions)
+        settle(executions, self.held)
 
     def answer(self, number):
         refused = VendorError("vendor_refused", "No.", permanent=True)

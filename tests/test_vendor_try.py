@@ -1,5 +1,5 @@
-"""`manage.py vendor try` makes one call by hand: within the limits, with its secrets masked, and
-kept as an attempt.
+"""`manage.py vendor try` makes one call by hand: within the limits, with masked secrets and an
+Attempt row.
 """
 
 import json
@@ -52,7 +52,7 @@ def error_of(**options: str) -> str:
     return str(caught.value)
 
 
-def test_request_answer_and_outcome_are_shown(vendor_server, redis_client):
+def test_it_prints_request_answer_and_outcome(vendor_server, redis_client):
     vendor_server.answer = lambda _: Answer(
         body={"info": "done", "ssn": "123"}, headers=(("X-Request-Id", "r1"),)
     )
@@ -71,7 +71,7 @@ def test_request_answer_and_outcome_are_shown(vendor_server, redis_client):
     assert vendor_server.arrivals[0].body == {"name": "John Doe"}
 
 
-def test_secrets_are_masked(acme, vendor_server, monkeypatch):
+def test_it_masks_secrets(acme, vendor_server, monkeypatch):
     monkeypatch.setenv(KEY, 'k3y-"secret')
     monkeypatch.setenv("VENDOR_ACME_SECRET", "whsec_c2VjcmV0")
     Vendor.objects.update(
@@ -99,7 +99,7 @@ def test_secrets_are_masked(acme, vendor_server, monkeypatch):
     assert "whsec_***" not in printed
 
 
-def test_what_an_async_vendor_accepts_belongs_to_no_job(acme, vendor_server, client):
+def test_the_callback_of_an_accepted_call_is_unmatched(acme, vendor_server, client):
     Vendor.objects.update(adapter="async")
     assert "accepted" in attempt()
     assert Attempt.objects.get().outcome == "accepted"
@@ -109,7 +109,7 @@ def test_what_an_async_vendor_accepts_belongs_to_no_job(acme, vendor_server, cli
     assert Callback.objects.get().verdict == "unmatched"
 
 
-def test_a_failure_ends_with_1(vendor_server):
+def test_it_exits_with_1_when_the_call_fails(vendor_server):
     vendor_server.answer = lambda _: Answer(422, {"error": "no such person"})
     printed = failed()
     assert "status 422" in printed
@@ -118,7 +118,7 @@ def test_a_failure_ends_with_1(vendor_server):
     assert Attempt.objects.get().outcome == "vendor_refused"
 
 
-def test_nothing_listens(acme):
+def test_it_says_when_the_vendor_refuses_connections(acme):
     Vendor.objects.update(url="http://127.0.0.1:9/")
     printed = failed()
     assert "Response
@@ -126,7 +126,7 @@ def test_nothing_listens(acme):
     assert "it refused the connection" in printed
 
 
-def test_a_pause_and_an_open_breaker_hold_it_not_back(acme, redis_client, vendor_server):
+def test_it_calls_a_vendor_despite_a_pause_or_an_open_breaker(acme, redis_client, vendor_server):
     Vendor.objects.update(paused=True, pause_reason="Its key was refused.")
     attempt()
     redis_client.hset(Keys("acme").state, mapping={"open_until": str(10**17), "opened": "1"})
@@ -147,7 +147,7 @@ def test_it_takes_a_permit(acme, vendor_server, monkeypatch, redis_client):
     assert Attempt.objects.count() == 2
 
 
-def test_the_cap_on_jobs_in_flight_holds(acme, vendor_server, monkeypatch, redis_client):
+def test_it_respects_max_in_flight(acme, vendor_server, monkeypatch, redis_client):
     monkeypatch.setattr(trial, "TIMEOUT_SECONDS", 0.3)
     Vendor.objects.update(max_in_flight=1)
     attempt()
@@ -156,7 +156,7 @@ def test_the_cap_on_jobs_in_flight_holds(acme, vendor_server, monkeypatch, redis
     assert len(vendor_server.arrivals) == 1
 
 
-def test_the_limits_know_it_after_redis_has_lost_its_data(acme, redis_client):
+def test_a_rebuild_counts_it(acme, redis_client):
     Vendor.objects.update(rate_limits="1/h")
     attempt()
     redis_client.flushall()
@@ -169,7 +169,7 @@ def test_the_limits_know_it_after_redis_has_lost_its_data(acme, redis_client):
     assert not limiter.renew(vendor, "a-job", "").granted
 
 
-def test_a_try_under_way_counts_as_late_as_can_be(acme, vendor_server, redis_client):
+def test_a_rebuild_counts_a_call_under_way_as_late_as_possible(acme, vendor_server, redis_client):
     Vendor.objects.update(rate_limits="1/min")
     vendor_server.hold.clear()
     thread = Thread(target=attempt)
@@ -186,7 +186,7 @@ def test_a_try_under_way_counts_as_late_as_can_be(acme, vendor_server, redis_cli
     wait_for(lambda: Attempt.objects.get().outcome == "done", "the outcome")
 
 
-def test_a_try_is_pruned_and_carried_like_any_attempt(acme, tmp_path):
+def test_its_attempt_is_exported_and_imported(acme, tmp_path):
     attempt()
     file = str(tmp_path / "export.jsonl")
     call_command("export", file, stdout=StringIO())
@@ -203,16 +203,16 @@ def test_a_try_is_pruned_and_carried_like_any_attempt(acme, tmp_path):
         ({"vendor": "nobody"}, "There is no vendor 'nobody'. Known vendors: acme."),
     ],
 )
-def test_what_is_wrong_is_said(options, sentence):
+def test_it_explains_invalid_options(options, sentence):
     assert sentence in error_of(**options)
 
 
-def test_without_the_key_nothing_is_called(acme, vendor_server):
+def test_it_calls_nothing_without_the_api_key(acme, vendor_server):
     Vendor.objects.update(api_key_env=KEY)
     assert error_of() == f"Can't call vendor acme from here: The variable {KEY} is not set."
     assert (len(vendor_server.arrivals), Attempt.objects.count()) == (0, 0)
 
 
-def test_an_input_that_is_old_is_no_secret(vendor_server):
+def test_it_prints_dates_in_the_input(vendor_server):
     given = {"name": "John", "since": (timezone.now() - timedelta(days=1)).isoformat()}
     assert given["since"] in attempt(given=json.dumps(given))

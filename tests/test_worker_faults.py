@@ -1,5 +1,5 @@
-"""What keeps a worker from working is said in one line; it looks again with pauses, and goes on
-when the fault is gone.
+"""A worker logs once what keeps it from working, checks again at intervals, and goes on when the
+fault is gone.
 """
 
 import sqlite3
@@ -16,7 +16,7 @@ from tests.conftest import wait_until_final
 
 
 @pytest.mark.sqlite
-def test_a_store_whose_file_was_removed(start_worker, make_vendor, tmp_path):
+def test_a_store_whose_file_was_removed_is_reported_once(start_worker, make_vendor, tmp_path):
     make_vendor()
     store = tmp_path / "enrichlabs.sqlite3"
     copy = sqlite3.connect(store)
@@ -26,8 +26,8 @@ def test_a_store_whose_file_was_removed(start_worker, make_vendor, tmp_path):
     wait_for(lambda: "limits of acme are made" in worker.output, "the worker to ask its vendor")
     for file in tmp_path.glob("enrichlabs.sqlite3*"):
         file.unlink()
-    wait_for(lambda: FILE_GONE in worker.output, "the worker to say what is wrong")
-    wait_for(lambda: "the sweep's step" in worker.output, "the sweep to meet it, too")
+    wait_for(lambda: FILE_GONE in worker.output, "the worker to report the fault")
+    wait_for(lambda: "the sweep's step" in worker.output, "the sweep to meet it as well")
     end = time.monotonic() + 2.5
     wait_for(lambda: time.monotonic() > end, "each step of the sweep to meet it twice")
     assert worker.output.count(FILE_GONE) == 1
@@ -65,11 +65,11 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_redis_that_refuses(worker, submit, redis_client, fault):
+def test_a_redis_that_refuses_to_write_is_reported_once(worker, submit, redis_client, fault):
     cause, undo, says = fault
     redis_client.execute_command(*cause)
     try:
-        wait_for(lambda: says in worker.output, "the worker to say what is wrong")
+        wait_for(lambda: says in worker.output, "the worker to report the fault")
         submit(3)
         end = time.monotonic() + 2.5
         wait_for(lambda: time.monotonic() > end, "some rounds to pass")
@@ -84,19 +84,15 @@ def test_a_redis_that_refuses(worker, submit, redis_client, fault):
 
 
 @pytest.mark.parametrize("name", ["jobs", "in_flight", "state"])
-def test_a_key_of_one_vendor_that_holds_something_else(worker, submit, redis_client, name):
+def test_a_key_of_the_wrong_type_stops_only_its_vendor(worker, submit, redis_client, name):
     key = getattr(Keys("acme"), name)
     redis_client.delete(key)
     redis_client.sadd(key, "x")
     submit(1)
-    wait_for(
-        lambda: "vendor acme is not served" in worker.output, "the worker to say what is wrong"
-    )
+    wait_for(lambda: "acme is not served" in worker.output, "the worker to report the fault")
     [job] = submit(1, "other")
-    wait_for(
-        lambda: Job.objects.get(pk=job.pk).status == Status.COMPLETE,
-        "the other vendor's job to be done",
-    )
+    rows = Job.objects.filter(pk=job.pk, status=Status.COMPLETE)
+    wait_for(rows.exists, "the other vendor's job to be done")
     assert worker.output.count("another type") == 1, worker.output
     redis_client.delete(key)
     wait_for(lambda: "vendor acme is served again" in worker.output, "the vendor to be served")

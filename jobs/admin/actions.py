@@ -27,7 +27,7 @@ class Action:
     needs_vendor: bool = False
 
     def is_possible(self, job: Job, now: datetime) -> bool:
-        return job.status in self.move(job, now).come_from and not self.lacks_vendor(job)
+        return job.status in self.move(job, now).sources and not self.lacks_vendor(job)
 
     def lacks_vendor(self, job: Job) -> bool:
         return self.needs_vendor and catalogue.get(job.vendor) is None

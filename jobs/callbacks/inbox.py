@@ -89,7 +89,7 @@ def apply(callback: Callback, vendor: Vendor | None, now: datetime) -> Verdict |
     if move and _applying.commit((callback, move)):
         stream.free_slots(callback.vendor, [callback.job])
         if move.to == Status.FAILED:
-            failures.tell(callback.vendor, move)
+            failures.report(callback.vendor, move)
         return Verdict.APPLIED
     verdict = _missed(callback, answer, move)
     if verdict is None:

@@ -27,7 +27,7 @@ COOL_OFF_SECONDS = 1.0
 class Entry:
     """A job's entry as a worker took it, with the permit that was charged for it."""
 
-    vendor: str
+    slug: str
     stream: Stream
     id: str
     job_id: str

@@ -34,7 +34,7 @@ def requeue(vendor: str, consumer: str, held: Container[tuple[str, Stream, str]]
     that name no job. Raises redis.RedisError.
     """
     found = pending(vendor, consumer)
-    entries = [entry for entry in found if (entry.vendor, entry.stream, entry.id) not in held]
+    entries = [entry for entry in found if (entry.slug, entry.stream, entry.id) not in held]
     if entries:
         status = dict(
             Job.objects.filter(pk__in=[entry.job_id for entry in entries]).values_list(

@@ -182,7 +182,7 @@ def callbacks_overdue() -> int:
 
 def _tell_overdue(job: Job, move: lifecycle.Move) -> None:
     if move.to == Status.FAILED:
-        failures.tell(job.vendor, move)
+        failures.report(job.vendor, move)
     else:
         log.info("job %s of %s is tried again: its callback is overdue", job.pk, job.vendor)
 

@@ -108,7 +108,7 @@ def take_from(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[...,
         stream.settle(job.vendor, [move.settlement(entries.get(job.pk))])
         counters.count("taken_over", job.vendor)
         if move.to == Status.FAILED:
-            failures.tell(job.vendor, move)
+            failures.report(job.vendor, move)
     return len(taken_over)
 
 

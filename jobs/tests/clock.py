@@ -1,4 +1,4 @@
-"""Redis' clock as a test sets it."""
+"""Redis' clock, set by tests."""
 
 import pytest
 
@@ -9,9 +9,7 @@ SECOND = 1_000_000
 
 
 class Clock:
-    """Redis' clock in the test's hands: no sleep, and every run is the same. What expires does so
-    by this clock, too.
-    """
+    """A clock for scripts that moves only when the test says so. Keys also expire by it."""
 
     TIME = "{ redis.call('GET', 'clock:seconds'), redis.call('GET', 'clock:microseconds') }"
 
@@ -32,9 +30,8 @@ class Clock:
 @pytest.fixture
 def scripts_by_the_clock(tmp_path, monkeypatch, redis_client):
     for file in scripts.FOLDER.glob("*.lua"):
-        (tmp_path / file.name).write_text(
-            file.read_text().replace("redis.call('TIME')", Clock.TIME)
-        )
+        source = file.read_text().replace("redis.call('TIME')", Clock.TIME)
+        (tmp_path / file.name).write_text(source)
     monkeypatch.setattr(scripts, "FOLDER", tmp_path)
     scripts.script.cache_clear()
     yield

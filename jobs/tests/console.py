@@ -1,4 +1,4 @@
-"""What tests of the console share: people who may do more or less, and what a page says."""
+"""Shared by tests of the console: users with certain permissions, and the text of a page."""
 
 import html
 import re
@@ -8,16 +8,16 @@ from django.test import Client
 
 
 def sign_in(*permissions):
-    """Return a browser in which somebody with these permissions is signed in."""
+    """Return a browser in which a user with these permissions is signed in."""
     user = User.objects.create_user("operator", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     return _browser_of(user)
 
 
 def sign_in_as_superuser():
-    """Return a browser of somebody who may do everything.
+    """Return a browser in which a superuser is signed in.
 
-    For what runs on both stores: the MongoDB of the tests can't do the $project that Django reads
+    For tests that run on both stores: the tests' MongoDB lacks the $project that Django reads
     permissions with.
     """
     return _browser_of(User.objects.create_superuser("operator"))
@@ -30,11 +30,11 @@ def _browser_of(user):
 
 
 def text(response):
-    """Return what a reader sees, in one line."""
+    """Return the text that a user sees, in one line."""
     body = re.sub(r"<(script|style).*?</\1>", " ", response.content.decode(), flags=re.S)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
 def listed(response):
-    """Return the ids of the rows that a list shows, in its order."""
+    """Return the ids of the rows in a list, in its order."""
     return [row.pk for row in response.context["cl"].result_list]

@@ -1,4 +1,4 @@
-"""What must hold after every step in the life of a job."""
+"""Invariants that must hold after every step in the life of a job."""
 
 from hypothesis.stateful import invariant
 
@@ -6,14 +6,14 @@ from jobs.models import FINAL, Attempt, Callback, Job, Stream
 from jobs.queue.keys import Keys
 from jobs.tests.life_steps import TERMS
 
-LOST_SECONDS = 50  # longer than any grace of the sweep
+LOST_SECONDS = 50  # longer than any grace period of the sweep
 
 
 class Checks:
-    """What the life machine holds against its model."""
+    """Compares rows and entries with the model."""
 
     def entries(self):
-        """The jobs that have an entry."""
+        """Return the jobs that have an entry."""
         places = [(slug, name) for slug in TERMS for name in Stream]
         pipeline = self.redis.pipeline(transaction=False)
         for slug, name in places:
@@ -21,42 +21,35 @@ class Checks:
         return {fields["job"] for rows in pipeline.execute() for _, fields in rows}
 
     @invariant()
-    def what_must_hold(self):
-        jobs, tries, callbacks = Job.objects.all(), Attempt.objects.all(), Callback.objects.all()
-        rows, tries, callbacks = {job.pk: job for job in jobs}, list(tries), list(callbacks)
+    def invariants_hold(self):
+        rows = {job.pk: job for job in Job.objects.all()}
+        attempts, callbacks = list(Attempt.objects.all()), list(Callback.objects.all())
         self.rows_agree_with_the_model(rows)
-        self.history_agrees_with_the_model(tries, callbacks)
-        self.the_past_stays(rows)
-        self.a_run_ends_once(tries, callbacks)
-        self.who_is_queued_has_an_entry()
+        self.history_agrees_with_the_model(attempts, callbacks)
+        self.counters_only_rise(rows)
+        self.a_run_ends_once(attempts, callbacks)
+        self.queued_jobs_have_entries()
 
     def rows_agree_with_the_model(self, rows):
         assert rows.keys() == self.life.jobs.keys()
         for job_id, plain in self.life.jobs.items():
             job = rows[job_id]
-            held = (
-                job.status,
-                job.attempt,
-                job.run,
-                job.failures,
-                job.crashes,
-                job.result,
-                job.error_code,
-            )
-            assert held == (*plain.numbers, plain.result, plain.error)
-            assert (job.not_before is not None) is plain.is_held_back
+            numbers = (job.status, job.attempt, job.run, job.failures, job.crashes)
+            assert numbers == plain.numbers
+            assert (job.result, job.error_code) == (plain.result, plain.error)
+            assert (job.not_before is not None) is plain.is_delayed
 
-    def history_agrees_with_the_model(self, tries, callbacks):
+    def history_agrees_with_the_model(self, attempts, callbacks):
         ends = sorted(
             (job_id, *end) for job_id, job in self.life.jobs.items() for end in job.history.items()
         )
-        assert sorted((row.job, row.number, row.outcome) for row in tries) == ends
+        assert sorted((row.job, row.number, row.outcome) for row in attempts) == ends
         verdicts = sorted(
             (*key[:3], callback.verdict) for key, callback in self.life.callbacks.items()
         )
         assert sorted((row.job, row.run, row.attempt, row.verdict) for row in callbacks) == verdicts
 
-    def the_past_stays(self, rows):
+    def counters_only_rise(self, rows):
         for job_id, job in rows.items():
             run, attempt, status = self.last.get(job_id, (1, 0, ""))
             assert job.run >= run
@@ -65,14 +58,14 @@ class Checks:
             self.last[job_id] = (job.run, job.attempt, job.status)
         self.may_leave_final = False
 
-    def a_run_ends_once(self, tries, callbacks):
+    def a_run_ends_once(self, attempts, callbacks):
         ends = [(row.job, row.run) for row in callbacks if row.verdict == "applied"]
-        for row in tries:
+        for row in attempts:
             if row.outcome == "done" and row.number not in self.life.jobs[row.job].overtaken:
                 ends.append((row.job, row.run))
         assert len(ends) == len(set(ends))
 
-    def who_is_queued_has_an_entry(self):
+    def queued_jobs_have_entries(self):
         entries = self.entries()
         for job_id, plain in self.life.jobs.items():
             if job_id in entries or not plain.is_in_stream:

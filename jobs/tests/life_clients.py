@@ -1,4 +1,4 @@
-"""What clients, operators and vendors do in the life of a job."""
+"""Steps of clients, operators and vendors in the life of a job."""
 
 import json
 from contextlib import suppress
@@ -60,13 +60,13 @@ class Clients:
 
     @step(
         4,
-        when=lambda self: self.life.tries(),
+        when=lambda self: self.life.attempts(),
         n=st.integers(0, 20),
         text=TEXTS,
         end=st.sampled_from(["", "", "stored", "dies"]),
     )
     def call_back(self, n, text, end):
-        key = Key(*nth(self.life.tries(), n), text)
+        key = Key(*nth(self.life.attempts(), n), text)
         body = json.dumps(key.result).encode()
         vendor, now = catalogue.get(self.life.jobs[key.job].vendor), datetime.now(UTC)
         callback = inbox.store(

@@ -1,5 +1,5 @@
-"""The life of a job as docs/lifecycle.md tells it, in plain Python: no store, no Redis, nothing of
-the code that it judges.
+"""The life of a job as docs/lifecycle.md describes it, in plain Python: no store, no Redis, none of
+the code under test.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ CALL_SECONDS = 30 + 60  # the vendor's timeout and the margin
 CALLBACK_SECONDS = 3600
 MAX_CRASHES = 3
 
-# What came of a call, by the code that a failed try is kept under.
+# Answers that fail an attempt, with the outcome that is recorded for it.
 ERRORS = {
     "throttled": "vendor_throttled",
     "denied": "vendor_denied",
@@ -25,7 +25,7 @@ OUTAGES = {"down", "timed out"}
 
 @dataclass(frozen=True)
 class Terms:
-    """How a vendor is set."""
+    """Settings of a vendor."""
 
     max_attempts: int
     repeat_unknown: bool
@@ -34,8 +34,8 @@ class Terms:
 
 @dataclass(frozen=True)
 class Weather:
-    """How a vendor stands when an answer is judged: whether its breaker is open, whether it denies
-    everybody.
+    """A vendor's standing when an answer is recorded: whether its breaker is open, and whether it
+    denies all jobs.
     """
 
     is_down: bool
@@ -43,7 +43,7 @@ class Weather:
 
 
 class Key(NamedTuple):
-    """What makes two callbacks the same."""
+    """Identifies a callback."""
 
     job: str
     run: int
@@ -59,7 +59,7 @@ class Key(NamedTuple):
 class Callback:
     received_at: float
     verdict: str = ""
-    has_moved_its_job: bool = False  # and the receiver died before it could say so
+    has_moved_its_job: bool = False  # and the receiver crashed before it was recorded
 
 
 @dataclass
@@ -72,12 +72,12 @@ class PlainJob:
     crashes: int = 0
     run: int = 1
     holder: str = ""
-    is_held_back: bool = False
+    is_delayed: bool = False
     deadline: float = 0.0
     result: dict[str, str] | None = None
     error: str = ""
-    tries: list[tuple[int, int]] = field(default_factory=list)  # run and attempt of every start
-    history: dict[int, str] = field(default_factory=dict)  # how tries ended, by attempt
+    attempts: list[tuple[int, int]] = field(default_factory=list)  # run and number of each
+    history: dict[int, str] = field(default_factory=dict)  # outcomes, by number
     overtaken: set[int] = field(default_factory=set)  # attempts whose answer came too late to count
 
     @property
@@ -86,7 +86,7 @@ class PlainJob:
 
     @property
     def is_in_stream(self) -> bool:
-        return self.status == "queued" and not self.is_held_back
+        return self.status == "queued" and not self.is_delayed
 
     @property
     def numbers(self) -> tuple[str, int, int, int, int]:
@@ -95,34 +95,34 @@ class PlainJob:
     def is_making(self, attempt: int) -> bool:
         return (self.status, self.attempt) == ("processing", attempt)
 
-    def queue(self, *, held_back: bool = False) -> None:
-        self.status, self.is_held_back = "queued", held_back
+    def queue(self, *, delayed: bool = False) -> None:
+        self.status, self.is_delayed = "queued", delayed
 
     def complete(self, result: dict[str, str]) -> None:
-        self.status, self.result, self.error, self.is_held_back = "complete", result, "", False
+        self.status, self.result, self.error, self.is_delayed = "complete", result, "", False
 
     def fail(self, code: str) -> None:
         self.status, self.error = "failed", code
 
 
 class Life:
-    """All jobs, on a clock of their own."""
+    """All jobs and callbacks, with a clock."""
 
     def __init__(self) -> None:
         self.clock = 0.0
         self.jobs: dict[str, PlainJob] = {}
         self.callbacks: dict[Key, Callback] = {}
 
-    def start(self, job_ids: list[str], worker: str) -> list[str]:
+    def claim(self, job_ids: list[str], worker: str) -> list[str]:
         won = [job_id for job_id in dict.fromkeys(job_ids) if self.jobs[job_id].is_in_stream]
         for job in map(self.jobs.__getitem__, won):
             job.status, job.holder, job.deadline = "processing", worker, self.clock + CALL_SECONDS
             job.attempt += 1
-            job.tries.append((job.run, job.attempt))
+            job.attempts.append((job.run, job.attempt))
         return won
 
-    def hand_back(self, job_id: str, attempt: int) -> None:
-        """No call was made: no try has ended."""
+    def release(self, job_id: str, attempt: int) -> None:
+        """No call was made, so no attempt has ended."""
         job = self.jobs[job_id]
         if job.is_making(attempt):
             job.queue()
@@ -131,12 +131,12 @@ class Life:
         self, job_id: str, attempt: int, answer: str, result: dict[str, str], weather: Weather
     ) -> None:
         if answer == "not called":
-            return self.hand_back(job_id, attempt)
+            return self.release(job_id, attempt)
         job = self.jobs[job_id]
         is_unknown = answer in UNKNOWN and not job.terms.repeat_unknown
         outcome = "outcome_unknown" if is_unknown else ERRORS.get(answer, answer)
         if not job.is_making(attempt):
-            # It changes nothing, but is kept where nothing is known of that try.
+            # It changes nothing, but is kept if the attempt has no outcome yet.
             job.history.setdefault(attempt, outcome)
             job.overtaken.add(attempt)
             return None
@@ -148,37 +148,37 @@ class Life:
         elif is_unknown or answer == "refused":
             job.fail(outcome)
         else:
-            self._try_again(job, answer, weather)
+            self._retry_later(job, answer, weather)
         return None
 
-    def _try_again(self, job: PlainJob, answer: str, weather: Weather) -> None:
+    def _retry_later(self, job: PlainJob, answer: str, weather: Weather) -> None:
         if answer == "throttled" or (answer == "denied" and weather.denies_all):
             job.queue()
         elif answer in OUTAGES and weather.is_down:
-            job.queue(held_back=True)
+            job.queue(delayed=True)
         elif job.failures + 1 == job.terms.max_attempts:
             job.fail(ERRORS[answer])
         else:
             job.failures += 1
-            job.queue(held_back=True)
+            job.queue(delayed=True)
 
     def take_over(self, job: PlainJob) -> None:
         if not job.terms.repeat_unknown:
-            self._interrupt(job, "outcome_unknown")
+            self._end_attempt(job, "outcome_unknown")
             job.fail("outcome_unknown")
         elif job.crashes == MAX_CRASHES:
-            self._interrupt(job, "worker_lost")
+            self._end_attempt(job, "worker_lost")
             job.fail("worker_lost")
         else:
-            self._interrupt(job, "worker_lost")
+            self._end_attempt(job, "worker_lost")
             job.crashes += 1
 
-    def let_go(self, job: PlainJob) -> None:
-        self._interrupt(job, "worker_stopped" if job.terms.repeat_unknown else "outcome_unknown")
+    def interrupt(self, job: PlainJob) -> None:
+        self._end_attempt(job, "worker_stopped" if job.terms.repeat_unknown else "outcome_unknown")
         if not job.terms.repeat_unknown:
             job.fail("outcome_unknown")
 
-    def _interrupt(self, job: PlainJob, outcome: str) -> None:
+    def _end_attempt(self, job: PlainJob, outcome: str) -> None:
         assert job.attempt not in job.history
         job.history[job.attempt] = outcome
         job.queue()
@@ -195,11 +195,10 @@ class Life:
             if job.status == "processing" and job.deadline < self.clock
         ]
 
-    def release(self, job_ids: list[str]) -> None:
-        """What was held back is so no longer."""
+    def enqueue_due(self, job_ids: list[str]) -> None:
         for job_id in job_ids:
-            assert self.jobs[job_id].is_held_back
-            self.jobs[job_id].is_held_back = False
+            assert self.jobs[job_id].is_delayed
+            self.jobs[job_id].is_delayed = False
 
     def callbacks_overdue(self) -> None:
         overdue = [
@@ -207,7 +206,7 @@ class Life:
         ]
         for key in self.callbacks:
             if key.job in overdue:
-                self.apply(key)  # one that was stored in time counts, though its receiver died
+                self.apply(key)  # if it was stored in time it counts, though its receiver crashed
         for job_id in overdue:
             self._overdue(self.jobs[job_id])
 
@@ -224,7 +223,7 @@ class Life:
         job = self.jobs[job_id]
         possible = job.run == run and job.status in ("queued", "waiting")
         if possible:
-            job.status, job.is_held_back = "cancelled", False
+            job.status, job.is_delayed = "cancelled", False
         return possible
 
     def retry(self, job_id: str, run: int) -> bool:
@@ -241,11 +240,11 @@ class Life:
     def in_stream(self) -> list[PlainJob]:
         return [job for job in self.jobs.values() if job.is_in_stream]
 
-    def tries(self) -> list[tuple[str, int, int]]:
-        return [(job_id, *tried) for job_id, job in self.jobs.items() for tried in job.tries]
+    def attempts(self) -> list[tuple[str, int, int]]:
+        return [(job_id, *attempt) for job_id, job in self.jobs.items() for attempt in job.attempts]
 
     def unjudged(self, seconds: float) -> list[Key]:
-        """Callbacks stored so long ago and not applied, the oldest first."""
+        """Callbacks that were stored longer ago and not applied, the oldest first."""
         return [
             key
             for key, one in self.callbacks.items()
@@ -268,8 +267,8 @@ class Life:
             callback.verdict = "applied" if happened else "late"
 
     def apply_and_die(self, key: Key, *, in_one_commit: bool) -> None:
-        """The receiver dies between the job's row and the callback's own: in one commit neither is
-        written.
+        """The receiver crashes between writing the job and the callback. If both are in one commit,
+        neither is written.
         """
         callback = self.callbacks[key]
         if not (
@@ -278,8 +277,8 @@ class Life:
             callback.has_moved_its_job = self._end(self.jobs[key.job], key)
 
     def _end(self, job: PlainJob, key: Key) -> bool:
-        """Good news for any try of the run end it; bad news only the try that they are about, while
-        it is being made.
+        """A result for any attempt of the run completes the job. An error fails only the attempt
+        that it is for, while that is the current one.
         """
         if job.run != key.run or not job.is_open:
             return False

@@ -1,4 +1,4 @@
-"""The steps of the life machine: how often each is taken, when it can be, and what is drawn for it."""
+"""The steps of the life machine: their weights, when they are possible, and what is drawn."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +13,7 @@ NUMBERS, SLUGS = st.integers(0, 5), st.sampled_from(sorted(TERMS))
 RARELY = st.sampled_from([False] * 5 + [True])
 FAULTS = st.sampled_from([""] * 4 + ["Redis", "store"])
 ANSWERS = st.sampled_from(["done", "accepted", "accepted", "not called", *ERRORS])
-AFTER_TAKE = st.sampled_from(["start"] * 3 + ["nothing", "the reply is lost"])
+AFTER_TAKE = st.sampled_from(["claim"] * 3 + ["nothing", "the reply is lost"])
 TEXTS = st.sampled_from(["good", "better", "bad", "odd"])
 SOME_ANSWERS = st.lists(ANSWERS, min_size=1, max_size=3)
 
@@ -33,8 +33,9 @@ STEPS = []
 
 
 def step(weight, when=lambda self: True, **arguments):
-    """What can happen next. No rule of Hypothesis: of those it leaves out some in each example, and
-    then no job gets far.
+    """Register a step that may happen next.
+
+    Not a rule of Hypothesis, which leaves out some rules in each example; then no job gets far.
     """
 
     def register(function):

@@ -1,4 +1,4 @@
-"""A worker of the life machine, what it is answered with, and the faults that it meets."""
+"""A worker of the life machine, the answers that it gets, and the faults that it meets."""
 
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
@@ -11,14 +11,15 @@ from jobs.queue import stream
 from jobs.queue.heartbeat import Heartbeat
 from jobs.storage import bulk_writes
 from jobs.tests.life_model import ERRORS
-from jobs.worker import record
-from jobs.worker.claim import Starter
-from jobs.worker.held_entries import Hands
+from jobs.worker.claim import claim
+from jobs.worker.held_entries import HeldEntries
+from jobs.worker.record import Recorder
+from jobs.worker.settle import settle
 from vendors.base import Accepted, Adapter, Done, VendorError
 
 
 class Reader(Adapter):
-    """Reads callbacks, but for the odd ones; calls are made up by the machine."""
+    """Reads callbacks, except for the odd ones. The machine makes up the calls."""
 
     def read_callback(self, payload):
         if payload["callback"].startswith("odd"):
@@ -42,17 +43,23 @@ def real_answer(name, result):
 
 
 class Worker:
-    """What a worker process has, without its threads."""
+    """A worker process without its threads."""
 
     def __init__(self, number):
         self.name = f"worker-{number}"
-        self.beat = Heartbeat(self.name)
-        self.hands = Hands(self.name, self.beat)
-        self.starter = Starter(self.name, self.hands)
-        self.recorder = record.Recorder(self.hands.settle)
+        self.heartbeat = Heartbeat(self.name)
+        self.held = HeldEntries(self.name, self.heartbeat)
+        self.recorder = Recorder()
         self.taken = []
-        self.started = []
-        self.stranded = []  # jobs and attempts that it has started and does not know of
+        self.claimed = []  # executions
+        self.suspect = []  # jobs and attempts that it has claimed without knowing it
+
+    def claim(self, taken):
+        return claim([taken], self.name, self.held)
+
+    def record_and_settle(self, executions):
+        self.recorder.record(executions)
+        settle(executions, self.held)
 
 
 def writes_in_one_commit():
@@ -61,38 +68,32 @@ def writes_in_one_commit():
 
 @contextmanager
 def failing(fault):
-    """The process meets a fault after it has changed rows: Redis or the store goes away, for good
-    as far as it is concerned.
-    """
+    """Redis or the store goes away after the process has changed rows, and does not come back."""
     with ExitStack() as stack:
         if fault == "Redis":
             for name in ("settle", "add"):
                 stack.enter_context(patch.object(stream, name, side_effect=redis.ConnectionError))
         if fault == "store":
-            stack.enter_context(
-                patch.object(bulk_writes, "insert_each", side_effect=OperationalError)
-            )
-        stack.callback(stream.hints_may_fail.__init__)  # without its second of not trying
+            away = patch.object(bulk_writes, "insert_each", side_effect=OperationalError)
+            stack.enter_context(away)
+        stack.callback(stream.hints_may_fail.__init__)  # ends its second without attempts
         stack.enter_context(suppress(redis.RedisError, OperationalError))
         yield
 
 
 @contextmanager
 def failing_once(fault):
-    """What a recorder meets: the same, but it tries the store again."""
-    write = patch.object(
-        bulk_writes,
-        "insert_each",
-        side_effect=[OperationalError, *[DEFAULT] * 9],
-        wraps=bulk_writes.insert_each,
-    )
+    """The same for a recorder, whose second write succeeds."""
+    once = [OperationalError, *[DEFAULT] * 9]
+    write = bulk_writes.insert_each
     with (
         failing(fault if fault == "Redis" else ""),
         patch("jobs.worker.record.time.sleep"),
         ExitStack() as stack,
     ):
         if fault == "store":
-            stack.enter_context(write)
+            failing_write = patch.object(bulk_writes, "insert_each", side_effect=once, wraps=write)
+            stack.enter_context(failing_write)
         yield
 
 

@@ -1,4 +1,4 @@
-"""Rows of every kind, with what a store or JSON may stumble over."""
+"""Rows of every kind, with values that are hard to store or to write as JSON."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,20 +16,20 @@ ODD = {
     "deep": [[{"ü": ["", 0, False]}]],
     "e": "€😀",
 }
+LIMITS = {
+    "rate_limits": "10/s, 1000/day",
+    "max_in_flight": 5,
+    "max_queued": None,
+    "paused_until": AT,
+    "pause_reason": "€",
+}
 
 
 def make_rows():
-    """Make vendors, and for one of them jobs of every status, each with a try and some with a
+    """Make vendors, and for one of them jobs of every status, each with an attempt and some with a
     callback.
     """
-    limits = {
-        "rate_limits": "10/s, 1000/day",
-        "max_in_flight": 5,
-        "max_queued": None,
-        "paused_until": AT,
-        "pause_reason": "€",
-    }
-    for slug, more in (("acme", {}), ("globex", limits)):
+    for slug, more in (("acme", {}), ("globex", LIMITS)):
         Vendor.objects.create(slug=slug, adapter="async", url="https://vendor.example/", **more)
     Vendor.objects.update(created_at=AT)
     for number, status in enumerate(Status.values * 2):
@@ -37,37 +37,20 @@ def make_rows():
 
 
 def make_job_and_more(number, status):
-    ended = {"finished_at": AT, "result": ODD} if status == "complete" else {}
-    job = Job.new(
-        **{
-            "vendor": "acme",
-            "name": "Zoë 😀",
-            "input": ODD,
-            "status": status,
-            "attempt": 1,
-            "started_at": AT,
-            "run_token": "a" * 32,
-        },
-        **{
-            "created_at": AT - timedelta(days=400),
-            "queued_at": AT,
-            "not_before": AT if number == 0 else None,
-        },
-        **ended,
-    )
+    job = Job.new(vendor="acme", name="Zoë 😀", input=ODD, status=status, attempt=1, started_at=AT)
+    job.run_token = "a" * 32
+    job.created_at, job.queued_at = AT - timedelta(days=400), AT
+    job.not_before = AT if number == 0 else None
+    if status == "complete":
+        job.finished_at, job.result = AT, ODD
     job.save(force_insert=True)
-    tried = {"job": job.pk, "vendor": "acme", "run": 1}
-    Attempt(
-        **tried, number=1, worker="w", started_at=AT, ended_at=AT, outcome="x", message="It failed."
-    ).save(force_insert=True)
+    of_job = {"job": job.pk, "vendor": "acme", "run": 1}
+    ended = {"started_at": AT, "ended_at": AT, "outcome": "x", "message": "It failed."}
+    Attempt(**of_job, number=1, worker="w", **ended).save(force_insert=True)
     if number % 2:
-        body = {
-            "body": ODD if number > 5 else None,
-            "body_bytes": 100,
-            "received_at": AT,
-            "verdict": "applied",
-        }
-        Callback(key=new_id(), **tried, attempt=1, **body).save(force_insert=True)
+        callback = Callback(key=new_id(), **of_job, attempt=1, body_bytes=100, received_at=AT)
+        callback.body, callback.verdict = ODD if number > 5 else None, "applied"
+        callback.save(force_insert=True)
 
 
 def all_rows():
@@ -80,13 +63,11 @@ def all_rows():
 
 def floored(row):
     times = {name: value for name, value in row.items() if isinstance(value, datetime)}
-    return {
-        **row,
-        **{
-            name: value.replace(microsecond=value.microsecond // 1000 * 1000)
-            for name, value in times.items()
-        },
+    floored_times = {
+        name: value.replace(microsecond=value.microsecond // 1000 * 1000)
+        for name, value in times.items()
     }
+    return {**row, **floored_times}
 
 
 def delete_rows():

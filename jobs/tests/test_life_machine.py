@@ -1,9 +1,9 @@
 """The life of a job as a state machine: any steps in any order, with crashes between any two,
-against a plain model.
+compared with a plain model.
 
-Workers are real but for their threads: their steps are taken one at a time. Time passes by moving
-what the rows say into the past. LIFE_MACHINE_SEEDS="100 200" makes a longer run, with steps from
-those seeds.
+Workers are real except for their threads: their steps are taken one at a time. Time passes by
+moving the times in the rows into the past. LIFE_MACHINE_SEEDS="100 200" runs longer, with the seeds
+from 100 to 199.
 """
 
 import os
@@ -40,21 +40,19 @@ from jobs.tests.life_steps import (
 )
 from jobs.tests.life_worker import Worker, failing, failing_once, real_answer, writes_in_one_commit
 from jobs.worker import record
-from jobs.worker.execute import Ended
 from vendors import pauses
 from vendors.models import Vendor
 
-USUAL_SEEDS = (
-    "0 3" if connection.vendor == "sqlite" else "0 1"
-)  # some ten seconds each, on MongoDB twenty
+# Some ten seconds each, on MongoDB twenty.
+USUAL_SEEDS = "0 3" if connection.vendor == "sqlite" else "0 1"
 SEEDS = range(*map(int, os.environ.get("LIFE_MACHINE_SEEDS", USUAL_SEEDS).split()))
-# of each seed: from the eleventh on, Hypothesis mostly repeats what it has with small changes
+# Of each seed: from the eleventh on, Hypothesis mostly repeats earlier ones with small changes.
 EXAMPLES = 10
 MAX_SECONDS = 4000  # longer than any deadline
 SWEEPS = ["callbacks_overdue", "calls_overdue", "entries_lost", "flights_wrong", "retries_due"]
 
 
-def who_has(what, workers):
+def workers_with(what, workers):
     return [worker for worker in workers if getattr(worker, what)]
 
 
@@ -76,7 +74,7 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         self.life = Life()
         self.born = 0
         self.workers = [self.new_worker(), self.new_worker()]
-        self.zombies = []  # crashed or frozen: they go on some day, or never
+        self.zombies = []  # crashed or frozen: they may go on later, or never
         self.excused = {}  # queued jobs that may have lost their entry, and since when
         self.last = {}  # run, attempt and status of each job
         self.may_leave_final = False
@@ -107,8 +105,8 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
     )
     def take(self, n, of, want, then):
         worker, slug = nth(self.workers, n), nth(self.life.in_stream(), of).vendor
-        if self.take_some(worker, slug, want, then == "the reply is lost") and then == "start":
-            self.start_some(worker)
+        if self.take_some(worker, slug, want, then == "the reply is lost") and then == "claim":
+            self.claim_some(worker)
 
     def take_some(self, worker, slug, want, reply_is_lost=False):
         self.end_pauses(slug)
@@ -118,14 +116,12 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
             rebuild.rebuild([vendor])
             taken = take(vendor, worker.name, want)
         if taken.entries and not reply_is_lost:
-            worker.hands.hold(taken.entries)
+            worker.held.add(taken.entries)
             worker.taken.append(taken)
         return bool(taken.entries)
 
     def end_pauses(self, slug):
-        """However long a vendor's own pause and its breaker's are, they are over before anybody
-        takes.
-        """
+        """End the vendor's own pause and that of its breaker, however long they are."""
         pauses.resume(slug)
         self.redis.delete(Keys(slug).pause)
         if self.redis.hexists(Keys(slug).state, "open_until"):
@@ -133,63 +129,63 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
 
     @step(
         10,
-        when=lambda self: who_has("taken", self.workers + self.zombies),
+        when=lambda self: workers_with("taken", self.workers + self.zombies),
         n=NUMBERS,
         answer_is_lost=RARELY,
     )
-    def start(self, n, answer_is_lost):
-        self.start_some(nth(who_has("taken", self.workers + self.zombies), n), answer_is_lost)
+    def claim(self, n, answer_is_lost):
+        self.claim_some(nth(workers_with("taken", self.workers + self.zombies), n), answer_is_lost)
 
-    def start_some(self, worker, answer_is_lost=False):
+    def claim_some(self, worker, answer_is_lost=False):
         taken = worker.taken.pop(0)
-        won = self.life.start([entry.job_id for entry in taken.entries], worker.name)
+        won = self.life.claim([entry.job_id for entry in taken.entries], worker.name)
         if answer_is_lost:
-            with (
-                patch.object(lifecycle, "started", side_effect=OperationalError),
-                pytest.raises(OperationalError),
-            ):
-                worker.starter.start([taken])
-            worker.stranded += [(job_id, self.life.jobs[job_id].attempt) for job_id in won]
+            read_fails = patch.object(lifecycle, "claimed", side_effect=OperationalError)
+            with read_fails, pytest.raises(OperationalError):
+                worker.claim(taken)
+            worker.suspect += [(job_id, self.life.jobs[job_id].attempt) for job_id in won]
         else:
-            started = worker.starter.start([taken])
-            assert [item.job.pk for item in started] == won
-            worker.started += started
+            executions = worker.claim(taken)
+            assert [execution.job.pk for execution in executions] == won
+            worker.claimed += executions
 
     @step(
         12,
-        when=lambda self: who_has("started", self.workers),
+        when=lambda self: workers_with("claimed", self.workers),
         n=NUMBERS,
         names=SOME_ANSWERS,
         fault=FAULTS,
     )
     def record(self, n, names, fault):
-        self.record_some(nth(who_has("started", self.workers), n), names, fault)
+        self.record_some(nth(workers_with("claimed", self.workers), n), names, fault)
 
-    @step(4, when=lambda self: who_has("started", self.zombies), n=NUMBERS, names=SOME_ANSWERS)
+    @step(4, when=lambda self: workers_with("claimed", self.zombies), n=NUMBERS, names=SOME_ANSWERS)
     def come_back_with_answers(self, n, names):
-        self.record_some(nth(who_has("started", self.zombies), n), names)
+        self.record_some(nth(workers_with("claimed", self.zombies), n), names)
 
     def record_some(self, worker, names, fault=""):
-        started, worker.started = worker.started[: len(names)], worker.started[len(names) :]
-        results = [{"answer": f"{item.job.run}.{item.job.attempt}"} for item in started]
-        answers = [real_answer(name, result) for name, result in zip(names, results, strict=False)]
+        executions, worker.claimed = worker.claimed[: len(names)], worker.claimed[len(names) :]
+        results = [{"answer": f"{one.job.run}.{one.job.attempt}"} for one in executions]
+        for execution, name, result in zip(executions, names, results, strict=False):
+            execution.answer = real_answer(name, result)
         with failing_once(fault), patch.object(retry, "decide", wraps=retry.decide) as decide:
-            worker.recorder.record([Ended(*pair) for pair in zip(started, answers, strict=True)])
-        # How the vendor stands is for the tests of breakers; what follows from it is not.
+            worker.record_and_settle(executions)
+        # Standings have tests of their own; this one checks what follows from them.
         standings = [call.kwargs["standing"] for call in decide.call_args_list]
-        for item, name, result in zip(started, names, results, strict=False):
+        for execution, name, result in zip(executions, names, results, strict=False):
             weather = weather_of(standings.pop(0)) if name in ERRORS else Weather(False, False)
-            self.life.answer(item.job.pk, item.job.attempt, name, result, weather)
-        self.excuse([item.job.pk for item in started] if fault else [])
+            job = execution.job
+            self.life.answer(job.pk, job.attempt, name, result, weather)
+        self.excuse([execution.job.pk for execution in executions] if fault else [])
 
     @step(1, n=NUMBERS)
-    def tidy(self, n):
+    def reconcile(self, n):
         worker = nth(self.workers, n)
-        worker.hands.doubt()
-        worker.hands.tidy(list(TERMS))
-        for job_id, attempt in worker.stranded:
-            self.life.hand_back(job_id, attempt)
-        worker.stranded = []
+        worker.held.expect_unknown_entries()
+        worker.held.reconcile(list(TERMS))
+        for job_id, attempt in worker.suspect:
+            self.life.release(job_id, attempt)
+        worker.suspect = []
 
     @step(1, n=NUMBERS)
     def stop(self, n):
@@ -198,7 +194,7 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         takeover.interrupt(worker.name, list(TERMS))
         self.redis.zrem(HEARTBEATS, worker.name)
         for job in self.life.held_by(worker.name):
-            self.life.let_go(job)
+            self.life.interrupt(job)
 
     @step(3, n=NUMBERS)
     def crash(self, n):
@@ -217,14 +213,10 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         self.life.clock += seconds
         past, entries = timedelta(seconds=seconds), self.entries()
         for job in Job.objects.all():
-            # A job that has its entry is behind its stream's head, whatever the time.
-            moves = [
-                "not_before",
-                "deadline_at",
-                "started_at",
-                *([] if job.pk in entries else ["queued_at"]),
-            ]
-            earlier = {name: getattr(job, name) - past for name in moves if getattr(job, name)}
+            # A job that has its entry stays behind the head of its stream, whatever the time.
+            queued_at = [] if job.pk in entries else ["queued_at"]
+            names = ["not_before", "deadline_at", "started_at", *queued_at]
+            earlier = {name: getattr(job, name) - past for name in names if getattr(job, name)}
             Job.objects.filter(pk=job.pk).update(**earlier)
         for callback in Callback.objects.all():
             Callback.objects.filter(pk=callback.pk).update(received_at=callback.received_at - past)
@@ -236,7 +228,7 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
 
     @step(1)
     def clocks_disagree(self):
-        """Then the sweep adds entries that were never lost: a job can have several."""
+        """Make the sweep add entries although none was lost, so that a job can have several."""
         Job.objects.update(queued_at=datetime.now(UTC) - timedelta(days=1))
 
     @step(4, when=lambda self: self.zombies, n=NUMBERS, fault=FAULTS)
@@ -250,8 +242,8 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         self.moved(held, fault)
 
     def moved(self, held, fault):
-        """Jobs were taken over; without a single commit, a fault leaves their rows moved and their
-        tries unwritten.
+        """Jobs were taken over. Without a common commit, a fault leaves their rows moved and their
+        attempts unwritten.
         """
         if fault == "store" and writes_in_one_commit():
             return
@@ -259,17 +251,15 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
             self.life.take_over(job)
             if fault == "store":
                 del job.history[job.attempt]
-        self.excuse(
-            [job_id for job_id, job in self.life.jobs.items() if job in held] if fault else []
-        )
+        moved = [job_id for job_id, job in self.life.jobs.items() if job in held]
+        self.excuse(moved if fault else [])
 
     @step(1)
     def look_for_the_dead(self):
         for worker in self.workers:
-            worker.beat.send()
-        silent = {zombie.name for zombie in self.zombies} & set(
-            self.redis.zrange(HEARTBEATS, 0, -1)
-        )
+            worker.heartbeat.send()
+        known = set(self.redis.zrange(HEARTBEATS, 0, -1))
+        silent = {zombie.name for zombie in self.zombies} & known
         self.redis.zadd(HEARTBEATS, dict.fromkeys(silent, 1) or {"nobody": 1}, xx=True)
         suspects = takeover.Suspects()
         assert suspects.look(now=0.0) == []
@@ -286,7 +276,7 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
             getattr(sweep, name)()
         match name:
             case "retries_due":
-                self.life.release(due)
+                self.life.enqueue_due(due)
             case "callbacks_overdue":
                 self.life.callbacks_overdue()
             case "calls_overdue":
@@ -301,7 +291,7 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         for key in self.life.unjudged(sweep.CALLBACK_GRACE.total_seconds()):
             self.life.apply(key)
 
-    # And in the end.
+    # The end.
 
     def teardown(self):
         if sys.exc_info()[1] is self.handled:  # else a step has failed already
@@ -318,35 +308,30 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
                 self.sweep(name, "")
             self.apply_callbacks()
             self.work_well(self.workers[0])
-        self.what_must_hold()
+        self.invariants_hold()
         assert {job.status for job in Job.objects.all()} <= set(FINAL)
         assert not Callback.objects.filter(verdict="").exists()
         self.time_passes(MAX_SECONDS)
         sweep.flights_wrong()
         for keys in map(Keys, TERMS):
-            assert [
-                self.redis.xlen(keys.retries),
-                self.redis.xlen(keys.jobs),
-                self.redis.zcard(keys.in_flight),
-            ] == [0, 0, 0]
-            assert [
-                self.redis.xpending(name, "workers")["pending"]
-                for name in (keys.retries, keys.jobs)
-            ] == [0, 0]
+            assert self.redis.zcard(keys.in_flight) == 0
+            for stream in (keys.retries, keys.jobs):
+                assert self.redis.xlen(stream) == 0
+                assert self.redis.xpending(stream, "workers")["pending"] == 0
         assert set(self.redis.zrange(HEARTBEATS, 0, -1)) == {self.workers[0].name}
         self.ended_well.append(self)
 
     def work_well(self, worker):
         for slug in TERMS:
             while self.take_some(worker, slug, 3):
-                self.start_some(worker)
-                if worker.started:
+                self.claim_some(worker)
+                if worker.claimed:
                     self.record_some(worker, ["done"] * 3)
 
 
 @pytest.fixture
 def quick_store(transactional_db):
-    """A store whose commits are real but for the wait for the disk."""
+    """A store whose commits do not wait for the disk."""
     if connection.vendor != "sqlite":
         yield
         return
@@ -355,18 +340,14 @@ def quick_store(transactional_db):
     connection.cursor().execute("PRAGMA synchronous = FULL")
 
 
-@pytest.mark.timeout(600)  # to find the shortest way to a failure takes a while
+@pytest.mark.timeout(600)  # finding the shortest way to a failure takes a while
 @pytest.mark.usefixtures("quick_store")
 @pytest.mark.parametrize("number", SEEDS)
-def test_the_life_of_a_job_is_as_the_documents_say(redis_client, make_vendor, monkeypatch, number):
+def test_the_life_of_a_job_is_as_documented(redis_client, make_vendor, monkeypatch, number):
     for slug, terms in TERMS.items():
-        make_vendor(
-            slug,
-            adapter="adapters.life.Reader",
-            max_in_flight=3 if slug == "acme" else None,
-            **vars(terms),
-        )
-    # What is held back is so until the machine says that time has passed.
+        cap = 3 if slug == "acme" else None
+        make_vendor(slug, adapter="adapters.life.Reader", max_in_flight=cap, **vars(terms))
+    # Delays last until the machine lets time pass.
     monkeypatch.setattr(record, "random", SimpleNamespace(random=lambda: 1000.0))
     monkeypatch.setattr(rebuild, "SETTLING_SECONDS", 0)
     ended_well = []

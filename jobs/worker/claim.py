@@ -1,4 +1,4 @@
-"""Starts the jobs that were taken: one update for the whole batch says which of them are ours."""
+"""Claims the jobs that were taken: one update of the whole batch decides which are ours."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,77 +13,72 @@ from jobs.queue.breaker import Report
 from jobs.queue.stream import Entry
 from jobs.queue.take import Taken
 from jobs.storage.store import STORE_ERRORS
-from jobs.worker.execute import Started
-from jobs.worker.held_entries import Hands
+from jobs.worker.execution import Execution
+from jobs.worker.held_entries import HeldEntries
 
 DEADLINE_MARGIN_SECONDS = 60.0
 
 
-class Starter:
-    """Starts jobs in the name of one worker."""
+def claim(batch: Sequence[Taken], worker: str, held: HeldEntries) -> list[Execution]:
+    """Claim the jobs for `worker` and return those that were won.
 
-    def __init__(self, consumer: str, hands: Hands) -> None:
-        self._consumer = consumer
-        self._hands = hands
-
-    def start(self, gathered: Sequence[Taken]) -> list[Started]:
-        """Return the jobs that were won; the others' entries and permits go back. Raises
-        STORE_ERRORS.
-        """
-        entries = [entry for taken in gathered for entry in taken.entries]
-        jobs = self._start_jobs(entries, gathered) if entries else {}
-        started = []
-        for taken in gathered:
-            # Popped, because a job can have two entries in one batch.
-            pairs = [(entry, jobs.pop(entry.job_id, None)) for entry in taken.entries]
-            started += [_started(taken, entry, job) for entry, job in pairs if job]
-            self._refuse(taken, [entry for entry, job in pairs if not job])
-        return started
-
-    def _start_jobs(self, entries: list[Entry], gathered: Sequence[Taken]) -> dict[str, Job]:
-        run_token = lifecycle.new_token()
-        now = min(taken.now for taken in gathered)  # no call of the batch was permitted earlier
-        longest = max(taken.vendor.timeout_seconds for taken in gathered)
-        deadline_at = now + timedelta(seconds=longest + DEADLINE_MARGIN_SECONDS)
-        ids = [entry.job_id for entry in entries]
-        try:
-            jobs = lifecycle.claim(
-                ids, worker=self._consumer, run_token=run_token, now=now, deadline_at=deadline_at
-            )
-        except STORE_ERRORS:
-            self._hands.strand(entries, run_token)
-            raise
-        return {job.pk: job for job in jobs}
-
-    def _refuse(self, taken: Taken, entries: list[Entry]) -> None:
-        if not entries:
-            return
-        in_flight = _in_flight(entries)
-        refused = [
-            stream.refused(entry, releases=entry.job_id not in in_flight) for entry in entries
-        ]
-        self._hands.settle(taken.vendor.slug, refused)
-        if taken.probe:
-            with suppress(redis.RedisError):  # else the probe expires
-                breaker.report(taken.vendor, [Report("none", taken.probe, entries[0].job_id)])
+    The entries of the others are dropped and their permits refunded. Raises STORE_ERRORS; then the
+    entries stay in `held` as a suspect claim.
+    """
+    jobs = _claim_rows(batch, worker, held)
+    executions = []
+    for taken in batch:
+        # Popped, because a job can have two entries in one batch.
+        pairs = [(entry, jobs.pop(entry.job_id, None)) for entry in taken.entries]
+        executions += [_execution(taken, entry, job) for entry, job in pairs if job]
+        _drop(taken, [entry for entry, job in pairs if not job], held)
+    return executions
 
 
-def _started(taken: Taken, entry: Entry, job: Job) -> Started:
+def _claim_rows(batch: Sequence[Taken], worker: str, held: HeldEntries) -> dict[str, Job]:
+    entries = [entry for taken in batch for entry in taken.entries]
+    if not entries:
+        return {}
+    run_token = lifecycle.new_token()
+    now = min(taken.now for taken in batch)  # no call of the batch was permitted earlier
+    timeout_seconds = max(taken.vendor.timeout_seconds for taken in batch)
+    deadline_at = now + timedelta(seconds=timeout_seconds + DEADLINE_MARGIN_SECONDS)
+    ids = [entry.job_id for entry in entries]
+    try:
+        jobs = lifecycle.claim(
+            ids, worker=worker, run_token=run_token, now=now, deadline_at=deadline_at
+        )
+    except STORE_ERRORS:
+        held.suspect_claim(entries, run_token)
+        raise
+    return {job.pk: job for job in jobs}
+
+
+def _execution(taken: Taken, entry: Entry, job: Job) -> Execution:
     if entry.charge:
-        # What is recorded of the call is its permit. The row, written once for the whole batch,
-        # says when that was taken, and that is all that remains of a call whose worker dies.
+        # The attempt is recorded as started when its permit was charged. The row, written once for
+        # the whole batch, has the time of the first charge, which stays if this worker dies.
         job.started_at = limiter.moment(entry.charge)
-    return Started(taken.vendor, entry, job, taken.asked_at, taken.probe)
+    return Execution(taken.vendor, entry, job, charged_at=taken.asked_at, probe=taken.probe)
+
+
+def _drop(taken: Taken, entries: list[Entry], held: HeldEntries) -> None:
+    """Drop the entries of jobs that are not queued any more, and refund their permits."""
+    if not entries:
+        return
+    in_flight = _in_flight(entries)
+    refused = [stream.refused(entry, releases=entry.job_id not in in_flight) for entry in entries]
+    held.settle(taken.vendor.slug, refused)
+    if taken.probe:
+        with suppress(redis.RedisError):  # without the report, the probe expires
+            breaker.report(taken.vendor, [Report("none", taken.probe, entries[0].job_id)])
 
 
 def _in_flight(entries: Sequence[Entry]) -> set[str]:
-    """Return those of the jobs whose slot is in use: by another worker, or by another entry in the
-    same batch.
-    """
+    """Return the jobs whose slot is in use, by another worker or another entry of this batch."""
     ids = [entry.job_id for entry in entries]
+    rows = Job.objects.filter(pk__in=ids, status__in=IN_FLIGHT)
     try:
-        return set(
-            Job.objects.filter(pk__in=ids, status__in=IN_FLIGHT).values_list("pk", flat=True)
-        )
+        return set(rows.values_list("pk", flat=True))
     except STORE_ERRORS:
-        return set(ids)  # a slot that is kept wrongly is found by the sweep
+        return set(ids)  # the sweep frees slots that were kept by mistake

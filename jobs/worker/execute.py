@@ -1,9 +1,7 @@
-"""Makes one call: with a fresh permit, through the vendor's adapter, with the answer cleaned."""
+"""Executes one attempt: confirms its permit, then calls the vendor through its adapter."""
 
 import time
-from contextlib import nullcontext
-from dataclasses import dataclass
-from queue import SimpleQueue
+from contextlib import nullcontext, suppress
 
 import redis
 
@@ -11,73 +9,50 @@ from jobs.callbacks import tokens
 from jobs.models import Job
 from jobs.queue import limiter
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-from jobs.queue.stream import Entry
-from vendors.base import Accepted, Call, Done, VendorError
-from vendors.execute import execute
+from jobs.worker.execution import Execution
+from vendors.base import Call
+from vendors.execute import execute as call_vendor
 from vendors.http.deadline import this_call
 from vendors.models import Vendor
 
-# A thread waits that long for a fresh permit in place of one that came too late; then the job goes
-# back to its stream.
-TIMEOUT_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Started:
-    """One started job on its way through a worker."""
-
-    vendor: Vendor
-    entry: Entry
-    job: Job
-    permit_from: float  # monotonic seconds
-    probe: str = ""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What came of it; None for an answer says that the vendor was not called."""
-
-    started: Started
-    answer: Done | Accepted | VendorError | None
+# How long a thread waits for a fresh permit to replace a late one. After that the job is released.
+PERMIT_TIMEOUT_SECONDS = 1.0
 
 
 class NotPermittedError(BaseException):
-    """The call must not be made now. No Exception: an adapter that catches whatever goes wrong must
-    not catch this.
+    """The call must not be made now.
+
+    Not an Exception, so that an adapter that catches every Exception does not catch this.
     """
 
 
 class Permit:
-    """What a job needs to call its vendor: the charge that `take` made for it, or a later one."""
+    """The right to call a vendor now: the charge that `take` made for the job, or a later one."""
 
-    def __init__(self, started: Started) -> None:
-        self._vendor = started.vendor
-        self._job = started.job
-        self._charge = started.entry.charge
-        self._charged_at = started.permit_from
-
-    @property
-    def is_for_windows(self) -> bool:
-        return bool(self._charge)
+    def __init__(self, vendor: Vendor, job: Job, charge: str, charged_at: float) -> None:
+        self._vendor = vendor
+        self._job = job
+        self._charge = charge
+        self._charged_at = charged_at
 
     def confirm(self) -> None:
-        """Return when the call may be made at once. Raises NotPermittedError when no permit is to
-        be had soon.
-        """
-        granted, give_up_at = True, time.monotonic() + TIMEOUT_SECONDS
-        while (
-            not granted or self._charged_at + limiter.PERMIT_SECONDS < time.monotonic() < give_up_at
-        ):
-            granted, wait_seconds = self._renew()
-            if not granted:
-                if time.monotonic() + wait_seconds > give_up_at:
-                    raise NotPermittedError
-                time.sleep(wait_seconds)
+        """Return once the permit is fresh. Raises NotPermittedError if none can be had in time.
 
-    def _renew(self) -> tuple[bool, float]:
-        """Trade the permit for a fresh one; returns whether it was granted, and else how long to
-        wait.
+        If Redis answers more slowly than permits expire, the last one is used late.
         """
+        give_up_at = time.monotonic() + PERMIT_TIMEOUT_SECONDS
+        while self._charged_at + limiter.PERMIT_SECONDS < time.monotonic() < give_up_at:
+            self._renew(give_up_at)
+
+    def _renew(self, give_up_at: float) -> None:
+        """Trade the permit for a fresh one, and wait until one is granted."""
+        while (wait_seconds := self._trade()) is not None:
+            if time.monotonic() + wait_seconds > give_up_at:
+                raise NotPermittedError
+            time.sleep(wait_seconds)
+
+    def _trade(self) -> float | None:
+        """Return None if a fresh permit was granted, or the seconds to wait before trying again."""
         self._charged_at = time.monotonic()
         try:
             renewal = limiter.renew(self._vendor, self._job.pk, self._charge)
@@ -86,37 +61,24 @@ class Permit:
         self._charge = renewal.charge
         if renewal.charge:
             self._job.started_at = limiter.moment(renewal.charge)
-        return renewal.granted, renewal.wait_seconds
+        return None if renewal.granted else renewal.wait_seconds
 
 
-class Caller:
-    """Calls vendors and puts what came of it into the queue `ended`."""
-
-    def __init__(self, ended: SimpleQueue[Ended | None]) -> None:
-        self._ended = ended
-
-    def call(self, started: Started) -> None:
-        try:
-            answer = _answer(started)
-        except NotPermittedError:
-            answer = None
-        self._ended.put(Ended(started, answer))
-
-
-def _answer(started: Started) -> Done | Accepted | VendorError:
-    """Call the vendor and return what it came to. Raises NotPermittedError where it was not called."""
-    if time.monotonic() - started.permit_from > HEARTBEAT_TIMEOUT_SECONDS:
-        # this process stood still for so long that another worker may have the job
-        raise NotPermittedError
-    permit = Permit(started)
-    if started.entry.charge or started.vendor.max_in_flight:
-        permit.confirm()
-    # Asked again when the connection stands: that may have taken long.
-    with this_call.permitted_by(permit.confirm) if permit.is_for_windows else nullcontext():
-        return execute(started.vendor, _call(started))
+def execute(execution: Execution) -> None:
+    """Call the vendor and set the answer. It stays None if the call was not permitted."""
+    # If this process was frozen for that long, another worker may have taken the job over.
+    if time.monotonic() - execution.charged_at > HEARTBEAT_TIMEOUT_SECONDS:
+        return
+    vendor, job, charge = execution.vendor, execution.job, execution.entry.charge
+    permit = Permit(vendor, job, charge, execution.charged_at)
+    with suppress(NotPermittedError):
+        if charge or vendor.max_in_flight:
+            permit.confirm()
+        # Confirmed again once connected, as connecting may take long.
+        with this_call.permitted_by(permit.confirm) if charge else nullcontext():
+            execution.answer = call_vendor(vendor, _call(job))
 
 
-def _call(started: Started) -> Call:
-    job = started.job
+def _call(job: Job) -> Call:
     callback_url = tokens.callback_url(job.vendor, job.pk, job.run, job.attempt)
     return Call(job.pk, job.input, job.idempotency_key, callback_url)

@@ -1,114 +1,98 @@
-"""What a batch of answers says of the vendors' health: told to their breakers, and acted upon where
-they ask for a pause.
+"""What a batch of answers says about the vendors' health: reported to their breakers, and turned
+into pauses.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from itertools import groupby
 
 import redis
 
 from jobs.queue import breaker, limiter
 from jobs.queue.breaker import DENIED_JOBS, Report, Standing
 from jobs.queue.clock import clock
-from jobs.queue.stream import Entry
 from jobs.storage.store import STORE_ERRORS
-from jobs.worker.execute import Ended
+from jobs.worker.execution import Execution
 from vendors import pauses
 from vendors.base import VendorError
 from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
-FRESH_PAUSE_SECONDS = 1.1  # longer than any worker needs to read the pause from the row
+PAUSE_KEY_SECONDS = 1.1  # longer than any worker takes to read the pause from the row
+DENIED = f"It denied {DENIED_JOBS} jobs in a row: check its credentials, then resume it."
+UNPAID = "It asks for payment: add credit to its account, then resume it."
 
 
 class Health:
-    """Remembers whose breaker is open, so that it is told once."""
+    """Remembers which breakers are open, so that a change is logged once."""
 
     def __init__(self) -> None:
         self._open: set[str] = set()
 
-    def report(self, batch: Sequence[Ended]) -> dict[Entry, Standing]:
-        """Tell the breakers, pause whoever asks for it, and return how its vendor stands after each
-        call.
-        """
-        standings: dict[Entry, Standing] = {}
-        for vendor, of_vendor in _by_vendor(batch):
-            each = self._report(vendor, of_vendor)
-            self._pause(vendor, of_vendor, each[-1])
-            standings.update(zip((ended.started.entry for ended in of_vendor), each, strict=True))
-        return standings
+    def report(self, batch: Sequence[Execution]) -> None:
+        """Report to the breakers, set each execution's standing, and pause vendors."""
+        by_vendor: dict[str, list[Execution]] = defaultdict(list)
+        for execution in batch:
+            by_vendor[execution.vendor.slug].append(execution)
+        for executions in by_vendor.values():
+            vendor = executions[0].vendor
+            standings = self._report(vendor, executions)
+            for execution, standing in zip(executions, standings, strict=True):
+                execution.standing = standing
+            _pause_if_asked(vendor, executions)
 
-    def _report(self, vendor: Vendor, batch: Sequence[Ended]) -> list[Standing]:
+    def _report(self, vendor: Vendor, executions: Sequence[Execution]) -> list[Standing]:
         try:
-            standings = breaker.report(vendor, [_report_of(ended) for ended in batch])
+            standings = breaker.report(vendor, [_report_of(one) for one in executions])
         except redis.RedisError:
-            return [Standing(in_outage=True)] * len(batch)
-        self._tell_of_breaker(vendor.slug, standings[-1])
+            return [Standing(in_outage=True)] * len(executions)
+        self._log_change(vendor.slug, standings[-1])
         return standings
 
-    def _tell_of_breaker(self, vendor: str, standing: Standing) -> None:
-        if standing.is_open and vendor not in self._open:
-            log.warning(
-                "vendor %s seems to be down: its jobs wait, and one at a time probes whether it is back",
-                vendor,
-            )
-            self._open.add(vendor)
-        elif not standing.is_open and vendor in self._open:
-            log.info("vendor %s answers again", vendor)
-            self._open.discard(vendor)
-
-    def _pause(self, vendor: Vendor, batch: Sequence[Ended], standing: Standing) -> None:
-        waits = [
-            ended.answer.retry_after for ended in batch if isinstance(ended.answer, VendorError)
-        ]
-        longest = max((wait for wait in waits if wait), default=None)
-        if longest:
-            _pause_for(vendor, longest)
-        if standing.denied_jobs >= DENIED_JOBS and any(
-            breaker.outcome(ended.answer) == "denied" for ended in batch
-        ):
-            _pause_for_good(
-                vendor,
-                f"It denied {DENIED_JOBS} jobs in a row: check its credentials, then resume it.",
-            )
-        if any(
-            isinstance(ended.answer, VendorError) and ended.answer.code == "payment_required"
-            for ended in batch
-        ):
-            _pause_for_good(
-                vendor, "It asks for payment: add credit to its account, then resume it."
-            )
+    def _log_change(self, slug: str, standing: Standing) -> None:
+        if standing.is_open and slug not in self._open:
+            log.warning("vendor %s seems to be down: its jobs wait, one at a time probes it", slug)
+            self._open.add(slug)
+        elif not standing.is_open and slug in self._open:
+            log.info("vendor %s answers again", slug)
+            self._open.discard(slug)
 
 
-def _report_of(ended: Ended) -> Report:
-    job = ended.started.job
+def _report_of(execution: Execution) -> Report:
+    job, answer = execution.job, execution.answer
     started_us = limiter.microseconds(job.started_at) if job.started_at else 0
-    code = ended.answer.code if isinstance(ended.answer, VendorError) else ""
-    return Report(
-        breaker.outcome(ended.answer), ended.started.probe, job.pk, started_us, job.failures, code
-    )
+    code = answer.code if isinstance(answer, VendorError) else ""
+    outcome = breaker.outcome(answer)
+    return Report(outcome, execution.probe, job.pk, started_us, job.failures, code)
+
+
+def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
+    errors = [one.answer for one in executions if isinstance(one.answer, VendorError)]
+    if waits := [error.retry_after for error in errors if error.retry_after]:
+        _pause_for(vendor, max(waits))
+    denied_jobs = executions[-1].standing.denied_jobs
+    if denied_jobs >= DENIED_JOBS and "denied" in map(breaker.outcome, errors):
+        _pause_until_resumed(vendor, DENIED)
+    if any(error.code == "payment_required" for error in errors):
+        _pause_until_resumed(vendor, UNPAID)
 
 
 def _pause_for(vendor: Vendor, wait: timedelta) -> None:
     until = clock.now() + wait
-    _hold(vendor, min(wait.total_seconds(), FRESH_PAUSE_SECONDS))
+    _pause_now(vendor, min(wait.total_seconds(), PAUSE_KEY_SECONDS))
     try:
         if pauses.pause_until(vendor.slug, until, "The vendor asked us to slow down."):
-            log.warning(
-                "vendor %s is paused until %s: it asked us to slow down",
-                vendor,
-                f"{until:%H:%M:%S} UTC",
-            )
+            time = f"{until:%H:%M:%S} UTC"
+            log.warning("vendor %s is paused until %s: it asked us to slow down", vendor, time)
     except STORE_ERRORS as error:
         log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
 
 
-def _pause_for_good(vendor: Vendor, reason: str) -> None:
-    _hold(vendor, FRESH_PAUSE_SECONDS)
+def _pause_until_resumed(vendor: Vendor, reason: str) -> None:
+    _pause_now(vendor, PAUSE_KEY_SECONDS)
     try:
         if pauses.pause(vendor.slug, reason):
             log.error("vendor %s is paused until an operator resumes it: %s", vendor, reason)
@@ -116,16 +100,7 @@ def _pause_for_good(vendor: Vendor, reason: str) -> None:
         log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
 
 
-def _hold(vendor: Vendor, seconds: float) -> None:
-    with suppress(
-        redis.RedisError
-    ):  # then nobody starts a call either, and meanwhile all read the row
+def _pause_now(vendor: Vendor, seconds: float) -> None:
+    """Pause all workers at once, until each has read the pause from the row."""
+    with suppress(redis.RedisError):  # without Redis no call starts
         limiter.hold(vendor.slug, seconds)
-
-
-def _by_vendor(batch: Sequence[Ended]) -> list[tuple[Vendor, list[Ended]]]:
-    in_order = sorted(batch, key=lambda ended: ended.started.vendor.slug)
-    groups = [
-        list(group) for _, group in groupby(in_order, key=lambda ended: ended.started.vendor.slug)
-    ]
-    return [(group[0].started.vendor, group) for group in groups]

@@ -1,4 +1,4 @@
-"""What a worker has in its hands, and what may have slipped through them."""
+"""The entries that a worker holds, and how it finds those that it lost track of."""
 
 import logging
 import time
@@ -19,121 +19,110 @@ from jobs.storage.store import STORE_ERRORS
 log = logging.getLogger(__name__)
 
 CHECK_INTERVAL_SECONDS = 30.0
-# What was sent to a store that then fell silent can still arrive when the network heals, and start
-# jobs that nobody calls.
-LATE_SECONDS = 120.0
-LATE_LOOK_SECONDS = 5.0
+# A claim that was sent to a store which then stopped answering can still arrive when the network
+# recovers, and set jobs to processing that no thread executes.
+LATE_CLAIM_SECONDS = 120.0
+LATE_CLAIM_CHECK_INTERVAL_SECONDS = 5.0
 
 
-class Hands:
-    """The entries that a worker holds. Those pending at it that it does not hold are handed back by
-    `tidy`.
+class HeldEntries:
+    """The entries that were taken and are not settled yet.
+
+    `reconcile` requeues entries that Redis has pending at this worker although it does not hold
+    them, and releases jobs of claims whose outcome was unknown.
     """
 
-    def __init__(self, consumer: str, beat: Heartbeat) -> None:
+    def __init__(self, consumer: str, heartbeat: Heartbeat) -> None:
         self._consumer = consumer
-        self._heartbeat = beat
+        self._heartbeat = heartbeat
         self._held: set[tuple[str, Stream, str]] = set()
-        self._stranded: list[tuple[list[Entry], str]] = []
-        self._late: list[tuple[list[Entry], str, float]] = []  # the same, until when
-        self._look_for_late_at = 0.0
+        self._suspect_claims: list[tuple[list[Entry], str]] = []  # entries, run token
+        self._late_claims: list[tuple[list[Entry], str, float]] = []  # and until when to check
+        self._check_late_claims_at = 0.0
         self._redis_run_id = ""
-        self._look_at = time.monotonic() + CHECK_INTERVAL_SECONDS
+        self._check_at = time.monotonic() + CHECK_INTERVAL_SECONDS
 
-    def hold(self, entries: Iterable[Entry]) -> None:
-        self._held.update((entry.vendor, entry.stream, entry.id) for entry in entries)
+    def add(self, entries: Iterable[Entry]) -> None:
+        self._held.update((entry.slug, entry.stream, entry.id) for entry in entries)
 
-    def let_go(self, entries: Iterable[Entry]) -> None:
-        self._held.difference_update([(entry.vendor, entry.stream, entry.id) for entry in entries])
+    def remove(self, entries: Iterable[Entry]) -> None:
+        self._held.difference_update([(entry.slug, entry.stream, entry.id) for entry in entries])
 
-    def doubt(self) -> None:
-        """A reply was lost: entries may be pending here that nobody knows of. They are looked for
-        at the next tidy.
-        """
-        self._look_at = 0.0
+    def settle(self, slug: str, settlements: Sequence[Settlement]) -> None:
+        """Settle entries of one vendor, and hold them no longer.
 
-    def settle(self, vendor: str, settlements: Sequence[Settlement]) -> None:
-        """Settle and let go. With Redis away the entries stay pending, and are handed back when it
-        is there again.
+        If Redis is away they stay pending there, and `reconcile` finds them when it is back.
         """
         entries = [settlement.entry for settlement in settlements if settlement.entry]
         try:
-            stream.settle(vendor, settlements)
+            stream.settle(slug, settlements)
         except redis.RedisError:
-            log.warning(
-                "Redis does not answer; %d entries of %s are acknowledged later",
-                len(entries),
-                vendor,
-            )
-            self.let_go(entries)
-            self.doubt()  # only now: what is held is not looked for
+            text = "Redis does not answer; %d entries of %s are acknowledged later"
+            log.warning(text, len(entries), slug)
+            self.remove(entries)
+            self.expect_unknown_entries()  # after the removal: entries that are held don't count
         else:
-            self.let_go(entries)
+            self.remove(entries)
 
-    def strand(self, entries: list[Entry], run_token: str) -> None:
-        """The store went away while the batch was started: whether it was is to be seen when it is
-        back.
-        """
-        self._stranded.append((entries, run_token))
+    def expect_unknown_entries(self) -> None:
+        """Check for unknown entries at the next `reconcile`: a reply of Redis was lost."""
+        self._check_at = 0.0
 
-    def tidy(self, vendors: Sequence[str]) -> None:
-        """Put right what went wrong. Raises what the store and Redis raise; then it is to be called
-        again.
+    def suspect_claim(self, entries: list[Entry], run_token: str) -> None:
+        """The store failed during a claim; `reconcile` finds out whether it happened."""
+        self._suspect_claims.append((entries, run_token))
+
+    def reconcile(self, slugs: Sequence[str]) -> None:
+        """Release suspect claims and requeue unknown entries of these vendors.
+
+        Raises redis.RedisError and STORE_ERRORS; call it again later.
         """
-        while self._stranded:
-            self._hand_back_stranded(*self._stranded[0])
-            self._late.append((*self._stranded.pop(0), time.monotonic() + LATE_SECONDS))
-        if self._late and time.monotonic() >= self._look_for_late_at:
-            self._hand_back_late()
+        while self._suspect_claims:
+            self._resolve_suspect_claim(*self._suspect_claims[0])
+            until = time.monotonic() + LATE_CLAIM_SECONDS
+            self._late_claims.append((*self._suspect_claims.pop(0), until))
+        if self._late_claims and time.monotonic() >= self._check_late_claims_at:
+            self._release_late_claims()
         if self._heartbeat.redis_run_id != self._redis_run_id:
             self._redis_run_id = self._heartbeat.redis_run_id
-            self.doubt()
-        if time.monotonic() >= self._look_at:
-            self._look_at = (
-                time.monotonic() + CHECK_INTERVAL_SECONDS
-            )  # first, for another thread may come to doubt meanwhile
+            self.expect_unknown_entries()
+        if time.monotonic() >= self._check_at:
+            # First, because another thread may ask for the next check meanwhile.
+            self._check_at = time.monotonic() + CHECK_INTERVAL_SECONDS
+            self._requeue_unknown_entries(slugs)
+
+    def _requeue_unknown_entries(self, slugs: Sequence[str]) -> None:
+        for slug in slugs:
             try:
-                for vendor in vendors:
-                    self._hand_back_unheld(vendor)
-            except (redis.RedisError, *STORE_ERRORS):
-                self.doubt()
+                count = pending.requeue(slug, self._consumer, self._held)
+            except (redis.RedisError, *STORE_ERRORS) as error:
+                if is_wrong_type(error):
+                    continue  # the taker logs it
+                self.expect_unknown_entries()
                 raise
+            if count:
+                log.warning(
+                    "%d unknown pending entries of %s found on this worker; requeued", count, slug
+                )
+                counters.count("entries_requeued", slug, count)
 
-    def _hand_back_unheld(self, vendor: str) -> None:
-        try:
-            count = pending.requeue(vendor, self._consumer, self._held)
-        except redis.ResponseError as error:
-            if not is_wrong_type(error):
-                raise
-            return  # who takes from this vendor says so
-        if count:
-            log.warning(
-                "%d entries of %s were pending at this worker unseen; they are handed back",
-                count,
-                vendor,
-            )
-            counters.count("handed_back", vendor, count)
+    def _resolve_suspect_claim(self, entries: list[Entry], run_token: str) -> None:
+        self._release_claimed(entries, run_token)
+        # The others were not claimed, or not by us; their rows tell.
+        self.remove(entries)
+        self.expect_unknown_entries()
 
-    def _hand_back_stranded(self, entries: list[Entry], run_token: str) -> None:
-        self._hand_back_started(entries, run_token)
-        # The others were not started, or not by us: that is for their rows to say.
-        self.let_go(entries)
-        self.doubt()
+    def _release_late_claims(self) -> None:
+        self._check_late_claims_at = time.monotonic() + LATE_CLAIM_CHECK_INTERVAL_SECONDS
+        for entries, run_token, _ in self._late_claims:
+            self._release_claimed(entries, run_token)
+        self._late_claims = [late for late in self._late_claims if late[-1] > time.monotonic()]
 
-    def _hand_back_late(self) -> None:
-        self._look_for_late_at = time.monotonic() + LATE_LOOK_SECONDS
-        for entries, run_token, _ in self._late:
-            self._hand_back_started(entries, run_token)
-        self._late = [late for late in self._late if late[-1] > time.monotonic()]
-
-    def _hand_back_started(self, entries: list[Entry], run_token: str) -> None:
+    def _release_claimed(self, entries: list[Entry], run_token: str) -> None:
         jobs = lifecycle.claimed([entry.job_id for entry in entries], run_token)
         moves = [lifecycle.release(job, clock.now()) for job in jobs]
-        moved = {
-            move.job_id: move
-            for move, happened in zip(moves, lifecycle.apply(moves), strict=True)
-            if happened
-        }
+        results = zip(moves, lifecycle.apply(moves), strict=True)
+        released = {move.job_id: move for move, happened in results if happened}
         for entry in entries:
-            if entry.job_id in moved:
-                self.settle(entry.vendor, [moved[entry.job_id].settlement(entry, refunds=True)])
+            if move := released.get(entry.job_id):
+                self.settle(entry.slug, [move.settlement(entry, refunds=True)])

@@ -1,67 +1,69 @@
-"""Takes from the vendors, one after the other, what a round can start."""
+"""Takes from the vendors, one after the other, as many entries as a round can start."""
 
 import logging
 import time
-from collections.abc import Callable
 
 import redis
 
+from jobs.queue.clock import clock
 from jobs.queue.redis import commands
 from jobs.queue.redis_errors import WrongTypeError, is_wrong_type, refusal, require_usable
 from jobs.queue.take import Taken, take
 from jobs.recovery.rebuild import rebuild
-from jobs.worker.held_entries import Hands
+from jobs.worker.execution import Execution
+from jobs.worker.held_entries import HeldEntries
 from jobs.worker.schedule import Schedule
+from jobs.worker.threads.pool import Pool
 from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.05  # how long a round goes on taking
-PERMITS_SECONDS = 0.005  # and after its first permit: that must still be good when the call is made
+MAX_ROUND_SECONDS = 0.05  # how long a round goes on taking
+# And for how long after its first permit, which must still be fresh when the call is made.
+MAX_PERMIT_WAIT_SECONDS = 0.005
 
 
-class Gatherer:
-    """Asks each vendor whose turn it is for as much as the threads can carry; `room` says how many
-    that is.
-    """
+class Taker:
+    """Asks each vendor that is due for as many entries as the pool has room for."""
 
     def __init__(
-        self, consumer: str, schedule: Schedule, hands: Hands, room: Callable[[Vendor], int]
+        self, consumer: str, schedule: Schedule, held: HeldEntries, pool: Pool[Execution]
     ) -> None:
         self._consumer = consumer
         self._schedule = schedule
-        self._hands = hands
-        self._room = room
+        self._held = held
+        self._pool = pool
         self._stale: list[Vendor] = []
-        self._set_aside: set[str] = (
-            set()
-        )  # whose keys in Redis hold what nobody of us has put there
+        self._set_aside: set[str] = set()  # vendors with a key of the wrong type in Redis
 
-    def gather(self) -> list[Taken]:
-        """Return what was taken. Raises redis.RedisError, but not with entries in hand."""
-        self._rebuild()
-        gathered: list[Taken] = []
-        since = time.monotonic()
-        for vendor in self._schedule.due(since):
-            room = self._room(vendor) - sum(len(taken.entries) for taken in gathered)
-            taken = self._take(vendor, room, have=gathered) if room > 0 else None
+    def room(self, vendor: Vendor) -> int:
+        """Return how many entries may be taken from the vendor."""
+        if vendor.is_paused(clock.now()):
+            return 0
+        # More than there are threads only if no permit or slot expires meanwhile, and if after a
+        # crash the calls may be repeated.
+        ahead = vendor.repeat_unknown and not (vendor.windows or vendor.max_in_flight)
+        return self._pool.room(vendor.slug, ahead=ahead)
+
+    def take(self) -> list[Taken]:
+        """Take from the vendors that are due. Raises redis.RedisError, but only if nothing was
+        taken.
+        """
+        self._rebuild_stale()
+        batch: list[Taken] = []
+        for vendor in self._schedule.due(time.monotonic()):
+            room = self.room(vendor) - sum(len(taken.entries) for taken in batch)
+            taken = self._take(vendor, room, is_first=not batch) if room > 0 else None
             if taken and taken.stale:
                 self._stale.append(vendor)
             if taken and taken.entries:
-                gathered.append(taken)
-            if gathered and self._is_time(gathered, time.monotonic()):
+                batch.append(taken)
+            if batch and _must_start(batch, time.monotonic()):
                 break
-        return gathered
+        return batch
 
-    def _is_time(self, gathered: list[Taken], now: float) -> bool:
-        """Whether what was taken should be started now."""
-        permits_since = min(
-            (taken.asked_at for taken in gathered if taken.vendor.windows), default=now
-        )
-        return now - permits_since > PERMITS_SECONDS or now - gathered[0].asked_at > GATHER_SECONDS
-
-    def _rebuild(self) -> None:
-        """Rebuild before anything is taken: it takes a moment, after which permits would be late."""
+    def _rebuild_stale(self) -> None:
+        """Rebuild limits before anything is taken: it takes a while, and permits would expire."""
         stale, self._stale = self._stale, []
         try:
             if stale:
@@ -73,36 +75,41 @@ class Gatherer:
                 if fault := _wrong_type_of(vendor):
                     self._put_aside(vendor, fault)
 
-    def _take(self, vendor: Vendor, room: int, *, have: list[Taken]) -> Taken | None:
+    def _take(self, vendor: Vendor, room: int, *, is_first: bool) -> Taken | None:
         try:
             taken = take(vendor, self._consumer, room)
         except redis.RedisError as error:
-            self._hands.doubt()
+            self._held.expect_unknown_entries()
             if is_wrong_type(error):
                 self._put_aside(vendor, _wrong_type_of(vendor) or error)
                 return None
-            if have:
-                return None  # what was taken before is started first
-            raise
+            if is_first:
+                raise
+            return None  # what was taken before is started first
         if vendor.slug in self._set_aside:
             self._set_aside.discard(vendor.slug)
             log.info("vendor %s is served again", vendor)
-        self._hands.hold(taken.entries)
+        self._held.add(taken.entries)
         self._schedule.note(taken)
         return taken
 
     def _put_aside(self, vendor: Vendor, error: redis.RedisError) -> None:
-        """Ask a vendor later whose keys hold something else, so that the others are served."""
+        """Ask this vendor again later, so that the others are served."""
         self._schedule.set_aside(vendor)
         if vendor.slug not in self._set_aside:
             self._set_aside.add(vendor.slug)
             log.error("vendor %s is not served. %s", vendor, refusal(error))
 
 
+def _must_start(batch: list[Taken], now: float) -> bool:
+    """Whether what was taken must be started now."""
+    permits = [taken.asked_at for taken in batch if taken.vendor.windows]
+    is_permit_old = bool(permits) and now - min(permits) > MAX_PERMIT_WAIT_SECONDS
+    return is_permit_old or now - batch[0].asked_at > MAX_ROUND_SECONDS
+
+
 def _wrong_type_of(vendor: Vendor) -> redis.RedisError | None:
-    """Return the error that names the vendor's key which holds something else. Raises what else
-    Redis refuses.
-    """
+    """Return the error that names the vendor's key of the wrong type. Raises other refusals."""
     try:
         require_usable(commands(), [vendor.slug])
     except WrongTypeError as error:

@@ -1,8 +1,8 @@
-"""One call of a vendor by hand, without a job: with a permit as any call has, and an Attempt row of
-the kind `try`.
+"""One call of a vendor by hand, without a job, for `manage.py vendor try`.
 
-An operator asks in this way how the vendor stands. So neither a pause nor an open breaker holds a
-try back, and its outcome is told to neither; the limits and the cap on jobs in flight hold.
+It takes a permit as every call does, and leaves an Attempt row of the kind `try`. An operator makes
+it to see how the vendor answers. So a pause or an open breaker does not prevent it, and its outcome
+changes neither. The limits and max_in_flight hold.
 """
 
 import socket
@@ -14,17 +14,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.callbacks import tokens
-from jobs.models import Attempt, Job, Kind, Stream
+from jobs.models import Attempt, Job, Kind
 from jobs.queue import limiter, stream
 from jobs.queue.keys import Keys
 from jobs.queue.limiter import EPOCH
 from jobs.queue.redis import commands
-from jobs.queue.stream import Entry
 from jobs.recovery.rebuild import rebuild
 from jobs.storage.store import writing
-from jobs.worker.execute import NotPermittedError, Permit, Started
+from jobs.worker.execute import NotPermittedError, Permit
 from vendors.base import Accepted, Call, Done, VendorError
-from vendors.execute import execute
+from vendors.execute import execute as call_vendor
 from vendors.http.deadline import this_call
 from vendors.http.exchanges import Exchange, watched
 from vendors.models import Vendor, new_id
@@ -34,12 +33,12 @@ CHECK_INTERVAL_SECONDS = 0.25
 
 
 class NoPermitError(Exception):
-    """The vendor's limits allow no call now; the sentence says which."""
+    """The vendor's limits allow no call now. The message names the limit."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it."""
+    """The call that was made, the HTTP exchanges it took, and the answer."""
 
     call: Call
     exchanges: list[Exchange]
@@ -56,28 +55,25 @@ def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
     attempt = _begin(vendor)
     try:
         permit, job = _permit(vendor, job_id)
-        with (
-            watched() as exchanges,
-            this_call.permitted_by(permit.confirm) if permit.is_for_windows else nullcontext(),
-        ):
+        confirmed = this_call.permitted_by(permit.confirm) if vendor.windows else nullcontext()
+        with watched() as exchanges, confirmed:
             since = time.monotonic()
-            answer = execute(vendor, call)
+            answer = call_vendor(vendor, call)
             seconds = time.monotonic() - since
         _end(attempt, answer, job.started_at or _now(), seconds)
     except (NoPermitError, NotPermittedError):
         with writing():
             attempt.delete()
-        raise NoPermitError(_held_by(vendor)) from None
+        raise NoPermitError(_reason(vendor)) from None
     finally:
-        stream.free_slots(vendor.slug, [job_id])  # else the sweep frees its slot
+        stream.free_slots(vendor.slug, [job_id])  # if Redis is away, the sweep frees the slot
     return Trial(call, exchanges, answer, seconds)
 
 
 def _begin(vendor: Vendor) -> Attempt:
-    """Write the attempt before the call: should Redis lose its data meanwhile, limits are made from
-    the rows.
+    """Write the attempt before the call: if Redis loses its data, limits are rebuilt from rows.
 
-    As long as it is unknown when the call started it counts as late as can be.
+    Until it is known when the call started, it counts as late as possible.
     """
     latest = _now() + timedelta(seconds=TIMEOUT_SECONDS)
     attempt = Attempt(
@@ -89,7 +85,7 @@ def _begin(vendor: Vendor) -> Attempt:
         started_at=latest,
         ended_at=latest,
         outcome="unknown",
-        message="The try was not brought to its end.",
+        message="The call by hand did not finish.",
     )
     with writing():
         attempt.save(force_insert=True)
@@ -108,7 +104,7 @@ def _end(
 
 
 def outcome(answer: Done | Accepted | VendorError) -> tuple[str, str]:
-    """Return the code of an answer, and its sentence where it is an error."""
+    """Return the code of an answer, and its message if it is an error."""
     match answer:
         case Done():
             return "done", ""
@@ -119,39 +115,39 @@ def outcome(answer: Done | Accepted | VendorError) -> tuple[str, str]:
 
 
 def _permit(vendor: Vendor, job_id: str) -> tuple[Permit, Job]:
-    """Return a permit to call now, and the job that it would be for. Raises NoPermitError where
-    there is none in time.
+    """Return a permit to call now, and the job that stands for the call.
+
+    Raises NoPermitError if there is no permit within TIMEOUT_SECONDS.
     """
     give_up_at = time.monotonic() + TIMEOUT_SECONDS
     while True:
         asked_at = time.monotonic()
         renewal = limiter.renew(vendor, job_id, "")
         if renewal.granted:
-            job = Job(
-                id=job_id,
-                vendor=vendor.slug,
-                started_at=limiter.moment(renewal.charge) if renewal.charge else _now(),
-            )
-            entry = Entry(vendor.slug, Stream.JOBS, "", job_id, renewal.charge)
-            return Permit(Started(vendor, entry, job, asked_at)), job
-        left = give_up_at - time.monotonic()
-        if left <= 0:
+            started_at = limiter.moment(renewal.charge) if renewal.charge else _now()
+            job = Job(id=job_id, vendor=vendor.slug, started_at=started_at)
+            return Permit(vendor, job, renewal.charge, asked_at), job
+        seconds_left = give_up_at - time.monotonic()
+        if seconds_left <= 0:
             raise NoPermitError
-        time.sleep(min(max(renewal.wait_seconds, 0.001), CHECK_INTERVAL_SECONDS, left))
+        time.sleep(min(max(renewal.wait_seconds, 0.001), CHECK_INTERVAL_SECONDS, seconds_left))
 
 
-def _held_by(vendor: Vendor) -> str:
+def _reason(vendor: Vendor) -> str:
+    """Return a sentence that names the limit, and what to do."""
     keys = Keys(vendor.slug)
     if limiter.is_stale(vendor):
-        return "Redis has lost its data, and the limits are being made from the store. Try again in a moment."
+        return "Redis lost its data; the limits are being rebuilt. Retry in a moment."
     if commands().pttl(keys.pause) > 0:
-        return "The vendor has just asked for a pause. Try again in a moment."
-    in_flight = commands().zcard(keys.in_flight)
-    if vendor.max_in_flight and in_flight >= vendor.max_in_flight:
-        return f"{in_flight} jobs are in flight, and max_in_flight is {vendor.max_in_flight}. Wait for one to end, or raise it."
+        return "The vendor has just asked for a pause. Retry in a moment."
+    limit, in_flight = vendor.max_in_flight, commands().zcard(keys.in_flight)
+    if limit and in_flight >= limit:
+        advice = "Wait for one to end, or raise it."
+        return f"{in_flight} jobs are in flight, and max_in_flight is {limit}. {advice}"
     return f"The rate limits ({vendor.rate_limits}) allow no call now. Wait, or raise them."
 
 
 def _now() -> datetime:
+    """Return the time of Redis' clock."""
     seconds, microseconds = commands().time()
     return EPOCH + timedelta(seconds=seconds, microseconds=microseconds)

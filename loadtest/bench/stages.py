@@ -1,8 +1,7 @@
-"""Where the time of a job goes: the CPU that each step takes in one thread, beside what `requests`
-takes for the call alone.
+"""The CPU that each step of a job takes in one thread, and the call made by `requests` alone.
 
-A worker's threads hand jobs to each other; what that costs is what a job takes in a worker
-(bench.drain) and does not here.
+In a worker, threads also hand jobs to each other. What that costs is the difference to the CPU per
+job in loadtest.bench.drain.
 """
 
 import gc
@@ -18,12 +17,13 @@ from loadtest.bench.service import service
 
 BATCH = 100
 VENDOR = '[vendors.quick]\nadapter = "sync"\nurl = "{url}"\n'
-STEPS = {
-    "accept": "accept: rows and entries, many requests in a commit",
+ACCEPT = "accept: rows and entries, many requests in a commit"
+STEPS = {  # of a worker
     "take": "take: one script, its reply read",
-    "start": "start: one update, one read",
-    "call": "call: the vendor, by the adapter",
-    "record": "record: one update, one insert, then settle",
+    "claim": "claim: one update, one read",
+    "execute": "execute: the call through the adapter",
+    "record": "record: one update, one insert",
+    "settle": "settle: one script, one pipeline of counters",
 }
 ALONE = "requests.Session().post() alone"
 
@@ -34,24 +34,23 @@ def measure(folder: Path, quick: bool) -> Table:
         cpu_us = apart(_cpu_us, folder, url, rounds)
     medians = {step: statistics.median(of_step) for step, of_step in cpu_us.items()}
     alone = medians.pop(ALONE)
-    worker = sum(medians[step] for step in STEPS if step != "accept")
+    worker = sum(medians[step] for step in STEPS)
     lines = [
-        *(
-            Line(what, f"{medians[step]:.0f} us", f"{medians[step] / worker:.0%} of the worker's")
-            for step, what in STEPS.items()
-            if step != "accept"
-        ),
-        Line(
-            "a job in a worker", f"{worker:.0f} us", f"{worker / alone:.2f} x the call by requests"
-        ),
-        Line(ALONE, f"{alone:.0f} us", f"ours is {medians['call'] / alone:.2f} x"),
-        Line(STEPS["accept"], f"{medians['accept']:.0f} us"),
+        Line(what, f"{medians[step]:.0f} us", f"{medians[step] / worker:.0%} of the worker's")
+        for step, what in STEPS.items()
     ]
-    return Table(f"CPU of each step, a job, in one thread, {BATCH} jobs a batch", lines, cpu_us)
+    times_alone = f"{worker / alone:.2f} x the call by requests"
+    lines += [
+        Line("a job in a worker", f"{worker:.0f} us", times_alone),
+        Line(ALONE, f"{alone:.0f} us", f"ours is {medians['execute'] / alone:.2f} x"),
+        Line(ACCEPT, f"{medians['accept']:.0f} us"),
+    ]
+    title = f"CPU of each step per job, in one thread, {BATCH} jobs a batch"
+    return Table(title, lines, cpu_us)
 
 
 def _cpu_us(folder: Path, url: str, rounds: int) -> dict[str, list[float]]:
-    """Return the microseconds of CPU a job, by step, of each round. Sets Django up."""
+    """Return the microseconds of CPU per job of each round, by step. Sets Django up."""
     with service(folder, VENDOR.format(url=url)):
         from loadtest.bench.stepwise import Stepwise
 

@@ -1,4 +1,4 @@
-"""A worker's steps without its threads, each timed. Django must be set up before this is imported."""
+"""A worker's steps without its threads, each timed. Set up Django before importing this."""
 
 import time
 from collections import defaultdict
@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from jobs.queue import limiter
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.take import take
-from jobs.worker.claim import Starter
-from jobs.worker.execute import Caller
-from jobs.worker.held_entries import Hands
+from jobs.worker.claim import claim
+from jobs.worker.execute import execute
+from jobs.worker.held_entries import HeldEntries
 from jobs.worker.record import Recorder
+from jobs.worker.settle import settle
 from loadtest.bench.service import queue
 from vendors.models import Vendor
 
@@ -19,34 +20,34 @@ NAME = "bench"
 
 
 class Stepwise:
-    """Does jobs of the one vendor there is; `cpu_us` has the microseconds of CPU a job that each
-    step took, by its name.
+    """Does jobs of the only vendor.
+
+    `cpu_us` has, for each step by its name, the microseconds of CPU per job in each batch.
     """
 
     def __init__(self) -> None:
         self.cpu_us: dict[str, list[float]] = defaultdict(list)
         self._vendor = Vendor.objects.get()
         limiter.rebuild(self._vendor.slug, self._vendor.windows, [], [])
-        self._hands = Hands(NAME, Heartbeat(NAME))
-        self._starter = Starter(NAME, self._hands)
-        self._recorder = Recorder(self._hands.settle)
-        self._caller = Caller(self._recorder.ended)
+        self._held = HeldEntries(NAME, Heartbeat(NAME))
+        self._recorder = Recorder()
 
     def run(self, count: int) -> None:
-        """Take a batch of jobs from acceptance to its record."""
+        """Take a batch of jobs from acceptance to settlement."""
         with self.step("accept", count):
             queue(self._vendor.slug, count)
         with self.step("take", count):
             taken = take(self._vendor, NAME, count)
-        self._hands.hold(taken.entries)
-        with self.step("start", count):
-            started = self._starter.start([taken])
-        with self.step("call", count):
-            for one in started:
-                self._caller.call(one)
-        ended = [one for one in (self._recorder.ended.get() for _ in started) if one]
+        self._held.add(taken.entries)
+        with self.step("claim", count):
+            executions = claim([taken], NAME, self._held)
+        with self.step("execute", count):
+            for execution in executions:
+                execute(execution)
         with self.step("record", count):
-            self._recorder.record(ended)
+            self._recorder.record(executions)
+        with self.step("settle", count):
+            settle(executions, self._held)
 
     @contextmanager
     def step(self, name: str, count: int) -> Iterator[None]:

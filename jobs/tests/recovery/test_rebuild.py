@@ -4,7 +4,6 @@ is permitted.
 
 import time
 from datetime import UTC, datetime, timedelta
-from queue import SimpleQueue
 
 import pytest
 
@@ -15,7 +14,8 @@ from jobs.queue.take import take
 from jobs.recovery import in_flight
 from jobs.recovery.rebuild import rebuild
 from jobs.tests.queue.test_limiter import queue, vendor_with
-from jobs.worker.execute import Caller, Started
+from jobs.worker.execute import execute
+from jobs.worker.execution import Execution
 from vendors.models import Vendor
 
 pytestmark = pytest.mark.usefixtures("redis_client")
@@ -141,7 +141,7 @@ def late_job(redis_client, make_job):
     redis_client.flushall()
     limiter.rebuild(vendor.slug, vendor.windows, [], [])
     queue(vendor, 1)
-    return Started(
+    return Execution(
         vendor, entry, Job(vendor=vendor.slug), time.monotonic() - 2 * limiter.PERMIT_SECONDS
     )
 
@@ -154,9 +154,8 @@ def test_a_slot_that_redis_lost_before_the_start_is_taken_again(late_job):
 
 def test_a_job_whose_slot_is_anothers_by_now_is_not_called(late_job):
     assert len(take(late_job.vendor, "quick", 1).entries) == 1
-    ended = SimpleQueue()
-    Caller(ended).call(late_job)
-    assert ended.get().answer is None
+    execute(late_job)
+    assert late_job.answer is None
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""What a worker holds, and what it hands back because nobody holds it."""
+"""Entries that a worker holds, and those that it requeues because it lost track of them."""
 
 from datetime import UTC, datetime
 from threading import Event
@@ -13,75 +13,78 @@ from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.keys import Keys
 from jobs.queue.stream import Entry, add
 from jobs.queue.take import take
-from jobs.worker.claim import Starter
-from jobs.worker.execute import Ended
-from jobs.worker.held_entries import Hands
-from jobs.worker.record import BATCH, Recorder
+from jobs.worker.claim import claim
+from jobs.worker.held_entries import HeldEntries
+from jobs.worker.record import Recorder
+from jobs.worker.threads.batches import MAX_SIZE, Batches
 from vendors.base import Done
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
 
 
-def test_entries_of_two_vendors_can_have_the_same_id(redis_client, make_vendor):
-    hands = Hands("w", Heartbeat("w"))
-    acme, beta = (Entry(vendor, Stream.JOBS, "1-0", "job") for vendor in ("acme", "beta"))
-    hands.hold([acme, beta])
-    hands.let_go([acme])
-    assert hands._held == {("beta", Stream.JOBS, "1-0")}
+@pytest.fixture
+def held():
+    return HeldEntries("w", Heartbeat("w"))
 
 
-def test_a_take_whose_reply_was_lost_is_handed_back(redis_client, make_vendor, make_job):
+def test_entries_of_two_vendors_can_have_the_same_id(held):
+    acme, beta = (Entry(slug, Stream.JOBS, "1-0", "job") for slug in ("acme", "beta"))
+    held.add([acme, beta])
+    held.remove([acme])
+    assert held._held == {("beta", Stream.JOBS, "1-0")}
+
+
+def test_entries_are_requeued_when_the_reply_to_take_is_lost(held, make_vendor, make_job):
     acme, job = make_vendor(), make_job()
     limiter.rebuild("acme", [], [], [])
     add("acme", [job.pk], Stream.JOBS)
-    take(acme, "w", 1)  # nobody keeps the answer
-    hands = Hands("w", Heartbeat("w"))
-    hands.doubt()
-    hands.tidy(["acme"])
+    take(acme, "w", 1)  # and the reply is not kept
+    held.expect_unknown_entries()
+    held.reconcile(["acme"])
     assert [entry.job_id for entry in take(acme, "w", 1).entries] == [job.pk]
 
 
-def test_calls_stop_while_answers_come_faster_than_they_are_recorded():
-    recorder = Recorder(Hands("w", Heartbeat("w")).settle)
-    assert not recorder.is_behind
-    for _ in range(BATCH + 1):
-        recorder.ended.put(None)
-    wait_for(lambda: recorder.is_behind, "the recorder to be behind")
+def test_batches_are_behind_when_answers_come_faster_than_they_are_recorded():
+    executed = Batches(lambda batch: None)
+    assert not executed.is_behind
+    for _ in range(MAX_SIZE + 1):
+        executed.put(None)
+    wait_for(lambda: executed.is_behind, "too many answers to wait")
 
 
-def test_calls_stop_while_the_store_takes_its_time(monkeypatch, make_vendor, make_job):
+def test_batches_are_behind_while_the_store_is_slow(monkeypatch, held, make_vendor, make_job):
     acme, job = make_vendor(), make_job()
     limiter.rebuild("acme", [], [], [])
     add("acme", [job.pk], Stream.JOBS)
-    [started] = Starter("w", Hands("w", Heartbeat("w"))).start([take(acme, "w", 1)])
-    recorder, store_answers = Recorder(Hands("w", Heartbeat("w")).settle), Event()
-    monkeypatch.setattr("jobs.worker.record.SLOW_SECONDS", 0.1)
+    [execution] = claim([take(acme, "w", 1)], "w", held)
+    execution.answer = Done({})
+    executed, store_answers = Batches(Recorder().record), Event()
+    monkeypatch.setattr("jobs.worker.threads.batches.SLOW_SECONDS", 0.1)
     monkeypatch.setattr("jobs.lifecycle.apply", lambda moves: store_answers.wait(20) and [True])
-    recorder.start()
-    recorder.ended.put(Ended(started, Done({})))
-    wait_for(lambda: recorder.is_behind, "the recorder to be behind")
+    executed.start()
+    executed.put(execution)
+    wait_for(lambda: executed.is_behind, "the batch to take too long")
     store_answers.set()
-    wait_for(lambda: not recorder.is_behind, "the recorder to have caught up")
-    recorder.finish(20)
+    wait_for(lambda: not executed.is_behind, "the batch to be recorded")
+    assert executed.finish(20)
 
 
-def test_a_start_that_reaches_the_store_after_it_was_given_up_is_found_and_handed_back(
-    redis_client, make_vendor, make_job, monkeypatch
+def test_a_claim_that_reaches_the_store_after_its_failure_is_released(
+    held, redis_client, make_vendor, make_job, monkeypatch
 ):
-    monkeypatch.setattr("jobs.worker.held_entries.LATE_LOOK_SECONDS", 0)
+    monkeypatch.setattr("jobs.worker.held_entries.LATE_CLAIM_CHECK_INTERVAL_SECONDS", 0)
     acme, job, now = make_vendor(max_in_flight=1), make_job(), datetime.now(UTC)
     limiter.rebuild("acme", [], [], [])
     add("acme", [job.pk], Stream.JOBS)
-    hands, entries = Hands("w", Heartbeat("w")), take(acme, "w", 1).entries
-    hands.hold(entries)
-    hands.strand(entries, "token")
-    hands.tidy(["acme"])  # nothing has started
+    entries = take(acme, "w", 1).entries
+    held.add(entries)
+    held.suspect_claim(entries, "token")
+    held.reconcile(["acme"])  # the claim has not arrived
     lifecycle.claim([job.pk], worker="w", run_token="token", now=now, deadline_at=now)
-    assert [take(acme, "other", 1).entries[0].job_id] == [job.pk]  # whom the row refuses
-    hands.tidy(["acme"])
+    assert [take(acme, "other", 1).entries[0].job_id] == [job.pk]  # which can't claim it
+    held.reconcile(["acme"])
     row = Job.objects.get()
     assert (row.status, row.failures, row.crashes) == ("queued", 0, 0)
-    keys = Keys("acme")
-    assert [
-        redis_client.xlen(keys.retries) - redis_client.xpending(keys.retries, "workers")["pending"]
-    ] == [1]
+    retries = Keys("acme").retries
+    pending = redis_client.xpending(retries, "workers")["pending"]
+    assert redis_client.xlen(retries) - pending == 1

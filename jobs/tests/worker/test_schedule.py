@@ -1,10 +1,12 @@
-"""Whom a worker asks when: nobody in vain, and yet a loss in Redis is seen."""
+"""When a worker asks which vendor: seldom if there is nothing to take, yet it finds out when Redis
+loses its data.
+"""
 
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.queue.take import Taken
-from jobs.worker.listener import Listener
 from jobs.worker.schedule import MAX_WAIT_SECONDS, Schedule
+from jobs.worker.threads.listener import Listener
 from vendors.models import Vendor
 
 HOUR = 3600.0
@@ -12,17 +14,16 @@ HOUR = 3600.0
 
 def schedule_of(*slugs):
     schedule = Schedule()
-    schedule.know({slug: Vendor(slug=slug, adapter="sync") for slug in slugs})
+    schedule.serve({slug: Vendor(slug=slug, adapter="sync") for slug in slugs})
     return schedule
 
 
 def answer(schedule, now, **fields):
-    """Ask whoever is due, be told the same of each, and return who it was."""
+    """Note the same reply of each vendor that is due, and return their slugs."""
     due = schedule.due(now)
     for vendor in due:
-        schedule.note(
-            Taken(vendor, now, **{"wait_seconds": HOUR, "listen": entries_of(vendor), **fields})
-        )
+        reply = {"wait_seconds": HOUR, "listen": entries_of(vendor), **fields}
+        schedule.note(Taken(vendor, now, **reply))
     return [vendor.slug for vendor in due]
 
 
@@ -34,7 +35,7 @@ def slots_of(vendor):
     return {Keys(vendor.slug).freed: "0-0"}
 
 
-def test_who_has_no_more_is_asked_when_there_is_news_and_one_of_all_now_and_then():
+def test_idle_vendors_wait_for_new_entries_except_for_a_periodic_check():
     schedule = schedule_of("a", "b", "c")
     assert answer(schedule, 100) == ["a", "b", "c"]
     asked = [answer(schedule, 100 + seconds) for seconds in range(1, 61)]
@@ -44,7 +45,7 @@ def test_who_has_no_more_is_asked_when_there_is_news_and_one_of_all_now_and_then
     assert "b" in answer(schedule, 160.5)
 
 
-def test_a_check_goes_on_to_the_next_until_one_answers():
+def test_the_periodic_check_goes_on_to_the_next_vendor_until_one_answers():
     schedule = schedule_of("a", "paused")
     answer(schedule, 100)
     assert [vendor.slug for vendor in schedule.due(106)] == ["paused"]
@@ -52,7 +53,7 @@ def test_a_check_goes_on_to_the_next_until_one_answers():
     assert answer(schedule, 107) == []
 
 
-def test_what_one_vendor_has_lost_all_are_asked_for():
+def test_all_vendors_are_asked_when_one_is_stale():
     schedule = schedule_of("a", "b", "c")
     answer(schedule, 100)
     [checked] = schedule.due(106)
@@ -61,27 +62,20 @@ def test_what_one_vendor_has_lost_all_are_asked_for():
     assert answer(schedule, 107.1) == []
 
 
-def test_who_is_lost_for_long_makes_nobody_ask_all_again_and_again():
+def test_the_others_are_asked_only_once_when_a_vendor_stays_stale():
     schedule = schedule_of("a", "b")
     answer(schedule, 100)
     for tenth in range(1, 40):
-        for vendor in schedule.due(100 + tenth / 10):
-            stale = vendor.slug == "a"
-            schedule.note(
-                Taken(
-                    vendor,
-                    100 + tenth / 10,
-                    wait_seconds=HOUR,
-                    listen=entries_of(vendor),
-                    stale=stale,
-                )
-            )
+        now = 100 + tenth / 10
+        for vendor in schedule.due(now):
+            reply = {"wait_seconds": HOUR, "listen": entries_of(vendor)}
+            schedule.note(Taken(vendor, now, stale=vendor.slug == "a", **reply))
         schedule.hear({Keys("a").jobs})
     schedule.due(104)
     assert [vendor.slug for vendor in schedule.due(104)] == ["a"]
 
 
-def test_who_waits_for_a_slot_is_asked_every_few_seconds_to_be_sure():
+def test_vendors_that_wait_for_a_slot_are_asked_every_few_seconds():
     schedule = schedule_of("a", "b")
     for vendor in schedule.due(100):
         schedule.note(Taken(vendor, 100, wait_seconds=HOUR, listen=slots_of(vendor)))
@@ -89,21 +83,21 @@ def test_who_waits_for_a_slot_is_asked_every_few_seconds_to_be_sure():
     assert [vendor.slug for vendor in schedule.due(100 + MAX_WAIT_SECONDS)] == ["a", "b"]
 
 
-def test_no_more_vendors_are_looked_at_than_it_takes_to_find_the_first_that_is_due():
-    schedule, looked_at = schedule_of(*(f"v{number}" for number in range(100))), []
+def test_room_is_asked_for_only_until_the_first_vendor_with_room():
+    schedule, asked = schedule_of(*(f"v{number}" for number in range(100))), []
     answer(schedule, 100)
-    schedule.seconds_until_due(101, lambda vendor: looked_at.append(vendor) or 1)
-    assert len(looked_at) == 1
+    schedule.seconds_until_due(101, lambda vendor: asked.append(vendor) or 1)
+    assert len(asked) == 1
 
 
-def test_a_listener_that_hears_nothing_wakes_nobody(redis_client, monkeypatch):
-    monkeypatch.setattr("jobs.worker.listener.BLOCK_SECONDS", 0.01)
-    heard = []
-    listener = Listener("w", heard.append)
+def test_a_listener_reports_only_streams_that_grew(redis_client, monkeypatch):
+    monkeypatch.setattr("jobs.worker.threads.listener.BLOCK_SECONDS", 0.01)
+    grown = []
+    listener = Listener("w", grown.append)
     listener.watch({"stream": "0-0"})
     listener._listen()
     listener._listen()
-    assert heard == []
+    assert grown == []
     commands().xadd("stream", {"job": "1"})
     listener._listen()
-    assert heard == [{"stream"}]
+    assert grown == [{"stream"}]

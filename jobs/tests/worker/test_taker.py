@@ -1,4 +1,4 @@
-"""Whom a worker asks for work, and what it does about a vendor whose limits Redis has lost."""
+"""Which vendors a worker takes from, and how it rebuilds limits that Redis lost."""
 
 import pytest
 
@@ -7,9 +7,10 @@ from jobs.queue import limiter, stream
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.stream import Settlement
 from jobs.queue.take import take
-from jobs.worker.held_entries import Hands
+from jobs.worker.held_entries import HeldEntries
 from jobs.worker.schedule import Schedule
-from jobs.worker.taker import Gatherer
+from jobs.worker.taker import Taker
+from jobs.worker.threads.pool import Pool
 from vendors.models import Vendor
 
 pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
@@ -26,21 +27,22 @@ def test_a_vendor_with_a_new_limit_is_rebuilt_although_another_has_a_backlog():
     changed = Vendor(slug="changed", adapter="sync", rate_limits="10/s, 100/min")
     stream.add("busy", [str(number) for number in range(30)], Stream.JOBS)
     stream.add("changed", ["job"], Stream.JOBS)
-    schedule, hands = Schedule(), Hands("w", Heartbeat("w"))
-    schedule.know({"busy": busy, "changed": changed})
-    gatherer = Gatherer("w", schedule, hands, lambda vendor: 8)
-    vendors = set()
+    schedule, held = Schedule(), HeldEntries("w", Heartbeat("w"))
+    schedule.serve({"busy": busy, "changed": changed})
+    pool = Pool(12, lambda task: None, lambda: None)  # with room for 8 of one vendor
+    taker = Taker("w", schedule, held, pool)
+    slugs = set()
     for _ in range(5):
-        for taken in gatherer.gather():
-            vendors.add(taken.vendor.slug)
-            stream.settle(
-                taken.vendor.slug,
-                [Settlement(entry.job_id, entry, releases=True) for entry in taken.entries],
-            )
-    assert vendors == {"busy", "changed"}
+        for taken in taker.take():
+            slugs.add(taken.vendor.slug)
+            settlements = [
+                Settlement(entry.job_id, entry, releases=True) for entry in taken.entries
+            ]
+            stream.settle(taken.vendor.slug, settlements)
+    assert slugs == {"busy", "changed"}
 
 
-def test_a_vendor_whose_only_charge_was_given_back_is_not_taken_for_one_that_lost_its_log():
+def test_a_vendor_whose_only_charge_was_refunded_is_not_stale():
     vendor = vendor_with("one", "10/min")
     stream.add("one", ["a", "b"], Stream.JOBS)
     [entry] = take(vendor, "w", 1).entries

@@ -1,4 +1,4 @@
-"""Waits for Redis to say that there is something to do, so that nobody has to ask."""
+"""Waits for Redis to report new entries, so that no worker has to poll."""
 
 import logging
 import time
@@ -17,23 +17,23 @@ WAKE_LIFE_SECONDS = 60
 
 
 class Listener(Thread):
-    """Blocks on the ends of streams as take saw them, and calls `on_news` with the names of those
-    that have grown.
-    """
+    """Blocks on the ends of streams, and calls `on_growth` with the names of those that grew."""
 
-    def __init__(self, consumer: str, on_news: Callable[[set[str]], None]) -> None:
+    def __init__(self, consumer: str, on_growth: Callable[[set[str]], None]) -> None:
         super().__init__(name="listener", daemon=True)
-        self._on_news = on_news
+        self._on_growth = on_growth
         self._client = connect(BLOCK_SECONDS + 3)
         self._wake_key = wake_key(consumer)
         self._wake_end = "0-0"
-        self._watched: dict[str, str] = {}  # as it was told
+        self._watched: dict[str, str] = {}  # the latest argument of `watch`
         self._ends: dict[str, str] = {}
         self._blocked_on: dict[str, str] = {}
         self._lock = Lock()
 
     def watch(self, ends: dict[str, str]) -> None:
-        """Wait for entries behind these ends, and for no others. Raises redis.RedisError."""
+        """Wait for entries after these ends of streams, and for no others. Raises
+        redis.RedisError.
+        """
         if ends == self._watched:
             return
         self._watched = ends
@@ -42,16 +42,16 @@ class Listener(Thread):
                 stream: max(end, self._ends.get(stream, "0-0"), key=_order)
                 for stream, end in ends.items()
             }
-            missing = not self._ends.keys() <= self._blocked_on.keys()
-        if missing:
-            self._interrupt()
+            has_new = not self._ends.keys() <= self._blocked_on.keys()
+        if has_new:
+            self._wake()
 
     def run(self) -> None:
         while True:
             try:
                 self._listen()
             except redis.RedisError:
-                # The worker's own commands meet the same silence and report it.
+                # The worker's own commands fail as well, and it logs that.
                 time.sleep(BLOCK_SECONDS)
 
     def _listen(self) -> None:
@@ -65,12 +65,14 @@ class Listener(Thread):
                     self._ends[stream] = max(entries[-1][0], self._ends[stream], key=_order)
                 elif stream == self._wake_key:
                     self._wake_end = entries[-1][0]
-        if news := {stream for stream, _ in grown} - {self._wake_key}:
-            self._on_news(news)
+        if streams := {stream for stream, _ in grown} - {self._wake_key}:
+            self._on_growth(streams)
 
-    def _interrupt(self) -> None:
-        # A stream of the worker's own: it wakes a read that is about to begin, too, which CLIENT
-        # UNBLOCK does not.
+    def _wake(self) -> None:
+        """End the blocking read, by an entry in a stream of this worker's own.
+
+        Unlike CLIENT UNBLOCK, that also ends a read that is about to begin.
+        """
         pipeline = commands().pipeline(transaction=False)
         pipeline.xadd(self._wake_key, {"wake": "1"}, maxlen=1, approximate=False)
         pipeline.expire(self._wake_key, WAKE_LIFE_SECONDS)

@@ -1,0 +1,35 @@
+"""The one object that a job is carried in through a worker."""
+
+from dataclasses import dataclass
+
+from jobs.lifecycle import Move
+from jobs.models import Job, Status
+from jobs.queue.breaker import Standing
+from jobs.queue.stream import Entry
+from vendors.base import Accepted, Done, VendorError
+from vendors.models import Vendor
+
+
+@dataclass(eq=False, slots=True)
+class Execution:
+    """One attempt of a job, from claim to settle. Each step reads what the steps before it set."""
+
+    # Set by claim.
+    vendor: Vendor
+    entry: Entry
+    job: Job  # with the columns of lifecycle.ATTEMPT_COLUMNS
+    charged_at: float  # when its permit was charged, in monotonic seconds
+    probe: str = ""  # the breaker's token, if this call is its probe
+
+    # Set by execute. None: the vendor was not called.
+    answer: Done | Accepted | VendorError | None = None
+
+    # Set by record.
+    standing: Standing = Standing()  # of the vendor, after this answer
+    move: Move | None = None
+    happened: bool = False  # False: another process moved the job first
+
+    @property
+    def moved_to(self) -> Status | None:
+        """The status that record moved the job to; None if it did not."""
+        return self.move.to if self.move and self.happened else None

@@ -1,0 +1,62 @@
+"""Settles recorded executions: acknowledges their entries, frees slots, and counts outcomes."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from jobs import failures
+from jobs.models import FINAL, Job, Status
+from jobs.queue import counters
+from jobs.queue.stream import Requeue, Settlement
+from jobs.storage.store import STORE_ERRORS
+from jobs.worker.execution import Execution
+from jobs.worker.held_entries import HeldEntries
+from vendors.base import Accepted, Done, VendorError
+
+
+def settle(batch: Sequence[Execution], held: HeldEntries) -> None:
+    """Settle the entries of executions that were recorded, those of each vendor at once."""
+    statuses = _statuses([execution.job.pk for execution in batch if not execution.happened])
+    settlements: dict[str, list[Settlement]] = defaultdict(list)
+    for execution in batch:
+        status = statuses.get(execution.job.pk, "")
+        settlements[execution.vendor.slug].append(_settlement(execution, status))
+    for slug, of_vendor in settlements.items():
+        held.settle(slug, of_vendor)
+    counters.count_all(Counter(_counters(batch)))
+
+
+def _settlement(execution: Execution, status: str) -> Settlement:
+    """`status`: of the job whose move did not happen; empty if it is unknown."""
+    entry, refunds = execution.entry, execution.answer is None
+    if execution.move and execution.happened:
+        return execution.move.settlement(entry, refunds=refunds)
+    # The process that took the job over may not have replaced its entry yet, and would not find
+    # this one any more.
+    requeue = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
+    # A late permit may have given the job a slot after the process that ended it had freed it.
+    releases = status in FINAL
+    return Settlement(entry.job_id, entry, releases=releases, refunds=refunds, requeue=requeue)
+
+
+def _statuses(job_ids: Sequence[str]) -> dict[str, str]:
+    """Return the statuses of these jobs, as far as the store answers."""
+    if not job_ids:
+        return {}
+    try:
+        return dict(Job.objects.filter(pk__in=job_ids).values_list("pk", "status"))
+    except STORE_ERRORS:
+        return {}  # the sweep corrects slots and entries
+
+
+def _counters(batch: Sequence[Execution]) -> Iterator[tuple[str, str]]:
+    for execution in batch:
+        slug = execution.vendor.slug
+        match execution.answer:
+            case Done():
+                yield "calls_done", slug
+            case Accepted():
+                yield "calls_accepted", slug
+            case VendorError():
+                yield "calls_in_error", slug
+        if execution.moved_to == Status.FAILED:
+            yield failures.JOBS_FAILED, slug
