@@ -18,7 +18,9 @@ NAME = re.compile(rf"`((?:{PACKAGES})(?:\.\w+)+)(?:\(\))?`")
 FILE = re.compile(rf"`((?:{PACKAGES}|deploy|docs|script)/[\w./-]*\w)`")
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
 # Names of metrics, of checks and of files that the reader creates.
-NOT_CODE = re.compile(r"vendors\.env|enrichlabs\.[EW]\d+|vendors\.toml|vendors\.acme\.\w+|jobs\.example\.com")
+NOT_CODE = re.compile(
+    r"vendors\.env|enrichlabs\.[EW]\d+|vendors\.toml|vendors\.acme\.\w+|jobs\.example\.com"
+)
 
 
 def by_name(page: Path) -> str:
@@ -56,7 +58,9 @@ def longest_module(parts: list[str]) -> tuple[object, list[str]]:
 @pytest.mark.parametrize("page", PAGES, ids=by_name)
 def test_every_named_file_exists(page):
     named = set(FILE.findall(page.read_text()))
-    assert [name for name in sorted(named) if not list(ROOT.glob(name)) and not generated(name)] == []
+    assert [
+        name for name in sorted(named) if not list(ROOT.glob(name)) and not generated(name)
+    ] == []
 
 
 def generated(name: str) -> bool:

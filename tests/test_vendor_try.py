@@ -121,8 +121,7 @@ def test_it_exits_with_1_when_the_call_fails(vendor_server):
 def test_it_says_when_the_vendor_refuses_connections(acme):
     Vendor.objects.update(url="http://127.0.0.1:9/")
     printed = failed()
-    assert "Response
-  none" in printed
+    assert "Response\n  none" in printed
     assert "it refused the connection" in printed
 
 
