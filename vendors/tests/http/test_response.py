@@ -80,8 +80,7 @@ BAD = {
     "a length with a sign": OK + b"Content-Length: +2\r\n\r\n{}",
     "a length in hexadecimal": OK + b"Content-Length: 0x2\r\n\r\n{}",
     "a length of 5000 digits": OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n{}",
-    "an unknown coding": OK
-    + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "an unknown coding": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "two codings": OK
     + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "a line that is not a header": OK + b"no header\r\nContent-Length: 2\r\n\r\n{}",
