@@ -113,10 +113,8 @@ def test_a_stopped_worker_releases_jobs_that_wait_for_a_thread(start_worker, sub
         claimed = Job.objects.filter(status__in=(Status.PROCESSING, Status.COMPLETE))
         return claimed.count() - len(vendor_server.arrivals)
 
-    def is_hanging():
-        return not vendor_server.hold.is_set() and uncalled() > 0
-
-    wait_for(is_hanging, "jobs to wait for a thread")
+    wait_for(lambda: not vendor_server.hold.is_set(), "calls to hang")
+    wait_for(lambda: uncalled() > 0, "jobs to wait for a thread")
     worker.send(signal.SIGTERM)
     wait_for(lambda: "calls are under way" in worker.output, "the worker to stop")
     wait_for(lambda: uncalled() == 0, "the waiting jobs to be released, and no others")
@@ -194,9 +192,7 @@ def test_answers_are_kept_while_the_store_is_locked(calls_under_way, vendor_serv
 
 def test_a_single_job_survives_an_outage(start_worker, submit, vendor_server, acme):
     Vendor.objects.update(max_attempts=2)
-    vendor_server.answer = lambda _: (
-        Answer(503) if len(vendor_server.arrivals) <= 3 else Answer(body={"ok": True})
-    )
+    vendor_server.answer = lambda _: Answer(503 if len(vendor_server.arrivals) <= 3 else 200, {})
     submit(1)
     start_worker()
     wait_until_final(60)

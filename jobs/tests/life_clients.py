@@ -13,8 +13,8 @@ from jobs.api.intake import accept
 from jobs.callbacks import inbox
 from jobs.callbacks.tokens import Try
 from jobs.models import OPEN, Callback, Job
-from jobs.tests.life_model import Key, PlainJob
 from jobs.tests.life_steps import NUMBERS, RARELY, SLUGS, TERMS, TEXTS, nth, step
+from jobs.tests.life_values import Key, PlainJob
 from jobs.tests.life_worker import hints, writes_in_one_commit
 from vendors.catalogue import catalogue
 

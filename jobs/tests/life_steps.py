@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from jobs.tests.life_model import ERRORS, Terms
+from jobs.tests.life_values import ERRORS, Terms
 
 TERMS = {"acme": Terms(3, True, False), "bolt": Terms(2, False, True)}
 

@@ -10,7 +10,7 @@ from django.db import OperationalError, connection
 from jobs.queue import stream
 from jobs.queue.heartbeat import Heartbeat
 from jobs.storage import bulk_writes
-from jobs.tests.life_model import ERRORS
+from jobs.tests.life_values import ERRORS
 from jobs.worker.claim import claim
 from jobs.worker.held_entries import HeldEntries
 from jobs.worker.record import Recorder

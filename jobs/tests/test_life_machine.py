@@ -8,59 +8,35 @@ from 100 to 199.
 
 import os
 import sys
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from unittest.mock import patch
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import connection
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from jobs import lifecycle, retry
-from jobs.models import FINAL, Attempt, Callback, Job, Status
-from jobs.queue import breaker, limiter
+from jobs.models import FINAL, Attempt, Callback, Job
+from jobs.queue import limiter
 from jobs.queue.keys import HEARTBEATS, Keys
-from jobs.queue.take import take
-from jobs.recovery import rebuild, sweep, takeover
+from jobs.recovery import rebuild, sweep
 from jobs.tests.life_checks import Checks
 from jobs.tests.life_clients import Clients
-from jobs.tests.life_model import ERRORS, Life, Weather
-from jobs.tests.life_steps import (
-    AFTER_TAKE,
-    FAULTS,
-    NUMBERS,
-    RARELY,
-    SOME_ANSWERS,
-    STEPS,
-    TERMS,
-    nth,
-    step,
-)
-from jobs.tests.life_worker import Worker, failing, failing_once, real_answer, writes_in_one_commit
+from jobs.tests.life_model import Life
+from jobs.tests.life_steps import STEPS, TERMS
+from jobs.tests.life_sweep import MAX_SECONDS, SWEEPS, Sweep
+from jobs.tests.life_worker import Worker
+from jobs.tests.life_workers import Workers
 from jobs.worker import record
-from vendors import pauses
-from vendors.models import Vendor
 
 # Some ten seconds each, on MongoDB twenty.
 USUAL_SEEDS = "0 3" if connection.vendor == "sqlite" else "0 1"
 SEEDS = range(*map(int, os.environ.get("LIFE_MACHINE_SEEDS", USUAL_SEEDS).split()))
 # Of each seed: from the eleventh on, Hypothesis mostly repeats earlier ones with small changes.
 EXAMPLES = 10
-MAX_SECONDS = 4000  # longer than any deadline
-SWEEPS = ["callbacks_overdue", "calls_overdue", "entries_lost", "flights_wrong", "retries_due"]
 
 
-def workers_with(what, workers):
-    return [worker for worker in workers if getattr(worker, what)]
-
-
-def weather_of(standing):
-    return Weather(standing.in_outage, standing.denied_jobs >= breaker.DENIED_JOBS)
-
-
-class LifeMachine(Clients, Checks, RuleBasedStateMachine):
+class LifeMachine(Clients, Workers, Sweep, Checks, RuleBasedStateMachine):
     def __init__(self, redis_client, ended_well):
         super().__init__()
         self.ended_well = ended_well
@@ -92,206 +68,6 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         name = data.draw(st.sampled_from([one.name for one in possible for _ in range(one.weight)]))
         [arguments] = [one.arguments for one in possible if one.name == name]
         getattr(self, name)(**data.draw(st.fixed_dictionaries(arguments)))
-
-    # Workers.
-
-    @step(
-        8,
-        when=lambda self: self.life.in_stream(),
-        n=NUMBERS,
-        of=NUMBERS,
-        want=st.integers(1, 3),
-        then=AFTER_TAKE,
-    )
-    def take(self, n, of, want, then):
-        worker, slug = nth(self.workers, n), nth(self.life.in_stream(), of).vendor
-        if self.take_some(worker, slug, want, then == "the reply is lost") and then == "claim":
-            self.claim_some(worker)
-
-    def take_some(self, worker, slug, want, reply_is_lost=False):
-        self.end_pauses(slug)
-        vendor = Vendor.objects.get(slug=slug)
-        taken = take(vendor, worker.name, want)
-        if taken.stale:
-            rebuild.rebuild([vendor])
-            taken = take(vendor, worker.name, want)
-        if taken.entries and not reply_is_lost:
-            worker.held.add(taken.entries)
-            worker.taken.append(taken)
-        return bool(taken.entries)
-
-    def end_pauses(self, slug):
-        """End the vendor's own pause and that of its breaker, however long they are."""
-        pauses.resume(slug)
-        self.redis.delete(Keys(slug).pause)
-        if self.redis.hexists(Keys(slug).state, "open_until"):
-            self.redis.hset(Keys(slug).state, "open_until", 1)
-
-    @step(
-        10,
-        when=lambda self: workers_with("taken", self.workers + self.zombies),
-        n=NUMBERS,
-        answer_is_lost=RARELY,
-    )
-    def claim(self, n, answer_is_lost):
-        self.claim_some(nth(workers_with("taken", self.workers + self.zombies), n), answer_is_lost)
-
-    def claim_some(self, worker, answer_is_lost=False):
-        taken = worker.taken.pop(0)
-        won = self.life.claim([entry.job_id for entry in taken.entries], worker.name)
-        if answer_is_lost:
-            read_fails = patch.object(lifecycle, "claimed", side_effect=OperationalError)
-            with read_fails, pytest.raises(OperationalError):
-                worker.claim(taken)
-            worker.suspect += [(job_id, self.life.jobs[job_id].attempt) for job_id in won]
-        else:
-            executions = worker.claim(taken)
-            assert [execution.job.pk for execution in executions] == won
-            worker.claimed += executions
-
-    @step(
-        12,
-        when=lambda self: workers_with("claimed", self.workers),
-        n=NUMBERS,
-        names=SOME_ANSWERS,
-        fault=FAULTS,
-    )
-    def record(self, n, names, fault):
-        self.record_some(nth(workers_with("claimed", self.workers), n), names, fault)
-
-    @step(4, when=lambda self: workers_with("claimed", self.zombies), n=NUMBERS, names=SOME_ANSWERS)
-    def come_back_with_answers(self, n, names):
-        self.record_some(nth(workers_with("claimed", self.zombies), n), names)
-
-    def record_some(self, worker, names, fault=""):
-        executions, worker.claimed = worker.claimed[: len(names)], worker.claimed[len(names) :]
-        results = [{"answer": f"{one.job.run}.{one.job.attempt}"} for one in executions]
-        for execution, name, result in zip(executions, names, results, strict=False):
-            execution.answer = real_answer(name, result)
-        with failing_once(fault), patch.object(retry, "decide", wraps=retry.decide) as decide:
-            worker.record_and_settle(executions)
-        # Standings have tests of their own; this one checks what follows from them.
-        standings = [call.kwargs["standing"] for call in decide.call_args_list]
-        for execution, name, result in zip(executions, names, results, strict=False):
-            weather = weather_of(standings.pop(0)) if name in ERRORS else Weather(False, False)
-            job = execution.job
-            self.life.answer(job.pk, job.attempt, name, result, weather)
-        self.excuse([execution.job.pk for execution in executions] if fault else [])
-
-    @step(1, n=NUMBERS)
-    def reconcile(self, n):
-        worker = nth(self.workers, n)
-        worker.held.expect_unknown_entries()
-        worker.held.reconcile(list(TERMS))
-        for job_id, attempt in worker.suspect:
-            self.life.release(job_id, attempt)
-        worker.suspect = []
-
-    @step(1, n=NUMBERS)
-    def stop(self, n):
-        worker = self.workers.pop(n % len(self.workers))
-        self.workers.append(self.new_worker())
-        takeover.interrupt(worker.name, list(TERMS))
-        self.redis.zrem(HEARTBEATS, worker.name)
-        for job in self.life.held_by(worker.name):
-            self.life.interrupt(job)
-
-    @step(3, n=NUMBERS)
-    def crash(self, n):
-        self.zombies.append(self.workers.pop(n % len(self.workers)))
-        self.workers.append(self.new_worker())
-
-    # Redis, and the sweep.
-
-    @step(1)
-    def flush(self):
-        self.redis.flushall()
-        self.excuse(self.life.jobs)
-
-    @step(2, seconds=st.sampled_from([20, 100, MAX_SECONDS]))
-    def time_passes(self, seconds):
-        self.life.clock += seconds
-        past, entries = timedelta(seconds=seconds), self.entries()
-        for job in Job.objects.all():
-            # A job that has its entry stays behind the head of its stream, whatever the time.
-            queued_at = [] if job.pk in entries else ["queued_at"]
-            names = ["not_before", "deadline_at", "started_at", *queued_at]
-            earlier = {name: getattr(job, name) - past for name in names if getattr(job, name)}
-            Job.objects.filter(pk=job.pk).update(**earlier)
-        for callback in Callback.objects.all():
-            Callback.objects.filter(pk=callback.pk).update(received_at=callback.received_at - past)
-        for keys in map(Keys, TERMS):
-            for job_id in self.redis.zrange(keys.in_flight, 0, -1):
-                self.redis.zincrby(keys.in_flight, -1000 * seconds, job_id)
-            if self.redis.hexists(keys.state, "probe_until"):
-                self.redis.hset(keys.state, "probe_until", 1)
-
-    @step(1)
-    def clocks_disagree(self):
-        """Make the sweep add entries although none was lost, so that a job can have several."""
-        Job.objects.update(queued_at=datetime.now(UTC) - timedelta(days=1))
-
-    @step(4, when=lambda self: self.zombies, n=NUMBERS, fault=FAULTS)
-    def take_over(self, n, fault):
-        self.take_over_from(nth(self.zombies, n).name, fault)
-
-    def take_over_from(self, name, fault=""):
-        held = self.life.held_by(name)
-        with failing(fault):
-            assert takeover.take_over(name)
-        self.moved(held, fault)
-
-    def moved(self, held, fault):
-        """Jobs were taken over. Without a common commit, a fault leaves their rows moved and their
-        attempts unwritten.
-        """
-        if fault == "store" and writes_in_one_commit():
-            return
-        for job in held:
-            self.life.take_over(job)
-            if fault == "store":
-                del job.history[job.attempt]
-        moved = [job_id for job_id, job in self.life.jobs.items() if job in held]
-        self.excuse(moved if fault else [])
-
-    @step(1)
-    def look_for_the_dead(self):
-        for worker in self.workers:
-            worker.heartbeat.send()
-        known = set(self.redis.zrange(HEARTBEATS, 0, -1))
-        silent = {zombie.name for zombie in self.zombies} & known
-        self.redis.zadd(HEARTBEATS, dict.fromkeys(silent, 1) or {"nobody": 1}, xx=True)
-        suspects = takeover.Suspects()
-        assert suspects.look(now=0.0) == []
-        dead = suspects.look(now=2.0)
-        assert set(dead) == silent
-        for name in dead:
-            self.take_over_from(name)
-
-    @step(3, name=st.sampled_from(SWEEPS), fault=FAULTS)
-    def sweep(self, name, fault):
-        rows = Job.objects.filter(status=Status.QUEUED, not_before__lte=datetime.now(UTC))
-        due = list(rows.values_list("pk", flat=True))
-        with failing(fault):
-            getattr(sweep, name)()
-        match name:
-            case "retries_due":
-                self.life.enqueue_due(due)
-            case "callbacks_overdue":
-                self.life.callbacks_overdue()
-            case "calls_overdue":
-                self.moved(self.life.overdue_calls(), fault)
-            case "entries_lost" if not fault:
-                self.nothing_is_lost()
-        self.excuse(self.life.jobs if fault else [])
-
-    @step(1, when=lambda self: self.life.callbacks)
-    def apply_callbacks(self):
-        sweep.callbacks_without_verdict()
-        for key in self.life.unjudged(sweep.CALLBACK_GRACE.total_seconds()):
-            self.life.apply(key)
-
-    # The end.
 
     def teardown(self):
         if sys.exc_info()[1] is self.handled:  # else a step has failed already

@@ -65,8 +65,7 @@ class Worker:
         self._chosen = vendors  # slugs; None: all
         self._drain = drain
         self._grace_seconds = grace_seconds
-        # Not an Event: a signal handler sets it, and could wait for a lock that its own thread has.
-        self.is_stopping = False
+        self.is_stopping = False  # no Event: its lock could block the signal handler that sets it
         self._away = ""  # what does not answer
         self._has_started = False  # any job in the last round
         self._round_seconds = 0.0

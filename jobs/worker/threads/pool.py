@@ -57,8 +57,7 @@ class Pool(Generic[T]):
 
     @property
     def busy(self) -> int:
-        """How many tasks wait or run."""
-        return self._queue.count
+        return self._queue.count  # tasks that wait or run
 
     def put(self, tasks: Iterable[tuple[str, T]]) -> None:
         """Run tasks, each given with the slug of its vendor."""
