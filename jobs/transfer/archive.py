@@ -67,9 +67,6 @@ def fields(kind: str) -> dict[str, "Field[Any, Any]"]:
     return {field.attname: field for field in KINDS[kind]._meta.concrete_fields}
 
 
-# Writing
-
-
 def header_line() -> bytes:
     return _encoded({"format": FORMAT, "version": VERSION})
 
@@ -81,9 +78,6 @@ def row_line(kind: str, row: Row) -> bytes:
 
 def end_line(counts: dict[str, int]) -> bytes:
     return _encoded({"kind": END, **counts})
-
-
-# Reading
 
 
 def version_of(file: IO[bytes]) -> int:
@@ -187,9 +181,6 @@ def _value(field: "Field[Any, Any]", value: Any) -> Any:
 
 def _fault(number: int, sentence: str) -> FaultyArchiveError:
     return FaultyArchiveError(f"Line {number} {sentence}.")
-
-
-# JSON
 
 
 def _decoded(text: bytes) -> Row:

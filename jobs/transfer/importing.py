@@ -66,7 +66,7 @@ class Import:
             kind = batch[0].kind
             rows = {line.columns["id"]: line.columns for line in batch}
             ids = KINDS[kind]._default_manager.filter(pk__in=rows).values_list("pk", flat=True)
-            self.stored[kind] += len(set(ids) | _stored_under_other_ids(kind, rows))
+            self.stored[kind] += len(set(ids) | _with_taken_values(kind, rows))
             yield batch[-1].ends_at
 
     def mismatched(self) -> list[str]:
@@ -81,7 +81,7 @@ class Import:
         model = KINDS[kind]
         stored = model._default_manager.filter(pk__in=rows).values(*fields(kind))
         is_same = {each["id"]: _are_same(each, rows[each["id"]]) for each in stored}
-        for row_id in _stored_under_other_ids(kind, rows):
+        for row_id in _with_taken_values(kind, rows):
             is_same.setdefault(row_id, False)
         missing = [model(**columns) for row_id, columns in rows.items() if row_id not in is_same]
         _insert(model, missing)
@@ -116,9 +116,9 @@ def _batches(of: Iterable[Line]) -> Iterator[list[Line]]:
         yield batch
 
 
-def _stored_under_other_ids(kind: str, rows: dict[str, Row]) -> set[str]:
-    """Return the ids of rows whose unique value (a vendor's slug, a callback's key) is stored
-    already, be it in a row of another id.
+def _with_taken_values(kind: str, rows: dict[str, Row]) -> set[str]:
+    """Return the ids of rows whose unique value is stored already, possibly under another id: a
+    vendor's slug, a callback's key.
     """
     found = set()
     for name, field in fields(kind).items():

@@ -134,21 +134,9 @@ def test_value_that_no_store_accepts_is_reported_without_quoting_it(path, name, 
         (1, columns(version="1"), "Line 1 is not the first line of an export."),
         (1, columns(format="other"), "Line 1 is not the first line of an export."),
         (1, lambda line: b"", "Line 1 is not the first line of an export."),
-        (
-            5,
-            lambda line: b"",
-            UNFINISHED,
-        ),
-        (
-            5,
-            lambda line: line[:-1],
-            UNFINISHED,
-        ),
-        (
-            5,
-            columns(job="many"),
-            UNFINISHED,
-        ),
+        (5, lambda line: b"", UNFINISHED),
+        (5, lambda line: line[:-1], UNFINISHED),
+        (5, columns(job="many"), UNFINISHED),
     ],
 )
 def test_other_and_unfinished_files_are_refused(path, number, change, sentence):

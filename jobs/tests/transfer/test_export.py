@@ -140,10 +140,8 @@ def test_finished_export_is_not_changed(path):
 )
 def test_file_that_is_not_an_export_of_this_version_is_not_changed(path, content):
     path.write_bytes(content)
-    with pytest.raises(
-        CommandError,
-        match="already exists and can't be continued: (Line [12]|It is) .* Name another file.",
-    ):
+    refusal = "already exists and can't be continued: (Line [12]|It is) .* Name another file."
+    with pytest.raises(CommandError, match=refusal):
         run(path)
     assert path.read_bytes() == content
 

@@ -1,90 +1,15 @@
-"""`manage.py prune` deletes old final jobs with their history, and nothing else, wherever it is
-interrupted.
-"""
-
-import os
-import signal
-import sys
-from datetime import timedelta
-from io import StringIO
-from uuid import UUID
+"""`manage.py prune` deletes old final jobs with their history, and nothing else."""
 
 import pytest
-from django.core.management import CommandError, call_command
-from django.db import connection, models
+from django.core.management import CommandError
+from django.db import connection
 from django.utils import timezone
 
-from jobs import operator_actions
-from jobs.api.pagination import first_id_at
-from jobs.models import Attempt, Callback, Job
+from jobs.models import Attempt, Job
+from jobs.tests.transfer.old_rows import DAY, all_ids, id_at, make_attempt, make_callback, run
 from jobs.transfer import prune
-from vendors.models import new_id
 
 pytestmark = pytest.mark.django_db
-
-DAY = timedelta(days=1)
-
-
-def id_at(moment):
-    """Return an id made at that moment."""
-    return str(UUID(int=UUID(first_id_at(moment)).int | UUID(new_id()).int & (1 << 64) - 1))
-
-
-def run(*arguments):
-    """Run the command as a script would. Return its output."""
-    out = StringIO()
-    call_command("prune", *arguments, stdout=out)
-    return out.getvalue()
-
-
-def all_ids():
-    return {
-        pk
-        for model in (Job, Attempt, Callback)
-        for pk in model.objects.values_list("pk", flat=True)
-    }
-
-
-@pytest.fixture
-def make_ended(make_job):
-    """Return a function that makes a job that ended some days ago."""
-
-    def make(status="complete", days=40.0, **fields):
-        at = timezone.now() - days * DAY
-        return make_job(
-            **{"id": id_at(at), "status": status, "attempt": 1, "finished_at": at, **fields}
-        )
-
-    return make
-
-
-def make_attempt(job, days=40.0, **fields):
-    at = timezone.now() - days * DAY
-    return Attempt.objects.create(
-        **{
-            "id": id_at(at),
-            "job": job,
-            "vendor": "acme",
-            "run": 1,
-            "number": 1,
-            "worker": "w",
-            "outcome": "done",
-            **fields,
-        },
-        started_at=at,
-        ended_at=at,
-    )
-
-
-def make_callback(job, days=40.0, **fields):
-    at = timezone.now() - days * DAY
-    pk = id_at(at)
-    return Callback.objects.create(
-        **{"id": pk, "key": pk, "job": job, "vendor": "acme", "verdict": "unmatched", **fields},
-        body={"info": "x"},
-        body_bytes=12,
-        received_at=at,
-    )
 
 
 def test_old_jobs_are_deleted_with_their_attempts_and_callbacks(make_ended):
@@ -99,21 +24,14 @@ def test_old_jobs_are_deleted_with_their_attempts_and_callbacks(make_ended):
 
 
 def test_open_and_recently_ended_jobs_are_kept(make_ended):
-    jobs = [
-        make_ended(status, days=400, finished_at=None)
-        for status in ("queued", "processing", "waiting")
-    ]
-    jobs += [
-        make_ended(days=29),
-        make_ended("failed", days=400, finished_at=timezone.now() - 29 * DAY),
-    ]
-    rows = [
-        *jobs,
-        *(make_attempt(job.pk) for job in jobs),
-        *(make_callback(job.pk) for job in jobs),
-    ]
+    statuses = ("queued", "processing", "waiting")
+    jobs = [make_ended(status, days=400, finished_at=None) for status in statuses]
+    recently = timezone.now() - 29 * DAY
+    jobs += [make_ended(days=29), make_ended("failed", days=400, finished_at=recently)]
+    attempts = [make_attempt(job.pk) for job in jobs]
+    callbacks = [make_callback(job.pk) for job in jobs]
     assert run("--older-than=30d", "--yes") == "0 jobs deleted\n"
-    assert all_ids() == {row.pk for row in rows}
+    assert all_ids() == {row.pk for row in [*jobs, *attempts, *callbacks]}
 
 
 @pytest.mark.parametrize(
@@ -142,13 +60,10 @@ def test_options_choose_what_is_deleted(make_ended, arguments, chosen):
 def test_old_attempts_and_callbacks_without_a_job_are_deleted(make_job):
     make_callback("never-was"), make_attempt("gone")
     recent = [make_callback("never-was", days=20), make_attempt("gone", days=20)]
-    kept = make_callback(
-        make_job(id=id_at(timezone.now() - 50 * DAY), status="waiting").pk, verdict=""
-    )
-    assert (
-        run("--older-than=30d", "--yes")
-        == "0 jobs deleted, and 1 attempt and 1 callback without a job\n"
-    )
+    waiting = make_job(id=id_at(timezone.now() - 50 * DAY), status="waiting")
+    kept = make_callback(waiting.pk, verdict="")
+    output = run("--older-than=30d", "--yes")
+    assert output == "0 jobs deleted, and 1 attempt and 1 callback without a job\n"
     assert all_ids() == {kept.pk, kept.job, *(row.pk for row in recent)}
 
 
@@ -170,93 +85,13 @@ def test_rows_are_deleted_in_bounded_batches(make_ended, monkeypatch):
     assert all_ids() == set()
 
 
-def before_the_delete_of(monkeypatch, model, act):
-    """Call `act` once, just before rows of the model are deleted."""
-    real, done = models.QuerySet.delete, []
-
-    def delete(rows):
-        if rows.model is model and not done:
-            done.append(1)
-            act()
-        return real(rows)
-
-    monkeypatch.setattr(models.QuerySet, "delete", delete)
-
-
-def die_before_the_delete_of(monkeypatch, model):
-    with monkeypatch.context() as patch:
-        before_the_delete_of(patch, model, lambda: sys.exit("killed"))
-        with pytest.raises(SystemExit):
-            run("--older-than=30d", "--yes")
-
-
-def test_job_retried_during_the_prune_keeps_its_row_and_history(
-    make_ended, make_vendor, redis_client, monkeypatch
-):
-    make_vendor()
-    retried, gone = make_ended("failed"), make_ended("failed")
-    kept = [make_attempt(retried.pk), make_callback(retried.pk)]
-    make_attempt(gone.pk)
-    before_the_delete_of(monkeypatch, Job, lambda: operator_actions.retry(retried, timezone.now()))
-    assert run("--older-than=30d", "--yes") == "1 job deleted\n"
-    assert Job.objects.get().status == "queued"
-    assert all_ids() == {retried.pk, *(row.pk for row in kept)}
-
-
-@pytest.mark.skipif(connection.vendor != "mongodb", reason="on SQLite a batch is one commit")
-@pytest.mark.parametrize("model", [Attempt, Callback])
-def test_next_prune_deletes_what_a_crash_left_without_a_job(make_ended, monkeypatch, model):
-    job = make_ended()
-    make_attempt(job.pk), make_callback(job.pk)
-    die_before_the_delete_of(monkeypatch, model)
-    assert not Job.objects.exists()
-    assert Callback.objects.exists()
-    run("--older-than=30d", "--yes")
-    assert all_ids() == set()
-
-
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="on MongoDB there is no such commit")
-def test_crash_within_a_batch_rolls_it_back(make_ended, monkeypatch):
-    job = make_ended()
-    rows = [job, make_attempt(job.pk), make_callback(job.pk)]
-    die_before_the_delete_of(monkeypatch, Callback)
-    assert all_ids() == {row.pk for row in rows}
-
-
-def test_two_prunes_at_once_delete_each_job_once(make_ended, monkeypatch):
-    for _ in range(3):
-        make_attempt(make_ended().pk)
-    others = []
-    before_the_delete_of(monkeypatch, Job, lambda: others.append(run("--older-than=30d", "--yes")))
-    assert run("--older-than=30d", "--yes") == "0 jobs deleted\n"
-    assert others == ["3 jobs deleted\n"]
-    assert all_ids() == set()
-
-
-def test_interrupt_finishes_the_current_batch(make_ended, monkeypatch):
-    monkeypatch.setattr(prune, "BATCH", 2)
-    for _ in range(5):
-        make_attempt(make_ended().pk)
-    out = StringIO()
-    before_the_delete_of(monkeypatch, Attempt, lambda: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(SystemExit) as ended:
-        call_command("prune", "--older-than=30d", "--yes", stdout=out)
-    assert (ended.value.code, out.getvalue()) == (
-        130,
-        "Interrupted: 2 jobs deleted. Run it again for the rest.\n",
-    )
-    assert Job.objects.count() == Attempt.objects.count() == 3
-    assert run("--older-than=30d", "--yes") == "3 jobs deleted\n"
-
-
 @pytest.mark.parametrize("limits", ["5/s, 1000/31day", "1000/25h"])
 def test_attempts_within_a_limits_window_are_kept(make_ended, make_vendor, limits):
     make_vendor("acme", rate_limits=limits)
     make_vendor("globex", rate_limits="10/s")
     make_attempt(make_ended(days=2).pk, days=2)
-    with pytest.raises(
-        CommandError, match="The limits of vendor acme .* count calls that are older"
-    ):
+    older = "The limits of vendor acme .* count calls that are older"
+    with pytest.raises(CommandError, match=older):
         run("--older-than=1d", "--yes")
     assert Attempt.objects.count() == 1
     assert run("--older-than=1d", "--yes", "--vendor=globex") == "0 jobs deleted\n"

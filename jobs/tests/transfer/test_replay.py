@@ -32,10 +32,8 @@ def make_ended(make_job):
     """Return a function that makes a job that ended a minute ago."""
 
     def make(status="failed", **fields):
-        return make_job(
-            status=status,
-            **{"finished_at": timezone.now() - timedelta(minutes=1), "attempt": 1, **fields},
-        )
+        defaults = {"finished_at": timezone.now() - timedelta(minutes=1), "attempt": 1}
+        return make_job(status=status, **{**defaults, **fields})
 
     return make
 
@@ -76,16 +74,10 @@ def test_failed_jobs_and_no_others_are_added_to_the_retries_stream(make_ended, r
 )
 def test_options_choose_what_is_retried(make_ended, make_vendor, arguments, chosen):
     make_vendor("globex")
-    fields = [
-        {},
-        {"vendor": "globex"},
-        {"error_code": "vendor_rejected"},
-        {},
-        {"status": "cancelled", "vendor": "globex"},
-    ]
-    days = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3, 4)] + [
-        datetime(2025, 1, 1, tzinfo=UTC)
-    ]
+    globex, rejected = {"vendor": "globex"}, {"error_code": "vendor_rejected"}
+    fields = [{}, globex, rejected, {}, {"status": "cancelled", **globex}]
+    days = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3, 4)]
+    days.append(datetime(2025, 1, 1, tzinfo=UTC))
     jobs = [make_ended(id=first_id_at(day), **each) for day, each in zip(days, fields, strict=True)]
     run("--yes", *arguments)
     assert retried() == {jobs[number].pk for number in chosen}
@@ -201,10 +193,8 @@ def test_terminal_is_asked_for_confirmation(make_ended, monkeypatch, capsys, ans
 def test_without_a_terminal_yes_is_required(make_ended, monkeypatch):
     make_ended(), make_ended()
     monkeypatch.setattr("sys.stdin", StringIO("y\n"))
-    with pytest.raises(
-        CommandError,
-        match="2 jobs will be retried. No terminal to confirm on. Pass --yes to proceed",
-    ):
+    refusal = "2 jobs will be retried. No terminal to confirm on. Pass --yes to proceed"
+    with pytest.raises(CommandError, match=refusal):
         run()
     assert retried() == set()
 

@@ -58,6 +58,13 @@ def test_callback_without_a_verdict_is_applied(make_callback):
     assert run("--yes") == "No callbacks to apply.\n"
 
 
+def test_deliveries_is_the_old_name_of_the_option(make_callback):
+    callback, out = make_callback("", "waiting"), StringIO()
+    call_command("replay", "--deliveries", "--yes", stdout=out)
+    assert out.getvalue() == "1 applied, 0 skipped\n"
+    assert state_of(callback) == DONE
+
+
 def test_late_callback_completes_the_overdue_job(make_callback):
     callback = make_callback(
         "late", "failed", error_code="callback_overdue", error_message="It did not come."
