@@ -1,6 +1,4 @@
-"""What manage.py runs: Django's commands; what keeps one from running is said in one line, with
-what to do about it.
-"""
+"""Runs manage.py: Django's commands, with known faults reported in one line, not as a traceback."""
 
 import sys
 
@@ -8,26 +6,36 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 from enrichlabs import logs
-from enrichlabs.standalone import preflight
-from enrichlabs.standalone.preflight import Obstacle
+from enrichlabs.standalone import private_files, startup
+from enrichlabs.standalone.startup import StartupError
 from jobs.storage.errors import fault
 from jobs.storage.store import STORE_ERRORS
+
+# Commands that do not use the store, or, as `check`, report on it themselves.
+WITHOUT_STORE = {"check", "collectstatic", "diffsettings", "findstatic", "help", "makemigrations"}
+WITHOUT_STORE |= {"spectacular", "sqlmigrate", "version"}
 
 
 def main() -> None:
     try:
-        preflight.read_settings()
-        preflight.close_to_others()
+        startup.read_settings()
+        private_files.restrict_all()
+        if uses_store(sys.argv[1:]):
+            startup.refuse_old_store()
         execute_from_command_line(sys.argv)
-    except (Obstacle, ImproperlyConfigured) as error:
-        preflight.tell(error)
+    except (StartupError, ImproperlyConfigured) as error:
+        startup.report(error)
         sys.exit(1)
     except STORE_ERRORS as error:
-        # Any other is a mistake of ours, and its traceback is wanted.
         if not (sentences := fault(error)):
-            raise
+            raise  # a bug, which needs its traceback
         logs.say(sentences)
         sys.exit(1)
+
+
+def uses_store(arguments: list[str]) -> bool:
+    asks_for_help = {"-h", "--help", "--version"} & set(arguments)
+    return bool(arguments) and not asks_for_help and arguments[0] not in WITHOUT_STORE
 
 
 if __name__ == "__main__":
