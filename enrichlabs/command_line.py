@@ -2,6 +2,7 @@
 
 import sys
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
@@ -21,6 +22,7 @@ def main() -> None:
         startup.read_settings()
         private_files.restrict_all()
         if uses_store(sys.argv[1:]):
+            django.setup()
             startup.refuse_old_store()
         execute_from_command_line(sys.argv)
     except (StartupError, ImproperlyConfigured) as error:

@@ -29,12 +29,8 @@ def check_server() -> list[CheckMessage]:
         difference_seconds = _clock_difference_seconds(client)
     except REDIS_ERRORS as error:
         return [_warning(preflight.explain_redis_error(error), AWAY)]
-    if fault := preflight.redis_server_fault(info):
-        usable = [Error(fault.problem, hint=fault.remedy, id=_id_of(fault))]
-    else:
-        usable = _check_refusal(client)
     return [
-        *usable,
+        *(_check_version(info) or _check_refusal(client)),
         *_check_eviction(info),
         *_check_persistence(info),
         *_clocks(difference_seconds),
@@ -45,8 +41,12 @@ def _warning(fault: Fault, id: str) -> CheckMessage:
     return Warning(fault.problem, hint=fault.remedy, id=id)
 
 
-def _id_of(fault: Fault) -> str:
-    return CLUSTER if fault == REDIS_CLUSTER else TOO_OLD
+def _check_version(info: dict[str, Any]) -> list[CheckMessage]:
+    fault = preflight.redis_server_fault(info)
+    if not fault:
+        return []
+    id = CLUSTER if fault == REDIS_CLUSTER else TOO_OLD
+    return [Error(fault.problem, hint=fault.remedy, id=id)]
 
 
 def _clock_difference_seconds(client: Any) -> float:

@@ -61,4 +61,4 @@ def admin_has_default_password() -> bool:
     admins = get_user_model().objects.filter(username=ADMIN)
     password_hash = admins.values_list("password", flat=True).first()
     # Not the user's own check_password, which may write a new hash.
-    return bool(password_hash) and check_password(DEFAULT_PASSWORD, password_hash)
+    return check_password(DEFAULT_PASSWORD, password_hash) if password_hash else False
