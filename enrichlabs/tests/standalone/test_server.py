@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,16 +99,11 @@ def job_after(
 def test_the_printed_command_works_and_callbacks_arrive(
     tmp_path: Path, variables: dict[str, str]
 ) -> None:
-    keys = {
-        "ADMIN_PASSWORD": "initial",
-        "VENDOR_ACME_KEY": "k",
-        "ACME_CORP_KEY": "k",
-        "MOCK_SECRET": "k",
-    }
+    of_vendors = {"VENDOR_ACME_KEY", "ACME_CORP_KEY", "MOCK_SECRET"}
+    secrets = dict.fromkeys([*of_vendors, "ADMIN_PASSWORD"], "secret")
     prefixes = {"VENDOR_VARIABLE_PREFIXES": "VENDOR_,ACME_CORP_,MOCK_"}
-    server = Server(
-        tmp_path / "data", PORT=free_port(), MOCK_PORT=free_port(), **variables, **keys, **prefixes
-    )
+    ports = {"PORT": free_port(), "MOCK_PORT": free_port()}
+    server = Server(tmp_path / "data", **ports, **variables, **secrets, **prefixes)
     try:
         server.wait_until_ready()
         printed = re.search(r"curl http://(\S+):(\d+)(/jobs) -H .* -d '(.*)'", server.output)
@@ -115,19 +111,12 @@ def test_the_printed_command_works_and_callbacks_arrive(
         host, port, path, body = printed.groups()
         assert host.strip("[]") == variables["HOST"]
         where = {"port": int(port), "host": host.strip("[]")}
+        fetch = partial(job_after, **where, method="GET")
         for vendor in ("sync", "async"):
-            accepted = job_after(
-                **where,
-                method="POST",
-                path=path,
-                body=json.dumps({**json.loads(body), "vendor": vendor}),
-            )
-            shown = f"{path}/{accepted['request_id']}"
-            wait_for(
-                lambda: job_after(**where, method="GET", path=shown)["status"] == "complete",
-                "the job to complete",
-                30,
-            )
+            job = json.dumps({**json.loads(body), "vendor": vendor})
+            accepted = job_after(**where, method="POST", path=path, body=job)
+            url = f"{path}/{accepted['request_id']}"
+            wait_for(lambda url=url: fetch(path=url)["status"] == "complete", "the result", 30)
         assert variables_of(server, "gunicorn", "webhooks") == {
             "VENDOR_ACME_KEY",
             "ACME_CORP_KEY",
@@ -213,7 +202,10 @@ def test_a_restart_keeps_data_and_a_stop_or_kill_leaves_no_process(
     start: Callable[..., Server],
 ) -> None:
     first = start().wait_until_ready()
-    change = "from django.contrib.auth.models import User; u = User.objects.get(); u.set_password('mine'); u.save()"
+    change = (
+        "from django.contrib.auth.models import User; u = User.objects.get(); "
+        "u.set_password('mine'); u.save()"
+    )
     manage(first.folder, "shell", "-c", change)
     assert first.stop(signal.SIGINT) == 0
     assert processes_of(first.folder) == {}
