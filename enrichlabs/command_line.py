@@ -7,9 +7,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 from enrichlabs import logs
-from enrichlabs.standalone import private_files, startup
+from enrichlabs.standalone import preflight, private_files, startup
 from enrichlabs.standalone.startup import StartupError
-from jobs.storage.errors import fault
 from jobs.storage.store import STORE_ERRORS
 
 # Commands that do not use the store, or, as `check`, report on it themselves.
@@ -29,9 +28,9 @@ def main() -> None:
         startup.report(error)
         sys.exit(1)
     except STORE_ERRORS as error:
-        if not (sentences := fault(error)):
-            raise  # a bug, which needs its traceback
-        logs.say(sentences)
+        if not (fault := preflight.known_store_fault(error)):
+            raise  # with its traceback
+        logs.say(fault.public)
         sys.exit(1)
 
 

@@ -15,7 +15,6 @@ from enrichlabs.config import environment as env
 from enrichlabs.config.kept_secrets import kept
 from enrichlabs.standalone import preflight
 from enrichlabs.standalone.startup import StartupError
-from jobs.storage.errors import fault
 from jobs.storage.store import STORE_ERRORS
 
 log = logging.getLogger(__name__)
@@ -50,12 +49,12 @@ def prepare(mocks_url: str) -> None:
         if mocks_url or settings.VENDORS_FILE:
             load_vendors(mocks_url)
     except STORE_ERRORS as error:
-        name = type(error.__cause__ or error).__name__
-        raise StartupError(
-            fault(error)
-            or f"The store can't be migrated ({name}). Run this again. If it keeps failing, check "
-            "that the user of DATABASE_URL may write and create indexes."
-        ) from None
+        fault = preflight.known_store_fault(error) or preflight.Fault(
+            f"The store can't be migrated ({type(error.__cause__ or error).__name__}).",
+            "Run this again. If it keeps failing, check that the user of DATABASE_URL may write "
+            "and create indexes.",
+        )
+        raise StartupError(fault.public) from None
 
 
 def create_admin() -> None:

@@ -107,15 +107,17 @@ def _fault_of(tables: list[str]) -> Fault | None:
     return WRITTEN_BY_0_1_0 if TABLE_OF_0_1_0 in tables else None
 
 
+def known_store_fault(error: Exception) -> Fault | None:
+    """Return what one of STORE_ERRORS means; None where it may well be a bug of ours."""
+    problem, _, remedy = fault(error).partition(". ")
+    return Fault(f"{problem}.", remedy, place(error)) if problem else None
+
+
 def explain_store_error(error: Exception) -> Fault:
-    """Return what one of STORE_ERRORS means."""
-    if sentences := fault(error):
-        problem, _, remedy = sentences.partition(". ")
-        return Fault(f"{problem}.", remedy, place(error))
-    name = type(error.__cause__ or error).__name__
-    return Fault(
-        f"The store does not answer ({name}).", "Start it, or correct DATABASE_URL.", place(error)
-    )
+    """Return what one of STORE_ERRORS means for a question that any store can answer."""
+    problem = f"The store does not answer ({type(error.__cause__ or error).__name__})."
+    remedy = "Start it, or correct DATABASE_URL."
+    return known_store_fault(error) or Fault(problem, remedy, place(error))
 
 
 def redis_fault() -> Fault | None:
