@@ -12,39 +12,35 @@ from enrichlabs.mongodb.url import parts
 Document = dict[str, Any]
 WEAK_WRITES = "enrichlabs.W015"
 
+UNACKNOWLEDGED = Error(
+    "DATABASE_URL sets w=0: MongoDB would acknowledge no write, and accepted jobs could be lost "
+    "unnoticed.",
+    hint="Set w=majority for a replica set, or journal=true for a single server.",
+    id="enrichlabs.E011",
+)
+STALE_READS = Error(
+    "DATABASE_URL sets a readPreference other than primary: secondaries return stale rows, and a "
+    "job just posted could be unknown.",
+    hint="Remove readPreference from DATABASE_URL.",
+    id="enrichlabs.E012",
+)
+READ_CONCERN = Error(
+    "DATABASE_URL sets a readConcernLevel other than local or majority, which some of our reads do "
+    "not support.",
+    hint="Remove readConcernLevel from DATABASE_URL.",
+    id="enrichlabs.E013",
+)
+
 
 def check_url(url: str) -> list[CheckMessage]:
     """Return errors that are fatal for every installation, whatever the server is."""
     _, options = parts(url)
-    issues: list[CheckMessage] = []
-    if options.get("w") == "0":
-        issues.append(
-            Error(
-                "DATABASE_URL sets w=0: MongoDB would acknowledge no write, and accepted jobs "
-                "could be lost unnoticed.",
-                hint="Set w=majority for a replica set, or journal=true for a single server.",
-                id="enrichlabs.E011",
-            )
-        )
-    if options.get("readpreference", "primary").lower() != "primary":
-        issues.append(
-            Error(
-                "DATABASE_URL sets a readPreference other than primary: secondaries return stale "
-                "rows, and a job just posted could be unknown.",
-                hint="Remove readPreference from DATABASE_URL.",
-                id="enrichlabs.E012",
-            )
-        )
-    if options.get("readconcernlevel", "local") not in ("local", "majority"):
-        issues.append(
-            Error(
-                "DATABASE_URL sets a readConcernLevel other than local or majority, which some of "
-                "our reads do not support.",
-                hint="Remove readConcernLevel from DATABASE_URL.",
-                id="enrichlabs.E013",
-            )
-        )
-    return issues
+    faults = [
+        (UNACKNOWLEDGED, options.get("w") == "0"),
+        (STALE_READS, options.get("readpreference", "primary").lower() != "primary"),
+        (READ_CONCERN, options.get("readconcernlevel", "local") not in ("local", "majority")),
+    ]
+    return [error for error, is_found in faults if is_found]
 
 
 def check_server() -> list[CheckMessage]:

@@ -13,7 +13,7 @@ from harness.stub_mongodb import PretendedMongoDB
 
 MAJORITY = {"getdefaultrwconcern": {"defaultWriteConcern": {"w": "majority", "wtimeout": 0}}}
 ONE = {"getdefaultrwconcern": {"defaultWriteConcern": {"w": 1, "wtimeout": 0}}}
-UNTOLD: dict[str, object] = {}
+NO_ANSWER: dict[str, object] = {}
 STANDALONE, WEAK, NO_RETRIES = "enrichlabs.W014", "enrichlabs.W015", "enrichlabs.W016"
 
 
@@ -55,7 +55,7 @@ def issues(
 def test_a_single_server_needs_the_journal(
     issues: Callable[..., list[str]], options: str, expected: list[str]
 ) -> None:
-    assert issues({}, UNTOLD, options) == expected
+    assert issues({}, NO_ANSWER, options) == expected
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_a_single_server_needs_the_journal(
     [
         (MAJORITY, "", []),
         (ONE, "", [WEAK]),
-        (UNTOLD, "", [WEAK]),
+        (NO_ANSWER, "", [WEAK]),
         (ONE, "w=majority", []),
-        (UNTOLD, "w=majority", []),
+        (NO_ANSWER, "w=majority", []),
         (MAJORITY, "w=1", [WEAK]),
         (MAJORITY, "w=1&journal=true", [WEAK]),
         (MAJORITY, "w=2", [WEAK]),
@@ -73,7 +73,7 @@ def test_a_single_server_needs_the_journal(
         (MAJORITY, "journal=false", [WEAK]),
         (MAJORITY, "w=twoDataCenters", []),
         (MAJORITY, "retryWrites=false", [NO_RETRIES]),
-        (UNTOLD, "w=1&retryWrites=false", [WEAK, NO_RETRIES]),
+        (NO_ANSWER, "w=1&retryWrites=false", [WEAK, NO_RETRIES]),
     ],
 )
 def test_a_replica_set_needs_majority_writes(
