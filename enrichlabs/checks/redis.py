@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from redis import RedisError
 
 from enrichlabs.standalone import preflight
-from enrichlabs.standalone.preflight import REDIS_CLUSTER, REDIS_ERRORS, TIMEOUT_SECONDS, Fault
+from enrichlabs.standalone.preflight import REDIS_CLUSTER, REDIS_ERRORS, TIMEOUT_SECONDS
 from jobs.queue.redis import connect
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 1.5
@@ -28,17 +28,14 @@ def check_server() -> list[CheckMessage]:
         info = client.info("server", "memory", "persistence")
         difference_seconds = _clock_difference_seconds(client)
     except REDIS_ERRORS as error:
-        return [_warning(preflight.explain_redis_error(error), AWAY)]
+        fault = preflight.explain_redis_error(error)
+        return [Warning(fault.problem, hint=f"{fault.remedy} {preflight.JOBS_WAIT}", id=AWAY)]
     return [
         *(_check_version(info) or _check_refusal(client)),
         *_check_eviction(info),
         *_check_persistence(info),
-        *_clocks(difference_seconds),
+        *_check_clocks(difference_seconds),
     ]
-
-
-def _warning(fault: Fault, id: str) -> CheckMessage:
-    return Warning(fault.problem, hint=fault.remedy, id=id)
 
 
 def _check_version(info: dict[str, Any]) -> list[CheckMessage]:
@@ -61,7 +58,7 @@ def _check_refusal(client: Any) -> list[CheckMessage]:
         fault = preflight.redis_refusal(client)
     except RedisError as error:
         fault = preflight.explain_redis_error(error)
-    return [_warning(fault, REFUSES)] if fault else []
+    return [Warning(fault.problem, hint=fault.remedy, id=REFUSES)] if fault else []
 
 
 def _check_eviction(info: dict[str, Any]) -> list[CheckMessage]:
@@ -93,7 +90,7 @@ def _check_persistence(info: dict[str, Any]) -> list[CheckMessage]:
     ]
 
 
-def _clocks(difference_seconds: float) -> list[CheckMessage]:
+def _check_clocks(difference_seconds: float) -> list[CheckMessage]:
     if abs(difference_seconds) <= MAX_CLOCK_DIFFERENCE_SECONDS:
         return []
     direction = "ahead of" if difference_seconds > 0 else "behind"

@@ -68,23 +68,24 @@ WRITTEN_BY_0_1_0 = Fault(
 )
 NO_TABLES = Fault("The tables of the store are missing or old.", "Run manage.py migrate.")
 REDIS_URL_INVALID = Fault("REDIS_URL is not an address such as redis://host:6379/0.", "Correct it.")
+JOBS_WAIT = "Until then, jobs are accepted and wait."  # without Redis
 REDIS_CLUSTER = Fault(
     "REDIS_URL names a Redis Cluster, but EnrichLabs needs a single primary.",
     "Set REDIS_URL to a Redis with a single primary.",
 )
 
 
-def store_fault(timeout_seconds: float | None = None) -> Fault | None:
-    """Return why the store can't be used. A store without tables is fine: `migrate` makes them."""
+def store_fault() -> Fault | None:
+    """Return why the store can't be used. A store without tables can: `migrate` creates them."""
     try:
-        with pymongo.timeout(timeout_seconds or TIMEOUT_SECONDS):
-            return _fault_of(_tables())
+        with pymongo.timeout(TIMEOUT_SECONDS):
+            return _age_fault(_tables())
     except STORE_ERRORS as error:
         return explain_store_error(error)
 
 
 def old_store_fault() -> Fault | None:
-    """Return a fault for a store that 0.1.0 wrote; None for any other, and for one that is away."""
+    """Return a fault for a store that 0.1.0 wrote; None for any other, and without an answer."""
     path = Path(settings.DATABASES["default"]["NAME"])
     if not settings.ON_MONGODB and not path.exists():
         return None  # asking would create it
@@ -95,15 +96,15 @@ def old_store_fault() -> Fault | None:
 def tables_fault() -> Fault | None:
     """Return why requests can't be served from the tables. Raises one of STORE_ERRORS."""
     tables = _tables()
-    return _fault_of(tables) or (None if NEEDED_TABLE in tables else NO_TABLES)
+    return _age_fault(tables) or (None if NEEDED_TABLE in tables else NO_TABLES)
 
 
 def _tables() -> list[str]:
-    # MongoDB's primary answers this, which alone takes writes.
+    # On MongoDB the primary answers, which alone accepts writes.
     return connection.introspection.table_names()
 
 
-def _fault_of(tables: list[str]) -> Fault | None:
+def _age_fault(tables: list[str]) -> Fault | None:
     return WRITTEN_BY_0_1_0 if TABLE_OF_0_1_0 in tables else None
 
 
@@ -159,7 +160,7 @@ def explain_redis_error(error: Exception) -> Fault:
         return REDIS_URL_INVALID  # its text may quote the URL
     return explain_refusal(error) or Fault(
         f"Redis does not answer ({type(error).__name__}).",
-        "Start it, or correct REDIS_URL. Meanwhile jobs are accepted, and wait.",
+        "Start it, or correct REDIS_URL.",
         _redis_address(),
     )
 

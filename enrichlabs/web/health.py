@@ -54,7 +54,8 @@ def redis_and_worker() -> dict[str, str]:
         no_worker = why_none_is_alive(seen(client()))
         refusal = preflight.redis_refusal(client(), _vendors())
     except redis.RedisError as error:
-        return {"redis": preflight.explain_redis_error(error).public, "worker": UNKNOWN}
+        fault = preflight.explain_redis_error(error)
+        return {"redis": f"{fault.public} {preflight.JOBS_WAIT}", "worker": UNKNOWN}
     if refusal and no_worker:
         return {"redis": refusal.public, "worker": UNKNOWN}
     return {"redis": refusal.public if refusal else OK, "worker": no_worker or OK}

@@ -65,7 +65,7 @@ def test_a_redis_that_does_not_answer_is_reported(
     assert response.json() == {
         "store": "ok",
         "redis": "Redis does not answer (ConnectionError). Start it, or correct REDIS_URL. "
-        "Meanwhile jobs are accepted, and wait.",
+        "Until then, jobs are accepted and wait.",
         "worker": "Unknown until Redis can be used.",
     }
 
