@@ -1,10 +1,9 @@
-"""Whether a worker of this machine or container is alive: python -m enrichlabs.alive, for the
-health check of a worker.
+"""python -m enrichlabs.alive: the health check of a worker.
 
-A worker listens on no port, but it beats in Redis every second under the name of its host. Exits
-with 0 when one of this host has beaten of late, with 1 when none has. A Redis that is silent, or
-takes no beats, says nothing about a worker: it waits, and must not be killed for that, as it may
-hold answers that are not recorded yet.
+A worker listens on no port, but sends a heartbeat to Redis every second, with the name of its host.
+The exit status is 0 when a worker of this host is alive, and 1 when none is. It is also 0 when
+Redis does not answer or refuses heartbeats: the worker then waits, and must not be killed, since it
+may hold answers that are not recorded yet.
 """
 
 import os
@@ -18,7 +17,7 @@ from jobs.queue.heartbeat import workers_alive
 from jobs.queue.redis import connect
 from jobs.queue.redis_errors import refusal, require_usable
 
-REDIS_SECONDS = 2.0  # to connect, and again for each answer
+REDIS_TIMEOUT_SECONDS = 2.0  # to connect, and again for each answer
 
 
 def main() -> int:
@@ -27,25 +26,22 @@ def main() -> int:
     try:
         alive = host in hosts_alive()
         if not alive:
-            require_usable(connect(REDIS_SECONDS))
+            require_usable(connect(REDIS_TIMEOUT_SECONDS))
     except ImproperlyConfigured as error:
         sys.stdout.write(f"{error}\n")
         return 1
     except redis.RedisError as error:
-        sys.stdout.write(
-            refusal(error) or f"Unknown, as Redis does not answer ({type(error).__name__})."
-        )
-        sys.stdout.write("\n")
+        away = f"Unknown: Redis does not answer ({type(error).__name__})."
+        sys.stdout.write(f"{refusal(error) or away}\n")
         return 0
     sys.stdout.write(f"{'A' if alive else 'No'} worker of {host} is alive.\n")
     return 0 if alive else 1
 
 
 def hosts_alive() -> set[str]:
-    """Return the hosts whose workers have beaten of late. Raises redis.RedisError."""
-    return {
-        worker.rsplit("-", 2)[0] for worker in workers_alive(connect(REDIS_SECONDS))
-    }  # HOST-PID-RANDOM
+    """Return the hosts whose workers have sent a recent heartbeat. Raises redis.RedisError."""
+    workers = workers_alive(connect(REDIS_TIMEOUT_SECONDS))  # each is HOST-PID-RANDOM
+    return {worker.rsplit("-", 2)[0] for worker in workers}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ class EnrichLabsConfig(AppConfig):
     verbose_name = "EnrichLabs"
 
     def ready(self) -> None:
-        # Not before: they look at models.
-        from enrichlabs import checks
+        from enrichlabs import checks  # needs the models
 
         checks.register_all()

@@ -1,33 +1,42 @@
-"""What manage.py runs: Django's commands; what keeps one from running is said in one line, with
-what to do about it.
-"""
+"""Runs manage.py: Django's commands, with known faults reported in one line, not as a traceback."""
 
 import sys
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 from enrichlabs import logs
-from enrichlabs.standalone import preflight
-from enrichlabs.standalone.preflight import Obstacle
-from jobs.storage.errors import fault
+from enrichlabs.standalone import preflight, private_files, startup
+from enrichlabs.standalone.startup import StartupError
 from jobs.storage.store import STORE_ERRORS
+
+# Commands that do not use the store, or, as `check`, report on it themselves.
+WITHOUT_STORE = {"check", "collectstatic", "diffsettings", "findstatic", "help", "makemigrations"}
+WITHOUT_STORE |= {"spectacular", "sqlmigrate", "version"}
 
 
 def main() -> None:
     try:
-        preflight.read_settings()
-        preflight.close_to_others()
+        startup.read_settings()
+        private_files.restrict_all()
+        if uses_store(sys.argv[1:]):
+            django.setup()
+            startup.refuse_old_store()
         execute_from_command_line(sys.argv)
-    except (Obstacle, ImproperlyConfigured) as error:
-        preflight.tell(error)
+    except (StartupError, ImproperlyConfigured) as error:
+        startup.report(error)
         sys.exit(1)
     except STORE_ERRORS as error:
-        # Any other is a mistake of ours, and its traceback is wanted.
-        if not (sentences := fault(error)):
-            raise
-        logs.say(sentences)
+        if not (fault := preflight.known_store_fault(error)):
+            raise  # with its traceback
+        logs.say(fault.public)
         sys.exit(1)
+
+
+def uses_store(arguments: list[str]) -> bool:
+    asks_for_help = {"-h", "--help", "--version"} & set(arguments)
+    return bool(arguments) and not asks_for_help and arguments[0] not in WITHOUT_STORE
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""What gunicorn serves. Bodies are read here: Django reads none without a length, and what drips
-must not cost its patience.
+"""The WSGI application. It reads request bodies itself: Django ignores chunked bodies, and a slow
+upload must not use up the time that the store is given.
 """
 
 import os
@@ -22,7 +22,7 @@ from jobs.storage.store import patience
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
 django.setup(set_prefix=False)
 handler = Handler()
-# Every view is imported now: else the first requests would wait for that, and bunch up.
+# Imports all views now, or the first requests would wait for that and pile up.
 get_resolver().url_patterns  # noqa: B018
 
 
@@ -34,30 +34,30 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
         read_body(environ, limits)
     except Problem as problem:
         return refuse(start_response, problem)
-    # A body may take its time: from its end on, it is ours.
+    # The deadline counts from the end of the body.
     seconds = limits.patience_seconds
     with patience(seconds - waited_seconds(environ)) if seconds else nullcontext():
         response = handler(environ, start_response)
     if environ["REQUEST_METHOD"] == "HEAD" and isinstance(response, HttpResponse):
-        response.content = b""  # its length was told with the head
+        response.content = b""  # its Content-Length stays
     return response
 
 
 def read_body(environ: WSGIEnvironment, limits: Limits) -> None:
-    """Read the body, and give it a length where it came in chunks. Raises TooLarge, unless the view
-    is to say so.
+    """Read the whole body, and set the length of a chunked one. Raises TooLarge, unless the view
+    itself refuses such bodies.
     """
     stream, body, max_bytes = environ["wsgi.input"], b"", limits.max_bytes
-    length = int(environ.get("CONTENT_LENGTH") or 0)  # gunicorn has refused any other than digits
+    length = int(environ.get("CONTENT_LENGTH") or 0)  # gunicorn accepts only digits
     if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
         body = stream.read(max_bytes + 1)
         length = len(body)
         environ["CONTENT_LENGTH"] = str(length)
     elif length <= max_bytes:
-        with suppress(OSError):  # that it was cut short is seen by its length
+        with suppress(OSError):  # a body that was cut short is noticed by its length
             body = stream.read(length)
     if length > max_bytes:
-        stream.failed = True  # so that gunicorn closes the connection instead of reading the rest
+        stream.failed = True  # gunicorn closes the connection instead of reading the rest
         if not limits.view_refuses:
             raise TooLarge(max_bytes)
     environ["wsgi.input"] = BytesIO(body)

@@ -1,4 +1,4 @@
-"""python -m enrichlabs.alive: the health check of a worker, by its beat."""
+"""python -m enrichlabs.alive checks a worker by its heartbeat."""
 
 import os
 import socket
@@ -43,9 +43,9 @@ def test_a_worker_of_another_host_does_not_count(redis_client, name):
     assert (ended.returncode, ended.stdout) == (1, f"No worker of {HOST} is alive.\n")
 
 
-def test_a_redis_that_is_away_says_nothing_about_a_worker():
+def test_the_check_passes_when_redis_does_not_answer():
     ended = alive(REDIS_URL="redis://127.0.0.1:1")
     assert (ended.returncode, ended.stdout) == (
         0,
-        "Unknown, as Redis does not answer (ConnectionError).\n",
+        "Unknown: Redis does not answer (ConnectionError).\n",
     )

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from enrichlabs.prepare import FOR_DEVELOPMENT, PASSWORD_FOR_DEVELOPMENT
+from enrichlabs.standalone.default_secrets import DEFAULT_PASSWORD, DEFAULT_PREFIX
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -46,10 +46,10 @@ def test_what_docker_compose_1_29_would_ignore_or_refuse_is_not_used():
 
 def test_the_defaults_of_secrets_are_those_that_a_public_service_refuses():
     secrets = {
-        name: default for name, default in DEFAULTS.items() if default.startswith(FOR_DEVELOPMENT)
+        name: default for name, default in DEFAULTS.items() if default.startswith(DEFAULT_PREFIX)
     }
     assert set(secrets) == {"SECRET_KEY", "CALLBACK_SECRETS", "ADMIN_PASSWORD"}
-    assert secrets["ADMIN_PASSWORD"] == PASSWORD_FOR_DEVELOPMENT
+    assert secrets["ADMIN_PASSWORD"] == DEFAULT_PASSWORD
 
 
 def test_the_page_names_every_variable():

@@ -41,8 +41,8 @@ def test_the_whole_service_logs_json(tmp_path: Path) -> None:
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     loggers = {line["logger"] for line in lines}
     assert {
-        "enrichlabs.server",
-        "enrichlabs.standalone.children",
+        "enrichlabs.standalone.welcome",
+        "jobs.worker.supervisor",
         "gunicorn.error",
         "django.request",
         "valkey",

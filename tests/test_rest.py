@@ -1,4 +1,4 @@
-"""A worker with nothing to do does nothing."""
+"""An idle worker sends few commands to Redis."""
 
 import time
 from datetime import timedelta
@@ -16,7 +16,7 @@ SECONDS = 3
 
 
 def commands_of_clients(redis_client):
-    """Return how many commands clients have sent so far; those that scripts call do not count."""
+    """Return how many commands clients have sent, without those that scripts call."""
     stats = redis_client.info("commandstats")
     sent = (
         "cmdstat_evalsha",
@@ -35,12 +35,12 @@ def idle_worker(start_worker, make_vendor, vendor_server, redis_client):
     for number in range(10):
         make_vendor(f"acme{number}", url=vendor_server.url, rate_limits="1/h")
     start_worker()
-    wait_for(lambda: redis_client.zcard(HEARTBEATS), "the worker to live")
+    wait_for(lambda: redis_client.zcard(HEARTBEATS), "the heartbeat")
 
 
 def rate(redis_client):
     before, since = commands_of_clients(redis_client), time.monotonic()
-    wait_for(lambda: time.monotonic() - since > SECONDS, "the time to pass", SECONDS + 1)
+    wait_for(lambda: time.monotonic() - since > SECONDS, "some seconds to pass", SECONDS + 1)
     return (commands_of_clients(redis_client) - before) / SECONDS
 
 
@@ -49,7 +49,7 @@ def test_an_idle_worker_sends_fewer_than_20_commands_a_second(idle_worker, redis
     assert rate(redis_client) < 20
 
 
-def test_a_held_backlog_makes_no_busy_loop(idle_worker, submit, redis_client):
+def test_a_backlog_held_by_a_limit_causes_no_busy_loop(idle_worker, submit, redis_client):
     submit(50, vendor="acme0")
     wait_for(lambda: Job.objects.filter(status="complete").count(), "the one permitted call")
     Job.objects.filter(status="queued").update(queued_at=timezone.now() + timedelta(hours=1))

@@ -1,5 +1,5 @@
-"""script/setup: .venv is made once, in one piece and where it belongs, whatever else runs and
-whatever pip is told.
+"""script/setup creates .venv once and completely, whatever runs at the same time and however pip is
+configured.
 """
 
 import base64
@@ -21,17 +21,15 @@ def make_wheel(folder: Path, version: str) -> None:
     files = {
         "tiny.py": f"VERSION = {version!r}\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": (
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ),
     }
     records = []
     with zipfile.ZipFile(folder / f"tiny-{version}-py3-none-any.whl", "w") as wheel:
         for name, content in files.items():
-            digest = (
-                base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest())
-                .rstrip(b"=")
-                .decode()
-            )
-            records.append(f"{name},sha256={digest},{len(content)}")
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest())
+            records.append(f"{name},sha256={digest.decode().rstrip('=')},{len(content)}")
             wheel.writestr(name, content)
         wheel.writestr(f"{info}/RECORD", "\n".join([*records, f"{info}/RECORD,,"]) + "\n")
 
@@ -69,15 +67,15 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A fresh clone on which two scripts are called at once; both must end well, and one does the
-    work.
-    """
+    """A fresh clone on which setup has run twice at once. Both succeed, and one does the work."""
     checkout = Checkout(tmp_path_factory.mktemp("setup") / "checkout")
     both = [checkout.setup(), checkout.setup()]
-    said = sorted((process.communicate(timeout=100)[0] for process in both), key=len)
-    assert [process.returncode for process in both] == [0, 0], said
-    assert said[0] in ("", "Another script is setting up .venv; waiting for it ...\n")
-    assert said[1].count("Making .venv") == said[1].count("Installing requirements.txt") == 1
+    outputs = sorted((process.communicate(timeout=100)[0] for process in both), key=len)
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert outputs[0] in ("", "Another script is setting up .venv; waiting for it ...\n")
+    assert (
+        outputs[1].count("Creating .venv") == outputs[1].count("Installing requirements.txt") == 1
+    )
     assert checkout.installed() == "1.0"
     return checkout
 
@@ -96,7 +94,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     ],
     ids=lambda variables: next(iter(variables)),
 )
-def test_it_installs_into_its_venv_whatever_pip_is_told(
+def test_packages_go_into_the_venv_however_pip_is_configured(
     checkout: Checkout, variables: dict[str, str]
 ) -> None:
     (checkout.folder / "pip.conf").write_text("[install]\nuser = true\n")
@@ -107,32 +105,33 @@ def test_it_installs_into_its_venv_whatever_pip_is_told(
     version = "2.0" if checkout.installed() == "1.0" else "1.0"
     checkout.require(version)
     setup = checkout.setup(**variables)
-    said = setup.communicate(timeout=100)[0]
-    assert setup.returncode == 0, said
+    output = setup.communicate(timeout=100)[0]
+    assert setup.returncode == 0, output
     assert checkout.installed() == version
     assert not (checkout.folder / "elsewhere").exists()
 
 
-def test_an_installation_that_went_elsewhere_does_not_count_as_finished(checkout: Checkout) -> None:
+def test_an_installation_outside_the_venv_is_an_error_and_is_redone(checkout: Checkout) -> None:
     checkout.require("2.0" if checkout.installed() == "1.0" else "1.0")
     (checkout.folder / "pip.conf").write_text("[install]\ntarget = elsewhere\n")
     setup = checkout.setup(PIP_CONFIG_FILE="pip.conf")
-    said = setup.communicate(timeout=100)[0]
+    output = setup.communicate(timeout=100)[0]
     assert setup.returncode == 1
-    assert "script/setup: tiny is not in .venv as version" in said
-    setup = (
-        checkout.setup()
-    )  # which begins from nothing, as after any installation that was cut short
-    said = setup.communicate(timeout=100)[0]
-    assert setup.returncode == 0, said
+    assert "script/setup: tiny is not in .venv as version" in output
+    setup = checkout.setup()  # starts from nothing, as after an interrupted installation
+    output = setup.communicate(timeout=100)[0]
+    assert setup.returncode == 0, output
     checkout.installed()
 
 
-def test_a_second_one_waits_and_says_so(checkout: Checkout) -> None:
+def test_a_second_setup_waits_and_prints_so(checkout: Checkout) -> None:
+    take_lock = "import fcntl; fcntl.flock(9, fcntl.LOCK_EX)"
     lock = subprocess.Popen(
-        ["bash", "-c", "exec 9>>.venv.lock; python3 -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'; echo; exec cat"],
-        cwd=checkout.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        ["bash", "-c", f"exec 9>>.venv.lock; python3 -c '{take_lock}'; echo; exec cat"],
+        cwd=checkout.folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     lock.stdout.readline()
     checkout.require("2.0" if checkout.installed() == "1.0" else "1.0")
     setup = checkout.setup()

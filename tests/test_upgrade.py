@@ -1,4 +1,4 @@
-"""Old and new processes side by side: entries, scripts and a rolling restart."""
+"""Processes of two versions side by side: entries, scripts and a rolling restart."""
 
 import shutil
 import signal
@@ -27,9 +27,7 @@ def acme(make_vendor, vendor_server, transactional_db):
 
 @pytest.fixture
 def start_later_worker(start_worker, tmp_path, monkeypatch):
-    """Start a worker of a version whose scripts have other texts, and so other hashes, and whose
-    entries hold more.
-    """
+    """Start a worker of a later version, with other script hashes and additional entry fields."""
     later = tmp_path / "later"
     for name in ("enrichlabs", "jobs", "vendors", "webhooks"):
         shutil.copytree(
@@ -58,7 +56,7 @@ def change(path: Path, old: str, new: str):
     path.write_text(path.read_text().replace(old, new))
 
 
-def most_in_a_second(arrivals):
+def max_per_second(arrivals):
     times = sorted(arrival.at for arrival in arrivals)
     return max(sum(at <= other < at + 1 for other in times) for at in times)
 
@@ -67,17 +65,19 @@ def called_once_each(vendor_server):
     return sorted(vendor_server.keys()) == sorted(Job.objects.values_list("pk", flat=True))
 
 
-def test_an_entry_of_a_later_version_is_done(make_job, start_worker, redis_client, vendor_server):
+def test_an_entry_of_a_later_version_is_executed(
+    make_job, start_worker, redis_client, vendor_server
+):
     redis_client.xadd(KEYS.jobs, {**LATER_ENTRY, "job": make_job().pk})
     start_worker()
     wait_until_final()
     assert called_once_each(vendor_server)
 
 
-def test_an_entry_that_names_no_job_is_dropped_and_its_job_gets_another(
+def test_an_entry_without_a_job_is_dropped_and_its_job_is_queued_again(
     make_job, start_worker, redis_client, vendor_server
 ):
-    """What a later version has written otherwise can't be read; but the row is the truth."""
+    """The entry of an unknown version can't be read, but the row is the source of truth."""
     for entry in (
         {"v": "3", "work": make_job(queued_at=LONG_AGO).pk},
         {"v": "1", "job": make_job().pk},
@@ -87,7 +87,7 @@ def test_an_entry_that_names_no_job_is_dropped_and_its_job_gets_another(
     wait_until_final()
     wait_for(
         lambda: redis_client.xlen(KEYS.jobs) + redis_client.xlen(KEYS.retries) == 0,
-        "no entry to be left",
+        "both streams to be empty",
     )
     assert (called_once_each(vendor_server), worker.process.poll()) == (True, None)
     assert redis_client.zcard(KEYS.in_flight) == 0
@@ -97,7 +97,7 @@ def test_two_versions_share_the_work_and_the_limits(
     start_worker, start_later_worker, submit, redis_client, vendor_server
 ):
     workers = start_worker(), start_later_worker()
-    wait_for(lambda: redis_client.zcard("enrich:heartbeats") == 2, "both to live")
+    wait_for(lambda: redis_client.zcard("enrich:heartbeats") == 2, "two heartbeats")
     submit(30)
     later = Job.objects.bulk_create(
         [Job.new(vendor="acme", name="x", input={"name": "x"}) for _ in range(30)]
@@ -106,21 +106,21 @@ def test_two_versions_share_the_work_and_the_limits(
         redis_client.xadd(KEYS.jobs, {**LATER_ENTRY, "job": job.pk})
     wait_until_final()
     assert called_once_each(vendor_server)
-    assert most_in_a_second(vendor_server.arrivals) <= 22
+    assert max_per_second(vendor_server.arrivals) <= 22
     assert Attempt.objects.values("worker").distinct().count() == 2
     assert [worker.process.poll() for worker in workers] == [None, None]
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_a_rolling_restart_loses_nothing_and_calls_nobody_twice(
+def test_a_rolling_restart_loses_no_job_and_repeats_no_call(
     start_worker, start_later_worker, submit, vendor_server, back
 ):
     old, new = (start_later_worker, start_worker) if back else (start_worker, start_later_worker)
     leaving = old()
     submit(30)
-    wait_for(lambda: len(vendor_server.arrivals) >= 5, "work to be under way")
+    wait_for(lambda: len(vendor_server.arrivals) >= 5, "five calls")
     coming = new()
-    wait_for(lambda: " starts, " in coming.output, "the new one to start")
+    wait_for(lambda: " starts, " in coming.output, "the new worker to start")
     leaving.send(signal.SIGTERM)
     submit(20)
     assert leaving.end() == 0
@@ -131,13 +131,13 @@ def test_a_rolling_restart_loses_nothing_and_calls_nobody_twice(
     assert Attempt.objects.values("worker").distinct().count() == 2
 
 
-def test_what_a_killed_worker_of_one_version_had_is_done_by_the_other(
+def test_jobs_of_a_killed_worker_are_taken_over_by_the_other_version(
     start_worker, start_later_worker, submit, vendor_server
 ):
     vendor_server.hold.clear()
     killed = start_later_worker()
     submit(3)
-    wait_for(lambda: len(vendor_server.arrivals) == 3, "three calls to be under way")
+    wait_for(lambda: len(vendor_server.arrivals) == 3, "three calls")
     start_worker()
     killed.kill()
     vendor_server.hold.set()

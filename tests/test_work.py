@@ -220,4 +220,4 @@ def test_log_lines_can_be_json(start_worker, submit):
 def test_an_unknown_vendor_is_named(start_worker):
     worker = start_worker("--vendors", "acme,nobody")
     assert worker.end() == 1
-    assert "Unknown vendors: nobody. Known are: acme." in worker.output
+    assert "Unknown vendors: nobody. Known vendors: acme." in worker.output

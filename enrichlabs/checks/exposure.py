@@ -1,4 +1,4 @@
-"""What the outside could do with us. DEBUG is Django's own to speak of."""
+"""What outsiders could do. Django itself checks DEBUG."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -9,50 +9,62 @@ from django.core.checks import CheckMessage, Warning
 from enrichlabs.standalone.bootstrap import MOCKS_PATH
 from vendors.models import Vendor
 
-
-def of_settings() -> list[CheckMessage]:
-    found: list[CheckMessage] = []
-    if is_loopback(settings.PUBLIC_URL):
-        found.append(
-            Warning(
-                f"PUBLIC_URL is {settings.PUBLIC_URL}, which leads every vendor to its own machine: no callback arrives.",
-                hint="Set PUBLIC_URL to the address by which vendors reach this service.",
-                id="enrichlabs.W037",
-            )
-        )
-    elif not settings.PUBLIC_URL.startswith("https://"):
-        found.append(
-            Warning(
-                "PUBLIC_URL is no https:// address: results, callbacks' tokens and the console's cookies travel in the clear.",
-                hint="Put a proxy before it that speaks TLS, and set PUBLIC_URL to its address.",
-                id="enrichlabs.W035",
-            )
-        )
-    if "*" in settings.ALLOWED_HOSTS:
-        found.append(
-            Warning(
-                "ALLOWED_HOSTS is *: whoever sends a request chooses the name by which the service calls itself.",
-                hint="Set ALLOWED_HOSTS to the names of the service.",
-                id="enrichlabs.W036",
-            )
-        )
-    return found
+NO_CALLBACKS = "enrichlabs.W037"
+NO_TLS = "enrichlabs.W035"
+ANY_HOST = "enrichlabs.W036"
+MOCK_VENDORS = "enrichlabs.W034"
 
 
-def pretend_vendors() -> list[CheckMessage]:
-    """Raises one of STORE_ERRORS."""
-    enabled = (
-        Vendor.objects.filter(enabled=True, url__contains=MOCKS_PATH)
-        .order_by()
-        .values_list("slug", flat=True)
-    )
-    if not enabled and "mock" not in settings.SERVES:
+def check_settings() -> list[CheckMessage]:
+    return [*_check_public_url(settings.PUBLIC_URL), *_check_allowed_hosts()]
+
+
+def _check_public_url(url: str) -> list[CheckMessage]:
+    if is_loopback(url):
+        return [
+            Warning(
+                f"PUBLIC_URL is {url}, a loopback address: vendors can't deliver callbacks to it.",
+                hint="Set PUBLIC_URL to the address at which vendors reach this service.",
+                id=NO_CALLBACKS,
+            )
+        ]
+    if not url.startswith("https://"):
+        return [
+            Warning(
+                "PUBLIC_URL is not an https:// address: results, callback tokens and the "
+                "console's cookies are sent unencrypted.",
+                hint="Put a proxy with TLS in front, and set PUBLIC_URL to its address.",
+                id=NO_TLS,
+            )
+        ]
+    return []
+
+
+def _check_allowed_hosts() -> list[CheckMessage]:
+    if "*" not in settings.ALLOWED_HOSTS:
         return []
     return [
         Warning(
-            "The mock vendors can be used: what they answer is made up.",
-            hint=f"Disable them in the console ({', '.join(enabled) or 'none is enabled'}), and take mock out of SERVES.",
-            id="enrichlabs.W034",
+            "ALLOWED_HOSTS is *: any client can choose the host name in the URLs that the service "
+            "builds.",
+            hint="Set ALLOWED_HOSTS to the host names of the service.",
+            id=ANY_HOST,
+        )
+    ]
+
+
+def check_mock_vendors() -> list[CheckMessage]:
+    """Raises one of STORE_ERRORS."""
+    mocks = Vendor.objects.filter(enabled=True, url__contains=MOCKS_PATH)
+    slugs = mocks.order_by().values_list("slug", flat=True)
+    if not slugs and "mock" not in settings.SERVES:
+        return []
+    enabled = ", ".join(slugs) or "none is enabled"
+    return [
+        Warning(
+            "Mock vendors are available: their results are made up.",
+            hint=f"Disable them in the console ({enabled}), and remove mock from SERVES.",
+            id=MOCK_VENDORS,
         )
     ]
 

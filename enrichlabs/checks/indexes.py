@@ -1,5 +1,5 @@
-"""Indexes that the models ask for and the store lacks: dropped by hand, or never built. Without
-one, queries read all rows.
+"""Indexes that the models declare and the store lacks: dropped by hand, or never built. Without
+them, queries read every row.
 """
 
 import json
@@ -15,14 +15,14 @@ from django.db import connection
 from django.db.models import Index, Model, UniqueConstraint
 from pymongo.collection import Collection
 
-from enrichlabs.checks.store import pending
+from enrichlabs.checks.store import unapplied_migrations
 
 MISSING = "enrichlabs.W003"
-Columns = tuple[tuple[str, int], ...]  # each with 1 or, where it is descending, -1
+Columns = tuple[tuple[str, int], ...]  # each with 1 for ascending, -1 for descending
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DeclaredIndex:
     model: type[Model]
     columns: Columns
     is_unique: bool = False
@@ -37,74 +37,74 @@ class Wanted:
         return "unique index" if self.is_unique else "index"
 
     def statement(self) -> str:
-        """Return what makes it, in the language of the store's own shell."""
+        """Return the command that creates it, for the shell of the store."""
         name = self.name or "_".join([self.table, *(column for column, _ in self.columns)])
         if connection.vendor == "mongodb":
-            options = {"name": name, **(self._only_values() if self.is_unique else {})}
-            return f"db.{self.table}.createIndex({json.dumps(dict(self.columns))}, {json.dumps(options)})"
+            keys = json.dumps(dict(self.columns))
+            options = {"name": name, **(self._unique_options() if self.is_unique else {})}
+            return f"db.{self.table}.createIndex({keys}, {json.dumps(options)})"
         columns = ", ".join(
-            f'"{column}"{" DESC" if way < 0 else ""}' for column, way in self.columns
+            f'"{column}"{" DESC" if order < 0 else ""}' for column, order in self.columns
         )
         return f'CREATE {self.kind.upper()} "{name}" ON "{self.table}" ({columns})'
 
-    def _only_values(self) -> dict[str, object]:
-        """As the backend makes it: several rows without a value do not clash."""
-        types = {
-            field.column: field.db_type(connection) for field in self.model._meta.concrete_fields
-        }
-        return {
-            "unique": True,
-            "partialFilterExpression": {
-                column: {"$type": types[column]} for column, _ in self.columns
-            },
-        }
+    def _unique_options(self) -> dict[str, object]:
+        """Return what the backend sets: rows without a value do not conflict."""
+        fields = self.model._meta.concrete_fields
+        types = {field.column: field.db_type(connection) for field in fields}
+        expression = {column: {"$type": types[column]} for column, _ in self.columns}
+        return {"unique": True, "partialFilterExpression": expression}
 
 
-def missing() -> list[CheckMessage]:
-    """Return nothing while migrations are to be applied: they may make what is missing. Raises one
-    of STORE_ERRORS.
+def check() -> list[CheckMessage]:
+    """Report nothing while migrations are pending, which may create what is missing. Raises one of
+    STORE_ERRORS.
     """
-    if pending():
+    if unapplied_migrations():
         return []
-    there = {table: existing(table) for table in sorted({each.table for each in wanted()})}
+    found = {table: existing(table) for table in sorted({index.table for index in declared()})}
     return [
         Warning(
-            f"The table {each.table} has no {each.kind} on {', '.join(column for column, _ in each.columns)}.",
-            hint=f"Make it: {each.statement()}",
+            f"The table {index.table} has no {index.kind} on "
+            f"{', '.join(column for column, _ in index.columns)}.",
+            hint=f"Create it: {index.statement()}",
             id=MISSING,
         )
-        for each in wanted()
-        if (each.columns, each.is_unique) not in there[each.table]
+        for index in declared()
+        if (index.columns, index.is_unique) not in found[index.table]
     ]
 
 
-def wanted() -> Iterator[Wanted]:
+def declared() -> Iterator[DeclaredIndex]:
     for model in apps.get_models(include_auto_created=True):
         if model._meta.managed and not model._meta.proxy:
             yield from _of_fields(model)
             yield from _of_meta(model)
     if connection.vendor == "mongodb":
         index = import_module("enrichlabs.mongodb.auth_migrations.0002_username_index").USERNAME
-        yield Wanted(get_user_model(), _columns(get_user_model(), index), name=index.name)
+        users = get_user_model()
+        yield DeclaredIndex(users, _columns(users, index), name=index.name)
 
 
-def _of_fields(model: type[Model]) -> Iterator[Wanted]:
+def _of_fields(model: type[Model]) -> Iterator[DeclaredIndex]:
     fields: Sequence[Any] = model._meta.local_concrete_fields
     for field in fields:
         if field.unique and not field.primary_key:
-            yield Wanted(model, ((field.column, 1),), is_unique=True)
+            yield DeclaredIndex(model, ((field.column, 1),), is_unique=True)
         elif field.db_index and not field.primary_key:
-            yield Wanted(model, ((field.column, 1),))
+            yield DeclaredIndex(model, ((field.column, 1),))
 
 
-def _of_meta(model: type[Model]) -> Iterator[Wanted]:
-    for index in model._meta.indexes:
-        yield Wanted(model, _columns(model, index), name=index.name)
+def _of_meta(model: type[Model]) -> Iterator[DeclaredIndex]:
+    options = model._meta
+    for index in options.indexes:
+        yield DeclaredIndex(model, _columns(model, index), name=index.name)
     constraints = [
-        each.fields for each in model._meta.constraints if isinstance(each, UniqueConstraint)
+        each.fields for each in options.constraints if isinstance(each, UniqueConstraint)
     ]
-    for fields in [*model._meta.unique_together, *constraints]:
-        yield Wanted(model, _columns(model, Index(fields=list(fields))), is_unique=True)
+    for fields in [*options.unique_together, *constraints]:
+        columns = _columns(model, Index(fields=list(fields)))
+        yield DeclaredIndex(model, columns, is_unique=True)
 
 
 def _columns(model: type[Model], index: Index) -> Columns:
@@ -113,16 +113,16 @@ def _columns(model: type[Model], index: Index) -> Columns:
 
 
 def existing(table: str) -> set[tuple[Columns, bool]]:
-    """Return the columns of each index that can be used, and whether it is unique. A unique one is
-    one of any kind, too.
+    """Return the columns of each usable index, and whether it is unique. A unique index is listed
+    twice, since it also serves as an ordinary one.
     """
     return set(_of_collection(table) if connection.vendor == "mongodb" else _of_table(table))
 
 
 def _of_table(table: str) -> Iterator[tuple[Columns, bool]]:
     with connection.cursor() as cursor:
-        found = connection.introspection.get_constraints(cursor, table).values()
-    for each in found:
+        constraints = connection.introspection.get_constraints(cursor, table).values()
+    for each in constraints:
         orders = each.get("orders") or ["ASC"] * len(each["columns"])
         columns = tuple(
             (column, -1 if order == "DESC" else 1)
@@ -135,14 +135,14 @@ def _of_table(table: str) -> Iterator[tuple[Columns, bool]]:
 
 
 def _of_collection(table: str) -> Iterator[tuple[Columns, bool]]:
-    collection: Collection[dict[str, Any]] = connection.get_collection(table)  # type: ignore[attr-defined]  # MongoDB's alone
+    collection: Collection[dict[str, Any]] = connection.get_collection(table)  # type: ignore[attr-defined]  # MongoDB only
     for each in collection.index_information().values():
         if each.get("hidden"):
             continue
-        columns = tuple((column, way) for column, way in each["key"])
+        columns = tuple((column, order) for column, order in each["key"])
         if each.get("unique"):
             yield columns, True
-        # Its planner takes one with fewer rows for no query of ours
+        # The planner uses an index with fewer rows for none of our queries
         # (docs/decisions/0002-mongodb.md).
         if not each.get("partialFilterExpression") and not each.get("sparse"):
             yield columns, False

@@ -1,4 +1,4 @@
-"""Whether the store can be used, and is up to date."""
+"""Whether the store can be used, and its migrations are applied."""
 
 from collections.abc import Callable
 
@@ -7,45 +7,44 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from enrichlabs.standalone.preflight import ANSWER_SECONDS, no_store
+from enrichlabs.standalone import preflight
+from enrichlabs.standalone.preflight import TIMEOUT_SECONDS, Fault
 from jobs.storage.store import STORE_ERRORS
 
 UNUSABLE = "enrichlabs.E001"
 UNAPPLIED = "enrichlabs.W002"
-MAX_NAMED = 3
+MAX_NAMES = 3
 
 
-def ask(*questions: Callable[[], list[CheckMessage]]) -> list[CheckMessage]:
-    """Return what is found until all are answered, or the store fails; that is then found, too."""
-    found: list[CheckMessage] = []
+def run(*checks: Callable[[], list[CheckMessage]]) -> list[CheckMessage]:
+    """Run the checks in order, and stop with an error where the store can't be used."""
+    if fault := preflight.store_fault():
+        return [_unusable(fault)]
+    issues: list[CheckMessage] = []
     try:
-        for question in questions:
-            with pymongo.timeout(ANSWER_SECONDS):
-                found += question()
+        for check in checks:
+            with pymongo.timeout(TIMEOUT_SECONDS):
+                issues += check()
     except STORE_ERRORS as error:
-        message, _, hint = no_store(error).partition(". ")
-        found.append(Error(f"{message}.", hint=hint, id=UNUSABLE))
-    return found
+        issues.append(_unusable(preflight.explain_store_error(error)))
+    return issues
 
 
-def unapplied() -> list[CheckMessage]:
-    names = pending()
+def _unusable(fault: Fault) -> CheckMessage:
+    return Error(fault.problem_with_address, hint=fault.remedy, id=UNUSABLE)
+
+
+def check_migrations() -> list[CheckMessage]:
+    names = unapplied_migrations()
     if not names:
         return []
-    some = ", ".join(names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
-    return [
-        Warning(
-            f"{len(names)} migrations are not applied: {some}.",
-            hint="Run manage.py migrate.",
-            id=UNAPPLIED,
-        ),
-    ]
+    first = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
+    message = f"{len(names)} migrations are not applied: {first}."
+    return [Warning(message, hint="Run manage.py migrate.", id=UNAPPLIED)]
 
 
-def pending() -> list[str]:
-    """Return the names of the migrations that the store has not seen. Raises one of STORE_ERRORS."""
+def unapplied_migrations() -> list[str]:
+    """Raises one of STORE_ERRORS."""
     executor = MigrationExecutor(connection)
-    return [
-        str(migration)
-        for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())
-    ]
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [str(migration) for migration, _ in plan]

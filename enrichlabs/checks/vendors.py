@@ -1,4 +1,4 @@
-"""Vendors whose settings keep them from being called, or their callbacks from being taken."""
+"""Vendors that can't be called, or whose callbacks are refused, because of their settings."""
 
 from collections.abc import Iterator
 
@@ -12,50 +12,52 @@ from jobs.recovery import unusable
 from jobs.recovery.unusable import Report
 from vendors.models import Vendor
 
+INVALID = "enrichlabs.W038"
+VARIABLE_MISSING = "enrichlabs.W039"
 
-def of_rows() -> list[CheckMessage]:
+
+def check_rows() -> list[CheckMessage]:
     """Raises one of STORE_ERRORS."""
     workers = _workers()
     return [
         issue
         for vendor in Vendor.objects.filter(enabled=True)
-        for issue in (*_of_settings(vendor), *_of_keys(vendor, workers))
+        for issue in (*_check_fields(vendor), *_check_variables(vendor, workers))
     ]
 
 
-def _of_settings(vendor: Vendor) -> Iterator[CheckMessage]:
-    """Rows that were written by an earlier release, or past all checks."""
+def _check_fields(vendor: Vendor) -> Iterator[CheckMessage]:
+    """Validate rows that an earlier release wrote, or that were changed behind our back."""
     try:
         vendor.full_clean()
     except ValidationError as error:
         for name, sentences in error.message_dict.items():
             yield Warning(
                 f"Vendor {vendor}: {name}: {' '.join(sentences)}",
-                hint="Correct it in the console or by load_vendors; as it is, the vendor can't be called or called back.",
-                id="enrichlabs.W038",
+                hint="Correct it in the console or with load_vendors. Until then this vendor can't "
+                "be called, or its callbacks are refused.",
+                id=INVALID,
             )
 
 
-def _of_keys(vendor: Vendor, workers: list[Report]) -> Iterator[CheckMessage]:
-    lacking = {report.why[vendor.slug] for report in workers if vendor.slug in report.why}
-    # Where no worker lives to be asked, this process' own environment tells.
-    key = " ".join(sorted(lacking)) if workers else vendor.api_key_fault
-    if key:
-        count = (
-            f"{sum(vendor.slug in report.why for report in workers)} of {len(workers)} workers"
-            if workers
-            else "a worker"
-        )
+def _check_variables(vendor: Vendor, workers: list[Report]) -> Iterator[CheckMessage]:
+    reasons = [report.why[vendor.slug] for report in workers if vendor.slug in report.why]
+    if workers:
+        who, why = f"{len(reasons)} of {len(workers)} workers", " ".join(sorted(set(reasons)))
+    else:  # none is alive to report: assume that they have our environment
+        who, why = "a worker", vendor.api_key_fault
+    if why:
         yield Warning(
-            f"Vendor {vendor} can't be called by {count}: {key}",
-            hint="Put it right where the workers run, and restart them.",
-            id="enrichlabs.W039",
+            f"Vendor {vendor} can't be called by {who}: {why}",
+            hint="Correct it in the environment of the workers, and restart them.",
+            id=VARIABLE_MISSING,
         )
     if vendor.webhook_secret_fault and "webhooks" in settings.SERVES:
         yield Warning(
             f"Vendor {vendor}: its callbacks are refused: {vendor.webhook_secret_fault}",
-            hint="Set the variable where callbacks are taken, and restart that.",
-            id="enrichlabs.W039",
+            hint="Set the variable in the environment of the process that receives callbacks, and "
+            "restart it.",
+            id=VARIABLE_MISSING,
         )
 
 
@@ -63,4 +65,4 @@ def _workers() -> list[Report]:
     try:
         return unusable.reports(hints())
     except redis.RedisError:
-        return []  # of which another check tells
+        return []  # another check reports that

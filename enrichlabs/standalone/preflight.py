@@ -1,202 +1,170 @@
-"""What can keep the server from running: each is said in one line, with what to do about it."""
+"""Whether the store and Redis can be used: what is asked, for how long, and a sentence per fault.
 
-import errno
-import fcntl
-import logging
-import os
-import socket
-import stat
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+| question | asked by | how | timeout |
+|---|---|---|---|
+| Does the store answer? Did this version write it? | startup, checks | lists its tables | 3 s |
+| Has it tables, and can they be read? | /readyz | lists them, reads a vendor | 2 s |
+| Does Redis answer? Is it recent, and a single primary? | startup, checks | INFO | 3 s |
+| Does Redis let workers work? | checks, /readyz | runs a script that writes nothing | 3 s, 1 s |
+
+Redis timeouts are for connecting, and again for each answer. Startup stops at a fault, the system
+checks list it, and /readyz shows it without host names.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
+from urllib.parse import urlsplit
 
-import django
 import pymongo
 import redis
 from django.conf import settings
-from django.core.checks import run_checks
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
-from enrichlabs import logs
-from enrichlabs.config import environment as env
 from jobs.queue.redis import connect
+from jobs.queue.redis_errors import refusal, require_usable
 from jobs.storage.errors import fault, place
 from jobs.storage.store import STORE_ERRORS
 
-log = logging.getLogger(__name__)
-
-OF_SETTINGS = "settings"  # the tag of those system checks that ask no server
-ANSWER_SECONDS = 3.0
-OLDEST_REDIS = 7
-
-
-class Obstacle(Exception):  # noqa: N818 - it is told, not handled
-    """Why the server can't run, in one line that says what to do."""
+TIMEOUT_SECONDS = 3.0
+READYZ_STORE_SECONDS = 2.0
+READYZ_REDIS_SECONDS = 1.0
+MIN_REDIS_MAJOR = 7
+NEEDED_TABLE = "vendors_vendor"
+TABLE_OF_0_1_0 = "jobs_delivery"
+REDIS_ERRORS = (redis.RedisError, ValueError, OSError)  # ValueError: REDIS_URL can't be parsed
 
 
-def tell(error: Exception) -> None:
-    """Say to standard error what is in the way, in one line for each fault."""
-    for line in str(error).splitlines():
-        logs.say(line)
+@dataclass(frozen=True)
+class Fault:
+    """The problem in one sentence, and the remedy. `where`, an address, is for operators only."""
+
+    problem: str
+    remedy: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.problem_with_address} {self.remedy}"
+
+    @property
+    def problem_with_address(self) -> str:
+        if not self.where:
+            return self.problem
+        if self.problem.endswith(")."):
+            return f"{self.problem[:-2]}, {self.where})."
+        return f"{self.problem[:-1]} ({self.where})."
+
+    @property
+    def public(self) -> str:
+        """The text without `where`, for anybody who may ask."""
+        return f"{self.problem} {self.remedy}"
 
 
-def read_settings() -> None:
-    """Have Django read its settings, which make the data folder and keep the secrets of this
-    installation there.
+WRITTEN_BY_0_1_0 = Fault(
+    "This store was written by EnrichLabs 0.1.0.",
+    "Export it with that version (manage.py export FILE), start with an empty store, and import "
+    "the file (manage.py import FILE).",
+)
+NO_TABLES = Fault("The tables of the store are missing or old.", "Run manage.py migrate.")
+REDIS_URL_INVALID = Fault("REDIS_URL is not an address such as redis://host:6379/0.", "Correct it.")
+JOBS_WAIT = "Until then, jobs are accepted and wait."  # without Redis
+REDIS_CLUSTER = Fault(
+    "REDIS_URL names a Redis Cluster, but EnrichLabs needs a single primary.",
+    "Set REDIS_URL to a Redis with a single primary.",
+)
 
-    Raises Obstacle.
-    """
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
+
+def store_fault() -> Fault | None:
+    """Return why the store can't be used. A store without tables can: `migrate` creates them."""
     try:
-        if not settings.ON_MONGODB and not settings.DATABASE_URL:
-            settings.DATA.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unusable(env.text("ENRICHLABS_DATA", "var"), error) from None
-    except ImproperlyConfigured as error:
-        raise Obstacle(str(error)) from None
-
-
-def close_to_others() -> None:
-    """Take from other users what an earlier start, or a copy, may have left readable to them."""
-    store = settings.DATABASES["default"]["NAME"]
-    files = (
-        [] if settings.ON_MONGODB else [Path(f"{store}{suffix}") for suffix in ("", "-wal", "-shm")]
-    )
-    folders = [settings.SECRETS, settings.DATA / "appendonlydir"]
-    if settings.DATA == settings.BASE_DIR / "var":  # any other may be shared, as /tmp is
-        folders.append(settings.DATA)
-    for path in [*folders, *files]:
-        try:
-            if is_open(path):
-                path.chmod(0o700 if path.is_dir() else 0o600)
-                log.warning("%s was open to other users, and is now for its owner alone", path)
-        except FileNotFoundError:
-            continue
-        except OSError:
-            log.warning("%s is open to other users. Run, as its owner: chmod go= %s", path, path)
-
-
-def is_open(path: Path) -> bool:
-    """Whether other users may look into the file or folder. Raises OSError."""
-    return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
-
-
-def load_settings() -> None:
-    """Start Django, and see that its settings can be used. Raises Obstacle."""
-    read_settings()
-    try:
-        django.setup()
-    except ImproperlyConfigured as error:
-        raise Obstacle(str(error)) from None
-    except ValueError as error:
-        reason = error.__cause__ or error
-        raise Obstacle(
-            f"The settings can't be read ({reason}). Compare the environment with .env.example."
-        ) from None
-    close_to_others()
-    for issue in run_checks(tags=[OF_SETTINGS]):
-        if issue.is_serious():
-            raise Obstacle(f"{issue.msg} {issue.hint}")
-
-
-@contextmanager
-def the_data_folder() -> Iterator[IO[str]]:
-    """Have the data folder to ourselves; gives the lock file, which holds for as long as anybody
-    has it open.
-    """
-    try:
-        settings.DATA.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=settings.DATA).close()
-        if is_open(settings.DATA):
-            log.warning(
-                "Other users can look into the data folder %s. Run: chmod 700 %s",
-                settings.DATA,
-                settings.DATA,
-            )
-        lock = (settings.DATA / "lock").open("w")
-    except OSError as error:
-        raise _unusable(settings.DATA, error) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Obstacle(
-                f"Another server runs on the data folder {settings.DATA}. "
-                "Stop it, or set ENRICHLABS_DATA and PORT for a second one."
-            ) from None
-        yield lock
-
-
-def _unusable(folder: object, error: OSError) -> Obstacle:
-    return Obstacle(
-        f"The data folder {folder} can't be used ({error.strerror}). "
-        "Make it a folder that this user can write to, or set ENRICHLABS_DATA to another."
-    )
-
-
-def check_ports(ports: dict[str, tuple[str, int]]) -> None:
-    """See that each named (host, port) is free. Raises Obstacle."""
-    with ExitStack() as held:
-        for name, (host, port) in ports.items():
-            held.enter_context(_bound(name, host, port))
-
-
-def _bound(name: str, host: str, port: int) -> socket.socket:
-    if not 0 < port < 65536:
-        raise Obstacle(f"{name} is {port}, but must be between 1 and 65535.")
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise Obstacle(
-                f"{name} {port} is in use on {host}. Stop what listens there, or set {name} to a free port."
-            ) from None
-        reason = (error.strerror or str(error)).partition(" (")[0]
-        raise Obstacle(
-            f"{name} {port} can't be opened on {host} ({reason}). Correct HOST or {name}."
-        ) from None
-
-
-def check_store() -> None:
-    """See that the store answers. Raises Obstacle."""
-    try:
-        with pymongo.timeout(ANSWER_SECONDS):
-            connection.introspection.table_names()
+        with pymongo.timeout(TIMEOUT_SECONDS):
+            return _age_fault(_tables())
     except STORE_ERRORS as error:
-        raise Obstacle(no_store(error)) from None
+        return explain_store_error(error)
 
 
-def no_store(error: Exception) -> str:
-    """Return why the store can't be used, and what to do."""
-    where = place(error)
-    if sentences := fault(error):
-        return sentences.replace(".", f" ({where}).", 1) if where else sentences
-    return f"The store does not answer ({type(error.__cause__ or error).__name__}). Start it, or correct DATABASE_URL."
+def old_store_fault() -> Fault | None:
+    """Return a fault for a store that 0.1.0 wrote; None for any other, and without an answer."""
+    path = Path(settings.DATABASES["default"]["NAME"])
+    if not settings.ON_MONGODB and not path.exists():
+        return None  # asking would create it
+    found = store_fault()
+    return found if found == WRITTEN_BY_0_1_0 else None
 
 
-def check_redis() -> None:
-    """See that the server of REDIS_URL answers and can do what we need. Raises Obstacle."""
+def tables_fault() -> Fault | None:
+    """Return why requests can't be served from the tables. Raises one of STORE_ERRORS."""
+    tables = _tables()
+    return _age_fault(tables) or (None if NEEDED_TABLE in tables else NO_TABLES)
+
+
+def _tables() -> list[str]:
+    # On MongoDB the primary answers, which alone accepts writes.
+    return connection.introspection.table_names()
+
+
+def _age_fault(tables: list[str]) -> Fault | None:
+    return WRITTEN_BY_0_1_0 if TABLE_OF_0_1_0 in tables else None
+
+
+def known_store_fault(error: Exception) -> Fault | None:
+    """Return what one of STORE_ERRORS means; None where it may well be a bug of ours."""
+    problem, _, remedy = fault(error).partition(". ")
+    return Fault(f"{problem}.", remedy, place(error)) if problem else None
+
+
+def explain_store_error(error: Exception) -> Fault:
+    """Return what one of STORE_ERRORS means for a question that any store can answer."""
+    problem = f"The store does not answer ({type(error.__cause__ or error).__name__})."
+    remedy = "Start it, or correct DATABASE_URL."
+    return known_store_fault(error) or Fault(problem, remedy, place(error))
+
+
+def redis_fault() -> Fault | None:
+    """Return why the server of REDIS_URL can't be used."""
     try:
-        server = connect(ANSWER_SECONDS).info("server")
-    except (redis.RedisError, ValueError, OSError) as error:
-        reason = (
-            "that is no address such as redis://host:6379/0"
-            if isinstance(error, ValueError)
-            else error
+        return redis_server_fault(connect(TIMEOUT_SECONDS).info("server"))
+    except REDIS_ERRORS as error:
+        return explain_redis_error(error)
+
+
+def redis_server_fault(info: dict[str, Any]) -> Fault | None:
+    """Return what is wrong with a Redis whose INFO has these values."""
+    version = str(info["redis_version"])
+    if int(version.partition(".")[0]) < MIN_REDIS_MAJOR:
+        return Fault(f"Redis {version} is too old.", f"Upgrade it to {MIN_REDIS_MAJOR}.0 or newer.")
+    return REDIS_CLUSTER if info.get("redis_mode") == "cluster" else None
+
+
+def redis_refusal(client: Any, vendors: Iterable[str] = ()) -> Fault | None:
+    """Return what Redis refuses although it answers. Raises redis.RedisError where it is away."""
+    try:
+        require_usable(client, vendors)
+    except redis.ResponseError as error:
+        return explain_refusal(error) or Fault(
+            f"Redis refuses a command that workers need ({type(error).__name__}).", "See its log."
         )
-        raise Obstacle(
-            f"Redis does not answer ({reason}). Start it, or unset REDIS_URL to use the embedded one."
-        ) from None
-    version = server["redis_version"]
-    if int(version.partition(".")[0]) < OLDEST_REDIS:
-        raise Obstacle(
-            f"REDIS_URL leads to Redis {version}, but {OLDEST_REDIS}.0 or newer is needed. Upgrade it, or unset REDIS_URL."
-        )
-    if server.get("redis_mode") == "cluster":
-        raise Obstacle(
-            "REDIS_URL leads to a Redis Cluster, but one primary is needed. Set REDIS_URL to one, or unset it."
-        )
+    return None
+
+
+def explain_refusal(error: BaseException) -> Fault | None:
+    """Return what Redis refuses; None for a Redis that is away, and for any other error."""
+    problem, _, remedy = refusal(error).partition(". ")
+    return Fault(f"{problem}.", remedy) if problem else None
+
+
+def explain_redis_error(error: Exception) -> Fault:
+    """Return what one of REDIS_ERRORS means."""
+    if isinstance(error, ValueError):
+        return REDIS_URL_INVALID  # its text may quote the URL
+    return explain_refusal(error) or Fault(
+        f"Redis does not answer ({type(error).__name__}).",
+        "Start it, or correct REDIS_URL.",
+        _redis_address(),
+    )
+
+
+def _redis_address() -> str:
+    parts = urlsplit(settings.REDIS_URL)
+    return f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path

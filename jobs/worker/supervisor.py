@@ -1,99 +1,130 @@
-"""Several worker processes under one parent: it passes signals on, replaces children that die, and
-never lives half.
-"""
+"""Keeps processes running: starts them, restarts those that die, stops them in reverse order."""
 
 import logging
 import os
 import signal
 import time
-from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
-from threading import Thread
-from types import FrameType
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from types import FrameType, TracebackType
+from typing import Self
+
+from jobs.worker.processes import SIGNALS, Process
 
 log = logging.getLogger(__name__)
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
-DEATHS = 5
-WITHIN_SECONDS = 60.0
-CHECK_INTERVAL_SECONDS = 1.0
+GRACE_SECONDS = 20.0
+MAX_DEATHS = 5
+DEATHS_WINDOW_SECONDS = 60.0
+CHECK_INTERVAL_SECONDS = 0.1
 
 
-class Processes:
-    """Keeps `count` forked processes running `work` until they end by themselves or are told to
-    stop.
+class Stopped(Exception):  # noqa: N818 - not an error
+    """A signal asks the supervisor to stop."""
+
+
+class KeepsDying(Exception):  # noqa: N818 - reads as what happened
+    """A process died MAX_DEATHS times within DEATHS_WINDOW_SECONDS. The text is for operators."""
+
+
+class Supervisor:
+    """Runs processes in stages: started in order, stopped in reverse order.
+
+    A context manager that stops all of them on exit, each stage with `grace_seconds` between
+    SIGTERM and SIGKILL. The first SIGINT, SIGTERM or SIGHUP ends the block; a second one kills
+    everything at once.
     """
 
-    def __init__(self, count: int, work: Callable[[], None]) -> None:
-        self._count = count
-        self._work = work
-        self._children: set[int] = set()
-        self._deaths: deque[float] = deque(maxlen=DEATHS)
-        self._signals = 0
-
-    def run(self) -> int:
-        """Return the exit status: 0 when all ended well, 1 when children kept dying."""
+    def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        self._grace_seconds = grace_seconds
+        self._stages: list[list[Process]] = []
+        self._deaths: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=MAX_DEATHS))
+        self._signals_received = 0
         for number in SIGNALS:
-            signal.signal(number, self._pass_on)
-        for _ in range(self._count):
-            self._fork()
-        status = 0
-        while self._children:
-            pid, ended = os.wait()
-            self._children.discard(pid)
-            if ended and not self._signals:
-                status = self._replace(pid, os.waitstatus_to_exitcode(ended), status)
-        return status
+            # nohup ignores SIGHUP.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
 
-    def _replace(self, pid: int, code: int, status: int) -> int:
-        self._deaths.append(time.monotonic())
-        if len(self._deaths) == DEATHS and self._deaths[-1] - self._deaths[0] < WITHIN_SECONDS:
-            log.error(
-                "worker processes died %d times within %.0f s; all are stopped",
-                DEATHS,
-                WITHIN_SECONDS,
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        while self._stages:
+            self._stop(self._stages[-1])
+            self._stages.pop()
+        return isinstance(error, Stopped)
+
+    def start(self, *processes: Process) -> None:
+        """Start these processes as the next stage."""
+        stage: list[Process] = []
+        self._stages.append(stage)
+        for process in processes:
+            process.start()
+            stage.append(process)
+
+    def wait_until(self, condition: Callable[[], bool], timeout_seconds: float) -> bool:
+        """Return whether `condition` has come true in time. Raises what `watch` raises."""
+        give_up_at = time.monotonic() + timeout_seconds
+        while not condition():
+            self._restart_dead()
+            if time.monotonic() > give_up_at:
+                return False
+            time.sleep(CHECK_INTERVAL_SECONDS)
+        return True
+
+    def watch(self) -> None:
+        """Return when all processes have finished. Raises Stopped after a signal, KeepsDying when
+        one keeps dying.
+        """
+        while not all(process.has_finished() for process in self._processes()):
+            self._restart_dead()
+            time.sleep(CHECK_INTERVAL_SECONDS)
+
+    def _restart_dead(self) -> None:
+        if self._signals_received:
+            raise Stopped
+        for process in self._processes():
+            if process.status() is not None and not process.has_finished():
+                self._restart(process)
+
+    def _restart(self, process: Process) -> None:
+        process.clean_up()
+        ended = f"The {process.name} ended"
+        deaths = self._deaths[process.name]
+        deaths.append(time.monotonic())
+        if len(deaths) == MAX_DEATHS and deaths[-1] - deaths[0] < DEATHS_WINDOW_SECONDS:
+            raise KeepsDying(
+                f"{ended} {MAX_DEATHS} times within {DEATHS_WINDOW_SECONDS:.0f} s, most recently "
+                f"{process.how_it_ended()}. See its output above. Everything else is stopped."
             )
-            self._pass_on(signal.SIGTERM, None)
-            return 1
-        log.error("worker process %d died (exit status %d); another takes its place", pid, code)
-        self._fork()
-        return status
+        log.warning("%s", process.repair() or f"{ended} {process.how_it_ended()}; restarting it")
+        process.start()
 
-    def _fork(self) -> None:
-        # No signal between the fork and the child's entry in the list; a child that is not ready
-        # yet ends by one.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        pid = os.fork()
-        if pid == 0:
-            for number in SIGNALS:
-                signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            self._be_child()
-        self._children.add(pid)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    def _processes(self) -> list[Process]:
+        return [process for stage in self._stages for process in stage]
 
-    def _be_child(self) -> None:
-        status = 1
-        Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-        try:
-            self._work()
-            status = 0
-        except BaseException:
-            log.exception("the worker process failed")
-        finally:
-            logging.shutdown()
-            os._exit(status)
+    def _stop(self, stage: Sequence[Process]) -> None:
+        running = [process for process in stage if process.status() is None]
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        give_up_at = time.monotonic() + self._grace_seconds
+        while time.monotonic() < give_up_at and any(each.status() is None for each in running):
+            time.sleep(CHECK_INTERVAL_SECONDS / 2)
+        for process in running:
+            if process.status() is None:
+                text = "The %s did not stop within %.0f s; killing it"
+                log.warning(text, process.name, self._grace_seconds)
+        for process in stage:
+            process.kill()
 
-    def _pass_on(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
-        for child in self._children:
-            with suppress(ProcessLookupError):
-                os.kill(child, number if self._signals == 1 else signal.SIGKILL)
-
-
-def _end_with_parent(parent: int) -> None:
-    """Stop this process when its parent was killed: nobody would pass signals on to it any more."""
-    while os.getppid() == parent:
-        time.sleep(CHECK_INTERVAL_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals_received += 1
+        if self._signals_received > 1:
+            for process in self._processes():
+                process.kill()
+            os._exit(1)

@@ -1,4 +1,4 @@
-"""VENDOR_CA_FILE names a file of certificates, or is refused with one clear line."""
+"""VENDOR_CA_FILE names a file of certificates, or is refused in one line."""
 
 import subprocess
 from pathlib import Path
@@ -12,27 +12,9 @@ from enrichlabs.config import environment
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("authorities")
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ]
-    command += [
-        "-keyout",
-        str(folder / "key.pem"),
-        "-out",
-        str(folder / "ca.pem"),
-        "-subj",
-        "/CN=Ours",
-        "-days",
-        "2",
-    ]
-    subprocess.run(command, check=True, capture_output=True)
+    options = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=Ours -days 2"
+    command = ["openssl", "req", *options.split(), "-keyout", "key.pem", "-out", "ca.pem"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
     (folder / "empty.pem").touch()
     (folder / "text.pem").write_text("Not a certificate.\n")
     (folder / "broken.pem").write_text(
@@ -41,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_file_of_certificates_is_read_as_any_path_is(
+def test_the_file_may_be_relative_or_in_the_home_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert environment.certificates("VENDOR_CA_FILE", folder) is None
@@ -63,7 +45,7 @@ def test_a_file_of_certificates_is_read_as_any_path_is(
         (".", "can't be read: Is a directory."),
     ],
 )
-def test_a_file_without_certificates_is_refused(
+def test_a_file_without_certificates_is_refused_with_the_reason(
     name: str, why: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VENDOR_CA_FILE", name)

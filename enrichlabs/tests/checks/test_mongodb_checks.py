@@ -1,6 +1,4 @@
-"""What check --deploy says of a MongoDB: whether a job that was accepted outlives a power cut and a
-failover.
-"""
+"""check --deploy reports a MongoDB that may lose accepted jobs in a power cut or failover."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,7 +13,7 @@ from harness.stub_mongodb import PretendedMongoDB
 
 MAJORITY = {"getdefaultrwconcern": {"defaultWriteConcern": {"w": "majority", "wtimeout": 0}}}
 ONE = {"getdefaultrwconcern": {"defaultWriteConcern": {"w": 1, "wtimeout": 0}}}
-UNTOLD: dict[str, object] = {}
+NO_ANSWER: dict[str, object] = {}
 STANDALONE, WEAK, NO_RETRIES = "enrichlabs.W014", "enrichlabs.W015", "enrichlabs.W016"
 
 
@@ -23,7 +21,7 @@ STANDALONE, WEAK, NO_RETRIES = "enrichlabs.W014", "enrichlabs.W015", "enrichlabs
 def issues(
     monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Callable[..., list[str]]]:
-    """Return what is said of a server that answers so, at a URL with these options."""
+    """Return the ids of the issues of a server with these answers, at a URL with these options."""
     opened = []
 
     def issues(
@@ -37,7 +35,7 @@ def issues(
         opened.append((server, connection))
         monkeypatch.setattr(mongodb, "connection", connection)
         with django_db_blocker.unblock():
-            return [str(issue.id) for issue in mongodb.of_server()]
+            return [str(issue.id) for issue in mongodb.check_server()]
 
     yield issues
     for server, connection in opened:
@@ -46,7 +44,7 @@ def issues(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         ("", [STANDALONE, WEAK]),
         ("w=1", [STANDALONE, WEAK]),
@@ -54,18 +52,20 @@ def issues(
         ("journal=true", [STANDALONE]),
     ],
 )
-def test_a_single_server(issues: Callable[..., list[str]], options: str, said: list[str]) -> None:
-    assert issues({}, UNTOLD, options) == said
+def test_a_single_server_needs_the_journal(
+    issues: Callable[..., list[str]], options: str, expected: list[str]
+) -> None:
+    assert issues({}, NO_ANSWER, options) == expected
 
 
 @pytest.mark.parametrize(
-    ("answers", "options", "said"),
+    ("answers", "options", "expected"),
     [
         (MAJORITY, "", []),
         (ONE, "", [WEAK]),
-        (UNTOLD, "", [WEAK]),
+        (NO_ANSWER, "", [WEAK]),
         (ONE, "w=majority", []),
-        (UNTOLD, "w=majority", []),
+        (NO_ANSWER, "w=majority", []),
         (MAJORITY, "w=1", [WEAK]),
         (MAJORITY, "w=1&journal=true", [WEAK]),
         (MAJORITY, "w=2", [WEAK]),
@@ -73,23 +73,25 @@ def test_a_single_server(issues: Callable[..., list[str]], options: str, said: l
         (MAJORITY, "journal=false", [WEAK]),
         (MAJORITY, "w=twoDataCenters", []),
         (MAJORITY, "retryWrites=false", [NO_RETRIES]),
-        (UNTOLD, "w=1&retryWrites=false", [WEAK, NO_RETRIES]),
+        (NO_ANSWER, "w=1&retryWrites=false", [WEAK, NO_RETRIES]),
     ],
 )
-def test_a_replica_set(
-    issues: Callable[..., list[str]], answers: dict[str, object], options: str, said: list[str]
+def test_a_replica_set_needs_majority_writes(
+    issues: Callable[..., list[str]], answers: dict[str, object], options: str, expected: list[str]
 ) -> None:
     members = {"setName": "rs", "hosts": ["a:1", "b:2", "c:3"]}
-    assert issues(members, answers, f"{options}&directConnection=true".strip("&")) == said
+    assert issues(members, answers, f"{options}&directConnection=true".strip("&")) == expected
 
 
-@pytest.mark.parametrize(("options", "said"), [("", []), ("w=1", [WEAK])])
-def test_a_sharded_cluster(issues: Callable[..., list[str]], options: str, said: list[str]) -> None:
-    assert issues({"msg": "isdbgrid"}, MAJORITY, options) == said
+@pytest.mark.parametrize(("options", "expected"), [("", []), ("w=1", [WEAK])])
+def test_a_sharded_cluster_needs_majority_writes(
+    issues: Callable[..., list[str]], options: str, expected: list[str]
+) -> None:
+    assert issues({"msg": "isdbgrid"}, MAJORITY, options) == expected
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         ("w=majority&readPreference=primary&readConcernLevel=majority", []),
         ("w=0", ["enrichlabs.E011"]),
@@ -101,9 +103,11 @@ def test_a_sharded_cluster(issues: Callable[..., list[str]], options: str, said:
         ),
     ],
 )
-def test_what_no_installation_can_live_with(options: str, said: list[str]) -> None:
-    found = mongodb.said_by_url(f"mongodb://user:hidden@host/jobs?{options}")
-    assert [issue.id for issue in found] == said
+def test_unsafe_url_options_are_errors_that_quote_no_secret(
+    options: str, expected: list[str]
+) -> None:
+    found = mongodb.check_url(f"mongodb://user:hidden@host/jobs?{options}")
+    assert [issue.id for issue in found] == expected
     assert all(
         issue.is_serious() and "hidden" not in f"{issue.msg} {issue.hint}" for issue in found
     )

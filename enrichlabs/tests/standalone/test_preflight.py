@@ -1,6 +1,4 @@
-"""What keeps the server from starting is said in one line, with what to do, and the exit status is
-1.
-"""
+"""A server that can't start says why in one line, with a remedy, and exits with 1."""
 
 import os
 import socket
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.test import override_settings
 
-from enrichlabs.standalone.preflight import Obstacle, check_ports, check_redis
+from enrichlabs.standalone.startup import StartupError, check_ports, check_redis
 from harness.ports import free_port
 from harness.running import ROOT, environment, processes_of
 
@@ -21,9 +19,7 @@ HERE = "127.0.0.1"
 
 @pytest.fixture
 def refusal(tmp_path: Path) -> Callable[..., str]:
-    """Return a function that starts the server, sees that it refuses in one line, and returns that
-    line.
-    """
+    """Start the server, expect it to refuse, and return the one line that it writes."""
     folder = tmp_path / "data"
 
     def refusal(**variables: object) -> str:
@@ -46,46 +42,47 @@ def refusal(tmp_path: Path) -> Callable[..., str]:
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
+def used_port() -> Iterator[int]:
     with socket.create_server((HERE, 0)) as server:
         yield server.getsockname()[1]
 
 
-def test_a_data_folder_that_cannot_be_made(refusal: Callable[..., str], tmp_path: Path) -> None:
+def test_startup_fails_when_the_data_folder_cannot_be_created(
+    refusal: Callable[..., str], tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
-    said = refusal(ENRICHLABS_DATA=tmp_path / "file" / "data")
-    assert (
-        "can't be used (Not a directory). Make it a folder that this user can write to, or set ENRICHLABS_DATA"
-        in said
-    )
+    line = refusal(ENRICHLABS_DATA=tmp_path / "file" / "data")
+    assert "can't be used (Not a directory). Make it writable for this user, or set ENRICH" in line
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
-def test_a_data_folder_that_cannot_be_written(refusal: Callable[..., str], tmp_path: Path) -> None:
+@pytest.mark.skipif(os.getuid() == 0, reason="root can write anywhere")
+def test_startup_fails_when_the_data_folder_is_not_writable(
+    refusal: Callable[..., str], tmp_path: Path
+) -> None:
     (tmp_path / "data").mkdir(mode=0o500)
     assert "(Permission denied)" in refusal()
 
 
-def test_a_port_in_use(refusal: Callable[..., str], taken: int) -> None:
-    sentence = (
-        f"PORT {taken} is in use on {HERE}. Stop what listens there, or set PORT to a free port."
+def test_startup_fails_when_the_port_is_in_use(refusal: Callable[..., str], used_port: int) -> None:
+    assert refusal(PORT=used_port) == (
+        f"enrichlabs: PORT {used_port} is already in use on {HERE}. "
+        "Stop the process that listens there, or set PORT to a free port.\n"
     )
-    assert refusal(PORT=taken) == f"enrichlabs: {sentence}\n"
 
 
-def test_one_port_for_two_servers() -> None:
+def test_a_port_given_twice_counts_as_in_use() -> None:
     port = free_port()
-    with pytest.raises(Obstacle, match=f"MOCK_PORT {port} is in use"):
+    with pytest.raises(StartupError, match=f"MOCK_PORT {port} is already in use"):
         check_ports({"PORT": (HERE, port), "MOCK_PORT": (HERE, port)})
 
 
-def test_a_port_that_is_none() -> None:
-    with pytest.raises(Obstacle, match="PORT is 70000, but must be between 1 and 65535"):
+def test_a_port_out_of_range_is_refused() -> None:
+    with pytest.raises(StartupError, match="PORT is 70000, but must be between 1 and 65535"):
         check_ports({"PORT": (HERE, 70000)})
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "expected"),
     [
         ({"PORT": "many"}, "PORT is 'many', but must be a whole number."),
         (
@@ -94,11 +91,11 @@ def test_a_port_that_is_none() -> None:
         ),
         (
             {"DATABASE_URL": "sqlite:///nowhere/jobs.sqlite3"},
-            "The file of the store can't be used. Make its folder one that this user can write to, or correct DATABASE_URL.",
+            "The file of the store can't be used.",
         ),
         (
             {"REDIS_URL": "redis://127.0.0.1:1"},
-            "Connection refused.). Start it, or unset REDIS_URL to use the embedded one.",
+            "Redis does not answer (ConnectionError, 127.0.0.1:1). Start it, or correct REDIS_URL.",
         ),
         (
             {"ENRICHLABS_VENDORS": "/nowhere.toml"},
@@ -106,39 +103,43 @@ def test_a_port_that_is_none() -> None:
         ),
     ],
 )
-def test_a_setting_that_is_wrong(
-    refusal: Callable[..., str], variables: dict[str, object], said: str
+def test_startup_fails_with_an_invalid_setting(
+    refusal: Callable[..., str], variables: dict[str, object], expected: str
 ) -> None:
-    assert said in refusal(**variables)
+    assert expected in refusal(**variables)
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "expected"),
     [
         (
             "mongodb://hid:den@127.0.0.1:1/jobs",
-            "Nobody listens where DATABASE_URL leads to (127.0.0.1:1). Start MongoDB",
+            "(127.0.0.1:1). Start MongoDB",
         ),
         ("mongodb://hid:d/en@127.0.0.1", "DATABASE_URL can't be read"),
         (
             "mongodb://hid:den@127.0.0.1/jobs?readPreference=nearest",
-            "DATABASE_URL says readPreference",
+            "DATABASE_URL sets a readPreference",
         ),
     ],
 )
-def test_a_mongodb_that_cannot_be_used(refusal: Callable[..., str], url: str, said: str) -> None:
-    refused = refusal(DATABASE_URL=url)
-    assert said in refused
-    assert "hid" not in refused
+def test_startup_fails_without_a_usable_mongodb(
+    refusal: Callable[..., str], url: str, expected: str
+) -> None:
+    line = refusal(DATABASE_URL=url)
+    assert expected in line
+    assert "hid" not in line
 
 
 @pytest.mark.parametrize(
     "url", ["http://redis", "redis://:hid/den@redis", "redis://127.0.0.1:70000"]
 )
-def test_a_redis_url_that_is_none(url: str) -> None:
+def test_an_invalid_redis_url_is_not_quoted(url: str) -> None:
     with (
         override_settings(REDIS_URL=url),
-        pytest.raises(Obstacle, match="that is no address such as redis://") as refused,
+        pytest.raises(
+            StartupError, match="REDIS_URL is not an address such as redis://"
+        ) as refused,
     ):
         check_redis()
     assert "hid" not in str(refused.value)

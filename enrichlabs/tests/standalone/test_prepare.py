@@ -1,4 +1,4 @@
-"""python -m enrichlabs.prepare: tables, a first user and vendors, before anything else is started."""
+"""python -m enrichlabs.prepare creates tables, a first superuser and vendors."""
 
 import signal
 import sqlite3
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from enrichlabs.prepare import PASSWORD_FOR_DEVELOPMENT, mocks_address
-from enrichlabs.standalone.preflight import Obstacle
+from enrichlabs.prepare import parse_mocks_url
+from enrichlabs.standalone.default_secrets import DEFAULT_PASSWORD
+from enrichlabs.standalone.startup import StartupError
 from harness.mongodb import mongodb
 from harness.running import ROOT, environment
 from harness.waiting import wait_for
@@ -44,11 +45,11 @@ def rows(folder: Path, query: str) -> list[str]:
     return [value for (value,) in sqlite3.connect(folder / "enrichlabs.sqlite3").execute(query)]
 
 
-def test_it_makes_tables_a_first_user_and_the_pretend_vendors_as_often_as_it_is_run(
+def test_prepare_creates_tables_admin_and_mock_vendors_and_can_run_again(
     prepare: Prepare, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        ended = prepare(MOCKS, **OWN_SECRETS, ADMIN_PASSWORD="of our own")
+        ended = prepare(MOCKS, **OWN_SECRETS, ADMIN_PASSWORD="chosen-by-us")
         assert (ended.returncode, ended.stderr) == (0, "")
     assert rows(tmp_path, "SELECT username FROM auth_user") == ["admin"]
     assert rows(tmp_path, "SELECT url FROM vendors_vendor ORDER BY slug") == [
@@ -58,7 +59,7 @@ def test_it_makes_tables_a_first_user_and_the_pretend_vendors_as_often_as_it_is_
     assert not (tmp_path / "secrets").exists()
 
 
-def test_without_an_address_there_are_the_vendors_of_a_file_or_none(
+def test_without_a_mocks_url_only_the_vendors_of_the_file_are_created(
     prepare: Prepare, tmp_path: Path
 ) -> None:
     assert prepare().returncode == 0
@@ -69,36 +70,36 @@ def test_without_an_address_there_are_the_vendors_of_a_file_or_none(
     assert rows(tmp_path, "SELECT slug FROM vendors_vendor") == ["acme"]
 
 
-def test_a_store_that_is_not_up_yet_is_waited_for(tmp_path: Path) -> None:
-    with mongodb() as (url, server), (tmp_path / "said").open("w+") as said:
+def test_prepare_waits_for_a_store_that_is_still_starting(tmp_path: Path) -> None:
+    with mongodb() as (url, server), (tmp_path / "log").open("w") as log:
         server.send_signal(signal.SIGSTOP)
         command = [sys.executable, "-m", "enrichlabs.prepare"]
         variables = environment(tmp_path / "data", DATABASE_URL=url)
-        process = subprocess.Popen(command, cwd=ROOT, env=variables, stderr=said)
-        wait_for(
-            lambda: "It is waited for" in Path(said.name).read_text(), "the store to be missed"
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=variables, stderr=log)
+        wait_for(lambda: "Waiting up to" in Path(log.name).read_text(), "a line about the store")
         assert process.poll() is None
         server.send_signal(signal.SIGCONT)
-        assert process.wait(60) == 0, Path(said.name).read_text()
+        assert process.wait(60) == 0, Path(log.name).read_text()
 
 
-def test_a_store_that_stays_away_is_said_in_one_line(prepare: Prepare) -> None:
-    at_once = "import sys, enrichlabs.prepare as it; it.STORE_SECONDS = 0; sys.exit(it.main([]))"
+def test_prepare_gives_up_in_one_line_when_the_store_stays_down(prepare: Prepare) -> None:
+    at_once = (
+        "import sys\nfrom enrichlabs import prepare\nfrom enrichlabs.standalone import bootstrap\n"
+        "bootstrap.STORE_TIMEOUT_SECONDS = 0\nsys.exit(prepare.main([]))"
+    )
     ended = prepare(code=at_once, DATABASE_URL="mongodb://127.0.0.1:1/enrichlabs")
     assert ended.returncode == 1
-    assert ended.stderr == (
-        "enrichlabs: Nobody listens where DATABASE_URL leads to (127.0.0.1:1). Start MongoDB, or correct host and port.\n"
-    )
+    assert ended.stderr.count("\n") == 1
+    assert "(127.0.0.1:1). Start MongoDB, or correct host and port." in ended.stderr
 
 
 @pytest.mark.parametrize("arguments", [["sync"], ["127.0.0.1:8001"], [MOCKS, MOCKS]])
-def test_what_is_no_address_of_pretend_vendors(arguments: list[str]) -> None:
-    with pytest.raises(Obstacle, match="Give nothing, or the one address"):
-        mocks_address(arguments)
+def test_an_invalid_mocks_url_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(StartupError, match="Give no argument, or the URL of the mock vendors"):
+        parse_mocks_url(arguments)
 
 
-def test_a_public_service_needs_secrets_of_its_own(prepare: Prepare) -> None:
+def test_a_public_service_must_not_use_the_default_secrets(prepare: Prepare) -> None:
     callback_secrets = f"{'c' * 50},insecure-secret-of-the-past"
     defaults = {
         "SECRET_KEY": "insecure-secret-key",
@@ -107,14 +108,19 @@ def test_a_public_service_needs_secrets_of_its_own(prepare: Prepare) -> None:
     }
     ended = prepare(**PUBLIC, **defaults)
     assert ended.returncode == 1
-    known = "everybody knows the default of SECRET_KEY, CALLBACK_SECRETS, ADMIN_PASSWORD"
-    assert ended.stderr == f"enrichlabs: PUBLIC_URL is https://, but {known}. Set your own.\n"
+    names = "SECRET_KEY, CALLBACK_SECRETS, ADMIN_PASSWORD"
+    assert ended.stderr == (
+        "enrichlabs: PUBLIC_URL is https://, but these have published default values: "
+        f"{names}. Set your own.\n"
+    )
 
 
-def test_a_public_service_does_not_keep_the_password_of_its_first_trial(prepare: Prepare) -> None:
-    ended = prepare(**OWN_SECRETS, ADMIN_PASSWORD=PASSWORD_FOR_DEVELOPMENT)
+def test_a_public_service_must_not_keep_the_default_admin_password(prepare: Prepare) -> None:
+    ended = prepare(**OWN_SECRETS, ADMIN_PASSWORD=DEFAULT_PASSWORD)
     assert ended.returncode == 0
-    assert "For development only: everybody knows the default of ADMIN_PASSWORD" in ended.stderr
-    ended = prepare(**OWN_SECRETS, **PUBLIC, ADMIN_PASSWORD="of our own")
+    assert (
+        "For development only: these have published default values: ADMIN_PASSWORD" in ended.stderr
+    )
+    ended = prepare(**OWN_SECRETS, **PUBLIC, ADMIN_PASSWORD="chosen-by-us")
     assert ended.returncode == 1
     assert ended.stderr.endswith("Change it: manage.py changepassword admin\n")

@@ -1,4 +1,4 @@
-"""What an installation keeps is for its owner alone, whatever comes first and whatever the umask."""
+"""Files of an installation are readable for their owner alone, whatever the umask."""
 
 import os
 import stat
@@ -30,9 +30,9 @@ def manage(folder: Path, *arguments: str, **variables: object) -> str:
 
 
 @pytest.mark.parametrize(
-    "variables", [{}, KEYS], ids=["kept secrets", "secrets of the environment"]
+    "variables", [{}, KEYS], ids=["generated secrets", "secrets from the environment"]
 )
-def test_the_first_command_leaves_nothing_for_others(
+def test_the_first_command_creates_only_private_files(
     tmp_path: Path, variables: dict[str, str]
 ) -> None:
     folder = tmp_path / "new" / "var"
@@ -43,7 +43,7 @@ def test_the_first_command_leaves_nothing_for_others(
     assert {name: mode for name, mode in found.items() if mode not in ("0o600", "0o700")} == {}
 
 
-def test_a_store_that_others_could_read_is_closed_and_named(tmp_path: Path) -> None:
+def test_readable_store_files_are_restricted_and_logged(tmp_path: Path) -> None:
     folder = tmp_path / "var"
     manage(folder, "migrate", "--verbosity=0")
     names = ["enrichlabs.sqlite3", "enrichlabs.sqlite3-wal", "enrichlabs.sqlite3-shm", "secrets"]
@@ -51,35 +51,36 @@ def test_a_store_that_others_could_read_is_closed_and_named(tmp_path: Path) -> N
         (folder / name).touch()
     for name in names:
         (folder / name).chmod(0o755 if name == "secrets" else 0o644)
-    said = manage(folder, "check")
-    assert sorted(said.splitlines()) == sorted(
-        f"{folder / name} was open to other users, and is now for its owner alone" for name in names
+    log = manage(folder, "check")
+    assert sorted(log.splitlines()) == sorted(
+        f"Other users had access to {folder / name}; it is now restricted to its owner"
+        for name in names
     )
     assert {modes(folder)[name] for name in names} == {"0o600", "0o700"}
     assert manage(folder, "check") == ""
 
 
-# The embedded Valkey's socket, where the data folder has too long a path for it
+# The socket of the embedded Valkey, for a data folder whose path is too long for a socket
 
 
 @pytest.fixture
-def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder with such a path; sockets then lie in `tmp_path`."""
+def long_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with such a path. Its socket is in `tmp_path`."""
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     return tmp_path / ("long" * (MAX_SOCKET_BYTES // 4))
 
 
-def test_a_folder_for_the_socket_is_taken_if_it_is_ours_and_closed(long: Path) -> None:
-    folder = valkey_socket(long).parent
+def test_a_private_folder_is_used_for_the_socket(long_path: Path) -> None:
+    folder = valkey_socket(long_path).parent
     folder.mkdir(mode=0o700)
-    assert valkey_socket(long).parent == folder
+    assert valkey_socket(long_path).parent == folder
 
 
 @pytest.mark.parametrize("fault", ["open", "link", "file", "foreign"])
-def test_any_other_folder_for_the_socket_is_refused(
-    long: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+def test_any_other_folder_is_refused_for_the_socket(
+    long_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = valkey_socket(long).parent
+    folder = valkey_socket(long_path).parent
     own = folder.with_name("own")
     own.mkdir(mode=0o700)
     match fault:
@@ -96,5 +97,5 @@ def test_any_other_folder_for_the_socket_is_refused(
     with pytest.raises(
         ImproperlyConfigured, match="is not a folder of this user's own with mode 0700. Remove it"
     ):
-        valkey_socket(long)
-    assert valkey_socket(long, is_used=False).parent == folder
+        valkey_socket(long_path)
+    assert valkey_socket(long_path, is_used=False).parent == folder

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers on one data folder; with a vendor of its own, so that no mock vendors are
-    started.
-    """
+    """Start servers on one data folder, without mock vendors."""
     vendors = tmp_path / "vendors.toml"
     vendors.write_text('[vendors.acme]\nadapter = "sync"\nurl = "http://127.0.0.1:9/"\n')
     variables = {"PORT": free_port(), "ENRICHLABS_VENDORS": vendors}
@@ -54,9 +53,7 @@ def manage(folder: Path, *arguments: str) -> str:
 
 
 def log_in(port: int, password: str) -> int:
-    """Return the status of an attempt to log in: 302 where the password is right, 200 (the form
-    again) where it is not.
-    """
+    """Return the status of a login: 302 with the right password, 200 (the form again) otherwise."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("GET", "/admin/login/")
     cookie = connection.getresponse().headers["Set-Cookie"].split(";")[0]
@@ -70,14 +67,14 @@ def log_in(port: int, password: str) -> int:
     return status
 
 
-def test_the_login_that_is_printed_works(running: Server) -> None:
+def test_the_printed_login_works(running: Server) -> None:
     printed = re.search(r"user admin, password (\S+)", running.output)
     assert printed
     assert log_in(running.port, printed[1]) == 302
     assert log_in(running.port, "another") == 200
 
 
-def test_everything_is_ready_once_it_says_so(running: Server) -> None:
+def test_the_service_is_ready_once_it_prints_so(running: Server) -> None:
     assert running.get("/readyz") == (200, b'{"store": "ok", "redis": "ok", "worker": "ok"}')
     assert running.get("/docs")[0] == 200
     assert b"/jobs/{request_id}" in running.get("/schema")[1]
@@ -99,19 +96,14 @@ def job_after(
 @pytest.mark.parametrize(
     "variables", [{"HOST": "::1"}, {"HOST": "127.0.0.2", "ALLOWED_HOSTS": "api.example"}]
 )
-def test_the_command_that_is_printed_works_and_callbacks_arrive(
+def test_the_printed_command_works_and_callbacks_arrive(
     tmp_path: Path, variables: dict[str, str]
 ) -> None:
-    keys = {
-        "ADMIN_PASSWORD": "of the first start",
-        "VENDOR_ACME_KEY": "k",
-        "ACME_CORP_KEY": "k",
-        "MOCK_SECRET": "k",
-    }
+    of_vendors = {"VENDOR_ACME_KEY", "ACME_CORP_KEY", "MOCK_SECRET"}
+    secrets = dict.fromkeys([*of_vendors, "ADMIN_PASSWORD"], "secret")
     prefixes = {"VENDOR_VARIABLE_PREFIXES": "VENDOR_,ACME_CORP_,MOCK_"}
-    server = Server(
-        tmp_path / "data", PORT=free_port(), MOCK_PORT=free_port(), **variables, **keys, **prefixes
-    )
+    ports = {"PORT": free_port(), "MOCK_PORT": free_port()}
+    server = Server(tmp_path / "data", **ports, **variables, **secrets, **prefixes)
     try:
         server.wait_until_ready()
         printed = re.search(r"curl http://(\S+):(\d+)(/jobs) -H .* -d '(.*)'", server.output)
@@ -119,52 +111,47 @@ def test_the_command_that_is_printed_works_and_callbacks_arrive(
         host, port, path, body = printed.groups()
         assert host.strip("[]") == variables["HOST"]
         where = {"port": int(port), "host": host.strip("[]")}
+        fetch = partial(job_after, **where, method="GET")
         for vendor in ("sync", "async"):
-            accepted = job_after(
-                **where,
-                method="POST",
-                path=path,
-                body=json.dumps({**json.loads(body), "vendor": vendor}),
-            )
-            shown = f"{path}/{accepted['request_id']}"
-            wait_for(
-                lambda: job_after(**where, method="GET", path=shown)["status"] == "complete",
-                "the job to complete",
-                30,
-            )
-        assert given_to(server, "gunicorn", "webhooks") == {
+            job = json.dumps({**json.loads(body), "vendor": vendor})
+            accepted = job_after(**where, method="POST", path=path, body=job)
+            url = f"{path}/{accepted['request_id']}"
+            wait_for(lambda url=url: fetch(path=url)["status"] == "complete", "the result", 30)
+        assert variables_of(server, "gunicorn", "webhooks") == {
             "VENDOR_ACME_KEY",
             "ACME_CORP_KEY",
             "MOCK_SECRET",
         }
-        assert given_to(server, "run_worker") == {"VENDOR_ACME_KEY", "ACME_CORP_KEY", "MOCK_SECRET"}
-        assert given_to(server, "gunicorn", "SERVES=mock") == {"MOCK_SECRET"}
-        assert given_to(server, "valkey-server") == set()
+        assert variables_of(server, "run_worker") == {
+            "VENDOR_ACME_KEY",
+            "ACME_CORP_KEY",
+            "MOCK_SECRET",
+        }
+        assert variables_of(server, "gunicorn", "SERVES=mock") == {"MOCK_SECRET"}
+        assert variables_of(server, "valkey-server") == set()
     finally:
         server.kill()
 
 
-def test_mock_vendors_that_are_not_run_are_named_at_the_start(
+def test_startup_warns_of_mock_vendors_that_are_not_running(
     start: Callable[..., Server], tmp_path: Path
 ) -> None:
     manage(tmp_path / "data", "migrate")
     manage(tmp_path / "data", "load_vendors", "--mocks", "http://127.0.0.1:8001")
     server = start().wait_until_ready()
-    assert (
-        "these vendors lead to them: async, sync. Disable them, or set MOCK_VENDORS=1"
-        in server.output
-    )
+    warning = "These vendors are mock vendors, which are not running: async, sync. Disable them"
+    assert warning in server.output
     assert '"vendor": "acme"' in server.output
 
 
-def given_to(server: Server, words: str, variable: str = "") -> set[str]:
-    """Return which passwords and vendors' variables a child was started with."""
-    [given] = [
+def variables_of(server: Server, words: str, variable: str = "") -> set[str]:
+    """Return the names of passwords and vendor variables in the environment of a process."""
+    [environ] = [
         content
         for pid in server.children(words)
         if variable in (content := Path(f"/proc/{pid}/environ").read_bytes().decode())
     ]
-    names = {each.partition("=")[0] for each in given.split("\0")}
+    names = {each.partition("=")[0] for each in environ.split("\0")}
     return {
         name
         for name in names
@@ -172,26 +159,24 @@ def given_to(server: Server, words: str, variable: str = "") -> set[str]:
     }
 
 
-def test_a_killed_worker_is_started_again(running: Server) -> None:
+def test_a_killed_worker_is_restarted(running: Server) -> None:
     [killed] = running.children("run_worker")
     os.kill(killed, signal.SIGKILL)
     wait_for(
-        lambda: "The worker ended by SIGKILL; it is started again" in running.output,
-        "a line that says so",
+        lambda: "The worker ended by SIGKILL; restarting it" in running.output,
+        "a log line",
     )
     assert wait_for(lambda: running.children("run_worker"), "another worker") != [killed]
 
 
-def test_a_killed_valkey_is_started_again_with_its_data(running: Server) -> None:
+def test_a_killed_valkey_is_restarted_with_its_data(running: Server) -> None:
     client = redis.Redis(unix_socket_path=str(running.folder / "valkey.sock"))
     client.set("kept", "yes")
-    client.waitaof(
-        1, 0, 10_000
-    )  # until it is on disk, which takes a second or two: appendfsync is everysec
+    client.waitaof(1, 0, 10_000)  # on disk after a second or two: appendfsync is everysec
     os.kill(running.children("valkey-server")[0], signal.SIGKILL)
     wait_for(
-        lambda: "The embedded Valkey ended by SIGKILL; it is started again" in running.output,
-        "a line that says so",
+        lambda: "The embedded Valkey ended by SIGKILL; restarting it" in running.output,
+        "a log line",
     )
     wait_for(lambda: running.get("/readyz")[0] == 200, "the service to be ready again")
     assert client.get("kept") == b"yes"
@@ -208,25 +193,30 @@ def test_a_second_server_on_the_same_data_folder_is_refused(running: Server) -> 
         check=False,
     )
     assert second.returncode == 1
-    assert re.fullmatch(r"enrichlabs: Another server runs on the data folder .*\n", second.stderr)
+    assert re.fullmatch(
+        r"enrichlabs: Another server is running on the data folder .*\n", second.stderr
+    )
 
 
-def test_starting_again_keeps_what_was_there_and_no_end_leaves_a_process(
+def test_a_restart_keeps_data_and_a_stop_or_kill_leaves_no_process(
     start: Callable[..., Server],
 ) -> None:
     first = start().wait_until_ready()
-    change = "from django.contrib.auth.models import User; u = User.objects.get(); u.set_password('mine'); u.save()"
+    change = (
+        "from django.contrib.auth.models import User; u = User.objects.get(); "
+        "u.set_password('mine'); u.save()"
+    )
     manage(first.folder, "shell", "-c", change)
     assert first.stop(signal.SIGINT) == 0
     assert processes_of(first.folder) == {}
     second = start().wait_until_ready()
     assert log_in(second.port, "mine") == 302
-    assert "user admin, with the password that it was given" in second.output
+    assert "user admin, with the password that you have set" in second.output
     second.process.kill()
-    wait_for(lambda: not processes_of(second.folder), "all children of a killed supervisor to end")
+    wait_for(lambda: not processes_of(second.folder), "all processes of a killed supervisor to end")
 
 
-def test_a_valkey_without_its_supervisor_keeps_the_data_folder_to_itself(
+def test_a_valkey_without_its_supervisor_keeps_the_data_folder_locked(
     start: Callable[..., Server],
 ) -> None:
     first = start().wait_until_ready()
@@ -235,4 +225,4 @@ def test_a_valkey_without_its_supervisor_keeps_the_data_folder_to_itself(
     first.process.kill()
     second = start()
     assert second.process.wait(30) == 1
-    assert "Another server runs on the data folder" in second.output
+    assert "Another server is running on the data folder" in second.output

@@ -1,6 +1,4 @@
-"""The embedded Valkey: it starts on whatever a power cut has left of its files, and keeps them
-where they are sound.
-"""
+"""The embedded Valkey starts whatever a power cut has done to its files, and keeps intact ones."""
 
 import subprocess
 import sys
@@ -14,14 +12,14 @@ from harness.running import ROOT, environment
 from harness.waiting import wait_for
 
 SUPERVISOR = """
-from enrichlabs.standalone import preflight as obstacles, valkey
-from enrichlabs.standalone.children import Children
-obstacles.load_settings()
-with obstacles.the_data_folder() as lock, Children() as children:
-    children.start(valkey.child(lock.fileno()))
-    children.wait_until(valkey.answers, 30, lambda: "It does not answer.")
+from enrichlabs.standalone import startup, valkey
+from jobs.worker.supervisor import Supervisor
+startup.load_settings()
+with startup.locked_data_folder() as lock, Supervisor() as supervisor:
+    supervisor.start(valkey.program(lock.fileno()))
+    assert supervisor.wait_until(valkey.answers, 30)
     print("up", flush=True)
-    children.watch()
+    supervisor.watch()
 """
 
 
@@ -32,20 +30,20 @@ class Supervised:
         self.folder = folder
         self.log = folder.with_suffix(".log")
         command = [sys.executable, "-c", SUPERVISOR]
-        with self.log.open("w") as output:
+        with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=environment(folder), stdout=output, stderr=output
+                command, cwd=ROOT, env=environment(folder), stdout=log, stderr=log
             )
         wait_for(
-            lambda: self.process.poll() is not None or "\nup\n" in f"\n{self.said}",
+            lambda: self.process.poll() is not None or "\nup\n" in f"\n{self.output}",
             "Valkey to be up",
             60,
         )
-        assert self.process.poll() is None, self.said
+        assert self.process.poll() is None, self.output
         self.client = redis.Redis(unix_socket_path=str(folder / "valkey.sock"))
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text()
 
     def stop(self) -> None:
@@ -55,8 +53,8 @@ class Supervised:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    """A data folder in whose append-only file are a base, ten keys, and ten more after it."""
+def data_folder(tmp_path: Path) -> Path:
+    """A data folder whose append-only file has ten keys in its base, and ten more after it."""
     server = Supervised(tmp_path / "data")
     for number in range(10):
         server.client.set(f"base {number}", "x" * 100)
@@ -85,7 +83,7 @@ def an_empty_manifest(folder: Path) -> None:
     only(folder, "*.manifest").write_bytes(b"")
 
 
-def a_spoiled_middle(folder: Path) -> None:
+def a_corrupt_middle(folder: Path) -> None:
     file = only(folder, "*.incr.aof")
     content = file.read_bytes()
     file.write_bytes(content[:300] + b"\xff" * 100 + content[400:])
@@ -108,7 +106,7 @@ def a_file_for_the_folder(folder: Path) -> None:
 DAMAGES = [
     zeros_at_the_end,
     an_empty_manifest,
-    a_spoiled_middle,
+    a_corrupt_middle,
     no_base,
     a_base_of_zeros,
     a_file_for_the_folder,
@@ -116,30 +114,30 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_files_are_moved_aside_and_it_starts(
-    kept: Path, damage: Callable[[Path], None]
+def test_damaged_files_are_moved_aside_before_a_restart(
+    data_folder: Path, damage: Callable[[Path], None]
 ) -> None:
-    earlier = kept / "appendonlydir.damaged"
+    earlier = data_folder / "appendonlydir.damaged"
     earlier.mkdir()
-    (earlier / "of an earlier time").touch()
-    damage(kept)
-    server = Supervised(kept)
-    aside = f"could not be started on its files, which are now in {earlier}. It starts without them"
-    assert server.said.count(aside) == 1
-    assert "it is started again" not in server.said
+    (earlier / "earlier").touch()
+    damage(data_folder)
+    server = Supervised(data_folder)
+    aside = f"can't read its files. They are now in {earlier}; starting it without them"
+    assert server.output.count(aside) == 1
+    assert "restarting it" not in server.output
     assert server.client.dbsize() == 0
     assert server.client.set("writable", "yes")
-    assert not (earlier / "of an earlier time").exists()
+    assert not (earlier / "earlier").exists()
     server.stop()
 
 
-def test_sound_files_are_kept_also_when_the_last_command_was_cut_off(kept: Path) -> None:
-    server = Supervised(kept)
+def test_intact_files_are_kept_even_if_the_last_command_is_truncated(data_folder: Path) -> None:
+    server = Supervised(data_folder)
     assert server.client.dbsize() == 20
     server.stop()
-    file = only(kept, "*.incr.aof")
+    file = only(data_folder, "*.incr.aof")
     file.write_bytes(file.read_bytes()[:-10])
-    server = Supervised(kept)
+    server = Supervised(data_folder)
     assert server.client.dbsize() == 19
-    assert not (kept / "appendonlydir.damaged").exists()
+    assert not (data_folder / "appendonlydir.damaged").exists()
     server.stop()

@@ -1,7 +1,7 @@
-"""A MongoDB that is killed or freezes under a running service: clients are refused in time, and
-what the vendor said is kept.
+"""MongoDB is killed or freezes under a running service: clients get an answer in time, and vendors'
+answers are kept.
 
-The processes are forked, as in production, and each has a client of MongoDB of its own.
+The processes are forked, as in production, and each has its own MongoDB client.
 """
 
 import os
@@ -27,9 +27,7 @@ KEPT = "answers are kept until it does"
 
 
 class Service:
-    """A gunicorn of two processes and a worker of two, on MongoDB, with a vendor that answers when
-    it is let.
-    """
+    """Two gunicorn and two worker processes on MongoDB, and a vendor that the test holds back."""
 
     def __init__(self, folder: Path, store: SecantusDB, redis_url: str) -> None:
         self.store = store
@@ -58,7 +56,7 @@ class Service:
             "--preload",
         ]
         self._run("-m", "gunicorn", *options, "enrichlabs.wsgi")
-        # The name of a vendor is looked up before the fork.
+        # --vendors uses the store before the fork.
         self._run("manage.py", "run_worker", "--processes=2", "--threads=2", "--vendors=acme")
         wait_for(self.is_ready, "the service to be ready", 60)
 
@@ -83,7 +81,7 @@ class Service:
         with pymongo.MongoClient(self.store.url()) as client:
             return sorted(job["status"] for job in client.enrichlabs.jobs_job.find())
 
-    def end(self) -> None:
+    def kill(self) -> None:
         self.vendor.hold.set()
         for process in self._processes:
             os.killpg(process.pid, signal.SIGKILL)
@@ -102,7 +100,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, valkey: Valkey) -> Iterato
         service.start()
         yield service
     finally:
-        service.end()
+        service.kill()
         store.process.send_signal(signal.SIGCONT)
         store.kill()
 
@@ -118,22 +116,22 @@ def freeze(store: SecantusDB) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("harm", [kill, freeze])
-def test_clients_are_refused_in_time_and_the_answer_is_recorded_later(
+def test_clients_get_503_in_time_and_the_answer_is_recorded_later(
     service: Service, harm: Callable[[SecantusDB], Callable[[], None]]
 ) -> None:
     service.vendor.hold.clear()
-    called, kept = len(service.vendor.arrivals), service.log.count(KEPT)
+    calls, kept = len(service.vendor.arrivals), service.log.count(KEPT)
     assert post(service.port)[0] == 202
-    wait_for(lambda: len(service.vendor.arrivals) > called, "the call")
-    mend = harm(service.store)
+    wait_for(lambda: len(service.vendor.arrivals) > calls, "the call")
+    recover = harm(service.store)
     status, code, seconds = post(service.port)
     assert (status, code) == (503, "store_unavailable")
     assert seconds < IN_TIME_SECONDS
     service.vendor.hold.set()
-    wait_for(lambda: service.log.count(KEPT) > kept, "a worker that keeps its answer", 60)
-    mend()
+    wait_for(lambda: service.log.count(KEPT) > kept, "a worker to keep its answer", 60)
+    recover()
     wait_for(lambda: post(service.port)[0] == 202, "jobs to be accepted again", 60)
-    wait_for(lambda: set(service.statuses()) == {"complete"}, "all to be complete", 60)
+    wait_for(lambda: set(service.statuses()) == {"complete"}, "all jobs to be complete", 60)
     keys = service.vendor.keys()
     assert len(keys) == len(set(keys)) == len(service.statuses())
     assert "fork" not in service.log

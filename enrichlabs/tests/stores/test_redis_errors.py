@@ -1,6 +1,4 @@
-"""A Redis that answers and refuses: /readyz and the health check of a worker name what it refuses,
-and what to do.
-"""
+"""A Redis that answers but refuses commands: /readyz and enrichlabs.alive report the remedy."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,13 +12,13 @@ from enrichlabs import alive
 from enrichlabs.tests.web.test_health import heartbeat
 from harness.waiting import wait_for
 from jobs.queue.keys import COUNTERS, HEARTBEATS, Keys
-from jobs.queue.redis_errors import refusal
+from jobs.queue.redis_errors import OOM, WRONG_TYPE, refusal
 
 pytestmark = [pytest.mark.django_db, pytest.mark.about_redis]
 
-OOM = "Redis is out of memory and refuses to write."
+OUT_OF_MEMORY = OOM.partition(".")[0]
 READONLY = "Redis is a replica and refuses to write."
-NO_RIGHT = "The Redis user of REDIS_URL lacks a right."
+NO_PERMISSION = "The Redis user of REDIS_URL lacks a "
 
 
 @contextmanager
@@ -42,7 +40,7 @@ def replica(client: redis.Redis) -> Iterator[None]:
 
 
 @contextmanager
-def without_right(client: redis.Redis, *rules: str) -> Iterator[None]:
+def denied(client: redis.Redis, *rules: str) -> Iterator[None]:
     client.execute_command("ACL", "SETUSER", "default", *rules)
     try:
         yield
@@ -51,10 +49,10 @@ def without_right(client: redis.Redis, *rules: str) -> Iterator[None]:
 
 
 @contextmanager
-def unsaved(client: redis.Redis) -> Iterator[None]:
-    """A save that fails, since a folder has the name of its file."""
-    taken = Path(client.config_get("dir")["dir"]) / "dump.rdb"
-    taken.mkdir()
+def failing_save(client: redis.Redis) -> Iterator[None]:
+    """A save that fails because a folder has the name of its file."""
+    folder = Path(client.config_get("dir")["dir"]) / "dump.rdb"
+    folder.mkdir()
     client.config_set("save", "3600 1")
     client.bgsave()
     try:
@@ -64,57 +62,58 @@ def unsaved(client: redis.Redis) -> Iterator[None]:
         )
         yield
     finally:
-        taken.rmdir()
+        folder.rmdir()
         client.config_set("save", "")
 
 
 REFUSALS = [
-    (unsaved, "Redis can't save to its disk and refuses to write."),
-    (lambda client: configured(client, "maxmemory", 1), OOM),
+    (failing_save, "Redis can't save to its disk and refuses to write."),
+    (lambda client: configured(client, "maxmemory", 1), OUT_OF_MEMORY),
     (replica, READONLY),
     (
         lambda client: configured(client, "min-replicas-to-write", 1),
         "Redis has fewer replicas than its min-replicas-to-write",
     ),
-    (lambda client: without_right(client, "-xreadgroup"), NO_RIGHT),
-    (lambda client: without_right(client, "-xadd"), NO_RIGHT),
-    (lambda client: without_right(client, "-@scripting"), NO_RIGHT),
-    (lambda client: without_right(client, "resetkeys", "~other:*"), NO_RIGHT),
+    (lambda client: denied(client, "-xreadgroup"), NO_PERMISSION),
+    (lambda client: denied(client, "-xadd"), NO_PERMISSION),
+    (lambda client: denied(client, "-@scripting"), NO_PERMISSION),
+    (lambda client: denied(client, "resetkeys", "~other:*"), NO_PERMISSION),
 ]
 
 
-@pytest.mark.parametrize(("fault", "says"), REFUSALS)
-def test_readiness_names_what_redis_refuses(
-    client: Client, redis_client: redis.Redis, fault: Callable, says: str
+@pytest.mark.parametrize(("fault", "reason"), REFUSALS)
+def test_readyz_reports_what_redis_refuses(
+    client: Client, redis_client: redis.Redis, fault: Callable, reason: str
 ) -> None:
     with fault(redis_client):
         answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json()["redis"].startswith(says)
+    assert answer.json()["redis"].startswith(reason)
     assert answer.json()["worker"] == "Unknown until Redis can be used."
 
 
-def test_a_live_worker_is_not_denied_for_it(client: Client, redis_client: redis.Redis) -> None:
+def test_readyz_reports_a_live_worker_while_redis_refuses(
+    client: Client, redis_client: redis.Redis
+) -> None:
     heartbeat(redis_client, seconds_ago=0)
-    with without_right(redis_client, "-xreadgroup"):
+    with denied(redis_client, "-xreadgroup"):
         answer = client.get("/readyz").json()
-    assert answer["redis"].startswith(NO_RIGHT)
+    assert answer["redis"].startswith(NO_PERMISSION)
     assert answer["worker"] == "ok"
 
 
 @pytest.mark.parametrize("name", ["jobs", "retries", "freed", "log", "in_flight", "state", "pause"])
-def test_readiness_names_a_key_that_holds_something_else(
+def test_readyz_reports_a_key_of_the_wrong_type(
     client: Client, redis_client: redis.Redis, make_vendor: Callable, name: str
 ) -> None:
     make_vendor("acme")
     key = getattr(Keys("acme"), name)
     redis_client.sadd(key, "x")
     answer = client.get("/readyz")
-    said = f"Redis holds a value of another type in one of our keys ({key}). Delete that key; no job is lost."
-    assert (answer.status_code, answer.json()["redis"]) == (503, said)
+    assert (answer.status_code, answer.json()["redis"]) == (503, WRONG_TYPE.format(key))
 
 
-def test_what_is_as_it_should_be_is_no_fault(
+def test_readyz_accepts_our_own_keys_and_changes_none(
     client: Client, redis_client: redis.Redis, make_vendor: Callable
 ) -> None:
     make_vendor("acme")
@@ -131,17 +130,17 @@ def test_what_is_as_it_should_be_is_no_fault(
     assert set(redis_client.keys()) == before
 
 
-def test_a_redis_that_takes_no_beat_says_nothing_about_a_worker(
+def test_alive_passes_while_redis_refuses_heartbeats(
     redis_client: redis.Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redis_client.delete(HEARTBEATS)
     with configured(redis_client, "maxmemory", 1):
         assert alive.main() == 0
-    assert capsys.readouterr().out.startswith(OOM)
+    assert capsys.readouterr().out.startswith(OUT_OF_MEMORY)
     assert alive.main() == 1
 
 
-def test_one_vendors_key_keeps_no_hint_from_another(
+def test_a_broken_key_of_one_vendor_does_not_affect_another(
     client: Client,
     redis_client: redis.Redis,
     make_vendor: Callable,
@@ -161,14 +160,12 @@ def test_one_vendors_key_keeps_no_hint_from_another(
     assert not [record for record in caplog.records if record.name == "jobs.queue.stream"]
 
 
-def test_a_refusal_inside_a_pipeline_is_named() -> None:
-    error = redis.ResponseError(
-        "Command # 1 (XADD enrich:{a}:jobs * v 1) of pipeline caused error: MISCONF Redis is configured"
-    )
-    assert refusal(error).startswith("Redis can't save to its disk")
+def test_a_refusal_inside_a_pipeline_is_recognized() -> None:
+    text = "Command # 1 (XADD enrich:{a}:jobs * v 1) of pipeline caused error: MISCONF Redis is"
+    assert refusal(redis.ResponseError(text)).startswith("Redis can't save to its disk")
 
 
-def test_requests_say_once_that_redis_refuses(
+def test_requests_log_once_that_redis_refuses(
     client: Client,
     redis_client: redis.Redis,
     make_vendor: Callable,
@@ -183,7 +180,7 @@ def test_requests_say_once_that_redis_refuses(
                 "/jobs", {"vendor": "acme", "name": "J"}, content_type="application/json"
             )
             assert answer.status_code == 202
-    assert [record.getMessage() for record in caplog.records if "Redis" in record.getMessage()] == [
-        f"{OOM} Raise its maxmemory, or remove what else it holds. Jobs are kept, and start when it is back"
-    ]
-    wait_for(lambda: redis_client.set("x", 1), "Redis to take something again")
+    messages = [record.getMessage() for record in caplog.records]
+    [message] = [message for message in messages if "Redis" in message]
+    assert message.startswith(OUT_OF_MEMORY)
+    wait_for(lambda: redis_client.set("x", 1), "Redis to accept writes again")

@@ -1,4 +1,4 @@
-"""Waiting for SQLite's lock stops nobody but whoever waits."""
+"""Waiting for the lock of SQLite blocks no other thread."""
 
 import sqlite3
 import threading
@@ -17,8 +17,8 @@ pytestmark = [
 ]
 
 
-def test_a_thread_that_writes_frees_cursors_of_one_that_waits(make_vendor):
-    """As the garbage collector does, in whichever thread it runs."""
+def test_cursors_of_a_waiting_thread_can_be_freed_by_the_writing_thread(make_vendor):
+    """The garbage collector does this in any thread."""
     make_vendor("acme"), make_vendor("globex")
     cursors, waits, is_freed = [], threading.Event(), threading.Event()
 
@@ -26,9 +26,7 @@ def test_a_thread_that_writes_frees_cursors_of_one_that_waits(make_vendor):
         cursors.append(connection.connection.execute("SELECT * FROM vendors_vendor"))
         cursors[0].fetchone()
         waits.set()
-        Vendor.objects.filter(slug="acme").update(
-            max_attempts=7
-        )  # waits for the lock, without a turn of its own
+        Vendor.objects.filter(slug="acme").update(max_attempts=7)  # waits for the lock
         connection.close()
 
     def open_connection_and_wait():
@@ -40,7 +38,7 @@ def test_a_thread_that_writes_frees_cursors_of_one_that_waits(make_vendor):
         Vendor.objects.filter(slug="globex").update(max_attempts=7)
         other.start()
         assert waits.wait(10)
-        threading.Event().wait(0.2)  # let it come to wait
+        threading.Event().wait(0.2)  # so that it starts to wait
         freeing = threading.Thread(target=lambda: (cursors.clear(), is_freed.set()))
         freeing.start()
         assert is_freed.wait(5)
@@ -48,7 +46,7 @@ def test_a_thread_that_writes_frees_cursors_of_one_that_waits(make_vendor):
     assert set(Vendor.objects.values_list("max_attempts", flat=True)) == {7}
 
 
-def test_a_single_statement_waits_for_the_lock_as_long_as_our_patience(make_vendor):
+def test_a_statement_waits_for_the_lock_as_long_as_patience_allows(make_vendor):
     make_vendor("acme")
     ends = []
 

@@ -1,6 +1,4 @@
-"""A store that does not answer: clients have their 503 within two seconds, however many ask at
-once.
-"""
+"""When the store does not answer, clients get a 503 within two seconds, however many there are."""
 
 import json
 import signal
@@ -20,26 +18,26 @@ from harness.running import ROOT, environment, get
 from harness.waiting import wait_for
 from jobs.models import Callback, Job
 
-# 2 s, and what a machine that does other things may need; far below the 20 s of a worker.
+# 2 s, and a margin for a busy machine. A worker would wait 20 s.
 IN_TIME_SECONDS = 4
 
 
 def post(port, path="/jobs"):
-    """Return the status, the code of the problem, and how many seconds it took."""
+    """Return the status, the problem code, and the seconds it took."""
     since = time.monotonic()
-    door = HTTPConnection("127.0.0.1", port, timeout=30)
+    client = HTTPConnection("127.0.0.1", port, timeout=30)
     body = json.dumps({"vendor": "acme", "name": "John Doe"})
-    door.request("POST", path, body, {"Content-Type": "application/json"})
-    answer = door.getresponse()
+    client.request("POST", path, body, {"Content-Type": "application/json"})
+    answer = client.getresponse()
     found = json.load(answer)
-    door.close()
+    client.close()
     return answer.status, found.get("code"), time.monotonic() - since
 
 
 @pytest.fixture
 def on_sqlite(transactional_db, serve, valkey):
     if connection.vendor != "sqlite":
-        pytest.skip("this is about a locked file")
+        pytest.skip("about a locked file")
     return serve(DATABASE_URL=f"sqlite://{connection.settings_dict['NAME']}", REDIS_URL=valkey.url)
 
 
@@ -53,7 +51,7 @@ def locked():
         other.close()
 
 
-def test_a_locked_file_is_not_waited_for(on_sqlite, make_vendor, make_job, redis_client):
+def test_requests_do_not_wait_for_a_locked_file(on_sqlite, make_vendor, make_job, redis_client):
     make_vendor()
     queued, failed = make_job(), make_job(status="failed")
     paths = ["/jobs"] * 8 + [f"/jobs/{queued.pk}/cancel", f"/jobs/{failed.pk}/retry"]
@@ -65,16 +63,14 @@ def test_a_locked_file_is_not_waited_for(on_sqlite, make_vendor, make_job, redis
     assert Job.objects.count() == 3
 
 
-def test_what_is_stored_is_shown_while_the_file_is_locked(on_sqlite, make_job):
+def test_jobs_can_be_read_while_the_file_is_locked(on_sqlite, make_job):
     job = make_job()
     with locked():
         assert get(on_sqlite, f"/jobs/{job.pk}")[0] == 200
 
 
-def test_a_refused_callback_is_counted_on_its_job_behind_the_answer(
-    on_sqlite, make_vendor, make_job
-):
-    """So how long the answer takes tells nothing about the job."""
+def test_a_refused_callback_is_counted_after_the_response(on_sqlite, make_vendor, make_job):
+    """So the response time reveals nothing about the job."""
     make_vendor()
     path = f"/vendor-webhook/acme/{make_job(status='waiting', attempt=1).pk}"
     with locked():
@@ -86,7 +82,7 @@ def test_a_refused_callback_is_counted_on_its_job_behind_the_answer(
 
 @pytest.fixture
 def stopped_mongodb(serve, valkey, tmp_path):
-    """A gunicorn whose MongoDB answers no more; the port of the one and the process of the other."""
+    """The port of a gunicorn, and the process of its MongoDB, which has stopped answering."""
     with mongodb() as (url, process):
         variables = {"DATABASE_URL": url, "REDIS_URL": valkey.url}
         run = {
@@ -109,7 +105,7 @@ def stopped_mongodb(serve, valkey, tmp_path):
         process.send_signal(signal.SIGCONT)
 
 
-def test_a_mongodb_that_hangs_is_not_waited_for(stopped_mongodb):
+def test_requests_do_not_wait_for_a_mongodb_that_hangs(stopped_mongodb):
     port, process = stopped_mongodb
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: post(port), range(8)))

@@ -1,6 +1,4 @@
-"""The file of the store is removed, moved or replaced while it is in use: nothing is accepted that
-would be lost.
-"""
+"""The store's file is removed, moved or replaced while in use: no job is accepted and lost."""
 
 import json
 import os
@@ -28,7 +26,7 @@ def rows(path: Path) -> int:
 
 @pytest.fixture
 def store(transactional_db, make_vendor, tmp_path):
-    """A copy of the tests' store in a folder of its own, with one vendor and no job."""
+    """A copy of the store in a folder of its own, with one vendor and no jobs."""
     make_vendor()
     path = tmp_path / "store" / "enrichlabs.sqlite3"
     path.parent.mkdir()
@@ -62,19 +60,19 @@ def replace(path):
 
 
 @pytest.mark.parametrize("harm", [remove, remove_log, remove_folder, move, replace])
-def test_nothing_is_accepted_when_the_file_is_gone(serve, store, valkey, harm):
+def test_no_job_is_accepted_when_the_file_is_gone(serve, store, valkey, harm):
     port = serve(DATABASE_URL=f"sqlite://{store}", REDIS_URL=valkey.url)
     assert [post(port)[0] for _ in range(4)] == [202] * 4
     harm(store)
     assert {post(port)[:2] for _ in range(40)} == {(503, "store_unavailable")}
-    if harm is not remove_log:  # a new connection meets SQLite's own error there
+    if harm is not remove_log:  # there a new connection gets SQLite's own error
         assert {json.loads(get(port, "/jobs")[1])["detail"] for _ in range(5)} == {FILE_GONE}
     status, body = get(port, "/readyz")
     assert status == 503
     assert json.loads(body)["store"].startswith("The file of the store")
 
 
-def test_no_empty_file_is_made_in_its_place(serve, store, valkey):
+def test_no_empty_file_is_created_in_its_place(serve, store, valkey):
     port = serve(DATABASE_URL=f"sqlite://{store}", REDIS_URL=valkey.url)
     assert post(port)[0] == 202
     remove(store)
@@ -82,7 +80,7 @@ def test_no_empty_file_is_made_in_its_place(serve, store, valkey):
     assert list(store.parent.iterdir()) == []
 
 
-def test_a_file_that_is_put_back_is_used_again(serve, store, valkey):
+def test_a_file_that_is_moved_back_is_used_again(serve, store, valkey):
     port = serve(DATABASE_URL=f"sqlite://{store}", REDIS_URL=valkey.url)
     assert post(port)[0] == 202
     away = store.parent.with_name("away")

@@ -2,12 +2,14 @@
 
 import gc
 import logging
+import math
 import os
 import signal
 import sys
 import threading
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -15,38 +17,35 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from jobs.worker.supervisor import Processes
+from jobs.worker.processes import Fork
+from jobs.worker.supervisor import KeepsDying, Supervisor
 from jobs.worker.worker import Worker
 from vendors.catalogue import catalogue, listed
 
 log = logging.getLogger(__name__)
 
-COLLECT_AT = 10_000  # new objects that may be garbage; Python's own 700 are made by a job or two
-# A signal to a whole group of processes comes twice: by itself, and passed on by the parent.
+# New objects between two garbage collections. A job or two creates Python's default of 700.
+GC_THRESHOLD = 10_000
+# A signal to the whole process group arrives twice: once by itself, once from the supervisor.
 SAME_SIGNAL_SECONDS = 1.0
 
 
 class Command(BaseCommand):
-    help = "Takes jobs from Redis and calls vendors within their limits, until SIGTERM or Ctrl-C; a second signal ends at once."
-    # Not those of URLs and forms, for which a worker would load every view: a fifth of its start,
-    # and megabytes.
+    help = (
+        "Takes jobs from Redis and calls vendors within their limits. SIGTERM or Ctrl-C stops it "
+        "gracefully; a second signal ends it at once."
+    )
+    # Checks of URLs and forms would load every view: a fifth of the start time, and megabytes.
     requires_system_checks = [Tags.models, "settings"]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--processes", type=int, default=1, help="worker processes (default 1)")
-        parser.add_argument(
-            "--threads", type=int, default=32, help="calls at a time in each process (default 32)"
-        )
-        parser.add_argument(
-            "--vendors", default="", help="work for these only, separated by commas (default: all)"
-        )
-        parser.add_argument("--drain", action="store_true", help="end when no job is open any more")
-        parser.add_argument(
-            "--grace-seconds",
-            type=float,
-            default=20,
-            help="for calls under way when it is stopped (default 20)",
-        )
+        add = parser.add_argument
+        add("--processes", type=int, default=1, help="worker processes (default 1)")
+        add("--threads", type=int, default=32, help="concurrent calls per process (default 32)")
+        add("--vendors", default="", help="only these vendors, comma-separated (default: all)")
+        add("--drain", action="store_true", help="exit when no open job is left")
+        grace = "time for running calls to finish when stopped (default 20)"
+        add("--grace-seconds", type=float, default=20, help=grace)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["processes"] < 1 or options["threads"] < 1:
@@ -54,7 +53,7 @@ class Command(BaseCommand):
         vendors = [slug.strip() for slug in options["vendors"].split(",") if slug.strip()]
         _check(vendors)
         _close_connections()
-        _spare_the_collector()
+        _tune_garbage_collector()
 
         def work() -> None:
             worker = Worker(
@@ -70,21 +69,31 @@ class Command(BaseCommand):
         if options["processes"] == 1:
             work()
         else:
-            sys.exit(Processes(options["processes"], work).run())
+            _supervise(work, options["processes"])
 
 
 def _check(vendors: list[str]) -> None:
     unknown = set(vendors) - set(catalogue.all()) if vendors else set()
     if unknown:
+        known = listed(catalogue.all())
         raise CommandError(
-            f"Unknown vendors: {', '.join(sorted(unknown))}. Known are: {listed(catalogue.all())}."
+            f"Unknown vendors: {', '.join(sorted(unknown))}. Known vendors: {known}."
         )
 
 
+def _supervise(work: Callable[[], None], count: int) -> None:
+    """Run `work` in `count` forks until all of them return. Exits with 1 when one keeps dying."""
+    try:
+        with Supervisor(grace_seconds=math.inf) as supervisor:  # workers have their own
+            supervisor.start(*(Fork(f"worker process {n + 1}", work) for n in range(count)))
+            supervisor.watch()
+    except KeepsDying as error:
+        log.error("%s", error)
+        sys.exit(1)
+
+
 def _end_process(failure: threading.ExceptHookArgs) -> None:
-    """A worker that has lost one of its threads would be half alive: it ends, and its jobs are
-    taken over.
-    """
+    """End a worker that has lost a thread and would only half work. Its jobs are taken over."""
     thread = failure.thread.name if failure.thread else "unknown"
     log.critical("the thread %s failed; this worker ends", thread, exc_info=failure.exc_value)
     logging.shutdown()
@@ -92,20 +101,18 @@ def _end_process(failure: threading.ExceptHookArgs) -> None:
 
 
 def _close_connections() -> None:
-    """No connection is to be shared by the processes that are forked now."""
+    """Close connections before the fork: processes must not share them."""
     for connection in connections.all(initialized_only=True):
         connection.close()
         if connection.vendor == "mongodb":
-            connection.close_pool()  # type: ignore[attr-defined]  # MongoDB's alone has one
+            connection.close_pool()  # type: ignore[attr-defined]  # only MongoDB has a pool
 
 
-def _spare_the_collector() -> None:
-    """What is loaded by now stays: the garbage collector need not look at it again, and again for
-    every few jobs.
-    """
+def _tune_garbage_collector() -> None:
+    """Keep the collector from scanning the loaded code again every few jobs."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_AT)
+    gc.set_threshold(GC_THRESHOLD)
 
 
 def _stop_on_signals(worker: Worker) -> None:

@@ -1,0 +1,75 @@
+"""What script/server prints once the service is ready."""
+
+import logging
+import sys
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+
+from enrichlabs.config.kept_secrets import kept
+from enrichlabs.standalone.bootstrap import ADMIN, MOCKS_PATH
+
+log = logging.getLogger(__name__)
+
+TEXT = """
+EnrichLabs is ready. Press Ctrl-C to stop it.
+
+  API      {url}/jobs
+  Docs     {url}/docs
+  Console  {url}/admin/
+           {login}
+  Data     {data}
+
+Post a job, then fetch its result with the request_id that is returned:
+
+  curl {url}/jobs -H 'Content-Type: application/json' -d '{{"vendor": "{vendor}", "name": "John Doe"}}'
+  curl {url}/jobs/REQUEST_ID
+
+"""  # noqa: E501 - a command to copy
+
+
+def show(url: str, serves_mocks: bool) -> None:
+    """Print where the service is and a first job to try; with LOG_FORMAT=json, log one line."""
+    vendor = _example_vendor(serves_mocks)
+    if settings.LOG_FORMAT == "json":
+        # Without the password, which belongs to a person at a terminal.
+        text = "EnrichLabs is ready: API %s/jobs, console %s/admin/, data in %s"
+        log.info(text, url, url, settings.DATA)
+        return
+    sys.stdout.write(TEXT.format(url=url, login=_login(), data=settings.DATA, vendor=vendor))
+    sys.stdout.flush()
+
+
+def _example_vendor(serves_mocks: bool) -> str:
+    """Return a vendor that can be called, and warn of those that can't because no mocks run."""
+    vendors = apps.get_model("vendors", "Vendor").objects.filter(enabled=True).order_by("slug")
+    urls = dict(vendors.values_list("slug", "url"))
+    unserved = [slug for slug, url in urls.items() if MOCKS_PATH in url and not serves_mocks]
+    if unserved:
+        text = (
+            "These vendors are mock vendors, which are not running: %s. Disable them, or set "
+            "MOCK_VENDORS=1."
+        )
+        log.warning(text, ", ".join(unserved))
+    return next((slug for slug in reversed(urls) if slug not in unserved), "sync")
+
+
+def _login() -> str:
+    """Return how to log in, with the password while it is the one of the first start."""
+    admin = get_user_model().objects.filter(username=ADMIN).first()
+    if not admin:
+        return "log in as one of your superusers"
+    password = _first_password()
+    if password and admin.check_password(password):
+        return f"user {ADMIN}, password {password}"
+    return f"user {ADMIN}, with the password that you have set"
+
+
+def _first_password() -> str:
+    file = settings.SECRETS / "admin_password"
+    try:
+        return kept(file) if file.exists() else ""
+    except ImproperlyConfigured:
+        return ""  # damaged, but no longer needed
