@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from harness.preloaded_worker import PreloadedWorker
-from harness.vendor_server import VendorServer
+from harness.vendor.scripted import VendorServer
 from harness.waiting import wait_for
 from jobs.models import FINAL, Job
 from jobs.queue import stream
@@ -27,9 +27,7 @@ ROOT = Path(__file__).parent.parent
 def vendor_server() -> Iterator[VendorServer]:
     server = VendorServer()
     yield server
-    server.hold.set()
-    server.shutdown()
-    server.server_close()
+    server.stop()
 
 
 class WorkerProcess:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from harness.vendor_server import Answer, VendorServer
+from harness.vendor.scripted import Answer, VendorServer
 from harness.waiting import wait_for
 from jobs.models import Job
 from jobs.tests.console import sign_in_as_superuser, text

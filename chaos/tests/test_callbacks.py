@@ -29,19 +29,19 @@ def called_back(vendor, posts):
 
 
 def test_a_callback_brings_the_result(vendor, receiver):
-    status, _, body = called(vendor, callback_url=receiver.url())
+    status, _, body = called(vendor, callback_url=receiver.callback_url())
     assert (status, json.loads(body)) == (202, {"accepted": True})
     assert called_back(vendor, 1) == [("genuine", 200)]
-    [(path, _, body)] = receiver.taken
-    assert path in receiver.url()
-    assert json.loads(body)["answer"] == answer_of(SEED, JOB)
+    [arrival] = receiver.arrivals
+    assert receiver.callback_url().endswith(arrival.path)
+    assert arrival.body["answer"] == answer_of(SEED, JOB)
 
 
 def test_no_callback_comes_for_work_that_was_not_done(vendor, receiver):
     for mood in sorted(plans.NO_WORK - {"reset"}):
-        called(vendor, mood, callback_url=receiver.url())
+        called(vendor, mood, callback_url=receiver.callback_url())
     assert vendor.postman.open == 0
-    called(vendor, "500_after_work", callback_url=receiver.url())
+    called(vendor, "500_after_work", callback_url=receiver.callback_url())
     assert called_back(vendor, 1) == [("genuine", 200)]
 
 
@@ -49,7 +49,7 @@ def test_a_callback_that_nobody_takes_is_posted_again(vendor, receiver, monkeypa
     assert sum(callbacks.AGAIN_AFTER_SECONDS) >= 90
     monkeypatch.setattr(callbacks, "AGAIN_AFTER_SECONDS", (0.01,) * 5)
     receiver.statuses = [503, 302, 401]
-    called(vendor, callback_url=receiver.url())
+    called(vendor, callback_url=receiver.callback_url())
     assert called_back(vendor, 3) == [("genuine", 503), ("genuine", 302), ("genuine", 401)]
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
@@ -58,8 +58,8 @@ def test_a_callback_that_nobody_takes_is_posted_again(vendor, receiver, monkeypa
 
 
 def test_an_early_callback_is_answered_before_the_call(vendor, receiver):
-    status = called(vendor, serial=serial_with("early"), callback_url=receiver.url())[0]
-    assert (status, len(receiver.taken)) == (202, 1)
+    status = called(vendor, serial=serial_with("early"), callback_url=receiver.callback_url())[0]
+    assert (status, len(receiver.arrivals)) == (202, 1)
     wait_for(lambda: events(vendor, Answered), "the answer to be written down")
     assert [type(event) for event in ledger.read_ledger(vendor.path)] == [
         Arrival,
@@ -75,30 +75,32 @@ def test_a_callback_comes_several_times_the_same_to_the_letter(
     monkeypatch.setattr(callbacks, "REPLAYED_SECONDS", 0.1)
     monkeypatch.setattr(callbacks, "SECOND_SECONDS", 0.1)
     serial = serial_with(callback, vendor="signed")
-    called(vendor, slug="signed", serial=serial, callback_url=receiver.url(vendor="signed"))
-    assert called_back(vendor, posts) == [("genuine", 200)] * posts
-    assert (
-        len({(path, headers["webhook-signature"], body) for path, headers, body in receiver.taken})
-        == 1
+    called(
+        vendor, slug="signed", serial=serial, callback_url=receiver.callback_url(vendor="signed")
     )
+    assert called_back(vendor, posts) == [("genuine", 200)] * posts
+    sent = {(each.path, each.headers["webhook-signature"], each.raw) for each in receiver.arrivals}
+    assert len(sent) == 1
 
 
 def test_garbage_comes_before_the_genuine_callback(vendor, receiver):
     receiver.statuses = [400, 200]
-    called(vendor, serial=serial_with("garbage"), callback_url=receiver.url())
+    called(vendor, serial=serial_with("garbage"), callback_url=receiver.callback_url())
     assert called_back(vendor, 2) == [("garbage", 400), ("genuine", 200)]
-    assert [type(json.loads(body)) for _, _, body in receiver.taken] == [list, dict]
+    assert [type(arrival.body) for arrival in receiver.arrivals] == [list, dict]
 
 
 def test_forged_callbacks_come_with_a_genuine_one(vendor, receiver, monkeypatch):
     monkeypatch.setattr(callbacks, "FORGED_SECONDS", 0.1)
-    called(vendor, "503", slug="signed", key=OTHER, callback_url=receiver.url(OTHER, "signed"))
-    vendor.disturb("signed", "", 0)
+    called(
+        vendor, "503", slug="signed", key=OTHER, callback_url=receiver.callback_url(OTHER, "signed")
+    )
+    vendor.impose("signed", "", 0)
     called(
         vendor,
         slug="signed",
         serial=serial_with("forged", "signed"),
-        callback_url=receiver.url(vendor="signed"),
+        callback_url=receiver.callback_url(vendor="signed"),
     )
     kinds = ("garbage_token", "no_token", "other_token", "other_url", "signature")
     assert sorted(called_back(vendor, 6)) == [
@@ -113,7 +115,7 @@ def test_forged_callbacks_come_with_a_genuine_one(vendor, receiver, monkeypatch)
         (other, "1.3.of-1"),
         (bare, "1.3.of-1"),
     ]
-    forged = [path for path, _, body in receiver.taken if json.loads(body).get("forged")]
+    forged = [each.path for each in receiver.arrivals if each.body.get("forged")]
     assert sorted(path.removesuffix("?").partition("?token=")[::2] for path in forged) == sorted(
         asked
     )

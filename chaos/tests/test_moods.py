@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from chaos import vendor as module
+from chaos import moods
 from chaos.calls import STATUSES
 from chaos.ledger import Answered
 from chaos.plans import EVERY_MOOD, answer_of, error_of, plan_of
@@ -41,13 +41,13 @@ def test_both_forms_of_retry_after(vendor):
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("mood", sorted(EVERY_MOOD - {"slow"}))
 def test_the_system_makes_of_each_mood_what_the_plans_say(vendor, receiver, mood, is_async):
-    vendor.disturb("acme", mood, 60)
+    vendor.impose("acme", mood, 60)
     given = {
         "name": "Job",
         "serial": serial_with(),
-        **({"callback_url": receiver.url()} if is_async else {}),
+        **({"callback_url": receiver.callback_url()} if is_async else {}),
     }
-    url, headers = f"http://127.0.0.1:{vendor.server_port}/acme", {"Idempotency-Key": JOB}
+    url, headers = f"http://127.0.0.1:{vendor.port}/acme", {"Idempotency-Key": JOB}
     timeout_seconds = 0.2 if mood in ("timeout", "hang", "drip") else 10
     try:
         reply = post_json(
@@ -78,11 +78,11 @@ def test_a_reset_comes_as_one_before_the_answer_or_after_half_of_it(vendor):
 
 
 def test_a_body_drips_or_has_no_end(vendor, monkeypatch):
-    monkeypatch.setattr(module, "DRIP_SECONDS", 0.05)
+    monkeypatch.setattr(moods, "DRIP_SECONDS", 0.05)
     since, answer = time.monotonic(), open_call(vendor, "drip").getresponse()
     assert [answer.read1(100) for _ in range(4)] == [b"{", b'"', b"n", b"a"]
     assert time.monotonic() - since >= 0.15
-    assert len(called(vendor, "endless")[2]) == module.ENDLESS_BYTES
+    assert len(called(vendor, "endless")[2]) == moods.ENDLESS_BYTES
 
 
 @pytest.mark.parametrize("mood", ["timeout", "hang"])

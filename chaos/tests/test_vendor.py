@@ -20,7 +20,7 @@ from harness.waiting import wait_for
 
 def test_the_ledger_tells_what_came_and_how_it_was_answered(vendor, receiver):
     began = time.time()
-    called(vendor, callback_url=receiver.url(attempt=12))
+    called(vendor, callback_url=receiver.callback_url(attempt=12))
     called(vendor, "503")
     first, second = events(vendor, Arrival)
     assert first == Arrival(first.at, "acme", JOB, 1, serial_with(), "ok", 12, "127.0.0.1")
@@ -43,7 +43,7 @@ def test_a_line_that_is_cut_short_is_not_read(tmp_path):
 
 
 def test_a_mood_can_be_put_over_a_vendor_for_a_while(vendor):
-    control = HTTPConnection("127.0.0.1", vendor.server_port)
+    control = HTTPConnection("127.0.0.1", vendor.port)
 
     def put(mood, seconds):
         control.request(
@@ -56,7 +56,7 @@ def test_a_mood_can_be_put_over_a_vendor_for_a_while(vendor):
     assert [called(vendor)[0], called(vendor, slug="other")[0]] == [401, 200]
     put("503", 0.1)
     wait_for(lambda: called(vendor)[0] == 200, "the fault to be over")
-    assert "There is no mood 'sad'" in put("sad", 60)[1]
+    assert "Unknown mood 'sad'" in put("sad", 60)[1]
     control.request("GET", "/control")
     assert json.load(control.getresponse()) == {"calls": vendor.calls, "callbacks_open": 0}
 
@@ -65,7 +65,7 @@ def test_a_mood_can_be_put_over_a_vendor_for_a_while(vendor):
     "body", ["", "[]", "{}", '{"name": "Job", "serial": "x"}', '{"name": "Job"']
 )
 def test_what_is_no_call_is_refused_and_not_counted(vendor, body):
-    connection = HTTPConnection("127.0.0.1", vendor.server_port)
+    connection = HTTPConnection("127.0.0.1", vendor.port)
     connection.request("POST", "/acme", body)
     assert (connection.getresponse().status, vendor.calls) == (400, 0)
 

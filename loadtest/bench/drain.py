@@ -31,7 +31,7 @@ STORE = "enrichlabs.sqlite3"
 CELERY = [
     "celery",
     "-A",
-    "bench.peers.celery",
+    "loadtest.bench.peers.celery",
     "worker",
     "--loglevel=WARNING",
     "-Pthreads",
@@ -40,8 +40,10 @@ CELERY = [
 ]
 WORKERS = {
     "celery": [[*CELERY, "--hostname=one"], [*CELERY, "--hostname=two"]],
-    "dramatiq": [["dramatiq", "bench.peers.dramatiq", "--processes=2", "--threads=8"]],
-    "huey": [["huey.bin.huey_consumer", "bench.peers.huey.huey", "--quiet", "-kprocess", "-w2"]],
+    "dramatiq": [["dramatiq", "loadtest.bench.peers.dramatiq", "--processes=2", "--threads=8"]],
+    "huey": [
+        ["huey.bin.huey_consumer", "loadtest.bench.peers.huey.huey", "--quiet", "-kprocess", "-w2"]
+    ],
 }
 # Ours once more, with other numbers of processes and of vendors.
 AS_ABOVE = "2 processes"
@@ -108,9 +110,9 @@ def peer(folder: Path, name: str, count: int) -> Pace:
             folder,
             VALKEY_SOCKET=sock,
             VENDOR_URL=url,
-            DJANGO_SETTINGS_MODULE="bench.peers.settings",
+            DJANGO_SETTINGS_MODULE="loadtest.bench.peers.settings",
         )
-        queueing = [sys.executable, "-m", "bench.peers", name, str(count)]
+        queueing = [sys.executable, "-m", "loadtest.bench.peers", name, str(count)]
         subprocess.run(queueing, cwd=ROOT, env=variables, check=True)
         with ExitStack() as stack:
             commands = [[sys.executable, "-m", *words] for words in WORKERS[name]]
@@ -129,7 +131,7 @@ def _cpu(workers: Sequence[int], client: "redis.Redis", url: str) -> Callable[[]
     return lambda: {
         "worker": sum(map(cpu_seconds, workers)),
         "Redis": cpu_seconds(redis_pid),
-        "vendor": vendors.ledger(url)["cpu_seconds"],
+        "vendor": vendors.figures(url)["cpu_seconds"],
     }
 
 

@@ -86,15 +86,17 @@ def keep_going(folder: Path, case: Case, seconds: float) -> Found:
             ) as worker:
                 warm = WARM_UP_LATENCIES * case.in_flight
                 wait_for(
-                    lambda: vendors.ledger(url)["done"] > warm, "the workers to be warm", seconds=60
+                    lambda: vendors.figures(url)["done"] > warm,
+                    "the workers to be warm",
+                    seconds=60,
                 )
                 return _watch(url, worker.pid, folder / STORE, seconds)
 
 
 def _watch(url: str, worker_pid: int, store: Path, seconds: float) -> Found:
-    first, cpu_first = vendors.ledger(url), cpu_seconds(worker_pid)
+    first, cpu_first = vendors.figures(url), cpu_seconds(worker_pid)
     time.sleep(seconds)
-    last, cpu_last = vendors.ledger(url), cpu_seconds(worker_pid)
+    last, cpu_last = vendors.figures(url), cpu_seconds(worker_pid)
     workers = list(family(worker_pid))
     memory = [
         resident_mb(pid) for pid in workers[1:] or workers
@@ -107,7 +109,7 @@ def _watch(url: str, worker_pid: int, store: Path, seconds: float) -> Found:
     done = last["done"] - first["done"]
     return Found(
         done / (last["at"] - first["at"]),
-        last["most_in_flight"],
+        last["max_in_flight"],
         memory,
         (cpu_last - cpu_first) * 1000 / done,
     )

@@ -20,7 +20,7 @@ from enrichlabs.tests.stores.test_store_away import IN_TIME_SECONDS, post
 from harness.ports import free_port
 from harness.running import ROOT, environment, get
 from harness.secantus import SecantusDB
-from harness.vendor_server import VendorServer
+from harness.vendor.scripted import VendorServer
 from harness.waiting import wait_for
 
 KEPT = "answers are kept until it does"
@@ -88,8 +88,7 @@ class Service:
         for process in self._processes:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        self.vendor.shutdown()
-        self.vendor.server_close()
+        self.vendor.stop()
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,6 @@ from enrichlabs.config.stores import database
 
 SECRET_KEY = "of a benchmark"  # noqa: S105
 DATABASES = {"default": database("", Path(os.environ["ENRICHLABS_DATA"]))}
-INSTALLED_APPS = ["bench.peers"]
+INSTALLED_APPS = ["loadtest.bench.peers"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.vendor.server import Server, Visit, answering, reply
 from vendors.base import Reply, VendorError
 from vendors.http.call import post_json
 from vendors.http.deadline import Transport, trusted
-from vendors.tests.http.servers import Server, Visit, answering, reply
 
 DEADLINE_SECONDS = 0.4
 SLACK_SECONDS = 2
