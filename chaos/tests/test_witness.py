@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from chaos.witness import Witness, worst_window
-from conftest import Valkey
 from harness.ports import free_port
+from harness.valkey import Valkey
 from harness.waiting import wait_for
 from jobs.models import Stream
 from jobs.queue import limiter, stream

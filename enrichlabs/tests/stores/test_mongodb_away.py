@@ -15,11 +15,11 @@ import pymongo
 import pytest
 import redis
 
-from conftest import Valkey
 from enrichlabs.tests.stores.test_store_away import IN_TIME_SECONDS, post
+from harness.mongodb import SecantusDB
 from harness.ports import free_port
 from harness.running import ROOT, environment, get
-from harness.secantus import SecantusDB
+from harness.valkey import Valkey
 from harness.vendor.scripted import VendorServer
 from harness.waiting import wait_for
 

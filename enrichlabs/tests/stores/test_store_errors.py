@@ -15,10 +15,10 @@ from pytest_django import DjangoDbBlocker
 
 from enrichlabs.config.stores import database
 from enrichlabs.standalone import preflight
+from harness.mongodb import SecantusDB
 from harness.ports import free_port
 from harness.running import ROOT, environment, get
-from harness.secantus import SecantusDB
-from harness.stub_mongodb import PretendedMongoDB
+from harness.stub_mongodb import StubMongoDB
 from harness.waiting import wait_for
 
 CERTIFICATE = [
@@ -181,11 +181,11 @@ def test_a_place_where_no_store_is(refusal: Callable[[str], str], url: str, said
 
 
 @pytest.fixture
-def pretend() -> Iterator[Callable[..., PretendedMongoDB]]:
+def pretend() -> Iterator[Callable[..., StubMongoDB]]:
     servers = []
 
-    def pretend(hello: dict[str, object], **answers: dict[str, object]) -> PretendedMongoDB:
-        servers.append(PretendedMongoDB(hello, **answers))
+    def pretend(hello: dict[str, object], **answers: dict[str, object]) -> StubMongoDB:
+        servers.append(StubMongoDB(hello, **answers))
         return servers[-1]
 
     yield pretend
@@ -196,7 +196,7 @@ def pretend() -> Iterator[Callable[..., PretendedMongoDB]]:
 @pytest.mark.parametrize(("wire", "version"), [(6, [3, 6, 23, 0]), (9, [4, 4, 29, 0])])
 def test_a_server_that_is_too_old(
     refusal: Callable[[str], str],
-    pretend: Callable[..., PretendedMongoDB],
+    pretend: Callable[..., StubMongoDB],
     wire: int,
     version: list[int],
 ) -> None:
@@ -210,7 +210,7 @@ def test_a_server_that_is_too_old(
 
 
 def test_a_replica_set_without_a_primary(
-    refusal: Callable[[str], str], pretend: Callable[..., PretendedMongoDB]
+    refusal: Callable[[str], str], pretend: Callable[..., StubMongoDB]
 ) -> None:
     server = pretend(
         {"setName": "rs", "secondary": True, "isWritablePrimary": False, "ismaster": False}
@@ -220,7 +220,7 @@ def test_a_replica_set_without_a_primary(
 
 
 def test_a_server_that_is_too_old_costs_a_client_a_clear_answer(
-    serve: Callable[..., int], pretend: Callable[..., PretendedMongoDB]
+    serve: Callable[..., int], pretend: Callable[..., StubMongoDB]
 ) -> None:
     server = pretend(
         {"maxWireVersion": 9}, buildinfo={"versionArray": [4, 4, 0, 0], "version": "4.4.0"}
