@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import TransactionTestCase, override_settings
 
 from harness.environment import DATA
+from harness.markers import starts_processes
 from harness.valkey import Valkey
 from jobs.api.retry_after import durations
 from jobs.callbacks import caps
@@ -35,6 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     alone.
     """
     for item in items:
+        if starts_processes(item):
+            item.add_marker("processes")
         touches = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(
             getattr(item, "fixturenames", ())
         )
