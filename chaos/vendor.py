@@ -114,7 +114,7 @@ class Vendor(Server):
         return call
 
     def _number(self, vendor: str, key: str, url: str) -> tuple[int, str]:
-        """Return the number of this call among those with its key, and another job's callback URL."""
+        """Return the call's number among those with its key, and another job's callback URL."""
         with self._lock:
             self.calls += 1
             self._numbers[vendor, key] += 1

@@ -34,7 +34,7 @@ def test_a_job_that_another_api_host_does_not_know_is_found():
         Posted(1, "quick", 1.0, API, job_id="a", seen="200"),
         Posted(2, "quick", 1.0, API, job_id="b", seen="404"),
     ]
-    assert [job for job, _ in across.unseen(asked(*posted))] == ["b"]
+    assert [job for job, _ in across.unknown_elsewhere(asked(*posted))] == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_host_that_makes_no_call_of_a_limited_vendor_is_named():
 
 def test_how_soon_a_worker_is_at_work_again():
     history = called((99.0, ONE), (112.5, TWO), (113.5, ONE), (120.0, ONE))
-    assert across.back_after(history, across.calls_of(history), LOST_REDIS, WORKERS) == {
+    assert across.recovery_seconds(history, across.calls_of(history), LOST_REDIS, WORKERS) == {
         "worker-1": 1.5
     }
 
@@ -63,7 +63,7 @@ def test_after_an_outage_of_the_store_all_workers_count():
         called((103.0, ONE)),
         Outage(Cut("store", (), 2), "10.77.0.2", 100.0, 102.0),
     )
-    assert across.back_after(history, across.calls_of(history), store_off, WORKERS) == {
+    assert across.recovery_seconds(history, across.calls_of(history), store_off, WORKERS) == {
         "worker-1": 1.0,
         "worker-2": None,
     }
@@ -72,9 +72,9 @@ def test_after_an_outage_of_the_store_all_workers_count():
 @pytest.mark.parametrize(("again_at", "when"), [(None, "never"), (130.0, "18.0 s later")])
 def test_a_host_that_does_nothing_for_long_after_it_is_healed_is_found(again_at, when):
     calls = [(99.0, ONE), (113.0, TWO), *([(again_at, ONE)] if again_at else [])]
-    ((_, words),) = across.not_back(called(*calls), [LOST_REDIS], WORKERS)
-    assert words == f"after worker-1 without redis, worker-1 was at work again {when}"
-    assert not list(across.not_back(called((113.0, ONE)), [LOST_REDIS], WORKERS))
+    ((_, words),) = across.slow_recoveries(called(*calls), [LOST_REDIS], WORKERS)
+    assert words == f"after worker-1 without redis, worker-1 worked again {when}"
+    assert not list(across.slow_recoveries(called((113.0, ONE)), [LOST_REDIS], WORKERS))
 
 
 def test_the_answers_of_an_api_host_without_its_store_are_counted():
@@ -83,7 +83,7 @@ def test_the_answers_of_an_api_host_without_its_store_are_counted():
         Posted(2, "quick", 101.0, "http://10.77.0.6:8000", 4.0, "202"),
         Posted(3, "quick", 107.0, API, 0.1, "202"),
     ]
-    assert across.answers([inside, *others], API_OFF) == "1 503; the slowest after 1.7 s"
+    assert across.answers([inside, *others], API_OFF) == "1 503; slowest 1.7 s"
 
 
 def test_an_api_host_is_back_when_it_accepts_a_job():
@@ -92,7 +92,7 @@ def test_an_api_host_is_back_when_it_accepts_a_job():
         Posted(2, "quick", 106.5, API, 0.5, "202", "a"),
     )
     history = asked(refused, taken)
-    assert across.back_after(history, [], API_OFF, WORKERS) == {"api-1": 1.0}
+    assert across.recovery_seconds(history, [], API_OFF, WORKERS) == {"api-1": 1.0}
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ def test_no_callback_comes_for_work_that_was_not_done(vendor, receiver):
 
 
 def test_a_callback_that_nobody_takes_is_posted_again(vendor, receiver, monkeypatch):
-    assert sum(callbacks.AGAIN_AFTER_SECONDS) >= 90
-    monkeypatch.setattr(callbacks, "AGAIN_AFTER_SECONDS", (0.01,) * 5)
+    assert sum(callbacks.RETRY_SECONDS) >= 90
+    monkeypatch.setattr(callbacks, "RETRY_SECONDS", (0.01,) * 5)
     receiver.statuses = [503, 302, 401]
     called(vendor, callback_url=receiver.callback_url())
     assert called_back(vendor, 3) == [("genuine", 503), ("genuine", 302), ("genuine", 401)]
@@ -73,7 +73,7 @@ def test_a_callback_comes_several_times_the_same_to_the_letter(
     vendor, receiver, monkeypatch, callback, posts
 ):
     monkeypatch.setattr(callbacks, "REPLAYED_SECONDS", 0.1)
-    monkeypatch.setattr(callbacks, "SECOND_SECONDS", 0.1)
+    monkeypatch.setattr(callbacks, "REPEAT_SECONDS", 0.1)
     serial = serial_with(callback, vendor="signed")
     called(
         vendor, slug="signed", serial=serial, callback_url=receiver.callback_url(vendor="signed")

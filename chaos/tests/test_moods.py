@@ -91,7 +91,7 @@ def test_no_answer_comes(vendor, mood):
         called(vendor, mood, timeout_seconds=0.2)
     vendor.stopped.set()
     [answered] = wait_for(lambda: events(vendor, Answered), "the end of it to be written down")
-    assert (answered.status, answered.whole, answered.good) == (None, False, True)
+    assert (answered.status, answered.whole, answered.charged) == (None, False, True)
 
 
 def test_a_slow_answer_is_right(vendor):

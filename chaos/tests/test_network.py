@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from chaos.alone import APART, AS_NOBODY, can
+from chaos.alone import AS_USER, UNSHARE, can
 from harness.waiting import wait_for
 
 ALONE = [sys.executable, "-m", "chaos.alone"]
@@ -36,7 +36,8 @@ except TimeoutError:
 
 network = Network()
 one, other, third = [network.add(name) for name in ("one", "other", "third")]
-server = subprocess.Popen(other.command([sys.executable, "-c", SERVE, other.address]), stdout=subprocess.PIPE)
+command = other.command([sys.executable, "-c", SERVE, other.address])
+server = subprocess.Popen(command, stdout=subprocess.PIPE)
 server.stdout.readline()
 
 def ask(host):
@@ -58,7 +59,7 @@ subprocess.run(other.command(["hostname"]), check=True)
 
 @pytest.fixture(autouse=True)
 def _needs_namespaces():
-    if not can(APART) and not can([*APART, *AS_NOBODY]):
+    if not can(UNSHARE) and not can([*UNSHARE, *AS_USER]):
         pytest.skip("network namespaces can't be had here")
 
 
@@ -93,4 +94,4 @@ def test_without_namespaces_a_sentence_says_what_is_needed(tmp_path):
         text=True,
     )
     assert ran.returncode == 2
-    assert "network namespaces" in ran.stderr
+    assert "Network namespaces" in ran.stderr

@@ -27,7 +27,7 @@ def test_the_ledger_tells_what_came_and_how_it_was_answered(vendor, receiver):
     assert (second.number, second.mood, second.attempt) == (2, "503", None)
     assert began <= first.at <= second.at <= time.time()
     wait_for(lambda: len(events(vendor, Answered)) == 2, "both answers")
-    answers = sorted((one.status, one.whole, one.good) for one in events(vendor, Answered))
+    answers = sorted((one.status, one.whole, one.charged) for one in events(vendor, Answered))
     assert answers == [(202, True, True), (503, True, False)]
 
 
