@@ -16,8 +16,8 @@ CLOCKS = (0, 5, -5)
 
 
 class Spread(System):
-    """Two hosts for the API, two for callbacks, three for workers, one each for Redis, the store and
-    the vendors.
+    """Two hosts for the API, two for callbacks, three for workers, one each for Redis, the store
+    and the vendors.
     """
 
     def _build(self) -> None:

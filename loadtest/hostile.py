@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 INTERIM_STATUSES = ["100 Continue", "102 Processing", "103 Early Hints", "199 Odd"]
 
@@ -55,9 +56,8 @@ class Exchange:
             chunks += b"%x%s\r\n%s\r\n" % (size, extension, body[:size])
             body = body[size:]
         chunks += b"0\r\n" + trailers + b"\r\n"
-        return self.response(
-            body=chunks, **{"length": "", "Transfer_Encoding": "chunked", **headers}
-        )
+        fields: dict[str, Any] = {"length": "", "Transfer_Encoding": "chunked", **headers}
+        return self.response(body=chunks, **fields)
 
     def interim(self, count: int) -> Iterator[bytes]:
         for _ in range(count):

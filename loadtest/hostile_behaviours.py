@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 from harness.vendor.server import RESET
 from loadtest.hostile import Exchange
@@ -171,8 +172,13 @@ def garbage(exchange: Exchange) -> None:
 
 
 def bad_head(exchange: Exchange) -> None:
-    many: dict[str, object] = {f"X_{n}": n for n in range(101)}
-    odd = [{"A": "x" * 70_000}, many, {"X_Odd ": "1"}, {"A": "b\r\nno header"}]
+    many = {f"X_{n}": n for n in range(101)}
+    odd: list[dict[str, Any]] = [
+        {"A": "x" * 70_000},
+        many,
+        {"X_Odd ": "1"},
+        {"A": "b\r\nno header"},
+    ]
     exchange.send(exchange.response(**exchange.chance.choice(odd)) + exchange.response())
 
 

@@ -1,4 +1,4 @@
-"""The faults of a campaign. Each strikes one part of the system for a few seconds and then heals it."""
+"""The faults of a campaign. Each strikes one part of the system for some seconds, then heals it."""
 
 from chaos.faults import endpoints, redis, store, vendors, workers
 from chaos.faults.kind import Kind
