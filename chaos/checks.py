@@ -1,14 +1,15 @@
 """What must hold whatever happened. Each check yields its violations, by job."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from django.conf import settings
 
 from chaos.history import History, Story
 from chaos.plans import answer_of, error_of, may_fail_with, plan_of
 from chaos.vendors import MAX_ATTEMPTS, VENDORS
-from jobs.models import FINAL, Status, Verdict
+from jobs.models import FINAL, Attempt, Status, Verdict
 
 Finding = tuple[str, str]  # the job's id, and what is wrong
 
@@ -136,37 +137,27 @@ def unexplained_calls(history: History) -> Iterator[Finding]:
 def _unexplained(story: Story, run: int, ended: set[int]) -> Iterator[Finding]:
     job, attempts, calls = story.job, story.attempts_of(run), len(story.arrivals_of(run))
     if len(story.arrivals) > job.attempt:
-        yield (
-            job.pk,
-            f"{job.attempt} attempts started, but {len(story.arrivals)} calls arrived",
-        )
+        yield job.pk, f"{job.attempt} attempts started, but {len(story.arrivals)} calls arrived"
     if not settings.ON_MONGODB and without_record(story, run):
-        yield (
-            job.pk,
-            f"run {run} has {len(attempts)} attempts, but {calls} calls arrived",
-        )
+        yield job.pk, f"run {run} has {len(attempts)} attempts, but {calls} calls arrived"
     for attempt in attempts[:-1]:
-        repeats_overdue = attempt.outcome == "accepted" and VENDORS[job.vendor].fields.get(
-            "repeat_overdue"
-        )
-        if attempt.outcome == "done" or (attempt.outcome == "accepted" and not repeats_overdue):
-            yield (
-                job.pk,
-                f"attempt {attempt.number} was {attempt.outcome}, but another followed",
-            )
-        if attempt.outcome in UNKNOWN and not VENDORS[job.vendor].fields.get(
-            "repeat_unknown", True
-        ):
-            yield (
-                job.pk,
-                f"called again after attempt {attempt.number} ({attempt.outcome})",
-            )
+        if reason := _why_last(attempt, VENDORS[job.vendor].fields):
+            yield job.pk, f"another attempt followed attempt {attempt.number}, which {reason}"
     for attempt in attempts:
         if attempt.outcome == "worker_lost" and _pid(attempt.worker) not in ended:
-            yield (
-                job.pk,
-                f"attempt {attempt.number} was taken over from {attempt.worker}, which was healthy",
-            )
+            name = f"attempt {attempt.number}"
+            yield job.pk, f"{name} was taken over from {attempt.worker}, which was healthy"
+
+
+def _why_last(attempt: Attempt, fields: Mapping[str, Any]) -> str:
+    """Return why no attempt may follow this one, or "" if one may."""
+    if attempt.outcome == "done":
+        return "was done"
+    if attempt.outcome == "accepted" and not fields.get("repeat_overdue"):
+        return "was accepted"
+    if attempt.outcome in UNKNOWN and not fields.get("repeat_unknown", True):
+        return f"ended as {attempt.outcome} and must not be repeated"
+    return ""
 
 
 def without_record(story: Story, run: int) -> int:

@@ -121,6 +121,10 @@ def _lines(story: Story) -> Iterator[tuple[float, str]]:
         words = f"callback for run {callback.run} attempt {callback.attempt} stored"
         verdict = callback.verdict or "no verdict"
         yield callback.received_at.timestamp(), f"{words}, {verdict}"
+    yield from _vendor_lines(story)
+
+
+def _vendor_lines(story: Story) -> Iterator[tuple[float, str]]:
     for arrival in story.arrivals:
         words = f"call {arrival.number} with key {arrival.key}, mood {arrival.mood}"
         yield arrival.at, f"vendor: {words}, token's attempt {arrival.attempt}"

@@ -55,11 +55,15 @@ def write(
         *more_rows,
         *_faults(history, end.unavailable),
     ]
-    width = max(len(name) for name, _ in rows)
-    sys.stdout.writelines(f"{name:{width}}  {value}\n" for name, value in rows)
+    _print(rows)
     for name, found in findings.items():
         _describe(history, name, found)
     return not broken and not exceeded and not any(findings.values())
+
+
+def _print(rows: Sequence[Row]) -> None:
+    width = max(len(name) for name, _ in rows)
+    sys.stdout.writelines(f"{name:{width}}  {value}\n" for name, value in rows)
 
 
 def _recovered(history: History, witness: Witness, end: End) -> Iterator[Row]:

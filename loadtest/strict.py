@@ -78,9 +78,8 @@ def report(vendors: dict[str, StrictVendor], limit: int) -> None:
         count, seconds = len(vendor.allowed), vendor.allowed[-1] - vendor.allowed[0]
         used = (count - 1) / seconds / limit
         refusals = ", ".join(f"{name} {vendor.refusals[name]}" for name in JUDGES)
-        say(
-            f"{slug}: {count} calls in {seconds:.1f} s, {used:.1%} of the limit; refused: {refusals}"
-        )
+        calls = f"{count} calls in {seconds:.1f} s, {used:.1%} of the limit"
+        say(f"{slug}: {calls}; refused: {refusals}")
 
 
 if __name__ == "__main__":

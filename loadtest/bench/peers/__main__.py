@@ -1,4 +1,4 @@
-"""Makes a peer's table and queues jobs for it: python -m loadtest.bench.peers NAME COUNT"""
+"""Creates a peer's table and queues jobs: python -m loadtest.bench.peers NAME COUNT"""
 
 import sys
 from importlib import import_module
