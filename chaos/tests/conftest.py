@@ -4,7 +4,6 @@ import json
 from functools import cache
 from http.client import HTTPConnection
 from itertools import count, islice
-from threading import Lock
 
 import pytest
 
@@ -27,17 +26,10 @@ def vendor(tmp_path):
 
 
 class Receiver(VendorServer):
-    """Accepts callbacks and answers them with `statuses` in turn, the last one for ever."""
+    """Accepts callbacks."""
 
     def __init__(self):
-        self.statuses = [200]
-        self._lock = Lock()
-        super().__init__(self._next)
-
-    def _next(self, arrival):
-        with self._lock:
-            is_last = len(self.statuses) == 1
-            return Answer(self.statuses[0] if is_last else self.statuses.pop(0))
+        super().__init__(lambda arrival: Answer(200))
 
     def callback_url(self, job=JOB, vendor="acme", attempt=3):
         return f"{self.url}vendor-webhook/{vendor}/{job}?token=1.{attempt}.of-{job[-1]}"

@@ -11,6 +11,7 @@ from chaos.calls import Call
 from chaos.ledger import Answered, Arrival, Callback
 from chaos.plans import Plan, answer_of
 from chaos.tests.conftest import JOB, OTHER, SECRET, SEED, called, events, serial_with
+from harness.vendor.scripted import Answer, in_turn
 from harness.waiting import wait_for
 from webhooks import signatures
 
@@ -44,7 +45,7 @@ def test_a_call_that_did_no_work_has_no_callback(vendor, receiver):
 def test_a_callback_is_posted_again_until_it_is_accepted(vendor, receiver, monkeypatch):
     assert sum(callbacks.RETRY_SECONDS) >= 90
     monkeypatch.setattr(callbacks, "RETRY_SECONDS", (0.01,) * 5)
-    receiver.statuses = [503, 302, 401]
+    receiver.answer = in_turn(Answer(503), Answer(302), Answer(401))
     called(vendor, callback_url=receiver.callback_url())
     assert called_back(vendor, 3) == [("genuine", 503), ("genuine", 302), ("genuine", 401)]
     with socket.socket() as silent:
@@ -78,7 +79,7 @@ def test_repeated_callbacks_are_identical(vendor, receiver, monkeypatch, callbac
 
 
 def test_garbage_is_posted_before_the_genuine_callback(vendor, receiver):
-    receiver.statuses = [400, 200]
+    receiver.answer = in_turn(Answer(400), Answer(200))
     called(vendor, serial=serial_with("garbage"), callback_url=receiver.callback_url())
     assert called_back(vendor, 2) == [("garbage", 400), ("genuine", 200)]
     assert [type(arrival.body) for arrival in receiver.arrivals] == [list, dict]

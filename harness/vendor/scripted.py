@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
+from itertools import chain, repeat
 from threading import Event
 from typing import Any
 
@@ -82,8 +83,8 @@ def done(arrival: Arrival) -> Answer:
 
 def in_turn(*answers: Answer) -> Script:
     """Return a script that gives these answers one after the other, and then the last for ever."""
-    left = list(answers)
-    return lambda _: left.pop(0) if len(left) > 1 else left[0]
+    script = chain(answers, repeat(answers[-1]))
+    return lambda _: next(script)
 
 
 class VendorServer(Server):
