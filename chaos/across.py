@@ -1,6 +1,4 @@
-"""What must hold across hosts, beside all that must hold anyway, and how soon a host is at work
-again when it is healed.
-"""
+"""Checks across hosts, in addition to `chaos.checks`, and how soon a healed host works again."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +12,8 @@ from chaos.ledger import Arrival
 from chaos.report import Row
 from jobs.worker.claim import DEADLINE_MARGIN_SECONDS
 
-BACK_SECONDS = 15.0  # within which a healed host is at work again
-UNDER_WAY_SECONDS = 1.0  # within which a call that had its permit and its row has come
+MAX_RECOVERY_SECONDS = 15.0  # of a healed host
+IN_FLIGHT_SECONDS = 1.0  # a call with a permit and a row arrives within this
 LIMITED = "limited"
 
 
@@ -23,18 +21,18 @@ def calls_of(history: History) -> list[Arrival]:
     return [arrival for story in history.stories.values() for arrival in story.arrivals]
 
 
-def unseen(history: History) -> Iterator[Finding]:
-    """Accepted by one API host, and not there at another."""
+def unknown_elsewhere(history: History) -> Iterator[Finding]:
+    """Jobs that one API host accepted and another does not know."""
     for posted in history.posted:
         if posted.seen == "404":
             yield (
                 posted.job_id,
-                f"{posted.api} had accepted it, and another API host did not know it",
+                f"accepted by {posted.api}, unknown to another API host",
             )
 
 
 def blind_calls(history: History, outages: Sequence[Outage]) -> Iterator[Finding]:
-    """Calls that a worker began while it had no permit from Redis, or no row in the store."""
+    """Calls that a worker began while it could reach neither Redis for a permit nor the store."""
     for outage in outages:
         if outage.cut.part != "workers":
             continue
@@ -42,33 +40,31 @@ def blind_calls(history: History, outages: Sequence[Outage]) -> Iterator[Finding
             for arrival in story.arrivals:
                 if (
                     arrival.caller == outage.address
-                    and outage.began + UNDER_WAY_SECONDS < arrival.at < outage.ended
+                    and outage.began + IN_FLIGHT_SECONDS < arrival.at < outage.ended
                 ):
                     yield (
                         story.job.pk,
-                        f"{outage.cut.name} for {arrival.at - outage.began:.1f} s, and it called",
+                        f"called {arrival.at - outage.began:.1f} s into: {outage.cut.name}",
                     )
 
 
 def idle(history: History, workers: Mapping[str, str]) -> Iterator[Finding]:
-    """Hosts that made no call of a limited vendor, so that nothing was shared. `workers`: names by
-    address.
-    """
+    """Worker hosts that never called a limited vendor. `workers`: names by address."""
     callers = {arrival.caller for arrival in calls_of(history) if arrival.vendor == LIMITED}
     for address, name in workers.items():
         if address not in callers:
             yield "none", f"{name} made no call of {LIMITED}"
 
 
-def not_back(
+def slow_recoveries(
     history: History, outages: Sequence[Outage], workers: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Hosts that did nothing useful for long after they were healed."""
+    """Hosts that did no useful work for too long after they were healed."""
     calls = calls_of(history)
     for outage in outages:
-        for name, seconds in back_after(history, calls, outage, workers).items():
-            if seconds is None or seconds > BACK_SECONDS:
-                yield "none", f"after {outage.cut.name}, {name} was at work again {_after(seconds)}"
+        for name, seconds in recovery_seconds(history, calls, outage, workers).items():
+            if seconds is None or seconds > MAX_RECOVERY_SECONDS:
+                yield "none", f"after {outage.cut.name}, {name} worked again {_after(seconds)}"
 
 
 def rows(history: History, outages: Sequence[Outage], workers: Mapping[str, str]) -> Iterator[Row]:
@@ -78,25 +74,23 @@ def rows(history: History, outages: Sequence[Outage], workers: Mapping[str, str]
         f"calls of {LIMITED} by host",
         _by_host([call for call in calls if call.vendor == LIMITED], workers),
     )
-    yield "started, and missed only when their time was over", str(missed(history))
+    yield "attempts missed until their deadline", str(missed(history))
     yield (
-        "looked at through another API host",
+        "read through another API host",
         _counted(posted.seen for posted in history.posted if posted.seen),
     )
     for outage in outages:
         if outage.cut.part == "api" and outage.cut.from_hosts:
             yield f"answers of {outage.cut.name}", answers(history.posted, outage)
-        if back := back_after(history, calls, outage, workers):
+        if back := recovery_seconds(history, calls, outage, workers):
             yield (
                 f"after {outage.cut.name}",
-                ", ".join(f"{name} at work again {_after(back[name])}" for name in back),
+                ", ".join(f"{name} worked again {_after(back[name])}" for name in back),
             )
 
 
 def missed(history: History) -> int:
-    """Return how many tries nobody made or recorded, though their worker lived, until they were
-    found by their deadline.
-    """
+    """Return how many attempts a live worker neither made nor recorded until their deadline."""
     margin = timedelta(seconds=DEADLINE_MARGIN_SECONDS)
     attempts = [attempt for story in history.stories.values() for attempt in story.attempts]
     return sum(
@@ -106,21 +100,20 @@ def missed(history: History) -> int:
 
 
 def answers(posted: Sequence[Posted], outage: Outage) -> str:
-    """Return what an API host answered while it was cut off from something, and how long the
-    slowest answer took.
-    """
+    """Return an API host's responses during its outage, by status, and the time of the slowest."""
     asked = [
         each for each in posted if _asks(each, outage) and outage.began < each.at < outage.ended
     ]
     slowest = max((each.took_seconds for each in asked), default=0.0)
-    return f"{_counted(each.answer for each in asked)}; the slowest after {slowest:.1f} s"
+    return f"{_counted(each.answer for each in asked)}; slowest {slowest:.1f} s"
 
 
-def back_after(
+def recovery_seconds(
     history: History, calls: Sequence[Arrival], outage: Outage, workers: Mapping[str, str]
 ) -> dict[str, float | None]:
-    """Return how long after its healing a host did something useful, None for never; of Redis and
-    the store, all workers.
+    """Return when each affected host did useful work after it was healed; None for never.
+
+    An outage of Redis or of the store affects all workers.
     """
     if outage.cut.part == "api":
         ends = [
@@ -129,14 +122,14 @@ def back_after(
             if _asks(each, outage) and each.job_id
         ]
         return {outage.cut.host: _first_after(ends, outage)}
-    concerned = [outage.address] if outage.address in workers else list(workers)
+    affected = [outage.address] if outage.address in workers else list(workers)
     if outage.cut.part == "webhooks":
         return {}
     return {
         workers[address]: _first_after(
             [call.at for call in calls if call.caller == address], outage
         )
-        for address in concerned
+        for address in affected
     }
 
 

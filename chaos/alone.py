@@ -1,41 +1,42 @@
-"""Runs a command with a network and processes of its own: python -m chaos.alone COMMAND
+"""Runs a command in its own network and process namespaces: python -m chaos.alone COMMAND
 
-The kernel takes away all that it makes and starts there when it ends, or when this process does, by
-whatever signal. Status 2 where such namespaces can't be had.
+The kernel removes everything the command makes or starts there when the command or this process
+ends, by any signal. Exit status 2 if such namespaces are unavailable.
 """
 
 import signal
 import subprocess
 import sys
 
-APART = [
+UNSHARE = [
     *("setpriv", "--pdeathsig", "KILL"),
     *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
 ]
-AS_NOBODY = ["--user", "--map-root-user"]  # where we are not root, and the kernel lets us
+AS_USER = ["--user", "--map-root-user"]  # if we are not root and the kernel permits it
+UNAVAILABLE = (
+    "Network namespaces are unavailable. Run on Linux with iproute2 and util-linux, as root or "
+    "where users may create namespaces.\n"
+)
 TRIAL = ["ip", "link", "add", "trial", "type", "bridge"]
 
 
 def main() -> int:
-    apart = next((apart for apart in (APART, [*APART, *AS_NOBODY]) if can(apart)), None)
-    if apart is None:
-        sys.stderr.write(
-            "This needs network namespaces: Linux with iproute2 and util-linux, as root or where users may make namespaces.\n"
-        )
+    prefix = next((each for each in (UNSHARE, [*UNSHARE, *AS_USER]) if can(each)), None)
+    if prefix is None:
+        sys.stderr.write(UNAVAILABLE)
         return 2
-    # In a session of its own, so that Ctrl-C comes to us alone.
-    process = subprocess.Popen([*apart, *sys.argv[1:]], start_new_session=True)
+    # In its own session, so that only we get Ctrl-C.
+    process = subprocess.Popen([*prefix, *sys.argv[1:]], start_new_session=True)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: process.kill())
     status = process.wait()
     return status if status >= 0 else 128 - status
 
 
-def can(apart: list[str]) -> bool:
+def can(prefix: list[str]) -> bool:
+    command = [*prefix, *TRIAL]
     try:
-        return (
-            subprocess.run([*apart, *TRIAL], stderr=subprocess.DEVNULL, check=False).returncode == 0
-        )
+        return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
     except OSError:
         return False
 

@@ -1,5 +1,5 @@
-"""What the vendor itself counts against its limits: calls as they arrive, while the campaign delays
-none of them.
+"""What the vendor itself counts against its limits: arrivals, except calls that the campaign
+delayed.
 """
 
 from collections.abc import Iterator
@@ -11,22 +11,20 @@ from chaos.vendors import VENDORS
 from chaos.witness import worst_window
 from vendors import limits
 
-# They freeze or delay calls between their permit and the vendor, or make Redis slower than a permit
-# lives.
+# These freeze or delay calls between their permit and the vendor, or make Redis slower than the
+# lifetime of a permit.
 DELAYING = {
     "worker_frozen",
     "redis_slow",
     "redis_frozen",
-    "vendor_connections_harmed",
+    "vendor_connections_disturbed",
     "vendors_refuse_connections",
 }
-AFTER_SECONDS = 2.0  # in which what was delayed arrives
+GRACE_SECONDS = 2.0  # within which delayed calls arrive
 
 
-def undelayed_us(history: History, slug: str) -> list[int]:
-    """Return when calls of the vendor arrived that the campaign did not delay, in microseconds,
-    sorted.
-    """
+def regular_arrivals_us(history: History, slug: str) -> list[int]:
+    """Return the sorted arrival times (microseconds) of calls that the campaign did not delay."""
     troubles = [trouble for trouble in history.journal.troubles if _delays(trouble)]
     times = sorted(
         arrival.at
@@ -37,20 +35,21 @@ def undelayed_us(history: History, slug: str) -> list[int]:
     return [
         int(at * 1e6)
         for at in times
-        if not any(each.began <= at <= each.ended + AFTER_SECONDS for each in troubles)
+        if not any(each.began <= at <= each.ended + GRACE_SECONDS for each in troubles)
     ]
 
 
 def above_limit(history: History) -> Iterator[str]:
-    """Yield each limit that the vendor saw exceeded, in words."""
+    """Describe each limit that was exceeded at the vendor."""
     for slug, settings in VENDORS.items():
-        arrivals = undelayed_us(history, slug)
+        arrivals = regular_arrivals_us(history, slug)
         for window in limits.parse(settings.fields.get("rate_limits", "")):
             most, _ = worst_window(arrivals, window.calls, window.seconds)
             if most > window.calls:
-                yield f"{most} calls of {slug} arrived within {window.seconds:g} s (limit {window.calls})"
+                limit = f"within {window.seconds:g} s (limit {window.calls})"
+                yield f"{most} calls of {slug} arrived {limit}"
 
 
 def _delays(trouble: Trouble) -> bool:
-    is_cut = trouble.name not in KINDS  # of the network between hosts (chaos/cuts.py)
+    is_cut = trouble.name not in KINDS  # a network partition (chaos/cuts.py)
     return is_cut or trouble.name in DELAYING

@@ -1,4 +1,4 @@
-"""The callbacks of the campaign's vendor: a pen writes them, and a postman posts them."""
+"""The callbacks of the campaign's vendor: a pen writes them and a postman posts them."""
 
 import heapq
 import json
@@ -17,20 +17,18 @@ from vendors.mock.callbacks import sign
 
 SIGNED = "signed"
 
-POST_SECONDS = 3.0  # less than a call may take, for an early callback is posted within one
-AGAIN_AFTER_SECONDS = (0.5, 1, 2, 4, 8, 15, 15, 15, 15, 15)  # 90 s together
-SECOND_SECONDS = (
-    0.5  # between the first and the last of duplicates, or garbage and the genuine callback
-)
-FORGED_SECONDS = 1.0  # between the forged callbacks and the genuine one
+POST_TIMEOUT_SECONDS = 3.0  # below a call's timeout: an early callback is posted during a call
+RETRY_SECONDS = (0.5, 1, 2, 4, 8, 15, 15, 15, 15, 15)  # 90 s in all
+REPEAT_SECONDS = 0.5  # from the first to the last duplicate, or from garbage to the genuine one
+FORGED_SECONDS = 1.0  # from the forged callbacks to the genuine one
 REPLAYED_SECONDS = 3.0
 HELD_SECONDS = 3.0
-LATE_SECONDS = 20.0  # the campaign waits for 15
+LATE_SECONDS = 20.0  # the timeout is 15
 
 
 @dataclass(frozen=True)
 class Message:
-    """A callback to be posted. Repeated, it is the same to the letter, signature and all."""
+    """A callback to post. Repeats are identical, including the signature."""
 
     call: Call
     kind: str
@@ -38,7 +36,7 @@ class Message:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     failures: int = 0
-    replays: int = 0  # after it was taken
+    replays: int = 0  # after it was accepted
 
     @property
     def is_forged(self) -> bool:
@@ -46,15 +44,13 @@ class Message:
 
 
 class Pen:
-    """Writes the callbacks of a call, those that are not the vendor's included."""
+    """Writes the callbacks of a call, including forged ones."""
 
     def __init__(self, signing_key: bytes) -> None:
         self._key = signing_key
 
     def messages(self, call: Call) -> list[tuple[float, Message]]:
-        """Return what is to be posted for a call that did the work, each with the seconds until
-        then.
-        """
+        """Return the messages to post for a call that did its work, each with its delay."""
         genuine = self._message(call, "genuine", call.callback_url, call.result)
         soon = call.plan.callback_seconds
         held_seconds = {"out_of_order": HELD_SECONDS, "late": LATE_SECONDS}
@@ -62,7 +58,7 @@ class Pen:
             case "lost":
                 return []
             case "duplicate":
-                return [(soon, genuine), (soon, genuine), (soon + SECOND_SECONDS, genuine)]
+                return [(soon, genuine), (soon, genuine), (soon + REPEAT_SECONDS, genuine)]
             case "replayed":
                 return [(soon, replace(genuine, replays=1))]
             case "forged":
@@ -72,13 +68,11 @@ class Pen:
                 ]
             case "garbage":
                 garbage = self._message(call, "garbage", call.callback_url, [call.result])
-                return [(soon, garbage), (soon + SECOND_SECONDS, genuine)]
+                return [(soon, garbage), (soon + REPEAT_SECONDS, genuine)]
         return [(held_seconds.get(call.callback, soon), genuine)]
 
     def _forged(self, call: Call) -> list[Message]:
-        """All but the last are signed rightly where signatures are asked for: the token alone is to
-        give them away.
-        """
+        """All but the last carry a valid signature if the vendor signs: only the token is wrong."""
         bare, other = call.callback_url.partition("?")[0], call.other_url
         urls = {"forged_no_token": bare, "forged_garbage_token": f"{bare}?token=1.1.garbage"}
         if other:
@@ -90,7 +84,9 @@ class Pen:
         messages = [self._message(call, kind, url, result) for kind, url in urls.items()]
         if call.vendor == SIGNED and self._key:
             messages.append(
-                Pen(b"a forger's own")._message(call, "forged_signature", call.callback_url, result)
+                Pen(b"the forger's own key")._message(
+                    call, "forged_signature", call.callback_url, result
+                )
             )
         return messages
 
@@ -108,16 +104,14 @@ class Pen:
 
 
 class Postman:
-    """Waits for what is due, and posts each in a thread of its own; again and again where nobody
-    takes it.
-    """
+    """Posts each message when it is due, in its own thread, and retries until it is accepted."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self.open = 0  # messages that are still to be posted
+        self.open = 0  # messages still to be posted
         self._ledger = ledger
         self._changed = Condition()
-        self._later: list[tuple[float, int, Message]] = []  # a heap by the time when each is due
-        self._numbers = count()  # where two are due at once, the older goes first
+        self._later: list[tuple[float, int, Message]] = []  # heap by due time
+        self._numbers = count()  # of two due at the same time, the older goes first
         Thread(target=self._watch, name="postman", daemon=True).start()
 
     def post_later(self, message: Message, delay_seconds: float) -> None:
@@ -129,19 +123,19 @@ class Postman:
             self._changed.notify()
 
     def post(self, message: Message) -> None:
-        """Post it now, and later again where nobody took it or it is to be replayed."""
+        """Post it now. Schedule a retry if it was not accepted, or a replay if it was."""
         status = _status(message)
         call = message.call
         self._ledger.write(
             Callback(time.time(), call.vendor, call.key, call.number, message.kind, status)
         )
-        is_taken = isinstance(status, int) and (200 <= status <= 299 or 400 <= status <= 499)
-        if is_taken and message.replays:
+        is_accepted = isinstance(status, int) and (200 <= status <= 299 or 400 <= status <= 499)
+        if is_accepted and message.replays:
             self.post_later(replace(message, replays=message.replays - 1), REPLAYED_SECONDS)
-        elif not is_taken and not message.is_forged and message.failures < len(AGAIN_AFTER_SECONDS):
+        elif not is_accepted and not message.is_forged and message.failures < len(RETRY_SECONDS):
             self.post_later(
                 replace(message, failures=message.failures + 1),
-                AGAIN_AFTER_SECONDS[message.failures],
+                RETRY_SECONDS[message.failures],
             )
 
     def _watch(self) -> None:
@@ -152,19 +146,21 @@ class Postman:
                         self._later[0][0] - time.monotonic() if self._later else None
                     )
                 message = heapq.heappop(self._later)[2]
-            Thread(target=self._deliver, args=(message,), name="callback", daemon=True).start()
+            Thread(
+                target=self._post_scheduled, args=(message,), name="callback", daemon=True
+            ).start()
 
-    def _deliver(self, message: Message) -> None:
+    def _post_scheduled(self, message: Message) -> None:
         self.post(message)
         with self._changed:
             self.open -= 1
 
 
 def _status(message: Message) -> int | str:
-    """Post a message, and return the status of the answer or the name of what went wrong."""
+    """Post a message; return the status of the response or the name of the exception."""
     try:
         parts = urlsplit(message.url)
-        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=POST_SECONDS)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=POST_TIMEOUT_SECONDS)
     except (HTTPException, ValueError) as error:
         return type(error).__name__
     try:

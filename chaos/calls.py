@@ -1,4 +1,4 @@
-"""A call of the campaign's vendor: its mood, and how it is answered."""
+"""A call of the campaign's vendor: its mood and its response."""
 
 import json
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ CUT_SHORT = (*SILENT, "reset_midway", "drip", "endless")
 
 @dataclass(frozen=True)
 class Call:
-    """One call, and what is to become of it."""
+    """One call and its planned outcome."""
 
     vendor: str
     key: str
@@ -44,7 +44,7 @@ class Call:
 
     @property
     def status(self) -> int | None:
-        """What it is answered with; None where it is not answered."""
+        """The status of the response; None if there is none."""
         return (
             None
             if self.mood in SILENT
@@ -53,7 +53,7 @@ class Call:
 
     @property
     def attempt(self) -> int | None:
-        """The attempt that the callback URL's token names."""
+        """The attempt named by the callback URL's token."""
         parts = token_of(self.callback_url).split(".")
         return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else None
 

@@ -1,4 +1,4 @@
-"""One campaign: start everything, submit and strike, heal, drain, check."""
+"""One campaign: start everything, submit jobs and inject faults, heal, drain, check."""
 
 import time
 from collections.abc import Mapping
@@ -24,9 +24,7 @@ from jobs.queue.keys import Keys
 from vendors.models import Vendor
 
 DRAIN_SECONDS = 180.0
-QUIET_SECONDS = (
-    45.0  # for callbacks that are still to come, and for slots that the sweep has yet to find
-)
+QUIET_SECONDS = 45.0  # for late callbacks, and for slots that the sweep has yet to free
 CHECK_INTERVAL_SECONDS = 1.0
 
 
@@ -39,20 +37,20 @@ class Options:
 
 
 def run(options: Options, system: System) -> bool:
-    """Run it, print what it found, and return whether all held."""
+    """Run it, print the results, and return whether all checks passed."""
     prepare(system)
     witness = Witness(system.redis_address)
     witness.start()
     system.start()
     clients = Clients(system.api_urls, options.seed, options.rate)
-    missing = strike_under_load(options, system, clients)
+    unavailable = strike_under_load(options, system, clients)
     drained_seconds, left = come_to_rest(system, clients)
     past = history.read(options.seed, clients.posted, system.ledger, system.journal)
-    return report.write(past, witness, left=left, missing=missing, drained_seconds=drained_seconds)
+    return report.write(past, witness, report.End(drained_seconds, left, unavailable))
 
 
 def prepare(system: System) -> None:
-    """Make the store and the vendors in it."""
+    """Create the store and load the vendors."""
     call_command("migrate", verbosity=0)
     file = system.logs / "vendors.toml"
     file.write_text(system.vendors_toml())
@@ -60,9 +58,7 @@ def prepare(system: System) -> None:
 
 
 def strike_under_load(options: Options, system: System, clients: Clients) -> list[str]:
-    """Submit jobs, and have the faults strike as scheduled; returns which kinds could not be had
-    here, and why.
-    """
+    """Submit jobs and inject faults as scheduled; returns which kinds are unavailable, and why."""
     needs = {name: kind.needs(system) for name, kind in KINDS.items()}
     names = [name for name, needed in needs.items() if not needed]
     locks = {kind.part: Lock() for kind in KINDS.values()}
@@ -85,8 +81,8 @@ def strike(fault: Fault, system: System, kinds: Mapping[str, Kind], lock: Lock) 
         system.journal.note(f"fault: {fault.name}")
         try:
             words = kind.strike(system, Random(fault.chance))
-        except Exception as error:  # a fault that goes wrong is told of, and the campaign goes on
-            words = f"went wrong: {error!r}"
+        except Exception as error:  # the report lists it, and the campaign goes on
+            words = f"failed: {error!r}"
             system.journal.failures.append(f"{fault.name} {words}")
         system.journal.note(f"end of fault: {fault.name}, {words}")
         system.journal.note_trouble(Trouble(fault.name, kind.part, began, time.time()))
@@ -94,8 +90,9 @@ def strike(fault: Fault, system: System, kinds: Mapping[str, Kind], lock: Lock) 
 
 
 def come_to_rest(system: System, clients: Clients) -> tuple[float, dict[str, int]]:
-    """Heal, and let all jobs run out; returns the seconds that it took, and what is left in Redis,
-    by its kind.
+    """Heal everything and wait until all jobs are final.
+
+    Returns how many seconds that took, and what is left in Redis, by kind.
     """
     heal(system)
     drained_seconds = drain()
@@ -105,7 +102,7 @@ def come_to_rest(system: System, clients: Clients) -> tuple[float, dict[str, int
 
 
 def heal(system: System) -> None:
-    """Make everything whole, whatever the last fault has left."""
+    """Undo what the last faults left behind."""
     for proxy in system.proxies:
         proxy.heal()
     for vendor in Vendor.objects.filter(paused=True):
@@ -115,9 +112,7 @@ def heal(system: System) -> None:
 
 
 def drain() -> float:
-    """Wait until every job is final, or none has become so for long; returns the seconds that it
-    took.
-    """
+    """Wait until every job is final or there is no progress; returns how many seconds it took."""
     since = progress_at = time.monotonic()
     fewest = count_open()
     while fewest and time.monotonic() - progress_at < DRAIN_SECONDS:
@@ -133,9 +128,7 @@ def count_open() -> int:
 
 
 def wait_until_quiet(system: System) -> dict[str, int]:
-    """Wait for late callbacks and for what the sweep has yet to put right; returns what is left in
-    Redis, by its kind.
-    """
+    """Wait for late callbacks and for the sweep; returns what is left in Redis, by kind."""
     give_up_at = time.monotonic() + QUIET_SECONDS
     while system.callbacks_open() or any(left_in(system).values()):
         if time.monotonic() > give_up_at:

@@ -1,22 +1,21 @@
-"""What must hold whatever happened: each check returns what breaks it, in words, by the job that it
-happened to.
-"""
+"""What must hold whatever happened. Each check yields its violations, by job."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from django.conf import settings
 
 from chaos.history import History, Story
 from chaos.plans import answer_of, error_of, may_fail_with, plan_of
 from chaos.vendors import MAX_ATTEMPTS, VENDORS
-from jobs.models import FINAL, Status, Verdict
+from jobs.models import FINAL, Attempt, Status, Verdict
 
-Finding = tuple[str, str]  # the job's id, and what is wrong in words
+Finding = tuple[str, str]  # the job's id, and what is wrong
 
-# The worker, or its word, was lost in mid-call: the vendor may have done the work all the same.
+# The worker or the response was lost during the call: the vendor may have done the work.
 UNKNOWN = {"worker_lost", "worker_stopped", "vendor_timeout", "connection_lost", "bad_reply"}
-# What a fault of the campaign can bring any job to, once all its tries are used up.
+# What a fault of the campaign can make any job fail with, once its attempts are used up.
 BY_FAULTS = {
     "vendor_error",
     "vendor_unreachable",
@@ -25,20 +24,20 @@ BY_FAULTS = {
     "vendor_denied",
     "worker_lost",
 }
-IN_TIME_SECONDS = 1.0
+MARGIN_SECONDS = 1.0
 
 
 def lost(history: History) -> Iterator[Finding]:
-    """Accepted, and not in the store."""
+    """Accepted jobs that are not in the store."""
     for posted in history.posted:
         if posted.job_id and posted.job_id not in history.stories:
-            yield posted.job_id, f"job {posted.serial} was accepted and is not there"
+            yield posted.job_id, f"job {posted.serial} was accepted and does not exist"
 
 
 def stuck(history: History) -> Iterator[Finding]:
     for job_id, story in history.stories.items():
         if story.job.status not in FINAL:
-            yield job_id, f"it is still {story.job.status}"
+            yield job_id, f"still {story.job.status}"
 
 
 def recorded_twice(history: History) -> Iterator[Finding]:
@@ -55,13 +54,13 @@ def recorded_twice(history: History) -> Iterator[Finding]:
 
 
 def wrong(history: History) -> Iterator[Finding]:
-    """Not the result, or not the end, that the vendor's answers and the client's wishes call for."""
+    """Not the result or status that the vendor's answers and the client's requests call for."""
     for job_id, story in history.stories.items():
         job = story.job
         if story.posted and story.posted.cancelled and job.status != Status.CANCELLED:
-            yield job_id, "its client was told that it is cancelled"
+            yield job_id, f"its client was promised cancellation, but it is {job.status}"
         if story.posted and story.posted.retried and job.run == 1:
-            yield job_id, "its client was told that it is tried again"
+            yield job_id, "its client was promised a retry, but there was none"
         match job.status:
             case Status.COMPLETE:
                 yield from _wrong_result(history, story)
@@ -70,19 +69,19 @@ def wrong(history: History) -> Iterator[Finding]:
             case Status.CANCELLED if (
                 plan_of(history.seed, story.serial, job.vendor).client != "cancel"
             ):
-                yield job_id, "nobody has cancelled it"
+                yield job_id, "cancelled without a request"
 
 
 def _wrong_result(history: History, story: Story) -> Iterator[Finding]:
     job = story.job
-    said = {
+    expected = {
         "name": job.name,
         "serial": story.serial,
         "answer": answer_of(history.seed, job.idempotency_key),
     }
-    held = {name: (job.result or {}).get(name) for name in said}
-    if held != said or job.error_code:
-        yield job.pk, f"its result is {held}, and should be {said}"
+    result = {name: (job.result or {}).get(name) for name in expected}
+    if result != expected or job.error_code:
+        yield job.pk, f"its result is {result}; expected {expected}"
 
 
 def _wrong_failure(history: History, story: Story) -> Iterator[Finding]:
@@ -101,34 +100,34 @@ def _wrong_failure(history: History, story: Story) -> Iterator[Finding]:
     if vendor.adapter == "async":
         allowed |= {"callback_overdue"}
     if job.error_code not in allowed or not job.error_message:
-        yield job.pk, f"it failed as {job.error_code!r}, for which there is no reason"
-    if job.error_code == "callback_overdue" and (taken := _taken_in_time(story)):
+        yield job.pk, f"failed as {job.error_code!r} without a reason"
+    if job.error_code == "callback_overdue" and (
+        seconds := _seconds_accepted_before_failure(story)
+    ):
         yield (
             job.pk,
-            f"it failed as callback_overdue, but its callback was taken {taken:.1f} s before that",
+            f"failed as callback_overdue {seconds:.1f} s after its callback was accepted",
         )
 
 
-def _taken_in_time(story: Story) -> float:
-    """Return how long before the job failed a genuine callback of its run was taken; 0.0 where none
+def _seconds_accepted_before_failure(story: Story) -> float:
+    """Return how long before the failure a genuine callback of the run was accepted; 0.0 if none
     was.
     """
     job = story.job
     if not job.finished_at:
         return 0.0
-    key, failed_at = job.idempotency_key, job.finished_at.timestamp() - IN_TIME_SECONDS
-    taken = [
+    key, failed_at = job.idempotency_key, job.finished_at.timestamp() - MARGIN_SECONDS
+    accepted = [
         each.at
         for each in story.callbacks
         if each.kind == "genuine" and each.key == key and str(each.status).startswith("2")
     ]
-    return max((failed_at - at for at in taken if at < failed_at), default=0.0)
+    return max((failed_at - at for at in accepted if at < failed_at), default=0.0)
 
 
 def unexplained_calls(history: History) -> Iterator[Finding]:
-    """The vendor was called more often than there are attempts, or again after a call that needed
-    no other.
-    """
+    """More vendor calls than attempts, or a call after one that needed no other."""
     ended = {end.pid for end in history.journal.ends}
     for story in history.stories.values():
         for run in range(1, story.job.run + 1):
@@ -138,50 +137,40 @@ def unexplained_calls(history: History) -> Iterator[Finding]:
 def _unexplained(story: Story, run: int, ended: set[int]) -> Iterator[Finding]:
     job, attempts, calls = story.job, story.attempts_of(run), len(story.arrivals_of(run))
     if len(story.arrivals) > job.attempt:
-        yield (
-            job.pk,
-            f"it was started {job.attempt} times, and {len(story.arrivals)} calls came to the vendor",
-        )
+        yield job.pk, f"{job.attempt} attempts started, but {len(story.arrivals)} calls arrived"
     if not settings.ON_MONGODB and without_record(story, run):
-        yield (
-            job.pk,
-            f"run {run} has {len(attempts)} attempts, and {calls} calls came to the vendor",
-        )
+        yield job.pk, f"run {run} has {len(attempts)} attempts, but {calls} calls arrived"
     for attempt in attempts[:-1]:
-        repeats_overdue = attempt.outcome == "accepted" and VENDORS[job.vendor].fields.get(
-            "repeat_overdue"
-        )
-        if attempt.outcome == "done" or (attempt.outcome == "accepted" and not repeats_overdue):
-            yield (
-                job.pk,
-                f"attempt {attempt.number} was {attempt.outcome}, and yet another was made",
-            )
-        if attempt.outcome in UNKNOWN and not VENDORS[job.vendor].fields.get(
-            "repeat_unknown", True
-        ):
-            yield (
-                job.pk,
-                f"after attempt {attempt.number} ({attempt.outcome}) the vendor must not be called again",
-            )
+        if reason := _why_last(attempt, VENDORS[job.vendor].fields):
+            yield job.pk, f"another attempt followed attempt {attempt.number}, which {reason}"
     for attempt in attempts:
         if attempt.outcome == "worker_lost" and _pid(attempt.worker) not in ended:
-            yield (
-                job.pk,
-                f"attempt {attempt.number} was taken over from {attempt.worker}, which had not been harmed",
-            )
+            name = f"attempt {attempt.number}"
+            yield job.pk, f"{name} was taken over from {attempt.worker}, which was healthy"
+
+
+def _why_last(attempt: Attempt, fields: Mapping[str, Any]) -> str:
+    """Return why no attempt may follow this one, or "" if one may."""
+    if attempt.outcome == "done":
+        return "was done"
+    if attempt.outcome == "accepted" and not fields.get("repeat_overdue"):
+        return "was accepted"
+    if attempt.outcome in UNKNOWN and not fields.get("repeat_unknown", True):
+        return f"ended as {attempt.outcome} and must not be repeated"
+    return ""
 
 
 def without_record(story: Story, run: int) -> int:
-    """Return how many calls of a run have no attempt; on MongoDB, a process that is killed between
-    two writes leaves such.
+    """Return how many calls of a run have no attempt. On MongoDB, a kill between two writes can
+    cause one.
     """
     recorded = len(story.attempts_of(run)) + _has_unrecorded_last(story, run)
     return max(0, len(story.arrivals_of(run)) - recorded)
 
 
 def _has_unrecorded_last(story: Story, run: int) -> bool:
-    """Whether the last try may rightly have no record: its job was ended while it was under way,
-    and then its worker died.
+    """Whether the last attempt may lack a record: a callback completed the job during the call, and
+    then the worker died.
     """
     last_recorded = max((attempt.number for attempt in story.attempts), default=0)
     by_callback = any(
@@ -197,7 +186,7 @@ def _pid(worker: str) -> int:
 def forged(history: History) -> Iterator[Finding]:
     for job_id, story in history.stories.items():
         if "forged" in str(story.job.result):
-            yield job_id, "it has a forged result"
+            yield job_id, "has a forged result"
         for callback in story.callbacks:
             if callback.kind.startswith("forged") and str(callback.status).startswith("2"):
                 yield job_id, f"a {callback.kind} callback was answered {callback.status}"
@@ -209,5 +198,5 @@ CHECKS: dict[str, Callable[[History], Iterator[Finding]]] = {
     "recorded twice": recorded_twice,
     "wrong": wrong,
     "unexplained vendor calls": unexplained_calls,
-    "forged callbacks let in": forged,
+    "forged callbacks accepted": forged,
 }

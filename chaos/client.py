@@ -1,8 +1,7 @@
-"""Clients of the API: they post at a steady rate, remember what they were promised, and cancel some
-of their jobs.
+"""API clients: they post at a steady rate, record the responses, and cancel some of their jobs.
 
-Where there are several API hosts, they post to each in turn, look at their jobs at another, and
-turn to that where one fails.
+With several API hosts, they post to each in turn, read each job through another host, and switch to
+that host if one fails.
 """
 
 import time
@@ -18,28 +17,28 @@ from chaos.vendors import vendor_of
 
 THREADS = 16
 TIMEOUT_SECONDS = 5.0
-CONNECT_SECONDS = 2.0
+CONNECT_TIMEOUT_SECONDS = 2.0
 CANCEL_AFTER_SECONDS = 0.3
 
 
 @dataclass
 class Posted:
-    """One request to POST /jobs, and what came of it."""
+    """One request to POST /jobs, and its response."""
 
     serial: int
     vendor: str
-    at: float  # unix seconds
-    api: str = ""  # that was asked
+    at: float  # Unix seconds
+    api: str = ""  # URL of the API host
     took_seconds: float = 0.0
-    answer: str = ""  # the status, or the name of an exception
+    answer: str = ""  # status, or the name of an exception
     job_id: str = ""  # of an accepted job
-    cancelled: bool = False  # it was said that it is
-    retried: bool = False  # it was said that it is tried again
-    seen: str = ""  # what another API host then answered to a look at it
+    cancelled: bool = False  # the API confirmed it
+    retried: bool = False  # the API confirmed it
+    seen: str = ""  # the response of another API host to a GET
 
 
 class Clients:
-    """Posts the jobs with serial numbers from 1 on, `rate` a second."""
+    """Posts `rate` jobs a second, with serial numbers from 1."""
 
     def __init__(self, apis: Sequence[str], seed: int, rate: float) -> None:
         self._apis = apis
@@ -58,13 +57,13 @@ class Clients:
             thread.start()
 
     def stop(self) -> None:
-        """Post nothing more, and return when the last answers are there."""
+        """Stop posting and wait for the last responses."""
         self._over.set()
         for thread in self._threads:
             thread.join()
 
     def retry(self, failed: Collection[str]) -> None:
-        """Ask for another run of those of the failed jobs whose plan says so."""
+        """Retry those failed jobs whose plan says so."""
         with requests.Session() as session:
             for posted in self.posted:
                 if (
@@ -72,7 +71,7 @@ class Clients:
                     and plan_of(self._seed, posted.serial, posted.vendor).client == "retry"
                 ):
                     posted.retried = (
-                        _ask(session, f"{self._apis[0]}/jobs/{posted.job_id}/retry")[0] == "200"
+                        _request(session, f"{self._apis[0]}/jobs/{posted.job_id}/retry")[0] == "200"
                     )
 
     def _run(self, number: int) -> None:
@@ -86,14 +85,14 @@ class Clients:
                 serial += THREADS
 
     def _post(self, session: requests.Session, serial: int) -> None:
-        """Post a job to the API host whose turn it is, and to the next where that fails."""
+        """Post a job to the API host whose turn it is, and to the next if that fails."""
         for number in range(len(self._apis)):
             api, other = (
                 self._apis[(serial + number + after) % len(self._apis)] for after in (0, 1)
             )
             posted = self._post_to(session, serial, api)
             if posted.job_id and other != api:
-                posted.seen = _ask(session, f"{other}/jobs/{posted.job_id}", method="GET")[0]
+                posted.seen = _request(session, f"{other}/jobs/{posted.job_id}", method="GET")[0]
             if posted.job_id:
                 return
 
@@ -102,21 +101,23 @@ class Clients:
         posted = Posted(serial, vendor, time.time(), api)
         self.posted.append(posted)
         since = time.monotonic()
-        asked = {"vendor": vendor, "name": f"Job {serial}", "serial": serial}
-        posted.answer, answer = _ask(session, f"{api}/jobs", asked)
+        body = {"vendor": vendor, "name": f"Job {serial}", "serial": serial}
+        posted.answer, answer = _request(session, f"{api}/jobs", body)
         posted.took_seconds = time.monotonic() - since
         posted.job_id = answer.get("request_id", "")
         if posted.job_id and plan_of(self._seed, serial, vendor).client == "cancel":
             self._over.wait(CANCEL_AFTER_SECONDS)
-            posted.cancelled = _ask(session, f"{api}/jobs/{posted.job_id}/cancel")[0] == "200"
+            posted.cancelled = _request(session, f"{api}/jobs/{posted.job_id}/cancel")[0] == "200"
         return posted
 
 
-def _ask(
+def _request(
     session: requests.Session, url: str, body: dict[str, Any] | None = None, method: str = "POST"
 ) -> tuple[str, dict[str, Any]]:
     try:
-        answer = session.request(method, url, json=body, timeout=(CONNECT_SECONDS, TIMEOUT_SECONDS))
+        answer = session.request(
+            method, url, json=body, timeout=(CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS)
+        )
         return str(answer.status_code), answer.json()
     except (requests.RequestException, ValueError) as error:
         return type(error).__name__, {}

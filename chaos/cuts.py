@@ -1,4 +1,4 @@
-"""Which hosts are cut off from what, one after the other, and for how long."""
+"""The partitions of a campaign: which host is cut off from what, and for how long."""
 
 import time
 from dataclasses import dataclass
@@ -7,14 +7,15 @@ from chaos.journal import Trouble
 from chaos.spread import Spread
 
 CALM_SECONDS = 2.5  # before each
-# Whoever is silent for five seconds, and again in a look two seconds later, is dead.
+# A worker without a heartbeat for five seconds, and still at the next check two seconds later, is
+# dead.
 DEAD_SECONDS = 12.0
 
 
 @dataclass(frozen=True)
 class Cut:
     host: str
-    from_hosts: tuple[str, ...]  # none: from all
+    from_hosts: tuple[str, ...]  # empty for all
     seconds: float
 
     @property
@@ -33,11 +34,11 @@ class Cut:
 
 @dataclass(frozen=True)
 class Outage:
-    """A cut that was made."""
+    """A cut that has taken place."""
 
     cut: Cut
     address: str
-    began: float  # unix seconds
+    began: float  # Unix seconds
     ended: float
 
 
@@ -46,9 +47,8 @@ CUTS = (
     Cut("api-1", (), 6),
     Cut("worker-2", ("redis",), DEAD_SECONDS),
     Cut("worker-3", ("store",), 9),
-    Cut(
-        "worker-1", ("redis", "store"), DEAD_SECONDS
-    ),  # it still reaches the vendors, whose answers it gives late
+    # It still reaches the vendors, and records their answers late.
+    Cut("worker-1", ("redis", "store"), DEAD_SECONDS),
     Cut("api-2", ("store",), 5),
     Cut("api-1", ("redis",), 5),
     Cut("webhooks-1", (), 5),
@@ -58,14 +58,13 @@ CUTS = (
 
 
 def make(cut: Cut, system: Spread) -> Outage:
-    """Cut a host off, wait, and heal; whatever comes between, it is healed."""
+    """Cut a host off, wait, and heal it, also after an error."""
     network = system.network
     host, others = network.named(cut.host), [network.named(name) for name in cut.from_hosts]
     system.journal.note(cut.name)
     if host in system.worker_hosts and cut.from_hosts != ("store",):
-        system.journal.note_end(
-            system.worker_on(host).pid, host.name, cut.name
-        )  # no beat of it is heard
+        # Its heartbeats do not arrive.
+        system.journal.note_end(system.worker_on(host).pid, host.name, cut.name)
     began = time.time()
     try:
         for other in others:

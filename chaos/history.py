@@ -1,5 +1,5 @@
-"""All that is known of a campaign when it is over: what clients were promised, what the store
-holds, what the vendor saw.
+"""Everything known about a campaign at its end: what clients were promised, what the store holds,
+and what the vendor saw.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ CHUNK = 2000
 
 @dataclass
 class Story:
-    """All that is known of one job."""
+    """Everything known about one job."""
 
     job: Job
     attempts: list[Attempt] = field(default_factory=list)
@@ -56,7 +56,7 @@ def key_of(job: Job, run: int) -> str:
 
 
 def read(seed: int, posted: list[Posted], ledger_file: Path, journal: Journal) -> History:
-    """Return the history, read from the store and from the vendor's ledger."""
+    """Read the history from the store and the vendor's ledger."""
     stories = {job.pk: Story(job) for job in Job.objects.iterator(CHUNK)}
     for attempt in Attempt.objects.iterator(CHUNK):
         stories[attempt.job].attempts.append(attempt)
@@ -84,9 +84,9 @@ def _add_ledger(stories: dict[str, Story], ledger_file: Path) -> None:
                 story.callbacks.append(event)
 
 
-def tell(story: Story, journal: Journal) -> list[str]:
-    """Return the history of one job, a line an event, in the order of time, with what was done to
-    the system meanwhile.
+def describe(story: Story, journal: Journal) -> list[str]:
+    """Return the history of one job, one line per event in order of time, with the faults of that
+    time.
     """
     lines = sorted(_lines(story))
     first, last = lines[0][0], max(at for at, _ in lines)
@@ -100,10 +100,11 @@ def tell(story: Story, journal: Journal) -> list[str]:
 
 def _lines(story: Story) -> Iterator[tuple[float, str]]:
     job = story.job
-    state = f"{job.status} attempt {job.attempt} run {job.run} failures {job.failures} crashes {job.crashes} {job.error_code}"
+    counters = f"failures {job.failures} crashes {job.crashes}"
+    state = f"{job.status} attempt {job.attempt} run {job.run} {counters} {job.error_code}"
     yield (
         job.created_at.timestamp(),
-        f"created; at the end: {state} {job.result if job.result else job.error_message}",
+        f"created; at the end: {state} {job.result or job.error_message}",
     )
     if story.posted:
         yield (
@@ -117,20 +118,21 @@ def _lines(story: Story) -> Iterator[tuple[float, str]]:
         yield attempt.started_at.timestamp(), f"{words} started"
         yield attempt.ended_at.timestamp(), f"{words} ended: {attempt.outcome} {attempt.message}"
     for callback in story.stored_callbacks:
-        words = f"callback for run {callback.run} attempt {callback.attempt} stored, {callback.verdict or 'without verdict'}"
-        yield callback.received_at.timestamp(), words
+        words = f"callback for run {callback.run} attempt {callback.attempt} stored"
+        verdict = callback.verdict or "no verdict"
+        yield callback.received_at.timestamp(), f"{words}, {verdict}"
+    yield from _vendor_lines(story)
+
+
+def _vendor_lines(story: Story) -> Iterator[tuple[float, str]]:
     for arrival in story.arrivals:
-        yield (
-            arrival.at,
-            f"vendor: call {arrival.number} with key {arrival.key}, mood {arrival.mood}, token's attempt {arrival.attempt}",
-        )
+        words = f"call {arrival.number} with key {arrival.key}, mood {arrival.mood}"
+        yield arrival.at, f"vendor: {words}, token's attempt {arrival.attempt}"
     for answered in story.answers:
-        yield (
-            answered.at,
-            f"vendor: answered call {answered.number} with {answered.status}, whole: {answered.whole}",
-        )
+        words = f"answered call {answered.number} with {answered.status}"
+        yield answered.at, f"vendor: {words}, complete: {answered.whole}"
     for sent in story.callbacks:
-        yield sent.at, f"vendor: {sent.kind} sent for call {sent.number} was answered {sent.status}"
+        yield sent.at, f"vendor: {sent.kind} callback for call {sent.number} got {sent.status}"
 
 
 def _time(at: float) -> str:

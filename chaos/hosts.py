@@ -1,4 +1,4 @@
-"""script/hosts: the system spread over hosts of our own, which are cut off and healed under load
+"""script/hosts: the system on several hosts, which are cut off and healed under load
 (docs/reliability.md).
 """
 
@@ -17,8 +17,7 @@ from chaos.spread import Spread
 from chaos.vendors import set_limits
 
 RATE = 12.0  # jobs a second
-# Little more than comes in at that rate: whatever an outage has held back is then called at the
-# limit, by all hosts together.
+# Slightly above the rate of new jobs, so that after an outage all hosts together work at the limit.
 LIMITS = {"limited": "4/s", "windows": "1/s, 50/min", "signed": "4/s"}
 
 
@@ -26,14 +25,14 @@ def main() -> int:
     options = arguments()
     set_limits(LIMITS)
     logs = Path(tempfile.mkdtemp(prefix="enrichlabs-hosts-"))
-    sys.stdout.write(f"What the parts say is in {logs}\n")
+    sys.stdout.write(f"Logs of all parts: {logs}\n")
     with ExitStack() as stack:
         data = stack.enter_context(small_disk(logs / "data"))
         system = Spread(data=data, logs=logs, seed=options.seed)
         stack.callback(system.stop)
         os.environ.update(system.environment(), DJANGO_SETTINGS_MODULE="enrichlabs.settings")
         django.setup()
-        from chaos.partitions import Options, run  # only now: it needs the settings
+        from chaos.partitions import Options, run  # needs the settings
 
         passed = run(Options(options.seed, options.rate, options.rounds), system)
     if passed and not options.keep:
@@ -43,14 +42,12 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/hosts", description=__doc__)
-    parser.add_argument(
-        "--seed", type=int, default=1, help="the same seed repeats the same jobs (default 1)"
-    )
+    parser.add_argument("--seed", type=int, default=1, help="a seed repeats its jobs (default 1)")
     parser.add_argument(
         "--rate", type=float, default=RATE, help=f"jobs a second (default {RATE:g})"
     )
     parser.add_argument(
-        "--rounds", type=int, default=1, help="how often each cut is made (default 1)"
+        "--rounds", type=int, default=1, help="how often to make each cut (default 1)"
     )
     parser.add_argument("--keep", action="store_true", help="keep the logs and the vendor's ledger")
     return parser.parse_args()

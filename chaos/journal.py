@@ -1,6 +1,4 @@
-"""What was done to the system and when: the campaign's own record, that recoveries and repeated
-calls are explained by.
-"""
+"""What the campaign did to the system, and when. Explains recoveries and repeated calls."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,13 +7,13 @@ from threading import Lock
 
 @dataclass(frozen=True)
 class Event:
-    at: float  # unix seconds
+    at: float  # Unix seconds
     words: str
 
 
 @dataclass(frozen=True)
 class End:
-    """A process that was ended or frozen by us, or that died."""
+    """A process that the campaign ended or froze, or that died."""
 
     at: float
     pid: int
@@ -25,7 +23,7 @@ class End:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A fault from its beginning to its end."""
+    """A fault, from its beginning to its end."""
 
     name: str
     part: str
@@ -39,7 +37,7 @@ class Journal:
     ends: list[End] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     flushes: list[float] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)  # of the campaign's own faults
+    failures: list[str] = field(default_factory=list)  # faults that could not be injected
     deaths: int = 0
     _lock: Lock = field(default_factory=Lock)
 
@@ -55,7 +53,7 @@ class Journal:
     def note_flush(self) -> None:
         with self._lock:
             self.flushes.append(time.time())
-            self.events.append(Event(time.time(), "Redis lost everything"))
+            self.events.append(Event(time.time(), "Redis lost all data"))
 
     def note_trouble(self, trouble: Trouble) -> None:
         with self._lock:

@@ -1,8 +1,6 @@
-"""The vendor's own ledger: what came, how it was answered and what was called back, one line of
-JSON for each event.
+"""The vendor's own ledger of arrivals, answers and callbacks, one line of JSON per event.
 
-It is kept by the vendor's process alone, and the campaign holds it against what the system says of
-itself.
+Only the vendor's process writes it. The campaign compares it with what the system recorded.
 """
 
 import json
@@ -14,40 +12,40 @@ from threading import Lock
 
 @dataclass(frozen=True)
 class Arrival:
-    """A call has come."""
+    """A call has arrived."""
 
-    at: float  # unix seconds, when its head had begun to come
+    at: float  # Unix seconds, when its first bytes arrived
     vendor: str
-    key: str  # its Idempotency-Key
+    key: str  # Idempotency-Key
     number: int  # among the calls with this key, from 1
     serial: int
     mood: str
-    attempt: int | None  # that the callback URL's token names
-    caller: str = ""  # the address that it came from
+    attempt: int | None  # named by the callback URL's token
+    caller: str = ""  # IP address
 
 
 @dataclass(frozen=True)
 class Answered:
-    """The vendor is done with answering it."""
+    """The vendor has finished answering a call."""
 
-    at: float  # unix seconds
+    at: float  # Unix seconds
     vendor: str
     key: str
     number: int
-    status: int | None  # None where not even that was sent
-    whole: bool  # all that it had to say went out without an error
-    good: bool  # it did the work, and charges for it
+    status: int | None  # None if there was no response
+    whole: bool  # the full response was sent without an error
+    charged: bool  # the vendor did the work
 
 
 @dataclass(frozen=True)
 class Callback:
-    """A callback was posted, once."""
+    """One POST of a callback."""
 
-    at: float  # unix seconds, when it had been answered or had failed
+    at: float  # Unix seconds, when it was answered or failed
     vendor: str
     key: str
     number: int
-    kind: str  # genuine, garbage or forged_...
+    kind: str  # genuine, garbage, or forged_*
     status: int | str  # or the name of the exception
 
 
@@ -57,7 +55,7 @@ NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 class Ledger:
-    """Appends events to a file, from any thread; each is out of the process when `write` returns."""
+    """Appends events to a file from any thread. An event is written out when `write` returns."""
 
     def __init__(self, path: Path) -> None:
         self._lock = Lock()
@@ -73,9 +71,7 @@ class Ledger:
 
 
 def read_ledger(path: Path) -> Iterator[Event]:
-    """Return the events in the order in which they were written; a last line that is not yet whole
-    is left out.
-    """
+    """Yield the events in the order they were written, without an incomplete last line."""
     with path.open("rb") as lines:
         for line in lines:
             if line.endswith(b"\n"):

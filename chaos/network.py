@@ -1,17 +1,17 @@
-"""Hosts of our own: network namespaces with a name and an address each, joined by a bridge on which
-we ourselves are one more.
+"""Hosts as network namespaces, each with a name and an address, joined by a bridge that this
+process is connected to as well.
 
-It is made in the network namespace of this process, which must be one of its own (chaos/alone.py).
+They are created in this process's network namespace, which must be private (chaos/alone.py).
 """
 
 import subprocess
 from collections.abc import Sequence
 
-ADDRESS = "10.77.0.{}"  # in use inside these namespaces alone
+ADDRESS = "10.77.0.{}"  # used only inside these namespaces
 BRIDGE = "bridge"
-NOBODY = "02:00:00:00:00:00"  # the hardware address of nobody
+NO_HOST = "02:00:00:00:00:00"  # a hardware address that no host has
 
-# Holds the namespaces of a host for as long as it lives, and says when they are there.
+# Keeps the namespaces of a host while it lives, and reports when they exist.
 HOLD = 'hostname "$0" && ip link set lo up && echo && exec sleep infinity'
 
 
@@ -26,11 +26,11 @@ class Host:
 
     @property
     def pid(self) -> int:
-        """The process whose namespaces are those of the host."""
+        """The process that owns the host's namespaces."""
         return self._holder.pid
 
     def command(self, command: Sequence[str]) -> list[str]:
-        """Return the command that runs this one on the host."""
+        """Return a command that runs this command on the host."""
         return ["nsenter", f"--target={self.pid}", "--net", "--uts", "--", *command]
 
 
@@ -44,22 +44,11 @@ class Network:
         run("ip", "link", "set", BRIDGE, "up")
 
     def add(self, name: str) -> Host:
-        """Make a host; its name is that of its link, too, and has at most 15 characters."""
+        """Add a host. Its name is also that of its link, so it has at most 15 characters."""
         host = Host(name, ADDRESS.format(len(self.hosts) + 2))
         self.hosts.append(host)
-        run(
-            "ip",
-            "link",
-            "add",
-            name,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "eth0",
-            "netns",
-            str(host.pid),
-        )
+        peer = ["peer", "name", "eth0", "netns", str(host.pid)]
+        run("ip", "link", "add", name, "type", "veth", *peer)
         run("ip", "link", "set", name, "master", BRIDGE, "up")
         run(*host.command(["ip", "address", "add", f"{host.address}/24", "dev", "eth0"]))
         run(*host.command(["ip", "link", "set", "eth0", "up"]))
@@ -69,31 +58,17 @@ class Network:
         return next(host for host in self.hosts if host.name == name)
 
     def cut_off(self, host: Host) -> None:
-        """Pull its plug: nothing comes or goes, and nobody is told."""
+        """Drop everything from and to a host silently."""
         run("ip", "link", "set", host.name, "down")
 
     def join(self, host: Host) -> None:
         run("ip", "link", "set", host.name, "up")
 
     def part(self, one: Host, other: Host) -> None:
-        """Have what these two say to each other vanish, without a sign to either."""
+        """Drop everything between two hosts silently."""
         for at, to in ((one, other), (other, one)):
-            run(
-                *at.command(
-                    [
-                        "ip",
-                        "neighbour",
-                        "replace",
-                        to.address,
-                        "lladdr",
-                        NOBODY,
-                        "dev",
-                        "eth0",
-                        "nud",
-                        "permanent",
-                    ]
-                )
-            )
+            entry = [to.address, "lladdr", NO_HOST, "dev", "eth0", "nud", "permanent"]
+            run(*at.command(["ip", "neighbour", "replace", *entry]))
 
     def rejoin(self, one: Host, other: Host) -> None:
         for at, to in ((one, other), (other, one)):

@@ -1,5 +1,5 @@
-"""A campaign of partitions: everything on hosts of its own, cut off and healed one after the other
-under load.
+"""A campaign of partitions: each part on its own host, cut off and healed one after the other under
+load.
 """
 
 import time
@@ -23,7 +23,7 @@ class Options:
 
 
 def run(options: Options, system: Spread) -> bool:
-    """Run it, print what it found, and return whether all held."""
+    """Run it, print the results, and return whether all checks passed."""
     system.start_store()
     campaign.prepare(system)
     witness = Witness(system.redis_address)
@@ -34,18 +34,15 @@ def run(options: Options, system: Spread) -> bool:
     drained_seconds, left = campaign.come_to_rest(system, clients)
     past = history.read(options.seed, clients.posted, system.ledger, system.journal)
     workers = {host.address: host.name for host in system.worker_hosts}
-    besides: dict[str, Check] = {
-        "unknown at the other API host": across.unseen,
+    more_checks: dict[str, Check] = {
+        "unknown at the other API host": across.unknown_elsewhere,
         "calls without Redis or the store": partial(across.blind_calls, outages=outages),
-        "hosts that shared no limit": partial(across.idle, workers=workers),
-        "hosts not back at work in time": partial(
-            across.not_back, outages=outages, workers=workers
-        ),
+        "hosts without a share of the limit": partial(across.idle, workers=workers),
+        "hosts slow to recover": partial(across.slow_recoveries, outages=outages, workers=workers),
     }
-    return report.write(
-        past, witness, left=left, missing=[], drained_seconds=drained_seconds,
-        checks=CHECKS | besides, rows_besides=list(across.rows(past, outages, workers)),
-    )  # fmt: skip
+    rows = list(across.rows(past, outages, workers))
+    end = report.End(drained_seconds, left)
+    return report.write(past, witness, end, checks=CHECKS | more_checks, more_rows=rows)
 
 
 def cut_under_load(options: Options, system: Spread, clients: Clients) -> list[Outage]:

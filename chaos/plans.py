@@ -1,5 +1,5 @@
-"""What becomes of each job of a campaign at its vendor, as a pure function of the seed and the
-job's serial number.
+"""What happens to each job of a campaign at its vendor: a pure function of the seed and the job's
+serial number.
 """
 
 import hashlib
@@ -8,48 +8,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# How a call can go wrong, or strange, and in what share of the jobs it begins with that, in
-# percent. A 429 pauses the whole vendor, so that it must be rare, and a call that is not answered
-# holds a thread for seconds.
+# The ways in which a call can fail or misbehave, and in what percentage of the jobs the first call
+# does. A 429 pauses the whole vendor and a call without a response holds a thread for seconds, so
+# both must be rare.
 MOODS = {
-    "slow": 2.0,  # answered rightly, after a while
+    "slow": 2.0,  # the right answer, after a while
     "500": 2.0,
     "503": 1.0,
     "429_seconds": 0.12,  # Retry-After: 1
     "429_date": 0.12,  # Retry-After as a date, two seconds ahead
-    "refused": 1.0,  # 400: no other try can help
+    "refused": 1.0,  # 400: no other attempt can help
     "redirect": 0.2,  # 302 to itself
-    "reset": 1.0,  # the request is read, and the connection reset
-    "reset_midway": 0.7,  # the same after half of the body
-    "timeout": 0.5,  # no answer for longer than anybody waits
-    "drip": 0.5,  # a byte of the body a second
-    "endless": 0.3,  # a body without end
+    "reset": 1.0,  # after the request was read
+    "reset_midway": 0.7,  # after half of the body
+    "timeout": 0.5,  # no response for longer than the client waits
+    "drip": 0.5,  # one byte of the body a second
+    "endless": 0.3,  # an endless body
     "truncated_json": 0.4,
     "html": 0.4,
-    "array": 0.3,  # JSON, but no object
+    "array": 0.3,  # JSON, but not an object
     "deep": 0.3,  # 500 levels of lists
-    "nan": 0.3,  # which Python takes for JSON
-    "nul": 0.4,  # this and the next two are JSON objects that some store refuses
+    "nan": 0.3,  # accepted by Python's JSON parser
+    "nul": 0.4,  # this and the next two: JSON objects that some store refuses
     "surrogate": 0.4,
     "big_integer": 0.4,
 }
 EVERY_MOOD = frozenset({"ok", "500_after_work", "denied", "hang", *MOODS})
-# The others leave the vendor with the work done, and something to charge for.
+# After all other moods the vendor has done the work and charges for it.
 NO_WORK = frozenset(
     {"500", "503", "429_seconds", "429_date", "refused", "redirect", "denied", "reset"}
 )
 
-# How the callback of a call behaves, where it is not simply posted a moment after the answer; in
+# How the callback of a call behaves if it is not simply posted shortly after the response; in
 # percent of the jobs.
 CALLBACKS = {
-    "early": 1.5,  # posted and answered before the call is
+    "early": 1.5,  # posted and answered before the call is answered
     "duplicate": 1.5,  # three times, two of them at once
-    "replayed": 1.0,  # once more, three seconds after it was taken
-    "late": 0.4,  # after the job has been given up
+    "replayed": 1.0,  # once more, three seconds after it was accepted
+    "late": 0.4,  # after the job has failed as overdue
     "lost": 0.4,
-    "forged": 1.0,  # after several that the vendor has not sent
+    "forged": 1.0,  # after several that the vendor did not send
     "out_of_order": 1.0,  # after that of the next call
-    "garbage": 1.2,  # after a body that is no JSON object
+    "garbage": 1.2,  # after a body that is not a JSON object
 }
 
 CANCEL_PERCENT = 2.0
@@ -57,16 +57,16 @@ RETRY_PERCENT = 40.0  # of the jobs that may fail
 HOPELESS_PERCENT = 0.05
 HOPELESS_CALLS = 6
 MAX_CALLS = 4
-SECOND_CALL_PERCENT, FURTHER_CALL_PERCENT = 25.0, 10.0  # that another mood follows
+SECOND_CALL_PERCENT, FURTHER_CALL_PERCENT = 25.0, 10.0  # chance that another mood follows
 
-# What a result of such a mood holds besides; a store must keep it.
+# What a result contains in addition in such a mood. The store must keep it.
 STRANGE: dict[str, dict[str, Any]] = {
     "nul": {"nul": "a\u0000b", "nul\u0000key": True},
     "surrogate": {"surrogate": "a\ud800b"},
     "big_integer": {"big": 2**70},
 }
 
-# What the system makes of each mood that is no success.
+# The error code of each mood that is not a success.
 ERRORS = {
     "500": "vendor_error",
     "500_after_work": "vendor_error",
@@ -88,7 +88,7 @@ ERRORS = {
     "deep": "bad_reply",
     "nan": "bad_reply",
 }
-# Of what an async vendor answers only the status is read; these begin with a good one.
+# Of an async vendor's response only the status is read, and that of these moods is good.
 ONLY_THE_BODY = frozenset(
     {"reset_midway", "drip", "endless", "truncated_json", "html", "array", "deep", "nan"}
 )
@@ -97,22 +97,20 @@ OUTCOME_UNKNOWN = frozenset({"connection_lost", "vendor_timeout", "bad_reply"})
 
 @dataclass(frozen=True)
 class Plan:
-    """What the vendor does with the calls of one job, and the client with the job.
+    """What the vendor does with the calls of one job, and what the client does with the job.
 
-    All trouble is in the first run: in a later one every call goes well, so that a job that was
-    retried can be complete.
+    All trouble is in the first run. In later runs every call succeeds, so that a retried job can
+    complete.
     """
 
-    moods: tuple[str, ...] = ()  # of the first, second, ... call; after the last: ok
-    callback: str = (
-        "normal"  # of the first call that does the work; those of other calls are normal
-    )
-    client: str = ""  # "cancel": soon after it was posted; "retry": if it failed
+    moods: tuple[str, ...] = ()  # of the first, second, ... call; then all are ok
+    callback: str = "normal"  # of the first call that does the work; of others it is normal
+    client: str = ""  # "cancel" soon after the POST, or "retry" after a failure
     slow_seconds: float = 1.0
-    callback_seconds: float = 0.5  # from the answer to the callback
+    callback_seconds: float = 0.5  # from the response to the callback
 
     def mood_of(self, run: int, number: int) -> str:
-        """Return how the call with this number, from 1, goes in a run."""
+        """Return the mood of a run's call with this number, from 1."""
         return self.moods[number - 1] if run == 1 and number <= len(self.moods) else "ok"
 
     def callback_of(self, run: int, number: int) -> str:
@@ -127,14 +125,12 @@ class Plan:
 
 
 def plan_of(seed: int, serial: int, vendor: str) -> Plan:
-    """Return what is planned for a job; four of five go plainly well."""
+    """Return the plan for a job. Four of five jobs have no trouble at all."""
     chance = random.Random(f"{seed}/{serial}/{vendor}")
     moods = _moods(chance)
     callback = _draw(chance, CALLBACKS, "normal")
     if callback == "out_of_order":
-        moods = (
-            "500_after_work",
-        )  # so that there is a second call, although the first will be called back for
+        moods = ("500_after_work",)  # so that a second call follows before the first calls back
     may_fail = bool(moods) or callback in ("late", "lost")
     client = _draw(
         chance, {"cancel": CANCEL_PERCENT, "retry": RETRY_PERCENT if may_fail else 0.0}, ""
@@ -166,34 +162,28 @@ def _draw(chance: random.Random, percents: Mapping[str, float], otherwise: str) 
 
 
 def run_of(key: str) -> int:
-    """Return the run that an Idempotency-Key stands for: the job's id in the first, id:run in later
-    ones.
-    """
+    """Return the run of an Idempotency-Key: the job's id in the first run, id:run in later ones."""
     _, _, run = key.partition(":")
     return int(run) if run.isdecimal() else 1
 
 
 def answer_of(seed: int, key: str) -> str:
-    """Return the one right answer to all calls with this Idempotency-Key."""
+    """Return the one right answer for all calls with this Idempotency-Key."""
     return hashlib.sha256(f"{seed}/{key}".encode()).hexdigest()[:16]
 
 
 def result_of(seed: int, key: str, *, name: str, serial: int, mood: str) -> dict[str, Any]:
-    """Return the result as the vendor sends it; the system cleans it, which changes the lone
-    surrogate alone.
-    """
+    """Return the result as the vendor sends it. Cleaning changes only the lone surrogate in it."""
     return {"name": name, "serial": serial, "answer": answer_of(seed, key), **STRANGE.get(mood, {})}
 
 
 def is_charged(mood: str) -> bool:
-    """Whether the vendor has done the work at the end of such a call, whatever its client has seen
-    of it.
-    """
+    """Whether the vendor did the work in such a call, whatever the client saw of it."""
     return mood not in NO_WORK
 
 
 def error_of(mood: str, *, is_async: bool) -> str:
-    """Return the code of the error that the system makes of such a call; empty for a success."""
+    """Return the error code of such a call, or "" for a success."""
     return "" if is_async and mood in ONLY_THE_BODY else ERRORS.get(mood, "")
 
 
@@ -205,11 +195,10 @@ def may_fail_with(
     repeat_unknown: bool = True,
     repeat_overdue: bool = False,
 ) -> frozenset[str]:
-    """Return the codes that the job may rightly fail with where nothing but a crash of ours comes
-    on top of its plan.
+    """Return the codes with which a job may fail if only crashes of ours add to its plan.
 
-    A crash can make another call of any, so every mood of the plan may be met. The vendor may be
-    sync or async: of a sync one no callback is ever overdue.
+    A crash can repeat any call, so every mood of the plan may occur. The vendor may be sync or
+    async; a sync vendor has no overdue callbacks.
     """
     if run > 1:
         return frozenset()

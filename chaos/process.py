@@ -1,4 +1,4 @@
-"""A part of the system under test: a process that can be killed, frozen and started again."""
+"""A part of the system under test: a process that can be killed, frozen and restarted."""
 
 import os
 import signal
@@ -12,19 +12,23 @@ from threading import RLock
 from chaos.journal import Journal
 from harness.waiting import wait_for
 
-READY_SECONDS = 60.0
-END_SECONDS = 30.0
+READY_TIMEOUT_SECONDS = 60.0
+END_TIMEOUT_SECONDS = 30.0
 
 
 class Part:
-    """One process and its children, in a session of their own. What is done to it goes into the
-    journal.
-    """
+    """One process and its children, in their own session. The journal records all that is done."""
 
     def __init__(
-        self, name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path, journal: Journal,
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        journal: Journal,
         is_ready: Callable[[], bool] = lambda: True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.name = name
         self.command = list(command)
         self.environment = dict(environment)
@@ -40,7 +44,7 @@ class Part:
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """Start it; it may not be ready yet."""
+        """Start it, without waiting until it is ready."""
         with self._lock, self._log.open("ab") as output:
             self._is_wanted = True
             self._process = subprocess.Popen(
@@ -53,10 +57,10 @@ class Part:
             )
 
     def wait_until_ready(self) -> None:
-        wait_for(self._is_ready, f"{self.name} to be ready", READY_SECONDS)
+        wait_for(self._is_ready, f"{self.name} to be ready", READY_TIMEOUT_SECONDS)
 
     def kill(self) -> None:
-        """End it at once, with all its children."""
+        """Kill it and all its children."""
         with self._lock:
             self._is_wanted = False
             self._journal.note_end(self.pid, self.name, "SIGKILL")
@@ -65,7 +69,7 @@ class Part:
                 self._process.wait()
 
     def end(self) -> None:
-        """Ask it to end, and wait for that; one that does not is killed."""
+        """Send SIGTERM and wait; kill it if it does not end in time."""
         with self._lock:
             self._is_wanted = False
             self._journal.note_end(self.pid, self.name, "SIGTERM")
@@ -73,9 +77,9 @@ class Part:
                 return
             self._process.terminate()
             try:
-                self._process.wait(END_SECONDS)
+                self._process.wait(END_TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
-                self._journal.note(f"{self.name} did not end within {END_SECONDS:.0f} s")
+                self._journal.note(f"{self.name} did not end within {END_TIMEOUT_SECONDS:.0f} s")
             self._signal(signal.SIGKILL)
 
     def freeze(self, seconds: float) -> None:
@@ -86,14 +90,13 @@ class Part:
             self._signal(signal.SIGCONT)
 
     def revive(self) -> None:
-        """Start again what has died by itself, as a supervisor would."""
+        """Restart it if it died unexpectedly, as a supervisor would."""
         if not self._lock.acquire(blocking=False):
-            return  # somebody is at it
+            return  # a fault is acting on it
         try:
             if self._is_wanted and self._process and self._process.poll() is not None:
-                self._journal.note_end(
-                    self.pid, self.name, f"died by itself (status {self._process.returncode})"
-                )
+                status = self._process.returncode
+                self._journal.note_end(self.pid, self.name, f"died unexpectedly (status {status})")
                 self._journal.deaths += 1
                 self._signal(signal.SIGKILL)
                 self.start()

@@ -1,4 +1,4 @@
-"""How long it took until work went on, after a worker was killed and after Redis lost everything."""
+"""How long recovery took after a worker died and after Redis lost all data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ WITHIN_SECONDS = 15.0
 class Recovery:
     seconds: float
     job_id: str
-    is_disturbed: bool  # by another fault meanwhile, for which it is not to blame
+    is_disturbed: bool  # another fault was active meanwhile
 
 
 def after_kills(history: History) -> list[Recovery]:
-    """Return for each job that a dead worker had how long after its death it was started again."""
+    """Return, for each job of a dead worker, the time from the death to the next attempt."""
     deaths = [
         end
         for end in history.journal.ends
@@ -52,8 +52,8 @@ def _pid(worker: str) -> int:
 
 
 def after_flushes(history: History) -> list[Recovery]:
-    """Return for each job of the vendor without limits that was queued when Redis lost everything
-    when it was started.
+    """Return, for each job of the vendor without limits that was queued when Redis lost its data,
+    the time until it started.
     """
     found = []
     for story in history.stories.values():
@@ -79,7 +79,5 @@ def longest(recoveries: list[Recovery]) -> str:
     disturbed = [each.seconds for each in recoveries if each.is_disturbed]
     words = f"{max(calm):.1f} s ({len(calm)} jobs)" if calm else "none"
     return words + (
-        f"; while other faults lasted {max(disturbed):.1f} s ({len(disturbed)} jobs)"
-        if disturbed
-        else ""
+        f"; during other faults {max(disturbed):.1f} s ({len(disturbed)} jobs)" if disturbed else ""
     )

@@ -1,12 +1,13 @@
-"""The table at the end of a campaign, and the history of what broke a promise."""
+"""The table at the end of a campaign, and the histories of jobs that violate a check."""
 
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from chaos import arrivals, recovery
 from chaos.checks import CHECKS, Finding, without_record
-from chaos.history import History, tell
+from chaos.history import History, describe
 from chaos.vendors import VENDORS
 from chaos.witness import Witness, worst_window
 from jobs.models import Status
@@ -18,15 +19,28 @@ Row = tuple[str, str]
 Check = Callable[[History], Iterator[Finding]]
 
 
+@dataclass(frozen=True)
+class End:
+    """How a campaign ended."""
+
+    drained_seconds: float
+    left: Mapping[str, int]  # in Redis, by kind
+    unavailable: Sequence[str] = ()  # kinds of faults, and what each needs
+
+
 def write(
-    history: History, witness: Witness, *, left: Mapping[str, int], missing: Sequence[str], drained_seconds: float,
-    checks: Mapping[str, Check] = CHECKS, rows_besides: Sequence[Row] = (),
-) -> bool:  # fmt: skip
-    """Print the table, and return whether every promise was kept."""
+    history: History,
+    witness: Witness,
+    end: End,
+    *,
+    checks: Mapping[str, Check] = CHECKS,
+    more_rows: Sequence[Row] = (),
+) -> bool:
+    """Print the table, and return whether all checks passed."""
     findings = {name: list(check(history)) for name, check in checks.items()}
     windows = list(_windows(history, witness))
     broken = [name for name, worst, _, calls in windows if worst > calls]
-    above = list(arrivals.above_limit(history))
+    exceeded = list(arrivals.above_limit(history))
     rows = [
         *_submitted(history),
         *_ended(history),
@@ -36,63 +50,61 @@ def write(
             for name, worst, seen, _ in windows
         ],
         ("windows broken at the limiter", str(len(broken))),
-        ("windows broken at the vendor, undelayed", "; ".join(above) or "0"),
-        ("limiter unseen for", f"{sum(until - since for since, until in witness.blind):.1f} s"),
-        ("longest recovery after a kill", recovery.longest(recovery.after_kills(history))),
-        ("longest recovery after a flush", recovery.longest(recovery.after_flushes(history))),
-        ("drained in", f"{drained_seconds:.0f} s"),
-        ("left in Redis", ", ".join(f"{count} {kind}" for kind, count in left.items())),
-        *rows_besides,
-        *_faults(history, missing),
+        ("windows broken at the vendor (without delayed calls)", "; ".join(exceeded) or "0"),
+        *_recovered(history, witness, end),
+        *more_rows,
+        *_faults(history, end.unavailable),
     ]
+    _print(rows)
+    for name, found in findings.items():
+        _describe(history, name, found)
+    return not broken and not exceeded and not any(findings.values())
+
+
+def _print(rows: Sequence[Row]) -> None:
     width = max(len(name) for name, _ in rows)
     sys.stdout.writelines(f"{name:{width}}  {value}\n" for name, value in rows)
-    for name, found in findings.items():
-        _tell(history, name, found)
-    return not broken and not above and not any(findings.values())
+
+
+def _recovered(history: History, witness: Witness, end: End) -> Iterator[Row]:
+    yield "limiter unobserved for", f"{sum(until - since for since, until in witness.blind):.1f} s"
+    yield "longest recovery after a kill", recovery.longest(recovery.after_kills(history))
+    yield "longest recovery after a flush", recovery.longest(recovery.after_flushes(history))
+    yield "drained in", f"{end.drained_seconds:.0f} s"
+    yield "left in Redis", ", ".join(f"{count} {kind}" for kind, count in end.left.items())
 
 
 def _submitted(history: History) -> Iterator[Row]:
     answers = Counter(posted.answer for posted in history.posted)
     slowest = max((posted.took_seconds for posted in history.posted), default=0.0)
+    others = [(answer, count) for answer, count in answers.most_common() if answer != "202"]
     yield "submitted", str(len(history.posted))
     yield "accepted", str(sum(bool(posted.job_id) for posted in history.posted))
-    yield (
-        "other answers",
-        ", ".join(f"{count} {answer}" for answer, count in answers.most_common() if answer != "202")
-        or "none",
-    )
+    yield "other answers", ", ".join(f"{count} {answer}" for answer, count in others) or "none"
     yield "slowest answer", f"{slowest:.1f} s"
 
 
 def _ended(history: History) -> Iterator[Row]:
-    jobs = [story.job for story in history.stories.values()]
-    reasons = Counter(job.error_code for job in jobs if job.status == Status.FAILED)
-    crashes = Counter(job.crashes for job in jobs)
-    yield "complete", str(sum(job.status == Status.COMPLETE for job in jobs))
-    yield "cancelled", str(sum(job.status == Status.CANCELLED for job in jobs))
-    yield "failed", ", ".join(f"{count} {code}" for code, count in reasons.most_common()) or "0"
-    yield (
-        "taken over",
-        ", ".join(
-            f"{count} jobs {times} times" for times, count in sorted(crashes.items()) if times
-        )
-        or "0",
-    )
-    missing = sum(
-        without_record(story, run)
-        for story in history.stories.values()
-        for run in range(1, story.job.run + 1)
-    )
-    yield "vendor calls without a record of their own", str(missing)
-    yield "vendor calls", str(sum(len(story.arrivals) for story in history.stories.values()))
+    stories = history.stories.values()
+    statuses = Counter(story.job.status for story in stories)
+    failed = [story.job.error_code for story in stories if story.job.status == Status.FAILED]
+    crashes = sorted(Counter(story.job.crashes for story in stories).items())
+    taken_over = [f"{count} jobs {times} times" for times, count in crashes if times]
+    runs = [(story, run) for story in stories for run in range(1, story.job.run + 1)]
+    reasons = [f"{count} {code}" for code, count in Counter(failed).most_common()]
+    yield "complete", str(statuses[Status.COMPLETE])
+    yield "cancelled", str(statuses[Status.CANCELLED])
+    yield "failed", ", ".join(reasons) or "0"
+    yield "taken over", ", ".join(taken_over) or "0"
+    yield "vendor calls without an attempt", str(sum(without_record(*each) for each in runs))
+    yield "vendor calls", str(sum(len(story.arrivals) for story in stories))
 
 
 def _windows(history: History, witness: Witness) -> Iterator[tuple[str, int, int, int]]:
-    """Yield each limit in words, the most calls in any such window at the limiter and at the
-    vendor, and how many may be.
+    """Yield each limit, the most calls in any such window at the limiter and at the vendor, and the
+    allowed number.
 
-    At the limiter the window is longer by the vendor's margin.
+    At the limiter the window is longer by the vendor's arrival margin.
     """
     for slug, settings in VENDORS.items():
         stories = [story for story in history.stories.values() if story.job.vendor == slug]
@@ -111,22 +123,19 @@ def _windows(history: History, witness: Witness) -> Iterator[tuple[str, int, int
             )
 
 
-def _faults(history: History, missing: Sequence[str]) -> Iterator[Row]:
+def _faults(history: History, unavailable: Sequence[str]) -> Iterator[Row]:
     names = Counter(trouble.name for trouble in history.journal.troubles)
-    yield (
-        "faults",
-        f"{sum(names.values())}: "
-        + ", ".join(f"{count} {name}" for name, count in sorted(names.items())),
-    )
-    yield "faults not to be had here", ", ".join(missing) or "none"
-    yield "faults that went wrong", "; ".join(history.journal.failures) or "none"
-    yield "processes that died by themselves", str(history.journal.deaths)
+    counted = ", ".join(f"{count} {name}" for name, count in sorted(names.items()))
+    yield "faults", f"{names.total()}: {counted}"
+    yield "faults unavailable here", ", ".join(unavailable) or "none"
+    yield "faults that failed", "; ".join(history.journal.failures) or "none"
+    yield "processes that died unexpectedly", str(history.journal.deaths)
 
 
-def _tell(history: History, name: str, findings: Sequence[Finding]) -> None:
+def _describe(history: History, name: str, findings: Sequence[Finding]) -> None:
     for job_id, words in findings[:MAX_HISTORIES]:
         sys.stdout.write(f"\n{name}: job {job_id}: {words}\n")
         if job_id in history.stories:
             sys.stdout.writelines(
-                f"{line}\n" for line in tell(history.stories[job_id], history.journal)
+                f"{line}\n" for line in describe(history.stories[job_id], history.journal)
             )

@@ -1,4 +1,4 @@
-"""When which fault strikes: a pure function of the seed, so that a run can be repeated."""
+"""When each fault happens: a pure function of the seed, so that a run can be repeated."""
 
 import random
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ CALM_SECONDS = 3.0  # before the first
 class Fault:
     at_seconds: float  # from the start
     name: str
-    chance: str  # the seed of whatever it leaves to chance
+    chance: str  # the seed of its random choices
 
 
 def schedule(seed: int, seconds: float, names: Sequence[str]) -> list[Fault]:
-    """Return the faults of a run in their order: each kind once, then each again in another order,
-    and so on.
+    """Return the faults of a run in order: each kind once, then each again in another order, and so
+    on.
     """
     luck = random.Random(f"{seed}/schedule")
     faults: list[Fault] = []

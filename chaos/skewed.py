@@ -1,8 +1,6 @@
-"""Runs a command of manage.py with a clock that is wrong: python -m chaos.skewed SECONDS run_worker
-...
+"""Runs a manage.py command with a wrong clock: python -m chaos.skewed SECONDS run_worker ...
 
-libfaketime can't do it: with a false wall clock and a true monotonic one, it makes Python's sleep
-fail.
+libfaketime can't: with a wrong wall clock and a right monotonic one, it makes Python's sleep fail.
 """
 
 import datetime
@@ -30,7 +28,7 @@ class WrongDatetime(true_datetime, metaclass=_Kind):
         return true_datetime.now(tz) + wrong_by
 
 
-datetime.datetime = WrongDatetime  # type: ignore[misc]  # before anybody has imported it by name
+datetime.datetime = WrongDatetime  # type: ignore[misc]  # before any import by name
 time.time = lambda: true_time() + wrong_by.total_seconds()
 
 if __name__ == "__main__":

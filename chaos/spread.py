@@ -1,28 +1,22 @@
-"""The system under test, spread over hosts: each part on one of its own, and nothing shared but
-Redis and MongoDB.
+"""The system under test on several hosts: one part each, with nothing shared but Redis and
+MongoDB.
 """
-
-import sys
-from pathlib import Path
-from typing import Any
-
-import pymongo
-from pymongo.errors import PyMongoError
 
 from chaos.network import Host, Network
 from chaos.process import Part
 from chaos.system import MANAGE, WORKERS, System
 from chaos.vendors import WEBHOOK_SECRET, WEBHOOK_SECRET_ENV
+from harness import mongodb
 
 PORT = 8000
 REDIS_PORT, STORE_PORT = 6379, 27017
-SECRET = "made up for the campaign, and the same on all hosts"  # noqa: S105
-# By how much the clocks of the worker hosts are wrong, in seconds.
+SECRET = "of the campaign, the same on all hosts"  # noqa: S105
+# The clock errors of the worker hosts, in seconds.
 CLOCKS = (0, 5, -5)
 
 
 class Spread(System):
-    """Two hosts for the API, two for callbacks, three for workers; one each for Redis, the store
+    """Two hosts for the API, two for callbacks, three for workers, one each for Redis, the store
     and the vendors.
     """
 
@@ -42,13 +36,13 @@ class Spread(System):
         )
         self.redis = self._on(self.redis_host, self._redis())
         self.vendor = self._on(self.vendor_host, self._vendor())
-        self.doors = [self._door("api", host) for host in self.api_hosts]
-        self.doors += [self._door("webhooks", host) for host in self.webhooks_hosts]
+        self.endpoints = [self._endpoint("api", host) for host in self.api_hosts]
+        self.endpoints += [self._endpoint("webhooks", host) for host in self.webhooks_hosts]
         self.workers = [self._worker(host, n) for n, host in enumerate(self.worker_hosts)]
 
     @property
     def parts(self) -> list[Part]:
-        return [self.redis, self.vendor, *self.doors, *self.workers]
+        return [self.redis, self.vendor, *self.endpoints, *self.workers]
 
     @property
     def api_urls(self) -> list[str]:
@@ -60,7 +54,8 @@ class Spread(System):
 
     @property
     def database_url(self) -> str:
-        return f"mongodb://{self.store_host.address}:{STORE_PORT}/enrichlabs?replicaSet=secantus&w=majority"
+        options = "replicaSet=secantus&w=majority"
+        return f"mongodb://{self.store_host.address}:{STORE_PORT}/enrichlabs?{options}"
 
     def environment(self) -> dict[str, str]:
         return {
@@ -75,7 +70,7 @@ class Spread(System):
         }
 
     def start_store(self) -> None:
-        """The store comes first, for its tables are made before anything else starts."""
+        """Start the store first: its tables are created before anything else starts."""
         self.store_part.start()
         self.store_part.wait_until_ready()
 
@@ -90,12 +85,12 @@ class Spread(System):
         part.command = host.command(part.command)
         return part
 
-    def _door(self, door: str, host: Host) -> Part:
+    def _endpoint(self, name: str, host: Host) -> Part:
         data = {"ENRICHLABS_DATA": str(self.data / host.name), "GUNICORN_CMD_ARGS": "--workers 1"}
-        return self._on(host, self._web(host.name, door, (host.address, PORT), **data))
+        return self._on(host, self._web(host.name, name, (host.address, PORT), **data))
 
     def _worker(self, host: Host, number: int) -> Part:
-        """Vendors call back to one host or the other, as the worker says that has called them."""
+        """Vendors call back to the receiver whose URL their worker gave them."""
         webhooks = self.webhooks_hosts[number % len(self.webhooks_hosts)]
         own = {
             "ENRICHLABS_DATA": str(self.data / host.name),
@@ -106,21 +101,9 @@ class Spread(System):
         return self._on(host, self._part(host.name, command, environment=own))
 
     def _store_command(self) -> list[str]:
-        server = Path(sys.executable).with_name("secantusd-py")
-        where = [
-            "--host",
-            self.store_host.address,
-            "--port",
-            str(STORE_PORT),
-            "--storage-path",
-            str(self.data / "store"),
-        ]
-        return [str(server), *where, "--log-level", "ERROR"]
+        return mongodb.secantusdb_command(
+            STORE_PORT, self.data / "store", host=self.store_host.address
+        )
 
     def _store_answers(self) -> bool:
-        client: pymongo.MongoClient[dict[str, Any]]
-        with pymongo.MongoClient(self.database_url, serverSelectionTimeoutMS=500) as client:
-            try:
-                return bool(client.admin.command("ping"))
-            except PyMongoError:
-                return False
+        return mongodb.answers(self.database_url)

@@ -1,5 +1,5 @@
-"""The system under test: every part a real process, joined by proxies that can delay, drop and lose
-what passes.
+"""The system under test: every part is a real process, connected through proxies that can delay,
+drop and lose traffic.
 """
 
 import os
@@ -29,14 +29,13 @@ WORKERS = 3
 WORKER_THREADS = "16"
 WORKER_GRACE_SECONDS = "5"
 CHECK_INTERVAL_SECONDS = 0.5
+START_SECONDS = 60.0
 LOOPBACK = "127.0.0.1"
 Address = tuple[str, int]  # host and port
 
 
 class System:
-    """Everything that runs in a campaign. `data` is the folder of SQLite and Redis, `logs` that of
-    what parts say.
-    """
+    """All that runs in a campaign. `data` holds SQLite and Redis, `logs` the parts' output."""
 
     def __init__(
         self, *, data: Path, logs: Path, seed: int, store: "subprocess.Popen[bytes] | None" = None
@@ -44,14 +43,14 @@ class System:
         self.data = data
         self.logs = logs
         self.seed = seed
-        self.store = store  # the process of a store that has one
+        self.store = store  # the store's process; None for SQLite
         self.ledger = logs / "ledger.jsonl"
         self.journal = Journal()
         self._over = Event()
         self._build()
 
     def _build(self) -> None:
-        """Say which parts there are, and where."""
+        """Define the parts and their addresses."""
         self.redis_address, self.vendor_address, api, webhooks = (
             (LOOPBACK, free_port()) for _ in range(4)
         )
@@ -71,7 +70,7 @@ class System:
 
     @property
     def vendor_url(self) -> str:
-        """The address of the vendors, as workers know it."""
+        """The address at which workers reach the vendors."""
         return f"http://127.0.0.1:{self.vendor_proxy.port}"
 
     @property
@@ -79,7 +78,7 @@ class System:
         return [self.redis, self.vendor, self.api, self.webhooks, *self.workers]
 
     def environment(self) -> dict[str, str]:
-        """Return what our own processes, this one included, are to find in their environment."""
+        """Return the environment of our own processes, including this one."""
         return {
             "ENRICHLABS_DATA": str(self.data),
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_proxy.port}",
@@ -89,9 +88,7 @@ class System:
         }
 
     def start(self) -> None:
-        """Start every part, with the store migrated and the vendors in it; returns when all are
-        ready.
-        """
+        """Start every part and wait until all are ready. The store must be prepared."""
         others = [part for part in self.parts if part not in self.workers]
         for part in others:
             part.start()
@@ -99,15 +96,11 @@ class System:
             part.wait_until_ready()
         for worker in self.workers:
             worker.start()
-        wait_for(
-            lambda: self.redis_client.zcard("enrich:heartbeats") == WORKERS,
-            "the workers to beat",
-            60,
-        )
+        wait_for(self._all_workers_alive, "heartbeats of all workers", START_SECONDS)
         Thread(target=self._watch, daemon=True).start()
 
     def stop(self) -> None:
-        """Stop everything, whatever state it is in."""
+        """Kill everything, in any state."""
         self._over.set()
         for part in reversed(self.parts):
             part.kill()
@@ -116,7 +109,7 @@ class System:
 
     @property
     def redis_client(self) -> "redis.Redis[str]":
-        """A client that no proxy comes between."""
+        """A client that bypasses the proxy."""
         host, port = self.redis_address
         return redis.Redis(host, port, decode_responses=True, socket_timeout=2)
 
@@ -126,7 +119,7 @@ class System:
             self.redis_client.flushall()
 
     def wipe_redis(self) -> None:
-        """Forget what Redis has on disk; it must not be running."""
+        """Delete what Redis has on disk. It must not be running."""
         self.journal.note_flush()
         for path in sorted((self.data / "redis").rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
@@ -137,26 +130,28 @@ class System:
             time.sleep(seconds)
             self.store.send_signal(signal.SIGCONT)
 
-    def tell_vendor(self, slug: str, mood: str, seconds: float) -> None:
-        """Have every call of a vendor end in `mood` for that long."""
-        asked = {"vendor": slug, "mood": mood, "seconds": seconds}
-        requests.post(
-            url_of(self.vendor_address, "/control"), json=asked, timeout=10
-        ).raise_for_status()
+    def impose_mood(self, slug: str, mood: str, seconds: float) -> None:
+        """Put every call of a vendor in `mood` for that long."""
+        body = {"vendor": slug, "mood": mood, "seconds": seconds}
+        url = url_of(self.vendor_address, "/control")
+        requests.post(url, json=body, timeout=10).raise_for_status()
 
     def callbacks_open(self) -> int:
-        """Return how many callbacks the vendor has yet to post."""
+        """Return how many callbacks the vendor has still to post."""
         answer = requests.get(url_of(self.vendor_address, "/control"), timeout=10)
         return int(answer.json()["callbacks_open"])
 
     def skew(self, worker: Part, seconds: int) -> None:
-        """From its next start on, the worker's clock is wrong by so much."""
+        """Make a worker's clock wrong from its next start."""
         worker.command = self._worker_command(
             ["-m", "chaos.skewed", str(seconds)] if seconds else [MANAGE]
         )
 
     def vendors_toml(self) -> str:
         return as_toml(self.vendor_url)
+
+    def _all_workers_alive(self) -> bool:
+        return bool(self.redis_client.zcard("enrich:heartbeats") == WORKERS)
 
     def _watch(self) -> None:
         while not self._over.wait(CHECK_INTERVAL_SECONDS):
@@ -180,62 +175,28 @@ class System:
 
     def _vendor(self) -> Part:
         host, port = self.vendor_address
-        options = [
-            f"--host={host}",
-            f"--port={port}",
-            f"--seed={self.seed}",
-            f"--ledger={self.ledger}",
-        ]
-        command = [sys.executable, "-m", "chaos.vendor", *options]
+        options = [f"--host={host}", f"--port={port}", f"--seed={self.seed}"]
+        command = [sys.executable, "-m", "chaos.vendor", *options, f"--ledger={self.ledger}"]
         return self._part("vendor", command, answers(url_of(self.vendor_address, "/control")))
 
-    def _web(self, name: str, door: str, address: Address, **environment: str) -> Part:
-        options = [
-            "--config=python:enrichlabs.gunicorn",
-            "--bind={}:{}".format(*address),
-            "enrichlabs.wsgi",
-        ]
+    def _web(self, name: str, serves: str, address: Address, **environment: str) -> Part:
+        options = ["--config=python:enrichlabs.gunicorn", "--bind={}:{}".format(*address)]
         is_ready = answers(url_of(address, "/healthz"))
-        command = [sys.executable, "-m", "gunicorn", *options]
-        return self._part(name, command, is_ready, {"SERVES": door, **environment})
+        command = [sys.executable, "-m", "gunicorn", *options, "enrichlabs.wsgi"]
+        return self._part(name, command, is_ready, {"SERVES": serves, **environment})
 
     def _worker_command(self, program: Sequence[str] = (MANAGE,)) -> list[str]:
-        options = [
-            "run_worker",
-            "--threads",
-            WORKER_THREADS,
-            "--grace-seconds",
-            WORKER_GRACE_SECONDS,
-        ]
-        return [sys.executable, *program, *options]
+        options = ["--threads", WORKER_THREADS, "--grace-seconds", WORKER_GRACE_SECONDS]
+        return [sys.executable, *program, "run_worker", *options]
 
     def _redis_command(self) -> list[str]:
         folder = self.data / "redis"
         folder.mkdir()
         host, port = self.redis_address
         server = os.environ.get("REDIS_SERVER") or str(get_binary_path())
-        durable = [
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "everysec",
-            "--save",
-            "",
-            "--loglevel",
-            "warning",
-        ]
-        return [
-            server,
-            "--port",
-            str(port),
-            "--bind",
-            host,
-            "--protected-mode",
-            "no",
-            "--dir",
-            str(folder),
-            *durable,
-        ]
+        network = ["--port", str(port), "--bind", host, "--protected-mode", "no"]
+        disk = ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec"]
+        return [server, *network, *disk, "--save", "", "--loglevel", "warning"]
 
     def _redis_answers(self) -> bool:
         try:

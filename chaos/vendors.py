@@ -1,5 +1,6 @@
-"""The vendors of a campaign: their settings, and their share of the jobs."""
+"""The vendors of a campaign: their settings and their share of the jobs."""
 
+import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -39,19 +40,19 @@ COMMON = {
 
 
 def vendor_of(seed: int, serial: int) -> str:
-    """Return the slug of the vendor that does a job."""
+    """Return the slug of a job's vendor."""
     shares = [settings.share for settings in VENDORS.values()]
     return random.Random(f"{seed}/{serial}").choices(list(VENDORS), shares)[0]
 
 
 def set_limits(rate_limits: Mapping[str, str]) -> None:
-    """Give some vendors other limits than the usual ones; before anybody has read them."""
+    """Replace the limits of some vendors. Call this before anything reads them."""
     for slug, text in rate_limits.items():
         VENDORS[slug] = replace(VENDORS[slug], fields={**VENDORS[slug].fields, "rate_limits": text})
 
 
 def as_toml(address: str) -> str:
-    """Return the file of vendors for `manage.py load_vendors`; all are served below `address`."""
+    """Return the vendors for `manage.py load_vendors`, all served below `address`."""
     return "\n".join(
         _table(slug, f"{address}/{slug}", settings) for slug, settings in VENDORS.items()
     )
@@ -59,20 +60,9 @@ def as_toml(address: str) -> str:
 
 def _table(slug: str, url: str, settings: Settings) -> str:
     fields = {"adapter": settings.adapter, "url": url, **COMMON, **settings.fields}
-    return "\n".join(
-        [
-            f"[vendors.{slug}]",
-            *[f"{name} = {_literal(value)}" for name, value in fields.items()],
-            "",
-        ]
-    )
+    lines = [f"{name} = {_literal(value)}" for name, value in fields.items()]
+    return "\n".join([f"[vendors.{slug}]", *lines, ""])
 
 
 def _literal(value: Any) -> str:
-    return (
-        str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-        if isinstance(value, int)
-        else f'"{value}"'
-    )
+    return json.dumps(value)  # the same as TOML for the types used here

@@ -1,9 +1,9 @@
-"""An independent witness of the limiter: it sees what Redis is told, and so knows when each call
+"""An independent witness of the limiter: it monitors Redis' commands, and so knows when each call
 was permitted.
 
-A script charges calls by pushing their starts, in microseconds of Redis' clock, to the head of the
-vendor's log, and gives a call that was not made back by removing its start. What a rebuild pushes
-to the tail is made from rows, and is no call.
+A script charges a call by pushing its start (microseconds of Redis' clock) to the head of the
+vendor's log, and refunds a call that was not made by removing its start. What a rebuild pushes to
+the tail comes from rows, and is not a call.
 """
 
 import re
@@ -18,9 +18,9 @@ Address = tuple[str, int] | str  # host and port, or the path of a Unix socket
 
 CHUNK = 1 << 20
 RETRY_SECONDS = 0.003
-CHECK_INTERVAL_SECONDS = 0.2  # how often it looks whether it is to end
-# A script's commands are marked lua. What is in an argument can't be taken for that: its quotes
-# have a backslash.
+CHECK_INTERVAL_SECONDS = 0.2  # how often it checks whether to end
+# MONITOR marks a script's commands with lua. An argument can't look like that: its quotes are
+# escaped.
 MARK, MARK_ENDS = b' lua] "L', 40
 CHARGE = re.compile(
     rb'\+[\d.]+ \[\d+ lua\] "(?:LPUSH|(LREM))" "enrich:\{([^}"]+)\}:log" (?:"1" )?((?:"\d+" ?)+)'
@@ -28,9 +28,7 @@ CHARGE = re.compile(
 
 
 class Witness(Thread):
-    """Watches one Redis, directly, from `start` until `close`, and comes back as quickly as Redis
-    does.
-    """
+    """Watches one Redis directly from `start` until `close`, and reconnects as soon as it can."""
 
     def __init__(self, address: Address) -> None:
         super().__init__(name="witness", daemon=True)
@@ -47,16 +45,12 @@ class Witness(Thread):
 
     @property
     def blind(self) -> list[tuple[float, float]]:
-        """When it saw nothing, in unix seconds: until its first look, while Redis was away, and now
-        where that is so.
-        """
+        """When it saw nothing, in Unix seconds: before it connected, and while Redis was down."""
         since = self._blind_since
         return [*self._blind, (since, time.time())] if since else list(self._blind)
 
     def starts(self, vendor: str) -> list[int]:
-        """Return when calls of the vendor were permitted, in microseconds of Redis' clock: charged
-        and not given back.
-        """
+        """Return when calls of the vendor were permitted, in microseconds of Redis' clock."""
         with self._lock:
             return sorted(self._charges.get(vendor, Counter()).elements())
 
@@ -65,7 +59,7 @@ class Witness(Thread):
         super().start()
 
     def close(self) -> None:
-        """Watch no more; what was seen stays known."""
+        """Stop watching. What was seen remains available."""
         self._is_closed.set()
         self.join()
 
@@ -77,7 +71,7 @@ class Witness(Thread):
                 self._blind_since = self._blind_since or time.time()
 
     def _watch(self) -> None:
-        """Watch until Redis closes the connection. Raises OSError where it is not there."""
+        """Watch until Redis closes the connection. Raises OSError if it is unreachable."""
         with _connected(self._address) as connection:
             connection.sendall(b"MONITOR\r\n")
             rest = b""
@@ -85,7 +79,7 @@ class Witness(Thread):
                 try:
                     chunk = connection.recv(CHUNK)
                 except TimeoutError:
-                    continue  # there is nothing to be seen, or Redis stands still
+                    continue  # no commands, or Redis is frozen
                 if not chunk:
                     return
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -94,7 +88,7 @@ class Witness(Thread):
     def _see(self, lines: Sequence[bytes]) -> None:
         if lines and self._blind_since:
             if lines[0] != b"+OK\r":
-                raise ConnectionError(f"Redis refuses to be watched: {lines[0].decode()}")
+                raise ConnectionError(f"Redis refuses MONITOR: {lines[0].decode()}")
             self._blind.append((self._blind_since, time.time()))
             self._blind_since = None
         for line in lines:
@@ -109,16 +103,16 @@ class Witness(Thread):
             charges = self._charges.setdefault(vendor, Counter())
             if not is_given_back:
                 charges[start_us] += 1
-            elif charges[start_us]:  # what was charged unseen is not missed
+            elif charges[start_us]:  # the charge may have been unseen
                 charges[start_us] -= 1
 
 
 def worst_window(times_us: Sequence[int], calls: int, seconds: float) -> tuple[int, int]:
-    """Return the most of these times in any window of that length, and when the first with more
-    than `calls` began (0: none).
+    """Return the most of these times in any window of that length, and when the first window with
+    more than `calls` began (0 if none did).
 
-    A window is closed: two starts exactly that far apart are in one, as jobs/queue/lua/limits.lua
-    has it. Microseconds, sorted.
+    `times_us` are sorted microseconds. A window is closed, as in jobs/queue/lua/limits.lua: two
+    starts exactly that far apart are in one.
     """
     length_us, first, most, broken_at = round(seconds * 1_000_000), 0, 0, 0
     for last, time_us in enumerate(times_us):

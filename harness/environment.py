@@ -1,4 +1,4 @@
-"""Points the settings at a data folder of the tests' own; loaded as a plugin, because settings are
+"""Points the settings at a temporary data folder. Loaded as a pytest plugin, because settings are
 read before conftest.py.
 """
 
@@ -13,7 +13,7 @@ from enrichlabs.config.environment import SETTINGS_VARIABLES
 DATA = Path(tempfile.mkdtemp(prefix="enrichlabs-test-"))
 atexit.register(shutil.rmtree, DATA, ignore_errors=True)
 
-# Whatever the shell is set to; DATABASE_URL says on which store the tests run.
+# Ignore the settings of the shell, but for DATABASE_URL, which selects the store of the tests.
 for name in SETTINGS_VARIABLES - {"DATABASE_URL"}:
     os.environ.pop(name, None)
 os.environ.update(

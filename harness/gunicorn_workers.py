@@ -1,21 +1,21 @@
-"""The worker with less patience, and with more."""
+"""gunicorn workers with other time limits, for `--worker-class`."""
 
 from enrichlabs.http import connection, gunicorn_worker
 
 
 class HastyWorker(gunicorn_worker.HTTPWorker):
-    def run(self):
+    """Gives up early on slow clients."""
+
+    def run(self) -> None:
         connection.ANSWER_SECONDS = 0.5
         gunicorn_worker.MAX_WAITING_BYTES = 350_000
         super().run()
 
 
 class PatientWorker(gunicorn_worker.HTTPWorker):
-    """One that refuses nothing for having waited, as a request does whose forerunners take long on
-    a busy machine.
-    """
+    """Refuses no request for having waited in the queue, as happens on a busy machine."""
 
-    def run(self):
+    def run(self) -> None:
         from enrichlabs.http import overload
 
         overload.MAX_WAIT_SECONDS = 60.0

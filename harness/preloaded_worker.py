@@ -1,6 +1,6 @@
-"""`manage.py run_worker` in a process that is forked from one which has loaded Django already.
+"""`manage.py run_worker` in a process forked from one that has already loaded Django.
 
-To load it costs a second of processor, and the suite starts two hundred workers.
+Loading takes a second of CPU, and the test suite starts two hundred workers.
 """
 
 import multiprocessing
@@ -17,7 +17,7 @@ from django.apps import apps
 from django.core.management import execute_from_command_line
 
 if not apps.ready:
-    # in the process that workers are forked from, which must not connect to anything
+    # In the process that workers are forked from. It must not connect to anything.
     django.setup()
 from jobs.management.commands import run_worker  # noqa: F401 - loaded once, too
 
@@ -26,9 +26,7 @@ SERVER.set_forkserver_preload([__name__])
 
 
 class PreloadedWorker:
-    """What `subprocess.Popen` would give. Its environment is that in which the first one was
-    started.
-    """
+    """Has the interface of `subprocess.Popen`. Its environment is that of the first one started."""
 
     def __init__(self, options: Sequence[str], *, log: Path, store: str) -> None:
         self._process = SERVER.Process(target=_run, args=(options, str(log)))

@@ -9,7 +9,7 @@ from typing import Any
 
 def connect(port: int, data: bytes = b"") -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
-    with suppress(OSError):  # it was answered and closed before all was sent
+    with suppress(OSError):  # the server answered and closed before everything was sent
         connection.sendall(data)
     return connection
 
@@ -26,7 +26,7 @@ def ask(port: int, data: bytes) -> tuple[HTTPResponse, bytes]:
 
 
 def problem(port: int, data: bytes) -> tuple[int, dict[str, Any]]:
-    """Return status and problem of an answer that must be one."""
+    """Return the status and the problem document of the response, which must be one."""
     response, body = ask(port, data)
     assert response.headers["Content-Type"] == "application/problem+json", body
     return response.status, json.loads(body)

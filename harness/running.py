@@ -1,4 +1,4 @@
-"""Real processes of ours for tests: the whole server, or one gunicorn."""
+"""The whole server as a process of its own, and what runs on its data folder."""
 
 import http.client
 import os
@@ -10,10 +10,12 @@ from pathlib import Path
 from harness.waiting import wait_for
 
 ROOT = Path(__file__).parents[1]
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
 
 
 def environment(folder: Path, **variables: object) -> dict[str, str]:
-    """Return an environment in which nothing is set but what a test names."""
+    """Return an environment with nothing but PATH, the data folder and these variables."""
     return {
         "PATH": os.environ["PATH"],
         "ENRICHLABS_DATA": str(folder),
@@ -22,7 +24,7 @@ def environment(folder: Path, **variables: object) -> dict[str, str]:
 
 
 def processes_of(folder: Path) -> dict[int, str]:
-    """Return the command lines, by process id, of all that runs on the data folder."""
+    """Return the command lines of all processes that use the data folder, by process id."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -35,7 +37,7 @@ def processes_of(folder: Path) -> dict[int, str]:
 
 
 class Server:
-    """python -m enrichlabs.server on a data folder of its own; its output is kept in a file."""
+    """python -m enrichlabs.server on a data folder of its own. Its output goes to a file."""
 
     def __init__(self, folder: Path, **variables: object) -> None:
         self.folder = folder
@@ -55,16 +57,15 @@ class Server:
         return self._output.read_text()
 
     def wait_until_ready(self) -> "Server":
-        wait_for(
-            lambda: "is ready" in self.output or self.process.poll() is not None,
-            "the server to be ready",
-            seconds=60,
-        )
+        def is_ready_or_ended() -> bool:
+            return "is ready" in self.output or self.process.poll() is not None
+
+        wait_for(is_ready_or_ended, "the server to be ready", START_SECONDS)
         assert "is ready" in self.output, self.output
         return self
 
     def children(self, words: str) -> list[int]:
-        """Return the process ids of the children whose command line has these words."""
+        """Return the process ids of the children whose command line contains these words."""
         found = [pid for pid, command in processes_of(self.folder).items() if words in command]
         return [pid for pid in found if parent_of(pid) == self.process.pid]
 
@@ -74,10 +75,10 @@ class Server:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop it and return its exit status."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(STOP_SECONDS)
 
     def kill(self) -> None:
-        """End everything that is left, whatever the test has done to it."""
+        """Kill it and every process that still uses its data folder."""
         self.process.kill()
         self.process.wait()
         for pid in processes_of(self.folder):
@@ -85,7 +86,7 @@ class Server:
 
 
 def parent_of(pid: int) -> int:
-    """Return the process id of the parent; 0 where the process has just ended."""
+    """Return the process id of the parent, or 0 if the process has just ended."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:

@@ -1,5 +1,5 @@
-"""A MongoDB that looks old, or like a replica set without a primary: it answers a few commands, and
-keeps nothing.
+"""A MongoDB that answers a few commands and stores nothing: one that looks old, or like a replica
+set without a primary.
 """
 
 import struct
@@ -11,10 +11,20 @@ import bson
 
 OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
 HEADER = struct.Struct("<iiii")
+UNKNOWN_COMMAND = 59
+GREETING = {
+    "minWireVersion": 0,
+    "maxWireVersion": 21,
+    "maxBsonObjectSize": 2**24,
+    "maxMessageSizeBytes": 48_000_000,
+    "maxWriteBatchSize": 1000,
+    "isWritablePrimary": True,
+    "ismaster": True,
+}
 
 
-class PretendedMongoDB(ThreadingTCPServer):
-    """Answers each command with the document that `answers` has for its name, in lower case."""
+class StubMongoDB(ThreadingTCPServer):
+    """Answers each command with the document in `answers` under its name in lower case."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -22,21 +32,8 @@ class PretendedMongoDB(ThreadingTCPServer):
     def __init__(self, hello: dict[str, Any], **answers: dict[str, Any]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.address = f"127.0.0.1:{self.server_address[1]}"
-        greeting = {
-            "minWireVersion": 0,
-            "maxBsonObjectSize": 2**24,
-            "maxMessageSizeBytes": 48_000_000,
-            "maxWriteBatchSize": 1000,
-        }
         members = {"hosts": [self.address], "me": self.address} if "setName" in hello else {}
-        hello = {
-            **greeting,
-            "maxWireVersion": 21,
-            "isWritablePrimary": True,
-            "ismaster": True,
-            **members,
-            **hello,
-        }
+        hello = {**GREETING, **members, **hello}
         self.answers = {"hello": hello, "ismaster": hello, "ping": {}, **answers}
         Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -46,15 +43,13 @@ class PretendedMongoDB(ThreadingTCPServer):
 
     def answer(self, command: dict[str, Any]) -> dict[str, Any]:
         name = next(iter(command)).lower()
-        return (
-            {"ok": 1.0, **self.answers[name]}
-            if name in self.answers
-            else {"ok": 0.0, "code": 59, "errmsg": name}
-        )
+        if name in self.answers:
+            return {"ok": 1.0, **self.answers[name]}
+        return {"ok": 0.0, "code": UNKNOWN_COMMAND, "errmsg": name}
 
 
 class _Handler(BaseRequestHandler):
-    server: PretendedMongoDB
+    server: StubMongoDB
 
     def handle(self) -> None:
         while head := self.request.recv(HEADER.size):

@@ -1,4 +1,4 @@
-"""Tests wait for conditions; they never sleep and hope."""
+"""Tests wait for conditions instead of sleeping."""
 
 import time
 from collections.abc import Callable
@@ -8,14 +8,12 @@ T = TypeVar("T")
 
 
 def wait_for(condition: Callable[[], T], what: str, seconds: float = 20) -> T:
-    """Return the first true answer of `condition`; fail with `what` in words when none came in
-    time.
-    """
+    """Return the first true result of `condition`. Raises AssertionError after `seconds`."""
     end = time.monotonic() + seconds
     while True:
-        answer = condition()
-        if answer:
-            return answer
+        result = condition()
+        if result:
+            return result
         if time.monotonic() > end:
-            raise AssertionError(f"waited {seconds} s in vain for {what}")
+            raise AssertionError(f"waited {seconds} s for {what}")
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-// Jobs posted at a steady rate, and not looked at again: how long each took is in the service's own rows.
+// Posts jobs at a steady rate and never reads them: the service's own rows show how long each took.
 import exec from "k6/execution";
 
 import { post } from "./jobs.js";
@@ -12,7 +12,7 @@ export const options = {
       rate: RATE,
       timeUnit: "1s",
       duration: __ENV.DURATION || "20s",
-      preAllocatedVUs: RATE, // as many as come in a second: an answer that takes longer holds jobs back, and fails the run
+      preAllocatedVUs: RATE, // a second's worth: a slower response drops iterations and fails the run
     },
   },
   summaryTrendStats: ["med", "p(95)", "max"],

@@ -1,4 +1,4 @@
-// How long a result takes: jobs are posted at a steady rate, and each is looked at until it is final.
+// Measures how long a result takes: posts jobs at a steady rate, and polls each until it is final.
 import { sleep } from "k6";
 import exec from "k6/execution";
 import { Counter, Trend } from "k6/metrics";
@@ -7,8 +7,8 @@ import { VENDORS, get, isFinal, post } from "./jobs.js";
 
 const RATE = Number(__ENV.RATE || 10); // jobs a second
 const BOUND_SECONDS = Number(__ENV.BOUND_SECONDS || 30);
-const SHORTEST_PAUSE_SECONDS = 0.05;
-const LONGEST_PAUSE_SECONDS = 0.25;
+const MIN_PAUSE_SECONDS = 0.05;
+const MAX_PAUSE_SECONDS = 0.25;
 
 const timeToResult = new Trend("time_to_result", true);
 const jobsFollowed = new Counter("jobs_followed");
@@ -32,7 +32,7 @@ export const options = {
     checks: ["rate==1"],
     dropped_iterations: ["count==0"],
     jobs_not_final: ["count==0"],
-    // One a vendor, so that each is shown by itself.
+    // One per vendor, so that each is shown separately.
     ...Object.fromEntries(VENDORS.map((vendor) => [`time_to_result{vendor:${vendor}}`, [`max<${BOUND_SECONDS * 1000}`]])),
   },
 };
@@ -58,8 +58,8 @@ function becomesFinal(job, since) {
     if (isFinal(get(job))) {
       return true;
     }
-    // A quarter of the time so far: what is measured is so much too long at the most, and asking costs little.
-    sleep(Math.min(Math.max(elapsedSeconds / 4, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS));
+    // A quarter of the time so far: polls rarely, and overstates the time by a quarter at most.
+    sleep(Math.min(Math.max(elapsedSeconds / 4, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS));
     elapsedSeconds = (Date.now() - since) / 1000;
   }
   return false;

@@ -1,4 +1,4 @@
-// The jobs API as the load tests use it: posts a job, gets one, and checks what is answered.
+// The jobs API for the load tests: posts a job, gets one, and checks the responses.
 import http from "k6/http";
 import { check } from "k6";
 
@@ -12,7 +12,7 @@ const STATUSES = ["queued", "processing", ...FINAL];
 
 export const VENDORS = ["sync", "async"];
 
-// Returns the job as {id, vendor, name}, or null where it was not accepted.
+// Returns the job as {id, vendor, name}, or null if it was not accepted.
 export function post(vendor, name) {
   const response = http.post(`${BASE_URL}/jobs`, JSON.stringify({ vendor, name }), POST);
   const body = json(response);
@@ -25,7 +25,7 @@ export function post(vendor, name) {
   return accepted ? { id: body.request_id, vendor, name } : null;
 }
 
-// Returns the job's status as the API shows it; undefined where it shows none.
+// Returns the job's status, or undefined if the response has none.
 export function get(job) {
   const response = http.get(`${BASE_URL}/jobs/${job.id}`, GET);
   const body = json(response);
@@ -44,13 +44,13 @@ export function isFinal(status) {
   return FINAL.includes(status);
 }
 
-// What the mock vendor answers, less what is redacted.
+// The mock vendor's answer, without what is redacted.
 function isRight(result, job) {
   const { name, info, ...more } = result || {};
   return name === job.name && info === `Processed ${job.vendor}` && Object.keys(more).length === 0;
 }
 
-// Cheaper than response.json(), which hands over a value of Go's that each look converts.
+// Cheaper than response.json(), which returns a Go value that is converted at each access.
 function json(response) {
   try {
     return JSON.parse(response.body) || {};

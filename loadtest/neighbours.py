@@ -1,164 +1,122 @@
-"""Measures what a vendor that hangs or is down costs its neighbours, on a service of its own; talks
-HTTP only.
+"""Measures what a vendor that hangs or is down costs its neighbours. Starts its own service and
+speaks only HTTP to it.
 
-.venv/bin/python -m loadtest.neighbours --rounds 2 --seconds 10
+    .venv/bin/python -m loadtest.neighbours --rounds 2 --seconds 10
 
-Two good vendors get steady work all the while: `quick` 60 jobs a second, `limited` the 20 that it
-may do, with 60 always waiting. By turns they are alone and beside a vendor with 200 jobs queued
-that hangs for 30 s a call, refuses connections, or answers 503. loadtest/README.md says how to read
-the table.
+Two good vendors get steady work throughout: `quick` 60 jobs a second, `limited` the 20 that its
+limit allows, with 60 always waiting. They alternate between being alone and being beside a vendor
+with 200 queued jobs that hangs for 30 s per call, refuses connections, or answers 503.
+loadtest/README.md explains the table.
 """
 
 import argparse
-import os
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from statistics import mean, quantiles
 from threading import Event, Thread
+from typing import NamedTuple
 from urllib.parse import quote
 
 import requests
 
 from harness.ports import free_port
+from harness.vendor.scripted import Answer, Arrival, VendorServer
+from loadtest.own_service import own_service, say
 
 QUICK_RATE, LIMITED_RATE = 60, 20  # jobs a second
 BACKLOG = 60
 BAD_JOBS = 200
 HANG_SECONDS = 30.0
 SETTLE_SECONDS = 3.0
-READY_SECONDS = 60.0
 POSTERS = 4
 GOOD, KINDS = ("quick", "limited"), ("hangs", "refuses", "503")
 VENDORS = """
 [vendors.quick]
 adapter = "sync"
-url = "http://127.0.0.1:{mocks}/mock-vendors/sync?latency={latency}"
+url = "{mocks}/sync?latency=LATENCY"
 [vendors.limited]
 adapter = "sync"
-url = "http://127.0.0.1:{mocks}/mock-vendors/sync?latency={latency}"
-rate_limits = "{rate}/s"
+url = "{mocks}/sync?latency=LATENCY"
+rate_limits = "RATE/s"
 """
 BAD_VENDOR = '[vendors.{slug}]\nadapter = "sync"\nurl = "{url}"\ntimeout_seconds = 60\n'
+HEADER = "vendor   beside    jobs/s  loss    p50 ms  ratio   p95 ms  ratio   each window, jobs/s"
+
+Done = list[tuple[float, float]]  # when each job was complete, and how long after its POST
 
 
 @dataclass(frozen=True)
 class Window:
-    """One stretch of time, in unix seconds, with what was beside the good vendors in it."""
+    """A stretch of time (Unix seconds), and what ran beside the good vendors in it."""
 
     beside: str
     since: float
     until: float
 
+    def covers(self, at: float) -> bool:
+        return self.since <= at < self.until
 
-class BadVendor(ThreadingHTTPServer):
-    """Answers 503 under /503; everything else hangs, until it is let go."""
 
-    daemon_threads = True
-    request_queue_size = 256
+class Figures(NamedTuple):
+    rates: list[float]  # jobs a second, of each window
+    p50_ms: float
+    p95_ms: float
+
+
+class BadVendor(VendorServer):
+    """Answers 503 under /503. Every other call hangs until `released` is set."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.let_go = Event()
-        Thread(target=self.serve_forever, daemon=True).start()
+        self.released = Event()
+        super().__init__(self._fail_or_hang)
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: BadVendor
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        status = 503 if self.path == "/503" else 200
-        if status == 200:
-            self.server.let_go.wait(HANG_SECONDS)
-        self.send_response(status)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *args: object) -> None:
-        """Nothing to tell."""
+    def _fail_or_hang(self, arrival: Arrival) -> Answer:
+        if arrival.path == "/503":
+            return Answer(503, {})
+        self.released.wait(HANG_SECONDS)
+        return Answer(200, {})
 
 
 def main() -> None:
+    options = read_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service is stopped, too
+    bad = BadVendor()
+    urls = {
+        "hangs": bad.url,
+        "refuses": f"http://127.0.0.1:{free_port()}/",
+        "503": f"{bad.url}503",
+    }
+    # A new vendor each time, so that no breaker remembers the last outage.
+    slugs = {f"{kind}-{turn}": urls[kind] for turn in range(options.rounds) for kind in KINDS}
+    vendors = VENDORS.replace("LATENCY", str(options.latency)).replace("RATE", str(LIMITED_RATE))
+    vendors += "".join(BAD_VENDOR.format(slug=slug, url=url) for slug, url in slugs.items())
+    with (
+        own_service(vendors, WORKER_PROCESSES=options.processes) as service,
+        steady_work(service.url),
+    ):
+        windows = [
+            window for slug in slugs for window in measure(service.url, slug, bad, options.seconds)
+        ]
+        done = {vendor: list(completed(service.url, vendor)) for vendor in GOOD}
+    report(windows, done)
+
+
+def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=10, help="of each window")
+    parser.add_argument("--seconds", type=float, default=10, help="length of a window")
     parser.add_argument(
-        "--latency", type=float, default=0.02, help="seconds that the good vendors take for a call"
+        "--latency", type=float, default=0.02, help="seconds a good vendor takes per call"
     )
     parser.add_argument("--processes", type=int, default=1, help="worker processes")
-    options = parser.parse_args()
-    signal.signal(
-        signal.SIGTERM, lambda number, frame: sys.exit(1)
-    )  # so that the service is stopped, too
-    bad, refusing, port, mocks = BadVendor(), free_port(), free_port(), free_port()
-    urls = {
-        "hangs": f"http://127.0.0.1:{bad.server_port}/",
-        "refuses": f"http://127.0.0.1:{refusing}/",
-    }
-    urls["503"] = f"{urls['hangs']}503"
-    # A fresh vendor each time: no breaker remembers the last outage.
-    slugs = {f"{kind}-{turn}": urls[kind] for turn in range(options.rounds) for kind in KINDS}
-    vendors = VENDORS.format(mocks=mocks, rate=LIMITED_RATE, latency=options.latency)
-    vendors += "".join(BAD_VENDOR.format(slug=slug, url=url) for slug, url in slugs.items())
-    with service(port, mocks, vendors, options.processes) as api, steady_work(api):
-        windows = [window for slug in slugs for window in measure(api, slug, bad, options.seconds)]
-        done = {vendor: list(completed(api, vendor)) for vendor in GOOD}
-    report(windows, done)
-
-
-@contextmanager
-def service(port: int, mocks: int, vendors: str, processes: int) -> Iterator[str]:
-    """Run the whole service in a folder that goes with it; gives its address."""
-    api = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory(prefix="enrichlabs-neighbours-") as folder:
-        (Path(folder) / "vendors.toml").write_text(vendors)
-        unset = ("DATABASE_URL", "REDIS_URL", "SERVES", "PUBLIC_URL", "HOST", "ALLOWED_HOSTS")
-        environment = {name: value for name, value in os.environ.items() if name not in unset}
-        environment |= {
-            "ENRICHLABS_DATA": folder,
-            "ENRICHLABS_VENDORS": f"{folder}/vendors.toml",
-            "MOCK_VENDORS": "1",
-        }
-        environment |= {
-            "PORT": str(port),
-            "MOCK_PORT": str(mocks),
-            "WORKER_PROCESSES": str(processes),
-        }
-        with (Path(folder) / "log").open("w") as log:
-            server = subprocess.Popen(
-                [sys.executable, "-m", "enrichlabs.server"], env=environment, stdout=log, stderr=log
-            )
-        try:
-            wait_until_ready(api, server)
-            yield api
-        finally:
-            server.terminate()
-            server.wait(60)
-
-
-def wait_until_ready(api: str, server: "subprocess.Popen[bytes]") -> None:
-    end = time.monotonic() + READY_SECONDS
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            if requests.get(f"{api}/readyz", timeout=5).ok:
-                return
-        except requests.RequestException:
-            pass
-        time.sleep(0.2)
-    sys.exit("the service is not ready")
+    return parser.parse_args()
 
 
 @contextmanager
@@ -169,12 +127,8 @@ def steady_work(api: str) -> Iterator[None]:
     for _ in range(BACKLOG):
         post(session, api, "limited")
     plan = [("limited", LIMITED_RATE), *[("quick", QUICK_RATE / POSTERS)] * POSTERS]
-    threads = [
-        Thread(target=post_steadily, args=(api, vendor, rate, ended), daemon=True)
-        for vendor, rate in plan
-    ]
-    for thread in threads:
-        thread.start()
+    for vendor, rate in plan:
+        Thread(target=post_steadily, args=(api, vendor, rate, ended), daemon=True).start()
         time.sleep(1 / QUICK_RATE)
     try:
         yield
@@ -196,18 +150,16 @@ def post(session: requests.Session, api: str, vendor: str) -> str:
 
 
 def measure(api: str, slug: str, bad: BadVendor, seconds: float) -> Iterator[Window]:
-    """Let the good vendors be alone for a while, then beside the one named `slug`, whose jobs are
-    cleared away at the end.
-    """
+    """Watch the good vendors alone, then beside the vendor `slug`; cancel its jobs at the end."""
     session, kind = requests.Session(), slug.partition("-")[0]
     time.sleep(SETTLE_SECONDS)
     yield window("alone", seconds)
-    bad.let_go.clear()
+    bad.released.clear()
     ids = [post(session, api, slug) for _ in range(BAD_JOBS)]
     yield window(kind, seconds)
     for job_id in ids:
         session.post(f"{api}/jobs/{job_id}/cancel", timeout=30)
-    bad.let_go.set()
+    bad.released.set()
 
 
 def window(beside: str, seconds: float) -> Window:
@@ -217,9 +169,7 @@ def window(beside: str, seconds: float) -> Window:
 
 
 def completed(api: str, vendor: str) -> Iterator[tuple[float, float]]:
-    """Yield when each job of the vendor was complete, in unix seconds, and how long after it was
-    posted.
-    """
+    """Yield for each complete job when it was complete (Unix seconds), and how long it took."""
     session, page = requests.Session(), f"/jobs?vendor={quote(vendor)}&status=complete&limit=100"
     while page:
         answer = session.get(f"{api}{page}", timeout=30).json()
@@ -232,32 +182,31 @@ def completed(api: str, vendor: str) -> Iterator[tuple[float, float]]:
         page = answer["next"]
 
 
-def report(windows: list[Window], done: dict[str, list[tuple[float, float]]]) -> None:
-    sys.stdout.write(
-        "vendor   beside    jobs/s  loss    p50 ms  ratio   p95 ms  ratio   each window, jobs/s\n"
-    )
+def report(windows: list[Window], done: dict[str, Done]) -> None:
+    say(HEADER)
     for vendor in GOOD:
-        alone: tuple[float, float, float] | None = None
-        for beside in ("alone", *KINDS):
-            chosen = [one for one in windows if one.beside == beside]
-            rates = [
-                sum(one.since <= at < one.until for at, _ in done[vendor]) / (one.until - one.since)
-                for one in chosen
-            ]
-            waits = [
-                wait
-                for at, wait in done[vendor]
-                if any(one.since <= at < one.until for one in chosen)
-            ]
-            cuts = quantiles(waits, n=20)
-            figures = mean(rates), cuts[9] * 1000, cuts[18] * 1000
-            alone = alone or figures
-            loss, p50, p95 = 1 - figures[0] / alone[0], figures[1] / alone[1], figures[2] / alone[2]
-            each = " ".join(f"{rate:.1f}" for rate in rates)
-            sys.stdout.write(
-                f"{vendor:8} {beside:8} {figures[0]:7.2f} {loss:6.1%} {figures[1]:8.0f} {p50:6.2f} {figures[2]:8.0f} "
-                f"{p95:6.2f}   {each}\n"
-            )
+        by_kind = {
+            kind: figures_of([each for each in windows if each.beside == kind], done[vendor])
+            for kind in ("alone", *KINDS)
+        }
+        for kind, found in by_kind.items():
+            say(line(vendor, kind, found, by_kind["alone"]))
+
+
+def figures_of(windows: list[Window], done: Done) -> Figures:
+    rates = [sum(each.covers(at) for at, _ in done) / (each.until - each.since) for each in windows]
+    seconds = [took for at, took in done if any(each.covers(at) for each in windows)]
+    cuts = quantiles(seconds, n=20)
+    return Figures(rates, cuts[9] * 1000, cuts[18] * 1000)
+
+
+def line(vendor: str, kind: str, found: Figures, alone: Figures) -> str:
+    rate = mean(found.rates)
+    loss = 1 - rate / mean(alone.rates)
+    p50 = f"{found.p50_ms:8.0f} {found.p50_ms / alone.p50_ms:6.2f}"
+    p95 = f"{found.p95_ms:8.0f} {found.p95_ms / alone.p95_ms:6.2f}"
+    each = " ".join(f"{rate:.1f}" for rate in found.rates)
+    return f"{vendor:8} {kind:8} {rate:7.2f} {loss:6.1%} {p50} {p95}   {each}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-// Three times what the service can take: each request is answered in time, done or refused with a time to come back.
+// Three times the load that the service can carry: each request must be answered in time, with success or a refusal with
+// Retry-After.
 import http from "k6/http";
 import { check } from "k6";
 import { Counter, Trend } from "k6/metrics";
@@ -24,7 +25,7 @@ export const options = {
       rate: RATE,
       timeUnit: "1s",
       duration: __ENV.DURATION || "30s",
-      // As many as can be waiting when each is answered in time: k6 never holds requests back.
+      // As many as can be in flight if each is answered in time, so that k6 never drops requests.
       preAllocatedVUs: RATE * BOUND_SECONDS,
       gracefulStop: `${BOUND_SECONDS + 3}s`,
     },
@@ -45,8 +46,8 @@ export default function () {
   const response = __ITER % GET_EVERY === 0 && posted ? get(posted) : post();
   const isDone = !REFUSALS.includes(response.status);
   check(response, {
-    "is done, or refused with Retry-After": () => (isDone ? [200, 202].includes(response.status) : response.headers["Retry-After"] > 0),
-    "a refusal says why": () => isDone || /^(overloaded|store_unavailable|queue_full)$/.test(response.json("code")),
+    "succeeds, or is refused with Retry-After": () => (isDone ? [200, 202].includes(response.status) : response.headers["Retry-After"] > 0),
+    "a refusal has a code": () => isDone || /^(overloaded|store_unavailable|queue_full)$/.test(response.json("code")),
   });
   (isDone ? answersDone : answersRefused).add(1);
   (isDone ? timeToDone : timeToRefused).add(response.timings.duration);

@@ -1,7 +1,9 @@
-"""Measures what a client notices of a prune on SQLite: POSTs to a service of its own, alone and
-beside it. A JSON line for each step (loadtest/README.md says more):
+"""Measures how a prune on SQLite affects clients: POSTs to a service, alone and during a prune.
+Prints one line of JSON per step.
 
-.venv/bin/python -m loadtest.prune --jobs 100000
+    .venv/bin/python -m loadtest.prune --jobs 100000
+
+loadtest/README.md explains the figures.
 """
 
 import argparse
@@ -18,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.running import ROOT, environment
-from loadtest.backlog import JOB, Service, p95
-from loadtest.move import fill, tell
+from loadtest.backlog import p95
+from loadtest.backlog_service import JOB, Service
+from loadtest.move import show
+from loadtest.old_jobs import fill
 
 ALONE_SECONDS = 10.0
 CHECK_INTERVAL_SECONDS = 0.05
@@ -33,10 +37,10 @@ def main() -> None:
         "--jobs",
         type=int,
         default=100_000,
-        help="that ended 40 days ago, two of three of them; the rest is open",
+        help="jobs of 40 days ago, two of three final and the others open",
     )
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that it cleans up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # cleans up
     with tempfile.TemporaryDirectory(prefix="prune-") as folder:
         service = Service(Path(folder) / "service")
         try:
@@ -47,14 +51,14 @@ def main() -> None:
 
 def measure(service: Service, count: int) -> None:
     store = service.folder / "enrichlabs.sqlite3"
-    tell("fill", jobs=count, seconds=fill(service.folder, f"sqlite://{store}", count))
+    show("fill", jobs=count, seconds=fill(service.folder, f"sqlite://{store}", count))
     until = time.monotonic() + ALONE_SECONDS
-    tell("POST alone", **posts(service, lambda: time.monotonic() > until))
-    prune = start_prune(service.folder)
-    since = time.monotonic()
-    tell("POST beside a prune", **posts(service, lambda: prune.poll() is not None))
-    said = prune.stdout.read().strip() if prune.stdout else ""
-    tell("prune", said=said, seconds=time.monotonic() - since, file_mb=store.stat().st_size / 1e6)
+    show("POST alone", **posts(service, lambda: time.monotonic() > until))
+    prune, since = start_prune(service.folder), time.monotonic()
+    show("POST during a prune", **posts(service, lambda: prune.poll() is not None))
+    output = prune.stdout.read().strip() if prune.stdout else ""
+    seconds, file_mb = time.monotonic() - since, store.stat().st_size / 1e6
+    show("prune", output=output, seconds=seconds, file_mb=file_mb)
 
 
 def start_prune(folder: Path) -> "subprocess.Popen[str]":
@@ -73,7 +77,7 @@ def start_prune(folder: Path) -> "subprocess.Popen[str]":
 
 def posts(service: Service, is_over: Callable[[], bool]) -> dict[str, Any]:
     """Post one job after the other until it is over."""
-    service.http.close()  # the API has, meanwhile
+    service.http.close()  # the API has closed it meanwhile
     times, refused = [], 0
     while not is_over():
         since = time.perf_counter()
@@ -84,7 +88,7 @@ def posts(service: Service, is_over: Callable[[], bool]) -> dict[str, Any]:
 
 
 def post(service: Service) -> int:
-    """Return the status of the answer."""
+    """Return the status of the response."""
     service.http.request("POST", "/jobs", json.dumps(JOB), {"Content-Type": "application/json"})
     response = service.http.getresponse()
     response.read()

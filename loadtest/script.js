@@ -1,10 +1,10 @@
-// How much the API carries: every virtual user posts a job, thinks, looks at one of its jobs, thinks, and so on.
+// How much load the API carries: each virtual user posts a job, waits, gets one of its jobs, waits, and so on.
 import { sleep } from "k6";
 
 import { VENDORS, get, post } from "./jobs.js";
 
 const THINK_SECONDS = 0.1;
-const MOST_REMEMBERED = 100;
+const MAX_REMEMBERED = 100;
 
 export const options = {
   vus: Number(__ENV.VUS || 200),
@@ -18,7 +18,7 @@ export const options = {
   },
 };
 
-// Each virtual user has its own: the jobs that it has posted, newest last.
+// The jobs posted by this virtual user, newest last.
 const posted = [];
 let posts = 0;
 
@@ -33,9 +33,9 @@ export default function () {
 }
 
 function postNext() {
-  // Half of the users begin with either vendor, so that both get the same at any time.
+  // Half of the users start with each vendor, so that both get the same load at any time.
   const job = post(VENDORS[(__VU + posts++) % VENDORS.length], `User ${__VU}`);
-  if (job && posted.push(job) > MOST_REMEMBERED) {
+  if (job && posted.push(job) > MAX_REMEMBERED) {
     posted.shift();
   }
 }

@@ -1,5 +1,6 @@
-"""Asks a running service whether it is ready, or waits until it has no open job: service.py
-ready|settled BASE_URL
+"""Checks whether a running service is ready, or waits until it has no open job.
+
+service.py ready|settled BASE_URL
 """
 
 import json
@@ -11,14 +12,14 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-ANSWER_SECONDS = 10
-SETTLE_SECONDS = 60.0
+TIMEOUT_SECONDS = 10
+SETTLE_TIMEOUT_SECONDS = 60.0
 CHECK_INTERVAL_SECONDS = 0.5
 OPEN = ("queued", "processing")
 
 
 def ready(base_url: str) -> str:
-    """Return what keeps the service from being tested, in one line; empty when nothing does."""
+    """Return a line that says why the service can't be tested, or "" if it can."""
     try:
         status, answer = ask(base_url, "/readyz")
     except (OSError, HTTPException, ValueError) as error:
@@ -28,11 +29,13 @@ def ready(base_url: str) -> str:
 
 
 def settled(base_url: str) -> str:
-    """Wait until no job is open; return what is open after a minute, in one line."""
+    """Wait until no job is open; return a line about jobs that are still open after a minute."""
     since = time.monotonic()
     while still_open := open_statuses(base_url):
-        if time.monotonic() - since > SETTLE_SECONDS:
-            return f"After {SETTLE_SECONDS:.0f} s there are still jobs {' and '.join(still_open)}."
+        if time.monotonic() - since > SETTLE_TIMEOUT_SECONDS:
+            return (
+                f"Jobs are still {' and '.join(still_open)} after {SETTLE_TIMEOUT_SECONDS:.0f} s."
+            )
         time.sleep(CHECK_INTERVAL_SECONDS)
     sys.stdout.write(
         f"All accepted jobs were final {time.monotonic() - since:.1f} s after the end.\n"
@@ -41,7 +44,7 @@ def settled(base_url: str) -> str:
 
 
 def open_statuses(base_url: str) -> list[str]:
-    # Queued is asked for once more at the end: a job may have gone back to it meanwhile.
+    # Queued is checked again at the end: a job may have returned to it meanwhile.
     found = [
         status
         for status in (*OPEN, OPEN[0])
@@ -51,12 +54,13 @@ def open_statuses(base_url: str) -> list[str]:
 
 
 def ask(base_url: str, path: str) -> tuple[int, dict[str, Any]]:
-    """Return the status and the JSON object that the service answers. Raises OSError, HTTPException
-    or ValueError.
+    """Return the status and the JSON object of the response.
+
+    Raises OSError, HTTPException or ValueError.
     """
     parts = urlsplit(base_url)
     connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)
+    connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", f"{parts.path}{path}")
         response = connection.getresponse()
@@ -66,6 +70,6 @@ def ask(base_url: str, path: str) -> tuple[int, dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    question: Callable[[str], str] = {"ready": ready, "settled": settled}[sys.argv[1]]
-    if obstacle := question(sys.argv[2]):
+    check: Callable[[str], str] = {"ready": ready, "settled": settled}[sys.argv[1]]
+    if obstacle := check(sys.argv[2]):
         sys.exit(f"script/loadtest: {obstacle}")

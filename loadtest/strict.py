@@ -1,11 +1,11 @@
-"""Measures what vendors that enforce the very limit they were given refuse, on a service of its
-own; talks HTTP only.
+"""Measures how many calls are refused by vendors that enforce the limit they declare. Starts its
+own service and speaks only HTTP to it.
 
-.venv/bin/python -m loadtest.strict --calls 5000 --limit 20 --processes 4
+    .venv/bin/python -m loadtest.strict --calls 5000 --limit 20 --processes 4
 
-Each vendor counts arrivals in four ways at once (harness/strict_vendor.py) and delays them by up to
-0 or 30 ms, as a network does. The table says how many calls each refused, and how much of the limit
-was used between its first and its last call.
+Each vendor counts arrivals by four methods at once (harness/vendor/strict.py), after a random delay
+of up to 0 or 30 ms, as on a network. The table shows how many calls each method refused, and how
+much of the limit was used between the first and the last call.
 """
 
 import argparse
@@ -17,9 +17,8 @@ from itertools import repeat
 
 import requests
 
-from harness.ports import free_port
-from harness.strict_vendor import JUDGES, StrictVendor
-from loadtest.neighbours import service
+from harness.vendor.strict import JUDGES, StrictVendor
+from loadtest.own_service import own_service, say
 
 POSTERS = 4
 CHECK_INTERVAL_SECONDS = 1.0
@@ -34,9 +33,7 @@ rate_limits = "{limit}/s"
 
 def main() -> None:
     options = read_options()
-    signal.signal(
-        signal.SIGTERM, lambda number, frame: sys.exit(1)
-    )  # so that the service is stopped, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service is stopped, too
     vendors = {
         f"jitter-{ms}": StrictVendor(options.limit, jitter_seconds=ms / 1000)
         for ms in options.jitter_ms
@@ -46,11 +43,11 @@ def main() -> None:
         VENDOR.format(slug=slug, url=vendor.url, limit=options.limit, margin=margin)
         for slug, vendor in vendors.items()
     )
-    with service(free_port(), free_port(), text, options.processes) as api:
+    with own_service(text, WORKER_PROCESSES=options.processes) as service:
         with ThreadPoolExecutor(POSTERS) as posters:
             for slug in vendors:
-                list(posters.map(post, repeat(api), repeat(slug), range(options.calls)))
-        while any(len(vendor.arrivals) < options.calls for vendor in vendors.values()):
+                list(posters.map(post, repeat(service.url), repeat(slug), range(options.calls)))
+        while any(len(vendor.allowed) < options.calls for vendor in vendors.values()):
             time.sleep(CHECK_INTERVAL_SECONDS)
     report(vendors, options.limit)
 
@@ -59,13 +56,11 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--calls", type=int, default=5000, help="of each vendor")
+    parser.add_argument("--calls", type=int, default=5000, help="calls of each vendor")
     parser.add_argument("--limit", type=int, default=20, help="calls a second")
     parser.add_argument("--processes", type=int, default=1, help="worker processes")
     parser.add_argument(
-        "--margin-ms",
-        type=int,
-        help="the vendors' arrival_margin_ms (default: that of the service)",
+        "--margin-ms", type=int, help="the vendors' arrival_margin_ms (default: the service's own)"
     )
     parser.add_argument(
         "--jitter-ms", type=int, nargs="+", default=[0, 30], help="one vendor for each"
@@ -74,19 +69,17 @@ def read_options() -> argparse.Namespace:
 
 
 def post(api: str, slug: str, number: int) -> None:
-    answer = requests.post(
-        f"{api}/jobs", json={"vendor": slug, "name": f"Person {number}"}, timeout=30
-    )
-    answer.raise_for_status()
+    job = {"vendor": slug, "name": f"Person {number}"}
+    requests.post(f"{api}/jobs", json=job, timeout=30).raise_for_status()
 
 
 def report(vendors: dict[str, StrictVendor], limit: int) -> None:
     for slug, vendor in vendors.items():
-        seconds = vendor.arrivals[-1] - vendor.arrivals[0]
-        used = (len(vendor.arrivals) - 1) / seconds / limit
+        count, seconds = len(vendor.allowed), vendor.allowed[-1] - vendor.allowed[0]
+        used = (count - 1) / seconds / limit
         refusals = ", ".join(f"{name} {vendor.refusals[name]}" for name in JUDGES)
-        calls = f"{len(vendor.arrivals)} calls in {seconds:.1f} s, {100 * used:.1f} % of the limit"
-        sys.stdout.write(f"{slug}: {calls}; refused: {refusals}\n")
+        calls = f"{count} calls in {seconds:.1f} s, {used:.1%} of the limit"
+        say(f"{slug}: {calls}; refused: {refusals}")
 
 
 if __name__ == "__main__":

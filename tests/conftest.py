@@ -1,5 +1,5 @@
-"""Whole journeys: real worker processes on the test's own store and Redis, and a vendor that is a
-real HTTP server.
+"""Journeys across apps: real worker processes, store and Redis, and a vendor that is a real HTTP
+server.
 """
 
 import os
@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from harness.preloaded_worker import PreloadedWorker
-from harness.vendor_server import VendorServer
+from harness.vendor.scripted import VendorServer
 from harness.waiting import wait_for
 from jobs.models import FINAL, Job
 from jobs.queue import stream
@@ -27,9 +27,7 @@ ROOT = Path(__file__).parent.parent
 def vendor_server() -> Iterator[VendorServer]:
     server = VendorServer()
     yield server
-    server.hold.set()
-    server.shutdown()
-    server.server_close()
+    server.stop()
 
 
 class WorkerProcess:
@@ -38,7 +36,7 @@ class WorkerProcess:
     def __init__(self, *options: str, log: Path, **environment: str) -> None:
         self.log = log
         self.log.touch()
-        # In a session of its own, so that a whole family of processes can be ended.
+        # In its own session, so that a worker and its children can be killed together.
         self.process: subprocess.Popen[bytes] | PreloadedWorker
         if environment:
             self.process = self._from_scratch(options, environment)
@@ -64,7 +62,7 @@ class WorkerProcess:
         self.process.wait()
 
     def end(self, seconds: float = 30) -> int:
-        """Wait until it has ended by itself, and return its exit status."""
+        """Wait until it ends, and return its exit status."""
         return self.process.wait(seconds)
 
     @property
@@ -73,33 +71,28 @@ class WorkerProcess:
 
 
 def store_url() -> str:
-    """Return where the store of this test is, for other processes."""
+    """Return the URL of this test's store, for other processes."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite://{name}"
     parts = urlsplit(settings.DATABASE_URL)
-    # Who logs in does so at the database that the address names, unless it says where.
-    login = (
-        f"authSource={parts.path.strip('/') or 'admin'}"
-        if parts.username and "authSource" not in parts.query
-        else ""
-    )
-    return urlunsplit(
-        parts._replace(path=f"/{name}", query="&".join(filter(None, (parts.query, login))))
-    )
+    options = [parts.query] if parts.query else []
+    # A login is checked against the database in the URL, which changes here.
+    if parts.username and "authSource" not in parts.query:
+        options.append(f"authSource={parts.path.strip('/') or 'admin'}")
+    return urlunsplit(parts._replace(path=f"/{name}", query="&".join(options)))
 
 
 @pytest.fixture
 def start_worker(
     transactional_db: None, redis_client: object, tmp_path: Path
 ) -> Iterator[Callable[..., WorkerProcess]]:
-    """Start worker processes; whatever still runs at the end is ended."""
+    """Start worker processes. Those that still run at the end are killed."""
     workers: list[WorkerProcess] = []
 
     def start(*options: str, **environment: str) -> WorkerProcess:
-        workers.append(
-            WorkerProcess(*options, log=tmp_path / f"worker-{len(workers)}.log", **environment)
-        )
+        log = tmp_path / f"worker-{len(workers)}.log"
+        workers.append(WorkerProcess(*options, log=log, **environment))
         return workers[-1]
 
     yield start

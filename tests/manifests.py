@@ -1,6 +1,4 @@
-"""Reads deploy/ as kustomize does, as far as it is used there: resources, and what is generated
-from files.
-"""
+"""Reads deploy/ as kustomize does, as far as deploy/ needs it: resources and generators."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -20,7 +18,7 @@ def kustomization(folder: Path) -> dict[str, Any]:
 
 @cache
 def resources(folder: Path) -> list[dict[str, Any]]:
-    """Return every resource that the folder's kustomization names, also in other folders."""
+    """Return all resources of the folder's kustomization, including those of other folders."""
     found: list[dict[str, Any]] = []
     for name in kustomization(folder)["resources"]:
         path = folder / name
@@ -36,8 +34,8 @@ def of_kind(*kinds: str) -> list[dict[str, Any]]:
 
 @cache
 def generated() -> dict[str, dict[str, str]]:
-    """Return what each generated ConfigMap and Secret holds; a file that its owner has to make is
-    read from its example.
+    """Return the content of each generated ConfigMap and Secret. A file that the user has to create
+    is read from its example.
     """
     found = {}
     for generator in ("configMapGenerator", "secretGenerator"):
@@ -61,7 +59,7 @@ def pod(workload: dict[str, Any]) -> dict[str, Any]:
 
 
 def containers() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Give each container with the pod that it is part of."""
+    """Yield each container with its pod."""
     for workload in of_kind(*WORKLOADS):
         for container in [*pod(workload).get("initContainers", []), *pod(workload)["containers"]]:
             yield pod(workload), container
@@ -72,7 +70,7 @@ def main_container(name: str) -> dict[str, Any]:
 
 
 def environment(container: dict[str, Any]) -> dict[str, str]:
-    """Return the variables of a container; a value that only the cluster knows is left empty."""
+    """Return the variables of a container. Values that only the cluster knows are empty."""
     found: dict[str, str] = {}
     for source in container["envFrom"]:
         found |= generated()[next(iter(source.values()))["name"]]

@@ -1,4 +1,4 @@
-"""docker-compose.yml, as far as it can be read without an engine; script/compose-test runs it."""
+"""docker-compose.yml, as far as it can be checked without an engine (see script/compose-test)."""
 
 import re
 import subprocess
@@ -24,10 +24,9 @@ def test_every_container_is_confined_and_limited(name):
     assert {"max-size", "max-file"} <= set(service["logging"]["options"])
 
 
-def test_every_service_that_stays_tells_of_its_health():
-    assert (
-        "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
-    )  # for those that serve HTTP: they run what the image runs
+def test_every_long_running_service_has_a_health_check():
+    # That of the image is for those that serve HTTP.
+    assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
     silent = [
         name
         for name, each in SERVICES.items()
@@ -37,14 +36,14 @@ def test_every_service_that_stays_tells_of_its_health():
     assert SERVICES["migrate"]["restart"] == "no"
 
 
-def test_what_docker_compose_1_29_would_ignore_or_refuse_is_not_used():
+def test_nothing_is_used_that_docker_compose_1_29_ignores_or_refuses():
     for service in SERVICES.values():
         assert not {"deploy", "develop", "configs", "secrets"} & set(service)
         assert "start_interval" not in service.get("healthcheck", {})
     assert not re.search(r"\$\{[^}]*\$\{", TEXT)  # a default within a default
 
 
-def test_the_defaults_of_secrets_are_those_that_a_public_service_refuses():
+def test_default_secrets_are_refused_by_a_public_service():
     secrets = {
         name: default for name, default in DEFAULTS.items() if default.startswith(DEFAULT_PREFIX)
     }
@@ -52,10 +51,10 @@ def test_the_defaults_of_secrets_are_those_that_a_public_service_refuses():
     assert secrets["ADMIN_PASSWORD"] == DEFAULT_PASSWORD
 
 
-def test_the_page_names_every_variable():
+def test_the_documentation_names_every_variable():
     page = (ROOT / "docs" / "containers.md").read_text()
     assert [name for name in DEFAULTS if f"`{name}`" not in page] == []
 
 
-def test_the_script_can_be_read():
+def test_the_script_is_valid_bash():
     subprocess.run(["bash", "-n", ROOT / "script" / "compose-test"], check=True)

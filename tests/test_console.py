@@ -1,6 +1,4 @@
-"""The console as an operator finds it in trouble: a worker that is frozen, and a vendor that is
-down.
-"""
+"""What the console shows when a worker is frozen or a vendor is down."""
 
 import re
 import signal
@@ -9,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from harness.vendor_server import Answer, VendorServer
+from harness.vendor.scripted import Answer, VendorServer
 from harness.waiting import wait_for
 from jobs.models import Job
 from jobs.tests.console import sign_in_as_superuser, text
@@ -22,7 +20,7 @@ def shows(browser: Client, path: str, pattern: str) -> Callable[[], object]:
     return lambda: re.search(pattern, text(browser.get(path)))
 
 
-def test_a_frozen_worker_is_missed_until_it_goes_on(
+def test_the_console_reports_a_frozen_worker_until_it_continues(
     start_worker: Callable[..., WorkerProcess],
     submit: Callable[..., list[Job]],
     make_vendor: Callable[..., object],
@@ -43,7 +41,7 @@ def test_a_frozen_worker_is_missed_until_it_goes_on(
     )
 
 
-def test_a_vendor_that_is_down_is_shown_until_it_is_back(
+def test_the_console_reports_a_vendor_that_is_down_until_it_recovers(
     start_worker: Callable[..., WorkerProcess],
     submit: Callable[..., list[Job]],
     make_vendor: Callable[..., object],
@@ -51,7 +49,7 @@ def test_a_vendor_that_is_down_is_shown_until_it_is_back(
     client: Client,
 ) -> None:
     make_vendor("acme", url=vendor_server.url, max_attempts=2)
-    well = vendor_server.answer
+    healthy = vendor_server.answer
     vendor_server.answer = lambda arrival: Answer(503)
     [job, *_], browser = submit(3), sign_in_as_superuser()
     start_worker()
@@ -64,7 +62,7 @@ def test_a_vendor_that_is_down_is_shown_until_it_is_back(
         "the job to say what it waits for",
     )
     assert 'enrichlabs_breaker_open{vendor="acme"} 1.0' in client.get("/metrics").content.decode()
-    vendor_server.answer = well
+    vendor_server.answer = healthy
     wait_until_final()
     wait_for(
         lambda: "down since" not in text(browser.get("/admin/")),

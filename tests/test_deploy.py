@@ -1,4 +1,4 @@
-"""The Kubernetes example against the schemas of Kubernetes, and against what the project really
+"""The Kubernetes example, checked against the schemas of Kubernetes and against what the project
 reads, runs and serves.
 """
 
@@ -34,18 +34,18 @@ from vendors.definitions import toml
 from vendors.models import Vendor
 
 ROOT = Path(__file__).parent.parent
-VERSIONS = ("1.34", "1.37")  # the oldest that is still looked after, and the newest
+VERSIONS = ("1.34", "1.37")  # the oldest supported one, and the newest
 COMMAND = re.compile(r"python (-m|manage\.py) ([\w.]+)((?: --[\w=-]+)*)")
 SPARE_SECONDS = 5
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_manifests_are_valid_for_kubernetes_without_a_field_that_it_does_not_know(version):
+def test_manifests_are_valid_and_have_no_unknown_fields(version):
     for resource in manifests.resources(BASE):
         kubernetes_validate.validate(resource, version, strict=True)
 
 
-def test_the_autoscaler_that_keda_makes_is_valid_and_scales_the_workers():
+def test_the_autoscaler_made_by_keda_is_valid_and_scales_the_workers():
     (scaled,) = of_kind("ScaledObject")
     spec = scaled["spec"]
     assert set(spec) == {
@@ -77,7 +77,7 @@ def test_the_autoscaler_that_keda_makes_is_valid_and_scales_the_workers():
 
 
 @pytest.mark.django_db
-def test_the_autoscaler_asks_for_metrics_that_the_api_shows_where_prometheus_looks(
+def test_the_autoscaler_queries_metrics_that_the_api_serves_to_prometheus(
     redis_client, make_vendor
 ):
     make_vendor("acme")
@@ -95,7 +95,7 @@ def test_the_autoscaler_asks_for_metrics_that_the_api_shows_where_prometheus_loo
     assert asked <= shown
 
 
-def test_every_variable_is_one_that_the_project_reads():
+def test_the_project_reads_every_variable():
     read = set(re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     vendors = toml.parse(generated()["vendors"]["vendors.toml"]).entries
     named = {
@@ -112,7 +112,7 @@ def test_every_variable_is_one_that_the_project_reads():
         assert inserted <= set(variables), container["name"]
 
 
-def test_a_secret_that_nobody_filled_in_lets_no_pod_start():
+def test_pods_do_not_start_with_empty_secrets():
     assert {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "CALLBACK_SECRETS"} == set(
         generated()["secrets"]
     )
@@ -126,7 +126,7 @@ def test_a_secret_that_nobody_filled_in_lets_no_pod_start():
         (DEPLOY / ".gitignore").read_text().splitlines()
     )
     for pod, container in containers():
-        # What is not set would be made and kept in the data folder: there is none.
+        # A missing secret would be generated in the data folder, but there is none.
         assert container["securityContext"]["readOnlyRootFilesystem"]
         assert {mount["mountPath"] for mount in container["volumeMounts"]} <= {
             "/tmp",
@@ -138,7 +138,7 @@ def test_a_secret_that_nobody_filled_in_lets_no_pod_start():
         }
 
 
-def test_a_container_has_the_secrets_that_it_needs_and_no_others():
+def test_a_container_has_only_the_secrets_it_needs():
     has = {container["name"]: set(environment(container)) for _, container in containers()}
     vendors = set(generated()["vendor-keys"])
     assert all(name.startswith(settings.VENDOR_VARIABLE_PREFIXES) for name in vendors)
@@ -148,12 +148,12 @@ def test_a_container_has_the_secrets_that_it_needs_and_no_others():
         "worker",
     }
     assert {name for name, variables in has.items() if "ADMIN_PASSWORD" in variables} == {"migrate"}
-    # Vendors' variables are for processes that call them, take their callbacks or show them in the
-    # console.
+    # Vendors' variables are for processes that call vendors, receive their callbacks, or show them
+    # in the console.
     assert "admin" in environment(main_container("api"))["SERVES"].split(",")
 
 
-def test_containers_run_the_image_as_its_user_and_commands_that_are_there():
+def test_containers_run_the_image_as_its_user_with_existing_commands():
     image = (ROOT / "Dockerfile").read_text()
     assert [entry["name"] for entry in manifests.kustomization(BASE)["images"]] == ["enrichlabs"]
     for pod, container in containers():
@@ -172,21 +172,20 @@ def test_containers_run_the_image_as_its_user_and_commands_that_are_there():
 
 
 def runs(command: str) -> None:
-    """See that whatever Python runs in the command is there, and knows its options."""
+    """Check that what Python runs in the command exists and accepts its options."""
     found = COMMAND.findall(command)
     assert found, command
     for how, name, options in found:
         if how == "-m":
             assert importlib.util.find_spec(name), command
         else:
-            load_command_class(get_commands()[name], name).create_parser(
-                "manage.py", name
-            ).parse_args(options.split())
+            loaded = load_command_class(get_commands()[name], name)
+            loaded.create_parser("manage.py", name).parse_args(options.split())
 
 
-def test_probes_get_200_by_the_name_that_they_use():
+def test_probes_get_200_with_the_host_that_they_send():
     names = generated()["settings"]["ALLOWED_HOSTS"].split(",")
-    asked = 0
+    probes = 0
     for _, container in containers():
         for name in ("startupProbe", "readinessProbe", "livenessProbe"):
             if request := container.get(name, {}).get("httpGet"):
@@ -194,11 +193,11 @@ def test_probes_get_200_by_the_name_that_they_use():
                 assert request["port"] in [port["name"] for port in container["ports"]]
                 with override_settings(ALLOWED_HOSTS=names):
                     assert Client().get(request["path"], headers=headers).status_code == 200
-                asked += 1
-    assert asked == 6
+                probes += 1
+    assert probes == 6
 
 
-def test_vendors_reach_callbacks_and_nothing_else():
+def test_vendors_can_reach_only_the_callback_endpoint():
     (ingress,) = of_kind("Ingress")
     (rule,) = ingress["spec"]["rules"]
     (path,) = rule["http"]["paths"]
@@ -211,7 +210,7 @@ def test_vendors_reach_callbacks_and_nothing_else():
     assert rule["host"] in generated()["settings"]["ALLOWED_HOSTS"].split(",")
 
 
-def test_selectors_name_the_pods_that_they_are_for():
+def test_selectors_match_their_pods():
     labels = {
         r["metadata"]["name"]: r["spec"]["template"]["metadata"]["labels"]
         for r in of_kind(*WORKLOADS)
@@ -247,7 +246,7 @@ def selected(selector: dict[str, str], labels: dict[str, dict[str, str]]) -> lis
     return sorted(name for name, has in labels.items() if selector.items() <= has.items())
 
 
-def test_pods_have_time_to_end():
+def test_pods_have_time_to_shut_down():
     for name in ("api", "webhook"):
         (pod,) = [manifests.pod(d) for d in of_kind("Deployment") if d["metadata"]["name"] == name]
         drain = main_container(name)["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -257,13 +256,13 @@ def test_pods_have_time_to_end():
         )
     (pod,) = [manifests.pod(d) for d in of_kind("Deployment") if d["metadata"]["name"] == "worker"]
     grace = int(re.search(r"--grace-seconds=(\d+)", " ".join(main_container("worker")["args"]))[1])
-    # A call that is not over within the grace is made again by another worker.
+    # A call that does not end within the grace period is repeated by another worker.
     assert grace > Vendor._meta.get_field("timeout_seconds").default
     assert pod["terminationGracePeriodSeconds"] >= grace + FINISH_SECONDS + SPARE_SECONDS
 
 
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl, for its kustomize")
-def test_kustomize_makes_of_it_what_the_other_tests_read(tmp_path):
+def test_kustomize_renders_what_the_other_tests_read(tmp_path):
     folder = tmp_path / "deploy"
     shutil.copytree(DEPLOY, folder)
     for name in ("secrets.env", "admin.env", "vendors.env"):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from harness.vendor.server import Server, answering, reply
 from jobs.models import Attempt, Job
-from vendors.tests.http.servers import Server, answering, reply
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Request-Id: a1\r\n\r\n"
 REFUSED = json.dumps({"error": "No key sk-secret", "ssn": "123", "text": "\ud800"}).encode()

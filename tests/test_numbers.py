@@ -7,10 +7,10 @@ from io import BytesIO, StringIO
 import pytest
 from django.core.management import call_command
 
+from harness.vendor.server import Server, answering, reply
 from jobs.callbacks import tokens
 from jobs.models import Job
 from jobs.tests.rows import delete_rows
-from vendors.tests.http.servers import Server, answering, reply
 
 LONG = "1234567890123456.789"
 REPLY = f'{{"price": {LONG}, "tiny": 1e-400}}'.encode()

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from harness.vendor_server import Answer, VendorServer
+from harness.vendor.scripted import Answer, VendorServer
 from harness.waiting import wait_for
 from jobs.models import Job, Status
 from jobs.queue import limiter
@@ -74,8 +74,7 @@ def neighbour(make_vendor):
     server = VendorServer()
     make_vendor("quick", url=server.url)
     yield server
-    server.shutdown()
-    server.server_close()
+    server.stop()
 
 
 @pytest.mark.parametrize("processes", [1, 2])

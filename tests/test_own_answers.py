@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
+from harness.vendor.server import Server, Visit, answering, reply
 from jobs.models import Attempt, Job
 from jobs.queue.keys import Keys
 from tests.conftest import statuses
-from vendors.tests.http.servers import Server, Visit, answering, reply
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ attempt counts.
 
 import pytest
 
-from harness.vendor_server import Answer
+from harness.vendor.scripted import Answer
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job
 from tests.conftest import statuses, wait_until_final

@@ -15,7 +15,7 @@ from harness.waiting import wait_for
 
 
 class Echo(BaseRequestHandler):
-    """Says what it hears until it hears "bye"; what it has heard is kept by the server."""
+    """Echoes everything until "bye". The server keeps what was received."""
 
     def handle(self):
         chunk = b"-"
@@ -30,7 +30,7 @@ class Echo(BaseRequestHandler):
 def echo():
     server = ThreadingTCPServer(("127.0.0.1", 0), Echo)
     server.daemon_threads, server.heard, server.ended = True, b"", 0
-    server.handle_error = lambda *_: None  # its connections are reset; that is the point
+    server.handle_error = lambda *_: None  # resets are expected
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield server
     server.shutdown()
@@ -45,7 +45,7 @@ def proxy(echo):
 
 @pytest.fixture
 def client(proxy):
-    """A connection through the proxy that has been used."""
+    """A connection through the proxy that is already in use."""
     with connect(proxy) as client:
         assert ask(client, b"hello") == b"hello"
         yield client
@@ -55,8 +55,8 @@ def connect(proxy):
     return socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
 
 
-def ask(client, words):
-    client.sendall(words)
+def ask(client, data):
+    client.sendall(data)
     return client.recv(65536)
 
 
@@ -68,7 +68,7 @@ def hears_nothing(client, seconds=0.1):
     return True
 
 
-def test_what_is_said_goes_both_ways_to_the_end(proxy, echo):
+def test_data_is_carried_both_ways_until_the_end(proxy, echo):
     with connect(proxy) as client:
         Thread(
             target=lambda: (client.sendall(b"x" * 20_000_000), client.shutdown(socket.SHUT_WR))
@@ -83,7 +83,7 @@ def test_what_is_said_goes_both_ways_to_the_end(proxy, echo):
     )
 
 
-def test_what_is_delayed_comes_late_and_in_its_order(client, proxy):
+def test_delayed_data_arrives_late_and_in_order(client, proxy):
     proxy.delay_seconds = 0.1
     began_at = time.monotonic()
     assert ask(client, b"one") == b"one"
@@ -93,7 +93,7 @@ def test_what_is_delayed_comes_late_and_in_its_order(client, proxy):
     assert ask(client, b"three") in (b"two", b"twothree")
 
 
-def test_present_connections_are_reset_and_new_ones_accepted(client, proxy, echo):
+def test_drop_resets_open_connections_and_accepts_new_ones(client, proxy, echo):
     assert (proxy.drop(), proxy.dropped, proxy.present) == (1, 1, 0)
     with pytest.raises(ConnectionResetError):
         client.recv(1)
@@ -101,7 +101,7 @@ def test_present_connections_are_reset_and_new_ones_accepted(client, proxy, echo
         assert ask(another, b"hello") == b"hello"
 
 
-def test_connections_are_refused_until_they_are_accepted_again(client, proxy):
+def test_refuse_rejects_connections_until_accept(client, proxy):
     proxy.refuse()
     proxy.refuse()
     with pytest.raises(ConnectionRefusedError):
@@ -113,7 +113,7 @@ def test_connections_are_refused_until_they_are_accepted_again(client, proxy):
         assert ask(another, b"hello") == b"hello"
 
 
-def test_a_half_dead_peer_hears_and_says_nothing_and_never_closes(client, proxy, echo):
+def test_half_close_silences_the_target_without_closing(client, proxy, echo):
     assert (proxy.half_close(), proxy.half_closed) == (1, 1)
     client.sendall(b" again")
     assert hears_nothing(client)
@@ -122,7 +122,7 @@ def test_a_half_dead_peer_hears_and_says_nothing_and_never_closes(client, proxy,
         assert ask(another, b"!") == b"!"
 
 
-def test_a_half_dead_peer_stays_so_when_the_target_goes(client, proxy, echo):
+def test_a_half_closed_connection_survives_the_loss_of_its_target(client, proxy, echo):
     proxy.half_close()
     client.sendall(b"bye")
     wait_for(lambda: echo.ended == 1, "the target to close")
@@ -133,7 +133,7 @@ def test_a_half_dead_peer_stays_so_when_the_target_goes(client, proxy, echo):
     wait_for(lambda: proxy.present == 0, "the client's end to be noticed")
 
 
-def test_one_direction_can_be_shut(client, proxy, echo):
+def test_half_close_can_end_one_direction_properly(client, proxy, echo):
     proxy.half_close(silently=False)
     assert client.recv(1) == b""
     client.sendall(b" again")
@@ -141,7 +141,7 @@ def test_one_direction_can_be_shut(client, proxy, echo):
     assert proxy.present == 1
 
 
-def test_a_stall_holds_everything_back_and_ends(client, proxy, echo):
+def test_a_stall_delays_everything_and_ends(client, proxy, echo):
     proxy.stall(0.3)
     client.sendall(b"one")
     with connect(proxy) as another:
@@ -151,7 +151,7 @@ def test_a_stall_holds_everything_back_and_ends(client, proxy, echo):
         assert (client.recv(9), another.recv(9)) == (b"one", b"two")
 
 
-def test_a_stall_can_be_ended_and_orders_are_obeyed_in_it(client, proxy):
+def test_commands_work_during_a_stall(client, proxy):
     proxy.stall(60)
     client.sendall(b"one")
     proxy.stall(0)
@@ -160,7 +160,7 @@ def test_a_stall_can_be_ended_and_orders_are_obeyed_in_it(client, proxy):
     assert proxy.drop() == 1
 
 
-def test_a_reply_is_lost_though_the_target_has_heard(client, proxy, echo):
+def test_lose_reply_delivers_the_request(client, proxy, echo):
     proxy.lose_reply(b"secret", count=2)
     assert ask(client, b"other") == b"other"
     for _ in range(2):
@@ -170,21 +170,21 @@ def test_a_reply_is_lost_though_the_target_has_heard(client, proxy, echo):
     assert (proxy.replies_lost, echo.heard) == (2, b"helloother" + b"a secret." * 3)
 
 
-def test_something_happens_between_what_is_said_and_its_arrival(client, proxy, echo):
+def test_before_runs_before_the_target_receives_the_data(client, proxy, echo):
     seen = []
     proxy.before(b"now", lambda: seen.append(echo.heard))
     assert ask(client, b" now") == ask(client, b" now") == b" now"
     assert seen == [b"hello"]
 
 
-def test_something_happens_between_a_reply_and_its_arrival(client, proxy, echo):
+def test_after_runs_before_the_client_receives_the_reply(client, proxy, echo):
     seen = []
     proxy.after(b"now", lambda: seen.append((echo.heard, hears_nothing(client, 0.01))))
     assert ask(client, b" now") == ask(client, b" now") == b" now"
     assert seen == [(b"hello now", True)]
 
 
-def test_whatever_was_wrong_can_be_ended(client, proxy):
+def test_heal_ends_all_faults(client, proxy):
     proxy.half_close()
     proxy.lose_reply(b"hello")
     proxy.refuse()
@@ -197,7 +197,7 @@ def test_whatever_was_wrong_can_be_ended(client, proxy):
         assert ask(another, b"hello") == b"hello"
 
 
-def test_a_client_is_reset_where_there_is_no_target(proxy, echo):
+def test_a_client_is_reset_if_the_target_does_not_listen(proxy, echo):
     echo.shutdown()
     echo.server_close()
     with pytest.raises(ConnectionError), connect(proxy) as client:
@@ -214,13 +214,13 @@ def test_a_closed_proxy_resets_and_refuses(client, proxy):
         connect(proxy)
 
 
-def test_a_port_can_be_given(proxy, echo):
+def test_a_proxy_can_use_a_given_port(proxy, echo):
     proxy.close()
     with closing(Proxy(echo.server_address, proxy.port)) as second, connect(proxy) as client:
         assert (second.port, ask(client, b"hello")) == (proxy.port, b"hello")
 
 
-def test_a_script_runs_once_while_its_reply_is_lost(valkey, redis_client):
+def test_a_script_whose_reply_is_lost_runs_once(valkey, redis_client):
     with closing(Proxy(str(valkey.socket))) as proxy:
         client = redis.Redis(port=proxy.port, retry=None)
         sha = client.script_load("return redis.call('INCR', KEYS[1])")
@@ -230,7 +230,7 @@ def test_a_script_runs_once_while_its_reply_is_lost(valkey, redis_client):
         assert (client.get("runs"), proxy.replies_lost) == (b"1", 1)
 
 
-def test_clients_at_once_get_their_own_replies(valkey, redis_client):
+def test_concurrent_clients_get_their_own_replies(valkey, redis_client):
     def counts_up(number):
         with redis.Redis(port=proxy.port) as client:
             return [client.incr(f"own-{number}") for _ in range(200)] == list(range(1, 201))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.strict_vendor import StrictVendor, aligned, bucket, fixed, sliding
+from harness.vendor.strict import StrictVendor, aligned, bucket, fixed, sliding
 from jobs.models import Attempt
 from tests.conftest import wait_until_final
 
@@ -17,8 +17,7 @@ MARGIN_MS = 500
 def strict_vendor() -> Iterator[StrictVendor]:
     server = StrictVendor(LIMIT, jitter_seconds=0.03)
     yield server
-    server.shutdown()
-    server.server_close()
+    server.stop()
 
 
 def test_two_workers_never_exceed_the_vendors_limit(

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from harness.vendor_server import Answer
+from harness.vendor.scripted import Answer
 from harness.waiting import wait_for
 from jobs.models import Attempt, Callback, Job, Kind
 from jobs.queue import limiter

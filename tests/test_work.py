@@ -6,7 +6,7 @@ import time
 import pytest
 from django.db import connection
 
-from harness.vendor_server import Answer
+from harness.vendor.scripted import Answer
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job, Status
 from jobs.queue import limiter, stream

@@ -1,4 +1,4 @@
-"""What the vendor counts against a limit, and what is left out of it."""
+"""Which calls the vendor counts against a limit."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_more_arrivals_than_the_limit_are_found():
 
 
 @pytest.mark.parametrize(
-    ("name", "is_left_out"),
+    ("name", "is_excluded"),
     [
         ("worker_frozen", True),
         ("worker-1 cut off", True),
@@ -39,9 +39,9 @@ def test_more_arrivals_than_the_limit_are_found():
         ("store_locked", False),
     ],
 )
-def test_calls_that_the_campaign_delayed_are_left_out(name, is_left_out):
+def test_calls_delayed_by_the_campaign_are_excluded(name, is_excluded):
     trouble = Trouble(name, "workers", 90.0, 100.0)
     assert list(arrivals.above_limit(history_of(TOO_MANY, trouble))) == (
-        [] if is_left_out else ["21 calls of limited arrived within 1 s (limit 20)"]
+        [] if is_excluded else ["21 calls of limited arrived within 1 s (limit 20)"]
     )
     assert list(arrivals.above_limit(history_of([at + 10 for at in TOO_MANY], trouble)))

@@ -1,4 +1,4 @@
-"""The campaign's vendor over real sockets: what each mood does, and what the system makes of it."""
+"""The campaign's vendor over real sockets: what each mood does, and its error code."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from chaos import vendor as module
+from chaos import moods
 from chaos.calls import STATUSES
 from chaos.ledger import Answered
 from chaos.plans import EVERY_MOOD, answer_of, error_of, plan_of
@@ -31,7 +31,7 @@ def test_each_refusal_has_its_status(vendor, mood, status):
     assert called(vendor, mood)[0] == status
 
 
-def test_both_forms_of_retry_after(vendor):
+def test_retry_after_has_both_forms(vendor):
     assert called(vendor, "429_seconds")[1]["Retry-After"] == "1"
     headers = called(vendor, "429_date")[1]
     wait = parsedate_to_datetime(headers["Retry-After"]) - parsedate_to_datetime(headers["Date"])
@@ -40,14 +40,14 @@ def test_both_forms_of_retry_after(vendor):
 
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("mood", sorted(EVERY_MOOD - {"slow"}))
-def test_the_system_makes_of_each_mood_what_the_plans_say(vendor, receiver, mood, is_async):
-    vendor.disturb("acme", mood, 60)
+def test_each_mood_leads_to_the_error_in_the_plans(vendor, receiver, mood, is_async):
+    vendor.impose("acme", mood, 60)
     given = {
         "name": "Job",
         "serial": serial_with(),
-        **({"callback_url": receiver.url()} if is_async else {}),
+        **({"callback_url": receiver.callback_url()} if is_async else {}),
     }
-    url, headers = f"http://127.0.0.1:{vendor.server_port}/acme", {"Idempotency-Key": JOB}
+    url, headers = f"http://127.0.0.1:{vendor.port}/acme", {"Idempotency-Key": JOB}
     timeout_seconds = 0.2 if mood in ("timeout", "hang", "drip") else 10
     try:
         reply = post_json(
@@ -59,7 +59,7 @@ def test_the_system_makes_of_each_mood_what_the_plans_say(vendor, receiver, mood
     assert code == error_of(mood, is_async=is_async)
 
 
-def test_strange_results_are_spelled_as_json(vendor):
+def test_unusual_results_are_encoded_as_json(vendor):
     assert b"\\u0000" in called(vendor, "nul")[2]
     assert b"\\ud800" in called(vendor, "surrogate")[2]
     assert json.loads(called(vendor, "big_integer")[2])["big"] == 2**70
@@ -67,7 +67,7 @@ def test_strange_results_are_spelled_as_json(vendor):
     assert math.isnan(json.loads(called(vendor, "nan")[2])["nan"])
 
 
-def test_a_reset_comes_as_one_before_the_answer_or_after_half_of_it(vendor):
+def test_a_reset_comes_before_the_response_or_after_half_of_it(vendor):
     with pytest.raises(ConnectionResetError):
         called(vendor, "reset")
     answer = open_call(vendor, "reset_midway").getresponse()
@@ -77,24 +77,24 @@ def test_a_reset_comes_as_one_before_the_answer_or_after_half_of_it(vendor):
         answer.read()
 
 
-def test_a_body_drips_or_has_no_end(vendor, monkeypatch):
-    monkeypatch.setattr(module, "DRIP_SECONDS", 0.05)
+def test_a_body_drips_or_is_endless(vendor, monkeypatch):
+    monkeypatch.setattr(moods, "DRIP_SECONDS", 0.05)
     since, answer = time.monotonic(), open_call(vendor, "drip").getresponse()
     assert [answer.read1(100) for _ in range(4)] == [b"{", b'"', b"n", b"a"]
     assert time.monotonic() - since >= 0.15
-    assert len(called(vendor, "endless")[2]) == module.ENDLESS_BYTES
+    assert len(called(vendor, "endless")[2]) == moods.ENDLESS_BYTES
 
 
 @pytest.mark.parametrize("mood", ["timeout", "hang"])
-def test_no_answer_comes(vendor, mood):
+def test_a_hanging_call_gets_no_response(vendor, mood):
     with pytest.raises(TimeoutError):
         called(vendor, mood, timeout_seconds=0.2)
     vendor.stopped.set()
-    [answered] = wait_for(lambda: events(vendor, Answered), "the end of it to be written down")
-    assert (answered.status, answered.whole, answered.good) == (None, False, True)
+    [answered] = wait_for(lambda: events(vendor, Answered), "the ledger entry of the answer")
+    assert (answered.status, answered.whole, answered.charged) == (None, False, True)
 
 
-def test_a_slow_answer_is_right(vendor):
+def test_a_slow_answer_is_correct(vendor):
     quickest = min(range(1, 1000), key=lambda serial: plan_of(SEED, serial, "acme").slow_seconds)
     since = time.monotonic()
     assert called(vendor, "slow", serial=quickest)[0] == 200

@@ -1,6 +1,4 @@
-"""Hosts of our own can be parted and joined again, and leave nothing behind. Skipped where network
-namespaces can't be had.
-"""
+"""Hosts can be parted and rejoined. Skipped where network namespaces are unavailable."""
 
 import signal
 import subprocess
@@ -8,12 +6,12 @@ import sys
 
 import pytest
 
-from chaos.alone import APART, AS_NOBODY, can
+from chaos.alone import AS_USER, UNSHARE, can
 from harness.waiting import wait_for
 
 ALONE = [sys.executable, "-m", "chaos.alone"]
 
-# Says at each step whether one host gets an answer from the other; silence ends the wait, and a
+# Prints at each step whether one host gets an answer from the other. A timeout prints "silence"; a
 # refusal would be an error.
 STEPS = """
 import subprocess, sys
@@ -36,7 +34,8 @@ except TimeoutError:
 
 network = Network()
 one, other, third = [network.add(name) for name in ("one", "other", "third")]
-server = subprocess.Popen(other.command([sys.executable, "-c", SERVE, other.address]), stdout=subprocess.PIPE)
+command = other.command([sys.executable, "-c", SERVE, other.address])
+server = subprocess.Popen(command, stdout=subprocess.PIPE)
 server.stdout.readline()
 
 def ask(host):
@@ -58,24 +57,24 @@ subprocess.run(other.command(["hostname"]), check=True)
 
 @pytest.fixture(autouse=True)
 def _needs_namespaces():
-    if not can(APART) and not can([*APART, *AS_NOBODY]):
-        pytest.skip("network namespaces can't be had here")
+    if not can(UNSHARE) and not can([*UNSHARE, *AS_USER]):
+        pytest.skip("network namespaces are unavailable")
 
 
-def test_hosts_hear_nothing_of_each_other_while_they_are_parted():
+def test_parted_hosts_receive_nothing_from_each_other():
     ran = subprocess.run(
         [*ALONE, sys.executable, "-c", STEPS], stdout=subprocess.PIPE, check=True, text=True
     )
     assert ran.stdout.split() == ["yes", "silence", "yes", "yes", "silence", "yes", "other"]
 
 
-def test_the_status_is_that_of_the_command():
+def test_the_exit_status_is_that_of_the_command():
     assert subprocess.run([*ALONE, "sh", "-c", "exit 7"], check=False).returncode == 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_all_that_was_started_ends_with_it(number):
-    # Whoever has the other end of the pipe open lives: a grandchild in a session of its own.
+def test_all_processes_end_with_the_command(number):
+    # A live grandchild, in its own session, would keep the pipe open.
     command = "setsid sleep 1000 & echo up; sleep 1000"
     alone = subprocess.Popen([*ALONE, "sh", "-c", command], stdout=subprocess.PIPE)
     assert alone.stdout.readline() == b"up\n"
@@ -84,7 +83,7 @@ def test_all_that_was_started_ends_with_it(number):
     wait_for(lambda: alone.poll() is not None, "the end")
 
 
-def test_without_namespaces_a_sentence_says_what_is_needed(tmp_path):
+def test_an_error_names_what_is_needed_without_namespaces(tmp_path):
     ran = subprocess.run(
         [*ALONE, "true"],
         env={"PATH": str(tmp_path)},
@@ -93,4 +92,4 @@ def test_without_namespaces_a_sentence_says_what_is_needed(tmp_path):
         text=True,
     )
     assert ran.returncode == 2
-    assert "network namespaces" in ran.stderr
+    assert "Network namespaces" in ran.stderr

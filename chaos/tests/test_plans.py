@@ -1,4 +1,4 @@
-"""What the plans of a campaign's jobs hold, and what a job may fail with by its plan."""
+"""The plans of a campaign's jobs, and the errors that a plan allows."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from chaos.plans import MOODS, Plan, error_of, may_fail_with, plan_of
 from chaos.tests.conftest import JOB, SEED
 
 
-def test_the_same_seed_makes_the_same_plans_and_four_of_five_are_plain():
+def test_plans_depend_on_the_seed_and_most_have_no_trouble():
     some = [plan_of(SEED, serial, "acme") for serial in range(8000)]
     assert (
         some[:500]
@@ -25,7 +25,7 @@ def test_the_same_seed_makes_the_same_plans_and_four_of_five_are_plain():
     ) < 0.005 * len(some)
 
 
-def test_the_trouble_is_in_the_first_run_and_in_the_callback_of_the_first_work():
+def test_trouble_is_limited_to_the_first_run_and_its_first_successful_call():
     plan = Plan(("500", "timeout"), "lost")
     assert [plan.mood_of(1, number) for number in (1, 2, 3)] == ["500", "timeout", "ok"]
     assert [plan.callback_of(1, number) for number in (1, 2, 3)] == ["normal", "lost", "normal"]
@@ -48,5 +48,5 @@ def test_the_trouble_is_in_the_first_run_and_in_the_callback_of_the_first_work()
         (Plan(("500",), "lost"), {"repeat_overdue": True, "max_attempts": 2}, {"callback_overdue"}),
     ],
 )
-def test_what_a_job_may_fail_with(plan, settings, codes):
+def test_may_fail_with_lists_the_errors_of_the_plan(plan, settings, codes):
     assert may_fail_with(plan, **settings) == codes

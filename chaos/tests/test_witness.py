@@ -1,6 +1,4 @@
-"""What the witness knows of permits, against the limiter itself and a real Valkey that comes and
-goes.
-"""
+"""The witness, compared with the limiter itself, on a real Valkey that is restarted."""
 
 import random
 import time
@@ -11,8 +9,8 @@ import pytest
 import redis
 
 from chaos.witness import Witness, worst_window
-from conftest import Valkey
 from harness.ports import free_port
+from harness.valkey import Valkey
 from harness.waiting import wait_for
 from jobs.models import Stream
 from jobs.queue import limiter, stream
@@ -72,19 +70,19 @@ def wait_until_seen(witness, vendor, expected):
 
 
 def charge(client):
-    """Charge as a script does, at a server of its own."""
+    """Charge a call as a script does, on a server of the test's own."""
     now = time.time_ns() // 1000
     client.eval("return redis.call('LPUSH', KEYS[1], ARGV[1])", 1, Keys("acme").log, now)
     return now
 
 
-def test_what_take_charges_is_seen(witness, vendor):
+def test_the_witness_sees_what_take_charges(witness, vendor):
     entries = take_jobs(vendor, 20)
     wait_until_seen(witness, vendor, charges(entries))
     assert len(set(charges(entries))) == 20
 
 
-def test_what_settle_gives_back_is_no_start(witness, vendor):
+def test_a_charge_refunded_by_settle_is_not_a_start(witness, vendor):
     kept, refused, done = take_jobs(vendor, 3)
     refusal = stream.refused(refused, releases=True)
     stream.settle(vendor.slug, [refusal, stream.Settlement(done.job_id, done, releases=True)])
@@ -98,7 +96,7 @@ def test_a_renewed_permit_is_one_start(witness, vendor):
     wait_until_seen(witness, vendor, [int(renewal.charge)])
 
 
-def test_what_is_made_from_rows_or_by_hand_is_no_start(witness, vendor):
+def test_a_rebuild_or_a_command_outside_scripts_is_not_a_start(witness, vendor):
     long_ago = int(time.time() * MILLION) - 500_000
     limiter.rebuild(vendor.slug, vendor.windows, [long_ago], [])
     commands().lpush(Keys(vendor.slug).log, long_ago)
@@ -106,7 +104,7 @@ def test_what_is_made_from_rows_or_by_hand_is_no_start(witness, vendor):
     wait_until_seen(witness, vendor, charges(take_jobs(vendor, 1)))
 
 
-def test_a_flush_makes_no_start_unseen_or_forgotten(witness, vendor, redis_client):
+def test_starts_before_and_after_a_flush_are_kept(witness, vendor, redis_client):
     before = take_jobs(vendor, 3)
     redis_client.flushall()
     limiter.rebuild(vendor.slug, vendor.windows, [], [])
@@ -116,13 +114,13 @@ def test_a_flush_makes_no_start_unseen_or_forgotten(witness, vendor, redis_clien
     wait_until_seen(witness, vendor, charges(after))
 
 
-def test_vendors_are_told_apart(witness, vendor):
+def test_vendors_are_separate(witness, vendor):
     entries = take_jobs(vendor, 2)
     wait_until_seen(witness, vendor, charges(entries))
-    assert witness.starts("nobody") == []
+    assert witness.starts("unknown") == []
 
 
-def test_it_looks_again_as_soon_as_redis_is_back(own_valkey):
+def test_the_witness_reconnects_as_soon_as_redis_is_back(own_valkey):
     port = free_port()
     own_valkey.start("--port", str(port))
     with (
@@ -144,7 +142,7 @@ def test_it_looks_again_as_soon_as_redis_is_back(own_valkey):
     assert first / 1e6 <= since < until < back_at + 1
 
 
-def test_it_can_be_there_before_redis(tmp_path):
+def test_the_witness_can_start_before_redis(tmp_path):
     with closing(Witness(str(tmp_path / "valkey.sock"))) as witness:
         witness.start()
         [(since, until)] = witness.blind
@@ -158,14 +156,14 @@ def test_a_window_is_closed_at_both_ends():
     assert worst_window([], 1, 1) == (0, 0)
 
 
-def test_the_first_broken_window_is_named():
+def test_the_first_broken_window_is_returned():
     times = [1, 2_000_000, 2_000_001, 2_500_000, 9_000_000, 9_000_000, 9_000_000, 9_000_000]
     assert worst_window(times, 2, 1) == (4, 2_000_000)
     assert worst_window(times, 3, 1) == (4, 9_000_000)
     assert worst_window(times, 4, 1) == (4, 0)
 
 
-def test_the_worst_window_is_what_counting_finds():
+def test_the_worst_window_matches_counting():
     chance = random.Random(7)
     for _ in range(50):
         times = sorted(chance.randrange(20) * 250_000 for _ in range(chance.randrange(1, 40)))

@@ -1,6 +1,4 @@
-"""Measures EnrichLabs beside its peers, all in one run on one machine: python -m bench, which
-script/bench calls.
-"""
+"""script/bench: measures EnrichLabs next to its peers, in one run on one machine."""
 
 import argparse
 import json
@@ -14,7 +12,7 @@ from pathlib import Path
 from loadtest.bench import machine
 from loadtest.bench.results import Table
 
-# Each names a module of this package with `measure(folder, quick)`.
+# Each is a module of this package with `measure(folder, quick)`.
 BENCHMARKS = ("limiter", "stages", "drain", "latent", "submit", "idle", "load", "scale")
 
 
@@ -24,28 +22,23 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"what to measure: {', '.join(BENCHMARKS)} (default: all)",
+        help=f"benchmarks to run: {', '.join(BENCHMARKS)} (default: all)",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a short look, whose figures say little"
+        "--quick", action="store_true", help="a short run, whose figures mean little"
     )
-    parser.add_argument("--json", type=Path, help="keep the raw numbers in this file")
+    parser.add_argument("--json", type=Path, help="write all readings to this file")
     options = parser.parse_args()
     if unknown := set(options.names) - set(BENCHMARKS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit("stopped")
-    )  # so that everything is cleaned up
+        parser.error(f"unknown: {', '.join(sorted(unknown))}. Use {', '.join(BENCHMARKS)}.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # cleans up
     about = machine.describe()
     sys.stdout.write("\n".join(f"{name}: {value}" for name, value in about.items()) + "\n")
     tables = {name: _measure(name, options.quick) for name in options.names or BENCHMARKS}
     if options.json:
-        kept = {
-            "machine": about,
-            "quick": options.quick,
-            **{name: table.raw for name, table in tables.items()},
-        }
-        options.json.write_text(json.dumps(kept, indent=1) + "\n")
+        readings = {name: table.raw for name, table in tables.items()}
+        result = {"machine": about, "quick": options.quick, **readings}
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _measure(name: str, quick: bool) -> Table:

@@ -1,4 +1,4 @@
-"""A part of a benchmark in a process of its own, because Django is set up for one place in each."""
+"""Runs a part of a benchmark in its own process, because Django can be set up only once in each."""
 
 import multiprocessing
 import signal
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 def apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what the function returns in a fresh process, which is ended with us, and cleans up."""
+    """Run a function in a fresh process and return its result. The process ends with this one."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_be_apart, args=(sender, partial(function, *args, **kwargs)))
+    process = context.Process(target=_run, args=(sender, partial(function, *args, **kwargs)))
     process.start()
     sender.close()
     try:
@@ -31,7 +31,7 @@ def apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return answer
 
 
-def _be_apart(sender: Connection, call: Callable[[], T]) -> None:
+def _run(sender: Connection, call: Callable[[], T]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    signal.signal(signal.SIGINT, lambda *_: None)  # a Ctrl-C reaches us too, and our parent ends us
+    signal.signal(signal.SIGINT, lambda *_: None)  # our parent ends us
     sender.send(call())

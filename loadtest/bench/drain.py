@@ -1,6 +1,4 @@
-"""How fast a backlog is worked off when the vendor answers at once: ours and the peers', by turns,
-in one run.
-"""
+"""How fast a backlog drains when the vendor answers at once: EnrichLabs and its peers, in turn."""
 
 import statistics
 import subprocess
@@ -24,30 +22,24 @@ from loadtest.bench.usage import cpu_seconds
 
 OURS = "EnrichLabs"
 STORE = "enrichlabs.sqlite3"
-# Commands of each, with the settings that were fastest on 2 cores. Tried as well: Celery's prefork
-# pool of 2 (its default: a sixth slower than 2 workers with threads, for each task goes through a
-# third process), its solo pool, 8 threads and its own prefetch (no faster); Dramatiq with 1, 2, 4
-# and 16 threads; Huey without its scheduler (no faster).
-CELERY = [
-    "celery",
-    "-A",
-    "bench.peers.celery",
-    "worker",
-    "--loglevel=WARNING",
-    "-Pthreads",
-    "-c2",
-    "--prefetch-multiplier=100",
-]
+# The commands of each peer, with the settings that were fastest on 2 cores. Also tried: Celery's
+# prefork pool of 2 (its default; a sixth slower than 2 workers with threads, because each task goes
+# through a third process), its solo pool, 8 threads and its own prefetch (no faster); Dramatiq with
+# 1, 2, 4 and 16 threads; Huey without its scheduler (no faster).
+CELERY = ["celery", "-A", "loadtest.bench.peers.celery", "worker", "--loglevel=WARNING"]
+CELERY += ["-Pthreads", "-c2", "--prefetch-multiplier=100"]
 WORKERS = {
     "celery": [[*CELERY, "--hostname=one"], [*CELERY, "--hostname=two"]],
-    "dramatiq": [["dramatiq", "bench.peers.dramatiq", "--processes=2", "--threads=8"]],
-    "huey": [["huey.bin.huey_consumer", "bench.peers.huey.huey", "--quiet", "-kprocess", "-w2"]],
+    "dramatiq": [["dramatiq", "loadtest.bench.peers.dramatiq", "--processes=2", "--threads=8"]],
+    "huey": [
+        ["huey.bin.huey_consumer", "loadtest.bench.peers.huey.huey", "--quiet", "-kprocess", "-w2"]
+    ],
 }
-# Ours once more, with other numbers of processes and of vendors.
-AS_ABOVE = "2 processes"
+# EnrichLabs again, with other numbers of processes and vendors.
+STANDARD = "2 processes"
 SHAPES: dict[str, dict[str, int]] = {
     "1 process": {"processes": 1},
-    AS_ABOVE: {"processes": 2},
+    STANDARD: {"processes": 2},
     "4 processes": {"processes": 4},
     "2 processes, 10 vendors": {"processes": 2, "slugs": 10},
     "2 processes, 200 vendors": {"processes": 2, "slugs": 200},
@@ -73,21 +65,21 @@ def measure(folder: Path, quick: bool) -> Table:
         if quick
         else {what: apart(ours, folder / what, count, **shape) for what, shape in SHAPES.items()}
     )
-    lines = [*_beside(beside), *_floor(calls, beside[OURS]), *_shapes(shapes)]
+    lines = [*_peer_lines(beside), *_floor_lines(calls, beside[OURS]), *_shape_lines(shapes)]
     raw = {
         "beside": {name: [asdict(found) for found in paces] for name, paces in beside.items()},
         "floor": {processes: asdict(found) for processes, found in calls.items()},
         "shapes": {what: asdict(found) for what, found in shapes.items()},
     }
     return Table(
-        "Jobs a second out of a backlog, 2 worker processes, a vendor that answers at once",
+        "Drain of a backlog: 2 worker processes, a vendor that answers at once",
         lines,
         raw,
     )
 
 
 def ours(folder: Path, count: int, *, processes: int = 2, slugs: int = 1) -> Pace:
-    """Return our pace, with the jobs spread over so many vendors. Sets Django up."""
+    """Return our pace with the jobs spread over `slugs` vendors. Sets Django up."""
     with vendors.vendor() as url:
         table = "\n".join(
             f'[vendors.v{number}]\nadapter = "sync"\nurl = "{url}"' for number in range(slugs)
@@ -108,9 +100,9 @@ def peer(folder: Path, name: str, count: int) -> Pace:
             folder,
             VALKEY_SOCKET=sock,
             VENDOR_URL=url,
-            DJANGO_SETTINGS_MODULE="bench.peers.settings",
+            DJANGO_SETTINGS_MODULE="loadtest.bench.peers.settings",
         )
-        queueing = [sys.executable, "-m", "bench.peers", name, str(count)]
+        queueing = [sys.executable, "-m", "loadtest.bench.peers", name, str(count)]
         subprocess.run(queueing, cwd=ROOT, env=variables, check=True)
         with ExitStack() as stack:
             commands = [[sys.executable, "-m", *words] for words in WORKERS[name]]
@@ -129,14 +121,14 @@ def _cpu(workers: Sequence[int], client: "redis.Redis", url: str) -> Callable[[]
     return lambda: {
         "worker": sum(map(cpu_seconds, workers)),
         "Redis": cpu_seconds(redis_pid),
-        "vendor": vendors.ledger(url)["cpu_seconds"],
+        "vendor": vendors.figures(url)["cpu_seconds"],
     }
 
 
-def _beside(beside: Paces) -> list[Line]:
+def _peer_lines(beside: Paces) -> list[Line]:
     ratios = {name: _ratio(beside[OURS], beside[name]) for name in WORKERS}
     fastest = min(ratios, key=lambda name: ratios[name])
-    aims = {fastest: "2 x the fastest, at least 1.7 x", "celery": "4 x Celery"}
+    aims = {fastest: "2 x the fastest peer, at least 1.7 x", "celery": "4 x Celery"}
     return [
         Line(OURS, _figure(beside[OURS])),
         *(
@@ -151,7 +143,7 @@ def _beside(beside: Paces) -> list[Line]:
     ]
 
 
-def _floor(calls: dict[int, Pace], our_paces: Sequence[Pace]) -> list[Line]:
+def _floor_lines(calls: dict[int, Pace], our_paces: Sequence[Pace]) -> list[Line]:
     share = _median_rate(our_paces) / calls[2].jobs_per_second
     return [
         Line("the call alone, 1 thread", _figure([calls[1]], "calls")),
@@ -163,19 +155,19 @@ def _floor(calls: dict[int, Pace], our_paces: Sequence[Pace]) -> list[Line]:
     ]
 
 
-def _shapes(shapes: dict[str, Pace]) -> list[Line]:
+def _shape_lines(shapes: dict[str, Pace]) -> list[Line]:
     return [
         Line(
             f"{OURS}, {what}",
             _figure([found]),
-            f"{_ratio([found], [shapes[AS_ABOVE]]):.2f} x that of {AS_ABOVE}",
+            f"{_ratio([found], [shapes[STANDARD]]):.2f} x that of {STANDARD}",
         )
         for what, found in shapes.items()
     ]
 
 
 def _ratio(some: Sequence[Pace], others: Sequence[Pace]) -> float:
-    """Return the median of the ratios of the rounds."""
+    """Return the median of the rounds' ratios."""
     pairs = zip(some, others, strict=True)
     return statistics.median(one.jobs_per_second / other.jobs_per_second for one, other in pairs)
 

@@ -1,5 +1,5 @@
-"""Fills a store and its Valkey with jobs as if they had come in over a time: copies of one row,
-made by SQL.
+"""Fills a store and its Valkey with jobs as if they had arrived over time: copies of one row, made
+by SQL.
 """
 
 import sqlite3
@@ -29,19 +29,21 @@ DONE = {
     "finished_at": TIME,
     "status": "iif(n % 33, 'complete', 'failed')",
 }
-TRY = {
+ATTEMPT = {
     "_id": "job._id",
     "job": "job._id",
     "started_at": "job.started_at",
     "ended_at": "job.finished_at",
 }
 
-# With the job's own time as the entry's, so that row and entry tell of the same moment.
-ADD = "for i = 1, #ARGV, 2 do redis.call('XADD', KEYS[1], ARGV[i] .. '-*', 'v', '1', 'job', ARGV[i + 1]) end"
+# Each entry's time is that of its job.
+ADD = """for i = 1, #ARGV, 2 do
+    redis.call('XADD', KEYS[1], ARGV[i] .. '-*', 'v', '1', 'job', ARGV[i + 1])
+end"""
 
 
 def fill_with_done(store: Path, count: int) -> None:
-    """Replace the jobs of the store by so many of the last month, as the one that is complete."""
+    """Replace all jobs by `count` copies of the complete one, spread over the last month."""
     with _filling(store) as connection:
         templates = [
             _template(connection, "jobs_job", "complete"),
@@ -52,12 +54,12 @@ def fill_with_done(store: Path, count: int) -> None:
             _span(count, MONTH_MS),
         )
         connection.execute(
-            _insert(connection, "jobs_attempt", TRY, f"jobs_job AS job, {templates[1]}")
+            _insert(connection, "jobs_attempt", ATTEMPT, f"jobs_job AS job, {templates[1]}")
         )
 
 
 def fill_with_queued(store: Path, count: int) -> None:
-    """Replace the jobs of the store by so many of the last hour, as the one that is queued."""
+    """Replace all jobs by `count` copies of the queued one, spread over the last hour."""
     with _filling(store) as connection:
         template = _template(connection, "jobs_job", "queued")
         connection.execute(
@@ -66,7 +68,7 @@ def fill_with_queued(store: Path, count: int) -> None:
 
 
 def add_entries(store: Path, client: Any, key: str) -> None:
-    """Make the stream `key` anew, with an entry for each job of the store."""
+    """Recreate the stream `key` with an entry for each job of the store."""
     client.delete(key)
     with closing(sqlite3.connect(store)) as connection:
         ids = connection.execute("SELECT _id FROM jobs_job ORDER BY _id")
@@ -78,7 +80,7 @@ def add_entries(store: Path, client: Any, key: str) -> None:
 
 @contextmanager
 def _filling(store: Path) -> Iterator[sqlite3.Connection]:
-    """Give a connection that need not survive a crash: everything else must have closed its own."""
+    """Yield a fast connection without crash safety. No other connection may be open."""
     with closing(sqlite3.connect(store)) as connection:
         connection.executescript(
             "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-500000"
@@ -89,9 +91,7 @@ def _filling(store: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _template(connection: sqlite3.Connection, table: str, status: str = "") -> str:
-    """Move a row of a table into a temporary one and delete the others; returns it as a source for
-    `_insert`.
-    """
+    """Move one row into a temporary table and delete the others; returns a source for `_insert`."""
     where = f"WHERE status = '{status}'" if status else ""
     connection.execute(f"CREATE TEMP TABLE one_{table} AS SELECT * FROM {table} {where} LIMIT 1")  # noqa: S608
     connection.execute(f"DELETE FROM {table}")  # noqa: S608
@@ -101,7 +101,7 @@ def _template(connection: sqlite3.Connection, table: str, status: str = "") -> s
 def _insert(
     connection: sqlite3.Connection, table: str, differing: Mapping[str, str], source: str
 ) -> str:
-    """Return the SQL that copies the row `one`, but for the columns that differ."""
+    """Return the SQL that copies the row `one`, except for the columns that differ."""
     columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
     values = [differing.get(column, f"one.{column}") for column in columns]
     return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {source}"  # noqa: S608

@@ -1,4 +1,4 @@
-"""What a vendor call costs by itself: `requests` posting as fast as it can, and nothing else."""
+"""The cost of a vendor call alone: `requests` posting as fast as it can, and nothing else."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,13 +8,13 @@ import requests
 from loadtest.bench.apart import apart
 from loadtest.bench.progress import Pace
 
-STARTED_SECONDS = 2.0  # by then each process is there
+START_SECONDS = 2.0  # for all processes to start
 WARM_UP = 20
 
 
 def floor(url: str, *, processes: int, seconds: float) -> Pace:
-    """Return the pace of that many processes, each with one thread and one connection."""
-    from_at = time.monotonic() + STARTED_SECONDS
+    """Return the pace of several processes, each with one thread and one connection."""
+    from_at = time.monotonic() + START_SECONDS
     with ThreadPoolExecutor(processes) as threads:
         paces = list(threads.map(lambda _: apart(_post, url, from_at, seconds), range(processes)))
     calls_per_second = sum(pace.jobs_per_second for pace in paces)

@@ -1,6 +1,4 @@
-"""A service with nothing else to do: how soon a job that is posted is complete, and what it costs
-to wait for one.
-"""
+"""An idle service: how soon a posted job is complete, and what waiting for jobs costs."""
 
 import http.client
 import json
@@ -23,36 +21,35 @@ from loadtest.bench.usage import cpu_seconds
 from loadtest.bench.watch import watch
 
 FEW, MANY = 10, 200
-CHECK_INTERVAL_SECONDS = 0.0005  # how often the row is looked at
-MAX_PAUSE_SECONDS = 0.1  # between two jobs, so that they fall on any moment of what the worker does
+CHECK_INTERVAL_SECONDS = 0.0005  # between two reads of the row
+MAX_PAUSE_SECONDS = 0.1  # between two jobs, so that they hit any point of the worker's cycle
 MAX_SECONDS = 30.0
-SETTLE_SECONDS = 3.0  # after a start or a job, until there is nothing left to do
+SETTLE_SECONDS = 3.0  # after a start or a job, until nothing is left to do
 MAX_P50_MS, MAX_P99_MS = 15, 50
 MAX_CPU_PERCENT, MAX_COMMANDS = 1.0, 20
 
 
 @dataclass(frozen=True)
 class Idle:
-    """What a worker takes that waits for jobs of so many vendors."""
+    """What a worker uses while it waits for jobs of `vendors` vendors."""
 
     vendors: int
     seconds: float
     cpu_percent: float  # of a core
     redis_cpu_percent: float
     sent: dict[str, int]  # commands to Redis, by name
-    by_scripts: dict[str, int]  # those that scripts made of them
+    by_scripts: dict[str, int]  # commands within scripts, by name
 
 
 def measure(folder: Path, quick: bool) -> Table:
-    jobs, seconds = (
-        (50, 5.0) if quick else (200, 30.0)
-    )  # all that a worker does now and then, it does every 30 s
+    # A worker does everything periodic at least every 30 s.
+    jobs, seconds = (50, 5.0) if quick else (200, 30.0)
     delays, few = apart(_measure, folder / "few", FEW, seconds, jobs)
     _, many = apart(_measure, folder / "many", MANY, seconds, 0)
     lines = [*_delay_lines(delays), *_idle_lines(few), *_idle_lines(many)]
     raw = {"seconds": delays, "idle": [asdict(few), asdict(many)]}
     return Table(
-        f"One job at a time ({jobs}, the row looked at every {CHECK_INTERVAL_SECONDS * 1000} ms), and none",
+        f"One job at a time ({jobs} jobs), and no job",
         lines,
         raw,
     )
@@ -70,7 +67,7 @@ def _measure(folder: Path, count: int, seconds: float, jobs: int) -> tuple[list[
             time.sleep(SETTLE_SECONDS)
             redis_pid = serves.redis.info("server")["process_id"]
             since = time.monotonic(), cpu_seconds(worker.pid), cpu_seconds(redis_pid)
-            told = watch(folder / "valkey.sock", seconds)
+            commands = watch(folder / "valkey.sock", seconds)
             took, used, redis_used = (
                 now - then
                 for now, then in zip(
@@ -84,13 +81,13 @@ def _measure(folder: Path, count: int, seconds: float, jobs: int) -> tuple[list[
                 took,
                 100 * used / took,
                 100 * redis_used / took,
-                dict(told.sent),
-                dict(told.by_scripts),
+                dict(commands.sent),
+                dict(commands.by_scripts),
             )
 
 
 def _delays(port: int, store: Path, jobs: int) -> Iterator[float]:
-    """Post one job after the other, and give how many seconds each took until it was complete."""
+    """Post one job after the other, and yield how many seconds each took to complete."""
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=MAX_SECONDS)
     with closing(client), closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as rows:
         for number in range(jobs + 1):
@@ -113,7 +110,7 @@ def _delays(port: int, store: Path, jobs: int) -> Iterator[float]:
                 if time.perf_counter() > since + MAX_SECONDS:
                     raise TimeoutError(f"a job was not complete after {MAX_SECONDS:.0f} s")
                 time.sleep(CHECK_INTERVAL_SECONDS)
-            if number:  # the first finds nothing loaded
+            if number:  # the first finds cold caches
                 yield time.perf_counter() - since
 
 
@@ -127,7 +124,9 @@ def _delay_lines(seconds: list[float]) -> list[Line]:
 
 def _idle_lines(idle: Idle) -> list[Line]:
     where = f"idle worker, {idle.vendors} vendors"
-    sent, by_scripts = (sum(told.values()) / idle.seconds for told in (idle.sent, idle.by_scripts))
+    sent, by_scripts = (
+        sum(count.values()) / idle.seconds for count in (idle.sent, idle.by_scripts)
+    )
     return [
         Line(
             f"{where}: CPU", f"{idle.cpu_percent:.2f} % of a core", aim=f"< {MAX_CPU_PERCENT:.0f} %"

@@ -1,5 +1,5 @@
-"""How many calls to a vendor that takes its time are kept going: against as many threads as may
-call it, never idle.
+"""How well a worker keeps its calls in flight with a slow vendor, compared with threads that are
+never idle.
 """
 
 import math
@@ -18,10 +18,10 @@ from loadtest.bench.results import Line, Table
 from loadtest.bench.service import queue, service
 from loadtest.bench.usage import cpu_seconds, family, resident_mb
 
-THREADS_PER_CALL = 1.5  # one vendor alone may have two thirds of a worker's threads
+THREADS_PER_CALL = 1.5  # one vendor may use two thirds of a worker's threads
 WARM_UP_LATENCIES = 2
-SPARE_LATENCIES = 8  # jobs for the warm-up, and so that there is a backlog to the end
-RECORDED_SECONDS = 5.0  # by then what is answered must stand in the store
+SPARE_LATENCIES = 8  # worth of jobs for the warm-up and for a backlog to the end
+RECORD_TIMEOUT_SECONDS = 5.0  # until all answers are in the store
 MIN_SHARE = 0.95
 MAX_MB = 150
 
@@ -37,14 +37,14 @@ class Case:
         return f"{self.in_flight} in flight at {self.latency_seconds * 1000:.0f} ms, {processes}"
 
     @property
-    def most_per_second(self) -> float:
+    def max_per_second(self) -> float:
         return self.in_flight / self.latency_seconds
 
 
 @dataclass(frozen=True)
 class Found:
     jobs_per_second: float
-    most_in_flight: int
+    max_in_flight: int
     worker_mb: list[float]  # resident, of each worker process
     cpu_ms_per_job: float  # of the workers
 
@@ -60,14 +60,14 @@ def measure(folder: Path, quick: bool) -> Table:
         found[case] = apart(keep_going, folder / str(case.in_flight), case, seconds)
     raw = {str(case): asdict(what) for case, what in found.items()}
     return Table(
-        "Calls to a vendor that takes its time",
+        "Calls in flight to a slow vendor",
         [line for case, what in found.items() for line in _lines(case, what)],
         raw,
     )
 
 
 def keep_going(folder: Path, case: Case, seconds: float) -> Found:
-    """Return what the workers did in so many seconds, once they were warm. Sets Django up."""
+    """Return what the workers did in `seconds`, once they were warm. Sets Django up."""
     threads = math.ceil(THREADS_PER_CALL * case.in_flight / case.processes)
     timeout_seconds = case.latency_seconds + 30
     with vendors.vendor(case.latency_seconds) as url:
@@ -77,48 +77,49 @@ def keep_going(folder: Path, case: Case, seconds: float) -> Found:
         with service(folder, table) as serves:
             queue(
                 "slow",
-                math.ceil(
-                    case.most_per_second * (seconds + SPARE_LATENCIES * case.latency_seconds)
-                ),
+                math.ceil(case.max_per_second * (seconds + SPARE_LATENCIES * case.latency_seconds)),
             )
             with serves.worker(
                 "--processes", case.processes, "--threads", threads, "--grace-seconds", 0
             ) as worker:
                 warm = WARM_UP_LATENCIES * case.in_flight
                 wait_for(
-                    lambda: vendors.ledger(url)["done"] > warm, "the workers to be warm", seconds=60
+                    lambda: vendors.figures(url)["done"] > warm,
+                    "the workers to be warm",
+                    seconds=60,
                 )
                 return _watch(url, worker.pid, folder / STORE, seconds)
 
 
 def _watch(url: str, worker_pid: int, store: Path, seconds: float) -> Found:
-    first, cpu_first = vendors.ledger(url), cpu_seconds(worker_pid)
+    first, cpu_first = vendors.figures(url), cpu_seconds(worker_pid)
     time.sleep(seconds)
-    last, cpu_last = vendors.ledger(url), cpu_seconds(worker_pid)
+    last, cpu_last = vendors.figures(url), cpu_seconds(worker_pid)
     workers = list(family(worker_pid))
-    memory = [
-        resident_mb(pid) for pid in workers[1:] or workers
-    ]  # of several, the first only watches over the others
+    # With several processes, the first only supervises the others.
+    memory = [resident_mb(pid) for pid in workers[1:] or workers]
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as rows:
         what = "the answers to be recorded"
         wait_for(
-            lambda: complete(rows, "jobs_job") >= last["answered"], what, seconds=RECORDED_SECONDS
+            lambda: complete(rows, "jobs_job") >= last["answered"],
+            what,
+            seconds=RECORD_TIMEOUT_SECONDS,
         )
     done = last["done"] - first["done"]
     return Found(
         done / (last["at"] - first["at"]),
-        last["most_in_flight"],
+        last["max_in_flight"],
         memory,
         (cpu_last - cpu_first) * 1000 / done,
     )
 
 
 def _lines(case: Case, found: Found) -> list[Line]:
-    share = found.jobs_per_second / case.most_per_second
-    rate = f"{found.jobs_per_second:.0f} of {case.most_per_second:.0f} jobs/s, most in flight {found.most_in_flight}"
-    memory = (
-        f"{max(found.worker_mb):.0f} MB a process; CPU ms each: worker {found.cpu_ms_per_job:.2f}"
-    )
+    share = found.jobs_per_second / case.max_per_second
+    rate = f"{found.jobs_per_second:.0f} of {case.max_per_second:.0f} jobs/s"
+    rate += f", at most {found.max_in_flight} in flight"
+    memory = f"{max(found.worker_mb):.0f} MB a process; CPU ms each: worker "
+    memory += f"{found.cpu_ms_per_job:.2f}"
     return [
         Line(f"{case}", rate, f"{share:.1%}", f"at least {MIN_SHARE:.0%}"),
         Line("    memory", memory, "", f"less than {MAX_MB} MB"),

@@ -1,9 +1,9 @@
-"""What a permit costs, what a vendor's limits take in memory, and whether they are kept: ours,
+"""The cost of a permit, the memory of a vendor's limits, and whether the limits hold: EnrichLabs,
 `limits` and `pyrate-limiter`.
 
-`take` gives jobs with its permits and puts them in flight, the libraries give permits alone; so
-each is measured once more with the jobs read from a stream. All use one Valkey, by turns, and what
-is compared is each round's own ratio.
+`take` returns jobs with its permits and marks them in flight, whereas the libraries return only
+permits. So each library is measured again with jobs read from a stream. All use one Valkey in turn,
+and the ratios are those of each round.
 """
 
 import os
@@ -26,7 +26,7 @@ from loadtest.bench.service import valkey
 
 USUAL = "10/s, 500/min, 20000/day"
 STARTS = 20_000  # a full day of it
-CALLS = 20  # a second, that clients race for
+CALLS = 20  # a second, for which clients race
 BEHIND_SECONDS = 0.2
 TWO = "5/s, 10/4 s"
 LOG = f"enrich:{{{VENDOR}}}:log"
@@ -47,24 +47,24 @@ def _measure(folder: Path, url: str, quick: bool) -> Table:
         most = {
             behind: _most(race, client, url, seconds, behind) for behind in (0.0, BEHIND_SECONDS)
         }
-    in_vain = _charged_in_vain(client, url, seconds)
+    needless = _needlessly_charged(client, url, seconds)
     lines = [*_cost_lines(cost), *_memory_lines(bytes_used)]
     lines += [line for behind, found in most.items() for line in _most_lines(found, behind)]
     lines += [
         Line(f"charged for calls that were refused ({TWO}), {name}", str(found), aim="0")
-        for name, found in in_vain.items()
+        for name, found in needless.items()
     ]
     raw_costs = {
         name: {count: [asdict(each) for each in rounds] for count, rounds in way.items()}
         for name, way in cost.items()
     }
-    raw = {"costs": raw_costs, "bytes": bytes_used, "most": most, "in_vain": in_vain}
+    raw = {"costs": raw_costs, "bytes": bytes_used, "most": most, "needless": needless}
     return Table(f"Permits under three limits, {STARTS:,} starts in the log", lines, raw)
 
 
 def _cost_lines(found: dict[str, dict[int, list[Cost]]]) -> list[Line]:
-    """Of 100 jobs the libraries are asked for one by one, so that as many start as may; what all or
-    none cost is told, too.
+    """For 100 jobs the libraries are asked one by one, so that as many start as are allowed. The
+    cost of all-or-none requests is shown as well.
     """
     ours, peers = found["take"], {name: way for name, way in found.items() if name != "take"}
     return [
@@ -83,24 +83,24 @@ def _cost_lines(found: dict[str, dict[int, list[Cost]]]) -> list[Line]:
 
 
 def _cost_line(
-    what: str, of_way: Sequence[Cost], ours: Sequence[Cost] = (), aim: str = "1 x"
+    what: str, of_library: Sequence[Cost], ours: Sequence[Cost] = (), aim: str = "1 x"
 ) -> Line:
-    us, cpu_us = (
-        statistics.median(cost.us for cost in of_way),
-        statistics.median(cost.redis_cpu_us for cost in of_way),
-    )
+    us = statistics.median(cost.us for cost in of_library)
+    cpu_us = statistics.median(cost.redis_cpu_us for cost in of_library)
     figure = f"{us:.1f} us, {cpu_us:.1f} us of Redis' CPU"
     if not ours:
         return Line(what, figure)
-    times = statistics.median(theirs.us / own.us for theirs, own in zip(of_way, ours, strict=True))
-    cpu_times = statistics.median(
-        theirs.redis_cpu_us / own.redis_cpu_us for theirs, own in zip(of_way, ours, strict=True)
+    times = statistics.median(
+        theirs.us / own.us for theirs, own in zip(of_library, ours, strict=True)
     )
-    return Line(what, figure, f"take is {times:.2f} x as quick, {cpu_times:.2f} x in CPU", aim)
+    cpu_times = statistics.median(
+        theirs.redis_cpu_us / own.redis_cpu_us for theirs, own in zip(of_library, ours, strict=True)
+    )
+    return Line(what, figure, f"take is {times:.2f} x as fast, {cpu_times:.2f} x in CPU", aim)
 
 
 def _memory(client: "redis.Redis", url: str) -> dict[str, int]:
-    """Return the bytes of all keys of a vendor after a full day, by way."""
+    """Return the bytes of all keys of a vendor after a full day, by library."""
     now = time.time()
     starts = [now - 86_000 * number / STARTS for number in range(STARTS)]  # newest first
     client.flushdb()
@@ -122,8 +122,8 @@ def _bytes(client: "redis.Redis") -> int:
 
 def _memory_lines(used: dict[str, int]) -> list[Line]:
     ratios = {
-        name: "" if name == "take" else f"{of_way / used['take']:.1f} x take"
-        for name, of_way in used.items()
+        name: "" if name == "take" else f"{of_library / used['take']:.1f} x take"
+        for name, of_library in used.items()
     }
     return [
         Line(f"memory of {USUAL}, {name}", f"{used[name] / 1024:.0f} KiB", ratio)
@@ -131,7 +131,7 @@ def _memory_lines(used: dict[str, int]) -> list[Line]:
     ]
 
 
-def _ways(url: str, limits: str) -> dict[str, Callable[[], Permits]]:
+def _makers(url: str, limits: str) -> dict[str, Callable[[], Permits]]:
     return {
         "take": partial(our_take, limits),
         "limits": partial(Limits, url, limits),
@@ -149,9 +149,9 @@ def _begin(client: "redis.Redis", limits: str) -> None:
 def _most(
     race: Race, client: "redis.Redis", url: str, seconds: float, behind_seconds: float
 ) -> dict[str, int]:
-    """Return the most permits in any second of a race, by way."""
+    """Return the most permits in any second of a race, by library."""
     most = {}
-    for name, make in _ways(url, f"{CALLS}/s").items():
+    for name, make in _makers(url, f"{CALLS}/s").items():
         _begin(client, f"{CALLS}/s")
         grants = race.run(make, seconds, behind_seconds)
         charges = sorted(map(int, client.lrange(LOG, 0, -1)))
@@ -169,15 +169,17 @@ def _most_lines(most: dict[str, int], behind_seconds: float) -> list[Line]:
     ]
 
 
-def _charged_in_vain(client: "redis.Redis", url: str, seconds: float) -> dict[str, int]:
-    """Return how often a limit was charged for a call that another then refused, by way."""
-    in_vain = {}
-    for name, make in _ways(url, TWO).items():
+def _needlessly_charged(client: "redis.Redis", url: str, seconds: float) -> dict[str, int]:
+    """Return how often a limit was charged for a call that another limit refused, by library."""
+    needless = {}
+    for name, make in _makers(url, TWO).items():
         _begin(client, TWO)
         permits = make()
         granted = len(ask(permits, 2 * seconds))
         if isinstance(permits, Limits):
-            in_vain[name] = permits.charged_in_vain
+            needless[name] = permits.needlessly_charged
         else:
-            in_vain[name] = (client.llen(LOG) if name == "take" else client.zcard(VENDOR)) - granted
-    return in_vain
+            needless[name] = (
+                client.llen(LOG) if name == "take" else client.zcard(VENDOR)
+            ) - granted
+    return needless

@@ -1,7 +1,7 @@
-"""What the whole service carries, as script/server runs it: k6's 200 users, and the highest steady
-rate of jobs.
+"""The capacity of the whole service as script/server runs it: k6's 200 users, and the highest
+steady rate of jobs.
 
-k6 runs on the same machine, so what it uses of the cores is told beside the figures.
+k6 runs on the same machine, so its share of the cores is part of the table.
 """
 
 import json
@@ -23,14 +23,14 @@ from loadtest.service import open_statuses
 CHECK_INTERVAL_SECONDS = 0.2
 MAX_SECONDS = 300.0
 LOWEST_RATE = 200  # jobs a second, where the search begins
-SECONDS_OPEN = 2.0  # a backlog of no more than so many seconds' worth does not grow
+MAX_BACKLOG_SECONDS = 2.0  # a backlog of up to this many seconds' worth does not grow
 MARGIN = 0.9
-CROSSED = 99  # what k6 ends with where a threshold is crossed
+CROSSED = 99  # k6's exit status if a threshold is crossed
 
 
 @dataclass(frozen=True)
 class Run:
-    """What k6 tells of one run."""
+    """k6's report of one run."""
 
     metrics: dict[str, dict[str, float]]
     cpu_seconds: float
@@ -38,7 +38,7 @@ class Run:
 
     @property
     def failures(self) -> dict[str, int]:
-        """How many requests and checks failed, and how many iterations k6 had to leave out."""
+        """How many requests and checks failed, and how many iterations k6 dropped."""
         dropped = self.metrics.get("dropped_iterations", {}).get("count", 0)
         failed = {
             "requests": self.metrics["http_req_failed"]["passes"],
@@ -52,7 +52,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Arrival:
-    """What came of jobs that arrived at a steady rate."""
+    """The outcome of jobs that arrived at a steady rate."""
 
     rate: int  # jobs a second
     jobs: int
@@ -63,7 +63,9 @@ class Arrival:
 
     @property
     def is_held(self) -> bool:
-        return not any(self.failures.values()) and self.open_at_end <= SECONDS_OPEN * self.rate
+        return (
+            not any(self.failures.values()) and self.open_at_end <= MAX_BACKLOG_SECONDS * self.rate
+        )
 
 
 def measure(folder: Path, quick: bool) -> Table:
@@ -83,7 +85,8 @@ def _users(server: Server, seconds: int) -> tuple[list[Line], dict[str, Any]]:
     run = _k6(server, "script.js", DURATION=f"{seconds}s")
     final_seconds = _wait_until_final(server)
     requests = run.metrics["http_reqs"]
-    cpu = f"{run.cpu_seconds / run.seconds:.2f} of a core, {run.cpu_seconds * 1000 / requests['count']:.2f} ms a request"
+    cpu_ms = run.cpu_seconds * 1000 / requests["count"]
+    cpu = f"{run.cpu_seconds / run.seconds:.2f} of a core, {cpu_ms:.2f} ms a request"
     lines = [
         Line(f"200 users for {seconds} s", f"{requests['rate']:.0f} requests/s", aim="1,000"),
         *(
@@ -100,12 +103,12 @@ def _users(server: Server, seconds: int) -> tuple[list[Line], dict[str, Any]]:
 
 
 def _rates(
-    server: Server, seconds: int, bisections: int, tries: int
+    server: Server, seconds: int, bisections: int, attempts: int
 ) -> tuple[list[Line], dict[str, Any]]:
     arrivals: list[Arrival] = []
 
     def is_held(rate: int) -> bool:
-        for _ in range(tries):  # what else the machine does may spoil one
+        for _ in range(attempts):  # other load on the machine may spoil one
             arrivals.append(_arrival(server, rate, seconds))
             if arrivals[-1].is_held:
                 return True
@@ -128,9 +131,7 @@ def _rates(
 
 
 def highest_rate(is_held: Callable[[int], bool], bisections: int) -> int:
-    """Return the highest rate found that is held: doubled until one is not, then between the two; 0
-    where none is.
-    """
+    """Return the highest rate found to hold, or 0: doubles until one fails, then bisects."""
     held, rate = 0, LOWEST_RATE
     while is_held(rate):
         held, rate = rate, 2 * rate
@@ -160,15 +161,8 @@ def _arrival(server: Server, rate: int, seconds: int) -> Arrival:
 def _k6(server: Server, script: str, **variables: Any) -> Run:
     summary = server.folder.with_name("k6.json")
     named = {name: str(value) for name, value in variables.items()}
-    command = [
-        "script/k6",
-        "run",
-        "--address=",
-        "--quiet",
-        "--summary-export",
-        str(summary),
-        f"loadtest/{script}",
-    ]
+    options = ["--address=", "--quiet", "--summary-export", str(summary)]
+    command = ["script/k6", "run", *options, f"loadtest/{script}"]
     since, cpu_since = time.monotonic(), _children_cpu_seconds()
     ended = subprocess.run(
         command,
@@ -185,7 +179,7 @@ def _k6(server: Server, script: str, **variables: Any) -> Run:
 
 
 def _children_cpu_seconds() -> float:
-    """Return the CPU time of all children that have ended."""
+    """Return the CPU time of all ended child processes."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
@@ -195,7 +189,7 @@ def _wait_until_final(server: Server) -> float:
     since = time.monotonic()
     while open_statuses(_url(server)):
         if time.monotonic() - since > MAX_SECONDS:
-            raise TimeoutError(f"after {MAX_SECONDS:.0f} s there are still open jobs")
+            raise TimeoutError(f"jobs are still open after {MAX_SECONDS:.0f} s")
         time.sleep(CHECK_INTERVAL_SECONDS)
     return time.monotonic() - since
 

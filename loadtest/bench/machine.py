@@ -1,4 +1,4 @@
-"""What machine this is, since no figure means anything without it."""
+"""Describes the machine, because figures mean nothing without it."""
 
 import os
 import platform
@@ -14,16 +14,24 @@ SYNCS = 50
 
 
 def describe() -> dict[str, Any]:
-    """Return the machine's name, sizes and versions, and how long a write takes to reach its disk."""
+    """Return the machine's name, sizes, versions, and the time of a synced write."""
     return {
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
-        "versions": f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, redis-py {redis.__version__}, "
-        f"{Path(get_binary_path()).name}",
+        "versions": ", ".join(_versions()),
         "disk": f"{_sync_ms():.2f} ms for a write and fsync",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
+
+
+def _versions() -> list[str]:
+    return [
+        f"Python {platform.python_version()}",
+        f"SQLite {sqlite3.sqlite_version}",
+        f"redis-py {redis.__version__}",
+        Path(get_binary_path()).name,
+    ]
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""What a permit costs: the client's time and the CPU of Redis, way by way and by turns."""
+"""The cost of a permit: the client's time and Redis' CPU, each library in turn."""
 
 import statistics
 import time
@@ -10,12 +10,12 @@ import redis
 from loadtest.bench.permits import VENDOR, Limits, Permits, PyrateLimiter, Take, WithJobs, our_take
 
 LIMITS = "100000/s, 500000/min, 1000000/day"  # never reached
-CALLS = {1: 200, 100: 20}  # in each round, by how many permits each asks for
+CALLS = {1: 200, 100: 20}  # calls in a round, by how many permits each asks for
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Microseconds a permit: by the client's clock, and of Redis' CPU."""
+    """Microseconds per permit: by the client's clock, and of Redis' CPU."""
 
     us: float
     redis_cpu_us: float
@@ -24,10 +24,9 @@ class Cost:
 def costs(
     client: "redis.Redis", url: str, *, rounds: int, starts: int
 ) -> dict[str, dict[int, list[Cost]]]:
-    """Return by way, and by how many permits were asked for at once, what each cost, round by
-    round.
+    """Return the costs of each round, by library and by how many permits a call asked for.
 
-    `starts` of the last day are in the logs.
+    The logs hold `starts` starts of the last day.
     """
     client.flushdb()
     ours, hits, rates = our_take(LIMITS), Limits(url, LIMITS), PyrateLimiter(url, LIMITS)
@@ -57,7 +56,7 @@ def _remember_a_day(
     at = [time.time() - 86_400 * (number + 1) / (starts + 1) for number in range(starts)]
     ours.remember([int(start * 1e6) for start in at])
     for permits in (hits, rates):
-        permits.ask(1)  # so that their keys are there
+        permits.ask(1)  # creates their keys
     for key in client.scan_iter("LIMITS:*"):
         client.rpush(key, *at)
     client.zadd(VENDOR, {f"call:{number}": int(start * 1000) for number, start in enumerate(at)})
@@ -71,7 +70,7 @@ def _cost(client: "redis.Redis", permits: Permits, count: int, calls: int) -> Co
         granted, _ = permits.ask(count)
         seconds.append(time.perf_counter() - since)
         if granted != count:
-            raise AssertionError(f"{granted} permits, not {count}")
+            raise AssertionError(f"{granted} permits instead of {count}")
     used = _cpu_seconds(client) - cpu_seconds
     return Cost(statistics.median(seconds) * 1e6 / count, used * 1e6 / calls / count)
 

@@ -1,6 +1,4 @@
-"""Ways to ask for permits under several limits at once: ours, and two libraries that keep limits in
-Redis as well.
-"""
+"""Permits under several limits at once: from `take`, and from two libraries that also use Redis."""
 
 import itertools
 import os
@@ -23,14 +21,14 @@ VENDOR = "bench"
 
 
 class Permits:
-    """Permits alone, under limits as vendors have them."""
+    """Permits without jobs."""
 
     def queue(self, count: int) -> None:
-        """Have jobs ready for so many permits."""
+        """Prepare jobs for `count` permits."""
 
     def ask(self, count: int) -> tuple[int, float]:
-        """Ask for so many; returns how many there were, and the seconds until it is worth asking
-        again (0: nobody says).
+        """Return how many of `count` permits were granted, and after how many seconds to ask again
+        (0 if unknown).
         """
         raise NotImplementedError
 
@@ -45,7 +43,7 @@ class Take(Permits):
         self._entries: list[Entry] = []
 
     def remember(self, starts_us: Sequence[int]) -> None:
-        """Make the log from these starts, newest first. Before that nothing is permitted."""
+        """Build the log from these starts, newest first. Nothing is permitted before that."""
         from jobs.queue import limiter
 
         limiter.rebuild(VENDOR, self._vendor.windows, starts_us, [])
@@ -64,7 +62,7 @@ class Take(Permits):
         return len(taken.entries), taken.wait_seconds
 
     def settle(self) -> None:
-        """Be done with all that was taken."""
+        """Settle everything that was taken."""
         from jobs.queue import stream
 
         stream.settle(
@@ -75,7 +73,7 @@ class Take(Permits):
 
 
 def our_take(limits: str) -> Take:
-    """Return ours, with Django set up for the Redis that REDIS_URL names."""
+    """Return our permits. Sets Django up, with the Redis of REDIS_URL."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
     import django
 
@@ -84,7 +82,7 @@ def our_take(limits: str) -> Take:
 
 
 class Limits(Permits):
-    """`limits`: moving windows, one after the other, the shortest first."""
+    """`limits`: moving windows, charged one after the other, the shortest first."""
 
     def __init__(self, url: str, limits: str) -> None:
         self._items = [
@@ -93,14 +91,14 @@ class Limits(Permits):
         self._limiter = MovingWindowRateLimiter(
             RedisStorage(url.replace("unix://", "redis+unix://"))
         )
-        self.charged_in_vain = 0  # for calls that a later limit refused
+        self.needlessly_charged = 0  # for calls that a later limit refused
 
     def ask(self, count: int) -> tuple[int, float]:
         hits = (self._limiter.hit(item, VENDOR, cost=count) for item in self._items)
         charged = sum(1 for _ in itertools.takewhile(bool, hits))
         if charged == len(self._items):
             return count, 0.0
-        self.charged_in_vain += count * charged
+        self.needlessly_charged += count * charged
         return 0, 0.0
 
 
@@ -116,7 +114,7 @@ class PyrateLimiter(Permits):
 
 
 class WithJobs(Permits):
-    """Permits of another way, and then as many jobs from a stream: what `take` does at once."""
+    """A library's permits, then as many jobs from a stream: what `take` does in one step."""
 
     def __init__(self, permits: Permits, client: "redis.Redis") -> None:
         self._permits = permits

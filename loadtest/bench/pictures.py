@@ -1,5 +1,6 @@
-"""Draws what script/bench --json has kept, as SVG, the same for the same figures: python -m
-bench.pictures FILE FOLDER
+"""Draws the readings of script/bench --json as SVG. The same readings make the same file.
+
+python -m loadtest.bench.pictures FILE FOLDER
 """
 
 import argparse
@@ -41,8 +42,8 @@ COLUMNS = 4
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, help="what script/bench --json has written")
-    parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("file", type=Path, help="file written by script/bench --json")
+    parser.add_argument("folder", type=Path, help="folder for the pictures")
     options = parser.parse_args()
     kept = json.loads(options.file.read_text())
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -60,9 +61,7 @@ def main() -> None:
 
 
 def scale(kept: dict[str, Any]) -> Figure:
-    """A small picture for each figure, over the number of jobs; the line is the median, the band
-    all readings.
-    """
+    """Draw each figure over the number of jobs: the line is the median, the band all readings."""
     rows = -(-(len(FIGURES) + 1) // COLUMNS)
     figure: Figure = plt.figure(figsize=(2.7 * COLUMNS, 2.3 * rows), layout="constrained")
     *panels, rest = figure.subplots(rows, COLUMNS, squeeze=False).flat
@@ -92,8 +91,8 @@ def _curve(panel: Axes, jobs: list[int], readings: list[list[float]], series: st
 
 
 def drain(readings: dict[str, list[float]]) -> Figure:
-    """A bar for each contender, the fastest first; the thin line goes from the slowest reading to
-    the fastest.
+    """Draw a bar for each contender, the fastest first, and a line from its slowest to its fastest
+    reading.
     """
     medians = {name: statistics.median(of_name) for name, of_name in readings.items()}
     names = sorted(medians, key=lambda name: medians[name])
@@ -115,7 +114,7 @@ def drain(readings: dict[str, list[float]]) -> Figure:
             textcoords="offset points",
             va="center",
         )
-    panel.set(title="jobs/s done by 2 processes, the vendor answering at once")
+    panel.set(title="jobs/s of 2 processes, with a vendor that answers at once")
     panel.grid(visible=False, axis="y")
     panel.set_xlim(right=1.12 * max(map(max, readings.values())))
     return figure

@@ -1,7 +1,6 @@
-"""A store of one size, kept in a folder, that is visited again and again: how does the service work
-on it?
+"""A store of one size, kept in a folder, on which the service is measured again and again.
 
-Each function here runs in a process of its own (bench.apart), as Django is set up on the place.
+Each function runs in its own process (`apart`), because it sets Django up on the place.
 """
 
 import json
@@ -29,7 +28,7 @@ WARM_UP = 20
 LISTS = 10
 SWEEPS = 3
 MAX_SECONDS = 300.0
-# The first is measured; with the other, jobs wait.
+# The first is measured. The jobs of the other wait.
 VENDORS = """
 [vendors.quick]
 adapter = "sync"
@@ -47,7 +46,7 @@ max_queued = 100000000
 class Place:
     folder: Path
     jobs: int
-    waiting: bool  # queued at the slow vendor; else done
+    waiting: bool  # queued at the slow vendor; otherwise done
 
     @property
     def store(self) -> Path:
@@ -56,7 +55,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Visit:
-    """How much is done at each visit."""
+    """How much to do at each visit."""
 
     drained: int
     posts: int
@@ -64,9 +63,7 @@ class Visit:
 
 
 def prepare(folder: Path, url: str) -> None:
-    """Make what each place begins as: vendors, a superuser, and a job of either kind, of which the
-    others are copies.
-    """
+    """Create what every place starts from: vendors, a superuser, and a job of each kind to copy."""
     with service(folder, VENDORS.format(url=url)) as serves:
         from django.contrib.auth.models import User
 
@@ -81,7 +78,7 @@ def prepare(folder: Path, url: str) -> None:
 
 
 def make(place: Place, prepared: Path) -> dict[str, float]:
-    """Fill the place; returns what its jobs take, in bytes."""
+    """Fill the place; returns the size of its jobs in bytes."""
     shutil.copytree(prepared, place.folder, ignore=shutil.ignore_patterns("*.sock"))
     store_bytes = place.store.stat().st_size
     (fill.fill_with_queued if place.waiting else fill.fill_with_done)(place.store, place.jobs)
@@ -98,13 +95,11 @@ def make(place: Place, prepared: Path) -> dict[str, float]:
 
 
 def visit(place: Place, much: Visit) -> dict[str, float]:
-    """Measure the service, and leave the place as it was."""
+    """Measure the service, then restore the place."""
     with _running(place) as serves:
         mark = rows.mark()
         with serves.api() as port:
-            get(
-                port, "/healthz"
-            )  # answered once it has started, which a post would be refused for waiting for
+            get(port, "/healthz")  # waits for the start; a POST would be refused as overloaded
             posts_ms = [_post_ms(port, count) for count in (WARM_UP, much.posts)][-1]
             lists_ms = _lists_ms(port)
         sweeps_ms = [_sweep_ms() for _ in range(SWEEPS)]
@@ -115,7 +110,7 @@ def visit(place: Place, much: Visit) -> dict[str, float]:
             time.sleep(much.idle_seconds)
             idle_cpu_seconds = cpu_seconds(worker.pid) - since
         rate = _rate(place, mark)
-        rows.forget_since(place.store, mark)
+        rows.delete_since(place.store, mark)
     return {
         "drain": rate,
         "post": rows.percentile(posts_ms, 95),
@@ -127,7 +122,7 @@ def visit(place: Place, much: Visit) -> dict[str, float]:
 
 @contextmanager
 def _running(place: Place) -> Iterator[Service]:
-    """Run what `prepare` has made, with nothing done again that takes seconds."""
+    """Run what `prepare` created, without repeating steps that take seconds."""
     variables = environment(place.folder, LOG_LEVEL="WARNING")
     with valkey(place.folder) as sock:
         os.environ.update(variables, DJANGO_SETTINGS_MODULE="enrichlabs.settings")
@@ -146,7 +141,7 @@ def _used_memory(serves: Service) -> int:
 
 
 def _post_ms(port: int, count: int) -> list[float]:
-    """Return how long each of so many posts took, one after the other."""
+    """Return how long each of `count` posts took, one after the other."""
     connection, took_ms = HTTPConnection("127.0.0.1", port, timeout=60), []
     for _ in range(count):
         since = time.perf_counter()
@@ -155,33 +150,32 @@ def _post_ms(port: int, count: int) -> list[float]:
         answer.read()
         took_ms.append((time.perf_counter() - since) * 1000)
         if answer.status != 202:
-            raise RuntimeError(f"POST /jobs was answered with {answer.status}")
+            raise RuntimeError(f"POST /jobs returned {answer.status}")
     connection.close()
     return took_ms
 
 
 def _lists_ms(port: int) -> list[float]:
-    """Return how long each look at the admin's list of jobs took."""
+    """Return how long each request for the console's list of jobs took."""
     from django.contrib.auth.models import User
     from django.test import Client
 
+    url = f"http://127.0.0.1:{port}/admin/jobs/job/"
     client, session = Client(), requests.Session()
     client.force_login(User.objects.get(username="admin"))
     session.cookies["sessionid"] = client.cookies["sessionid"].value
     took_ms = []
     for _ in range(1 + LISTS):
         since = time.perf_counter()
-        answer = session.get(
-            f"http://127.0.0.1:{port}/admin/jobs/job/", timeout=60, allow_redirects=False
-        )
+        answer = session.get(url, timeout=60, allow_redirects=False)
         took_ms.append((time.perf_counter() - since) * 1000)
         if answer.status_code != 200:
-            raise RuntimeError(f"the list of jobs was answered with {answer.status_code}")
+            raise RuntimeError(f"the list of jobs returned {answer.status_code}")
     return took_ms[1:]
 
 
 def _sweep_ms() -> float:
-    """Return how long one round of the sweep takes in which every step is due."""
+    """Return how long a sweep takes in which every step is due."""
     from jobs.recovery.sweep import Sweeper
 
     since = time.perf_counter()
@@ -190,7 +184,7 @@ def _sweep_ms() -> float:
 
 
 def _open(serves: Service) -> int:
-    """Return how many jobs of the quick vendor are not done, as Redis knows."""
+    """Return how many jobs of the quick vendor are open according to Redis."""
     from jobs.queue.keys import Keys
 
     keys = Keys("quick")
@@ -204,7 +198,7 @@ def _open(serves: Service) -> int:
 
 
 def _rate(place: Place, mark: str) -> float:
-    """Return how many jobs were done a second, over the middle 80 %: a start and an end are slower."""
+    """Return jobs per second over the middle 80 %, because the start and the end are slower."""
     finished = sorted(job.finished for job in rows.times_since(place.store, mark))
     first, last = int(len(finished) * 0.1), int(len(finished) * 0.9)
     return (last - first) / (finished[last] - finished[first])

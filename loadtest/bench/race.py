@@ -1,9 +1,8 @@
-"""Clients in two processes ask for one permit after the other: were there more in any window than
-the limit says?
+"""Clients in two processes request one permit after the other. Does any window exceed the limit?
 
-What a client knows is when it asked and when it was answered. So many permits lay in one window at
-the least as were both asked for and answered within it: nobody is accused of more than that. Ours
-are held to the moments that they were charged at.
+A client knows when it asked and when it got the answer. A window certainly contains the permits
+that were both requested and granted within it, so only those count. For `take`, the times in its
+log count.
 """
 
 import time
@@ -18,23 +17,23 @@ from unittest.mock import patch
 from loadtest.bench.permits import Permits
 
 PROCESSES, THREADS = 2, 2
-ASK_AGAIN_SECONDS = 0.005  # where nobody says when
+RETRY_SECONDS = 0.005  # if the library does not say when
 MAX_WAIT_SECONDS = 0.1
 START_SECONDS = 60.0
 
-_start: Barrier  # of each process, where all threads of all processes wait for each other
+_start: Barrier  # shared by all threads of all processes
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A permit: when it was asked for and when it was there, in monotonic seconds."""
+    """A permit: when it was requested and when it was granted, in monotonic seconds."""
 
     asked_at: float
     answered_at: float
 
 
 class Race:
-    """Processes that can be sent into a race again and again."""
+    """Processes that can run several races."""
 
     def __init__(self) -> None:
         context = get_context("spawn")
@@ -52,14 +51,14 @@ class Race:
     def run(
         self, make: Callable[[], Permits], seconds: float, behind_seconds: float
     ) -> list[Grant]:
-        """Let all ask for so long; the clock of the last process is behind by so much."""
+        """Have all clients ask for `seconds`. The clock of the last process is behind."""
         clocks = [0.0] * (PROCESSES - 1) + [behind_seconds]
         runs = [self._processes.submit(_run, make, seconds, behind) for behind in clocks]
         return [grant for run in runs for grant in run.result()]
 
 
 def most_within(grants: Sequence[Grant], seconds: float) -> int:
-    """Return how many permits, at the least, lay in one window of that length."""
+    """Return the number of permits that certainly lay in one window of that length."""
     return max(
         sum(
             1
@@ -72,7 +71,7 @@ def most_within(grants: Sequence[Grant], seconds: float) -> int:
 
 @contextmanager
 def clock(behind_seconds: float) -> Iterator[None]:
-    """Let this process have a clock that is behind."""
+    """Set this process' clock back."""
     right, right_ns = time.time, time.time_ns
     with (
         patch("time.time", lambda: right() - behind_seconds),
@@ -85,7 +84,7 @@ def clock(behind_seconds: float) -> Iterator[None]:
 
 
 def ask(permits: Permits, seconds: float) -> list[Grant]:
-    """Ask for one permit after the other for so long."""
+    """Request one permit after the other for `seconds`."""
     grants: list[Grant] = []
     end_at = time.monotonic() + seconds
     while (asked_at := time.monotonic()) < end_at:
@@ -93,12 +92,12 @@ def ask(permits: Permits, seconds: float) -> list[Grant]:
         if granted:
             grants.append(Grant(asked_at, time.monotonic()))
         else:
-            time.sleep(min(wait_seconds or ASK_AGAIN_SECONDS, MAX_WAIT_SECONDS))
+            time.sleep(min(wait_seconds or RETRY_SECONDS, MAX_WAIT_SECONDS))
     return grants
 
 
 def _share(start: Barrier) -> None:
-    global _start  # a barrier can be handed to a process at its start alone
+    global _start  # a barrier can be passed to a process only at its start
     _start = start
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark found: lines of a table, and the raw numbers behind them."""
+"""The result of a benchmark: a table, and the readings behind it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,9 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: what was measured, the figure with its unit, and how it stands against
-    what it is held to.
-    """
+    """A line of a table: what was measured, the figure with its unit, and its ratio and aim."""
 
     what: str
     figure: str
@@ -18,7 +16,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """What one benchmark says; `raw` holds every reading, as JSON can keep it."""
+    """`raw` holds every reading in a form that JSON can store."""
 
     title: str
     lines: list[Line] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the rows of a SQLite store say of the newest jobs, read past Django."""
+"""Reads the newest jobs from a SQLite store with plain SQL."""
 
 import sqlite3
 from contextlib import closing
@@ -12,21 +12,19 @@ NAME = "enrichlabs.sqlite3"
 
 
 class Times(NamedTuple):
-    """When one job was made and when it was final, in seconds since 1970; `finished` is infinite
-    for a job that is open.
-    """
+    """When a job was created and when it became final (Unix seconds; infinite while it is open)."""
 
     created: float
     finished: float
 
 
 def mark() -> str:
-    """Return an id that lies after every job there is, and before all to come."""
+    """Return an id after those of all existing jobs and before those of all later ones."""
     return str(uuid_utils.uuid7())
 
 
 def times_since(store: Path, mark: str) -> list[Times]:
-    """Return the times of the jobs that were made after the mark, in the order of their making."""
+    """Return the times of the jobs created after the mark, in order of creation."""
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
         rows = connection.execute(
             "SELECT created_at, finished_at FROM jobs_job WHERE _id > ? ORDER BY _id", [mark]
@@ -37,8 +35,8 @@ def times_since(store: Path, mark: str) -> list[Times]:
         ]
 
 
-def forget_since(store: Path, mark: str) -> None:
-    """Delete the jobs that were made after the mark, and the tries that ended after it."""
+def delete_since(store: Path, mark: str) -> None:
+    """Delete the jobs created after the mark, and the attempts that ended after it."""
     with closing(sqlite3.connect(store)) as connection, connection:
         for table in ("jobs_job", "jobs_attempt"):
             connection.execute(f"DELETE FROM {table} WHERE _id > ?", [mark])  # noqa: S608
@@ -49,5 +47,5 @@ def _seconds(moment: str) -> float:
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """Return the value that so many percent of the values lie at or below."""
+    """Return the value that `percent` of the values do not exceed."""
     return sorted(values)[min(int(len(values) * percent / 100), len(values) - 1)]

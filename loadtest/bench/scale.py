@@ -1,8 +1,7 @@
-"""Whether the service stays as quick with a million jobs as with a thousand: those that are done,
-and those that wait.
+"""Whether the service stays as fast with a million jobs as with a thousand: done or waiting.
 
-Stores of every size are filled once and visited by turns, so that whatever else the machine does
-slows all of them alike.
+Stores of all sizes are filled once and measured in turn, so that other load on the machine slows
+all of them alike.
 """
 
 import statistics
@@ -26,8 +25,8 @@ class Figure(NamedTuple):
 VISITED = {
     "drain": Figure("drain of another vendor, 2 processes", "jobs/s"),
     "post": Figure("p95 of POST /jobs", "ms"),
-    "list": Figure("admin's list of jobs", "ms"),
-    "sweep": Figure("one round of the sweep", "ms"),
+    "list": Figure("console's list of jobs", "ms"),
+    "sweep": Figure("one sweep", "ms"),
     "idle": Figure("2 idle worker processes", "% of a core"),
 }
 KEPT = {
@@ -60,17 +59,14 @@ def measure(folder: Path, quick: bool) -> Table:
         name: _by_size(readings[at : at + len(sizes)])
         for name, at in zip(SERIES, (0, len(sizes)), strict=True)
     }
-    title = (
-        "With "
-        + ", ".join(f"{size:,}" for size in sizes)
-        + " jobs in the store; the ratio is of the last to the first"
-    )
+    counts = ", ".join(f"{size:,}" for size in sizes)
+    title = f"With {counts} jobs in the store; the ratio is that of the last to the first"
     lines = [_line(name, figure, raw[name][figure]) for name in SERIES for figure in FIGURES]
     return Table(title, lines, {"jobs": list(sizes), **raw})
 
 
 def _by_size(readings: list[dict[str, list[float]]]) -> dict[str, list[list[float]]]:
-    """Return, by figure, the readings of each size."""
+    """Return the readings of each size, by figure."""
     return {figure: [reading[figure] for reading in readings] for figure in FIGURES}
 
 

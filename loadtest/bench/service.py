@@ -1,6 +1,4 @@
-"""EnrichLabs' own parts on a folder of their own, each started alone: the stores, worker processes,
-the API.
-"""
+"""The parts of EnrichLabs on a folder of their own, started separately: stores, workers, API."""
 
 import os
 import signal
@@ -19,7 +17,7 @@ from harness.ports import free_port
 from harness.running import ROOT, environment
 from harness.waiting import wait_for
 
-END_SECONDS = 30.0
+END_TIMEOUT_SECONDS = 30.0
 
 
 def listens(port: int) -> bool:
@@ -30,12 +28,10 @@ def listens(port: int) -> bool:
 
 @contextmanager
 def running(
-    command: list[Any], variables: dict[str, str], words: Path | None = None
+    command: list[Any], variables: dict[str, str], log: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command as a group of processes, and end the whole group; what it says goes to the file
-    `words`.
-    """
-    output = words.open("ab") if words else subprocess.DEVNULL
+    """Run a command as a process group, and end the whole group; its output goes to `log`."""
+    output = log.open("ab") if log else subprocess.DEVNULL
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=ROOT,
@@ -50,43 +46,29 @@ def running(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(END_SECONDS)
+            process.wait(END_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
-            sys.stderr.write(f"{command[0]} did not end by itself\n")
+            sys.stderr.write(f"{command[0]} did not end in time and was killed\n")
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager
 def valkey(folder: Path) -> Iterator[Path]:
-    """Run the embedded Valkey with the options that script/server gives it; gives its socket."""
+    """Run Valkey with the options of script/server; yields its socket."""
     sock = folder / "valkey.sock"
-    options = [
-        "--port",
-        0,
-        "--unixsocket",
-        sock,
-        "--dir",
-        folder,
-        "--appendonly",
-        "yes",
-        "--appendfsync",
-        "everysec",
-    ]
-    with running(
-        [get_binary_path(), *options, "--save", "", "--loglevel", "warning"],
-        environment(folder),
-        folder / "valkey.log",
-    ):
+    where = ["--port", 0, "--unixsocket", sock, "--dir", folder]
+    options = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+    command = [get_binary_path(), *where, *options, "--loglevel", "warning"]
+    with running(command, environment(folder), folder / "valkey.log"):
         wait_for(sock.exists, "Valkey to listen")
         yield sock
 
 
 class Service:
-    """A Valkey, a migrated SQLite and vendors; `worker` and `api` run the rest for as long as they
-    are needed.
+    """A Valkey, a migrated SQLite and vendors. `worker` and `api` run the other parts.
 
-    The process that makes one has Django set up on the same stores: one service a process.
+    The process that creates one has Django set up on the same stores: one service per process.
     """
 
     def __init__(self, folder: Path, sock: Path, variables: dict[str, str]) -> None:
@@ -98,22 +80,17 @@ class Service:
 
     @contextmanager
     def worker(self, *options: Any) -> Iterator[subprocess.Popen[bytes]]:
-        """Run manage.py run_worker with the options."""
+        """Run manage.py run_worker with these options."""
         command = [sys.executable, "manage.py", "run_worker", *options]
         with running(command, self.variables, self.folder / "worker.log") as process:
             yield process
 
     @contextmanager
     def api(self, *options: Any) -> Iterator[int]:
-        """Run gunicorn as script/server does; gives its port."""
+        """Run gunicorn as script/server does; yields its port."""
         port = free_port()
-        command = [
-            sys.executable,
-            "-m",
-            "gunicorn",
-            "--config=python:enrichlabs.gunicorn",
-            f"--bind=127.0.0.1:{port}",
-        ]
+        command = [sys.executable, "-m", "gunicorn", "--config=python:enrichlabs.gunicorn"]
+        command += [f"--bind=127.0.0.1:{port}"]
         variables = {**self.variables, "PORT": str(port)}
         with running([*command, *options, "enrichlabs.wsgi"], variables, self.folder / "api.log"):
             wait_for(lambda: listens(port), "gunicorn to listen")
@@ -122,7 +99,7 @@ class Service:
 
 @contextmanager
 def service(folder: Path, vendors: str, **settings: Any) -> Iterator[Service]:
-    """Run the stores in `folder`, with the vendors of a TOML text, and set Django up on them."""
+    """Run the stores in `folder` with the vendors of a TOML text. Sets Django up on them."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "vendors.toml"
     file.write_text(vendors)
@@ -144,7 +121,7 @@ def service(folder: Path, vendors: str, **settings: Any) -> Iterator[Service]:
 
 
 def queue(vendor: str, count: int, batch: int = 1000) -> None:
-    """Queue jobs as the API does, many in a commit. Django must be set up."""
+    """Queue jobs as the API does, many per commit. Django must be set up."""
     from jobs.models import Job, Stream
     from jobs.queue import stream
     from jobs.storage.store import writing

@@ -1,4 +1,4 @@
-"""What processes use: CPU time and memory, as /proc tells."""
+"""CPU time and memory of processes, from /proc."""
 
 import os
 from collections.abc import Iterator
@@ -9,9 +9,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process and all below it have used, children that have ended among
-    them.
-    """
+    """Return the CPU time of a process and its descendants, including children that have ended."""
     ticks = 0
     for process in family(pid):
         with suppress(OSError):  # it has just ended
@@ -20,13 +18,13 @@ def cpu_seconds(pid: int) -> float:
 
 
 def resident_mb(pid: int) -> float:
-    """Return the resident memory of one process; what it shares with others counts in full."""
+    """Return the resident memory of one process, with shared pages counted in full."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def family(pid: int) -> Iterator[int]:
-    """Give the process and all below it."""
+    """Yield the process and its descendants."""
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):

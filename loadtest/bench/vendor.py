@@ -1,13 +1,12 @@
-"""A vendor that costs next to nothing, so that what is measured is the caller: python -m
-bench.vendor PORT [LATENCY_SECONDS]
+"""A vendor in its own process that costs next to nothing, so that a benchmark measures the caller.
 
-Answers every POST with 200 and a small JSON object, at once or after its latency, over connections
-that it keeps. A GET has what it has done so far: see `ledger`.
+    python -m loadtest.bench.vendor PORT [LATENCY_SECONDS]
+
+Answers every POST with 200 and a small JSON object, at once or after its latency, over kept-alive
+connections. A GET returns its figures: see `figures`.
 """
 
-import asyncio
 import json
-import re
 import resource
 import subprocess
 import sys
@@ -16,106 +15,67 @@ import urllib.request
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 from harness.ports import free_port
+from harness.vendor.server import Server, Visit, reply
 from harness.waiting import wait_for
 from loadtest.bench.service import listens
 
-BODY = b'{"name": "John Doe", "info": "Processed"}'
-LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+ANSWER = reply(body=b'{"name": "John Doe", "info": "Processed"}', Content_Type="application/json")
 
 
-def answer(body: bytes) -> bytes:
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
-        len(body),
-        body,
-    )
+class QuickVendor(Server):
+    """Speaks on the level of bytes, because parsing and recording each call would show in a
+    benchmark.
+    """
 
+    keeps_requests = False
 
-ANSWER = answer(BODY)
-
-
-class Ledger:
-    """What the vendor has done."""
-
-    def __init__(self, latency_seconds: float) -> None:
+    def __init__(self, port: int, latency_seconds: float) -> None:
         self._latency_seconds = latency_seconds
-        self._under_way: deque[float] = deque()  # when each call came; the first is answered first
-        self.answered = self.most_in_flight = 0
+        self._in_flight: deque[float] = deque()  # arrival of each call; the first is answered first
+        self._answered = self._max_in_flight = 0
+        self._lock = Lock()
+        super().__init__(self._talk, port=port)
 
-    def begin(self) -> None:
-        self._under_way.append(time.monotonic())
-        self.most_in_flight = max(self.most_in_flight, len(self._under_way))
+    def _talk(self, visit: Visit) -> None:
+        while request := visit.read_request():
+            if request.startswith(b"GET"):
+                visit.send(reply(body=self._figures()))
+                continue
+            with self._lock:
+                self._in_flight.append(time.monotonic())
+                self._max_in_flight = max(self._max_in_flight, len(self._in_flight))
+            if self._latency_seconds:
+                time.sleep(self._latency_seconds)
+            with self._lock:
+                self._in_flight.popleft()
+                self._answered += 1
+            visit.send(ANSWER)
 
-    def end(self) -> None:
-        self._under_way.popleft()
-        self.answered += 1
-
-    def text(self) -> bytes:
-        now = time.monotonic()
-        # Calls come in waves, one each latency: to count whole ones alone would make a rate hang on
-        # when it is looked at.
-        shares = sum(
-            min(1.0, (now - came_at) / self._latency_seconds) for came_at in self._under_way
-        )
-        told = {
-            "answered": self.answered,
-            "done": self.answered + shares,
-            "most_in_flight": self.most_in_flight,
-        }
-        return json.dumps({"at": now, "cpu_seconds": time.process_time(), **told}).encode()
-
-
-class Vendor(asyncio.Protocol):
-    """One connection; requests on it come one after the other."""
-
-    def __init__(self, latency_seconds: float, ledger: Ledger) -> None:
-        self._latency_seconds = latency_seconds
-        self._ledger = ledger
-        self._received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # for the type checker
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, end, body = self._received.partition(b"\r\n\r\n")
-        if not end:
-            return
-        length = LENGTH.search(head)
-        if len(body) < int(length[1] if length else 0):
-            return
-        self._received = b""
-        if head.startswith(b"GET"):
-            self._transport.write(answer(self._ledger.text()))
-            return
-        self._ledger.begin()
-        if self._latency_seconds:
-            asyncio.get_running_loop().call_later(self._latency_seconds, self._answer)
-        else:
-            self._answer()
-
-    def _answer(self) -> None:
-        self._ledger.end()
-        self._transport.write(ANSWER)
-
-
-async def serve(port: int, latency_seconds: float) -> None:
-    ledger = Ledger(latency_seconds)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: Vendor(latency_seconds, ledger), "127.0.0.1", port, backlog=4096
-    )
-    await server.serve_forever()
+    def _figures(self) -> bytes:
+        with self._lock:
+            now = time.monotonic()
+            # Calls come in waves, one per latency. Counting only finished calls would make the rate
+            # depend on the moment of the reading.
+            shares = sum(min(1.0, (now - at) / self._latency_seconds) for at in self._in_flight)
+            figures = {
+                "at": now,
+                "cpu_seconds": time.process_time(),
+                "answered": self._answered,
+                "done": self._answered + shares,
+                "max_in_flight": self._max_in_flight,
+            }
+        return json.dumps(figures).encode()
 
 
 @contextmanager
 def vendor(latency_seconds: float = 0.0) -> Iterator[str]:
-    """Run a vendor and give its URL."""
+    """Run a vendor and yield its URL."""
     port = free_port()
-    command = [sys.executable, "-m", "bench.vendor", str(port), str(latency_seconds)]
+    command = [sys.executable, "-m", "loadtest.bench.vendor", str(port), str(latency_seconds)]
     process = subprocess.Popen(command)
     try:
         wait_for(lambda: listens(port), "the vendor to listen")
@@ -125,18 +85,21 @@ def vendor(latency_seconds: float = 0.0) -> Iterator[str]:
         process.wait()
 
 
-def ledger(url: str) -> dict[str, Any]:
-    """Return what a vendor has done until `at` (monotonic seconds), and the `cpu_seconds` that it
-    took.
+def figures(url: str) -> dict[str, Any]:
+    """Return what a vendor has done until `at` (monotonic seconds) and the `cpu_seconds` it used.
 
-    `answered` counts calls, and `done` as well the shares of those under way; `most_in_flight` is
-    of all the time.
+    `answered` counts finished calls. `done` adds the elapsed share of each call in flight.
+    `max_in_flight` is the maximum since the start.
     """
     with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own
         return dict(json.load(response))
 
 
+def main() -> None:
+    max_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))  # one per connection
+    QuickVendor(int(sys.argv[1]), float(sys.argv[2])).stopped.wait()
+
+
 if __name__ == "__main__":
-    most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # a connection each
-    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2])))
+    main()

@@ -1,6 +1,4 @@
-"""What a Valkey is told, as its MONITOR says: commands that clients send, and those that scripts
-make out of them.
-"""
+"""Counts Valkey's commands with MONITOR: those that clients send, and those within scripts."""
 
 import re
 import socket
@@ -14,16 +12,16 @@ COMMAND = re.compile(rb'\+[\d.]+ \[\d+ (lua|[^\]]+)\] "([^"]*)"')
 
 
 @dataclass
-class Told:
+class Commands:
     """How many commands of each name there were."""
 
     sent: Counter[str] = field(default_factory=Counter)
     by_scripts: Counter[str] = field(default_factory=Counter)
 
 
-def watch(sock: Path, seconds: float) -> Told:
-    """Return what is told within so many seconds."""
-    told, rest, end_at = Told(), b"", time.monotonic() + seconds
+def watch(sock: Path, seconds: float) -> Commands:
+    """Count commands for `seconds`."""
+    commands, rest, end_at = Commands(), b"", time.monotonic() + seconds
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(sock))
         connection.sendall(b"MONITOR\r\n")
@@ -31,9 +29,7 @@ def watch(sock: Path, seconds: float) -> Told:
             connection.settimeout(left)
             with suppress(TimeoutError):
                 *lines, rest = (rest + connection.recv(1 << 20)).split(b"\n")
-                for line in lines:
-                    if command := COMMAND.match(line):
-                        (told.by_scripts if command[1] == b"lua" else told.sent)[
-                            command[2].decode().upper()
-                        ] += 1
-    return told
+                for command in filter(None, map(COMMAND.match, lines)):
+                    counted = commands.by_scripts if command[1] == b"lua" else commands.sent
+                    counted[command[2].decode().upper()] += 1
+    return commands

@@ -1,10 +1,10 @@
-"""Journeys through a service in containers, from inside its network: python journeys.py [STEP
-[ARGUMENTS]]
+"""Journeys through a service in containers, from inside its network.
 
-Without arguments: all journeys. The steps are for script/compose-test, which does something to the
-containers in between: `post VENDOR COUNT` prints ids, `started ID...` and `complete ID...` wait,
-`queued VENDOR` and `workers COUNT` wait, too. Only Python's own library, for the service's image
-has no tests and no tools in it.
+    python journeys.py [STEP [ARGUMENTS]]
+
+Runs all journeys, or one step for script/compose-test: `post VENDOR COUNT` prints ids; `started
+ID...`, `complete ID...`, `queued VENDOR` and `workers COUNT` wait. Uses only the standard library,
+because the service's image contains no tests and no tools.
 """
 
 import json
@@ -19,7 +19,7 @@ CHECK_INTERVAL_SECONDS = 0.2
 
 
 def ask(path, body=None, *, method=None, at=API):
-    """Return status, content type and body of an answer; what is JSON is read."""
+    """Return status, content type and body of the response; JSON is parsed."""
     connection = HTTPConnection(at, timeout=15)
     headers = {"Content-Type": "application/json"} if body is not None else {}
     data = body if body is None or isinstance(body, str) else json.dumps(body)
@@ -31,16 +31,16 @@ def ask(path, body=None, *, method=None, at=API):
 
 
 def wait_for(condition, what):
-    """Return the first true answer of `condition`."""
+    """Return the first true result of `condition`."""
     end = time.monotonic() + DEADLINE_SECONDS
-    while not (answer := attempt(condition)):
+    while not (answer := evaluate(condition)):
         if time.monotonic() > end:
-            sys.exit(f"Waited {DEADLINE_SECONDS:.0f} s in vain for {what}.")
+            sys.exit(f"Waited {DEADLINE_SECONDS:.0f} s for {what}.")
         time.sleep(CHECK_INTERVAL_SECONDS)
     return answer
 
 
-def attempt(condition):
+def evaluate(condition):
     try:
         return condition()
     except OSError:
@@ -65,7 +65,7 @@ def post_one(vendor):
 
 
 def completed(job):
-    """Return the job once it is complete; any other end is a failure."""
+    """Return the job once it is complete. Any other final status is a failure."""
 
     def ended():
         answer = show(job)
@@ -103,7 +103,7 @@ def the_async_job():
 
 def a_cancel():
     job = post_one("async")
-    # 409 while the vendor is being called; then it is waiting for the callback, for three seconds.
+    # 409 during the call of the vendor. Then the job waits three seconds for its callback.
     wait_for(
         lambda: ask(f"/jobs/{job}/cancel", method="POST")[0] == 200, "the async job to be cancelled"
     )
@@ -142,12 +142,12 @@ def the_console():
     )
 
 
-def the_doors():
-    expect(ask("/jobs", at=WEBHOOK)[0], 404, "the API at the door for callbacks")
+def the_endpoints():
+    expect(ask("/jobs", at=WEBHOOK)[0], 404, "the API at the callback receiver")
     job = completed(post_one("sync"))["request_id"]
     status, _, _ = ask(f"/vendor-webhook/async/{job}", {"name": "Eve"}, at=WEBHOOK)
     expect(400 <= status < 500, True, f"a refusal of a callback without a token ({status})")
-    expect(ask("/vendor-webhook/async/x", {}, at=API)[0], 404, "callbacks at the door for the API")
+    expect(ask("/vendor-webhook/async/x", {}, at=API)[0], 404, "callbacks at the API")
 
 
 def post(vendor, count):
@@ -189,7 +189,7 @@ JOURNEYS = [
     a_listing,
     errors_as_json,
     the_console,
-    the_doors,
+    the_endpoints,
 ]
 STEPS = [ready, post, started, complete, queued, workers]
 

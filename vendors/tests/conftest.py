@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from vendors.tests.http.servers import Server
+from harness.vendor.server import Server
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.vendor.server import Server, Visit, answering, reply
 from vendors.base import Accepted, Adapter, Call, Done, VendorError
 from vendors.models import Vendor
 from vendors.registry import make_adapter
-from vendors.tests.http.servers import Server, Visit, answering, reply
 
 CALL = Call(
     job_id="0190-job",

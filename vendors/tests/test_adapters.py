@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from harness.vendor.server import Server, Visit, answering, reply
 from vendors.base import Accepted, Done
 from vendors.tests.contract import CALL, AdapterContract
-from vendors.tests.http.servers import Server, Visit, answering, reply
 
 
 class TestSync(AdapterContract):

@@ -9,7 +9,7 @@ from pytest_django import DjangoDbBlocker
 from enrichlabs.checks import mongodb
 from enrichlabs.config.stores import database
 from harness.running import ROOT
-from harness.stub_mongodb import PretendedMongoDB
+from harness.stub_mongodb import StubMongoDB
 
 MAJORITY = {"getdefaultrwconcern": {"defaultWriteConcern": {"w": "majority", "wtimeout": 0}}}
 ONE = {"getdefaultrwconcern": {"defaultWriteConcern": {"w": 1, "wtimeout": 0}}}
@@ -27,7 +27,7 @@ def issues(
     def issues(
         hello: dict[str, object], answers: dict[str, dict[str, object]], options: str
     ) -> list[str]:
-        server = PretendedMongoDB(
+        server = StubMongoDB(
             hello, buildinfo={"version": "8.0.0", "versionArray": [8, 0, 0, 0]}, **answers
         )
         url = f"mongodb://{server.address}/jobs?{options}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness.path_proxy import PathProxy
+from harness.proxy.path import PathProxy
 from harness.raw import ask
 
 HERE = "/vendor-webhook/"

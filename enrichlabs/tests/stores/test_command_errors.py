@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.mongodb import SecantusDB
 from harness.ports import free_port
 from harness.running import ROOT, environment
-from harness.secantus import SecantusDB
 from harness.waiting import wait_for
 
 

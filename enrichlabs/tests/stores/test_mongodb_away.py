@@ -15,12 +15,12 @@ import pymongo
 import pytest
 import redis
 
-from conftest import Valkey
 from enrichlabs.tests.stores.test_store_away import IN_TIME_SECONDS, post
+from harness.mongodb import SecantusDB
 from harness.ports import free_port
 from harness.running import ROOT, environment, get
-from harness.secantus import SecantusDB
-from harness.vendor_server import VendorServer
+from harness.valkey import Valkey
+from harness.vendor.scripted import VendorServer
 from harness.waiting import wait_for
 
 KEPT = "answers are kept until it does"
@@ -86,8 +86,7 @@ class Service:
         for process in self._processes:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        self.vendor.shutdown()
-        self.vendor.server_close()
+        self.vendor.stop()
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,9 @@ from pytest_django import DjangoDbBlocker
 from enrichlabs.config.stores import database
 from enrichlabs.standalone import preflight
 from enrichlabs.web import health
+from harness.mongodb import SecantusDB
 from harness.ports import free_port
 from harness.running import ROOT, environment
-from harness.secantus import SecantusDB
 
 HERE = Path(__file__).parent
 REFUSAL = (

@@ -12,9 +12,9 @@ from pytest_django import DjangoDbBlocker
 
 from enrichlabs.config.stores import database
 from enrichlabs.standalone import preflight, startup
+from harness.mongodb import SecantusDB
 from harness.running import get
-from harness.secantus import SecantusDB
-from harness.stub_mongodb import PretendedMongoDB
+from harness.stub_mongodb import StubMongoDB
 
 PASSWORD = "p%2Fa%40s%3As%25"
 
@@ -170,11 +170,11 @@ def test_an_address_without_a_store_is_explained(
 
 
 @pytest.fixture
-def pretend() -> Iterator[Callable[..., PretendedMongoDB]]:
+def pretend() -> Iterator[Callable[..., StubMongoDB]]:
     servers = []
 
-    def pretend(hello: dict[str, object], **answers: dict[str, object]) -> PretendedMongoDB:
-        servers.append(PretendedMongoDB(hello, **answers))
+    def pretend(hello: dict[str, object], **answers: dict[str, object]) -> StubMongoDB:
+        servers.append(StubMongoDB(hello, **answers))
         return servers[-1]
 
     yield pretend
@@ -185,7 +185,7 @@ def pretend() -> Iterator[Callable[..., PretendedMongoDB]]:
 @pytest.mark.parametrize(("wire", "version"), [(6, [3, 6, 23, 0]), (9, [4, 4, 29, 0])])
 def test_an_outdated_server_is_explained(
     refusal: Callable[[str], str],
-    pretend: Callable[..., PretendedMongoDB],
+    pretend: Callable[..., StubMongoDB],
     wire: int,
     version: list[int],
 ) -> None:
@@ -199,7 +199,7 @@ def test_an_outdated_server_is_explained(
 
 
 def test_a_replica_set_without_a_primary_is_explained(
-    refusal: Callable[[str], str], pretend: Callable[..., PretendedMongoDB]
+    refusal: Callable[[str], str], pretend: Callable[..., StubMongoDB]
 ) -> None:
     server = pretend(
         {"setName": "rs", "secondary": True, "isWritablePrimary": False, "ismaster": False}
@@ -209,7 +209,7 @@ def test_a_replica_set_without_a_primary_is_explained(
 
 
 def test_clients_get_503_from_an_outdated_server(
-    serve: Callable[..., int], pretend: Callable[..., PretendedMongoDB]
+    serve: Callable[..., int], pretend: Callable[..., StubMongoDB]
 ) -> None:
     server = pretend(
         {"maxWireVersion": 9}, buildinfo={"versionArray": [4, 4, 0, 0], "version": "4.4.0"}

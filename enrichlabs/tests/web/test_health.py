@@ -14,7 +14,7 @@ from enrichlabs.config.stores import database
 from enrichlabs.standalone import preflight
 from enrichlabs.web import health
 from harness.running import ROOT, get
-from harness.stub_mongodb import PretendedMongoDB
+from harness.stub_mongodb import StubMongoDB
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from jobs.queue.keys import HEARTBEATS
 
@@ -88,7 +88,7 @@ def test_a_store_without_tables_is_reported(serve: Callable[..., int]) -> None:
 def test_a_replica_set_without_a_primary_is_reported(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = PretendedMongoDB(
+    server = StubMongoDB(
         {"setName": "rs", "secondary": True, "isWritablePrimary": False, "ismaster": False}
     )
     url = f"mongodb://hid:den@{server.address}/?replicaSet=rs"
@@ -105,7 +105,7 @@ def test_a_mongodb_without_tables_is_reported(
     monkeypatch: pytest.MonkeyPatch, made: list[dict[str, object]]
 ) -> None:
     found = {"cursor": {"id": 0, "ns": "jobs.$cmd.listCollections", "firstBatch": made}}
-    server = PretendedMongoDB({}, buildinfo={"versionArray": [8, 0, 0, 0]}, listcollections=found)
+    server = StubMongoDB({}, buildinfo={"versionArray": [8, 0, 0, 0]}, listcollections=found)
     connection = ConnectionHandler(
         {"default": {}, "empty": database(f"mongodb://{server.address}/", ROOT)}
     )["empty"]

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from conftest import Valkey
+from harness.valkey import Valkey
 from jobs.models import Job
 from jobs.queue import stream
 from jobs.queue.keys import Keys

@@ -1,1 +1,1 @@
-"""The peers, each with a task that does what one of our jobs does."""
+"""The peers, each with a task that does the work of one of our jobs."""

@@ -1,4 +1,4 @@
-"""Makes a peer's table and queues jobs for it: python -m bench.peers NAME COUNT"""
+"""Creates a peer's table and queues jobs: python -m loadtest.bench.peers NAME COUNT"""
 
 import sys
 from importlib import import_module
@@ -15,7 +15,7 @@ def main(name: str, count: int) -> None:
     payload = {"name": "John Doe"}
     jobs = [Job(vendor="sync", name=payload["name"], input=payload) for _ in range(count)]
     Job.objects.bulk_create(jobs)
-    import_module(f"bench.peers.{name}").queue([(job.pk, payload) for job in jobs])
+    import_module(f"loadtest.bench.peers.{name}").queue([(job.pk, payload) for job in jobs])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""The row of a peer's job. It has no index but its key, which spares the peers work that our rows
-cost us.
+"""The row of a peer's job. It has no index but its key, which saves the peers work that our rows
+need.
 """
 
 import uuid_utils

@@ -1,12 +1,12 @@
-"""Django for the peers: the same SQLite, opened as ours is."""
+"""Django settings for the peers, with SQLite opened as ours is."""
 
 import os
 from pathlib import Path
 
 from enrichlabs.config.stores import database
 
-SECRET_KEY = "of a benchmark"  # noqa: S105
+SECRET_KEY = "only for the benchmark"  # noqa: S105
 DATABASES = {"default": database("", Path(os.environ["ENRICHLABS_DATA"]))}
-INSTALLED_APPS = ["bench.peers"]
+INSTALLED_APPS = ["loadtest.bench.peers"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True

@@ -23,7 +23,7 @@ _thread = _Thread()
 
 
 def enrich(job_id: str, payload: dict[str, Any]) -> None:
-    """Call the vendor for one job and store its answer."""
+    """Call the vendor for one job and store the response."""
     jobs = Job.objects.filter(pk=job_id)
     jobs.update(status="processing")
     response = _thread.session.post(os.environ["VENDOR_URL"], json=payload, timeout=TIMEOUT_SECONDS)

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.vendor.server import Server, answering, reply
 from vendors.base import VendorError
 from vendors.http import addresses
 from vendors.http.addresses import RefusedAddressError
 from vendors.http.call import post_json
-from vendors.tests.http.servers import Server, answering, reply
 
 PUBLIC = "https://gateway.example"
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.vendor.server import Server, Visit, answering, reply
 from vendors.base import Reply, VendorError
 from vendors.http.call import post_json
-from vendors.tests.http.servers import Server, Visit, answering, reply
 
 
 def post(server: Server, **options: object) -> Reply:

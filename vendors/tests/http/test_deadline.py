@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from harness.vendor.server import Server, Visit, answering, reply
 from vendors.base import Reply, VendorError
 from vendors.http.call import post_json
-from vendors.tests.http.servers import Server, Visit, answering, reply
 
 DEADLINE_SECONDS = 0.25
 SLACK_SECONDS = 2

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
+from harness.vendor.server import Server, Visit, answering, reply
 from vendors.base import Reply, VendorError
 from vendors.http.call import post_json
-from vendors.tests.http.servers import Server, Visit, answering, reply
 
 
 def post(url: str, **options: object) -> Reply:

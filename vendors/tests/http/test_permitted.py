@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.vendor.server import Server, Visit, answering, reply
 from harness.waiting import wait_for
 from vendors.http.call import Reply, post_json
 from vendors.http.deadline import this_call
-from vendors.tests.http.servers import Server, Visit, answering, reply
 
 
 class Refused(BaseException):

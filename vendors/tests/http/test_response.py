@@ -5,10 +5,10 @@ from contextlib import suppress
 
 import pytest
 
+from harness.vendor.server import Server, Visit, answering, reply
 from harness.waiting import wait_for
 from vendors.base import Reply, VendorError
 from vendors.http.call import post_json
-from vendors.tests.http.servers import Server, Visit, answering, reply
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"

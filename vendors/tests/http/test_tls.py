@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.vendor.server import Server, Visit, answering, reply
 from vendors.base import Reply, VendorError
 from vendors.http.call import post_json
 from vendors.http.connections import tls_context
 from vendors.http.transport import Transport
-from vendors.tests.http.servers import Server, Visit, answering, reply
 
 DEADLINE_SECONDS = 0.4
 SLACK_SECONDS = 2

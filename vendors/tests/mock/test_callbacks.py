@@ -10,8 +10,8 @@ from django.http import HttpResponse
 from django.test import Client, override_settings
 from standardwebhooks import Webhook
 
+from harness.vendor.server import Server, Visit, answering, reply
 from harness.waiting import wait_for
-from vendors.tests.http.servers import Server, Visit, answering, reply
 
 RESULT = {"name": "John Doe", "info": "Processed async", "ssn": "999-99-9999"}
 SECRET = "whsec_" + base64.b64encode(b"twenty-four secret bytes").decode()

@@ -1,17 +1,17 @@
-"""A proxy as it stands before the callbacks' door: it passes on what begins with a prefix, byte for
-byte, and nothing else.
+"""A reverse proxy as it stands in front of the callback endpoint: it forwards paths that begin with
+a prefix, byte for byte, and nothing else.
 """
 
 import socket
 import threading
 from contextlib import suppress
 
-NOT_PASSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class PathProxy:
-    """Looks at the address as it was sent, and keeps every header, also those with underscores. One
-    request a connection.
+    """Compares the path as it was sent, and keeps every header, also those with underscores. Serves
+    one request per connection.
     """
 
     def __init__(self, port: int, prefix: bytes) -> None:
@@ -28,22 +28,24 @@ class PathProxy:
         with suppress(OSError):  # closed
             while True:
                 client, _ = self._listener.accept()
-                threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+                threading.Thread(target=self._forward, args=(client,), daemon=True).start()
 
-    def _pass_on(self, client: socket.socket) -> None:
+    def _forward(self, client: socket.socket) -> None:
         with client, suppress(OSError):
             head = b""
             while b"\r\n\r\n" not in head:
                 head += client.recv(65536)
-            target = head.split(b" ", 2)[1]
-            _, scheme, rest = target.partition(b"://")
-            path = (
-                b"/" + rest.partition(b"/")[2] if scheme and not target.startswith(b"/") else target
-            )
-            if not path.startswith(self._prefix):
-                client.sendall(NOT_PASSED)
+            if not _path(head.split(b" ", 2)[1]).startswith(self._prefix):
+                client.sendall(FORBIDDEN)
                 return
             with socket.create_connection(self._upstream) as upstream:
                 upstream.sendall(head)
                 while data := upstream.recv(65536):
                     client.sendall(data)
+
+
+def _path(target: bytes) -> bytes:
+    """Return the path of a request target, which may be an absolute URL."""
+    _, scheme, rest = target.partition(b"://")
+    is_absolute = scheme and not target.startswith(b"/")
+    return b"/" + rest.partition(b"/")[2] if is_absolute else target

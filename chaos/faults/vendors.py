@@ -1,0 +1,82 @@
+"""Vendors are down, hang, deny access, or can't be reached."""
+
+import random
+import time
+from collections.abc import Callable
+
+from django.db import Error
+
+from chaos.faults.kind import disturb_connections, registry
+from chaos.system import System
+from chaos.vendors import VENDORS
+from vendors import pauses
+from vendors.models import Vendor
+
+STORE_TIMEOUT_SECONDS = 60.0
+STORE_RETRY_SECONDS = 0.5
+
+KINDS, fault = registry("vendor")
+
+
+@fault()
+def vendor_down(system: System, chance: random.Random) -> str:
+    slug, mood = chance.choice(list(VENDORS)), chance.choice(["500", "503", "reset"])
+    seconds = chance.uniform(2, 8)
+    system.impose_mood(slug, mood, seconds)
+    time.sleep(seconds)
+    return f"{slug} answers {mood} for {seconds:.1f} s"
+
+
+@fault()
+def vendor_hangs(system: System, chance: random.Random) -> str:
+    slug, seconds = chance.choice(list(VENDORS)), chance.uniform(1, 3)
+    system.impose_mood(slug, "hang", seconds)
+    time.sleep(seconds)
+    return f"{slug} for {seconds:.1f} s"
+
+
+@fault()
+def vendor_denies(system: System, chance: random.Random) -> str:
+    """The vendor is then paused until an operator resumes it."""
+    slug = chance.choice(["quick", "limited", "signed"])
+    system.impose_mood(slug, "denied", 3)
+    time.sleep(4)
+    write_until_stored(lambda: pauses.resume(slug))
+    return slug
+
+
+@fault()
+def vendors_refuse_connections(system: System, chance: random.Random) -> str:
+    system.vendor_proxy.refuse()
+    time.sleep(chance.uniform(1, 4))
+    system.vendor_proxy.accept()
+    return "all of them"
+
+
+@fault()
+def vendor_connections_disturbed(system: System, chance: random.Random) -> str:
+    return disturb_connections(system.vendor_proxy, chance)
+
+
+@fault()
+def vendor_name_unknown(system: System, chance: random.Random) -> str:
+    slug = chance.choice(list(VENDORS))
+    vendors = Vendor.objects.filter(slug=slug)
+    write_until_stored(lambda: vendors.update(url=f"http://{slug}.invalid/{slug}"))
+    time.sleep(chance.uniform(1, 3))
+    write_until_stored(lambda: vendors.update(url=f"{system.vendor_url}/{slug}"))
+    return slug
+
+
+def write_until_stored(write: Callable[[], object]) -> None:
+    """Do what an operator would, and repeat it while the store is unavailable."""
+    give_up_at = time.monotonic() + STORE_TIMEOUT_SECONDS
+    while True:
+        try:
+            write()
+        except Error:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(STORE_RETRY_SECONDS)
+        else:
+            return
