@@ -2,13 +2,14 @@
 
 | question | asked by | how | timeout |
 |---|---|---|---|
-| Does the store answer? Did this version write it? | startup, checks | lists its tables | 3 s |
-| Has it tables, and can they be read? | /readyz | lists them, reads a vendor | 2 s |
-| Does Redis answer? Is it recent, and a single primary? | startup, checks | INFO | 3 s |
+| Does the store answer? Did 0.1.0 write it? | script/server, prepare, checks | lists tables | 3 s |
+| Did 0.1.0 write the store? | gunicorn, manage.py | lists tables | 1 s |
+| Has the store our tables, and can they be read? | /readyz | lists tables, reads a row | 2 s |
+| Is Redis up, recent, and a single primary? | script/server, checks | INFO | 3 s |
 | Does Redis let workers work? | checks, /readyz | runs a script that writes nothing | 3 s, 1 s |
 
-Redis timeouts are for connecting, and again for each answer. Startup stops at a fault, the system
-checks list it, and /readyz shows it without host names.
+Redis timeouts are for connecting, and again for each answer. A program that starts stops at a
+fault, the system checks list it, and /readyz shows it without host names.
 """
 
 from collections.abc import Iterable
@@ -28,6 +29,7 @@ from jobs.storage.errors import fault, place
 from jobs.storage.store import STORE_ERRORS
 
 TIMEOUT_SECONDS = 3.0
+OLD_STORE_TIMEOUT_SECONDS = 1.0  # a store that hangs must not delay gunicorn
 READYZ_STORE_SECONDS = 2.0
 READYZ_REDIS_SECONDS = 1.0
 MIN_REDIS_MAJOR = 7
@@ -75,10 +77,10 @@ REDIS_CLUSTER = Fault(
 )
 
 
-def store_fault() -> Fault | None:
+def store_fault(timeout_seconds: float | None = None) -> Fault | None:
     """Return why the store can't be used. A store without tables can: `migrate` creates them."""
     try:
-        with pymongo.timeout(TIMEOUT_SECONDS):
+        with pymongo.timeout(timeout_seconds or TIMEOUT_SECONDS):
             return _age_fault(_tables())
     except STORE_ERRORS as error:
         return explain_store_error(error)
@@ -89,7 +91,7 @@ def old_store_fault() -> Fault | None:
     path = Path(settings.DATABASES["default"]["NAME"])
     if not settings.ON_MONGODB and not path.exists():
         return None  # asking would create it
-    found = store_fault()
+    found = store_fault(OLD_STORE_TIMEOUT_SECONDS)
     return found if found == WRITTEN_BY_0_1_0 else None
 
 
