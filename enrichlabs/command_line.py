@@ -10,7 +10,7 @@ from django.core.management import execute_from_command_line
 from enrichlabs import logs
 from enrichlabs.standalone import preflight
 from enrichlabs.standalone.preflight import Obstacle
-from jobs.storage.errors import fault
+from jobs.storage.errors import explain
 from jobs.storage.store import STORE_ERRORS
 
 
@@ -24,7 +24,7 @@ def main() -> None:
         sys.exit(1)
     except STORE_ERRORS as error:
         # Any other is a mistake of ours, and its traceback is wanted.
-        if not (sentences := fault(error)):
+        if not (sentences := explain(error)):
             raise
         logs.say(sentences)
         sys.exit(1)

@@ -19,7 +19,7 @@ from django.core.management import call_command
 from enrichlabs.config import environment as env
 from enrichlabs.standalone import bootstrap, preflight
 from enrichlabs.standalone.preflight import Obstacle
-from jobs.storage.errors import fault
+from jobs.storage.errors import explain
 from jobs.storage.store import STORE_ERRORS
 
 log = logging.getLogger("enrichlabs.prepare")  # not __main__
@@ -62,7 +62,7 @@ def prepare(mocks_url: str) -> None:
             bootstrap.load_vendors(mocks_url)
     except STORE_ERRORS as error:
         raise Obstacle(
-            fault(error)
+            explain(error)
             or f"The store could not be brought up to date ({type(error.__cause__ or error).__name__}). Run this again; "
             "if that does not help, see that the user of DATABASE_URL may write and make indexes."
         ) from None

@@ -12,9 +12,9 @@ from django.test import RequestFactory
 from jobs import lifecycle
 from jobs.api.intake import accept
 from jobs.api.pagination import COLUMNS
-from jobs.callbacks import inbox, refusals
-from jobs.callbacks.rereading import Rereading
-from jobs.callbacks.tokens import Try
+from jobs.callbacks import receive, refusals
+from jobs.callbacks.retry_unreadable import UnreadableRetries
+from jobs.callbacks.tokens import AttemptRef
 from jobs.models import Attempt, Callback, Job, Status, Stream
 from jobs.queue.clock import clock
 from jobs.recovery import lost_entries, rebuild, sweep, takeover
@@ -218,7 +218,7 @@ def test_callbacks_without_a_verdict_are_found_by_an_index(sent):
 
 
 def test_callbacks_that_could_not_be_read_are_found_in_the_order_of_an_index(sent):
-    Rereading().go_on(NOW)
+    UnreadableRetries().step(NOW)
     [read] = sent
     assert (read.match, read.sort) == ({"verdict": "unreadable"}, {"received_at": -1})
     assert ("verdict", "received_at") in indexes_for(read)
@@ -226,7 +226,7 @@ def test_callbacks_that_could_not_be_read_are_found_in_the_order_of_an_index(sen
 
 def test_a_callback_is_stored_applied_and_counted_by_indexes(sent, acme):
     acme.adapter = "async"
-    inbox.receive(acme, ID, Try(1, 1), webhook_id="", body=b"{}", now=NOW)
+    receive.receive(acme, ID, AttemptRef(1, 1), webhook_id="", body=b"{}", now=NOW)
     insert, move, token, job, verdict, of_run, of_vendor = sent
     assert move.match == {
         "_id": ID,

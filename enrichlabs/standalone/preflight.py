@@ -23,7 +23,7 @@ from django.db import connection
 from enrichlabs import logs
 from enrichlabs.config import environment as env
 from jobs.queue.redis import connect
-from jobs.storage.errors import fault, place
+from jobs.storage.errors import explain, server_address
 from jobs.storage.store import STORE_ERRORS
 
 log = logging.getLogger(__name__)
@@ -172,8 +172,8 @@ def check_store() -> None:
 
 def no_store(error: Exception) -> str:
     """Return why the store can't be used, and what to do."""
-    where = place(error)
-    if sentences := fault(error):
+    where = server_address(error)
+    if sentences := explain(error):
         return sentences.replace(".", f" ({where}).", 1) if where else sentences
     return f"The store does not answer ({type(error.__cause__ or error).__name__}). Start it, or correct DATABASE_URL."
 

@@ -147,7 +147,7 @@ def line_of(quiet: Gunicorn) -> Callable[[bytes], dict[str, str]]:
             + b"\r\n",
             "warning",
             "webhooks.views",
-            f"Refused a callback of vendor '{'a' * 50}' for job 01a2036a-3737-730f-8b75-355ab24a179b: method_not_allowed",
+            f"Refused a callback from vendor '{'a' * 50}' for job 01a2036a-3737-730f-8b75-355ab24a179b: method_not_allowed",
         ),
         (
             b"HEAD /nowhere HTTP/1.1\r\n" + HOST + b"\r\n",

@@ -15,7 +15,7 @@ from enrichlabs.web.read_only import read_only
 from jobs.queue.heartbeat import seen, why_none_is_alive
 from jobs.queue.redis import connect
 from jobs.queue.redis_errors import refusal, require_usable
-from jobs.storage.errors import fault
+from jobs.storage.errors import explain
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -49,7 +49,7 @@ def store() -> str:
     except STORE_ERRORS as error:
         # No names of hosts: this is shown to whoever asks.
         return (
-            fault(error)
+            explain(error)
             or f"The store does not answer ({type(error).__name__}). Start it, or look at its log."
         )
     return OK if has_tables else "The tables of the store are missing. Run manage.py migrate."

@@ -10,7 +10,7 @@ from threading import Event
 
 from django.core.management.base import CommandError
 
-from jobs.storage.errors import fault
+from jobs.storage.errors import explain
 
 INTERRUPTED = 130  # what a shell reports of a command that ^C has ended
 
@@ -44,7 +44,7 @@ def interruptible() -> Iterator[Event]:
 
 def no_store(error: BaseException) -> str:
     """Return why the store can't be used, and what to do."""
-    return fault(error) or f"The store does not answer ({type(error).__name__})."
+    return explain(error) or f"The store does not answer ({type(error).__name__})."
 
 
 def counted(count: int, noun: str) -> str:

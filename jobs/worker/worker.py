@@ -21,7 +21,7 @@ from jobs.queue.redis import commands
 from jobs.queue.redis_errors import refusal, require_usable
 from jobs.recovery import pending, takeover, unusable
 from jobs.recovery.sweep import Sweeper
-from jobs.storage.errors import fault
+from jobs.storage.errors import explain
 from jobs.storage.store import STORE_ERRORS
 from jobs.worker.claim import Starter
 from jobs.worker.execute import Caller, Ended, Started
@@ -211,7 +211,7 @@ class Worker:
 
     def _is_away(self, what: str, error: Exception) -> None:
         if self._away != what:
-            reason = fault(error) or refusal(error) or f"{type(error).__name__}."
+            reason = explain(error) or refusal(error) or f"{type(error).__name__}."
             text = "worker %s: %s can't be used; jobs wait. %s" if refusal(error) else AWAY
             log.error(text, self.name, what, reason)
         self._away = what

@@ -304,7 +304,7 @@ def test_a_store_that_is_away_is_named_once(databases: list[str] | None) -> None
 @pytest.mark.usefixtures("no_store")
 def test_migrate_stops_without_a_store() -> None:
     with pytest.raises(
-        SystemCheckError, match=r"Nobody listens where DATABASE_URL leads to \(127.0.0.1:1\)"
+        SystemCheckError, match=r"Nothing listens at the address in DATABASE_URL \(127.0.0.1:1\)"
     ):
         call_command("migrate", skip_checks=False)
 

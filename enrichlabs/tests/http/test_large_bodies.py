@@ -72,7 +72,7 @@ def test_a_callback_that_is_too_large_is_told_in_the_log(gunicorn):
     ) as connection:
         assert answer(connection)[0].status == 413
         assert connection.recv(1) == b""  # the rest is not waited for
-    reason = "Refused a callback of vendor 'acme' for job 01a2036a-3737-730f-8b75-355ab24a179b: too_large"
+    reason = "Refused a callback from vendor 'acme' for job 01a2036a-3737-730f-8b75-355ab24a179b: too_large"
     wait_for(lambda: reason in server.log, "the line")
 
 

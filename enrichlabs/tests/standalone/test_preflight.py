@@ -94,7 +94,7 @@ def test_a_port_that_is_none() -> None:
         ),
         (
             {"DATABASE_URL": "sqlite:///nowhere/jobs.sqlite3"},
-            "The file of the store can't be used. Make its folder one that this user can write to, or correct DATABASE_URL.",
+            "The store's file can't be used. Make its folder writable for this user, or correct DATABASE_URL.",
         ),
         (
             {"REDIS_URL": "redis://127.0.0.1:1"},
@@ -117,7 +117,7 @@ def test_a_setting_that_is_wrong(
     [
         (
             "mongodb://hid:den@127.0.0.1:1/jobs",
-            "Nobody listens where DATABASE_URL leads to (127.0.0.1:1). Start MongoDB",
+            "Nothing listens at the address in DATABASE_URL (127.0.0.1:1). Start MongoDB",
         ),
         ("mongodb://hid:d/en@127.0.0.1", "DATABASE_URL can't be read"),
         (

@@ -88,7 +88,7 @@ def test_a_store_that_stays_away_is_said_in_one_line(prepare: Prepare) -> None:
     ended = prepare(code=at_once, DATABASE_URL="mongodb://127.0.0.1:1/enrichlabs")
     assert ended.returncode == 1
     assert ended.stderr == (
-        "enrichlabs: Nobody listens where DATABASE_URL leads to (127.0.0.1:1). Start MongoDB, or correct host and port.\n"
+        "enrichlabs: Nothing listens at the address in DATABASE_URL (127.0.0.1:1). Start MongoDB, or correct host and port.\n"
     )
 
 

@@ -113,11 +113,11 @@ def test_logins(refusal: Callable[[str], str], tmp_path: Path) -> None:
         server.restart("--standalone", "--auth")
         assert refusal(server.url("authSource=admin", f"user:{PASSWORD}@")) == ""
         assert refusal(server.url("authSource=admin", f"user:{PASSWORD}x@")).startswith(
-            "MongoDB refuses the user or the password"
+            "MongoDB rejects the user or the password"
         )
-        assert "such as authSource=admin." in refusal(server.url("", f"user:{PASSWORD}@"))
+        assert "for example authSource=admin." in refusal(server.url("", f"user:{PASSWORD}@"))
         assert refusal(server.url()).startswith(
-            "MongoDB does not let us use the database. Put user and password into"
+            "MongoDB denies access to the database. Add a user and password to"
         )
     finally:
         server.kill()
@@ -130,7 +130,7 @@ def create_user(server: SecantusDB) -> None:
 
 def test_a_replica_set_by_its_name(refusal: Callable[[str], str], replica_set: SecantusDB) -> None:
     assert refusal(replica_set.url("replicaSet=secantus&w=majority")) == ""
-    assert "Correct replicaSet: rs.status().set says its name." in refusal(
+    assert "Correct replicaSet: rs.status().set shows the name." in refusal(
         replica_set.url("replicaSet=other")
     )
 
@@ -142,16 +142,16 @@ def test_a_replica_set_that_is_none(refusal: Callable[[str], str], single: Secan
 def test_tls(refusal: Callable[[str], str], by_tls: SecantusDB, certificate: Path) -> None:
     assert refusal(by_tls.url(f"tls=true&tlsCAFile={certificate}")) == ""
     assert (
-        f"can't be verified ({by_tls.address}). Name the file of its authority by tlsCAFile"
+        f"can't be verified ({by_tls.address}). Set tlsCAFile to the file of its authority"
         in refusal(by_tls.url("tls=true"))
     )
-    assert f"closes the connection ({by_tls.address}). If it asks for TLS, add tls=true" in refusal(
+    assert f"closes the connection ({by_tls.address}). If it requires TLS, add tls=true" in refusal(
         by_tls.url()
     )
 
 
 def test_tls_where_there_is_none(refusal: Callable[[str], str], single: SecantusDB) -> None:
-    assert "whether it speaks TLS as DATABASE_URL has it" in refusal(single.url("tls=true"))
+    assert "that it uses TLS if DATABASE_URL does" in refusal(single.url("tls=true"))
 
 
 @pytest.mark.parametrize(
@@ -159,21 +159,21 @@ def test_tls_where_there_is_none(refusal: Callable[[str], str], single: Secantus
     [
         (
             "mongodb://user:p%2Fa%40s@127.0.0.1:1/jobs",
-            "Nobody listens where DATABASE_URL leads to (127.0.0.1:1). Start MongoDB",
+            "Nothing listens at the address in DATABASE_URL (127.0.0.1:1). Start MongoDB",
         ),
         (
             "mongodb://user:p%2Fa%40s@none.invalid/jobs",
-            "A host of DATABASE_URL is not known (none.invalid:27017). Correct its name.",
+            "A host in DATABASE_URL is unknown (none.invalid:27017). Correct its name.",
         ),
         (
             "mongodb+srv://user:p%2Fa%40s@none.invalid/jobs",
-            "The DNS knows no servers for the name after mongodb+srv://, or does",
+            "DNS has no servers for the name after mongodb+srv://, or does",
         ),
         (
             "sqlite:///none/jobs.sqlite3",
-            "The file of the store can't be used. Make its folder one that this user can write to",
+            "The store's file can't be used. Make its folder writable for this user",
         ),
-        ("sqlite:///etc/passwd", "The file of the store"),
+        ("sqlite:///etc/passwd", "The store's file"),
     ],
 )
 def test_a_place_where_no_store_is(refusal: Callable[[str], str], url: str, said: str) -> None:
@@ -215,7 +215,7 @@ def test_a_replica_set_without_a_primary(
     server = pretend(
         {"setName": "rs", "secondary": True, "isWritablePrimary": False, "ismaster": False}
     )
-    said = "The replica set has no primary. See rs.status(): most of its members must be up and reach each other."
+    said = "The replica set has no primary. Check rs.status(): a majority of its members must be up and connected."
     assert refusal(f"mongodb://{server.address}/?replicaSet=rs") == said
 
 
@@ -252,7 +252,7 @@ def test_a_command_without_its_store_says_so_and_no_more(tmp_path: Path, command
         DATABASE_URL="mongodb://hid:den@127.0.0.1:1/jobs?serverSelectionTimeoutMS=500",
     )
     assert ended.returncode == 1
-    assert "Nobody listens where DATABASE_URL leads to" in ended.stderr
+    assert "Nothing listens at the address in DATABASE_URL" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "hid" not in ended.stderr
 
