@@ -112,7 +112,7 @@ class Hands:
                 count,
                 vendor,
             )
-            counters.count("handed_back", vendor, count)
+            counters.count("requeued_entries", vendor, count)
 
     def _hand_back_stranded(self, entries: list[Entry], run_token: str) -> None:
         self._hand_back_started(entries, run_token)

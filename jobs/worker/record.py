@@ -233,9 +233,9 @@ def _counters(batch: Sequence[Ended]) -> Iterator[tuple[str, str]]:
         vendor = ended.started.vendor.slug
         match ended.answer:
             case Done() | Accepted():
-                yield f"calls_{type(ended.answer).__name__.lower()}", vendor
+                yield f"attempts_{type(ended.answer).__name__.lower()}", vendor
             case VendorError():
-                yield "calls_in_error", vendor
+                yield "attempts_error", vendor
 
 
 def _tell(ended: Ended, move: Move, happened: bool) -> None:

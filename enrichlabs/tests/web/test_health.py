@@ -96,7 +96,7 @@ def test_a_replica_set_without_a_primary_is_named(
         said = client.get("/readyz").json()["store"]
     assert (
         said
-        == "The replica set has no primary. See rs.status(): most of its members must be up and reach each other."
+        == "The replica set has no primary. Check rs.status(): a majority of its members must be up and connected."
     )
     connection.close_pool()
     server.close()
