@@ -184,14 +184,14 @@ LOGGING = {
         "json": {"()": "enrichlabs.logs.JSONFormatter"},
     },
     "filters": {
-        "shortened": {"()": "enrichlabs.logs.Shortened"},
-        "capped": {"()": "enrichlabs.logs.Capped"},
+        "short_refusals": {"()": "enrichlabs.logs.ShortRefusals"},
+        "rate_limited": {"()": "enrichlabs.logs.RateLimited"},
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": LOG_FORMAT,
-            "filters": ["shortened", "capped"],
+            "filters": ["short_refusals", "rate_limited"],
         },
     },
     "root": {

@@ -5,8 +5,10 @@ from enrichlabs.http import connection, gunicorn_worker
 
 class HastyWorker(gunicorn_worker.HTTPWorker):
     def run(self):
-        connection.ANSWER_SECONDS = 0.5
-        gunicorn_worker.MAX_WAITING_BYTES = 350_000
+        from enrichlabs.http import reader
+
+        connection.RESPONSE_TIMEOUT_SECONDS = 0.5
+        reader.MAX_WAITING_BYTES = 350_000
         super().run()
 
 

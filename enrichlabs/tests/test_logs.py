@@ -136,7 +136,7 @@ def line_of(quiet: Gunicorn) -> Callable[[bytes], dict[str, str]]:
             b"GET /jobs HTTP/1.1\r\nHost: evil" + b"l" * 100 + b"\r\n\r\n",
             "warning",
             "django.security.DisallowedHost",
-            f"Refused a request: its host 'evil{'l' * 46}' is not one of ALLOWED_HOSTS",
+            f"Refused a request: its host 'evil{'l' * 46}' is not in ALLOWED_HOSTS",
         ),
         (
             b"GET /vendor-webhook/"

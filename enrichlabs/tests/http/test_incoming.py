@@ -107,7 +107,7 @@ def arrive(data: bytes) -> tuple[Incoming, bytes, Problem | None]:
     incoming = Incoming(10)
     for at in range(len(data)):
         problem = feed(incoming, data[at : at + 1])
-        if problem or incoming.is_whole:
+        if problem or incoming.is_complete:
             return incoming, data[: at + 1], problem
     return incoming, data, None
 
@@ -117,7 +117,7 @@ def test_a_thread_never_waits_and_nobody_waits_for_what_is_there(seed):
     dice = random.Random(seed)
     for _ in range(100):
         incoming, data, problem = arrive(mutated(dice))
-        assert problem or parse(data) != ("waits" if incoming.is_whole else "reads"), data
+        assert problem or parse(data) != ("waits" if incoming.is_complete else "reads"), data
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -125,7 +125,7 @@ def test_no_bytes_raise_anything_but_problems(seed):
     dice = random.Random(seed)
     for _ in range(100):
         incoming, problem = Incoming(10), None
-        while not problem and not incoming.is_whole and len(incoming.data) < 100_000:
+        while not problem and not incoming.is_complete and len(incoming.data) < 100_000:
             problem = feed(
                 incoming, dice.choice([mutated(dice), dice.randbytes(dice.choice([1, 10, 5000]))])
             )
@@ -142,4 +142,4 @@ def test_no_bytes_raise_anything_but_problems(seed):
 )
 def test_no_spelling_of_a_length_has_a_thread_wait_for_the_body(data):
     incoming, _, problem = arrive(data)
-    assert problem or not incoming.is_whole
+    assert problem or not incoming.is_complete
