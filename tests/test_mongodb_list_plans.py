@@ -1,4 +1,4 @@
-"""The exact queries that MongoDB gets for the lists of the API and the console, with their indexes."""
+"""The exact queries that MongoDB gets for the lists of API and console, with their indexes."""
 
 import pytest
 from django.contrib import admin

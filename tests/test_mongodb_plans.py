@@ -1,4 +1,4 @@
-"""The exact queries that MongoDB gets on the path of a job and from the sweep, with their indexes."""
+"""The exact queries that MongoDB gets on the path of a job and in the sweep, with their indexes."""
 
 from datetime import UTC, datetime
 

@@ -1,5 +1,5 @@
-"""The number of operations of the store and Redis for a worker with few or many jobs, a request, and
-an idle worker.
+"""The number of operations of the store and Redis for a worker with few or many jobs, for a
+request, and for an idle worker.
 """
 
 import pytest

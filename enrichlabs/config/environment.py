@@ -171,9 +171,9 @@ def _prefixes(value: str) -> tuple[str, ...]:
     return tuple(_words(value))
 
 
-def unneeded(doors: Collection[str]) -> set[str]:
-    """Return the variables that a process which serves these doors does not need. A worker serves
-    none, and calls vendors.
+def unneeded(serves: Collection[str]) -> set[str]:
+    """Return the variables that a process does not need, given what it serves (settings.SERVES). A
+    worker serves nothing, and calls vendors.
 
     The console's first password is only needed to prepare the installation. Keys and secrets of
     vendors are needed to call them, to verify their callbacks, and to show in the console whether
@@ -181,10 +181,10 @@ def unneeded(doors: Collection[str]) -> set[str]:
     """
     passwords = {name for name in os.environ if name.startswith("DJANGO_SUPERUSER_")}
     passwords |= {"ADMIN_PASSWORD"} & os.environ.keys()
-    if not doors or {"admin", "webhooks"} & set(doors):
+    if not serves or {"admin", "webhooks"} & set(serves):
         return passwords
     of_vendors = {name for name in os.environ if name.startswith(vendor_variable_prefixes())}
-    if "mock" in doors:
+    if "mock" in serves:
         of_vendors = {name for name in of_vendors if not name.startswith("MOCK_")}
     return passwords | (of_vendors - SETTINGS_VARIABLES)
 

@@ -30,7 +30,7 @@ def apply(callback: Callback, vendor: Vendor | None, now: datetime) -> Verdict |
     verdict.
 
     None means that it must be applied again later. `vendor` is None if it was deleted, which is
-    impossible while a job of it is open.
+    impossible while it has open jobs.
     """
     if callback.verdict not in UNDECIDED:
         return Verdict(callback.verdict)

@@ -1,8 +1,8 @@
 """How many callbacks are kept: per run of a job, and per vendor for jobs that do not exist.
 
 A callback is stored and applied before anything is counted. So the first one of a job costs no
-count, and one that ends its job is accepted however many came before it. Whoever counts too many,
-its own included, deletes its own. That bounds what is left across any number of processes: the last
+count, and one that ends its job is accepted however many came before it. A process that
+counts too many deletes its own. That bounds what is left across any number of processes: the last
 callback that stays was stored when all the others that stay were there, and counted them.
 """
 

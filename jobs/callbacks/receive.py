@@ -88,8 +88,8 @@ def _new(
     except ValueError as error:
         raise NotAnObjectError(str(error)) from None
     run, attempt = ref or (None, None)
-    # The body is part of the key: a vendor that was told what is wrong with a message may send a
-    # corrected one under the same id.
+    # The body is part of the key: after a refusal, a vendor may send a corrected message under the
+    # same id.
     parts = (vendor.slug, job_id, run, attempt, webhook_id, hashlib.sha256(body).hexdigest())
     return Callback(
         key=hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest(),
