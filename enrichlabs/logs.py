@@ -1,5 +1,5 @@
-"""How all processes log: one line for an event, as text or (LOG_FORMAT=json) as a JSON object, and
-few lines of many.
+"""Logging of all processes: one line per event, as text or as a JSON object (LOG_FORMAT=json), and
+a limited rate for lines that clients can cause.
 """
 
 import json
@@ -16,21 +16,23 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# Whose lines anybody can cause who reaches the port.
-OPEN_TO_ALL = (
+# Loggers whose lines any client that reaches the port can cause.
+CAUSED_BY_CLIENTS = (
     "django.request",
     "django.security",
     "gunicorn.error",
     "jobs.api.problems",
     "webhooks.views",
 )
-MAX_LINES = 10  # of a kind in each SPAN_SECONDS; what goes beyond is counted
-SPAN_SECONDS = 1.0
-MAX_HOST = 50
-MAX_ARGUMENT = 200  # letters of what a client sent, such as a path
+MAX_LINES = 10  # of a kind per interval; the rest is counted
+INTERVAL_SECONDS = 1.0
+MAX_HOST_LENGTH = 50
+MAX_ARGUMENT_LENGTH = 200  # of what a client sent, such as a path
 
 
 class TextFormatter(logging.Formatter):
+    """Formats a record as a line of text; line breaks in its message are escaped."""
+
     def __init__(self) -> None:
         super().__init__(TEXT_FORMAT)
 
@@ -40,6 +42,8 @@ class TextFormatter(logging.Formatter):
 
 
 class JSONFormatter(logging.Formatter):
+    """Formats a record as a JSON object on one line."""
+
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -52,32 +56,30 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-class Shortened(logging.Filter):
-    """Keeps requests that are refused from filling the log: a short line without a traceback, at
-    INFO for the API's 4xx.
+class ShortRefusals(logging.Filter):
+    """Shortens Django's records of refused requests: no traceback, little of what the client sent,
+    and INFO for a 4xx response of the API.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        status = getattr(record, "status_code", 500)
+        if record.name.startswith("django."):
+            self._shorten(record)
+        return record.levelno >= logging.getLogger().level
+
+    def _shorten(self, record: logging.LogRecord) -> None:
         if record.name == "django.security.DisallowedHost":
             host = record.request.META.get("HTTP_HOST", "")  # type: ignore[attr-defined]
-            _replace(
-                record,
-                "Refused a request: its host %r is not one of ALLOWED_HOSTS",
-                host[:MAX_HOST],
-            )
+            text = "Refused a request: its host %r is not in ALLOWED_HOSTS"
+            _replace(record, text, host[:MAX_HOST_LENGTH])
         elif record.name.startswith("django.security.") and record.name != "django.security.csrf":
             # The message repeats what the client sent.
             _replace(record, "Refused a request: %s", record.name.rpartition(".")[2])
-        elif record.name.startswith("django.") and status < 500:
+        elif getattr(record, "status_code", 500) < 500:
             record.exc_info = None
             if record.name == "django.request":
                 _set_level(record, logging.INFO)
-        if record.name.startswith("django.") and isinstance(record.args, tuple):
-            record.args = tuple(
-                each[:MAX_ARGUMENT] if isinstance(each, str) else each for each in record.args
-            )
-        return record.levelno >= logging.getLogger().level
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(_shortened, record.args))
 
 
 def _replace(record: logging.LogRecord, message: str, argument: str) -> None:
@@ -89,49 +91,46 @@ def _set_level(record: logging.LogRecord, level: int) -> None:
     record.levelno, record.levelname = level, logging.getLevelName(level)
 
 
+def _shortened(argument: object) -> object:
+    return argument[:MAX_ARGUMENT_LENGTH] if isinstance(argument, str) else argument
+
+
 @dataclass
-class _Span:
+class _Interval:
     began: float
     lines: int = 0
 
 
-class Capped(logging.Filter):
-    """Lets through MAX_LINES of a kind in each second of those lines that anybody can cause, and
-    counts the rest.
+class RateLimited(logging.Filter):
+    """Of lines that clients can cause, passes MAX_LINES of a kind per interval, and counts the
+    rest.
     """
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
         self._lock = threading.Lock()
-        self._spans: dict[tuple[str, str, int], _Span] = {}
+        self._intervals: dict[tuple[str, str, int], _Interval] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not record.name.startswith(OPEN_TO_ALL):
+        if not record.name.startswith(CAUSED_BY_CLIENTS):
             return True
         kind = (record.name, str(record.msg), getattr(record, "status_code", 0))
         with self._lock:
             now = monotonic()
-            span = self._spans.get(kind)
-            if span is None or now - span.began >= SPAN_SECONDS:
-                span = self._spans[kind] = _Span(now)
-            span.lines += 1
-            if span.lines == MAX_LINES + 1:
-                timer = threading.Timer(
-                    span.began + SPAN_SECONDS - now, self._say_how_many, (record, span)
-                )
+            interval = self._intervals.get(kind)
+            if interval is None or now - interval.began >= INTERVAL_SECONDS:
+                interval = self._intervals[kind] = _Interval(now)
+            interval.lines += 1
+            if interval.lines == MAX_LINES + 1:
+                seconds_left = interval.began + INTERVAL_SECONDS - now
+                timer = threading.Timer(seconds_left, self._log_count, (record, interval))
                 timer.daemon = True
                 timer.start()
-            return span.lines <= MAX_LINES
+            return interval.lines <= MAX_LINES
 
-    def _say_how_many(self, first: logging.LogRecord, span: _Span) -> None:
-        more = span.lines - MAX_LINES
-        log.log(
-            first.levelno,
-            "%d more lines of %s within a second, such as: %s",
-            more,
-            first.name,
-            first.getMessage(),
-        )
+    def _log_count(self, first: logging.LogRecord, interval: _Interval) -> None:
+        text = "%d more lines of %s within a second, such as: %s"
+        log.log(first.levelno, text, interval.lines - MAX_LINES, first.name, first.getMessage())
 
 
 def formatter(log_format: str) -> logging.Formatter:
@@ -139,8 +138,8 @@ def formatter(log_format: str) -> logging.Formatter:
 
 
 def configure(config: dict[str, Any]) -> None:
-    """Django's LOGGING_CONFIG: with LOG_FORMAT=json, what is not logged but written becomes a JSON
-    object, too.
+    """Configure logging (Django's LOGGING_CONFIG). With LOG_FORMAT=json, warnings and uncaught
+    exceptions are logged as JSON too.
     """
     logging.config.dictConfig(config)
     if _as_json():
@@ -154,7 +153,7 @@ def _log_uncaught(what: str, error: BaseException | None) -> None:
 
 
 def say(text: str) -> None:
-    """Write to standard error why a process ends, whether logging is set up yet or not."""
+    """Write to standard error why a process ends, whether or not logging is configured yet."""
     if _as_json():
         record = logging.LogRecord("enrichlabs", logging.CRITICAL, "", 0, text, None, None)
         sys.stderr.write(JSONFormatter().format(record) + "\n")

@@ -1,4 +1,4 @@
-"""Every setting of the project, each read once from the environment (.env.example lists them)."""
+"""All settings, each read once from the environment (.env.example lists the variables)."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from enrichlabs.config import addresses, kept_secrets
 from enrichlabs.config import environment as env
 from enrichlabs.config.stores import database, valkey_socket
 
-# What any process of ours writes, the store before all, is for its owner alone.
+# Files that our processes write, above all the store, are readable by their owner only.
 os.umask(0o077)
 
 VERSION = "0.2.0"
@@ -16,7 +16,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA = (env.path("ENRICHLABS_DATA", BASE_DIR) or BASE_DIR / "var").resolve()
 SECRETS = DATA / "secrets"
 
-# Where we are. HOST is as it stands in a URL: an IPv6 address in brackets.
+# Addresses. HOST is as in a URL: an IPv6 address has brackets.
 PORT = env.integer("PORT", 8000, 1, 65535)
 MOCK_PORT = env.integer("MOCK_PORT", PORT + 1, 1, 65535)
 HOST = env.read("HOST", "127.0.0.1", addresses.bind_host)
@@ -25,26 +25,26 @@ PUBLIC_URL = env.read(
 )
 VENDORS_FILE = str(env.path("ENRICHLABS_VENDORS", BASE_DIR) or "")
 MOCK_VENDORS = env.switch("MOCK_VENDORS")
-# How the variables begin that vendors may name as theirs: never one that settings read.
+# Vendors may only use variables with these prefixes, and none that settings read.
 VENDOR_VARIABLE_PREFIXES = env.vendor_variable_prefixes()
 SETTINGS_VARIABLES = env.SETTINGS_VARIABLES
-# Addresses that vendors may have although they are link-local, a metadata service, or this
-# machine's own.
+# Vendors may have these addresses although they are link-local, a metadata service, or this
+# machine.
 VENDOR_ALLOWED_ADDRESSES = env.networks("VENDOR_ALLOWED_ADDRESSES")
-# The only folder, beside our own, that vendors' adapters are loaded from.
+# Adapters are loaded from this folder and from the package, and from nowhere else.
 ADAPTERS_DIR = (env.path("ADAPTERS_DIR", BASE_DIR) or DATA / "adapters").resolve()
-# Which doors this process opens. The mock vendors stay shut unless they are named.
+# The groups of routes that this process serves (enrichlabs/urls.py).
 SERVES = env.words("SERVES", "api,admin,webhooks", ("api", "admin", "webhooks", "mock"))
 WORKER_PROCESSES = env.integer("WORKER_PROCESSES", 1, 1)
 WORKER_THREADS = env.integer("WORKER_THREADS", 32, 1)
 
-# Certificate authorities that vendors' certificates may come from, besides the public ones.
+# Certificate authorities trusted for vendors, in addition to the public ones.
 VENDOR_CA_FILE = env.certificates("VENDOR_CA_FILE", BASE_DIR)
 
 # Secrets
 SECRET_KEY = kept_secrets.secret_key(SECRETS)
-# Callback tokens are signed with the first and accepted from each, so that a secret can be replaced
-# without losing callbacks.
+# The first signs callback tokens; all are accepted, so that a secret can be rotated without losing
+# callbacks.
 CALLBACK_SECRETS = kept_secrets.callback_secrets(SECRETS)
 
 # Stores
@@ -55,7 +55,7 @@ EMBEDS_VALKEY = not env.text("REDIS_URL").strip()
 VALKEY_SOCKET = env.attempt(lambda: valkey_socket(DATA, EMBEDS_VALKEY), DATA / "valkey.sock")
 REDIS_URL = env.read("REDIS_URL", f"unix://{quote(str(VALKEY_SOCKET))}", addresses.redis_url)
 
-# Bounds of what comes in
+# Size limits
 JOB_MAX_BYTES = 64 * 1024
 CALLBACK_MAX_BYTES = 1024 * 1024
 CONSOLE_MAX_BYTES = 1024 * 1024
@@ -68,7 +68,7 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "enrichlabs.web.debug_pages.Filter"
 ALLOWED_HOSTS = env.read(
     "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], addresses.allowed_hosts
 )
-# Vendors, and those who follow what script/server prints, must always get in.
+# Vendors, and users of the URL that script/server prints, must always be allowed.
 ALLOWED_HOSTS = list(
     dict.fromkeys([*ALLOWED_HOSTS, addresses.host_of(PUBLIC_URL), addresses.reached_at(HOST)])
 )
@@ -106,11 +106,11 @@ MIDDLEWARE = [
     "enrichlabs.web.security_policy.SecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "enrichlabs.web.admin_only.AdminSessions",
+    "enrichlabs.web.console_middleware.ConsoleSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "enrichlabs.web.admin_only.AdminUsers",
-    "enrichlabs.web.admin_only.AdminMessages",
+    "enrichlabs.web.console_middleware.ConsoleUsers",
+    "enrichlabs.web.console_middleware.ConsoleMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
@@ -134,22 +134,22 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
     )
 ]
-# A session table would be one more thing to read and prune; on MongoDB its key could not even use
-# its unique index.
+# A session table would have to be read and pruned; on MongoDB its key could not even use its unique
+# index.
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
-# TLS ends at the proxy, which alone knows whether a request came by it: it redirects, and makes
-# browsers insist on TLS (docs/decisions/0010-tls-at-the-proxy.md).
+# TLS ends at the proxy. Only the proxy knows whether a request used TLS, so it redirects and sends
+# HSTS (docs/decisions/0010-tls-at-the-proxy.md).
 SILENCED_SYSTEM_CHECKS = [
     "security.W004",  # HSTS
     "security.W008",  # redirects
-    "security.W009",  # SECRET_KEY: enrichlabs.W031 and W032, together with all other secrets
-    "security.W011",  # cookies by TLS only: enrichlabs.W035 has the cause, an address without https
+    "security.W009",  # SECRET_KEY: enrichlabs.W031 and W032 check all secrets
+    "security.W011",  # secure cookies: enrichlabs.W035 names the cause, a PUBLIC_URL without https
     "security.W016",
 ]
 
 STATIC_URL = "/static/"
-# Files are served from the packages that they came in: no collectstatic step.
+# Serves static files from their packages, without collectstatic.
 WHITENOISE_USE_FINDERS = True
 
 REST_FRAMEWORK = {
@@ -163,7 +163,10 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "EnrichLabs",
-    "DESCRIPTION": "A gateway for third-party vendor calls: post a job, have an id at once, fetch the result later.",
+    "DESCRIPTION": (
+        "A gateway for third-party vendor calls: post a job, get an id at once, "
+        "fetch the result later."
+    ),
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": [
@@ -184,14 +187,14 @@ LOGGING = {
         "json": {"()": "enrichlabs.logs.JSONFormatter"},
     },
     "filters": {
-        "shortened": {"()": "enrichlabs.logs.Shortened"},
-        "capped": {"()": "enrichlabs.logs.Capped"},
+        "short_refusals": {"()": "enrichlabs.logs.ShortRefusals"},
+        "rate_limited": {"()": "enrichlabs.logs.RateLimited"},
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": LOG_FORMAT,
-            "filters": ["shortened", "capped"],
+            "filters": ["short_refusals", "rate_limited"],
         },
     },
     "root": {
@@ -200,12 +203,12 @@ LOGGING = {
     },
     "loggers": {
         "django": {"handlers": [], "propagate": True, "level": "INFO"},
-        # At DEBUG, drivers and Django's ORM log what they send: names, inputs, hashes of passwords.
+        # At DEBUG, drivers and Django's ORM log what they send: names, inputs, password hashes.
         **{
             name: {"level": "INFO"}
             for name in ("pymongo", "redis", "django.db.backends", "requests", "asyncio")
         },
-        # Its warnings quote reply headers and the vendor's whole URL.
+        # Its warnings quote response headers and the vendor's full URL.
         "urllib3": {"level": "ERROR"},
     },
 }

@@ -1,6 +1,4 @@
-"""The doors that this process opens, as settings.SERVES names them; the health of a process is
-always to be seen.
-"""
+"""The routes that this process serves, as named in settings.SERVES. Its health is always served."""
 
 from typing import NoReturn
 
@@ -23,11 +21,11 @@ def not_found(request: HttpRequest, rest: str) -> NoReturn:
     raise Http404
 
 
-DOORS: dict[str, list[URLPattern | URLResolver]] = {
+ROUTES: dict[str, list[URLPattern | URLResolver]] = {
     "api": [
         path("", include("jobs.api.urls")),
         path("", read_only(RedirectView.as_view(pattern_name="docs"))),
-        # Split: its script has an address of its own, since none may stand in a page
+        # Split: the script has its own URL, since inline scripts are not allowed
         # (enrichlabs/web/security_policy.py).
         path("docs", read_only(SpectacularSwaggerSplitView.as_view()), name="docs"),
         path("schema", read_only(openapi.show), name="schema"),
@@ -35,7 +33,7 @@ DOORS: dict[str, list[URLPattern | URLResolver]] = {
     ],
     "admin": [
         path("admin", read_only(RedirectView.as_view(pattern_name="admin:index"))),
-        # Django's redirects by the number of a table, to pages that rows of ours do not have.
+        # Django redirects from here to public pages of rows, which ours don't have.
         path("admin/r/<path:rest>", not_found),
         path("admin/", admin.site.urls),
     ],
@@ -44,22 +42,20 @@ DOORS: dict[str, list[URLPattern | URLResolver]] = {
 }
 
 
-def open_doors(names: list[str]) -> list[URLPattern | URLResolver]:
-    """Return the routes behind the named doors. Raises ImproperlyConfigured for a name that is
-    none.
-    """
-    if unknown := set(names) - set(DOORS):
+def routes_of(names: list[str]) -> list[URLPattern | URLResolver]:
+    """Return the routes of the named groups. Raises ImproperlyConfigured for an unknown name."""
+    if unknown := set(names) - set(ROUTES):
         raise ImproperlyConfigured(
-            f"SERVES names {', '.join(sorted(unknown))}, but there is only {', '.join(DOORS)}."
+            f"SERVES names {', '.join(sorted(unknown))}. Choose from {', '.join(ROUTES)}."
         )
-    return [route for name in names for route in DOORS[name]]
+    return [route for name in names for route in ROUTES[name]]
 
 
 urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
-    path("favicon.ico", read_only(favicon)),  # browsers ask for it at any door
-    *open_doors(settings.SERVES),
+    path("favicon.ico", read_only(favicon)),  # browsers request it everywhere
+    *routes_of(settings.SERVES),
 ]
 
 handler400 = "jobs.api.problems.bad_request"

@@ -4,11 +4,11 @@ from enrichlabs.http import connection, gunicorn_worker
 
 
 class HastyWorker(gunicorn_worker.HTTPWorker):
-    """Gives up early on slow clients."""
-
     def run(self) -> None:
-        connection.ANSWER_SECONDS = 0.5
-        gunicorn_worker.MAX_WAITING_BYTES = 350_000
+        from enrichlabs.http import reader
+
+        connection.RESPONSE_TIMEOUT_SECONDS = 0.5
+        reader.MAX_WAITING_BYTES = 350_000
         super().run()
 
 

@@ -1,6 +1,4 @@
-"""Counts what is asked of the store and of Redis, so that a cost per job can't creep in where there
-is one per batch.
-"""
+"""Counts operations of the store and Redis, so that a cost per batch can't become one per job."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,30 +10,32 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from redis.connection import AbstractConnection
 
 
-class Heard(CommandListener):
+class Recorder(CommandListener):
+    """Records the names of MongoDB's commands."""
+
     def __init__(self, asked: list[str]) -> None:
         self._asked = asked
 
     def started(self, event: CommandStartedEvent) -> None:
-        if event.command_name != "endSessions":  # our own, when the counting is over
+        if event.command_name != "endSessions":  # sent when the counting ends
             self._asked.append(event.command_name)
 
     def succeeded(self, event: object) -> None:
-        """It was counted when it began."""
+        """It was recorded when it started."""
 
     failed = succeeded
 
 
 @contextmanager
 def asking_the_store() -> Iterator[list[str]]:
-    """Give what this thread asks of the store within: statements in SQL, of which one may be for
-    many rows, or commands.
+    """Record this thread's operations of the store: the first word of each SQL statement (which may
+    be for many rows), or MongoDB's commands.
     """
     asked: list[str] = []
     if connection.vendor == "mongodb":
         options = connection.settings_dict["OPTIONS"]
         connection.close_pool()
-        with patch.dict(options, event_listeners=[Heard(asked)]):
+        with patch.dict(options, event_listeners=[Recorder(asked)]):
             connection.connect()
             asked.clear()
             yield asked
@@ -52,7 +52,7 @@ def asking_the_store() -> Iterator[list[str]]:
 
 @contextmanager
 def asking_redis() -> Iterator[list[str]]:
-    """Give the round trips to Redis within, of all threads; what is sent in one pipeline is one."""
+    """Record the round trips to Redis of all threads; a pipeline is one."""
     asked: list[str] = []
     send = AbstractConnection.send_packed_command
 

@@ -1,6 +1,4 @@
-"""How the store goes about the reads of a page: by an index, in its order, and no further than is
-shown.
-"""
+"""Asserts that reads use an index, in its order, and read no further than needed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +14,10 @@ from tests.mongodb_recording import Sent, indexes_for
 
 @contextmanager
 def reads_of(table: str) -> Iterator[list[Any]]:
-    """Give the reads of a table that are made within: statements on SQLite, pipelines on MongoDB."""
+    """Record the reads of a table: statements on SQLite, pipelines on MongoDB."""
     reads: list[Any] = []
-    with (_statements if connection.vendor == "sqlite" else _pipelines)(table, reads):
+    record = _statements if connection.vendor == "sqlite" else _pipelines
+    with record(table, reads):
         yield reads
 
 
@@ -33,33 +32,30 @@ def _statements(table: str, reads: list[Any]) -> Iterator[None]:
 def _pipelines(table: str, reads: list[Any]) -> Iterator[None]:
     get_cursor = FlatQuery.get_cursor
 
-    def note(query: FlatQuery) -> Any:
+    def record(query: FlatQuery) -> Any:
         if query.compiler.collection_name.startswith(table):
             reads.append((query.compiler.collection_name, query.get_pipeline()))
         return get_cursor(query)
 
-    with patch.object(FlatQuery, "get_cursor", note):
+    with patch.object(FlatQuery, "get_cursor", record):
         yield
 
 
 def assert_quick(reads: list[Any], *, finds: bool) -> None:
-    """See that none scans a table or sorts it; `finds`: that none walks a whole index either."""
+    """Assert that none scans or sorts a table and, with `finds`, that none scans a whole index."""
     assert reads
+    is_sqlite = connection.vendor == "sqlite"
+    check = _assert_quick_on_sqlite if is_sqlite else _assert_quick_on_mongodb
     for read in reads:
-        (_assert_quick_on_sqlite if connection.vendor == "sqlite" else _assert_quick_on_mongodb)(
-            read, finds
-        )
+        check(read, finds)
 
 
 def _assert_quick_on_sqlite(statement: str, finds: bool) -> None:
     assert "LIMIT" in statement or '"_id" = ' in statement
     with connection.cursor() as cursor:
         plan = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()]
-    steps = [
-        step
-        for step in plan
-        if step.startswith(("SCAN", "SEARCH")) and "SUBQUERY" not in step and "subquery" not in step
-    ]
+    steps = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
+    steps = [step for step in steps if "SUBQUERY" not in step.upper()]
     assert steps
     assert all(" USING " in step for step in steps), plan
     assert not any("B-TREE" in step for step in plan), plan
@@ -74,17 +70,11 @@ def _assert_quick_on_mongodb(read: tuple[str, list[dict[str, Any]]], finds: bool
     assert is_one or "$limit" in stages
     indexes = indexes_for(Sent(collection, match, stages.get("$sort", {}), pipeline))
     assert indexes, pipeline
-    # The server of the tests takes an index only where it begins with just these columns, and walks
-    # none of the ids.
-    if (
-        match
-        and any(set(index[: len(match)]) == match.keys() for index in indexes)
-        and not isinstance(match.get("_id"), dict)
-    ):
-        explained = str(
-            connection.database.command(
-                "explain", {"aggregate": collection, "pipeline": pipeline, "cursor": {}}
-            )
-        )
+    # The tests' server uses an index only if it begins with exactly these columns, and no range of
+    # ids.
+    is_prefix = any(set(index[: len(match)]) == match.keys() for index in indexes)
+    if match and is_prefix and not isinstance(match.get("_id"), dict):
+        query = {"aggregate": collection, "pipeline": pipeline, "cursor": {}}
+        explained = str(connection.database.command("explain", query))
         assert "IXSCAN" in explained, explained
         assert "COLLSCAN" not in explained, explained

@@ -16,7 +16,7 @@ from django.core.management import get_commands, load_command_class
 from django.test import Client, override_settings
 
 from enrichlabs import gunicorn
-from enrichlabs.urls import open_doors
+from enrichlabs.urls import routes_of
 from jobs.worker.worker import FINISH_SECONDS
 from tests import manifests
 from tests.manifests import (
@@ -201,7 +201,7 @@ def test_vendors_can_reach_only_the_callback_endpoint():
     (ingress,) = of_kind("Ingress")
     (rule,) = ingress["spec"]["rules"]
     (path,) = rule["http"]["paths"]
-    (door,) = open_doors(["webhooks"])
+    (door,) = routes_of(["webhooks"])
     assert path["path"] == f"/{door.pattern}"
     assert path["backend"]["service"]["name"] == "webhook"
     assert environment(main_container("webhook"))["SERVES"] == "webhooks"

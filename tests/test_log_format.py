@@ -1,4 +1,4 @@
-"""With LOG_FORMAT=json every line of every process is one JSON object."""
+"""With LOG_FORMAT=json, every line of every process is a JSON object."""
 
 import json
 import os
@@ -12,13 +12,8 @@ from harness.waiting import wait_for
 
 
 def test_the_whole_service_logs_json(tmp_path: Path) -> None:
-    server = Server(
-        tmp_path / "data",
-        LOG_FORMAT="json",
-        LOG_LEVEL="DEBUG",
-        PORT=free_port(),
-        MOCK_PORT=free_port(),
-    )
+    logging = {"LOG_FORMAT": "json", "LOG_LEVEL": "DEBUG"}
+    server = Server(tmp_path / "data", PORT=free_port(), MOCK_PORT=free_port(), **logging)
     try:
         server.wait_until_ready()
         for request in (b"GET /nowhere", b"POST /admin/login/", b"nonsense \xff"):
@@ -27,13 +22,8 @@ def test_the_whole_service_logs_json(tmp_path: Path) -> None:
         (valkey,) = server.children("valkey")
         for pid, name in ((worker, "worker"), (valkey, "embedded Valkey")):
             os.kill(pid, signal.SIGKILL)
-            wait_for(
-                lambda name=name: f"The {name} ended by SIGKILL" in server.output,
-                "it to be started again",
-            )
-        wait_for(
-            lambda: server.get("/readyz")[0] == 200, "the service to be ready again", seconds=40
-        )
+            wait_for(lambda name=name: f"The {name} ended by SIGKILL" in server.output, "a restart")
+        wait_for(lambda: server.get("/readyz")[0] == 200, "the service to be ready", seconds=40)
         assert server.stop() == 0
         lines = [json.loads(line) for line in server.output.splitlines()]
     finally:

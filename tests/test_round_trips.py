@@ -1,5 +1,5 @@
-"""What a batch, a request and an idle worker ask of the store and of Redis: counted, and the same
-for many jobs as for few.
+"""The number of operations of the store and Redis for a worker with few or many jobs, for a
+request, and for an idle worker.
 """
 
 import pytest
@@ -24,12 +24,12 @@ from vendors.models import Vendor
 pytestmark = pytest.mark.usefixtures("transactional_db", "redis_client")
 
 FEW, MANY = 10, 100
-OF_THE_STORE = {"sqlite": 8, "mongodb": 5}  # with each BEGIN, where there is one
-OF_REDIS = 4  # take, report, settle, counts
+STORE_OPERATIONS = {"sqlite": 8, "mongodb": 5}  # including BEGIN
+REDIS_ROUND_TRIPS = 4  # take, report, settle, counters
 
 
 class Batch:
-    """What a worker does with a batch of jobs, without its threads."""
+    """The steps of a worker for several jobs, without its threads."""
 
     def __init__(self, vendor):
         self.vendor = vendor
@@ -55,36 +55,39 @@ def batch(make_vendor, submit):
     limiter.rebuild(vendor.slug, [], [], [])
     batch = Batch(vendor)
     submit(3)
-    batch.run(3)  # so that scripts are loaded, connections open
+    batch.run(3)  # loads scripts and opens connections
     return batch
 
 
 def cost(batch, submit, count):
     submit(count)
-    with asking_the_store() as of_the_store, asking_redis() as of_redis:
+    with asking_the_store() as of_store, asking_redis() as of_redis:
         batch.run(count)
-    return of_the_store, of_redis
+    return of_store, of_redis
 
 
-def test_a_batch_asks_no_more_for_many_jobs_than_for_few(batch, submit):
+def test_a_worker_needs_as_many_operations_for_many_jobs_as_for_few(batch, submit):
     (few, few_of_redis), (many, many_of_redis) = cost(batch, submit, FEW), cost(batch, submit, MANY)
     assert many == few
-    assert len(many) <= OF_THE_STORE[connection.vendor]
-    assert len(many_of_redis) == len(few_of_redis) == OF_REDIS
+    assert len(many) <= STORE_OPERATIONS[connection.vendor]
+    assert len(many_of_redis) == len(few_of_redis) == REDIS_ROUND_TRIPS
 
 
-def test_a_job_is_accepted_with_one_write_and_one_hint(batch):
-    with asking_the_store() as of_the_store, asking_redis() as of_redis:
+def test_accepting_a_job_is_one_write_and_one_redis_command(batch):
+    with asking_the_store() as of_store, asking_redis() as of_redis:
         accept(Job.new(vendor=batch.vendor.slug, name="John Doe", input={}))
-    assert [asked for asked in of_the_store if asked != "BEGIN"] in (["INSERT"], ["insert"])
+    assert [asked for asked in of_store if asked != "BEGIN"] in (["INSERT"], ["insert"])
     [hint] = of_redis
     assert hint.count("XADD") == 1
 
 
+def make_idle_vendors(number):
+    Vendor.objects.bulk_create([Vendor(slug=f"v{n}", adapter="sync") for n in range(number)])
+    catalogue.forget()
+
+
 def idle_seconds(seconds):
-    """Let the sweep pass that many seconds with nothing to do, and return what it asks Redis
-    within.
-    """
+    """Sweep for that many seconds with nothing to do; return the round trips to Redis."""
     sweeper = Sweeper("w")
     with asking_redis() as of_redis:
         for tick in range(int(seconds / TICK_SECONDS)):
@@ -93,26 +96,22 @@ def idle_seconds(seconds):
     return of_redis
 
 
-def test_a_sweep_with_nothing_to_do_asks_redis_no_more_for_many_vendors(make_vendor):
+def test_an_idle_sweep_needs_no_more_round_trips_for_many_vendors(make_vendor):
     make_vendor()
-    idle_seconds(TICK_SECONDS)  # scripts are loaded
+    idle_seconds(TICK_SECONDS)  # loads scripts
     few = idle_seconds(60)
-    Vendor.objects.bulk_create(
-        [Vendor(slug=f"v{number}", adapter="sync") for number in range(MANY)]
-    )
-    catalogue.forget()
+    make_idle_vendors(MANY)
     many = idle_seconds(60)
-    assert len(many) <= len(few) + 2  # a first look at new ones
+    assert len(many) <= len(few) + 2  # a first check of the new ones
     assert len(many) < 5 * 60
 
 
-def test_a_round_with_nothing_to_do_asks_redis_nothing():
-    Vendor.objects.bulk_create([Vendor(slug=f"v{number}", adapter="sync") for number in range(FEW)])
-    catalogue.forget()
+def test_an_idle_round_needs_no_round_trip():
+    make_idle_vendors(FEW)
     worker = Worker(threads=1)
-    for _ in range(3):  # limits are made anew, streams watched
+    for _ in range(3):  # rebuilds limiters, watches streams
         worker._round()
     with asking_redis() as of_redis:
         for _ in range(100):
             worker._round()
-    assert len(of_redis) <= 2  # every 5 s one vendor is asked, for the sake of all
+    assert len(of_redis) <= 2  # one vendor is checked every 5 s

@@ -1,7 +1,7 @@
 """Signatures of callbacks, as https://www.standardwebhooks.com specifies them: HMAC-SHA256 over id,
 timestamp and raw body.
 
-Pure: secrets, headers, body and the time are given; nothing is read from anywhere.
+Pure functions: secrets, headers, body and time are arguments.
 """
 
 import base64
@@ -18,7 +18,7 @@ SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 class RefusedError(Exception):
-    """The request is not shown to be the vendor's; `code` says why, for the log and not for the
+    """The request is not proven to be the vendor's. `code` says why, for the log but not for the
     sender.
     """
 
@@ -28,10 +28,10 @@ class RefusedError(Exception):
 
 
 def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-    """Return the webhook-id of a request that one of the secrets has signed within five minutes of
+    """Return the webhook-id of a request that one of the secrets signed within five minutes of
     `now`.
 
-    Raises RefusedError, and nothing else, whatever the secrets and headers hold.
+    Raises RefusedError, and no other exception, whatever the secrets and headers contain.
     """
     keys = [key for key in map(signing_key, secrets) if key]
     if not keys:
@@ -50,10 +50,10 @@ def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now:
 
 
 def sign(secret: str, webhook_id: str, timestamp_seconds: int, body: bytes) -> str:
-    """Return the webhook-signature header. Raises ValueError for a secret that is not base64."""
+    """Return the webhook-signature header. Raises ValueError if the secret is not base64."""
     key = signing_key(secret)
     if not key:
-        raise ValueError("The secret must be base64 text, with or without whsec_ before it.")
+        raise ValueError("The secret must be base64, with or without the prefix whsec_.")
     return _sign(key, webhook_id, str(timestamp_seconds), body)
 
 
@@ -61,7 +61,7 @@ def _is_signed(
     keys: Sequence[bytes], webhook_id: str, timestamp: str, signatures: str, body: bytes
 ) -> bool:
     expected = [_sign(key, webhook_id, timestamp, body).encode() for key in keys]
-    # Each signature says its version; those of versions that we don't know are passed over.
+    # Each signature starts with its version. Unknown versions match nothing.
     given = [signature.encode("utf-8", "replace") for signature in signatures.split(" ")]
     return any([hmac.compare_digest(one, other) for one in expected for other in given])
 

@@ -1,5 +1,5 @@
 from django.urls import path
 
-from webhooks.views import receive
+from webhooks.views import callback
 
-urlpatterns = [path("<str:slug>/<uuid:request_id>", receive, name="callback")]
+urlpatterns = [path("<str:slug>/<uuid:request_id>", callback, name="callback")]

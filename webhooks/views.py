@@ -1,4 +1,4 @@
-"""The door for vendors' callbacks (docs/webhooks.md says what each answer means)."""
+"""The endpoint for vendors' callbacks (docs/webhooks.md explains each response)."""
 
 import logging
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from jobs.api import bodies
 from jobs.api.problems import Problem, handle
-from jobs.callbacks import inbox, refusals, tokens
+from jobs.callbacks import receive, refusals, tokens
 from jobs.models import Job, Verdict
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
@@ -21,69 +21,67 @@ from webhooks.signatures import RefusedError
 
 log = logging.getLogger(__name__)
 
-MAX_SLUG_LOGGED = 50  # a longer one is no vendor's
-RETRY_SECONDS = 60
+MAX_LOGGED_SLUG = 50
+RETRY_AFTER_SECONDS = 60
 
 
 @csrf_exempt
-def receive(request: HttpRequest, slug: str, request_id: UUID) -> HttpResponse:
-    """Take a callback, or say why not. A 2xx tells the vendor that it need not be sent again."""
+def callback(request: HttpRequest, slug: str, request_id: UUID) -> HttpResponse:
+    """Receive a callback. A 2xx response tells the vendor not to send it again."""
+    job_id = str(request_id)
     try:
-        return _take(request, slug, str(request_id))
+        return _receive(request, slug, job_id)
     except RefusedError as refused:
-        # The same words whatever was wrong: a forger learns nothing.
-        detail = "The token or the signature of this callback is missing, wrong or out of date."
+        # The same text for every reason, so that a forger learns nothing.
+        detail = "The callback's token or signature is missing, wrong or expired."
         reason, problem = refused.code, Problem("unauthorized", 401, detail)
-    except inbox.NotAnObjectError as error:
-        detail = f"{error} Send a JSON object; this callback changed nothing, and its job goes on waiting."
-        reason, problem = (
-            f"not_an_object ({str(error).rstrip('.')})",
-            Problem("not_an_object", 400, detail),
-        )
+    except receive.NotAnObjectError as error:
+        detail = f"{error} Send a JSON object. The callback was not stored; its job still waits."
+        reason = f"not_an_object ({str(error).rstrip('.')})"
+        problem = Problem("not_an_object", 400, detail)
     except Problem as found:
         reason, problem = found.code, found
     except STORE_ERRORS as error:
-        # Handled here, for Django would log the error's own words, which may hold the callback.
+        # Django would log the error's message, which may quote the callback.
         unavailable = handle(error, {})
         if unavailable is None:
             raise
         return unavailable
-    return _refuse(problem, reason, request, slug, str(request_id))
+    return _refuse(problem, reason, request, slug, job_id)
 
 
-def _take(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
-    """Size, vendor, signature and timestamp, token; then the callback is stored, and only then acts
-    on its job.
-    """
+def _receive(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
+    """Check size, vendor, signature and timestamp, and token; then store and apply the callback."""
     now = timezone.now()
     if request.method != "POST":
-        raise Problem("method_not_allowed", 405, "Post the callback.", headers={"Allow": "POST"})
+        raise Problem("method_not_allowed", 405, "Use POST.", headers={"Allow": "POST"})
     body = bodies.read(request, settings.CALLBACK_MAX_BYTES)
     vendor = catalogue.get(slug)
     if vendor is None:
-        raise Problem("unknown_vendor", 404, "There is no vendor of this name.")
-    is_signed = bool(vendor.webhook_secret_env)
-    webhook_id = (
-        signatures.verify(vendor.webhook_secrets, request.headers, body, now) if is_signed else ""
-    )
-    tried = tokens.read(request.GET.get("token", ""), slug, job_id)
-    if tried is None and not (webhook_id and _is_unknown(vendor, job_id)):
+        raise Problem("unknown_vendor", 404, "There is no vendor with this name.")
+    webhook_id = ""
+    if vendor.webhook_secret_env:
+        webhook_id = signatures.verify(vendor.webhook_secrets, request.headers, body, now)
+    ref = tokens.read(request.GET.get("token", ""), slug, job_id)
+    if ref is None and not (webhook_id and _is_unknown(vendor, job_id)):
         raise RefusedError("token_wrong" if "token" in request.GET else "token_missing")
     try:
-        verdict = inbox.receive(vendor, job_id, tried, webhook_id=webhook_id, body=body, now=now)
-    except inbox.TooManyError:
-        detail = "There are too many callbacks for this job that can't be applied yet. Send this one again later."
-        return Problem(
-            "too_many_callbacks", 429, detail, headers={"Retry-After": str(RETRY_SECONDS)}
-        ).response()
-    return JsonResponse(
-        {"status": verdict or "stored"}, status=202 if verdict == Verdict.UNMATCHED else 200
-    )
+        verdict = receive.receive(vendor, job_id, ref, webhook_id=webhook_id, body=body, now=now)
+    except receive.TooManyError:
+        return _too_many_callbacks()
+    status = HTTPStatus.ACCEPTED if verdict == Verdict.UNMATCHED else HTTPStatus.OK
+    return JsonResponse({"status": verdict or "stored"}, status=status)
 
 
 def _is_unknown(vendor: Vendor, job_id: str) -> bool:
-    """Whether the vendor has no such job. It learns nothing about those of other vendors."""
+    """Return whether the vendor has no such job. Other vendors' jobs are not revealed to it."""
     return not Job.objects.filter(pk=job_id, vendor=vendor.slug).exists()
+
+
+def _too_many_callbacks() -> HttpResponse:
+    detail = "Too many callbacks for this job wait to be applied. Send this one again later."
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return Problem("too_many_callbacks", 429, detail, headers=headers).response()
 
 
 def _refuse(
@@ -91,15 +89,10 @@ def _refuse(
 ) -> HttpResponse:
     vendor = catalogue.get(slug) if reason in ("secret_unset", "secret_unusable") else None
     why = f" ({vendor.webhook_secret_fault})" if vendor else ""
-    log.warning(
-        "Refused a callback of vendor %r for job %s: %s%s",
-        slug[:MAX_SLUG_LOGGED],
-        job_id,
-        reason,
-        why,
-    )
+    text = "Refused a callback from vendor %r for job %s: %s%s"
+    log.warning(text, slug[:MAX_LOGGED_SLUG], job_id, reason, why)
     response = problem.response()
-    response._has_been_logged = True  # type: ignore[attr-defined]  # else Django adds a second line
+    response._has_been_logged = True  # type: ignore[attr-defined]  # or Django adds a second line
     if problem.status not in (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_FOUND):
         _count_when_sent(response, request, slug, job_id, reason)
     return response
@@ -108,19 +101,20 @@ def _refuse(
 def _count_when_sent(
     response: HttpResponse, request: HttpRequest, slug: str, job_id: str, reason: str
 ) -> None:
-    """Count the refusal on its job once the answer is on its way: how long that takes tells nothing
+    """Count the refusal on its job once the response is sent, so that its timing reveals nothing
     about the job.
     """
     now, close = timezone.now(), response.close
 
     def count_and_close() -> None:
         try:
-            tried = tokens.read(request.GET.get("token", ""), slug, job_id)
+            ref = tokens.read(request.GET.get("token", ""), slug, job_id)
             length = request.META.get("CONTENT_LENGTH") or ""
-            size, run = int(length) if length.isdecimal() else 0, tried.run if tried else None
-            refusals.note(slug, job_id, reason, body_bytes=size, now=now, run=run)
+            body_bytes, run = int(length) if length.isdecimal() else 0, ref.run if ref else None
+            refusals.note(slug, job_id, reason, body_bytes=body_bytes, now=now, run=run)
         except STORE_ERRORS as error:
-            log.warning("A refused callback was not counted on its job: %s", type(error).__name__)
+            text = "The refusal of a callback was not counted on its job: %s"
+            log.warning(text, type(error).__name__)
         finally:
             close()
 

@@ -1,9 +1,8 @@
-"""Reads .env, then becomes the given command: python -m enrichlabs.config.dotenv COMMAND..., which
-every script that reads .env calls.
+"""Reads .env, then executes a command with it: python -m enrichlabs.config.dotenv COMMAND...
 
-What the environment says already wins. A line means what it means to Docker Compose, and what
-Compose would expand is refused, so that one file serves both (docs/operations.md#environment has
-the rules).
+Variables that are already set win. A line means what it means to Docker Compose, and what Compose
+would expand is refused, so that one file serves both (docs/operations.md#environment has the
+rules).
 """
 
 import os
@@ -21,15 +20,14 @@ ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 
 
 def parse(content: bytes) -> dict[str, str]:
-    """Return the variables of the file; of two lines with one name, the later. Raises ValueError
-    with the number of a line.
+    """Return the variables in the file; the last line wins if a name is repeated. Raises ValueError
+    with the line number.
     """
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise _wrong(
-            content[: error.start].decode(), "is not UTF-8. Save the file as UTF-8"
-        ) from None
+        before = content[: error.start].decode()
+        raise _error(before, "is not UTF-8. Save the file as UTF-8") from None
     found: dict[str, str] = {}
     at = 0
     while at < len(text):
@@ -39,18 +37,18 @@ def parse(content: bytes) -> dict[str, str]:
         try:
             name, value, end = _variable(text, at)
         except ValueError as error:
-            raise _wrong(text[:at], str(error)) from None
+            raise _error(text[:at], str(error)) from None
         found[name] = value
         at = end
     return found
 
 
-def _wrong(before: str, reason: str) -> ValueError:
+def _error(before: str, reason: str) -> ValueError:
     return ValueError(f"Line {before.count(chr(10)) + 1} of .env {reason}.")
 
 
 def _variable(text: str, at: int) -> tuple[str, str, int]:
-    """Return name, value and where the next line begins. No message quotes a value: it may be a
+    """Return name, value, and where the next line begins. Errors do not quote values, which may be
     secret.
     """
     start = NAME.match(text, at)
@@ -58,13 +56,11 @@ def _variable(text: str, at: int) -> tuple[str, str, int]:
         raise ValueError("has no =. Write NAME=value")
     name = start[1]
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError(
-            "has a name with other characters than letters, digits and _. Correct the name"
-        )
+        raise ValueError("has a name with characters other than letters, digits and _. Correct it")
     value, end = _value(text, start.end())
     rest = BLANK.match(text, end)
     if not rest or (rest[1] and rest[0].startswith("#")):
-        raise ValueError("goes on after the closing quote. Quote the whole value")
+        raise ValueError("continues after the closing quote. Quote the whole value")
     if "\0" in value or "\r" in value and text[start.end()] not in "'\"":
         raise ValueError("has a control character in its value. Remove it")
     return name, value, rest.end()
@@ -74,14 +70,14 @@ def _value(text: str, at: int) -> tuple[str, int]:
     quote = text[at : at + 1]
     if quote == "'":
         if not (single := SINGLE.match(text, at)):
-            raise ValueError("opens a quote ' that is not closed. Close it")
+            raise ValueError("has an unclosed quote '. Close it")
         return single[1].replace("\\'", "'"), single.end()
     if quote == '"':
         if not (double := DOUBLE.match(text, at)):
-            raise ValueError('opens a quote " that is not closed. Close it')
+            raise ValueError('has an unclosed quote ". Close it')
         _refuse_dollar(re.sub(r"\\.", "", double[1], flags=re.DOTALL))
         return re.sub(r"\\(.)", _unescaped, double[1], flags=re.DOTALL), double.end()
-    # A blank before # begins a comment, also where there is no value.
+    # A space before # begins a comment, even if there is no value.
     if quote == "#" and text[at - 1] in " \t":
         return "", at - 1
     found = PLAIN_END.search(text, at)
@@ -102,7 +98,7 @@ def _unescaped(escape: re.Match[str]) -> str:
         return ESCAPES[escape[1]]
     except KeyError:
         raise ValueError(
-            f"has \\{escape[1]} in double quotes, which means nothing. Put the value in single quotes"
+            f"has the unknown escape \\{escape[1]}. Put the value in single quotes"
         ) from None
 
 
@@ -112,12 +108,10 @@ def main(command: list[str]) -> None:
     except FileNotFoundError:
         variables = {}
     except OSError as error:
-        sys.exit(
-            f"enrichlabs: .env can't be read ({error.strerror}). Make it a file that this user can read."
-        )
+        sys.exit(f"enrichlabs: .env can't be read ({error.strerror}). Make it readable.")
     except ValueError as error:
         sys.exit(f"enrichlabs: {error}")
-    os.execvpe(command[0], command, {**variables, **os.environ})  # noqa: S606 - our own scripts' commands
+    os.execvpe(command[0], command, {**variables, **os.environ})  # noqa: S606 - commands of our scripts
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Reads the process environment for settings: text, numbers, switches, lists and paths.
+"""Reads settings from the environment: text, numbers, switches, lists and paths.
 
-A value that is wrong does not end the reading: it is kept, and check() names all of them at once.
+A wrong value does not raise at once: errors are collected, and check() raises them all together.
 """
 
 import os
@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
 
-# Every variable that settings read, in whichever process. None of them can be a vendor's.
+# Every variable that settings read, in any process. None of them can belong to a vendor.
 SETTINGS_VARIABLES = frozenset(
     [
         "ADAPTERS_DIR",
@@ -45,24 +45,21 @@ SETTINGS_VARIABLES = frozenset(
     ]
 )
 
-
-_faults: list[str] = []
+_errors: list[str] = []
 
 
 def text(name: str, default: str = "") -> str:
-    """Return the variable, or `default` where it is unset or empty."""
+    """Return the variable, or `default` if it is unset or empty."""
     if name not in SETTINGS_VARIABLES:
-        raise LookupError(
-            f"Add {name} to SETTINGS_VARIABLES, so that no vendor can be given its value."
-        )
+        raise LookupError(f"Add {name} to SETTINGS_VARIABLES, so that no vendor can use its value.")
     return os.environ.get(name) or default
 
 
 def read(name: str, default: T, parse: Callable[[str], T]) -> T:
-    """Return what `parse` makes of the variable, or `default` where it is unset or empty.
+    """Return `parse` of the variable, or `default` if it is unset or empty.
 
-    What `parse` says in a ValueError goes after the name in a sentence, so it must not quote what
-    could be a secret.
+    The message of a ValueError raised by `parse` follows the variable's name in a sentence. It must
+    not quote what may be a secret.
     """
     value = text(name).strip()
     if not value:
@@ -70,38 +67,38 @@ def read(name: str, default: T, parse: Callable[[str], T]) -> T:
     try:
         return parse(value)
     except ValueError as error:
-        _faults.append(f"{name} {error}")
+        _errors.append(f"{name} {error}")
         return default
 
 
 def attempt(make: Callable[[], T], otherwise: T) -> T:
-    """Return what `make` returns; where it raises ImproperlyConfigured, keep that for check() and
-    return `otherwise`.
+    """Return what `make` returns. If it raises ImproperlyConfigured, return `otherwise`, and let
+    check() raise the error.
     """
     try:
         return make()
     except ImproperlyConfigured as error:
-        _faults.append(str(error))
+        _errors.append(str(error))
         return otherwise
 
 
 def check() -> None:
-    """Raise ImproperlyConfigured with a line for each value that was wrong, if any was."""
-    if _faults:
-        lines = "\n".join(_faults)
-        _faults.clear()
+    """Raise ImproperlyConfigured with a line per wrong value, if there are any."""
+    if _errors:
+        lines = "\n".join(_errors)
+        _errors.clear()
         raise ImproperlyConfigured(lines)
 
 
-def integer(name: str, default: int, least: int = 0, most: int = 2**31 - 1) -> int:
-    return read(name, default, partial(_integer, least, most))
+def integer(name: str, default: int, minimum: int = 0, maximum: int = 2**31 - 1) -> int:
+    return read(name, default, partial(_integer, minimum, maximum))
 
 
-def _integer(least: int, most: int, value: str) -> int:
+def _integer(minimum: int, maximum: int, value: str) -> int:
     if not re.fullmatch("-?[0-9]{1,18}", value):
         raise ValueError(f"is {value!r}, but must be a whole number.")
-    if not least <= int(value) <= most:
-        raise ValueError(f"is {value}, but must be between {least} and {most}.")
+    if not minimum <= int(value) <= maximum:
+        raise ValueError(f"is {value}, but must be between {minimum} and {maximum}.")
     return int(value)
 
 
@@ -116,7 +113,7 @@ def _switch(value: str) -> bool:
 
 
 def choice(name: str, default: str, choices: Collection[str]) -> str:
-    """Return one of `choices`, whatever case it is written in."""
+    """Return one of `choices`, ignoring case."""
     return read(name, default, partial(_choice, choices))
 
 
@@ -128,9 +125,7 @@ def _choice(choices: Collection[str], value: str) -> str:
 
 
 def words(name: str, default: str = "", choices: Collection[str] = ()) -> list[str]:
-    """Return the comma-separated parts of the variable, without blanks; each one of `choices`,
-    where there are any.
-    """
+    """Return the variable's comma-separated parts, each one of `choices` if there are any."""
     return read(name, _words(default), partial(_chosen_words, choices)) or _words(default)
 
 
@@ -143,7 +138,7 @@ def _chosen_words(choices: Collection[str], value: str) -> list[str]:
     unknown = sorted(set(found) - set(choices)) if choices else []
     if unknown:
         raise ValueError(
-            f"names {', '.join(unknown)}, but there is only {', '.join(choices)}, separated by commas."
+            f"names {', '.join(unknown)}. Choose from {', '.join(choices)}, separated by commas."
         )
     return found
 
@@ -158,12 +153,12 @@ def _networks(value: str) -> list[IPv4Network | IPv6Network]:
         return [ip_network(word) for word in _words(value)]
     except ValueError as error:
         raise ValueError(
-            f"can't be read: {error}. Write addresses or networks, such as 127.0.0.1,10.0.0.0/8."
+            f"can't be read: {error}. Write addresses or networks like 127.0.0.1,10.0.0.0/8."
         ) from None
 
 
 def vendor_variable_prefixes() -> tuple[str, ...]:
-    """Return how the variables begin that may be a vendor's."""
+    """Return the prefixes of the variables that vendors may use."""
     return read("VENDOR_VARIABLE_PREFIXES", (), _prefixes) or ("VENDOR_",)
 
 
@@ -171,38 +166,32 @@ def _prefixes(value: str) -> tuple[str, ...]:
     for prefix in _words(value):
         if not re.fullmatch(r"[A-Z][A-Z0-9]*_([A-Z0-9]+_)*", prefix):
             raise ValueError(
-                f"names {prefix!r}. Write prefixes in capitals, with _ at their end: VENDOR_,ACME_"
+                f"names {prefix!r}. Write prefixes in capitals that end with _: VENDOR_,ACME_"
             )
     return tuple(_words(value))
 
 
-def unneeded(doors: Collection[str]) -> set[str]:
-    """Return the variables for which a process that opens these doors has no use; a worker opens
-    none, and calls vendors.
+def unneeded(serves: Collection[str]) -> set[str]:
+    """Return the variables that a process does not need, given what it serves (settings.SERVES). A
+    worker serves nothing, and calls vendors.
 
-    The first password of the console is for whatever prepares the installation. Keys and secrets of
-    vendors are for what calls them, reads their callbacks or shows in the console whether they are
-    set. Mock vendors sign with MOCK_... variables.
+    The console's first password is only needed to prepare the installation. Keys and secrets of
+    vendors are needed to call them, to verify their callbacks, and to show in the console whether
+    they are set. Mock vendors sign with MOCK_... variables.
     """
-    found = {
-        name
-        for name in os.environ
-        if name == "ADMIN_PASSWORD" or name.startswith("DJANGO_SUPERUSER_")
-    }
-    if doors and not {"admin", "webhooks"} & set(doors):
-        own = "MOCK_" if "mock" in doors else "-"
-        vendors = {
-            name
-            for name in os.environ
-            if name.startswith(vendor_variable_prefixes()) and not name.startswith(own)
-        }
-        found |= vendors - SETTINGS_VARIABLES
-    return found
+    passwords = {name for name in os.environ if name.startswith("DJANGO_SUPERUSER_")}
+    passwords |= {"ADMIN_PASSWORD"} & os.environ.keys()
+    if not serves or {"admin", "webhooks"} & set(serves):
+        return passwords
+    of_vendors = {name for name in os.environ if name.startswith(vendor_variable_prefixes())}
+    if "mock" in serves:
+        of_vendors = {name for name in of_vendors if not name.startswith("MOCK_")}
+    return passwords | (of_vendors - SETTINGS_VARIABLES)
 
 
 def path(name: str, folder: Path) -> Path | None:
-    """Return the file or folder, None where none is named; ~ is the home folder, a relative path
-    counts from `folder`.
+    """Return the file or folder, or None if the variable is unset. ~ is the home folder; a relative
+    path is relative to `folder`.
     """
     return read(name, None, partial(_path, folder))
 
@@ -212,12 +201,12 @@ def _path(folder: Path, value: str) -> Path:
         return folder / Path(value).expanduser()
     except RuntimeError:
         raise ValueError(
-            f"is {value!r}, but that home folder is not known. Write the whole path."
+            f"is {value!r}, but that home folder is unknown. Write the full path."
         ) from None
 
 
 def certificates(name: str, folder: Path) -> Path | None:
-    """Return the file of PEM certificates, None where none is named. Paths are read as by `path`."""
+    """Return the file of PEM certificates, or None if the variable is unset. Paths as in `path`."""
     return read(name, None, partial(_certificates, folder))
 
 
@@ -227,9 +216,7 @@ def _certificates(folder: Path, value: str) -> Path:
         file.open("rb").close()
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
     except ssl.SSLError:
-        raise ValueError(
-            f"is {value!r}, but that file holds no certificates in PEM format."
-        ) from None
+        raise ValueError(f"is {value!r}, but that file has no PEM certificates.") from None
     except OSError as error:
         raise ValueError(f"is {value!r}, but that file can't be read: {error.strerror}.") from None
     return file

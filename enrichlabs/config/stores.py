@@ -1,4 +1,4 @@
-"""Where the stores are: DATABASE_URL as Django's settings, and the socket of the embedded Valkey."""
+"""Turns DATABASE_URL into Django's settings, and chooses the embedded Valkey's socket."""
 
 import hashlib
 import os
@@ -12,32 +12,33 @@ from django.core.exceptions import ImproperlyConfigured
 
 from enrichlabs.mongodb import url as mongodb_url
 
-# WAL lets readers go on while somebody writes; FULL makes a commit survive a power cut; IMMEDIATE
-# takes the write lock at once, because a transaction that reads first and writes later fails under
-# several writers whatever it waits.
-SQLITE_PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY"
+# WAL lets readers continue during a write. FULL makes commits survive a power cut.
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; "
+    "PRAGMA temp_store=MEMORY"
+)
+SQLITE_TIMEOUT_SECONDS = 20
 
-# What the URL does not say. The driver waits for half a minute for a server, and for ever for an
-# answer.
+# Used for options that are not in the URL. The driver's defaults wait 30 s for a server, and
+# forever for a reply.
 MONGODB_OPTIONS = {
     "serverSelectionTimeoutMS": 5000,
     "connectTimeoutMS": 5000,
     "socketTimeoutMS": 30000,
-    # A server is asked so often whether it lives. One that falls silent is given up after this and
-    # connectTimeoutMS, and then whoever waits for it is told; before that, a healed connection goes
-    # on only when the system next sends what was lost.
+    # A server that falls silent is given up after this and connectTimeoutMS, and waiting calls
+    # fail. Without it they wait until TCP next retransmits what was lost.
     "heartbeatFrequencyMS": 2000,
 }
-MONGODB_NAME = "enrichlabs"
+MONGODB_DATABASE = "enrichlabs"  # if the URL names none
 
-MAX_SOCKET_BYTES = 100
+MAX_SOCKET_BYTES = 100  # Linux allows 107
 
 
 def database(url: str, data: Path) -> dict[str, Any]:
-    """Return the settings of the store at `url`: SQLite (in the folder `data` where `url` is empty)
-    or MongoDB.
+    """Return Django's settings for the store at `url`: MongoDB or SQLite. If empty, it is SQLite in
+    the folder `data`.
 
-    Raises ImproperlyConfigured for any other scheme, and for a URL that can't be read.
+    Raises ImproperlyConfigured for another scheme or an invalid URL.
     """
     scheme = url.partition(":")[0] if ":" in url else ""
     if not url or scheme == "sqlite":
@@ -45,36 +46,35 @@ def database(url: str, data: Path) -> dict[str, Any]:
     if scheme in ("mongodb", "mongodb+srv"):
         return _mongodb(url)
     raise ImproperlyConfigured(
-        f"DATABASE_URL starts with {scheme!r}, but must start with sqlite:, mongodb: or mongodb+srv:."
+        f"DATABASE_URL starts with {scheme!r}, but must start with sqlite:, mongodb: or "
+        "mongodb+srv:."
     )
 
 
 def _sqlite_path(url: str) -> Path:
-    whole = "Write the whole path of a file, with % for what a URL can't hold: sqlite:////srv/my%20data/jobs.sqlite3"
+    remedy = "Write the full path of a file, URL-encoded: sqlite:////srv/my%20data/jobs.sqlite3"
     parts = urlsplit(url)
     path = unquote(parts.path)
     if parts.netloc:
-        raise ImproperlyConfigured(f"DATABASE_URL names a host, which SQLite has not. {whole}")
+        raise ImproperlyConfigured(
+            f"DATABASE_URL names a host, which SQLite does not have. {remedy}"
+        )
     if "?" in url or "#" in url:
         raise ImproperlyConfigured(
-            f"DATABASE_URL has a ? or #, which would be %3F or %23 in a path, and options are not read. {whole}"
+            "DATABASE_URL has a ? or #. In a path, write %3F or %23; there are no options. "
+            f"{remedy}"
         )
-    if (
-        not path.startswith("/")
-        or path.startswith("/~")
-        or path.endswith(("/", "/:memory:"))
-        or not path.isprintable()
-    ):
-        raise ImproperlyConfigured(f"DATABASE_URL names no file for SQLite. {whole}")
+    is_full = path.startswith("/") and not path.startswith("/~") and path.isprintable()
+    if not is_full or path.endswith(("/", "/:memory:")):
+        raise ImproperlyConfigured(f"DATABASE_URL does not name a SQLite file. {remedy}")
     return Path("/" + path.lstrip("/"))
 
 
 def valkey_socket(data: Path, is_used: bool = True) -> Path:
-    """Return where the embedded Valkey listens: in the data folder, unless that path is too long
-    for a socket (107 bytes).
+    """Return the embedded Valkey's socket: in the data folder, or in a temporary one if its path is
+    too long for a socket.
 
-    Raises ImproperlyConfigured where it is used and somebody else could have put a socket in its
-    place.
+    Raises ImproperlyConfigured if it is used and another user could have created the folder.
     """
     path = data / "valkey.sock"
     if len(bytes(path)) <= MAX_SOCKET_BYTES:
@@ -87,39 +87,43 @@ def valkey_socket(data: Path, is_used: bool = True) -> Path:
 
 
 def _check_private(folder: Path) -> None:
-    """The folder lies among other people's: one that is there must be ours, and closed to them."""
+    """Refuse an existing folder that is not private: every user can create one there."""
     try:
         status = os.lstat(folder)
     except OSError:
         return
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise ImproperlyConfigured(
-            f"{folder}, for the socket of the embedded Valkey, is not a folder of this user's own with mode 0700. "
-            "Remove it, or set ENRICHLABS_DATA to a shorter path."
+            f"{folder}, for the socket of the embedded Valkey, is not a folder of this user's own "
+            "with mode 0700. Remove it, or set ENRICHLABS_DATA to a shorter path."
         )
 
 
 def _sqlite(path: Path) -> dict[str, Any]:
-    options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": SQLITE_PRAGMAS}
+    # IMMEDIATE takes the write lock at once. A transaction that reads first and writes later would
+    # fail when there are several writers, whatever its timeout.
+    options = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": SQLITE_TIMEOUT_SECONDS,
+        "init_command": SQLITE_PRAGMAS,
+    }
     return {
         "ENGINE": "enrichlabs.sqlite",
         "NAME": str(path),
         "OPTIONS": options,
         "CONN_MAX_AGE": None,
-        # A file, as in production: threads of a test see each other's work only through one.
+        # A file, so that the threads of a test share it, as in production.
         "TEST": {"NAME": str(path.with_name("test.sqlite3"))},
     }
 
 
 def _mongodb(url: str) -> dict[str, Any]:
-    name, said = mongodb_url.parts(url)
-    # What stands in OPTIONS wins over the URL: so nothing must that the URL may say.
-    options = {
-        option: value for option, value in MONGODB_OPTIONS.items() if option.lower() not in said
-    }
+    name, in_url = mongodb_url.parts(url)
+    # OPTIONS would override the URL, so leave out what the URL has.
+    options = {key: value for key, value in MONGODB_OPTIONS.items() if key.lower() not in in_url}
     return {
         "ENGINE": "enrichlabs.mongodb",
         "HOST": url,
-        "NAME": name or MONGODB_NAME,
-        "OPTIONS": {**options, "tz_aware": False},  # Django makes aware what it reads
+        "NAME": name or MONGODB_DATABASE,
+        "OPTIONS": {**options, "tz_aware": False},  # Django makes datetimes aware
     }

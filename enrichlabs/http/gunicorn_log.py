@@ -1,4 +1,4 @@
-"""gunicorn's own lines, in the form of all others (see enrichlabs/logs.py)."""
+"""gunicorn's own log lines, formatted like all others (enrichlabs/logs.py)."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from enrichlabs.logs import Capped, formatter
+from enrichlabs.logs import RateLimited, formatter
 
 
 class GunicornLogger(Logger):
@@ -14,9 +14,9 @@ class GunicornLogger(Logger):
         self, log: logging.Logger, output: Any, fmt: logging.Formatter, stream: Any = None
     ) -> None:
         super()._set_handler(log, output, formatter(os.environ.get("LOG_FORMAT", "text")), stream)
-        for handler in log.handlers:
-            if log is self.error_log:
-                handler.addFilter(Capped())
+        if log is self.error_log:
+            for handler in log.handlers:
+                handler.addFilter(RateLimited())
 
     def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        """Say nothing: these lines quote the bytes of requests."""
+        """Log nothing: these lines quote the bytes of requests."""

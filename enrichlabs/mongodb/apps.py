@@ -1,6 +1,4 @@
-"""Django's own apps with MongoDB's kind of primary key, each with migrations of its own beside this
-file.
-"""
+"""Django's own apps with MongoDB's primary keys. Their migrations are beside this file."""
 
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.contrib.auth.apps import AuthConfig as DjangoAuthConfig

@@ -1,4 +1,4 @@
-"""The backend that DATABASES names: django-mongodb-backend with our compilers and plainer
+"""The database backend in DATABASES: django-mongodb-backend with our compilers and simpler
 conditions.
 """
 
@@ -14,9 +14,8 @@ class DatabaseOperations(MongoDBOperations):
 
 class DatabaseWrapper(MongoDBWrapper):
     ops_class = DatabaseOperations
-    # In a condition, a comparison finds values of its own type only, and null also what is missing:
-    # the backend says both once more, by an $or or a second condition, for which no index has
-    # bounds.
+    # In a $match, a comparison only matches values of its own type, and null also matches a missing
+    # field. The backend adds conditions for both, and no index can bound those.
     mongo_operators: dict[str, Any] = {
         **MongoDBWrapper.mongo_operators,
         "lt": lambda column, value: {column: {"$lt": value}},

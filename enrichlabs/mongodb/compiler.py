@@ -1,6 +1,4 @@
-"""The backend's compilers, making flat queries (query.py) that read no more columns than they were
-asked for.
-"""
+"""The backend's compilers, with flat queries (query.py) that read only the requested columns."""
 
 from typing import Any
 
@@ -13,7 +11,7 @@ class SQLCompiler(mongodb.SQLCompiler):
     query_class = FlatQuery
 
     def build_query(self, columns: Any = None) -> FlatQuery:
-        # only() and defer(), which the backend heeds from 6.0.1 on.
+        # For only() and defer(), which the backend supports from 6.0.1 on.
         names, is_deferred = self.query.deferred_loading
         if columns is None and self.query.default_cols and (names or not is_deferred):
             columns = self.columns

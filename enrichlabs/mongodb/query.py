@@ -1,5 +1,5 @@
-"""A query as it is sent: one flat condition, and the sort right behind it, so that an index can
-serve both.
+"""The query that is sent: one flat $match with the $sort right after it, so that an index can serve
+both.
 """
 
 from typing import Any
@@ -10,6 +10,8 @@ Document = dict[str, Any]
 
 
 class FlatQuery(MongoQuery):
+    """Builds a pipeline that MongoDB can answer from an index."""
+
     @property
     def match_mql(self) -> Document:
         return self._match
@@ -30,8 +32,8 @@ class FlatQuery(MongoQuery):
         if not self._sorts_documents():
             pipeline: list[Document] = super().get_pipeline()
             return pipeline
-        # MongoDB sorts by an index only where nothing but a $match comes before the $sort; the
-        # backend projects first.
+        # MongoDB sorts by an index only if nothing but a $match precedes the $sort. The backend
+        # puts the $project first.
         skip, end = self.query.low_mark, self.query.high_mark
         stages = {
             "$match": self.match_mql,
@@ -43,7 +45,7 @@ class FlatQuery(MongoQuery):
         return [{name: stage} for name, stage in stages.items() if stage]
 
     def _sorts_documents(self) -> bool:
-        """Whether it only finds documents and sorts them by columns of their own."""
+        """Whether it only finds documents and sorts them by their own columns."""
         computes = (
             self.search_pipeline,
             self.lookup_pipeline,
@@ -57,8 +59,8 @@ class FlatQuery(MongoQuery):
 
 
 def flat(condition: Document) -> Document:
-    """Return the same condition with what is joined by $and in one document, as far as no key would
-    stand twice.
+    """Return the same condition with the parts of $and in one document, as far as their keys are
+    distinct.
     """
     found: Document = {}
     clashing: list[Document] = []
@@ -74,8 +76,8 @@ def flat(condition: Document) -> Document:
 
 
 def dotted(projection: Document) -> Document:
-    """Return the same projection with columns of joined documents by their paths: not every server
-    takes {"a": {"b": 1}}.
+    """Return the same projection with paths for columns of joined documents: some servers don't
+    accept {"a": {"b": 1}}.
     """
     found: Document = {}
     for key, value in projection.items():
@@ -94,7 +96,7 @@ def _conjuncts(condition: Document) -> list[Document]:
 
 def _can_merge(one: Any, other: Any) -> bool:
     """Whether both are operators on one column, such as $gte and $lt."""
-    both = (one, other)
-    return all(
-        isinstance(each, dict) and all(key.startswith("$") for key in each) for each in both
-    ) and not (one.keys() & other.keys())
+    for each in (one, other):
+        if not isinstance(each, dict) or not all(key.startswith("$") for key in each):
+            return False
+    return not one.keys() & other.keys()

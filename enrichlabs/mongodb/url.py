@@ -1,4 +1,4 @@
-"""What a MongoDB URL says, with nothing in it that the driver would pass over with a warning."""
+"""Parses a MongoDB URL, and refuses what the driver would only warn about."""
 
 import re
 from typing import Any
@@ -12,49 +12,45 @@ ESCAPED = "In user, password and file names, write : / ? # @ % as %3A %2F %3F %2
 
 
 def parts(url: str) -> tuple[str, dict[str, str]]:
-    """Return the name of the database ("" where the URL has none) and the options, their names in
-    lower case. Asks no DNS.
+    """Return the database name (empty if there is none) and the options by lower-case name, without
+    any DNS query.
 
-    Raises ImproperlyConfigured, with a sentence that quotes nothing that could be secret.
+    Raises ImproperlyConfigured, with a message that quotes nothing that may be secret.
     """
     place, _, query = url.partition("?")
     pairs = [pair for pair in query.split("&") if pair]
     for pair in pairs:
         _check_option(pair)
-    # The same without the look-up that mongodb+srv: asks for; its options have been looked at.
-    plain = (
-        url if place.startswith("mongodb://") else place.replace("mongodb+srv://", "mongodb://", 1)
-    )
-    found = _parsed(plain)
-    # A slash in a password ends the hosts: what comes after it would pass for a database.
+    # mongodb+srv:// would query DNS. Its options were checked above.
+    is_srv = place.startswith("mongodb+srv://")
+    found = _parsed(place.replace("mongodb+srv://", "mongodb://", 1) if is_srv else url)
+    # A slash in a password ends the hosts, and the rest looks like a database name.
     if "@" in (found["database"] or "") or found["collection"]:
-        raise ImproperlyConfigured(
-            f"DATABASE_URL names no database that MongoDB could have. {ESCAPED}"
-        )
-    return found["database"] or "", {
-        name.lower(): value for name, _, value in (pair.partition("=") for pair in pairs)
-    }
+        raise ImproperlyConfigured(f"DATABASE_URL has an invalid database name. {ESCAPED}")
+    options = [pair.partition("=") for pair in pairs]
+    return found["database"] or "", {name.lower(): value for name, _, value in options}
 
 
 def _check_option(pair: str) -> None:
     name = pair.partition("=")[0]
     if not name.isidentifier():
         raise ImproperlyConfigured(
-            f"DATABASE_URL has options that can't be read after its question mark. {ESCAPED}"
+            f"DATABASE_URL has invalid options after its question mark. {ESCAPED}"
         )
     try:
         split_options(pair, validate=True, warn=False)
     except UNREADABLE as error:
+        reason = _reason(error, name)
         raise ImproperlyConfigured(
-            f"DATABASE_URL has the option {name}, which can't be used: {_reason(error, name)}."
+            f"DATABASE_URL has the option {name}, which is invalid: {reason}."
         ) from None
 
 
 def _reason(error: Exception, name: str) -> str:
     if "Unknown option" in str(error):
-        return "MongoDB's driver knows none of that name"
+        return "MongoDB's driver does not know it"
     if re.search("password|properties", name, re.IGNORECASE):
-        return "its value is not allowed"  # it may be a secret, and is quoted by the driver
+        return "its value is not allowed"  # the driver quotes it, and it may be a secret
     return getattr(error, "strerror", None) or str(error).rstrip(".")
 
 

@@ -1,3 +1,1 @@
-"""SQLite as a store: Django's backend, which also notices that the file under it was removed or
-replaced.
-"""
+"""SQLite as a store: Django's backend, which also detects that its file was removed or replaced."""

@@ -1,14 +1,12 @@
-"""The backend that DATABASES names: Django's, which refuses to go on with a file that is no longer
-where it was opened, and waits for a lock in Python.
+"""The database backend in DATABASES: Django's, which refuses to use a file that was removed or
+replaced, and waits for locks in Python.
 
-SQLite keeps writing to a file that was removed, and what is committed there is lost with the last
-process that has it open. Three calls of stat for a commit, or for a statement outside a
-transaction, cost some 4 µs.
+SQLite keeps writing to a file that was removed, and those commits are lost with the last process
+that has it open. Three stat calls per commit, or per statement outside a transaction, cost 4 µs.
 
-A connection that waits inside SQLite holds its mutex. Python's garbage collector, in whichever
-thread it happens to run, may have to reset a cursor of that connection, and waits for the mutex: if
-that thread has the lock that is waited for, both stand still until the time-out. So no connection
-waits there.
+A connection that waits for a lock inside SQLite holds its mutex. The garbage collector of any
+thread may have to reset a cursor of that connection, and waits for the mutex. If that thread holds
+the lock, both wait until the timeout. So connections wait in Python instead.
 """
 
 import os
@@ -21,23 +19,21 @@ from django.db.backends.sqlite3 import base
 
 GONE = "the file of the store was removed, moved or replaced while it was in use"
 
-# The log and its index belong to the file: a process that has them open and one that has made them
-# anew don't see each other.
+# The log and its index belong to the file: processes that have different ones open don't see each
+# other's writes.
 SUFFIXES = ("", "-wal", "-shm")
 
-CHECK_INTERVAL_SECONDS = 0.001  # between two looks whether a lock is free
+CHECK_INTERVAL_SECONDS = 0.001  # while waiting for a lock
 
 Identity = tuple[int, int]
 
-# Which file each path led to when this process first opened it: a new connection must not open, or
+# The file at each path when this process first opened it. A new connection must not open, or
 # create, another one.
 _first_opened: dict[str, Identity] = {}
 
 
 class Cursor(base.SQLiteCursorWrapper):
-    """Waits for a locked file as long as our patience says, before a statement that is not part of
-    a transaction.
-    """
+    """Waits for a locked file, within our patience, before a statement outside a transaction."""
 
     def execute(self, query: str, params: Any = None) -> Any:
         try:
@@ -45,7 +41,7 @@ class Cursor(base.SQLiteCursorWrapper):
         except sqlite3.OperationalError as error:
             if not self._may_wait(error):
                 raise
-        from jobs.storage.store import seconds_left  # only now: it needs the settings
+        from jobs.storage.store import seconds_left  # here: it needs the settings
 
         give_up_at = time.monotonic() + seconds_left()
         while True:
@@ -67,7 +63,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise OperationalError(GONE)
         connection = super().get_new_connection(conn_params)
         connection.execute("PRAGMA busy_timeout = 0")
-        # As long as a connection is open, no other one removes the log.
+        # No other connection removes the log while this one is open.
         found = {f"{path}{suffix}": _identity(f"{path}{suffix}") for suffix in SUFFIXES}
         self._opened = [(path, identity) for path, identity in found.items() if identity]
         if identity := found[path]:
@@ -80,7 +76,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self.connection.cursor(factory=Cursor)
 
     def _commit(self) -> None:
-        # The last moment at which nothing is stored yet: what is removed later had been stored.
+        # As late as possible: if the file is removed after this, the commit was stored.
         self._require_same_files()
         super()._commit()  # type: ignore[misc]  # the stubs leave it out
 

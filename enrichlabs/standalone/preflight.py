@@ -25,7 +25,7 @@ from django.db import connection
 
 from jobs.queue.redis import connect
 from jobs.queue.redis_errors import refusal, require_usable
-from jobs.storage.errors import fault, place
+from jobs.storage.errors import explain, server_address
 from jobs.storage.store import STORE_ERRORS
 
 TIMEOUT_SECONDS = 3.0
@@ -112,15 +112,15 @@ def _age_fault(tables: list[str]) -> Fault | None:
 
 def known_store_fault(error: Exception) -> Fault | None:
     """Return what one of STORE_ERRORS means; None where it may well be a bug of ours."""
-    problem, _, remedy = fault(error).partition(". ")
-    return Fault(f"{problem}.", remedy, place(error)) if problem else None
+    problem, _, remedy = explain(error).partition(". ")
+    return Fault(f"{problem}.", remedy, server_address(error)) if problem else None
 
 
 def explain_store_error(error: Exception) -> Fault:
     """Return what one of STORE_ERRORS means for a question that any store can answer."""
     problem = f"The store does not answer ({type(error.__cause__ or error).__name__})."
     remedy = "Start it, or correct DATABASE_URL."
-    return known_store_fault(error) or Fault(problem, remedy, place(error))
+    return known_store_fault(error) or Fault(problem, remedy, server_address(error))
 
 
 def redis_fault() -> Fault | None:

@@ -1,5 +1,5 @@
-"""What the pages of DEBUG=1 hide: some settings by name, and each secret by its value, wherever the
-page would show it.
+"""Hides secrets on the error pages of DEBUG=1: settings by name, and secrets by value wherever they
+appear.
 """
 
 import os
@@ -11,16 +11,20 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
-SHORTEST = 6  # a shorter value is no secret, and stands anywhere
+MIN_LENGTH = 6  # a shorter value is not a secret, and may appear anywhere
 
 
 class Filter(SafeExceptionReporterFilter):
+    """Hides settings and request headers by name."""
+
     hidden_settings = re.compile(
         "API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|HTTP_COOKIE|DATABASE|REDIS_URL|VENDOR_", re.I
     )
 
 
 class Reporter(ExceptionReporter):
+    """Hides secrets by value, which Django's filter does not."""
+
     def get_traceback_html(self) -> SafeString:
         return _without_secrets(super().get_traceback_html())
 
@@ -29,22 +33,20 @@ class Reporter(ExceptionReporter):
 
 
 def _without_secrets(page: str) -> SafeString:
-    # The longest first: one may be part of another.
+    # Longest first: one may be part of another.
     for secret in sorted(_secrets(), key=len, reverse=True):
         for shown in (secret, escape(secret), repr(secret)[1:-1], escape(repr(secret)[1:-1])):
             page = page.replace(shown, Filter.cleansed_substitute)
-    return mark_safe(page)  # noqa: S308 - as Django's own page, with less in it
+    return mark_safe(page)  # noqa: S308 - Django's own page, with less in it
 
 
 def _secrets() -> set[str]:
     found = {settings.SECRET_KEY, *settings.CALLBACK_SECRETS, os.environ.get("ADMIN_PASSWORD", "")}
     for url in (settings.DATABASE_URL, settings.REDIS_URL):
-        secret = urlsplit(url).netloc.rpartition("@")[0].rpartition(":")[2]
-        found |= {url, secret, unquote(secret)} if secret else set()
+        password = urlsplit(url).netloc.rpartition("@")[0].rpartition(":")[2]
+        found |= {url, password, unquote(password)} if password else set()
     for name, value in os.environ.items():
-        if (
-            name.startswith(settings.VENDOR_VARIABLE_PREFIXES)
-            and name not in settings.SETTINGS_VARIABLES
-        ):
+        is_vendors = name.startswith(settings.VENDOR_VARIABLE_PREFIXES)
+        if is_vendors and name not in settings.SETTINGS_VARIABLES:
             found |= {value, *re.split(r"[,\s]+", value)}
-    return {secret for secret in found if len(secret) >= SHORTEST}
+    return {secret for secret in found if len(secret) >= MIN_LENGTH}

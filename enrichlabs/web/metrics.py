@@ -1,11 +1,11 @@
-"""/metrics: what Redis counts and holds, for Prometheus."""
+"""/metrics: counters and gauges from Redis, for Prometheus."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import redis
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
@@ -17,6 +17,19 @@ from jobs.queue.heartbeat import workers_alive
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
 from vendors.catalogue import catalogue
 
+# Metric and help text of each counter that jobs.queue.counters counts.
+COUNTER_HELP = {
+    "jobs_failed": "Jobs that failed.",
+    "callbacks_overdue": "Callbacks that did not arrive before their deadline.",
+    "takeovers": "Jobs taken over from a dead worker or an overdue call.",
+    "lost_entries": "Stream entries that Redis lost and that were added again.",
+    "requeued_entries": "Pending stream entries unknown to their worker, requeued.",
+    "in_flight_corrections": "In-flight slots that were leaked or missing, and corrected.",
+    "limiter_rebuilds": "Times the limiter was rebuilt from the store.",
+}
+# The counters that are one metric: attempts_done is attempts{outcome="done"}.
+OUTCOMES = ("done", "accepted", "error")
+
 
 @read_only
 def metrics(request: HttpRequest) -> HttpResponse:
@@ -25,120 +38,111 @@ def metrics(request: HttpRequest) -> HttpResponse:
         registry.register(RedisCollector())
         return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
     except redis.RedisError as error:
-        return HttpResponse(
-            f"Redis does not answer ({type(error).__name__}).\n",
-            status=503,
-            content_type="text/plain",
-        )
+        text = f"Redis does not answer ({type(error).__name__}).\n"
+        return HttpResponse(text, status=503, content_type="text/plain")
 
 
 class RedisCollector(Collector):
     def collect(self) -> Iterator[Metric]:
+        vendors = catalogue.all()
+        slugs, now = sorted(vendors), clock.now()
         yield from counters(client().hgetall(COUNTERS))
-        known, alive = client().zcard(HEARTBEATS), len(workers_alive(client()))
-        yield gauge(
-            "workers_alive",
-            "Workers whose heartbeat was heard within the last seconds.",
-            {"": alive},
-        )
-        yield gauge(
-            "workers_silent",
-            "Workers that have not, and were not stopped.",
-            {"": max(known - alive, 0)},
-        )
-        vendors, now = sorted(catalogue.all()), clock.now()
-        paused = {slug: int(vendor.is_paused(now)) for slug, vendor in catalogue.all().items()}
-        yield gauge("vendor_paused", "Whether a vendor is paused.", paused)
-        yield from vendor_gauges(vendors)
-        yield from breaker_gauges(vendors)
-        yield gauge("calls_under_way", "Entries that workers hold.", calls_under_way(vendors))
+        yield from worker_gauges()
+        yield from stream_gauges(slugs)
+        paused = {slug: int(vendors[slug].is_paused(now)) for slug in slugs}
+        yield gauge("vendor_paused", "1 if the vendor is paused, else 0.", paused)
+        yield from breaker_gauges(slugs)
 
 
-def vendor_gauges(vendors: list[str]) -> list[Metric]:
-    """Return what Redis holds of each vendor, asked in one go."""
+def counters(fields: Mapping[str, str]) -> Iterator[Metric]:
+    """Return the counters in Redis' hash, whose fields are called `name` or `name|vendor`."""
+    by_name: dict[str, dict[str, float]] = {}
+    for field, value in sorted(fields.items()):
+        name, _, slug = field.partition("|")
+        by_name.setdefault(name, {})[slug] = float(value)
+    yield _attempts(by_name)
+    for name, description in COUNTER_HELP.items():
+        family = CounterMetricFamily(f"enrichlabs_{name}", description)
+        for slug, count in by_name.get(name, {}).items():
+            family.add_sample(f"enrichlabs_{name}_total", _labels(slug), count)
+        yield family
+
+
+def _attempts(by_name: Mapping[str, Mapping[str, float]]) -> Metric:
+    description = "Calls of the vendor that ended, by outcome."
+    family = CounterMetricFamily("enrichlabs_attempts", description)
+    for outcome in OUTCOMES:
+        for slug, count in by_name.get(f"attempts_{outcome}", {}).items():
+            labels = {**_labels(slug), "outcome": outcome}
+            family.add_sample("enrichlabs_attempts_total", labels, count)
+    return family
+
+
+def worker_gauges() -> Iterator[Metric]:
+    known, alive = client().zcard(HEARTBEATS), len(workers_alive(client()))
+    yield gauge("workers_alive", "Worker processes with a recent heartbeat.", {"": alive})
+    description = "Worker processes without a recent heartbeat that were not stopped."
+    yield gauge("workers_silent", description, {"": max(known - alive, 0)})
+
+
+def stream_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
+    """Return the length of each vendor's streams, their pending entries, and jobs in flight."""
     pipeline = client().pipeline(transaction=False)
-    for vendor in vendors:
-        keys = Keys(vendor)
+    for slug in slugs:
+        keys = Keys(slug)
         pipeline.xlen(keys.jobs).xlen(keys.retries).zcard(keys.in_flight)
     numbers = pipeline.execute()
-    return [
-        gauge(
-            "entries_jobs",
-            "Entries of first tries.",
-            dict(zip(vendors, numbers[0::3], strict=True)),
-        ),
-        gauge(
-            "entries_retries",
-            "Entries of retries, takeovers and hand-backs.",
-            dict(zip(vendors, numbers[1::3], strict=True)),
-        ),
-        gauge(
-            "in_flight",
-            "Jobs that are processing or waiting.",
-            dict(zip(vendors, numbers[2::3], strict=True)),
-        ),
-    ]
+    entries = GaugeMetricFamily("enrichlabs_stream_entries", "Entries in the vendor's stream.")
+    for stream, lengths in (("jobs", numbers[0::3]), ("retries", numbers[1::3])):
+        for slug, length in zip(slugs, lengths, strict=True):
+            entries.add_sample(entries.name, {"vendor": slug, "stream": stream}, length)
+    yield entries
+    description = "Stream entries that workers hold: called, or being recorded."
+    yield gauge("stream_entries_pending", description, pending_entries(slugs))
+    in_flight = dict(zip(slugs, numbers[2::3], strict=True))
+    yield gauge("jobs_in_flight", "Jobs that are processing or waiting.", in_flight)
 
 
-def breaker_gauges(vendors: list[str]) -> list[Metric]:
-    """Return which breakers are open, since when, and when each is probed next."""
+def pending_entries(slugs: Sequence[str]) -> dict[str, int]:
+    """Return how many entries of each vendor's streams are pending at workers."""
     pipeline = client().pipeline(transaction=False)
-    for vendor in vendors:
-        pipeline.hgetall(Keys(vendor).state)
-    gates = dict(zip(vendors, pipeline.execute(), strict=True))
-    openings = {vendor: breaker.opening(gate, clock.now()) for vendor, gate in gates.items()}
-    opened = {vendor: opening for vendor, opening in openings.items() if opening}
-    since = {
-        vendor: opening.since.timestamp() for vendor, opening in opened.items() if opening.since
-    }
-    probes = {vendor: opening.next_probe.timestamp() for vendor, opening in opened.items()}
-    return [
-        gauge(
-            "breaker_open",
-            "Whether a vendor's breaker is open.",
-            {vendor: int(vendor in opened) for vendor in vendors},
-        ),
-        gauge("breaker_opened_timestamp_seconds", "Since when a breaker is open.", since),
-        gauge(
-            "breaker_probe_timestamp_seconds",
-            "When an open breaker lets its next probe through.",
-            probes,
-        ),
-    ]
-
-
-def calls_under_way(vendors: list[str]) -> dict[str, int]:
-    """Return how many entries of each vendor are at workers: called, or being recorded."""
-    pipeline = client().pipeline(transaction=False)
-    for vendor in vendors:
-        keys = Keys(vendor)
+    for slug in slugs:
+        keys = Keys(slug)
         pipeline.xpending(keys.jobs, GROUP).xpending(keys.retries, GROUP)
-    # A stream that no worker has looked at has no group yet, and that is an error of this command
-    # alone.
+    # A stream that no worker has read has no group yet, which is an error of this command alone.
     answers = pipeline.execute(raise_on_error=False)
-    held = [
+    pending = [
         0 if isinstance(answer, redis.ResponseError) else int(answer["pending"])
         for answer in answers
     ]
-    return dict(zip(vendors, map(sum, zip(held[0::2], held[1::2], strict=True)), strict=True))
+    sums = map(sum, zip(pending[0::2], pending[1::2], strict=True))
+    return dict(zip(slugs, sums, strict=True))
 
 
-def counters(fields: dict[str, str]) -> list[Metric]:
-    """Return one counter a name; a field is called `name`, or `name|vendor`."""
-    families: dict[str, Metric] = {}
-    for field, count in sorted(fields.items()):
-        name, _, vendor = field.partition("|")
-        family = families.setdefault(
-            name, Metric(f"enrichlabs_{name}", f"{name.replace('_', ' ').capitalize()}.", "counter")
-        )
-        family.add_sample(
-            f"enrichlabs_{name}_total", {"vendor": vendor} if vendor else {}, float(count)
-        )
-    return list(families.values())
+def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
+    """Return which breakers are open, since when, and when each is probed next."""
+    pipeline = client().pipeline(transaction=False)
+    for slug in slugs:
+        pipeline.hgetall(Keys(slug).state)
+    openings = {}
+    for slug, state in zip(slugs, pipeline.execute(), strict=True):
+        if opening := breaker.opening(state, clock.now()):
+            openings[slug] = opening
+    is_open = {slug: int(slug in openings) for slug in slugs}
+    since = {slug: each.since.timestamp() for slug, each in openings.items() if each.since}
+    probes = {slug: each.next_probe.timestamp() for slug, each in openings.items()}
+    yield gauge("breaker_open", "1 if the vendor's breaker is open, else 0.", is_open)
+    yield gauge("breaker_opened_timestamp_seconds", "When the open breaker opened.", since)
+    description = "When the open breaker allows its next probe."
+    yield gauge("breaker_next_probe_timestamp_seconds", description, probes)
 
 
 def gauge(name: str, description: str, by_vendor: Mapping[str, float]) -> Metric:
-    family = Metric(f"enrichlabs_{name}", description, "gauge")
-    for vendor, number in by_vendor.items():
-        family.add_sample(family.name, {"vendor": vendor} if vendor else {}, number)
+    family = GaugeMetricFamily(f"enrichlabs_{name}", description)
+    for slug, number in by_vendor.items():
+        family.add_sample(family.name, _labels(slug), number)
     return family
+
+
+def _labels(slug: str) -> dict[str, str]:
+    return {"vendor": slug} if slug else {}

@@ -1,4 +1,4 @@
-"""Views that only show something: GET and HEAD alone, and no form that needs protection."""
+"""Views that only show something: GET and HEAD, and no CSRF protection."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,15 +13,14 @@ View = Callable[..., HttpResponseBase]
 
 
 def read_only(view: View) -> View:
-    """Answer any other method with a problem, before anything looks at the request's body."""
+    """Refuse other methods with a problem, before the request's body is read."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method not in ("GET", "HEAD"):
-            return Problem(
-                "method_not_allowed", 405, "Use GET here.", headers={"Allow": "GET, HEAD"}
-            ).response()
+            allow = {"Allow": "GET, HEAD"}
+            return Problem("method_not_allowed", 405, "Use GET.", headers=allow).response()
         return view(request, *args, **kwargs)
 
-    exempt: View = csrf_exempt(answer)  # nothing is changed, and the check would read the body
+    exempt: View = csrf_exempt(answer)  # the check would read the body
     return exempt

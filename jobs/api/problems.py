@@ -15,7 +15,7 @@ from django.views import defaults
 from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, ErrorDetail
 
-from jobs.storage.errors import FILE_GONE, fault
+from jobs.storage.errors import FILE_GONE, explain
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def not_valid(errors: Errors) -> Problem:
 
 def store_unavailable(error: BaseException | None) -> Problem:
     # The one fault that no client can wait out; others are for the log alone.
-    is_gone = fault(error) == FILE_GONE
+    is_gone = explain(error) == FILE_GONE
     detail = FILE_GONE if is_gone else "The store does not answer; try again in a few seconds."
     return Problem(
         "store_unavailable", 503, detail, headers={"Retry-After": str(RETRY_STORE_SECONDS)}
@@ -145,7 +145,7 @@ def is_store_failure(error: BaseException | None) -> bool:
     ):
         return True
     # What is not supported is our mistake, unless it is the whole server.
-    return isinstance(error, NotSupportedError) and bool(fault(error))
+    return isinstance(error, NotSupportedError) and bool(explain(error))
 
 
 def _of_framework(error: APIException) -> Problem:
@@ -162,7 +162,7 @@ def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
         # Not the store's own words, which may repeat a whole row.
         log.error(
             "The store does not answer. %s",
-            fault(error) or f"{type(error.__cause__ or error).__name__}.",
+            explain(error) or f"{type(error.__cause__ or error).__name__}.",
         )
     problem = of(error)
     if problem is None:

@@ -1,10 +1,9 @@
-"""How many callbacks are kept: of each run of a job, and of each vendor for jobs that are not
-there.
+"""How many callbacks are kept: per run of a job, and per vendor for jobs that do not exist.
 
-A callback is stored, and applied, before anyone counts: so the first of a job costs no count, and
-one that ends its job is taken however many came before. Whoever finds too many, its own among them,
-deletes its own. No more can be left then, in however many processes they came in: the last that
-stays was stored when all others that stay were there, and counted them.
+A callback is stored and applied before anything is counted. So the first one of a job costs no
+count, and one that ends its job is accepted however many came before it. A process that
+counts too many deletes its own. That bounds what is left across any number of processes: the last
+callback that stays was stored when all the others that stay were there, and counted them.
 """
 
 import logging
@@ -23,61 +22,55 @@ log = logging.getLogger(__name__)
 
 MAX_PER_RUN = 20
 MAX_BYTES_PER_RUN = 5 * 1024 * 1024
-MAX_UNMATCHED = 1000  # of a vendor
+MAX_UNMATCHED = 1000  # per vendor
 MAX_UNMATCHED_BYTES = 50 * 1024 * 1024
-# What counts: not the one that ended the run, nor the row that refusals are counted on.
+# Not counted: the callback that ended the run, and the row that counts refusals.
 COUNTED = ("", Verdict.LATE, Verdict.UNREADABLE, Verdict.UNMATCHED)
 
-Place = tuple[str, ...]  # a vendor, or a vendor, a job and its run
+Place = tuple[str, ...]  # a vendor; or a vendor, a job and its run
 
 
 class Full:
-    """Places that were found full within the last minute, so that a flood need not be stored to be
-    deleted again.
-    """
+    """Places found full within the last minute, so that a flood is not stored and deleted."""
 
-    SECONDS = 60.0
+    TTL_SECONDS = 60.0
+    LOG_INTERVAL_SECONDS = 60.0
     MAX_PLACES = 1000
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._found: dict[Place, float] = {}
-        self._said: dict[str, float] = {}
+        self._found_at: dict[Place, float] = {}
+        self._logged_at: dict[str, float] = {}
         self._dropped: Counter[str] = Counter()
 
     def add(self, place: Place) -> None:
         with self._lock:
-            if len(self._found) >= self.MAX_PLACES:
-                self._found.clear()
-            self._found[place] = time.monotonic()
+            if len(self._found_at) >= self.MAX_PLACES:
+                self._found_at.clear()
+            self._found_at[place] = time.monotonic()
 
     def __contains__(self, place: Place) -> bool:
-        found = self._found.get(place)
-        return found is not None and time.monotonic() - found < self.SECONDS
+        found_at = self._found_at.get(place)
+        return found_at is not None and time.monotonic() - found_at < self.TTL_SECONDS
 
-    def say(self, vendor: str) -> None:
-        """Count a callback that was not kept; one line a minute tells how many there were of a
-        vendor.
-        """
+    def count(self, slug: str) -> None:
+        """Count a callback that was not kept; log the vendor's count at most once a minute."""
         with self._lock:
-            self._dropped[vendor] += 1
-            if time.monotonic() - self._said.get(vendor, float("-inf")) < self.SECONDS:
+            self._dropped[slug] += 1
+            last = self._logged_at.get(slug, float("-inf"))
+            if time.monotonic() - last < self.LOG_INTERVAL_SECONDS:
                 return
-            self._said[vendor] = time.monotonic()
-            count = self._dropped.pop(vendor)
-        log.warning(
-            "Callbacks of vendor %s were not kept: %d more than a job or a vendor may have",
-            vendor,
-            count,
-        )
+            self._logged_at[slug] = time.monotonic()
+            count = self._dropped.pop(slug)
+        log.warning("%d callbacks from vendor %s were not kept: a cap was reached", count, slug)
 
 
 full = Full()
 
 
 def verdict_without_room(callback: Callback) -> Verdict | None:
-    """Return the verdict of a callback that can change nothing, where there is known to be no room
-    for it; else None.
+    """Return the verdict of a callback that can have no effect, if there is known to be no room to
+    keep it; else None.
     """
     of_run, of_vendor = _places(callback)
     if of_run not in full and of_vendor not in full:
@@ -90,20 +83,20 @@ def verdict_without_room(callback: Callback) -> Verdict | None:
 
 
 def keep(callback: Callback, verdict: Verdict | None) -> bool:
-    """Keep a callback that was just stored and did not end its job, if there is room for it; else
-    delete it.
+    """Delete a callback that was just stored and did not end its job, if it is one too many; return
+    whether it was kept.
     """
     if not _is_one_too_many(callback, verdict):
         return True
-    # One that came again meanwhile was perhaps acknowledged to whoever repeated it.
+    # If it was sent again meanwhile, the repeat may have been acknowledged.
     mine = Callback.objects.filter(pk=callback.pk, times_received=1, verdict__in=COUNTED)
     with writing():
         return mine.delete()[0] == 0
 
 
 def count_dropped(callback: Callback, verdict: Verdict | None) -> None:
-    """Nothing is left of a callback for which there was no room, but that it is counted."""
-    full.say(callback.vendor)
+    """Count a callback that was not kept; nothing else of it remains."""
+    full.count(callback.vendor)
     if verdict != Verdict.UNMATCHED:
         refusals.note(
             callback.vendor,
@@ -116,11 +109,9 @@ def count_dropped(callback: Callback, verdict: Verdict | None) -> None:
 
 
 def is_awaited(callback: Callback) -> bool:
-    """Whether its job is open, in the run that it is about."""
-    runs = Job.objects.filter(pk=callback.job, vendor=callback.vendor, status__in=OPEN).values_list(
-        "run", flat=True
-    )
-    return runs.first() == callback.run
+    """Whether its job is open in the callback's run."""
+    jobs = Job.objects.filter(pk=callback.job, vendor=callback.vendor, status__in=OPEN)
+    return jobs.values_list("run", flat=True).first() == callback.run
 
 
 def _places(callback: Callback) -> tuple[Place, Place]:
@@ -141,6 +132,6 @@ def _is_one_too_many(callback: Callback, verdict: Verdict | None) -> bool:
 
 
 def _exceed(rows: QuerySet[Callback, Any], max_rows: int, max_bytes: int) -> bool:
-    # In the order of an index, and no further than one too many.
+    # In the order of an index, and at most one row too many.
     sizes = list(rows.order_by("received_at").values_list("body_bytes", flat=True)[: max_rows + 1])
     return len(sizes) > max_rows or sum(sizes) > max_bytes

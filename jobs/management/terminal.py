@@ -8,7 +8,7 @@ from threading import Event
 
 from django.core.management.base import CommandError
 
-from jobs.storage.errors import fault
+from jobs.storage.errors import explain
 
 INTERRUPTED = 130  # the exit status that shells report for ^C
 
@@ -42,7 +42,7 @@ def interruptible() -> Iterator[Event]:
 
 def store_fault(error: BaseException) -> str:
     """Return why the store can't be used, and the remedy."""
-    return fault(error) or f"The store does not respond ({type(error).__name__})."
+    return explain(error) or f"The store does not respond ({type(error).__name__})."
 
 
 def counted(count: int, noun: str) -> str:

@@ -37,7 +37,7 @@ def correct(vendor: str) -> int:
             strays,
             missing,
         )
-        counters.count("flight_corrections", vendor, strays + missing)
+        counters.count("in_flight_corrections", vendor, strays + missing)
     return strays + missing
 
 

@@ -50,7 +50,7 @@ def _rebuild(vendor: Vendor, calling: dict[str, datetime], token: str) -> bool:
     ):
         return False
     _suspect_all_who_call(vendor)
-    counters.count("rebuilds", vendor.slug)
+    counters.count("limiter_rebuilds", vendor.slug)
     text = "limits of %s are made from the store: %d starts, %d jobs in flight"
     log.info(text, vendor, len(ended_us) + len(calling_us), len(in_flight))
     return True

@@ -13,8 +13,8 @@ import redis
 from django.db import close_old_connections
 
 from jobs import failures, lifecycle
-from jobs.callbacks import inbox, refusals
-from jobs.callbacks.rereading import Rereading
+from jobs.callbacks import apply, refusals
+from jobs.callbacks.retry_unreadable import UnreadableRetries
 from jobs.models import IN_FLIGHT, Job, Status, Stream
 from jobs.queue import counters, stream
 from jobs.queue.clock import clock
@@ -48,7 +48,7 @@ class Sweeper(Thread):
         self._name = name
         self._ended = Event()
         self._suspects = takeover.Suspects()
-        self._rereading = Rereading()
+        self._unreadable = UnreadableRetries()
         self._unusable = unusable.Pauses()
         self._next: dict[Callable[[], int], float] = {}
         self._failing: set[Callable[[], int]] = set()
@@ -142,7 +142,7 @@ class Sweeper(Thread):
         return BATCH if unfinished else 0
 
     def _read_again(self) -> int:
-        return BATCH if self._rereading.go_on(clock.now()) else 0
+        return BATCH if self._unreadable.step(clock.now()) else 0
 
 
 def retries_due() -> int:
@@ -169,7 +169,7 @@ def callbacks_overdue() -> int:
     if not jobs:
         return 0
     # A callback that was taken counts, though its receiver died before it was applied.
-    inbox.apply_of([job.pk for job in jobs], now)
+    apply.apply_for_jobs([job.pk for job in jobs], now)
     hints = refusals.hints(jobs)
     moves = [_overdue(job, hints.get(job.pk, ""), now) for job in jobs]
     for job, move, happened in zip(jobs, moves, lifecycle.apply(moves), strict=True):
@@ -235,4 +235,4 @@ def flights_wrong() -> int:
 
 def callbacks_without_verdict() -> int:
     """Apply callbacks that were stored, and whose receiver then died."""
-    return inbox.apply_pending(clock.now(), older_than=CALLBACK_GRACE, limit=BATCH)
+    return apply.apply_pending(clock.now(), older_than=CALLBACK_GRACE, limit=BATCH)

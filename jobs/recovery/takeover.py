@@ -106,7 +106,7 @@ def take_from(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[...,
     taken_over = [(job, move) for job, move, yes in zip(jobs, moves, happened, strict=True) if yes]
     for job, move in taken_over:
         stream.settle(job.vendor, [move.settlement(entries.get(job.pk))])
-        counters.count("taken_over", job.vendor)
+        counters.count("takeovers", job.vendor)
         if move.to == Status.FAILED:
             failures.report(job.vendor, move)
     return len(taken_over)

@@ -1,9 +1,9 @@
-"""Writes what many threads have to write in few commits ("group commit").
+"""Group commit: the writes of many threads share few commits.
 
-The first leads, and writes down all that have come in by then; what comes in meanwhile waits for
-the next commit, led by the first of those. Under load the wait for the disk, and on SQLite for the
-turn of the one writer, is thus shared by many, and a thread alone waits for nobody. None waits for
-longer than its own patience with the store.
+The first thread leads, and writes everything that waits by then. What arrives meanwhile waits for
+the next commit, led by the first of those. Under load many threads share one wait for the disk,
+and on SQLite for the one writer; a single thread waits for no other. No thread waits longer than
+its own patience with the store allows.
 """
 
 from collections import deque
@@ -21,22 +21,22 @@ R = TypeVar("R")
 
 
 class _Request(Generic[T, R]):
-    """An item that is to be written, and what became of that."""
+    """An item to write, and the outcome."""
 
     def __init__(self, item: T) -> None:
         self.item = item
-        self.turn = Event()  # set when it is written, or is to lead
+        self.wake = Event()  # set when the item is done, or when its thread is to lead
         self.is_done = False
         self.answer: R | None = None
         self.error: Exception | None = None
 
 
 class GroupCommit(Generic[T, R]):
-    """Takes items from many threads, and gives each what `write` answers for it.
+    """Takes items from many threads, and returns to each what `write` answered for its item.
 
-    `write` is called with some items inside a commit, and with each alone where the store refuses
-    one of them. `then` is called with those that were committed, when their threads have their
-    answers already.
+    `write` is called with several items inside a commit; if the store refuses one of them, with
+    each of them alone. `then` is called with the committed items, after their threads got their
+    answers.
     """
 
     def __init__(
@@ -51,75 +51,71 @@ class GroupCommit(Generic[T, R]):
         self._leader: _Request[T, R] | None = None
 
     def commit(self, item: T) -> R:
-        """Return what `write` answered for the item, once that is committed. Raises DatabaseError
-        where it was not.
+        """Return what `write` answered for the item, once it is committed. Raises DatabaseError,
+        or what `write` raised for the item, if it is not.
         """
         request: _Request[T, R] = _Request(item)
         if connection.in_atomic_block:
-            self._commit_alone(request)  # a leader would wait for the store, which we have
+            # A leader would wait for the store, which this thread holds.
+            self._commit_alone(request)
         else:
-            self._wait_or_lead(request)
+            self._lead_or_follow(request)
         if request.error:
             raise request.error
         return cast("R", request.answer)
-
-    def _wait_or_lead(self, request: _Request[T, R]) -> None:
-        with self._lock:
-            self._waiting.append(request)
-            self._leader = self._leader or request
-            leads = self._leader is request
-        if not leads and not request.turn.wait(store.seconds_left()):
-            self._withdraw(request)
-        if not request.is_done:
-            self._lead(request)
-
-    def _withdraw(self, request: _Request[T, R]) -> None:
-        """Take back a request that has waited for too long. Raises OperationalError, unless it is
-        being written already.
-        """
-        with self._lock:
-            if request in self._waiting:
-                self._waiting.remove(request)
-                if self._leader is request:
-                    self._pass_on()
-                raise OperationalError("the store did not answer those who came before")
-        request.turn.wait()
-
-    def _lead(self, own: _Request[T, R]) -> None:
-        requests: list[_Request[T, R]] = []
-        try:
-            with writing():
-                requests = (
-                    self._take_all()
-                )  # not before: behind a locked store, each waits for as long as it can
-                answers = self._write([request.item for request in requests])
-        except Exception as error:
-            if not requests or (isinstance(error, STORE_ERRORS) and not refuses(error)):
-                requests = requests or self._take_back(own)
-                _fail(requests, error)
-            else:
-                # One of them can't be written, and not all are refused for its sake.
-                for request in requests:
-                    self._write_alone(request)
-        else:
-            _end(requests, answers)
-        finally:
-            requests = requests or self._take_back(own)
-            with self._lock:
-                self._pass_on()
-            # Whatever ended this thread, the others go on.
-            _fail(
-                [request for request in requests if not request.is_done],
-                OperationalError("the commit was broken off"),
-            )
-            for request in requests:
-                request.turn.set()
-        self._then([request.item for request in requests if not request.error])
 
     def _commit_alone(self, request: _Request[T, R]) -> None:
         self._write_alone(request)
         if not request.error:
             self._then([request.item])
+
+    def _lead_or_follow(self, request: _Request[T, R]) -> None:
+        with self._lock:
+            self._waiting.append(request)
+            self._leader = self._leader or request
+            leads = self._leader is request
+        if not leads and not request.wake.wait(store.seconds_left()):
+            self._give_up(request)
+        if not request.is_done:
+            self._lead(request)
+
+    def _give_up(self, request: _Request[T, R]) -> None:
+        """Withdraw a request that waited too long. Raises OperationalError, unless it is being
+        written already; then the outcome is waited for.
+        """
+        with self._lock:
+            if request in self._waiting:
+                self._waiting.remove(request)
+                if self._leader is request:
+                    self._choose_leader()
+                raise OperationalError("The store did not answer the requests before this one.")
+        request.wake.wait()
+
+    def _lead(self, own: _Request[T, R]) -> None:
+        """Write all waiting requests in one commit, then pass the lead on."""
+        requests = [own]
+        try:
+            with writing():
+                # Taken only now: while the store is locked, each waits by its own patience.
+                requests = self._take_waiting()
+                answers = self._write([request.item for request in requests])
+        except Exception as error:
+            if isinstance(error, STORE_ERRORS) and not refuses(error):
+                _fail(requests, error)
+            else:  # one of them can't be written; the others can
+                for request in requests:
+                    self._write_alone(request)
+        else:
+            _succeed(requests, answers)
+        finally:
+            self._step_down(own, requests)
+        self._then([request.item for request in requests if not request.error])
+
+    def _take_waiting(self) -> list[_Request[T, R]]:
+        with self._lock:
+            requests = list(self._waiting)
+            self._waiting.clear()
+        return requests
 
     def _write_alone(self, request: _Request[T, R]) -> None:
         try:
@@ -128,26 +124,28 @@ class GroupCommit(Generic[T, R]):
         except Exception as error:
             _fail([request], error)
         else:
-            _end([request], answers)
+            _succeed([request], answers)
 
-    def _take_all(self) -> list[_Request[T, R]]:
+    def _step_down(self, own: _Request[T, R], requests: list[_Request[T, R]]) -> None:
+        """Choose the next leader and wake the threads of these requests, even if this thread is
+        being ended: then those that are not done fail.
+        """
         with self._lock:
-            requests = list(self._waiting)
-            self._waiting.clear()
-        return requests
+            if own in self._waiting:  # the commit could not begin
+                self._waiting.remove(own)
+            self._choose_leader()
+        undone = [request for request in requests if not request.is_done]
+        _fail(undone, OperationalError("The commit was interrupted."))
+        for request in requests:
+            request.wake.set()
 
-    def _take_back(self, own: _Request[T, R]) -> list[_Request[T, R]]:
-        with self._lock:
-            self._waiting.remove(own)
-        return [own]
-
-    def _pass_on(self) -> None:
+    def _choose_leader(self) -> None:
         self._leader = self._waiting[0] if self._waiting else None
         if self._leader:
-            self._leader.turn.set()
+            self._leader.wake.set()
 
 
-def _end(requests: Sequence[_Request[T, R]], answers: Sequence[R]) -> None:
+def _succeed(requests: Sequence[_Request[T, R]], answers: Sequence[R]) -> None:
     for request, answer in zip(requests, answers, strict=True):
         request.answer, request.is_done = answer, True
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from jobs import operator_actions
 from jobs.api.intake import accept
-from jobs.callbacks import inbox
-from jobs.callbacks.tokens import Try
+from jobs.callbacks import apply, receive
+from jobs.callbacks.tokens import AttemptRef
 from jobs.models import OPEN, Callback, Job
 from jobs.tests.life_steps import NUMBERS, RARELY, SLUGS, TERMS, TEXTS, nth, step
 from jobs.tests.life_values import Key, PlainJob
@@ -69,20 +69,20 @@ class Clients:
         key = Key(*nth(self.life.attempts(), n), text)
         body = json.dumps(key.result).encode()
         vendor, now = catalogue.get(self.life.jobs[key.job].vendor), datetime.now(UTC)
-        callback = inbox.store(
-            vendor, key.job, Try(key.run, key.attempt), webhook_id="", body=body, now=now
+        callback = receive.store(
+            vendor, key.job, AttemptRef(key.run, key.attempt), webhook_id="", body=body, now=now
         )
         self.life.receive(key)
         if end == "dies":
             with (
-                patch.object(inbox, "_judge", side_effect=OperationalError),
+                patch.object(apply, "_record", side_effect=OperationalError),
                 suppress(OperationalError),
             ):
-                inbox.apply(callback, vendor, now)
+                apply.apply(callback, vendor, now)
             self.life.apply_and_die(key, in_one_commit=writes_in_one_commit())
         elif not end:
             self.life.apply(key)
-            assert inbox.apply(callback, vendor, now) == self.life.callbacks[key].verdict
+            assert apply.apply(callback, vendor, now) == self.life.callbacks[key].verdict
 
     @step(1, when=lambda self: self.life.callbacks, n=st.integers(0, 20))
     def replay(self, n):
@@ -92,5 +92,5 @@ class Clients:
             for row in Callback.objects.filter(job=key.job, attempt=key.attempt)
             if row.body == key.result
         )
-        self.may_leave_final = inbox.apply_late(callback, datetime.now(UTC))
+        self.may_leave_final = apply.apply_late(callback, datetime.now(UTC))
         assert self.may_leave_final is self.life.apply_late(key)

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from jobs import operator_actions
 from jobs.api.pagination import first_id_at
-from jobs.callbacks import inbox
+from jobs.callbacks import apply
 from jobs.models import OPEN, Callback, Job, Status, Verdict
 from vendors.catalogue import catalogue
 
@@ -108,8 +108,8 @@ class CallbackReplay:
         for verdict in self.VERDICTS:
             rows = _by_id(self._rows.filter(verdict=verdict))
             while batch := list(islice(rows, BATCH)):
-                for callback in inbox.one_by_one(_expected(batch)):
-                    if inbox.can_be_applied(callback, timezone.now()):
+                for callback in apply.load_each(_expected(batch)):
+                    if apply.can_be_applied(callback, timezone.now()):
                         yield callback
 
     def describe(self, callback: Callback) -> str:
@@ -118,8 +118,8 @@ class CallbackReplay:
     def do(self, callback: Callback) -> bool:
         """Apply one callback. False if it changed nothing."""
         now = timezone.now()
-        is_applied = inbox.apply(callback, catalogue.get(callback.vendor), now) == Verdict.APPLIED
-        return is_applied or inbox.apply_late(callback, now)
+        is_applied = apply.apply(callback, catalogue.get(callback.vendor), now) == Verdict.APPLIED
+        return is_applied or apply.apply_late(callback, now)
 
 
 def run(replay: Replay) -> Iterator[bool]:

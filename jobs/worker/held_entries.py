@@ -104,7 +104,7 @@ class HeldEntries:
                 log.warning(
                     "%d unknown pending entries of %s found on this worker; requeued", count, slug
                 )
-                counters.count("entries_requeued", slug, count)
+                counters.count("requeued_entries", slug, count)
 
     def _resolve_suspect_claim(self, entries: list[Entry], run_token: str) -> None:
         self._release_claimed(entries, run_token)

@@ -53,10 +53,10 @@ def _counters(batch: Sequence[Execution]) -> Iterator[tuple[str, str]]:
         slug = execution.vendor.slug
         match execution.answer:
             case Done():
-                yield "calls_done", slug
+                yield "attempts_done", slug
             case Accepted():
-                yield "calls_accepted", slug
+                yield "attempts_accepted", slug
             case VendorError():
-                yield "calls_in_error", slug
+                yield "attempts_error", slug
         if execution.moved_to == Status.FAILED:
             yield failures.JOBS_FAILED, slug

@@ -20,7 +20,7 @@ from jobs.queue.redis import commands
 from jobs.queue.redis_errors import refusal, require_usable
 from jobs.recovery import pending, takeover, unusable
 from jobs.recovery.sweep import Sweeper
-from jobs.storage.errors import fault
+from jobs.storage.errors import explain
 from jobs.storage.store import STORE_ERRORS
 from jobs.worker.claim import claim
 from jobs.worker.execute import execute
@@ -213,7 +213,7 @@ class Worker:
 
     def _note_outage(self, what: str, error: Exception) -> None:
         if self._away != what:
-            reason = fault(error) or refusal(error) or f"{type(error).__name__}."
+            reason = explain(error) or refusal(error) or f"{type(error).__name__}."
             log.error(REFUSES if refusal(error) else AWAY, self.name, what, reason)
         self._away = what
 

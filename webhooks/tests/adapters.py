@@ -1,4 +1,4 @@
-"""Vendors of the tests: how each reads a callback."""
+"""Adapters that read callbacks in different ways."""
 
 from datetime import UTC, datetime
 
@@ -6,16 +6,16 @@ from vendors.base import Adapter, Done, VendorError
 
 
 class Picky(Adapter):
-    """Takes a callback with an error for a failure, and can't read one without a name."""
+    """Reads `error` as a failure, and can't read a callback without a name."""
 
     def read_callback(self, payload):
         if "error" in payload:
-            raise VendorError("no_match", "The vendor found nobody.")
+            raise VendorError("no_match", "The vendor found no match.")
         return Done({"name": payload["name"], "ssn": "999-99-9999"})
 
 
 class Careless(Adapter):
-    """Makes something of a callback that is not JSON."""
+    """Returns a result that is not JSON."""
 
     def read_callback(self, payload):
         return Done({"at": datetime.now(UTC)})

@@ -1,4 +1,6 @@
-"""A plain index beside the unique one: MongoDB can't look a user up by the index of a unique field (docs/decisions/0002-mongodb.md)."""
+"""Adds a plain index beside the unique one, with which MongoDB can't look up a user
+(docs/decisions/0002-mongodb.md).
+"""
 
 from django.db import migrations, models
 
@@ -15,5 +17,5 @@ def remove(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [("auth", "0001_initial")]
-    # Not AddIndex, which would make Django think that its own model had changed.
+    # Not AddIndex, which would change the state of Django's own model.
     operations = [migrations.RunPython(add, remove)]

@@ -1,6 +1,4 @@
-""".env: what a line means, as to Docker Compose, and that a line which can't be read is refused by
-its number.
-"""
+""".env means what it means to Docker Compose; a malformed line is refused with its number."""
 
 import subprocess
 from collections.abc import Callable
@@ -11,29 +9,22 @@ import pytest
 from enrichlabs.config.dotenv import parse
 from harness.running import ROOT, environment
 
+BAD_NAME = "has a name with characters other than letters, digits and _. Correct it."
+DOLLAR = "has a $, which Docker Compose would expand. Put the value in single quotes."
 PRINT = "import os, sys; print([os.environ.get(name) for name in ('A', 'B', 'C')])"
 
 
 @pytest.fixture
 def manage(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Return a function that runs script/manage in a checkout with a .env of its own."""
-    for name in (
-        "script",
-        "enrichlabs",
-        "jobs",
-        "vendors",
-        "webhooks",
-        "manage.py",
-        "requirements.txt",
-        ".venv",
-    ):
+    """Run script/manage in a checkout with the given .env."""
+    apps = ("enrichlabs", "jobs", "vendors", "webhooks")
+    for name in (*apps, "manage.py", "requirements.txt", ".venv"):
         (tmp_path / name).symlink_to(ROOT / name)
-    # As a checkout has it: a script finds its folder by where it lies.
-    (tmp_path / "script").unlink()
+    # A real folder: a script finds the project by its own location.
     (tmp_path / "script").mkdir()
     (tmp_path / "script" / "manage").symlink_to(ROOT / "script" / "manage")
     setup = tmp_path / "script" / "setup"
-    setup.write_text("#!/bin/sh\n")  # .venv is there
+    setup.write_text("#!/bin/sh\n")  # .venv exists
     setup.chmod(0o700)
 
     def manage(content: bytes, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -45,7 +36,7 @@ def manage(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     return manage
 
 
-def test_script_manage_reads_it_and_the_environment_wins(
+def test_script_manage_reads_dotenv_and_the_environment_wins(
     manage: Callable[..., "subprocess.CompletedProcess[str]"],
 ) -> None:
     ended = manage(
@@ -55,14 +46,12 @@ def test_script_manage_reads_it_and_the_environment_wins(
     assert ended.stdout == "['c2VjcmV0=', '', '# $none']\n"
 
 
-def test_script_manage_refuses_a_line_by_its_number(
+def test_script_manage_refuses_a_malformed_line_with_its_number(
     manage: Callable[..., "subprocess.CompletedProcess[str]"],
 ) -> None:
     ended = manage(b"A=1\n# \n\nB='hidden\n", PYTHONSAFEPATH="1", PYTHONHOME="/nowhere")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert (
-        ended.stderr == "enrichlabs: Line 4 of .env opens a quote ' that is not closed. Close it.\n"
-    )
+    assert ended.stderr == "enrichlabs: Line 4 of .env has an unclosed quote '. Close it.\n"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +74,7 @@ def test_script_manage_refuses_a_line_by_its_number(
         ("A=1\nA=2", "2"),
     ],
 )
-def test_what_a_line_means(content: str, value: str) -> None:
+def test_a_line_is_parsed(content: str, value: str) -> None:
     for ending in ("", "\n", "\nB=after\n"):
         found = parse((content + ending).encode())
         assert found == {"A": value} | ({"B": "after"} if "B" in ending else {})
@@ -96,38 +85,23 @@ def test_what_a_line_means(content: str, value: str) -> None:
     [
         ("A", "has no =. Write NAME=value."),
         ("export A", "has no =. Write NAME=value."),
-        (
-            "A-B=hidden",
-            "has a name with other characters than letters, digits and _. Correct the name.",
-        ),
-        (
-            "=hidden",
-            "has a name with other characters than letters, digits and _. Correct the name.",
-        ),
-        (
-            "A=$hidden",
-            "has a $, which Docker Compose would expand. Put the value in single quotes.",
-        ),
-        (
-            'A="$hidden"',
-            "has a $, which Docker Compose would expand. Put the value in single quotes.",
-        ),
-        ('A="hidden', 'opens a quote " that is not closed. Close it.'),
-        ("A='hidden' x", "goes on after the closing quote. Quote the whole value."),
-        (
-            'A="hidden\\d"',
-            "has \\d in double quotes, which means nothing. Put the value in single quotes.",
-        ),
+        ("A-B=hidden", BAD_NAME),
+        ("=hidden", BAD_NAME),
+        ("A=$hidden", DOLLAR),
+        ('A="$hidden"', DOLLAR),
+        ('A="hidden', 'has an unclosed quote ". Close it.'),
+        ("A='hidden' x", "continues after the closing quote. Quote the whole value."),
+        ('A="hidden\\d"', "has the unknown escape \\d. Put the value in single quotes."),
         ("A=hidden\0", "has a control character in its value. Remove it."),
         ("A=hidden\rB=2", "has a control character in its value. Remove it."),
     ],
 )
-def test_a_line_that_cannot_be_read(line: str, reason: str) -> None:
+def test_a_malformed_line_is_refused(line: str, reason: str) -> None:
     with pytest.raises(ValueError, match="Line 3 of .env") as refused:
         parse(f"# first\nB=1\n{line}\n".encode())
     assert str(refused.value) == f"Line 3 of .env {reason}"
 
 
-def test_a_file_that_is_no_text() -> None:
+def test_a_file_that_is_not_utf_8_is_refused() -> None:
     with pytest.raises(ValueError, match=r"Line 2 of .env is not UTF-8. Save the file as UTF-8."):
         parse(b"A=1\nB=\xff\n")

@@ -1,6 +1,4 @@
-"""The charset of a body has no say over the address: the callback's token is read from it all the
-same.
-"""
+"""The query, with a callback's token, is read as UTF-8 whatever charset the body has."""
 
 import io
 import json
@@ -16,7 +14,7 @@ from jobs.models import Job, Status
 
 @pytest.fixture(autouse=True)
 def _one_connection():
-    """A request closes old connections at its beginning; the test's own must stay."""
+    """Keep the test's own connection, which a request would close when it begins."""
     request_started.disconnect(close_old_connections)
     yield
     request_started.connect(close_old_connections)
@@ -25,8 +23,8 @@ def _one_connection():
 def call(
     method: str, path: str, query: str, content_type: str, body: bytes = b""
 ) -> tuple[str, bytes]:
-    """Return status and body of what the WSGI application answers."""
-    said = []
+    """Return status and body of the WSGI application's response."""
+    statuses = []
     environ = {
         "REQUEST_METHOD": method,
         "PATH_INFO": path,
@@ -39,8 +37,12 @@ def call(
         "wsgi.input": io.BytesIO(body),
         "wsgi.url_scheme": "http",
     }
-    answer = application(environ, lambda status, headers, exc_info=None: said.append(status))
-    return said[0], b"".join(answer)
+
+    def start_response(status, headers, exc_info=None):
+        statuses.append(status)
+
+    body = b"".join(application(environ, start_response))
+    return statuses[0], body
 
 
 CONTENT_TYPES = [
@@ -57,7 +59,9 @@ CONTENT_TYPES += [
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
-def test_a_callback_of_any_content_type_is_taken(make_vendor, make_job, content_type, redis_client):
+def test_a_callback_is_accepted_with_any_content_type(
+    make_vendor, make_job, content_type, redis_client
+):
     make_vendor("acme", adapter="async")
     job = make_job(status=Status.WAITING, attempt=1)
     token = tokens.make("acme", job.pk, job.run, job.attempt)
@@ -69,7 +73,7 @@ def test_a_callback_of_any_content_type_is_taken(make_vendor, make_job, content_
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
-def test_a_query_is_read_whatever_the_content_type(content_type):
+def test_the_query_is_read_with_any_content_type(content_type):
     assert call("GET", "/jobs", "limit=1", content_type)[0] == "200 OK"
     status, body = call("GET", "/jobs", "limit=0", content_type)
     assert (status, json.loads(body)["code"]) == ("400 Bad Request", "min_value")

@@ -1,4 +1,4 @@
-"""A body in chunks, without a Content-Length, through a real gunicorn."""
+"""Chunked bodies, sent to a real gunicorn."""
 
 import gzip
 import json
@@ -9,7 +9,10 @@ from http.client import HTTPResponse
 
 import pytest
 
-HEAD = "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+HEAD = (
+    "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    "Transfer-Encoding: chunked\r\n\r\n"
+)
 MOCK, API = "/mock-vendors/sync", "/jobs"
 
 
@@ -23,12 +26,10 @@ def chunk(data: bytes) -> bytes:
 
 
 def post(port: int, path: str, parts: Iterable[bytes], head: str = HEAD) -> tuple[int, bytes]:
-    """Send the parts one after the other, for as long as they are taken; return the status and the
-    body of the answer.
-    """
+    """Send the parts until the server closes the connection; return status and body."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(head.format(path=path).encode())
-        with suppress(OSError):  # it was answered and closed
+        with suppress(OSError):  # the server has answered and closed
             for part in parts:
                 connection.sendall(part)
         response = HTTPResponse(connection)
@@ -36,28 +37,28 @@ def post(port: int, path: str, parts: Iterable[bytes], head: str = HEAD) -> tupl
         return response.status, response.read()
 
 
-def test_a_body_in_chunks_is_read_whole(port: int) -> None:
+def test_a_chunked_body_is_read(port: int) -> None:
     body = json.dumps({"name": "John Doe"}).encode()
     status, answer = post(port, MOCK, [chunk(body[:7]), chunk(body[7:]), chunk(b"")])
     assert status == 200
     assert json.loads(answer)["name"] == "John Doe"
 
 
-def test_a_body_that_never_ends_is_answered_all_the_same(port: int) -> None:
+def test_an_endless_body_is_refused(port: int) -> None:
     endless = (chunk(b" " * 65536) for _ in range(32))  # 2 MiB, and no last chunk
     assert post(port, API, endless)[0] == 413
 
 
-def test_a_broken_chunk_is_a_bad_request(port: int) -> None:
+def test_a_malformed_chunk_is_a_bad_request(port: int) -> None:
     assert post(port, API, [b"no length\r\n{}\r\n"])[0] == 400
 
 
 @pytest.mark.parametrize("header", ["Content-Encoding: gzip", "Transfer-Encoding: gzip"])
-def test_a_body_in_another_encoding_is_refused(port: int, header: str) -> None:
+def test_a_compressed_body_is_refused(port: int, header: str) -> None:
     head = HEAD.replace("Transfer-Encoding: chunked", f"{header}\r\nTransfer-Encoding: chunked")
     status, answer = post(port, API, [chunk(gzip.compress(b"{}")), chunk(b"")], head)
     assert (status, json.loads(answer)["code"]) == (415, "unsupported_encoding")
 
 
-def test_an_empty_body_in_chunks_is_a_bad_request(port: int) -> None:
+def test_an_empty_chunked_body_is_a_bad_request(port: int) -> None:
     assert post(port, API, [chunk(b"")])[0] == 400

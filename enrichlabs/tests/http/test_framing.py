@@ -1,5 +1,5 @@
-"""However its bytes are cut into pieces, a request is the same request, and the next one begins
-where it ends.
+"""A request is the same request, and the next one begins where it ends, however its bytes are split
+into packets.
 """
 
 import random
@@ -44,9 +44,7 @@ def port(serve: Callable[..., int]) -> int:
 
 
 def answers(connection: socket.socket) -> tuple[list[int], list[str]]:
-    """Return statuses and codes of all answers, but for 100 Continue, until the connection is
-    closed.
-    """
+    """Return statuses and codes of all responses but 100 Continue, until the connection closes."""
     whole = b"".join(iter(lambda: connection.recv(65536), b""))
     heads = [head.partition(b"\r\n")[0] for head in whole.split(b"HTTP/1.1 ")[1:]]
     codes = [code.decode() for code in re.findall(rb'"code": "(\w+)"', whole)]
@@ -54,7 +52,7 @@ def answers(connection: socket.socket) -> tuple[list[int], list[str]]:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_requests_in_pieces(port, seed):
+def test_requests_are_read_from_random_pieces(port, seed):
     dice = random.Random(seed)
     cuts = sorted(dice.sample(range(1, len(TRAFFIC)), dice.choice([0, 1, 2, 5, 20])))
     with connect(port) as connection:
@@ -64,7 +62,7 @@ def test_requests_in_pieces(port, seed):
         assert answers(connection) == (STATUSES, CODES)
 
 
-def test_each_request_byte_by_byte(port):
+def test_requests_are_read_byte_by_byte(port):
     with connect(port) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(len(TRAFFIC)):
@@ -72,7 +70,7 @@ def test_each_request_byte_by_byte(port):
         assert answers(connection) == (STATUSES, CODES)
 
 
-def test_a_client_that_expects_100_has_it_before_its_body_and_only_once(port):
+def test_a_client_that_expects_100_continue_gets_it_once_before_its_body(port):
     head, body = EXPECTING[:-2], EXPECTING[-2:]
     with connect(port, head) as connection:
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -80,7 +78,7 @@ def test_a_client_that_expects_100_has_it_before_its_body_and_only_once(port):
         assert answers(connection) == ([400, 200], ["not_an_object"])
 
 
-def test_an_answer_without_a_body_is_sent_at_once(port):
+def test_a_response_without_a_body_is_sent_at_once(port):
     head = b"HEAD /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
     with connect(port) as connection:
         for _ in range(3):
@@ -88,12 +86,12 @@ def test_an_answer_without_a_body_is_sent_at_once(port):
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_head_and_body_of_an_answer_come_together(port):
+def test_head_and_body_of_a_response_are_sent_together(port):
     with connect(port, GET) as connection:
         assert connection.recv(65536).endswith(b"}")
 
 
-def test_a_body_that_ends_early_is_told_so(port):
+def test_a_body_that_ends_early_is_a_bad_request(port):
     with connect(port, LENGTH[:-1]) as connection:
         connection.shutdown(socket.SHUT_WR)
         assert answers(connection) == ([400], ["body_cut_short"])
@@ -128,6 +126,6 @@ def test_a_body_that_ends_early_is_told_so(port):
         (POST + b"Expect: a miracle\r\n\r\n", 417, "expectation_failed"),
     ],
 )
-def test_what_is_no_http_is_a_problem(port, data, status, code):
+def test_malformed_http_is_a_problem(port, data, status, code):
     answered, said = problem(port, data)
     assert (answered, said["code"], said["status"]) == (status, code, status)

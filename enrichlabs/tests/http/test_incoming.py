@@ -1,4 +1,4 @@
-"""Incoming and gunicorn's parser agree about where a request ends, whatever its bytes."""
+"""Incoming and gunicorn's parser agree where a request ends, whatever its bytes."""
 
 import random
 
@@ -62,7 +62,7 @@ class StarvedError(Exception):
 
 
 class Source:
-    """A socket that has these bytes, and must not be asked for more."""
+    """A socket that has these bytes, and raises StarvedError when asked for more."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -101,31 +101,31 @@ def feed(incoming: Incoming, data: bytes) -> Problem | None:
 
 
 def arrive(data: bytes) -> tuple[Incoming, bytes, Problem | None]:
-    """Give Incoming byte after byte until it has enough; return it, the bytes that it had, and why
-    it refused them.
+    """Give Incoming one byte after the other until it is complete or refused; return it, the bytes
+    it got, and the problem.
     """
     incoming = Incoming(10)
     for at in range(len(data)):
         problem = feed(incoming, data[at : at + 1])
-        if problem or incoming.is_whole:
+        if problem or incoming.is_complete:
             return incoming, data[: at + 1], problem
     return incoming, data, None
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_thread_never_waits_and_nobody_waits_for_what_is_there(seed):
+def test_incoming_is_complete_exactly_when_the_parser_has_enough(seed):
     dice = random.Random(seed)
     for _ in range(100):
         incoming, data, problem = arrive(mutated(dice))
-        assert problem or parse(data) != ("waits" if incoming.is_whole else "reads"), data
+        assert problem or parse(data) != ("waits" if incoming.is_complete else "reads"), data
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_bytes_raise_anything_but_problems(seed):
+def test_only_problems_are_raised_for_any_bytes(seed):
     dice = random.Random(seed)
     for _ in range(100):
         incoming, problem = Incoming(10), None
-        while not problem and not incoming.is_whole and len(incoming.data) < 100_000:
+        while not problem and not incoming.is_complete and len(incoming.data) < 100_000:
             problem = feed(
                 incoming, dice.choice([mutated(dice), dice.randbytes(dice.choice([1, 10, 5000]))])
             )
@@ -140,6 +140,6 @@ def test_no_bytes_raise_anything_but_problems(seed):
         POST + b"Transfer-Encoding: chunked\r\n\r\n0000000000000000fff\r\n\r\n",
     ],
 )
-def test_no_spelling_of_a_length_has_a_thread_wait_for_the_body(data):
+def test_no_spelling_of_a_length_makes_a_thread_wait_for_the_body(data):
     incoming, _, problem = arrive(data)
-    assert problem or not incoming.is_whole
+    assert problem or not incoming.is_complete

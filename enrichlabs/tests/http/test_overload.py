@@ -1,6 +1,4 @@
-"""A gunicorn that is asked for more than it can do refuses what has waited for a second, and goes
-on.
-"""
+"""Under overload, requests that have waited for a second are refused."""
 
 import json
 import socket
@@ -13,11 +11,14 @@ import pytest
 from enrichlabs.http.overload import MAX_WAIT_SECONDS, waited_seconds
 from harness.waiting import wait_for
 
-POST = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+POST = (
+    b"POST /jobs HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+)
 NOWHERE = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ENDLESS = (
-    b"POST /mock-vendors/sync?body=endless HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n"
-    + b'{"name": "J"}'
+    b"POST /mock-vendors/sync?body=endless HTTP/1.1\r\nHost: localhost\r\n"
+    b'Content-Length: 13\r\n\r\n{"name": "J"}'
 )
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -29,9 +30,7 @@ def port(serve: Callable[..., int]) -> int:
 
 @pytest.fixture
 def send(port: int) -> Iterator[Callable[..., socket.socket]]:
-    """Return a function that sends bytes, over a connection of its own unless one is named, and
-    returns the connection.
-    """
+    """Send bytes, over a new connection unless one is given; return the connection."""
     with ExitStack() as until_the_end:
 
         def send(data: bytes, over: socket.socket | None = None) -> socket.socket:
@@ -46,11 +45,11 @@ def send(port: int) -> Iterator[Callable[..., socket.socket]]:
 
 @pytest.fixture
 def held(send: Callable[..., socket.socket]) -> socket.socket:
-    """A request that has the only thread, until its connection is closed: its answer has no end,
-    and is not read.
+    """A request that occupies the only thread until it is closed: its response is endless and is
+    not read.
     """
     connection = send(ENDLESS)
-    wait_for(lambda: connection.recv(1, socket.MSG_PEEK), "the answer to begin")
+    wait_for(lambda: connection.recv(1, socket.MSG_PEEK), "the response to begin")
     return connection
 
 
@@ -61,46 +60,37 @@ def answer(connection: socket.socket) -> tuple[HTTPResponse, bytes]:
 
 
 def have_waited(connections: list[socket.socket], seconds: float) -> bool:
-    """Whether that long ago the last byte went out: not even the acknowledgement of the kernel
-    counts as an answer.
-    """
-    info = [
-        connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 48) for connection in connections
-    ]
-    return all(
-        int.from_bytes(each[44:48], "little") > seconds * 1000 for each in info
-    )  # tcpi_last_data_sent
+    """Whether each connection sent its last byte that long ago."""
+    info = [each.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 48) for each in connections]
+    # tcpi_last_data_sent, in milliseconds
+    return all(int.from_bytes(each[44:48], "little") > seconds * 1000 for each in info)
 
 
-def test_what_has_waited_for_a_second_is_refused_and_its_connection_kept(send, held):
+def test_requests_that_waited_for_a_second_are_refused_and_their_connections_kept(send, held):
     waiting = [send(request) for request in (NOWHERE, POST + b"{}")]
     wait_for(lambda: have_waited(waiting, MAX_WAIT_SECONDS + 0.1), "a second to pass")
     held.close()
     for connection in waiting:
         refused, body = answer(connection)
         assert (refused.status, json.loads(body)["code"]) == (503, "overloaded")
-        assert (refused.headers["Content-Type"], refused.headers["Retry-After"]) == (
-            "application/problem+json",
-            "2",
-        )
-    assert [answer(send(NOWHERE, over=connection))[0].status for connection in waiting] == [
-        404,
-        404,
-    ]
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert refused.headers["Retry-After"] == "2"
+    statuses = [answer(send(NOWHERE, over=connection))[0].status for connection in waiting]
+    assert statuses == [404, 404]
 
 
-def test_a_probe_is_answered_however_long_it_has_waited(send, held):
+def test_a_probe_is_answered_however_long_it_waited(send, held):
     probe = send(PROBE)
     wait_for(lambda: have_waited([probe], MAX_WAIT_SECONDS + 0.1), "a second to pass")
     held.close()
     assert answer(probe)[0].status == 200
 
 
-def test_what_has_waited_for_less_is_done(send, held):
+def test_a_request_that_waited_for_less_is_answered(send, held):
     waiting = send(NOWHERE)
     held.close()
     assert answer(waiting)[0].status == 404
 
 
-def test_without_a_socket_nothing_has_waited():
+def test_waited_seconds_is_zero_without_a_socket():
     assert waited_seconds({}) == 0.0

@@ -1,4 +1,4 @@
-"""Through a proxy that passes on only /vendor-webhook/, a vendor reaches the callbacks' door and no
+"""Through a proxy that passes only /vendor-webhook/, a vendor reaches the callback endpoint and no
 other.
 """
 
@@ -20,9 +20,7 @@ def server(gunicorn):
 
 @pytest.fixture(scope="module")
 def send(server) -> Iterator[Callable[..., tuple[int, bytes]]]:
-    """Return a function that sends a request through the proxy, and returns status and body of its
-    answer.
-    """
+    """Send a request through the proxy; return status and body."""
     proxy = PathProxy(server.port, HERE.encode())
 
     def send(path: str, *headers: str, method: str = "GET") -> tuple[int, bytes]:
@@ -63,7 +61,7 @@ def test_a_header_does_not_change_the_path(send, name, value, path):
         "REMOTE_USER: admin",
     ],
 )
-def test_a_header_does_not_name_another_path(send, header):
+def test_a_header_does_not_select_another_path(send, header):
     assert json.loads(send(HERE + "jobs", header)[1])["code"] == "not_found"
 
 
@@ -94,7 +92,7 @@ def test_a_header_does_not_name_another_path(send, header):
     + ["%0d%0a/jobs", "%252e%252e/jobs", "%c0%ae%c0%ae/jobs"],
 )
 @pytest.mark.parametrize("prefix", ["", "http://localhost", "http://other.example"])
-def test_no_spelling_of_the_path_leaves_the_door(send, rest, prefix):
+def test_no_spelling_of_the_path_escapes_the_prefix(send, rest, prefix):
     status, body = send(f"{prefix}{HERE}{rest}")
     assert status in (400, 404)
     assert json.loads(body)["code"] in ("not_found", "bad_request_line")
@@ -112,30 +110,29 @@ def test_no_spelling_of_the_path_leaves_the_door(send, rest, prefix):
         "*",
     ],
 )
-def test_without_a_proxy_only_the_path_itself_leads_there(server, target):
-    status = ask(
-        server.port,
-        f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(),
-    )[0].status
-    assert status in (400, 404)
+def test_without_a_proxy_no_other_spelling_reaches_a_route(server, target):
+    request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert ask(server.port, request.encode())[0].status in (400, 404)
 
 
-def test_a_header_does_not_make_a_request_one_over_https(server):
-    """Over https the console's forms would need a Referer: without one, the check of the form would
-    end in a 403.
-    """
-    head = "{} /admin/login/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Forwarded-Proto: https\r\n"
+def test_a_header_does_not_make_a_request_https(server):
+    """Over HTTPS, the console's forms would need a Referer, and the response would be 403."""
+    head = (
+        "{} /admin/login/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        "X-Forwarded-Proto: https\r\n"
+    )
     response, page = ask(server.port, f"{head.format('GET')}\r\n".encode())
     cookie = response.headers["Set-Cookie"].partition(";")[0]
     token = page.partition(b'name="csrfmiddlewaretoken" value="')[2].partition(b'"')[0]
     form = b"csrfmiddlewaretoken=" + token
-    post = f"{head.format('POST')}Cookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-    assert (
-        ask(server.port, f"{post}Content-Length: {len(form)}\r\n\r\n".encode() + form)[0].status
-        == 200
+    headers = f"Cookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    post = f"{head.format('POST')}{headers}Content-Length: {len(form)}\r\n\r\n"
+    assert ask(server.port, post.encode() + form)[0].status == 200
+
+
+def test_redirects_are_paths_whatever_the_headers_say(server):
+    head = (
+        b"GET /admin HTTP/1.1\r\nHost: localhost\r\n"
+        b"X-Forwarded-Host: evil\r\nConnection: close\r\n\r\n"
     )
-
-
-def test_links_are_paths_whatever_the_headers_say(server):
-    head = b"GET /admin HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Host: evil\r\nConnection: close\r\n\r\n"
     assert ask(server.port, head)[0].headers["Location"] == "/admin/"

@@ -1,5 +1,5 @@
-"""Clients that are silent, slow or greedy take no thread: everybody else is answered meanwhile, and
-they are told to go.
+"""Silent, slow or greedy clients occupy no thread: others are answered meanwhile, and they are
+disconnected.
 """
 
 import socket
@@ -13,11 +13,14 @@ from harness.raw import answer, ask, connect, problem
 from harness.waiting import wait_for
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
-POST = b"POST /%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n"
+POST = (
+    b"POST /%s HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 200\r\n\r\n"
+)
+EXPECTING = POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
 CHUNKED = POST.replace(b"Content-Length: 200", b"Transfer-Encoding: chunked")
 CALLBACK = b"vendor-webhook/acme/01a2036a-3737-730f-8b75-355ab24a179b?token=x"
-# How a request begins, the byte that follows twice a second, and how it ends: with this status, or
-# without an answer.
+# How a request begins, the byte sent twice a second, and the response status; 0 is none.
 SLOW = {
     "silent": (b"", b"", 0),
     "half a head": (GET, b"", 408),
@@ -26,13 +29,15 @@ SLOW = {
     "half a body": (POST % b"jobs" + b"{", b"", 408),
     "a dripping body": (POST % CALLBACK + b"{", b" ", 408),
     "dripping chunks": (CHUNKED % b"jobs" + b"fff\r\n", b" ", 408),
-    "a silent client that expects 100": (
-        POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n") % b"jobs",
-        b"",
-        408,
-    ),
+    "a silent client that expects 100": (EXPECTING % b"jobs", b"", 408),
 }
-EACH = 20
+CLIENTS_OF_EACH_KIND = 20
+
+HASTY = "--worker-class=harness.gunicorn_workers.HastyWorker"
+SLOW_POST = (
+    b"POST /mock-vendors/sync?%s HTTP/1.1\r\nHost: localhost\r\n"
+    b'Content-Length: 13\r\n\r\n{"name": "J"}'
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +51,11 @@ def opened() -> Iterator[Callable[..., socket.socket]]:
         yield lambda port, data=b"": until_the_end.enter_context(connect(port, data))
 
 
-def test_everybody_else_is_answered_and_each_slow_one_ended(port, opened):
+def test_other_clients_are_answered_while_slow_ones_are_disconnected(port, opened):
     slow = {
         opened(port, begins): (more, status)
         for begins, more, status in SLOW.values()
-        for _ in range(EACH)
+        for _ in range(CLIENTS_OF_EACH_KIND)
     }
     for request, status in (
         (GET + b"\r\n", 200),
@@ -62,7 +67,7 @@ def test_everybody_else_is_answered_and_each_slow_one_ended(port, opened):
         assert time.monotonic() - began < 3
     ends: dict[socket.socket, bytes] = {}
     wait_for(
-        lambda: len(follow(slow, ends)) == len(slow), "all slow clients to be answered", seconds=40
+        lambda: len(follow(slow, ends)) == len(slow), "all slow clients to be ended", seconds=40
     )
     for connection, (_, status) in slow.items():
         heads = ends[connection].removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -70,7 +75,7 @@ def test_everybody_else_is_answered_and_each_slow_one_ended(port, opened):
 
 
 def follow(slow, ends):
-    """Send each its next byte, and note what those got whose connection was closed."""
+    """Send each client's next byte, and record the responses of those that were disconnected."""
     now = time.monotonic()
     drips = now - getattr(follow, "dripped", 0) > 0.5
     follow.dripped = now if drips else getattr(follow, "dripped", 0)
@@ -89,7 +94,7 @@ def follow(slow, ends):
     return ends
 
 
-def test_an_idle_connection_that_is_kept_takes_no_thread(port, opened):
+def test_an_idle_kept_alive_connection_occupies_no_thread(port, opened):
     kept = [opened(port, GET + b"\r\n") for _ in range(20)]
     assert [answer(connection)[0].status for connection in kept] == [200] * 20
     assert ask(port, GET + b"\r\n")[0].status == 200
@@ -97,22 +102,15 @@ def test_an_idle_connection_that_is_kept_takes_no_thread(port, opened):
     assert answer(kept[0])[0].status == 200
 
 
-def test_a_client_that_never_reads_its_answer_loses_it(serve, opened):
-    port = serve(
-        SERVES="mock",
-        GUNICORN_CMD_ARGS="--threads=1 --worker-class=harness.gunicorn_workers.HastyWorker",
-    )
-    endless = (
-        b"POST /mock-vendors/sync?body=endless HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n"
-        + b'{"name": "J"} '
-    )
-    deaf = opened(port, endless[:-1])
-    wait_for(lambda: deaf.recv(1, socket.MSG_PEEK), "the answer to begin")
+def test_a_client_that_does_not_read_its_response_is_disconnected(serve, opened):
+    port = serve(SERVES="mock", GUNICORN_CMD_ARGS=f"--threads=1 {HASTY}")
+    deaf = opened(port, SLOW_POST % b"body=endless")
+    wait_for(lambda: deaf.recv(1, socket.MSG_PEEK), "the response to begin")
     assert ask(port, GET + b"\r\n")[0].status == 200  # which needs the only thread
 
 
-def test_requests_that_wait_for_their_rest_have_a_bound_in_memory(serve, opened):
-    port = serve(GUNICORN_CMD_ARGS="--worker-class=harness.gunicorn_workers.HastyWorker")
+def test_the_memory_of_incomplete_requests_is_limited(serve, opened):
+    port = serve(GUNICORN_CMD_ARGS=HASTY)
     head = (POST % b"vendor-webhook/a/b").replace(b"200", b"200000")
     waiting = [opened(port, head + bytes(100_000)) for _ in range(2)]
     status, said = problem(port, head + bytes(180_000))
@@ -122,8 +120,8 @@ def test_requests_that_wait_for_their_rest_have_a_bound_in_memory(serve, opened)
         assert answer(connection)[0].status == 404
 
 
-def test_a_small_request_is_answered_when_large_ones_fill_the_memory(serve, opened):
-    port = serve(GUNICORN_CMD_ARGS="--worker-class=harness.gunicorn_workers.HastyWorker")
+def test_a_small_request_is_answered_while_large_ones_fill_the_memory(serve, opened):
+    port = serve(GUNICORN_CMD_ARGS=HASTY)
     head = (POST % b"vendor-webhook/a/b").replace(b"200", b"200000")
     for _ in range(4):
         opened(port, head + bytes(110_000))
@@ -131,24 +129,19 @@ def test_a_small_request_is_answered_when_large_ones_fill_the_memory(serve, open
 
 
 @pytest.mark.parametrize("begins", [b"", GET, GET + b"\r\n"])
-def test_when_there_is_no_room_the_oldest_connection_without_a_request_is_closed(
-    serve, opened, begins
-):
+def test_the_oldest_connection_without_a_request_is_closed_to_make_room(serve, opened, begins):
     port = serve(GUNICORN_CMD_ARGS="--threads=1 --worker-connections=8")
     waiting = [opened(port, begins) for _ in range(30)]
     assert ask(port, GET + b"\r\n")[0].status == 200
-    waiting[0].settimeout(5)  # before the time of any would be up
+    waiting[0].settimeout(5)  # before any deadline passes
     with suppress(ConnectionResetError):
         while waiting[0].recv(4096):
             pass
 
 
-def test_connections_that_became_idle_while_threads_had_them_all_make_room(serve, opened):
+def test_connections_make_room_when_they_become_idle_later(serve, opened):
     port = serve(SERVES="mock", GUNICORN_CMD_ARGS="--threads=1 --worker-connections=8")
-    slow = (
-        b"POST /mock-vendors/sync?latency=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n"
-        + b'{"name": "J"}'
-    )
+    slow = SLOW_POST % b"latency=1"
     kept = [opened(port, slow if n == 0 else GET + b"\r\n") for n in range(30)]
     began = time.monotonic()
     assert ask(port, GET + b"\r\n")[0].status == 200
@@ -156,7 +149,9 @@ def test_connections_that_became_idle_while_threads_had_them_all_make_room(serve
     assert answer(kept[0])[0].status == 200
 
 
-def test_a_stopping_server_answers_what_is_under_way_and_waits_for_nobody_else(gunicorn, opened):
+def test_a_stopping_server_answers_requests_in_progress_and_closes_other_connections(
+    gunicorn, opened
+):
     server = gunicorn()
     silent, under_way = opened(server.port), opened(server.port, POST % b"jobs" + b"{")
     wait_for(lambda: ask(server.port, GET + b"\r\n")[0].status == 200, "all to be accepted")

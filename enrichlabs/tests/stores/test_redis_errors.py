@@ -123,7 +123,7 @@ def test_readyz_accepts_our_own_keys_and_changes_none(
     redis_client.lpush(keys.log, 1)
     redis_client.zadd(keys.in_flight, {"job": 1})
     redis_client.hset(keys.state, "newest", 1)
-    redis_client.hset(COUNTERS, "rebuilds|acme", 1)
+    redis_client.hset(COUNTERS, "limiter_rebuilds|acme", 1)
     heartbeat(redis_client, seconds_ago=0)
     before = set(redis_client.keys())
     assert client.get("/readyz").json() == {"store": "ok", "redis": "ok", "worker": "ok"}

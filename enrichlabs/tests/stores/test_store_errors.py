@@ -91,11 +91,11 @@ def test_a_login_is_accepted_or_explained(refusal: Callable[[str], str], tmp_pat
         server.restart("--standalone", "--auth")
         assert refusal(server.url("authSource=admin", f"user:{PASSWORD}@")) == ""
         assert refusal(server.url("authSource=admin", f"user:{PASSWORD}x@")).startswith(
-            "MongoDB refuses the user or the password"
+            "MongoDB rejects the user or the password"
         )
-        assert "such as authSource=admin." in refusal(server.url("", f"user:{PASSWORD}@"))
+        assert "for example authSource=admin." in refusal(server.url("", f"user:{PASSWORD}@"))
         assert refusal(server.url()).startswith(
-            "MongoDB does not let us use the database. Put user and password into"
+            "MongoDB denies access to the database. Add a user and password to"
         )
     finally:
         server.kill()
@@ -110,7 +110,7 @@ def test_a_wrong_replica_set_name_is_explained(
     refusal: Callable[[str], str], replica_set: SecantusDB
 ) -> None:
     assert refusal(replica_set.url("replicaSet=secantus&w=majority")) == ""
-    assert "Correct replicaSet: rs.status().set says its name." in refusal(
+    assert "Correct replicaSet: rs.status().set shows the name." in refusal(
         replica_set.url("replicaSet=other")
     )
 
@@ -146,21 +146,21 @@ def test_a_server_without_tls_is_explained(
     [
         (
             "mongodb://user:p%2Fa%40s@127.0.0.1:1/jobs",
-            "Nobody listens where DATABASE_URL leads to (127.0.0.1:1). Start MongoDB",
+            "Nothing listens at the address in DATABASE_URL (127.0.0.1:1). Start MongoDB",
         ),
         (
             "mongodb://user:p%2Fa%40s@none.invalid/jobs",
-            "A host of DATABASE_URL is not known (none.invalid:27017). Correct its name.",
+            "A host in DATABASE_URL is unknown (none.invalid:27017). Correct its name.",
         ),
         (
             "mongodb+srv://user:p%2Fa%40s@none.invalid/jobs",
-            "The DNS knows no servers for the name after mongodb+srv://, or does",
+            "DNS has no servers for the name after mongodb+srv://, or does",
         ),
         (
             "sqlite:///none/jobs.sqlite3",
-            "The file of the store can't be used. Make its folder one that this user can write to",
+            "The store's file can't be used. Make its folder writable for this user",
         ),
-        ("sqlite:///etc/passwd", "The file of the store"),
+        ("sqlite:///etc/passwd", "The store's file"),
     ],
 )
 def test_an_address_without_a_store_is_explained(

@@ -69,7 +69,7 @@ def test_no_job_is_accepted_when_the_file_is_gone(serve, store, valkey, harm):
         assert {json.loads(get(port, "/jobs")[1])["detail"] for _ in range(5)} == {FILE_GONE}
     status, body = get(port, "/readyz")
     assert status == 503
-    assert json.loads(body)["store"].startswith("The file of the store")
+    assert json.loads(body)["store"].startswith("The store's file")
 
 
 def test_no_empty_file_is_created_in_its_place(serve, store, valkey):

@@ -1,4 +1,4 @@
-"""/metrics in the text format of Prometheus."""
+"""/metrics in Prometheus' text format."""
 
 from collections.abc import Callable
 
@@ -13,32 +13,40 @@ from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
 
 pytestmark = pytest.mark.django_db
 
+LABELS = ("vendor", "stream", "outcome")
 
-def samples(client: Client) -> dict[tuple[str, str], float]:
-    """Return the numbers by name and vendor, as a Prometheus server would read them."""
+
+def samples(client: Client) -> dict[tuple[str, ...], float]:
+    """Return the numbers by name, vendor and other labels, as a Prometheus server reads them."""
     response = client.get("/metrics")
     assert response.status_code == 200
     families = text_string_to_metric_families(response.content.decode())
-    return {
-        (sample.name, sample.labels.get("vendor", "")): sample.value
-        for family in families
-        for sample in family.samples
-    }
+    found = {}
+    for sample in (sample for family in families for sample in family.samples):
+        labels = [sample.labels[name] for name in LABELS if name in sample.labels]
+        found[(sample.name.removeprefix("enrichlabs_"), *labels)] = sample.value
+    return found
 
 
 def test_counters_are_shown_with_and_without_a_vendor(
     client: Client, redis_client: redis.Redis
 ) -> None:
-    redis_client.hset(
-        COUNTERS, mapping={"lost_entries|acme": 3, "lost_entries|other": 1, "takeovers": 2}
-    )
+    fields = {"lost_entries|acme": 3, "lost_entries|other": 1, "takeovers": 2}
+    redis_client.hset(COUNTERS, mapping=fields)
     shown = samples(client)
-    assert shown["enrichlabs_lost_entries_total", "acme"] == 3
-    assert shown["enrichlabs_lost_entries_total", "other"] == 1
-    assert shown["enrichlabs_takeovers_total", ""] == 2
+    assert shown["lost_entries_total", "acme"] == 3
+    assert shown["lost_entries_total", "other"] == 1
+    assert shown["takeovers_total",] == 2
 
 
-def test_what_redis_holds_of_a_vendor_is_shown(
+def test_attempts_are_one_counter_by_outcome(client: Client, redis_client: redis.Redis) -> None:
+    redis_client.hset(COUNTERS, mapping={"attempts_done|acme": 3, "attempts_error|acme": 1})
+    shown = samples(client)
+    assert shown["attempts_total", "acme", "done"] == 3
+    assert shown["attempts_total", "acme", "error"] == 1
+
+
+def test_streams_and_jobs_in_flight_are_shown_per_vendor(
     client: Client, redis_client: redis.Redis, make_vendor: Callable[..., object]
 ) -> None:
     make_vendor("acme")
@@ -47,34 +55,28 @@ def test_what_redis_holds_of_a_vendor_is_shown(
     redis_client.xadd(Keys("other").retries, {"job": "2"})
     redis_client.zadd(Keys("other").in_flight, {"3": 1, "4": 2})
     shown = samples(client)
-    expected = {"entries_jobs": (1, 0), "entries_retries": (0, 1), "in_flight": (0, 2)}
-    for name, numbers in expected.items():
-        assert (
-            shown[f"enrichlabs_{name}", "acme"],
-            shown[f"enrichlabs_{name}", "other"],
-        ) == numbers
-    assert shown["enrichlabs_workers_alive", ""] == 0
+    for stream, lengths in {"jobs": (1, 0), "retries": (0, 1)}.items():
+        found = [shown["stream_entries", slug, stream] for slug in ("acme", "other")]
+        assert found == list(lengths)
+    assert [shown["jobs_in_flight", slug] for slug in ("acme", "other")] == [0, 2]
+    assert shown["workers_alive",] == 0
 
 
-def test_calls_under_way_are_the_entries_that_workers_hold(
+def test_pending_entries_are_those_that_workers_hold(
     client: Client, redis_client: redis.Redis, make_vendor: Callable[..., object]
 ) -> None:
-    for vendor in ("acme", "other"):
-        make_vendor(vendor)
-        redis_client.xadd(Keys(vendor).jobs, {"job": "1"})
-        redis_client.xadd(Keys(vendor).retries, {"job": "2"})
+    for slug in ("acme", "other"):
+        make_vendor(slug)
+        redis_client.xadd(Keys(slug).jobs, {"job": "1"})
+        redis_client.xadd(Keys(slug).retries, {"job": "2"})
     for stream in (Keys("acme").jobs, Keys("acme").retries):
         redis_client.xgroup_create(stream, GROUP, "0")
         redis_client.xadd(stream, {"job": "3"})
         redis_client.xreadgroup(GROUP, "worker", {stream: ">"}, count=1)
     shown = samples(client)
-    assert (
-        shown["enrichlabs_entries_jobs", "acme"],
-        shown["enrichlabs_calls_under_way", "acme"],
-    ) == (2, 2)
-    assert (
-        shown["enrichlabs_calls_under_way", "other"] == 0
-    )  # no worker has looked at its streams yet
+    assert shown["stream_entries", "acme", "jobs"] == 2
+    assert shown["stream_entries_pending", "acme"] == 2
+    assert shown["stream_entries_pending", "other"] == 0  # no worker has read its streams yet
 
 
 def test_an_open_breaker_and_a_pause_are_shown(
@@ -87,35 +89,27 @@ def test_an_open_breaker_and_a_pause_are_shown(
         vendor, [Report("bad", "", f"job-{n}", started_us=1, code="vendor_error") for n in range(2)]
     )
     shown = samples(client)
-    assert (shown["enrichlabs_breaker_open", "acme"], shown["enrichlabs_breaker_open", "well"]) == (
-        1,
-        0,
-    )
-    assert (
-        shown["enrichlabs_vendor_paused", "acme"],
-        shown["enrichlabs_vendor_paused", "well"],
-    ) == (1, 0)
-    since = shown["enrichlabs_breaker_opened_timestamp_seconds", "acme"]
+    for name in ("breaker_open", "vendor_paused"):
+        assert [shown[name, slug] for slug in ("acme", "well")] == [1, 0]
+    since = shown["breaker_opened_timestamp_seconds", "acme"]
     assert began <= since < began + 60
-    assert shown["enrichlabs_breaker_probe_timestamp_seconds", "acme"] == pytest.approx(since + 1)
-    assert ("enrichlabs_breaker_opened_timestamp_seconds", "well") not in shown
+    assert shown["breaker_next_probe_timestamp_seconds", "acme"] == pytest.approx(since + 1)
+    assert ("breaker_opened_timestamp_seconds", "well") not in shown
 
 
-def test_a_silent_worker_is_told_from_one_that_is_alive(
+def test_silent_workers_are_counted_apart_from_those_alive(
     client: Client, redis_client: redis.Redis
 ) -> None:
     seconds, _ = redis_client.time()
     redis_client.zadd(HEARTBEATS, {"well": seconds * 1000, "frozen": (seconds - 100) * 1000})
     shown = samples(client)
-    assert (shown["enrichlabs_workers_alive", ""], shown["enrichlabs_workers_silent", ""]) == (1, 1)
+    assert (shown["workers_alive",], shown["workers_silent",]) == (1, 1)
 
 
-def test_without_redis_there_are_no_metrics_and_it_says_why(
+def test_without_redis_the_response_is_a_503_that_says_why(
     client: Client, redis_at: Callable[[str], None]
 ) -> None:
     redis_at("redis://127.0.0.1:1")
     response = client.get("/metrics")
-    assert (response.status_code, response.content) == (
-        503,
-        b"Redis does not answer (ConnectionError).\n",
-    )
+    assert response.status_code == 503
+    assert response.content == b"Redis does not answer (ConnectionError).\n"

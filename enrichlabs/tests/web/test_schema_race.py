@@ -1,4 +1,4 @@
-"""The schema of a process that has just begun, asked for by many at once."""
+"""The schema of a new process, requested by many clients at once."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from harness.running import get
 
 
-def test_everybody_has_the_schema(serve: Callable[..., int]) -> None:
+def test_all_concurrent_requests_get_the_same_schema(serve: Callable[..., int]) -> None:
     for _ in range(2):
         port = serve(SERVES="api", REDIS_URL="redis://127.0.0.1:1")
         with ThreadPoolExecutor(16) as threads:

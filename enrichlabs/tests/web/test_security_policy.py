@@ -1,6 +1,4 @@
-"""Every page names what a browser may load for it: our own files, and no script that stands in the
-page.
-"""
+"""Every page has a policy that allows our own files and no inline script."""
 
 import re
 
@@ -13,10 +11,10 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/admin/nowhere", "/docs"])
-def test_pages_have_a_policy_and_no_script_of_their_own(client: Client, path: str) -> None:
+def test_pages_have_a_policy_and_no_inline_script(client: Client, path: str) -> None:
     response = client.get(path, follow=True)
     if not response["Content-Type"].startswith("text/html"):
-        pytest.skip("no page")
+        pytest.skip("not a page")
     policy = response["Content-Security-Policy"]
     assert policy.startswith(POLICY)
     assert "default-src 'self'" in policy
@@ -25,12 +23,12 @@ def test_pages_have_a_policy_and_no_script_of_their_own(client: Client, path: st
     assert not re.findall(r"\son\w+=", response.content.decode())
 
 
-def test_only_the_page_of_the_api_may_have_styles_of_its_own(client: Client) -> None:
+def test_only_the_docs_may_have_inline_styles(client: Client) -> None:
     assert "unsafe-inline" not in client.get("/admin/login/")["Content-Security-Policy"]
     assert "style-src 'self' 'unsafe-inline'" in client.get("/docs")["Content-Security-Policy"]
 
 
-def test_the_script_of_the_page_of_the_api_has_an_address(client: Client) -> None:
+def test_the_script_of_the_docs_has_its_own_url(client: Client) -> None:
     page = client.get("/docs").content.decode()
     [address] = re.findall(r'src="(/docs[^"]*)"', page)
     script = client.get(address.replace("&amp;", "&"))
@@ -38,5 +36,5 @@ def test_the_script_of_the_page_of_the_api_has_an_address(client: Client) -> Non
     assert b"SwaggerUIBundle" in script.content
 
 
-def test_what_is_no_page_has_no_policy(client: Client) -> None:
+def test_a_response_that_is_not_html_has_no_policy(client: Client) -> None:
     assert "Content-Security-Policy" not in client.get("/healthz")

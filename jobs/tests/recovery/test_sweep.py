@@ -6,9 +6,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs.callbacks import inbox, rereading
-from jobs.callbacks.reading import Unreadable
-from jobs.callbacks.tokens import Try
+from jobs.callbacks import apply, receive, retry_unreadable
+from jobs.callbacks.read import Unreadable
+from jobs.callbacks.tokens import AttemptRef
 from jobs.models import Callback, Job, Status, Stream
 from jobs.queue import stream
 from jobs.queue.keys import HEARTBEATS, Keys
@@ -79,14 +79,15 @@ def test_a_stored_callback_without_a_verdict_is_applied(make_job, redis_client, 
     Callback.objects.create(key="k", received_at=LONG_AGO, **fields)
     assert sweep.callbacks_without_verdict() == 1
     assert (Job.objects.get().status, Callback.objects.get().verdict) == ("complete", "applied")
-    assert inbox.apply_pending(datetime.now(UTC), older_than=timedelta(0), limit=5) == 0
+    assert apply.apply_pending(datetime.now(UTC), older_than=timedelta(0), limit=5) == 0
 
 
 def test_a_callback_that_was_stored_counts_although_it_is_overdue_by_now(
     make_job, redis_client, acme
 ):
     job = make_job(status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
-    inbox.store(acme, job.pk, Try(1, 1), webhook_id="", body=b'{"ok": true}', now=datetime.now(UTC))
+    ref, now = AttemptRef(1, 1), datetime.now(UTC)
+    receive.store(acme, job.pk, ref, webhook_id="", body=b'{"ok": true}', now=now)
     assert sweep.callbacks_overdue() == 1
     assert (Job.objects.get().status, Job.objects.get().result) == ("complete", {"ok": True})
 
@@ -96,8 +97,8 @@ def unreadable(make_vendor, make_job):
     """A job whose callback its adapter can't read."""
     vendor = make_vendor(adapter="adapters.callbacks.Picky")
     job = make_job(status=Status.WAITING, attempt=1)
-    receive = {"webhook_id": "", "body": b'{"surname": "Doe"}', "now": datetime.now(UTC)}
-    assert inbox.receive(vendor, job.pk, Try(1, 1), **receive) == "unreadable"
+    sent = {"webhook_id": "", "body": b'{"surname": "Doe"}', "now": datetime.now(UTC)}
+    assert receive.receive(vendor, job.pk, AttemptRef(1, 1), **sent) == "unreadable"
     return job
 
 
@@ -126,7 +127,7 @@ def test_callbacks_that_could_not_be_read_are_read_again_when_their_vendor_has_a
 def test_callbacks_that_can_not_be_read_are_not_read_for_ever(unreadable, monkeypatch):
     sweeper = sweep.Sweeper("w")
     reads = []
-    monkeypatch.setattr(inbox, "read", lambda *of: reads.append(of) or Unreadable("KeyError"))
+    monkeypatch.setattr(apply, "read", lambda *of: reads.append(of) or Unreadable("KeyError"))
     for seconds in range(100):
         sweeper.sweep(now=100.0 + seconds)
     assert len(reads) == 1
@@ -140,7 +141,7 @@ def test_callbacks_that_could_not_be_read_are_left_alone_where_their_job_has_end
 
 
 def test_many_callbacks_that_could_not_be_read_hold_up_no_sweep(unreadable, monkeypatch):
-    monkeypatch.setattr(rereading, "AT_A_TIME", 1)
+    monkeypatch.setattr(retry_unreadable, "MAX_PER_STEP", 1)
     row = Callback.objects.get()
     row.id, row.key = "another", "another"
     row.save(force_insert=True)

@@ -1,4 +1,4 @@
-"""What comes in together shares a commit, and each thread knows what became of its own."""
+"""Requests that arrive together share a commit, and each thread gets the outcome of its own."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -24,7 +24,7 @@ def job():
 
 @pytest.fixture
 def slow_store(monkeypatch):
-    """A store whose first commit waits until it is told to go on; it counts commits."""
+    """A store whose first commit waits until this event is set; `commits` has the size of each."""
     go_on, real, commits = Event(), bulk_writes.insert_each, []
 
     def insert_each(rows):
@@ -37,7 +37,7 @@ def slow_store(monkeypatch):
     return go_on
 
 
-def committed_by_threads(jobs, number, store):
+def commit_in_threads(jobs, number, store):
     """Commit one job, then the others while its commit waits."""
 
     def run():
@@ -55,34 +55,30 @@ def committed_by_threads(jobs, number, store):
     return [first, *others]
 
 
-def test_what_comes_in_during_a_commit_shares_the_next(slow_store):
-    answers = committed_by_threads(GroupCommit(insert), 10, slow_store)
+def test_requests_that_arrive_during_a_commit_share_the_next(slow_store):
+    answers = commit_in_threads(GroupCommit(insert), 10, slow_store)
     assert [answer.exception() for answer in answers] == [None] * 10
     assert (Job.objects.count(), slow_store.commits) == (10, [1, 9])
 
 
-def test_a_store_that_is_away_refuses_all_that_wait_for_it_and_then_takes_the_next(
-    slow_store, monkeypatch
-):
+def test_a_commit_succeeds_after_one_that_failed(slow_store, monkeypatch):
+    def locked(rows):
+        raise OperationalError("locked")
+
     jobs = GroupCommit(insert)
     slow_store.set()
     with monkeypatch.context() as patch:
-        patch.setattr(
-            bulk_writes,
-            "insert_each",
-            lambda jobs: (_ for _ in ()).throw(OperationalError("locked")),
-        )
+        patch.setattr(bulk_writes, "insert_each", locked)
         with pytest.raises(OperationalError):
             jobs.commit(job())
     jobs.commit(job())
     assert Job.objects.count() == 1
 
 
-def test_what_cannot_be_written_is_refused_alone(slow_store):
+def test_an_item_that_cannot_be_written_fails_alone(slow_store):
     jobs = GroupCommit(insert)
-    unwritable = group_commit._Request(
-        Job.new(vendor="acme", name="John Doe", input={1, 2})
-    )  # no JSON
+    not_json = {1, 2}
+    unwritable = group_commit._Request(Job.new(vendor="acme", name="John Doe", input=not_json))
     jobs._waiting.append(unwritable)
     slow_store.set()
     jobs.commit(job())
@@ -90,11 +86,11 @@ def test_what_cannot_be_written_is_refused_alone(slow_store):
     assert Job.objects.count() == 1
 
 
-def test_a_store_that_is_away_is_asked_once_for_all_that_wait(slow_store, monkeypatch):
-    asked = []
+def test_a_store_that_is_away_is_tried_once_for_all_waiting_requests(slow_store, monkeypatch):
+    tried = []
 
     def away(jobs):
-        asked.append(len(jobs))
+        tried.append(len(jobs))
         raise DatabaseError("away")
 
     monkeypatch.setattr(bulk_writes, "insert_each", away)
@@ -102,11 +98,11 @@ def test_a_store_that_is_away_is_asked_once_for_all_that_wait(slow_store, monkey
     jobs._waiting.append(group_commit._Request(job()))
     with pytest.raises(DatabaseError):
         jobs.commit(job())
-    assert asked == [2]
+    assert tried == [2]
 
 
 def with_patience(jobs, seconds):
-    """Return what commits a job with so much patience, in a thread of its own."""
+    """Return a function for a thread that commits a job with this much patience."""
 
     def run():
         try:
@@ -118,7 +114,7 @@ def with_patience(jobs, seconds):
     return run
 
 
-def test_whoever_waits_behind_a_stuck_commit_gives_up_in_its_own_time_and_is_not_stored(slow_store):
+def test_a_request_behind_a_stuck_commit_gives_up_by_its_own_patience_and_is_not_stored(slow_store):
     jobs = GroupCommit(insert)
     with ThreadPoolExecutor(3) as threads:
         first = threads.submit(with_patience(jobs, 20))
@@ -131,18 +127,18 @@ def test_whoever_waits_behind_a_stuck_commit_gives_up_in_its_own_time_and_is_not
     assert Job.objects.count() == 2
 
 
-def test_the_one_who_is_to_lead_and_gives_up_leaves_the_lead_to_the_next(slow_store):
+def test_a_leader_that_gives_up_passes_the_lead_on(slow_store):
     jobs = GroupCommit(insert)
-    leader, following = group_commit._Request(job()), group_commit._Request(job())
-    jobs._waiting.extend([leader, following])
+    leader, follower = group_commit._Request(job()), group_commit._Request(job())
+    jobs._waiting.extend([leader, follower])
     jobs._leader = leader
     with pytest.raises(OperationalError):
-        jobs._withdraw(leader)
-    assert following.turn.is_set()
+        jobs._give_up(leader)
+    assert follower.wake.is_set()
     assert not leader.is_done
 
 
-def test_nothing_is_called_committed_when_its_commit_could_not_even_begin(slow_store, monkeypatch):
+def test_a_request_fails_when_its_commit_cannot_begin(slow_store, monkeypatch):
     jobs = GroupCommit(insert)
     with monkeypatch.context() as patch:
         patch.setattr(group_commit, "writing", lambda: 1 / 0)
@@ -153,7 +149,7 @@ def test_nothing_is_called_committed_when_its_commit_could_not_even_begin(slow_s
     assert Job.objects.count() == 1
 
 
-def test_a_leader_that_gives_up_behind_a_locked_store_refuses_nobody_else(slow_store, monkeypatch):
+def test_a_leader_that_gives_up_behind_a_locked_store_fails_no_other(slow_store, monkeypatch):
     jobs = GroupCommit(insert)
     follower = group_commit._Request(job())
     jobs._waiting.append(follower)
@@ -164,11 +160,11 @@ def test_a_leader_that_gives_up_behind_a_locked_store_refuses_nobody_else(slow_s
     monkeypatch.setattr(group_commit, "writing", locked)
     with pytest.raises(OperationalError):
         jobs.commit(job())
-    assert follower.turn.is_set()
+    assert follower.wake.is_set()
     assert not follower.is_done
 
 
-def test_a_thread_that_is_ended_in_its_commit_leaves_nobody_waiting(slow_store, monkeypatch):
+def test_a_thread_that_is_ended_during_its_commit_leaves_no_other_waiting(slow_store, monkeypatch):
     jobs = GroupCommit(insert)
     follower = group_commit._Request(job())
     jobs._waiting.append(follower)
@@ -180,7 +176,7 @@ def test_a_thread_that_is_ended_in_its_commit_leaves_nobody_waiting(slow_store, 
         patch.setattr(bulk_writes, "insert_each", ended)
         with pytest.raises(SystemExit):
             jobs.commit(job())
-    assert follower.turn.is_set()
+    assert follower.wake.is_set()
     assert isinstance(follower.error, OperationalError)
     slow_store.set()
     jobs.commit(job())

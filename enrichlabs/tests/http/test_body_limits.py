@@ -1,4 +1,4 @@
-"""A body above what its route takes is refused before it is read, and nothing of it is kept."""
+"""A body above its route's limit is refused before it is read, and no part of it is stored."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,8 @@ OTHERS = [
 ]
 BOUNDARY = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
 HEAD = (
-    "{} {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nCookie: csrftoken={}\r\n"
+    "{} {} HTTP/1.1\r\nHost: localhost\r\n"
+    "Content-Type: multipart/form-data; boundary=b\r\nCookie: csrftoken={}\r\n"
     "{}: {}\r\n\r\n"
 )
 GB = 1024**3
@@ -58,28 +59,28 @@ def port(serve: Callable[..., int], temporary: Path) -> int:
 @pytest.mark.parametrize("method", ["POST", "GET", "PUT", "OPTIONS"])
 def test_two_gigabytes_are_refused_by_their_length(port, temporary, path, method):
     status, said = problem(port, head(method, path, "Content-Length", 2 * GB) + BOUNDARY)
-    is_no_callback = method != "POST" and path.startswith("/vendor-webhook")  # whose view answers
-    assert (status, said["code"]) == (
-        (405, "method_not_allowed") if is_no_callback else (413, "too_large")
-    )
+    if method != "POST" and path.startswith("/vendor-webhook"):  # where the view responds
+        assert (status, said["code"]) == (405, "method_not_allowed")
+    else:
+        assert (status, said["code"]) == (413, "too_large")
     assert list(temporary.iterdir()) == []
 
 
-def test_a_callback_that_is_too_large_is_told_in_the_log(gunicorn):
+def test_a_callback_that_is_too_large_is_logged(gunicorn):
     server = gunicorn(SERVES="webhooks")
-    with connect(
-        server.port, head("POST", PATHS[1], "Content-Length", 2 * GB) + BOUNDARY
-    ) as connection:
+    request = head("POST", PATHS[1], "Content-Length", 2 * GB) + BOUNDARY
+    with connect(server.port, request) as connection:
         assert answer(connection)[0].status == 413
         assert connection.recv(1) == b""  # the rest is not waited for
-    reason = "Refused a callback of vendor 'acme' for job 01a2036a-3737-730f-8b75-355ab24a179b: too_large"
-    wait_for(lambda: reason in server.log, "the line")
+    job_id = "01a2036a-3737-730f-8b75-355ab24a179b"
+    line = f"Refused a callback from vendor 'acme' for job {job_id}: too_large"
+    wait_for(lambda: line in server.log, "the line")
 
 
 @pytest.mark.parametrize("path", PATHS + OTHERS)
-def test_a_body_without_end_is_refused_when_it_is_too_long(port, temporary, path):
+def test_an_endless_body_is_refused_at_the_limit(port, temporary, path):
     with connect(port, head("POST", path, "Transfer-Encoding", "chunked")) as connection:
-        with suppress(OSError):  # it was answered and closed
+        with suppress(OSError):  # the server has answered and closed
             for _ in range(64):
                 connection.sendall(b"10000\r\n%s\r\n" % bytes(65536))
         response, body = answer(connection)
@@ -87,10 +88,9 @@ def test_a_body_without_end_is_refused_when_it_is_too_long(port, temporary, path
     assert list(temporary.iterdir()) == []
 
 
-def test_a_client_that_expects_100_does_not_send_what_is_too_large(port):
-    request = head("POST", "/jobs", "Content-Length", GB).replace(
-        b"Cookie", b"Expect: 100-continue\r\nCookie"
-    )
+def test_a_client_that_expects_100_continue_need_not_send_a_body_that_is_too_large(port):
+    request = head("POST", "/jobs", "Content-Length", GB)
+    request = request.replace(b"Cookie", b"Expect: 100-continue\r\nCookie")
     with connect(port, request) as connection:
         assert connection.recv(12) == b"HTTP/1.1 413"
 
@@ -101,7 +101,7 @@ def test_a_client_that_expects_100_does_not_send_what_is_too_large(port):
 @pytest.mark.parametrize(
     "method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MADE-UP"]
 )
-def test_where_there_is_only_something_to_see_no_other_method_reads_a_body(
+def test_read_only_routes_refuse_other_methods_without_reading_the_body(
     port, temporary, path, method
 ):
     body = BOUNDARY + b"x" * 50_000 + b"\r\n--b--\r\n"
@@ -114,7 +114,7 @@ def test_where_there_is_only_something_to_see_no_other_method_reads_a_body(
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "TRACE", "PROPFIND", "MADE-UP", "CONNECT"])
 @pytest.mark.parametrize("path", PATHS[:2])
-def test_a_method_that_an_address_does_not_know(port, path, method):
+def test_an_unknown_method_is_refused_with_an_allow_header(port, path, method):
     response, body = ask(port, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     assert (response.status, json.loads(body)["code"]) == (405, "method_not_allowed")
     assert "POST" in response.headers["Allow"]
@@ -124,7 +124,7 @@ def test_a_method_that_an_address_does_not_know(port, path, method):
     "query",
     ["version=%0a", "lang=%00", "lang=../../x", "version=%00", "format=x", "lang=de", "a=%ff"],
 )
-def test_the_schema_takes_no_parameters(port, query):
+def test_the_schema_ignores_parameters(port, query):
     request = "GET {}?" + query + " HTTP/1.1\r\nHost: localhost\r\n\r\n"
     assert ask(port, request.format("/schema").encode())[0].status == 200
     assert ask(port, request.format("/docs").encode())[0].status in (200, 404)

@@ -1,6 +1,4 @@
-"""Sessions, users and messages are for people in the admin: a request to any other address is not
-burdened with them.
-"""
+"""Session, user and message middleware for the console only; other requests don't pay for it."""
 
 from collections.abc import Awaitable
 
@@ -11,8 +9,8 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
 
-class _AdminOnly(MiddlewareMixin):
-    """Lets a middleware have what goes to the admin, and nothing else."""
+class _ConsoleOnly(MiddlewareMixin):
+    """Applies a middleware to requests for the console only."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if request.path_info.startswith("/admin/"):
@@ -20,13 +18,13 @@ class _AdminOnly(MiddlewareMixin):
         return self.get_response(request)
 
 
-class AdminSessions(_AdminOnly, SessionMiddleware):
+class ConsoleSessions(_ConsoleOnly, SessionMiddleware):
     pass
 
 
-class AdminUsers(_AdminOnly, AuthenticationMiddleware):
+class ConsoleUsers(_ConsoleOnly, AuthenticationMiddleware):
     pass
 
 
-class AdminMessages(_AdminOnly, MessageMiddleware):
+class ConsoleMessages(_ConsoleOnly, MessageMiddleware):
     pass

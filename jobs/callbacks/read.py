@@ -1,4 +1,4 @@
-"""What a vendor's adapter finds in a callback."""
+"""Reads a callback's body through the vendor's adapter."""
 
 import json
 import sys
@@ -16,38 +16,38 @@ Answer = Done | VendorError
 
 @dataclass(frozen=True)
 class Unreadable:
-    """The adapter is at fault. `reason`: the kind of fault and its place; not its words, which may
-    quote the callback.
+    """The adapter failed. `reason` holds the kind of error and its location, but not its message,
+    which may quote the callback.
     """
 
     reason: str
 
 
 def read(body: Any, vendor: Vendor) -> Answer | Unreadable:
-    """Return the cleaned result, or the failure, that the vendor's adapter finds in the body of a
-    callback.
-    """
+    """Return the cleaned result, or the failure, that the adapter reads from a callback's body."""
     try:
         adapter = catalogue.adapter(vendor)
     except ValueError as error:
         return Unreadable(str(error))
     try:
         done = adapter.read_callback(body)
-        if not isinstance(done, Done):
-            return Unreadable(
-                f"read_callback returned {type(done).__name__} and not Done in {_file_of(adapter)}"
-            )
     except VendorError as error:
         return error
     except Exception as error:
         return Unreadable(f"{type(error).__name__} at {location_of(error)}")
+    if not isinstance(done, Done):
+        kind = type(done).__name__
+        return Unreadable(f"read_callback returned {kind}, not Done, in {_file_of(adapter)}")
+    return _cleaned(done, adapter, vendor)
+
+
+def _cleaned(done: Done, adapter: Adapter, vendor: Vendor) -> Done | Unreadable:
     try:
         result = clean(done.result, vendor.redacted_fields)
         json.dumps(result, allow_nan=False)
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        return Unreadable(
-            f"read_callback returned what is no JSON ({type(error).__name__}) in {_file_of(adapter)}"
-        )
+        kind = type(error).__name__
+        return Unreadable(f"read_callback returned no valid JSON ({kind}) in {_file_of(adapter)}")
     return Done(result)
 
 

@@ -1,5 +1,5 @@
-"""Callbacks at the same moment, each in a thread with a connection of its own, in commits of their
-own or in one.
+"""Callbacks that arrive at once, each in a thread with its own connection: in separate commits, and
+in a shared one.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +9,14 @@ import pytest
 from django.db import connection, transaction
 
 from harness.waiting import wait_for
-from jobs.callbacks import inbox
+from jobs.callbacks.apply import _applying
+from jobs.callbacks.receive import _storing
 from jobs.models import Callback, Job, Verdict
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-NOBODY = object()
+GROUPS = (_storing, _applying)
+ANOTHER_LEADER = object()
 
 
 @pytest.fixture
@@ -24,12 +26,12 @@ def jobs(make_vendor, make_job):
 
 
 @pytest.fixture
-def receive(post):
-    """Post callbacks at once and return what each was answered; `meanwhile` is called when they are
-    on their way.
+def separately(post):
+    """Post callbacks at once and return their sorted answers; `meanwhile` is called after they are
+    sent.
     """
 
-    def receive(callbacks, meanwhile=lambda: None):
+    def separately(callbacks, meanwhile=lambda: None):
         barrier = Barrier(len(callbacks))
 
         def send(job, body):
@@ -44,53 +46,57 @@ def receive(post):
             meanwhile()
         return sorted(answer.result() for answer in answers)
 
-    return receive
+    return separately
 
 
 @pytest.fixture
-def receive_in_one_commit(receive, monkeypatch):
-    """The same, where all are stored in one commit, and then applied in one."""
+def in_one_commit(separately, monkeypatch):
+    """Like `separately`, but all are stored in one commit, and then applied in one."""
 
-    def receive_in_one_commit(callbacks):
+    def in_one_commit(callbacks):
         commits = []
-        groups = inbox._storing, inbox._applying
-        for group in groups:
-            write = group._write
-            monkeypatch.setattr(
-                group,
-                "_write",
-                lambda items, write=write: commits.append(len(items)) or write(items),
-            )
-            group._leader = NOBODY
+        for group in GROUPS:
+            count_commits(group, commits, monkeypatch)
+            group._leader = ANOTHER_LEADER
 
-        def let_go():
-            for group in groups:
+        def commit_together():
+            for group in GROUPS:
                 wait_for(
                     lambda group=group: len(group._waiting) == len(callbacks),
                     "all to wait for a commit",
                 )
                 with group._lock:
-                    group._pass_on()
+                    group._choose_leader()
 
-        answers = receive(callbacks, let_go)
+        answers = separately(callbacks, commit_together)
         assert commits == [len(callbacks)] * 2
         return answers
 
-    return receive_in_one_commit
+    return in_one_commit
 
 
-@pytest.fixture(params=["receive", "receive_in_one_commit"])
+def count_commits(group, commits, monkeypatch):
+    write = group._write
+
+    def counted(items):
+        commits.append(len(items))
+        return write(items)
+
+    monkeypatch.setattr(group, "_write", counted)
+
+
+@pytest.fixture(params=["separately", "in_one_commit"])
 def race(request):
     return request.getfixturevalue(request.param)
 
 
-def test_of_two_racing_callbacks_exactly_one_is_applied(race, jobs):
+def test_exactly_one_of_two_racing_callbacks_is_applied(race, jobs):
     job = jobs[0]
     assert race([(job, b'{"name": "John"}'), (job, b'{"name": "Jane"}')]) == ["applied", "late"]
     assert Callback.objects.get(verdict=Verdict.APPLIED).body == Job.objects.get(pk=job.pk).result
 
 
-def test_a_callback_sent_several_times_at_once_is_stored_once_and_applied_once(race, jobs):
+def test_a_callback_sent_several_times_at_once_is_stored_and_applied_once(race, jobs):
     job = jobs[0]
     assert race([(job, b'{"name": "John"}')] * 4) == ["applied"] * 4
     callback = Callback.objects.get()
@@ -98,19 +104,17 @@ def test_a_callback_sent_several_times_at_once_is_stored_once_and_applied_once(r
     assert Job.objects.get(pk=job.pk).status == "complete"
 
 
-def test_callbacks_of_several_jobs_end_each_its_own(race, jobs):
+def test_each_callback_ends_its_own_job_when_several_arrive_at_once(race, jobs):
     assert race([(job, f'{{"name": "{job.pk}"}}'.encode()) for job in jobs]) == ["applied"] * 3
     for job in jobs:
         assert Job.objects.get(pk=job.pk).result == {"name": job.pk}
-        assert (
-            Callback.objects.get(job=job.pk).verdict,
-            Callback.objects.get(job=job.pk).times_received,
-        ) == ("applied", 1)
+        callback = Callback.objects.get(job=job.pk)
+        assert (callback.verdict, callback.times_received) == ("applied", 1)
 
 
 @pytest.mark.sqlite
-def test_whoever_is_in_a_transaction_waits_for_nobody_else_to_commit(jobs, monkeypatch, post):
-    for group in (inbox._storing, inbox._applying):
-        monkeypatch.setattr(group, "_leader", NOBODY)
+def test_a_thread_in_a_transaction_does_not_wait_for_a_leader(jobs, monkeypatch, post):
+    for group in GROUPS:
+        monkeypatch.setattr(group, "_leader", ANOTHER_LEADER)
     with transaction.atomic():
         assert post(jobs[0]).json() == {"status": "applied"}

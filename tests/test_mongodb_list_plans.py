@@ -1,0 +1,110 @@
+"""The exact queries that MongoDB gets for the lists of API and console, with their indexes."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.test import RequestFactory
+
+from jobs.api.pagination import COLUMNS
+from jobs.models import Callback, Job
+from tests.mongodb_recording import columns, columns_of, indexes_for, recording
+from vendors.catalogue import catalogue
+from vendors.models import Vendor
+
+ID = "019a0000-0000-7000-8000-000000000001"
+LARGE = {"input", "result"}
+COUNTED = [{"$project": {"_id": 1}}, {"$limit": 1000}]
+
+
+@pytest.fixture(autouse=True)
+def known_vendors(monkeypatch):
+    """Read no vendors from the store."""
+    monkeypatch.setattr(catalogue, "all", lambda: {"acme": Vendor(slug="acme")})
+
+
+@pytest.mark.parametrize(
+    ("query", "match", "index"),
+    [
+        ("", {}, ("_id",)),
+        ("status=failed", {"status": {"$in": ("failed",)}}, ("status", "_id")),
+        ("status=processing", {"status": {"$in": ("processing", "waiting")}}, ("status", "_id")),
+        ("vendor=acme", {"vendor": "acme"}, ("vendor", "_id")),
+        (
+            "vendor=acme&status=failed",
+            {"vendor": "acme", "status": {"$in": ("failed",)}},
+            ("vendor", "status", "_id"),
+        ),
+        (
+            "created_before=1970-01-01",
+            {"_id": {"$lt": "00000000-0000-0000-0000-000000000000"}},
+            ("_id",),
+        ),
+    ],
+)
+def test_jobs_are_listed_in_the_order_of_an_index(client, query, match, index):
+    with recording() as sent:
+        client.get(f"/jobs?{query}")
+    [read] = sent
+    filters = [{"$match": match}] if match else []
+    assert read.whole == [*filters, {"$sort": {"_id": -1}}, {"$limit": 21}, columns(*COLUMNS)]
+    assert index in indexes_for(read)
+
+
+def show(model, **params):
+    """Show the list as the console does to a superuser."""
+    request = RequestFactory().get("/", params)
+    request.user = User(is_superuser=True, is_active=True, is_staff=True)
+    listing = admin.site._registry[model].get_changelist_instance(request)
+    list(listing.result_list)
+
+
+@pytest.mark.parametrize(
+    ("params", "match", "by", "index"),
+    [
+        ({}, {}, "_id", ("_id",)),
+        ({"status__exact": "failed"}, {"status": "failed"}, "_id", ("status", "_id")),
+        ({"vendor": "acme"}, {"vendor": "acme"}, "_id", ("vendor", "_id")),
+        (
+            {"status__exact": "failed", "vendor": "acme", "id__lt": "01"},
+            {"status": "failed", "vendor": "acme", "_id": {"$lt": "01"}},
+            "_id",
+            ("vendor", "status", "_id"),
+        ),
+        ({"q": ID}, {"_id": ID}, "_id", ("_id",)),
+        ({"q": "John"}, {"name": {"$gte": "John", "$lt": "John\U0010ffff"}}, "name", ("name",)),
+    ],
+    ids=str,
+)
+def test_the_console_lists_jobs_in_the_order_of_an_index(params, match, by, index):
+    with recording() as sent:
+        show(Job, **params)
+    count, page = sent
+    filters = [{"$match": match}] if match else []
+    assert count.whole[: len(filters) + 2] == [*filters, *COUNTED]
+    order = {by: 1 if by == "name" else -1}
+    assert page.whole == [*filters, {"$sort": order}, {"$limit": 50}, columns_of(Job, LARGE)]
+    assert index in indexes_for(page)
+
+
+@pytest.mark.parametrize(
+    ("params", "match", "by", "index"),
+    [
+        ({}, {}, "_id", ("_id",)),
+        ({"verdict": "late"}, {"verdict": "late"}, "received_at", ("verdict", "received_at")),
+        ({"vendor": "acme"}, {"vendor": "acme"}, "_id", ("vendor", "_id")),
+        ({"q": ID}, {"job": ID}, "received_at", ("job", "received_at")),
+    ],
+    ids=str,
+)
+def test_the_console_lists_callbacks_in_the_order_of_an_index(params, match, by, index):
+    with recording() as sent:
+        show(Callback, **params)
+    _, page = sent
+    filters = [{"$match": match}] if match else []
+    assert page.whole == [
+        *filters,
+        {"$sort": {by: -1}},
+        {"$limit": 50},
+        columns_of(Callback, {"body"}),
+    ]
+    assert index in indexes_for(page)
