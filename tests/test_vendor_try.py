@@ -197,7 +197,7 @@ def test_a_try_is_pruned_and_carried_like_any_attempt(acme, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"given": "{"}, "--input: The body is not JSON"),
+        ({"given": "{"}, "--input is not valid JSON"),
         ({"given": "[1]"}, "--input must be a JSON object, such as"),
         ({"vendor": "nobody"}, "There is no vendor 'nobody'. There are: acme."),
     ],

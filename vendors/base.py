@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from vendors.payloads import json_object
+from vendors.payloads.json_reader import VENDOR_JSON
 
 if TYPE_CHECKING:
     from vendors.models import Vendor
@@ -57,7 +57,7 @@ class Reply:
     def json_object(self) -> dict[str, Any]:
         """Return the object that the body spells. Raises VendorError bad_reply."""
         try:
-            return json_object.read(self.body)
+            return VENDOR_JSON.read_object(self.body)
         except ValueError as error:
             sentence = f"The vendor's answer (status {self.status}) can't be used. {error}"
             # The vendor may have done the work, and been paid for it: who would rather look than

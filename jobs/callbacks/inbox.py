@@ -23,8 +23,8 @@ from jobs.storage.store import writing
 from vendors.base import Done, VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
-from vendors.payloads import json_object
 from vendors.payloads.cleaning import clean
+from vendors.payloads.json_reader import VENDOR_JSON
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ def _callback(
     vendor: Vendor, job_id: str, tried: Try | None, *, webhook_id: str, body: bytes, now: datetime
 ) -> Callback:
     try:
-        payload = json_object.read(body)
+        payload = VENDOR_JSON.read_object(body)
     except ValueError as error:
         raise NotAnObjectError(str(error)) from None
     run, attempt = tried or (None, None)

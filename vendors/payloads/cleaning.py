@@ -11,7 +11,8 @@ import unicodedata
 from functools import lru_cache
 from typing import Any
 
-from vendors.payloads import exact, json_object
+from vendors.payloads import exact
+from vendors.payloads.json_reader import VENDOR_JSON
 
 NAMES = frozenset({"key", "name", "field"})
 VALUE = "value"
@@ -77,7 +78,7 @@ def _json_text(text: str, names: frozenset[str]) -> str:
     """
     try:
         value = exact.read(text)
-        json_object.check_levels(value)
+        VENDOR_JSON.check_levels(value)
     except (ValueError, RecursionError):
         return text
     cleaned = _clean(value, names, in_text=True)

@@ -7,14 +7,14 @@ import re
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import redis
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from jobs.api.bodies import parse
-from jobs.api.problems import Problem
+from jobs.api import bodies
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.recovery import unusable
@@ -24,8 +24,8 @@ from vendors.base import Accepted, Done
 from vendors.catalogue import catalogue
 from vendors.http.exchanges import Exchange
 from vendors.models import Vendor
-from vendors.payloads import json_object
 from vendors.payloads.cleaning import clean
+from vendors.payloads.json_reader import VENDOR_JSON, InvalidJSON
 
 MAX_SHOWN = 4096  # characters of a body
 MASK = "***"
@@ -33,6 +33,7 @@ SECRET_HEADERS = re.compile(r"auth|key|token|secret|cookie|signature", re.IGNORE
 SECRET_PARAMETERS = re.compile(
     r"(?i)([?&][^=&]*(?:key|token|secret|password|signature)[^=&]*=)[^&\s\"#]*"
 )
+INPUT_JSON = replace(bodies.JOB_JSON, subject="--input")
 NO_SECRETS = ("Idempotency-Key",)
 
 
@@ -105,9 +106,9 @@ def _vendor(slug: str) -> Vendor:
 
 def _input(text: str) -> dict[str, Any]:
     try:
-        given = parse(text.encode("utf-8", "surrogateescape"))
-    except Problem as problem:
-        raise CommandError(f"--input: {problem.detail}") from None
+        given = INPUT_JSON.read(text.encode("utf-8", "surrogateescape"))
+    except InvalidJSON as error:
+        raise CommandError(str(error)) from None
     if not isinstance(given, dict):
         raise CommandError("""--input must be a JSON object, such as '{"name": "John Doe"}'.""")
     return given
@@ -150,7 +151,7 @@ def _body(body: bytes, redacted: frozenset[str]) -> str:
     is long.
     """
     try:
-        text = json.dumps(clean(json_object.read(body), redacted), ensure_ascii=False)
+        text = json.dumps(clean(VENDOR_JSON.read_object(body), redacted), ensure_ascii=False)
     except ValueError:
         text = body.decode("utf-8", "replace")
     return (
