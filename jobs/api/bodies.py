@@ -25,7 +25,9 @@ PLAIN_CODINGS = {"Content-Encoding": {"identity"}, "Transfer-Encoding": {"identi
 
 class TooLarge(Problem):
     def __init__(self, max_bytes: int) -> None:
-        super().__init__("too_large", 413, f"The body is too large. The limit is {max_bytes} bytes.")
+        super().__init__(
+            "too_large", 413, f"The body is too large. The limit is {max_bytes} bytes."
+        )
 
 
 class CutShort(Problem):

@@ -1,7 +1,7 @@
 """JSON in, JSON out: how REST framework reads and writes the bodies of the jobs API."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 from django.conf import settings
@@ -22,13 +22,14 @@ class JSONOnly(BaseContentNegotiation):
     The parser itself refuses other content types.
     """
 
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:
-        return parsers[0]
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        return next(iter(parsers))
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type
 
 
 class JobParser(BaseParser):
@@ -59,8 +60,10 @@ class ExactJSONRenderer(BaseRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         text = exact.write(data, ENCODER)
-        # Line separators, which JavaScript does not allow in a string.
-        return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").encode()
+        if not text.isascii():
+            # JavaScript does not allow line separators in a string.
+            text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+        return text.encode()
 
 
 def posted(request: Request) -> dict[str, Any]:

@@ -59,6 +59,10 @@ class JobViewSet(ViewSet):
     def default_response_headers(self) -> dict[str, str]:
         return {**super().default_response_headers, "Cache-Control": "no-store"}
 
+    def perform_authentication(self, request: Request) -> None:
+        if request.authenticators:  # else `request.user` is found when it is asked for
+            super().perform_authentication(request)
+
     @schema.create
     def create(self, request: Request) -> Response:
         valid = _validated(INPUT, posted(request), "pointer", "/")

@@ -1,8 +1,8 @@
 """Posting and showing jobs, compared with views that do the same work and check nothing.
 
-In turn, 200 users load one gunicorn after the other: ours, and that of loadtest.bench.bare. Each has
-its own SQLite (synchronous FULL); both use one append-only Valkey. No worker runs. A ratio is the
-median of the ratios of all rounds.
+200 users load one gunicorn after the other: ours, and that of loadtest.bench.bare. Each has its own
+SQLite (synchronous FULL); both use one append-only Valkey. No worker runs. A ratio is the median
+of the ratios of all rounds.
 """
 
 import os

@@ -130,8 +130,9 @@ async def _connect(plan: Plan) -> Answers:
     """Start all users and wait for the first answer."""
     answers, all_requests, loop = Answers(), requests(plan), asyncio.get_running_loop()
     for _ in range(plan.users):
-        user = User(all_requests, plan.status, answers)
-        await loop.create_connection(lambda user=user: user, "127.0.0.1", plan.port)
+        await loop.create_connection(
+            lambda: User(all_requests, plan.status, answers), "127.0.0.1", plan.port
+        )
     async with asyncio.timeout(START_TIMEOUT_SECONDS):
         while not (answers.seconds_taken or answers.wrong):
             await asyncio.sleep(0.01)

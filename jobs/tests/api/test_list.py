@@ -178,7 +178,7 @@ def test_of_many_faults_twenty_are_named(client):
     answer = client.get("/jobs?" + "&".join(f"p{number}=" for number in range(50)))
     problem = answer.json()
     assert (answer.status_code, len(problem["errors"])) == (400, 20)
-    assert problem["detail"] == "50 things are not valid; `errors` has a sentence for the first 20."
+    assert problem["detail"] == "50 values are not valid. `errors` describes the first 20."
 
 
 def test_every_parameter_at_fault_is_named_at_once(client):

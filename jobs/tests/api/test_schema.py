@@ -152,7 +152,7 @@ def test_the_examples_work_as_they_come(client, make_vendor, vendors, shown):
 
 @pytest.mark.django_db
 def test_the_examples_follow_the_vendors(client, make_vendor):
-    assert examples(client)["vendor"]["summary"] == "Set up a vendor first, and name it here"
+    assert examples(client)["vendor"]["summary"] == "Configure a vendor first"
     make_vendor("acme")
     assert list(examples(client)) == ["acme"]
 

@@ -1,1 +1,1 @@
-"""A minimal Django project to compare ours with: rows with the same columns, views without checks."""
+"""A minimal Django project to compare ours with: the same columns, but no checks."""
