@@ -39,7 +39,7 @@ def retry(client, request_id):
 
 
 @pytest.mark.parametrize("vendor", ["sync", "async"])
-def test_the_jobs_of_the_first_system_complete(service, client, vendor):
+def test_jobs_of_both_mock_vendors_complete(service, client, vendor):
     request_id = post(client, vendor)
     got = wait_for(lambda: result(client, request_id), f"the {vendor} job to complete")
     assert got == {"name": "John Doe", "info": f"Processed {vendor}"}
@@ -48,7 +48,7 @@ def test_the_jobs_of_the_first_system_complete(service, client, vendor):
     assert "John" not in service.output
 
 
-def test_a_callback_that_was_lost_fails_the_job_and_a_retry_completes_it(
+def test_a_lost_callback_fails_the_job_and_a_retry_completes_it(
     service, client, live_server, make_vendor
 ):
     lost = make_vendor(
@@ -71,7 +71,7 @@ def test_a_callback_that_was_lost_fails_the_job_and_a_retry_completes_it(
     assert Job.objects.get(pk=request_id).run > 1
 
 
-def test_a_job_that_waits_for_its_callback_can_be_cancelled(
+def test_a_job_waiting_for_its_callback_can_be_cancelled(
     service, client, make_vendor, live_server
 ):
     make_vendor(

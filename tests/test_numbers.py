@@ -29,7 +29,7 @@ def post(client, vendor):
     return answer.json()["request_id"]
 
 
-def test_from_a_client_to_a_vendor_and_back(client, server, make_vendor, start_worker):
+def test_digits_survive_from_client_to_vendor_and_back(client, server, make_vendor, start_worker):
     make_vendor(url=server.url)
     job_id = post(client, "acme")
     start_worker("--drain").end()
@@ -42,7 +42,7 @@ def test_from_a_client_to_a_vendor_and_back(client, server, make_vendor, start_w
     )
 
 
-def test_from_a_callback_to_a_client_and_through_an_export(
+def test_digits_survive_from_callback_to_client_and_through_an_export(
     client, make_vendor, redis_client, tmp_path, transactional_db
 ):
     make_vendor(adapter="async")
@@ -63,7 +63,7 @@ def test_from_a_callback_to_a_client_and_through_an_export(
 
 
 @pytest.mark.parametrize("number", ["0." + "1" * 1000, "1e999", "1" * 1001])
-def test_a_number_that_can_not_be_kept_is_refused(client, make_vendor, number):
+def test_a_number_out_of_bounds_is_refused(client, make_vendor, number):
     make_vendor()
     body = BytesIO(f'{{"vendor": "acme", "name": "John Doe", "n": {number}}}'.encode())
     assert (

@@ -50,7 +50,7 @@ def test_no_job_gets_the_answer_of_another(
     )
 
 
-def test_an_answer_that_is_not_valid_http_counts_and_opens_no_breaker(
+def test_an_answer_with_invalid_http_fails_the_attempt_but_opens_no_breaker(
     serve, make_vendor, submit, start_worker, redis_client
 ):
     server = serve(answering(b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 101 + b"\r\n"))

@@ -1,6 +1,7 @@
 """What clients send and receive: a posted job, a job as it is shown, and the query of a list."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -62,13 +63,6 @@ class StrictDateTimeField(serializers.DateTimeField):
         return super().to_internal_value(value)
 
 
-class UTCDateTimeField(serializers.DateTimeField):
-    """A stored time, which is always in UTC; REST framework would look up the time zone."""
-
-    def to_representation(self, value: datetime) -> str:
-        return value.isoformat().replace("+00:00", "Z")
-
-
 class JobInput(serializers.Serializer[Any]):
     """A job as clients post it. All other fields are passed on to the vendor unchanged."""
 
@@ -124,9 +118,6 @@ class OutwardStatus(serializers.ChoiceField):
     def __init__(self, **options: Any) -> None:
         super().__init__(choices=STATUSES, **options)
 
-    def to_representation(self, value: str) -> str:
-        return OUTWARD[Status(value)]
-
 
 class Accepted(serializers.Serializer[Any]):
     request_id = serializers.UUIDField()
@@ -149,16 +140,33 @@ class JobSummary(serializers.Serializer[Any]):
         source="attempt", help_text="Number of attempts to call the vendor, in all runs."
     )
     run = serializers.IntegerField(help_text="1, plus 1 for each retry of the job.")
-    created_at = UTCDateTimeField()
-    started_at = UTCDateTimeField(allow_null=True, help_text="Start of the last attempt.")
-    finished_at = UTCDateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True, help_text="Start of the last attempt.")
+    finished_at = serializers.DateTimeField(allow_null=True)
     error = JobError(source="*", required=False, help_text="Present only if the job failed.")
 
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        shown = super().to_representation(instance)
-        if shown["status"] != Status.FAILED:
-            del shown["error"]
+    def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
+        # A row of `values()`. Written out, because going through the fields takes a tenth of a GET.
+        shown = {
+            "request_id": instance["id"],
+            "status": OUTWARD[instance["status"]],
+            "vendor": instance["vendor"],
+            "name": instance["name"],
+            "attempts": instance["attempt"],
+            "run": instance["run"],
+            "created_at": _iso(instance["created_at"]),
+            "started_at": _iso(instance["started_at"]),
+            "finished_at": _iso(instance["finished_at"]),
+        }
+        if instance["status"] == Status.FAILED:
+            code, message = instance["error_code"], instance["error_message"]
+            shown["error"] = {"code": code, "message": message}
         return shown
+
+
+def _iso(moment: datetime | None) -> str | None:
+    """Return a stored time, which is in UTC, as ISO 8601."""
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
 class JobShown(JobSummary):
@@ -168,10 +176,10 @@ class JobShown(JobSummary):
         required=False, help_text="The vendor's answer. Present only if the job is complete."
     )
 
-    def to_representation(self, instance: Any) -> dict[str, Any]:
+    def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
         shown = super().to_representation(instance)
-        if shown["status"] != Status.COMPLETE:
-            del shown["result"]
+        if instance["status"] == Status.COMPLETE:
+            shown["result"] = instance["result"]
         return shown
 
 

@@ -21,7 +21,7 @@ def post(client, body: dict, **headers):
     return client.post("/jobs", json.dumps(body), content_type="application/json", headers=headers)
 
 
-def test_a_job_is_accepted_with_its_id_and_where_to_look(client, make_vendor):
+def test_create_returns_the_id_and_the_location(client, make_vendor):
     make_vendor("acme")
     answer = post(client, {"vendor": "acme", "name": "John Doe"})
     job = Job.objects.get()
@@ -32,7 +32,7 @@ def test_a_job_is_accepted_with_its_id_and_where_to_look(client, make_vendor):
     assert client.get(answer["Location"]).json()["status"] == "queued"
 
 
-def test_the_input_is_all_that_was_sent_but_vendor_and_options(client, make_vendor):
+def test_the_input_is_everything_posted_except_vendor_and_options(client, make_vendor):
     make_vendor("acme")
     further = {
         "age": 2**80,
@@ -62,14 +62,14 @@ def test_the_longest_name_and_the_largest_body_are_accepted(client, make_vendor,
     assert Job.objects.get().name == "ü" * 200
 
 
-def test_json_in_utf_8_is_accepted_however_it_is_said(client, make_vendor):
+def test_all_spellings_of_json_in_utf_8_are_accepted(client, make_vendor):
     make_vendor("acme")
     for content_type in ("application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'):
         answer = client.post("/jobs", '{"vendor": "acme", "name": "ü"}', content_type=content_type)
         assert answer.status_code == 202, content_type
 
 
-def test_a_job_costs_one_statement(client, make_vendor):
+def test_create_costs_one_statement(client, make_vendor):
     make_vendor("acme")
     post(client, {"vendor": "acme", "name": "the catalogue is read now"})
     with CaptureQueriesContext(connection) as captured:
@@ -78,7 +78,7 @@ def test_a_job_costs_one_statement(client, make_vendor):
     assert insert.startswith(("1 times: INSERT", "db.jobs_job.insert_many"))
 
 
-def test_workers_are_told_the_id_and_nothing_else(client, make_vendor, redis_client):
+def test_the_stream_entry_holds_only_the_id(client, make_vendor, redis_client):
     make_vendor("acme")
     job_id = post(client, {"vendor": "acme", "name": "John Doe"}).json()["request_id"]
     [(_, entry)] = redis_client.xrange(Keys("acme").jobs)
@@ -86,7 +86,7 @@ def test_workers_are_told_the_id_and_nothing_else(client, make_vendor, redis_cli
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_row_is_committed_before_workers_are_told(client, make_vendor, monkeypatch):
+def test_the_row_is_committed_before_the_job_is_queued(client, make_vendor, monkeypatch):
     make_vendor("acme")
     told = []
 
@@ -98,7 +98,7 @@ def test_the_row_is_committed_before_workers_are_told(client, make_vendor, monke
     assert told == [(False, 1)]
 
 
-def test_with_redis_gone_a_job_is_still_accepted_at_once(client, make_vendor, settings, tmp_path):
+def test_create_is_immediate_when_redis_is_down(client, make_vendor, settings, tmp_path):
     settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
     make_vendor("acme")
     began = time.monotonic()
@@ -107,9 +107,7 @@ def test_with_redis_gone_a_job_is_still_accepted_at_once(client, make_vendor, se
     assert Job.objects.get().status == "queued"
 
 
-def test_with_redis_hanging_one_job_waits_a_little_and_the_next_ones_not(
-    client, make_vendor, settings, tmp_path
-):
+def test_only_the_first_create_waits_when_redis_hangs(client, make_vendor, settings, tmp_path):
     server = Valkey(tmp_path)
     server.start()
     settings.REDIS_URL = server.url
@@ -130,7 +128,7 @@ def test_with_redis_hanging_one_job_waits_a_little_and_the_next_ones_not(
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("path", ["", f"/{UUID(int=0)}"])
-def test_with_the_store_failing_nothing_is_shown(client, path):
+def test_show_and_list_answer_503_when_the_store_fails(client, path):
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE jobs_job RENAME TO away")
     answer = client.get(f"/jobs{path}")
@@ -138,7 +136,7 @@ def test_with_the_store_failing_nothing_is_shown(client, path):
 
 
 @pytest.mark.sqlite
-def test_with_the_store_failing_nothing_is_accepted_and_nobody_told(
+def test_create_answers_503_and_queues_nothing_when_the_store_fails(
     client, make_vendor, redis_client
 ):
     make_vendor("acme")

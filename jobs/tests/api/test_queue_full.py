@@ -26,7 +26,7 @@ def queue(*job_ids, to=Stream.JOBS):
     stream.add("acme", job_ids, to)
 
 
-def test_a_full_queue_refuses_a_job_and_says_when_to_come_back(client, make_vendor, redis_client):
+def test_a_full_queue_refuses_jobs_with_retry_after(client, make_vendor, redis_client):
     make_vendor(max_queued=3)
     queue("a", "b")
     queue("c", to=Stream.RETRIES)
@@ -36,7 +36,7 @@ def test_a_full_queue_refuses_a_job_and_says_when_to_come_back(client, make_vend
     assert (Job.objects.count(), redis_client.xlen(Keys("acme").jobs)) == (0, 2)
 
 
-def test_other_vendors_and_what_was_accepted_are_not_affected(
+def test_a_full_queue_affects_neither_other_vendors_nor_retries(
     client, make_vendor, make_job, redis_client
 ):
     make_vendor(max_queued=1)
@@ -47,7 +47,7 @@ def test_other_vendors_and_what_was_accepted_are_not_affected(
     assert client.post(f"/jobs/{failed.pk}/retry").status_code == 200
 
 
-def test_a_queue_that_has_room_again_takes_jobs(client, make_vendor, redis_client):
+def test_a_queue_with_room_again_accepts_jobs(client, make_vendor, redis_client):
     make_vendor(max_queued=1)
     queue("a")
     assert post(client).status_code == 429
@@ -57,13 +57,13 @@ def test_a_queue_that_has_room_again_takes_jobs(client, make_vendor, redis_clien
 
 
 @pytest.mark.parametrize("bound", [None, 3])
-def test_without_a_bound_or_below_it_jobs_are_taken(client, make_vendor, redis_client, bound):
+def test_jobs_are_accepted_below_the_limit_or_without_one(client, make_vendor, redis_client, bound):
     make_vendor(max_queued=bound)
     queue("a", "b")
     assert post(client).status_code == 202
 
 
-def test_while_redis_is_away_nothing_is_refused(client, make_vendor, redis_client, settings):
+def test_no_job_is_refused_while_redis_is_down(client, make_vendor, redis_client, settings):
     make_vendor(max_queued=1)
     queue("a")
     settings.REDIS_URL = "redis://127.0.0.1:9"
@@ -71,7 +71,7 @@ def test_while_redis_is_away_nothing_is_refused(client, make_vendor, redis_clien
     assert post(client).status_code == 202
 
 
-def test_redis_is_asked_once_for_many_jobs(make_vendor, redis_client):
+def test_many_jobs_cost_one_query_to_redis(make_vendor, redis_client):
     redis_client.config_resetstat()
     make_vendor(max_queued=1)
     asked = Backlog()
