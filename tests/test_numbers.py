@@ -1,6 +1,4 @@
-"""A number arrives with the digits that it was sent with: at the vendor, at the client, and in
-another store.
-"""
+"""A number keeps the digits it was sent with: at the vendor, at the client and in an export."""
 
 from io import BytesIO, StringIO
 
@@ -24,7 +22,8 @@ def server(transactional_db):
 
 
 def post(client, vendor):
-    body = f'{{"vendor": "{vendor}", "name": "John Doe", "price": {LONG}, "more": [{{"deep": {LONG}}}], "plain": 0.5}}'
+    numbers = f'"price": {LONG}, "more": [{{"deep": {LONG}}}], "plain": 0.5'
+    body = f'{{"vendor": "{vendor}", "name": "John Doe", {numbers}}}'
     answer = client.post("/jobs", body, content_type="application/json")
     return answer.json()["request_id"]
 
@@ -54,8 +53,8 @@ def test_digits_survive_from_callback_to_client_and_through_an_export(
     call_command("export", str(path), stdout=StringIO())
     delete_rows()
     call_command("import", str(path), stdout=StringIO())
-    call_command("export", str(tmp_path / "again"), stdout=StringIO())
-    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+    call_command("export", str(tmp_path / "second"), stdout=StringIO())
+    assert (tmp_path / "second").read_bytes() == path.read_bytes()
     assert (
         f'"result":{{"price":{LONG},"tiny":1e-400}}'
         in client.get(f"/jobs/{job_id}").content.decode()

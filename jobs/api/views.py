@@ -60,7 +60,7 @@ class JobViewSet(ViewSet):
         return {**super().default_response_headers, "Cache-Control": "no-store"}
 
     def perform_authentication(self, request: Request) -> None:
-        if request.authenticators:  # else `request.user` is found when it is asked for
+        if request.authenticators:  # without any, `request.user` is computed on first use
             super().perform_authentication(request)
 
     @schema.create

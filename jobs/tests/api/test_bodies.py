@@ -1,4 +1,4 @@
-"""A body is read up to its limit, whole or not at all."""
+"""Request bodies are read completely or not at all, up to their limit."""
 
 import socket
 from io import BytesIO
@@ -17,7 +17,7 @@ def request_of(body, length: int | str):
 
 
 class Endless(BytesIO):
-    """A body without an end, which counts what is read of it."""
+    """An endless body that counts how much of it is read."""
 
     taken = 0
 

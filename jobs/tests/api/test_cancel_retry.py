@@ -1,4 +1,4 @@
-"""POST /jobs/{request_id}/cancel and /retry: done, or refused with the reason."""
+"""POST /jobs/{request_id}/cancel and /retry: done, or refused with a reason."""
 
 from datetime import UTC, datetime
 
@@ -104,13 +104,13 @@ def test_cancel_answers_moved_on_when_the_job_was_claimed_and_released_meanwhile
     job = make_job()
     cancel = operator_actions.cancel
 
-    def amid_a_start(job: Job, now: datetime) -> bool:
-        [started] = lifecycle.claim([job.pk], worker="w", run_token="r", now=now, deadline_at=now)
-        happened = cancel(job, now)
-        lifecycle.apply([lifecycle.release(started, now)])
-        return happened
+    def claim_and_release_first(job: Job, now: datetime) -> bool:
+        [claimed] = lifecycle.claim([job.pk], worker="w", run_token="r", now=now, deadline_at=now)
+        was_cancelled = cancel(job, now)
+        lifecycle.apply([lifecycle.release(claimed, now)])
+        return was_cancelled
 
-    monkeypatch.setattr(operator_actions, "cancel", amid_a_start)
+    monkeypatch.setattr(operator_actions, "cancel", claim_and_release_first)
     answer = client.post(f"/jobs/{job.pk}/cancel")
     assert (answer.status_code, answer.json()["code"]) == (409, "moved_on")
     assert stored(job)["status"] == "queued"

@@ -1,4 +1,4 @@
-"""POST /jobs: what is accepted, stored and told to the workers."""
+"""POST /jobs: what is accepted, stored and queued."""
 
 import json
 import signal
@@ -34,7 +34,7 @@ def test_create_returns_the_id_and_the_location(client, make_vendor):
 
 def test_the_input_is_everything_posted_except_vendor_and_options(client, make_vendor):
     make_vendor("acme")
-    further = {
+    extra = {
         "age": 2**80,
         "tags": ["ü", "a\0b"],
         "address": {"city": None},
@@ -42,9 +42,9 @@ def test_the_input_is_everything_posted_except_vendor_and_options(client, make_v
         "input": 1,
         "id": "y",
     }
-    answer = post(client, {"vendor": "acme", "name": "  John Doe\n", "options": {}, **further})
+    answer = post(client, {"vendor": "acme", "name": "  John Doe\n", "options": {}, **extra})
     job = Job.objects.get(pk=answer.json()["request_id"])
-    assert job.input == {"name": "John Doe", **further}
+    assert job.input == {"name": "John Doe", **extra}
     assert (job.vendor, job.name, job.status, job.run, job.attempt) == (
         "acme",
         "John Doe",
@@ -71,7 +71,7 @@ def test_all_spellings_of_json_in_utf_8_are_accepted(client, make_vendor):
 
 def test_create_costs_one_statement(client, make_vendor):
     make_vendor("acme")
-    post(client, {"vendor": "acme", "name": "the catalogue is read now"})
+    post(client, {"vendor": "acme", "name": "loads the catalogue"})
     with CaptureQueriesContext(connection) as captured:
         post(client, {"vendor": "acme", "name": "John Doe"})
     [insert] = [query["sql"] for query in captured if "SAVEPOINT" not in query["sql"]]
@@ -88,22 +88,22 @@ def test_the_stream_entry_holds_only_the_id(client, make_vendor, redis_client):
 @pytest.mark.django_db(transaction=True)
 def test_the_row_is_committed_before_the_job_is_queued(client, make_vendor, monkeypatch):
     make_vendor("acme")
-    told = []
+    offered = []
 
     def offer(vendor: str, job_ids: list[str]) -> None:
-        told.append((connection.in_atomic_block, Job.objects.filter(pk__in=job_ids).count()))
+        offered.append((connection.in_atomic_block, Job.objects.filter(pk__in=job_ids).count()))
 
     monkeypatch.setattr(stream, "offer", offer)
     post(client, {"vendor": "acme", "name": "John Doe"})
-    assert told == [(False, 1)]
+    assert offered == [(False, 1)]
 
 
 def test_create_is_immediate_when_redis_is_down(client, make_vendor, settings, tmp_path):
-    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
+    settings.REDIS_URL = f"unix://{tmp_path}/missing.sock"
     make_vendor("acme")
-    began = time.monotonic()
+    started = time.monotonic()
     assert post(client, {"vendor": "acme", "name": "John Doe"}).status_code == 202
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - started < 1
     assert Job.objects.get().status == "queued"
 
 
@@ -115,12 +115,12 @@ def test_only_the_first_create_waits_when_redis_hangs(client, make_vendor, setti
     try:
         post(client, {"vendor": "acme", "name": "connects"})
         server.process.send_signal(signal.SIGSTOP)
-        began = time.monotonic()
+        started = time.monotonic()
         answers = [
             post(client, {"vendor": "acme", "name": "John Doe"}).status_code for _ in range(5)
         ]
         assert answers == [202] * 5
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - started < 1
     finally:
         server.kill()
     assert Job.objects.count() == 6

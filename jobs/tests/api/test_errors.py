@@ -1,4 +1,4 @@
-"""Input that does not validate: a clear sentence, a stable code, and nothing changed."""
+"""Invalid input: a clear sentence, a stable code, and no change."""
 
 import json
 
@@ -23,7 +23,7 @@ def post(client, body, content_type="application/json"):
 
 
 def check(answer, status: int, code: str) -> dict:
-    """Check that the answer is a whole problem and that no job was stored; return the problem."""
+    """Check that the answer is a complete problem and no job was stored; return the problem."""
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (status, code), problem
     assert answer["Content-Type"] == "application/problem+json"
@@ -64,10 +64,13 @@ def test_invalid_json_is_refused(client, body, says):
     assert says in problem["detail"]
 
 
-def test_an_empty_body_is_refused(client):
-    check(
-        client.generic("POST", "/jobs", b"", CONTENT_TYPE="application/json"), 400, "invalid_json"
-    )
+@pytest.mark.parametrize(
+    ("content_type", "status", "code"),
+    [("application/json", 400, "invalid_json"), ("text/plain", 415, "unsupported_media_type")],
+)
+def test_an_empty_body_is_refused(client, content_type, status, code):
+    answer = client.generic("POST", "/jobs", b"", CONTENT_TYPE=content_type)
+    check(answer, status, code)
 
 
 def test_json_nested_32_levels_deep_is_accepted(client):
@@ -138,12 +141,12 @@ def test_a_name_in_any_script_is_accepted(client, name):
 def test_an_unknown_vendor_error_lists_at_most_twenty_vendors(client, make_vendor):
     for number in range(30):
         make_vendor(f"many-{number:02}")
-    problem = check(post(client, json.dumps({**GOOD, "vendor": "nobody"})), 400, "unknown_vendor")
+    problem = check(post(client, json.dumps({**GOOD, "vendor": "unknown"})), 400, "unknown_vendor")
     assert problem["detail"].endswith(", many-16, many-17 and 12 more.")
     assert problem["detail"].count(",") == 19
 
 
-@pytest.mark.parametrize("vendor", ["nobody", "old"])
+@pytest.mark.parametrize("vendor", ["unknown", "old"])
 def test_vendor_errors_list_the_enabled_vendors(client, vendor):
     problem = post(client, json.dumps({**GOOD, "vendor": vendor})).json()
     assert problem["detail"].endswith("Use one of: acme, beta.")

@@ -1,4 +1,4 @@
-"""Errors outside the API's own views are problems too, but for the admin's pages."""
+"""Errors outside the API are problems too, except in the console."""
 
 import pytest
 from django.core.exceptions import PermissionDenied, SuspiciousOperation

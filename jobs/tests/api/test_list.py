@@ -15,7 +15,7 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def id_at(moment: datetime, number: int = 0) -> str:
-    """The id of a job made at that moment."""
+    """Return the id of a job created at that moment."""
     return str(UUID(int=(int(moment.timestamp() * 1000) << 80) + (7 << 76) + (2 << 62) + number))
 
 
@@ -32,7 +32,7 @@ def refused(client, query: str) -> list[tuple[str, str]]:
 
 
 def pages(client, address: str) -> list[list[str]]:
-    """The ids of each page from this address to the last."""
+    """Return the ids of each page, from this URL to the last."""
     found = []
     while address:
         page = client.get(address).json()
@@ -78,7 +78,7 @@ def test_filters_by_vendor_and_status_combine(client, make_job):
     assert listed(client, vendor="beta", status="processing") == [second.pk, first.pk]
     assert listed(client, vendor="beta", status="processing", limit=1) == [second.pk]
     assert len(listed(client, vendor="beta")) == 3
-    assert listed(client, vendor="nobody") == []
+    assert listed(client, vendor="unknown") == []
 
 
 def test_jobs_are_filtered_by_time_of_creation(client, make_job):
@@ -198,6 +198,6 @@ def test_a_tampered_cursor_is_refused(client):
 
 
 def test_a_cursor_signed_for_another_purpose_is_refused(client):
-    assert refused(client, urlencode({"cursor": signing.dumps("0", salt="else")})) == [
+    assert refused(client, urlencode({"cursor": signing.dumps("0", salt="other")})) == [
         ("cursor", "bad_cursor")
     ]

@@ -1,5 +1,5 @@
-"""Retry-After: by queue, limits, pause, breaker and how long calls take; bounded, and of no cost to
-a request.
+"""Retry-After follows queue, limits, pause, breaker and call durations. It is bounded, and costs
+no query.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ def now(redis_client):
 
 @pytest.fixture
 def queue(redis_client, now):
-    """Queue so many entries, the oldest so many seconds ago and the newest now."""
+    """Queue `count` entries, the oldest `seconds` ago and the newest now."""
 
     def queue(count, seconds=100.0):
         for number in range(count):
@@ -38,7 +38,7 @@ def queue(redis_client, now):
 
 @pytest.fixture
 def post(client):
-    """Post a job; return the status and the seconds of the answer."""
+    """Post a job; return the status and Retry-After."""
 
     def post():
         answer = client.post(
@@ -51,7 +51,7 @@ def post(client):
 
 @pytest.fixture
 def shown(client, make_job):
-    """Make a job, and return the seconds of the answer that shows it."""
+    """Create a job and return the Retry-After of its answer."""
 
     def shown(**fields):
         backlog.__init__()
@@ -62,7 +62,7 @@ def shown(client, make_job):
 
 @pytest.fixture
 def show_complete(client, make_job, now):
-    """Have a job shown whose call took so long."""
+    """Show a complete job whose call took `seconds`."""
 
     def show(seconds):
         job = make_job(
@@ -175,17 +175,17 @@ def test_retry_after_stays_bounded_without_redis(shown, post, make_vendor, now, 
 
 @pytest.mark.parametrize("limits", ["1/31day", "1000000/s", "1/s, 1/min, 1/h, 1/day", "broken"])
 @pytest.mark.parametrize("count", [0, 300])
-def test_whatever_the_limits_it_is_bounded(post, make_vendor, queue, limits, count):
+def test_retry_after_is_bounded_whatever_the_limits(post, make_vendor, queue, limits, count):
     make_vendor(arrival_margin_ms=0, rate_limits=limits)
     queue(count)
     assert 1 <= post()[1] <= 60
 
 
-def test_a_deleted_vendor_is_asked_for_once_a_minute(shown, now):
+def test_a_job_of_a_deleted_vendor_is_polled_once_a_minute(shown, now):
     assert shown(queued_at=now) == 60
 
 
-def test_keys_that_hold_something_else_do_no_harm(post, make_vendor, redis_client):
+def test_redis_keys_of_another_type_do_no_harm(post, make_vendor, redis_client):
     make_vendor()
     for key in (KEYS.jobs, KEYS.retries, KEYS.in_flight, KEYS.state):
         redis_client.set(key, "x")
@@ -208,15 +208,16 @@ def test_many_requests_share_one_query_to_redis_and_store(
     make_vendor()
     job = make_job()
     redis_client.config_resetstat()
-    with django_assert_max_num_queries(20 + 4):  # and the vendors, every half second
+    with django_assert_max_num_queries(20 + 4):  # the vendors, every half second
         for _ in range(20):
             client.get(f"/jobs/{job.pk}")
     assert redis_client.info("commandstats")["cmdstat_zcard"]["calls"] <= 4
 
 
 def test_500_queued_jobs_are_polled_less_than_60_times_a_second(shown, make_vendor, queue, now):
-    """Clients that obey, while a backlog of 500 jobs is done at 10/s."""
+    """Obedient clients poll a backlog of 500 jobs that is worked off at 10/s."""
     make_vendor(arrival_margin_ms=0, rate_limits="10/s")
     queue(500, seconds=1)
-    asked = [shown(queued_at=now - timedelta(seconds=1 - number / 20)) for number in range(20)]
-    assert sum(1 / seconds for seconds in asked) / len(asked) * 500 < 60
+    seconds = [shown(queued_at=now - timedelta(seconds=1 - number / 20)) for number in range(20)]
+    polls_a_second = sum(1 / each for each in seconds) / len(seconds) * 500
+    assert polls_a_second < 60

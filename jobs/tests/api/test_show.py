@@ -1,4 +1,4 @@
-"""GET /jobs/{request_id}: the job as it is stored, and nothing else."""
+"""GET /jobs/{request_id}: the job as it is stored."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.django_db
 
 UNKNOWN = UUID("6f1f1c7e-3a52-4c7e-9d58-3d9c3c5a7b11")
-BEGUN = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+STARTED = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 ENDED = datetime(2026, 5, 1, 12, 0, 3, tzinfo=UTC)
 
 
@@ -49,7 +49,7 @@ def test_a_job_shows_its_public_status(client, make_job, stored, shown):
 def test_a_complete_job_shows_its_result(client, make_job):
     result = {"name": "John Doe", "info": "Processed sync"}
     job = make_job(
-        status="complete", result=result, attempt=3, run=2, started_at=BEGUN, finished_at=ENDED
+        status="complete", result=result, attempt=3, run=2, started_at=STARTED, finished_at=ENDED
     )
     answer = client.get(f"/jobs/{job.pk}")
     shown = answer.json()
@@ -134,7 +134,7 @@ def test_show_is_one_query_without_the_input(client, make_job, django_assert_num
     job = make_job()
     client.get(
         f"/jobs/{job.pk}"
-    )  # which may read the vendors, too, as one request does every half second
+    )  # this one may also read the vendors, as one request does every half second
     with django_assert_num_queries(1) as captured:
         client.get(f"/jobs/{job.pk}")
     assert '"input"' not in captured[0]["sql"]
