@@ -57,12 +57,12 @@ REQUEST_ID = OpenApiParameter(
 )
 LOCATION = _header("Location", [202], "The path of the job.", str)
 POLL_AFTER = _header(
-    "Retry-After", [200], "Seconds until the next request. Absent when the job is final.", int
+    "Retry-After", [200], "Seconds to wait before polling again. Absent if the job is final.", int
 )
 POLL_OR_RETRY_AFTER = _header(
-    "Retry-After", [202, 429, 503], "Seconds until the next request, or the next attempt.", int
+    "Retry-After", [202, 429, 503], "Seconds to wait before polling, or before posting again.", int
 )
-RETRY_AFTER = _header("Retry-After", [503], "Seconds until the next attempt.", int)
+RETRY_AFTER = _header("Retry-After", [503], "Seconds to wait before the next request.", int)
 
 create: Operation = extend_schema(
     operation_id="post_job",

@@ -187,7 +187,7 @@ class JobShown(JobSummary):
 class JobPage(serializers.Serializer[Any]):
     items = JobSummary(many=True)
     next = serializers.CharField(
-        allow_null=True, help_text="The URL of the next page, or null on the last page."
+        allow_null=True, help_text="Path and query of the next page; null on the last page."
     )
 
 
