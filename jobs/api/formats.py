@@ -17,9 +17,9 @@ ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 
 class JSONOnly(BaseContentNegotiation):
-    """The first parser and the first renderer, whatever the client sends or accepts.
+    """Selects the first parser and the first renderer, whatever the client sends or accepts.
 
-    The parser itself refuses other content types.
+    The parser refuses other content types itself.
     """
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
@@ -70,4 +70,5 @@ def posted(request: Request) -> dict[str, Any]:
     """Return the posted object. Raises Problem with status 400, 413 or 415."""
     if request.stream is None:  # for REST framework an empty body is an empty object
         return bodies.read_job(request._request, settings.JOB_MAX_BYTES)
-    return dict(request.data)
+    data: dict[str, Any] = request.data
+    return data

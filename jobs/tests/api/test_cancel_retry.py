@@ -40,12 +40,8 @@ def test_failed_and_cancelled_jobs_can_be_retried(client, make_job, status):
     )
     answer = client.post(f"/jobs/{job.pk}/retry")
     shown = answer.json()
-    assert (answer.status_code, shown["status"], shown["run"], shown["attempts"]) == (
-        200,
-        "queued",
-        2,
-        3,
-    )
+    assert (answer.status_code, shown["status"]) == (200, "queued")
+    assert (shown["run"], shown["attempts"]) == (2, 3)
     assert (shown["finished_at"], "error" in shown) == (None, False)
     assert answer["Retry-After"] == "1"
     assert stored(job)["failures"] == 0

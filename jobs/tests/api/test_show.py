@@ -53,12 +53,8 @@ def test_a_complete_job_shows_its_result(client, make_job):
     )
     answer = client.get(f"/jobs/{job.pk}")
     shown = answer.json()
-    assert (shown["status"], shown["result"], shown["attempts"], shown["run"]) == (
-        "complete",
-        result,
-        3,
-        2,
-    )
+    assert (shown["status"], shown["result"]) == ("complete", result)
+    assert (shown["attempts"], shown["run"]) == (3, 2)
     assert (shown["started_at"], shown["finished_at"]) == (
         "2026-05-01T12:00:00.250000Z",
         "2026-05-01T12:00:03Z",
