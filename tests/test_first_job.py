@@ -1,6 +1,4 @@
-"""A job from POST to result, through every door: the API, a worker, the mock vendors and the
-callback.
-"""
+"""A job from POST to result: through the API, a worker, the mock vendors and a callback."""
 
 import pytest
 
@@ -12,7 +10,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def service(start_worker, make_vendor, live_server, settings):
-    settings.PUBLIC_URL = live_server.url  # the mock vendor calls back this address alone
+    settings.PUBLIC_URL = live_server.url  # the only address that mock vendors call back
     make_vendor("sync", url=f"{live_server.url}/mock-vendors/sync")
     make_vendor(
         "async", adapter="async", url=f"{live_server.url}/mock-vendors/async?callback_delay=0.2"
@@ -34,12 +32,12 @@ def result(client, request_id):
 
 
 def retry(client, request_id):
-    """Retry where that is possible; never an answer to wait for."""
+    """Retry the job if possible. Returns None, so that a wait for the result goes on."""
     client.post(f"/jobs/{request_id}/retry")
 
 
 @pytest.mark.parametrize("vendor", ["sync", "async"])
-def test_the_jobs_of_the_first_system_complete(service, client, vendor):
+def test_jobs_of_both_mock_vendors_complete(service, client, vendor):
     request_id = post(client, vendor)
     got = wait_for(lambda: result(client, request_id), f"the {vendor} job to complete")
     assert got == {"name": "John Doe", "info": f"Processed {vendor}"}
@@ -48,7 +46,7 @@ def test_the_jobs_of_the_first_system_complete(service, client, vendor):
     assert "John" not in service.output
 
 
-def test_a_callback_that_was_lost_fails_the_job_and_a_retry_completes_it(
+def test_a_lost_callback_fails_the_job_and_a_retry_completes_it(
     service, client, live_server, make_vendor
 ):
     lost = make_vendor(
@@ -66,14 +64,12 @@ def test_a_callback_that_was_lost_fails_the_job_and_a_retry_completes_it(
     lost.url = f"{live_server.url}/mock-vendors/async?callback_delay=0"
     lost.callback_timeout_seconds = 30
     lost.save()
-    # Should the worker still know the old address for a moment, the next retry has the new one.
+    # The worker may still know the old URL for a moment. The next retry uses the new one.
     wait_for(lambda: result(client, request_id) or retry(client, request_id), "the next run")
     assert Job.objects.get(pk=request_id).run > 1
 
 
-def test_a_job_that_waits_for_its_callback_can_be_cancelled(
-    service, client, make_vendor, live_server
-):
+def test_a_job_waiting_for_its_callback_can_be_cancelled(service, client, make_vendor, live_server):
     make_vendor(
         "slow", adapter="async", url=f"{live_server.url}/mock-vendors/async?callback_delay=60"
     )

@@ -1,6 +1,4 @@
-"""A number arrives with the digits that it was sent with: at the vendor, at the client, and in
-another store.
-"""
+"""A number keeps the digits it was sent with: at the vendor, at the client and in an export."""
 
 from io import BytesIO, StringIO
 
@@ -24,12 +22,13 @@ def server(transactional_db):
 
 
 def post(client, vendor):
-    body = f'{{"vendor": "{vendor}", "name": "John Doe", "price": {LONG}, "more": [{{"deep": {LONG}}}], "plain": 0.5}}'
+    numbers = f'"price": {LONG}, "more": [{{"deep": {LONG}}}], "plain": 0.5'
+    body = f'{{"vendor": "{vendor}", "name": "John Doe", {numbers}}}'
     answer = client.post("/jobs", body, content_type="application/json")
     return answer.json()["request_id"]
 
 
-def test_from_a_client_to_a_vendor_and_back(client, server, make_vendor, start_worker):
+def test_digits_survive_from_client_to_vendor_and_back(client, server, make_vendor, start_worker):
     make_vendor(url=server.url)
     job_id = post(client, "acme")
     start_worker("--drain").end()
@@ -42,7 +41,7 @@ def test_from_a_client_to_a_vendor_and_back(client, server, make_vendor, start_w
     )
 
 
-def test_from_a_callback_to_a_client_and_through_an_export(
+def test_digits_survive_from_callback_to_client_and_through_an_export(
     client, make_vendor, redis_client, tmp_path, transactional_db
 ):
     make_vendor(adapter="async")
@@ -54,8 +53,8 @@ def test_from_a_callback_to_a_client_and_through_an_export(
     call_command("export", str(path), stdout=StringIO())
     delete_rows()
     call_command("import", str(path), stdout=StringIO())
-    call_command("export", str(tmp_path / "again"), stdout=StringIO())
-    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+    call_command("export", str(tmp_path / "second"), stdout=StringIO())
+    assert (tmp_path / "second").read_bytes() == path.read_bytes()
     assert (
         f'"result":{{"price":{LONG},"tiny":1e-400}}'
         in client.get(f"/jobs/{job_id}").content.decode()
@@ -63,7 +62,7 @@ def test_from_a_callback_to_a_client_and_through_an_export(
 
 
 @pytest.mark.parametrize("number", ["0." + "1" * 1000, "1e999", "1" * 1001])
-def test_a_number_that_can_not_be_kept_is_refused(client, make_vendor, number):
+def test_a_number_out_of_bounds_is_refused(client, make_vendor, number):
     make_vendor()
     body = BytesIO(f'{{"vendor": "acme", "name": "John Doe", "n": {number}}}'.encode())
     assert (

@@ -1,4 +1,4 @@
-"""Each job gets its own answer, or a bad reply: never what a vendor sent for another job."""
+"""Each job gets its own answer or a bad_reply error, never the answer to another job."""
 
 import json
 from collections import Counter
@@ -25,14 +25,12 @@ def serve(transactional_db):
 
 
 def interim_then_own(visit: Visit) -> None:
-    """Answer 102 first and, a while later, with the name that was asked for, on a connection that
-    is kept.
-    """
+    """Answer 102 first and, shortly after, the requested name, on a kept connection."""
     while request := visit.read_request():
-        asked = json.loads(request.partition(b"\r\n\r\n")[2])
+        posted = json.loads(request.partition(b"\r\n\r\n")[2])
         visit.send(b"HTTP/1.1 102 Processing\r\n\r\n")
         visit.server.stopped.wait(0.05)
-        visit.send(reply(body=json.dumps({"name": asked["name"]}).encode()))
+        visit.send(reply(body=json.dumps({"name": posted["name"]}).encode()))
 
 
 @pytest.mark.parametrize("repeat_unknown", [True, False])
@@ -50,7 +48,7 @@ def test_no_job_gets_the_answer_of_another(
     )
 
 
-def test_an_answer_that_is_not_valid_http_counts_and_opens_no_breaker(
+def test_an_answer_with_invalid_http_fails_the_attempt_but_opens_no_breaker(
     serve, make_vendor, submit, start_worker, redis_client
 ):
     server = serve(answering(b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 101 + b"\r\n"))

@@ -197,7 +197,7 @@ def test_its_attempt_is_exported_and_imported(acme, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"given": "{"}, "--input: The body is not JSON"),
+        ({"given": "{"}, "--input is not valid JSON"),
         ({"given": "[1]"}, "--input must be a JSON object, such as"),
         ({"vendor": "nobody"}, "There is no vendor 'nobody'. Known vendors: acme."),
     ],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
-from vendors.payloads import json_object
+from vendors.payloads.json_reader import VENDOR_JSON
 
 
 class VendorSettings(Protocol):
@@ -77,7 +77,7 @@ class Reply:
     def json_object(self) -> dict[str, Any]:
         """Return the body as a JSON object. Raises VendorError with code bad_reply."""
         try:
-            return json_object.read(self.body)
+            return VENDOR_JSON.read_object(self.body)
         except ValueError as error:
             sentence = f"The vendor's answer (status {self.status}) can't be used. {error}"
             # The vendor may have done the work and charged for it, so the outcome is unknown.

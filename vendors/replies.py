@@ -13,8 +13,9 @@ from html import escape
 from urllib.parse import quote
 
 from vendors.base import Reply
-from vendors.payloads import exact, json_object
+from vendors.payloads import exact
 from vendors.payloads.cleaning import clean, plain
+from vendors.payloads.json_reader import VENDOR_JSON
 
 MAX_BODY_BYTES = 4096
 MAX_HEADERS = 20
@@ -53,7 +54,7 @@ def _is_kept(header: str) -> bool:
 def _body(body: bytes, redacted_fields: frozenset[str]) -> str:
     try:
         value = exact.read(body.decode(json.detect_encoding(body), "surrogatepass"))
-        json_object.check_levels(value)
+        VENDOR_JSON.check_levels(value)
     except (ValueError, RecursionError):
         # More than is kept, because masking and removing characters make it shorter.
         text = _shown(body[: 4 * MAX_BODY_BYTES].decode("utf-8", "replace"))

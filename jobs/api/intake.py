@@ -1,4 +1,4 @@
-"""Accepts jobs: a row is committed before its client has the id, and then the workers are told."""
+"""Accepts jobs: a job is committed before its client gets the id, and then queued for workers."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from jobs.storage.group_commit import GroupCommit
 
 
 def accept(job: Job) -> None:
-    """Commit a new job and tell the workers. Raises DatabaseError where the store did not take it."""
+    """Commit a new job and queue it. Raises DatabaseError if the store does not accept it."""
     _accepting.commit(job)
 
 

@@ -1,5 +1,7 @@
-"""Pages of jobs, newest first. The id sorts by time and alone gives the order, so that a page stays
-put while jobs arrive.
+"""Pages of jobs, newest first.
+
+Ids are UUIDv7, which sort by time of creation. They alone give the order, so pages stay stable
+while jobs arrive.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,16 +17,8 @@ from jobs.models import Job, Status
 SALT = "jobs.api.pagination"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = (
-    "status",
-    "vendor",
-    "name",
-    "attempt",
-    "run",
-    "error_code",
-    "error_message",
-    "created_at",
-    "started_at",
-    "finished_at",
+    *("status", "vendor", "name", "attempt", "run", "error_code", "error_message"),
+    *("created_at", "started_at", "finished_at"),
 )
 
 
@@ -34,15 +28,17 @@ def cursor_after(job_id: str) -> str:
 
 
 def position(cursor: str) -> str:
-    """Return the id of the job that the cursor's page follows. Raises
-    django.core.signing.BadSignature.
+    """Return the id of the job that the cursor's page follows.
+
+    Raises django.core.signing.BadSignature.
     """
     return str(signing.loads(cursor, salt=SALT))
 
 
 def first_id_at(moment: datetime) -> str:
-    """Return the lowest id that a job made at `moment` or later can have; ids count whole
-    milliseconds.
+    """Return the lowest possible id of a job created at `moment` or later.
+
+    Ids count whole milliseconds, so a fraction is rounded up.
     """
     milliseconds = -((EPOCH - moment) // timedelta(milliseconds=1))
     return str(UUID(int=max(0, milliseconds) << 80))
@@ -51,18 +47,19 @@ def first_id_at(moment: datetime) -> str:
 def newest(
     statuses: tuple[Status, ...], bounds: dict[str, str], vendor: str | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return the columns of at most `limit` jobs: of any of `statuses` (empty: all), with ids
-    within `bounds` (gte, lt).
+    """Return the columns of at most `limit` jobs with one of `statuses` (empty: any).
+
+    `bounds` limits their ids: {"gte": ..., "lt": ...}, both optional.
     """
     where = Q(**{f"id__{bound}": job_id for bound, job_id in bounds.items()})
     if vendor is not None:
         where &= Q(vendor=vendor)
-    # A status at a time: SQLite merges what it reads in order from the index, but would sort what
-    # `IN` finds. On MongoDB it is the other way round.
+    # SQLite merges one index scan per status in order, but would sort the rows of an `IN`.
+    # MongoDB does the opposite.
     if connection.vendor == "mongodb":
-        each = [where & Q(status__in=statuses)] if statuses else [where]
+        conditions = [where & Q(status__in=statuses)] if statuses else [where]
     else:
-        each = [where & Q(status=status) for status in statuses] or [where]
-    first, *others = [Job.objects.filter(one).values("id", *COLUMNS) for one in each]
+        conditions = [where & Q(status=status) for status in statuses] or [where]
+    first, *others = [Job.objects.filter(each).values("id", *COLUMNS) for each in conditions]
     found = first.union(*others, all=True) if others else first
     return list(found.order_by("-id")[:limit])

@@ -1,5 +1,5 @@
-"""Every error is answered as application/problem+json (RFC 9457), with a stable code and a sentence
-that says what to do.
+"""Errors as application/problem+json (RFC 9457), with a stable code and a sentence that says what
+to do.
 """
 
 import logging
@@ -20,18 +20,17 @@ from jobs.storage.errors import FILE_GONE, explain
 log = logging.getLogger(__name__)
 
 TYPE_PREFIX = "urn:enrichlabs:problem:"
-RETRY_STORE_SECONDS = 5
-RETRY_OVERLOAD_SECONDS = 2
+STORE_RETRY_SECONDS = 5
+OVERLOAD_RETRY_SECONDS = 2
 MAX_ERRORS = 20
 
 Errors = Sequence[Mapping[str, str]]
 
 
-class Problem(Exception):  # noqa: N818 - it names an answer
-    """An answer that is an error: raised inside the API, or answered by a plain view with
-    `response()`.
+class Problem(Exception):  # noqa: N818 - the name of RFC 9457
+    """An error answer: raised inside the API, or returned by a plain view with `response()`.
 
-    `errors` names the fields at fault: {"pointer" or "parameter", "code", "detail"} each.
+    `errors` lists the invalid fields, each as {"pointer" or "parameter", "code", "detail"}.
     """
 
     def __init__(
@@ -51,124 +50,103 @@ class Problem(Exception):  # noqa: N818 - it names an answer
         self.headers = headers or {}
 
     def response(self) -> HttpResponse:
-        title = self.code.replace("_", " ").capitalize()
-        return response(
-            self.code, title, self.status, self.detail, self.errors, headers=self.headers
-        )
-
-
-def response(
-    code: str,
-    title: str,
-    status: int,
-    detail: str,
-    errors: Errors | None = None,
-    *,
-    headers: Mapping[str, str] | None = None,
-) -> HttpResponse:
-    """Return the answer for views that are none of REST framework's."""
-    body: dict[str, Any] = {
-        "type": TYPE_PREFIX + code,
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
-    if errors:
-        body["errors"] = list(errors)
-    return JsonResponse(
-        body, status=status, content_type="application/problem+json", headers=dict(headers or {})
-    )
+        body: dict[str, Any] = {
+            "type": TYPE_PREFIX + self.code,
+            "title": self.code.replace("_", " ").capitalize(),
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        if self.errors:
+            body["errors"] = list(self.errors)
+        content_type, headers = "application/problem+json", dict(self.headers)
+        return JsonResponse(body, status=self.status, content_type=content_type, headers=headers)
 
 
 def not_valid(errors: Errors) -> Problem:
-    """Return the problem of input that does not validate; one error alone gives it its own code and
-    sentence.
-    """
+    """Return the problem of invalid input. A single error gives it its own code and sentence."""
     if len(errors) == 1:
         return Problem(errors[0]["code"], 400, errors[0]["detail"], errors=errors)
     shown = errors[:MAX_ERRORS]
-    which = "each" if shown == errors else f"the first {MAX_ERRORS}"
-    return Problem(
-        "not_valid",
-        400,
-        f"{len(errors)} things are not valid; `errors` has a sentence for {which}.",
-        errors=shown,
-    )
+    which = "each of them" if shown == errors else f"the first {MAX_ERRORS}"
+    detail = f"{len(errors)} values are not valid. `errors` describes {which}."
+    return Problem("not_valid", 400, detail, errors=shown)
+
+
+def _retry_after(seconds: int, code: str, status: int, reason: str) -> Problem:
+    detail = f"{reason} Retry after {seconds} s."
+    return Problem(code, status, detail, headers={"Retry-After": str(seconds)})
 
 
 def store_unavailable(error: BaseException | None) -> Problem:
-    # The one fault that no client can wait out; others are for the log alone.
-    is_gone = explain(error) == FILE_GONE
-    detail = FILE_GONE if is_gone else "The store does not answer; try again in a few seconds."
-    return Problem(
-        "store_unavailable", 503, detail, headers={"Retry-After": str(RETRY_STORE_SECONDS)}
-    )
+    # The one fault that clients cannot wait out. The log has the others.
+    if explain(error) == FILE_GONE:
+        headers = {"Retry-After": str(STORE_RETRY_SECONDS)}
+        return Problem("store_unavailable", 503, FILE_GONE, headers=headers)
+    reason = "The store does not answer."
+    return _retry_after(STORE_RETRY_SECONDS, "store_unavailable", 503, reason)
 
 
 def overloaded() -> Problem:
-    detail = "There are more requests than can be answered in time, and nothing was done for this one; try again later."
-    return Problem("overloaded", 503, detail, headers={"Retry-After": str(RETRY_OVERLOAD_SECONDS)})
+    reason = "The service is overloaded. This request was not processed."
+    return _retry_after(OVERLOAD_RETRY_SECONDS, "overloaded", 503, reason)
 
 
 def queue_full(retry_seconds: int) -> Problem:
-    detail = "As many jobs wait for this vendor as are let in; try again when some are done."
-    return Problem("queue_full", 429, detail, headers={"Retry-After": str(retry_seconds)})
+    return _retry_after(retry_seconds, "queue_full", 429, "This vendor's queue is full.")
 
 
 def of(error: BaseException | None) -> Problem | None:
-    """Return the problem that an exception stands for, or None for a fault of our own."""
+    """Return the problem for an exception, or None for an error in our own code."""
     match error:
         case Problem():
             return error
         case APIException():
             return _of_framework(error)
         case Http404():
-            return Problem("not_found", 404, "There is nothing at this address.")
+            return Problem("not_found", 404, "There is nothing at this URL.")
         case PermissionDenied():
             return Problem("permission_denied", 403, "This is not allowed.")
         case SuspiciousOperation():
-            return Problem(
-                "bad_request",
-                400,
-                "The request can't be accepted: its host, its size or its form is not allowed.",
-            )
+            detail = "The request was rejected: its host, size or format is not allowed."
+            return Problem("bad_request", 400, detail)
     return store_unavailable(error) if is_store_failure(error) else None
 
 
 def is_store_failure(error: BaseException | None) -> bool:
-    """Whether the store, and not our use of it, is at fault."""
-    # The MongoDB backend wraps what pymongo raises as a plain DatabaseError, and what a cursor
-    # raises not at all.
-    if type(error) in (DatabaseError, OperationalError, InterfaceError) or isinstance(
-        error, PyMongoError
-    ):
+    """Whether the store is at fault, rather than our use of it."""
+    # The MongoDB backend wraps pymongo's errors in a plain DatabaseError, except those of cursors.
+    if type(error) in (DatabaseError, OperationalError, InterfaceError):
         return True
-    # What is not supported is our mistake, unless it is the whole server.
+    if isinstance(error, PyMongoError):
+        return True
+    # An unsupported operation is our mistake, unless the whole server is unsupported.
     return isinstance(error, NotSupportedError) and bool(explain(error))
 
 
 def _of_framework(error: APIException) -> Problem:
+    headers = {}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if seconds := getattr(error, "wait", None):
+        headers["Retry-After"] = str(seconds)
+    code, detail = "not_valid", HTTPStatus(error.status_code).description
     if isinstance(error.detail, ErrorDetail):
-        return Problem(
-            error.detail.code or error.default_code, error.status_code, str(error.detail)
-        )
-    return Problem("not_valid", error.status_code, HTTPStatus(error.status_code).description)
+        code, detail = error.detail.code or error.default_code, str(error.detail)
+    return Problem(code, error.status_code, detail, headers=headers)
 
 
 def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
-    """REST framework's exception handler; None lets a fault of our own go on to `server_error`."""
+    """REST framework's exception handler; None leaves our own errors to `server_error`."""
     if is_store_failure(error):
-        # Not the store's own words, which may repeat a whole row.
-        log.error(
-            "The store does not answer. %s",
-            explain(error) or f"{type(error.__cause__ or error).__name__}.",
-        )
+        # Not the store's own message, which may repeat a whole row.
+        why = explain(error) or f"{type(error.__cause__ or error).__name__}."
+        log.error("The store does not answer. %s", why)
     problem = of(error)
     if problem is None:
         return None
     response = problem.response()
-    # Django would log a second line for the same event.
+    # Otherwise Django would log the same event again.
     response._has_been_logged = is_store_failure(error)  # type: ignore[attr-defined]
     return response
 
@@ -187,7 +165,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
-    """Django's CSRF_FAILURE_VIEW, for forms that are not the console's own, or too old."""
+    """Django's CSRF_FAILURE_VIEW, for forms from other sites or with an expired token."""
     return forbidden(request)
 
 
@@ -195,16 +173,15 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     """Django's handler404."""
     if _in_console(request):
         return defaults.page_not_found(request, exception or Http404())
-    return Problem("not_found", 404, "There is nothing at this address.").response()
+    return Problem("not_found", 404, "There is nothing at this URL.").response()
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django's handler500, called while the exception is being handled."""
     if _in_console(request):
         return defaults.server_error(request)
-    unexpected = Problem(
-        "server_error", 500, "Something went wrong here, and was logged. Try again later."
-    )
+    detail = "An unexpected error occurred and was logged. Try again later."
+    unexpected = Problem("server_error", 500, detail)
     return (of(sys.exc_info()[1]) or unexpected).response()
 
 

@@ -1,8 +1,8 @@
-"""After how many seconds it is worth asking for a job again: docs/api.md has the formula.
+"""Retry-After: the seconds until a job is worth fetching again. docs/api.md has the formula.
 
-It goes by what is in this process already: the vendor's settings, its queue as Redis said a moment
-ago, and how long its calls took that were shown here. Nothing is asked of store or Redis for one
-request's sake, and without Redis the queue is unknown.
+It uses what this process already knows: the vendor's settings, a recent snapshot of its queue in
+Redis, and the durations of calls shown here. No request queries the store or Redis for it. Without
+Redis, the queue counts as unknown.
 """
 
 import math
@@ -19,25 +19,26 @@ from vendors.models import Vendor
 
 MIN_SECONDS = 1
 MAX_SECONDS = 60
-SHARE_OF_AGE = 0.1  # what was waited for already says how late an answer may be noticed
-FULL_SECONDS = 10  # where it is not known how quickly a full queue gets shorter
+SHARE_OF_AGE = 0.1  # the longer a job has waited, the later its result may be noticed
+QUEUE_FULL_SECONDS = 10  # when the speed of a full queue is unknown
 RECENT_SECONDS = 600
 NEWEST_WEIGHT = 0.2
 
 
 class Durations:
-    """How long calls of each vendor take, until its callback if there is one: a moving mean of
-    those that were shown.
+    """How long each vendor's calls take, up to the callback if there is one.
+
+    An exponential moving average over the jobs shown by this process.
     """
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
 
     def note(self, row: Mapping[str, Any]) -> None:
-        """Learn from a job that has just been shown as complete."""
-        began, ended = row["started_at"], row["finished_at"]
-        if began and ended and (clock.now() - ended).total_seconds() < RECENT_SECONDS:
-            seconds = max((ended - began).total_seconds(), 0.0)
+        """Learn from a job that was just shown as complete."""
+        started, finished = row["started_at"], row["finished_at"]
+        if started and finished and _seconds(finished, clock.now()) < RECENT_SECONDS:
+            seconds = _seconds(started, finished)
             known = self._seconds.get(row["vendor"], seconds)
             self._seconds[row["vendor"]] = known + NEWEST_WEIGHT * (seconds - known)
 
@@ -54,58 +55,55 @@ def of_new_job(slug: str) -> int:
 
 
 def of_job(row: Mapping[str, Any]) -> int:
-    """Return it for a job that is not final, shown by its row."""
+    """Return the seconds for a job that is not final, given its row."""
     slug, now = row["vendor"], clock.now()
     if row["status"] != Status.QUEUED:
-        under_way = _seconds(row["started_at"] or now, now)
-        return _bounded(max(durations.of(slug) - under_way, SHARE_OF_AGE * under_way))
+        elapsed = _seconds(row["started_at"] or now, now)
+        return _bounded(max(durations.of(slug) - elapsed, SHARE_OF_AGE * elapsed))
     queue = backlog.queue(slug)
-    ahead = (
-        queue.retries
-        if row["stream"] == Stream.RETRIES
-        else queue.ahead_of(row["queued_at"].timestamp())
-    )
+    is_retry = row["stream"] == Stream.RETRIES
+    ahead = queue.retries if is_retry else queue.ahead_of(row["queued_at"].timestamp())
     held = _seconds(now, row["not_before"]) if row["not_before"] else 0.0
     expected = max(held, _until_started(slug, queue, ahead)) + durations.of(slug)
     return _bounded(max(expected, SHARE_OF_AGE * _seconds(row["queued_at"], now)))
 
 
 def of_full_queue(slug: str) -> int:
-    """Return when a tenth of a full queue will be done, so that not all come back for the first
-    free place.
+    """Return when a tenth of a full queue will be done.
+
+    Waiting for a tenth spreads the clients; not all of them return for the first free place.
     """
     queue = backlog.queue(slug)
-    return _bounded(_until_started(slug, queue, queue.length / 10) or FULL_SECONDS)
+    return _bounded(_until_started(slug, queue, queue.length / 10) or QUEUE_FULL_SECONDS)
 
 
 def _until_started(slug: str, queue: Queue, ahead: float) -> float:
-    """Return in how many seconds the vendor gets to a job that has so many before it."""
+    """Return the seconds until the vendor starts a job that has `ahead` jobs before it."""
     vendor = _vendor(slug)
     if vendor is None or vendor.paused:
         return MAX_SECONDS
     now = clock.now()
     paused = _seconds(now, vendor.paused_until) if vendor.paused_until else 0.0
-    return max(paused, queue.open_until - now.timestamp(), 0.0) + max(
-        _by_limits(vendor, ahead), _by_calls(slug, queue, ahead)
-    )
+    held = max(paused, queue.open_until - now.timestamp(), 0.0)
+    return held + max(_by_limits(vendor, ahead), _by_calls(slug, queue, ahead))
 
 
 def _by_limits(vendor: Vendor, ahead: float) -> float:
-    """Return how long the limits take for so many starts: the shortest paces them, the longer ones
-    let through so many each.
+    """Return how long the rate limits need for `ahead` starts.
+
+    The shortest window sets the pace. Each longer one admits its calls in batches.
     """
     try:
         windows = vendor.windows
     except ValueError:
-        return MAX_SECONDS  # no worker takes jobs of a vendor with such limits
-    paced = [ahead * window.seconds / window.calls for window in windows[:1]]
-    return max(
-        [*paced, *(ahead // window.calls * window.seconds for window in windows[1:])], default=0.0
-    )
+        return MAX_SECONDS  # workers take no jobs of a vendor with invalid limits
+    pace = [ahead * window.seconds / window.calls for window in windows[:1]]
+    batches = [ahead // window.calls * window.seconds for window in windows[1:]]
+    return max([*pace, *batches], default=0.0)
 
 
 def _by_calls(slug: str, queue: Queue, ahead: float) -> float:
-    """Return how long so many calls take, with as many at a time as there are now (Little's law)."""
+    """Return how long `ahead` calls take at the present concurrency (Little's law)."""
     return ahead * durations.of(slug) / queue.in_flight if queue.in_flight else 0.0
 
 

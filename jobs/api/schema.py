@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says of each operation: its answers, errors and headers."""
+"""The OpenAPI description of each operation: its answers, errors and headers."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -11,9 +11,10 @@ from jobs.api.serializers import Accepted, JobInput, JobPage, JobShown, ListQuer
 View = TypeVar("View", bound=Callable[..., Any])
 
 PROBLEMS = {
-    400: "The input is not valid: `code` and `errors` say why. bad_request: the host is not in ALLOWED_HOSTS",
+    400: "The input is not valid. `code` and `errors` say why. "
+    "bad_request: the Host header is not in ALLOWED_HOSTS",
     404: "not_found",
-    409: "The job can't be moved: `code` says why",
+    409: "The job's status does not allow this. `code` says why",
     413: "too_large",
     415: "unsupported_media_type or unsupported_encoding",
     429: "queue_full",
@@ -23,13 +24,13 @@ PROBLEMS = {
 
 
 class Operation(Protocol):
-    """A decorator that leaves the type of its view as it is."""
+    """A decorator that keeps the type of its view."""
 
     def __call__(self, view: View, /) -> View: ...
 
 
 class OpenInput(OpenApiSerializerExtension):  # type: ignore[misc]  # the library has no types
-    """Further fields of a posted job are free."""
+    """A posted job may have additional fields."""
 
     target_class = JobInput
 
@@ -39,68 +40,68 @@ class OpenInput(OpenApiSerializerExtension):  # type: ignore[misc]  # the librar
 
 
 def _answers(status: int, answer: Any, description: str, *problems: int) -> dict[Any, Any]:
-    fails = {
+    errors = {
         (problem, "application/problem+json"): OpenApiResponse(ProblemShown, PROBLEMS[problem])
         for problem in (*problems, 500, 503)
     }
-    return {status: OpenApiResponse(answer, description), **fails}
+    return {status: OpenApiResponse(answer, description), **errors}
 
 
-def _header(
-    name: str, statuses: list[int], description: str, type_: type = str
-) -> OpenApiParameter:
-    return OpenApiParameter(
-        name, type_, OpenApiParameter.HEADER, description=description, response=statuses
-    )
+def _header(name: str, statuses: list[int], description: str, kind: type) -> OpenApiParameter:
+    where = OpenApiParameter.HEADER
+    return OpenApiParameter(name, kind, where, description=description, response=statuses)
 
 
 REQUEST_ID = OpenApiParameter(
     "request_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH
 )
-LOCATION = _header("Location", [202], "Where the job is shown.")
-ASK_AGAIN = _header(
-    "Retry-After", [200], "Ask again after so many seconds; absent when the job is final.", int
+LOCATION = _header("Location", [202], "The path of the job.", str)
+POLL_AFTER = _header(
+    "Retry-After", [200], "Seconds to wait before polling again. Absent if the job is final.", int
 )
-ASK_FIRST = _header(
-    "Retry-After", [202, 429, 503], "Ask, or try, again after so many seconds.", int
+POLL_OR_RETRY_AFTER = _header(
+    "Retry-After", [202, 429, 503], "Seconds to wait before polling, or before posting again.", int
 )
-TRY_AGAIN = _header("Retry-After", [503], "Try again after so many seconds.", int)
+RETRY_AFTER = _header("Retry-After", [503], "Seconds to wait before the next request.", int)
 
 create: Operation = extend_schema(
     operation_id="post_job",
     summary="Post a job",
-    description="The job is stored before the answer, and done whatever happens. Poll its address for the result.",
+    description="The job is stored before the answer and survives crashes. "
+    "Poll its URL for the result.",
     request=JobInput,
-    parameters=[LOCATION, ASK_FIRST],
+    parameters=[LOCATION, POLL_OR_RETRY_AFTER],
     responses=_answers(202, Accepted, "The job is queued", 400, 413, 415, 429),
 )
 retrieve: Operation = extend_schema(
     operation_id="show_job",
     summary="Show a job",
-    description="Reads what is stored, and so costs little: ask as often as Retry-After says until the status is final.",
-    parameters=[REQUEST_ID, ASK_AGAIN, TRY_AGAIN],
+    description="Cheap: it reads one stored row. "
+    "Poll at the interval of Retry-After until the status is final.",
+    parameters=[REQUEST_ID, POLL_AFTER, RETRY_AFTER],
     responses=_answers(200, JobShown, "The job", 404),
 )
 list_: Operation = extend_schema(
     operation_id="list_jobs",
     summary="List jobs, newest first",
-    description="Follow `next` for older ones: no job is skipped or shown twice while others arrive.",
-    parameters=[ListQuery, TRY_AGAIN],
+    description="Follow `next` for older jobs. No job is skipped or repeated while others arrive.",
+    parameters=[ListQuery, RETRY_AFTER],
     responses=_answers(200, JobPage, "A page of jobs", 400),
 )
 cancel: Operation = extend_schema(
     operation_id="cancel_job",
     summary="Cancel a job",
-    description="A job can be cancelled while it is queued or waits for its callback, not while its vendor is being called.",
+    description="A job can be cancelled while it is queued or waits for its callback, "
+    "but not while its vendor is being called.",
     request=None,
-    parameters=[REQUEST_ID, TRY_AGAIN],
-    responses=_answers(200, JobShown, "The job, cancelled", 404, 409),
+    parameters=[REQUEST_ID, RETRY_AFTER],
+    responses=_answers(200, JobShown, "The cancelled job", 404, 409),
 )
 retry: Operation = extend_schema(
     operation_id="retry_job",
-    summary="Have a job tried again",
-    description="Queues a failed or cancelled job for a new run, with all its tries to come.",
+    summary="Retry a job",
+    description="Queues a failed or cancelled job for a new run, with all of its attempts.",
     request=None,
-    parameters=[REQUEST_ID, ASK_AGAIN, TRY_AGAIN],
+    parameters=[REQUEST_ID, POLL_AFTER, RETRY_AFTER],
     responses=_answers(200, JobShown, "The job, queued again", 404, 409),
 )

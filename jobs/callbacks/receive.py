@@ -15,8 +15,8 @@ from jobs.storage import bulk_writes
 from jobs.storage.group_commit import GroupCommit
 from jobs.storage.store import writing
 from vendors.models import Vendor
-from vendors.payloads import json_object
 from vendors.payloads.cleaning import clean
+from vendors.payloads.json_reader import VENDOR_JSON
 
 
 class NotAnObjectError(Exception):
@@ -84,7 +84,7 @@ def _new(
     now: datetime,
 ) -> Callback:
     try:
-        payload = json_object.read(body)
+        payload = VENDOR_JSON.read_object(body)
     except ValueError as error:
         raise NotAnObjectError(str(error)) from None
     run, attempt = ref or (None, None)

@@ -11,8 +11,8 @@ from jobs.worker.trial import Trial
 from vendors.base import Accepted, Done
 from vendors.http.exchanges import Exchange
 from vendors.models import Vendor
-from vendors.payloads import json_object
 from vendors.payloads.cleaning import clean
+from vendors.payloads.json_reader import VENDOR_JSON
 
 MAX_BODY_LENGTH = 4096  # characters
 MASK = "***"
@@ -72,7 +72,7 @@ def _is_secret(header: str) -> bool:
 def _body(body: bytes, redacted: frozenset[str]) -> str:
     """Return the body as JSON without the redacted fields, or as text if it is not JSON."""
     try:
-        text = json.dumps(clean(json_object.read(body), redacted), ensure_ascii=False)
+        text = json.dumps(clean(VENDOR_JSON.read_object(body), redacted), ensure_ascii=False)
     except ValueError:
         text = body.decode("utf-8", "replace")
     if len(text) <= MAX_BODY_LENGTH:

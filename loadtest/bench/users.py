@@ -1,8 +1,8 @@
-"""Users that ask as soon as they are answered, each over a connection that it keeps: python -m
-bench.users PLAN
+"""Simulated users, each with a keep-alive connection: python -m loadtest.bench.users PLAN
 
-They share one thread, and read no more of an answer than its status and its length: asking costs a
-fraction of answering. PLAN is a Plan as JSON; what came of it goes to standard output, as JSON too.
+Each user sends its next request as soon as the last one is answered. They share one thread and read
+only the status and the length of an answer, so asking costs a fraction of answering. PLAN is a Plan
+as JSON; the result is printed as JSON.
 """
 
 import asyncio
@@ -16,17 +16,22 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
-FIRST_SECONDS = 30.0  # that a server may take to load before its first answer
+from loadtest.bench import usage
+
+START_TIMEOUT_SECONDS = 30.0  # until the first answer of a server that is still loading
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Ask for each of `paths` by turns, with `body` where it is a POST; `status` is that of a right
-    answer.
+    """Request each of `paths` in turn: POST when there is a `body`, else GET.
+
+    `status` is the expected one. `server_pid` is the process whose CPU time is measured, with all
+    of its children.
     """
 
     port: int
+    server_pid: int
     paths: Sequence[str]
     status: int
     body: str = ""
@@ -37,18 +42,18 @@ class Plan:
 
 @dataclass
 class Answers:
-    """What has come since the warm-up."""
+    """Answers since the end of the warm-up."""
 
     seconds_taken: list[float] = field(default_factory=list)
-    wrong: int = 0  # another status, or a connection that was closed
+    wrong: int = 0  # another status, or a closed connection
 
 
 class User(asyncio.Protocol):
-    """One connection; the next request goes out when the last is answered."""
+    """One connection, with one request at a time."""
 
     def __init__(self, requests: Iterator[bytes], status: int, answers: Answers) -> None:
         self._requests = requests
-        self._right = b"HTTP/1.1 %d " % status
+        self._expected = b"HTTP/1.1 %d " % status
         self._answers = answers
         self._received = b""
 
@@ -61,8 +66,8 @@ class User(asyncio.Protocol):
         self._received += data
         if not _is_whole(self._received):
             return
-        if self._received.startswith(self._right):
-            self._answers.seconds_taken.append(time.perf_counter() - self._since)
+        if self._received.startswith(self._expected):
+            self._answers.seconds_taken.append(time.perf_counter() - self._asked_at)
         else:
             self._answers.wrong += 1
         self._received = b""
@@ -72,7 +77,7 @@ class User(asyncio.Protocol):
         self._answers.wrong += 1
 
     def _ask(self) -> None:
-        self._since = time.perf_counter()
+        self._asked_at = time.perf_counter()
         self._transport.write(next(self._requests))
 
 
@@ -84,62 +89,62 @@ def _is_whole(answer: bytes) -> bool:
 
 
 def requests(plan: Plan) -> Iterator[bytes]:
-    """Give the requests of a plan, for ever."""
-    host = f"Host: 127.0.0.1:{plan.port}\r\n"
-    content = (
-        f"Content-Type: application/json\r\nContent-Length: {len(plan.body)}\r\n"
-        if plan.body
-        else ""
-    )
+    """Yield the requests of a plan in an endless cycle."""
+    head = f"Host: 127.0.0.1:{plan.port}\r\n"
+    if plan.body:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(plan.body)}\r\n"
     method = "POST" if plan.body else "GET"
-    return itertools.cycle(
-        [
-            f"{method} {path} HTTP/1.1\r\n{host}{content}\r\n{plan.body}".encode()
-            for path in plan.paths
-        ]
-    )
+    each = [f"{method} {path} HTTP/1.1\r\n{head}\r\n{plan.body}".encode() for path in plan.paths]
+    return itertools.cycle(each)
 
 
 async def ask(plan: Plan) -> dict[str, float]:
-    """Return what came of a plan. Raises TimeoutError or RuntimeError where nobody had a right
-    answer.
+    """Run a plan and return its figures.
+
+    Raises TimeoutError if the server does not answer, RuntimeError if no answer is as expected.
     """
-    answers, all_requests, loop = Answers(), requests(plan), asyncio.get_running_loop()
-    for _ in range(plan.users):
-        await loop.create_connection(
-            lambda: User(all_requests, plan.status, answers), "127.0.0.1", plan.port
-        )
-    async with asyncio.timeout(FIRST_SECONDS):
-        while not (answers.seconds_taken or answers.wrong):
-            await asyncio.sleep(0.01)
+    answers = await _connect(plan)
     await asyncio.sleep(plan.warm_up_seconds)
     answers.seconds_taken.clear()
     answers.wrong = 0
-    since, cpu_since = time.perf_counter(), time.process_time()
+    since, own_since = time.perf_counter(), time.process_time()
+    server_since = usage.cpu_seconds(plan.server_pid)
     await asyncio.sleep(plan.seconds)
-    seconds, cpu_seconds = time.perf_counter() - since, time.process_time() - cpu_since
+    seconds, own_seconds = time.perf_counter() - since, time.process_time() - own_since
+    server_seconds = usage.cpu_seconds(plan.server_pid) - server_since
     taken = answers.seconds_taken
     if len(taken) < 2:
-        raise RuntimeError(
-            f"{plan.paths[0]} has no answer {plan.status}, but {answers.wrong} others"
-        )
+        raise RuntimeError(f"no status {plan.status} from {plan.paths[0]}, {answers.wrong} others")
     percentiles = statistics.quantiles(taken, n=100)
     return {
         "right_a_second": len(taken) / seconds,
         "wrong_a_second": answers.wrong / seconds,
         "p50_ms": percentiles[49] * 1000,
         "p95_ms": percentiles[94] * 1000,
-        "asking_cores": cpu_seconds / seconds,
+        "server_cpu_ms": server_seconds * 1000 / (len(taken) + answers.wrong),
+        "asking_cores": own_seconds / seconds,
     }
 
 
-def answered(plan: Plan) -> dict[str, float]:
-    """Run a plan in a process of its own, and return what `ask` returns."""
-    command = [sys.executable, "-m", "bench.users", json.dumps(asdict(plan))]
-    found: dict[str, float] = json.loads(
-        subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-    )
-    return found
+async def _connect(plan: Plan) -> Answers:
+    """Start all users and wait for the first answer."""
+    answers, all_requests, loop = Answers(), requests(plan), asyncio.get_running_loop()
+    for _ in range(plan.users):
+        await loop.create_connection(
+            lambda: User(all_requests, plan.status, answers), "127.0.0.1", plan.port
+        )
+    async with asyncio.timeout(START_TIMEOUT_SECONDS):
+        while not (answers.seconds_taken or answers.wrong):
+            await asyncio.sleep(0.01)
+    return answers
+
+
+def measured(plan: Plan) -> dict[str, float]:
+    """Run a plan in a process of its own and return its figures."""
+    command = [sys.executable, "-m", "loadtest.bench.users", json.dumps(asdict(plan))]
+    ended = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    figures: dict[str, float] = json.loads(ended.stdout)
+    return figures
 
 
 if __name__ == "__main__":

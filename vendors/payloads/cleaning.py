@@ -10,7 +10,8 @@ import unicodedata
 from functools import lru_cache
 from typing import Any
 
-from vendors.payloads import exact, json_object
+from vendors.payloads import exact
+from vendors.payloads.json_reader import VENDOR_JSON
 
 NAMES = frozenset({"key", "name", "field"})
 VALUE = "value"
@@ -73,7 +74,7 @@ def _json_text(text: str, names: frozenset[str]) -> str:
     """Return JSON text without the redacted fields. Text that has none of them is unchanged."""
     try:
         value = exact.read(text)
-        json_object.check_levels(value)
+        VENDOR_JSON.check_levels(value)
     except (ValueError, RecursionError):
         return text
     cleaned = _clean(value, names, in_text=True)

@@ -1,4 +1,4 @@
-"""JSON whose numbers keep their digits. A float can't hold 1234567890123456.789, so such a number
+"""JSON whose numbers keep their digits. A float cannot hold 1234567890123456.789, so such a number
 keeps its text.
 """
 
@@ -9,19 +9,19 @@ from decimal import Decimal
 from typing import Any
 
 COMPACT = json.JSONEncoder(separators=(",", ":"))
-EXACT_DIGITS = 15  # that many any float holds
-SMALLEST = 1e-290  # below it floats hold fewer
+FLOAT_DIGITS = 15  # any number with this many digits fits a float
+SMALLEST = 1e-290  # below it, floats hold fewer digits
 MARK = secrets.token_hex(16)
 MARKED = re.compile(f'"{MARK}([^"]*)"')
 
 
 class ExactFloat(float):
-    """A number that a float holds only roughly. It calculates as that float, and is written as it
+    """A number that a float only approximates. It calculates as that float, and is written as it
     was read.
     """
 
     text: str
-    # whether this process has met any: as a rule it has not, and nothing need be searched for them
+    # Whether this process has made any. Usually not, and then values need not be searched for them.
     was_made = False
 
     def __new__(cls, text: str) -> "ExactFloat":
@@ -35,13 +35,13 @@ class ExactFloat(float):
 
 
 def number(text: str) -> float:
-    """Return the number that a JSON text spells: a plain float wherever that is the same number."""
+    """Return the number in a JSON text: a plain float wherever that is the same number."""
     value = float(text)
-    if len(text) <= EXACT_DIGITS + 1 and not -SMALLEST < value < SMALLEST:
+    if len(text) <= FLOAT_DIGITS + 1 and not -SMALLEST < value < SMALLEST:
         return value
     try:
         is_same = Decimal(text) == Decimal(repr(value))
-    except ArithmeticError:  # an exponent beyond all bounds
+    except ArithmeticError:  # an exponent that Decimal cannot hold
         is_same = False
     return value if is_same else ExactFloat(text)
 
@@ -50,12 +50,12 @@ DECODER = json.JSONDecoder(parse_float=number)
 
 
 def read(text: str) -> Any:
-    """Return the value of a JSON text that we have written. Raises ValueError."""
+    """Return the value of a JSON text that we wrote ourselves. Raises ValueError."""
     return DECODER.decode(text)
 
 
 def write(value: Any, encoder: json.JSONEncoder = COMPACT) -> str:
-    """Return the value as JSON, each number as it was read."""
+    """Return the value as JSON, with each number as it was read."""
     text = encoder.encode(value)
     if ExactFloat.was_made and _holds_exact(value):
         return MARKED.sub(r"\1", encoder.encode(_marked(value)))

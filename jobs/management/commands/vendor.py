@@ -4,14 +4,14 @@ manage.py vendor try acme --input '{"name": "John Doe"}'
 
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from typing import Any
 
 import redis
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from jobs.api.bodies import parse
-from jobs.api.problems import Problem
+from jobs.api import bodies
 from jobs.management.trial_text import masked_lines
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
@@ -21,6 +21,9 @@ from jobs.worker.trial import NoPermitError
 from vendors.base import Accepted, Done
 from vendors.catalogue import catalogue, listed
 from vendors.models import Vendor
+from vendors.payloads.json_reader import InvalidJSON
+
+INPUT_JSON = replace(bodies.JOB_JSON, subject="--input")
 
 
 class Command(BaseCommand):
@@ -77,9 +80,9 @@ def _vendor(slug: str) -> Vendor:
 
 def _input(text: str) -> dict[str, Any]:
     try:
-        parsed = parse(text.encode("utf-8", "surrogateescape"))
-    except Problem as problem:
-        raise CommandError(f"--input: {problem.detail}") from None
-    if not isinstance(parsed, dict):
+        given = INPUT_JSON.read(text.encode("utf-8", "surrogateescape"))
+    except InvalidJSON as error:
+        raise CommandError(str(error)) from None
+    if not isinstance(given, dict):
         raise CommandError("""--input must be a JSON object, such as '{"name": "John Doe"}'.""")
-    return parsed
+    return given

@@ -1,4 +1,4 @@
-"""POST /jobs: what is accepted, stored and told to the workers."""
+"""POST /jobs: what is accepted, stored and queued."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ def post(client, body: dict, **headers):
     return client.post("/jobs", json.dumps(body), content_type="application/json", headers=headers)
 
 
-def test_a_job_is_accepted_with_its_id_and_where_to_look(client, make_vendor):
+def test_create_returns_the_id_and_the_location(client, make_vendor):
     make_vendor("acme")
     answer = post(client, {"vendor": "acme", "name": "John Doe"})
     job = Job.objects.get()
@@ -32,9 +32,9 @@ def test_a_job_is_accepted_with_its_id_and_where_to_look(client, make_vendor):
     assert client.get(answer["Location"]).json()["status"] == "queued"
 
 
-def test_the_input_is_all_that_was_sent_but_vendor_and_options(client, make_vendor):
+def test_the_input_is_everything_posted_except_vendor_and_options(client, make_vendor):
     make_vendor("acme")
-    further = {
+    extra = {
         "age": 2**80,
         "tags": ["ü", "a\0b"],
         "address": {"city": None},
@@ -42,16 +42,11 @@ def test_the_input_is_all_that_was_sent_but_vendor_and_options(client, make_vend
         "input": 1,
         "id": "y",
     }
-    answer = post(client, {"vendor": "acme", "name": "  John Doe\n", "options": {}, **further})
+    answer = post(client, {"vendor": "acme", "name": "  John Doe\n", "options": {}, **extra})
     job = Job.objects.get(pk=answer.json()["request_id"])
-    assert job.input == {"name": "John Doe", **further}
-    assert (job.vendor, job.name, job.status, job.run, job.attempt) == (
-        "acme",
-        "John Doe",
-        "queued",
-        1,
-        0,
-    )
+    assert job.input == {"name": "John Doe", **extra}
+    assert (job.vendor, job.name, job.status) == ("acme", "John Doe", "queued")
+    assert (job.run, job.attempt) == (1, 0)
 
 
 def test_the_longest_name_and_the_largest_body_are_accepted(client, make_vendor, settings):
@@ -62,23 +57,23 @@ def test_the_longest_name_and_the_largest_body_are_accepted(client, make_vendor,
     assert Job.objects.get().name == "ü" * 200
 
 
-def test_json_in_utf_8_is_accepted_however_it_is_said(client, make_vendor):
+def test_all_spellings_of_json_in_utf_8_are_accepted(client, make_vendor):
     make_vendor("acme")
     for content_type in ("application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'):
         answer = client.post("/jobs", '{"vendor": "acme", "name": "ü"}', content_type=content_type)
         assert answer.status_code == 202, content_type
 
 
-def test_a_job_costs_one_statement(client, make_vendor):
+def test_create_costs_one_statement(client, make_vendor):
     make_vendor("acme")
-    post(client, {"vendor": "acme", "name": "the catalogue is read now"})
+    post(client, {"vendor": "acme", "name": "loads the catalogue"})
     with CaptureQueriesContext(connection) as captured:
         post(client, {"vendor": "acme", "name": "John Doe"})
     [insert] = [query["sql"] for query in captured if "SAVEPOINT" not in query["sql"]]
     assert insert.startswith(("1 times: INSERT", "db.jobs_job.insert_many"))
 
 
-def test_workers_are_told_the_id_and_nothing_else(client, make_vendor, redis_client):
+def test_the_stream_entry_holds_only_the_id(client, make_vendor, redis_client):
     make_vendor("acme")
     job_id = post(client, {"vendor": "acme", "name": "John Doe"}).json()["request_id"]
     [(_, entry)] = redis_client.xrange(Keys("acme").jobs)
@@ -86,30 +81,28 @@ def test_workers_are_told_the_id_and_nothing_else(client, make_vendor, redis_cli
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_row_is_committed_before_workers_are_told(client, make_vendor, monkeypatch):
+def test_the_row_is_committed_before_the_job_is_queued(client, make_vendor, monkeypatch):
     make_vendor("acme")
-    told = []
+    offered = []
 
     def offer(vendor: str, job_ids: list[str]) -> None:
-        told.append((connection.in_atomic_block, Job.objects.filter(pk__in=job_ids).count()))
+        offered.append((connection.in_atomic_block, Job.objects.filter(pk__in=job_ids).count()))
 
     monkeypatch.setattr(stream, "offer", offer)
     post(client, {"vendor": "acme", "name": "John Doe"})
-    assert told == [(False, 1)]
+    assert offered == [(False, 1)]
 
 
-def test_with_redis_gone_a_job_is_still_accepted_at_once(client, make_vendor, settings, tmp_path):
-    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
+def test_create_is_immediate_when_redis_is_down(client, make_vendor, settings, tmp_path):
+    settings.REDIS_URL = f"unix://{tmp_path}/missing.sock"
     make_vendor("acme")
-    began = time.monotonic()
+    started = time.monotonic()
     assert post(client, {"vendor": "acme", "name": "John Doe"}).status_code == 202
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - started < 1
     assert Job.objects.get().status == "queued"
 
 
-def test_with_redis_hanging_one_job_waits_a_little_and_the_next_ones_not(
-    client, make_vendor, settings, tmp_path
-):
+def test_only_the_first_create_waits_when_redis_hangs(client, make_vendor, settings, tmp_path):
     server = Valkey(tmp_path)
     server.start()
     settings.REDIS_URL = server.url
@@ -117,12 +110,12 @@ def test_with_redis_hanging_one_job_waits_a_little_and_the_next_ones_not(
     try:
         post(client, {"vendor": "acme", "name": "connects"})
         server.process.send_signal(signal.SIGSTOP)
-        began = time.monotonic()
+        started = time.monotonic()
         answers = [
             post(client, {"vendor": "acme", "name": "John Doe"}).status_code for _ in range(5)
         ]
         assert answers == [202] * 5
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - started < 1
     finally:
         server.kill()
     assert Job.objects.count() == 6
@@ -130,7 +123,7 @@ def test_with_redis_hanging_one_job_waits_a_little_and_the_next_ones_not(
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("path", ["", f"/{UUID(int=0)}"])
-def test_with_the_store_failing_nothing_is_shown(client, path):
+def test_show_and_list_answer_503_when_the_store_fails(client, path):
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE jobs_job RENAME TO away")
     answer = client.get(f"/jobs{path}")
@@ -138,7 +131,7 @@ def test_with_the_store_failing_nothing_is_shown(client, path):
 
 
 @pytest.mark.sqlite
-def test_with_the_store_failing_nothing_is_accepted_and_nobody_told(
+def test_create_answers_503_and_queues_nothing_when_the_store_fails(
     client, make_vendor, redis_client
 ):
     make_vendor("acme")

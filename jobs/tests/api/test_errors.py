@@ -1,4 +1,4 @@
-"""Input that does not validate: a clear sentence, a stable code, and nothing changed."""
+"""Invalid input: a clear sentence, a stable code, and no change."""
 
 import json
 
@@ -23,7 +23,7 @@ def post(client, body, content_type="application/json"):
 
 
 def check(answer, status: int, code: str) -> dict:
-    """Check that the answer is a whole problem and that no job was stored; return the problem."""
+    """Check that the answer is a complete problem and no job was stored; return the problem."""
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (status, code), problem
     assert answer["Content-Type"] == "application/problem+json"
@@ -59,24 +59,27 @@ def check(answer, status: int, code: str) -> dict:
         (b'{"n":' * 10_000, "32 levels"),
     ],
 )
-def test_what_is_no_json_is_refused(client, body, says):
+def test_invalid_json_is_refused(client, body, says):
     problem = check(post(client, body), 400, "invalid_json")
     assert says in problem["detail"]
 
 
-def test_an_empty_body_is_refused(client):
-    check(
-        client.generic("POST", "/jobs", b"", CONTENT_TYPE="application/json"), 400, "invalid_json"
-    )
+@pytest.mark.parametrize(
+    ("content_type", "status", "code"),
+    [("application/json", 400, "invalid_json"), ("text/plain", 415, "unsupported_media_type")],
+)
+def test_an_empty_body_is_refused(client, content_type, status, code):
+    answer = client.generic("POST", "/jobs", b"", CONTENT_TYPE=content_type)
+    check(answer, status, code)
 
 
-def test_what_is_nested_just_so_deep_is_accepted(client):
+def test_json_nested_32_levels_deep_is_accepted(client):
     body = json.dumps({**GOOD, "n": 0}).replace("0}", "[" * 31 + "]" * 31 + "}")
     assert post(client, body).status_code == 202
 
 
 @pytest.mark.parametrize("body", ["[]", "null", '"text"', "1", "true"])
-def test_json_that_is_no_object_is_refused(client, body):
+def test_json_other_than_an_object_is_refused(client, body):
     check(post(client, body), 400, "not_an_object")
 
 
@@ -112,13 +115,13 @@ def test_json_that_is_no_object_is_refused(client, body):
         ({"options": {"priority": 1}}, "/options", "unknown_option"),
     ],
 )
-def test_a_field_that_does_not_validate_is_pointed_at(client, changes, pointer, code):
+def test_an_invalid_field_is_named_by_its_pointer(client, changes, pointer, code):
     body = {key: value for key, value in {**GOOD, **changes}.items() if value is not ...}
     problem = check(post(client, json.dumps(body)), 400, code)
     assert problem["errors"] == [{"pointer": pointer, "code": code, "detail": problem["detail"]}]
 
 
-def test_every_field_at_fault_is_named_at_once(client):
+def test_all_invalid_fields_are_named_at_once(client):
     problem = check(post(client, '{"vendor": 1, "options": 2}'), 400, "not_valid")
     assert {error["pointer"]: error["code"] for error in problem["errors"]} == {
         "/vendor": "invalid",
@@ -135,16 +138,16 @@ def test_a_name_in_any_script_is_accepted(client, name):
     assert Job.objects.get().name == name
 
 
-def test_of_many_vendors_twenty_are_listed(client, make_vendor):
+def test_an_unknown_vendor_error_lists_at_most_twenty_vendors(client, make_vendor):
     for number in range(30):
         make_vendor(f"many-{number:02}")
-    problem = check(post(client, json.dumps({**GOOD, "vendor": "nobody"})), 400, "unknown_vendor")
+    problem = check(post(client, json.dumps({**GOOD, "vendor": "unknown"})), 400, "unknown_vendor")
     assert problem["detail"].endswith(", many-16, many-17 and 12 more.")
     assert problem["detail"].count(",") == 19
 
 
-@pytest.mark.parametrize("vendor", ["nobody", "old"])
-def test_the_vendors_that_can_be_used_are_listed(client, vendor):
+@pytest.mark.parametrize("vendor", ["unknown", "old"])
+def test_vendor_errors_list_the_enabled_vendors(client, vendor):
     problem = post(client, json.dumps({**GOOD, "vendor": vendor})).json()
     assert problem["detail"].endswith("Use one of: acme, beta.")
 
@@ -160,12 +163,12 @@ def test_the_vendors_that_can_be_used_are_listed(client, vendor):
         "a;b;c/",
     ],
 )
-def test_another_content_type_is_refused(client, content_type):
+def test_other_content_types_are_refused(client, content_type):
     answer = client.generic("POST", "/jobs", json.dumps(GOOD), content_type=content_type)
     assert "application/json" in check(answer, 415, "unsupported_media_type")["detail"]
 
 
-def test_a_body_above_the_limit_is_refused(client, settings):
+def test_a_body_over_the_limit_is_refused(client, settings):
     problem = check(post(client, b"x" * (settings.JOB_MAX_BYTES + 1)), 413, "too_large")
     assert "65536 bytes" in problem["detail"]
 
@@ -181,7 +184,7 @@ def test_a_body_above_the_limit_is_refused(client, settings):
         ("BREW", "/jobs", "GET, POST, HEAD, OPTIONS"),
     ],
 )
-def test_another_method_is_refused_and_the_right_ones_are_named(client, method, path, allow):
+def test_other_methods_are_refused_with_an_allow_header(client, method, path, allow):
     answer = client.generic(method, path, json.dumps(GOOD), content_type="application/json")
     assert answer.status_code == 405
     assert set(answer["Allow"].split(", ")) == set(allow.split(", "))
@@ -189,12 +192,12 @@ def test_another_method_is_refused_and_the_right_ones_are_named(client, method, 
         check(answer, 405, "method_not_allowed")
 
 
-def test_options_says_what_may_be_done(client):
+def test_options_lists_the_allowed_methods(client):
     answer = client.options("/jobs")
     assert answer.status_code == 200
     assert set(answer["Allow"].split(", ")) == {"GET", "POST", "HEAD", "OPTIONS"}
 
 
-def test_whatever_a_client_accepts_it_is_answered_in_json(client):
+def test_the_answer_is_json_whatever_the_client_accepts(client):
     answer = client.get("/jobs", headers={"Accept": "application/xml"})
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")

@@ -1,4 +1,4 @@
-"""Errors outside the API's own views are problems too, but for the admin's pages."""
+"""Errors outside the API are problems too, except in the console."""
 
 import pytest
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
@@ -43,9 +43,7 @@ def _urls(settings, client):
         ("/administration", 404, "not_found"),
     ],
 )
-def test_a_view_that_fails_is_answered_with_a_problem_that_tells_nothing(
-    client, address, status, code
-):
+def test_a_failing_view_answers_with_a_problem_without_details(client, address, status, code):
     answer = client.get(address)
     assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
     assert answer.json()["code"] == code
@@ -56,13 +54,13 @@ def test_a_view_that_fails_is_answered_with_a_problem_that_tells_nothing(
 @pytest.mark.parametrize(
     ("name", "status"), [("fault", 500), ("suspicious", 400), ("missing", 404), ("nothing", 500)]
 )
-def test_the_admin_keeps_its_own_pages(client, name, status):
+def test_the_console_keeps_its_own_error_pages(client, name, status):
     answer = client.get(f"/admin/fail/{name}")
     assert (answer.status_code, answer["Content-Type"]) == (status, "text/html; charset=utf-8")
     assert client.get("/admin").headers["Content-Type"].startswith("text/html")
 
 
-def test_a_host_that_is_not_ours_is_a_problem(client, settings):
+def test_an_unknown_host_is_a_bad_request(client, settings):
     settings.ALLOWED_HOSTS = ["localhost"]
     answer = client.get("/nowhere", headers={"Host": "evil.example"})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")

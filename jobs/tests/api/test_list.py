@@ -15,7 +15,7 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def id_at(moment: datetime, number: int = 0) -> str:
-    """The id of a job made at that moment."""
+    """Return the id of a job created at that moment."""
     return str(UUID(int=(int(moment.timestamp() * 1000) << 80) + (7 << 76) + (2 << 62) + number))
 
 
@@ -32,7 +32,7 @@ def refused(client, query: str) -> list[tuple[str, str]]:
 
 
 def pages(client, address: str) -> list[list[str]]:
-    """The ids of each page from this address to the last."""
+    """Return the ids of each page, from this URL to the last."""
     found = []
     while address:
         page = client.get(address).json()
@@ -57,18 +57,18 @@ def test_jobs_are_listed_newest_first_without_result_and_input(client, make_job)
     }
 
 
-def test_an_empty_list_is_a_list(client):
+def test_a_list_without_jobs_is_empty(client):
     assert client.get("/jobs").json() == {"items": [], "next": None}
 
 
-def test_jobs_are_filtered_by_status_as_clients_know_it(client, make_job):
+def test_jobs_are_filtered_by_public_status(client, make_job):
     ids = {status: make_job(status=status).pk for status in Status}
     for status in ("queued", "complete", "failed", "cancelled"):
         assert listed(client, status=status) == [ids[status]]
     assert listed(client, status="processing") == [ids["waiting"], ids["processing"]]
 
 
-def test_jobs_are_filtered_by_vendor_and_all_filters_hold_at_once(client, make_job):
+def test_filters_by_vendor_and_status_combine(client, make_job):
     first, second = (
         make_job(vendor="beta", status="waiting"),
         make_job(vendor="beta", status="processing"),
@@ -78,10 +78,10 @@ def test_jobs_are_filtered_by_vendor_and_all_filters_hold_at_once(client, make_j
     assert listed(client, vendor="beta", status="processing") == [second.pk, first.pk]
     assert listed(client, vendor="beta", status="processing", limit=1) == [second.pk]
     assert len(listed(client, vendor="beta")) == 3
-    assert listed(client, vendor="nobody") == []
+    assert listed(client, vendor="unknown") == []
 
 
-def test_jobs_are_filtered_by_when_they_were_created(client, make_job):
+def test_jobs_are_filtered_by_time_of_creation(client, make_job):
     moments = [NOON + timedelta(milliseconds=count) for count in (0, 1, 2)]
     early, noon, late = [make_job(id=id_at(moment, 5)).pk for moment in moments]
     assert listed(client, created_after="2026-05-01T12:00:00.001Z") == [late, noon]
@@ -98,7 +98,7 @@ def test_jobs_are_filtered_by_when_they_were_created(client, make_job):
     assert listed(client, created_before="1969-12-31") == []
 
 
-def test_pages_follow_each_other_to_the_end_with_their_filters(client, make_job):
+def test_next_leads_through_all_pages_with_the_same_filters(client, make_job):
     ids = [make_job(status="waiting").pk for _ in range(5)]
     make_job(status="complete")
     assert pages(client, "/jobs?status=processing&limit=2") == [ids[:2:-1], ids[2:0:-1], ids[:1]]
@@ -117,14 +117,14 @@ def test_no_job_is_skipped_or_repeated_while_others_arrive(client, make_job):
     assert found == ids[::-1]
 
 
-def test_jobs_of_the_same_millisecond_are_parted_by_pages(client, make_job):
+def test_jobs_of_one_millisecond_are_split_into_pages(client, make_job):
     ids = [make_job(id=id_at(NOON, number)).pk for number in range(4)]
     assert pages(client, "/jobs?limit=1&created_after=2026-05-01T12:00:00Z") == [
         [job_id] for job_id in ids[::-1]
     ]
 
 
-def test_a_cursor_and_a_time_bound_hold_together(client, make_job):
+def test_a_cursor_and_a_time_bound_combine(client, make_job):
     ids = [make_job(id=id_at(NOON + timedelta(seconds=count))).pk for count in range(4)]
     cursor = client.get("/jobs?limit=1").json()["next"]
     assert pages(client, f"{cursor}&created_before=2026-05-01T12:00:02Z") == [[ids[1]], [ids[0]]]
@@ -157,7 +157,7 @@ def test_a_cursor_and_a_time_bound_hold_together(client, make_job):
         ("format=xml", "format", "unknown_parameter"),
     ],
 )
-def test_what_may_not_be_asked_for_is_named(client, query, parameter, code):
+def test_an_invalid_parameter_is_named(client, query, parameter, code):
     assert refused(client, query) == [(parameter, code)]
 
 
@@ -165,7 +165,7 @@ def test_what_may_not_be_asked_for_is_named(client, query, parameter, code):
     "name", ["status", "vendor", "created_after", "created_before", "limit", "cursor", "page"]
 )
 @pytest.mark.parametrize("values", [("failed", "complete"), ("failed", "failed"), ("", "")])
-def test_a_parameter_that_is_given_twice_is_named(client, name, values):
+def test_a_repeated_parameter_is_named(client, name, values):
     query = urlencode(
         [("limit", "3"), *((name, value) for value in values)]
         if name != "limit"
@@ -174,14 +174,14 @@ def test_a_parameter_that_is_given_twice_is_named(client, name, values):
     assert refused(client, query) == [(name, "repeated_parameter")]
 
 
-def test_of_many_faults_twenty_are_named(client):
+def test_at_most_twenty_errors_are_listed(client):
     answer = client.get("/jobs?" + "&".join(f"p{number}=" for number in range(50)))
     problem = answer.json()
     assert (answer.status_code, len(problem["errors"])) == (400, 20)
-    assert problem["detail"] == "50 things are not valid; `errors` has a sentence for the first 20."
+    assert problem["detail"] == "50 values are not valid. `errors` describes the first 20."
 
 
-def test_every_parameter_at_fault_is_named_at_once(client):
+def test_all_invalid_parameters_are_named_at_once(client):
     assert refused(client, "limit=0&status=done") == [
         ("status", "invalid_choice"),
         ("limit", "min_value"),
@@ -198,6 +198,6 @@ def test_a_tampered_cursor_is_refused(client):
 
 
 def test_a_cursor_signed_for_another_purpose_is_refused(client):
-    assert refused(client, urlencode({"cursor": signing.dumps("0", salt="else")})) == [
+    assert refused(client, urlencode({"cursor": signing.dumps("0", salt="other")})) == [
         ("cursor", "bad_cursor")
     ]

@@ -1,4 +1,4 @@
-"""GET /jobs walks an index and stops: its cost does not grow with the number of jobs."""
+"""GET /jobs reads an index in order and stops: its cost does not grow with the number of jobs."""
 
 import re
 from itertools import product

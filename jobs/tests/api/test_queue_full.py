@@ -1,4 +1,4 @@
-"""A vendor with too many jobs waiting takes no more until some are done."""
+"""A vendor with a full queue accepts no more jobs until some are done."""
 
 import pytest
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _nothing_known():
+def _empty_backlog():
     backlog.__init__()
 
 
@@ -26,17 +26,19 @@ def queue(*job_ids, to=Stream.JOBS):
     stream.add("acme", job_ids, to)
 
 
-def test_a_full_queue_refuses_a_job_and_says_when_to_come_back(client, make_vendor, redis_client):
+def test_a_full_queue_refuses_jobs_with_retry_after(client, make_vendor, redis_client):
     make_vendor(max_queued=3)
     queue("a", "b")
     queue("c", to=Stream.RETRIES)
     refused = post(client)
     assert (refused.status_code, refused.json()["code"]) == (429, "queue_full")
-    assert int(refused["Retry-After"]) > 0
+    seconds = int(refused["Retry-After"])
+    assert seconds > 0
+    assert refused.json()["detail"] == f"This vendor's queue is full. Retry after {seconds} s."
     assert (Job.objects.count(), redis_client.xlen(Keys("acme").jobs)) == (0, 2)
 
 
-def test_other_vendors_and_what_was_accepted_are_not_affected(
+def test_a_full_queue_affects_neither_other_vendors_nor_retries(
     client, make_vendor, make_job, redis_client
 ):
     make_vendor(max_queued=1)
@@ -47,7 +49,7 @@ def test_other_vendors_and_what_was_accepted_are_not_affected(
     assert client.post(f"/jobs/{failed.pk}/retry").status_code == 200
 
 
-def test_a_queue_that_has_room_again_takes_jobs(client, make_vendor, redis_client):
+def test_a_queue_with_room_again_accepts_jobs(client, make_vendor, redis_client):
     make_vendor(max_queued=1)
     queue("a")
     assert post(client).status_code == 429
@@ -56,14 +58,16 @@ def test_a_queue_that_has_room_again_takes_jobs(client, make_vendor, redis_clien
     assert post(client).status_code == 202
 
 
-@pytest.mark.parametrize("bound", [None, 3])
-def test_without_a_bound_or_below_it_jobs_are_taken(client, make_vendor, redis_client, bound):
-    make_vendor(max_queued=bound)
+@pytest.mark.parametrize("max_queued", [None, 3])
+def test_jobs_are_accepted_below_the_limit_or_without_one(
+    client, make_vendor, redis_client, max_queued
+):
+    make_vendor(max_queued=max_queued)
     queue("a", "b")
     assert post(client).status_code == 202
 
 
-def test_while_redis_is_away_nothing_is_refused(client, make_vendor, redis_client, settings):
+def test_no_job_is_refused_while_redis_is_down(client, make_vendor, redis_client, settings):
     make_vendor(max_queued=1)
     queue("a")
     settings.REDIS_URL = "redis://127.0.0.1:9"
@@ -71,9 +75,9 @@ def test_while_redis_is_away_nothing_is_refused(client, make_vendor, redis_clien
     assert post(client).status_code == 202
 
 
-def test_redis_is_asked_once_for_many_jobs(make_vendor, redis_client):
+def test_many_jobs_cost_one_query_to_redis(make_vendor, redis_client):
     redis_client.config_resetstat()
     make_vendor(max_queued=1)
-    asked = Backlog()
-    assert [asked.is_full("acme") for _ in range(20)] == [False] * 20
+    fresh = Backlog()
+    assert [fresh.is_full("acme") for _ in range(20)] == [False] * 20
     assert redis_client.info("commandstats")["cmdstat_xlen"]["calls"] == 2

@@ -1,5 +1,5 @@
-"""Retry-After: by queue, limits, pause, breaker and how long calls take; bounded, and of no cost to
-a request.
+"""Retry-After follows queue, limits, pause, breaker and call durations. It is bounded, and costs
+no query.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ def now(redis_client):
 
 @pytest.fixture
 def queue(redis_client, now):
-    """Queue so many entries, the oldest so many seconds ago and the newest now."""
+    """Queue `count` entries, the oldest `seconds` ago and the newest now."""
 
     def queue(count, seconds=100.0):
         for number in range(count):
@@ -38,7 +38,7 @@ def queue(redis_client, now):
 
 @pytest.fixture
 def post(client):
-    """Post a job; return the status and the seconds of the answer."""
+    """Post a job; return the status and Retry-After."""
 
     def post():
         answer = client.post(
@@ -51,7 +51,7 @@ def post(client):
 
 @pytest.fixture
 def shown(client, make_job):
-    """Make a job, and return the seconds of the answer that shows it."""
+    """Create a job and return the Retry-After of its answer."""
 
     def shown(**fields):
         backlog.__init__()
@@ -62,7 +62,7 @@ def shown(client, make_job):
 
 @pytest.fixture
 def show_complete(client, make_job, now):
-    """Have a job shown whose call took so long."""
+    """Show a complete job whose call took `seconds`."""
 
     def show(seconds):
         job = make_job(
@@ -76,35 +76,33 @@ def show_complete(client, make_job, now):
     return show
 
 
-def test_with_nothing_before_it_a_job_is_asked_for_in_a_second(post, make_vendor, redis_client):
+def test_a_new_job_in_an_empty_queue_is_polled_after_a_second(post, make_vendor, redis_client):
     make_vendor()
     assert post() == (202, 1)
 
 
-def test_a_backlog_is_waited_for_as_long_as_the_limits_take(post, make_vendor, queue):
+def test_a_backlog_takes_as_long_as_the_rate_limits_need(post, make_vendor, queue):
     make_vendor(arrival_margin_ms=0, rate_limits="10/s, 60000/day")
     queue(500)
     assert post() == (202, 50)
 
 
-def test_a_longer_limit_counts_too(post, make_vendor, queue):
+def test_a_longer_window_counts_too(post, make_vendor, queue):
     make_vendor(arrival_margin_ms=0, rate_limits="100/s, 100/10s")
     queue(300)
     assert post() == (202, 30)
 
 
-def test_a_job_waits_for_those_before_it_only(shown, make_vendor, queue, now):
+def test_a_job_waits_only_for_jobs_before_it(shown, make_vendor, queue, now):
     make_vendor(arrival_margin_ms=0, rate_limits="10/s")
     queue(500)
-    assert shown(queued_at=now - timedelta(seconds=100)) in (
-        10,
-        11,
-    )  # a tenth of what it has waited
+    a_tenth_of_its_age = (10, 11)
+    assert shown(queued_at=now - timedelta(seconds=100)) in a_tenth_of_its_age
     assert 24 <= shown(queued_at=now - timedelta(seconds=50)) <= 27
     assert 49 <= shown(queued_at=now) <= 51
 
 
-def test_a_retry_goes_before_first_attempts(shown, make_vendor, queue, now):
+def test_a_retry_does_not_wait_for_first_attempts(shown, make_vendor, queue, now):
     make_vendor(arrival_margin_ms=0, rate_limits="10/s")
     queue(500)
     assert shown(queued_at=now, stream=Stream.RETRIES, attempt=1) == 1
@@ -113,37 +111,39 @@ def test_a_retry_goes_before_first_attempts(shown, make_vendor, queue, now):
 @pytest.mark.parametrize(
     ("fields", "seconds"), [({"paused": True}, {60}), ({"paused_until": 20}, {20, 21}), ({}, {1})]
 )
-def test_a_pause_is_waited_for(shown, make_vendor, now, fields, seconds):
+def test_a_queued_job_waits_for_the_end_of_a_pause(shown, make_vendor, now, fields, seconds):
     if "paused_until" in fields:
         fields = {"paused_until": now + timedelta(seconds=fields["paused_until"] + 0.5)}
     make_vendor(**fields)
     assert shown(queued_at=now) in seconds
 
 
-def test_a_pause_is_waited_for_by_a_new_job(post, make_vendor, redis_client):
+def test_a_new_job_waits_for_the_end_of_a_pause(post, make_vendor, redis_client):
     make_vendor(paused=True)
     assert post() == (202, 60)
 
 
-def test_an_open_breaker_is_waited_for(post, make_vendor, redis_client, now):
+def test_a_new_job_waits_for_an_open_breaker(post, make_vendor, redis_client, now):
     make_vendor()
     redis_client.hset(KEYS.state, "open_until", int((now.timestamp() + 30.5) * 1e6))
     assert post()[1] in (30, 31)
 
 
-def test_a_retry_that_is_held_back_is_waited_for(shown, make_vendor, now):
+def test_a_retry_waits_for_its_earliest_start(shown, make_vendor, now):
     make_vendor()
     assert shown(queued_at=now, not_before=now + timedelta(seconds=15.5)) in (15, 16)
 
 
-def test_calls_take_as_long_as_they_took(show_complete, shown, post, make_vendor, now):
+def test_calls_are_expected_to_take_as_long_as_recent_ones(
+    show_complete, shown, post, make_vendor, now
+):
     make_vendor()
     show_complete(5)
     assert post() == (202, 5)
     assert shown(status="processing", started_at=now - timedelta(seconds=2)) in (2, 3)
 
 
-def test_so_many_at_a_time_are_done_in_so_long(
+def test_a_backlog_takes_as_long_as_its_calls_at_the_present_concurrency(
     show_complete, post, make_vendor, redis_client, queue
 ):
     make_vendor()
@@ -154,16 +154,14 @@ def test_so_many_at_a_time_are_done_in_so_long(
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.PROCESSING, Status.WAITING])
-def test_what_was_waited_for_for_long_is_asked_for_less_often(shown, make_vendor, now, status):
+def test_an_old_job_is_polled_less_often(shown, make_vendor, now, status):
     make_vendor()
     for waited, seconds in [(0, 1), (200, 20), (3600, 60)]:
         at = now - timedelta(seconds=waited)
         assert shown(status=status, queued_at=at, started_at=at) in (seconds, seconds + 1)
 
 
-def test_without_redis_it_is_still_between_a_second_and_a_minute(
-    shown, post, make_vendor, now, settings
-):
+def test_retry_after_stays_bounded_without_redis(shown, post, make_vendor, now, settings):
     make_vendor(arrival_margin_ms=0, rate_limits="1/s")
     settings.REDIS_URL = "redis://127.0.0.1:9"
     hints.cache_clear()
@@ -175,17 +173,17 @@ def test_without_redis_it_is_still_between_a_second_and_a_minute(
 
 @pytest.mark.parametrize("limits", ["1/31day", "1000000/s", "1/s, 1/min, 1/h, 1/day", "broken"])
 @pytest.mark.parametrize("count", [0, 300])
-def test_whatever_the_limits_it_is_bounded(post, make_vendor, queue, limits, count):
+def test_retry_after_is_bounded_whatever_the_limits(post, make_vendor, queue, limits, count):
     make_vendor(arrival_margin_ms=0, rate_limits=limits)
     queue(count)
     assert 1 <= post()[1] <= 60
 
 
-def test_a_deleted_vendor_is_asked_for_once_a_minute(shown, now):
+def test_a_job_of_a_deleted_vendor_is_polled_once_a_minute(shown, now):
     assert shown(queued_at=now) == 60
 
 
-def test_keys_that_hold_something_else_do_no_harm(post, make_vendor, redis_client):
+def test_redis_keys_of_another_type_do_no_harm(post, make_vendor, redis_client):
     make_vendor()
     for key in (KEYS.jobs, KEYS.retries, KEYS.in_flight, KEYS.state):
         redis_client.set(key, "x")
@@ -196,27 +194,28 @@ def test_keys_that_hold_something_else_do_no_harm(post, make_vendor, redis_clien
     ("fields", "seconds"),
     [({"rate_limits": "1/s", "arrival_margin_ms": 0}, 30), ({"paused": True}, 60), ({}, 10)],
 )
-def test_a_full_queue_names_the_time_for_a_tenth_of_it(post, make_vendor, queue, fields, seconds):
+def test_a_full_queue_is_retried_when_a_tenth_is_done(post, make_vendor, queue, fields, seconds):
     make_vendor(max_queued=300, **fields)
     queue(300)
     assert post() == (429, seconds)
 
 
-def test_redis_and_store_are_asked_once_for_many_requests(
+def test_many_requests_share_one_query_to_redis_and_store(
     client, make_vendor, make_job, redis_client, django_assert_max_num_queries
 ):
     make_vendor()
     job = make_job()
     redis_client.config_resetstat()
-    with django_assert_max_num_queries(20 + 4):  # and the vendors, every half second
+    with django_assert_max_num_queries(20 + 4):  # the vendors, every half second
         for _ in range(20):
             client.get(f"/jobs/{job.pk}")
     assert redis_client.info("commandstats")["cmdstat_zcard"]["calls"] <= 4
 
 
-def test_500_jobs_are_not_asked_for_500_times_a_second(shown, make_vendor, queue, now):
-    """Clients that obey, while a backlog of 500 jobs is done at 10/s."""
+def test_500_queued_jobs_are_polled_less_than_60_times_a_second(shown, make_vendor, queue, now):
+    """Obedient clients poll a backlog of 500 jobs that is worked off at 10/s."""
     make_vendor(arrival_margin_ms=0, rate_limits="10/s")
     queue(500, seconds=1)
-    asked = [shown(queued_at=now - timedelta(seconds=1 - number / 20)) for number in range(20)]
-    assert sum(1 / seconds for seconds in asked) / len(asked) * 500 < 60
+    seconds = [shown(queued_at=now - timedelta(seconds=1 - number / 20)) for number in range(20)]
+    polls_a_second = sum(1 / each for each in seconds) / len(seconds) * 500
+    assert polls_a_second < 60

@@ -1,4 +1,4 @@
-"""The OpenAPI schema is valid, and says what the API does."""
+"""The OpenAPI schema is valid and matches the API."""
 
 import json
 import re
@@ -29,7 +29,7 @@ OPERATIONS = {
 }
 
 
-def test_the_schema_has_every_operation_with_every_answer(schema):
+def test_the_schema_lists_every_operation_with_every_status(schema):
     found = {
         (path, method): set(operation["responses"])
         for path, methods in schema["paths"].items()
@@ -45,7 +45,7 @@ def test_errors_are_problems_and_answers_are_json(schema):
             assert list(answer["content"]) == [expected], (path, method, status)
 
 
-def test_headers_that_say_where_and_when_to_ask_are_described(schema):
+def test_location_and_retry_after_headers_are_described(schema):
     answers = schema["paths"]["/jobs"]["post"]["responses"]
     assert set(answers["202"]["headers"]) == {"Location", "Retry-After", "Cache-Control"}
     assert set(answers["429"]["headers"]) == {"Retry-After", "Cache-Control"}
@@ -56,14 +56,14 @@ def test_headers_that_say_where_and_when_to_ask_are_described(schema):
     assert set(shown["404"]["headers"]) == {"Cache-Control"}
 
 
-def test_a_posted_job_may_have_further_fields(schema):
+def test_a_posted_job_may_have_additional_fields(schema):
     posted = schema["components"]["schemas"]["JobInput"]
     assert posted["additionalProperties"] is True
     assert set(posted["required"]) == {"vendor", "name"}
 
 
 @pytest.mark.django_db
-def test_a_job_shows_just_the_fields_that_the_schema_has(client, make_job, schema):
+def test_a_job_has_exactly_the_fields_of_the_schema(client, make_job, schema):
     described = schema["components"]["schemas"]["JobShown"]
     complete = client.get(f"/jobs/{make_job(status='complete', result={}).pk}").json()
     failed = client.get(f"/jobs/{make_job(status='failed').pk}").json()
@@ -90,7 +90,7 @@ def test_a_job_shows_just_the_fields_that_the_schema_has(client, make_job, schem
     ],
 )
 @pytest.mark.django_db
-def test_a_name_fits_its_pattern_where_it_is_accepted(client, make_vendor, schema, text):
+def test_the_name_pattern_matches_exactly_the_accepted_names(client, make_vendor, schema, text):
     make_vendor()
     pattern = schema["components"]["schemas"]["JobInput"]["properties"]["name"]["pattern"]
     answer = client.post(
@@ -100,7 +100,7 @@ def test_a_name_fits_its_pattern_where_it_is_accepted(client, make_vendor, schem
 
 
 @pytest.mark.django_db
-def test_a_cursor_fits_its_pattern(client, make_job, schema):
+def test_a_cursor_matches_its_pattern(client, make_job, schema):
     make_job(), make_job()
     [cursor] = [
         each for each in schema["paths"]["/jobs"]["get"]["parameters"] if each["name"] == "cursor"
@@ -111,7 +111,7 @@ def test_a_cursor_fits_its_pattern(client, make_job, schema):
     assert re.search(cursor["schema"]["pattern"], following)
 
 
-def test_no_option_may_be_given(schema):
+def test_options_allow_no_properties(schema):
     assert (
         schema["components"]["schemas"]["JobInput"]["properties"]["options"]["maxProperties"] == 0
     )
@@ -139,7 +139,7 @@ def examples(client):
     ],
 )
 @pytest.mark.django_db
-def test_the_examples_work_as_they_come(client, make_vendor, vendors, shown):
+def test_the_examples_are_accepted(client, make_vendor, vendors, shown):
     for slug, url in vendors.items():
         make_vendor(slug, url=f"http://127.0.0.1:9{url}" if url.startswith("/") else url)
     make_vendor("aaa", enabled=False)
@@ -152,7 +152,7 @@ def test_the_examples_work_as_they_come(client, make_vendor, vendors, shown):
 
 @pytest.mark.django_db
 def test_the_examples_follow_the_vendors(client, make_vendor):
-    assert examples(client)["vendor"]["summary"] == "Set up a vendor first, and name it here"
+    assert examples(client)["vendor"]["summary"] == "Configure a vendor first"
     make_vendor("acme")
     assert list(examples(client)) == ["acme"]
 
@@ -161,8 +161,12 @@ def test_the_examples_follow_the_vendors(client, make_vendor):
 def test_the_schema_is_yaml_or_json(client):
     plain = client.get("/schema")
     assert plain["Content-Type"].startswith("application/vnd.oai.openapi")
-    asked = client.get("/schema", headers={"Accept": "application/json,*/*"})
-    assert yaml.safe_load(plain.content) == asked.json() == client.get("/schema?format=json").json()
+    json_answer = client.get("/schema", headers={"Accept": "application/json,*/*"})
+    assert (
+        yaml.safe_load(plain.content)
+        == json_answer.json()
+        == client.get("/schema?format=json").json()
+    )
     assert client.get("/schema?version=%0a&format=x").content == plain.content
     assert client.get("/schema", headers={"Accept": "image/png"}).status_code == 200
     assert client.head("/schema").status_code == 200

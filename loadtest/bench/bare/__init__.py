@@ -1,3 +1,1 @@
-"""A Django project that does as little as can be done, to stand beside ours: rows of the same
-columns, views without checks.
-"""
+"""A minimal Django project to compare ours with: the same columns, but no checks."""

@@ -1,4 +1,4 @@
-"""The row of a job with the columns and indexes of ours, as a plain model."""
+"""A job with our columns and indexes, as a plain model."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""The bare project behind a gunicorn with the options of ours."""
+"""Runs the bare project behind gunicorn, with the same options as ours."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from harness.waiting import wait_for
 from loadtest.bench.service import listens, running
 
 OPTIONS = [
-    "--worker-class=gthread",  # gunicorn's own, which most would take
+    "--worker-class=gthread",  # the one that most projects would choose
     f"--workers={gunicorn.workers}",
     f"--threads={gunicorn.threads}",
     f"--worker-connections={gunicorn.worker_connections}",
@@ -21,29 +21,24 @@ OPTIONS = [
     f"--graceful-timeout={gunicorn.graceful_timeout}",
     "--no-control-socket",
 ]
+APPLICATION = "loadtest.bench.bare.wsgi"
 
 
 @contextmanager
 def bare(folder: Path, redis_socket: Path) -> Iterator[int]:
-    """Run it on an empty SQLite in `folder`; gives its port."""
+    """Run it on an empty SQLite in `folder`; yields its port."""
     folder.mkdir()
     port = free_port()
     variables = {
         "PATH": os.environ["PATH"],
         "BARE_FOLDER": str(folder),
         "REDIS_URL": f"unix://{redis_socket}",
-        "DJANGO_SETTINGS_MODULE": "bench.bare.settings",
+        "DJANGO_SETTINGS_MODULE": "loadtest.bench.bare.settings",
     }
-    migrate = [sys.executable, "-m", "django", "migrate", "--run-syncdb", "--verbosity=0"]
+    python_m = [sys.executable, "-m"]
+    migrate = [*python_m, "django", "migrate", "--run-syncdb", "--verbosity=0"]
     subprocess.run(migrate, env=variables, check=True)
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        *OPTIONS,
-        f"--bind=127.0.0.1:{port}",
-        "bench.bare.wsgi",
-    ]
-    with running(command, variables, folder / "gunicorn.log"):
+    serve = [*python_m, "gunicorn", *OPTIONS, f"--bind=127.0.0.1:{port}", APPLICATION]
+    with running(serve, variables, folder / "gunicorn.log"):
         wait_for(lambda: listens(port), "gunicorn to listen")
         yield port

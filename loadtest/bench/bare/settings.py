@@ -1,4 +1,4 @@
-"""Settings of the bare project: no middleware, and a SQLite of its own that is opened as ours is."""
+"""Settings of the bare project: no middleware, and its own SQLite, opened with our options."""
 
 import os
 from pathlib import Path
@@ -7,12 +7,12 @@ from enrichlabs.config.stores import database
 
 SECRET_KEY = "of a benchmark"  # noqa: S105
 ALLOWED_HOSTS = ["*"]
-ROOT_URLCONF = "bench.bare.urls"
+ROOT_URLCONF = "loadtest.bench.bare.urls"
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "rest_framework",
-    "bench.bare",
+    "loadtest.bench.bare",
 ]
 MIDDLEWARE: list[str] = []
 USE_TZ = True

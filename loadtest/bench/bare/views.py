@@ -1,6 +1,4 @@
-"""The same work as our API does, written as one would in ten minutes: bare Django, and REST
-framework beside it.
-"""
+"""The work of our API, written in ten minutes: once in bare Django, once with REST framework."""
 
 import json
 from typing import Any
@@ -56,7 +54,7 @@ class JobInput(serializers.Serializer[Any]):
 
 
 class Jobs(APIView):
-    """As a first chapter of REST framework's documentation has it."""
+    """As in the tutorial of REST framework."""
 
     def post(self, request: Request) -> Response:
         given = JobInput(data=request.data)

@@ -30,7 +30,7 @@ LONG = "1234567890123456.789"
         "0." + "1" * 5000,
     ],
 )
-def test_a_number_is_written_with_the_digits_that_it_was_read_with(text: str) -> None:
+def test_a_number_is_written_with_its_original_digits(text: str) -> None:
     value = exact.read(f'{{"a":[{text},"{text}"],"b":{text}}}')
     assert exact.write(value) == f'{{"a":[{text},"{text}"],"b":{text}}}'
     assert (
@@ -52,12 +52,12 @@ def test_a_number_is_written_with_the_digits_that_it_was_read_with(text: str) ->
         "5e-324",
     ],
 )
-def test_a_number_that_a_float_holds_is_a_plain_float(text: str) -> None:
+def test_a_number_that_fits_a_float_is_read_as_a_plain_float(text: str) -> None:
     assert type(exact.read(text)) is float
     assert json.loads(exact.write(exact.read(text))) == json.loads(text)
 
 
-def test_a_number_with_more_digits_calculates_as_its_float() -> None:
+def test_a_number_with_more_digits_calculates_as_a_float() -> None:
     value = exact.read(LONG)
     assert isinstance(value, float)
     assert (value + 1, value == float(LONG), json.loads(json.dumps(value))) == (
@@ -74,11 +74,11 @@ def test_a_number_with_more_digits_calculates_as_its_float() -> None:
         alphabet="0123456789.eE+-",
     )
 )
-def test_any_number_is_the_same_number_when_it_is_written(text: str) -> None:
+def test_any_number_survives_reading_and_writing(text: str) -> None:
     assert Decimal(exact.write(exact.read(text))) == Decimal(text)
 
 
-def test_what_is_no_text_of_a_number_is_written_as_ever() -> None:
+def test_other_values_are_written_as_usual() -> None:
     value = {"a": [1, None, True, (2, "ü")], "b": {}}
     assert exact.write(value) == '{"a":[1,null,true,[2,"\\u00fc"]],"b":{}}'
     with pytest.raises(TypeError):
