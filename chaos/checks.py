@@ -1,4 +1,4 @@
-"""What must hold whatever happened. Each check yields its violations, by job."""
+"""What must hold after any campaign. Each check yields its violations, by job."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping

@@ -178,7 +178,7 @@ def result_of(seed: int, key: str, *, name: str, serial: int, mood: str) -> dict
 
 
 def is_charged(mood: str) -> bool:
-    """Whether the vendor did the work in such a call, whatever the client saw of it."""
+    """Whether the vendor did the work in such a call, even if the client did not see it."""
     return mood not in NO_WORK
 
 

@@ -74,7 +74,7 @@ class Proxy:
         return self._commands.run(partial(self._half_close, silently))
 
     def stall(self, seconds: float) -> None:
-        """Carry nothing and accept nobody for that long. 0 ends a stall."""
+        """Carry nothing and accept no connection for that long. 0 ends a stall."""
         self._commands.run(partial(self._stall, seconds))
 
     def lose_reply(self, matching: bytes, count: int = 1) -> None:

@@ -82,7 +82,7 @@ def done(arrival: Arrival) -> Answer:
 
 
 def in_turn(*answers: Answer) -> Script:
-    """Return a script that gives these answers one after the other, and then the last for ever."""
+    """Return a script that gives these answers in turn, and then repeats the last."""
     script = chain(answers, repeat(answers[-1]))
     return lambda _: next(script)
 

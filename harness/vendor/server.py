@@ -122,7 +122,7 @@ def reply(status: str = "200 OK", body: bytes = b'{"name": "John Doe"}', **heade
 
 
 def answering(*replies: bytes) -> Callable[[Visit], None]:
-    """Return a `talk` that sends these replies in turn, and then the last one for ever."""
+    """Return a `talk` that sends these replies in turn, and then repeats the last."""
 
     def talk(visit: Visit) -> None:
         while visit.read_request():
