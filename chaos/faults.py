@@ -16,7 +16,7 @@ from chaos.system import System
 from chaos.vendors import VENDORS
 from harness.proxy import Proxy
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-from jobs.queue.scripts import script
+from jobs.queue.redis import script
 from vendors import pauses
 from vendors.models import Vendor
 

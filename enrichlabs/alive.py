@@ -14,7 +14,7 @@ import sys
 import redis
 from django.core.exceptions import ImproperlyConfigured
 
-from jobs.queue.heartbeat import workers_alive
+from jobs.queue.heartbeat import live_workers
 from jobs.queue.redis import connect
 from jobs.queue.redis_errors import refusal, require_usable
 
@@ -44,7 +44,7 @@ def main() -> int:
 def hosts_alive() -> set[str]:
     """Return the hosts whose workers have beaten of late. Raises redis.RedisError."""
     return {
-        worker.rsplit("-", 2)[0] for worker in workers_alive(connect(REDIS_SECONDS))
+        worker.rsplit("-", 2)[0] for worker in live_workers(connect(REDIS_SECONDS))
     }  # HOST-PID-RANDOM
 
 

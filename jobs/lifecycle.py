@@ -67,7 +67,7 @@ class Move:
         in_stream = self.to == Status.QUEUED and self.changes["not_before"] is None
         again = Requeue.ALWAYS if in_stream else Requeue.NO
         return Settlement(
-            self.job_id, entry, releases=self.to not in IN_FLIGHT, refunds=refunds, requeue=again
+            self.job_id, entry, frees_slot=self.to not in IN_FLIGHT, refunds=refunds, requeue=again
         )
 
 

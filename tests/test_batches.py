@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect
 from jobs import lifecycle
 from jobs.models import Attempt, Job
 from jobs.queue import limiter
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.keys import Keys
 from jobs.queue.take import take
@@ -59,7 +59,7 @@ def nothing_is_left(redis_client):
 
 
 def test_a_job_that_moved_on_meanwhile_keeps_no_other_from_its_result(started, redis_client):
-    lifecycle.apply([lifecycle.take_over(started[1].job, repeat=False, now=clock.now())])
+    lifecycle.apply([lifecycle.take_over(started[1].job, repeat=False, now=redis_clock.now())])
     record(started, {"n": 0}, {"n": 1}, {"n": 2})
     assert [job_of(one).result for one in started] == [{"n": 0}, None, {"n": 2}]
     assert [job_of(one).status for one in started] == ["complete", "failed", "complete"]
@@ -121,6 +121,8 @@ def test_a_batch_whose_answer_was_lost_is_recorded_once(started, redis_client, w
 
 @on_mongodb
 def test_what_was_taken_unheard_is_not_taken_for_what_somebody_else_did(started):
-    move, same_again = (lifecycle.complete(started[0].job, {"n": 0}, clock.now()) for _ in range(2))
+    move, same_again = (
+        lifecycle.complete(started[0].job, {"n": 0}, redis_clock.now()) for _ in range(2)
+    )
     assert lifecycle.apply([move]) == [True]
     assert lifecycle.apply([move, same_again]) == [True, False]

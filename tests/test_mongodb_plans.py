@@ -16,7 +16,7 @@ from jobs.callbacks import inbox, refusals
 from jobs.callbacks.rereading import Rereading
 from jobs.callbacks.tokens import Try
 from jobs.models import Attempt, Callback, Job, Status, Stream
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.recovery import lost_entries, rebuild, sweep, takeover
 from jobs.storage.bulk_writes import insert_each
 from tests.mongodb_recording import indexes_for, recording
@@ -34,7 +34,7 @@ COUNTED = [{"$project": {"_id": 1}}, {"$limit": 1000}]
 def acme(monkeypatch):
     vendor = Vendor(slug="acme", rate_limits="10/s")
     monkeypatch.setattr(catalogue, "all", lambda: {"acme": vendor})
-    monkeypatch.setattr(clock, "now", lambda: NOW)
+    monkeypatch.setattr(redis_clock, "now", lambda: NOW)
     return vendor
 
 

@@ -59,7 +59,7 @@ FAULTS = [
     (
         ["ACL", "SETUSER", "default", "-xreadgroup"],
         ["ACL", "SETUSER", "default", "+@all"],
-        "The Redis user of REDIS_URL lacks a right.",
+        "The Redis user of REDIS_URL lacks a permission.",
     ),
 ]
 
@@ -97,7 +97,7 @@ def test_a_key_of_one_vendor_that_holds_something_else(worker, submit, redis_cli
         lambda: Job.objects.get(pk=job.pk).status == Status.COMPLETE,
         "the other vendor's job to be done",
     )
-    assert worker.output.count("another type") == 1, worker.output
+    assert worker.output.count("wrong type") == 1, worker.output
     redis_client.delete(key)
     wait_for(lambda: "vendor acme is served again" in worker.output, "the vendor to be served")
     wait_until_final()

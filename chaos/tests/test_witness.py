@@ -86,8 +86,8 @@ def test_what_take_charges_is_seen(witness, vendor):
 
 def test_what_settle_gives_back_is_no_start(witness, vendor):
     kept, refused, done = take_jobs(vendor, 3)
-    refusal = stream.refused(refused, releases=True)
-    stream.settle(vendor.slug, [refusal, stream.Settlement(done.job_id, done, releases=True)])
+    refusal = stream.refused(refused, frees_slot=True)
+    stream.settle(vendor.slug, [refusal, stream.Settlement(done.job_id, done, frees_slot=True)])
     wait_until_seen(witness, vendor, charges([kept, done]))
 
 
@@ -112,7 +112,7 @@ def test_a_flush_makes_no_start_unseen_or_forgotten(witness, vendor, redis_clien
     limiter.rebuild(vendor.slug, vendor.windows, [], [])
     after = take_jobs(vendor, 3)
     wait_until_seen(witness, vendor, charges(before + after))
-    stream.settle(vendor.slug, [stream.refused(entry, releases=True) for entry in before])
+    stream.settle(vendor.slug, [stream.refused(entry, frees_slot=True) for entry in before])
     wait_until_seen(witness, vendor, charges(after))
 
 

@@ -12,7 +12,7 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 
 from enrichlabs.web.read_only import read_only
-from jobs.queue.heartbeat import seen, why_none_is_alive
+from jobs.queue.heartbeat import no_live_worker_message, read_heartbeats
 from jobs.queue.redis import connect
 from jobs.queue.redis_errors import refusal, require_usable
 from jobs.storage.errors import fault
@@ -65,7 +65,7 @@ def _mongodb_has_tables() -> bool:
 
 def redis_and_worker() -> dict[str, str]:
     try:
-        workers = seen(client())
+        workers = read_heartbeats(client())
         refused = _refused()
     except redis.RedisError as error:
         if refused := refusal(error):
@@ -74,7 +74,7 @@ def redis_and_worker() -> dict[str, str]:
             f"Redis does not answer ({type(error).__name__}). Start it; jobs are kept meanwhile."
         )
         return {"redis": missing, "worker": "Unknown as long as Redis does not answer."}
-    missing = why_none_is_alive(workers)
+    missing = no_live_worker_message(workers)
     if refused and missing:
         return {"redis": refused, "worker": "Unknown until Redis can be used."}
     return {"redis": refused or OK, "worker": missing or OK}

@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 from enrichlabs.web.health import client
 from enrichlabs.web.read_only import read_only
 from jobs.queue import breaker
-from jobs.queue.clock import clock
-from jobs.queue.heartbeat import workers_alive
+from jobs.queue.clock import redis_clock
+from jobs.queue.heartbeat import live_workers
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
 from vendors.catalogue import catalogue
 
@@ -35,7 +35,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 class RedisCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from counters(client().hgetall(COUNTERS))
-        known, alive = client().zcard(HEARTBEATS), len(workers_alive(client()))
+        known, alive = client().zcard(HEARTBEATS), len(live_workers(client()))
         yield gauge(
             "workers_alive",
             "Workers whose heartbeat was heard within the last seconds.",
@@ -46,7 +46,7 @@ class RedisCollector(Collector):
             "Workers that have not, and were not stopped.",
             {"": max(known - alive, 0)},
         )
-        vendors, now = sorted(catalogue.all()), clock.now()
+        vendors, now = sorted(catalogue.all()), redis_clock.now()
         paused = {slug: int(vendor.is_paused(now)) for slug, vendor in catalogue.all().items()}
         yield gauge("vendor_paused", "Whether a vendor is paused.", paused)
         yield from vendor_gauges(vendors)
@@ -86,7 +86,9 @@ def breaker_gauges(vendors: list[str]) -> list[Metric]:
     for vendor in vendors:
         pipeline.hgetall(Keys(vendor).state)
     gates = dict(zip(vendors, pipeline.execute(), strict=True))
-    openings = {vendor: breaker.opening(gate, clock.now()) for vendor, gate in gates.items()}
+    openings = {
+        vendor: breaker.read_open(gate, redis_clock.now()) for vendor, gate in gates.items()
+    }
     opened = {vendor: opening for vendor, opening in openings.items() if opening}
     since = {
         vendor: opening.since.timestamp() for vendor, opening in opened.items() if opening.since

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from jobs.admin.shown import moment
 from jobs.models import Job, Status
-from jobs.queue.breaker import Opening
-from jobs.queue.heartbeat import why_none_is_alive
-from jobs.queue.snapshot import Held, Snapshot
+from jobs.queue.breaker import OpenBreaker
+from jobs.queue.heartbeat import no_live_worker_message
+from jobs.queue.snapshot import VendorSnapshot, Snapshot
 from vendors.models import Vendor
 
 REDIS_AWAY = "Redis does not answer. Jobs are accepted and kept, and start when it is back."
@@ -17,7 +17,7 @@ def job_state(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> str:
         case Status.QUEUED:
             return " ".join(why_queued(job, vendor, snapshot))
         case Status.PROCESSING:
-            silence = snapshot.silence_of(job.worker)
+            silence = snapshot.silent_seconds(job.worker)
             silent = (
                 f" The worker has been silent for {silence:.0f} s: it may be frozen."
                 if silence
@@ -42,8 +42,8 @@ def why_queued(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> list[str]
             "Waits for its vendor, which no longer exists. Add the vendor again, or cancel the job."
         ]
     held = snapshot.vendors.get(vendor.slug)
-    reasons = [] if snapshot.answers else [REDIS_AWAY]
-    if snapshot.answers and (none_alive := why_none_is_alive(snapshot.workers)):
+    reasons = [] if snapshot.redis_answers else [REDIS_AWAY]
+    if snapshot.redis_answers and (none_alive := no_live_worker_message(snapshot.workers)):
         reasons.append(none_alive)
     if vendor.is_paused(snapshot.now):
         reasons.append(f"Waits for its vendor, which is {pause(vendor)}.")
@@ -83,7 +83,7 @@ def pause(vendor: Vendor) -> str:
     return f"paused{until}{reason}" + (f" ({details})" if details else "")
 
 
-def breaker(opening: Opening, now: datetime) -> str:
+def breaker(opening: OpenBreaker, now: datetime) -> str:
     since = f" since {moment(opening.since)}" if opening.since else ""
     code = f" ({opening.code})" if opening.code else ""
     if opening.is_probing:
@@ -95,7 +95,7 @@ def breaker(opening: Opening, now: datetime) -> str:
     return f"down{since}{code}: its breaker is open, and {probe}"
 
 
-def limits(vendor: Vendor, held: Held, now: datetime) -> list[str]:
+def limits(vendor: Vendor, held: VendorSnapshot, now: datetime) -> list[str]:
     """Return which limits of its own hold the vendor's queue now, each in words that follow
     'waits'.
     """
@@ -104,8 +104,8 @@ def limits(vendor: Vendor, held: Held, now: datetime) -> list[str]:
         found.append(
             f"for the in-flight cap: {held.in_flight:,} of at most {vendor.max_in_flight:,} jobs are in flight"
         )
-    if held.calls_at_most is not None and held.calling >= held.calls_at_most:
-        calls = f"{held.calls_at_most} call{'' if held.calls_at_most == 1 else 's'}"
+    if held.max_calls is not None and held.calling >= held.max_calls:
+        calls = f"{held.max_calls} call{'' if held.max_calls == 1 else 's'}"
         found.append(
             f"while the vendor recovers from an outage: it gets {calls} at a time, and more as they succeed"
         )

@@ -22,7 +22,7 @@ from jobs.api.problems import Problem, not_valid, queue_full
 from jobs.api.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
 from jobs.models import FINAL, Job, Status
 from jobs.queue.backlog import backlog
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.storage.lookup import Lookup
 from vendors.catalogue import catalogue
 from vendors.payloads import exact
@@ -122,7 +122,7 @@ class JobViewSet(ViewSet):
     @schema.cancel
     def cancel(self, request: HttpRequest, request_id: str) -> HttpResponse:
         job = _find(request_id)
-        if not operator_actions.cancel(job, clock.now()):
+        if not operator_actions.cancel(job, redis_clock.now()):
             raise _refusal(job.pk, CANCEL_REFUSALS)
         return _shown(job.pk)
 
@@ -135,7 +135,7 @@ class JobViewSet(ViewSet):
                 409,
                 "The vendor of this job no longer exists, so nobody could do it.",
             )
-        if not operator_actions.retry(job, clock.now()):
+        if not operator_actions.retry(job, redis_clock.now()):
             raise _refusal(job.pk, RETRY_REFUSALS)
         return _shown(job.pk)
 

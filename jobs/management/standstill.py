@@ -5,7 +5,7 @@ still.
 import redis
 from django.core.management.base import CommandError
 
-from jobs.queue.heartbeat import workers_alive
+from jobs.queue.heartbeat import live_workers
 from jobs.queue.redis import commands
 
 
@@ -16,7 +16,7 @@ def require_standstill(reason: str) -> None:
     who stops it is the operator.
     """
     try:
-        alive = workers_alive(commands())
+        alive = live_workers(commands())
     except redis.RedisError:
         return
     if alive:

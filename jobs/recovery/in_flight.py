@@ -9,8 +9,7 @@ from typing import TypeVar
 from jobs.models import IN_FLIGHT, Job
 from jobs.queue import counters, limiter
 from jobs.queue.keys import Keys
-from jobs.queue.redis import commands
-from jobs.queue.scripts import script
+from jobs.queue.redis import commands, script
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ def _drop_strays(vendor: str, before_ms: int) -> int:
         strays = old.keys() - set(known)
         if strays:
             args = [part for job_id in strays for part in (job_id, old[job_id])]
-            dropped += script("drop_strays")(
+            dropped += script("free_leaked")(
                 keys=[keys.in_flight, keys.state, keys.freed], args=args, client=commands()
             )
     return dropped

@@ -16,8 +16,7 @@ from jobs import lifecycle
 from jobs.models import Job, Status, Stream
 from jobs.queue import counters, stream
 from jobs.queue.keys import Keys
-from jobs.queue.redis import commands
-from jobs.queue.scripts import script
+from jobs.queue.redis import commands, script
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from jobs import lifecycle
 from jobs.models import IN_FLIGHT, Job, Status, Stream
 from jobs.queue.keys import Keys
-from jobs.queue.redis import commands
-from jobs.queue.scripts import script
+from jobs.queue.redis import commands, script
 from jobs.queue.stream import Entry, Requeue, Settlement, settle
 
 MOST = 500
@@ -59,7 +58,7 @@ def _queue_as_of_now(job_ids: list[str]) -> None:
 
 def _settlement(entry: Entry, status: str | None) -> Settlement:
     again = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
-    return Settlement(entry.job_id, entry, releases=status not in IN_FLIGHT, requeue=again)
+    return Settlement(entry.job_id, entry, frees_slot=status not in IN_FLIGHT, requeue=again)
 
 
 def forget(vendors: list[str], consumer: str) -> None:

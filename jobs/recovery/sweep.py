@@ -17,11 +17,10 @@ from jobs.callbacks import inbox, refusals
 from jobs.callbacks.rereading import Rereading
 from jobs.models import IN_FLIGHT, Job, Status, Stream
 from jobs.queue import counters, stream
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.keys import SWEEPER
-from jobs.queue.redis import commands
+from jobs.queue.redis import commands, script
 from jobs.queue.redis_errors import is_wrong_type
-from jobs.queue.scripts import script
 from jobs.recovery import in_flight, lost_entries, takeover, unusable
 from jobs.recovery.presence import vendors_with
 from vendors.catalogue import catalogue
@@ -142,12 +141,12 @@ class Sweeper(Thread):
         return BATCH if unfinished else 0
 
     def _read_again(self) -> int:
-        return BATCH if self._rereading.go_on(clock.now()) else 0
+        return BATCH if self._rereading.go_on(redis_clock.now()) else 0
 
 
 def retries_due() -> int:
     """Put jobs whose not_before has passed into their streams."""
-    now = clock.now()
+    now = redis_clock.now()
     due = Job.objects.filter(status=Status.QUEUED, not_before__lte=now).order_by("not_before")
     jobs = list(due.values_list("pk", "vendor")[:BATCH])
     if not jobs:
@@ -160,7 +159,7 @@ def retries_due() -> int:
 
 def callbacks_overdue() -> int:
     """Fail jobs whose callback never came, or try them again, as their vendor is set."""
-    now = clock.now()
+    now = redis_clock.now()
     jobs = list(
         Job.objects.filter(status=Status.WAITING, deadline_at__lt=now).order_by("deadline_at")[
             :BATCH
@@ -196,7 +195,7 @@ def _overdue(job: Job, hint: str, now: datetime) -> lifecycle.Move:
 def calls_overdue() -> int:
     """The second net: jobs whose call should have ended long ago, whatever became of their worker."""
     jobs = list(
-        Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=clock.now()).order_by(
+        Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=redis_clock.now()).order_by(
             "deadline_at"
         )[:BATCH]
     )
@@ -235,4 +234,4 @@ def flights_wrong() -> int:
 
 def callbacks_without_verdict() -> int:
     """Apply callbacks that were stored, and whose receiver then died."""
-    return inbox.apply_pending(clock.now(), older_than=CALLBACK_GRACE, limit=BATCH)
+    return inbox.apply_pending(redis_clock.now(), older_than=CALLBACK_GRACE, limit=BATCH)

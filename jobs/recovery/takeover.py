@@ -10,11 +10,10 @@ from jobs import failures, lifecycle
 from jobs.lifecycle import Move
 from jobs.models import Job, Status
 from jobs.queue import counters, stream
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import HEARTBEAT_INTERVAL_SECONDS, HEARTBEAT_TIMEOUT_SECONDS
 from jobs.queue.keys import HEARTBEATS
-from jobs.queue.redis import commands
-from jobs.queue.scripts import script
+from jobs.queue.redis import commands, script
 from jobs.queue.stream import Entry
 from jobs.recovery import pending
 from vendors.catalogue import catalogue
@@ -101,7 +100,7 @@ def take_from(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[...,
 
     Raises redis.RedisError and DatabaseError.
     """
-    moves = [how(job, repeat=_repeats(job), now=clock.now()) for job in jobs]
+    moves = [how(job, repeat=_repeats(job), now=redis_clock.now()) for job in jobs]
     happened = lifecycle.apply(moves) if moves else []
     taken_over = [(job, move) for job, move, yes in zip(jobs, moves, happened, strict=True) if yes]
     for job, move in taken_over:

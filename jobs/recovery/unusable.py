@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from jobs.queue.heartbeat import workers_alive
+from jobs.queue.heartbeat import live_workers
 from jobs.queue.keys import HEARTBEATS, UNUSABLE
 from jobs.queue.redis import commands
 from vendors import pauses
@@ -56,7 +56,7 @@ def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:
 def reports(client: Any, said: Mapping[str, str] | None = None) -> list[Report]:
     """Return what each live worker says. Raises redis.RedisError."""
     said = client.hgetall(UNUSABLE) if said is None else said
-    return [Report(*json.loads(said.get(worker, "[{}, null]"))) for worker in workers_alive(client)]
+    return [Report(*json.loads(said.get(worker, "[{}, null]"))) for worker in live_workers(client)]
 
 
 def everywhere(said: Iterable[Report]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from jobs.admin import sentences, shown
 from jobs.models import Job, Status
-from jobs.queue.heartbeat import why_none_is_alive
+from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.limiter import EPOCH
 from jobs.queue.snapshot import MAX_VENDORS, Snapshot, take_snapshot
 from vendors.catalogue import catalogue
@@ -84,14 +84,14 @@ def _retries_waiting() -> Counter[str]:
 
 
 def _problems(snapshot: Snapshot, retries: Counter[str]) -> list[str]:
-    if not snapshot.answers:
+    if not snapshot.redis_answers:
         return [sentences.REDIS_AWAY]
     silent = [worker for worker in snapshot.workers if not worker.is_alive]
     problems = [
         f"Worker {worker.name} has been silent for {worker.silent_seconds:,.0f} s."
         for worker in silent[:MAX_NAMED]
     ]
-    if none_alive := why_none_is_alive(snapshot.workers):
+    if none_alive := no_live_worker_message(snapshot.workers):
         queued = sum(held.queued for held in snapshot.vendors.values()) + retries.total()
         problems.insert(
             0,

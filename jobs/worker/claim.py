@@ -60,7 +60,7 @@ class Starter:
             return
         in_flight = _in_flight(entries)
         refused = [
-            stream.refused(entry, releases=entry.job_id not in in_flight) for entry in entries
+            stream.refused(entry, frees_slot=entry.job_id not in in_flight) for entry in entries
         ]
         self._hands.settle(taken.vendor.slug, refused)
         if taken.probe:

@@ -12,7 +12,7 @@ import redis
 
 from jobs.queue import breaker, limiter
 from jobs.queue.breaker import DENIED_JOBS, Report, Standing
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.stream import Entry
 from jobs.storage.store import STORE_ERRORS
 from jobs.worker.execute import Ended
@@ -94,7 +94,7 @@ def _report_of(ended: Ended) -> Report:
 
 
 def _pause_for(vendor: Vendor, wait: timedelta) -> None:
-    until = clock.now() + wait
+    until = redis_clock.now() + wait
     _hold(vendor, min(wait.total_seconds(), FRESH_PAUSE_SECONDS))
     try:
         if pauses.pause_until(vendor.slug, until, "The vendor asked us to slow down."):
@@ -120,7 +120,7 @@ def _hold(vendor: Vendor, seconds: float) -> None:
     with suppress(
         redis.RedisError
     ):  # then nobody starts a call either, and meanwhile all read the row
-        limiter.hold(vendor.slug, seconds)
+        limiter.pause(vendor.slug, seconds)
 
 
 def _by_vendor(batch: Sequence[Ended]) -> list[tuple[Vendor, list[Ended]]]:

@@ -9,7 +9,7 @@ import redis
 from jobs import lifecycle
 from jobs.models import Stream
 from jobs.queue import counters, stream
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.redis_errors import is_wrong_type
 from jobs.queue.stream import Entry, Settlement
@@ -128,7 +128,7 @@ class Hands:
 
     def _hand_back_started(self, entries: list[Entry], run_token: str) -> None:
         jobs = lifecycle.claimed([entry.job_id for entry in entries], run_token)
-        moves = [lifecycle.release(job, clock.now()) for job in jobs]
+        moves = [lifecycle.release(job, redis_clock.now()) for job in jobs]
         moved = {
             move.job_id: move
             for move, happened in zip(moves, lifecycle.apply(moves), strict=True)

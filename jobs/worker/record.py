@@ -16,7 +16,7 @@ from jobs.lifecycle import Move
 from jobs.models import FINAL, Job, Status
 from jobs.queue import counters
 from jobs.queue.breaker import Standing
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.stream import Requeue, Settlement
 from jobs.storage.store import STORE_ERRORS, refuses
 from jobs.worker.execute import Ended
@@ -74,7 +74,7 @@ class Recorder(Thread):
 
     def record(self, batch: Sequence[Ended]) -> None:
         standings = self._health.report(batch)
-        now = clock.now()
+        now = redis_clock.now()
         moves = [_move(ended, standings[ended.started.entry], now) for ended in batch]
         happened = self._apply(moves)
         self._settle(batch, moves, happened)
@@ -194,7 +194,9 @@ def _apply_single(move: Move) -> bool:
     except StoreAwayError:
         raise
     except Exception as error:
-        return _apply_to_store([lifecycle.not_storable(move, type(error).__name__, clock.now())])[0]
+        return _apply_to_store(
+            [lifecycle.not_storable(move, type(error).__name__, redis_clock.now())]
+        )[0]
 
 
 def _apply_to_store(moves: list[Move]) -> list[bool]:
@@ -215,7 +217,9 @@ def _settlement(ended: Ended, move: Move, happened: bool, statuses: dict[str, st
     # one any more.
     again = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
     # A late permit may have given the job a slot after whoever ended it had freed that.
-    return Settlement(entry.job_id, entry, releases=status in FINAL, refunds=refunds, requeue=again)
+    return Settlement(
+        entry.job_id, entry, frees_slot=status in FINAL, refunds=refunds, requeue=again
+    )
 
 
 def _statuses(job_ids: Sequence[str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import redis
 from django.db import close_old_connections
 
 from jobs.models import OPEN, Job
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.redis import commands
 from jobs.queue.redis_errors import refusal, require_usable
@@ -168,7 +168,7 @@ class Worker:
         self._heartbeat.report = unusable.report(found, self._chosen)
 
     def _room(self, vendor: Vendor) -> int:
-        if vendor.is_paused(clock.now()):
+        if vendor.is_paused(redis_clock.now()):
             return 0
         # Ahead of time only where no permit or slot runs out meanwhile, and a crash costs no more
         # than calling once more.

@@ -344,7 +344,7 @@ def test_a_redis_that_refuses_to_write(db: None, redis_client: redis.Redis) -> N
     finally:
         redis_client.config_set("maxmemory", 0)
     assert issue.msg == "Redis is out of memory and refuses to write: no job is begun."
-    assert issue.hint == "Raise its maxmemory, or remove what else it holds."
+    assert issue.hint == "Raise its maxmemory, or delete other data."
 
 
 def test_a_redis_that_hangs_is_named_in_time(redis_at: Callable[[str], None]) -> None:

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.about_redis]
 
 OOM = "Redis is out of memory and refuses to write."
 READONLY = "Redis is a replica and refuses to write."
-NO_RIGHT = "The Redis user of REDIS_URL lacks a right."
+NO_RIGHT = "The Redis user of REDIS_URL lacks a permission."
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def test_readiness_names_a_key_that_holds_something_else(
     key = getattr(Keys("acme"), name)
     redis_client.sadd(key, "x")
     answer = client.get("/readyz")
-    said = f"Redis holds a value of another type in one of our keys ({key}). Delete that key; no job is lost."
+    said = f"Redis holds a value of the wrong type in a key of this service ({key}). Delete that key; no job is lost."
     assert (answer.status_code, answer.json()["redis"]) == (503, said)
 
 
@@ -184,6 +184,6 @@ def test_requests_say_once_that_redis_refuses(
             )
             assert answer.status_code == 202
     assert [record.getMessage() for record in caplog.records if "Redis" in record.getMessage()] == [
-        f"{OOM} Raise its maxmemory, or remove what else it holds. Jobs are kept, and start when it is back"
+        f"{OOM} Raise its maxmemory, or delete other data. Jobs are kept and start when it is back."
     ]
     wait_for(lambda: redis_client.set("x", 1), "Redis to take something again")

@@ -102,7 +102,7 @@ def test_after_an_outage_calls_grow_back_from_one():
     token = probe()
     [entry] = [e for e in _pending()]
     report("good", probe=token)
-    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True)])
+    stream.settle("acme", [stream.Settlement(entry.job_id, entry, frees_slot=True)])
     assert len(take(VENDOR, "w", 10).entries) == 1
     assert take(VENDOR, "w", 10).entries == []
     report("good")
@@ -114,7 +114,7 @@ def test_good_calls_that_are_told_together_count_each():
     token = probe()
     [entry] = _pending()
     report("good", probe=token)
-    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True)])
+    stream.settle("acme", [stream.Settlement(entry.job_id, entry, frees_slot=True)])
     report("good", "good", "good", "none", "good")
     assert len(take(VENDOR, "w", 10).entries) == 5
 
@@ -130,7 +130,7 @@ def test_calls_that_still_hang_from_before_the_outage_do_not_hold_up_the_recover
     token = probe()
     [entry] = _pending()[-1:]
     report("good", probe=token)
-    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True)])
+    stream.settle("acme", [stream.Settlement(entry.job_id, entry, frees_slot=True)])
     assert len(take(VENDOR, "w", 10).entries) == 1
     assert take(VENDOR, "w", 10).entries == []
 
@@ -141,7 +141,7 @@ def test_a_probe_ends_with_its_entry_though_nobody_reports_it():
     [entry] = _pending()
     stream.settle(
         "acme",
-        [stream.Settlement(entry.job_id, entry, releases=True, requeue=stream.Requeue.ALWAYS)],
+        [stream.Settlement(entry.job_id, entry, frees_slot=True, requeue=stream.Requeue.ALWAYS)],
     )
     assert probe()
 

@@ -101,7 +101,7 @@ def test_a_refused_entry_gives_its_permit_back():
     queue(vendor, 3)
     first = take(vendor, "w", 2)
     assert len(first.entries) == 2
-    stream.settle(vendor.slug, [stream.refused(first.entries[0], releases=True)])
+    stream.settle(vendor.slug, [stream.refused(first.entries[0], frees_slot=True)])
     commands().hset(Keys(vendor.slug).state, "pace", 0)  # a minute's gap is no matter for a test
     assert len(take(vendor, "w", 2).entries) == 1
 
@@ -136,7 +136,7 @@ def test_a_cap_on_jobs_in_flight_holds_until_one_is_settled(redis_client):
     [(freed, end)] = full.listen.items()
     assert (full.entries, freed) == ([], Keys(vendor.slug).freed)
     stream.settle(
-        vendor.slug, [Settlement(taken.entries[0].job_id, taken.entries[0], releases=True)]
+        vendor.slug, [Settlement(taken.entries[0].job_id, taken.entries[0], frees_slot=True)]
     )
     assert redis_client.xread({freed: end})
     assert len(take(vendor, "w", 10).entries) == 1
@@ -155,7 +155,7 @@ def test_a_job_that_waits_for_its_callback_keeps_its_slot():
 def test_a_hold_stops_every_worker_at_once():
     vendor = vendor_with()
     queue(vendor, 1)
-    limiter.hold(vendor.slug, 5)
+    limiter.pause(vendor.slug, 5)
     held = take(vendor, "w", 1)
     assert held.entries == []
     assert 0 < held.wait_seconds <= 5
@@ -193,7 +193,7 @@ def test_an_entry_that_is_handed_back_goes_to_the_front():
     vendor = vendor_with()
     queue(vendor, 2)
     [entry] = take(vendor, "w", 1).entries
-    back = Settlement(entry.job_id, entry, releases=True, requeue=Requeue.IF_PENDING)
+    back = Settlement(entry.job_id, entry, frees_slot=True, requeue=Requeue.IF_PENDING)
     stream.settle(vendor.slug, [back])
     stream.settle(vendor.slug, [back])  # once only: the entry is no longer pending
     assert [e.job_id for e in take(vendor, "other", 5).entries] == ["jobs-0", "jobs-1"]
@@ -204,7 +204,7 @@ def test_settling_drops_the_entry_and_can_add_a_fresh_one(redis_client):
     queue(vendor, 1)
     [entry] = take(vendor, "w", 1).entries
     stream.settle(
-        vendor.slug, [Settlement(entry.job_id, entry, releases=True, requeue=Requeue.ALWAYS)]
+        vendor.slug, [Settlement(entry.job_id, entry, frees_slot=True, requeue=Requeue.ALWAYS)]
     )
     assert redis_client.xlen(Keys(vendor.slug).jobs) == 0
     assert [e.stream for e in take(vendor, "w", 5).entries] == [Stream.RETRIES]
@@ -237,6 +237,6 @@ def test_a_permit_given_back_makes_no_room_where_a_lowered_limit_has_none():
     queue(lower, 2)
     higher = Vendor(slug=lower.slug, adapter="sync", rate_limits="2/s")
     [entry] = take(higher, "w", 1).entries
-    stream.settle(lower.slug, [stream.refused(entry, releases=True)])
+    stream.settle(lower.slug, [stream.refused(entry, frees_slot=True)])
     commands().hset(Keys(lower.slug).state, "pace", 0)
     assert take(lower, "w", 1).entries == []

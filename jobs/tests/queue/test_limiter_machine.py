@@ -218,7 +218,7 @@ class Limiter(RuleBasedStateMachine):
     def a_call_ends(self, data):
         job = data.draw(st.sampled_from(sorted(self.in_flight - self.waiting)))
         waits = data.draw(st.booleans())
-        self.settle(job, releases=not waits)
+        self.settle(job, frees_slot=not waits)
         call = self.calls.pop(job)
         if call.start:
             self.ended.append(call.start)
@@ -230,7 +230,7 @@ class Limiter(RuleBasedStateMachine):
     def a_callback_comes(self):
         job = min(self.waiting)
         self.waiting.remove(job)
-        stream.settle(self.slug, [Settlement(job, releases=True)])
+        stream.settle(self.slug, [Settlement(job, frees_slot=True)])
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data(), back=st.booleans())
@@ -240,7 +240,9 @@ class Limiter(RuleBasedStateMachine):
         was_pending = bool(commands().xrange(getattr(self.keys, entry.stream), entry.id, entry.id))
         how = Requeue.IF_PENDING if back else Requeue.NO
         before = self.log_without(entry.charge)
-        stream.settle(self.slug, [Settlement(job, entry, releases=True, refunds=True, requeue=how)])
+        stream.settle(
+            self.slug, [Settlement(job, entry, frees_slot=True, refunds=True, requeue=how)]
+        )
         assert self.log() == before
         del self.calls[job]
         if back and was_pending:
@@ -286,7 +288,7 @@ class Limiter(RuleBasedStateMachine):
 
     @rule()
     def the_vendor_asks_for_a_pause(self):
-        limiter.hold(self.slug, 600)
+        limiter.pause(self.slug, 600)
 
     @rule()
     def the_pause_is_over(self):

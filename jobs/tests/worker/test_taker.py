@@ -35,7 +35,7 @@ def test_a_vendor_with_a_new_limit_is_rebuilt_although_another_has_a_backlog():
             vendors.add(taken.vendor.slug)
             stream.settle(
                 taken.vendor.slug,
-                [Settlement(entry.job_id, entry, releases=True) for entry in taken.entries],
+                [Settlement(entry.job_id, entry, frees_slot=True) for entry in taken.entries],
             )
     assert vendors == {"busy", "changed"}
 
@@ -44,5 +44,5 @@ def test_a_vendor_whose_only_charge_was_given_back_is_not_taken_for_one_that_los
     vendor = vendor_with("one", "10/min")
     stream.add("one", ["a", "b"], Stream.JOBS)
     [entry] = take(vendor, "w", 1).entries
-    stream.settle("one", [stream.refused(entry, releases=True)])
+    stream.settle("one", [stream.refused(entry, frees_slot=True)])
     assert not take(vendor, "w", 1).stale
