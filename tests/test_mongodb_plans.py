@@ -172,19 +172,19 @@ def test_jobs_are_listed_in_the_order_of_an_index(sent, client, query, match, in
     ("step", "match", "by", "index"),
     [
         (
-            sweep.retries_due,
+            sweep.enqueue_due_retries,
             {"status": "queued", "not_before": {"$lte": STORED_NOW}},
             "not_before",
             ("status", "not_before"),
         ),
         (
-            sweep.callbacks_overdue,
+            sweep.resolve_overdue_callbacks,
             {"status": "waiting", "deadline_at": {"$lt": STORED_NOW}},
             "deadline_at",
             ("status", "deadline_at"),
         ),
         (
-            sweep.calls_overdue,
+            sweep.take_over_overdue_calls,
             {"status": "processing", "deadline_at": {"$lt": STORED_NOW}},
             "deadline_at",
             ("status", "deadline_at"),
@@ -199,11 +199,11 @@ def test_what_is_due_is_found_in_the_order_of_an_index(sent, step, match, by, in
 
 
 def test_lost_entries_are_looked_for_in_the_order_of_an_index(sent):
-    lost_entries._put_back("acme", Stream.RETRIES, lost_entries._Look(NOW, NOW, NOW, NOW))
+    lost_entries._requeue("acme", Stream.RETRIES, lost_entries._StreamTimes(NOW, NOW, NOW, NOW))
     [read] = sent
     queued = {"status": "queued", "vendor": "acme", "stream": "retries", "not_before": None}
     assert read.whole[:3] == [
-        {"$match": {**queued, "queued_at": {"$lt": STORED_NOW + lost_entries.LONG_GRACE}}},
+        {"$match": {**queued, "queued_at": {"$lt": STORED_NOW + lost_entries.LOSS_GRACE}}},
         {"$sort": {"queued_at": 1}},
         {"$limit": 500},
     ]
@@ -211,7 +211,7 @@ def test_lost_entries_are_looked_for_in_the_order_of_an_index(sent):
 
 
 def test_callbacks_without_a_verdict_are_found_by_an_index(sent):
-    sweep.callbacks_without_verdict()
+    sweep.apply_stored_callbacks()
     [read] = sent
     assert read.match == {"verdict": "", "received_at": {"$lte": STORED_NOW - sweep.CALLBACK_GRACE}}
     assert ("verdict", "received_at") in indexes_for(read)

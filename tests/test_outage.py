@@ -130,7 +130,7 @@ def queued(submit, redis_client):
 
 def end_all_pauses(redis_client):
     Job.objects.exclude(not_before=None).update(not_before=Job().created_at - timedelta(minutes=1))
-    sweep.retries_due()
+    sweep.enqueue_due_retries()
     if redis_client.hexists(GATE, "open_until"):
         redis_client.hset(GATE, "open_until", 1)
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from jobs.queue.redis import hints
 from jobs.recovery import unusable
-from jobs.recovery.unusable import Report
+from jobs.recovery.unusable import WorkerReport
 from vendors.models import Vendor
 
 
@@ -36,7 +36,7 @@ def _of_settings(vendor: Vendor) -> Iterator[CheckMessage]:
             )
 
 
-def _of_keys(vendor: Vendor, workers: list[Report]) -> Iterator[CheckMessage]:
+def _of_keys(vendor: Vendor, workers: list[WorkerReport]) -> Iterator[CheckMessage]:
     lacking = {report.why[vendor.slug] for report in workers if vendor.slug in report.why}
     # Where no worker lives to be asked, this process' own environment tells.
     key = " ".join(sorted(lacking)) if workers else vendor.api_key_fault
@@ -59,7 +59,7 @@ def _of_keys(vendor: Vendor, workers: list[Report]) -> Iterator[CheckMessage]:
         )
 
 
-def _workers() -> list[Report]:
+def _workers() -> list[WorkerReport]:
     try:
         return unusable.reports(hints())
     except redis.RedisError:

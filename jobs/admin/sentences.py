@@ -6,7 +6,7 @@ from jobs.admin.shown import moment
 from jobs.models import Job, Status
 from jobs.queue.breaker import OpenBreaker
 from jobs.queue.heartbeat import no_live_worker_message
-from jobs.queue.snapshot import VendorSnapshot, Snapshot
+from jobs.queue.snapshot import Snapshot, VendorSnapshot
 from vendors.models import Vendor
 
 REDIS_AWAY = "Redis does not answer. Jobs are accepted and kept, and start when it is back."

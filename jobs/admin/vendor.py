@@ -51,7 +51,11 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
             vendor = Vendor.objects.get(pk=vendor.pk)  # not as a form with an error has left it
             snapshot = take_snapshot([vendor])
         sentence = shown.standing(sentences.vendor_state(vendor, snapshot))
-        return sentence if snapshot.redis_answers else format_html("{}; Redis does not answer", sentence)
+        return (
+            sentence
+            if snapshot.redis_answers
+            else format_html("{}; Redis does not answer", sentence)
+        )
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         changelist = super().get_changelist_instance(request)

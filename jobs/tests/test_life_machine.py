@@ -271,9 +271,9 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
             self.redis.zrange(HEARTBEATS, 0, -1)
         )
         self.redis.zadd(HEARTBEATS, dict.fromkeys(silent, 1) or {"nobody": 1}, xx=True)
-        suspects = takeover.Suspects()
-        assert suspects.look(now=0.0) == []
-        dead = suspects.look(now=2.0)
+        suspects = takeover.FailureDetector()
+        assert suspects.check(now=0.0) == []
+        dead = suspects.check(now=2.0)
         assert set(dead) == silent
         for name in dead:
             self.take_over_from(name)
@@ -297,7 +297,7 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
 
     @step(1, when=lambda self: self.life.callbacks)
     def apply_callbacks(self):
-        sweep.callbacks_without_verdict()
+        sweep.apply_stored_callbacks()
         for key in self.life.unjudged(sweep.CALLBACK_GRACE.total_seconds()):
             self.life.apply(key)
 
@@ -322,7 +322,7 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         assert {job.status for job in Job.objects.all()} <= set(FINAL)
         assert not Callback.objects.filter(verdict="").exists()
         self.time_passes(MAX_SECONDS)
-        sweep.flights_wrong()
+        sweep.correct_in_flight_sets()
         for keys in map(Keys, TERMS):
             assert [
                 self.redis.xlen(keys.retries),

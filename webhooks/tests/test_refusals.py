@@ -46,7 +46,7 @@ def signed(body=BODY, message="msg_1", age_seconds=0):
 def overdue(job):
     """Let the deadline pass, and return the error that the job then has."""
     Job.objects.filter(pk=job.pk).update(deadline_at=LONG_AGO)
-    assert sweep.callbacks_overdue() == 1
+    assert sweep.resolve_overdue_callbacks() == 1
     job = Job.objects.get(pk=job.pk)
     assert job.error_code == "callback_overdue"
     return job.error_message
