@@ -1,5 +1,6 @@
 """What Redis holds of workers and vendors at one moment, read in one round trip for the console."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -52,7 +53,7 @@ def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
     """Return what Redis holds of its workers and of the first MAX_VENDORS vendors; empty if Redis
     does not answer.
     """
-    first = list(vendors)[:MAX_VENDORS]
+    first, asked_at = list(vendors)[:MAX_VENDORS], time.monotonic()
     pipeline = (client or hints()).pipeline(transaction=False)
     pipeline.time()
     pipeline.zrevrange(HEARTBEATS, 0, MAX_WORKERS_READ - 1, withscores=True)
@@ -63,6 +64,7 @@ def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
         replies = iter(pipeline.execute(raise_on_error=False))
         seconds, microseconds = _checked(next(replies))
         now_us = seconds * 1_000_000 + microseconds
+        redis_clock.hear(now_us / 1e6, asked_at)
         now = moment(str(now_us))
         workers = parse_heartbeats(_checked(next(replies)), now_us)
         by_slug = {vendor.slug: _parse(vendor, replies, now) for vendor in first}
