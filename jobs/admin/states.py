@@ -24,11 +24,9 @@ def job_state(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> str:
         case Status.WAITING:
             due = moment(job.deadline_at)
             return f"The vendor accepted the job. Its callback is due by {due}."
-        case Status.COMPLETE:
-            return f"Completed at {moment(job.finished_at)}."
         case Status.FAILED:
-            return f"Failed at {moment(job.finished_at)}: {job.error_message}"
-    return f"Cancelled at {moment(job.finished_at)}."
+            return f"Finished at {moment(job.finished_at)}: {job.error_message}"
+    return f"Finished at {moment(job.finished_at)}."
 
 
 def _silence(worker: str, snapshot: Snapshot) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -23,7 +23,7 @@ SECRETS = ("api_key_env", "webhook_secret_env", "variables_again", "redact")
 
 @admin.register(Vendor)
 class VendorAdmin(TargetAdmin, PausingAdmin):
-    list_display = ("slug", "adapter", "enabled", "state", "rate_limits", "max_in_flight")
+    list_display = ("slug", "state", "enabled", "adapter", "rate_limits", "max_in_flight")
     list_filter = ("enabled",)
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
@@ -49,6 +49,11 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
             snapshot = take_snapshot([vendor])
         state = formats.vendor_state(states.vendor_state(vendor, snapshot))
         return state if snapshot.redis_answers else format_html("{}; Redis does not answer", state)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Vendors", **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         changelist = super().get_changelist_instance(request)

@@ -34,7 +34,7 @@ def page(browser):
         ),
         (
             {"status": "complete", "finished_at": NOON},
-            "complete Completed at 2026-01-31 12:00:00 UTC.",
+            "complete Finished at 2026-01-31 12:00:00 UTC.",
         ),
         (
             {
@@ -43,11 +43,11 @@ def page(browser):
                 "error_message": "It said no.",
                 "error_code": "vendor_rejected",
             },
-            "failed Failed at 2026-01-31 12:00:00 UTC: It said no. Error code: vendor_rejected",
+            "failed Finished at 2026-01-31 12:00:00 UTC: It said no. Error code: vendor_rejected",
         ),
         (
             {"status": "cancelled", "finished_at": NOON},
-            "cancelled Cancelled at 2026-01-31 12:00:00 UTC.",
+            "cancelled Finished at 2026-01-31 12:00:00 UTC.",
         ),
     ],
     ids=lambda value: value.get("status") if isinstance(value, dict) else "",

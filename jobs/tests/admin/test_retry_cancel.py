@@ -1,4 +1,4 @@
-"""Operators retry and cancel jobs in the console: if possible and permitted, confirmed, recorded."""
+"""Operators retry and cancel jobs in the console: if possible and permitted, confirmed, logged."""
 
 import re
 
