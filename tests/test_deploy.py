@@ -238,7 +238,7 @@ def test_selectors_name_the_pods_that_they_are_for():
         names = selected(policy["spec"]["podSelector"]["matchLabels"], labels)
         assert names == (
             sorted(labels)
-            if policy["metadata"]["name"] == "nobody"
+            if policy["metadata"]["name"] == "deny-all"
             else [policy["metadata"]["name"].split("-")[-1]]
         )
 

@@ -27,7 +27,7 @@ HIDDEN_BODY = format_html("<p>{}</p>", "You need the permission to retry jobs to
 
 
 @dataclass(frozen=True)
-class Event:
+class TimelineRow:
     at: datetime
     what: str
     outcome: SafeString
@@ -41,7 +41,7 @@ class Event:
         return formats.moment(self.at)
 
 
-def timeline(job: Job, *, shows_bodies: bool, links_callbacks: bool) -> list[Event]:
+def timeline(job: Job, *, shows_bodies: bool, links_callbacks: bool) -> list[TimelineRow]:
     """Return the newest MAX_EACH attempts and callbacks of a job, oldest first."""
     attempts = Attempt.objects.filter(job=job.pk).order_by("-number")[:MAX_EACH]
     callbacks = Callback.objects.filter(job=job.pk).order_by("-received_at").defer("body")
@@ -55,9 +55,9 @@ def verdict(callback: Callback) -> SafeString:
     return formats.badge(callback.verdict or "not yet applied", kind)
 
 
-def _attempt(attempt: Attempt, shows_body: bool) -> Event:
+def _attempt(attempt: Attempt, shows_body: bool) -> TimelineRow:
     kind = "Attempt" if attempt.kind == Kind.CALL else f"{attempt.kind.capitalize()} of attempt"
-    return Event(
+    return TimelineRow(
         at=attempt.started_at,
         what=f"{kind} {attempt.number}" + (f", run {attempt.run}" if attempt.run > 1 else ""),
         outcome=formats.badge(attempt.outcome, BADGE_KINDS.get(attempt.outcome, "failed")),
@@ -93,12 +93,12 @@ def _body(body: Any, shows_body: bool) -> str | SafeString:
     return formats.pretty(body)
 
 
-def _callback(callback: Callback, is_linked: bool) -> Event:
+def _callback(callback: Callback, is_linked: bool) -> TimelineRow:
     reason = f"{callback.reason.rstrip('.')}: " if callback.reason else ""
     answers = f", answers attempt {callback.attempt}" if callback.attempt else ""
     repeated = f", received {callback.times_received} times" if callback.times_received > 1 else ""
     url = reverse("admin:jobs_callback_change", args=[callback.pk])
-    return Event(
+    return TimelineRow(
         at=callback.received_at,
         what=format_html('<a href="{}">Callback</a>', url) if is_linked else "Callback",
         outcome=verdict(callback),
