@@ -13,7 +13,7 @@ import sys
 import redis
 from django.core.exceptions import ImproperlyConfigured
 
-from jobs.queue.heartbeat import workers_alive
+from jobs.queue.heartbeat import live_workers
 from jobs.queue.redis import connect
 from jobs.queue.redis_errors import refusal, require_usable
 
@@ -40,7 +40,7 @@ def main() -> int:
 
 def hosts_alive() -> set[str]:
     """Return the hosts whose workers have sent a recent heartbeat. Raises redis.RedisError."""
-    workers = workers_alive(connect(REDIS_TIMEOUT_SECONDS))  # each is HOST-PID-RANDOM
+    workers = live_workers(connect(REDIS_TIMEOUT_SECONDS))  # each is HOST-PID-RANDOM
     return {worker.rsplit("-", 2)[0] for worker in workers}
 
 

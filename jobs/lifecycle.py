@@ -62,7 +62,7 @@ class Move:
         needs_entry = self.to == Status.QUEUED and self.changes["not_before"] is None
         requeue = Requeue.ALWAYS if needs_entry else Requeue.NO
         releases = self.to not in IN_FLIGHT
-        return Settlement(self.job_id, entry, releases=releases, refunds=refunds, requeue=requeue)
+        return Settlement(self.job_id, entry, frees_slot=releases, refunds=refunds, requeue=requeue)
 
 
 def claim(

@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect
 from jobs import lifecycle
 from jobs.models import Attempt, Job
 from jobs.queue import limiter
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.keys import Keys
 from jobs.queue.take import take
@@ -70,7 +70,7 @@ def nothing_is_left(redis_client):
 
 
 def test_other_jobs_are_recorded_when_one_was_taken_over(executions, redis_client):
-    lifecycle.apply([lifecycle.take_over(executions[1].job, repeat=False, now=clock.now())])
+    lifecycle.apply([lifecycle.take_over(executions[1].job, repeat=False, now=redis_clock.now())])
     record(executions, {"n": 0}, {"n": 1}, {"n": 2})
     assert results_of(executions) == [{"n": 0}, None, {"n": 2}]
     assert statuses_of(executions) == ["complete", "failed", "complete"]
@@ -121,7 +121,7 @@ def test_answers_are_recorded_once_when_the_stores_reply_is_lost(executions, red
 
 @on_mongodb
 def test_a_move_that_is_applied_again_is_told_from_another_one(executions):
-    job, now = executions[0].job, clock.now()
+    job, now = executions[0].job, redis_clock.now()
     move, equal_move = (lifecycle.complete(job, {"n": 0}, now) for _ in range(2))
     assert lifecycle.apply([move]) == [True]
     assert lifecycle.apply([move, equal_move]) == [True, False]

@@ -53,19 +53,19 @@ def test_the_console_reports_a_vendor_that_is_down_until_it_recovers(
     vendor_server.answer = lambda arrival: Answer(503)
     [job, *_], browser = submit(3), sign_in_as_superuser()
     start_worker()
-    down = r"down since \d{4}-.* UTC \(vendor_error\): its breaker is open"
+    down = r"down \(vendor_error, since \d{4}-.* UTC\): its breaker is open"
     for path in ("/admin/", "/admin/vendors/vendor/"):
         wait_for(shows(browser, path, f"acme .*{down}"), f"{path} to say that the vendor is down")
     page = f"/admin/jobs/job/{job.pk}/change/"
     wait_for(
-        shows(browser, page, f"Waits for its vendor, which is {down}"),
+        shows(browser, page, f"The vendor is {down}"),
         "the job to say what it waits for",
     )
     assert 'enrichlabs_breaker_open{vendor="acme"} 1.0' in client.get("/metrics").content.decode()
     vendor_server.answer = healthy
     wait_until_final()
     wait_for(
-        lambda: "down since" not in text(browser.get("/admin/")),
+        lambda: "down (" not in text(browser.get("/admin/")),
         "the console to say that the vendor is back",
     )
     assert 'enrichlabs_breaker_open{vendor="acme"} 0.0' in client.get("/metrics").content.decode()

@@ -237,7 +237,7 @@ def test_selectors_match_their_pods():
         names = selected(policy["spec"]["podSelector"]["matchLabels"], labels)
         assert names == (
             sorted(labels)
-            if policy["metadata"]["name"] == "nobody"
+            if policy["metadata"]["name"] == "deny-all"
             else [policy["metadata"]["name"].split("-")[-1]]
         )
 

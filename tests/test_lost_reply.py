@@ -8,7 +8,7 @@ from harness.proxy import Proxy
 from harness.waiting import wait_for
 from jobs.models import Job
 from jobs.queue.keys import HEARTBEATS, Keys
-from jobs.queue.scripts import script
+from jobs.queue.redis import script
 from tests.conftest import statuses, wait_until_final
 
 pytestmark = pytest.mark.about_redis

@@ -11,7 +11,7 @@ from jobs.callbacks import receive, refusals
 from jobs.callbacks.retry_unreadable import UnreadableRetries
 from jobs.callbacks.tokens import AttemptRef
 from jobs.models import Attempt, Job, Status, Stream
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.recovery import lost_entries, rebuild, sweep, takeover
 from jobs.storage.bulk_writes import insert_each
 from tests.mongodb_recording import columns, indexes_for, recording
@@ -27,7 +27,7 @@ ID = "019a0000-0000-7000-8000-000000000001"
 def acme(monkeypatch):
     vendor = Vendor(slug="acme", rate_limits="10/s")
     monkeypatch.setattr(catalogue, "all", lambda: {"acme": vendor})
-    monkeypatch.setattr(clock, "now", lambda: NOW)
+    monkeypatch.setattr(redis_clock, "now", lambda: NOW)
     return vendor
 
 
@@ -123,19 +123,19 @@ def test_a_job_is_found_by_its_id(sent, client):
     ("step", "match", "by", "index"),
     [
         (
-            sweep.retries_due,
+            sweep.enqueue_due_retries,
             {"status": "queued", "not_before": {"$lte": STORED_NOW}},
             "not_before",
             ("status", "not_before"),
         ),
         (
-            sweep.callbacks_overdue,
+            sweep.resolve_overdue_callbacks,
             {"status": "waiting", "deadline_at": {"$lt": STORED_NOW}},
             "deadline_at",
             ("status", "deadline_at"),
         ),
         (
-            sweep.calls_overdue,
+            sweep.take_over_overdue_calls,
             {"status": "processing", "deadline_at": {"$lt": STORED_NOW}},
             "deadline_at",
             ("status", "deadline_at"),
@@ -154,7 +154,7 @@ def test_lost_entries_are_found_in_the_order_of_an_index(sent):
     [read] = sent
     queued = {"status": "queued", "vendor": "acme", "stream": "retries", "not_before": None}
     assert read.whole[:3] == [
-        {"$match": {**queued, "queued_at": {"$lt": STORED_NOW + lost_entries.LONG_GRACE}}},
+        {"$match": {**queued, "queued_at": {"$lt": STORED_NOW + lost_entries.LOSS_GRACE}}},
         {"$sort": {"queued_at": 1}},
         {"$limit": 500},
     ]
@@ -162,7 +162,7 @@ def test_lost_entries_are_found_in_the_order_of_an_index(sent):
 
 
 def test_callbacks_without_a_verdict_are_found_with_an_index(sent):
-    sweep.callbacks_without_verdict()
+    sweep.apply_stored_callbacks()
     [read] = sent
     assert read.match == {"verdict": "", "received_at": {"$lte": STORED_NOW - sweep.CALLBACK_GRACE}}
     assert ("verdict", "received_at") in indexes_for(read)

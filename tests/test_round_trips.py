@@ -91,7 +91,7 @@ def idle_seconds(seconds):
     sweeper = Sweeper("w")
     with asking_redis() as of_redis:
         for tick in range(int(seconds / TICK_SECONDS)):
-            assert sweeper._leads()
+            assert sweeper._is_leader()
             sweeper.sweep(tick * TICK_SECONDS)
     return of_redis
 

@@ -5,7 +5,7 @@ from django.conf import settings
 
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job, Status
-from jobs.recovery.unusable import Report, everywhere
+from jobs.recovery.unusable import WorkerReport, everywhere
 from tests.conftest import wait_until_final
 from vendors.models import Vendor
 
@@ -95,13 +95,13 @@ def test_adapter_that_cannot_be_loaded_spends_no_attempt(
 
 
 def test_everywhere_returns_the_vendors_that_no_worker_can_call():
-    lacks, able = Report({"a": "No key."}, None), Report({}, None)
+    lacks, able = WorkerReport({"a": "No key."}, None), WorkerReport({}, None)
     assert everywhere([]) == {}
     assert everywhere([lacks]) == {"a": "No key."}
     assert everywhere([lacks, able]) == {}
-    assert everywhere([lacks, Report({}, ["b"])]) == {"a": "No key."}
-    assert everywhere([lacks, Report({}, ["a"])]) == {}
-    assert everywhere([lacks, Report({}, [])]) == {"a": "No key."}
+    assert everywhere([lacks, WorkerReport({}, ["b"])]) == {"a": "No key."}
+    assert everywhere([lacks, WorkerReport({}, ["a"])]) == {}
+    assert everywhere([lacks, WorkerReport({}, [])]) == {"a": "No key."}
 
 
 @pytest.mark.parametrize(

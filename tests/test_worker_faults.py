@@ -23,7 +23,7 @@ def test_a_store_whose_file_was_removed_is_reported_once(start_worker, make_vend
     connection.connection.backup(copy)
     copy.close()
     worker = start_worker(DATABASE_URL=f"sqlite://{store}")
-    wait_for(lambda: "limits of acme are made" in worker.output, "the worker to ask its vendor")
+    wait_for(lambda: "limits of acme rebuilt" in worker.output, "the worker to ask its vendor")
     for file in tmp_path.glob("enrichlabs.sqlite3*"):
         file.unlink()
     wait_for(lambda: FILE_GONE in worker.output, "the worker to report the fault")
@@ -31,7 +31,7 @@ def test_a_store_whose_file_was_removed_is_reported_once(start_worker, make_vend
     end = time.monotonic() + 2.5
     wait_for(lambda: time.monotonic() > end, "each step of the sweep to meet it twice")
     assert worker.output.count(FILE_GONE) == 1
-    assert worker.output.count("the sweep's step retries_due failed") == 1
+    assert worker.output.count("sweep step enqueue_due_retries failed") == 1
     assert worker.process.poll() is None
 
 
@@ -41,7 +41,7 @@ def worker(start_worker, make_vendor, vendor_server, redis_client):
     make_vendor(url=vendor_server.url)
     make_vendor("other", url=vendor_server.url)
     worker = start_worker()
-    wait_for(lambda: "limits of acme are made" in worker.output, "the worker to ask its vendors")
+    wait_for(lambda: "limits of acme rebuilt" in worker.output, "the worker to ask its vendors")
     return worker
 
 
@@ -59,7 +59,7 @@ FAULTS = [
     (
         ["ACL", "SETUSER", "default", "-xreadgroup"],
         ["ACL", "SETUSER", "default", "+@all"],
-        "The Redis user of REDIS_URL lacks a right.",
+        "The Redis user of REDIS_URL lacks a permission.",
     ),
 ]
 
@@ -75,7 +75,7 @@ def test_a_redis_that_refuses_to_write_is_reported_once(worker, submit, redis_cl
         wait_for(lambda: time.monotonic() > end, "some rounds to pass")
         assert worker.output.count(says) == 1, worker.output
         assert worker.output.count("Redis is back") == 0
-        assert worker.output.count("limits of acme are made") == 1
+        assert worker.output.count("limits of acme rebuilt") == 1
     finally:
         redis_client.execute_command(*undo)
     wait_for(lambda: "Redis is back" in worker.output, "the worker to go on")

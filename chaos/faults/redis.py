@@ -5,7 +5,7 @@ import time
 
 from chaos.faults.kind import registry
 from chaos.system import System
-from jobs.queue.scripts import script
+from jobs.queue.redis import script
 
 STEPS = {
     "take": script("limits", "take").sha,

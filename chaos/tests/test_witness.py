@@ -84,8 +84,8 @@ def test_the_witness_sees_what_take_charges(witness, vendor):
 
 def test_a_charge_refunded_by_settle_is_not_a_start(witness, vendor):
     kept, refused, done = take_jobs(vendor, 3)
-    refusal = stream.refused(refused, releases=True)
-    stream.settle(vendor.slug, [refusal, stream.Settlement(done.job_id, done, releases=True)])
+    refusal = stream.refused(refused, frees_slot=True)
+    stream.settle(vendor.slug, [refusal, stream.Settlement(done.job_id, done, frees_slot=True)])
     wait_until_seen(witness, vendor, charges([kept, done]))
 
 
@@ -110,7 +110,7 @@ def test_starts_before_and_after_a_flush_are_kept(witness, vendor, redis_client)
     limiter.rebuild(vendor.slug, vendor.windows, [], [])
     after = take_jobs(vendor, 3)
     wait_until_seen(witness, vendor, charges(before + after))
-    stream.settle(vendor.slug, [stream.refused(entry, releases=True) for entry in before])
+    stream.settle(vendor.slug, [stream.refused(entry, frees_slot=True) for entry in before])
     wait_until_seen(witness, vendor, charges(after))
 
 

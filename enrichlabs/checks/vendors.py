@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from jobs.queue.redis import hints
 from jobs.recovery import unusable
-from jobs.recovery.unusable import Report
+from jobs.recovery.unusable import WorkerReport
 from vendors.models import Vendor
 
 INVALID = "enrichlabs.W038"
@@ -40,7 +40,7 @@ def _check_fields(vendor: Vendor) -> Iterator[CheckMessage]:
             )
 
 
-def _check_variables(vendor: Vendor, workers: list[Report]) -> Iterator[CheckMessage]:
+def _check_variables(vendor: Vendor, workers: list[WorkerReport]) -> Iterator[CheckMessage]:
     reasons = [report.why[vendor.slug] for report in workers if vendor.slug in report.why]
     if workers:
         who, why = f"{len(reasons)} of {len(workers)} workers", " ".join(sorted(set(reasons)))
@@ -61,7 +61,7 @@ def _check_variables(vendor: Vendor, workers: list[Report]) -> Iterator[CheckMes
         )
 
 
-def _workers() -> list[Report]:
+def _workers() -> list[WorkerReport]:
     try:
         return unusable.reports(hints())
     except redis.RedisError:

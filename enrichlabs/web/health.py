@@ -12,7 +12,7 @@ from django.http import HttpRequest, JsonResponse
 from enrichlabs.standalone import preflight
 from enrichlabs.standalone.preflight import READYZ_REDIS_SECONDS, READYZ_STORE_SECONDS
 from enrichlabs.web.read_only import read_only
-from jobs.queue.heartbeat import seen, why_none_is_alive
+from jobs.queue.heartbeat import no_live_worker_message, read_heartbeats
 from jobs.queue.redis import connect
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
@@ -51,7 +51,7 @@ def store() -> str:
 
 def redis_and_worker() -> dict[str, str]:
     try:
-        no_worker = why_none_is_alive(seen(client()))
+        no_worker = no_live_worker_message(read_heartbeats(client()))
         refusal = preflight.redis_refusal(client(), _vendors())
     except redis.RedisError as error:
         fault = preflight.explain_redis_error(error)

@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 from enrichlabs.web.health import client
 from enrichlabs.web.read_only import read_only
 from jobs.queue import breaker
-from jobs.queue.clock import clock
-from jobs.queue.heartbeat import workers_alive
+from jobs.queue.clock import redis_clock
+from jobs.queue.heartbeat import live_workers
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
 from vendors.catalogue import catalogue
 
@@ -45,7 +45,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 class RedisCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         vendors = catalogue.all()
-        slugs, now = sorted(vendors), clock.now()
+        slugs, now = sorted(vendors), redis_clock.now()
         yield from counters(client().hgetall(COUNTERS))
         yield from worker_gauges()
         yield from stream_gauges(slugs)
@@ -79,7 +79,7 @@ def _attempts(by_name: Mapping[str, Mapping[str, float]]) -> Metric:
 
 
 def worker_gauges() -> Iterator[Metric]:
-    known, alive = client().zcard(HEARTBEATS), len(workers_alive(client()))
+    known, alive = client().zcard(HEARTBEATS), len(live_workers(client()))
     yield gauge("workers_alive", "Worker processes with a recent heartbeat.", {"": alive})
     description = "Worker processes without a recent heartbeat that were not stopped."
     yield gauge("workers_silent", description, {"": max(known - alive, 0)})
@@ -126,7 +126,7 @@ def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
         pipeline.hgetall(Keys(slug).state)
     openings = {}
     for slug, state in zip(slugs, pipeline.execute(), strict=True):
-        if opening := breaker.opening(state, clock.now()):
+        if opening := breaker.read_open(state, redis_clock.now()):
             openings[slug] = opening
     is_open = {slug: int(slug in openings) for slug in slugs}
     since = {slug: each.since.timestamp() for slug, each in openings.items() if each.since}

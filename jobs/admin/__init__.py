@@ -5,15 +5,16 @@ from django.contrib import admin
 
 from jobs.admin.callback import CallbackAdmin
 from jobs.admin.job import JobAdmin
-from jobs.admin.users import OurGroupAdmin, OurUserAdmin
+from jobs.admin.users import ConsoleGroupAdmin, ConsoleUserAdmin
 from jobs.admin.vendor import VendorAdmin
 
-__all__ = ["CallbackAdmin", "JobAdmin", "OurGroupAdmin", "OurUserAdmin", "VendorAdmin"]
+__all__ = ["CallbackAdmin", "ConsoleGroupAdmin", "ConsoleUserAdmin", "JobAdmin", "VendorAdmin"]
 
 admin.site.site_header = admin.site.site_title = "EnrichLabs"
 admin.site.index_title = "Console"
-# Under a name of its own, because Django's app comes first in INSTALLED_APPS and so does its
-# admin/index.html.
+# Not admin/index.html: Django's app comes first in INSTALLED_APPS, and so does its template.
 admin.site.index_template = "admin/jobs/index.html"
-# Its link leads to the page of the API, which another process may serve.
+# The front page lists everything that the sidebar would; without it, tables fit on a laptop.
+admin.site.enable_nav_sidebar = False
+# "View site" leads to the API's page, which another process may serve.
 admin.site.site_url = "/" if "api" in settings.SERVES else None

@@ -1,4 +1,4 @@
-"""The list of callbacks as they came in, and the page of one."""
+"""The list of callbacks and the page of one callback."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,14 +11,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.admin import shown, timeline
+from jobs.admin import formats, timeline
 from jobs.admin.listing import Listing, ReadOnlyAdmin, VendorFilter
 from jobs.models import Callback, Verdict
 
 
-class DeliveryListing(Listing):
+class CallbackListing(Listing):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        # The index of the verdicts is in the order of arrival, which is also that of the ids.
+        # The index of verdicts is in order of arrival, which is also the order of ids.
         return ["-received_at"] if "verdict" in self.params else ["-id"]
 
 
@@ -27,10 +27,8 @@ class VerdictFilter(admin.SimpleListFilter):
     stored = {"none": "", **{verdict.value: verdict.value for verdict in Verdict}}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("none", "Not yet applied"),
-            *((verdict.value, verdict.label) for verdict in Verdict),
-        ]
+        verdicts = [(verdict.value, verdict.label) for verdict in Verdict]
+        return [("none", "Not yet applied"), *verdicts]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Callback]) -> QuerySet[Callback]:
         chosen = self.value()
@@ -39,20 +37,12 @@ class VerdictFilter(admin.SimpleListFilter):
 
 @admin.register(Callback)
 class CallbackAdmin(ReadOnlyAdmin):
-    list_display = (
-        "received",
-        "badge",
-        "vendor",
-        "job_link",
-        "attempt",
-        "body_bytes",
-        "times_received",
-    )
+    list_display = ("received", "badge", "vendor", "job_link", "attempt", "size", "times_received")
     list_filter = (VerdictFilter, VendorFilter)
     lookups = ("verdict", "vendor", "id__lt")
     large = ("body",)
     search_fields = ("job",)
-    search_help_text = "The whole request id of a job."
+    search_help_text = "The full request id of a job."
     fields = (
         "received",
         "badge",
@@ -60,7 +50,7 @@ class CallbackAdmin(ReadOnlyAdmin):
         "vendor",
         "job_link",
         ("run", "attempt"),
-        ("times_received", "body_bytes"),
+        ("times_received", "size"),
         "body_json",
     )
 
@@ -71,7 +61,7 @@ class CallbackAdmin(ReadOnlyAdmin):
         return _linked(request, self.fields)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return DeliveryListing
+        return CallbackListing
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Callback], search_term: str
@@ -81,7 +71,7 @@ class CallbackAdmin(ReadOnlyAdmin):
 
     @admin.display
     def received(self, callback: Callback) -> str:
-        return shown.moment(callback.received_at)
+        return formats.moment(callback.received_at)
 
     @admin.display(description="verdict")
     def badge(self, callback: Callback) -> SafeString:
@@ -91,18 +81,19 @@ class CallbackAdmin(ReadOnlyAdmin):
     def job_link(self, callback: Callback) -> str:
         if callback.verdict == Verdict.UNMATCHED:
             return callback.job
-        return format_html(
-            '<a href="{}">{}</a>',
-            reverse("admin:jobs_job_change", args=[callback.job]),
-            callback.job,
-        )
+        url = reverse("admin:jobs_job_change", args=[callback.job])
+        return format_html('<a href="{}">{}</a>', url, callback.job)
+
+    @admin.display
+    def size(self, callback: Callback) -> str:
+        return formats.counted(callback.body_bytes, "byte")
 
     @admin.display(description="body")
     def body_json(self, callback: Callback) -> str:
-        return shown.pretty(callback.body)
+        return formats.pretty(callback.body)
 
 
 def _linked(request: HttpRequest, names: Iterable[Any]) -> list[Any]:
-    """Return the names of what is shown, with a link to the job for those who may follow it."""
+    """Return the names, with a link to the job if the user may view jobs."""
     job = "job_link" if request.user.has_perm("jobs.view_job") else "job"
     return [job if name == "job_link" else name for name in names]

@@ -1,6 +1,4 @@
-"""What the console's lists share: each is read in the order of an index, and nothing is counted
-further than it is shown.
-"""
+"""The base of the console's lists: read in the order of an index, and counted up to MAX_LISTED."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -25,16 +23,16 @@ from jobs.api.pagination import first_id_at
 from vendors.catalogue import catalogue
 
 MAX_LISTED = 1000
-OF_LISTS = {ALL_VAR, ERROR_FLAG, ORDER_VAR, PAGE_VAR, SEARCH_VAR, "_changelist_filters"}
+LIST_PARAMETERS = {ALL_VAR, ERROR_FLAG, ORDER_VAR, PAGE_VAR, SEARCH_VAR, "_changelist_filters"}
 
 
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # it takes no type argument at run time
-    """Counts up to MAX_LISTED rows: to count all of a large table takes seconds."""
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # no type argument at run time
+    """Counts up to MAX_LISTED rows: counting a large table takes seconds."""
 
     @cached_property
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        # Without an order, so that the store may use whatever index finds them.
+        # Unordered, so that the store may use any index.
         return rows.order_by()[:MAX_LISTED].count()
 
     @property
@@ -43,7 +41,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # it takes no type
 
 
 class Listing(ChangeList):
-    """Newest first, whatever the query string asks for: any other order would sort the whole table."""
+    """Newest first. Any other order would sort the whole table."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         return ["-id"]
@@ -53,25 +51,23 @@ class Listing(ChangeList):
 
     @property
     def older(self) -> str:
-        """The query string of the list that goes on after this page; empty where a search gives the
-        order.
-        """
-        return (
-            "" if self.query else self.get_query_string({"id__lt": list(self.result_list)[-1].pk})
-        )
+        """The query string of the rows older than this page; '' if a search defines the order."""
+        if self.query:
+            return ""
+        return self.get_query_string({"id__lt": list(self.result_list)[-1].pk})
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # likewise
-    """Rows that are looked at: nobody adds, changes or deletes them by hand."""
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argument at run time
+    """Rows that can be viewed, but not added, changed or deleted."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     sortable_by = ()
-    lookups: tuple[str, ...] = ()  # what the address may filter by
-    aliases: Mapping[str, str] = {}  # and what people type for it
-    large: tuple[str, ...] = ()  # columns that a list leaves alone
+    lookups: tuple[str, ...] = ()  # what the URL may filter by
+    aliases: Mapping[str, str] = {}  # what people type for it
+    large: tuple[str, ...] = ()  # columns that a list does not read
 
     class Media:
         css = {"all": ["jobs/console.css"]}
@@ -82,18 +78,16 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # likewise
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        typed = set(request.GET) - {*self.lookups, *OF_LISTS}
-        if typed and request.method != "POST":
-            return self._without(request, typed)
+        unknown = set(request.GET) - {*self.lookups, *LIST_PARAMETERS}
+        if unknown and request.method != "POST":
+            return self._redirect_without(request, unknown)
         title = {"title": str(self.opts.verbose_name_plural).capitalize()}
         return super().changelist_view(request, {**title, **(extra_context or {})})
 
-    def _without(self, request: HttpRequest, typed: set[str]) -> HttpResponse:
-        """Lead on to the list with what was meant by the names that it does not know, or without
-        them.
-        """
+    def _redirect_without(self, request: HttpRequest, unknown: set[str]) -> HttpResponse:
+        """Redirect to the list with unknown parameters resolved by `aliases`, or removed."""
         params = request.GET.copy()
-        for name in sorted(typed):
+        for name in sorted(unknown):
             [value] = params.pop(name)[-1:]
             if name in self.aliases:
                 params[self.aliases[name]] = value
@@ -102,7 +96,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # likewise
         return HttpResponseRedirect(f"{request.path}?{params.urlencode()}")
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        # Django would let the address filter by any column, and so read the whole table.
+        # Django would allow filters by any column, which read the whole table.
         return lookup in self.lookups
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -126,13 +120,13 @@ class VendorFilter(admin.SimpleListFilter):
 
 
 class CreatedFilter(admin.SimpleListFilter):
-    """By the id, which says when its row was made."""
+    """Filters by id: a UUIDv7 holds the time at which its row was created."""
 
     title = parameter_name = "created"
     spans = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [(name, f"Within the last {name}") for name in self.spans]
+        return [(name, f"Last {name}") for name in self.spans]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         span = self.spans.get(self.value() or "")

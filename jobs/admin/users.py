@@ -1,4 +1,4 @@
-"""Users and groups: who may change them could give himself everything, so that only superusers may."""
+"""Users and groups. Only superusers may change them: others could grant themselves permissions."""
 
 from typing import Any
 
@@ -7,8 +7,12 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
+HISTORY_TEMPLATE = "admin/jobs/object_history.html"
 
-class SuperusersOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no type argument at run time
+
+class SuperusersOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argument at run time
+    object_history_template = HISTORY_TEMPLATE
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
 
@@ -23,22 +27,18 @@ admin.site.unregister([User, Group])
 
 
 @admin.register(User)
-class OurUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
+class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        # With the password comes a link to reset it.
-        hidden = () if self.has_change_permission(request) else ("password",)
+        fieldsets = super().get_fieldsets(request, obj)
+        if self.has_change_permission(request):
+            return fieldsets
+        # Without the password, which comes with a link to reset it.
         return [
-            (
-                title,
-                {
-                    **options,
-                    "fields": [field for field in options["fields"] if field not in hidden],
-                },
-            )
-            for title, options in super().get_fieldsets(request, obj)
+            (title, {**options, "fields": [it for it in options["fields"] if it != "password"]})
+            for title, options in fieldsets
         ]
 
 
 @admin.register(Group)
-class OurGroupAdmin(SuperusersOnly, GroupAdmin):
+class ConsoleGroupAdmin(SuperusersOnly, GroupAdmin):
     pass

@@ -1,41 +1,38 @@
-"""The settings of vendors: what an operator edits is in force within a second."""
+"""The settings of vendors. A change applies within a second."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.admin import sentences, shown
-from jobs.admin.pausing import PausingAdmin
-from jobs.admin.target import TargetAdmin
+from jobs.admin import formats, states
+from jobs.admin.vendor_pauses import PausingAdmin
+from jobs.admin.vendor_target import TargetAdmin
 from jobs.models import OPEN, Job
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
+TIMEOUTS = ("timeout_seconds", "max_attempts", "callback_timeout_seconds")
+SECRETS = ("api_key_env", "webhook_secret_env", "variables_again", "redact")
+
 
 @admin.register(Vendor)
 class VendorAdmin(TargetAdmin, PausingAdmin):
-    list_display = ("slug", "adapter", "enabled", "state", "rate_limits", "max_in_flight")
+    list_display = ("slug", "state", "enabled", "adapter", "rate_limits", "max_in_flight")
     list_filter = ("enabled",)
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     fieldsets = (
         (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "usable")}),
         ("Limits", {"fields": ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued")}),
-        (
-            "Time and tries",
-            {"fields": ("timeout_seconds", "max_attempts", "callback_timeout_seconds")},
-        ),
+        ("Timeouts and attempts", {"fields": TIMEOUTS}),
         ("When an answer is missing", {"fields": ("repeat_unknown", "repeat_overdue")}),
-        (
-            "Secrets and privacy",
-            {"fields": ("api_key_env", "webhook_secret_env", "variables_again", "redact")},
-        ),
+        ("Secrets and privacy", {"fields": SECRETS}),
     )
 
     class Media:
@@ -45,13 +42,18 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     def state(self, vendor: Vendor) -> SafeString:
         if vendor._state.adding:
             return SafeString("-")
-        # A list has asked Redis for all of its vendors at once.
+        # The list has read the snapshot of all its vendors at once.
         snapshot: Snapshot | None = vendor.__dict__.get("snapshot")
         if snapshot is None:
-            vendor = Vendor.objects.get(pk=vendor.pk)  # not as a form with an error has left it
+            vendor = Vendor.objects.get(pk=vendor.pk)  # not the values of a form with errors
             snapshot = take_snapshot([vendor])
-        sentence = shown.standing(sentences.vendor_state(vendor, snapshot))
-        return sentence if snapshot.answers else format_html("{}; Redis does not answer", sentence)
+        state = formats.vendor_state(states.vendor_state(vendor, snapshot))
+        return state if snapshot.redis_answers else format_html("{}; Redis does not answer", state)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Vendors", **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         changelist = super().get_changelist_instance(request)
@@ -69,14 +71,14 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     ) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
         for field in form.base_fields.values():
-            # The page keeps what it has shown, so that only what its reader changed counts as
-            # changed.
+            # The page keeps the values it has shown, so that only edited fields count as changed.
             field.show_hidden_initial = change
         return form
 
     def save_model(self, request: HttpRequest, obj: Vendor, form: Any, change: bool) -> None:
-        # A worker may have paused the vendor since, or somebody else set another limit: that stays.
-        obj.old_values = Vendor.objects.filter(pk=obj.pk).values(*form.changed_data).first() or {}  # type: ignore[attr-defined]
+        # Only changed fields: a pause, or another operator's change made since, stays.
+        stored = Vendor.objects.filter(pk=obj.pk).values(*form.changed_data).first()
+        obj.old_values = stored or {}  # type: ignore[attr-defined]
         obj.save(update_fields=form.changed_data if change else None)
         catalogue.forget()
 
@@ -95,12 +97,8 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         found, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        return (
-            found,
-            counts,
-            lacking,
-            [*protected, *(reason for vendor in objs for reason in _why_kept(vendor))],
-        )
+        in_use = [reason for vendor in objs for reason in _in_use_reasons(vendor)]
+        return found, counts, lacking, [*protected, *in_use]
 
     def delete_model(self, request: HttpRequest, obj: Vendor) -> None:
         super().delete_model(request, obj)
@@ -111,13 +109,13 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
         catalogue.forget()
 
 
-def _why_kept(vendor: Vendor) -> list[str]:
-    """Return why the vendor can't be deleted now; nothing where it can."""
+def _in_use_reasons(vendor: Vendor) -> list[str]:
+    """Return why the vendor can't be deleted now; [] if it can."""
     reasons = []
     if vendor.enabled:
         reasons.append(
-            f"The vendor {vendor} is enabled. Disable it first, so that no new jobs are accepted for it."
+            f"Vendor {vendor} is enabled. Disable it first, so that it gets no new jobs."
         )
     if Job.objects.filter(vendor=vendor.slug, status__in=OPEN).exists():
-        reasons.append(f"The vendor {vendor} has open jobs. Let them end, or cancel them.")
+        reasons.append(f"Vendor {vendor} has open jobs. Wait until they end, or cancel them.")
     return reasons

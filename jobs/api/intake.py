@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from jobs.models import Job
 from jobs.queue import stream
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.storage import bulk_writes
 from jobs.storage.group_commit import GroupCommit
 
@@ -15,7 +15,7 @@ def accept(job: Job) -> None:
 
 
 def _insert(jobs: Sequence[Job]) -> list[bool]:
-    now = clock.now()
+    now = redis_clock.now()
     for job in jobs:
         job.queued_at = now
     return bulk_writes.insert_each(jobs)

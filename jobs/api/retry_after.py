@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs.models import Status, Stream
 from jobs.queue.backlog import Queue, backlog
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -37,7 +37,7 @@ class Durations:
     def note(self, row: Mapping[str, Any]) -> None:
         """Learn from a job that was just shown as complete."""
         started, finished = row["started_at"], row["finished_at"]
-        if started and finished and _seconds(finished, clock.now()) < RECENT_SECONDS:
+        if started and finished and _seconds(finished, redis_clock.now()) < RECENT_SECONDS:
             seconds = _seconds(started, finished)
             known = self._seconds.get(row["vendor"], seconds)
             self._seconds[row["vendor"]] = known + NEWEST_WEIGHT * (seconds - known)
@@ -56,7 +56,7 @@ def of_new_job(slug: str) -> int:
 
 def of_job(row: Mapping[str, Any]) -> int:
     """Return the seconds for a job that is not final, given its row."""
-    slug, now = row["vendor"], clock.now()
+    slug, now = row["vendor"], redis_clock.now()
     if row["status"] != Status.QUEUED:
         elapsed = _seconds(row["started_at"] or now, now)
         return _bounded(max(durations.of(slug) - elapsed, SHARE_OF_AGE * elapsed))
@@ -82,7 +82,7 @@ def _until_started(slug: str, queue: Queue, ahead: float) -> float:
     vendor = _vendor(slug)
     if vendor is None or vendor.paused:
         return MAX_SECONDS
-    now = clock.now()
+    now = redis_clock.now()
     paused = _seconds(now, vendor.paused_until) if vendor.paused_until else 0.0
     held = max(paused, queue.open_until - now.timestamp(), 0.0)
     return held + max(_by_limits(vendor, ahead), _by_calls(slug, queue, ahead))

@@ -20,7 +20,7 @@ from jobs.api.problems import Problem, not_valid, queue_full
 from jobs.api.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
 from jobs.models import FINAL, Job, Status
 from jobs.queue.backlog import backlog
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.storage.lookup import Lookup
 from vendors.catalogue import catalogue
 
@@ -94,7 +94,7 @@ class JobViewSet(ViewSet):
     @schema.cancel
     def cancel(self, request: Request, request_id: str) -> Response:
         job = _find(request_id)
-        if not operator_actions.cancel(job, clock.now()):
+        if not operator_actions.cancel(job, redis_clock.now()):
             raise _refusal(job.pk, CANCEL_REFUSALS)
         return _shown(job.pk)
 
@@ -103,7 +103,7 @@ class JobViewSet(ViewSet):
         job = _find(request_id)
         if catalogue.get(job.vendor) is None:
             raise Problem("vendor_unknown", 409, "This job's vendor no longer exists.")
-        if not operator_actions.retry(job, clock.now()):
+        if not operator_actions.retry(job, redis_clock.now()):
             raise _refusal(job.pk, RETRY_REFUSALS)
         return _shown(job.pk)
 

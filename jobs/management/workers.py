@@ -3,7 +3,7 @@
 import redis
 from django.core.management.base import CommandError
 
-from jobs.queue.heartbeat import workers_alive
+from jobs.queue.heartbeat import live_workers
 from jobs.queue.redis import commands
 
 
@@ -14,7 +14,7 @@ def require_no_workers(reason: str) -> None:
     the API is running can't be detected.
     """
     try:
-        alive = workers_alive(commands())
+        alive = live_workers(commands())
     except redis.RedisError:
         return
     if alive:

@@ -1,48 +1,45 @@
-"""How each vendor's queue stands, as Redis said a moment ago: more jobs than a vendor's bound are
-not let in.
-"""
+"""The length of each vendor's queue, half a second old at most, to refuse jobs of a full queue."""
 
 import time
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.keys import GROUP, Keys
 from jobs.queue.stream import hints_may_fail
 from vendors.catalogue import catalogue
 
-FRESH_SECONDS = 0.5
+MAX_AGE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Queue:
-    """The streams of one vendor. Times are in seconds by Redis' clock."""
+    """The streams of one vendor. Times are Unix seconds of Redis' clock."""
 
-    jobs: int = 0  # entries, with those that are being called
+    jobs: int = 0  # entries in the stream, including those being called
     retries: int = 0
-    taken: int = 0  # of `jobs`, those that are being called
+    taken: int = 0  # of `jobs`, those being called
     in_flight: int = 0  # jobs that are being called or wait for a callback
-    first_at: float = 0.0  # when the first of `jobs` was queued
+    first_at: float = 0.0  # when the oldest of `jobs` was queued
     last_at: float = 0.0
-    open_until: float = 0.0  # until when the breaker lets nothing through
+    open_until: float = 0.0  # when an open breaker lets the next probe through
 
     @property
     def length(self) -> int:
         return self.jobs + self.retries
 
     def ahead_of(self, queued_at: float) -> float:
-        """Return about how many wait before a first attempt that was queued then."""
+        """Estimate how many jobs wait ahead of a first attempt that was queued then."""
         span = self.last_at - self.first_at
         share = min(max((queued_at - self.first_at) / span, 0.0), 1.0) if span > 0 else 1.0
         return self.retries + max(share * self.jobs - self.taken, 0.0)
 
 
 class Backlog:
-    """The queues, shared by the threads of a process.
+    """The queues of all vendors, shared by the threads of a process.
 
-    They are hints: half a second old, and empty while Redis is away or when it has lost its data.
-    What was accepted stays.
+    Empty when Redis does not answer or has lost its data, so that jobs are accepted.
     """
 
     def __init__(self) -> None:
@@ -51,42 +48,40 @@ class Backlog:
         self._read_at: dict[str, float] = {}
 
     def is_full(self, slug: str) -> bool:
-        """Return whether as many jobs wait as the vendor may have."""
+        """Return whether the vendor's queue has reached its max_queued."""
         vendor = catalogue.get(slug)
-        return (
-            vendor is not None
-            and vendor.max_queued is not None
-            and self.queue(slug).length >= vendor.max_queued
-        )
+        if vendor is None or vendor.max_queued is None:
+            return False
+        return self.queue(slug).length >= vendor.max_queued
 
     def queue(self, slug: str) -> Queue:
-        is_fresh = time.monotonic() - self._read_at.get(slug, float("-inf")) < FRESH_SECONDS
-        # One thread asks; the others need not wait for it, and take the queue as it is.
+        is_fresh = time.monotonic() - self._read_at.get(slug, float("-inf")) < MAX_AGE_SECONDS
+        # One thread asks Redis; meanwhile the others use the last reply instead of waiting.
         if not is_fresh and self._lock.acquire(blocking=False):
             try:
-                self._queues[slug] = _ask(slug)
+                self._queues[slug] = _read(slug)
                 self._read_at[slug] = time.monotonic()
             finally:
                 self._lock.release()
         return self._queues.get(slug, Queue())
 
     def forget(self) -> None:
-        """Ask Redis at the next question."""
+        """Ask Redis again at the next call."""
         self._read_at.clear()
 
 
-def _ask(slug: str) -> Queue:
-    answers: list[Any] = []
+def _read(slug: str) -> Queue:
+    replies: list[Any] = []
     asked_at = time.monotonic()
     hints_may_fail.give(
-        lambda client: answers.extend(_questions(client, Keys(slug)).execute(raise_on_error=False))
+        lambda client: replies.extend(_commands(client, Keys(slug)).execute(raise_on_error=False))
     )
-    # A group that no worker has made yet is an error, and so is a key that holds something else.
+    # An error means no data: no group until the first worker starts, or a key of another type.
     time_, jobs, retries, pending, first, last, in_flight, open_us = [
-        None if isinstance(answer, Exception) else answer for answer in answers
+        None if isinstance(reply, Exception) else reply for reply in replies
     ] or [None] * 8
     if time_:
-        clock.hear(time_[0] + time_[1] / 1e6, asked_at)
+        redis_clock.hear(time_[0] + time_[1] / 1e6, asked_at)
     return Queue(
         jobs=jobs or 0,
         retries=retries or 0,
@@ -98,20 +93,11 @@ def _ask(slug: str) -> Queue:
     )
 
 
-def _questions(client: Any, keys: Keys) -> Any:
-    pipeline = (
-        client.pipeline(transaction=False)
-        .time()
-        .xlen(keys.jobs)
-        .xlen(keys.retries)
-        .xpending(keys.jobs, GROUP)
-    )
-    return (
-        pipeline.xrange(keys.jobs, count=1)
-        .xrevrange(keys.jobs, count=1)
-        .zcard(keys.in_flight)
-        .hget(keys.state, "open_until")
-    )
+def _commands(client: Any, keys: Keys) -> Any:
+    pipeline = client.pipeline(transaction=False).time()
+    pipeline.xlen(keys.jobs).xlen(keys.retries).xpending(keys.jobs, GROUP)
+    pipeline.xrange(keys.jobs, count=1).xrevrange(keys.jobs, count=1)
+    return pipeline.zcard(keys.in_flight).hget(keys.state, "open_until")
 
 
 def _added_at(entries: list[Any] | None) -> float:

@@ -1,6 +1,7 @@
-"""A vendor's breaker, shared by all workers (jobs/queue/lua/report.lua): opens after failures in a
-row, then lets one probe through at a time; after a good one, the number of calls under way grows
-back from one.
+"""A vendor's circuit breaker, shared by all workers (jobs/queue/lua/report.lua).
+
+It opens after several failures in a row, then lets one probe through at a time. Once a probe
+succeeds, the number of concurrent calls grows again from one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,7 @@ from itertools import chain, groupby
 
 from jobs.queue.keys import Keys
 from jobs.queue.limiter import moment
-from jobs.queue.redis import commands
-from jobs.queue.scripts import script
+from jobs.queue.redis import commands, script
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
 
@@ -20,15 +20,11 @@ DENIED_JOBS = 3
 
 @dataclass(frozen=True)
 class Standing:
-    """How a vendor stands after a call: seconds until the next probe (0: closed), and how many jobs
-    in a row it has denied.
+    """A vendor's health after a call."""
 
-    `in_outage`: the breaker is open, or was when the call was under way; or nobody can tell, with
-    Redis away.
-    """
-
-    open_seconds: float = 0.0
-    denied_jobs: int = 0
+    open_seconds: float = 0.0  # until the next probe; 0: the breaker is closed
+    denied_jobs: int = 0  # how many jobs in a row the vendor has denied
+    # The breaker is open, or was when the call started; also True while Redis does not answer.
     in_outage: bool = False
 
     @property
@@ -37,29 +33,29 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Opening:
-    """A breaker that is open, as it is shown to people."""
+class OpenBreaker:
+    """An open breaker, for people."""
 
     since: datetime | None
     code: str  # of the last error
-    next_probe: datetime  # or, while one is under way, until when it is waited for
+    next_probe: datetime  # while a probe is running: when it is given up
     is_probing: bool
 
 
 @dataclass(frozen=True)
 class Report:
-    """How one call went, as far as the vendor's health goes."""
+    """What one call says about the vendor's health."""
 
-    outcome: str
+    outcome: str  # good, bad, denied or none, as `outcome` returns it
     probe: str
     job_id: str
     started_us: int = 0  # by Redis' clock
-    failures: int = 0  # of the job, that counted before
-    code: str = ""  # of the error, where the call failed
+    failures: int = 0  # of the job, counted before this call
+    code: str = ""  # of the error, if the call failed
 
 
 def outcome(answer: Done | Accepted | VendorError | None) -> str:
-    """Return what an answer says of the vendor's health; None stands for a call that was not made."""
+    """Return what an answer says about the vendor's health. None: no call was made."""
     match answer:
         case Done() | Accepted():
             return "good"
@@ -76,52 +72,48 @@ def outcome(answer: Done | Accepted | VendorError | None) -> str:
 def threshold(vendor: Vendor) -> int:
     """Return how many failures in a row open the breaker.
 
-    Never more than the tries of a job: the failure that opens it is not counted, so that a job
-    alone in its queue survives an outage of any length.
+    Never more than a job's max_attempts: the failure that opens the breaker is not counted, so a
+    job that is alone in its queue survives an outage of any length.
     """
     return 5 if vendor.max_attempts == 1 else min(5, vendor.max_attempts)
 
 
 def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
-    """Tell the breaker how calls went, and return how each stands now. Raises redis.RedisError."""
-    keys, alike = (
-        Keys(vendor.slug),
-        [list(group) for _, group in groupby(reports, key=_good_or_itself)],
-    )
-    told = [
-        (item.outcome, item.probe, item.job_id, item.started_us, item.failures, len(of))
-        for of in alike
-        for item in of[-1:]
-    ]
+    """Report calls to the breaker; return a standing for each. Raises redis.RedisError."""
+    keys = Keys(vendor.slug)
+    groups = [list(group) for _, group in groupby(reports, key=_group_key)]
+    rows = []
+    for group in groups:
+        last = group[-1]
+        about_job = (last.job_id, last.started_us, last.failures)
+        rows.append((last.outcome, last.probe, *about_job, len(group)))
     code = next((item.code for item in reversed(reports) if item.outcome == "bad"), "")
-    args = [threshold(vendor), code, *chain.from_iterable(told)]
-    open_us, denied, *late = script("report")(
+    args = [threshold(vendor), code, *chain.from_iterable(rows)]
+    open_us, denied, *started_before = script("report")(
         keys=[keys.state, keys.freed], args=args, client=commands()
     )
     open_seconds = int(open_us) / 1e6
     standings = [
         Standing(open_seconds, int(denied), in_outage=open_seconds > 0 or bool(was_before))
-        for was_before in late
+        for was_before in started_before
     ]
-    return [standing for standing, of in zip(standings, alike, strict=True) for _ in of]
+    return [standing for standing, of in zip(standings, groups, strict=True) for _ in of]
 
 
-def _good_or_itself(item: Report) -> int:
-    """Good answers that came one after the other are told as one: they differ in nothing that the
-    breaker wants to know.
-    """
+def _group_key(item: Report) -> int:
+    """Group consecutive good answers: the breaker only needs their number."""
     return 0 if item.outcome == "good" and not item.probe else id(item)
 
 
-def opening(gate: Mapping[str, str], now: datetime) -> Opening | None:
-    """Return how the breaker in a vendor's gate is open; None where it is closed."""
-    if "open_until" not in gate:
+def read_open(state: Mapping[str, str], now: datetime) -> OpenBreaker | None:
+    """Return the open breaker in the hash at a vendor's `state` key; None if it is closed."""
+    if "open_until" not in state:
         return None
-    probed_until = moment(gate["probe_until"]) if "probe_until" in gate else None
+    probed_until = moment(state["probe_until"]) if "probe_until" in state else None
     is_probing = probed_until is not None and probed_until > now
-    return Opening(
-        since=moment(gate["opened_at"]) if "opened_at" in gate else None,
-        code=gate.get("open_code", ""),
-        next_probe=probed_until if probed_until and is_probing else moment(gate["open_until"]),
+    return OpenBreaker(
+        since=moment(state["opened_at"]) if "opened_at" in state else None,
+        code=state.get("open_code", ""),
+        next_probe=probed_until if probed_until and is_probing else moment(state["open_until"]),
         is_probing=is_probing,
     )

@@ -1,36 +1,39 @@
-"""The time by Redis' clock, the one that all workers share, whatever their machines' own clocks
-say.
+"""The clock rule: which of the two clocks to ask.
 
-What one worker writes down and another acts on, a deadline or when to try again, is by this clock:
-a worker whose own was ahead would else give up callbacks of others before they are due.
+- Decisions about a job (deadlines, when to retry, when it was queued) take `redis_clock.now()`.
+  All processes share it. With its own clock, a worker that runs ahead would fail other workers'
+  jobs before they are due.
+- What only people read (ages, the history of the console, log lines) takes
+  `django.utils.timezone.now()`, the machine's clock.
+
+Functions that decide take `now` as a parameter, so the call shows which clock it is.
 """
 
 import time
 from datetime import UTC, datetime
 
-TRUSTED_SECONDS = 0.5  # an answer that took longer says nothing of now
+MAX_REPLY_SECONDS = 0.5  # a slower reply does not say what time it is now
 
 
-class Clock:
-    """As Redis told it last, and went on since by the machine's monotonic clock."""
+class RedisClock:
+    """Redis' time: its last reply, carried on by this machine's monotonic clock."""
 
     def __init__(self) -> None:
-        self._told: tuple[float, float] | None = (
-            None  # Redis' unix seconds, and the monotonic seconds of that moment
-        )
+        # Unix seconds of Redis, and the monotonic seconds at that moment.
+        self._last_reply: tuple[float, float] | None = None
 
     def hear(self, redis_seconds: float, asked_at: float) -> None:
-        """Redis said that it was `redis_seconds`, asked at the monotonic time `asked_at`."""
+        """Note that Redis answered `redis_seconds` to a command sent at monotonic `asked_at`."""
         heard_at = time.monotonic()
-        if heard_at - asked_at < TRUSTED_SECONDS:
-            self._told = redis_seconds, (asked_at + heard_at) / 2
+        if heard_at - asked_at < MAX_REPLY_SECONDS:
+            self._last_reply = redis_seconds, (asked_at + heard_at) / 2
 
     def now(self) -> datetime:
-        """Return the time; the machine's own where Redis has not been heard yet."""
-        if self._told is None:
+        """Return Redis' time, or the machine's while this process has no reply from Redis yet."""
+        if self._last_reply is None:
             return datetime.now(UTC)
-        redis_seconds, at = self._told
+        redis_seconds, at = self._last_reply
         return datetime.fromtimestamp(redis_seconds + time.monotonic() - at, UTC)
 
 
-clock = Clock()
+redis_clock = RedisClock()

@@ -1,6 +1,4 @@
-"""Counters that /metrics shows, kept in Redis so that all processes share them. Best effort: they
-are no truth.
-"""
+"""Counters for /metrics, kept in Redis so that all processes share them. Best effort."""
 
 import logging
 from collections.abc import Mapping
@@ -14,16 +12,16 @@ log = logging.getLogger(__name__)
 
 
 def count(name: str, vendor: str, by: int = 1) -> None:
-    """Raise a vendor's counter `name` by `by`."""
+    """Add `by` to a vendor's counter `name`."""
     count_all({(name, vendor): by})
 
 
 def count_all(numbers: Mapping[tuple[str, str], int]) -> None:
-    """Raise several counters, each given as its name and vendor, in one round trip."""
+    """Add to several counters, keyed by name and vendor, in one round trip."""
     pipeline = commands().pipeline(transaction=False)
     for (name, vendor), by in numbers.items():
         pipeline.hincrby(COUNTERS, f"{name}|{vendor}", by)
     try:
         pipeline.execute()
     except redis.RedisError:
-        log.debug("%d counters were not raised: Redis is away", len(numbers))
+        log.debug("%d counters were not updated: Redis does not answer", len(numbers))

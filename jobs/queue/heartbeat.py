@@ -1,4 +1,4 @@
-"""A worker's sign of life, given by a thread and a connection of its own."""
+"""A worker's heartbeat, sent by a thread with its own connection."""
 
 import logging
 import time
@@ -9,22 +9,21 @@ from typing import Any
 
 import redis
 
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.keys import HEARTBEATS, UNUSABLE
-from jobs.queue.redis import connect
+from jobs.queue.redis import connect, script
 from jobs.queue.redis_errors import refusal
-from jobs.queue.scripts import script
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_INTERVAL_SECONDS = 1.0
-HEARTBEAT_TIMEOUT_SECONDS = 5.0  # a worker that has not beaten for that long is suspected
-MAX_SEEN = 1000
+HEARTBEAT_TIMEOUT_SECONDS = 5.0  # without a heartbeat for this long, a worker counts as silent
+MAX_WORKERS_READ = 1000
 
 
 @dataclass(frozen=True)
-class SeenWorker:
-    """A worker that has beaten and was neither stopped nor taken over since."""
+class WorkerHeartbeat:
+    """The last heartbeat of a worker that has neither stopped nor been taken over."""
 
     name: str
     silent_seconds: float
@@ -34,66 +33,62 @@ class SeenWorker:
         return self.silent_seconds <= HEARTBEAT_TIMEOUT_SECONDS
 
 
-def workers_of(heartbeats: Iterable[tuple[str, float]], now_us: int) -> list[SeenWorker]:
-    """Return the workers of these last heartbeats (in milliseconds), by the time of Redis in
-    microseconds.
+def parse_heartbeats(scores: Iterable[tuple[str, float]], now_us: int) -> list[WorkerHeartbeat]:
+    """Return the heartbeats in a reply of ZRANGE WITHSCORES (milliseconds). `now_us`: Redis' time
+    in microseconds.
     """
     return [
-        SeenWorker(name, max(now_us / 1e6 - heartbeat_ms / 1000, 0.0))
-        for name, heartbeat_ms in heartbeats
+        WorkerHeartbeat(name, max(now_us / 1e6 - sent_ms / 1000, 0.0)) for name, sent_ms in scores
     ]
 
 
-def seen(client: Any) -> list[SeenWorker]:
-    """Return up to MAX_SEEN workers, whoever has beaten last first. Raises redis.RedisError."""
+def read_heartbeats(client: Any) -> list[WorkerHeartbeat]:
+    """Return up to MAX_WORKERS_READ heartbeats, newest first. Raises redis.RedisError."""
     seconds, microseconds = client.time()
-    return workers_of(
-        client.zrevrange(HEARTBEATS, 0, MAX_SEEN - 1, withscores=True),
-        seconds * 1_000_000 + microseconds,
-    )
+    scores = client.zrevrange(HEARTBEATS, 0, MAX_WORKERS_READ - 1, withscores=True)
+    return parse_heartbeats(scores, seconds * 1_000_000 + microseconds)
 
 
-def why_none_is_alive(workers: Iterable[SeenWorker]) -> str:
-    """Return what is wrong, and what to do; empty where one of the workers is alive."""
+def no_live_worker_message(workers: Iterable[WorkerHeartbeat]) -> str:
+    """Return the problem and its remedy if no worker is alive, else ''."""
     silences = [worker.silent_seconds for worker in workers]
     if not silences:
         return "No worker is alive. Start one: manage.py run_worker."
     if min(silences) <= HEARTBEAT_TIMEOUT_SECONDS:
         return ""
     silent = f"the last one has been silent for {min(silences):.0f} s"
-    return f"No worker is alive: {silent}. It may be frozen. Restart it, or start another: manage.py run_worker."
+    remedy = "It may be frozen. Restart it, or start another: manage.py run_worker."
+    return f"No worker is alive: {silent}. {remedy}"
 
 
-def workers_alive(client: Any) -> list[str]:
-    """Return the workers that have beaten of late, by the clock of Redis. Raises redis.RedisError."""
+def live_workers(client: Any) -> list[str]:
+    """Return the names of the workers that are alive. Raises redis.RedisError."""
     seconds, microseconds = client.time()
-    return list(
-        client.zrangebyscore(
-            HEARTBEATS, (seconds - HEARTBEAT_TIMEOUT_SECONDS) * 1000 + microseconds / 1000, "+inf"
-        )
-    )
+    since_ms = (seconds - HEARTBEAT_TIMEOUT_SECONDS) * 1000 + microseconds / 1000
+    return list(client.zrangebyscore(HEARTBEATS, since_ms, "+inf"))
 
 
 class Heartbeat(Thread):
-    """Sends a heartbeat every second. `redis_run_id` tells which Redis has heard it last; empty
-    before the first beat.
+    """Sends a heartbeat every second.
+
+    `redis_run_id` identifies the Redis process that took the last heartbeat; '' before the first.
     """
 
     def __init__(self, consumer: str) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self.redis_run_id = ""
-        self.refused: redis.RedisError | None = None  # set while Redis answers, and takes no beat
-        self.report = ""  # which vendors the worker can't call (jobs.recovery.unusable)
+        self.refused: redis.RedisError | None = None  # why Redis refuses heartbeats, if it does
+        self.report = ""  # the vendors this worker can't call (jobs.recovery.unusable.report)
         self._consumer = consumer
         self._client = connect(HEARTBEAT_INTERVAL_SECONDS)
         self._ended = Event()
 
     def send(self) -> None:
-        """Send one heartbeat, and set our clock by that of Redis. Raises redis.RedisError."""
+        """Send one heartbeat and set redis_clock from the reply. Raises redis.RedisError."""
         asked_at = time.monotonic()
         keys, args = [HEARTBEATS, UNUSABLE], [self._consumer, self.report]
         self.redis_run_id, now_us = script("heartbeat")(keys=keys, args=args, client=self._client)
-        clock.hear(int(now_us) / 1e6, asked_at)
+        redis_clock.hear(int(now_us) / 1e6, asked_at)
 
     def run(self) -> None:
         while not self._ended.wait(HEARTBEAT_INTERVAL_SECONDS):
@@ -105,14 +100,14 @@ class Heartbeat(Thread):
             self.refused = None
         except redis.RedisError as error:
             self.refused = error if refusal(error) else None
-            log.debug("a heartbeat was not sent: %s", type(error).__name__)
+            log.debug("heartbeat failed: %s", type(error).__name__)
 
     def end(self) -> None:
-        """Stop, and be forgotten: this worker leaves nothing behind."""
+        """Stop, and remove this worker from Redis."""
         self._ended.set()
         self.join()
         try:
             self._client.zrem(HEARTBEATS, self._consumer)
             self._client.hdel(UNUSABLE, self._consumer)
         except redis.RedisError as error:
-            log.debug("the worker was not signed off: %s", type(error).__name__)
+            log.debug("could not remove this worker from Redis: %s", type(error).__name__)

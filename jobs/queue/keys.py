@@ -1,23 +1,29 @@
-"""Every key in Redis. All of a vendor's keys share a hash tag; all may vanish at any moment, and
-nothing is lost.
+"""Every key in Redis. Any of them may vanish at any moment: the rows restore it.
 
-| key                          | type   | holds                                                     | lives               |
-|------------------------------|--------|-----------------------------------------------------------|---------------------|
-| enrich:{vendor}:jobs         | stream | entries of first attempts: a version and a job id         | until settled       |
-| enrich:{vendor}:retries      | stream | entries of later attempts, read first                     | until settled       |
-| enrich:{vendor}:intact_since | string | since when no entry was lost unnoticed (ms; 0: ever)      | forever             |
-| enrich:{vendor}:freed        | stream | its newest entry wakes workers that wait for a slot       | one entry           |
-| enrich:{vendor}:log          | list   | starts of calls in microseconds, newest first             | two longest windows |
-| enrich:{vendor}:in_flight    | zset   | processing and waiting jobs, by when they were added (ms) | until they move on  |
-| enrich:{vendor}:state        | hash   | run id of the Redis that wrote the log, pace, breaker     | forever             |
-| enrich:{vendor}:pause        | string | a pause that not every worker has read from the row yet   | about a second      |
-| enrich:{vendor}:rebuilder    | string | the worker that rebuilds log and in_flight from the rows  | 10 s                |
-| enrich:heartbeats            | zset   | workers by the time of their last heartbeat (ms)          | until taken over    |
-| enrich:unusable              | hash   | vendors that a worker can't call, with reasons, by worker | until taken over    |
-| enrich:sweeper               | string | the worker that sweeps                                    | 5 s                 |
-| enrich:wake:<worker>         | stream | its newest entry makes the worker read other streams      | 60 s                |
-| enrich:counters              | hash   | counters of /metrics                                      | forever             |
-| enrich:probe                 | none   | never exists; shows which commands Redis refuses          | never               |
+A vendor's keys begin with `enrich:{slug}:`, which makes the slug their hash tag:
+
+| key          | type   | holds                                               | lives             |
+|--------------|--------|-----------------------------------------------------|-------------------|
+| jobs         | stream | entries of first attempts: a version and a job id   | until settled     |
+| retries      | stream | entries of later attempts, read first               | until settled     |
+| intact_since | string | since when no entry was lost (ms; 0: always)        | forever           |
+| freed        | stream | newest entry wakes workers that wait for a slot     | one entry         |
+| log          | list   | starts of calls in microseconds, newest first       | 2 longest windows |
+| in_flight    | zset   | processing and waiting jobs, by time added (ms)     | until they leave  |
+| state        | hash   | run id of the log's Redis, pace, breaker            | forever           |
+| pause        | string | a pause that not every worker has read from the row | about a second    |
+| rebuilder    | string | lock of the worker that rebuilds log and in_flight  | 10 s              |
+
+The others:
+
+| key                  | type   | holds                                         | lives            |
+|----------------------|--------|-----------------------------------------------|------------------|
+| enrich:heartbeats    | zset   | workers, by time of their last heartbeat (ms) | until taken over |
+| enrich:unusable      | hash   | per worker: vendors it can't call, and why    | until taken over |
+| enrich:sweeper       | string | lock of the worker that sweeps                | 5 s              |
+| enrich:wake:<worker> | stream | newest entry makes a worker change streams    | 60 s             |
+| enrich:counters      | hash   | counters of /metrics                          | forever          |
+| enrich:probe         | none   | never exists; tests what Redis refuses        | never            |
 """
 
 GROUP = "workers"
@@ -25,7 +31,7 @@ HEARTBEATS = "enrich:heartbeats"
 UNUSABLE = "enrich:unusable"
 SWEEPER = "enrich:sweeper"
 COUNTERS = "enrich:counters"
-NEVER_MADE = "enrich:probe"
+ACCESS_PROBE = "enrich:probe"
 
 
 def wake_key(consumer: str) -> str:
@@ -35,8 +41,8 @@ def wake_key(consumer: str) -> str:
 class Keys:
     """The keys of one vendor."""
 
-    def __init__(self, vendor: str) -> None:
-        tag = f"enrich:{{{vendor}}}"
+    def __init__(self, slug: str) -> None:
+        tag = f"enrich:{{{slug}}}"
         self.jobs = f"{tag}:jobs"
         self.retries = f"{tag}:retries"
         self.intact_since = f"{tag}:intact_since"

@@ -1,4 +1,4 @@
-"""Why Redis, although it answers, can't be used: a sentence that says what to do."""
+"""Why Redis answers but can't be used, and the remedy."""
 
 import re
 from collections.abc import Iterable
@@ -13,42 +13,55 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from jobs.queue.keys import COUNTERS, HEARTBEATS, NEVER_MADE, SWEEPER, Keys
-from jobs.queue.scripts import script
+from jobs.queue.keys import ACCESS_PROBE, COUNTERS, HEARTBEATS, SWEEPER, Keys
+from jobs.queue.redis import script
 
 LOGIN = "Redis refuses the user or the password of REDIS_URL. Correct them."
 READONLY = "Redis is a replica and refuses to write. Set REDIS_URL to its primary."
-OOM = "Redis is out of memory and refuses to write. Raise its maxmemory, or remove what else it holds."
-NO_RIGHT = "The Redis user of REDIS_URL lacks a right. Grant it all commands on enrich:* (ACL SETUSER ... ~enrich:* +@all)."
-WRONG_TYPE = (
-    "Redis holds a value of another type in one of our keys ({}). Delete that key; no job is lost."
+OOM = "Redis is out of memory and refuses to write. Raise its maxmemory, or delete other data."
+NO_PERMISSION = (
+    "The Redis user of REDIS_URL lacks a permission. "
+    "Grant it all commands on enrich:* (ACL SETUSER ... ~enrich:* +@all)."
 )
+WRONG_TYPE = (
+    "Redis holds a value of the wrong type in a key of this service ({}). "
+    "Delete that key; no job is lost."
+)
+MISCONF = "Redis can't save to its disk and refuses to write. Free disk space, or check its log."
+NOREPLICAS = (
+    "Redis has fewer replicas than its min-replicas-to-write, and refuses to write. "
+    "Start more replicas, or lower that setting."
+)
+MASTERDOWN = "Redis is a replica without a primary. Set REDIS_URL to a primary, or start it."
+LOADING = "Redis is loading its data. Wait until it has finished."
 
-# The driver has classes for some, and cuts off the first word of those.
+# redis-py turns some errors into classes and cuts off their first word.
 CLASSES: dict[type[RedisError], str] = {
     AuthenticationError: LOGIN,
-    NoPermissionError: NO_RIGHT,
+    NoPermissionError: NO_PERMISSION,
     OutOfMemoryError: OOM,
     ReadOnlyError: READONLY,
 }
 FIRST_WORDS = {
     "NOAUTH": LOGIN,
     "WRONGPASS": LOGIN,
-    "NOPERM": NO_RIGHT,
+    "NOPERM": NO_PERMISSION,
     "OOM": OOM,
     "READONLY": READONLY,
-    "MISCONF": "Redis can't save to its disk and refuses to write. Free space there, or look at its log.",
-    "NOREPLICAS": "Redis has fewer replicas than its min-replicas-to-write, and refuses to write. Start more, or lower that.",
-    "MASTERDOWN": "Redis is a replica without its primary. Set REDIS_URL to a primary, or start that one.",
-    "LOADING": "Redis is loading its data. Wait until it has.",
+    "MISCONF": MISCONF,
+    "NOREPLICAS": NOREPLICAS,
+    "MASTERDOWN": MASTERDOWN,
+    "LOADING": LOADING,
     "WRONGTYPE": WRONG_TYPE.format("/readyz names it"),
 }
-# Not at the beginning alone: the driver puts the command before what a pipeline meets.
+# Anywhere in the text: in a pipeline, redis-py puts the command before the error.
 CODES = re.compile(rf"\b({'|'.join(FIRST_WORDS)})\b")
+# How a script reports an ACL error.
+SCRIPT_ACL_ERRORS = ("ACL failure", "can't run this command")
 
 
 class WrongTypeError(ResponseError):  # type: ignore[misc]  # the stubs have no class
-    """A key of ours holds what we did not put there."""
+    """A key of this service holds a value of the wrong type."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"WRONGTYPE {key}")
@@ -56,9 +69,7 @@ class WrongTypeError(ResponseError):  # type: ignore[misc]  # the stubs have no 
 
 
 def refusal(error: BaseException | None) -> str:
-    """Return what Redis refuses and what to do; empty for one that is away, and for any other
-    error.
-    """
+    """Return what Redis refuses and the remedy; '' if it does not answer, or for other errors."""
     if isinstance(error, WrongTypeError):
         return WRONG_TYPE.format(error.key)
     if not isinstance(error, RedisError):
@@ -66,12 +77,10 @@ def refusal(error: BaseException | None) -> str:
     for class_, sentence in CLASSES.items():
         if isinstance(error, class_):
             return sentence
-    words = str(error)
-    if (
-        "ACL failure" in words or "can't run this command" in words
-    ):  # what a script says of its user
-        return NO_RIGHT
-    found = CODES.search(words)
+    text = str(error)
+    if any(words in text for words in SCRIPT_ACL_ERRORS):
+        return NO_PERMISSION
+    found = CODES.search(text)
     return FIRST_WORDS[found[0]] if found else ""
 
 
@@ -80,16 +89,15 @@ def is_wrong_type(error: BaseException) -> bool:
 
 
 def require_usable(client: Any, vendors: Iterable[str] = ()) -> None:
-    """See that Redis lets workers work, and what the keys of these vendors hold. Raises
-    redis.RedisError.
+    """Check that Redis takes a worker's commands and that the keys of these vendors have the right
+    types. Raises redis.RedisError.
     """
     types = {HEARTBEATS: "zset", SWEEPER: "string", COUNTERS: "hash"}
-    for vendor in vendors:
-        keys = Keys(vendor)
+    for slug in vendors:
+        keys = Keys(slug)
         types |= dict.fromkeys((keys.jobs, keys.retries, keys.freed), "stream")
         types |= {keys.log: "list", keys.in_flight: "zset", keys.state: "hash"}
         types |= dict.fromkeys((keys.intact_since, keys.pause, keys.rebuilder), "string")
-    if key := script("check_access")(
-        keys=[NEVER_MADE, *types], args=[*types.values()], client=client
-    ):
+    keys_and_probe = [ACCESS_PROBE, *types]
+    if key := script("check_access")(keys=keys_and_probe, args=[*types.values()], client=client):
         raise WrongTypeError(key)

@@ -1,7 +1,6 @@
-"""What Redis holds of workers and vendors at one moment, for people and /metrics: only read, in one
-round trip.
-"""
+"""What Redis holds of workers and vendors at one moment, read in one round trip for the console."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,9 +9,9 @@ from typing import Any
 import redis
 
 from jobs.queue import breaker
-from jobs.queue.breaker import Opening
-from jobs.queue.clock import clock
-from jobs.queue.heartbeat import MAX_SEEN, SeenWorker, workers_of
+from jobs.queue.breaker import OpenBreaker
+from jobs.queue.clock import redis_clock
+from jobs.queue.heartbeat import MAX_WORKERS_READ, WorkerHeartbeat, parse_heartbeats
 from jobs.queue.keys import GROUP, HEARTBEATS, Keys
 from jobs.queue.limiter import moment
 from jobs.queue.redis import hints
@@ -22,15 +21,15 @@ MAX_VENDORS = 200
 
 
 @dataclass(frozen=True)
-class Held:
+class VendorSnapshot:
     """What Redis holds of one vendor."""
 
-    queued: int  # entries that no worker has taken; a job that waits for its next attempt has none
-    calling: int  # entries that workers hold: called, or being recorded
-    in_flight: int  # jobs that are processing or waiting for their callback
-    breaker: Opening | None
-    calls_at_most: int | None  # after an outage, until the vendor is trusted again
-    next_start: datetime | None  # by the rate limits; None without any
+    queued: int  # entries not taken yet; a job that waits for its next attempt has no entry
+    calling: int  # entries taken by workers: being called or recorded
+    in_flight: int  # jobs that are processing or waiting for a callback
+    breaker: OpenBreaker | None
+    max_calls: int | None  # at a time, while the vendor recovers from an outage
+    next_start: datetime | None  # allowed by the rate limits; None without rate limits
 
     @property
     def awaiting_callback(self) -> int:
@@ -39,77 +38,73 @@ class Held:
 
 @dataclass(frozen=True)
 class Snapshot:
-    now: datetime  # by Redis' clock; the machine's where Redis does not answer
-    answers: bool = False
-    workers: list[SeenWorker] = field(default_factory=list)  # whoever has beaten last comes first
-    vendors: Mapping[str, Held] = field(default_factory=dict)
+    now: datetime  # Redis' clock
+    redis_answers: bool = False
+    workers: list[WorkerHeartbeat] = field(default_factory=list)  # newest heartbeat first
+    vendors: Mapping[str, VendorSnapshot] = field(default_factory=dict)
 
-    def silence_of(self, worker: str) -> float:
-        """Return for how many seconds a worker has been silent, if that is too long; else 0."""
-        return next(
-            (
-                found.silent_seconds
-                for found in self.workers
-                if found.name == worker and not found.is_alive
-            ),
-            0.0,
-        )
+    def silent_seconds(self, worker: str) -> float:
+        """Return how long a worker has been silent; 0 if it is alive or unknown."""
+        silent = (it for it in self.workers if it.name == worker and not it.is_alive)
+        return next((it.silent_seconds for it in silent), 0.0)
 
 
 def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
-    """Return what Redis holds now of its workers and of the first MAX_VENDORS vendors; of none
-    where it does not answer.
+    """Return what Redis holds of its workers and of the first MAX_VENDORS vendors; empty if Redis
+    does not answer.
     """
-    wanted = list(vendors)[:MAX_VENDORS]
+    first, asked_at = list(vendors)[:MAX_VENDORS], time.monotonic()
     pipeline = (client or hints()).pipeline(transaction=False)
     pipeline.time()
-    pipeline.zrevrange(HEARTBEATS, 0, MAX_SEEN - 1, withscores=True)
-    for vendor in wanted:
+    pipeline.zrevrange(HEARTBEATS, 0, MAX_WORKERS_READ - 1, withscores=True)
+    for vendor in first:
         _ask(pipeline, vendor)
     try:
-        # A stream that no worker has looked at has no group yet, and that is an error of one
-        # command alone.
-        answers = iter(pipeline.execute(raise_on_error=False))
-        seconds, microseconds = _read(next(answers))
+        # A stream has no group until the first worker reads it: only that one command fails.
+        replies = iter(pipeline.execute(raise_on_error=False))
+        seconds, microseconds = _checked(next(replies))
         now_us = seconds * 1_000_000 + microseconds
-        workers = workers_of(_read(next(answers)), now_us)
-        held = {vendor.slug: _held(vendor, answers, moment(str(now_us))) for vendor in wanted}
+        redis_clock.hear(now_us / 1e6, asked_at)
+        now = moment(str(now_us))
+        workers = parse_heartbeats(_checked(next(replies)), now_us)
+        by_slug = {vendor.slug: _parse(vendor, replies, now) for vendor in first}
     except redis.RedisError:
-        return Snapshot(clock.now())
-    return Snapshot(moment(str(now_us)), True, workers, held)
+        return Snapshot(redis_clock.now())
+    return Snapshot(now, True, workers, by_slug)
 
 
 def _ask(pipeline: Any, vendor: Vendor) -> None:
     keys = Keys(vendor.slug)
-    pipeline.xlen(keys.jobs).xlen(keys.retries).xpending(keys.jobs, GROUP).xpending(
-        keys.retries, GROUP
-    )
+    pipeline.xlen(keys.jobs).xlen(keys.retries)
+    pipeline.xpending(keys.jobs, GROUP).xpending(keys.retries, GROUP)
     pipeline.zcard(keys.in_flight).hgetall(keys.state)
     for window in vendor.windows:
         pipeline.lindex(keys.log, window.calls - 1)
 
 
-def _held(vendor: Vendor, answers: Any, now: datetime) -> Held:
-    jobs, retries, *pending = (next(answers) for _ in range(4))
-    in_flight, gate = _read(next(answers)), _read(next(answers))
-    starts = [(window, _read(next(answers))) for window in vendor.windows]
-    entries = _read(jobs) + _read(retries)
+def _parse(vendor: Vendor, replies: Any, now: datetime) -> VendorSnapshot:
+    jobs, retries, *pending = (next(replies) for _ in range(4))
+    in_flight, state = _checked(next(replies)), _checked(next(replies))
+    starts = [(window, _checked(next(replies))) for window in vendor.windows]
     calling = sum(
-        0 if isinstance(answer, redis.ResponseError) else answer["pending"] for answer in pending
+        0 if isinstance(reply, redis.ResponseError) else reply["pending"] for reply in pending
     )
-    leave = [moment(start) + timedelta(seconds=window.seconds) for window, start in starts if start]
-    due = [moment(gate["pace"])] if starts and "pace" in gate else []
-    return Held(
-        queued=max(entries - calling, 0),
+    next_starts = [
+        moment(start) + timedelta(seconds=window.seconds) for window, start in starts if start
+    ]
+    if starts and "pace" in state:
+        next_starts.append(moment(state["pace"]))
+    return VendorSnapshot(
+        queued=max(_checked(jobs) + _checked(retries) - calling, 0),
         calling=calling,
         in_flight=in_flight,
-        breaker=breaker.opening(gate, now),
-        calls_at_most=int(gate["recovering"]) if "recovering" in gate else None,
-        next_start=max([*leave, *due], default=None),
+        breaker=breaker.read_open(state, now),
+        max_calls=int(state["recovering"]) if "recovering" in state else None,
+        next_start=max(next_starts, default=None),
     )
 
 
-def _read(answer: Any) -> Any:
-    if isinstance(answer, redis.RedisError):
-        raise answer
-    return answer
+def _checked(reply: Any) -> Any:
+    if isinstance(reply, redis.RedisError):
+        raise reply
+    return reply

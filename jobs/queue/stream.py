@@ -1,5 +1,6 @@
 """A vendor's entries: added when a job is queued, settled when a worker is done with it.
-jobs.queue.keys names every key.
+
+jobs.queue.keys lists the keys.
 """
 
 import logging
@@ -13,9 +14,8 @@ import redis
 
 from jobs.models import Stream
 from jobs.queue.keys import Keys
-from jobs.queue.redis import commands, hints
+from jobs.queue.redis import commands, hints, script
 from jobs.queue.redis_errors import is_wrong_type, refusal
-from jobs.queue.scripts import script
 
 log = logging.getLogger(__name__)
 
@@ -25,47 +25,47 @@ COOL_OFF_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Entry:
-    """A job's entry as a worker took it, with the permit that was charged for it."""
+    """A job's entry as a worker took it, and the permit charged for it."""
 
     slug: str
     stream: Stream
     id: str
     job_id: str
-    charge: str = ""  # when, in microseconds of Redis' clock; empty without rate limits
+    charge: str = ""  # microseconds of Redis' clock; '' without rate limits
 
 
 class Requeue(StrEnum):
-    """Whether a settled job gets a fresh entry in the stream `again`."""
+    """Whether a settled job gets a fresh entry in the stream `retries`."""
 
     NO = ""
     ALWAYS = "always"
-    IF_PENDING = "pending"  # only if the old entry still was: else somebody has dealt with it
+    IF_PENDING = "pending"  # only if the old entry was still pending, so that it happens once
 
 
 @dataclass(frozen=True)
 class Settlement:
-    """How one job leaves a worker's hands."""
+    """What `settle` does for one job."""
 
     job_id: str
-    entry: Entry | None = None
-    releases: bool = False  # free the job's in-flight slot
-    refunds: bool = False  # give the permit back: no call was made
+    entry: Entry | None = None  # acknowledged and deleted
+    frees_slot: bool = False  # free the job's in-flight slot
+    refunds: bool = False  # refund the permit: no call was made
     requeue: Requeue = Requeue.NO
 
     def arguments(self) -> list[str]:
         entry = self.entry
         place = [entry.stream.value, entry.id] if entry else ["", ""]
         charge = entry.charge if entry and self.refunds else ""
-        return [*place, self.job_id, "1" if self.releases else "", charge, self.requeue]
+        return [*place, self.job_id, "1" if self.frees_slot else "", charge, self.requeue]
 
 
-def refused(entry: Entry, *, releases: bool) -> Settlement:
-    """The job was not there to be started: drop its entry and give its permit back."""
-    return Settlement(entry.job_id, entry, releases=releases, refunds=True)
+def refused(entry: Entry, *, frees_slot: bool) -> Settlement:
+    """The job could not be claimed: drop its entry and refund its permit."""
+    return Settlement(entry.job_id, entry, frees_slot=frees_slot, refunds=True)
 
 
 def settle(vendor: str, settlements: Sequence[Settlement], client: Any = None) -> None:
-    """Settle all at once; with nothing to settle, nothing is sent. Raises redis.RedisError."""
+    """Settle all in one script call; no call for an empty list. Raises redis.RedisError."""
     if not settlements:
         return
     keys = Keys(vendor)
@@ -87,29 +87,30 @@ def add(vendor: str, job_ids: Iterable[str], stream: Stream, client: Any = None)
 
 
 class Hints:
-    """Best effort within a short time; after a failure, a second without trying, so that requests
-    stay quick.
+    """Best-effort commands with a short timeout. After a failure, none is sent for a second, so
+    that requests stay fast.
     """
 
     def __init__(self) -> None:
-        self._away_until = 0.0
-        self._is_away = False
+        self._skip_until = 0.0
+        self._is_down = False
 
     def give(self, send: Any) -> bool:
-        if time.monotonic() < self._away_until:
+        """Call `send` with a client. False: it was skipped, or Redis failed."""
+        if time.monotonic() < self._skip_until:
             return False
         try:
             send(hints())
         except redis.RedisError as error:
             if is_wrong_type(error):
-                return False  # one vendor's key: the others' hints go on, and a worker names it
-            self._away_until = time.monotonic() + COOL_OFF_SECONDS
-            if not self._is_away:
+                return False  # one vendor's key; the worker that serves this vendor logs it
+            self._skip_until = time.monotonic() + COOL_OFF_SECONDS
+            if not self._is_down:
                 reason = refusal(error) or f"Redis does not answer ({type(error).__name__})."
-                log.warning("%s Jobs are kept, and start when it is back", reason)
-            self._is_away = True
+                log.warning("%s Jobs are kept and start when it is back.", reason)
+            self._is_down = True
             return False
-        self._is_away = False
+        self._is_down = False
         return True
 
 
@@ -117,13 +118,11 @@ hints_may_fail = Hints()
 
 
 def offer(vendor: str, job_ids: Sequence[str], stream: Stream = Stream.JOBS) -> bool:
-    """Tell the workers of queued jobs. False where Redis is away: the sweep will tell them."""
+    """Add entries, best effort. False: Redis failed, and the sweep will add them."""
     return hints_may_fail.give(lambda client: add(vendor, job_ids, stream, client))
 
 
 def free_slots(vendor: str, job_ids: Sequence[str]) -> bool:
-    """Free the in-flight slots of jobs that have moved on. False where Redis is away: the sweep
-    will free them.
-    """
-    settlements = [Settlement(job_id, releases=True) for job_id in job_ids]
+    """Free in-flight slots, best effort. False: Redis failed, and the sweep will free them."""
+    settlements = [Settlement(job_id, frees_slot=True) for job_id in job_ids]
     return hints_may_fail.give(lambda client: settle(vendor, settlements, client))

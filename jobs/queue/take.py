@@ -1,5 +1,7 @@
-"""Takes the entries of a vendor that may start now: one atomic script over windows, pace, slots,
-pause and breaker that reads that many entries and charges exactly what it has read.
+"""Takes the entries of a vendor that may start now, and charges a permit for each.
+
+One atomic script checks windows, pace, in-flight slots, pause and breaker, reads as many entries as
+they allow, and charges for exactly those.
 """
 
 import secrets
@@ -12,8 +14,7 @@ from typing import Any
 from jobs.models import Stream
 from jobs.queue import limiter
 from jobs.queue.keys import Keys
-from jobs.queue.redis import commands
-from jobs.queue.scripts import script
+from jobs.queue.redis import commands, script
 from jobs.queue.stream import Entry
 from vendors.models import Vendor
 
@@ -22,45 +23,36 @@ PROBE_MARGIN_SECONDS = 10
 
 @dataclass(frozen=True)
 class Taken:
-    """What one vendor gave, and when it is worth asking again."""
+    """The entries taken from one vendor, and when to ask again."""
 
     vendor: Vendor
     asked_at: float  # monotonic seconds
     entries: list[Entry] = field(default_factory=list)
-    now: datetime = datetime.min  # by Redis' clock
+    now: datetime = datetime.min  # Redis' clock
     wait_seconds: float = 0.0
-    listen: dict[str, str] = field(
-        default_factory=dict
-    )  # streams whose next entry ends the wait, by where they end
-    probe: str = ""  # set where the entry is a breaker's probe
-    stale: bool = False  # Redis lost data: log and flight are to be rebuilt first
+    # Streams whose next entry ends the wait early, each with its last entry id.
+    listen: dict[str, str] = field(default_factory=dict)
+    probe: str = ""  # token, if the entry is a breaker's probe
+    stale: bool = False  # Redis lost data: rebuild the log and the in-flight set first
 
     @property
     def has_no_more(self) -> bool:
-        """Whether all that there was is taken, so that nothing but an entry makes it worth asking
-        again.
-        """
+        """Whether all entries are taken, so that asking again pays only after a new entry."""
         return Keys(self.vendor.slug).jobs in self.listen
 
 
 def take(vendor: Vendor, consumer: str, want: int) -> Taken:
     """Take at most `want` entries for `consumer`.
 
-    Raises redis.RedisError; then it is unknown whether entries were taken, and those pending at the
-    consumer that it does not know of are to be handed back.
+    Raises redis.RedisError. It is then unknown whether entries were taken: requeue those that are
+    pending at the consumer and that it does not know (jobs.recovery.pending.requeue).
     """
     probe, asked_at = secrets.token_hex(8), time.monotonic()
     probe_life_us = int((vendor.timeout_seconds + PROBE_MARGIN_SECONDS) * 1e6)
+    own_args = [consumer, want, vendor.max_in_flight or 0, probe, probe_life_us]
     reply = script("limits", "take")(
         keys=limiter.keys_of(vendor.slug),
-        args=[
-            *limiter.arguments(vendor.windows),
-            consumer,
-            want,
-            vendor.max_in_flight or 0,
-            probe,
-            probe_life_us,
-        ],
+        args=[*limiter.arguments(vendor.windows), *own_args],
         client=commands(),
     )
     return _taken(vendor, asked_at, reply, probe) if reply else Taken(vendor, asked_at, stale=True)
@@ -68,9 +60,8 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
 
 def _taken(vendor: Vendor, asked_at: float, reply: list[Any], probe: str) -> Taken:
     now_us, wait_us, first_us, probing, ends, retries, jobs = reply
-    rows = [(Stream.RETRIES, *pair) for pair in _pairs(retries)] + [
-        (Stream.JOBS, *pair) for pair in _pairs(jobs)
-    ]
+    rows = [(Stream.RETRIES, *pair) for pair in _pairs(retries)]
+    rows += [(Stream.JOBS, *pair) for pair in _pairs(jobs)]
     charges = [str(first_us + number) if first_us else "" for number in range(len(rows))]
     entries = [Entry(vendor.slug, *row, charge) for row, charge in zip(rows, charges, strict=True)]
     return Taken(

@@ -1,9 +1,9 @@
-"""Finds queued jobs whose entry Redis has lost. A backlog as such is never touched.
+"""Finds queued jobs whose entry Redis has lost, without touching a backlog.
 
-A stream is first in, first out: a job that was queued before the head of its stream's undelivered
-entries, and is neither pending nor started, has no entry any more. And when Redis has lost the
-streams themselves, which a key beside them tells, so has every job that was queued before they were
-made anew.
+A stream is first in, first out. A job that was queued before the oldest undelivered entry of its
+stream, and is neither pending nor in flight, has lost its entry. When Redis has lost the streams
+themselves, which a missing `intact_since` key shows, so has every job queued before they were
+created again.
 """
 
 import logging
@@ -16,65 +16,62 @@ from jobs import lifecycle
 from jobs.models import Job, Status, Stream
 from jobs.queue import counters, stream
 from jobs.queue.keys import Keys
-from jobs.queue.redis import commands
-from jobs.queue.scripts import script
+from jobs.queue.redis import commands, script
 
 log = logging.getLogger(__name__)
 
-# For clocks that disagree, and for the moment between the row and its entry.
+# For clocks that disagree, and for the moment between inserting a row and adding its entry.
 GRACE = timedelta(seconds=5)
-# The same, once, when the streams are made anew. Longer, for who is missed then waits for the whole
-# backlog before it; who has an entry already gets a second one, which is refused when it is taken.
-LONG_GRACE = timedelta(seconds=30)
+# The same after the streams were lost. Longer: a job missed then waits for the whole backlog
+# before it. A job that has an entry already gets a second one, which is refused when it is taken.
+LOSS_GRACE = timedelta(seconds=30)
 BATCH = 500
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What is known of a vendor's streams, by Redis' clock: rows may carry the time of any machine."""
+class _StreamTimes:
+    """A vendor's streams. Times are Redis' clock; rows may carry the time of any machine."""
 
     now: datetime
-    retries: datetime  # when the first undelivered entry was added; now, where all are delivered
+    retries: datetime  # when the oldest undelivered entry was added; `now` if all are delivered
     jobs: datetime
-    whole_since: datetime  # nothing that was added since then is lost, as far as anybody knows
+    intact_since: datetime  # no entry added since then was lost, as far as known
 
     def lost_before(self, of: Stream) -> datetime:
-        # An entry of a first try can have been handed back, and then it is in the other stream.
+        # The entry of a first attempt may have been requeued, and is then in the other stream.
         head = self.retries if of == Stream.RETRIES else min(self.retries, self.jobs)
-        return max(head - GRACE, self.whole_since + LONG_GRACE)
+        return max(head - GRACE, self.intact_since + LOSS_GRACE)
 
     @property
-    def queued_at(self) -> datetime:
-        """From when on a job counts as queued that is put back now: so that it is not in question a
-        second time.
-        """
-        return max(self.now, self.whole_since + LONG_GRACE)
+    def requeued_at(self) -> datetime:
+        """The queued_at of a job requeued now, late enough not to count as lost again."""
+        return max(self.now, self.intact_since + LOSS_GRACE)
 
 
 def requeue(vendor: str) -> int:
-    """Add up to BATCH lost entries of each stream of a vendor again; returns how many in the fuller
-    one.
+    """Requeue up to BATCH lost entries of each of a vendor's streams; returns the larger number.
 
     Raises redis.RedisError.
     """
-    look = _look(vendor)
-    return max(_put_back(vendor, of, look) for of in Stream)
+    times = _stream_times(vendor)
+    return max(_requeue(vendor, of, times) for of in Stream)
 
 
-def _look(vendor: str) -> _Look:
+def _stream_times(vendor: str) -> _StreamTimes:
     keys = Keys(vendor)
-    *times_ms, whole_ms = script("heads")(
+    *times_ms, intact_ms = script("heads")(
         keys=[keys.retries, keys.jobs, keys.intact_since], args=[], client=commands()
     )
-    if not whole_ms:
-        whole_ms = 0 if _are_whole(vendor) else min(times_ms, key=int)
-        commands().set(keys.intact_since, whole_ms, nx=True)
-    return _Look(*(datetime.fromtimestamp(int(ms) / 1000, UTC) for ms in (*times_ms, whole_ms)))
+    if not intact_ms:
+        intact_ms = 0 if _are_intact(vendor) else min(times_ms, key=int)
+        commands().set(keys.intact_since, intact_ms, nx=True)
+    times = (datetime.fromtimestamp(int(ms) / 1000, UTC) for ms in (*times_ms, intact_ms))
+    return _StreamTimes(*times)
 
 
-def _are_whole(vendor: str) -> bool:
-    """Whether those that wait longest have their entries: then nobody has lost his, and it is only
-    the first look.
+def _are_intact(vendor: str) -> bool:
+    """Return whether the oldest queued jobs have their entries: then none is lost, and the key is
+    missing because this is the vendor's first check.
     """
     keys = Keys(vendor)
     entries = {
@@ -82,24 +79,22 @@ def _are_whole(vendor: str) -> bool:
         for key in (keys.retries, keys.jobs)
         for _, fields in commands().xrange(key, count=BATCH)
     }
-    longest = [
-        _queued(vendor, of).order_by("queued_at").values_list("pk", flat=True).first()
-        for of in Stream
-    ]
-    return all(job_id in entries for job_id in longest if job_id)
+    by_age = (_queued(vendor, of).order_by("queued_at") for of in Stream)
+    oldest = [jobs.values_list("pk", flat=True).first() for jobs in by_age]
+    return all(job_id in entries for job_id in oldest if job_id)
 
 
-def _put_back(vendor: str, of: Stream, look: _Look) -> int:
-    lost_before = look.lost_before(of)
-    behind = _queued(vendor, of).filter(queued_at__lt=lost_before)
-    job_ids = list(behind.order_by("queued_at").values_list("pk", flat=True)[:BATCH])
+def _requeue(vendor: str, of: Stream, times: _StreamTimes) -> int:
+    lost_before = times.lost_before(of)
+    older = _queued(vendor, of).filter(queued_at__lt=lost_before)
+    job_ids = list(older.order_by("queued_at").values_list("pk", flat=True)[:BATCH])
     in_flight = _in_flight(vendor, job_ids)
     lost = [job_id for job_id in job_ids if job_id not in in_flight]
     if lost:
-        # The entry first: who dies between the two leaves a job with two entries, and none without.
+        # The entry first: after a crash between the two, a job has two entries rather than none.
         stream.add(vendor, lost, of)
-        lifecycle.requeue_lost(lost, lost_before=lost_before, now=look.queued_at)
-        log.warning("%d entries of %s were lost by Redis and are added again", len(lost), vendor)
+        lifecycle.requeue_lost(lost, lost_before=lost_before, now=times.requeued_at)
+        log.warning("Redis lost %d entries of %s; requeued", len(lost), vendor)
         counters.count("lost_entries", vendor, len(lost))
     return len(lost)
 

@@ -1,4 +1,4 @@
-"""Entries that were delivered to a worker and not yet settled."""
+"""Entries that were delivered to a worker and not settled yet."""
 
 from collections.abc import Container
 from datetime import UTC, datetime
@@ -6,64 +6,57 @@ from datetime import UTC, datetime
 from jobs import lifecycle
 from jobs.models import IN_FLIGHT, Job, Status, Stream
 from jobs.queue.keys import Keys
-from jobs.queue.redis import commands
-from jobs.queue.scripts import script
+from jobs.queue.redis import commands, script
 from jobs.queue.stream import Entry, Requeue, Settlement, settle
 
-MOST = 500
+MAX_ENTRIES = 500
 
 
-def pending(vendor: str, consumer: str) -> list[Entry]:
-    """Return up to MOST of a vendor's entries that are pending at a worker in each stream. Raises
+def entries_of(vendor: str, consumer: str) -> list[Entry]:
+    """Return up to MAX_ENTRIES pending entries of a worker in each of a vendor's streams. Raises
     redis.RedisError.
     """
     keys = Keys(vendor)
     flat = script("pending")(
-        keys=[keys.retries, keys.jobs], args=[consumer, MOST], client=commands()
+        keys=[keys.retries, keys.jobs], args=[consumer, MAX_ENTRIES], client=commands()
     )
     rows = [flat[i : i + 3] for i in range(0, len(flat), 3)]
     return [Entry(vendor, Stream(stream), entry_id, job_id) for stream, entry_id, job_id in rows]
 
 
 def requeue(vendor: str, consumer: str, held: Container[tuple[str, Stream, str]]) -> int:
-    """Hand back what is pending at `consumer` and not among the entries that it holds; returns how
-    many were.
+    """Requeue entries that are pending at `consumer` and that it does not hold; returns how many.
 
     That happens when the reply to a take is lost, or when Redis restarts without its last second.
-    Jobs that are still queued get a fresh entry, the entries of others are dropped, as are those
-    that name no job. Raises redis.RedisError.
+    Jobs that are still queued get a fresh entry. Entries of other jobs, and those that name no
+    job, are dropped. Raises redis.RedisError.
     """
-    found = pending(vendor, consumer)
+    found = entries_of(vendor, consumer)
     entries = [entry for entry in found if (entry.slug, entry.stream, entry.id) not in held]
     if entries:
-        status = dict(
-            Job.objects.filter(pk__in=[entry.job_id for entry in entries]).values_list(
-                "pk", "status"
-            )
-        )
-        _queue_as_of_now([job_id for job_id, it_is in status.items() if it_is == Status.QUEUED])
-        settle(vendor, [_settlement(entry, status.get(entry.job_id)) for entry in entries])
-        if len(found) >= MOST:  # there may be more; each time there are fewer
+        rows = Job.objects.filter(pk__in=[entry.job_id for entry in entries])
+        statuses = dict(rows.values_list("pk", "status"))
+        _queue_as_of_now([pk for pk, status in statuses.items() if status == Status.QUEUED])
+        settle(vendor, [_settlement(entry, statuses.get(entry.job_id)) for entry in entries])
+        if len(found) >= MAX_ENTRIES:  # there may be more, and each round leaves fewer
             return len(entries) + requeue(vendor, consumer, held)
     return len(entries)
 
 
 def _queue_as_of_now(job_ids: list[str]) -> None:
-    """The fresh entry is behind what came meanwhile: by its old time, its job would seem to have
-    lost it.
-    """
+    """The fresh entry goes behind newer ones. With its old queued_at, the job would seem lost."""
     if job_ids:
         now = datetime.fromtimestamp(commands().time()[0], UTC)
         lifecycle.requeue_lost(job_ids, lost_before=now, now=now)
 
 
 def _settlement(entry: Entry, status: str | None) -> Settlement:
-    again = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
-    return Settlement(entry.job_id, entry, releases=status not in IN_FLIGHT, requeue=again)
+    requeue = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
+    return Settlement(entry.job_id, entry, frees_slot=status not in IN_FLIGHT, requeue=requeue)
 
 
 def forget(vendors: list[str], consumer: str) -> None:
-    """Drop a worker that is gone from the groups where it has nothing pending. Raises
+    """Remove a stopped worker from the groups in which it has no pending entries. Raises
     redis.RedisError.
     """
     for vendor in vendors:

@@ -1,4 +1,4 @@
-"""After Redis lost data, a vendor's log and in-flight set are made from the rows before any call is
+"""Rebuilds a vendor's log and in-flight set from the rows after Redis lost data, before any call is
 permitted.
 """
 
@@ -15,75 +15,72 @@ from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
-# A permit that was charged before the loss is used within this time, and is in the rows by then, or
-# is renewed first.
+# Within this time, a permit charged before the loss is used and its job in the rows, or it is
+# renewed.
 SETTLING_SECONDS = 0.1
+LOCK_MS = 10_000
 
 
 def rebuild(vendors: list[Vendor]) -> list[Vendor]:
-    """Rebuild those of the vendors that nobody else is rebuilding, and return them. Raises
+    """Rebuild the vendors that no other worker is rebuilding, and return them. Raises
     redis.RedisError.
     """
     token = secrets.token_hex(8)
-    mine = [
+    locked = [
         vendor
         for vendor in vendors
-        if commands().set(Keys(vendor.slug).rebuilder, token, nx=True, px=10_000)
+        if commands().set(Keys(vendor.slug).rebuilder, token, nx=True, px=LOCK_MS)
     ]
-    if not mine:
+    if not locked:
         return []
-    # Looked at twice, for a call can end without its try being in the rows at once: on MongoDB, or
-    # when a callback outruns it.
-    calling = {vendor.slug: _calling(vendor) for vendor in mine}
+    # Read twice: a call can end before its attempt is in the rows, on MongoDB or when a callback
+    # overtakes it.
+    calling = {vendor.slug: _calling(vendor) for vendor in locked}
     time.sleep(SETTLING_SECONDS)
-    return [vendor for vendor in mine if _rebuild(vendor, calling[vendor.slug], token)]
+    return [vendor for vendor in locked if _rebuild(vendor, calling[vendor.slug], token)]
 
 
 def _rebuild(vendor: Vendor, calling: dict[str, datetime], token: str) -> bool:
     calling = {**calling, **_calling(vendor)}
     ended_us, calling_us = _ended_us(vendor), [limiter.microseconds(at) for at in calling.values()]
-    in_flight = list(
-        Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor.slug).values_list("pk", flat=True)
-    )
+    rows = Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor.slug)
+    in_flight = list(rows.values_list("pk", flat=True))
     if not limiter.rebuild(
         vendor.slug, vendor.windows, ended_us, in_flight, calling_us=calling_us, token=token
     ):
         return False
-    _suspect_all_who_call(vendor)
+    _expect_heartbeats(vendor)
     counters.count("limiter_rebuilds", vendor.slug)
-    text = "limits of %s are made from the store: %d starts, %d jobs in flight"
+    text = "limits of %s rebuilt from the store: %d starts, %d jobs in flight"
     log.info(text, vendor, len(ended_us) + len(calling_us), len(in_flight))
     return True
 
 
-def _suspect_all_who_call(vendor: Vendor) -> None:
-    """Who died before Redis lost its data has no beat any more by which it would be found silent;
-    who lives beats soon.
+def _expect_heartbeats(vendor: Vendor) -> None:
+    """Enter every worker that is calling as if it had just sent a heartbeat.
+
+    One that died before Redis lost its data would otherwise never be found silent.
     """
-    workers = (
-        Job.objects.filter(status=Status.PROCESSING, vendor=vendor.slug)
-        .values_list("worker", flat=True)
-        .distinct()
-    )
+    rows = Job.objects.filter(status=Status.PROCESSING, vendor=vendor.slug)
+    workers = rows.values_list("worker", flat=True).distinct()
     seconds, _ = commands().time()
-    if beats := dict.fromkeys(workers, seconds * 1000):
-        commands().zadd(HEARTBEATS, beats, nx=True)
+    if heartbeats := dict.fromkeys(workers, seconds * 1000):
+        commands().zadd(HEARTBEATS, heartbeats, nx=True)
 
 
 def _calling(vendor: Vendor) -> dict[str, datetime]:
-    """Return the jobs whose calls are under way, and since when. To be asked before `_ended_us`, so
-    that none is missed.
+    """Return the jobs being called and when each started. Read before `_ended_us`, so that none is
+    missed.
     """
     rows = Job.objects.filter(status=Status.PROCESSING, vendor=vendor.slug)
     return {job_id: at or limiter.EPOCH for job_id, at in rows.values_list("pk", "started_at")}
 
 
 def _ended_us(vendor: Vendor) -> list[int]:
-    """Return when calls were started that the log must know, newest first."""
+    """Return when the calls started that the log must hold, newest first, in microseconds."""
     now, _ = commands().time()
-    most, seconds = limiter.memory(vendor)
+    max_calls, seconds = limiter.memory(vendor)
     since = limiter.EPOCH + timedelta(seconds=now - seconds)
-    ended = Attempt.objects.filter(vendor=vendor.slug, started_at__gte=since).order_by(
-        "-started_at"
-    )
-    return [limiter.microseconds(at) for at in ended.values_list("started_at", flat=True)[:most]]
+    ended = Attempt.objects.filter(vendor=vendor.slug, started_at__gte=since)
+    starts = ended.order_by("-started_at").values_list("started_at", flat=True)
+    return [limiter.microseconds(at) for at in starts[:max_calls]]

@@ -1,6 +1,6 @@
-"""Turns time into work: due retries, overdue callbacks, jobs of dead workers, entries that Redis
-lost, stored callbacks without a verdict. One worker sweeps at a time; every step is bounded, and
-cheap when there is nothing to do.
+"""The sweep: acts on jobs for which time has passed, and repairs what Redis lost.
+
+One worker sweeps at a time. Every step is bounded, and cheap when it finds nothing.
 """
 
 import logging
@@ -17,137 +17,128 @@ from jobs.callbacks import apply, refusals
 from jobs.callbacks.retry_unreadable import UnreadableRetries
 from jobs.models import IN_FLIGHT, Job, Status, Stream
 from jobs.queue import counters, stream
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.keys import SWEEPER
-from jobs.queue.redis import commands
+from jobs.queue.redis import commands, script
 from jobs.queue.redis_errors import is_wrong_type
-from jobs.queue.scripts import script
-from jobs.recovery import in_flight, lost_entries, takeover, unusable
-from jobs.recovery.presence import vendors_with
+from jobs.recovery import in_flight, lost_entries, takeover
+from jobs.recovery.unusable_pauses import UnusablePauses
 from vendors.catalogue import catalogue
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
-LEAD_SECONDS = 5.0
-LOST_SECONDS = 5.0  # between two looks for lost entries
-FLIGHT_SECONDS = 30.0  # between two looks at the in-flight sets
+LOCK_SECONDS = 5.0
 CALLBACK_GRACE = timedelta(seconds=10)
 BATCH = 500
-OUTAGE_RETRY_SECONDS = 1.0
-RECORD_SECONDS = 15.0  # longer than a recorder's longest pause
+RETRY_INTERVAL_SECONDS = 1.0  # of a step that failed
+RECORD_SECONDS = 15.0  # longer than a recorder's longest delay between two retries
+
+Step = Callable[[], int]  # returns how many it dealt with; BATCH or more: there may be more to do
 
 
 class Sweeper(Thread):
-    """Sweeps while it leads. Every worker process has one; a lock that expires says which of them
-    leads.
-    """
+    """Sweeps while it is the leader. Every worker process has one; an expiring lock elects one."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name="sweep", daemon=True)
         self._name = name
         self._ended = Event()
-        self._suspects = takeover.Suspects()
-        self._unreadable = UnreadableRetries()
-        self._unusable = unusable.Pauses()
-        self._next: dict[Callable[[], int], float] = {}
-        self._failing: set[Callable[[], int]] = set()
+        self._failure_detector = takeover.FailureDetector()
+        self._unreadable_retries = UnreadableRetries()
+        self._unusable_pauses = UnusablePauses()
+        self._next_at: dict[Step, float] = {}
+        self._failing: set[Step] = set()
 
     def run(self) -> None:
         while not self._ended.is_set():
-            full = False
+            has_more = False
             try:
-                full = self._leads() and self.sweep(time.monotonic())
+                has_more = self._is_leader() and self.sweep(time.monotonic())
             except redis.RedisError as error:
-                log.debug("a sweep broke off: %s", type(error).__name__)
-                self._suspects.clear()
-            if not full:
+                log.debug("sweep stopped: %s", type(error).__name__)
+                self._failure_detector.reset()
+            if not has_more:
                 self._ended.wait(TICK_SECONDS)
 
     def end(self) -> None:
-        """Sweep no more; another worker leads at once."""
+        """Stop sweeping, and release the lock so that another worker leads at once."""
         self._ended.set()
-        self.join(LEAD_SECONDS)
+        self.join(LOCK_SECONDS)
         try:
             if commands().get(SWEEPER) == self._name:
                 commands().delete(SWEEPER)
         except redis.RedisError:
-            log.debug("the lead was not given up; it expires")
+            log.debug("the sweep's lock was not released; it will expire")
 
     def sweep(self, now: float) -> bool:
-        """Take every step that is due at the monotonic time `now`; returns whether one of them has
-        more to do.
-        """
-        steps: list[tuple[Callable[[], int], float]] = [
-            (self._take_over_from_the_dead, 1.0),
-            (retries_due, 0.0),
-            (callbacks_overdue, 1.0),
-            (calls_overdue, 5.0),
-            (entries_lost, LOST_SECONDS),
-            (callbacks_without_verdict, 5.0),
-            (self._read_again, 5.0),
-            (flights_wrong, FLIGHT_SECONDS),
-            (self._unusable.look, unusable.CHECK_INTERVAL_SECONDS),
+        """Run the steps that are due at the monotonic time `now`; returns whether there is more."""
+        steps: list[tuple[Step, float]] = [  # with the interval in seconds
+            (self._take_over_dead_workers, 1.0),
+            (enqueue_due_retries, 0.0),
+            (resolve_overdue_callbacks, 1.0),
+            (take_over_overdue_calls, 5.0),
+            (requeue_lost_entries, 5.0),
+            (apply_stored_callbacks, 5.0),
+            (self._reread_callbacks, 5.0),
+            (correct_in_flight_sets, 30.0),
+            (self._unusable_pauses.pause_or_resume, 2.0),
         ]
-        full = False
-        for step, every_seconds in steps:
-            if now < self._next.get(step, 0.0):
+        has_more = False
+        for step, interval_seconds in steps:
+            if now < self._next_at.get(step, 0.0):
                 continue
-            if self._take_step(step, now) >= BATCH:
-                full = True
+            if self._run_step(step, now) >= BATCH:
+                has_more = True
             else:
-                self._next[step] = max(self._next.get(step, 0.0), now + every_seconds)
-        return full
+                self._next_at[step] = max(self._next_at.get(step, 0.0), now + interval_seconds)
+        return has_more
 
-    def _take_step(self, step: Callable[[], int], now: float) -> int:
+    def _run_step(self, step: Step, now: float) -> int:
         try:
             count = step()
-        except (
-            redis.ResponseError
-        ) as error:  # of a key that holds something else: the other steps go on
-            log.debug("the sweep's step %s broke off: %s", step.__name__, type(error).__name__)
-            self._suspects.clear()
-            self._next[step] = now + OUTAGE_RETRY_SECONDS
+        except redis.ResponseError as error:  # a key of the wrong type: go on with other steps
+            log.debug("sweep step %s stopped: %s", step.__name__, type(error).__name__)
+            self._failure_detector.reset()
+            self._next_at[step] = now + RETRY_INTERVAL_SECONDS
             return 0
         except redis.RedisError:
             raise
-        except (
-            Exception
-        ) as error:  # one job or callback that can't be dealt with must not keep the others waiting
-            if step not in self._failing:  # else once a second, for as long as the store is away
-                log.error("the sweep's step %s failed: %s", step.__name__, type(error).__name__)
-            self._failing.add(step)
-            close_old_connections()
-            self._next[step] = now + OUTAGE_RETRY_SECONDS
-            # Who lives and holds answers over an outage of the store records them first.
-            self._next[calls_overdue] = now + RECORD_SECONDS
+        except Exception as error:  # one faulty job or callback must not block the other steps
+            self._note_failure(step, error, now)
             return 0
         self._failing.discard(step)
         return count
 
-    def _leads(self) -> bool:
+    def _note_failure(self, step: Step, error: Exception, now: float) -> None:
+        if step not in self._failing:  # once, and not every second while the store is down
+            log.error("sweep step %s failed: %s", step.__name__, type(error).__name__)
+        self._failing.add(step)
+        close_old_connections()
+        self._next_at[step] = now + RETRY_INTERVAL_SECONDS
+        # After an outage of the store, live workers record the answers that they have first.
+        self._next_at[take_over_overdue_calls] = now + RECORD_SECONDS
+
+    def _is_leader(self) -> bool:
         lead = script("lead")(
-            keys=[SWEEPER], args=[self._name, int(LEAD_SECONDS * 1000)], client=commands()
+            keys=[SWEEPER], args=[self._name, int(LOCK_SECONDS * 1000)], client=commands()
         )
         if lead == "new":
-            self._suspects.clear()
+            self._failure_detector.reset()
         return bool(lead)
 
-    def _take_over_from_the_dead(self) -> int:
-        unfinished = [
-            worker
-            for worker in self._suspects.look(time.monotonic())
-            if not takeover.take_over(worker)
-        ]
+    def _take_over_dead_workers(self) -> int:
+        dead = self._failure_detector.check(time.monotonic())
+        unfinished = [worker for worker in dead if not takeover.take_over(worker)]
         return BATCH if unfinished else 0
 
-    def _read_again(self) -> int:
-        return BATCH if self._unreadable.step(clock.now()) else 0
+    def _reread_callbacks(self) -> int:
+        return BATCH if self._unreadable_retries.go_on(redis_clock.now()) else 0
 
 
-def retries_due() -> int:
-    """Put jobs whose not_before has passed into their streams."""
-    now = clock.now()
+def enqueue_due_retries() -> int:
+    """Add entries for jobs whose not_before has passed."""
+    now = redis_clock.now()
     due = Job.objects.filter(status=Status.QUEUED, not_before__lte=now).order_by("not_before")
     jobs = list(due.values_list("pk", "vendor")[:BATCH])
     if not jobs:
@@ -158,33 +149,30 @@ def retries_due() -> int:
     return len(jobs)
 
 
-def callbacks_overdue() -> int:
-    """Fail jobs whose callback never came, or try them again, as their vendor is set."""
-    now = clock.now()
-    jobs = list(
-        Job.objects.filter(status=Status.WAITING, deadline_at__lt=now).order_by("deadline_at")[
-            :BATCH
-        ]
-    )
+def resolve_overdue_callbacks() -> int:
+    """Fail or retry jobs whose callback never came, as their vendor's repeat_overdue says."""
+    now = redis_clock.now()
+    overdue = Job.objects.filter(status=Status.WAITING, deadline_at__lt=now)
+    jobs = list(overdue.order_by("deadline_at")[:BATCH])
     if not jobs:
         return 0
-    # A callback that was taken counts, though its receiver died before it was applied.
+    # A callback that was stored counts, even if its receiver died before applying it.
     apply.apply_for_jobs([job.pk for job in jobs], now)
     hints = refusals.hints(jobs)
     moves = [_overdue(job, hints.get(job.pk, ""), now) for job in jobs]
     for job, move, happened in zip(jobs, moves, lifecycle.apply(moves), strict=True):
         if happened:
             stream.settle(job.vendor, [move.settlement()])
-            _tell_overdue(job, move)
+            _log_overdue(job, move)
             counters.count("callbacks_overdue", job.vendor)
     return len(jobs)
 
 
-def _tell_overdue(job: Job, move: lifecycle.Move) -> None:
+def _log_overdue(job: Job, move: lifecycle.Move) -> None:
     if move.to == Status.FAILED:
         failures.report(job.vendor, move)
     else:
-        log.info("job %s of %s is tried again: its callback is overdue", job.pk, job.vendor)
+        log.info("job %s of %s will be retried: its callback is overdue", job.pk, job.vendor)
 
 
 def _overdue(job: Job, hint: str, now: datetime) -> lifecycle.Move:
@@ -193,46 +181,52 @@ def _overdue(job: Job, hint: str, now: datetime) -> lifecycle.Move:
     return lifecycle.overdue(job, repeat=repeat, now=now, hint=hint)
 
 
-def calls_overdue() -> int:
-    """The second net: jobs whose call should have ended long ago, whatever became of their worker."""
-    jobs = list(
-        Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=clock.now()).order_by(
-            "deadline_at"
-        )[:BATCH]
-    )
+def take_over_overdue_calls() -> int:
+    """Take over jobs whose call should have ended long ago, whether or not their worker is dead."""
+    overdue = Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=redis_clock.now())
+    jobs = list(overdue.order_by("deadline_at")[:BATCH])
     if takeover.take_from(jobs, {}, lifecycle.take_over):
-        log.warning("%d calls were overdue and are taken over", len(jobs))
+        log.warning("took over %d overdue calls", len(jobs))
     return len(jobs)
 
 
-def entries_lost() -> int:
-    """Give jobs whose entry Redis has lost a fresh one."""
-    return max(
-        (_put_back(vendor) for vendor in vendors_with(Status.QUEUED) & catalogue.all().keys()),
-        default=0,
-    )
+def requeue_lost_entries() -> int:
+    """Add a fresh entry for each job whose entry Redis has lost."""
+    vendors = _vendors_with(Status.QUEUED) & catalogue.all().keys()
+    return max((_requeue_lost(vendor) for vendor in vendors), default=0)
 
 
-def _put_back(vendor: str) -> int:
+def _requeue_lost(vendor: str) -> int:
     try:
         return lost_entries.requeue(vendor)
     except redis.ResponseError as error:
         if not is_wrong_type(error):
             raise
-        return 0  # the worker that serves this vendor says so
+        return 0  # the worker that serves this vendor logs it
 
 
-def flights_wrong() -> int:
+def correct_in_flight_sets() -> int:
     """Make each vendor's in-flight set agree with the rows."""
-    busy = set().union(
-        *(vendors_with(status) for status in IN_FLIGHT),
-        in_flight.vendors_with_slots(catalogue.all()),
-    )
+    with_rows = (_vendors_with(status) for status in IN_FLIGHT)
+    busy = set().union(*with_rows, in_flight.vendors_with_slots(catalogue.all()))
     for vendor in busy & catalogue.all().keys():
         in_flight.correct(vendor)
     return 0
 
 
-def callbacks_without_verdict() -> int:
-    """Apply callbacks that were stored, and whose receiver then died."""
-    return apply.apply_pending(clock.now(), older_than=CALLBACK_GRACE, limit=BATCH)
+def apply_stored_callbacks() -> int:
+    """Apply callbacks that were stored but not applied, because their receiver died."""
+    return apply.apply_pending(redis_clock.now(), older_than=CALLBACK_GRACE, limit=BATCH)
+
+
+def _vendors_with(status: Status) -> set[str]:
+    """Return the vendors that have jobs of this status.
+
+    A loose index scan, with one read per vendor: the first job of one vendor, then of the next. It
+    stays cheap with a million jobs.
+    """
+    found: list[str] = []
+    vendors = Job.objects.filter(status=status).order_by("vendor").values_list("vendor", flat=True)
+    while vendor := vendors.filter(vendor__gt=found[-1] if found else "").first():
+        found.append(vendor)
+    return set(found)

@@ -1,44 +1,35 @@
-"""Vendors that a worker can't call: its environment has no API key for them, or their adapter can't
-be loaded.
+"""Vendors that a worker can't call: it has no API key for them, or can't load their adapter.
 
-A worker takes none of their jobs, so that no attempt and no permit is spent, and says with each
-beat which ones these are. A vendor that none of the live workers can call is paused by whoever
-leads the sweep, and goes on by itself when one can.
+A worker takes none of their jobs, which spends no attempt and no permit, and reports them with each
+heartbeat. jobs.recovery.unusable_pauses acts on the reports.
 """
 
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from jobs.queue.heartbeat import workers_alive
-from jobs.queue.keys import HEARTBEATS, UNUSABLE
-from jobs.queue.redis import commands
-from vendors import pauses
+from jobs.queue.heartbeat import live_workers
+from jobs.queue.keys import UNUSABLE
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
-log = logging.getLogger(__name__)
-
-CHECK_INTERVAL_SECONDS = 2.0
-# the report of a worker that has not looked at its vendors: it is for none of them yet
+# The report of a worker that has not checked its vendors yet: it works for none.
 NOT_KNOWN_YET = "[{}, []]"
-REASON = "No worker can call it: "  # how the reason of our own pauses begins
+CAN_CALL_ALL = "[{}, null]"
 
 
-class Report(NamedTuple):
-    """What one worker says: why it can't call these vendors, and which it works for at all (None:
-    all).
-    """
+class WorkerReport(NamedTuple):
+    """What one worker reports."""
 
-    why: dict[str, str]
-    only: list[str] | None
+    why: dict[str, str]  # why it can't call these vendors
+    only: list[str] | None  # the vendors it works for; None: all
 
 
 def fault(vendor: Vendor) -> str:
-    """Return why this process can't call the vendor; empty where it can. Loads the adapter.
+    """Return why this process can't call the vendor; '' if it can.
 
-    A first call that waits for an import would reach its vendor long after its permit.
+    Loads the adapter, because a call that waits for an import would reach the vendor long after its
+    permit was charged.
     """
     try:
         _ = vendor.windows
@@ -49,86 +40,24 @@ def fault(vendor: Vendor) -> str:
 
 
 def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:
-    """Return what a worker says with its beat; empty where it can call all vendors."""
+    """Return a worker's report as text; '' if it works for all vendors and can call them."""
     return json.dumps([why, list(only) if only else None]) if why or only else ""
 
 
-def reports(client: Any, said: Mapping[str, str] | None = None) -> list[Report]:
-    """Return what each live worker says. Raises redis.RedisError."""
-    said = client.hgetall(UNUSABLE) if said is None else said
-    return [Report(*json.loads(said.get(worker, "[{}, null]"))) for worker in workers_alive(client)]
+def reports(client: Any, texts: Mapping[str, str] | None = None) -> list[WorkerReport]:
+    """Return the report of each live worker. Raises redis.RedisError."""
+    texts = client.hgetall(UNUSABLE) if texts is None else texts
+    found = (json.loads(texts.get(worker, CAN_CALL_ALL)) for worker in live_workers(client))
+    return [WorkerReport(*parts) for parts in found]
 
 
-def everywhere(said: Iterable[Report]) -> dict[str, str]:
-    """Return the vendors that no worker can call which works for them, and why."""
-    said = list(said)
-    why = {slug: sentence for one in said for slug, sentence in one.why.items()}
-    able = {
-        slug
-        for slug in why
-        for one in said
-        if slug not in one.why and (one.only is None or slug in one.only)
-    }
-    return {slug: sentence for slug, sentence in why.items() if slug not in able}
+def everywhere(workers: Iterable[WorkerReport]) -> dict[str, str]:
+    """Return the vendors that none of the workers serving them can call, and why."""
+    workers = list(workers)
+    why = {slug: reason for worker in workers for slug, reason in worker.why.items()}
+    callable_ = {slug for slug in why if any(_can_call(worker, slug) for worker in workers)}
+    return {slug: reason for slug, reason in why.items() if slug not in callable_}
 
 
-class Pauses:
-    """Pauses what no worker can call, where two looks have found it so: after a restart of Redis
-    not all beat at once.
-    """
-
-    def __init__(self) -> None:
-        self._found: dict[str, str] = {}
-
-    def look(self) -> int:
-        """Look once. Raises redis.RedisError and STORE_ERRORS."""
-        vendors, said, before = catalogue.all().values(), commands().hgetall(UNUSABLE), self._found
-        self._found = {}
-        if not said and not any(map(_is_ours, vendors)):
-            return 0
-        alive = reports(commands(), said)
-        self._found = everywhere(alive)
-        for vendor in vendors:
-            why = self._found.get(vendor.slug, "")
-            if why and vendor.slug in before:
-                _pause(vendor, why)
-            elif alive and not why and _is_ours(vendor):
-                _resume(vendor)
-        _forget_the_gone(said)
-        return 0
-
-
-def _is_ours(vendor: Vendor) -> bool:
-    return vendor.paused and not vendor.paused_by and vendor.pause_reason.startswith(REASON)
-
-
-def _pause(vendor: Vendor, why: str) -> None:
-    reason = f"{REASON}{why}"[:200]
-    if vendor.paused and not (_is_ours(vendor) and vendor.pause_reason != reason):
-        return
-    if vendor.paused:
-        changed = _own_pause(vendor).update(pause_reason=reason)
-        catalogue.forget()
-    else:
-        changed = pauses.pause(vendor.slug, reason)
-    if changed:
-        log.error("vendor %s is paused: no worker can call it. %s", vendor, why)
-
-
-def _resume(vendor: Vendor) -> None:
-    if _own_pause(vendor).update(paused=False, pause_reason="", paused_at=None):
-        log.info("vendor %s goes on: a worker can call it", vendor)
-    catalogue.forget()
-
-
-def _own_pause(vendor: Vendor) -> Any:
-    """Return the row, as long as it is as we have seen it: an operator's pause stays."""
-    return Vendor.objects.filter(
-        slug=vendor.slug, paused=True, paused_by="", pause_reason=vendor.pause_reason
-    )
-
-
-def _forget_the_gone(workers: Iterable[str]) -> None:
-    """Drop the reports of those that were taken over."""
-    if gone := [worker for worker in workers if commands().zscore(HEARTBEATS, worker) is None]:
-        commands().hdel(UNUSABLE, *gone)
+def _can_call(worker: WorkerReport, slug: str) -> bool:
+    return slug not in worker.why and (worker.only is None or slug in worker.only)

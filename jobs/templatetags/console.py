@@ -1,4 +1,4 @@
-"""The first page of the console: what is wrong, and each vendor with what it has to do."""
+"""The console's front page: what is wrong, and the state and jobs of each vendor."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,16 +9,17 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from jobs.admin import sentences, shown
+from jobs.admin import formats, states
 from jobs.models import Job, Status
-from jobs.queue.heartbeat import why_none_is_alive
+from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.limiter import EPOCH
 from jobs.queue.snapshot import MAX_VENDORS, Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
-MAX_RETRIES = 1000  # counted, and then said to be more
+MAX_RETRIES = 1000  # counted up to this number
 MAX_NAMED = 5
+COUNTED = (Status.QUEUED, Status.PROCESSING, Status.WAITING)
 
 register = template.Library()
 
@@ -27,98 +28,75 @@ register = template.Library()
 class Row:
     vendor: Vendor
     state: SafeString
-    counts: list[tuple[str, str]]  # how many jobs, and the status that a list of them has
+    counts: list[tuple[str, str]]  # number of jobs, and the status that lists them
 
 
 @register.inclusion_tag("admin/jobs/glance.html", takes_context=True)
 def glance(context: dict[str, Any]) -> dict[str, Any]:
     may = context["request"].user.has_perm
-    shows = {
-        f"shows_{kind}": may(f"{app}.view_{kind}")
-        for app, kind in (("jobs", "job"), ("jobs", "callback"))
-    }
-    # Django lets those see a vendor who may change it.
+    shows_job, shows_callback = may("jobs.view_job"), may("jobs.view_callback")
+    # Django shows a vendor to users who may change it, too.
     links_vendors = may("vendors.view_vendor") or may("vendors.change_vendor")
-    if not (links_vendors or any(shows.values())):
+    if not (links_vendors or shows_job or shows_callback):
         return {}
     vendors = list(catalogue.all().values())
-    snapshot, retries = take_snapshot(vendors), _retries_waiting()
+    snapshot, retries = take_snapshot(vendors), _waiting_retries()
+    listed = vendors[:MAX_VENDORS] if links_vendors or shows_job else []
     return {
-        **shows,
+        "shows_job": shows_job,
+        "shows_callback": shows_callback,
         "links_vendors": links_vendors,
         "problems": _problems(snapshot, retries),
-        "rows": [_row(vendor, snapshot, retries) for vendor in vendors[:MAX_VENDORS]]
-        if links_vendors or shows["shows_job"]
-        else [],
+        "rows": [_row(vendor, snapshot, retries) for vendor in listed],
         "unshown": len(vendors[MAX_VENDORS:]),
     }
 
 
 def _row(vendor: Vendor, snapshot: Snapshot, retries: Counter[str]) -> Row:
     held, more = snapshot.vendors.get(vendor.slug), "+" if retries.total() > MAX_RETRIES else ""
-    counts = (
-        [
-            f"{held.queued + retries[vendor.slug]:,}{more}",
-            f"{held.calling:,}",
-            f"{held.awaiting_callback:,}",
-        ]
-        if held
-        else ["?"] * 3
-    )
-    state = shown.standing(
-        sentences.vendor_state(vendor, snapshot) + ("" if vendor.enabled else ", disabled")
-    )
-    return Row(
-        vendor,
-        state,
-        list(zip(counts, (Status.QUEUED, Status.PROCESSING, Status.WAITING), strict=True)),
-    )
+    counts = ["?"] * 3
+    if held:
+        queued = held.queued + retries[vendor.slug]
+        counts = [f"{queued:,}{more}", f"{held.calling:,}", f"{held.awaiting_callback:,}"]
+    state = states.vendor_state(vendor, snapshot) + ("" if vendor.enabled else ", disabled")
+    return Row(vendor, formats.vendor_state(state), list(zip(counts, COUNTED, strict=True)))
 
 
-def _retries_waiting() -> Counter[str]:
-    """Return how many jobs of each vendor wait for the time of their next attempt: those have no
-    entry in Redis.
-    """
+def _waiting_retries() -> Counter[str]:
+    """Return how many jobs of each vendor wait for their next attempt. They have no entry yet."""
     waiting = Job.objects.filter(status=Status.QUEUED, not_before__gt=EPOCH)
     return Counter(waiting.values_list("vendor", flat=True)[: MAX_RETRIES + 1])
 
 
 def _problems(snapshot: Snapshot, retries: Counter[str]) -> list[str]:
-    if not snapshot.answers:
-        return [sentences.REDIS_AWAY]
-    silent = [worker for worker in snapshot.workers if not worker.is_alive]
-    problems = [
-        f"Worker {worker.name} has been silent for {worker.silent_seconds:,.0f} s."
-        for worker in silent[:MAX_NAMED]
-    ]
-    if none_alive := why_none_is_alive(snapshot.workers):
+    if not snapshot.redis_answers:
+        return [states.NO_REDIS]
+    problems = []
+    if no_worker := no_live_worker_message(snapshot.workers):
         queued = sum(held.queued for held in snapshot.vendors.values()) + retries.total()
-        problems.insert(
-            0,
-            none_alive
-            + (f" {queued:,} {'job waits' if queued == 1 else 'jobs wait'}." if queued else ""),
-        )
+        waits = "waits" if queued == 1 else "wait"
+        jobs = f" {formats.counted(queued, 'job')} {waits}." if queued else ""
+        problems.append(no_worker + jobs)
+    silent = [worker for worker in snapshot.workers if not worker.is_alive]
+    for worker in silent[:MAX_NAMED]:
+        problems.append(f"Worker {worker.name} has been silent for {worker.silent_seconds:,.0f} s.")
     return problems
 
 
 @register.simple_tag(takes_context=True)
 def page_of(context: dict[str, Any], entry: LogEntry) -> str:
-    """Return the address of what an entry of the history is about; empty where the reader may not
-    see it.
-    """
+    """Return the URL of the object of a history entry; '' if the user may not view it."""
     if entry.is_deletion() or entry.content_type is None:
         return ""
     app, model = entry.content_type.app_label, entry.content_type.model
     may = context["request"].user.has_perm
-    return (
-        (entry.get_admin_url() or "")
-        if may(f"{app}.view_{model}") or may(f"{app}.change_{model}")
-        else ""
-    )
+    if not (may(f"{app}.view_{model}") or may(f"{app}.change_{model}")):
+        return ""
+    return entry.get_admin_url() or ""
 
 
 @register.simple_tag
 def list_of(kind: str, **filters: str) -> str:
-    """Return the address of a list of jobs or callbacks with these filters on."""
+    """Return the URL of a list of jobs or callbacks with these filters."""
     chosen = "&".join(f"{name}={value}" for name, value in filters.items())
     return reverse(f"admin:jobs_{kind}_changelist") + f"?{chosen}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.queue import scripts
+from jobs.queue import redis as queue_redis
 from jobs.queue.redis import commands
 
 SECOND = 1_000_000
@@ -29,10 +29,10 @@ class Clock:
 
 @pytest.fixture
 def scripts_by_the_clock(tmp_path, monkeypatch, redis_client):
-    for file in scripts.FOLDER.glob("*.lua"):
+    for file in queue_redis.LUA_FOLDER.glob("*.lua"):
         source = file.read_text().replace("redis.call('TIME')", Clock.TIME)
         (tmp_path / file.name).write_text(source)
-    monkeypatch.setattr(scripts, "FOLDER", tmp_path)
-    scripts.script.cache_clear()
+    monkeypatch.setattr(queue_redis, "LUA_FOLDER", tmp_path)
+    queue_redis.script.cache_clear()
     yield
-    scripts.script.cache_clear()
+    queue_redis.script.cache_clear()

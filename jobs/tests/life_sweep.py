@@ -75,7 +75,7 @@ class Sweep:
         known = set(self.redis.zrange(HEARTBEATS, 0, -1))
         silent = {zombie.name for zombie in self.zombies} & known
         self.redis.zadd(HEARTBEATS, dict.fromkeys(silent, 1) or {"nobody": 1}, xx=True)
-        suspects = takeover.Suspects()
+        suspects = takeover.FailureDetector()
         assert suspects.look(now=0.0) == []
         dead = suspects.look(now=2.0)
         assert set(dead) == silent
@@ -101,6 +101,6 @@ class Sweep:
 
     @step(1, when=lambda self: self.life.callbacks)
     def apply_callbacks(self):
-        sweep.callbacks_without_verdict()
+        sweep.apply_stored_callbacks()
         for key in self.life.unjudged(sweep.CALLBACK_GRACE.total_seconds()):
             self.life.apply(key)

@@ -88,7 +88,7 @@ class LifeMachine(Clients, Workers, Sweep, Checks, RuleBasedStateMachine):
         assert {job.status for job in Job.objects.all()} <= set(FINAL)
         assert not Callback.objects.filter(verdict="").exists()
         self.time_passes(MAX_SECONDS)
-        sweep.flights_wrong()
+        sweep.correct_in_flight_sets()
         for keys in map(Keys, TERMS):
             assert self.redis.zcard(keys.in_flight) == 0
             for stream in (keys.retries, keys.jobs):

@@ -67,7 +67,7 @@ def _drop(taken: Taken, entries: list[Entry], held: HeldEntries) -> None:
     if not entries:
         return
     in_flight = _in_flight(entries)
-    refused = [stream.refused(entry, releases=entry.job_id not in in_flight) for entry in entries]
+    refused = [stream.refused(entry, frees_slot=entry.job_id not in in_flight) for entry in entries]
     held.settle(taken.vendor.slug, refused)
     if taken.probe:
         with suppress(redis.RedisError):  # without the report, the probe expires

@@ -12,7 +12,7 @@ import redis
 
 from jobs.queue import breaker, limiter
 from jobs.queue.breaker import DENIED_JOBS, Report, Standing
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.storage.store import STORE_ERRORS
 from jobs.worker.execution import Execution
 from vendors import pauses
@@ -81,7 +81,7 @@ def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
 
 
 def _pause_for(vendor: Vendor, wait: timedelta) -> None:
-    until = clock.now() + wait
+    until = redis_clock.now() + wait
     _pause_now(vendor, min(wait.total_seconds(), PAUSE_KEY_SECONDS))
     try:
         if pauses.pause_until(vendor.slug, until, "The vendor asked us to slow down."):
@@ -103,4 +103,4 @@ def _pause_until_resumed(vendor: Vendor, reason: str) -> None:
 def _pause_now(vendor: Vendor, seconds: float) -> None:
     """Pause all workers at once, until each has read the pause from the row."""
     with suppress(redis.RedisError):  # without Redis no call starts
-        limiter.hold(vendor.slug, seconds)
+        limiter.pause(vendor.slug, seconds)

@@ -9,7 +9,7 @@ import redis
 from jobs import lifecycle
 from jobs.models import Stream
 from jobs.queue import counters, stream
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.redis_errors import is_wrong_type
 from jobs.queue.stream import Entry, Settlement
@@ -120,7 +120,7 @@ class HeldEntries:
 
     def _release_claimed(self, entries: list[Entry], run_token: str) -> None:
         jobs = lifecycle.claimed([entry.job_id for entry in entries], run_token)
-        moves = [lifecycle.release(job, clock.now()) for job in jobs]
+        moves = [lifecycle.release(job, redis_clock.now()) for job in jobs]
         results = zip(moves, lifecycle.apply(moves), strict=True)
         released = {move.job_id: move for move, happened in results if happened}
         for entry in entries:

@@ -12,7 +12,7 @@ from jobs import failures, lifecycle, retry
 from jobs.lifecycle import Move
 from jobs.models import Job, Status
 from jobs.queue.breaker import Standing
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.storage.store import STORE_ERRORS, refuses
 from jobs.worker.execution import Execution
 from jobs.worker.health import Health
@@ -39,7 +39,7 @@ class Recorder:
     def record(self, batch: Sequence[Execution]) -> None:
         """Set standing and move of each execution, apply the moves, and set which happened."""
         self._health.report(batch)
-        now = clock.now()
+        now = redis_clock.now()
         moves = [_move(execution, now) for execution in batch]
         happened = self._apply(moves)
         for execution, move, yes in zip(batch, moves, happened, strict=True):
@@ -118,7 +118,9 @@ def _apply_single(move: Move) -> bool:
     except StoreAwayError:
         raise
     except Exception as error:
-        return _apply_once([lifecycle.not_storable(move, type(error).__name__, clock.now())])[0]
+        return _apply_once([lifecycle.not_storable(move, type(error).__name__, redis_clock.now())])[
+            0
+        ]
 
 
 def _apply_once(moves: list[Move]) -> list[bool]:

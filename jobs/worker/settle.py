@@ -35,7 +35,7 @@ def _settlement(execution: Execution, status: str) -> Settlement:
     requeue = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
     # A late permit may have given the job a slot after the process that ended it had freed it.
     releases = status in FINAL
-    return Settlement(entry.job_id, entry, releases=releases, refunds=refunds, requeue=requeue)
+    return Settlement(entry.job_id, entry, frees_slot=releases, refunds=refunds, requeue=requeue)
 
 
 def _statuses(job_ids: Sequence[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ import time
 
 import redis
 
-from jobs.queue.clock import clock
+from jobs.queue.clock import redis_clock
 from jobs.queue.redis import commands
 from jobs.queue.redis_errors import WrongTypeError, is_wrong_type, refusal, require_usable
 from jobs.queue.take import Taken, take
@@ -38,7 +38,7 @@ class Taker:
 
     def room(self, vendor: Vendor) -> int:
         """Return how many entries may be taken from the vendor."""
-        if vendor.is_paused(clock.now()):
+        if vendor.is_paused(redis_clock.now()):
             return 0
         # More than there are threads only if no permit or slot expires meanwhile, and if after a
         # crash the calls may be repeated.

@@ -67,7 +67,7 @@ class Take(Permits):
 
         stream.settle(
             VENDOR,
-            [stream.Settlement(entry.job_id, entry, releases=True) for entry in self._entries],
+            [stream.Settlement(entry.job_id, entry, frees_slot=True) for entry in self._entries],
         )
         self._entries = []
 

@@ -1,6 +1,6 @@
--- Whether Redis lets workers work: sends what they send, for a key that is never made, and looks at the types of their keys.
--- KEYS the key that is never made, then those to look at | ARGV the type of each of those
--- Returns the first key that has another type, or ''. Raises what Redis refuses.
+-- Checks that Redis takes a worker's commands, on a key that never exists, and that our keys have the right types.
+-- KEYS the key that never exists, then the keys to check | ARGV the type of each key to check
+-- Returns the first key of another type, or ''. Raises what Redis refuses.
 local NONE = KEYS[1]
 local commands = {
   { 'XADD', NONE, 'NOMKSTREAM', '*', 'v', '1' },

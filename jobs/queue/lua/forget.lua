@@ -1,4 +1,4 @@
--- Drops a consumer that has nothing pending; with pending entries it stays, for they could never be delivered again.
+-- Deletes a consumer that has no pending entries. With pending entries it stays: they could never be delivered again.
 -- KEYS retries, jobs | ARGV consumer
 for _, stream in ipairs(KEYS) do
   local pending = redis.pcall('XPENDING', stream, 'workers', '-', '+', 1, ARGV[1])

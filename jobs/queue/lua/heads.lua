@@ -1,11 +1,11 @@
 -- KEYS retries, jobs, intact_since
--- Returns now; then for each stream when its first undelivered entry was added (now, where all are delivered); then since when
--- the streams are whole, '' where nobody has said so since Redis lost them. All in milliseconds.
+-- Returns, in milliseconds: the time now; for each stream, when its first undelivered entry was added (now, if all are
+-- delivered); and since when the streams are intact ('' if this is unknown because Redis lost the key).
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + time[2] / 1000)
 
--- Without a group nothing was delivered: an entry makes its stream, but the group comes with the first worker that asks.
-local function delivered(stream)
+-- The first entry creates the stream, but only a worker creates the group: until then nothing was delivered.
+local function last_delivered(stream)
   local groups = redis.pcall('XINFO', 'GROUPS', stream)
   for _, flat in ipairs(groups.err and {} or groups) do
     local group = {}
@@ -16,7 +16,7 @@ local function delivered(stream)
 end
 
 local function head(stream)
-  local first = redis.call('XRANGE', stream, '(' .. delivered(stream), '+', 'COUNT', 1)[1]
+  local first = redis.call('XRANGE', stream, '(' .. last_delivered(stream), '+', 'COUNT', 1)[1]
   return first and string.match(first[1], '^(%d+)') or now
 end
 

@@ -1,4 +1,4 @@
--- KEYS heartbeats, unusable | ARGV consumer, its report of vendors that it can't call ('' where there are none)
+-- KEYS heartbeats, unusable | ARGV consumer, its report of the vendors it can't call ('' if it can call all)
 -- Returns the run id of this Redis, and its time in microseconds.
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[1], string.format('%.0f', time[1] * 1000 + time[2] / 1000), ARGV[1])

@@ -1,7 +1,7 @@
--- The limits of one vendor: its windows as a sliding-window log, its pace, its hold. Put before take, renew and rebuild.
+-- The limits of one vendor: its windows as a sliding-window log, its pace, its pause. Runs before take, renew, rebuild and stale.
 -- KEYS retries, jobs, freed, log, in_flight, state, pause, heartbeats
 -- ARGV number of windows, then calls and length in microseconds of each, shortest first; then the script's own arguments
--- What costs is each command, each number made from a text or a text from a number, and each function that is made: few of all.
+-- The costs are commands, conversions between numbers and strings, and closures: keep all of them few.
 local RETRIES, JOBS, FREED, LOG, IN_FLIGHT, STATE, PAUSE, HEARTBEATS = unpack(KEYS)
 
 local time = redis.call('TIME')
@@ -20,29 +20,28 @@ do
   local flat = redis.call('HGETALL', STATE)
   for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
 end
--- What the log can hold and how far it reaches back; its newest start; when the pace has the next one due, and by which gap.
+-- The number of starts and the length that the log covers; its newest start; when the pace has the next start due, and its gap.
 local known_depth, known_length = tonumber(state.depth or 0), tonumber(state.length or 0)
 local newest, due, due_gap = tonumber(state.newest or 0), tonumber(state.pace or 0), tonumber(state.gap or 0)
 
 local run_id
 do
   local info = redis.call('INFO', 'server')
-  local _, before = string.find(info, 'run_id:', 1, true) -- plain: a pattern takes as long as INFO itself
+  local _, before = string.find(info, 'run_id:', 1, true) -- plain: a pattern would take as long as INFO itself
   run_id = string.sub(info, before + 1, before + 40)
 end
 local clock_went_back = math.max(newest, due - due_gap) > now + 1000000
 
--- The state remembers the newest start, so that a log which was dropped alone is missed.
+-- The state holds the newest start too, so that a log that was deleted alone is noticed.
 local log_life_ms = redis.call('PTTL', LOG)
 local log_is_gone = log_life_ms == -2 and newest + known_length >= now
 
--- Whether the log can't be trusted: Redis lost data or restarted, its clock went back, or the limits ask for a longer memory.
+-- Whether the log can't be trusted: Redis lost data or restarted, its clock went back, or the limits need a longer log.
 local is_stale = state.run_id ~= run_id or clock_went_back or log_is_gone or known_depth < depth or known_length < length
 
 local function text(number) return string.format('%d', number) end
 
--- Starts in the shortest window are paced: evenly apart, with one gap of catch-up; with 20 ms where a gap is shorter than that,
--- which is a worker's round.
+-- Starts in the shortest window are paced: evenly apart, with one gap of catch-up, or 20 ms (a worker's round) for shorter gaps.
 local gap = #windows > 0 and math.ceil(windows[1].length / windows[1].calls) or 0
 local paced_from = math.max(due - due_gap + gap, now - math.max(gap, 20000)) -- the limits may have changed since
 
@@ -52,7 +51,7 @@ local function fits(window, count)
   return not start or tonumber(start) + window.length < now
 end
 
--- How many calls a window has room for, `most`. Where it has room for yet another, nobody has to wait for it.
+-- Returns how many calls the window has room for, at most `most`. With room for one more, wait_for_windows can skip it.
 local function room_in(window, most)
   window.has_more = most < window.calls and fits(window, most + 1)
   if window.has_more then return most end
@@ -64,7 +63,7 @@ local function room_in(window, most)
   return low
 end
 
--- Microseconds until the windows permit one call.
+-- Returns the microseconds until the windows permit one call.
 local function wait_for_windows()
   local at = now
   for _, window in ipairs(windows) do
@@ -74,18 +73,18 @@ local function wait_for_windows()
   return at - now
 end
 
--- Where limits were lowered, older starts count again when newer ones are given back.
+-- Starts kept beyond the depth: after limits were lowered, older starts count again when newer ones are refunded.
 local SPARE = 1000
 
--- Charges `count` starts and returns the time of the first; the others follow a microsecond apart, so that each is unique.
--- What follows `count` is set in the state besides.
+-- Charges `count` starts and returns the time of the first. The others follow a microsecond apart, so that each is unique.
+-- Further arguments are fields and values to set in the state.
 local function charge(count, ...)
   local first, starts = math.max(now, newest + 1), {}
   for i = 1, count do starts[i] = text(first + i - 1) end
   local known = redis.call('LPUSH', LOG, unpack(starts))
   newest = first + count - 1
   if known > known_depth + SPARE then redis.call('LTRIM', LOG, 0, known_depth + SPARE - 1) end
-  -- Twice as long as needed, so that it need not be said each time.
+  -- Twice as long as needed, so that it is not set each time.
   local life_ms = known_length / 1000 + 1000
   if log_life_ms < life_ms or known == count then redis.call('PEXPIRE', LOG, text(2 * life_ms)) end
   redis.call('HSET', STATE, 'newest', starts[count], ...)

@@ -1,5 +1,5 @@
 -- KEYS retries, jobs | ARGV consumer, count
--- Returns three an entry that is pending at the consumer: stream, entry id, job id ('' where the entry itself is gone).
+-- Returns three values per entry pending at the consumer: stream, entry id, job id ('' if the entry was deleted).
 local names, reply = { 'retries', 'jobs' }, {}
 for i, stream in ipairs(KEYS) do
   local pending = redis.pcall('XPENDING', stream, 'workers', '-', '+', ARGV[2], ARGV[1])

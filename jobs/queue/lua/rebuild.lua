@@ -1,8 +1,8 @@
--- Makes log and in_flight true again from the rows, and the groups anew where they are gone. After limits.lua.
+-- Restores the log and in_flight from the rows, and creates missing groups. Runs after limits.lua.
 -- KEYS, in addition: rebuilder
--- own arguments: the rebuilder's token; how many calls have ended, and when each was started in microseconds, newest first; how
--- many are under way, and when each was started as its row says; then the jobs in flight
--- Returns 1, or 0 where somebody else rebuilds by now: what the caller has read is too old.
+-- own arguments: the token of the rebuilder's lock; the number of calls that have ended, and when each started in
+-- microseconds, newest first; the number of calls in progress, and when each started as its row says; the jobs in flight
+-- Returns 1, or 0 if another worker holds the lock by now: the rows that the caller has read are then too old.
 local REBUILDER, position = KEYS[9], own
 local function argument()
   position = position + 1
@@ -22,14 +22,14 @@ if state.run_id ~= run_id or clock_went_back then
   redis.call('DEL', LOG, IN_FLIGHT, STATE)
   state = {}
 end
--- What the log still knows is exact; the rows add what is older than that.
+-- What the log still holds is exact. The rows add what is older.
 local is_empty = redis.call('EXISTS', LOG) == 0
 local oldest = tonumber(redis.call('LINDEX', LOG, -1) or now)
 local function add(start, as) if is_empty or start < oldest then redis.call('RPUSH', LOG, text(math.min(as, oldest))) end end
 local ended, calling = times(), times()
--- The permit of a call under way may have been renewed since its row was written: it counts as late as can be.
+-- The permit of a call in progress may have been renewed since its row was written: it counts as late as possible.
 for _, start in ipairs(calling) do add(start, oldest) end
-for _, start in ipairs(ended) do add(start, start + 999) end -- there are stores that keep no more than milliseconds
+for _, start in ipairs(ended) do add(start, start + 999) end -- some stores keep milliseconds only
 length = math.max(length, tonumber(state.length or 0))
 redis.call('PEXPIRE', LOG, text(length / 1000 + 1000))
 

@@ -1,11 +1,12 @@
--- Tells a vendor's breaker how calls went, and answers how it stands.
+-- Reports calls to a vendor's breaker, and returns the vendor's standing.
 -- KEYS state, freed
--- ARGV failures in a row that open it, code of the last call that failed, then six a call: outcome, token of its probe ('' without), job id, when it was started
---   (microseconds), failures of its job that counted before, and of how many good calls in a row it is the last
+-- ARGV failures in a row that open it, code of the last failed call, then six per call: outcome, token of its probe (''
+--   if it is none), job id, when it started (microseconds), failures of its job counted before, number of good calls in a row
+--   that it stands for
 --   outcome: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), none (no call was made,
---   or it says nothing about the vendor's health)
--- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, and for each told 1 where
--- it was started before the last outage was over, else 0.
+--   or the answer says nothing about the vendor's health)
+-- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, and for each call 1 if
+-- it started before the last outage ended, else 0.
 local STATE, FREED = unpack(KEYS)
 local threshold = tonumber(ARGV[1])
 local time = redis.call('TIME')
@@ -34,7 +35,7 @@ local function open()
   local length = math.min(MAX_OPEN, MIN_OPEN * 2 ^ number('opened'))
   set('opened', number('opened') + 1)
   set('open_until', now + length)
-  -- For people: since when, and what the vendor failed with last.
+  -- For people: since when it is open, and the last error.
   if not state.opened_at then set('opened_at', now) end
   redis.call('HSET', STATE, 'open_code', ARGV[2])
   clear('failures', 'recovering', 'probe', 'probe_until', 'probe_entry')
@@ -47,14 +48,14 @@ local function good(calls)
   clear('recovering', 'opened')
 end
 
--- A breaker that has never heard a good answer may have lost its memory in the middle of an outage; the job has kept its own.
+-- A breaker without a good answer so far may have lost its state during an outage. The job still has its own count.
 local function bad(before)
   set('failures', number('failures') + 1)
   if not state.answered and before + 1 > number('failures') then set('failures', before + 1) end
   if number('failures') >= threshold then open() end
 end
 
--- While it is open, only the holder of the probe's token has a say: late news from before the outage mean nothing.
+-- While it is open, only the holder of the probe's token counts: late reports from before the outage say nothing.
 local function probed(outcome)
   clear('probe', 'probe_until', 'probe_entry')
   if outcome == 'good' or outcome == 'denied' then

@@ -1,2 +1,2 @@
--- Whether the log can't be trusted, so that it has to be made from the rows first. After limits.lua.
+-- Returns 1 if the log must be rebuilt from the rows before it can be trusted, else 0. Runs after limits.lua.
 return is_stale and 1 or 0

@@ -1,9 +1,9 @@
--- Takes the entries that may start now, and charges for exactly those. After limits.lua.
+-- Takes the entries that may start now, and charges for exactly those. Runs after limits.lua.
 -- own arguments: consumer, want, cap on jobs in flight (0: none), token for a probe, life of a probe in microseconds
--- Returns nothing where the log can't be trusted; else now, wait, first charge (0 where nothing is charged), whether it is a
--- probe, and three lists: the streams that wake the caller before `wait` microseconds are over, each with its end; what was read
--- from retries, and from jobs, each as entry id and job id.
-local MAX = 1000 -- Lua hands a command a few thousand arguments at the most
+-- Returns nothing if the log can't be trusted. Else: now, wait, first charge (0 without windows), whether the entry is a probe,
+-- and three lists: the streams whose next entry ends the wait of `wait` microseconds, each with its last id; the entries read
+-- from retries and from jobs, each as entry id and job id.
+local MAX = 1000 -- Lua passes at most a few thousand arguments to a command
 local consumer, want, cap = ARGV[own], math.min(MAX, tonumber(ARGV[own + 1])), tonumber(ARGV[own + 2])
 local FOREVER = 3600 * 1000000
 
@@ -23,7 +23,7 @@ end
 local pause_ms = redis.call('PTTL', PAUSE)
 if pause_ms > 0 then return answer(pause_ms * 1000) end
 
--- An open breaker lets one probe through at a time, once its pause is over.
+-- An open breaker lets one probe through at a time, from open_until on.
 local room, probing = want, false
 if state.open_until then
   local probe_until, open_until = tonumber(state.probe_until or 0), tonumber(state.open_until)
@@ -34,13 +34,13 @@ end
 
 if cap > 0 then room = math.min(room, cap - redis.call('ZCARD', IN_FLIGHT)) end
 
--- After an outage the number of calls under way grows back from one. An entry is pending as long as its call is under way. What
--- was begun before the outage was over may hang on for long, and is no part of what grows back.
+-- After an outage the number of concurrent calls grows again from one. An entry is pending while its call is in progress. Calls
+-- that started before the outage ended may hang for long, and do not count.
 if state.recovering then
   local slots = tonumber(state.recovering)
   local idle_ms = math.floor(now / 1000) - math.floor(tonumber(state.closed_at or 0) / 1000) + 1
   for _, stream in ipairs({ RETRIES, JOBS }) do
-    local calls = redis.pcall('XPENDING', stream, 'workers')[1] or 0 -- none where the group is gone
+    local calls = redis.pcall('XPENDING', stream, 'workers')[1] or 0 -- none if the group is gone
     local older = calls > 0 and #redis.call('XPENDING', stream, 'workers', 'IDLE', text(idle_ms), '-', '+', calls) or 0
     slots = slots - (calls - older)
   end
@@ -64,14 +64,14 @@ if #windows > 0 then
   if room == 0 then return answer(wait_for_one()) end
 end
 
--- Returns up to `count` entries, each as entry id and job id: '' where nobody can read it. That is refused, its job found lost.
+-- Returns up to `count` entries, each as entry id and job id ('' if unreadable: it is refused, and its job found lost).
 local now_ms, a_group_is_gone = text(now / 1000), false
 local function read(stream, count)
   local reply = count > 0 and redis.pcall('XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', count, 'STREAMS', stream, '>')
   if not reply then return {} end
   if reply.err then
     if not string.find(reply.err, 'NOGROUP', 1, true) then error(reply) end
-    a_group_is_gone = true -- with its stream, which was dropped alone
+    a_group_is_gone = true -- the stream was deleted alone, and the group with it
     return {}
   end
   local list, scores = {}, {}
@@ -95,7 +95,7 @@ if count == 0 then
   return answer(FOREVER, RETRIES, JOBS)
 end
 
--- Whoever holds an entry is known, even before its first beat: else nobody would find it dead.
+-- A worker with entries must be known before its first heartbeat, or its death would not be detected.
 redis.call('ZADD', HEARTBEATS, 'NX', now_ms, consumer)
 if #windows > 0 then
   paced_from = paced_from + count * gap -- their places in the pace

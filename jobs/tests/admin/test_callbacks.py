@@ -1,4 +1,4 @@
-"""The list of callbacks shows what came in and what became of it."""
+"""The list of callbacks shows each callback and its verdict."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from jobs.models import Callback
 from jobs.tests.console import listed, sign_in_as_superuser, text
 
 pytestmark = pytest.mark.django_db
-DELIVERIES = "/admin/jobs/callback/"
+CALLBACKS = "/admin/jobs/callback/"
 NOON = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
 
@@ -32,34 +32,32 @@ def make_callback(make_job):
     return make
 
 
-def test_the_newest_comes_first(browser, make_callback):
+def test_the_newest_callback_comes_first(browser, make_callback):
     ids = [make_callback(verdict="late").pk for _ in range(3)][::-1]
     assert (
-        listed(browser.get(DELIVERIES))
-        == listed(browser.get(DELIVERIES, {"verdict": "late"}))
-        == ids
+        listed(browser.get(CALLBACKS)) == listed(browser.get(CALLBACKS, {"verdict": "late"})) == ids
     )
 
 
 @pytest.mark.parametrize("verdict", ["applied", "late", "unmatched", "refused", ""])
-def test_deliveries_are_found_by_their_verdict(browser, make_callback, verdict):
+def test_callbacks_can_be_filtered_by_verdict(browser, make_callback, verdict):
     for other in ("applied", "late", "unmatched", "refused", ""):
         make_callback(verdict=other)
-    found = browser.get(DELIVERIES, {"verdict": verdict or "none"})
+    found = browser.get(CALLBACKS, {"verdict": verdict or "none"})
     assert [callback.verdict for callback in found.context["cl"].result_list] == [verdict]
     assert (verdict or "not yet applied") in text(found)
 
 
-def test_deliveries_are_found_by_vendor_and_by_job(browser, make_callback, make_vendor):
+def test_callbacks_can_be_found_by_vendor_and_by_job(browser, make_callback, make_vendor):
     make_vendor("globex")
     make_callback()
     wanted = make_callback(vendor="globex")
-    assert listed(browser.get(DELIVERIES, {"vendor": "globex"})) == [wanted.pk]
-    assert listed(browser.get(DELIVERIES, {"q": f" {wanted.job.upper()} "})) == [wanted.pk]
+    assert listed(browser.get(CALLBACKS, {"vendor": "globex"})) == [wanted.pk]
+    assert listed(browser.get(CALLBACKS, {"q": f" {wanted.job.upper()} "})) == [wanted.pk]
 
 
-def test_a_delivery_shows_its_body_and_can_not_be_edited(browser, make_callback):
+def test_a_callback_shows_its_body_and_is_read_only(browser, make_callback):
     callback = make_callback(body={"name": "<b>Jane Roe</b>"}, verdict="late")
-    told = text(browser.get(f"{DELIVERIES}{callback.pk}/change/"))
-    assert '{ "name": "<b>Jane Roe</b>" }' in told
-    assert browser.post(f"{DELIVERIES}{callback.pk}/change/", {}).status_code == 403
+    page = text(browser.get(f"{CALLBACKS}{callback.pk}/change/"))
+    assert '{ "name": "<b>Jane Roe</b>" }' in page
+    assert browser.post(f"{CALLBACKS}{callback.pk}/change/", {}).status_code == 403

@@ -1,4 +1,4 @@
-"""The list of jobs shows what an operator looks for, newest first."""
+"""The list of jobs can be searched and filtered, newest first."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -29,12 +29,12 @@ def test_each_status_has_its_badge(browser, make_job, status):
 
 
 @pytest.mark.parametrize("column", range(8))
-def test_the_newest_job_comes_first_whatever_order_is_asked_for(browser, make_job, column):
+def test_the_newest_job_comes_first_with_any_order_parameter(browser, make_job, column):
     jobs = [make_job(name=name) for name in "bac"]
     assert listed(browser.get(JOBS, {"o": column})) == [job.pk for job in reversed(jobs)]
 
 
-def test_a_row_says_what_an_operator_asks_first(browser, make_job):
+def test_a_row_shows_status_age_attempts_and_error(browser, make_job):
     an_hour_ago = first_id_at(timezone.now() - timedelta(hours=1, minutes=5))
     job = make_job(
         id=an_hour_ago, name="Jane Roe", status="failed", attempt=3, error_code="vendor_rejected"
@@ -42,7 +42,7 @@ def test_a_row_says_what_an_operator_asks_first(browser, make_job):
     assert f"{job.pk} failed acme Jane Roe 1 h 3 vendor_rejected" in text(browser.get(JOBS))
 
 
-def test_filters_narrow_the_list_alone_and_together(browser, make_job, make_vendor):
+def test_filters_can_be_combined(browser, make_job, make_vendor):
     make_vendor("acme"), make_vendor("globex")
     make_job(vendor="acme", status="complete"), make_job(vendor="globex", status="failed")
     wanted = make_job(vendor="acme", status="failed")
@@ -52,27 +52,27 @@ def test_filters_narrow_the_list_alone_and_together(browser, make_job, make_vend
 
 
 @pytest.mark.parametrize(("span", "shown"), [("hour", 1), ("day", 2), ("week", 3), ("nonsense", 4)])
-def test_jobs_are_found_by_when_they_were_created(browser, make_job, span, shown):
+def test_jobs_can_be_filtered_by_creation_time(browser, make_job, span, shown):
     for age in (timedelta(minutes=59), timedelta(hours=23), timedelta(days=6), timedelta(days=8)):
         make_job(id=first_id_at(timezone.now() - age))
     assert len(listed(browser.get(JOBS, {"created": span}))) == shown
 
 
-def test_the_vendors_to_filter_by_are_those_that_exist(browser, make_vendor, make_job):
+def test_the_vendor_filter_lists_existing_vendors(browser, make_vendor, make_job):
     make_vendor("globex"), make_job(vendor="deleted-long-ago")
     page = browser.get(JOBS).content.decode()
     assert "?vendor=globex" in page
     assert "?vendor=deleted-long-ago" not in page
 
 
-def test_a_job_is_found_by_its_id_however_it_is_written(browser, make_job):
+def test_a_job_is_found_by_any_spelling_of_its_id(browser, make_job):
     job = make_job()
     make_job()
     for term in (job.pk, f" {job.pk.upper()} ", job.pk.replace("-", "")):
         assert listed(browser.get(JOBS, {"q": term})) == [job.pk]
 
 
-def test_jobs_are_found_by_the_beginning_of_the_name(browser, make_job):
+def test_jobs_are_found_by_the_beginning_of_their_name(browser, make_job):
     for name in ("John Doe", "John Doe\U0010fffe", "john doe", "Jane Doe", "Jo", "A John"):
         make_job(name=name)
     found = browser.get(JOBS, {"q": "John "}).context["cl"].result_list
@@ -80,7 +80,7 @@ def test_jobs_are_found_by_the_beginning_of_the_name(browser, make_job):
 
 
 @pytest.mark.parametrize("term", ["%", "_", "\x00", "'", '"', "\U0010ffff", "x" * 5000, "{", "\\"])
-def test_odd_search_terms_find_nothing_and_break_nothing(browser, make_job, term):
+def test_odd_search_terms_find_nothing(browser, make_job, term):
     make_job()
     response = browser.get(JOBS, {"q": term})
     assert response.status_code == 200
@@ -90,7 +90,7 @@ def test_odd_search_terms_find_nothing_and_break_nothing(browser, make_job, term
 @pytest.mark.parametrize(
     "lookup", ["input__icontains", "name__contains", "error_message", "status__in", "run_token"]
 )
-def test_the_address_can_filter_by_nothing_else(browser, make_job, lookup):
+def test_unknown_filters_in_the_url_are_removed(browser, make_job, lookup):
     job = make_job()
     response = browser.get(JOBS, {lookup: "x", "q": "John"}, follow=True)
     assert response.redirect_chain == [(f"{JOBS}?q=John", 302)]
@@ -98,7 +98,7 @@ def test_the_address_can_filter_by_nothing_else(browser, make_job, lookup):
     assert listed(response) == [job.pk]
 
 
-def test_the_status_can_be_typed_into_the_address(browser, make_job):
+def test_status_in_the_url_is_an_alias(browser, make_job):
     failed, _queued = make_job(status="failed"), make_job()
     response = browser.get(JOBS, {"status": "failed", "vendor": "acme"}, follow=True)
     assert response.redirect_chain == [(f"{JOBS}?vendor=acme&status__exact=failed", 302)]
@@ -106,25 +106,25 @@ def test_the_status_can_be_typed_into_the_address(browser, make_job):
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "99999999999999999999", "x"])
-def test_an_impossible_page_is_no_error(browser, make_job, monkeypatch, page):
+def test_an_invalid_page_number_is_not_an_error(browser, make_job, monkeypatch, page):
     monkeypatch.setattr("jobs.admin.job.JobAdmin.list_per_page", 1)
     make_job(), make_job()
     assert browser.get(JOBS, {"p": page}, follow=True).status_code == 200
 
 
-def test_a_list_that_is_cut_goes_on_with_older_jobs(browser, make_job, monkeypatch):
+def test_a_truncated_list_links_to_older_jobs(browser, make_job, monkeypatch):
     monkeypatch.setattr(listing, "MAX_LISTED", 4)
     monkeypatch.setattr("jobs.admin.job.JobAdmin.list_per_page", 2)
     ids = [make_job().pk for _ in range(7)][::-1]
     last = browser.get(JOBS, {"p": "2"})
     assert listed(last) == ids[2:4]
-    assert "The first 4 of more" in text(last)
+    assert "First 4 jobs; show older than this page" in text(last)
     older = browser.get(JOBS + last.context["cl"].older)
     assert listed(older) == ids[4:6]
     assert "3 jobs" in text(older)
 
 
-def test_ids_of_long_ago_and_of_the_future_are_listed(browser, make_job):
+def test_ids_of_the_past_and_the_future_are_listed(browser, make_job):
     for year in (1971, 2999):
         make_job(id=first_id_at(datetime(year, 1, 1, tzinfo=UTC)))
     assert len(listed(browser.get(JOBS))) == 2

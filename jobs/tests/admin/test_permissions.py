@@ -1,4 +1,4 @@
-"""Nobody sees or does more in the console than the permissions say."""
+"""Users see and do in the console what their permissions allow, and no more."""
 
 import html
 import re
@@ -16,18 +16,20 @@ from jobs.tests.console import sign_in, sign_in_as_superuser, text
 from vendors.models import Vendor
 
 pytestmark = pytest.mark.django_db
-JOBS, DELIVERIES, VENDORS = "/admin/jobs/job/", "/admin/jobs/callback/", "/admin/vendors/vendor/"
+JOBS, CALLBACKS, VENDORS = "/admin/jobs/job/", "/admin/jobs/callback/", "/admin/vendors/vendor/"
 
 
-@pytest.mark.parametrize("page", [JOBS, DELIVERIES, VENDORS])
-def test_a_list_is_for_those_who_may_view_it(client, page):
+@pytest.mark.parametrize("page", [JOBS, CALLBACKS, VENDORS])
+def test_a_list_needs_the_view_permission(client, page):
     assert client.get(page).status_code == 302
     assert sign_in("retry_job", "cancel_job").get(page).status_code == 403
 
 
 @pytest.mark.parametrize(("action", "status"), [("retry", "failed"), ("cancel", "queued")])
 @pytest.mark.parametrize("permissions", [["view_job"], ["retry_job", "cancel_job"], []])
-def test_who_may_not_retry_or_cancel_can_not(make_vendor, make_job, action, status, permissions):
+def test_retry_and_cancel_need_their_permissions(
+    make_vendor, make_job, action, status, permissions
+):
     browser, _acme, job = sign_in(*permissions), make_vendor(), make_job(status=status)
     assert browser.get(f"{JOBS}{job.pk}/{action}/").status_code == 403
     assert browser.post(f"{JOBS}{job.pk}/{action}/").status_code == 403
@@ -36,14 +38,14 @@ def test_who_may_not_retry_or_cancel_can_not(make_vendor, make_job, action, stat
     assert Job.objects.get().status == status
 
 
-def test_who_may_only_look_at_jobs_sees_no_buttons_and_no_actions(make_vendor, make_job):
+def test_view_permission_for_jobs_shows_no_buttons_and_no_actions(make_vendor, make_job):
     browser, _acme = sign_in("view_job"), make_vendor()
     for status in ("failed", "queued"):
         assert browser.get(f"{JOBS}{make_job(status=status).pk}/change/").context["buttons"] == []
     assert "_jobs" not in browser.get(JOBS).content.decode()
 
 
-def test_an_action_is_not_run_without_its_permission(make_vendor, make_job):
+def test_an_action_needs_its_permission(make_vendor, make_job):
     browser, _acme, job = (
         sign_in("view_job", "cancel_job"),
         make_vendor(),
@@ -57,7 +59,7 @@ def test_an_action_is_not_run_without_its_permission(make_vendor, make_job):
     assert "retry_jobs" not in browser.get(JOBS).content.decode()
 
 
-def test_a_forged_request_does_nothing(make_vendor, make_job):
+def test_a_request_without_csrf_token_does_nothing(make_vendor, make_job):
     job, forger = (
         make_job(status="failed", vendor=make_vendor().slug),
         Client(enforce_csrf_checks=True),
@@ -69,7 +71,7 @@ def test_a_forged_request_does_nothing(make_vendor, make_job):
     assert Job.objects.get().status == "failed"
 
 
-def test_who_may_only_look_at_vendors_can_neither_edit_nor_pause(make_vendor):
+def test_view_permission_for_vendors_allows_no_edits_and_no_pauses(make_vendor):
     browser, vendor = sign_in("view_vendor"), make_vendor()
     page = browser.get(f"{VENDORS}{vendor.pk}/change/").content.decode()
     assert "Pause" not in page
@@ -85,7 +87,7 @@ def test_who_may_only_look_at_vendors_can_neither_edit_nor_pause(make_vendor):
     assert not Vendor.objects.get().paused
 
 
-READERS = [
+PERMISSIONS = [
     (),
     ("view_job",),
     ("view_vendor",),
@@ -97,10 +99,8 @@ READERS = [
 ]
 
 
-@pytest.mark.parametrize("permissions", READERS, ids=lambda names: "+".join(names) or "none")
-def test_no_link_leads_to_a_page_that_its_reader_may_not_see(
-    make_vendor, make_job, permissions, redis_client
-):
+@pytest.mark.parametrize("permissions", PERMISSIONS, ids=lambda names: "+".join(names) or "none")
+def test_no_link_leads_to_a_forbidden_page(make_vendor, make_job, permissions, redis_client):
     vendor = make_vendor()
     for status, verdict in (
         ("failed", "refused"),
@@ -120,7 +120,7 @@ def test_no_link_leads_to_a_page_that_its_reader_may_not_see(
         Callback.objects.create(key=status, vendor="acme", job=job.pk, **came)
     Callback.objects.filter(verdict="unmatched").update(job="019a0000-0000-7000-8000-000000000000")
     browser = sign_in(*permissions)
-    # What he did when he might do more.
+    # Actions from a time when the user had more permissions.
     done = {"action_flag": CHANGE, "change_message": "Paused.", "user": User.objects.get()}
     for row in (vendor, job, done["user"]):
         content_type = ContentType.objects.get_for_model(row)
@@ -138,7 +138,7 @@ def test_no_link_leads_to_a_page_that_its_reader_may_not_see(
             urljoin(path, html.unescape(link))
             for link in re.findall(r'<a [^>]*href="([^"#]+)"', page.content.decode())
         }
-        # Each filter of a list, but not all of them together.
+        # Each filter of a list, but no combinations.
         new = {
             link
             for link in links
@@ -189,7 +189,7 @@ def test_a_superuser_changes_users_and_groups(db):
     assert Group.objects.filter(name="readers").exists()
 
 
-def test_the_redirects_by_the_number_of_a_table_are_off(db):
+def test_djangos_view_on_site_redirect_is_off(db):
     browser, table = sign_in_as_superuser(), ContentType.objects.get_for_model(User)
     response = browser.get(f"/admin/r/{table.pk}/{User.objects.get().pk}/")
     assert response.status_code == 404

@@ -1,6 +1,4 @@
-"""The console stays quick with a million rows: its lists are read in the order of an index, no
-further than shown.
-"""
+"""The console stays fast with a million rows: lists are read by an index, one page at a time."""
 
 import re
 
@@ -11,26 +9,26 @@ from jobs.tests.console import sign_in
 from tests.plans import assert_quick, reads_of
 
 pytestmark = pytest.mark.django_db
-JOBS, DELIVERIES = "/admin/jobs/job/", "/admin/jobs/callback/"
+JOBS, CALLBACKS = "/admin/jobs/job/", "/admin/jobs/callback/"
 
 
 @pytest.fixture
 def browser(db, make_vendor, monkeypatch):
-    # With more rows than a page holds, the lists are read as they are when there are a million.
+    # With more rows than a page holds, the query plans are those of a million rows.
     monkeypatch.setattr("jobs.admin.listing.ReadOnlyAdmin.list_per_page", 2)
     make_vendor()
     return sign_in("view_job", "view_callback", "retry_job")
 
 
 def reads(browser, path, params):
-    """Return what a page reads of the tables of jobs."""
+    """Return the queries of a page on the tables of jobs."""
     with reads_of("jobs_") as reads:
         assert browser.get(path, params).status_code == 200
     return reads
 
 
 def assert_read_quickly(found):
-    assert len(found) == 2, "one read to count, one for the page"
+    assert len(found) == 2, "one query for the count, one for the page"
     assert_quick(found, finds=False)
 
 
@@ -51,18 +49,18 @@ def assert_read_quickly(found):
     ],
     ids=str,
 )
-def test_the_list_of_jobs_is_read_by_an_index(browser, make_job, params):
+def test_the_job_list_is_read_by_an_index(browser, make_job, params):
     for _ in range(5):
         make_job(status="failed")
     assert_read_quickly(reads(browser, JOBS, params))
 
 
-def test_a_job_is_found_by_its_key(browser, make_job):
+def test_a_job_is_found_by_its_primary_key(browser, make_job):
     job = make_job()
     assert_quick(reads(browser, JOBS, {"q": job.pk}), finds=True)
 
 
-def test_the_list_leaves_the_large_columns_alone(browser, make_job):
+def test_the_job_list_does_not_read_large_columns(browser, make_job):
     make_job()
     _, page = reads(browser, JOBS, {})
     assert not re.search(r"\b(input|result)\b", str(page))
@@ -73,7 +71,7 @@ def test_the_list_leaves_the_large_columns_alone(browser, make_job):
     [{}, {"verdict": "late"}, {"vendor": "acme"}, {"verdict": "late", "vendor": "acme"}],
     ids=str,
 )
-def test_the_list_of_deliveries_is_read_by_an_index(browser, make_job, params):
+def test_the_callback_list_is_read_by_an_index(browser, make_job, params):
     for number in range(5):
         job = make_job()
         Callback.objects.create(
@@ -84,6 +82,6 @@ def test_the_list_of_deliveries_is_read_by_an_index(browser, make_job, params):
             verdict="late",
             received_at=job.created_at,
         )
-    found = reads(browser, DELIVERIES, params)
+    found = reads(browser, CALLBACKS, params)
     assert_read_quickly(found)
     assert not re.search(r"\bbody\b", str(found[-1]))

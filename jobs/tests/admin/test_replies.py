@@ -1,6 +1,4 @@
-"""The page of a job tells what the vendor said to each failed call, and which callbacks were
-refused and why.
-"""
+"""The page of a job shows the vendor's replies to failed calls, and why callbacks were refused."""
 
 import tracemalloc
 
@@ -28,7 +26,7 @@ def make_attempt(job, **fields):
         "number": 1,
         "worker": "w",
         "outcome": "vendor_rejected",
-        "message": "The vendor answered 422.",
+        "message": "It answered 422.",
     }
     times = {"started_at": timezone.now(), "ended_at": timezone.now()}
     return Attempt.objects.create(job=job.pk, vendor="acme", run=1, **{**given, **times, **fields})
@@ -53,24 +51,24 @@ REPLY = {
 }
 
 
-def test_who_acts_on_failures_sees_what_the_vendor_said(failed):
+def test_with_retry_permission_the_reply_is_shown_with_its_body(failed):
     make_attempt(failed, reply=REPLY)
     response = page(sign_in_as_superuser(), failed)
-    told = text(response)
+    page_text = text(response)
     assert (
-        "The vendor answered 422. The vendor answered 422 content-type: application/json x-request-id: <b>17</b>"
-        in told
+        "It answered 422. The vendor answered 422 content-type: application/json "
+        "x-request-id: <b>17</b>" in page_text
     )
-    assert '{"e": "<b>no age</b>"}' in told
+    assert '{"e": "<b>no age</b>"}' in page_text
     assert "<b>" not in response.content.decode()
 
 
-def test_who_only_looks_sees_status_and_headers(failed):
+def test_with_view_permission_the_reply_is_shown_without_its_body(failed):
     make_attempt(failed, reply=REPLY)
-    told = text(page(sign_in("view_job"), failed))
-    assert "The vendor answered 422 content-type: application/json" in told
-    assert "no age" not in told
-    assert "Its body is shown to those who may retry jobs." in told
+    page_text = text(page(sign_in("view_job"), failed))
+    assert "The vendor answered 422 content-type: application/json" in page_text
+    assert "no age" not in page_text
+    assert "You need the permission to retry jobs to see the body." in page_text
 
 
 @pytest.mark.parametrize(
@@ -91,34 +89,34 @@ def test_who_only_looks_sees_status_and_headers(failed):
     ],
     ids=range(8),
 )
-def test_a_reply_of_any_shape_is_shown_and_cut(failed, reply):
+def test_a_reply_of_any_shape_is_shown_and_truncated(failed, reply):
     make_attempt(failed, reply=reply)
     response = page(sign_in_as_superuser(), failed)
     assert response.status_code == 200
     assert len(response.content) < 60_000
 
 
-def test_polls_are_told_from_attempts(failed):
+def test_polls_and_attempts_are_labelled(failed):
     make_attempt(failed, kind="poll", number=3)
     make_attempt(failed, kind="call", number=2)
-    told = text(page(sign_in_as_superuser(), failed))
-    assert "Poll of attempt 3 vendor_rejected" in told
-    assert "UTC Attempt 2 vendor_rejected" in told
+    page_text = text(page(sign_in_as_superuser(), failed))
+    assert "Poll of attempt 3 vendor_rejected" in page_text
+    assert "UTC Attempt 2 vendor_rejected" in page_text
 
 
-def test_refused_callbacks_are_told_with_reason_size_and_times(failed):
+def test_refused_callbacks_show_reason_size_and_count(failed):
     make_callback(failed, reason="signature_wrong", times_received=3)
     make_callback(failed, verdict="unreadable", reason="The adapter can't read it (KeyError).")
-    told = text(page(sign_in("view_job"), failed))
-    assert "Callback refused acme signature_wrong: 512 bytes, received 3 times" in told
-    assert "Callback unreadable acme The adapter can't read it (KeyError): 512 bytes" in told
+    page_text = text(page(sign_in("view_job"), failed))
+    assert "Callback refused acme signature_wrong: 512 bytes, received 3 times" in page_text
+    assert "Callback unreadable acme The adapter can't read it (KeyError): 512 bytes" in page_text
 
 
-def test_the_page_of_a_callback_tells_why_it_was_refused(failed):
+def test_the_page_of_a_refused_callback_shows_the_reason(failed):
     callback = make_callback(failed, reason="signature_wrong", times_received=3)
-    told = text(sign_in("view_callback").get(f"/admin/jobs/callback/{callback.pk}/change/"))
-    for part in ("refused", "Reason: signature_wrong", "Times received: 3", "Body bytes: 512"):
-        assert part in told
+    page_text = text(sign_in("view_callback").get(f"/admin/jobs/callback/{callback.pk}/change/"))
+    for part in ("refused", "Reason: signature_wrong", "Times received: 3", "Size: 512 bytes"):
+        assert part in page_text
 
 
 def nested():
@@ -137,7 +135,7 @@ HUGE = {
 
 
 def test_numbers_are_shown_with_all_their_digits():
-    from jobs.admin.shown import pretty
+    from jobs.admin.formats import pretty
     from vendors.payloads import exact
 
     assert "1234567890123456.789" in pretty(exact.read('{"price": 1234567890123456.789}'))
@@ -145,7 +143,7 @@ def test_numbers_are_shown_with_all_their_digits():
 
 @pytest.mark.parametrize("value", HUGE.values(), ids=HUGE.keys())
 def test_a_huge_value_is_written_no_further_than_shown(value):
-    from jobs.admin.shown import MAX_CHARACTERS, pretty
+    from jobs.admin.formats import MAX_CHARACTERS, pretty
 
     value = value()
     tracemalloc.start()
@@ -154,7 +152,7 @@ def test_a_huge_value_is_written_no_further_than_shown(value):
     tracemalloc.stop()
     assert peak < 10_000_000
     assert len(shown) < 7 * MAX_CHARACTERS  # some characters are escaped in HTML
-    assert "cut here" in shown
+    assert "truncated" in shown
 
 
 @pytest.mark.parametrize("column", ["input", "result"])
@@ -162,11 +160,11 @@ def test_the_page_of_a_job_with_huge_values_is_small(failed, column):
     type(failed).objects.filter(pk=failed.pk).update(**{column: nested()})
     response = page(sign_in_as_superuser(), failed)
     assert len(response.content) < 100_000
-    assert "cut here: only the first 20,000 characters are shown." in text(response)
+    assert "truncated: only the first 20,000 characters are shown." in text(response)
 
 
 def test_the_page_of_a_callback_with_a_huge_body_is_small(failed):
     callback = make_callback(failed, body=nested(), verdict="applied")
     response = sign_in_as_superuser().get(f"/admin/jobs/callback/{callback.pk}/change/")
     assert len(response.content) < 100_000
-    assert "cut here" in text(response)
+    assert "truncated" in text(response)

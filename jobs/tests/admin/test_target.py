@@ -1,4 +1,4 @@
-"""Who may change where a vendor's calls go, and what is asked for it."""
+"""Changing where a vendor's calls go needs a permission and a confirmation."""
 
 import json
 
@@ -30,18 +30,18 @@ def acme(make_vendor):
         {"adapter": "async"},
     ],
 )
-def test_a_key_goes_elsewhere_only_where_its_variable_is_typed_again(acme, fields):
+def test_another_host_or_adapter_needs_the_variables_confirmed(acme, fields):
     browser = sign_in_as_superuser()
     before = Vendor.objects.values().get()
     for again in ("", "VENDOR_ACME_API_KEY", f"{BOTH} VENDOR_X"):
-        told = text(change(browser, acme, **fields, variables_again=again))
-        assert f"type {BOTH} here." in told
+        page_text = text(change(browser, acme, **fields, variables_again=again))
+        assert f"type {BOTH} here." in page_text
         assert Vendor.objects.values().get() == before
     assert "was changed successfully" in text(change(browser, acme, **fields, variables_again=BOTH))
     assert Vendor.objects.filter(**fields).exists()
 
 
-def test_what_goes_nowhere_else_asks_for_nothing(acme):
+def test_the_same_host_needs_no_confirmation(acme):
     browser = sign_in_as_superuser()
     assert "was changed successfully" in text(
         change(browser, acme, url="https://ACME.test/v2?page=1", rate_limits="5/s")
@@ -53,7 +53,7 @@ def test_what_goes_nowhere_else_asks_for_nothing(acme):
 
 
 @pytest.mark.sqlite  # permissions, see jobs/tests/console.py
-def test_who_may_change_vendors_may_not_change_their_target(acme):
+def test_change_permission_does_not_include_the_target(acme):
     browser = sign_in("view_vendor", "change_vendor", "add_vendor")
     path = f"{VENDORS}{acme.pk}/change/"
     page = browser.get(path).content.decode()
@@ -79,7 +79,7 @@ def test_who_may_change_vendors_may_not_change_their_target(acme):
 
 
 @pytest.mark.sqlite
-def test_who_may_change_the_target_may(acme):
+def test_target_permission_allows_changing_the_target(acme):
     browser = sign_in("view_vendor", "change_vendor", "add_vendor", "change_vendor_target")
     change(browser, acme, url="https://other.test/", variables_again=BOTH)
     assert Vendor.objects.get().url == "https://other.test/"
@@ -87,26 +87,27 @@ def test_who_may_change_the_target_may(acme):
 
 
 @pytest.mark.sqlite
-def test_a_target_of_an_earlier_release_does_not_keep_others_from_changing_limits(make_vendor):
+def test_an_invalid_target_of_an_earlier_release_does_not_block_other_changes(make_vendor):
     acme = make_vendor(url="http://*.example", adapter="own.Adapter", api_key_env="ACME_API_KEY")
     change(sign_in("view_vendor", "change_vendor"), acme, rate_limits="5/s")
     assert Vendor.objects.get().rate_limits == "5/s"
 
 
-def test_the_page_says_whether_workers_can_call_it(acme, redis_client, settings):
+def test_the_page_shows_whether_workers_can_call_the_vendor(acme, redis_client, settings):
     browser = sign_in_as_superuser()
     path = f"{VENDORS}{acme.pk}/change/"
     assert "Can be called: No worker is alive." in text(browser.get(path))
     able, lacking = Heartbeat("able"), Heartbeat("lacking")
     lacking.report = unusable.report({"acme": "The variable VENDOR_ACME_API_KEY is not set."}, None)
     able.send()
-    assert "Can be called: yes, by 1 of 1 workers" in text(browser.get(path))
+    assert "Can be called: Yes, by 1 worker." in text(browser.get(path))
     lacking.send()
-    told = text(browser.get(path))
+    page_text = text(browser.get(path))
     assert (
-        "Can be called: not by 1 of 2 workers: The variable VENDOR_ACME_API_KEY is not set." in told
+        "Can be called: Not by 1 of 2 workers: The variable VENDOR_ACME_API_KEY is not set."
+        in page_text
     )
-    assert "Callbacks are refused: The variable VENDOR_ACME_WEBHOOK_SECRET is not set." in told
+    assert "Callbacks are refused: The variable VENDOR_ACME_WEBHOOK_SECRET is not set." in page_text
     settings.SERVES = ["api", "admin"]
     assert "Callbacks are refused" not in text(browser.get(path))
 
@@ -120,8 +121,8 @@ def test_a_report_is_json_without_secrets(monkeypatch):
         api_key_env="VENDOR_ACME_API_KEY",
         created_at=timezone.now(),
     )
-    said = json.loads(unusable.report({"acme": unusable.fault(vendor)}, ["acme"]))
-    assert said == [
+    report = json.loads(unusable.report({"acme": unusable.fault(vendor)}, ["acme"]))
+    assert report == [
         {"acme": "The variable VENDOR_ACME_API_KEY holds characters that no API key can have."},
         ["acme"],
     ]

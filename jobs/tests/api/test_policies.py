@@ -176,7 +176,7 @@ def test_an_error_in_a_permission_class_is_a_server_error(monkeypatch, client, r
 
 def test_an_error_in_an_action_is_a_server_error(monkeypatch, client, request_):
     client.raise_request_exception = False
-    monkeypatch.setattr("jobs.api.views.clock.now", lambda: 1 / 0)
+    monkeypatch.setattr("jobs.api.views.redis_clock.now", lambda: 1 / 0)
     answer = request_("POST", "/jobs/{id}/cancel")
     assert (answer.status_code, answer.json()["code"]) == (500, "server_error")
     assert answer["Content-Type"] == "application/problem+json"

@@ -1,4 +1,4 @@
-"""The breaker of a vendor: opens, lets one probe through, and comes back slowly."""
+"""A vendor's breaker: opens, lets one probe through, and recovers slowly."""
 
 import pytest
 
@@ -9,6 +9,7 @@ from jobs.queue.breaker import Report
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.queue.take import take
+from jobs.recovery import pending
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
 
@@ -24,9 +25,7 @@ def queued(redis_client):
 
 
 def report(*outcomes, probe="", **fields):
-    """Report calls that were started just now, or as `fields` say; the last one's standing is
-    returned.
-    """
+    """Report calls that started just now, or as `fields` say; return the last one's standing."""
     fields = {"started_us": redis_now_us(), **fields}
     return breaker.report(
         VENDOR, [Report(outcome, probe, f"job-{n}", **fields) for n, outcome in enumerate(outcomes)]
@@ -38,121 +37,119 @@ def redis_now_us():
     return seconds * 1_000_000 + microseconds
 
 
-def end_the_pause():
+def end_open_period():
     commands().hset(Keys("acme").state, "open_until", 1)
 
 
 def probe():
-    end_the_pause()
+    end_open_period()
     taken = take(VENDOR, "w", 10)
     assert len(taken.entries) == 1
     return taken.probe
 
 
-def test_failures_in_a_row_open_it():
+def test_failures_in_a_row_open_the_breaker():
     assert not report("bad", "bad").is_open
     assert report("bad").is_open
     assert take(VENDOR, "w", 10).entries == []
 
 
-def test_a_good_answer_between_failures_keeps_it_closed():
+def test_a_good_answer_between_failures_keeps_the_breaker_closed():
     assert not report("bad", "bad", "good", "bad", "bad").is_open
 
 
-def test_what_says_nothing_of_the_vendors_health_changes_nothing():
+def test_an_answer_that_says_nothing_about_health_changes_nothing():
     assert report("bad", "bad", "none", "bad").is_open
 
 
-def test_one_probe_goes_through_at_a_time():
+def test_one_probe_is_let_through_at_a_time():
     report("bad", "bad", "bad")
     assert probe()
     second = take(VENDOR, "other", 10)
     assert (second.entries, list(second.listen)) == ([], [Keys("acme").freed])
 
 
-def test_a_probe_that_never_came_back_makes_room_for_the_next():
+def test_a_lost_probe_is_replaced_after_its_life():
     report("bad", "bad", "bad")
     probe()
     commands().hset(Keys("acme").state, "probe_until", 1)
     assert probe()
 
 
-def test_only_the_probes_holder_closes_it():
+def test_only_the_holder_of_the_probe_closes_the_breaker():
     report("bad", "bad", "bad")
     token = probe()
     assert report("good", "good").is_open
     assert not report("good", probe=token).is_open
 
 
-def test_a_failed_probe_opens_it_for_longer():
+def test_a_failed_probe_keeps_the_breaker_open_for_longer():
     first = report("bad", "bad", "bad").open_seconds
     second = report("bad", probe=probe()).open_seconds
     assert 0.9 < first <= 1
     assert 1.9 < second <= 2
 
 
-def test_a_probe_that_made_no_call_leaves_it_open_for_the_next():
+def test_a_probe_without_a_call_leaves_the_breaker_open_for_the_next():
     report("bad", "bad", "bad")
     assert report("none", probe=probe()).is_open
     assert probe()
 
 
-def test_after_an_outage_calls_grow_back_from_one():
+def test_after_an_outage_concurrent_calls_grow_from_one():
     report("bad", "bad", "bad")
     token = probe()
-    [entry] = [e for e in _pending()]
+    [entry] = pending_entries()
     report("good", probe=token)
-    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True)])
+    stream.settle("acme", [stream.Settlement(entry.job_id, entry, frees_slot=True)])
     assert len(take(VENDOR, "w", 10).entries) == 1
     assert take(VENDOR, "w", 10).entries == []
     report("good")
     assert len(take(VENDOR, "w", 10).entries) == 1
 
 
-def test_good_calls_that_are_told_together_count_each():
+def test_good_calls_reported_together_count_separately():
     report("bad", "bad", "bad")
     token = probe()
-    [entry] = _pending()
+    [entry] = pending_entries()
     report("good", probe=token)
-    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True)])
+    stream.settle("acme", [stream.Settlement(entry.job_id, entry, frees_slot=True)])
     report("good", "good", "good", "none", "good")
     assert len(take(VENDOR, "w", 10).entries) == 5
 
 
-def test_calls_that_still_hang_from_before_the_outage_do_not_hold_up_the_recovery():
+def test_calls_that_hang_since_before_the_outage_do_not_slow_the_recovery():
     assert len(take(VENDOR, "w", 5).entries) == 5
     taken_at = redis_now_us()
     report("bad", "bad", "bad")
     wait_for(
         lambda: redis_now_us() > taken_at + 2000,
-        "a millisecond to pass: pending entries know no shorter times",
+        "a millisecond to pass: idle times of pending entries are in ms",
     )
     token = probe()
-    [entry] = _pending()[-1:]
+    [entry] = pending_entries()[-1:]
     report("good", probe=token)
-    stream.settle("acme", [stream.Settlement(entry.job_id, entry, releases=True)])
+    stream.settle("acme", [stream.Settlement(entry.job_id, entry, frees_slot=True)])
     assert len(take(VENDOR, "w", 10).entries) == 1
     assert take(VENDOR, "w", 10).entries == []
 
 
-def test_a_probe_ends_with_its_entry_though_nobody_reports_it():
+def test_a_probe_ends_with_its_entry_even_if_it_is_not_reported():
     report("bad", "bad", "bad")
     probe()
-    [entry] = _pending()
+    [entry] = pending_entries()
     stream.settle(
         "acme",
-        [stream.Settlement(entry.job_id, entry, releases=True, requeue=stream.Requeue.ALWAYS)],
+        [stream.Settlement(entry.job_id, entry, frees_slot=True, requeue=stream.Requeue.ALWAYS)],
     )
     assert probe()
 
 
-def _pending():
-    from jobs.recovery.pending import pending
-
-    return pending("acme", "w")
+def pending_entries():
+    return pending.entries_of("acme", "w")
 
 
-def test_failures_of_calls_from_before_the_outage_do_not_open_it_again():
+def test_failures_of_calls_from_before_the_outage_do_not_reopen_the_breaker():
     before = redis_now_us()
     report("bad", "bad", "bad")
     report("good", probe=probe())
@@ -163,16 +160,16 @@ def test_failures_of_calls_from_before_the_outage_do_not_open_it_again():
     assert report("bad").is_open
 
 
-def test_after_a_flush_in_an_outage_a_job_at_its_last_try_opens_it_and_is_spared(redis_client):
+def test_after_a_flush_in_an_outage_the_last_attempt_of_a_job_opens_the_breaker(redis_client):
     assert report("bad", failures=2).in_outage
 
 
-def test_a_vendor_that_has_answered_is_not_down_for_one_jobs_failures():
+def test_failures_of_one_job_do_not_mark_an_answering_vendor_as_down():
     report("good")
     assert not report("bad", failures=2).in_outage
 
 
-def test_jobs_that_are_denied_in_a_row_are_counted_once_each():
+def test_denied_jobs_in_a_row_count_once_each():
     assert report("denied").denied_jobs == 1
     assert report("denied").denied_jobs == 1  # the same job again
     assert report("denied", "denied", "denied").denied_jobs == 3
@@ -193,5 +190,5 @@ def test_jobs_that_are_denied_in_a_row_are_counted_once_each():
         (None, "none"),
     ],
 )
-def test_what_an_answer_says_of_the_vendor(answer, outcome):
+def test_outcome_of_an_answer(answer, outcome):
     assert breaker.outcome(answer) == outcome

@@ -1,7 +1,7 @@
-"""The limiter against a plain list of starts: whatever is done in whatever order, no window is
-broken and nobody waits in vain.
+"""The limiter, compared with a plain list of starts: in any order of events, no window is broken
+and no worker waits longer than needed.
 
-LIMITER_EXAMPLES=2000 makes a long run, of other cases than the suite's.
+LIMITER_EXAMPLES=2000 makes a long run, with other cases than the suite's.
 """
 
 import os
@@ -38,10 +38,10 @@ LIMITS = ["", "1/s", "20/s", "150/s", "3/s, 4/2 s", "3/s, 5/min", "2/min"]
 
 @dataclass
 class Call:
-    """A job in a worker's hands."""
+    """A job that a worker has taken."""
 
     entry: Entry
-    start: int | None = None  # microseconds; None: without windows, or not permitted any more
+    start: int | None = None  # microseconds; None: no windows, or no longer permitted
     has_slot: bool = True
 
 
@@ -57,18 +57,18 @@ class Limiter(RuleBasedStateMachine):
         self.calls: dict[str, Call] = {}
         self.ended: list[int] = []  # starts of calls that have ended
         self.waiting: set[str] = set()
-        self.paced: list[int] = []  # starts since the pace began anew
-        self.given_back = 0  # since then
+        self.paced: list[int] = []  # starts since the pace was reset
+        self.refunds = 0  # since then
         self.slots_before = 0
         self.set_limits(limits, cap)
         self.rebuild()
 
     def set_limits(self, limits, cap):
         self.vendor = Vendor(slug=self.slug, adapter="sync", rate_limits=limits, max_in_flight=cap)
-        self.begin_pace()
+        self.reset_pace()
 
-    def begin_pace(self):
-        self.paced, self.given_back = [], 0
+    def reset_pace(self):
+        self.paced, self.refunds = [], 0
 
     @property
     def starts(self):
@@ -81,14 +81,12 @@ class Limiter(RuleBasedStateMachine):
         return {job for job, call in self.calls.items() if call.has_slot} | self.waiting
 
     def rebuild(self):
-        """As rows would have it: what has ended as it was charged, what is under way by the start
-        of its batch.
-        """
+        """From the rows: ended calls as charged, calls in progress by the start of their batch."""
         self.time_passes(round(SETTLING_SECONDS * SECOND))
         running = [call.start - 5000 for call in self.calls.values() if call.start]
-        most, seconds = limiter.memory(self.vendor)
+        max_calls, seconds = limiter.memory(self.vendor)
         since = self.clock.now_us - seconds * SECOND
-        ended = sorted((start for start in self.ended if start >= since), reverse=True)[:most]
+        ended = sorted((start for start in self.ended if start >= since), reverse=True)[:max_calls]
         assert limiter.rebuild(
             self.slug, self.vendor.windows, ended, sorted(self.in_flight), calling_us=running
         )
@@ -101,7 +99,7 @@ class Limiter(RuleBasedStateMachine):
         if charge in log:
             log.remove(
                 charge
-            )  # one of them: a rebuild may have put a call under way at the same moment
+            )  # one: a rebuild may have entered a call in progress at the same time
         return log
 
     def take(self, want, consumer="w"):
@@ -126,7 +124,7 @@ class Limiter(RuleBasedStateMachine):
         return taken
 
     def starts_at(self, job, charge):
-        """A call was permitted: nothing may be broken by it, wherever a window begins."""
+        """A call was permitted: it must break no window, wherever that begins."""
         assert bool(charge) == bool(self.vendor.windows)
         self.calls[job].start = int(charge) if charge else None
         self.calls[job].has_slot = True
@@ -145,16 +143,14 @@ class Limiter(RuleBasedStateMachine):
     def check_pace(self, at):
         gap = self.vendor.windows[0].seconds * SECOND / self.vendor.windows[0].calls
         self.paced.append(at)
-        catch_up = max(gap, 20_000) + 100  # those of one moment are a microsecond apart
+        catch_up = max(gap, 20_000) + 100  # starts of one moment are a microsecond apart
         for since, start in enumerate(self.paced):
-            apart = len(self.paced) - 1 - since - self.given_back
+            apart = len(self.paced) - 1 - since - self.refunds
             assert at - start >= apart * gap - catch_up
 
-    def given_up(self, job):
-        """Return the entry of a job that gives its permit back: as another takes its place, so much
-        more may start at once.
-        """
-        self.given_back += 1
+    def refunded(self, job):
+        """Return the entry of a job that refunds its permit: one more may then start at once."""
+        self.refunds += 1
         return replace(self.calls[job].entry, charge=str(self.calls[job].start or ""))
 
     def settle(self, job, **how):
@@ -165,9 +161,9 @@ class Limiter(RuleBasedStateMachine):
         stream.add(self.slug, jobs, to)
         self.queued[to] += jobs
 
-    def trade(self, job):
+    def renew(self, job):
         self.slots_before = len(self.in_flight)
-        entry = self.given_up(job)
+        entry = self.refunded(job)
         before = self.log_without(entry.charge)
         renewal = limiter.renew(self.vendor, job, entry.charge)
         if renewal.granted:
@@ -180,7 +176,7 @@ class Limiter(RuleBasedStateMachine):
             if self.calls[job].start and entry.charge not in self.log():
                 self.calls[job].start = None
 
-    # What happens.
+    # Events
 
     @rule(number=st.integers(1, 8), to=st.sampled_from(list(Stream)))
     def jobs_are_queued(self, number, to):
@@ -192,12 +188,10 @@ class Limiter(RuleBasedStateMachine):
         event(f"takes {'some' if self.take(want, consumer).entries else 'none'}")
 
     @rule()
-    def a_worker_waits_as_it_was_told(self):
-        """Nothing else happens: then there is a job at the end of the wait, or there is none in the
-        queue, or no slot.
-        """
+    def a_worker_waits_as_long_as_take_says(self):
+        """The wait ends with a job, unless the queue is empty or no slot is free."""
         self.slots_before = len(self.in_flight)
-        for _ in range(3):  # a hold that ends, and the wait for a window
+        for _ in range(3):  # the end of a pause, and a wait for a window
             taken = self.take(1)
             if taken.entries:
                 return
@@ -211,14 +205,14 @@ class Limiter(RuleBasedStateMachine):
                 return
             assert taken.wait_seconds > 0
             self.clock.passes(round(taken.wait_seconds * SECOND), [self.keys.log])
-        raise AssertionError("waited in vain")
+        raise AssertionError("no job after the wait")
 
     @precondition(lambda self: self.in_flight - self.waiting)
     @rule(data=st.data())
     def a_call_ends(self, data):
         job = data.draw(st.sampled_from(sorted(self.in_flight - self.waiting)))
         waits = data.draw(st.booleans())
-        self.settle(job, releases=not waits)
+        self.settle(job, frees_slot=not waits)
         call = self.calls.pop(job)
         if call.start:
             self.ended.append(call.start)
@@ -227,37 +221,39 @@ class Limiter(RuleBasedStateMachine):
 
     @precondition(lambda self: self.waiting)
     @rule()
-    def a_callback_comes(self):
+    def a_callback_arrives(self):
         job = min(self.waiting)
         self.waiting.remove(job)
-        stream.settle(self.slug, [Settlement(job, releases=True)])
+        stream.settle(self.slug, [Settlement(job, frees_slot=True)])
 
     @precondition(lambda self: self.calls)
-    @rule(data=st.data(), back=st.booleans())
-    def a_call_is_not_made(self, data, back):
+    @rule(data=st.data(), requeued=st.booleans())
+    def a_call_is_not_made(self, data, requeued):
         job = data.draw(st.sampled_from(sorted(self.calls)))
-        entry = self.given_up(job)
+        entry = self.refunded(job)
         was_pending = bool(commands().xrange(getattr(self.keys, entry.stream), entry.id, entry.id))
-        how = Requeue.IF_PENDING if back else Requeue.NO
+        how = Requeue.IF_PENDING if requeued else Requeue.NO
         before = self.log_without(entry.charge)
-        stream.settle(self.slug, [Settlement(job, entry, releases=True, refunds=True, requeue=how)])
+        stream.settle(
+            self.slug, [Settlement(job, entry, frees_slot=True, refunds=True, requeue=how)]
+        )
         assert self.log() == before
         del self.calls[job]
-        if back and was_pending:
+        if requeued and was_pending:
             self.queued[Stream.RETRIES].append(job)
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data())
-    def a_late_permit_is_traded(self, data):
-        self.trade(data.draw(st.sampled_from(sorted(self.calls))))
+    def a_late_permit_is_renewed(self, data):
+        self.renew(data.draw(st.sampled_from(sorted(self.calls))))
 
     @rule(us=st.integers(1, 2 * SECOND) | st.integers(1, 70 * SECOND))
     def time_passes(self, us):
         self.clock.passes(us, [self.keys.log])
 
     @rule()
-    def a_job_comes_after_a_rest(self):
-        """More could start than there are."""
+    def a_job_arrives_after_a_rest(self):
+        """The limits would permit more starts than there are jobs."""
         for _ in range(10):
             self.time_passes(70 * SECOND)
             self.a_worker_takes(40, "b")
@@ -267,70 +263,60 @@ class Limiter(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def starts_leave_their_windows(self, data):
-        """The moments at which a start too many would be permitted: those around the end of each
-        window.
-        """
+        """One start too many would be permitted around the end of a window."""
         self.add(3)
         for window in self.vendor.windows:
             if len(self.starts) >= window.calls:
                 leaves_at = self.starts[window.calls - 1] + window.seconds * SECOND
-                self.time_passes(
-                    max(
-                        0,
-                        leaves_at
-                        - self.clock.now_us
-                        + data.draw(st.sampled_from([-1000, -1, 0, 1])),
-                    )
-                )
+                off_us = data.draw(st.sampled_from([-1000, -1, 0, 1]))
+                self.time_passes(max(0, leaves_at - self.clock.now_us + off_us))
                 self.a_worker_takes(2, "a")
 
     @rule()
     def the_vendor_asks_for_a_pause(self):
-        limiter.hold(self.slug, 600)
+        limiter.pause(self.slug, 600)
 
     @rule()
-    def the_pause_is_over(self):
+    def the_pause_ends(self):
         commands().delete(self.keys.pause)
 
     @rule(limits=st.sampled_from(LIMITS), cap=st.sampled_from([None, None, 1, 3]))
     def an_operator_changes_the_limits(self, limits, cap):
         self.set_limits(limits, cap)
         self.add(2)
-        self.a_worker_waits_as_it_was_told()
-        self.a_worker_waits_as_it_was_told()
+        self.a_worker_waits_as_long_as_take_says()
+        self.a_worker_waits_as_long_as_take_says()
 
     @rule(data=st.data())
     def redis_loses_everything(self, data):
         commands().flushall()
-        time.sleep(
-            0.001
-        )  # entries are named by the millisecond: none may have the name of one before
+        time.sleep(0.001)  # entry ids are milliseconds: none may equal one from before
         self.clock.set(self.clock.now_us)
         self.queued = {Stream.RETRIES: [], Stream.JOBS: []}
         for call in self.calls.values():
             if data.draw(st.booleans()):
-                # Taken and not yet started: no row tells of it, and its permit will be traded.
+                # Taken, not claimed: no row shows it, and its permit will be renewed.
                 call.start, call.has_slot = None, False
-        self.begin_pace()
+        self.reset_pace()
         self.rebuild()
         self.starts_leave_their_windows(data)
         for job in sorted(self.calls.keys() - self.in_flight):
-            self.trade(job)
+            self.renew(job)
 
     @rule()
     def redis_loses_the_log(self):
         commands().delete(self.keys.log)
-        self.begin_pace()
+        self.reset_pace()
         self.add(2)
-        self.a_worker_waits_as_it_was_told()
+        self.a_worker_waits_as_long_as_take_says()
 
 
-def test_whatever_happens_no_window_is_broken_and_nobody_waits_in_vain():
-    hurried = settings(
+def test_no_window_is_broken_and_no_wait_is_too_long_in_any_order_of_events():
+    quick = settings(
         max_examples=EXAMPLES or 120,
         stateful_step_count=40,
         derandomize=not EXAMPLES,
         database=None,
     )
-    calm = settings(hurried, deadline=None, suppress_health_check=list(HealthCheck))
-    run_state_machine_as_test(Limiter, settings=calm)
+    patient = settings(quick, deadline=None, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(Limiter, settings=patient)

@@ -1,6 +1,4 @@
-"""After Redis lost what it knew of a vendor: log and slots are made from the rows before anything
-is permitted.
-"""
+"""After Redis lost its data, log and in-flight set are rebuilt before any call is permitted."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -31,7 +29,7 @@ def now_us():
     return time.time_ns() // 1000
 
 
-def test_nothing_is_permitted_after_redis_lost_its_data(redis_client):
+def test_take_is_stale_after_redis_lost_its_data(redis_client):
     vendor = vendor_with("5/s")
     redis_client.flushall()
     queue(vendor, 1)
@@ -39,7 +37,7 @@ def test_nothing_is_permitted_after_redis_lost_its_data(redis_client):
 
 
 @pytest.mark.django_db
-def test_the_rows_make_the_log_and_the_slots_true_again(redis_client, make_vendor, make_job):
+def test_rebuild_restores_log_and_slots_from_the_rows(redis_client, make_vendor, make_job):
     vendor = make_vendor(rate_limits="5/min", max_in_flight=3)
     now = datetime.now(UTC)
     for seconds in (1, 2, 70):
@@ -63,20 +61,20 @@ def test_the_rows_make_the_log_and_the_slots_true_again(redis_client, make_vendo
     assert running.pk in redis_client.zrange(Keys("acme").in_flight, 0, -1)
 
 
-def test_a_longer_memory_than_the_log_has_is_asked_of_the_rows():
+def test_take_is_stale_when_limits_need_more_starts_than_the_log_holds():
     vendor = vendor_with("5/s")
     assert not take(vendor, "w", 1).stale
     assert take(Vendor(slug=vendor.slug, adapter="sync", rate_limits="50/min"), "w", 1).stale
     assert not take(Vendor(slug=vendor.slug, adapter="sync", rate_limits="3/s"), "w", 1).stale
 
 
-def test_a_longer_window_than_the_log_has_lived_is_asked_of_the_rows():
+def test_take_is_stale_when_limits_need_a_longer_log():
     vendor = vendor_with("5/s")
     assert take(Vendor(slug=vendor.slug, adapter="sync", rate_limits="5/min"), "w", 1).stale
 
 
 @pytest.mark.parametrize("stream_name", ["jobs", "retries"])
-def test_a_stream_that_was_dropped_alone_is_made_again(redis_client, stream_name):
+def test_a_deleted_stream_is_created_again(redis_client, stream_name):
     vendor = vendor_with()
     redis_client.delete(getattr(Keys(vendor.slug), stream_name))
     assert take(vendor, "w", 1).stale
@@ -85,7 +83,7 @@ def test_a_stream_that_was_dropped_alone_is_made_again(redis_client, stream_name
     assert len(take(vendor, "w", 1).entries) == 1
 
 
-def test_a_log_that_was_dropped_alone_is_missed(redis_client):
+def test_take_is_stale_when_only_the_log_was_deleted(redis_client):
     vendor = vendor_with("5/s")
     queue(vendor, 2)
     take(vendor, "w", 1)
@@ -95,7 +93,7 @@ def test_a_log_that_was_dropped_alone_is_missed(redis_client):
     assert len(take(vendor, "w", 1).entries) == 1
 
 
-def test_a_start_is_never_put_earlier_than_it_was(redis_client):
+def test_a_start_known_in_milliseconds_is_rounded_up(redis_client):
     vendor = Vendor(slug="acme", adapter="sync", rate_limits="5/s")
     at = now_us() - SECOND // 2
     in_milliseconds = at // 1000 * 1000  # as MongoDB keeps it
@@ -103,14 +101,14 @@ def test_a_start_is_never_put_earlier_than_it_was(redis_client):
     assert 0 <= log_of(redis_client, "acme")[0] - at < 1000
 
 
-def test_a_call_under_way_counts_as_started_now_for_its_permit_may_have_been_renewed(redis_client):
+def test_a_call_in_progress_counts_as_started_now(redis_client):
     vendor = Vendor(slug="acme", adapter="sync", rate_limits="5/min")
     before = now_us()
     limiter.rebuild("acme", vendor.windows, [], [], calling_us=[before - 30 * SECOND])
     assert log_of(redis_client, "acme")[0] >= before
 
 
-def test_a_long_call_that_the_log_has_forgotten_counts_when_limits_ask_for_a_longer_memory(
+def test_a_long_call_trimmed_from_the_log_counts_when_limits_need_a_longer_log(
     redis_client,
 ):
     vendor = vendor_with("2/s")
@@ -123,7 +121,7 @@ def test_a_long_call_that_the_log_has_forgotten_counts_when_limits_ask_for_a_lon
     assert log_of(redis_client, vendor.slug) == [*reversed(known), known[0]]
 
 
-def test_a_rebuilder_that_comes_too_late_changes_nothing(redis_client):
+def test_a_rebuilder_that_lost_its_lock_changes_nothing(redis_client):
     vendor = vendor_with("5/s")
     redis_client.flushall()
     redis_client.set(Keys(vendor.slug).rebuilder, "another")
@@ -134,7 +132,7 @@ def test_a_rebuilder_that_comes_too_late_changes_nothing(redis_client):
 
 @pytest.fixture
 def late_job(redis_client, make_job):
-    """A job that was taken; then Redis lost its slot, before its row said that it has started."""
+    """A job that was taken. Redis then lost its slot, before its row recorded the start."""
     vendor = vendor_with(max_in_flight=1)
     queue(vendor, 2)
     [entry] = take(vendor, "slow", 1).entries
@@ -146,20 +144,20 @@ def late_job(redis_client, make_job):
     )
 
 
-def test_a_slot_that_redis_lost_before_the_start_is_taken_again(late_job):
+def test_renewing_a_permit_takes_a_lost_slot_again(late_job):
     renewal = limiter.renew(late_job.vendor, late_job.job.pk, "")
     assert renewal.granted
     assert take(late_job.vendor, "quick", 1).entries == []
 
 
-def test_a_job_whose_slot_is_anothers_by_now_is_not_called(late_job):
+def test_a_job_that_lost_its_slot_to_another_is_not_called(late_job):
     assert len(take(late_job.vendor, "quick", 1).entries) == 1
     execute(late_job)
     assert late_job.answer is None
 
 
 @pytest.mark.django_db
-def test_a_set_of_many_slots_is_compared_piece_by_piece(redis_client, make_job, monkeypatch):
+def test_a_large_in_flight_set_is_corrected_in_chunks(redis_client, make_job, monkeypatch):
     monkeypatch.setattr(in_flight, "CHUNK", 2)
     long_ago = datetime.now(UTC) - timedelta(hours=1)
     waiting = {make_job(status=Status.WAITING, started_at=long_ago).pk for _ in range(5)}
@@ -170,9 +168,7 @@ def test_a_set_of_many_slots_is_compared_piece_by_piece(redis_client, make_job, 
 
 
 @pytest.mark.django_db
-def test_the_log_keeps_its_memory_though_a_rebuild_by_other_limits_asks_for_less(
-    redis_client, make_vendor
-):
+def test_a_rebuild_with_lower_limits_keeps_the_longer_log(redis_client, make_vendor):
     vendor = make_vendor(rate_limits="2/min")
     rebuild([vendor])
     queue(vendor, 3)
@@ -196,9 +192,7 @@ def test_the_log_keeps_its_memory_though_a_rebuild_by_other_limits_asks_for_less
 
 
 @pytest.mark.django_db
-def test_a_start_counts_no_earlier_than_it_was_whatever_the_store_keeps_of_it(
-    make_vendor, redis_client
-):
+def test_a_start_is_never_rebuilt_earlier_than_it_was(make_vendor, redis_client):
     acme, now = make_vendor(rate_limits="10/min"), datetime.now(UTC)
     at = (now - timedelta(seconds=2)).replace(microsecond=123_456)
     Attempt.objects.create(

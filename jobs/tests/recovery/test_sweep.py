@@ -1,4 +1,4 @@
-"""Each step of the sweep, alone."""
+"""Each step of the sweep on its own."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ from jobs.callbacks import apply, receive, retry_unreadable
 from jobs.callbacks.read import Unreadable
 from jobs.callbacks.tokens import AttemptRef
 from jobs.models import Callback, Job, Status, Stream
-from jobs.queue import stream
+from jobs.queue import limiter, stream
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.take import take
 from jobs.recovery import pending, sweep, takeover
@@ -25,8 +25,6 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 @pytest.fixture
 def acme(make_vendor, redis_client):
-    from jobs.queue import limiter
-
     vendor = make_vendor()
     limiter.rebuild("acme", [], [], [])
     return vendor
@@ -36,12 +34,12 @@ def entries(redis_client, name):
     return [fields["job"] for _, fields in redis_client.xrange(getattr(Keys("acme"), name))]
 
 
-def test_a_retry_that_is_due_goes_to_the_front_of_its_queue(make_job, redis_client, acme):
+def test_a_due_retry_is_added_to_the_retries_stream(make_job, redis_client, acme):
     due, later = (
         make_job(not_before=LONG_AGO),
         make_job(not_before=datetime.now(UTC) + timedelta(hours=1)),
     )
-    assert sweep.retries_due() == 1
+    assert sweep.enqueue_due_retries() == 1
     assert entries(redis_client, "retries") == [due.pk]
     assert Job.objects.get(pk=due.pk).not_before is None
     assert Job.objects.get(pk=later.pk).not_before is not None
@@ -50,18 +48,18 @@ def test_a_retry_that_is_due_goes_to_the_front_of_its_queue(make_job, redis_clie
 def test_an_overdue_callback_fails_its_job_and_frees_its_slot(make_job, redis_client, acme):
     job = make_job(status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
     redis_client.zadd(Keys("acme").in_flight, {job.pk: 1})
-    assert sweep.callbacks_overdue() == 1
+    assert sweep.resolve_overdue_callbacks() == 1
     assert Job.objects.get().error_code == "callback_overdue"
     assert redis_client.zcard(Keys("acme").in_flight) == 0
 
 
 @pytest.mark.parametrize(("failures", "status"), [(0, "queued"), (4, "failed")])
-def test_an_overdue_callback_is_tried_again_while_tries_are_left(
+def test_an_overdue_callback_is_retried_while_attempts_are_left(
     make_job, redis_client, make_vendor, failures, status
 ):
     make_vendor(repeat_overdue=True)
     job = make_job(status=Status.WAITING, attempt=1, failures=failures, deadline_at=LONG_AGO)
-    sweep.callbacks_overdue()
+    sweep.resolve_overdue_callbacks()
     assert Job.objects.get().status == status
     assert entries(redis_client, "retries") == ([job.pk] if status == "queued" else [])
 
@@ -77,24 +75,22 @@ def test_a_stored_callback_without_a_verdict_is_applied(make_job, redis_client, 
         "body_bytes": 1,
     }
     Callback.objects.create(key="k", received_at=LONG_AGO, **fields)
-    assert sweep.callbacks_without_verdict() == 1
+    assert sweep.apply_stored_callbacks() == 1
     assert (Job.objects.get().status, Callback.objects.get().verdict) == ("complete", "applied")
     assert apply.apply_pending(datetime.now(UTC), older_than=timedelta(0), limit=5) == 0
 
 
-def test_a_callback_that_was_stored_counts_although_it_is_overdue_by_now(
-    make_job, redis_client, acme
-):
+def test_a_stored_callback_counts_after_its_deadline(make_job, redis_client, acme):
     job = make_job(status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
     ref, now = AttemptRef(1, 1), datetime.now(UTC)
     receive.store(acme, job.pk, ref, webhook_id="", body=b'{"ok": true}', now=now)
-    assert sweep.callbacks_overdue() == 1
+    assert sweep.resolve_overdue_callbacks() == 1
     assert (Job.objects.get().status, Job.objects.get().result) == ("complete", {"ok": True})
 
 
 @pytest.fixture
 def unreadable(make_vendor, make_job):
-    """A job whose callback its adapter can't read."""
+    """A job with a callback that its adapter can't read."""
     vendor = make_vendor(adapter="adapters.callbacks.Picky")
     job = make_job(status=Status.WAITING, attempt=1)
     sent = {"webhook_id": "", "body": b'{"surname": "Doe"}', "now": datetime.now(UTC)}
@@ -107,24 +103,24 @@ def correct(adapter="async"):
     catalogue.forget()
 
 
-def test_who_begins_to_sweep_reads_callbacks_again_that_could_not_be_read(unreadable):
+def test_a_new_sweeper_rereads_unreadable_callbacks(unreadable):
     correct()
-    sweep.Sweeper("w")._read_again()
+    sweep.Sweeper("w")._reread_callbacks()
     assert (Job.objects.get().status, Callback.objects.get().verdict) == ("complete", "applied")
 
 
-def test_callbacks_that_could_not_be_read_are_read_again_when_their_vendor_has_another_adapter(
+def test_unreadable_callbacks_are_reread_when_the_adapter_changes(
     unreadable,
 ):
     sweeper = sweep.Sweeper("w")
-    sweeper._read_again()
+    sweeper._reread_callbacks()
     assert Job.objects.get().status == "waiting"
     correct()
-    sweeper._read_again()
+    sweeper._reread_callbacks()
     assert Job.objects.get().status == "complete"
 
 
-def test_callbacks_that_can_not_be_read_are_not_read_for_ever(unreadable, monkeypatch):
+def test_unreadable_callbacks_are_reread_once_only(unreadable, monkeypatch):
     sweeper = sweep.Sweeper("w")
     reads = []
     monkeypatch.setattr(apply, "read", lambda *of: reads.append(of) or Unreadable("KeyError"))
@@ -133,27 +129,27 @@ def test_callbacks_that_can_not_be_read_are_not_read_for_ever(unreadable, monkey
     assert len(reads) == 1
 
 
-def test_callbacks_that_could_not_be_read_are_left_alone_where_their_job_has_ended(unreadable):
+def test_unreadable_callbacks_of_final_jobs_are_not_reread(unreadable):
     Job.objects.update(status="cancelled")
     correct()
-    sweep.Sweeper("w")._read_again()
+    sweep.Sweeper("w")._reread_callbacks()
     assert Callback.objects.get().verdict == "unreadable"
 
 
-def test_many_callbacks_that_could_not_be_read_hold_up_no_sweep(unreadable, monkeypatch):
+def test_unreadable_callbacks_are_reread_in_batches(unreadable, monkeypatch):
     monkeypatch.setattr(retry_unreadable, "MAX_PER_STEP", 1)
     row = Callback.objects.get()
     row.id, row.key = "another", "another"
     row.save(force_insert=True)
     sweeper = sweep.Sweeper("w")
-    assert [sweeper._read_again(), sweeper._read_again()] == [sweep.BATCH, 0]
+    assert [sweeper._reread_callbacks(), sweeper._reread_callbacks()] == [sweep.BATCH, 0]
 
 
-@pytest.mark.sqlite  # its plans
-def test_an_overdue_job_has_only_its_own_callbacks_read(unreadable):
+@pytest.mark.sqlite  # query plans
+def test_resolving_an_overdue_job_reads_only_its_own_callbacks(unreadable):
     Job.objects.update(deadline_at=LONG_AGO)
     with reads_of("jobs_callback") as reads:
-        sweep.callbacks_overdue()
+        sweep.resolve_overdue_callbacks()
     with connection.cursor() as cursor:
         plans = [
             row[3]
@@ -164,32 +160,32 @@ def test_an_overdue_job_has_only_its_own_callbacks_read(unreadable):
     assert all("(job=?" in plan or "(_id=?)" in plan for plan in plans), plans
 
 
-def test_a_corrected_adapter_is_given_the_callback_once_more_when_it_is_overdue(unreadable):
+def test_an_overdue_job_gets_its_unreadable_callback_reread_by_the_new_adapter(unreadable):
     correct()
     Job.objects.update(deadline_at=LONG_AGO)
-    sweep.callbacks_overdue()
+    sweep.resolve_overdue_callbacks()
     assert (Job.objects.get().status, Callback.objects.get().verdict) == ("complete", "applied")
 
 
-def test_who_is_silent_is_dead_after_two_looks_two_beats_apart(redis_client):
+def test_a_silent_worker_is_dead_after_two_checks_two_heartbeats_apart(redis_client):
     redis_client.zadd(HEARTBEATS, {"gone": 1})
-    suspects = takeover.Suspects()
-    assert [suspects.look(now=10), suspects.look(now=11), suspects.look(now=12.1)] == [
+    detector = takeover.FailureDetector()
+    assert [detector.check(now=10), detector.check(now=11), detector.check(now=12.1)] == [
         [],
         [],
         ["gone"],
     ]
 
 
-def test_a_failed_look_makes_nobody_dead(redis_client):
+def test_a_failed_check_declares_no_worker_dead(redis_client):
     redis_client.zadd(HEARTBEATS, {"gone": 1})
-    suspects = takeover.Suspects()
-    suspects.look(now=10)
-    suspects.clear()
-    assert suspects.look(now=13) == []
+    detector = takeover.FailureDetector()
+    detector.check(now=10)
+    detector.reset()
+    assert detector.check(now=13) == []
 
 
-def test_what_a_dead_worker_had_not_started_goes_to_the_front(make_job, redis_client, acme):
+def test_unclaimed_entries_of_a_dead_worker_are_requeued(make_job, redis_client, acme):
     job = make_job()
     stream.offer("acme", [job.pk])
     take(acme, "gone", 1)
@@ -201,13 +197,13 @@ def test_what_a_dead_worker_had_not_started_goes_to_the_front(make_job, redis_cl
 
 def test_one_worker_sweeps_at_a_time(redis_client):
     first, second = sweep.Sweeper("first"), sweep.Sweeper("second")
-    assert [first._leads(), second._leads(), first._leads()] == [True, False, True]
+    assert [first._is_leader(), second._is_leader(), first._is_leader()] == [True, False, True]
     redis_client.delete("enrich:sweeper")
-    assert second._leads()
+    assert second._is_leader()
 
 
-def test_a_step_that_fails_keeps_no_other_waiting(make_job, redis_client, acme, monkeypatch):
-    monkeypatch.setattr(sweep, "callbacks_overdue", lambda: 1 / 0)
+def test_a_failing_step_does_not_block_the_others(make_job, redis_client, acme, monkeypatch):
+    monkeypatch.setattr(sweep, "resolve_overdue_callbacks", lambda: 1 / 0)
     due, lost = make_job(not_before=LONG_AGO), make_job(queued_at=LONG_AGO)
     sweep.Sweeper("w").sweep(now=100.0)
     assert set(entries(redis_client, "retries") + entries(redis_client, "jobs")) == {
@@ -216,17 +212,19 @@ def test_a_step_that_fails_keeps_no_other_waiting(make_job, redis_client, acme, 
     }
 
 
-def test_more_entries_than_one_look_shows_are_all_taken_over(redis_client, acme, monkeypatch):
-    monkeypatch.setattr(pending, "MOST", 3)
+def test_more_pending_entries_than_one_read_returns_are_all_requeued(
+    redis_client, acme, monkeypatch
+):
+    monkeypatch.setattr(pending, "MAX_ENTRIES", 3)
     stream.add("acme", [f"job-{number}" for number in range(10)], Stream.JOBS)
     take(acme, "gone", 10)
     assert takeover.take_over("gone")
-    assert pending.pending("acme", "gone") == []
+    assert pending.entries_of("acme", "gone") == []
 
 
-@pytest.mark.sqlite  # its plans
-def test_with_a_million_waiting_no_step_reads_or_sorts_them_all(acme, make_job):
-    make_job()  # so that each step has a vendor to look at
+@pytest.mark.sqlite  # query plans
+def test_no_step_scans_or_sorts_all_jobs(acme, make_job):
+    make_job()  # so that each step has a vendor to check
     make_job(status="waiting")
     plans = []
 
@@ -247,7 +245,7 @@ def test_with_a_million_waiting_no_step_reads_or_sorts_them_all(acme, make_job):
     ]
 
 
-def test_vendors_without_jobs_cost_a_sweep_no_query(acme, make_vendor):
+def test_vendors_without_jobs_cost_no_query(acme, make_vendor):
     def queries():
         catalogue.forget()
         with CaptureQueriesContext(connection) as captured:

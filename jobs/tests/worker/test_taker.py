@@ -36,7 +36,7 @@ def test_a_vendor_with_a_new_limit_is_rebuilt_although_another_has_a_backlog():
         for taken in taker.take():
             slugs.add(taken.vendor.slug)
             settlements = [
-                Settlement(entry.job_id, entry, releases=True) for entry in taken.entries
+                Settlement(entry.job_id, entry, frees_slot=True) for entry in taken.entries
             ]
             stream.settle(taken.vendor.slug, settlements)
     assert slugs == {"busy", "changed"}
@@ -46,5 +46,5 @@ def test_a_vendor_whose_only_charge_was_refunded_is_not_stale():
     vendor = vendor_with("one", "10/min")
     stream.add("one", ["a", "b"], Stream.JOBS)
     [entry] = take(vendor, "w", 1).entries
-    stream.settle("one", [stream.refused(entry, releases=True)])
+    stream.settle("one", [stream.refused(entry, frees_slot=True)])
     assert not take(vendor, "w", 1).stale

@@ -1,6 +1,4 @@
-"""Pause and resume vendors in the console. Why, by whom, since and until when is kept on the vendor
-and in its history.
-"""
+"""Pause and resume vendors in the console. Vendor and history keep why, by whom and when."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,20 +13,22 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from jobs.admin import sentences
+from jobs.admin import states
 from vendors import pauses
 from vendors.models import Vendor
 
+REASON_WIDGET = forms.TextInput(attrs={"size": 60, "autofocus": True})
+ALREADY_PAUSED = "Vendor {} is already paused. Resume it first to change the pause."
+PAUSED_FOR_LONGER = "Vendor {} is already paused for longer. Resume it first to shorten the pause."
+
 
 class PauseForm(forms.Form):
-    reason = forms.CharField(
-        max_length=200, widget=forms.TextInput(attrs={"size": 60, "autofocus": True})
-    )
+    reason = forms.CharField(max_length=200, widget=REASON_WIDGET)
     until = forms.DateTimeField(
         required=False,
         label="Until (UTC)",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        help_text="Empty: until somebody resumes it.",
+        help_text="Leave empty to pause until an operator resumes the vendor.",
     )
 
     def clean_until(self) -> Any:
@@ -38,7 +38,7 @@ class PauseForm(forms.Form):
         return until
 
 
-class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no type argument at run time
+class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argument at run time
     actions = ("pause_vendors", "resume_vendors")
 
     @admin.action(permissions=["change"], description="Pause selected vendors")
@@ -59,15 +59,13 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no t
         ]
 
     def _pause_view(self, request: HttpRequest, object_id: str = "") -> HttpResponse:
-        """Ask why the vendor that the address names is to be paused; or pause those posted as
-        `ids`.
-        """
+        """GET: ask for the reason. POST: pause the vendor in the URL, or those in `ids`."""
         if not self.has_change_permission(request):
             raise PermissionDenied
         ids = [unquote(object_id)] if object_id else request.POST.get("ids", "").split()
         vendors = list(Vendor.objects.filter(pk__in=ids))
         if not vendors:
-            messages.warning(request, "There is no such vendor.")
+            messages.warning(request, "No such vendor. It may have been deleted.")
             return HttpResponseRedirect(reverse("admin:vendors_vendor_changelist"))
         form = PauseForm(request.POST if request.method == "POST" else None)
         if not form.is_valid():
@@ -84,10 +82,10 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no t
         return HttpResponseRedirect(reverse("admin:vendors_vendor_change", args=[object_id]))
 
     def _ask(self, request: HttpRequest, vendors: list[Vendor], form: PauseForm) -> HttpResponse:
-        count = f"{len(vendors)} vendors" if len(vendors) > 1 else f"vendor {vendors[0]}"
+        these = f"{len(vendors)} vendors" if len(vendors) > 1 else f"vendor {vendors[0]}"
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Pause {count}?",
+            "title": f"Pause {these}?",
             "opts": self.opts,
             "vendors": vendors,
             "form": form,
@@ -102,33 +100,29 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no t
         by = request.user.get_username()
         for vendor in vendors:
             before = _pause_of(vendor)
-            if (
-                pauses.pause_until(vendor.slug, until, reason, by)
-                if until
-                else pauses.pause(vendor.slug, reason, by)
-            ):
+            if until:
+                is_changed = pauses.pause_until(vendor.slug, until, reason, by)
+            else:
+                is_changed = pauses.pause(vendor.slug, reason, by)
+            if is_changed:
                 self._log(request, vendor, "paused", before)
             else:
-                longer = "for longer " if until else ""
-                messages.warning(
-                    request,
-                    f"The vendor {vendor} is paused {longer}already. Resume it first to change its pause.",
-                )
+                warning = PAUSED_FOR_LONGER if until else ALREADY_PAUSED
+                messages.warning(request, warning.format(vendor))
 
     def _resume(self, request: HttpRequest, vendors: Iterable[Vendor]) -> None:
         for vendor in vendors:
             before = _pause_of(vendor)
             if before == "running":
-                messages.warning(request, f"The vendor {vendor} is not paused.")
+                messages.warning(request, f"Vendor {vendor} is not paused.")
             elif pauses.resume(vendor.slug):
                 self._log(request, vendor, "resumed", before)
 
     def _log(self, request: HttpRequest, vendor: Vendor, done: str, before: str) -> None:
         vendor.refresh_from_db()
-        self.log_change(
-            request, vendor, f"{done.capitalize()}. Pause: {before} → {_pause_of(vendor)}."
-        )
-        messages.success(request, f"The vendor {vendor} is {done}.")
+        message = f"{done.capitalize()}. State: {before} → {_pause_of(vendor)}."
+        self.log_change(request, vendor, message)
+        messages.success(request, f"Vendor {vendor} is {done}.")
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -139,7 +133,7 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no t
 
 
 def _pause_of(vendor: Vendor) -> str:
-    return sentences.pause(vendor) if vendor.is_paused(timezone.now()) else "running"
+    return states.pause(vendor) if vendor.is_paused(timezone.now()) else "running"
 
 
 def _back_url(vendors: list[Vendor]) -> str:

@@ -1,5 +1,6 @@
--- Takes jobs out of in_flight that the rows do not know there, unless they were taken again meanwhile.
--- KEYS in_flight, state, freed | ARGV two a job: job id, its score when it was looked at
+-- Frees in-flight slots that no row accounts for, unless their job was taken again since they were read.
+-- KEYS in_flight, state, freed | ARGV two per job: job id, the score it had when it was read
+-- Returns how many slots were freed.
 local slots = 0
 for i = 1, #ARGV, 2 do
   if redis.call('ZSCORE', KEYS[1], ARGV[i]) == ARGV[i + 1] then slots = slots + redis.call('ZREM', KEYS[1], ARGV[i]) end

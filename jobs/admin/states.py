@@ -1,0 +1,107 @@
+"""The state of a job or a vendor in words: what holds it, since when, and until when."""
+
+from datetime import datetime
+
+from jobs.admin.formats import counted, moment
+from jobs.models import Job, Status
+from jobs.queue.breaker import OpenBreaker
+from jobs.queue.heartbeat import no_live_worker_message
+from jobs.queue.snapshot import Snapshot, VendorSnapshot
+from vendors.models import Vendor
+
+NO_REDIS = "Redis does not answer. Start it: jobs are accepted, and run when it is back."
+NO_VENDOR = "Its vendor no longer exists. Add the vendor again, or cancel the job."
+DISABLED = "The vendor is disabled: it accepts no new jobs, but this job will still run."
+
+
+def job_state(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> str:
+    match job.status:
+        case Status.QUEUED:
+            return " ".join(queued_reasons(job, vendor, snapshot))
+        case Status.PROCESSING:
+            calling = f"Worker {job.worker} has been calling the vendor since"
+            return f"{calling} {moment(job.started_at)}.{_silence(job.worker, snapshot)}"
+        case Status.WAITING:
+            due = moment(job.deadline_at)
+            return f"The vendor accepted the job. Its callback is due by {due}."
+        case Status.FAILED:
+            return f"Finished at {moment(job.finished_at)}: {job.error_message}"
+    return f"Finished at {moment(job.finished_at)}."
+
+
+def _silence(worker: str, snapshot: Snapshot) -> str:
+    seconds = snapshot.silent_seconds(worker)
+    return f" This worker has been silent for {seconds:.0f} s: it may be frozen." if seconds else ""
+
+
+def queued_reasons(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> list[str]:
+    """Return everything that holds a queued job; if nothing does, how long its queue is."""
+    if vendor is None:
+        return [NO_VENDOR]
+    held = snapshot.vendors.get(vendor.slug)
+    reasons = [] if snapshot.redis_answers else [NO_REDIS]
+    if snapshot.redis_answers and (no_worker := no_live_worker_message(snapshot.workers)):
+        reasons.append(no_worker)
+    if vendor.is_paused(snapshot.now):
+        reasons.append(f"The vendor is {pause(vendor)}.")
+    if held and held.breaker:
+        reasons.append(f"The vendor is {breaker(held.breaker, snapshot.now)}.")
+    if job.not_before and job.not_before > snapshot.now:
+        reasons.append(f"The next attempt starts at {moment(job.not_before)} or later.")
+    if held and not reasons:
+        limited = [f"The vendor is {limit}." for limit in limits(vendor, held, snapshot.now)]
+        reasons = limited or [f"Waiting for its turn since {moment(job.queued_at)}."]
+        queue = f"{counted(held.queued, 'job')} queued and {held.calling:,} being called"
+        reasons.append(f"The vendor has {queue}.")
+    if not vendor.enabled:
+        reasons.append(DISABLED)
+    return reasons
+
+
+def vendor_state(vendor: Vendor, snapshot: Snapshot) -> str:
+    """Return whether a vendor is running, paused or down, and which limit holds its queue."""
+    held = snapshot.vendors.get(vendor.slug)
+    states = [pause(vendor)] if vendor.is_paused(snapshot.now) else []
+    if held and held.breaker:
+        states.append(breaker(held.breaker, snapshot.now))
+    if held and held.queued and not states:
+        states = [f"running, {limit}" for limit in limits(vendor, held, snapshot.now)[:1]]
+    return "; ".join(states or ["running"])
+
+
+def pause(vendor: Vendor) -> str:
+    """Return until when a paused vendor is paused, why, by whom, and since when."""
+    until = "" if vendor.paused else f" until {moment(vendor.paused_until)}"
+    reason = f": {vendor.pause_reason.rstrip('.')}" if vendor.pause_reason else ""
+    by = [f"by {vendor.paused_by}"] if vendor.paused_by else []
+    since = [f"since {moment(vendor.paused_at)}"] if vendor.paused_at else []
+    details = ", ".join(by + since)
+    return f"paused{until}{reason}" + (f" ({details})" if details else "")
+
+
+def breaker(opened: OpenBreaker, now: datetime) -> str:
+    code = [opened.code] if opened.code else []
+    since = [f"since {moment(opened.since)}"] if opened.since else []
+    details = ", ".join(code + since)
+    if opened.is_probing:
+        probe = "a probe is in progress"
+    elif opened.next_probe > now:
+        probe = f"next probe at {moment(opened.next_probe)}"
+    else:
+        probe = "the next job to start is the probe"
+    return "down" + (f" ({details})" if details else "") + f": its breaker is open, {probe}"
+
+
+def limits(vendor: Vendor, held: VendorSnapshot, now: datetime) -> list[str]:
+    """Return which limits hold the vendor's queue now, in words that follow 'The vendor is'."""
+    found = []
+    if vendor.max_in_flight and held.in_flight >= vendor.max_in_flight:
+        in_flight = f"{held.in_flight:,} of {counted(vendor.max_in_flight, 'job')}"
+        found.append(f"at its in-flight limit: {in_flight} in flight")
+    if held.max_calls is not None and held.calling >= held.max_calls:
+        calls = counted(held.max_calls, "call")
+        found.append(f"recovering from an outage: {calls} at a time, more as calls succeed")
+    if held.next_start and held.next_start > now:
+        next_call = f"next call at {moment(held.next_start)}"
+        found.append(f"at its rate limit of {vendor.rate_limits}: {next_call}")
+    return found
