@@ -2,7 +2,7 @@
 the code under test.
 """
 
-from jobs.tests.life_values import ERRORS, Callback, Key, PlainJob, Weather
+from jobs.tests.life_values import ERRORS, Key, PlainCallback, PlainJob, Weather
 
 CALL_SECONDS = 30 + 60  # the vendor's timeout and the margin
 CALLBACK_SECONDS = 3600
@@ -17,7 +17,7 @@ class Life:
     def __init__(self) -> None:
         self.clock = 0.0
         self.jobs: dict[str, PlainJob] = {}
-        self.callbacks: dict[Key, Callback] = {}
+        self.callbacks: dict[Key, PlainCallback] = {}
 
     def claim(self, job_ids: list[str], worker: str) -> list[str]:
         won = [job_id for job_id in dict.fromkeys(job_ids) if self.jobs[job_id].is_in_stream]
@@ -158,7 +158,7 @@ class Life:
         ]
 
     def receive(self, key: Key) -> None:
-        self.callbacks.setdefault(key, Callback(self.clock))
+        self.callbacks.setdefault(key, PlainCallback(self.clock))
 
     def apply(self, key: Key) -> None:
         callback, job = self.callbacks[key], self.jobs[key.job]

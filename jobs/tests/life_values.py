@@ -49,7 +49,7 @@ class Key(NamedTuple):
 
 
 @dataclass
-class Callback:
+class PlainCallback:
     received_at: float
     verdict: str = ""
     has_moved_its_job: bool = False  # and the receiver crashed before it was recorded

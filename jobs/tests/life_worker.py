@@ -42,7 +42,7 @@ def real_answer(name, result):
     return {"done": Done(result), "accepted": Accepted(), "not called": None}[name]
 
 
-class Worker:
+class LifeWorker:
     """A worker process without its threads."""
 
     def __init__(self, number):

@@ -25,7 +25,7 @@ from jobs.tests.life_clients import Clients
 from jobs.tests.life_model import Life
 from jobs.tests.life_steps import STEPS, TERMS
 from jobs.tests.life_sweep import MAX_SECONDS, SWEEPS, Sweep
-from jobs.tests.life_worker import Worker
+from jobs.tests.life_worker import LifeWorker
 from jobs.tests.life_workers import Workers
 from jobs.worker import record
 
@@ -57,7 +57,7 @@ class LifeMachine(Clients, Workers, Sweep, Checks, RuleBasedStateMachine):
 
     def new_worker(self):
         self.born += 1
-        return Worker(self.born)
+        return LifeWorker(self.born)
 
     def excuse(self, job_ids):
         self.excused.update(dict.fromkeys(job_ids, self.life.clock))

@@ -69,9 +69,9 @@ class FairQueue(Generic[T]):
         self._ends = Ends()
 
     def room(self, slug: str, now: float, *, ahead: bool = False) -> int:
-        """Return how many more tasks of the vendor may be put.
+        """Return how many more tasks of the vendor may be put: as many as it may hold threads.
 
-        That is as many as it may hold threads; `ahead`: and those that it may queue beyond.
+        `ahead`: and as many as it may queue ahead of them.
         """
         lane = self._lanes[slug]
         reserved = min(lane.count, self._max_reserved)
