@@ -14,8 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from enrichlabs.config import addresses, environment
 from enrichlabs.standalone import bootstrap, startup, valkey, welcome
 from enrichlabs.standalone.startup import StartupError
-from jobs.worker.processes import Program
 from jobs.worker.supervisor import GRACE_SECONDS, KeepsDying, Supervisor
+from jobs.worker.supervisor.processes import Program
 
 READY_TIMEOUT_SECONDS = 60.0
 READYZ_TIMEOUT_SECONDS = 10.0

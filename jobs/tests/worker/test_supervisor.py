@@ -13,7 +13,7 @@ Supervise = Callable[..., "subprocess.Popen[str]"]
 
 SHELLS = """
 import sys
-from jobs.worker.processes import Program
+from jobs.worker.supervisor.processes import Program
 from jobs.worker.supervisor import Supervisor
 with Supervisor() as supervisor:
     for number, script in enumerate(sys.argv[1:]):
@@ -22,7 +22,7 @@ with Supervisor() as supervisor:
 """
 FORKS = """
 import sys
-from jobs.worker.processes import Fork
+from jobs.worker.supervisor.processes import Fork
 from jobs.worker.supervisor import Supervisor
 def run(code):
     exec(code)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Self
 
-from jobs.worker.processes import SIGNALS, Process
+from jobs.worker.supervisor.processes import SIGNALS, Process
 
 log = logging.getLogger(__name__)
 
