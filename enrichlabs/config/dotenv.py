@@ -1,7 +1,7 @@
 """Reads .env, then executes a command with it: python -m enrichlabs.config.dotenv COMMAND...
 
 Variables that are already set win. A line means what it means to Docker Compose, and what Compose
-would expand is refused, so that one file serves both (docs/operations.md#environment has the
+would expand is refused, so that one file serves both (docs/settings.md has the
 rules).
 """
 
