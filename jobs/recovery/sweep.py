@@ -133,7 +133,7 @@ class Sweeper(Thread):
         return BATCH if unfinished else 0
 
     def _reread_callbacks(self) -> int:
-        return BATCH if self._unreadable_retries.go_on(redis_clock.now()) else 0
+        return BATCH if self._unreadable_retries.step(redis_clock.now()) else 0
 
 
 def enqueue_due_retries() -> int:
