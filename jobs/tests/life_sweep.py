@@ -76,8 +76,8 @@ class Sweep:
         silent = {zombie.name for zombie in self.zombies} & known
         self.redis.zadd(HEARTBEATS, dict.fromkeys(silent, 1) or {"nobody": 1}, xx=True)
         suspects = takeover.FailureDetector()
-        assert suspects.look(now=0.0) == []
-        dead = suspects.look(now=2.0)
+        assert suspects.check(now=0.0) == []
+        dead = suspects.check(now=2.0)
         assert set(dead) == silent
         for name in dead:
             self.take_over_from(name)
