@@ -11,7 +11,13 @@ from jobs.tests.life_steps import FAULTS, NUMBERS, TERMS, nth, step
 from jobs.tests.life_worker import failing, writes_in_one_commit
 
 MAX_SECONDS = 4000  # longer than any deadline
-SWEEPS = ["callbacks_overdue", "calls_overdue", "entries_lost", "flights_wrong", "retries_due"]
+SWEEPS = [
+    "resolve_overdue_callbacks",
+    "take_over_overdue_calls",
+    "requeue_lost_entries",
+    "correct_in_flight_sets",
+    "enqueue_due_retries",
+]
 
 
 class Sweep:
@@ -76,8 +82,8 @@ class Sweep:
         silent = {zombie.name for zombie in self.zombies} & known
         self.redis.zadd(HEARTBEATS, dict.fromkeys(silent, 1) or {"nobody": 1}, xx=True)
         suspects = takeover.FailureDetector()
-        assert suspects.look(now=0.0) == []
-        dead = suspects.look(now=2.0)
+        assert suspects.check(now=0.0) == []
+        dead = suspects.check(now=2.0)
         assert set(dead) == silent
         for name in dead:
             self.take_over_from(name)
@@ -89,13 +95,13 @@ class Sweep:
         with failing(fault):
             getattr(sweep, name)()
         match name:
-            case "retries_due":
+            case "enqueue_due_retries":
                 self.life.enqueue_due(due)
-            case "callbacks_overdue":
+            case "resolve_overdue_callbacks":
                 self.life.callbacks_overdue()
-            case "calls_overdue":
+            case "take_over_overdue_calls":
                 self.moved(self.life.overdue_calls(), fault)
-            case "entries_lost" if not fault:
+            case "requeue_lost_entries" if not fault:
                 self.nothing_is_lost()
         self.excuse(self.life.jobs if fault else [])
 
