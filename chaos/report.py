@@ -56,8 +56,7 @@ def write(
         *_faults(history, end.unavailable),
     ]
     _print(rows)
-    for name, found in findings.items():
-        _describe(history, name, found)
+    _describe(history, findings)
     return not broken and not exceeded and not any(findings.values())
 
 
@@ -132,10 +131,10 @@ def _faults(history: History, unavailable: Sequence[str]) -> Iterator[Row]:
     yield "processes that died unexpectedly", str(history.journal.deaths)
 
 
-def _describe(history: History, name: str, findings: Sequence[Finding]) -> None:
-    for job_id, words in findings[:MAX_HISTORIES]:
-        sys.stdout.write(f"\n{name}: job {job_id}: {words}\n")
-        if job_id in history.stories:
-            sys.stdout.writelines(
-                f"{line}\n" for line in describe(history.stories[job_id], history.journal)
-            )
+def _describe(history: History, findings: Mapping[str, Sequence[Finding]]) -> None:
+    """Print the histories of the first jobs that violate each check."""
+    for name, found in findings.items():
+        for job_id, words in found[:MAX_HISTORIES]:
+            sys.stdout.write(f"\n{name}: job {job_id}: {words}\n")
+            if story := history.stories.get(job_id):
+                sys.stdout.writelines(f"{line}\n" for line in describe(story, history.journal))
