@@ -51,7 +51,13 @@ SEEDS = range(*map(int, os.environ.get("LIFE_MACHINE_SEEDS", USUAL_SEEDS).split(
 # of each seed: from the eleventh on, Hypothesis mostly repeats what it has with small changes
 EXAMPLES = 10
 MAX_SECONDS = 4000  # longer than any deadline
-SWEEPS = ["callbacks_overdue", "calls_overdue", "entries_lost", "flights_wrong", "retries_due"]
+SWEEPS = [
+    "resolve_overdue_callbacks",
+    "take_over_overdue_calls",
+    "requeue_lost_entries",
+    "correct_in_flight_sets",
+    "enqueue_due_retries",
+]
 
 
 def who_has(what, workers):
@@ -285,13 +291,13 @@ class LifeMachine(Clients, Checks, RuleBasedStateMachine):
         with failing(fault):
             getattr(sweep, name)()
         match name:
-            case "retries_due":
+            case "enqueue_due_retries":
                 self.life.release(due)
-            case "callbacks_overdue":
+            case "resolve_overdue_callbacks":
                 self.life.callbacks_overdue()
-            case "calls_overdue":
+            case "take_over_overdue_calls":
                 self.moved(self.life.overdue_calls(), fault)
-            case "entries_lost" if not fault:
+            case "requeue_lost_entries" if not fault:
                 self.nothing_is_lost()
         self.excuse(self.life.jobs if fault else [])
 
