@@ -259,7 +259,9 @@ def sample(full: Service, count: int) -> dict[str, Any]:
         "a second": complete.count() / elapsed,
         "called twice (to be 0)": sum(times > 1 for times in calls.values()),
         "recorded twice (to be 0)": sum(times > 1 for times in tries.values()),
-        "entries handed back": int(full.redis.hget("enrich:counters", "requeued_entries|slow") or 0),
+        "entries handed back": int(
+            full.redis.hget("enrich:counters", "requeued_entries|slow") or 0
+        ),
     }
 
 
