@@ -216,7 +216,9 @@ def _certificates(folder: Path, value: str) -> Path:
         file.open("rb").close()
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
     except ssl.SSLError:
-        raise ValueError(f"is {value!r}, but that file has no PEM certificates.") from None
+        raise ValueError(
+            f"is {value!r}, but that file holds no certificates in PEM format."
+        ) from None
     except OSError as error:
         raise ValueError(f"is {value!r}, but that file can't be read: {error.strerror}.") from None
     return file
