@@ -91,7 +91,7 @@ def test_a_port_out_of_range_is_refused() -> None:
         ),
         (
             {"DATABASE_URL": "sqlite:///nowhere/jobs.sqlite3"},
-            "The file of the store can't be used.",
+            "The store's file can't be used.",
         ),
         (
             {"REDIS_URL": "redis://127.0.0.1:1"},

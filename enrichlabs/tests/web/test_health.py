@@ -95,7 +95,7 @@ def test_a_replica_set_without_a_primary_is_reported(
     connection = ConnectionHandler({"default": {}, "away": database(url, ROOT)})["away"]
     monkeypatch.setattr(preflight, "connection", connection)
     said = client.get("/readyz").json()["store"]
-    assert said.startswith("The replica set has no primary. See rs.status(): ")
+    assert said.startswith("The replica set has no primary. Check rs.status(): ")
     connection.close_pool()
     server.close()
 

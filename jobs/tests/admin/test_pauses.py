@@ -58,7 +58,7 @@ def test_a_form_with_errors_shows_the_stored_state(browser, make_vendor):
             {**{name: form[name].value() or "" for name in form.fields}, "rate_limits": "10 per s"},
         )
     )
-    assert "is no rate limit" in page_text
+    assert "is not a valid rate limit" in page_text
     assert "State: paused: They ask us to wait" in page_text
 
 
