@@ -27,7 +27,7 @@ def test_a_store_whose_file_was_removed_is_reported_once(start_worker, make_vend
     for file in tmp_path.glob("enrichlabs.sqlite3*"):
         file.unlink()
     wait_for(lambda: FILE_GONE in worker.output, "the worker to report the fault")
-    wait_for(lambda: "the sweep's step" in worker.output, "the sweep to meet it as well")
+    wait_for(lambda: "sweep step" in worker.output, "the sweep to meet it as well")
     end = time.monotonic() + 2.5
     wait_for(lambda: time.monotonic() > end, "each step of the sweep to meet it twice")
     assert worker.output.count(FILE_GONE) == 1
