@@ -150,7 +150,7 @@ def test_due_jobs_are_found_in_the_order_of_an_index(sent, step, match, by, inde
 
 
 def test_lost_entries_are_found_in_the_order_of_an_index(sent):
-    lost_entries._put_back("acme", Stream.RETRIES, lost_entries._Look(NOW, NOW, NOW, NOW))
+    lost_entries._requeue("acme", Stream.RETRIES, lost_entries._StreamTimes(NOW, NOW, NOW, NOW))
     [read] = sent
     queued = {"status": "queued", "vendor": "acme", "stream": "retries", "not_before": None}
     assert read.whole[:3] == [

@@ -23,7 +23,7 @@ from harness.valkey import Valkey
 from harness.vendor.scripted import VendorServer
 from harness.waiting import wait_for
 
-KEPT = "answers are kept until it does"
+KEPT = "answers are kept"
 
 
 class Service:

@@ -126,11 +126,11 @@ def test_tls_faults_are_explained(
 ) -> None:
     assert refusal(tls_server.url(f"tls=true&tlsCAFile={certificate}")) == ""
     assert (
-        f"can't be verified ({tls_server.address}). Name the file of its authority by tlsCAFile"
+        f"can't be verified ({tls_server.address}). Set tlsCAFile to the file of its authority"
         in refusal(tls_server.url("tls=true"))
     )
     assert (
-        f"closes the connection ({tls_server.address}). If it asks for TLS, add tls=true"
+        f"closes the connection ({tls_server.address}). If it requires TLS, add tls=true"
         in refusal(tls_server.url())
     )
 
@@ -138,7 +138,7 @@ def test_tls_faults_are_explained(
 def test_a_server_without_tls_is_explained(
     refusal: Callable[[str], str], single: SecantusDB
 ) -> None:
-    assert "whether it speaks TLS as DATABASE_URL has it" in refusal(single.url("tls=true"))
+    assert "that it uses TLS if DATABASE_URL does" in refusal(single.url("tls=true"))
 
 
 @pytest.mark.parametrize(
