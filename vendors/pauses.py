@@ -16,12 +16,12 @@ MAX_REASON_LENGTH = 200
 MAX_NAME_LENGTH = 150
 
 
-def pause_until(slug: str, until: datetime, reason: str, by: str = "") -> bool:
+def pause_until(slug: str, until: datetime, reason: str, by: str = "", *, now: datetime) -> bool:
     """Pause a vendor until a time. Returns False if it is already paused for longer.
 
-    `by` is the operator's name; empty if the pause is automatic.
+    `by` is the operator's name; empty if the pause is automatic. `now` is by the clock that workers
+    compare pauses with.
     """
-    now = timezone.now()
     pause = {"paused_until": until, **_reason(reason, by)}
     running = Vendor.objects.filter(slug=slug, paused=False)
     has_ended = Q(paused_until=None) | Q(paused_until__lte=now)

@@ -13,6 +13,7 @@ from jobs.api import bodies
 from jobs.api.problems import Problem, handle
 from jobs.callbacks import receive, refusals, tokens
 from jobs.models import Job, Verdict
+from jobs.queue.clock import redis_clock
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -52,7 +53,6 @@ def callback(request: HttpRequest, slug: str, request_id: UUID) -> HttpResponse:
 
 def _receive(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     """Check size, vendor, signature and timestamp, and token; then store and apply the callback."""
-    now = timezone.now()
     if request.method != "POST":
         raise Problem("method_not_allowed", 405, "Use POST.", headers={"Allow": "POST"})
     body = bodies.read(request, settings.CALLBACK_MAX_BYTES)
@@ -61,10 +61,13 @@ def _receive(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
         raise Problem("unknown_vendor", 404, "There is no vendor with this name.")
     webhook_id = ""
     if vendor.webhook_secret_env:
-        webhook_id = signatures.verify(vendor.webhook_secrets, request.headers, body, now)
+        webhook_id = signatures.verify(
+            vendor.webhook_secrets, request.headers, body, timezone.now()
+        )
     ref = tokens.read(request.GET.get("token", ""), slug, job_id)
     if ref is None and not (webhook_id and _is_unknown(vendor, job_id)):
         raise RefusedError("token_wrong" if "token" in request.GET else "token_missing")
+    now = redis_clock.now()
     try:
         verdict = receive.receive(vendor, job_id, ref, webhook_id=webhook_id, body=body, now=now)
     except receive.TooManyError:

@@ -14,6 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from jobs.admin import states
+from jobs.queue.clock import redis_clock
 from vendors import pauses
 from vendors.models import Vendor
 
@@ -101,7 +102,9 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argum
         for vendor in vendors:
             before = _pause_of(vendor)
             if until:
-                is_changed = pauses.pause_until(vendor.slug, until, reason, by)
+                is_changed = pauses.pause_until(
+                    vendor.slug, until, reason, by, now=redis_clock.now()
+                )
             else:
                 is_changed = pauses.pause(vendor.slug, reason, by)
             if is_changed:

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
-from jobs.api.serializers import Accepted, JobInput, JobPage, JobShown, ListQuery, ProblemShown
+from jobs.api.serializers import JobAccepted, JobInput, JobPage, JobShown, ListQuery, ProblemShown
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -71,7 +71,7 @@ create: Operation = extend_schema(
     "Poll its URL for the result.",
     request=JobInput,
     parameters=[LOCATION, POLL_OR_RETRY_AFTER],
-    responses=_answers(202, Accepted, "The job is queued", 400, 413, 415, 429),
+    responses=_answers(202, JobAccepted, "The job is queued", 400, 413, 415, 429),
 )
 retrieve: Operation = extend_schema(
     operation_id="show_job",

@@ -119,7 +119,8 @@ class OutwardStatus(serializers.ChoiceField):
         super().__init__(choices=STATUSES, **options)
 
 
-class Accepted(serializers.Serializer[Any]):
+@extend_schema_serializer(component_name="Accepted")
+class JobAccepted(serializers.Serializer[Any]):
     request_id = serializers.UUIDField()
     status = OutwardStatus()
 

@@ -11,12 +11,12 @@ from itertools import islice
 from typing import Any, Protocol
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from jobs import operator_actions
 from jobs.api.pagination import first_id_at
 from jobs.callbacks import apply
 from jobs.models import OPEN, Callback, Job, Status, Verdict
+from jobs.queue.clock import redis_clock
 from vendors.catalogue import catalogue
 
 BATCH = 500
@@ -85,7 +85,9 @@ class JobReplay:
 
     def do(self, job: Job) -> bool:
         """Retry one job. False if it has moved on, or its vendor no longer exists."""
-        return catalogue.get(job.vendor) is not None and operator_actions.retry(job, timezone.now())
+        return catalogue.get(job.vendor) is not None and operator_actions.retry(
+            job, redis_clock.now()
+        )
 
 
 class CallbackReplay:
@@ -109,7 +111,7 @@ class CallbackReplay:
             rows = _by_id(self._rows.filter(verdict=verdict))
             while batch := list(islice(rows, BATCH)):
                 for callback in apply.load_each(_expected(batch)):
-                    if apply.can_be_applied(callback, timezone.now()):
+                    if apply.can_be_applied(callback, redis_clock.now()):
                         yield callback
 
     def describe(self, callback: Callback) -> str:
@@ -117,7 +119,7 @@ class CallbackReplay:
 
     def do(self, callback: Callback) -> bool:
         """Apply one callback. False if it changed nothing."""
-        now = timezone.now()
+        now = redis_clock.now()
         is_applied = apply.apply(callback, catalogue.get(callback.vendor), now) == Verdict.APPLIED
         return is_applied or apply.apply_late(callback, now)
 

@@ -22,6 +22,7 @@ from vendors.models import Vendor
 log = logging.getLogger(__name__)
 
 PAUSE_KEY_SECONDS = 1.1  # longer than any worker takes to read the pause from the row
+SLOW_DOWN = "The vendor asked us to slow down."
 DENIED = f"It denied {DENIED_JOBS} jobs in a row: check its credentials, then resume it."
 UNPAID = "It asks for payment: add credit to its account, then resume it."
 
@@ -81,10 +82,11 @@ def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
 
 
 def _pause_for(vendor: Vendor, wait: timedelta) -> None:
-    until = redis_clock.now() + wait
+    now = redis_clock.now()
+    until = now + wait
     _pause_now(vendor, min(wait.total_seconds(), PAUSE_KEY_SECONDS))
     try:
-        if pauses.pause_until(vendor.slug, until, "The vendor asked us to slow down."):
+        if pauses.pause_until(vendor.slug, until, SLOW_DOWN, now=now):
             time = f"{until:%H:%M:%S} UTC"
             log.warning("vendor %s is paused until %s: it asked us to slow down", vendor, time)
     except STORE_ERRORS as error:

@@ -10,7 +10,13 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from vendors.catalogue import catalogue
-from vendors.definitions.toml import KINDS, Entry, Fault, FaultyVendorsError, Parsed
+from vendors.definitions.toml import (
+    KINDS,
+    DefinitionFault,
+    FaultyVendorsError,
+    Parsed,
+    VendorDefinition,
+)
 from vendors.models import Vendor
 
 USER = "load_vendors"  # the author of these changes in the console's history; it can't log in
@@ -37,7 +43,7 @@ class Loaded(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    entry: Entry
+    entry: VendorDefinition
     loaded: Loaded
     is_skipped: bool  # it exists, and only new vendors are to be written
 
@@ -71,7 +77,7 @@ def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_P
     return plans
 
 
-def _plan(entry: Entry, stored: Vendor | None, only_new: bool) -> _Plan:
+def _plan(entry: VendorDefinition, stored: Vendor | None, only_new: bool) -> _Plan:
     vendor = stored or Vendor(slug=entry.slug)
     if stored and only_new:
         return _Plan(entry, Loaded(vendor, is_new=False, changes=[], kept={}), is_skipped=True)
@@ -92,7 +98,7 @@ def _default(name: str) -> Any:
     return Vendor._meta.get_field(name).get_default()  # type: ignore[union-attr]  # no relations
 
 
-def _faults(plan: _Plan) -> Iterator[Fault]:
+def _faults(plan: _Plan) -> Iterator[DefinitionFault]:
     entry = plan.entry
     for name, sentence in entry.faults.items():
         yield entry.fault(name, sentence)

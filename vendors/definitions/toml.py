@@ -15,7 +15,7 @@ NO_VENDOR = "The file has no vendor. Add a table [vendors.SLUG] for each."
 UNKNOWN_TABLE = "Unknown key. Each vendor is a table [vendors.SLUG]."
 
 
-class Fault(NamedTuple):
+class DefinitionFault(NamedTuple):
     """What is wrong with a key, such as vendors.acme.url. Without a key, the file is not TOML."""
 
     key: str
@@ -28,13 +28,13 @@ class Fault(NamedTuple):
 class FaultyVendorsError(Exception):
     """The vendors can't be loaded, because of `faults`."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[DefinitionFault]) -> None:
         self.faults = faults
         super().__init__("\n".join(map(str, faults)))
 
 
 @dataclass(frozen=True)
-class Entry:
+class VendorDefinition:
     """One vendor: the fields that its table names, as the row holds them.
 
     `faults` has a sentence for each key that is wrong or missing; it is then not in `fields`.
@@ -44,18 +44,18 @@ class Entry:
     fields: dict[str, Any]
     faults: dict[str, str] = field(default_factory=dict)
 
-    def fault(self, name: str, message: str) -> Fault:
-        return Fault(_path("vendors", self.slug, name), message)
+    def fault(self, name: str, message: str) -> DefinitionFault:
+        return DefinitionFault(_path("vendors", self.slug, name), message)
 
 
 class Parsed(NamedTuple):
     """The vendors of a file, and the faults outside them."""
 
-    entries: list[Entry]
-    faults: list[Fault]
+    entries: list[VendorDefinition]
+    faults: list[DefinitionFault]
 
 
-class Kind(NamedTuple):
+class ValueType(NamedTuple):
     """A type of value: `wanted` completes "Must be ..."."""
 
     wanted: str
@@ -73,11 +73,11 @@ def _is_list_of_names(value: object) -> bool:
     )
 
 
-TEXT = Kind('a string, such as "https://example.com"', lambda value: isinstance(value, str))
-SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
-WHOLE = Kind("a whole number", lambda value: type(value) is int and _is_number(value))
-NUMBER = Kind("a number", _is_number)
-NAMES = Kind('a list of names without spaces or commas: ["ssn", "dob"]', _is_list_of_names)
+TEXT = ValueType('a string, such as "https://example.com"', lambda value: isinstance(value, str))
+SWITCH = ValueType("true or false", lambda value: isinstance(value, bool))
+WHOLE = ValueType("a whole number", lambda value: type(value) is int and _is_number(value))
+NUMBER = ValueType("a number", _is_number)
+NAMES = ValueType('a list of names without spaces or commas: ["ssn", "dob"]', _is_list_of_names)
 KINDS = {
     "adapter": TEXT,
     "url": TEXT,
@@ -102,16 +102,16 @@ def parse(text: str) -> Parsed:
     """Return the vendors of a file. Raises FaultyVendorsError if there are none to be found."""
     document = _load(text)
     tables = document.pop("vendors", None)
-    faults = [Fault(_path(name), UNKNOWN_TABLE) for name in document]
+    faults = [DefinitionFault(_path(name), UNKNOWN_TABLE) for name in document]
     if not tables or not isinstance(tables, dict):
-        raise FaultyVendorsError(faults or [Fault("vendors", NO_VENDOR)])
+        raise FaultyVendorsError(faults or [DefinitionFault("vendors", NO_VENDOR)])
     entries = []
     for slug, table in tables.items():
         if isinstance(table, dict):
             entries.append(_entry(slug, table))
         else:
             path = _path("vendors", slug)
-            faults.append(Fault(path, f"Must be a table [{path}]."))
+            faults.append(DefinitionFault(path, f"Must be a table [{path}]."))
     return Parsed(entries, faults)
 
 
@@ -121,24 +121,24 @@ def built_in(mock_url: str) -> Parsed:
     sync = {"adapter": "sync", "url": f"{base}/sync", "timeout_seconds": 10}
     later = {"adapter": "async", "url": f"{base}/async", "timeout_seconds": 10}
     later["callback_timeout_seconds"] = 60
-    return Parsed([Entry("sync", sync), Entry("async", later)], [])
+    return Parsed([VendorDefinition("sync", sync), VendorDefinition("async", later)], [])
 
 
 def _load(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise FaultyVendorsError([Fault("", "The file is nested too deeply.")]) from None
+        raise FaultyVendorsError([DefinitionFault("", "The file is nested too deeply.")]) from None
     except ValueError as error:
-        raise FaultyVendorsError([Fault("", f"Not valid TOML: {error}.")]) from None
+        raise FaultyVendorsError([DefinitionFault("", f"Not valid TOML: {error}.")]) from None
 
 
-def _entry(slug: str, table: dict[str, Any]) -> Entry:
+def _entry(slug: str, table: dict[str, Any]) -> VendorDefinition:
     faults = dict(_faults(table))
     fields = {name: value for name, value in table.items() if name not in faults}
     if "redact" in fields:
         fields["redact"] = ", ".join(fields["redact"])
-    return Entry(slug, fields, faults)
+    return VendorDefinition(slug, fields, faults)
 
 
 def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:

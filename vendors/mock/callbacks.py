@@ -23,7 +23,7 @@ RETRY_AFTER_SECONDS = (1, 2, 4)
 
 
 @dataclass(frozen=True)
-class Callback:
+class ScheduledCallback:
     """`key` signs it; if empty, it is not signed."""
 
     url: str
@@ -63,12 +63,12 @@ class Scheduler:
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._later: list[tuple[float, int, Callback]] = []  # a heap by due time
+        self._later: list[tuple[float, int, ScheduledCallback]] = []  # a heap by due time
         self._numbers = count()  # of two that are due at once, the older comes first
-        self._due: SimpleQueue[Callback] = SimpleQueue()
+        self._due: SimpleQueue[ScheduledCallback] = SimpleQueue()
         self._started = False
 
-    def post(self, callback: Callback, delay_seconds: float) -> None:
+    def post(self, callback: ScheduledCallback, delay_seconds: float) -> None:
         with self._changed:
             due = (time.monotonic() + delay_seconds, next(self._numbers), callback)
             heapq.heappush(self._later, due)
@@ -96,7 +96,7 @@ class Scheduler:
             if failure := _post(callback):
                 self._retry(callback, failure)
 
-    def _retry(self, callback: Callback, failure: str) -> None:
+    def _retry(self, callback: ScheduledCallback, failure: str) -> None:
         failures = callback.failures + 1
         if failures <= len(RETRY_AFTER_SECONDS):
             self.post(replace(callback, failures=failures), RETRY_AFTER_SECONDS[failures - 1])
@@ -105,7 +105,7 @@ class Scheduler:
             log.warning("Gave up callback %s after %s attempts: %s", callback.id, failures, failure)
 
 
-def _post(callback: Callback) -> str:
+def _post(callback: ScheduledCallback) -> str:
     """Post a callback. Returns why to retry it, or an empty string."""
     url, body, headers = callback.url, callback.body, callback.headers(int(time.time()))
     try:

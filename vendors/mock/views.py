@@ -21,7 +21,7 @@ from django.http import (
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from vendors.mock.callbacks import Callback, key_of, scheduler
+from vendors.mock.callbacks import ScheduledCallback, key_of, scheduler
 from vendors.mock.knobs import Knobs, read_knobs
 from vendors.mock.ledger import ledger, rates
 
@@ -113,7 +113,7 @@ def _work_sync(given: dict[str, Any], knobs: Knobs) -> JsonResponse:
 
 def _work_async(given: dict[str, Any], knobs: Knobs) -> JsonResponse:
     result = {"name": given["name"], "info": "Processed async", "ssn": "999-99-9999"}
-    callback = Callback(_callback_url(given), json.dumps(result).encode(), _key(knobs))
+    callback = ScheduledCallback(_callback_url(given), json.dumps(result).encode(), _key(knobs))
     if knobs.luck.random() >= knobs.lost:
         for _ in range(1 + knobs.duplicates):
             scheduler.post(callback, knobs.callback_delay)

@@ -22,7 +22,7 @@ def stored():
 
 def test_an_automatic_pause_names_no_operator(make_vendor, now):
     make_vendor()
-    assert pauses.pause_until("acme", now + timedelta(minutes=1), "Slow down.")
+    assert pauses.pause_until("acme", now + timedelta(minutes=1), "Slow down.", now=now)
     vendor = stored()
     assert (vendor.paused_by, vendor.pause_reason) == ("", "Slow down.")
     assert abs(vendor.paused_at - now) < timedelta(minutes=1)
@@ -31,17 +31,17 @@ def test_an_automatic_pause_names_no_operator(make_vendor, now):
 def test_an_extended_pause_keeps_its_start(make_vendor, now):
     began = now - timedelta(minutes=9)
     make_vendor(paused_until=now + timedelta(minutes=1), paused_at=began, paused_by="alice")
-    assert pauses.pause_until("acme", now + timedelta(minutes=2), "Slow down.")
+    assert pauses.pause_until("acme", now + timedelta(minutes=2), "Slow down.", now=now)
     assert abs(stored().paused_at - began) < timedelta(seconds=1)
     assert stored().paused_by == ""
-    assert not pauses.pause_until("acme", now + timedelta(minutes=1), "A shorter one.")
+    assert not pauses.pause_until("acme", now + timedelta(minutes=1), "A shorter one.", now=now)
     assert stored().pause_reason == "Slow down."
 
 
 def test_a_pause_after_an_ended_one_has_a_new_start(make_vendor, now):
     began = now - timedelta(minutes=9)
     make_vendor(paused_until=now - timedelta(minutes=1), paused_at=began)
-    assert pauses.pause_until("acme", now + timedelta(minutes=2), "Slow down.", by="alice")
+    assert pauses.pause_until("acme", now + timedelta(minutes=2), "Slow down.", by="alice", now=now)
     assert stored().paused_at > began + timedelta(minutes=5)
     assert stored().paused_by == "alice"
 
@@ -50,14 +50,14 @@ def test_a_pause_without_an_end_is_not_replaced_by_one_with_an_end(make_vendor, 
     make_vendor()
     assert pauses.pause("acme", "Budget.", by="alice")
     assert not pauses.pause("acme", "Again.")
-    assert not pauses.pause_until("acme", now + timedelta(days=1), "Slow down.")
+    assert not pauses.pause_until("acme", now + timedelta(days=1), "Slow down.", now=now)
     vendor = stored()
     assert (vendor.paused, vendor.pause_reason, vendor.paused_by) == (True, "Budget.", "alice")
 
 
 def test_resume_clears_all_fields_of_a_pause(make_vendor, now):
     make_vendor()
-    pauses.pause_until("acme", now + timedelta(days=1), "Slow down.", by="alice")
+    pauses.pause_until("acme", now + timedelta(days=1), "Slow down.", by="alice", now=now)
     pauses.pause("acme", "Budget.", by="bob")
     assert pauses.resume("acme")
     vendor = stored()
