@@ -12,7 +12,9 @@ the lock, both wait until the timeout. So connections wait in Python instead.
 import os
 import sqlite3
 import time
+from threading import Lock
 from typing import Any
+from weakref import WeakSet
 
 from django.db import OperationalError
 from django.db.backends.sqlite3 import base
@@ -30,6 +32,11 @@ Identity = tuple[int, int]
 # The file at each path when this process first opened it. A new connection must not open, or
 # create, another one.
 _first_opened: dict[str, Identity] = {}
+
+# All connections of this process. SQLite gives a new connection a new log if the log was removed,
+# although the others still write to the old one.
+_connections: "WeakSet[DatabaseWrapper]" = WeakSet()
+_connections_lock = Lock()
 
 
 class Cursor(base.SQLiteCursorWrapper):
@@ -61,6 +68,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         path = os.path.realpath(self.settings_dict["NAME"])
         if path in _first_opened and _identity(path) != _first_opened[path]:
             raise OperationalError(GONE)
+        _require_same_files_as_others(path)
         connection = super().get_new_connection(conn_params)
         connection.execute("PRAGMA busy_timeout = 0")
         # No other connection removes the log while this one is open.
@@ -68,6 +76,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._opened = [(path, identity) for path, identity in found.items() if identity]
         if identity := found[path]:
             _first_opened.setdefault(path, identity)
+        with _connections_lock:
+            _connections.add(self)
         return connection
 
     def create_cursor(self, name: str | None = None) -> Any:
@@ -81,8 +91,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super()._commit()  # type: ignore[misc]  # the stubs leave it out
 
     def _require_same_files(self) -> None:
-        if any(_identity(path) != identity for path, identity in self._opened):
+        if not self.has_same_files():
             raise OperationalError(GONE)
+
+    def opens(self, path: str) -> bool:
+        return any(opened == path for opened, _ in self._opened)
+
+    def has_same_files(self) -> bool:
+        """Whether the files at our paths are those that this connection has open."""
+        return all(_identity(path) == identity for path, identity in self._opened)
+
+
+def _require_same_files_as_others(path: str) -> None:
+    with _connections_lock:
+        others = [each for each in _connections if each.connection is not None]
+    if any(each.opens(path) and not each.has_same_files() for each in others):
+        raise OperationalError(GONE)
 
 
 def _identity(path: str) -> Identity | None:
