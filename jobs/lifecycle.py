@@ -37,7 +37,7 @@ NO_DATES = {"not_before": None, "deadline_at": None}
 
 
 def new_token() -> str:
-    """Return a unique name for a move, or for a batch of jobs that are claimed together."""
+    """Return a unique name for a move, or for the jobs that are claimed together."""
     return secrets.token_hex(16)
 
 

@@ -65,7 +65,7 @@ class Job(models.Model):
     not_before = models.DateTimeField(null=True)  # delayed: not added to its stream before then
     deadline_at = models.DateTimeField(null=True)  # when the call or the callback is overdue
     worker = models.CharField(max_length=100, default="")
-    # The batch that claimed the job; on MongoDB, the last move made since.
+    # Names the claim of the job; on MongoDB, the last move made since.
     run_token = models.CharField(max_length=32, default="")
 
     result = JSONTextField(null=True)

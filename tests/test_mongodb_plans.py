@@ -216,7 +216,7 @@ def test_a_refused_callback_is_counted_with_indexes(sent):
 
 def test_jobs_of_a_dead_worker_are_found_with_an_index(sent):
     takeover.take_from(
-        list(Job.objects.filter(status=Status.PROCESSING, worker="w")[: takeover.BATCH]),
+        list(Job.objects.filter(status=Status.PROCESSING, worker="w")[: takeover.CHUNK]),
         {},
         lifecycle.take_over,
     )

@@ -36,7 +36,7 @@ from jobs.transfer import export, importing
 
 module, name = sys.modules["jobs.transfer." + sys.argv[1]], sys.argv[2]
 left, commands = int(sys.argv[3]), json.loads(sys.argv[4])
-module.BATCH = 20
+setattr(module, "ROWS_PER_QUERY" if hasattr(module, "ROWS_PER_QUERY") else "CHUNK", 20)
 real = getattr(module, name)
 
 def dying(first, second):

@@ -20,7 +20,15 @@ BAD_REQUEST_LINE: ProblemText = (
     400,
     "The request line is malformed. Send METHOD PATH HTTP/1.1 in printable ASCII.",
 )
-BAD_HEADER = ("bad_header", 400, "A request header is malformed or duplicated.")
+BAD_HEADER = (
+    "bad_header",
+    400,
+    "The request's headers are malformed, duplicated or contradictory.",
+)
+    "bad_header",
+    400,
+    "The request's headers are malformed, duplicated or contradictory.",
+)
 BAD_CHUNK = ("bad_chunk", 400, "The chunked body is malformed.")
 NOT_HTTP = (
     "bad_request_line",
@@ -28,7 +36,7 @@ NOT_HTTP = (
     "This is not HTTP. If it is TLS, connect to the proxy instead.",
 )
 BAD_LENGTH = ("bad_header", 400, "Content-Length is not a single number of bytes.")
-TOO_LONG = ("address_too_long", 414, "The URL is too long. It may have 4,000 characters in total.")
+TOO_LONG = ("address_too_long", 414, "The URL is too long. The request line may have 4,094 bytes.")
 UNSUPPORTED_CODING = (
     "unsupported_transfer_coding",
     501,

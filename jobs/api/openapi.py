@@ -60,7 +60,7 @@ CALLBACK_PARAMETERS = [
     ("header", "webhook-signature", "As defined by Standard Webhooks."),
 ]
 CALLBACK_ANSWERS = {
-    "200": "Stored. `status` is `applied`, `late` or `stored`",
+    "200": "Stored. `status` is `applied`, `late`, `stored` or `unreadable`",
     "202": "Stored, but the job does not exist. `status` is `unmatched`",
 }
 CALLBACK_PROBLEMS = {
@@ -68,8 +68,10 @@ CALLBACK_PROBLEMS = {
     "401": "unauthorized: the token or the signature is missing, wrong or expired",
     "404": "unknown_vendor or not_found",
     "405": "method_not_allowed",
+    "408": "request_timeout",
     "413": "too_large",
     "415": "unsupported_encoding",
+    "429": "too_many_callbacks",
     "500": "server_error",
     "503": "overloaded or store_unavailable",
 }

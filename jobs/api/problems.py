@@ -108,7 +108,10 @@ def of(error: BaseException | None) -> Problem | None:
         case PermissionDenied():
             return Problem("permission_denied", 403, "This is not allowed.")
         case SuspiciousOperation():
-            detail = "The request was rejected: its host, size or format is not allowed."
+            detail = (
+                "The request's host, size or format is not allowed. If the host is right, ask the "
+                "operator to add it to ALLOWED_HOSTS."
+            )
             return Problem("bad_request", 400, detail)
     return store_unavailable(error) if is_store_failure(error) else None
 
@@ -180,7 +183,7 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django's handler500, called while the exception is being handled."""
     if _in_console(request):
         return defaults.server_error(request)
-    detail = "An unexpected error occurred and was logged. Try again later."
+    detail = "An unexpected error occurred and was logged. Tell the operator."
     unexpected = Problem("server_error", 500, detail)
     return (of(sys.exc_info()[1]) or unexpected).response()
 

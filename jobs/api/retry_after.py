@@ -91,15 +91,15 @@ def _until_started(slug: str, queue: Queue, ahead: float) -> float:
 def _by_limits(vendor: Vendor, ahead: float) -> float:
     """Return how long the rate limits need for `ahead` starts.
 
-    The shortest window sets the pace. Each longer one admits its calls in batches.
+    The shortest window sets the pace. Each longer one admits its calls all at once.
     """
     try:
         windows = vendor.windows
     except ValueError:
         return MAX_SECONDS  # workers take no jobs of a vendor with invalid limits
     pace = [ahead * window.seconds / window.calls for window in windows[:1]]
-    batches = [ahead // window.calls * window.seconds for window in windows[1:]]
-    return max([*pace, *batches], default=0.0)
+    later = [ahead // window.calls * window.seconds for window in windows[1:]]
+    return max([*pace, *later], default=0.0)
 
 
 def _by_calls(slug: str, queue: Queue, ahead: float) -> float:

@@ -25,7 +25,7 @@ GRACE = timedelta(seconds=5)
 # The same after the streams were lost. Longer: a job missed then waits for the whole backlog
 # before it. A job that has an entry already gets a second one, which is refused when it is taken.
 LOSS_GRACE = timedelta(seconds=30)
-BATCH = 500
+CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _StreamTimes:
 
 
 def requeue(vendor: str) -> int:
-    """Requeue up to BATCH lost entries of each of a vendor's streams; returns the larger number.
+    """Requeue up to CHUNK lost entries of each of a vendor's streams; returns the larger number.
 
     Raises redis.RedisError.
     """
@@ -77,7 +77,7 @@ def _are_intact(vendor: str) -> bool:
     entries = {
         fields.get("job")
         for key in (keys.retries, keys.jobs)
-        for _, fields in commands().xrange(key, count=BATCH)
+        for _, fields in commands().xrange(key, count=CHUNK)
     }
     by_age = (_queued(vendor, of).order_by("queued_at") for of in Stream)
     oldest = [jobs.values_list("pk", flat=True).first() for jobs in by_age]
@@ -87,7 +87,7 @@ def _are_intact(vendor: str) -> bool:
 def _requeue(vendor: str, of: Stream, times: _StreamTimes) -> int:
     lost_before = times.lost_before(of)
     older = _queued(vendor, of).filter(queued_at__lt=lost_before)
-    job_ids = list(older.order_by("queued_at").values_list("pk", flat=True)[:BATCH])
+    job_ids = list(older.order_by("queued_at").values_list("pk", flat=True)[:CHUNK])
     in_flight = _in_flight(vendor, job_ids)
     lost = [job_id for job_id in job_ids if job_id not in in_flight]
     if lost:

@@ -30,11 +30,11 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.5
 LOCK_SECONDS = 5.0
 CALLBACK_GRACE = timedelta(seconds=10)
-BATCH = 500
+CHUNK = 500
 RETRY_INTERVAL_SECONDS = 1.0  # of a step that failed
 RECORD_SECONDS = 15.0  # longer than a recorder's longest delay between two retries
 
-Step = Callable[[], int]  # returns how many it dealt with; BATCH or more: there may be more to do
+Step = Callable[[], int]  # returns how many it dealt with; CHUNK or more: there may be more to do
 
 
 class Sweeper(Thread):
@@ -88,7 +88,7 @@ class Sweeper(Thread):
         for step, interval_seconds in steps:
             if now < self._next_at.get(step, 0.0):
                 continue
-            if self._run_step(step, now) >= BATCH:
+            if self._run_step(step, now) >= CHUNK:
                 has_more = True
             else:
                 self._next_at[step] = max(self._next_at.get(step, 0.0), now + interval_seconds)
@@ -130,17 +130,17 @@ class Sweeper(Thread):
     def _take_over_dead_workers(self) -> int:
         dead = self._failure_detector.check(time.monotonic())
         unfinished = [worker for worker in dead if not takeover.take_over(worker)]
-        return BATCH if unfinished else 0
+        return CHUNK if unfinished else 0
 
     def _reread_callbacks(self) -> int:
-        return BATCH if self._unreadable_retries.step(redis_clock.now()) else 0
+        return CHUNK if self._unreadable_retries.step(redis_clock.now()) else 0
 
 
 def enqueue_due_retries() -> int:
     """Add entries for jobs whose not_before has passed."""
     now = redis_clock.now()
     due = Job.objects.filter(status=Status.QUEUED, not_before__lte=now).order_by("not_before")
-    jobs = list(due.values_list("pk", "vendor")[:BATCH])
+    jobs = list(due.values_list("pk", "vendor")[:CHUNK])
     if not jobs:
         return 0
     lifecycle.enqueue_due([job_id for job_id, _ in jobs], now)
@@ -153,7 +153,7 @@ def resolve_overdue_callbacks() -> int:
     """Fail or retry jobs whose callback never came, as their vendor's repeat_overdue says."""
     now = redis_clock.now()
     overdue = Job.objects.filter(status=Status.WAITING, deadline_at__lt=now)
-    jobs = list(overdue.order_by("deadline_at")[:BATCH])
+    jobs = list(overdue.order_by("deadline_at")[:CHUNK])
     if not jobs:
         return 0
     # A callback that was stored counts, even if its receiver died before applying it.
@@ -184,7 +184,7 @@ def _overdue(job: Job, hint: str, now: datetime) -> lifecycle.Move:
 def take_over_overdue_calls() -> int:
     """Take over jobs whose call should have ended long ago, whether or not their worker is dead."""
     overdue = Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=redis_clock.now())
-    jobs = list(overdue.order_by("deadline_at")[:BATCH])
+    jobs = list(overdue.order_by("deadline_at")[:CHUNK])
     if takeover.take_from(jobs, {}, lifecycle.take_over):
         log.warning("took over %d overdue calls", len(jobs))
     return len(jobs)
@@ -216,7 +216,7 @@ def correct_in_flight_sets() -> int:
 
 def apply_stored_callbacks() -> int:
     """Apply callbacks that were stored but not applied, because their receiver died."""
-    return apply.apply_pending(redis_clock.now(), older_than=CALLBACK_GRACE, limit=BATCH)
+    return apply.apply_pending(redis_clock.now(), older_than=CALLBACK_GRACE, limit=CHUNK)
 
 
 def _vendors_with(status: Status) -> set[str]:

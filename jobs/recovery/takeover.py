@@ -22,7 +22,7 @@ from vendors.catalogue import catalogue
 
 log = logging.getLogger(__name__)
 
-BATCH = 200
+CHUNK = 200
 
 
 @dataclass
@@ -52,15 +52,15 @@ class FailureDetector:
 
 
 def take_over(worker: str) -> bool:
-    """Take a batch of jobs over from a dead worker. True: none is left, the worker is forgotten.
+    """Take a chunk of jobs over from a dead worker. True: none is left, the worker is forgotten.
 
     Raises redis.RedisError and DatabaseError; call it again then.
     """
     vendors = list(catalogue.all())
     entries = _pending_by_job(vendors, worker)
-    jobs = list(Job.objects.filter(status=Status.PROCESSING, worker=worker)[:BATCH])
+    jobs = list(Job.objects.filter(status=Status.PROCESSING, worker=worker)[:CHUNK])
     take_from(jobs, entries, lifecycle.take_over)
-    if len(jobs) == BATCH:
+    if len(jobs) == CHUNK:
         return False
     # What is still pending was never claimed, or its job has moved on.
     for vendor in vendors:

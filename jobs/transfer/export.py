@@ -23,7 +23,7 @@ from jobs.transfer.archive import (
     version_of,
 )
 
-BATCH = 5000  # rows per query: a long read keeps SQLite from truncating its log
+ROWS_PER_QUERY = 5000  # rows per query: a long read keeps SQLite from truncating its log
 CHUNK = 5  # rows in memory at a time; one may have several megabytes
 
 
@@ -86,10 +86,10 @@ class Export:
 def _rows(kind: str, *, after: str) -> Iterator[Row]:
     """Yield the rows of a kind in order of id, starting after the given id."""
     rows: Any = KINDS[kind]._default_manager.order_by("pk").values(*fields(kind))
-    count = BATCH
-    while count == BATCH:
+    count = ROWS_PER_QUERY
+    while count == ROWS_PER_QUERY:
         count = 0
-        batch = rows.filter(pk__gt=after)[:BATCH].iterator(CHUNK)
-        for count, row in enumerate(batch, start=1):  # noqa: B007  # the count of the last one
+        page = rows.filter(pk__gt=after)[:ROWS_PER_QUERY].iterator(CHUNK)
+        for count, row in enumerate(page, start=1):  # noqa: B007  # the count of the last one
             yield row
             after = row["id"]

@@ -1,7 +1,7 @@
 """Reads the rows of an exported file into the store. Rows that exist already are not changed.
 
 An import keeps no state of its own: run it again after an interruption, and it writes what is
-missing. On MongoDB, an interrupted batch may be written in part.
+missing. On MongoDB, an interrupted chunk may be written in part.
 """
 
 from collections import Counter
@@ -26,8 +26,8 @@ from jobs.transfer.archive import (
 )
 from vendors.models import Vendor
 
-BATCH = 500
-BATCH_BYTES = 4 * 1024 * 1024
+CHUNK = 500
+CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class Import:
@@ -51,23 +51,23 @@ class Import:
         self._file = file
 
     def write(self) -> Iterator[int]:
-        """Write the rows; after each batch, yield how many bytes of the file are done.
+        """Write the rows; after each chunk, yield how many bytes of the file are done.
 
-        Raises FaultyArchiveError, with nothing of the line's batch written, and STORE_ERRORS.
+        Raises FaultyArchiveError, with nothing of the line's chunk written, and STORE_ERRORS.
         """
-        for batch in _batches(lines(self._file)):
-            self._write(batch[0].kind, {line.columns["id"]: row(line) for line in batch})
-            self.last_line = batch[-1].number
-            yield batch[-1].ends_at
+        for chunk in _chunks(lines(self._file)):
+            self._write(chunk[0].kind, {line.columns["id"]: row(line) for line in chunk})
+            self.last_line = chunk[-1].number
+            yield chunk[-1].ends_at
 
     def check(self) -> Iterator[int]:
-        """Count which rows of the file are in the store; after each batch, yield the bytes done."""
-        for batch in _batches(lines(self._file)):
-            kind = batch[0].kind
-            rows = {line.columns["id"]: line.columns for line in batch}
+        """Count which rows of the file are in the store; after each chunk, yield the bytes done."""
+        for chunk in _chunks(lines(self._file)):
+            kind = chunk[0].kind
+            rows = {line.columns["id"]: line.columns for line in chunk}
             ids = KINDS[kind]._default_manager.filter(pk__in=rows).values_list("pk", flat=True)
             self.stored[kind] += len(set(ids) | _with_taken_values(kind, rows))
-            yield batch[-1].ends_at
+            yield chunk[-1].ends_at
 
     def mismatched(self) -> list[str]:
         """Return the kinds of which fewer or more rows were read, or are stored, than expected."""
@@ -100,20 +100,20 @@ def forget_limits() -> None:
         commands().delete(Keys(slug).state)
 
 
-def _batches(of: Iterable[Line]) -> Iterator[list[Line]]:
-    """Yield lines of one kind in batches that fit into memory."""
-    batch: list[Line] = []
+def _chunks(of: Iterable[Line]) -> Iterator[list[Line]]:
+    """Yield lines of one kind in chunks that fit into memory."""
+    chunk: list[Line] = []
     for line in of:
-        if batch and (
-            line.kind != batch[0].kind
-            or len(batch) == BATCH
-            or line.ends_at - batch[0].ends_at > BATCH_BYTES
+        if chunk and (
+            line.kind != chunk[0].kind
+            or len(chunk) == CHUNK
+            or line.ends_at - chunk[0].ends_at > CHUNK_BYTES
         ):
-            yield batch
-            batch = []
-        batch.append(line)
-    if batch:
-        yield batch
+            yield chunk
+            chunk = []
+        chunk.append(line)
+    if chunk:
+        yield chunk
 
 
 def _with_taken_values(kind: str, rows: dict[str, Row]) -> set[str]:

@@ -1,8 +1,8 @@
-"""Deletes old final jobs with their attempts and callbacks, in bounded batches.
+"""Deletes old final jobs with their attempts and callbacks, in bounded chunks.
 
-A batch deletes the jobs first, on the condition that they are still final and old: a job that an
+A chunk deletes the jobs first, on the condition that they are still final and old: a job that an
 operator retries at that moment keeps its row and its history. Then it deletes the attempts and
-callbacks of those jobs that are gone. A crash in between (on MongoDB; on SQLite a batch is one
+callbacks of those jobs that are gone. A crash in between (on MongoDB; on SQLite a chunk is one
 commit) leaves rows without a job. The next run deletes these at its end, like callbacks for jobs
 that never existed. So a prune can be stopped at any point, and several can run at once.
 """
@@ -22,7 +22,7 @@ from jobs.storage.store import writing
 from vendors import limits
 from vendors.models import Vendor
 
-BATCH = 200
+CHUNK = 200
 # Windows count by the clock of Redis, jobs end by that of another machine. The minute covers the
 # difference, and arrival margins of up to 10 s.
 CLOCK_MARGIN = timedelta(minutes=1)
@@ -54,21 +54,21 @@ class Prune:
         return sum(self._ended(status).count() for status in self._statuses())
 
     def jobs(self) -> Iterator[int]:
-        """Delete the jobs; after each batch, yield its number of jobs."""
+        """Delete the jobs; after each chunk, yield its number of jobs."""
         for status in self._statuses():
             ended = self._ended(status)
-            for batch in _batches(ended.values_list("pk")):
-                yield _delete([job_id for (job_id,) in batch], ended)
+            for chunk in _chunks(ended.values_list("pk")):
+                yield _delete([job_id for (job_id,) in chunk], ended)
 
     def orphans(self) -> Iterator[Counter[str]]:
-        """Delete old attempts and callbacks without a job; after each batch, yield their numbers.
+        """Delete old attempts and callbacks without a job; after each chunk, yield their numbers.
 
         Does nothing if a status was chosen, since an orphan has none.
         """
         for kind, model in HISTORY.items() if not self.status else ():
             old = model.objects.filter(pk__lt=first_id_at(self.ended_before))
-            for batch in _batches(old.values_list("pk", "job", "vendor")):
-                jobs = {pk: job for pk, job, vendor in batch if self.vendor in ("", vendor)}
+            for chunk in _chunks(old.values_list("pk", "job", "vendor")):
+                jobs = {pk: job for pk, job, vendor in chunk if self.vendor in ("", vendor)}
                 stored = _stored(jobs.values())
                 orphans = [pk for pk, job in jobs.items() if job not in stored]
                 yield Counter({kind: _delete_all(model.objects.filter(pk__in=orphans))})
@@ -107,12 +107,12 @@ def _stored(job_ids: Iterable[str]) -> set[str]:
     return set(Job.objects.filter(pk__in=set(job_ids)).values_list("pk", flat=True))
 
 
-def _batches(rows: QuerySet[Any, Any]) -> Iterator[list[Any]]:
+def _chunks(rows: QuerySet[Any, Any]) -> Iterator[list[Any]]:
     """Yield the rows in order of their id, which is the first column."""
     last = ""
-    while batch := list(rows.filter(pk__gt=last).order_by("pk")[:BATCH]):
+    while chunk := list(rows.filter(pk__gt=last).order_by("pk")[:CHUNK]):
         since = time.monotonic()
-        yield batch
-        # Rest as long as the batch took, so that others can write: SQLite has one writer at a time.
+        yield chunk
+        # Rest as long as the chunk took, so that others can write: SQLite has one writer at a time.
         time.sleep(min(time.monotonic() - since, MAX_REST_SECONDS))
-        last = batch[-1][0]
+        last = chunk[-1][0]

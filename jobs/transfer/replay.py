@@ -1,6 +1,6 @@
 """Retries jobs, or applies stored callbacks again, as an operator chooses.
 
-Both read their rows by id in bounded batches and move each row by itself. Memory use is constant,
+Both read their rows by id in bounded chunks and move each row by itself. Memory use is constant,
 and a replay can be interrupted, or run twice, without harm.
 """
 
@@ -19,7 +19,7 @@ from jobs.models import OPEN, Callback, Job, Status, Verdict
 from jobs.queue.clock import redis_clock
 from vendors.catalogue import catalogue
 
-BATCH = 500
+CHUNK = 500
 RETRIABLE = (Status.FAILED, Status.CANCELLED)
 
 
@@ -109,8 +109,8 @@ class CallbackReplay:
     def __iter__(self) -> Iterator[Callback]:
         for verdict in self.VERDICTS:
             rows = _by_id(self._rows.filter(verdict=verdict))
-            while batch := list(islice(rows, BATCH)):
-                for callback in apply.load_each(_expected(batch)):
+            while chunk := list(islice(rows, CHUNK)):
+                for callback in apply.load_each(_expected(chunk)):
                     if apply.can_be_applied(callback, redis_clock.now()):
                         yield callback
 
@@ -134,21 +134,21 @@ def run(replay: Replay) -> Iterator[bool]:
 
 def _by_id(rows: QuerySet[Any]) -> Iterator[Any]:
     last = ""
-    while batch := list(rows.filter(pk__gt=last).order_by("pk")[:BATCH]):
-        yield from batch
-        last = batch[-1].pk
+    while chunk := list(rows.filter(pk__gt=last).order_by("pk")[:CHUNK]):
+        yield from chunk
+        last = chunk[-1].pk
 
 
-def _expected(batch: list[Callback]) -> list[str]:
+def _expected(chunk: list[Callback]) -> list[str]:
     """Return the ids of the callbacks whose job, in the run that they answer, is open or failed
     because no callback came.
     """
     jobs = Job.objects.filter(
-        pk__in=[callback.job for callback in batch], status__in=[*OPEN, Status.FAILED]
+        pk__in=[callback.job for callback in chunk], status__in=[*OPEN, Status.FAILED]
     )
     runs = {
         job_id: run
         for job_id, run, status, error in jobs.values_list("pk", "run", "status", "error_code")
         if status != Status.FAILED or error == "callback_overdue"
     }
-    return [callback.pk for callback in batch if runs.get(callback.job, 0) == callback.run]
+    return [callback.pk for callback in chunk if runs.get(callback.job, 0) == callback.run]

@@ -1,4 +1,4 @@
-"""Claims the jobs that were taken: one update of the whole batch decides which are ours."""
+"""Claims the jobs that were taken: one update of all of them decides which are ours."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,29 +19,29 @@ from jobs.worker.held_entries import HeldEntries
 DEADLINE_MARGIN_SECONDS = 60.0
 
 
-def claim(batch: Sequence[Taken], worker: str, held: HeldEntries) -> list[Execution]:
+def claim(takes: Sequence[Taken], worker: str, held: HeldEntries) -> list[Execution]:
     """Claim the jobs for `worker` and return those that were won.
 
     The entries of the others are dropped and their permits refunded. Raises STORE_ERRORS; then the
     entries stay in `held` as a suspect claim.
     """
-    jobs = _claim_rows(batch, worker, held)
+    jobs = _claim_rows(takes, worker, held)
     executions = []
-    for taken in batch:
-        # Popped, because a job can have two entries in one batch.
+    for taken in takes:
+        # Popped, because a job can have two entries in one round.
         pairs = [(entry, jobs.pop(entry.job_id, None)) for entry in taken.entries]
         executions += [_execution(taken, entry, job) for entry, job in pairs if job]
         _drop(taken, [entry for entry, job in pairs if not job], held)
     return executions
 
 
-def _claim_rows(batch: Sequence[Taken], worker: str, held: HeldEntries) -> dict[str, Job]:
-    entries = [entry for taken in batch for entry in taken.entries]
+def _claim_rows(takes: Sequence[Taken], worker: str, held: HeldEntries) -> dict[str, Job]:
+    entries = [entry for taken in takes for entry in taken.entries]
     if not entries:
         return {}
     run_token = lifecycle.new_token()
-    now = min(taken.now for taken in batch)  # no call of the batch was permitted earlier
-    timeout_seconds = max(taken.vendor.timeout_seconds for taken in batch)
+    now = min(taken.now for taken in takes)  # none of these calls was permitted earlier
+    timeout_seconds = max(taken.vendor.timeout_seconds for taken in takes)
     deadline_at = now + timedelta(seconds=timeout_seconds + DEADLINE_MARGIN_SECONDS)
     ids = [entry.job_id for entry in entries]
     try:
@@ -57,7 +57,7 @@ def _claim_rows(batch: Sequence[Taken], worker: str, held: HeldEntries) -> dict[
 def _execution(taken: Taken, entry: Entry, job: Job) -> Execution:
     if entry.charge:
         # The attempt is recorded as started when its permit was charged. The row, written once for
-        # the whole batch, has the time of the first charge, which stays if this worker dies.
+        # all of them, has the time of the first charge, which stays if this worker dies.
         job.started_at = limiter.moment(entry.charge)
     return Execution(taken.vendor, entry, job, charged_at=taken.asked_at, probe=taken.probe)
 
@@ -75,7 +75,7 @@ def _drop(taken: Taken, entries: list[Entry], held: HeldEntries) -> None:
 
 
 def _in_flight(entries: Sequence[Entry]) -> set[str]:
-    """Return the jobs whose slot is in use, by another worker or another entry of this batch."""
+    """Return the jobs whose slot is in use, by another worker or another entry of this round."""
     ids = [entry.job_id for entry in entries]
     rows = Job.objects.filter(pk__in=ids, status__in=IN_FLIGHT)
     try:

@@ -1,4 +1,4 @@
-"""What a batch of answers says about the vendors' health: reported to their breakers, and turned
+"""What a group of answers says about the vendors' health: reported to their breakers, and turned
 into pauses.
 """
 
@@ -33,10 +33,10 @@ class Health:
     def __init__(self) -> None:
         self._open: set[str] = set()
 
-    def report(self, batch: Sequence[Execution]) -> None:
+    def report(self, executions: Sequence[Execution]) -> None:
         """Report to the breakers, set each execution's standing, and pause vendors."""
         by_vendor: dict[str, list[Execution]] = defaultdict(list)
-        for execution in batch:
+        for execution in executions:
             by_vendor[execution.vendor.slug].append(execution)
         for executions in by_vendor.values():
             vendor = executions[0].vendor
@@ -55,7 +55,7 @@ class Health:
 
     def _log_change(self, slug: str, standing: Standing) -> None:
         if standing.is_open and slug not in self._open:
-            log.warning("vendor %s seems to be down: its jobs wait, one at a time probes it", slug)
+            log.warning("vendor %s seems to be down; one job at a time probes it", slug)
             self._open.add(slug)
         elif not standing.is_open and slug in self._open:
             log.info("vendor %s answers again", slug)

@@ -30,19 +30,19 @@ class StoreAwayError(Exception):
 
 
 class Recorder:
-    """Records batches, for as long as the store takes to accept them."""
+    """Records executions, for as long as the store takes to accept them."""
 
     def __init__(self) -> None:
         self.store_is_away = False
         self._health = Health()
 
-    def record(self, batch: Sequence[Execution]) -> None:
+    def record(self, executions: Sequence[Execution]) -> None:
         """Set standing and move of each execution, apply the moves, and set which happened."""
-        self._health.report(batch)
+        self._health.report(executions)
         now = redis_clock.now()
-        moves = [_move(execution, now) for execution in batch]
+        moves = [_move(execution, now) for execution in executions]
         happened = self._apply(moves)
-        for execution, move, yes in zip(batch, moves, happened, strict=True):
+        for execution, move, yes in zip(executions, moves, happened, strict=True):
             execution.move, execution.happened = move, yes
             _log(execution)
             if not yes:

@@ -13,16 +13,16 @@ from jobs.worker.held_entries import HeldEntries
 from vendors.base import Accepted, Done, VendorError
 
 
-def settle(batch: Sequence[Execution], held: HeldEntries) -> None:
+def settle(executions: Sequence[Execution], held: HeldEntries) -> None:
     """Settle the entries of executions that were recorded, those of each vendor at once."""
-    statuses = _statuses([execution.job.pk for execution in batch if not execution.happened])
+    statuses = _statuses([execution.job.pk for execution in executions if not execution.happened])
     settlements: dict[str, list[Settlement]] = defaultdict(list)
-    for execution in batch:
+    for execution in executions:
         status = statuses.get(execution.job.pk, "")
         settlements[execution.vendor.slug].append(_settlement(execution, status))
     for slug, of_vendor in settlements.items():
         held.settle(slug, of_vendor)
-    counters.count_all(Counter(_counters(batch)))
+    counters.count_all(Counter(_counters(executions)))
 
 
 def _settlement(execution: Execution, status: str) -> Settlement:
@@ -48,8 +48,8 @@ def _statuses(job_ids: Sequence[str]) -> dict[str, str]:
         return {}  # the sweep corrects slots and entries
 
 
-def _counters(batch: Sequence[Execution]) -> Iterator[tuple[str, str]]:
-    for execution in batch:
+def _counters(executions: Sequence[Execution]) -> Iterator[tuple[str, str]]:
+    for execution in executions:
         slug = execution.vendor.slug
         match execution.answer:
             case Done():

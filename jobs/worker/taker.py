@@ -50,17 +50,17 @@ class Taker:
         taken.
         """
         self._rebuild_stale()
-        batch: list[Taken] = []
+        takes: list[Taken] = []
         for vendor in self._schedule.due(time.monotonic()):
-            room = self.room(vendor) - sum(len(taken.entries) for taken in batch)
-            taken = self._take(vendor, room, is_first=not batch) if room > 0 else None
+            room = self.room(vendor) - sum(len(taken.entries) for taken in takes)
+            taken = self._take(vendor, room, is_first=not takes) if room > 0 else None
             if taken and taken.stale:
                 self._stale.append(vendor)
             if taken and taken.entries:
-                batch.append(taken)
-            if batch and _must_start(batch, time.monotonic()):
+                takes.append(taken)
+            if takes and _must_start(takes, time.monotonic()):
                 break
-        return batch
+        return takes
 
     def _rebuild_stale(self) -> None:
         """Rebuild limits before anything is taken: it takes a while, and permits would expire."""
@@ -101,11 +101,11 @@ class Taker:
             log.error("vendor %s is not served. %s", vendor, refusal(error))
 
 
-def _must_start(batch: list[Taken], now: float) -> bool:
+def _must_start(takes: list[Taken], now: float) -> bool:
     """Whether what was taken must be started now."""
-    permits = [taken.asked_at for taken in batch if taken.vendor.windows]
+    permits = [taken.asked_at for taken in takes if taken.vendor.windows]
     is_permit_old = bool(permits) and now - min(permits) > MAX_PERMIT_WAIT_SECONDS
-    return is_permit_old or now - batch[0].asked_at > MAX_ROUND_SECONDS
+    return is_permit_old or now - takes[0].asked_at > MAX_ROUND_SECONDS
 
 
 def _wrong_type_of(vendor: Vendor) -> redis.RedisError | None:

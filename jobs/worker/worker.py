@@ -30,7 +30,7 @@ from jobs.worker.record import Recorder
 from jobs.worker.schedule import Schedule
 from jobs.worker.settle import settle
 from jobs.worker.taker import Taker
-from jobs.worker.threads.batches import Batches
+from jobs.worker.threads.collector import Collector
 from jobs.worker.threads.listener import Listener
 from jobs.worker.threads.pool import Pool
 from vendors.catalogue import catalogue
@@ -79,7 +79,7 @@ class Worker:
         self._held = HeldEntries(self.name, self._heartbeat)
         self._pool: Pool[Execution] = Pool(threads, self._execute, self._wake.set)
         self._taker = Taker(self.name, self._schedule, self._held, self._pool)
-        self._executed: Batches[Execution] = Batches(self._record_and_settle)
+        self._executed: Collector[Execution] = Collector(self._record_and_settle)
         self._recorder = Recorder()
         self._listener = Listener(self.name, self._hear)
         self._sweeper = Sweeper(self.name)
@@ -96,9 +96,9 @@ class Worker:
         execute(execution)
         self._executed.put(execution)
 
-    def _record_and_settle(self, batch: list[Execution]) -> None:
-        self._recorder.record(batch)
-        settle(batch, self._held)
+    def _record_and_settle(self, executions: list[Execution]) -> None:
+        self._recorder.record(executions)
+        settle(executions, self._held)
 
     def run(self) -> None:
         """Work. Returns when it was stopped or has drained, and holds nothing any more."""

@@ -21,7 +21,7 @@ def error_of(status: int, headers: Mapping[str, str], now: datetime) -> VendorEr
         sentence = f"The vendor is rate limiting us (status {status}); {retrying}."
         return VendorError("vendor_throttled", sentence, retry_after=wait)
     if status in (408, 425) or 500 <= status <= 599:
-        sentence = f"The vendor failed to answer the call (status {status})."
+        sentence = f"The vendor answered with an error (status {status})."
         return VendorError("vendor_error", sentence, outage=True)
     if status == 402:
         sentence = "The vendor requires payment (status 402). Its account may be out of credit."

@@ -153,7 +153,7 @@ def test_a_job_scheduled_for_later_is_not_lost(make_job, redis_client, acme):
 
 
 def test_at_most_a_batch_is_requeued_at_a_time(make_job, redis_client, acme, monkeypatch):
-    monkeypatch.setattr(lost_entries, "BATCH", 2)
+    monkeypatch.setattr(lost_entries, "CHUNK", 2)
     jobs = [make_job(queued_at=LONG_AGO + second * SECOND) for second in range(5)]
     assert requeue(4) == [2, 2, 1, 0]
     assert entries(redis_client) == [job.pk for job in jobs]

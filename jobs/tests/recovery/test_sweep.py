@@ -142,7 +142,7 @@ def test_unreadable_callbacks_are_reread_in_batches(unreadable, monkeypatch):
     row.id, row.key = "another", "another"
     row.save(force_insert=True)
     sweeper = sweep.Sweeper("w")
-    assert [sweeper._reread_callbacks(), sweeper._reread_callbacks()] == [sweep.BATCH, 0]
+    assert [sweeper._reread_callbacks(), sweeper._reread_callbacks()] == [sweep.CHUNK, 0]
 
 
 @pytest.mark.sqlite  # query plans

@@ -60,7 +60,7 @@ def test_file_is_readable_only_by_its_owner(path):
 def test_export_reads_rows_in_bounded_batches(path, tmp_path, monkeypatch):
     make_rows()
     run(path)
-    monkeypatch.setattr(export, "BATCH", 3)
+    monkeypatch.setattr(export, "ROWS_PER_QUERY", 3)
     monkeypatch.setattr(export, "CHUNK", 2)
     run(tmp_path / "batched")
     assert (tmp_path / "batched").read_bytes() == path.read_bytes()

@@ -80,7 +80,7 @@ def test_next_import_writes_the_rows_that_a_crash_left_out(path, rows):
 
 
 def test_interrupt_finishes_the_current_batch(path, rows, monkeypatch):
-    monkeypatch.setattr(importing, "BATCH", 5)
+    monkeypatch.setattr(importing, "CHUNK", 5)
     real = importing._insert
 
     def insert(model, each):
@@ -100,7 +100,7 @@ def test_interrupt_finishes_the_current_batch(path, rows, monkeypatch):
 
 
 def test_batches_are_bounded_in_bytes(path, rows, monkeypatch):
-    monkeypatch.setattr(importing, "BATCH_BYTES", 1)
+    monkeypatch.setattr(importing, "CHUNK_BYTES", 1)
     assert run(path) == report(2, 12, 12, 6)
 
 
@@ -155,7 +155,7 @@ def without(name):
 
 
 def test_bad_line_is_reported_and_its_batch_is_not_written(path, rows, monkeypatch):
-    monkeypatch.setattr(importing, "BATCH", 2)
+    monkeypatch.setattr(importing, "CHUNK", 2)
     changed(path, 7, columns(name=None))
     with pytest.raises(CommandError) as refused:
         run(path)

@@ -75,7 +75,7 @@ def test_vendor_option_keeps_rows_of_other_vendors(make_ended):
 
 
 def test_rows_are_deleted_in_bounded_batches(make_ended, monkeypatch):
-    monkeypatch.setattr(prune, "BATCH", 2)
+    monkeypatch.setattr(prune, "CHUNK", 2)
     for _ in range(5):
         make_callback("never-was")
         make_attempt(make_ended().pk)
@@ -129,7 +129,7 @@ def test_invalid_age_is_refused(age):
 @pytest.mark.parametrize("choice", [{}, {"status": "failed"}, {"vendor": "acme"}], ids=str)
 def test_each_batch_is_read_by_an_index(choice):
     ended = prune.Prune(timezone.now(), **choice)._ended("failed")
-    plan = ended.values_list("pk").filter(pk__gt="0").order_by("pk")[: prune.BATCH].explain()
+    plan = ended.values_list("pk").filter(pk__gt="0").order_by("pk")[: prune.CHUNK].explain()
     assert "USING INDEX" in plan
     assert "B-TREE" not in plan
 

@@ -82,7 +82,7 @@ def test_two_prunes_at_once_delete_each_job_once(make_ended, monkeypatch):
 
 
 def test_interrupt_finishes_the_current_batch(make_ended, monkeypatch):
-    monkeypatch.setattr(prune, "BATCH", 2)
+    monkeypatch.setattr(prune, "CHUNK", 2)
     for _ in range(5):
         make_attempt(make_ended().pk)
     out = StringIO()

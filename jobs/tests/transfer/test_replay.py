@@ -101,7 +101,7 @@ def test_dry_run_shows_the_first_jobs_and_changes_nothing(make_ended):
 
 
 def test_jobs_are_retried_in_bounded_batches(make_ended, monkeypatch):
-    monkeypatch.setattr(replay, "BATCH", 2)
+    monkeypatch.setattr(replay, "CHUNK", 2)
     for vendor in ("acme", "gone", "acme", "gone", "acme"):
         make_ended(vendor=vendor)
     assert run("--yes", "--limit=4") == "2 retried, 2 skipped\n"
@@ -116,7 +116,7 @@ def test_second_replay_retries_nothing(make_ended):
 
 
 def test_job_that_fails_again_is_not_retried_twice_in_one_replay(make_ended, monkeypatch):
-    monkeypatch.setattr(replay, "BATCH", 1)
+    monkeypatch.setattr(replay, "CHUNK", 1)
     jobs = [make_ended(), make_ended()]
     real = operator_actions.retry
 

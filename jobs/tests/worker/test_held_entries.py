@@ -16,7 +16,7 @@ from jobs.queue.take import take
 from jobs.worker.claim import claim
 from jobs.worker.held_entries import HeldEntries
 from jobs.worker.record import Recorder
-from jobs.worker.threads.batches import MAX_SIZE, Batches
+from jobs.worker.threads.collector import MAX_SIZE, Collector
 from vendors.base import Done
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
@@ -44,22 +44,22 @@ def test_entries_are_requeued_when_the_reply_to_take_is_lost(held, make_vendor, 
     assert [entry.job_id for entry in take(acme, "w", 1).entries] == [job.pk]
 
 
-def test_batches_are_behind_when_answers_come_faster_than_they_are_recorded():
-    executed = Batches(lambda batch: None)
+def test_a_collector_is_behind_when_answers_come_faster_than_they_are_recorded():
+    executed = Collector(lambda batch: None)
     assert not executed.is_behind
     for _ in range(MAX_SIZE + 1):
         executed.put(None)
     wait_for(lambda: executed.is_behind, "too many answers to wait")
 
 
-def test_batches_are_behind_while_the_store_is_slow(monkeypatch, held, make_vendor, make_job):
+def test_a_collector_is_behind_while_the_store_is_slow(monkeypatch, held, make_vendor, make_job):
     acme, job = make_vendor(), make_job()
     limiter.rebuild("acme", [], [], [])
     add("acme", [job.pk], Stream.JOBS)
     [execution] = claim([take(acme, "w", 1)], "w", held)
     execution.answer = Done({})
-    executed, store_answers = Batches(Recorder().record), Event()
-    monkeypatch.setattr("jobs.worker.threads.batches.SLOW_SECONDS", 0.1)
+    executed, store_answers = Collector(Recorder().record), Event()
+    monkeypatch.setattr("jobs.worker.threads.collector.SLOW_SECONDS", 0.1)
     monkeypatch.setattr("jobs.lifecycle.apply", lambda moves: store_answers.wait(20) and [True])
     executed.start()
     executed.put(execution)

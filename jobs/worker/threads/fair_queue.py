@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 SHARE = 2
-AHEAD_SECONDS = 0.1  # enough for large batches, and soon done
+AHEAD_SECONDS = 0.1  # enough for large rounds, and soon done
 MAX_AHEAD = 1000
 # Calls that must have ended within AHEAD_SECONDS to tell how long the waiting tasks will last.
 MIN_ENDS = 10
