@@ -25,10 +25,6 @@ BAD_HEADER = (
     400,
     "The request's headers are malformed, duplicated or contradictory.",
 )
-    "bad_header",
-    400,
-    "The request's headers are malformed, duplicated or contradictory.",
-)
 BAD_CHUNK = ("bad_chunk", 400, "The chunked body is malformed.")
 NOT_HTTP = (
     "bad_request_line",
