@@ -85,6 +85,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._require_same_files()
         return self.connection.cursor(factory=Cursor)
 
+    def _close(self) -> None:
+        # First: SQLite removes the log as it closes the last connection to a file.
+        with _connections_lock:
+            _connections.discard(self)
+        super()._close()  # type: ignore[misc]  # the stubs leave it out
+
     def _commit(self) -> None:
         # As late as possible: if the file is removed after this, the commit was stored.
         self._require_same_files()
@@ -104,9 +110,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 def _require_same_files_as_others(path: str) -> None:
     with _connections_lock:
-        others = [each for each in _connections if each.connection is not None]
-    if any(each.opens(path) and not each.has_same_files() for each in others):
-        raise OperationalError(GONE)
+        if any(each.opens(path) and not each.has_same_files() for each in _connections):
+            raise OperationalError(GONE)
 
 
 def _identity(path: str) -> Identity | None:

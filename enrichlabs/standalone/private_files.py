@@ -8,6 +8,8 @@ from django.conf import settings
 
 log = logging.getLogger(__name__)
 
+SQLITE_HEADER = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html
+
 
 def restrict_all() -> None:
     """Take away the access that an earlier start, or a copy, may have left to other users."""
@@ -28,9 +30,21 @@ def _private_paths() -> list[Path]:
     if settings.DATA == settings.BASE_DIR / "var":  # any other folder may be shared, as /tmp is
         paths.append(settings.DATA)
     if not settings.ON_MONGODB:
-        store = settings.DATABASES["default"]["NAME"]
-        paths += [Path(f"{store}{suffix}") for suffix in ("", "-wal", "-shm")]
+        store = Path(settings.DATABASES["default"]["NAME"])
+        if _is_store(store):
+            paths += [store, *(store.with_name(f"{store.name}-{end}") for end in ("wal", "shm"))]
     return paths
+
+
+def _is_store(path: Path) -> bool:
+    """Whether it may be a SQLite store. A wrong DATABASE_URL may name any file."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(SQLITE_HEADER)) in (b"", SQLITE_HEADER)
+    except OSError:  # another user's
+        return True
 
 
 def warn_if_open(folder: Path) -> None:

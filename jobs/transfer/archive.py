@@ -91,7 +91,7 @@ def version_of(file: IO[bytes]) -> int:
         return VERSION
     found = _decoded(first)
     version = found.get("version")
-    if found.get("format") != FORMAT or not isinstance(version, int):
+    if found.get("format") != FORMAT or type(version) is not int or version < 1:
         raise _fault(1, "is not the first line of an export")
     if version > VERSION:
         remedy = f"This EnrichLabs reads versions up to {VERSION}: update it first"

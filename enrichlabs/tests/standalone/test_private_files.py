@@ -60,6 +60,14 @@ def test_readable_store_files_are_restricted_and_logged(tmp_path: Path) -> None:
     assert manage(folder, "check") == ""
 
 
+def test_a_file_that_is_not_a_store_keeps_its_access(tmp_path: Path) -> None:
+    file = tmp_path / "letter.txt"
+    file.write_text("not a database, but longer than a header")
+    file.chmod(0o644)
+    manage(tmp_path / "var", "check", DATABASE_URL=f"sqlite://{file}")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+
+
 # The socket of the embedded Valkey, for a data folder whose path is too long for a socket
 
 

@@ -5,10 +5,12 @@ import os
 import shutil
 import sqlite3
 from pathlib import Path
+from threading import Thread
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
+from enrichlabs.sqlite.base import DatabaseWrapper
 from enrichlabs.tests.stores.test_store_away import post
 from harness.running import get
 from jobs.storage.errors import FILE_GONE
@@ -77,6 +79,28 @@ def test_no_empty_file_is_created_in_its_place(serve, store, valkey):
     remove(store)
     assert {post(port)[0] for _ in range(40)} == {503}
     assert list(store.parent.iterdir()) == []
+
+
+def test_connections_that_close_at_the_same_time_do_not_look_like_a_removed_log(store):
+    """The last one to close takes the log away."""
+    failures = []
+
+    def open_and_close():
+        own = DatabaseWrapper({**connection.settings_dict, "NAME": str(store)})
+        try:
+            for _ in range(500):
+                with own.cursor() as cursor:
+                    cursor.execute("SELECT count(*) FROM jobs_job")
+                own.close()
+        except OperationalError as error:
+            failures.append(str(error))
+
+    threads = [Thread(target=open_and_close) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
 
 
 def test_a_file_that_is_moved_back_is_used_again(serve, store, valkey):

@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from jobs.worker.supervisor import KeepsDying, Supervisor
-from jobs.worker.supervisor.processes import Fork
+from jobs.worker.supervisor.processes import SIGNALS, Fork
 from jobs.worker.worker import Worker
 from vendors.catalogue import catalogue, listed
 
@@ -126,5 +126,6 @@ def _stop_on_signals(worker: Worker) -> None:
         elif time.monotonic() - stopped_at > SAME_SIGNAL_SECONDS:
             os._exit(1)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    for signal_number in SIGNALS:
+        if signal.getsignal(signal_number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(signal_number, stop)

@@ -131,14 +131,16 @@ class Fork(Process):
     work: Callable[[], None]
 
     def start(self) -> None:
-        self._status: int | None = None
         parent = os.getpid()
         # A signal now must neither run our handler in the child nor miss it.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        self._pid = os.fork()
-        if self._pid == 0:
-            self._run(parent)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        try:
+            self._pid = os.fork()
+            if self._pid == 0:
+                self._run(parent)
+            self._status: int | None = None  # after the fork, which may fail
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _run(self, parent: int) -> NoReturn:
         status = 1
