@@ -32,8 +32,8 @@ SAME_SIGNAL_SECONDS = 1.0
 
 class Command(BaseCommand):
     help = (
-        "Takes jobs from Redis and calls vendors within their limits. SIGTERM, SIGHUP or Ctrl-C stops it "
-        "gracefully; a second signal ends it at once."
+        "Takes jobs from Redis and calls vendors within their limits. SIGTERM, SIGHUP or Ctrl-C "
+        "stops it gracefully; a second signal ends it at once."
     )
     # Checks of URLs and forms would load every view: a fifth of the start time, and megabytes.
     requires_system_checks = [Tags.models, "settings"]
