@@ -1,9 +1,8 @@
 """The export file: what is wrong with it is reported with its line number."""
 
-import json
-
 import pytest
 
+from jobs.tests.transfer.edits import changed, columns, without
 from jobs.transfer import archive
 from jobs.transfer.archive import FaultyArchiveError
 from jobs.transfer.importing import Import
@@ -32,24 +31,6 @@ def read(path):
     with path.open("rb") as file:
         Import(file)
         return [archive.row(line) for line in archive.lines(file)]
-
-
-def changed(path, number, change):
-    """Change one line of the file. Numbers start at 1."""
-    lines = path.read_bytes().splitlines(keepends=True)
-    lines[number - 1] = change(lines[number - 1])
-    path.write_bytes(b"".join(lines))
-
-
-def columns(**columns):
-    return lambda line: json.dumps({**json.loads(line), **columns}).encode() + b"\n"
-
-
-def without(name):
-    return lambda line: (
-        json.dumps({key: value for key, value in json.loads(line).items() if key != name}).encode()
-        + b"\n"
-    )
 
 
 def test_missing_column_has_its_default(path):

@@ -2,7 +2,6 @@
 at the end.
 """
 
-import json
 import os
 import signal
 from io import StringIO
@@ -13,6 +12,7 @@ from django.core.management import CommandError, call_command
 from jobs.models import Attempt, Callback, Job
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.tests.rows import all_rows, delete_rows, make_rows
+from jobs.tests.transfer.edits import changed, columns, without
 from jobs.transfer import importing
 from vendors.models import Vendor
 
@@ -134,24 +134,6 @@ def test_callback_received_by_both_stores_is_stored_once(path, rows):
     assert output.startswith(report(2, 12, 12, 5))
     assert "callbacks: 1 stored already" in output
     assert Callback.objects.count() == 6
-
-
-def changed(path, number, change):
-    """Change one line of the file. Numbers start at 1."""
-    lines = path.read_bytes().splitlines(keepends=True)
-    lines[number - 1] = change(lines[number - 1])
-    path.write_bytes(b"".join(lines))
-
-
-def columns(**columns):
-    return lambda line: json.dumps({**json.loads(line), **columns}).encode() + b"\n"
-
-
-def without(name):
-    return lambda line: (
-        json.dumps({key: value for key, value in json.loads(line).items() if key != name}).encode()
-        + b"\n"
-    )
 
 
 def test_bad_line_is_reported_and_its_batch_is_not_written(path, rows, monkeypatch):
