@@ -11,6 +11,7 @@ from django.core.management.color import no_style
 from django.db import connection
 from django.test import TransactionTestCase, override_settings
 
+from clients.directory import directory
 from harness.environment import DATA
 from harness.markers import starts_processes
 from harness.valkey import Valkey
@@ -94,8 +95,9 @@ def empty_store(case: TransactionTestCase) -> None:
 
 @pytest.fixture(autouse=True)
 def clear_caches() -> None:
-    """Forget the vendors, the backlog and the Redis outages of earlier tests."""
+    """Forget the vendors, the keys, the backlog and the Redis outages of earlier tests."""
     catalogue.forget()
+    directory.forget()
     hints.cache_clear()
     stream.hints_may_fail.__init__()
     caps.full.__init__()

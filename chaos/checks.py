@@ -77,7 +77,7 @@ def _wrong_result(history: History, story: Story) -> Iterator[Finding]:
     expected = {
         "name": job.name,
         "serial": story.serial,
-        "answer": answer_of(history.seed, job.idempotency_key),
+        "answer": answer_of(history.seed, job.call_key),
     }
     result = {name: (job.result or {}).get(name) for name in expected}
     if result != expected or job.error_code:
@@ -117,7 +117,7 @@ def _seconds_accepted_before_failure(story: Story) -> float:
     job = story.job
     if not job.finished_at:
         return 0.0
-    key, failed_at = job.idempotency_key, job.finished_at.timestamp() - MARGIN_SECONDS
+    key, failed_at = job.call_key, job.finished_at.timestamp() - MARGIN_SECONDS
     accepted = [
         each.at
         for each in story.callbacks

@@ -52,7 +52,7 @@ class History:
 
 
 def key_of(job: Job, run: int) -> str:
-    return Job(id=job.pk, run=run).idempotency_key
+    return Job(id=job.pk, run=run).call_key
 
 
 def read(seed: int, posted: list[Posted], ledger_file: Path, journal: Journal) -> History:

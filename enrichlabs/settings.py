@@ -33,6 +33,10 @@ SETTINGS_VARIABLES = env.SETTINGS_VARIABLES
 VENDOR_ALLOWED_ADDRESSES = env.networks("VENDOR_ALLOWED_ADDRESSES")
 # Adapters are loaded from this folder and from the package, and from nowhere else.
 ADAPTERS_DIR = (env.path("ADAPTERS_DIR", BASE_DIR) or DATA / "adapters").resolve()
+# Whether requests without an API key are accepted, as long as no key exists.
+ALLOW_ANONYMOUS = env.switch("ALLOW_ANONYMOUS")
+# Proxies whose X-Forwarded-For tells the address of a client.
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 # The groups of routes that this process serves (enrichlabs/urls.py).
 SERVES = env.words("SERVES", "api,admin,webhooks", ("api", "admin", "webhooks", "mock"))
 WORKER_PROCESSES = env.integer("WORKER_PROCESSES", 1, 1)
@@ -98,6 +102,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "vendors",
+    "audit",
+    "clients",
     "jobs",
     "webhooks",
     "enrichlabs",  # system checks
@@ -153,8 +159,11 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["jobs.api.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "jobs.api.permissions.FromSameSite",
+        "jobs.api.permissions.HasScope",
+    ],
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],

@@ -19,6 +19,7 @@ for name in SETTINGS_VARIABLES - {"DATABASE_URL"}:
 os.environ.update(
     ENRICHLABS_DATA=str(DATA),
     ALLOWED_HOSTS="*",
+    ALLOW_ANONYMOUS="1",
     SERVES="api,admin,webhooks,mock",
     ADAPTERS_DIR=str(Path(__file__).parents[1] / "tests/adapters"),
 )

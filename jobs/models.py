@@ -2,12 +2,15 @@
 one status to another.
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import uuid_utils
 from django.db import models
+from django.db.models import Q
 
+from clients.models import DEFAULT
 from jobs.fields import JSONTextField
 from vendors.models import new_id
 
@@ -38,6 +41,18 @@ class Stream(models.TextChoices):
     RETRIES = "retries"  # retries, takeovers and released jobs; read before `jobs`
 
 
+class Owned(models.Manager["Job"]):
+    """The jobs of one client, for the API: nothing can be asked without naming the client."""
+
+    def by(self, client: str, vendors: Collection[str] | None = None) -> "models.QuerySet[Job]":
+        """Return the jobs of the client, for one of these vendors (None: any)."""
+        owned = super().get_queryset().filter(client=client)
+        return owned if vendors is None else owned.filter(vendor__in=vendors)
+
+    def get_queryset(self) -> NoReturn:
+        raise TypeError("Name the client: Job.owned.by(client)")
+
+
 class Job(models.Model):
     """One request of a client. Create rows with `Job.new`."""
 
@@ -49,10 +64,17 @@ class Job(models.Model):
         default=new_id,
         editable=False,
     )
-    # A slug, not a foreign key: neither store joins fast enough for the hot path.
+    # Slugs, not foreign keys: neither store joins fast enough for the hot path.
+    client = models.CharField(max_length=50, default=DEFAULT)
     vendor = models.CharField(max_length=50)
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=200, blank=True)
     input = JSONTextField()
+    # The client's own names for it, and the key under which it was posted (docs/api.md).
+    reference = models.CharField(max_length=255, blank=True, default="")
+    metadata = JSONTextField(null=True)
+    # None, not '', so that jobs without a key are not each other's repeats.
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    fingerprint = models.CharField(max_length=64, blank=True, default="")  # of the posted body
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
 
     attempt = models.PositiveIntegerField(default=0)  # the fence: rises with each claim
@@ -63,7 +85,9 @@ class Job(models.Model):
     stream = models.CharField(max_length=7, choices=Stream.choices, default=Stream.JOBS)
     queued_at = models.DateTimeField()  # when it was last added to its stream
     not_before = models.DateTimeField(null=True)  # delayed: not added to its stream before then
-    deadline_at = models.DateTimeField(null=True)  # when the call or the callback is overdue
+    # When the call or the callback is overdue, or when a job that was never started expires.
+    deadline_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)  # not started by then: it fails
     worker = models.CharField(max_length=100, default="")
     # Names the claim of the job; on MongoDB, the last move made since.
     run_token = models.CharField(max_length=32, default="")
@@ -74,6 +98,9 @@ class Job(models.Model):
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)  # of the latest attempt
     finished_at = models.DateTimeField(null=True)
+
+    objects = models.Manager["Job"]()
+    owned = Owned()
 
     class Meta:
         default_permissions = ("view",)
@@ -86,6 +113,28 @@ class Job(models.Model):
             models.Index(fields=["vendor", "id"], name="job_vendor_newest"),
             models.Index(fields=["vendor", "status", "id"], name="job_vendor_status_newest"),
             models.Index(fields=["name"], name="job_name"),
+            models.Index(fields=["client", "id"], name="job_client_newest"),
+            # Partial, so that a job without these fields costs nothing. A query must repeat the
+            # condition, or SQLite's planner does not consider the index.
+            models.Index(
+                fields=["client", "reference", "id"],
+                name="job_reference",
+                condition=Q(reference__gt=""),
+            ),
+            # MongoDB can't use the constraint's index for look-ups
+            # (docs/decisions/0002-mongodb.md).
+            models.Index(
+                fields=["client", "idempotency_key"],
+                name="job_idempotency_key",
+                condition=Q(idempotency_key__gt=""),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "idempotency_key"],
+                name="job_idempotency_key_unique",
+                condition=Q(idempotency_key__gt=""),
+            )
         ]
 
     def __str__(self) -> str:
@@ -102,7 +151,7 @@ class Job(models.Model):
         return cls(**fields)
 
     @property
-    def idempotency_key(self) -> str:
+    def call_key(self) -> str:
         """The same for every attempt of a run, so that a vendor recognizes a repeated call."""
         return self.id if self.run == 1 else f"{self.id}:{self.run}"
 

@@ -100,6 +100,14 @@ class Vendor(models.Model):
         "off, fail the job with callback_overdue.",
     )
 
+    required_input = models.CharField(
+        max_length=1000,
+        blank=True,
+        default="name",
+        validators=[validators.validate_input_names],
+        help_text="Fields that a job must have, or it is rejected. Separate names with commas. "
+        "Empty: none.",
+    )
     redact = models.CharField(
         max_length=1000,
         blank=True,
@@ -151,6 +159,11 @@ class Vendor(models.Model):
     def windows(self) -> list[limits.Window]:
         """The windows that the limiter enforces: the rate limits, widened by the arrival margin."""
         return limits.parse(self.rate_limits, margin_seconds=self.arrival_margin_ms / 1000)
+
+    @cached_property
+    def required_fields(self) -> tuple[str, ...]:
+        """The fields of the input that a job must have."""
+        return tuple(word for word in re.split(r"[,\s]+", self.required_input) if word)
 
     @cached_property
     def redacted_fields(self) -> frozenset[str]:

@@ -45,6 +45,15 @@ def validate_variable(name: str) -> None:
         raise ValidationError(refusal, code="variable")
 
 
+def validate_input_names(text: str) -> None:
+    if reserved := sorted({"vendor", "options"} & set(re.split(r"[,\s]+", text))):
+        raise ValidationError(
+            f"Remove {', '.join(reserved)}: EnrichLabs reads this field itself, and does not pass "
+            "it on.",
+            code="required_input",
+        )
+
+
 def validate_url(url: str) -> None:
     """Raises ValidationError unless `vendors.http.post_json` can call this URL."""
     if refusal := _url_refusal(url):

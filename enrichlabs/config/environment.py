@@ -21,6 +21,7 @@ SETTINGS_VARIABLES = frozenset(
     [
         "ADAPTERS_DIR",
         "ADMIN_PASSWORD",
+        "ALLOW_ANONYMOUS",
         "ALLOWED_HOSTS",
         "CALLBACK_SECRETS",
         "DATABASE_URL",
@@ -37,6 +38,7 @@ SETTINGS_VARIABLES = frozenset(
         "REDIS_URL",
         "SECRET_KEY",
         "SERVES",
+        "TRUSTED_PROXIES",
         "VENDOR_ALLOWED_ADDRESSES",
         "VENDOR_CA_FILE",
         "VENDOR_VARIABLE_PREFIXES",

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.core import signing
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from jobs.models import Job, Status
 
@@ -22,17 +22,17 @@ COLUMNS = (
 )
 
 
-def cursor_after(job_id: str) -> str:
-    """Return the cursor of the page that follows this job."""
-    return signing.dumps(job_id, salt=SALT)
+def cursor_after(job_id: str, client: str) -> str:
+    """Return the client's cursor of the page that follows this job."""
+    return signing.dumps(job_id, salt=f"{SALT}.{client}")
 
 
-def position(cursor: str) -> str:
-    """Return the id of the job that the cursor's page follows.
+def position(cursor: str, client: str) -> str:
+    """Return the id of the job that the client's cursor's page follows.
 
-    Raises django.core.signing.BadSignature.
+    Raises django.core.signing.BadSignature, also for the cursor of another client.
     """
-    return str(signing.loads(cursor, salt=SALT))
+    return str(signing.loads(cursor, salt=f"{SALT}.{client}"))
 
 
 def first_id_at(moment: datetime) -> str:
@@ -45,21 +45,24 @@ def first_id_at(moment: datetime) -> str:
 
 
 def newest(
-    statuses: tuple[Status, ...], bounds: dict[str, str], vendor: str | None, limit: int
+    owned: "QuerySet[Job]",
+    statuses: tuple[Status, ...],
+    bounds: dict[str, str],
+    equal: dict[str, str],
+    limit: int,
 ) -> list[dict[str, Any]]:
-    """Return the columns of at most `limit` jobs with one of `statuses` (empty: any).
+    """Return the columns of at most `limit` of these jobs with one of `statuses` (empty: any).
 
-    `bounds` limits their ids: {"gte": ..., "lt": ...}, both optional.
+    `bounds` limits their ids: {"gte": ..., "lt": ...}, both optional. `equal` has the values that
+    other fields must have.
     """
-    where = Q(**{f"id__{bound}": job_id for bound, job_id in bounds.items()})
-    if vendor is not None:
-        where &= Q(vendor=vendor)
+    where = Q(**{f"id__{bound}": job_id for bound, job_id in bounds.items()}, **equal)
     # SQLite merges one index scan per status in order, but would sort the rows of an `IN`.
     # MongoDB does the opposite.
     if connection.vendor == "mongodb":
         conditions = [where & Q(status__in=statuses)] if statuses else [where]
     else:
         conditions = [where & Q(status=status) for status in statuses] or [where]
-    first, *others = [Job.objects.filter(each).values("id", *COLUMNS) for each in conditions]
+    first, *others = [owned.filter(each).values("id", *COLUMNS) for each in conditions]
     found = first.union(*others, all=True) if others else first
     return list(found.order_by("-id")[:limit])

@@ -4,7 +4,7 @@ to do.
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, ErrorDetail
 
 from jobs.storage.errors import FILE_GONE, explain
+from vendors.catalogue import listed
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,12 @@ def overloaded() -> Problem:
 
 def queue_full(retry_seconds: int) -> Problem:
     return _retry_after(retry_seconds, "queue_full", 429, "This vendor's queue is full.")
+
+
+def vendor_not_allowed(vendors: Iterable[str] | None) -> Problem:
+    """Return the problem of a key that may only use these vendors."""
+    detail = f"This API key can't be used for this vendor, only for: {listed(vendors or ())}."
+    return Problem("vendor_not_allowed", 403, detail)
 
 
 def of(error: BaseException | None) -> Problem | None:

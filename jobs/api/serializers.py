@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.core import signing
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from jobs.api import pagination
 from jobs.models import Status
 from vendors.catalogue import catalogue, listed
 
@@ -219,13 +217,6 @@ class ListQuery(serializers.Serializer[Any]):
     def _unknown(self, name: str) -> Any:
         text = f"There is no such parameter. Use: {', '.join(self.fields)}."
         return serializers.ErrorDetail(text, "unknown_parameter")
-
-    def validate_cursor(self, cursor: str) -> str:
-        try:
-            return pagination.position(cursor)
-        except signing.BadSignature:
-            text = "This cursor is not valid. Start again without a cursor."
-            raise serializers.ValidationError(text, "bad_cursor") from None
 
 
 class FieldError(serializers.Serializer[Any]):

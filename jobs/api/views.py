@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from django.core import signing
 from django.http import QueryDict
 from django.utils.http import urlencode
 from rest_framework.exceptions import ValidationError
@@ -12,11 +13,13 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
+from clients.directory import Caller
+from clients.scopes import Scope
 from jobs import operator_actions
 from jobs.api import pagination, retry_after, schema
 from jobs.api.formats import ExactJSONRenderer, JobParser, JSONOnly, posted
 from jobs.api.intake import accept
-from jobs.api.problems import Problem, not_valid, queue_full
+from jobs.api.problems import Problem, not_valid, queue_full, vendor_not_allowed
 from jobs.api.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
 from jobs.models import FINAL, Job, Status
 from jobs.queue.backlog import backlog
@@ -45,7 +48,8 @@ RETRY_REFUSALS = {
 
 # Shared by all requests: making a serializer copies all of its fields, and these keep no state.
 INPUT, QUERY, SHOWN = JobInput(), ListQuery(), JobShown()
-COLUMNS = Lookup(Job, "id", *pagination.COLUMNS, "result", "queued_at", "not_before", "stream")
+SHOWN_COLUMNS = ("id", *pagination.COLUMNS, "result", "queued_at", "not_before", "stream")
+COLUMNS = Lookup(Job, *SHOWN_COLUMNS, owner="client")
 
 
 class JobViewSet(ViewSet):
@@ -54,22 +58,28 @@ class JobViewSet(ViewSet):
     content_negotiation_class = JSONOnly
     parser_classes = (JobParser,)
     renderer_classes = (ExactJSONRenderer,)
+    scopes = {
+        "create": (Scope.SUBMIT,),
+        "retrieve": (Scope.READ,),
+        "list": (Scope.READ,),
+        "cancel": (Scope.MANAGE,),
+        "retry": (Scope.MANAGE,),
+    }
 
     @property
     def default_response_headers(self) -> dict[str, str]:
         return {**super().default_response_headers, "Cache-Control": "no-store"}
 
-    def perform_authentication(self, request: Request) -> None:
-        if request.authenticators:  # without any, `request.user` is computed on first use
-            super().perform_authentication(request)
-
     @schema.create
     def create(self, request: Request) -> Response:
         valid = _validated(INPUT, posted(request), "pointer", "/")
         slug = valid["vendor"]
+        caller = _caller(request)
+        if not caller.may_use(slug):
+            raise vendor_not_allowed(caller.vendors)
         if backlog.is_full(slug):
             raise queue_full(retry_after.of_full_queue(slug))
-        job = Job.new(vendor=slug, name=valid["name"], input=valid["input"])
+        job = Job.new(client=caller.client, vendor=slug, name=valid["name"], input=valid["input"])
         accept(job)
         headers = {
             "Location": f"/jobs/{job.pk}",
@@ -79,33 +89,38 @@ class JobViewSet(ViewSet):
 
     @schema.retrieve
     def retrieve(self, request: Request, request_id: str) -> Response:
-        return _shown(request_id.lower())
+        return _shown(request_id.lower(), _caller(request))
 
     @schema.list_
     def list(self, request: Request) -> Response:
+        caller = _caller(request)
         query = _validated(QUERY, _single_values(request.query_params), "parameter")
         limit = query["limit"]
+        owned = Job.owned.by(caller.client, caller.vendors)
         statuses = STORED[query["status"]] if "status" in query else ()
-        rows = pagination.newest(statuses, _bounds(query), query.get("vendor"), limit + 1)
+        equal = {name: query[name] for name in ("vendor",) if name in query}
+        rows = pagination.newest(owned, statuses, _bounds(query, caller), equal, limit + 1)
         items, more = rows[:limit], rows[limit:]
-        next_page = _next_page(request, items[-1]["id"]) if more else None
+        next_page = _next_page(request, items[-1]["id"], caller) if more else None
         return Response({"items": JobSummary(items, many=True).data, "next": next_page})
 
     @schema.cancel
     def cancel(self, request: Request, request_id: str) -> Response:
-        job = _find(request_id)
+        caller = _caller(request)
+        job = _find(request_id, caller)
         if not operator_actions.cancel(job, redis_clock.now()):
-            raise _refusal(job.pk, CANCEL_REFUSALS)
-        return _shown(job.pk)
+            raise _refusal(job.pk, caller, CANCEL_REFUSALS)
+        return _shown(job.pk, caller)
 
     @schema.retry
     def retry(self, request: Request, request_id: str) -> Response:
-        job = _find(request_id)
+        caller = _caller(request)
+        job = _find(request_id, caller)
         if catalogue.get(job.vendor) is None:
             raise Problem("vendor_unknown", 409, "This job's vendor no longer exists.")
         if not operator_actions.retry(job, redis_clock.now()):
-            raise _refusal(job.pk, RETRY_REFUSALS)
-        return _shown(job.pk)
+            raise _refusal(job.pk, caller, RETRY_REFUSALS)
+        return _shown(job.pk, caller)
 
 
 def _single_values(query: QueryDict) -> dict[str, Any]:
@@ -134,20 +149,25 @@ def _validated(
     )
 
 
-def _find(request_id: str) -> Job:
-    """Return the job without its input. Raises Problem if it does not exist."""
+def _caller(request: Request) -> Caller:
+    return cast("Caller", request.user)
+
+
+def _find(request_id: str, caller: Caller) -> Job:
+    """Return the caller's job without its input. Raises Problem if it does not exist."""
     job_id = request_id.lower()
     try:
         if ID.fullmatch(job_id):
-            return Job.objects.defer("input").get(pk=job_id)
+            owned = Job.owned.by(caller.client, caller.vendors)
+            return owned.defer("input").get(pk=job_id)
     except Job.DoesNotExist:
         pass
     raise _not_found()
 
 
-def _shown(job_id: str) -> Response:
-    row = COLUMNS.find(job_id) if ID.fullmatch(job_id) else None
-    if row is None:
+def _shown(job_id: str, caller: Caller) -> Response:
+    row = COLUMNS.find(job_id, caller.client) if ID.fullmatch(job_id) else None
+    if row is None or not caller.may_use(row["vendor"]):
         raise _not_found()
     if row["status"] == Status.COMPLETE:
         retry_after.durations.note(row)
@@ -159,18 +179,18 @@ def _not_found() -> Problem:
     return Problem("not_found", 404, "There is no job with this id.")
 
 
-def _refusal(job_id: str, refusals: Mapping[Status, tuple[str, str]]) -> Problem:
+def _refusal(job_id: str, caller: Caller, refusals: Mapping[Status, tuple[str, str]]) -> Problem:
     """Return why the job, in its present status, can't be cancelled or retried."""
-    code, detail = refusals.get(Status(_find(job_id).status), MOVED_ON)
+    code, detail = refusals.get(Status(_find(job_id, caller).status), MOVED_ON)
     return Problem(code, 409, detail)
 
 
-def _bounds(query: dict[str, Any]) -> dict[str, str]:
+def _bounds(query: dict[str, Any], caller: Caller) -> dict[str, str]:
     """Return the bounds of the requested ids: an id contains its time of creation."""
     bounds = {}
     if "created_after" in query:
         bounds["gte"] = pagination.first_id_at(query["created_after"])
-    before = [query["cursor"]] if "cursor" in query else []
+    before = [_position(query["cursor"], caller)] if "cursor" in query else []
     if "created_before" in query:
         before.append(pagination.first_id_at(query["created_before"]))
     if before:
@@ -178,6 +198,16 @@ def _bounds(query: dict[str, Any]) -> dict[str, str]:
     return bounds
 
 
-def _next_page(request: Request, last_id: str) -> str:
-    parameters = {**request.query_params.dict(), "cursor": pagination.cursor_after(last_id)}
+def _position(cursor: str, caller: Caller) -> str:
+    try:
+        return pagination.position(cursor, caller.client)
+    except signing.BadSignature:
+        detail = "This cursor is not valid. Start again without a cursor."
+        error = {"parameter": "cursor", "code": "bad_cursor", "detail": detail}
+        raise not_valid([error]) from None
+
+
+def _next_page(request: Request, last_id: str, caller: Caller) -> str:
+    cursor = pagination.cursor_after(last_id, caller.client)
+    parameters = {**request.query_params.dict(), "cursor": cursor}
     return f"{request.path}?{urlencode(parameters)}"

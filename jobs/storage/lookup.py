@@ -1,4 +1,4 @@
-"""Reads some fields of one row by primary key, with a statement that is compiled once.
+"""Reads some fields of one row by primary key and owner, with a statement that is compiled once.
 
 Django compiles it for every query, which takes ten times as long as SQLite takes to answer.
 """
@@ -12,19 +12,20 @@ from django.db.models import Model
 
 
 class Lookup:
-    """Fields of a model that are read often."""
+    """Fields of a model that are read often. The field `owner` names whose row it is."""
 
-    def __init__(self, model: type[Model], *names: str) -> None:
+    def __init__(self, model: type[Model], *names: str, owner: str) -> None:
         self._model = model
         self._names = names
+        self._owner = owner
 
-    def find(self, pk: str) -> dict[str, Any] | None:
-        """Return the fields by name, or None if there is no such row."""
+    def find(self, pk: str, owner: str) -> dict[str, Any] | None:
+        """Return the fields by name, or None if this owner has no such row."""
         if connection.vendor == "mongodb":
-            rows = self._model._default_manager.filter(pk=pk).values(*self._names)
-            return next(iter(rows), None)
+            rows = self._model._default_manager.filter(pk=pk, **{self._owner: owner})
+            return next(iter(rows.values(*self._names)), None)
         with connection.cursor() as cursor:
-            row = cursor.execute(self._statement, [pk]).fetchone()
+            row = cursor.execute(self._statement, [pk, owner]).fetchone()
         if row is None:
             return None
         found = dict(zip(self._names, row, strict=True))
@@ -37,7 +38,10 @@ class Lookup:
         quote = connection.ops.quote_name
         columns = ", ".join(quote(field.column) for field in self._fields.values())
         key = quote(str(self._model._meta.pk.column))
-        return f"SELECT {columns} FROM {quote(self._table)} WHERE {key} = %s"  # noqa: S608 - our names
+        field: Any = self._model._meta.get_field(self._owner)
+        owner = quote(field.column)
+        where = f"{key} = %s AND {owner} = %s"
+        return f"SELECT {columns} FROM {quote(self._table)} WHERE {where}"  # noqa: S608 - our names
 
     @cached_property
     def _converters(self) -> list[tuple[str, Callable[[Any], Any]]]:

@@ -182,9 +182,9 @@ def test_a_retry_starts_a_new_run(make_job, status, possible):
 
 def test_the_idempotency_key_changes_only_with_the_run(make_job):
     job = make_job(status=Status.FAILED, attempt=3)
-    assert job.idempotency_key == job.pk
+    assert job.call_key == job.pk
     apply(lifecycle.retry(job, NOW))
-    assert row().idempotency_key == f"{job.pk}:2"
+    assert row().call_key == f"{job.pk}:2"
 
 
 def test_moves_that_are_applied_together_happen_independently(make_job):

@@ -81,4 +81,4 @@ def execute(execution: Execution) -> None:
 
 def _call(job: Job) -> Call:
     callback_url = tokens.callback_url(job.vendor, job.pk, job.run, job.attempt)
-    return Call(job.pk, job.input, job.idempotency_key, callback_url)
+    return Call(job.pk, job.input, job.call_key, callback_url)

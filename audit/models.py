@@ -1,0 +1,37 @@
+"""What people have done: an entry for each act, which nothing changes afterwards.
+
+Django's own LogEntry serves its own pages. It goes away with the user who wrote it, and can't be
+searched by what was acted on.
+"""
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from vendors.models import new_id
+
+
+class Entry(models.Model):
+    """One act. Create entries with `audit.record.record`."""
+
+    id = models.CharField(
+        primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
+    )
+    at = models.DateTimeField(default=timezone.now)
+    actor = models.CharField(max_length=150)  # a user's name, or `command line`
+    action = models.CharField(max_length=50)  # such as api_key.revoked
+    target = models.CharField(max_length=100)  # such as api_key:AbCd1234
+    reason = models.CharField(max_length=500, blank=True, default="")
+    # The changed fields, each with its old and new value: {"enabled": [true, false]}
+    changes: "models.JSONField[dict[str, list[Any]], Any]" = models.JSONField(default=dict)
+    bulk = models.CharField(max_length=36, blank=True, default="")  # the bulk action it belongs to
+    address = models.CharField(max_length=45, blank=True, default="")  # empty for a command
+
+    class Meta:
+        verbose_name_plural = "entries"
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["target", "at"], name="audit_target")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target} by {self.actor}"

@@ -1,0 +1,53 @@
+"""Validators of a client's and an API key's settings."""
+
+import re
+from ipaddress import ip_network
+
+from django.core.exceptions import ValidationError
+
+from clients.scopes import Scope
+from vendors import limits
+from vendors.validators import validate_slug
+
+# Of requests in one window. Redis keeps the time of each.
+MAX_REQUESTS = 100_000
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Return the words of a list that is separated by commas or white space."""
+    return tuple(word for word in re.split(r"[,\s]+", text) if word)
+
+
+def validate_slugs(text: str) -> None:
+    for word in words(text):
+        validate_slug(word)
+
+
+def validate_request_limits(text: str) -> None:
+    try:
+        windows = limits.parse(text)
+    except ValueError as error:
+        raise ValidationError(str(error), code="request_limits") from None
+    if any(window.calls > MAX_REQUESTS for window in windows):
+        raise ValidationError(
+            f"A request limit can't be above {MAX_REQUESTS}. Use a shorter period.",
+            code="request_limits",
+        )
+
+
+def validate_scopes(text: str) -> None:
+    unknown = sorted(set(words(text)) - set(Scope.values))
+    if unknown or not text.strip():
+        named = f"There is no scope {', '.join(unknown)}. " if unknown else ""
+        raise ValidationError(f"{named}Choose from {', '.join(Scope.values)}.", code="scopes")
+
+
+def validate_networks(text: str) -> None:
+    for word in words(text):
+        try:
+            ip_network(word)
+        except ValueError as error:
+            raise ValidationError(
+                f"{error}. Write addresses or networks, such as 192.0.2.7, 10.0.0.0/8.",
+                code="addresses",
+            ) from None

@@ -1,0 +1,36 @@
+"""The address of the client that sent a request."""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from django.conf import settings
+
+
+def client_address(environ: Mapping[str, Any]) -> str:
+    """Return the address of the connection or, if that is one of TRUSTED_PROXIES, the last address
+    in X-Forwarded-For that is none of them. Empty for a Unix socket.
+    """
+    address = _bare(environ.get("REMOTE_ADDR", ""))
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    # Each proxy appends the address it was called from. What the client itself sent comes first.
+    while forwarded and _is_trusted(address):
+        if not (previous := _bare(forwarded.pop().strip())):
+            break
+        address = previous
+    return address
+
+
+def _is_trusted(address: str) -> bool:
+    return bool(address) and any(
+        ip_address(address) in network for network in settings.TRUSTED_PROXIES
+    )
+
+
+def _bare(text: str) -> str:
+    """Return an IP address, IPv4 also where it is written as IPv6; empty if it is none."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return ""
+    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -1,0 +1,61 @@
+"""What a request may do: its key's scope, and no other site's page behind it."""
+
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from clients.directory import Caller
+from jobs.api.problems import Problem
+
+if TYPE_CHECKING:  # when it is imported, it imports the classes here
+    from rest_framework.views import APIView
+
+
+class HasScope(BasePermission):
+    """Allows what the key's scopes allow. A view names the scopes of its actions as `scopes`: one
+    of them is enough. Requests with an unknown method have no action, and are refused later.
+    """
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        caller = cast("Caller", request.user)
+        action = getattr(view, "action", None)
+        if action not in (None, "metadata"):
+            require_scope(caller, *view.scopes[action])  # type: ignore[attr-defined]  # ours
+        return True
+
+
+class FromSameSite(BasePermission):
+    """Refuses requests that a browser sends for a page of another site."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        refuse_cross_site(request._request)
+        return True
+
+
+def require_scope(caller: Caller, *scopes: str) -> None:
+    """Raise Problem unless the key has one of the scopes."""
+    if not caller.scopes.intersection(scopes):
+        detail = f"This API key lacks the scope {' or '.join(scopes)}."
+        raise Problem("missing_scope", 403, detail)
+
+
+def refuse_cross_site(request: HttpRequest) -> None:
+    """Raise Problem if a page of another site is behind the request.
+
+    Without a key, such a page could use a service on the machine of whoever looks at it.
+    """
+    origin = request.META.get("HTTP_ORIGIN")
+    is_foreign = origin is not None and origin not in _own_origins(request)
+    if is_foreign or request.META.get("HTTP_SEC_FETCH_SITE") == "cross-site":
+        detail = "Pages of other sites must not call the API. Call it from a server."
+        raise Problem("cross_site", 403, detail)
+
+
+def _own_origins(request: HttpRequest) -> set[str]:
+    host = request.META.get("HTTP_HOST", "")
+    public = urlsplit(settings.PUBLIC_URL)
+    return {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}
