@@ -164,6 +164,9 @@ REST_FRAMEWORK = {
         "jobs.api.permissions.FromSameSite",
         "jobs.api.permissions.HasScope",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["jobs.api.throttles.RequestLimits"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "jobs.api.formats.JSONOnly",
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS describes nothing
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],

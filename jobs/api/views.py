@@ -11,13 +11,13 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
-from rest_framework.viewsets import ViewSet
 
 from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import operator_actions
 from jobs.api import pagination, retry_after, schema
-from jobs.api.formats import ExactJSONRenderer, JobParser, JSONOnly, posted
+from jobs.api.base import APIViewSet
+from jobs.api.formats import posted
 from jobs.api.intake import accept
 from jobs.api.problems import Problem, not_valid, queue_full, vendor_not_allowed
 from jobs.api.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
@@ -52,12 +52,9 @@ SHOWN_COLUMNS = ("id", *pagination.COLUMNS, "result", "queued_at", "not_before",
 COLUMNS = Lookup(Job, *SHOWN_COLUMNS, owner="client")
 
 
-class JobViewSet(ViewSet):
+class JobViewSet(APIViewSet):
     """Jobs: post one, show it, list them, cancel or retry one."""
 
-    content_negotiation_class = JSONOnly
-    parser_classes = (JobParser,)
-    renderer_classes = (ExactJSONRenderer,)
     scopes = {
         "create": (Scope.SUBMIT,),
         "retrieve": (Scope.READ,),
@@ -65,10 +62,6 @@ class JobViewSet(ViewSet):
         "cancel": (Scope.MANAGE,),
         "retry": (Scope.MANAGE,),
     }
-
-    @property
-    def default_response_headers(self) -> dict[str, str]:
-        return {**super().default_response_headers, "Cache-Control": "no-store"}
 
     @schema.create
     def create(self, request: Request) -> Response:
