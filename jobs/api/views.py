@@ -65,11 +65,13 @@ class JobViewSet(APIViewSet):
 
     @schema.create
     def create(self, request: Request) -> Response:
-        valid = _validated(INPUT, posted(request), "pointer", "/")
-        slug = valid["vendor"]
-        caller = _caller(request)
-        if not caller.may_use(slug):
+        body, caller = posted(request), _caller(request)
+        vendor = body.get("vendor")
+        # Before validation, whose errors name all vendors.
+        if isinstance(vendor, str) and not caller.may_use(vendor):
             raise vendor_not_allowed(caller.vendors)
+        valid = _validated(INPUT, body, "pointer", "/")
+        slug = valid["vendor"]
         if backlog.is_full(slug):
             raise queue_full(retry_after.of_full_queue(slug))
         job = Job.new(client=caller.client, vendor=slug, name=valid["name"], input=valid["input"])
