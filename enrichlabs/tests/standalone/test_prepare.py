@@ -49,7 +49,7 @@ def test_prepare_creates_tables_admin_and_mock_vendors_and_can_run_again(
     prepare: Prepare, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        ended = prepare(MOCKS, **OWN_SECRETS, ADMIN_PASSWORD="chosen-by-us")
+        ended = prepare(MOCKS, **OWN_SECRETS, ADMIN_PASSWORD="chosen-by-us", ALLOW_ANONYMOUS=1)
         assert (ended.returncode, ended.stderr) == (0, "")
     assert rows(tmp_path, "SELECT username FROM auth_user") == ["admin"]
     assert rows(tmp_path, "SELECT url FROM vendors_vendor ORDER BY slug") == [
@@ -124,3 +124,9 @@ def test_a_public_service_must_not_keep_the_default_admin_password(prepare: Prep
     ended = prepare(**OWN_SECRETS, **PUBLIC, ADMIN_PASSWORD="chosen-by-us")
     assert ended.returncode == 1
     assert ended.stderr.endswith("Change it: manage.py changepassword admin\n")
+
+
+def test_prepare_says_how_to_make_the_first_key(prepare: Prepare) -> None:
+    ended = prepare(**OWN_SECRETS, ADMIN_PASSWORD="chosen-by-us")
+    assert ended.returncode == 0
+    assert "There is no API key yet. Make one: python manage.py api_key create" in ended.stderr
