@@ -18,7 +18,8 @@ SALT = "jobs.api.pagination"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = (
     *("status", "vendor", "name", "attempt", "run", "error_code", "error_message"),
-    *("created_at", "started_at", "finished_at"),
+    *("created_at", "started_at", "finished_at", "not_before", "expires_at"),
+    *("reference", "metadata"),
 )
 
 

@@ -1,7 +1,7 @@
 """The jobs API: post a job, show it, list jobs, cancel or retry one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from django.core import signing
@@ -16,11 +16,10 @@ from rest_framework.viewsets import ViewSet
 from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import operator_actions
-from jobs.api import pagination, retry_after, schema
+from jobs.api import idempotency, pagination, retry_after, schema
 from jobs.api.formats import ExactJSONRenderer, JobParser, JSONOnly, posted
-from jobs.api.intake import accept
 from jobs.api.problems import Problem, not_valid, queue_full, vendor_not_allowed
-from jobs.api.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
+from jobs.api.serializers import OUTWARD, STORED, JobInput, JobShown, JobSummary, ListQuery
 from jobs.models import FINAL, Job, Status
 from jobs.queue.backlog import backlog
 from jobs.queue.clock import redis_clock
@@ -48,7 +47,7 @@ RETRY_REFUSALS = {
 
 # Shared by all requests: making a serializer copies all of its fields, and these keep no state.
 INPUT, QUERY, SHOWN = JobInput(), ListQuery(), JobShown()
-SHOWN_COLUMNS = ("id", *pagination.COLUMNS, "result", "queued_at", "not_before", "stream")
+SHOWN_COLUMNS = ("id", *pagination.COLUMNS, "result", "queued_at", "stream")
 COLUMNS = Lookup(Job, *SHOWN_COLUMNS, owner="client")
 
 
@@ -72,20 +71,21 @@ class JobViewSet(ViewSet):
 
     @schema.create
     def create(self, request: Request) -> Response:
-        valid = _validated(INPUT, posted(request), "pointer", "/")
-        slug = valid["vendor"]
-        caller = _caller(request)
-        if not caller.may_use(slug):
+        body, caller = posted(request), _caller(request)
+        key = idempotency.key_of(request)
+        vendor = body.get("vendor")
+        if isinstance(vendor, str) and not caller.may_use(vendor):
             raise vendor_not_allowed(caller.vendors)
-        if backlog.is_full(slug):
-            raise queue_full(retry_after.of_full_queue(slug))
-        job = Job.new(client=caller.client, vendor=slug, name=valid["name"], input=valid["input"])
-        accept(job)
-        headers = {
-            "Location": f"/jobs/{job.pk}",
-            "Retry-After": str(retry_after.of_new_job(slug)),
-        }
-        return Response({"request_id": job.pk, "status": job.status}, 202, headers=headers)
+        fingerprint = idempotency.fingerprint(body) if key else ""
+        # Before the validation: what was valid then may not be so now.
+        if key and (first := idempotency.first_use(caller.client, key, fingerprint)):
+            return _replayed(first)
+        job = _new_job(body, caller)
+        job.idempotency_key, job.fingerprint = key, fingerprint
+        if first := idempotency.accept_once(job):
+            return _replayed(first)
+        seconds = retry_after.of_new_job(job)
+        return _accepted(job.pk, job.status, {"Retry-After": str(seconds)})
 
     @schema.retrieve
     def retrieve(self, request: Request, request_id: str) -> Response:
@@ -98,7 +98,9 @@ class JobViewSet(ViewSet):
         limit = query["limit"]
         owned = Job.owned.by(caller.client, caller.vendors)
         statuses = STORED[query["status"]] if "status" in query else ()
-        equal = {name: query[name] for name in ("vendor",) if name in query}
+        equal: dict[str, str] = {
+            name: query[name] for name in ("vendor", "reference") if name in query
+        }
         rows = pagination.newest(owned, statuses, _bounds(query, caller), equal, limit + 1)
         items, more = rows[:limit], rows[limit:]
         next_page = _next_page(request, items[-1]["id"], caller) if more else None
@@ -123,6 +125,33 @@ class JobViewSet(ViewSet):
         return _shown(job.pk, caller)
 
 
+def _new_job(body: dict[str, Any], caller: Caller) -> Job:
+    """Return the unsaved job. Raises Problem if it is not valid, or its vendor's queue is full."""
+    serializer = INPUT if caller.vendors is None else JobInput(context={"vendors": caller.vendors})
+    valid = _validated(serializer, body, "pointer", "/")
+    slug, options = valid["vendor"], valid.get("options", {})
+    if backlog.is_full(slug):
+        raise queue_full(retry_after.of_full_queue(slug))
+    return Job.new(
+        client=caller.client, vendor=slug, name=valid["name"], input=valid["input"], **options
+    )
+
+
+def _accepted(job_id: str, status: str, headers: dict[str, str]) -> Response:
+    shown = {"request_id": job_id, "status": OUTWARD[Status(status)]}
+    return Response(shown, 202, headers={"Location": f"/jobs/{job_id}", **headers})
+
+
+def _replayed(row: dict[str, Any]) -> Response:
+    """Return the answer to a repeated request: the job of the first one."""
+    headers = {"Idempotency-Replayed": "true", **_poll_after(row)}
+    return _accepted(row["id"], row["status"], headers)
+
+
+def _poll_after(row: dict[str, Any]) -> dict[str, str]:
+    return {} if row["status"] in FINAL else {"Retry-After": str(retry_after.of_job(row))}
+
+
 def _single_values(query: QueryDict) -> dict[str, Any]:
     """Return the parameters. Raises Problem if one is given more than once."""
     repeated = [name for name, values in query.lists() if len(values) > 1]
@@ -143,10 +172,18 @@ def _validated(
     raise not_valid(
         [
             {place: f"{prefix}{field}", "code": fault.code, "detail": str(fault)}
-            for field, faults in detail.items()
-            for fault in faults
+            for field, fault in _faults(detail)
         ]
     )
+
+
+def _faults(detail: Any, *path: str) -> Iterator[tuple[str, Any]]:
+    """Yield each fault with its field; inner fields follow a slash, as in a JSON Pointer."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            yield from _faults(inner, *path, str(name).replace("~", "~0").replace("/", "~1"))
+    else:
+        yield from (("/".join(path), fault) for fault in detail)
 
 
 def _caller(request: Request) -> Caller:
@@ -171,8 +208,7 @@ def _shown(job_id: str, caller: Caller) -> Response:
         raise _not_found()
     if row["status"] == Status.COMPLETE:
         retry_after.durations.note(row)
-    headers = {} if row["status"] in FINAL else {"Retry-After": str(retry_after.of_job(row))}
-    return Response(SHOWN.to_representation(row), headers=headers)
+    return Response(SHOWN.to_representation(row), headers=_poll_after(row))
 
 
 def _not_found() -> Problem:
