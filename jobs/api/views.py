@@ -1,16 +1,13 @@
 """The jobs API: post a job, show it, list jobs, cancel or retry one."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from django.core import signing
-from django.http import QueryDict
 from django.utils.http import urlencode
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
 from clients.directory import Caller
@@ -18,8 +15,10 @@ from clients.scopes import Scope
 from jobs import operator_actions
 from jobs.api import idempotency, pagination, retry_after, schema
 from jobs.api.formats import ExactJSONRenderer, JobParser, JSONOnly, posted
+from jobs.api.pagination import Filters
 from jobs.api.problems import Problem, not_valid, queue_full, vendor_not_allowed
 from jobs.api.serializers import OUTWARD, STORED, JobInput, JobShown, JobSummary, ListQuery
+from jobs.api.validation import single_values, validated
 from jobs.models import FINAL, Job, Status
 from jobs.queue.backlog import backlog
 from jobs.queue.clock import redis_clock
@@ -94,14 +93,15 @@ class JobViewSet(ViewSet):
     @schema.list_
     def list(self, request: Request) -> Response:
         caller = _caller(request)
-        query = _validated(QUERY, _single_values(request.query_params), "parameter")
+        query = validated(QUERY, single_values(request.query_params), "parameter")
         limit = query["limit"]
-        owned = Job.owned.by(caller.client, caller.vendors)
-        statuses = STORED[query["status"]] if "status" in query else ()
-        equal: dict[str, str] = {
-            name: query[name] for name in ("vendor", "reference") if name in query
-        }
-        rows = pagination.newest(owned, statuses, _bounds(query, caller), equal, limit + 1)
+        filters = Filters(
+            vendors=_vendors(query, caller),
+            statuses=STORED[query["status"]] if "status" in query else None,
+            reference=query.get("reference", ""),
+            bounds=_bounds(query, caller),
+        )
+        rows = pagination.newest(caller.client, filters, limit + 1)
         items, more = rows[:limit], rows[limit:]
         next_page = _next_page(request, items[-1]["id"], caller) if more else None
         return Response({"items": JobSummary(items, many=True).data, "next": next_page})
@@ -128,7 +128,7 @@ class JobViewSet(ViewSet):
 def _new_job(body: dict[str, Any], caller: Caller) -> Job:
     """Return the unsaved job. Raises Problem if it is not valid, or its vendor's queue is full."""
     serializer = INPUT if caller.vendors is None else JobInput(context={"vendors": caller.vendors})
-    valid = _validated(serializer, body, "pointer", "/")
+    valid = validated(serializer, body, "pointer", "/")
     slug, options = valid["vendor"], valid.get("options", {})
     if backlog.is_full(slug):
         raise queue_full(retry_after.of_full_queue(slug))
@@ -150,40 +150,6 @@ def _replayed(row: dict[str, Any]) -> Response:
 
 def _poll_after(row: dict[str, Any]) -> dict[str, str]:
     return {} if row["status"] in FINAL else {"Retry-After": str(retry_after.of_job(row))}
-
-
-def _single_values(query: QueryDict) -> dict[str, Any]:
-    """Return the parameters. Raises Problem if one is given more than once."""
-    repeated = [name for name, values in query.lists() if len(values) > 1]
-    if repeated:
-        fault = {"code": "repeated_parameter", "detail": "Give this parameter only once."}
-        raise not_valid([{"parameter": name, **fault} for name in repeated])
-    return query.dict()
-
-
-def _validated(
-    serializer: Serializer[Any], data: dict[str, Any], place: str, prefix: str = ""
-) -> dict[str, Any]:
-    """Return the validated data. Raises Problem with each invalid field under the key `place`."""
-    try:
-        return dict(serializer.run_validation(data))
-    except ValidationError as error:
-        detail: Any = error.detail  # a dict of lists, as always with a serializer
-    raise not_valid(
-        [
-            {place: f"{prefix}{field}", "code": fault.code, "detail": str(fault)}
-            for field, fault in _faults(detail)
-        ]
-    )
-
-
-def _faults(detail: Any, *path: str) -> Iterator[tuple[str, Any]]:
-    """Yield each fault with its field; inner fields follow a slash, as in a JSON Pointer."""
-    if isinstance(detail, dict):
-        for name, inner in detail.items():
-            yield from _faults(inner, *path, str(name).replace("~", "~0").replace("/", "~1"))
-    else:
-        yield from (("/".join(path), fault) for fault in detail)
 
 
 def _caller(request: Request) -> Caller:
@@ -219,6 +185,13 @@ def _refusal(job_id: str, caller: Caller, refusals: Mapping[Status, tuple[str, s
     """Return why the job, in its present status, can't be cancelled or retried."""
     code, detail = refusals.get(Status(_find(job_id, caller).status), MOVED_ON)
     return Problem(code, 409, detail)
+
+
+def _vendors(query: dict[str, Any], caller: Caller) -> Collection[str] | None:
+    """Return the vendors whose jobs are requested and may be shown; None for all."""
+    if "vendor" not in query:
+        return caller.vendors
+    return [query["vendor"]] if caller.may_use(query["vendor"]) else []
 
 
 def _bounds(query: dict[str, Any], caller: Caller) -> dict[str, str]:

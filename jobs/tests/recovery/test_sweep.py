@@ -36,8 +36,8 @@ def entries(redis_client, name):
 
 def test_a_due_retry_is_added_to_the_retries_stream(make_job, redis_client, acme):
     due, later = (
-        make_job(not_before=LONG_AGO),
-        make_job(not_before=datetime.now(UTC) + timedelta(hours=1)),
+        make_job(stream="retries", not_before=LONG_AGO),
+        make_job(stream="retries", not_before=datetime.now(UTC) + timedelta(hours=1)),
     )
     assert sweep.enqueue_due_jobs() == 1
     assert entries(redis_client, "retries") == [due.pk]
