@@ -8,6 +8,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from jobs.api.fields import StrictCharField, StrictDateTimeField, StrictIntegerField
+from jobs.api.options import JobOptions
 from jobs.models import Status
 from vendors.catalogue import catalogue, listed
 
@@ -34,33 +36,6 @@ DIRECTION_CONTROL = re.compile(rf"[{_DIRECTION_CONTROLS}]")
 NAME_PATTERN = rf"^[^\u0000{_DIRECTION_CONTROLS}]*[^{_INVISIBLE}][^\u0000{_DIRECTION_CONTROLS}]*$"
 
 
-class StrictCharField(serializers.CharField):
-    """Text; numbers and booleans are not converted."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class StrictIntegerField(serializers.IntegerField):
-    """An integer in ASCII digits. Python alone would accept other digits, underscores and 5.0."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, str) and not re.fullmatch(r"-?[0-9]+", data):
-            self.fail("invalid")
-        return int(super().to_internal_value(data))
-
-
-class StrictDateTimeField(serializers.DateTimeField):
-    """A time in ASCII digits."""
-
-    def to_internal_value(self, value: Any) -> datetime:
-        if not value.isascii():
-            self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]")
-        return super().to_internal_value(value)
-
-
 class JobInput(serializers.Serializer[Any]):
     """A job as clients post it. All other fields are passed on to the vendor unchanged."""
 
@@ -72,11 +47,7 @@ class JobInput(serializers.Serializer[Any]):
         max_length=200,
         help_text="What the job is about. Surrounding white space is removed.",
     )
-    options = serializers.DictField(
-        required=False,
-        help_text="Reserved for options of the gateway. There are none yet.",
-        error_messages={"not_a_dict": "Must be an object."},
-    )
+    options = JobOptions(required=False)
 
     def validate_name(self, name: str) -> str:
         if not VISIBLE.search(name):
@@ -91,18 +62,17 @@ class JobInput(serializers.Serializer[Any]):
         vendor = catalogue.get(slug)
         if vendor is not None and vendor.enabled:
             return slug
-        enabled = listed(slug for slug, vendor in catalogue.all().items() if vendor.enabled)
+        allowed = self.context.get("vendors")  # None: all
+        enabled = listed(
+            slug
+            for slug, vendor in catalogue.all().items()
+            if vendor.enabled and (allowed is None or slug in allowed)
+        )
         if vendor is None:
             text, code = f"There is no such vendor. Use one of: {enabled}.", "unknown_vendor"
         else:
             text, code = f"This vendor is disabled. Use one of: {enabled}.", "vendor_disabled"
         raise serializers.ValidationError(text, code)
-
-    def validate_options(self, options: dict[str, Any]) -> dict[str, Any]:
-        if options:
-            text = "There are no options yet. Omit this field."
-            raise serializers.ValidationError(text, "unknown_option")
-        return options
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
         valid = super().to_internal_value(data)
@@ -142,6 +112,16 @@ class JobSummary(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True, help_text="Start of the last attempt.")
     finished_at = serializers.DateTimeField(allow_null=True)
+    not_before = serializers.DateTimeField(
+        allow_null=True, help_text="While the job is delayed: the next call starts then or later."
+    )
+    expires_at = serializers.DateTimeField(
+        allow_null=True, help_text="If the job is not started by then, it fails as `expired`."
+    )
+    reference = serializers.CharField(allow_null=True, help_text="As posted in `options`.")
+    metadata = serializers.DictField(
+        child=serializers.CharField(), allow_null=True, help_text="As posted in `options`."
+    )
     error = JobError(source="*", required=False, help_text="Present only if the job failed.")
 
     def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,6 +136,10 @@ class JobSummary(serializers.Serializer[Any]):
             "created_at": _iso(instance["created_at"]),
             "started_at": _iso(instance["started_at"]),
             "finished_at": _iso(instance["finished_at"]),
+            "not_before": _iso(instance["not_before"]),
+            "expires_at": _iso(instance["expires_at"]),
+            "reference": instance["reference"] or None,
+            "metadata": instance["metadata"],
         }
         if instance["status"] == Status.FAILED:
             code, message = instance["error_code"], instance["error_message"]
@@ -195,6 +179,9 @@ class ListQuery(serializers.Serializer[Any]):
 
     status = serializers.ChoiceField(choices=STATUSES, required=False)
     vendor = serializers.CharField(required=False)
+    reference = serializers.CharField(
+        required=False, trim_whitespace=False, help_text="The reference in the job's options."
+    )
     created_after = StrictDateTimeField(
         required=False, help_text="Jobs created at this time (ISO 8601) or later."
     )

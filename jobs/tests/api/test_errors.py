@@ -112,7 +112,7 @@ def test_json_other_than_an_object_is_refused(client, body):
         ({"options": None}, "/options", "null"),
         ({"options": []}, "/options", "not_a_dict"),
         ({"options": "fast"}, "/options", "not_a_dict"),
-        ({"options": {"priority": 1}}, "/options", "unknown_option"),
+        ({"options": {"priority": 1}}, "/options/priority", "unknown_option"),
     ],
 )
 def test_an_invalid_field_is_named_by_its_pointer(client, changes, pointer, code):
