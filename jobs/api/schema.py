@@ -6,7 +6,15 @@ from typing import Any, Protocol, TypeVar
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
-from jobs.api.serializers import JobAccepted, JobInput, JobPage, JobShown, ListQuery, ProblemShown
+from jobs.api.serializers import (
+    JobAccepted,
+    JobInput,
+    JobPage,
+    JobShown,
+    ListQuery,
+    ProblemShown,
+    VendorPage,
+)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -104,4 +112,10 @@ retry: Operation = extend_schema(
     request=None,
     parameters=[REQUEST_ID, POLL_AFTER, RETRY_AFTER],
     responses=_answers(200, JobShown, "The job, queued again", 404, 409),
+)
+list_vendors: Operation = extend_schema(
+    operation_id="list_vendors",
+    summary="List vendors",
+    description="The vendors that the API key may be used for, by slug.",
+    responses=_answers(200, VendorPage, "The vendors"),
 )

@@ -11,13 +11,12 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
-from rest_framework.viewsets import ViewSet
 
 from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import operator_actions
 from jobs.api import pagination, retry_after, schema
-from jobs.api.formats import ExactJSONRenderer, JobParser, JSONOnly, posted
+from jobs.api.formats import JSONViewSet, posted
 from jobs.api.intake import accept
 from jobs.api.problems import Problem, not_valid, queue_full, vendor_not_allowed
 from jobs.api.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
@@ -52,12 +51,9 @@ SHOWN_COLUMNS = ("id", *pagination.COLUMNS, "result", "queued_at", "not_before",
 COLUMNS = Lookup(Job, *SHOWN_COLUMNS, owner="client")
 
 
-class JobViewSet(ViewSet):
+class JobViewSet(JSONViewSet):
     """Jobs: post one, show it, list them, cancel or retry one."""
 
-    content_negotiation_class = JSONOnly
-    parser_classes = (JobParser,)
-    renderer_classes = (ExactJSONRenderer,)
     scopes = {
         "create": (Scope.SUBMIT,),
         "retrieve": (Scope.READ,),
@@ -66,15 +62,11 @@ class JobViewSet(ViewSet):
         "retry": (Scope.MANAGE,),
     }
 
-    @property
-    def default_response_headers(self) -> dict[str, str]:
-        return {**super().default_response_headers, "Cache-Control": "no-store"}
-
     @schema.create
     def create(self, request: Request) -> Response:
-        valid = _validated(INPUT, posted(request), "pointer", "/")
-        slug = valid["vendor"]
         caller = _caller(request)
+        valid = _validated(INPUT.of(caller), posted(request), "pointer", "/")
+        slug = valid["vendor"]
         if not caller.may_use(slug):
             raise vendor_not_allowed(caller.vendors)
         if backlog.is_full(slug):
