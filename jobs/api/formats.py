@@ -68,8 +68,11 @@ class ExactJSONRenderer(BaseRenderer):
 
 
 class JSONViewSet(ViewSet):
-    """Answers in JSON, which nobody may keep."""
+    """Answers in JSON, which nobody may keep. OPTIONS is not allowed, so that no page of another
+    site may call it, and nobody learns about a view without its scopes.
+    """
 
+    http_method_names = ["get", "head", "post"]
     content_negotiation_class = JSONOnly
     parser_classes = (JobParser,)
     renderer_classes = (ExactJSONRenderer,)

@@ -182,7 +182,8 @@ def test_an_error_in_an_action_is_a_server_error(monkeypatch, client, request_):
     assert answer["Content-Type"] == "application/problem+json"
 
 
-def test_options_describes_the_resource_in_json(request_):
-    answer = request_("OPTIONS", "/jobs")
-    assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
-    assert answer.json()["parses"] == answer.json()["renders"] == ["application/json"]
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/{id}", "/vendors"])
+def test_options_is_not_allowed(request_, path):
+    answer = request_("OPTIONS", path)
+    check(answer, 405, "method_not_allowed")
+    assert "OPTIONS" not in answer["Allow"]
