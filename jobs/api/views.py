@@ -120,8 +120,7 @@ class JobViewSet(APIViewSet):
 
 def _new_job(body: dict[str, Any], caller: Caller) -> Job:
     """Return the unsaved job. Raises Problem if it is not valid, or its vendor's queue is full."""
-    serializer = INPUT if caller.vendors is None else JobInput(context={"vendors": caller.vendors})
-    valid = validated(serializer, body, "pointer", "/")
+    valid = validated(INPUT.of(caller), body, "pointer", "/")
     slug, options = valid["vendor"], valid.get("options", {})
     if backlog.is_full(slug):
         raise queue_full(retry_after.of_full_queue(slug))
