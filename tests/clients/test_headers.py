@@ -1,9 +1,15 @@
 """Headers as they come over the wire: what reaches us of addresses and keys."""
 
-import pytest
+import json
+from datetime import timedelta
 
+import pytest
+from django.utils import timezone
+
+from clients import issuing
+from clients.keys import new_key
 from harness import raw
-from harness.clients import make_key
+from harness.clients import ACTOR, key_row, make_client, make_key
 
 HEAD = "GET /jobs HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -31,7 +37,7 @@ FORGED = [
 
 def test_without_a_proxy_the_connection_decides(port):
     inside = make_key(addresses="127.0.0.0/8")
-    outside = make_key(addresses="10.0.0.1, ::ffff:10.0.0.1")
+    outside = make_key(addresses="10.0.0.1")
     for lines in FORGED:
         assert status(port, f"Authorization: Bearer {outside}", *lines) == 401, lines
         assert status(port, f"Authorization: Bearer {inside}", *lines) == 200, lines
@@ -73,6 +79,42 @@ def test_one_place_for_the_key_and_one_key(port):
         (),
     ]:
         assert status(port, *lines) == 401, lines
+
+
+REQUESTS = {
+    "GET": "GET /jobs HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+    "POST": "POST /jobs HTTP/1.1\r\nHost: localhost\r\n{}Content-Length: 2\r\n\r\n{{}}",
+    "a body that never comes": "POST /jobs HTTP/1.1\r\nHost: localhost\r\n{}"
+    "Content-Type: text/plain\r\nContent-Length: 60000\r\n\r\n",
+    "a body that is too large": "POST /jobs HTTP/1.1\r\nHost: localhost\r\n{}"
+    "Content-Length: 60000000\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+def test_the_refusal_does_not_tell_what_is_wrong(port, request_):
+    expired = make_key(expires_at=timezone.now() + timedelta(days=1))
+    key_row(expired).__class__.objects.update(expires_at=timezone.now())
+    revoked, elsewhere = make_key(), make_key(addresses="192.0.2.1")
+    issuing.revoke(key_row(revoked), ACTOR)
+    of_disabled = make_key("team-b")
+    make_client("team-b", enabled=False)
+    values = [expired, revoked, elsewhere, of_disabled, new_key(), "elk_x", "x" * 5000, "\xe9"]
+    lines = ["", "Authorization: \r\n", *(f"Authorization: Bearer {each}\r\n" for each in values)]
+    answers = set()
+    for line in lines:
+        response, body = raw.ask(port, request_.format(line).encode("latin-1"))
+        headers = [(name, value) for name, value in response.getheaders() if name != "Date"]
+        answers.add((response.status, repr(headers), body))
+    [(status_, headers, body)] = answers
+    assert (status_, json.loads(body)["code"]) == (401, "unauthorized")
+    for header in (
+        ("WWW-Authenticate", 'Bearer realm="EnrichLabs"'),
+        ("Connection", "close"),
+        ("Cache-Control", "no-store"),
+        ("Vary", "Authorization"),
+    ):
+        assert repr(header) in headers
 
 
 PATHS = [
