@@ -130,7 +130,7 @@ def test_a_foreign_id_answers_like_one_that_never_was(operations, jobs, send):
     assert [stored(client) for client in OTHERS] == before
 
 
-def test_a_foreign_id_costs_what_one_that_never_was_costs(jobs, send):
+def test_a_foreign_id_costs_what_one_that_never_was_costs(lasting_keys, jobs, send):
     send("GET", "/jobs/x")  # reads who may ask
     for method, path in (
         ("GET", "/jobs/{}"),

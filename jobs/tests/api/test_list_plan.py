@@ -8,7 +8,7 @@ import pytest
 from jobs.api.pagination import cursor_after
 from tests.plans import assert_quick, reads_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("lasting_keys")]
 
 CHOICES = (
     ("", "status=queued", "status=processing", "status=complete"),

@@ -103,6 +103,7 @@ def test_every_window_is_shown_and_the_longest_wait_is_told(send, key):
     assert 50 < int(refused["Retry-After"]) <= 60
 
 
+@pytest.mark.usefixtures("lasting_keys")
 def test_a_client_without_limits_costs_no_round_trip(send, key):
     free = make_key("team-b")
     for each in (key, free):
