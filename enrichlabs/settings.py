@@ -176,15 +176,12 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "EnrichLabs",
-    "DESCRIPTION": (
-        "A gateway for third-party vendor calls: post a job, get an id at once, "
-        "fetch the result later."
-    ),
     "VERSION": VERSION,
+    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "jobs.api.openapi.complete",
+        "jobs.api.openapi.details.complete",
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

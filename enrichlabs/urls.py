@@ -15,7 +15,7 @@ from enrichlabs.web.favicon import favicon
 from enrichlabs.web.health import healthz, readyz
 from enrichlabs.web.metrics import metrics
 from enrichlabs.web.read_only import read_only
-from jobs.api import openapi
+from jobs.api.openapi import document
 from jobs.api.plain_views import requires_scope
 
 
@@ -28,7 +28,7 @@ DOCS: list[URLPattern | URLResolver] = [
     # Split: the script has its own URL, since inline scripts are not allowed
     # (enrichlabs/web/security_policy.py).
     path("docs", read_only(SpectacularSwaggerSplitView.as_view()), name="docs"),
-    path("schema", read_only(openapi.show), name="schema"),
+    path("schema", read_only(document.show), name="schema"),
 ]
 ROUTES: dict[str, list[URLPattern | URLResolver]] = {
     # First: where it is served, a scraper needs no key, whatever else is served.

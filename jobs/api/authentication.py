@@ -90,7 +90,7 @@ class RefusalLog:
                 return
             count, self._count = self._count, 0
             self._next_at = now + LOG_INTERVAL_SECONDS
-        text = "Requests without a valid API key: %d more. The last one came from %s."
+        text = "Requests refused without a valid API key: %d, the last one from %s"
         log.info(text, count, address or "an unknown address")
 
 

@@ -64,6 +64,5 @@ def refuse_cross_site(request: HttpRequest) -> None:
 
 
 def _own_origins(request: HttpRequest) -> set[str]:
-    host = request.META.get("HTTP_HOST", "")
-    public = urlsplit(settings.PUBLIC_URL)
+    host, public = request.get_host(), urlsplit(settings.PUBLIC_URL)
     return {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}

@@ -28,7 +28,7 @@ for _, window in ipairs(windows) do
   local low, high = 0, math.min(window.calls, known)
   while low < high do
     local middle = math.ceil((low + high) / 2)
-    if start(middle - 1) + window.length >= now then low = middle else high = middle - 1 end
+    if start(middle - 1) + window.length > now then low = middle else high = middle - 1 end
   end
   window.counted = low
   is_full = is_full or low >= window.calls
@@ -44,6 +44,6 @@ end
 for _, window in ipairs(windows) do
   local counted = window.counted + answer[1]
   answer[#answer + 1] = window.calls - counted
-  answer[#answer + 1] = counted > 0 and start(counted - 1) + window.length + 1 - now or 0
+  answer[#answer + 1] = counted > 0 and start(counted - 1) + window.length - now or 0
 end
 return answer

@@ -112,7 +112,7 @@ def test_json_other_than_an_object_is_refused(client, body):
         ({"options": None}, "/options", "null"),
         ({"options": []}, "/options", "not_a_dict"),
         ({"options": "fast"}, "/options", "not_a_dict"),
-        ({"options": {"priority": 1}}, "/options", "unknown_option"),
+        ({"options": {"priority": 1}}, "/options/priority", "unknown_option"),
     ],
 )
 def test_an_invalid_field_is_named_by_its_pointer(client, changes, pointer, code):
@@ -122,10 +122,10 @@ def test_an_invalid_field_is_named_by_its_pointer(client, changes, pointer, code
 
 
 def test_all_invalid_fields_are_named_at_once(client):
-    problem = check(post(client, '{"vendor": 1, "options": 2}'), 400, "not_valid")
+    problem = check(post(client, '{"vendor": 1, "name": "", "options": 2}'), 400, "not_valid")
     assert {error["pointer"]: error["code"] for error in problem["errors"]} == {
         "/vendor": "invalid",
-        "/name": "required",
+        "/name": "blank",
         "/options": "not_a_dict",
     }
 

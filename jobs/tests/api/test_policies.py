@@ -182,3 +182,10 @@ def test_an_error_in_an_action_is_a_server_error(monkeypatch, client, request_):
     answer = request_("POST", "/jobs/{id}/cancel")
     assert (answer.status_code, answer.json()["code"]) == (500, "server_error")
     assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/{id}", "/vendors"])
+def test_options_is_not_allowed(request_, path):
+    answer = request_("OPTIONS", path)
+    check(answer, 405, "method_not_allowed")
+    assert "OPTIONS" not in answer["Allow"]

@@ -26,6 +26,10 @@ def test_a_queued_job_shows_everything_but_a_result(client, make_job, make_vendo
         "created_at": "2025-10-20T05:03:11.360000Z",
         "started_at": None,
         "finished_at": None,
+        "not_before": None,
+        "expires_at": None,
+        "reference": None,
+        "metadata": None,
     }
     assert (answer["Retry-After"], answer["Cache-Control"]) == ("1", "no-store")
 
