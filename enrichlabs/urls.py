@@ -1,6 +1,6 @@
 """The routes that this process serves, as named in settings.SERVES. Its health is always served."""
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.contrib import admin
@@ -23,11 +23,17 @@ def not_found(request: HttpRequest, rest: str) -> NoReturn:
     raise Http404
 
 
+# Anybody may read how the API is used.
+OPEN: dict[str, Any] = {
+    "authentication_classes": [],
+    "permission_classes": [],
+    "throttle_classes": [],
+}
 DOCS: list[URLPattern | URLResolver] = [
     path("", read_only(RedirectView.as_view(pattern_name="docs"))),
     # Split: the script has its own URL, since inline scripts are not allowed
     # (enrichlabs/web/security_policy.py).
-    path("docs", read_only(SpectacularSwaggerSplitView.as_view()), name="docs"),
+    path("docs", read_only(SpectacularSwaggerSplitView.as_view(**OPEN)), name="docs"),
     path("schema", read_only(document.show), name="schema"),
 ]
 ROUTES: dict[str, list[URLPattern | URLResolver]] = {
