@@ -118,10 +118,10 @@ def target(key: ApiKey) -> str:
 
 def _refuse_rotation(key: ApiKey, now: datetime) -> None:
     if not key.is_valid(now):
-        raise IssuingError(f"{key} is revoked or has expired. Create a new key.")
+        raise IssuingError(f"API key {key} is revoked or has expired. Create a new key.")
     if key.replaced_by:
         raise IssuingError(
-            f"{key} was rotated before: elk_{key.replaced_by} replaces it. Rotate that key, or "
+            f"API key {key} was rotated before: elk_{key.replaced_by} replaces it. Rotate that key, or "
             "create a new one."
         )
 
