@@ -104,6 +104,16 @@ class ApiKeyAdmin(ApiKeyActs):
         issued: Issued = obj.issued
         return self.show_once(request, issued)
 
+    def get_form(
+        self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if obj is None:
+            widget = form.base_fields["client"].widget
+            # A client can be added from here; the rest belongs to its own page.
+            widget.can_change_related = widget.can_delete_related = widget.can_view_related = False
+        return form
+
     # Columns
 
     @admin.display

@@ -44,12 +44,18 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if not self.errors:
-            try:
-                issuing.draft(**cleaned)
-            except ValidationError as error:
-                self.add_error(None, error)
+        if "client" in cleaned:
+            self._add_errors(**cleaned)
         return cleaned
+
+    def _add_errors(self, **cleaned: Any) -> None:
+        """Add what is wrong with each field that is well formed."""
+        try:
+            issuing.draft(**cleaned)
+        except ValidationError as error:
+            for name, faults in error.error_dict.items():
+                if name in cleaned:
+                    self.add_error(name, faults)
 
 
 class RotateForm(forms.Form):

@@ -9,14 +9,12 @@ from django.utils import timezone
 
 from audit.models import Entry
 from clients import issuing
-from clients.directory import Directory
-from clients.keys import FORM
 from clients.models import ApiKey
 from clients.tests.actors import OPERATOR
-from jobs.tests.console import sign_in, sign_in_as_superuser, text
+from jobs.tests.admin.clients.pages import KEYS, fields_for, is_valid, key_in
+from jobs.tests.console import sign_in_as_superuser, text
 
 pytestmark = pytest.mark.django_db
-KEYS = "/admin/clients/apikey/"
 
 
 @pytest.fixture
@@ -29,21 +27,6 @@ def of_acme(make_vendor, make_client):
     """A client that may use one vendor."""
     make_vendor()
     return make_client(vendors="acme")
-
-
-def fields_for(owner, **fields):
-    scopes = ["jobs:submit", "jobs:read"]
-    empty = {"vendors": "", "addresses": "", "expires_at": ""}
-    return {"client": owner.pk, "name": "import", "scopes": scopes, **empty, **fields}
-
-
-def key_in(response):
-    [key] = FORM.findall(response.content.decode())
-    return key
-
-
-def is_valid(key):
-    return Directory().find(key, "192.0.2.7", timezone.now()) is not None
 
 
 def history():
@@ -113,6 +96,14 @@ def test_a_faulty_field_is_explained_beside_it(browser, of_acme, name, value, se
     assert sentence in text(response)
     assert not ApiKey.objects.exists()
     assert not Entry.objects.exists()
+
+
+def test_all_faulty_fields_are_explained_at_once(browser, of_acme):
+    faulty = {"name": "", "vendors": "initech", "addresses": "x", "expires_at": "2020-01-01T00:00"}
+    response = browser.post(f"{KEYS}add/", fields_for(of_acme, **faulty))
+    errors = response.context["adminform"].form.errors
+    assert set(errors) == set(faulty)
+    assert {len(each) for each in errors.values()} == {1}
 
 
 def test_an_unknown_vendor_is_explained(browser, make_vendor, make_client):
@@ -223,95 +214,6 @@ def test_a_key_is_never_changed_or_deleted(browser, make_key):
         KEYS, {"action": "delete_selected", "_selected_action": issued.key.pk, "post": "yes"}
     )
     assert ApiKey.objects.values().get() == before
-
-
-# Users with fewer permissions. (The tests' MongoDB can't read permissions of users.)
-
-PAGES = [
-    "",
-    "add/",
-    "?_popup=1",
-    "add/?_popup=1&_to_field=digest",
-    "{pk}/change/",
-    "{pk}/change/?_popup=1",
-    "{pk}/change/?_to_field=digest",
-    "{pk}/history/",
-    "{pk}/delete/",
-    "{pk}/rotate/",
-    "{pk}/revoke/",
-    "?q={start}",
-    "?digest__startswith={start}",
-    "?public={public}",
-    "?client__slug=billing",
-    "?o=1",
-]
-OTHERS = [
-    "/admin/",
-    "/admin/clients/",
-    "/admin/clients/client/",
-    "/admin/clients/client/?api_keys__digest__startswith={start}",
-    "/admin/clients/client/{client}/change/",
-    "/admin/clients/client/{client}/history/",
-    "/admin/clients/client/{client}/delete/",
-    "/admin/autocomplete/?app_label=clients&model_name=apikey&field_name=client&term=",
-    "/admin/autocomplete/?app_label=clients&model_name=client&field_name=api_keys&term=",
-    "/admin/jsi18n/",
-]
-USERS = {
-    "view keys": ["view_apikey"],
-    "view clients": ["view_client"],
-    "change clients": ["view_client", "change_client", "delete_client"],
-    "manage keys": ["manage_apikey"],
-    "no permission": [],
-}
-
-
-@pytest.mark.sqlite
-@pytest.mark.parametrize("permissions", USERS.values(), ids=USERS)
-def test_no_page_shows_a_key_or_its_digest(make_key, permissions):
-    browser, issued = sign_in(*permissions), make_key()
-    new = issuing.rotate(issued.key, OPERATOR)
-    values = {
-        "pk": issued.key.pk,
-        "start": issued.key.digest[:8],
-        "public": issued.key.public,
-        "client": issued.key.client_id,
-    }
-    may_view = {"view_apikey", "manage_apikey"} & set(permissions)
-    for page in [*(f"{KEYS}{page}" for page in PAGES), *OTHERS]:
-        response = browser.get(page.format(**values), follow=True)
-        assert response.status_code in (200, 400, 403, 404), page
-        body = response.content.decode()
-        for each in (issued, new):
-            assert each.text[12:] not in body, page
-            assert each.key.digest not in body, page
-        if page.startswith(KEYS) and not may_view:
-            assert response.status_code in (400, 403), page
-            assert issued.key.public not in body
-
-
-@pytest.mark.sqlite
-@pytest.mark.parametrize(
-    "permissions", [USERS["view keys"], USERS["change clients"], USERS["no permission"]]
-)
-def test_keys_are_created_and_ended_with_the_permission_only(make_key, permissions):
-    browser, issued = sign_in(*permissions), make_key()
-    assert browser.post(f"{KEYS}add/", fields_for(issued.key.client)).status_code == 403
-    for act in ("rotate", "revoke"):
-        for send in (browser.get, browser.post):
-            response = send(f"{KEYS}{issued.key.pk}/{act}/", {"overlap": "0", "reason": "x"})
-            assert response.status_code == 403
-    assert ApiKey.objects.count() == 1
-    assert is_valid(issued.text)
-
-
-@pytest.mark.sqlite
-def test_the_permission_to_manage_keys_suffices(make_key):
-    browser, issued = sign_in("manage_apikey"), make_key()
-    assert is_valid(key_in(browser.post(f"{KEYS}add/", fields_for(issued.key.client))))
-    new = key_in(browser.post(f"{KEYS}{issued.key.pk}/rotate/", {"overlap": "24"}))
-    browser.post(f"{KEYS}{issued.key.pk}/revoke/", {"reason": ""})
-    assert [is_valid(issued.text), is_valid(new)] == [False, True]
 
 
 def test_the_front_page_warns_while_anybody_may_call(browser, make_key, settings):
