@@ -49,7 +49,7 @@ def test_prepare_creates_what_a_first_request_needs_and_can_run_again(
     prepare: Prepare, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        ended = prepare(MOCKS, **OWN_SECRETS, ADMIN_PASSWORD="chosen-by-us")
+        ended = prepare(MOCKS, **OWN_SECRETS, ADMIN_PASSWORD="chosen-by-us", ALLOW_ANONYMOUS=1)
         assert (ended.returncode, ended.stderr) == (0, "")
     assert rows(tmp_path, "SELECT username FROM auth_user") == ["admin"]
     assert rows(tmp_path, "SELECT slug FROM clients_client WHERE enabled") == ["default"]
@@ -135,3 +135,9 @@ def test_a_public_service_must_not_keep_the_default_admin_password(prepare: Prep
     ended = prepare(**OWN_SECRETS, **PUBLIC, ADMIN_PASSWORD="chosen-by-us")
     assert ended.returncode == 1
     assert ended.stderr.endswith("Change it: manage.py changepassword admin\n")
+
+
+def test_prepare_says_how_to_make_the_first_key(prepare: Prepare) -> None:
+    ended = prepare(**OWN_SECRETS, ADMIN_PASSWORD="chosen-by-us")
+    assert ended.returncode == 0
+    assert "There is no API key yet. Make one: python manage.py api_key create" in ended.stderr
