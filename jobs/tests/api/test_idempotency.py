@@ -151,7 +151,20 @@ def test_a_key_may_be_in_quotes(client, one, other):
 
 @pytest.mark.parametrize(
     "key",
-    ["", '""', '"', '"a', 'a"b"c"'[1:], r'"a\b"', '"a"b"', '"a";x=1', "x" * 256, "ü", "a\tb", "\x7f"],
+    [
+        "",
+        '""',
+        '"',
+        '"a',
+        'a"b"c"'[1:],
+        r'"a\b"',
+        '"a"b"',
+        '"a";x=1',
+        "x" * 256,
+        "ü",
+        "a\tb",
+        "\x7f",
+    ],
 )
 def test_a_malformed_key_is_refused(client, key):
     assert_refused(post(client, key=key), 400, "bad_idempotency_key")

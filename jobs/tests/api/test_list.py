@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from django.core import signing
 
+from jobs.api.pagination import cursor_after
 from jobs.models import Job, Status
 
 pytestmark = pytest.mark.django_db
