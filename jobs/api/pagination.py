@@ -126,8 +126,11 @@ def _with_reference(jobs: "QuerySet[Job]", filters: Filters) -> "QuerySet[Job]":
     )
 
 
-def _any_of(choices: Mapping[str, Collection[str]]) -> dict[str, Collection[str]]:
-    return {f"{name}__in": values for name, values in choices.items()}
+def _any_of(choices: Mapping[str, Collection[str]]) -> dict[str, Any]:
+    """Return conditions for QuerySet.filter. Equality where possible: any store can plan that."""
+    single = {name: next(iter(values)) for name, values in choices.items() if len(values) == 1}
+    several = {f"{name}__in": values for name, values in choices.items() if len(values) > 1}
+    return {**single, **several}
 
 
 def _union(queries: "Sequence[QuerySet[Job]]") -> "QuerySet[Job, Any]":
