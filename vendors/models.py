@@ -12,12 +12,20 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from vendors import limits, validators, variables
-from vendors.registry import make_adapter
+from vendors.registry import BUILT_IN, make_adapter
+
+DEFAULT_REQUIRED_INPUT = "name"
 
 
 def new_id() -> str:
     """Return a new UUIDv7 as text; later ones sort after earlier ones."""
     return str(uuid_utils.uuid7())
+
+
+def required_input_of(adapter: str) -> str:
+    """Return what a vendor with this adapter requires, unless it says otherwise."""
+    is_built_in = adapter in BUILT_IN or adapter in BUILT_IN.values()
+    return DEFAULT_REQUIRED_INPUT if is_built_in else ""
 
 
 class Vendor(models.Model):
@@ -103,7 +111,7 @@ class Vendor(models.Model):
     required_input = models.CharField(
         max_length=1000,
         blank=True,
-        default="name",
+        default=DEFAULT_REQUIRED_INPUT,
         validators=[validators.validate_input_names],
         help_text="Fields that a job must have, or it is rejected. Separate names with commas. "
         "Empty: none.",

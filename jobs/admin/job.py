@@ -25,7 +25,7 @@ TIMES, COUNTERS = ("created", "started", "finished"), ("run", "attempt", "failur
 
 @admin.register(Job)
 class JobAdmin(JobActionsAdmin):
-    list_display = ("id", "badge", "vendor", "name", "age", "attempts", "error_code")
+    list_display = ("id", "badge", "vendor", "shown_name", "age", "attempts", "error_code")
     list_filter = ("status", VendorFilter, CreatedFilter)
     lookups = ("status__exact", "vendor", "created", "id__lt")
     aliases = {"status": "status__exact"}
@@ -33,7 +33,7 @@ class JobAdmin(JobActionsAdmin):
     search_fields = ("id", "name")
     search_help_text = "A full request id, or the beginning of a name (case-sensitive)."
     fieldsets = (
-        (None, {"fields": ("state", "error_code", "vendor_link", "name")}),
+        (None, {"fields": ("state", "error_code", "vendor_link", "shown_name")}),
         ("Input and result", {"fields": ("input_json", "result_json")}),
         ("Times and counters", {"fields": (TIMES, COUNTERS)}),
     )
@@ -55,6 +55,10 @@ class JobAdmin(JobActionsAdmin):
     @admin.display(description="status")
     def badge(self, job: Job) -> SafeString:
         return formats.badge(job.status)
+
+    @admin.display(description="name")
+    def shown_name(self, job: Job) -> str:
+        return job.name or "-"
 
     @admin.display
     def age(self, job: Job) -> SafeString:

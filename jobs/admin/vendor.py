@@ -29,6 +29,7 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     sortable_by = ()
     fieldsets = (
         (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "usable")}),
+        ("Jobs", {"fields": ("required_input",)}),
         ("Limits", {"fields": ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued")}),
         ("Timeouts and attempts", {"fields": TIMEOUTS}),
         ("When an answer is missing", {"fields": ("repeat_unknown", "repeat_overdue")}),

@@ -1,32 +1,65 @@
-"""The OpenAPI description of each operation: its answers, errors and headers."""
+"""The OpenAPI description of each operation: its scopes, parameters, answers and problems."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
-from jobs.api.serializers import JobAccepted, JobInput, JobPage, JobShown, ListQuery, ProblemShown
+from clients.scopes import Scope
+from jobs.api.serializers import (
+    JobAccepted,
+    JobInput,
+    JobPage,
+    JobShown,
+    ListQuery,
+    ProblemShown,
+    VendorPage,
+)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-PROBLEMS = {
-    400: "The input is not valid. `code` and `errors` say why. "
-    "bad_request: the Host header is not in ALLOWED_HOSTS",
-    404: "not_found",
-    409: "The job's status does not allow this. `code` says why",
-    413: "too_large",
-    415: "unsupported_media_type or unsupported_encoding",
-    429: "queue_full",
-    500: "server_error",
-    503: "overloaded or store_unavailable",
-}
+# The codes of problems that each operation can have (jobs/api/openapi/problem_types.py).
+EVERYWHERE = (
+    *("bad_request", "unauthorized", "missing_scope", "cross_site", "method_not_allowed"),
+    *("rate_limited", "server_error", "overloaded", "store_unavailable"),
+)
+OF_FIELDS = ("required", "null", "blank", "invalid", "max_length", "null_characters_not_allowed")
+OF_BODY = (
+    *("invalid_json", "not_an_object", "body_cut_short", "too_large"),
+    *("unsupported_media_type", "unsupported_encoding"),
+)
+OF_INPUT = (
+    *OF_FIELDS,
+    *("not_valid", "unknown_vendor", "vendor_disabled", "unknown_option", "direction_control"),
+    "not_a_dict",
+)
+OF_QUERY = (
+    *("not_valid", "unknown_parameter", "repeated_parameter", "bad_cursor", "invalid_choice"),
+    *("min_value", "max_value", "overflow", "max_string_length"),
+    *("blank", "invalid", "null_characters_not_allowed"),
+)
+PROBLEMS: dict[str, tuple[str, ...]] = {}
 
 
 class Operation(Protocol):
     """A decorator that keeps the type of its view."""
 
     def __call__(self, view: View, /) -> View: ...
+
+
+class BearerKey(OpenApiAuthenticationExtension):  # type: ignore[misc]  # the library has no types
+    target_class = "jobs.api.authentication.ApiKeyAuthentication"
+    name = "ApiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key: `Authorization: Bearer elk_...`. Operators create keys in "
+            "the console, or with `manage.py api_key create`. A service on trial may have none, "
+            "and take requests without a key (ALLOW_ANONYMOUS).",
+        }
 
 
 class OpenInput(OpenApiSerializerExtension):  # type: ignore[misc]  # the library has no types
@@ -39,69 +72,103 @@ class OpenInput(OpenApiSerializerExtension):  # type: ignore[misc]  # the librar
         return {**mapped, "additionalProperties": True}
 
 
-def _answers(status: int, answer: Any, description: str, *problems: int) -> dict[Any, Any]:
-    errors = {
-        (problem, "application/problem+json"): OpenApiResponse(ProblemShown, PROBLEMS[problem])
-        for problem in (*problems, 500, 503)
+def _operation(
+    operation_id: str,
+    description: str,
+    *,
+    scopes: tuple[Scope, ...],
+    problems: tuple[str, ...] = (),
+    **options: Any,
+) -> Operation:
+    PROBLEMS[operation_id] = (*EVERYWHERE, *problems)
+    needed = " or ".join(f"`{scope}`" for scope in scopes)
+    described: Operation = extend_schema(
+        operation_id=operation_id,
+        description=f"{description}\n\nScope: {needed}.",
+        **options,
+    )
+    return described
+
+
+def _answers(status: int, answer: Any, description: str) -> dict[Any, Any]:
+    # The hook `complete` adds the problems. One stands here, so that their schema is known.
+    problem = OpenApiResponse(ProblemShown)
+    return {
+        status: OpenApiResponse(answer, description),
+        (500, "application/problem+json"): problem,
     }
-    return {status: OpenApiResponse(answer, description), **errors}
-
-
-def _header(name: str, statuses: list[int], description: str, kind: type) -> OpenApiParameter:
-    where = OpenApiParameter.HEADER
-    return OpenApiParameter(name, kind, where, description=description, response=statuses)
 
 
 REQUEST_ID = OpenApiParameter(
     "request_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH
 )
-LOCATION = _header("Location", [202], "The path of the job.", str)
-POLL_AFTER = _header(
-    "Retry-After", [200], "Seconds to wait before polling again. Absent if the job is final.", int
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    OpenApiParameter.HEADER,
+    description="Makes a repeated request safe: the same key with the same body gets the answer of "
+    "the first one, and no second job. 1 to 255 printable ASCII characters, bare or as a quoted "
+    "string (RFC 9651).",
 )
-POLL_OR_RETRY_AFTER = _header(
-    "Retry-After", [202, 429, 503], "Seconds to wait before polling, or before posting again.", int
-)
-RETRY_AFTER = _header("Retry-After", [503], "Seconds to wait before the next request.", int)
 
-create: Operation = extend_schema(
-    operation_id="post_job",
+create = _operation(
+    "post_job",
+    "The job is stored before the answer and survives crashes. Poll its URL for the result.",
     summary="Post a job",
-    description="The job is stored before the answer and survives crashes. "
-    "Poll its URL for the result.",
+    scopes=(Scope.SUBMIT,),
+    problems=(
+        *OF_BODY,
+        *OF_INPUT,
+        *("vendor_not_allowed", "bad_idempotency_key", "idempotency_key_reused", "queue_full"),
+    ),
     request=JobInput,
-    parameters=[LOCATION, POLL_OR_RETRY_AFTER],
-    responses=_answers(202, JobAccepted, "The job is queued", 400, 413, 415, 429),
+    parameters=[IDEMPOTENCY_KEY],
+    responses=_answers(202, JobAccepted, "The job is stored"),
 )
-retrieve: Operation = extend_schema(
-    operation_id="show_job",
+retrieve = _operation(
+    "show_job",
+    "Cheap: it reads one stored row. Poll at the interval of Retry-After until the status is "
+    "final.",
     summary="Show a job",
-    description="Cheap: it reads one stored row. "
-    "Poll at the interval of Retry-After until the status is final.",
-    parameters=[REQUEST_ID, POLL_AFTER, RETRY_AFTER],
-    responses=_answers(200, JobShown, "The job", 404),
+    scopes=(Scope.READ,),
+    problems=("not_found",),
+    parameters=[REQUEST_ID],
+    responses=_answers(200, JobShown, "The job"),
 )
-list_: Operation = extend_schema(
-    operation_id="list_jobs",
+list_ = _operation(
+    "list_jobs",
+    "Follow `next` for older jobs. No job is skipped or repeated while others arrive.",
     summary="List jobs, newest first",
-    description="Follow `next` for older jobs. No job is skipped or repeated while others arrive.",
-    parameters=[ListQuery, RETRY_AFTER],
-    responses=_answers(200, JobPage, "A page of jobs", 400),
+    scopes=(Scope.READ,),
+    problems=OF_QUERY,
+    parameters=[ListQuery],
+    responses=_answers(200, JobPage, "A page of jobs"),
 )
-cancel: Operation = extend_schema(
-    operation_id="cancel_job",
+cancel = _operation(
+    "cancel_job",
+    "A job can be cancelled while it is queued or waits for its callback, but not while its vendor "
+    "is being called.",
     summary="Cancel a job",
-    description="A job can be cancelled while it is queued or waits for its callback, "
-    "but not while its vendor is being called.",
+    scopes=(Scope.MANAGE,),
+    problems=("not_found", "call_under_way", "already_final", "moved_on"),
     request=None,
-    parameters=[REQUEST_ID, RETRY_AFTER],
-    responses=_answers(200, JobShown, "The cancelled job", 404, 409),
+    parameters=[REQUEST_ID],
+    responses=_answers(200, JobShown, "The cancelled job"),
 )
-retry: Operation = extend_schema(
-    operation_id="retry_job",
+retry = _operation(
+    "retry_job",
+    "Queues a failed or cancelled job for a new run, with max_attempts afresh.",
     summary="Retry a job",
-    description="Queues a failed or cancelled job for a new run, with max_attempts afresh.",
+    scopes=(Scope.MANAGE,),
+    problems=("not_found", "not_final", "already_complete", "vendor_unknown", "moved_on"),
     request=None,
-    parameters=[REQUEST_ID, POLL_AFTER, RETRY_AFTER],
-    responses=_answers(200, JobShown, "The job, queued again", 404, 409),
+    parameters=[REQUEST_ID],
+    responses=_answers(200, JobShown, "The job, queued again"),
+)
+list_vendors = _operation(
+    "list_vendors",
+    "The vendors that the API key may be used for, by slug, and the fields that each requires.",
+    summary="List vendors",
+    scopes=(Scope.SUBMIT, Scope.READ),
+    responses=_answers(200, VendorPage, "The vendors"),
 )

@@ -1,13 +1,15 @@
 """What clients send and receive: a posted job, a job as it is shown, and the query of a list."""
 
+import copy
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from clients.directory import Caller
 from jobs.api.fields import StrictCharField, StrictDateTimeField, StrictIntegerField
 from jobs.api.options import JobOptions
 from jobs.models import Status
@@ -43,11 +45,20 @@ class JobInput(serializers.Serializer[Any]):
         min_length=1, trim_whitespace=False, help_text="The slug of an enabled vendor."
     )
     name = StrictCharField(
+        required=False,
         min_length=1,
         max_length=200,
         help_text="What the job is about. Surrounding white space is removed.",
     )
     options = JobOptions(required=False)
+
+    def of(self, caller: Caller) -> Self:
+        """Return a copy for a request of this caller. It shares the fields, which keep no state:
+        copying them would take longer than the validation.
+        """
+        copied = copy.copy(self)
+        copied._context = {"caller": caller}
+        return copied
 
     def validate_name(self, name: str) -> str:
         if not VISIBLE.search(name):
@@ -60,14 +71,11 @@ class JobInput(serializers.Serializer[Any]):
 
     def validate_vendor(self, slug: str) -> str:
         vendor = catalogue.get(slug)
-        if vendor is not None and vendor.enabled:
-            return slug
-        allowed = self.context.get("vendors")  # None: all
-        enabled = listed(
-            slug
-            for slug, vendor in catalogue.all().items()
-            if vendor.enabled and (allowed is None or slug in allowed)
-        )
+        caller: Caller = self.context["caller"]
+        if vendor is not None and (vendor.enabled or not caller.may_use(slug)):
+            return slug  # whether the caller may use it is the view's question
+        usable = (each for each in catalogue.all().values() if each.enabled)
+        enabled = listed(each.slug for each in usable if caller.may_use(each.slug))
         if vendor is None:
             text, code = f"There is no such vendor. Use one of: {enabled}.", "unknown_vendor"
         else:
@@ -75,9 +83,36 @@ class JobInput(serializers.Serializer[Any]):
         raise serializers.ValidationError(text, code)
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
-        valid = super().to_internal_value(data)
+        missing = self._missing(data)
+        try:
+            valid = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({**missing, **error.detail}) from None  # type: ignore[dict-item]  # a dict
+        if missing:
+            raise serializers.ValidationError(missing)
         passed_on = {key: value for key, value in data.items() if key not in RESERVED}
-        return {**valid, "input": {**passed_on, "name": valid["name"]}}
+        named = {"name": valid["name"]} if "name" in valid else {}
+        return {"name": "", **valid, "input": {**passed_on, **named}}
+
+    def _missing(self, data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
+        """Return an error for each field that the vendor requires and the job lacks."""
+        slug = data.get("vendor")
+        vendor = catalogue.get(slug) if isinstance(slug, str) else None
+        # A vendor that the caller may not use keeps its settings to itself.
+        if vendor is None or not self.context["caller"].may_use(vendor.slug):
+            return {}
+        return {
+            name: [fault] for name in vendor.required_fields if (fault := _fault(data.get(name)))
+        }
+
+
+def _fault(value: Any) -> serializers.ErrorDetail | None:
+    """Return why the value does not serve as required input."""
+    if value is None:
+        return serializers.ErrorDetail("This vendor requires this field.", "required")
+    if isinstance(value, str) and not VISIBLE.search(value):
+        return serializers.ErrorDetail("Must contain at least one visible character.", "blank")
+    return None
 
 
 class OutwardStatus(serializers.ChoiceField):
@@ -204,6 +239,19 @@ class ListQuery(serializers.Serializer[Any]):
     def _unknown(self, name: str) -> Any:
         text = f"There is no such parameter. Use: {', '.join(self.fields)}."
         return serializers.ErrorDetail(text, "unknown_parameter")
+
+
+class VendorShown(serializers.Serializer[Any]):
+    slug = serializers.CharField()
+    enabled = serializers.BooleanField(help_text="Whether it accepts jobs.")
+    required_input = serializers.ListField(
+        child=serializers.CharField(), help_text="The fields that each of its jobs must have."
+    )
+
+
+@extend_schema_serializer(many=False)
+class VendorPage(serializers.Serializer[Any]):
+    items = VendorShown(many=True)
 
 
 class FieldError(serializers.Serializer[Any]):

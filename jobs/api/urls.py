@@ -1,8 +1,10 @@
 from django.urls import URLPattern, URLResolver, path
 
+from jobs.api.vendors import VendorViewSet
 from jobs.api.views import JobViewSet
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("vendors", VendorViewSet.as_view({"get": "list"}), name="vendors"),
     path("jobs", JobViewSet.as_view({"get": "list", "post": "create"}), name="jobs"),
     path("jobs/<str:request_id>", JobViewSet.as_view({"get": "retrieve"}), name="job"),
     path("jobs/<str:request_id>/cancel", JobViewSet.as_view({"post": "cancel"}), name="job-cancel"),

@@ -8,13 +8,13 @@ from django.core import signing
 from django.utils.http import urlencode
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import operator_actions
 from jobs.api import idempotency, pagination, retry_after, schema
-from jobs.api.formats import ExactJSONRenderer, JobParser, JSONOnly, posted
+from jobs.api.base import APIViewSet
+from jobs.api.formats import posted
 from jobs.api.pagination import Filters
 from jobs.api.problems import Problem, not_valid, queue_full, vendor_not_allowed
 from jobs.api.serializers import OUTWARD, STORED, JobInput, JobShown, JobSummary, ListQuery
@@ -50,12 +50,9 @@ SHOWN_COLUMNS = ("id", *pagination.COLUMNS, "result", "queued_at", "stream")
 COLUMNS = Lookup(Job, *SHOWN_COLUMNS, owner="client")
 
 
-class JobViewSet(ViewSet):
+class JobViewSet(APIViewSet):
     """Jobs: post one, show it, list them, cancel or retry one."""
 
-    content_negotiation_class = JSONOnly
-    parser_classes = (JobParser,)
-    renderer_classes = (ExactJSONRenderer,)
     scopes = {
         "create": (Scope.SUBMIT,),
         "retrieve": (Scope.READ,),
@@ -63,10 +60,6 @@ class JobViewSet(ViewSet):
         "cancel": (Scope.MANAGE,),
         "retry": (Scope.MANAGE,),
     }
-
-    @property
-    def default_response_headers(self) -> dict[str, str]:
-        return {**super().default_response_headers, "Cache-Control": "no-store"}
 
     @schema.create
     def create(self, request: Request) -> Response:
@@ -127,8 +120,7 @@ class JobViewSet(ViewSet):
 
 def _new_job(body: dict[str, Any], caller: Caller) -> Job:
     """Return the unsaved job. Raises Problem if it is not valid, or its vendor's queue is full."""
-    serializer = INPUT if caller.vendors is None else JobInput(context={"vendors": caller.vendors})
-    valid = validated(serializer, body, "pointer", "/")
+    valid = validated(INPUT.of(caller), body, "pointer", "/")
     slug, options = valid["vendor"], valid.get("options", {})
     if backlog.is_full(slug):
         raise queue_full(retry_after.of_full_queue(slug))

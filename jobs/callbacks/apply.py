@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs import failures, lifecycle
-from jobs.callbacks.read import Answer, Unreadable, read
+from jobs.callbacks.read import EQUAL_NAMES, Answer, Unreadable, read
 from jobs.lifecycle import Move
 from jobs.models import FINAL, Callback, Job, Status, Verdict
 from jobs.queue import stream
@@ -25,9 +25,13 @@ log = logging.getLogger(__name__)
 UNDECIDED = ("", Verdict.UNREADABLE, Verdict.UNMATCHED)
 
 
-def apply(callback: Callback, vendor: Vendor | None, now: datetime) -> Verdict | None:
+def apply(
+    callback: Callback, vendor: Vendor | None, now: datetime, *, by_operator: bool = False
+) -> Verdict | None:
     """End the job of a stored callback, unless the callback has its verdict already; return the
     verdict.
+
+    A callback with two fields of the same name is applied `by_operator` only.
 
     None means that it must be applied again later. `vendor` is None if it was deleted, which is
     impossible while it has open jobs.
@@ -36,7 +40,10 @@ def apply(callback: Callback, vendor: Vendor | None, now: datetime) -> Verdict |
         return Verdict(callback.verdict)
     if callback.run is None:
         return _record(Verdict.UNMATCHED, callback)
-    answer = read(callback.body, vendor) if vendor else None
+    if callback.reason == EQUAL_NAMES and not by_operator:
+        answer: Answer | Unreadable | None = Unreadable(EQUAL_NAMES)
+    else:
+        answer = read(callback.body, vendor) if vendor else None
     move = _move(callback, answer, now)
     if move and _applying.commit((callback, move)):
         _settle(callback, move)

@@ -14,10 +14,15 @@ from vendors.registry import location_of
 Answer = Done | VendorError
 
 
+# The reason of a callback in which an object has two fields of the same name. It is stored with the
+# callback, and marks it: only an operator applies it, and the last of the fields counts then.
+EQUAL_NAMES = "an object has two fields of the same name, and only the last one was kept"
+
+
 @dataclass(frozen=True)
 class Unreadable:
-    """The adapter failed. `reason` holds the kind of error and its location, but not its message,
-    which may quote the callback.
+    """The body is ambiguous, or the adapter failed. `reason` then holds the kind of error and its
+    location, but not its message, which may quote the callback.
     """
 
     reason: str

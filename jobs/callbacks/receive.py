@@ -4,11 +4,13 @@ that a crash between the two loses nothing.
 
 import hashlib
 from datetime import datetime
+from typing import Any
 
 from django.db.models import F
 
 from jobs.callbacks import caps
 from jobs.callbacks.apply import apply
+from jobs.callbacks.read import EQUAL_NAMES
 from jobs.callbacks.tokens import AttemptRef
 from jobs.models import Callback, Verdict
 from jobs.storage import bulk_writes
@@ -16,7 +18,12 @@ from jobs.storage.group_commit import GroupCommit
 from jobs.storage.store import writing
 from vendors.models import Vendor
 from vendors.payloads.cleaning import clean
-from vendors.payloads.json_reader import VENDOR_JSON
+from vendors.payloads.json_reader import (
+    UNAMBIGUOUS_JSON,
+    VENDOR_JSON,
+    EqualNames,
+    InvalidJSON,
+)
 
 
 class NotAnObjectError(Exception):
@@ -83,10 +90,7 @@ def _new(
     body: bytes,
     now: datetime,
 ) -> Callback:
-    try:
-        payload = VENDOR_JSON.read_object(body)
-    except ValueError as error:
-        raise NotAnObjectError(str(error)) from None
+    payload, reason = _read(body)
     run, attempt = ref or (None, None)
     # The body is part of the key: after a refusal, a vendor may send a corrected message under the
     # same id.
@@ -99,8 +103,20 @@ def _new(
         attempt=attempt,
         body=clean(payload, vendor.redacted_fields),
         body_bytes=len(body),
+        reason=reason,
         received_at=now,
     )
+
+
+def _read(body: bytes) -> tuple[dict[str, Any], str]:
+    """Return the object in the body, and why it must not be applied by itself, if so."""
+    try:
+        try:
+            return UNAMBIGUOUS_JSON.read_object(body), ""
+        except EqualNames:
+            return VENDOR_JSON.read_object(body), EQUAL_NAMES
+    except InvalidJSON as error:
+        raise NotAnObjectError(str(error)) from None
 
 
 def _store(callback: Callback) -> Callback:

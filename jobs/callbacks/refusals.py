@@ -14,6 +14,7 @@ from threading import Lock
 
 from django.db.models import F
 
+from jobs.callbacks.read import EQUAL_NAMES
 from jobs.models import Callback, Job, Verdict
 from jobs.storage import bulk_writes
 from jobs.storage.store import patience, writing
@@ -108,10 +109,16 @@ def hints(jobs: Iterable[Job]) -> dict[str, str]:
 
 def _hint(rows: list[Callback]) -> str:
     sentences = [_refused(row) for row in rows if row.verdict == Verdict.REFUSED]
-    if unreadable := sum(row.verdict == Verdict.UNREADABLE for row in rows):
-        callbacks = "callbacks" if unreadable > 1 else "callback"
-        sentences.append(f"The adapter could not read {unreadable} {callbacks}.")
+    reasons = [row.reason for row in rows if row.verdict == Verdict.UNREADABLE]
+    if ambiguous := reasons.count(EQUAL_NAMES):
+        sentences.append(f"{_callbacks(ambiguous)} had two fields of the same name.")
+    if unreadable := len(reasons) - ambiguous:
+        sentences.append(f"The adapter could not read {_callbacks(unreadable)}.")
     return " ".join(sentences)
+
+
+def _callbacks(count: int) -> str:
+    return f"{count} callbacks" if count > 1 else "1 callback"
 
 
 def _refused(row: Callback) -> str:

@@ -120,8 +120,9 @@ class CallbackReplay:
     def do(self, callback: Callback) -> bool:
         """Apply one callback. False if it changed nothing."""
         now = redis_clock.now()
-        is_applied = apply.apply(callback, catalogue.get(callback.vendor), now) == Verdict.APPLIED
-        return is_applied or apply.apply_late(callback, now)
+        vendor = catalogue.get(callback.vendor)
+        verdict = apply.apply(callback, vendor, now, by_operator=True)
+        return verdict == Verdict.APPLIED or apply.apply_late(callback, now)
 
 
 def run(replay: Replay) -> Iterator[bool]:

@@ -17,7 +17,7 @@ from vendors.definitions.toml import (
     Parsed,
     VendorDefinition,
 )
-from vendors.models import Vendor
+from vendors.models import Vendor, required_input_of
 
 USER = "load_vendors"  # the author of these changes in the console's history; it can't log in
 
@@ -78,7 +78,8 @@ def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_P
 
 
 def _plan(entry: VendorDefinition, stored: Vendor | None, only_new: bool) -> _Plan:
-    vendor = stored or Vendor(slug=entry.slug)
+    adapter = entry.fields.get("adapter", "")
+    vendor = stored or Vendor(slug=entry.slug, required_input=required_input_of(adapter))
     if stored and only_new:
         return _Plan(entry, Loaded(vendor, is_new=False, changes=[], kept={}), is_skipped=True)
     changes, kept = [], {}
@@ -87,14 +88,16 @@ def _plan(entry: VendorDefinition, stored: Vendor | None, only_new: bool) -> _Pl
         if name in entry.fields:
             if value != entry.fields[name]:
                 changes.append(Change(name, value, entry.fields[name]))
-        elif stored and value != _default(name):
+        elif stored and value != _default(name, adapter):
             kept[name] = value
     for change in changes:
         setattr(vendor, change.name, change.new)
     return _Plan(entry, Loaded(vendor, stored is None, changes, kept), is_skipped=False)
 
 
-def _default(name: str) -> Any:
+def _default(name: str, adapter: str) -> Any:
+    if name == "required_input":
+        return required_input_of(adapter)
     return Vendor._meta.get_field(name).get_default()  # type: ignore[union-attr]  # no relations
 
 

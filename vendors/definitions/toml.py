@@ -91,11 +91,13 @@ KINDS = {
     "callback_timeout_seconds": NUMBER,
     "repeat_unknown": SWITCH,
     "repeat_overdue": SWITCH,
+    "required_input": NAMES,
     "redact": NAMES,
     "api_key_env": TEXT,
     "webhook_secret_env": TEXT,
 }
 REQUIRED = ("adapter", "url")
+LISTS = ("required_input", "redact")
 
 
 def parse(text: str) -> Parsed:
@@ -136,8 +138,9 @@ def _load(text: str) -> dict[str, Any]:
 def _entry(slug: str, table: dict[str, Any]) -> VendorDefinition:
     faults = dict(_faults(table))
     fields = {name: value for name, value in table.items() if name not in faults}
-    if "redact" in fields:
-        fields["redact"] = ", ".join(fields["redact"])
+    for name in LISTS:
+        if name in fields:
+            fields[name] = ", ".join(fields[name])
     return VendorDefinition(slug, fields, faults)
 
 

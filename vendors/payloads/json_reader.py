@@ -5,7 +5,7 @@ Whatever it accepts can be stored, and written as JSON again. Numbers keep their
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,10 @@ UNESCAPED = json.JSONEncoder(ensure_ascii=False)
 
 class InvalidJSON(ValueError):  # noqa: N818 - named for what was read
     """JSON that was refused. Its text is a sentence that repeats nothing of what was read."""
+
+
+class EqualNames(InvalidJSON):
+    """An object has two fields of the same name, and parsers disagree on which one counts."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ class JSONReader:
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            raise self._error("has an object with two fields of the same name; send each name once")
+            text = "has an object with two fields of the same name; send each name once"
+            raise EqualNames(f"{self.subject} {text}.")
         return found
 
     def _refuse_constant(self, name: str) -> None:
@@ -138,3 +143,4 @@ class JSONReader:
 
 # For replies and callbacks. Cleaning replaces lone surrogates later (cleaning.py).
 VENDOR_JSON = JSONReader("It", max_levels=100)
+UNAMBIGUOUS_JSON = replace(VENDOR_JSON, unique_names=True)

@@ -42,6 +42,16 @@ def test_a_row_shows_status_age_attempts_and_error(browser, make_job):
     assert f"{job.pk} failed acme Jane Roe 1 h 3 vendor_rejected" in text(browser.get(JOBS))
 
 
+def test_a_job_without_a_name_has_a_dash_instead(browser, make_job, make_vendor):
+    make_vendor("acme")
+    job = make_job(id=first_id_at(timezone.now() - timedelta(minutes=65)), name="", status="failed")
+    assert f"{job.pk} failed acme - 1 h 0" in text(browser.get(JOBS))
+    page = text(browser.get(f"{JOBS}{job.pk}/change/"))
+    assert "Vendor: acme Name: - " in page
+    confirmed = browser.post(JOBS, {"action": "retry", "_selected_action": [job.pk]}, follow=True)
+    assert f"{job.pk} failed acme - " in text(confirmed)
+
+
 def test_filters_can_be_combined(browser, make_job, make_vendor):
     make_vendor("acme"), make_vendor("globex")
     make_job(vendor="acme", status="complete"), make_job(vendor="globex", status="failed")

@@ -49,6 +49,16 @@ def change(browser, vendor, **fields):
     return browser.post(path, posted, follow=True)
 
 
+def test_the_required_input_is_edited_and_checked(browser, make_vendor):
+    vendor = make_vendor("acme")
+    assert form_of(browser, f"{VENDORS}{vendor.pk}/change/")["required_input"] == "name"
+    change(browser, vendor, required_input="email, city")
+    assert catalogue.get("acme").required_fields == ("email", "city")
+    page = text(change(browser, vendor, required_input="email, options"))
+    assert "Remove options: EnrichLabs reads this field itself" in page
+    assert catalogue.get("acme").required_fields == ("email", "city")
+
+
 def test_a_vendor_is_added_with_sound_defaults(browser):
     posted = {
         **form_of(browser, f"{VENDORS}add/"),

@@ -3,11 +3,20 @@
 import json
 import re
 from io import StringIO
+from pathlib import Path
 
 import pytest
 import yaml
 from django.conf import settings
 from django.core.management import call_command
+
+from audit.record import Actor
+from clients import issuing
+from clients.models import Client
+from jobs.api.openapi import details, problem_types
+from jobs.api.schema import PROBLEMS
+from jobs.api.vendors import VendorViewSet
+from jobs.api.views import JobViewSet
 
 
 @pytest.fixture(scope="module")
@@ -17,26 +26,60 @@ def schema() -> dict:
     return yaml.safe_load(output.getvalue())
 
 
+ALWAYS = {"400", "401", "403", "405", "429", "500", "503"}
 OPERATIONS = {
-    ("/jobs", "post"): {"202", "400", "405", "413", "415", "429", "500", "503"},
-    ("/jobs", "get"): {"200", "400", "405", "500", "503"},
-    ("/jobs/{request_id}", "get"): {"200", "400", "404", "405", "500", "503"},
-    ("/jobs/{request_id}/cancel", "post"): {"200", "400", "404", "405", "409", "500", "503"},
-    ("/jobs/{request_id}/retry", "post"): {"200", "400", "404", "405", "409", "500", "503"},
+    ("/jobs", "post"): {"202", "413", "415", "422", *ALWAYS},
+    ("/jobs", "get"): {"200", *ALWAYS},
+    ("/jobs/{request_id}", "get"): {"200", "404", *ALWAYS},
+    ("/jobs/{request_id}/cancel", "post"): {"200", "404", "409", *ALWAYS},
+    ("/jobs/{request_id}/retry", "post"): {"200", "404", "409", *ALWAYS},
+    ("/vendors", "get"): {"200", *ALWAYS},
     ("/vendor-webhook/{vendor}/{request_id}", "post"): {
         *("200", "202", "400", "401", "404", "405", "408"),
         *("413", "415", "429", "500", "503"),
     },
 }
+CALLBACK = ("/vendor-webhook/{vendor}/{request_id}", "post")
+OPERATION_IDS = {
+    *("post_job", "list_jobs", "show_job", "cancel_job", "retry_job", "list_vendors"),
+    "receive_callback",
+}
 
 
-def test_the_schema_lists_every_operation_with_every_status(schema):
-    found = {
-        (path, method): set(operation["responses"])
+def operations(schema) -> dict:
+    return {
+        (path, method): operation
         for path, methods in schema["paths"].items()
         for method, operation in methods.items()
     }
-    assert found == OPERATIONS
+
+
+def test_the_schema_lists_every_operation_with_every_status(schema):
+    found = operations(schema)
+    assert {key: set(each["responses"]) for key, each in found.items()} == OPERATIONS
+    assert {each["operationId"] for each in found.values()} == OPERATION_IDS
+
+
+def test_every_operation_but_the_callback_needs_a_key(schema):
+    for key, operation in operations(schema).items():
+        assert operation["security"] == ([] if key == CALLBACK else [{"ApiKey": []}]), key
+    scheme = schema["components"]["securitySchemes"]["ApiKey"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+
+
+def test_the_scopes_in_the_descriptions_are_those_of_the_views(schema):
+    found = {each["operationId"]: each["description"] for each in operations(schema).values()}
+    asked = {
+        "post_job": JobViewSet.scopes["create"],
+        "show_job": JobViewSet.scopes["retrieve"],
+        "list_jobs": JobViewSet.scopes["list"],
+        "cancel_job": JobViewSet.scopes["cancel"],
+        "retry_job": JobViewSet.scopes["retry"],
+        "list_vendors": VendorViewSet.scopes["list"],
+    }
+    assert {*asked, "receive_callback"} == OPERATION_IDS
+    for name, scopes in asked.items():
+        assert re.findall(r"`(\w+:\w+)`", found[name].rpartition("Scope: ")[2]) == list(scopes)
 
 
 def test_errors_are_problems_and_answers_are_json(schema):
@@ -46,21 +89,41 @@ def test_errors_are_problems_and_answers_are_json(schema):
             assert list(answer["content"]) == [expected], (path, method, status)
 
 
-def test_location_and_retry_after_headers_are_described(schema):
+def test_each_answer_lists_its_headers(schema):
+    limits = {"RateLimit", "RateLimit-Policy"}
+    common = {"Cache-Control", *limits}
     answers = schema["paths"]["/jobs"]["post"]["responses"]
-    assert set(answers["202"]["headers"]) == {"Location", "Retry-After", "Cache-Control"}
-    assert set(answers["429"]["headers"]) == {"Retry-After", "Cache-Control"}
-    assert set(answers["503"]["headers"]) == {"Retry-After"}
-    assert set(answers["405"]["headers"]) == {"Allow"}
+    assert {status: set(each["headers"]) for status, each in answers.items()} == {
+        "202": {"Location", "Retry-After", "Idempotency-Replayed", *common},
+        "400": set(),
+        "401": {"WWW-Authenticate"},
+        "403": common,
+        "405": {"Allow"},
+        "413": common,
+        "415": common,
+        "422": common,
+        "429": {"Retry-After", *common},
+        "500": set(),
+        "503": {"Retry-After"},
+    }
     shown = schema["paths"]["/jobs/{request_id}"]["get"]["responses"]
-    assert set(shown["200"]["headers"]) == {"Retry-After", "Cache-Control"}
-    assert set(shown["404"]["headers"]) == {"Cache-Control"}
+    assert set(shown["200"]["headers"]) == {"Retry-After", *common}
+    assert set(shown["404"]["headers"]) == common
+
+
+def test_every_code_is_in_the_docs_and_in_the_schema(schema):
+    table = Path(settings.BASE_DIR, "docs/api.md").read_text()
+    assert problem_types.table() in table, problem_types.table()
+    documented = set(problem_types.BY_CODE)
+    assert len(documented) == sum(len(each.codes) for each in problem_types.PROBLEM_TYPES)
+    used = {code for codes in PROBLEMS.values() for code in codes}
+    assert documented - used == {*details.OUTSIDE, "permission_denied"}
 
 
 def test_a_posted_job_may_have_additional_fields(schema):
     posted = schema["components"]["schemas"]["JobInput"]
     assert posted["additionalProperties"] is True
-    assert set(posted["required"]) == {"vendor", "name"}
+    assert posted["required"] == ["vendor"]
 
 
 @pytest.mark.django_db
@@ -92,7 +155,7 @@ def test_a_job_has_exactly_the_fields_of_the_schema(client, make_job, schema):
 )
 @pytest.mark.django_db
 def test_the_name_pattern_matches_exactly_the_accepted_names(client, make_vendor, schema, text):
-    make_vendor()
+    make_vendor("acme", required_input="")
     pattern = schema["components"]["schemas"]["JobInput"]["properties"]["name"]["pattern"]
     answer = client.post(
         "/jobs", json.dumps({"vendor": "acme", "name": text}), content_type="application/json"
@@ -118,8 +181,8 @@ def test_options_allow_no_properties(schema):
     )
 
 
-def examples(client):
-    described = client.get("/schema?format=json").json()
+def examples(client, **headers):
+    described = client.get("/schema?format=json", headers=headers).json()
     return described["paths"]["/jobs"]["post"]["requestBody"]["content"]["application/json"][
         "examples"
     ]
@@ -153,9 +216,24 @@ def test_the_examples_are_accepted(client, make_vendor, vendors, shown):
 
 @pytest.mark.django_db
 def test_the_examples_follow_the_vendors(client, make_vendor):
-    assert examples(client)["vendor"]["summary"] == "Configure a vendor first"
-    make_vendor("acme")
-    assert list(examples(client)) == ["acme"]
+    assert examples(client)["vendor"]["summary"] == "Use one of GET /vendors"
+    make_vendor("acme", required_input="name, email")
+    assert examples(client)["acme"]["value"] == {
+        "vendor": "acme",
+        "name": "John Doe",
+        "email": "...",
+    }
+
+
+@pytest.mark.django_db
+def test_without_a_key_no_real_vendor_is_named(client, make_vendor):
+    owner = Client.objects.create(slug="team")
+    fields = {"name": "test", "scopes": "jobs:submit"}
+    make_vendor("alpha"), make_vendor("beta")
+    issued = issuing.create(owner, Actor("test", ""), vendors="beta", **fields)
+    assert list(examples(client)) == ["vendor"]
+    assert list(examples(client, Authorization="Bearer wrong")) == ["vendor"]
+    assert list(examples(client, Authorization=f"Bearer {issued.text}")) == ["beta"]
 
 
 @pytest.mark.django_db

@@ -44,6 +44,33 @@ def test_only_named_fields_are_changed(
     )
 
 
+@pytest.mark.parametrize(
+    ("adapter", "line", "required"),
+    [
+        ("sync", "", ("name",)),
+        ("async", "", ("name",)),
+        ("adapters.faulty.Sound", "", ()),
+        ("sync", "required_input = []", ()),
+        ("adapters.faulty.Sound", "required_input = ['email', 'city']", ("email", "city")),
+    ],
+)
+def test_built_in_adapters_require_a_name_unless_the_file_says_otherwise(
+    load: Callable[..., str], adapter: str, line: str, required: tuple[str, ...]
+) -> None:
+    text = ACME.replace('"sync"', f'"{adapter}"') + line
+    load(text)
+    assert Vendor.objects.get().required_fields == required
+    assert "kept" not in load(text)
+
+
+@pytest.mark.parametrize("names", ["['vendor']", "['name', 'options']", "'name'", "['a b']"])
+def test_required_input_is_a_list_of_names_that_are_passed_on(
+    load: Callable[..., str], names: str
+) -> None:
+    errors = error_of(load, f"{ACME}required_input = {names}")
+    assert any("vendors.acme.required_input: " in line for line in errors), errors
+
+
 def test_only_new_keeps_existing_vendors(
     load: Callable[..., str], make_vendor: Callable[..., Vendor]
 ) -> None:

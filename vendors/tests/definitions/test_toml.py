@@ -9,6 +9,7 @@ GOOD = """
 adapter = "sync"
 url = "https://acme.test/enrich"
 timeout_seconds = 5
+required_input = ["name", "email"]
 redact = ["ssn", "dob"]
 """
 NO_VENDOR = "vendors: The file has no vendor. Add a table [vendors.SLUG] for each."
@@ -34,6 +35,7 @@ def test_an_entry_has_only_the_named_fields() -> None:
         "adapter": "sync",
         "url": "https://acme.test/enrich",
         "timeout_seconds": 5,
+        "required_input": "name, email",
         "redact": "ssn, dob",
     }
 
@@ -53,7 +55,7 @@ api_key_env = "VENDOR_ACME_KEY"
 webhook_secret_env = "VENDOR_ACME_SECRET"
 """
     (entry,) = parse(GOOD + others).entries
-    assert len(entry.fields) == 15
+    assert len(entry.fields) == 16
 
 
 @pytest.mark.parametrize(

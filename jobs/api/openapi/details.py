@@ -1,0 +1,146 @@
+"""What views cannot declare: problems, headers, patterns, the server, and the callbacks' door."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from jobs.api.openapi import callbacks, problem_types
+from jobs.api.problems import TYPE_PREFIX
+from jobs.api.schema import PROBLEMS
+from jobs.api.serializers import NAME_PATTERN
+
+Document = dict[str, Any]
+
+DESCRIPTION = """A gateway for third-party vendor calls: post a job, get an id at once, fetch the
+result later.
+
+Every error is a problem (RFC 9457) with a stable `code`; each answer below lists its codes and what
+to do about them. A request that is not valid HTTP gets one before it reaches an operation:
+
+"""
+OUTSIDE = (
+    *("bad_request_line", "bad_header", "bad_chunk", "request_timeout", "address_too_long"),
+    *("expectation_failed", "head_too_large", "unsupported_transfer_coding"),
+)
+VENDOR = {
+    "pattern": "^[a-z0-9][a-z0-9_-]*$",
+    "maxLength": 50,
+    "description": "The slug of an enabled vendor. Errors: `unknown_vendor`, `vendor_disabled`.",
+}
+NAME = {
+    "pattern": NAME_PATTERN,
+    "description": "What the job is about, for those vendors that require it. Surrounding white "
+    "space is removed. It needs a visible character, and must not contain U+0000 or bidirectional "
+    "controls.",
+}
+OPTIONS = {
+    "maxProperties": 0,
+    "description": "Reserved for options of the gateway. There are none yet: "
+    "omit it, or send `{}`.",
+}
+CURSOR = {
+    "pattern": "^[.A-Za-z0-9_-]+:[A-Za-z0-9_-]+:[A-Za-z0-9_-]+$",
+    "description": "Opaque: the cursor in `next` of the previous page. Error: `bad_cursor`.",
+}
+TEXT: Document = {"type": "string"}
+SECONDS: Document = {"type": "integer", "minimum": 1}
+HEADERS: dict[str, Document] = {
+    "Allow": {"description": "The allowed methods.", "schema": TEXT},
+    "Cache-Control": {
+        "description": "Always no-store.",
+        "schema": {"type": "string", "enum": ["no-store"]},
+    },
+    "Idempotency-Replayed": {
+        "description": "Present if this is the answer to an earlier request with the same "
+        "Idempotency-Key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Location": {
+        "description": "The path of the job.",
+        "schema": {"type": "string", "pattern": "^/jobs/[0-9a-f-]{36}$"},
+    },
+    "RateLimit": {
+        "description": "What is left of the client's request limits. Present if it has any.",
+        "schema": TEXT,
+    },
+    "RateLimit-Policy": {
+        "description": "The client's request limits. Present if it has any.",
+        "schema": TEXT,
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the next request about this. Absent if the job is "
+        "final.",
+        "schema": SECONDS,
+    },
+    "WWW-Authenticate": {"description": "The scheme of authentication.", "schema": TEXT},
+}
+JOB = {"Cache-Control", "RateLimit", "RateLimit-Policy", "Retry-After"}
+HEADERS_OF = {
+    "post_job": {"202": {*JOB, "Location", "Idempotency-Replayed"}},
+    "show_job": {"200": JOB},
+    "cancel_job": {"200": JOB - {"Retry-After"}},
+    "retry_job": {"200": JOB},
+}
+HEADERS_OF_PROBLEMS = {"401": {"WWW-Authenticate"}, "405": {"Allow"}}
+RETRIED = ("429", "503")
+# Some of these are answered before a view runs, without its headers.
+WITHOUT_COMMON_HEADERS = ("400", "401", "405", "500", "503")
+
+
+def complete(result: Document, **_: Any) -> Document:
+    """Add the details; one of SPECTACULAR_SETTINGS' hooks."""
+    result["info"]["description"] = DESCRIPTION + problem_types.described(OUTSIDE)
+    result["servers"] = [{"url": "/", "description": "This gateway"}]
+    _complete_schemas(result["components"]["schemas"])
+    result["components"]["headers"] = HEADERS
+    parameters = {each["name"]: each for each in result["paths"]["/jobs"]["get"]["parameters"]}
+    parameters["cursor"]["description"] = CURSOR["description"]
+    parameters["cursor"]["schema"]["pattern"] = CURSOR["pattern"]
+    parameters["vendor"]["schema"]["pattern"] = "^[^\\u0000]*$"
+    for path in result["paths"].values():
+        for operation in path.values():
+            operation["responses"] = _responses(operation)
+    result["paths"][callbacks.PATH] = {"post": callbacks.operation()}
+    return result
+
+
+def _complete_schemas(schemas: Document) -> None:
+    posted = schemas["JobInput"]["properties"]
+    posted["vendor"] |= VENDOR
+    posted["name"] |= NAME
+    posted["options"] |= OPTIONS
+    problem = schemas["ProblemShown"]["properties"]
+    problem["type"]["pattern"] = f"^{TYPE_PREFIX}"
+
+
+def _responses(operation: Document) -> Document:
+    """Return the operation's answers: its own, and one for each status of its problems."""
+    name = operation["operationId"]
+    found = {status: each for status, each in operation["responses"].items() if status < "300"}
+    for status, codes in problem_types.by_status(PROBLEMS[name]).items():
+        found[str(status)] = _problem(codes)
+    for status, response in found.items():
+        response["headers"] = _headers(HEADERS_OF.get(name, {}).get(status, set()), status)
+    return dict(sorted(found.items()))
+
+
+def _problem(codes: list[str]) -> Document:
+    """Return an answer with one of these problems."""
+    schema = {
+        "allOf": [
+            {"$ref": "#/components/schemas/ProblemShown"},
+            {"type": "object", "properties": {"code": {"type": "string", "enum": codes}}},
+        ]
+    }
+    return {
+        "description": problem_types.described(codes),
+        "content": {"application/problem+json": {"schema": schema}},
+    }
+
+
+def _headers(own: Iterable[str], status: str) -> Document:
+    names = {*own, *HEADERS_OF_PROBLEMS.get(status, ())}
+    if status in RETRIED:
+        names.add("Retry-After")
+    if status not in WITHOUT_COMMON_HEADERS:
+        names |= {"Cache-Control", "RateLimit", "RateLimit-Policy"}
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in sorted(names)}
