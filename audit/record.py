@@ -1,5 +1,6 @@
 """Writes audit entries."""
 
+import getpass
 from typing import Any, NamedTuple
 
 from audit.models import Entry
@@ -12,7 +13,12 @@ class Actor(NamedTuple):
     address: str = ""
 
 
-COMMAND_LINE = Actor("command line")
+def command_line() -> Actor:
+    """Return the command line as an actor, with the name of the system's user."""
+    try:
+        return Actor(f"command line ({getpass.getuser()})")
+    except (KeyError, OSError):  # a container may run under a number without a name
+        return Actor("command line")
 
 
 def record(
@@ -30,5 +36,5 @@ def record(
         action=action,
         target=target,
         changes=changes or {},
-        reason=reason,
+        reason=reason[:500],
     )

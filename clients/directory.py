@@ -1,6 +1,7 @@
 """This process's copy of the API keys in use, half a second old at most."""
 
 import hmac
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from clients.models import DEFAULT, ApiKey, Client
 from clients.scopes import Scope
 from vendors.limits import Window
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # A revocation is in force everywhere within a second. The rest is for the request itself.
@@ -112,6 +114,14 @@ def _read(public: str) -> _Stored | None:
     client = Client.objects.filter(pk=key.client_id).first() if key else None
     if key is None or client is None:
         return None
+    try:
+        return _stored(key, client)
+    except ValueError as error:  # changed by other means than ours, which validate
+        log.error("API key %s of client %s can't be used: %s", key.public, client, error)
+        return None
+
+
+def _stored(key: ApiKey, client: Client) -> _Stored:
     caller = Caller(
         client=client.slug,
         scopes=key.granted_scopes,

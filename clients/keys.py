@@ -35,6 +35,17 @@ def public_part(key: str) -> str:
     return key[len(PREFIX) :][:PUBLIC_LENGTH]
 
 
+def named(text: str) -> str:
+    """Return the public part that a person has written as the name of a key: AbCd1234,
+    elk_AbCd1234, or the whole key. Empty if it is none of these.
+    """
+    body = text.strip().removeprefix(PREFIX)
+    is_name = len(body) == PUBLIC_LENGTH and body.isascii() and body.isalnum()
+    if is_name or is_well_formed(PREFIX + body):
+        return body[:PUBLIC_LENGTH]
+    return ""
+
+
 def digest(key: str) -> str:
     """Return what is stored. A fast hash is enough, since nobody can guess 190 random bits."""
     return hashlib.sha256(key.encode()).hexdigest()

@@ -48,7 +48,7 @@ class Client(models.Model):
         help_text="For example 50/s, 1000/min: of all its keys together. Empty: no limit.",
     )
     note = models.TextField(max_length=2000, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ("slug",)
@@ -70,9 +70,13 @@ class Client(models.Model):
         return frozenset(words(self.vendors))
 
     def clean(self) -> None:
-        stored = Client.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
-        if stored is not None and stored != self.slug:
-            raise ValidationError({"slug": f"The slug can't be changed. It is {stored!r}."})
+        stored = Client.objects.filter(pk=self.pk).first()
+        if stored and stored.slug != self.slug:
+            raise ValidationError({"slug": f"The slug can't be changed. It is {stored.slug!r}."})
+        try:
+            validators.validate_vendors(self.allowed_vendors - (stored or Client()).allowed_vendors)
+        except ValidationError as error:
+            raise ValidationError({"vendors": error}) from None
 
 
 class ApiKey(models.Model):
@@ -103,6 +107,8 @@ class ApiKey(models.Model):
         "192.0.2.7, 10.0.0.0/8. Empty: any.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # The public part of the key that a rotation created in its place
+    replaced_by = models.CharField(max_length=8, blank=True, default="", editable=False)
     expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never.")
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)  # to the minute
@@ -114,7 +120,7 @@ class ApiKey(models.Model):
         indexes = [models.Index(fields=["public"], name="apikey_public")]
 
     def __str__(self) -> str:
-        return f"{PREFIX}{self.public}…"
+        return f"{PREFIX}{self.public}"
 
     def is_valid(self, now: datetime) -> bool:
         """Whether it is neither revoked nor expired."""

@@ -5,14 +5,19 @@ unset, the two mock vendors that MOCKS_URL serves. It may run any number of time
 is 0, or 1 with one line that says what is wrong.
 """
 
+import logging
 import sys
 import time
 from urllib.parse import urlsplit
 
+from django.apps import apps
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from enrichlabs.standalone import bootstrap, default_secrets, startup
 from enrichlabs.standalone.startup import StartupError
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str]) -> int:
@@ -23,10 +28,17 @@ def main(arguments: list[str]) -> int:
         bootstrap.wait_for_store(time.monotonic() + bootstrap.STORE_TIMEOUT_SECONDS)
         bootstrap.prepare(mocks_url)
         default_secrets.check_admin()
+        note_missing_key()
     except (StartupError, ImproperlyConfigured) as error:
         startup.report(error)
         return 1
     return 0
+
+
+def note_missing_key() -> None:
+    """Log how to make the first API key, where nobody can use the API without one."""
+    if not settings.ALLOW_ANONYMOUS and not apps.get_model("clients", "ApiKey").objects.exists():
+        log.warning("There is no API key yet. Make one: python manage.py api_key create")
 
 
 def parse_mocks_url(arguments: list[str]) -> str:

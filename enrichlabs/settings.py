@@ -34,11 +34,12 @@ VENDOR_ALLOWED_ADDRESSES = env.networks("VENDOR_ALLOWED_ADDRESSES")
 # Adapters are loaded from this folder and from the package, and from nowhere else.
 ADAPTERS_DIR = (env.path("ADAPTERS_DIR", BASE_DIR) or DATA / "adapters").resolve()
 # Whether requests without an API key are accepted, as long as no key exists.
-ALLOW_ANONYMOUS = env.switch("ALLOW_ANONYMOUS")
+ALLOW_ANONYMOUS = env.anonymous_access("ALLOW_ANONYMOUS", PUBLIC_URL)
 # Proxies whose X-Forwarded-For tells the address of a client.
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 # The groups of routes that this process serves (enrichlabs/urls.py).
-SERVES = env.words("SERVES", "api,admin,webhooks", ("api", "admin", "webhooks", "mock"))
+SERVES = env.words("SERVES", "api,admin,webhooks", ("api", "admin", "webhooks", "metrics", "mock"))
+API_DOCS = env.switch("API_DOCS", default=True)  # whether /docs and /schema are served with the API
 WORKER_PROCESSES = env.integer("WORKER_PROCESSES", 1, 1)
 WORKER_THREADS = env.integer("WORKER_THREADS", 32, 1)
 
@@ -164,6 +165,9 @@ REST_FRAMEWORK = {
         "jobs.api.permissions.FromSameSite",
         "jobs.api.permissions.HasScope",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["jobs.api.throttles.RequestLimits"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "jobs.api.formats.JSONOnly",
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS describes nothing
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],

@@ -10,26 +10,33 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from clients.scopes import Scope
 from enrichlabs.web.favicon import favicon
 from enrichlabs.web.health import healthz, readyz
 from enrichlabs.web.metrics import metrics
 from enrichlabs.web.read_only import read_only
 from jobs.api.openapi import document
+from jobs.api.plain_views import requires_scope
 
 
 def not_found(request: HttpRequest, rest: str) -> NoReturn:
     raise Http404
 
 
+DOCS: list[URLPattern | URLResolver] = [
+    path("", read_only(RedirectView.as_view(pattern_name="docs"))),
+    # Split: the script has its own URL, since inline scripts are not allowed
+    # (enrichlabs/web/security_policy.py).
+    path("docs", read_only(SpectacularSwaggerSplitView.as_view()), name="docs"),
+    path("schema", read_only(document.show), name="schema"),
+]
 ROUTES: dict[str, list[URLPattern | URLResolver]] = {
+    # First: where it is served, a scraper needs no key, whatever else is served.
+    "metrics": [path("metrics", metrics)],
     "api": [
         path("", include("jobs.api.urls")),
-        path("", read_only(RedirectView.as_view(pattern_name="docs"))),
-        # Split: the script has its own URL, since inline scripts are not allowed
-        # (enrichlabs/web/security_policy.py).
-        path("docs", read_only(SpectacularSwaggerSplitView.as_view()), name="docs"),
-        path("schema", read_only(document.show), name="schema"),
-        path("metrics", metrics),
+        *(DOCS if settings.API_DOCS else []),
+        path("metrics", requires_scope(Scope.METRICS)(metrics)),
     ],
     "admin": [
         path("admin", read_only(RedirectView.as_view(pattern_name="admin:index"))),
@@ -48,7 +55,7 @@ def routes_of(names: list[str]) -> list[URLPattern | URLResolver]:
         raise ImproperlyConfigured(
             f"SERVES names {', '.join(sorted(unknown))}. Choose from {', '.join(ROUTES)}."
         )
-    return [route for name in names for route in ROUTES[name]]
+    return [route for name, group in ROUTES.items() if name in names for route in group]
 
 
 urlpatterns = [

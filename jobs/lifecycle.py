@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from jobs.models import IN_FLIGHT, Attempt, Job, Status, Stream
 from jobs.queue.stream import Entry, Requeue, Settlement
@@ -27,10 +27,11 @@ from jobs.storage.store import writing
 
 MAX_CRASHES = 3
 OVERDUE = "callback_overdue"
+EXPIRED = "expired"
 # What an attempt and the moves that end it need. To read all columns takes twice as long.
 ATTEMPT_COLUMNS = (
     *("vendor", "input", "status", "run", "attempt", "failures"),
-    *("crashes", "worker", "run_token", "started_at"),
+    *("crashes", "worker", "run_token", "started_at", "expires_at"),
 )
 NO_ERROR = {"error_code": "", "error_message": ""}
 NO_DATES = {"not_before": None, "deadline_at": None}
@@ -68,8 +69,9 @@ class Move:
 def claim(
     job_ids: Iterable[str], *, worker: str, run_token: str, now: datetime, deadline_at: datetime
 ) -> list[Job]:
-    """Claim those of the jobs that are queued and due, and return them as `claimed` does."""
-    due = Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None)
+    """Claim those of the jobs that are queued, due and not expired. Returns them like `claimed`."""
+    queued = Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None)
+    due = queued.filter(Q(deadline_at=None) | Q(deadline_at__gt=now))
     dates = {"started_at": now, "deadline_at": deadline_at}
     changes = {"status": Status.PROCESSING, "worker": worker, "run_token": run_token, **dates}
     with writing():
@@ -91,18 +93,6 @@ def apply(moves: Sequence[Move]) -> list[bool]:
         if attempts := [move.attempt for move, yes in results if yes and move.attempt]:
             bulk_writes.insert_each(attempts)
     return happened
-
-
-def is_possible(move: Move) -> bool:
-    """Whether the move would happen now."""
-    return Job.objects.filter(pk=move.job_id, status__in=move.sources, **move.fence).exists()
-
-
-def keep_attempt(move: Move) -> None:
-    """Keep the attempt of a move that did not happen, for example because a callback came first."""
-    attempt = move.attempt
-    if attempt and not Attempt.objects.filter(job=attempt.job, number=attempt.number).exists():
-        attempt.save(force_insert=True)
 
 
 def complete(job: Job, result: dict[str, Any], now: datetime) -> Move:
@@ -129,9 +119,12 @@ def retry_later(
 
 
 def release(job: Job, now: datetime) -> Move:
-    """Queue a job whose call was not made, as if it had not been claimed."""
+    """Queue a job whose call was not made, as if it had not been claimed. If it was never started,
+    it still expires.
+    """
     fence = {"attempt": job.attempt}
-    return Move(job.pk, Status.QUEUED, (Status.PROCESSING,), fence, _queued(now))
+    expiry = {"deadline_at": job.expires_at, "expires_at": job.expires_at}
+    return Move(job.pk, Status.QUEUED, (Status.PROCESSING,), fence, _queued(now) | expiry)
 
 
 def take_over(job: Job, *, repeat: bool, now: datetime) -> Move:
@@ -193,6 +186,16 @@ def overdue(job: Job, *, repeat: bool, now: datetime, hint: str = "") -> Move:
     return Move(job.pk, Status.FAILED, (Status.WAITING,), fence, changes)
 
 
+def expire(job: Job, now: datetime) -> Move:
+    """Fail a queued job that was not started in time."""
+    fence = {"attempt": job.attempt, "deadline_at": job.deadline_at}
+    message = (
+        f"The job was not started by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC, as its expires_in "
+        "asked. If it is still wanted, retry it, or post it again with a longer expires_in."
+    )
+    return Move(job.pk, Status.FAILED, (Status.QUEUED,), fence, _failed(EXPIRED, message, now))
+
+
 def cancel(job: Job, now: datetime) -> Move:
     """Cancel a job that is queued or waiting. A call under way can't be cancelled."""
     sources, fence = (Status.QUEUED, Status.WAITING), {"run": job.run}
@@ -216,9 +219,9 @@ def complete_overdue(
 
 
 def enqueue_due(job_ids: Iterable[str], now: datetime) -> int:
-    """Move jobs whose not_before has passed to the stream `retries`. Returns how many."""
+    """Queue jobs whose not_before has passed as of now, in the same stream. Returns how many."""
     due = Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before__lte=now)
-    return due.update(not_before=None, stream=Stream.RETRIES, queued_at=now)
+    return due.update(not_before=None, queued_at=now)
 
 
 def requeue_lost(job_ids: Iterable[str], *, lost_before: datetime, now: datetime) -> int:
@@ -228,7 +231,7 @@ def requeue_lost(job_ids: Iterable[str], *, lost_before: datetime, now: datetime
 
 
 def _queued(now: datetime) -> dict[str, Any]:
-    return {"stream": Stream.RETRIES, "queued_at": now, **NO_DATES}
+    return {"stream": Stream.RETRIES, "queued_at": now, "expires_at": None, **NO_DATES}
 
 
 def _completed(result: dict[str, Any], now: datetime) -> dict[str, Any]:

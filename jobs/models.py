@@ -87,7 +87,8 @@ class Job(models.Model):
     not_before = models.DateTimeField(null=True)  # delayed: not added to its stream before then
     # When the call or the callback is overdue, or when a job that was never started expires.
     deadline_at = models.DateTimeField(null=True)
-    expires_at = models.DateTimeField(null=True)  # not started by then: it fails
+    # Not started by then: it fails. None once it is queued for a later attempt.
+    expires_at = models.DateTimeField(null=True)
     worker = models.CharField(max_length=100, default="")
     # Names the claim of the job; on MongoDB, the last move made since.
     run_token = models.CharField(max_length=32, default="")
@@ -113,7 +114,13 @@ class Job(models.Model):
             models.Index(fields=["vendor", "id"], name="job_vendor_newest"),
             models.Index(fields=["vendor", "status", "id"], name="job_vendor_status_newest"),
             models.Index(fields=["name"], name="job_name"),
+            # The lists of one client, who may have few jobs among many of others.
             models.Index(fields=["client", "id"], name="job_client_newest"),
+            models.Index(fields=["client", "status", "id"], name="job_client_status"),
+            models.Index(fields=["client", "vendor", "id"], name="job_client_vendor"),
+            models.Index(
+                fields=["client", "vendor", "status", "id"], name="job_client_vendor_status"
+            ),
             # Partial, so that a job without these fields costs nothing. A query must repeat the
             # condition, or SQLite's planner does not consider the index.
             models.Index(
@@ -143,11 +150,12 @@ class Job(models.Model):
     @classmethod
     def new(cls, **fields: Any) -> Self:
         """Return an unsaved job that was created, and queued, when its id was made, unless the
-        fields say otherwise.
+        fields say otherwise. One with `not_before` is queued then.
         """
         job_id = fields.setdefault("id", new_id())
         created_at = fields.setdefault("created_at", time_of(job_id))
-        fields.setdefault("queued_at", created_at)
+        fields.setdefault("queued_at", fields.get("not_before") or created_at)
+        fields.setdefault("deadline_at", fields.get("expires_at"))
         return cls(**fields)
 
     @property

@@ -123,13 +123,13 @@ def test_a_job_is_found_by_its_id(sent, client):
     ("step", "match", "by", "index"),
     [
         (
-            sweep.enqueue_due_retries,
+            sweep.enqueue_due_jobs,
             {"status": "queued", "not_before": {"$lte": STORED_NOW}},
             "not_before",
             ("status", "not_before"),
         ),
         (
-            sweep.resolve_overdue_callbacks,
+            sweep.resolve_overdue_jobs,
             {"status": "waiting", "deadline_at": {"$lt": STORED_NOW}},
             "deadline_at",
             ("status", "deadline_at"),

@@ -123,7 +123,7 @@ def end_all_pauses(redis_client):
     Job.objects.exclude(not_before=None).update(
         not_before=Job.new().created_at - timedelta(minutes=1)
     )
-    sweep.enqueue_due_retries()
+    sweep.enqueue_due_jobs()
     if redis_client.hexists(STATE, "open_until"):
         redis_client.hset(STATE, "open_until", 1)
 

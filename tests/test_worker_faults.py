@@ -31,7 +31,7 @@ def test_a_store_whose_file_was_removed_is_reported_once(start_worker, make_vend
     end = time.monotonic() + 2.5
     wait_for(lambda: time.monotonic() > end, "each step of the sweep to meet it twice")
     assert worker.output.count(FILE_GONE) == 1
-    assert worker.output.count("sweep step enqueue_due_retries failed") == 1
+    assert worker.output.count("sweep step enqueue_due_jobs failed") == 1
     assert worker.process.poll() is None
 
 

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('vendors', models.CharField(blank=True, help_text='Slugs, separated by commas. Empty: all vendors.', max_length=2000, validators=[clients.validators.validate_slugs], verbose_name='allowed vendors')),
                 ('request_limits', models.CharField(blank=True, help_text='For example 50/s, 1000/min: of all its keys together. Empty: no limit.', max_length=200, validators=[clients.validators.validate_request_limits])),
                 ('note', models.TextField(blank=True, max_length=2000)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],
             options={
                 'ordering': ('slug',),
@@ -44,6 +44,7 @@ class Migration(migrations.Migration):
                 ('vendors', models.CharField(blank=True, help_text='Slugs, separated by commas. Empty: all vendors of the client.', max_length=2000, validators=[clients.validators.validate_slugs])),
                 ('addresses', models.CharField(blank=True, help_text='Addresses or networks from which the key may be used, separated by commas: 192.0.2.7, 10.0.0.0/8. Empty: any.', max_length=1000, validators=[clients.validators.validate_networks], verbose_name='allowed addresses')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('replaced_by', models.CharField(blank=True, default='', editable=False, max_length=8)),
                 ('expires_at', models.DateTimeField(blank=True, help_text='Empty: never.', null=True)),
                 ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True)),

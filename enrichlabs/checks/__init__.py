@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
 
-from enrichlabs.checks import exposure, indexes, mongodb, redis, secrets, store, vendors
+from enrichlabs.checks import clients, exposure, indexes, mongodb, redis, secrets, store, vendors
 from enrichlabs.standalone.startup import SETTINGS_TAG
 
 
@@ -39,7 +39,11 @@ def check_deployment(
     of_store = store.run(*first, store.check_migrations)
     if not {issue.id for issue in of_store} & {store.UNUSABLE, store.UNAPPLIED}:
         of_store += store.run(
-            indexes.check, secrets.check_admin, exposure.check_mock_vendors, vendors.check_rows
+            indexes.check,
+            secrets.check_admin,
+            exposure.check_mock_vendors,
+            vendors.check_rows,
+            clients.check_keys,
         )
     if "default" in (databases or ()):
         reported = (store.UNUSABLE, indexes.MISSING)
@@ -49,4 +53,5 @@ def check_deployment(
         *redis.check_server(),
         *secrets.check_settings(),
         *exposure.check_settings(),
+        *clients.check_settings(),
     ]

@@ -1,11 +1,9 @@
 """What outsiders could do. Django itself checks DEBUG."""
 
-import ipaddress
-from urllib.parse import urlsplit
-
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 
+from enrichlabs.config.addresses import is_loopback
 from enrichlabs.standalone.bootstrap import MOCKS_PATH
 from vendors.models import Vendor
 
@@ -67,11 +65,3 @@ def check_mock_vendors() -> list[CheckMessage]:
             id=MOCK_VENDORS,
         )
     ]
-
-
-def is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -59,6 +59,15 @@ def reached_at(host: str) -> str:
     return ANY_ADDRESS.get(host, host)
 
 
+def is_loopback(url: str) -> bool:
+    """Return whether only this machine reaches what the URL names."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def host_of(url: str) -> str:
     """Return the host of a URL that public_url() returned, as in that URL."""
     host = urlsplit(url).hostname or ""

@@ -23,6 +23,7 @@ SETTINGS_VARIABLES = frozenset(
         "ADMIN_PASSWORD",
         "ALLOW_ANONYMOUS",
         "ALLOWED_HOSTS",
+        "API_DOCS",
         "CALLBACK_SECRETS",
         "DATABASE_URL",
         "DEBUG",
@@ -112,6 +113,21 @@ def _switch(value: str) -> bool:
     if value.lower() not in ("0", "1", "false", "true", "no", "yes", "off", "on"):
         raise ValueError(f"is {value!r}, but must be 1 or 0.")
     return value.lower() in ("1", "true", "yes", "on")
+
+
+def anonymous_access(name: str, public_url: str) -> bool:
+    """Return the switch, which must be off in a service that is meant for everybody."""
+    return read(name, False, partial(_anonymous_access, public_url))
+
+
+def _anonymous_access(public_url: str, value: str) -> bool:
+    is_allowed = _switch(value)
+    if is_allowed and public_url.startswith("https://"):
+        raise ValueError(
+            "is 1, but PUBLIC_URL is https://: anybody could use the service. Set it to 0, and "
+            "give each client an API key (manage.py api_key create)."
+        )
+    return is_allowed
 
 
 def choice(name: str, default: str, choices: Collection[str]) -> str:

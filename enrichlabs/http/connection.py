@@ -8,6 +8,7 @@ from functools import partial
 from selectors import EVENT_READ, BaseSelector
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from wsgiref.types import WSGIEnvironment
 
 from gunicorn import http, util
 from gunicorn.workers.gthread import TConn
@@ -34,6 +35,8 @@ class ClientSocket(socket.socket):
         # Of one request, in however many pieces it comes or its response is read.
         self.receive_deadline: float | None = None
         self.response_deadline: float | None = None
+        # Makes the response under way the last one, and lets it say so.
+        self.force_close: Callable[[], None] = lambda: None
         self._head = b""
 
     def setblocking(self, flag: bool) -> None:
@@ -47,6 +50,14 @@ class ClientSocket(socket.socket):
         nothing has arrived.
         """
         return super().recv(RECEIVE_BYTES)
+
+    def stop_receiving(self) -> None:
+        """Have no thread wait for the rest of this request."""
+        self.receive_deadline = 0.0
+
+    @property
+    def has_stopped_receiving(self) -> bool:
+        return self.receive_deadline == 0.0
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Receive in a thread. The whole request is there before it begins, unless gunicorn's
@@ -134,3 +145,10 @@ class Connection(TConn):
             self._linger(self)
         else:
             util.close(self.sock)
+
+
+def close_after_response(environ: WSGIEnvironment) -> None:
+    """Close the connection once the response to this request is sent, which says so."""
+    connection = environ.get("gunicorn.socket")
+    if isinstance(connection, ClientSocket):
+        connection.force_close()

@@ -66,6 +66,10 @@ class HTTPWorker(ThreadWorker):
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer a request, in a thread; return whether the connection can be kept."""
         req._expected_100_continue = False  # it was answered, or the body came without it
+        if isinstance(conn, Connection):
+            conn.sock.force_close = req.force_close
+            if conn.sock.has_stopped_receiving:
+                req.force_close()
         is_kept = super().handle_request(req, conn)
         if isinstance(conn, Connection):
             conn.sock.flush()

@@ -39,9 +39,11 @@ class Incoming:
         self.data = bytearray()
         self.deadline = monotonic() + seconds  # for the first byte
         self.is_complete = False
+        self.reads_body = True  # False: it is complete without its body, which is too large
         self.wants_continue = False
+        self.is_checked = False  # whether a thread has looked, or looks, at who sends it
+        self.limits: Limits
         self._head_bytes = 0  # 0 until the head is complete
-        self._limits: Limits
         self._end: int | None = None  # of the request, if it has a length
         self._position = 0  # where to look for the next chunk, or for the end of the head
         self._chunked_bytes = 0
@@ -49,6 +51,16 @@ class Incoming:
     @property
     def has_head(self) -> bool:
         return self._head_bytes > 0
+
+    @property
+    def head(self) -> bytes:
+        return bytes(self.data[: self._head_bytes])
+
+    @property
+    def must_be_checked(self) -> bool:
+        """Whether its body must not be waited for before it is known who sends it."""
+        is_waiting = self.has_head and not self.is_complete
+        return is_waiting and self.limits.authenticates and not self.is_checked
 
     def add(self, data: bytes) -> None:
         """Add what has arrived. Raises Problem if the request must be refused before its end."""
@@ -76,14 +88,14 @@ class Incoming:
     def _begin_body(self, head_bytes: int) -> None:
         self._head_bytes = self._position = head_bytes
         head = bytes(self.data[:head_bytes])
-        self._limits = limits_of(_path(head))
-        self.deadline = monotonic() + self._limits.body_timeout_seconds
+        self.limits = limits_of(_path(head))
+        self.deadline = monotonic() + self.limits.body_timeout_seconds
         if not CHUNKED.search(head):
             self._end = head_bytes + _length(head)
-            if self._end - head_bytes > self._limits.max_bytes:
-                if not self._limits.view_refuses:
-                    raise TooLarge(self._limits.max_bytes)
-                self.is_complete = True  # its body is not read
+            if self._end - head_bytes > self.limits.max_bytes:
+                if not self.limits.view_refuses:
+                    raise TooLarge(self.limits.max_bytes)
+                self.is_complete, self.reads_body = True, False
         if not self.is_complete and self._end != head_bytes and len(self.data) == head_bytes:
             self.wants_continue = bool(EXPECTS_CONTINUE.search(head))
 
@@ -92,7 +104,7 @@ class Incoming:
             self.is_complete = len(self.data) >= self._end
             return
         self._skip_chunks()
-        max_bytes = self._limits.max_bytes
+        max_bytes = self.limits.max_bytes
         excess = len(self.data) - self._head_bytes - 2 * max_bytes - MAX_FRAMING_BYTES
         if self._chunked_bytes > max_bytes or (excess > 0 and not self.is_complete):
             raise TooLarge(max_bytes)

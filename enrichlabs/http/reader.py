@@ -2,11 +2,13 @@
 complete (docs/decisions/0015-request-deadlines.md).
 """
 
+from concurrent.futures import Future
 from contextlib import suppress
+from time import monotonic
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from enrichlabs.http import refusals
+from enrichlabs.http import head_check, refusals
 from enrichlabs.http.connection import Connection
 from enrichlabs.http.incoming import Incoming
 from jobs.api.problems import Problem, overloaded
@@ -64,16 +66,48 @@ class RequestReader:
             # The client sends no more. If a body was cut short, the parser says so.
             return self._hand_over(connection) if incoming.has_head else self._drop(connection)
         self._waiting_bytes += len(data)
-        if problem := self._problem_with(incoming, data):
+        problem = self._problem_with(incoming, data)
+        if incoming.must_be_checked:
+            return self._check(connection, problem)
+        if problem:
             return self._refuse(connection, problem)
         if incoming.is_complete:
             return self._hand_over(connection)
-        if incoming.wants_continue:
-            incoming.wants_continue = False
+        return self._read_on(connection)
+
+    def _check(self, connection: Connection, problem: Problem | None) -> None:
+        """Have a thread check who sends a request, of which nothing more is read until then. If it
+        is somebody, `problem` is why the request is refused.
+        """
+        incoming = connection.incoming
+        incoming.is_checked = True
+        connection.unwatch(self._worker.poller)
+        check = self._worker.tpool.submit(
+            head_check.refusal_of, incoming.head, connection, incoming.limits, monotonic()
+        )
+        check.add_done_callback(
+            lambda done: self._worker.method_queue.defer(self._checked, connection, problem, done)
+        )
+        self._limit_memory()
+
+    def _checked(
+        self, connection: Connection, problem: Problem | None, check: "Future[Problem | None]"
+    ) -> None:
+        if connection not in self._connections:
+            return  # its time was up, or it was closed to make room
+        if refusal := check.result() or problem:
+            self._refuse(connection, refusal)
+        else:
+            self._read_on(connection)
+
+    def _read_on(self, connection: Connection) -> None:
+        """Wait for more of the request."""
+        if connection.incoming.wants_continue:
+            connection.incoming.wants_continue = False
             with suppress(OSError):
                 connection.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         connection.watch(self._worker.poller, self._read)
-        return self._limit_memory()
+        self._limit_memory()
 
     def _problem_with(self, incoming: Incoming, data: bytes) -> Problem | None:
         """Add data to a request; return why the request must be refused, if it must."""
@@ -94,6 +128,8 @@ class RequestReader:
 
     def _hand_over(self, connection: Connection) -> None:
         """Have a thread answer the request."""
+        if not connection.incoming.reads_body:
+            connection.sock.stop_receiving()
         data = self._stop_reading(connection)
         connection.parser.unreader.unread(data)
         self._worker.enqueue_req(connection)

@@ -86,7 +86,7 @@ def refuse(
     """
     if error:
         log.error("A request failed outside of Django", exc_info=error)
-    else:
+    elif not problem.is_logged:
         log.warning("Refused a request from %s: %s", _peer(address), problem.code)
     with suppress(OSError):
         client.send(_response(problem))

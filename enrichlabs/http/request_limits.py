@@ -1,5 +1,5 @@
-"""How large a request's body may be and how long it may take, by route. The first segment of the
-path names the route.
+"""How large a request's body may be, how long it may take, and who checks it, by route. The first
+segment of the path names the route.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,11 @@ MAX_HEAD_BYTES = 64 * 1024
 class Limits:
     max_bytes: int
     body_timeout_seconds: float = 10.0  # from the end of the head to the end of the body
-    # Whether a body that is too large still reaches the view, unread: the view counts the refusal.
+    # Whether a body that is too large still reaches the view, unread: first it finds out who sent
+    # it, or it counts the refusal.
     view_refuses: bool = False
+    # Whether the view asks for an API key. Then it is checked before a body is waited for.
+    authenticates: bool = False
     # How long to wait for the store, from when the request arrived.
     patience_seconds: float | None = None
 
@@ -29,13 +32,15 @@ def limits_of(path: str) -> Limits:
 
 @cache
 def _routes() -> dict[str, Limits]:
-    callback_max_bytes = settings.CALLBACK_MAX_BYTES
+    job_max_bytes, callback_max_bytes = settings.JOB_MAX_BYTES, settings.CALLBACK_MAX_BYTES
+    # Clients get a response within 2 s. Vendors wait longer, and callbacks are worth more.
+    api = Limits(job_max_bytes, view_refuses=True, authenticates=True, patience_seconds=1.7)
+    of_api = ["jobs", "vendors"] if "metrics" in settings.SERVES else ["jobs", "vendors", "metrics"]
     return {
-        # Clients get a response within 2 s. Vendors wait longer, and callbacks are worth more.
-        "jobs": Limits(settings.JOB_MAX_BYTES, patience_seconds=1.7),
+        **(dict.fromkeys(of_api, api) if "api" in settings.SERVES else {}),
         "vendor-webhook": Limits(callback_max_bytes, view_refuses=True, patience_seconds=5.0),
         "admin": Limits(settings.CONSOLE_MAX_BYTES),
         "mock-vendors": Limits(callback_max_bytes),
         # No other route takes a body. One that is sent is read, so that the connection can be kept.
-        "": Limits(settings.JOB_MAX_BYTES),
+        "": Limits(job_max_bytes),
     }

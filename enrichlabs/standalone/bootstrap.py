@@ -1,4 +1,4 @@
-"""Prepares a store for its first request: tables, a first superuser, and vendors."""
+"""Prepares a store for its first request: tables, a first superuser and client, and vendors."""
 
 import logging
 import time
@@ -20,6 +20,7 @@ from jobs.storage.store import STORE_ERRORS
 log = logging.getLogger(__name__)
 
 ADMIN = "admin"
+DEFAULT_CLIENT = "default"  # clients.models can't be imported before Django is set up
 MOCKS_PATH = "/mock-vendors/"
 STORE_TIMEOUT_SECONDS = 60.0  # for a store that starts together with us
 CHECK_INTERVAL_SECONDS = 1.0
@@ -46,6 +47,7 @@ def prepare(mocks_url: str) -> None:
     try:
         call_command("migrate", interactive=False, verbosity=0)
         create_admin()
+        create_client()
         if mocks_url or settings.VENDORS_FILE:
             load_vendors(mocks_url)
     except STORE_ERRORS as error:
@@ -74,6 +76,11 @@ def create_admin() -> None:
             f"({error.strerror}). Set ADMIN_PASSWORD."
         ) from None
     users.create_superuser(ADMIN, password=password)
+
+
+def create_client() -> None:
+    """Create the client `default`, to which jobs from before there were clients belong."""
+    apps.get_model("clients", "Client").objects.get_or_create(slug=DEFAULT_CLIENT)
 
 
 def load_vendors(mocks_url: str) -> None:

@@ -31,7 +31,7 @@ def main() -> int:
             check()
             with supervisor:
                 start(supervisor, lock)
-                welcome.show(f"http://{api_address()}", serves_mocks())
+                welcome.show(f"http://{api_address()}", serves_mocks(), allows_anonymous())
                 bootstrap.close_store()
                 supervisor.watch()
     except (StartupError, KeepsDying, ImproperlyConfigured) as error:
@@ -72,9 +72,24 @@ def serves_mocks() -> bool:
     return not settings.VENDORS_FILE or settings.MOCK_VENDORS
 
 
+def allows_anonymous() -> bool:
+    """Return whether requests need no API key until there is one: by default, if only this machine
+    reaches the service.
+    """
+    if environment.text("ALLOW_ANONYMOUS").strip():
+        return settings.ALLOW_ANONYMOUS
+    # Behind https, a proxy on this machine may let others in.
+    is_public = settings.PUBLIC_URL.startswith("https://")
+    urls = (f"http://{settings.HOST}", settings.PUBLIC_URL)
+    return not is_public and all(map(addresses.is_loopback, urls))
+
+
 def api() -> Program:
     serves = ["api", "admin", "webhooks"]
-    return _gunicorn("API", settings.HOST, settings.PORT, serves)
+    program = _gunicorn("API", settings.HOST, settings.PORT, serves)
+    is_allowed = str(int(allows_anonymous()))
+    program.environment = {**(program.environment or {}), "ALLOW_ANONYMOUS": is_allowed}
+    return program
 
 
 def mock_vendors() -> Program:

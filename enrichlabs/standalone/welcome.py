@@ -17,28 +17,48 @@ TEXT = """
 EnrichLabs is ready. Press Ctrl-C to stop it.
 
   API      {url}/jobs
-  Docs     {url}/docs
+  Docs     {docs}
   Console  {url}/admin/
            {login}
+  Keys     {keys}
+           {make_key}
   Data     {data}
 
 Post a job, then fetch its result with the request_id that is returned:
 
-  curl {url}/jobs -H 'Content-Type: application/json' -d '{{"vendor": "{vendor}", "name": "John Doe"}}'
-  curl {url}/jobs/REQUEST_ID
+  curl {url}/jobs{header} -H 'Content-Type: application/json' -d '{{"vendor": "{vendor}", "name": "John Doe"}}'
+  curl {url}/jobs/REQUEST_ID{header}
 
 """  # noqa: E501 - a command to copy
 
+HEADER = ' -H "Authorization: Bearer $API_KEY"'
+MAKE_KEY = "script/manage api_key create"
+OPEN = "none yet. Until there is one, requests need no key."
+CLOSED = "none yet. All requests are refused until there is one."
+NEEDED = "every request needs one."
 
-def show(url: str, serves_mocks: bool) -> None:
+
+def show(url: str, serves_mocks: bool, allows_anonymous: bool) -> None:
     """Print where the service is and a first job to try; with LOG_FORMAT=json, log one line."""
     vendor = _example_vendor(serves_mocks)
+    has_key = apps.get_model("clients", "ApiKey").objects.exists()
+    keys = NEEDED if has_key else OPEN if allows_anonymous else CLOSED
     if settings.LOG_FORMAT == "json":
         # Without the password, which belongs to a person at a terminal.
-        text = "EnrichLabs is ready: API %s/jobs, console %s/admin/, data in %s"
-        log.info(text, url, url, settings.DATA)
+        text = "EnrichLabs is ready: API %s/jobs, console %s/admin/, data in %s. API keys: %s"
+        log.info(text, url, url, settings.DATA, keys)
         return
-    sys.stdout.write(TEXT.format(url=url, login=_login(), data=settings.DATA, vendor=vendor))
+    text = TEXT.format(
+        url=url,
+        docs=f"{url}/docs" if settings.API_DOCS else "switched off (API_DOCS)",
+        login=_login(),
+        keys=keys,
+        make_key=f"{'Another' if has_key else 'Make one'}: {MAKE_KEY}",
+        data=settings.DATA,
+        header="" if keys == OPEN else HEADER,
+        vendor=vendor,
+    )
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 

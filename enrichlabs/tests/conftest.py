@@ -1,5 +1,6 @@
-"""A gunicorn of the tests' own, with no store prepared and no Redis running."""
+"""A gunicorn of the tests' own, with an empty store and no Redis running."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from harness.ports import free_port
 from harness.running import ROOT, environment, get
 from harness.waiting import wait_for
 
+STORE = "enrichlabs.sqlite3"
+
 
 @dataclass
 class Gunicorn:
@@ -28,9 +31,22 @@ class Gunicorn:
         return self.folder.with_suffix(".log").read_text()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and no rows."""
+    folder = tmp_path_factory.mktemp("migrated")
+    command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+    subprocess.run(command, cwd=ROOT, env=environment(folder), check=True)
+    return folder / STORE
+
+
 @pytest.fixture(scope="module")
-def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Gunicorn]]:
-    """Return a function that starts gunicorn as we run it, with the named variables."""
+def gunicorn(
+    tmp_path_factory: pytest.TempPathFactory, migrated: Path
+) -> Iterator[Callable[..., Gunicorn]]:
+    """Return a function that starts gunicorn as we run it, with the named variables. Unless they
+    say otherwise, requests need no API key.
+    """
     started: list[Gunicorn] = []
 
     def start(**variables: object) -> Gunicorn:
@@ -47,11 +63,12 @@ def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
             "1",
         ]
         folder = tmp_path_factory.mktemp("gunicorn")
+        shutil.copy(migrated, folder / STORE)
         with folder.with_suffix(".log").open("w") as log:
             process = subprocess.Popen(
                 [*command, "enrichlabs.wsgi"],
                 cwd=ROOT,
-                env=environment(folder, **variables),
+                env=environment(folder, **{"ALLOW_ANONYMOUS": 1, **variables}),
                 stderr=log,
             )
         started.append(Gunicorn(port, folder, process))

@@ -9,15 +9,16 @@ from django.conf import settings
 
 def client_address(environ: Mapping[str, Any]) -> str:
     """Return the address of the connection or, if that is one of TRUSTED_PROXIES, the last address
-    in X-Forwarded-For that is none of them. Empty for a Unix socket.
+    in X-Forwarded-For that is none of them.
+
+    Empty if it is unknown: for a Unix socket, or if a proxy has sent something else than addresses.
     """
     address = _bare(environ.get("REMOTE_ADDR", ""))
-    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR")
+    senders = forwarded.split(",") if forwarded else []
     # Each proxy appends the address it was called from. What the client itself sent comes first.
-    while forwarded and _is_trusted(address):
-        if not (previous := _bare(forwarded.pop().strip())):
-            break
-        address = previous
+    while senders and _is_trusted(address):
+        address = _bare(senders.pop().strip())
     return address
 
 

@@ -1,8 +1,11 @@
 """Finds out who sent a request: by its API key or, as long as there is none, anybody."""
 
+import logging
 import re
+import time
 from contextlib import suppress
 from datetime import timedelta
+from threading import Lock
 from typing import Any
 
 from django.conf import settings
@@ -18,9 +21,13 @@ from jobs.api.addresses import client_address
 from jobs.api.problems import Problem
 from jobs.storage.store import STORE_ERRORS, patience, writing
 
+log = logging.getLogger(__name__)
+
 BEARER = re.compile("Bearer ([^ ]+)", re.IGNORECASE)
 LAST_USE_INTERVAL = timedelta(minutes=1)
 LAST_USE_PATIENCE_SECONDS = 0.2
+LOG_INTERVAL_SECONDS = 1.0
+CHALLENGE = 'Bearer realm="EnrichLabs"'
 
 
 class Unauthorized(Problem):
@@ -29,15 +36,18 @@ class Unauthorized(Problem):
     The connection is closed, because the request's body may not have arrived.
     """
 
+    is_logged = True
+
     def __init__(self) -> None:
         super().__init__(
             "unauthorized",
             401,
             "Send a valid API key in the header Authorization: Bearer elk_...",
             headers={
-                "WWW-Authenticate": 'Bearer realm="EnrichLabs"',
+                "WWW-Authenticate": CHALLENGE,
                 "Connection": "close",
                 "Cache-Control": "no-store",
+                "Vary": "Authorization",
             },
         )
 
@@ -49,18 +59,42 @@ class ApiKeyAuthentication(BaseAuthentication):
         return authenticate(request._request), None
 
     def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="EnrichLabs"'
+        return CHALLENGE
 
 
 def authenticate(request: HttpRequest) -> Caller:
     """Return who sent the request, judged by its headers alone. Raises Unauthorized, or one of
     STORE_ERRORS if the store does not answer.
     """
-    header = request.META.get("HTTP_AUTHORIZATION")
-    caller = _anonymous() if header is None else _of_key(header, client_address(request.META))
+    header, address = request.META.get("HTTP_AUTHORIZATION"), client_address(request.META)
+    caller = _anonymous() if header is None else _of_key(header, address)
     if caller is None:
+        refusals.note(address)
         raise Unauthorized
     return caller
+
+
+class RefusalLog:
+    """Logs how many requests had no valid key: at most a line a second, and nothing of a key."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._count = 0
+        self._next_at = float("-inf")
+
+    def note(self, address: str) -> None:
+        with self._lock:
+            self._count += 1
+            now = time.monotonic()
+            if now < self._next_at:
+                return
+            count, self._count = self._count, 0
+            self._next_at = now + LOG_INTERVAL_SECONDS
+        text = "Requests refused without a valid API key: %d, the last one from %s"
+        log.info(text, count, address or "an unknown address")
+
+
+refusals = RefusalLog()
 
 
 def _anonymous() -> Caller | None:

@@ -57,10 +57,14 @@ def read(request: HttpRequest, max_bytes: int) -> bytes:
     length = _content_length(request)
     if length > max_bytes:
         raise TooLarge(max_bytes)
+    # A chunked body has no length before it is read.
+    size = length if "CONTENT_LENGTH" in request.META else max_bytes + 1
     try:
-        body = request.read(length)
+        body = request.read(size)
     except UnreadablePostError:
         raise CutShort from None
+    if len(body) > max_bytes:
+        raise TooLarge(max_bytes)
     if len(body) < length:
         raise CutShort
     return body

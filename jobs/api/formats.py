@@ -9,7 +9,6 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.viewsets import ViewSet
 
 from jobs.api import bodies
 from vendors.payloads import exact
@@ -65,21 +64,6 @@ class ExactJSONRenderer(BaseRenderer):
             # JavaScript does not allow line separators in a string.
             text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
         return text.encode()
-
-
-class JSONViewSet(ViewSet):
-    """Answers in JSON, which nobody may keep. OPTIONS is not allowed, so that no page of another
-    site may call it, and nobody learns about a view without its scopes.
-    """
-
-    http_method_names = ["get", "head", "post"]
-    content_negotiation_class = JSONOnly
-    parser_classes = (JobParser,)
-    renderer_classes = (ExactJSONRenderer,)
-
-    @property
-    def default_response_headers(self) -> dict[str, str]:
-        return {**super().default_response_headers, "Cache-Control": "no-store"}
 
 
 def posted(request: Request) -> dict[str, Any]:

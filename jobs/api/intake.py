@@ -1,5 +1,6 @@
 """Accepts jobs: a job is committed before its client gets the id, and then queued for workers."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from jobs.models import Job
@@ -9,21 +10,29 @@ from jobs.storage import bulk_writes
 from jobs.storage.group_commit import GroupCommit
 
 
-def accept(job: Job) -> None:
-    """Commit a new job and queue it. Raises DatabaseError if the store does not accept it."""
-    _accepting.commit(job)
+def accept(job: Job) -> bool:
+    """Commit a new job and queue it. Returns False, with nothing done, if its client has another
+    job with the same idempotency key.
+
+    Raises DatabaseError if the store does not accept it.
+    """
+    return _accepting.commit(job)
 
 
 def _insert(jobs: Sequence[Job]) -> list[bool]:
     now = redis_clock.now()
     for job in jobs:
-        job.queued_at = now
+        job.queued_at = job.not_before or now
     return bulk_writes.insert_each(jobs)
 
 
-def _offer(jobs: Sequence[Job]) -> None:
-    for vendor in {job.vendor for job in jobs}:
-        stream.offer(vendor, [job.pk for job in jobs if job.vendor == vendor])
+def _offer(jobs: Sequence[Job], are_stored: Sequence[bool]) -> None:
+    ids: dict[str, list[str]] = defaultdict(list)
+    for job, is_stored in zip(jobs, are_stored, strict=True):
+        if is_stored and job.not_before is None:
+            ids[job.vendor].append(job.pk)
+    for vendor, job_ids in ids.items():
+        stream.offer(vendor, job_ids)
 
 
 _accepting = GroupCommit(_insert, then=_offer)

@@ -16,15 +16,20 @@ if TYPE_CHECKING:  # when it is imported, it imports the classes here
 
 
 class HasScope(BasePermission):
-    """Allows what the key's scopes allow. A view names the scopes of its actions as `scopes`: one
-    of them is enough. Requests with an unknown method have no action, and are refused later.
+    """Allows what the key's scopes allow. A view names the scopes of its actions, or without
+    actions those of its methods, as `scopes`: one of them is enough.
+
+    What a view does not name is refused, so that a new view is closed until it says who may use it.
     """
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        caller = cast("Caller", request.user)
-        action = getattr(view, "action", None)
-        if action not in (None, "metadata"):
-            require_scope(caller, *view.scopes[action])  # type: ignore[attr-defined]  # ours
+        method = str(request.method).lower().replace("head", "get")
+        if method not in view.http_method_names or not hasattr(view, method):
+            return True  # it is refused later, as a method that is not allowed
+        scopes = getattr(view, "scopes", {}).get(getattr(view, "action", method))
+        if scopes is None:
+            return False
+        require_scope(cast("Caller", request.user), *scopes)
         return True
 
 
@@ -48,14 +53,16 @@ def refuse_cross_site(request: HttpRequest) -> None:
 
     Without a key, such a page could use a service on the machine of whoever looks at it.
     """
-    origin = request.META.get("HTTP_ORIGIN")
-    is_foreign = origin is not None and origin not in _own_origins(request)
-    if is_foreign or request.META.get("HTTP_SEC_FETCH_SITE") == "cross-site":
+    site, origin = request.META.get("HTTP_SEC_FETCH_SITE"), request.META.get("HTTP_ORIGIN")
+    if site in ("same-origin", "none"):
+        # The browser knows better than we do: a proxy may have changed the host. A page that binds
+        # its own name to our address is refused by ALLOWED_HOSTS.
+        return
+    if site == "cross-site" or (origin is not None and origin not in _own_origins(request)):
         detail = "Pages of other sites must not call the API. Call it from a server."
         raise Problem("cross_site", 403, detail)
 
 
 def _own_origins(request: HttpRequest) -> set[str]:
-    host = request.META.get("HTTP_HOST", "")
-    public = urlsplit(settings.PUBLIC_URL)
+    host, public = request.get_host(), urlsplit(settings.PUBLIC_URL)
     return {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}

@@ -34,6 +34,8 @@ class Problem(Exception):  # noqa: N818 - the name of RFC 9457
     `errors` lists the invalid fields, each as {"pointer" or "parameter", "code", "detail"}.
     """
 
+    is_logged = False  # whether its log line was written, so that Django writes none
+
     def __init__(
         self,
         code: str,
@@ -97,6 +99,13 @@ def queue_full(retry_seconds: int) -> Problem:
     return _retry_after(retry_seconds, "queue_full", 429, "This vendor's queue is full.")
 
 
+def rate_limited(limit: str, seconds: int, headers: Mapping[str, str]) -> Problem:
+    """Return the problem of a client that has reached this request limit, such as 5/s."""
+    detail = f"This client's limit of {limit} requests is reached. Retry after {seconds} s."
+    retry = {"Retry-After": str(seconds)}
+    return Problem("rate_limited", 429, detail, headers={**headers, **retry})
+
+
 def vendor_not_allowed(vendors: Iterable[str] | None) -> Problem:
     """Return the problem of a key that may only use these vendors."""
     detail = f"This API key can't be used for this vendor, only for: {listed(vendors or ())}."
@@ -157,7 +166,8 @@ def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
         return None
     response = problem.response()
     # Otherwise Django would log the same event again.
-    response._has_been_logged = is_store_failure(error)  # type: ignore[attr-defined]
+    is_logged = problem.is_logged or is_store_failure(error)
+    response._has_been_logged = is_logged  # type: ignore[attr-defined]
     return response
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from jobs.models import Status, Stream
+from jobs.models import Job, Status, Stream
 from jobs.queue.backlog import Queue, backlog
 from jobs.queue.clock import redis_clock
 from jobs.storage.store import STORE_ERRORS
@@ -49,9 +49,12 @@ class Durations:
 durations = Durations()
 
 
-def of_new_job(slug: str) -> int:
+def of_new_job(job: Job) -> int:
+    slug = job.vendor
     queue = backlog.queue(slug)
-    return _bounded(_until_started(slug, queue, queue.length - queue.taken) + durations.of(slug))
+    held = _seconds(redis_clock.now(), job.not_before) if job.not_before else 0.0
+    expected = max(held, _until_started(slug, queue, queue.length - queue.taken))
+    return _bounded(expected + durations.of(slug))
 
 
 def of_job(row: Mapping[str, Any]) -> int:

@@ -10,6 +10,8 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from clients.directory import Caller
+from jobs.api.fields import StrictCharField, StrictDateTimeField, StrictIntegerField
+from jobs.api.options import JobOptions
 from jobs.models import Status
 from vendors.catalogue import catalogue, listed
 
@@ -36,33 +38,6 @@ DIRECTION_CONTROL = re.compile(rf"[{_DIRECTION_CONTROLS}]")
 NAME_PATTERN = rf"^[^\u0000{_DIRECTION_CONTROLS}]*[^{_INVISIBLE}][^\u0000{_DIRECTION_CONTROLS}]*$"
 
 
-class StrictCharField(serializers.CharField):
-    """Text; numbers and booleans are not converted."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class StrictIntegerField(serializers.IntegerField):
-    """An integer in ASCII digits. Python alone would accept other digits, underscores and 5.0."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, str) and not re.fullmatch(r"-?[0-9]+", data):
-            self.fail("invalid")
-        return int(super().to_internal_value(data))
-
-
-class StrictDateTimeField(serializers.DateTimeField):
-    """A time in ASCII digits."""
-
-    def to_internal_value(self, value: Any) -> datetime:
-        if not value.isascii():
-            self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]")
-        return super().to_internal_value(value)
-
-
 class JobInput(serializers.Serializer[Any]):
     """A job as clients post it. All other fields are passed on to the vendor unchanged."""
 
@@ -75,11 +50,7 @@ class JobInput(serializers.Serializer[Any]):
         max_length=200,
         help_text="What the job is about. Surrounding white space is removed.",
     )
-    options = serializers.DictField(
-        required=False,
-        help_text="Reserved for options of the gateway. There are none yet.",
-        error_messages={"not_a_dict": "Must be an object."},
-    )
+    options = JobOptions(required=False)
 
     def of(self, caller: Caller) -> Self:
         """Return a copy for a request of this caller. It shares the fields, which keep no state:
@@ -99,23 +70,16 @@ class JobInput(serializers.Serializer[Any]):
         return name
 
     def validate_vendor(self, slug: str) -> str:
-        vendor = catalogue.get(slug)
-        caller: Caller = self.context["caller"]
-        if vendor is not None and (vendor.enabled or not caller.may_use(slug)):
-            return slug  # whether the caller may use it is the view's question
-        usable = (each for each in catalogue.all().values() if each.enabled)
-        enabled = listed(each.slug for each in usable if caller.may_use(each.slug))
+        vendor, caller = catalogue.get(slug), self.context["caller"]
+        if vendor is not None and vendor.enabled:
+            return slug
+        usable = (each.slug for each in catalogue.all().values() if each.enabled)
+        enabled = listed(each for each in usable if caller.may_use(each))
         if vendor is None:
             text, code = f"There is no such vendor. Use one of: {enabled}.", "unknown_vendor"
         else:
             text, code = f"This vendor is disabled. Use one of: {enabled}.", "vendor_disabled"
         raise serializers.ValidationError(text, code)
-
-    def validate_options(self, options: dict[str, Any]) -> dict[str, Any]:
-        if options:
-            text = "There are no options yet. Omit this field."
-            raise serializers.ValidationError(text, "unknown_option")
-        return options
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
         missing = self._missing(data)
@@ -133,19 +97,8 @@ class JobInput(serializers.Serializer[Any]):
         """Return an error for each field that the vendor requires and the job lacks."""
         slug = data.get("vendor")
         vendor = catalogue.get(slug) if isinstance(slug, str) else None
-        # A vendor that the caller may not use keeps its settings to itself.
-        if vendor is None or not self.context["caller"].may_use(vendor.slug):
-            return {}
-        return {
-            _escaped(name): [fault]
-            for name in vendor.required_fields
-            if (fault := _fault(data.get(name)))
-        }
-
-
-def _escaped(name: str) -> str:
-    """Return the name as a part of a JSON Pointer."""
-    return name.replace("~", "~0").replace("/", "~1")
+        required = vendor.required_fields if vendor else ()
+        return {name: [fault] for name in required if (fault := _fault(data.get(name)))}
 
 
 def _fault(value: Any) -> serializers.ErrorDetail | None:
@@ -189,6 +142,16 @@ class JobSummary(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True, help_text="Start of the last attempt.")
     finished_at = serializers.DateTimeField(allow_null=True)
+    not_before = serializers.DateTimeField(
+        allow_null=True, help_text="While the job is delayed: the next call starts then or later."
+    )
+    expires_at = serializers.DateTimeField(
+        allow_null=True, help_text="If the job is not started by then, it fails as `expired`."
+    )
+    reference = serializers.CharField(allow_null=True, help_text="As posted in `options`.")
+    metadata = serializers.DictField(
+        child=serializers.CharField(), allow_null=True, help_text="As posted in `options`."
+    )
     error = JobError(source="*", required=False, help_text="Present only if the job failed.")
 
     def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,6 +166,10 @@ class JobSummary(serializers.Serializer[Any]):
             "created_at": _iso(instance["created_at"]),
             "started_at": _iso(instance["started_at"]),
             "finished_at": _iso(instance["finished_at"]),
+            "not_before": _iso(instance["not_before"]),
+            "expires_at": _iso(instance["expires_at"]),
+            "reference": instance["reference"] or None,
+            "metadata": instance["metadata"],
         }
         if instance["status"] == Status.FAILED:
             code, message = instance["error_code"], instance["error_message"]
@@ -242,6 +209,9 @@ class ListQuery(serializers.Serializer[Any]):
 
     status = serializers.ChoiceField(choices=STATUSES, required=False)
     vendor = serializers.CharField(required=False)
+    reference = serializers.CharField(
+        required=False, trim_whitespace=False, help_text="The reference in the job's options."
+    )
     created_after = StrictDateTimeField(
         required=False, help_text="Jobs created at this time (ISO 8601) or later."
     )
@@ -264,36 +234,3 @@ class ListQuery(serializers.Serializer[Any]):
     def _unknown(self, name: str) -> Any:
         text = f"There is no such parameter. Use: {', '.join(self.fields)}."
         return serializers.ErrorDetail(text, "unknown_parameter")
-
-
-class VendorShown(serializers.Serializer[Any]):
-    slug = serializers.CharField()
-    enabled = serializers.BooleanField(help_text="Whether it accepts jobs.")
-    required_input = serializers.ListField(
-        child=serializers.CharField(), help_text="The fields that each of its jobs must have."
-    )
-
-
-@extend_schema_serializer(many=False)
-class VendorPage(serializers.Serializer[Any]):
-    items = VendorShown(many=True)
-
-
-class FieldError(serializers.Serializer[Any]):
-    pointer = serializers.CharField(
-        required=False, help_text="JSON Pointer (RFC 6901) to the invalid field."
-    )
-    parameter = serializers.CharField(required=False, help_text="The invalid query parameter.")
-    code = serializers.CharField()
-    detail = serializers.CharField()
-
-
-class ProblemShown(serializers.Serializer[Any]):
-    """An error (RFC 9457)."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField(help_text="A sentence for people.")
-    code = serializers.CharField(help_text="A stable code for programs.")
-    errors = FieldError(many=True, required=False)  # type: ignore[assignment]  # a name of RFC 9457

@@ -5,11 +5,11 @@ from rest_framework.response import Response
 
 from clients.scopes import Scope
 from jobs.api import schema
-from jobs.api.formats import JSONViewSet
+from jobs.api.base import APIViewSet
 from vendors.catalogue import catalogue
 
 
-class VendorViewSet(JSONViewSet):
+class VendorViewSet(APIViewSet):
     scopes = {"list": (Scope.SUBMIT, Scope.READ)}
 
     @schema.list_vendors

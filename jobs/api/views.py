@@ -1,25 +1,24 @@
 """The jobs API: post a job, show it, list jobs, cancel or retry one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from django.core import signing
-from django.http import QueryDict
 from django.utils.http import urlencode
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
 from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import operator_actions
-from jobs.api import pagination, retry_after, schema
-from jobs.api.formats import JSONViewSet, posted
-from jobs.api.intake import accept
+from jobs.api import idempotency, pagination, retry_after, schema
+from jobs.api.base import APIViewSet
+from jobs.api.formats import posted
+from jobs.api.pagination import Filters
 from jobs.api.problems import Problem, not_valid, queue_full, vendor_not_allowed
-from jobs.api.serializers import STORED, JobInput, JobShown, JobSummary, ListQuery
+from jobs.api.serializers import OUTWARD, STORED, JobInput, JobShown, JobSummary, ListQuery
+from jobs.api.validation import single_values, validated
 from jobs.models import FINAL, Job, Status
 from jobs.queue.backlog import backlog
 from jobs.queue.clock import redis_clock
@@ -47,11 +46,11 @@ RETRY_REFUSALS = {
 
 # Shared by all requests: making a serializer copies all of its fields, and these keep no state.
 INPUT, QUERY, SHOWN = JobInput(), ListQuery(), JobShown()
-SHOWN_COLUMNS = ("id", *pagination.COLUMNS, "result", "queued_at", "not_before", "stream")
+SHOWN_COLUMNS = ("id", *pagination.COLUMNS, "result", "queued_at", "stream")
 COLUMNS = Lookup(Job, *SHOWN_COLUMNS, owner="client")
 
 
-class JobViewSet(JSONViewSet):
+class JobViewSet(APIViewSet):
     """Jobs: post one, show it, list them, cancel or retry one."""
 
     scopes = {
@@ -64,20 +63,21 @@ class JobViewSet(JSONViewSet):
 
     @schema.create
     def create(self, request: Request) -> Response:
-        caller = _caller(request)
-        valid = _validated(INPUT.of(caller), posted(request), "pointer", "/")
-        slug = valid["vendor"]
-        if not caller.may_use(slug):
+        body, caller = posted(request), _caller(request)
+        key = idempotency.key_of(request)
+        vendor = body.get("vendor")
+        if isinstance(vendor, str) and not caller.may_use(vendor):
             raise vendor_not_allowed(caller.vendors)
-        if backlog.is_full(slug):
-            raise queue_full(retry_after.of_full_queue(slug))
-        job = Job.new(client=caller.client, vendor=slug, name=valid["name"], input=valid["input"])
-        accept(job)
-        headers = {
-            "Location": f"/jobs/{job.pk}",
-            "Retry-After": str(retry_after.of_new_job(slug)),
-        }
-        return Response({"request_id": job.pk, "status": job.status}, 202, headers=headers)
+        fingerprint = idempotency.fingerprint(body) if key else ""
+        # Before the validation: what was valid then may not be so now.
+        if key and (first := idempotency.first_use(caller.client, key, fingerprint)):
+            return _replayed(first)
+        job = _new_job(body, caller)
+        job.idempotency_key, job.fingerprint = key, fingerprint
+        if first := idempotency.accept_once(job):
+            return _replayed(first)
+        seconds = retry_after.of_new_job(job)
+        return _accepted(job.pk, job.status, {"Retry-After": str(seconds)})
 
     @schema.retrieve
     def retrieve(self, request: Request, request_id: str) -> Response:
@@ -86,12 +86,15 @@ class JobViewSet(JSONViewSet):
     @schema.list_
     def list(self, request: Request) -> Response:
         caller = _caller(request)
-        query = _validated(QUERY, _single_values(request.query_params), "parameter")
+        query = validated(QUERY, single_values(request.query_params), "parameter")
         limit = query["limit"]
-        owned = Job.owned.by(caller.client, caller.vendors)
-        statuses = STORED[query["status"]] if "status" in query else ()
-        equal = {name: query[name] for name in ("vendor",) if name in query}
-        rows = pagination.newest(owned, statuses, _bounds(query, caller), equal, limit + 1)
+        filters = Filters(
+            vendors=_vendors(query, caller),
+            statuses=STORED[query["status"]] if "status" in query else None,
+            reference=query.get("reference", ""),
+            bounds=_bounds(query, caller),
+        )
+        rows = pagination.newest(caller.client, filters, limit + 1)
         items, more = rows[:limit], rows[limit:]
         next_page = _next_page(request, items[-1]["id"], caller) if more else None
         return Response({"items": JobSummary(items, many=True).data, "next": next_page})
@@ -115,30 +118,30 @@ class JobViewSet(JSONViewSet):
         return _shown(job.pk, caller)
 
 
-def _single_values(query: QueryDict) -> dict[str, Any]:
-    """Return the parameters. Raises Problem if one is given more than once."""
-    repeated = [name for name, values in query.lists() if len(values) > 1]
-    if repeated:
-        fault = {"code": "repeated_parameter", "detail": "Give this parameter only once."}
-        raise not_valid([{"parameter": name, **fault} for name in repeated])
-    return query.dict()
-
-
-def _validated(
-    serializer: Serializer[Any], data: dict[str, Any], place: str, prefix: str = ""
-) -> dict[str, Any]:
-    """Return the validated data. Raises Problem with each invalid field under the key `place`."""
-    try:
-        return dict(serializer.run_validation(data))
-    except ValidationError as error:
-        detail: Any = error.detail  # a dict of lists, as always with a serializer
-    raise not_valid(
-        [
-            {place: f"{prefix}{field}", "code": fault.code, "detail": str(fault)}
-            for field, faults in detail.items()
-            for fault in faults
-        ]
+def _new_job(body: dict[str, Any], caller: Caller) -> Job:
+    """Return the unsaved job. Raises Problem if it is not valid, or its vendor's queue is full."""
+    valid = validated(INPUT.of(caller), body, "pointer", "/")
+    slug, options = valid["vendor"], valid.get("options", {})
+    if backlog.is_full(slug):
+        raise queue_full(retry_after.of_full_queue(slug))
+    return Job.new(
+        client=caller.client, vendor=slug, name=valid["name"], input=valid["input"], **options
     )
+
+
+def _accepted(job_id: str, status: str, headers: dict[str, str]) -> Response:
+    shown = {"request_id": job_id, "status": OUTWARD[Status(status)]}
+    return Response(shown, 202, headers={"Location": f"/jobs/{job_id}", **headers})
+
+
+def _replayed(row: dict[str, Any]) -> Response:
+    """Return the answer to a repeated request: the job of the first one."""
+    headers = {"Idempotency-Replayed": "true", **_poll_after(row)}
+    return _accepted(row["id"], row["status"], headers)
+
+
+def _poll_after(row: dict[str, Any]) -> dict[str, str]:
+    return {} if row["status"] in FINAL else {"Retry-After": str(retry_after.of_job(row))}
 
 
 def _caller(request: Request) -> Caller:
@@ -163,8 +166,7 @@ def _shown(job_id: str, caller: Caller) -> Response:
         raise _not_found()
     if row["status"] == Status.COMPLETE:
         retry_after.durations.note(row)
-    headers = {} if row["status"] in FINAL else {"Retry-After": str(retry_after.of_job(row))}
-    return Response(SHOWN.to_representation(row), headers=headers)
+    return Response(SHOWN.to_representation(row), headers=_poll_after(row))
 
 
 def _not_found() -> Problem:
@@ -175,6 +177,13 @@ def _refusal(job_id: str, caller: Caller, refusals: Mapping[Status, tuple[str, s
     """Return why the job, in its present status, can't be cancelled or retried."""
     code, detail = refusals.get(Status(_find(job_id, caller).status), MOVED_ON)
     return Problem(code, 409, detail)
+
+
+def _vendors(query: dict[str, Any], caller: Caller) -> Collection[str] | None:
+    """Return the vendors whose jobs are requested and may be shown; None for all."""
+    if "vendor" not in query:
+        return caller.vendors
+    return [query["vendor"]] if caller.may_use(query["vendor"]) else []
 
 
 def _bounds(query: dict[str, Any], caller: Caller) -> dict[str, str]:

@@ -97,7 +97,12 @@ def can_be_applied(callback: Callback, now: datetime) -> bool:
     moves = [_late_move(callback, answer, now)]
     if callback.verdict in UNDECIDED:
         moves.append(_move(callback, answer, now))
-    return any(lifecycle.is_possible(move) for move in moves if move)
+    return any(_is_possible(move) for move in moves if move)
+
+
+def _is_possible(move: Move) -> bool:
+    jobs = Job.objects.filter(pk=move.job_id, status__in=move.sources, **move.fence)
+    return jobs.exists()
 
 
 def load_each(callback_ids: Iterable[str]) -> Iterator[Callback]:

@@ -24,6 +24,12 @@ The others:
 | enrich:wake:<worker> | stream | newest entry makes a worker change streams    | 60 s             |
 | enrich:counters      | hash   | counters of /metrics                          | forever          |
 | enrich:probe         | none   | never exists; tests what Redis refuses        | never            |
+
+And one for each client with request limits, with its slug as the hash tag:
+
+| key                           | type | holds                            | lives              |
+|-------------------------------|------|----------------------------------|--------------------|
+| enrich:client:{slug}:requests | list | its requests, as log holds calls | the longest window |
 """
 
 GROUP = "workers"
@@ -36,6 +42,10 @@ ACCESS_PROBE = "enrich:probe"
 
 def wake_key(consumer: str) -> str:
     return f"enrich:wake:{consumer}"
+
+
+def requests_key(client: str) -> str:
+    return f"enrich:client:{{{client}}}:requests"
 
 
 class Keys:

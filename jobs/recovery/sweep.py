@@ -5,23 +5,25 @@ One worker sweeps at a time. Every step is bounded, and cheap when it finds noth
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from threading import Event, Thread
 
 import redis
 from django.db import close_old_connections
 
-from jobs import failures, lifecycle
-from jobs.callbacks import apply, refusals
+from jobs import lifecycle
+from jobs.callbacks import apply
 from jobs.callbacks.retry_unreadable import UnreadableRetries
 from jobs.models import IN_FLIGHT, Job, Status, Stream
-from jobs.queue import counters, stream
+from jobs.queue import stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import SWEEPER
 from jobs.queue.redis import commands, script
 from jobs.queue.redis_errors import is_wrong_type
 from jobs.recovery import in_flight, lost_entries, takeover
+from jobs.recovery.overdue import resolve_overdue_jobs
 from jobs.recovery.unusable_pauses import UnusablePauses
 from vendors.catalogue import catalogue
 
@@ -75,8 +77,8 @@ class Sweeper(Thread):
         """Run the steps that are due at the monotonic time `now`; returns whether there is more."""
         steps: list[tuple[Step, float]] = [  # with the interval in seconds
             (self._take_over_dead_workers, 1.0),
-            (enqueue_due_retries, 0.0),
-            (resolve_overdue_callbacks, 1.0),
+            (enqueue_due_jobs, 0.0),
+            (resolve_overdue_jobs, 1.0),
             (take_over_overdue_calls, 5.0),
             (requeue_lost_entries, 5.0),
             (apply_stored_callbacks, 5.0),
@@ -136,55 +138,26 @@ class Sweeper(Thread):
         return CHUNK if self._unreadable_retries.step(redis_clock.now()) else 0
 
 
-def enqueue_due_retries() -> int:
-    """Add entries for jobs whose not_before has passed."""
+def enqueue_due_jobs() -> int:
+    """Add entries for jobs whose not_before has passed: retries, and delayed first attempts."""
     now = redis_clock.now()
     due = Job.objects.filter(status=Status.QUEUED, not_before__lte=now).order_by("not_before")
-    jobs = list(due.values_list("pk", "vendor")[:CHUNK])
+    jobs = list(due.values_list("vendor", "stream", "pk")[:CHUNK])
     if not jobs:
         return 0
-    lifecycle.enqueue_due([job_id for job_id, _ in jobs], now)
-    for vendor in {vendor for _, vendor in jobs}:
-        stream.add(vendor, [job_id for job_id, of in jobs if of == vendor], Stream.RETRIES)
+    lifecycle.enqueue_due([job_id for _, _, job_id in jobs], now)
+    ids: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for vendor, of, job_id in jobs:
+        ids[vendor, of].append(job_id)
+    for (vendor, of), job_ids in ids.items():
+        stream.add(vendor, job_ids, Stream(of))
     return len(jobs)
-
-
-def resolve_overdue_callbacks() -> int:
-    """Fail or retry jobs whose callback never came, as their vendor's repeat_overdue says."""
-    now = redis_clock.now()
-    overdue = Job.objects.filter(status=Status.WAITING, deadline_at__lt=now)
-    jobs = list(overdue.order_by("deadline_at")[:CHUNK])
-    if not jobs:
-        return 0
-    # A callback that was stored counts, even if its receiver died before applying it.
-    apply.apply_for_jobs([job.pk for job in jobs], now)
-    hints = refusals.hints(jobs)
-    moves = [_overdue(job, hints.get(job.pk, ""), now) for job in jobs]
-    for job, move, happened in zip(jobs, moves, lifecycle.apply(moves), strict=True):
-        if happened:
-            stream.settle(job.vendor, [move.settlement()])
-            _log_overdue(job, move)
-            counters.count("callbacks_overdue", job.vendor)
-    return len(jobs)
-
-
-def _log_overdue(job: Job, move: lifecycle.Move) -> None:
-    if move.to == Status.FAILED:
-        failures.report(job.vendor, move)
-    else:
-        log.info("job %s of %s will be retried: its callback is overdue", job.pk, job.vendor)
-
-
-def _overdue(job: Job, hint: str, now: datetime) -> lifecycle.Move:
-    vendor = catalogue.get(job.vendor)
-    repeat = vendor is not None and vendor.repeat_overdue and job.failures + 1 < vendor.max_attempts
-    return lifecycle.overdue(job, repeat=repeat, now=now, hint=hint)
 
 
 def take_over_overdue_calls() -> int:
     """Take over jobs whose call should have ended long ago, whether or not their worker is dead."""
-    overdue = Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=redis_clock.now())
-    jobs = list(overdue.order_by("deadline_at")[:CHUNK])
+    late = Job.objects.filter(status=Status.PROCESSING, deadline_at__lt=redis_clock.now())
+    jobs = list(late.order_by("deadline_at")[:CHUNK])
     if takeover.take_from(jobs, {}, lifecycle.take_over):
         log.warning("took over %d overdue calls", len(jobs))
     return len(jobs)

@@ -35,14 +35,14 @@ class GroupCommit(Generic[T, R]):
     """Takes items from many threads, and returns to each what `write` answered for its item.
 
     `write` is called with several items inside a commit; if the store refuses one of them, with
-    each of them alone. `then` is called with the committed items, after their threads got their
-    answers.
+    each of them alone. `then` is called with the committed items and the answers, after their
+    threads got these.
     """
 
     def __init__(
         self,
         write: Callable[[Sequence[T]], Sequence[R]],
-        then: Callable[[Sequence[T]], None] = lambda items: None,
+        then: Callable[[Sequence[T], Sequence[R]], None] = lambda items, answers: None,
     ) -> None:
         self._write = write
         self._then = then
@@ -66,8 +66,7 @@ class GroupCommit(Generic[T, R]):
 
     def _commit_alone(self, request: _Request[T, R]) -> None:
         self._write_alone(request)
-        if not request.error:
-            self._then([request.item])
+        self._report([request])
 
     def _lead_or_follow(self, request: _Request[T, R]) -> None:
         with self._lock:
@@ -109,7 +108,12 @@ class GroupCommit(Generic[T, R]):
             _succeed(requests, answers)
         finally:
             self._step_down(own, requests)
-        self._then([request.item for request in requests if not request.error])
+        self._report(requests)
+
+    def _report(self, requests: Sequence[_Request[T, R]]) -> None:
+        written = [request for request in requests if not request.error]
+        answers = [cast("R", request.answer) for request in written]
+        self._then([request.item for request in written], answers)
 
     def _take_waiting(self) -> list[_Request[T, R]]:
         with self._lock:

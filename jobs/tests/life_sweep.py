@@ -12,11 +12,11 @@ from jobs.tests.life_worker import failing, writes_in_one_commit
 
 MAX_SECONDS = 4000  # longer than any deadline
 SWEEPS = [
-    "resolve_overdue_callbacks",
+    "resolve_overdue_jobs",
     "take_over_overdue_calls",
     "requeue_lost_entries",
     "correct_in_flight_sets",
-    "enqueue_due_retries",
+    "enqueue_due_jobs",
 ]
 
 
@@ -95,9 +95,9 @@ class Sweep:
         with failing(fault):
             getattr(sweep, name)()
         match name:
-            case "enqueue_due_retries":
+            case "enqueue_due_jobs":
                 self.life.enqueue_due(due)
-            case "resolve_overdue_callbacks":
+            case "resolve_overdue_jobs":
                 self.life.callbacks_overdue()
             case "take_over_overdue_calls":
                 self.moved(self.life.overdue_calls(), fault)

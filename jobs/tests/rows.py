@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from clients.models import Client
 from jobs.models import Attempt, Callback, Job, Status
 from jobs.transfer.archive import KINDS, fields
 from vendors.models import Vendor, new_id
@@ -26,9 +27,11 @@ LIMITS = {
 
 
 def make_rows():
-    """Make vendors, and for one of them jobs of every status, each with an attempt and some with a
-    callback.
+    """Make vendors and clients, and for one vendor jobs of every status, each with an attempt and
+    some with a callback.
     """
+    Client.objects.create(slug="default", created_at=AT)
+    Client.objects.create(slug="billing", enabled=False, request_limits="5/s", created_at=AT)
     for slug, more in (("acme", {}), ("globex", LIMITS)):
         Vendor.objects.create(slug=slug, adapter="async", url="https://vendor.example/", **more)
     Vendor.objects.update(created_at=AT)
@@ -38,7 +41,7 @@ def make_rows():
 
 def make_job_and_more(number, status):
     job = Job.new(vendor="acme", name="Zoë 😀", input=ODD, status=status, attempt=1, started_at=AT)
-    job.run_token = "a" * 32
+    job.run_token, job.client = "a" * 32, "billing" if number % 3 else "default"
     job.created_at, job.queued_at = AT - timedelta(days=400), AT
     job.not_before = AT if number == 0 else None
     if status == "complete":

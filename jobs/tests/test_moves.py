@@ -6,6 +6,7 @@ import pytest
 
 from jobs import lifecycle
 from jobs.models import FINAL, Attempt, Job, Status, Stream
+from jobs.worker.record import _keep_attempt
 
 pytestmark = pytest.mark.django_db
 
@@ -198,6 +199,6 @@ def test_an_answer_that_comes_after_its_callback_is_kept_as_an_attempt(processin
     apply(lifecycle.complete_by_callback(processing.pk, {"name": "x"}, **FIRST, now=NOW))
     late = lifecycle.wait(processing, deadline_at=LATER, now=NOW)
     assert not apply(late)
-    lifecycle.keep_attempt(late)
-    lifecycle.keep_attempt(late)
+    _keep_attempt(late)
+    _keep_attempt(late)
     assert [row.outcome for row in Attempt.objects.all()] == ["accepted"]

@@ -2,7 +2,7 @@
 
     {"format": "enrichlabs", "version": 2}
     {"kind": "job", "id": "01a2036a-3737-730f-8b75-355ab24a179b", "vendor": "async", ...}
-    {"kind": "end", "vendor": 2, "job": 100000, "attempt": 100000, "callback": 33333}
+    {"kind": "end", "vendor": 2, "client": 1, "job": 100000, "attempt": 100000, "callback": 33333}
 
 A row's line has every column. Rows are grouped by kind, in the order of KINDS, and sorted by id
 within a kind. The last complete line of an interrupted export therefore says where to continue, and
@@ -21,6 +21,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import BaseValidator
 from django.db.models import CharField, DateTimeField, Field, Model
 
+from clients.models import Client
 from jobs.models import Attempt, Callback, Job
 from jobs.transfer import format_1
 from vendors.models import Vendor
@@ -28,9 +29,11 @@ from vendors.payloads import exact
 
 FORMAT = "enrichlabs"
 VERSION = 2
-# A row comes after those that it refers to: no attempt without its job, no job without its vendor.
+# A row comes after those that it refers to: no attempt without its job, no job without its client
+# and vendor. API keys stay behind: a store accepts only keys that were created for it.
 KINDS: dict[str, type[Model]] = {
     "vendor": Vendor,
+    "client": Client,
     "job": Job,
     "attempt": Attempt,
     "callback": Callback,
@@ -129,7 +132,7 @@ def lines(file: IO[bytes]) -> Iterator[Line]:
         if version == 1:
             kind, columns = format_1.upgraded(kind, columns)
         if kind not in ORDER or not isinstance(columns.get("id"), str):
-            raise _fault(number, "is not a vendor, job, attempt or callback with an id")
+            raise _fault(number, "is not a vendor, client, job, attempt or callback with an id")
         if (position := (ORDER.index(kind), columns["id"])) <= previous:
             raise _fault(number, "is not in the order in which rows are written")
         previous = position

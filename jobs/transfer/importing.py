@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from django.db.models import Model
 
+from clients.models import DEFAULT, Client
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.storage.store import writing
@@ -47,7 +48,9 @@ class Import:
         self.written = Counter[str]()
         self.different = Counter[str]()  # stored before, with other content or under another id
         self.stored = Counter[str]()  # counted by check()
+        self.created: list[str] = []  # clients that jobs named, and that neither file nor store had
         self.last_line = 0  # all lines up to this one are written
+        self._clients: set[str] = set()  # that jobs name
         self._file = file
 
     def write(self) -> Iterator[int]:
@@ -59,6 +62,7 @@ class Import:
             self._write(chunk[0].kind, {line.columns["id"]: row(line) for line in chunk})
             self.last_line = chunk[-1].number
             yield chunk[-1].ends_at
+        self.created = _create_missing(self._clients)
 
     def check(self) -> Iterator[int]:
         """Count which rows of the file are in the store; after each chunk, yield the bytes done."""
@@ -85,6 +89,8 @@ class Import:
             is_same.setdefault(row_id, False)
         missing = [model(**columns) for row_id, columns in rows.items() if row_id not in is_same]
         _insert(model, missing)
+        if kind == "job":
+            self._clients |= {columns["client"] for columns in rows.values()}
         self.read[kind] += len(rows)
         self.written[kind] += len(missing)
         self.different[kind] += list(is_same.values()).count(False)
@@ -140,6 +146,19 @@ def _to_millisecond(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.replace(microsecond=value.microsecond // 1000 * 1000)
     return value
+
+
+def _create_missing(slugs: set[str]) -> list[str]:
+    """Create clients with these slugs where there are none, and return their slugs. They are
+    disabled: an operator decides who gets access to their jobs. The client `default`, to which jobs
+    from before there were clients belong, is created as on a first start.
+    """
+    if DEFAULT in slugs:
+        Client.objects.get_or_create(slug=DEFAULT)
+    missing = sorted(slugs - set(Client.objects.values_list("slug", flat=True)))
+    for slug in missing:
+        Client.objects.create(slug=slug, enabled=False, note="Created by an import.")
+    return missing
 
 
 def _insert(model: type[Model], rows: list[Model]) -> None:

@@ -10,7 +10,7 @@ from django.db import close_old_connections
 
 from jobs import failures, lifecycle, retry
 from jobs.lifecycle import Move
-from jobs.models import Job, Status
+from jobs.models import Attempt, Job, Status
 from jobs.queue.breaker import Standing
 from jobs.queue.clock import redis_clock
 from jobs.storage.store import STORE_ERRORS, refuses
@@ -144,8 +144,11 @@ def _log(execution: Execution) -> None:
 
 
 def _keep_attempt(move: Move) -> None:
+    """Keep the attempt of a move that did not happen, for example because a callback came first."""
+    attempt = move.attempt
     try:
-        lifecycle.keep_attempt(move)
+        if attempt and not Attempt.objects.filter(job=attempt.job, number=attempt.number).exists():
+            attempt.save(force_insert=True)
     except STORE_ERRORS as error:
         reason = type(error).__name__
         log.info("an attempt of job %s is missing in its history: %s", move.job_id, reason)

@@ -22,7 +22,7 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 def overdue(job):
     """Let the deadline pass, and return the job's error message."""
     Job.objects.filter(pk=job.pk).update(deadline_at=LONG_AGO)
-    assert sweep.resolve_overdue_callbacks() == 1
+    assert sweep.resolve_overdue_jobs() == 1
     job = Job.objects.get(pk=job.pk)
     assert job.error_code == "callback_overdue"
     return job.error_message

@@ -9,6 +9,7 @@ WELL_CONFIGURED = {
     "ALLOWED_HOSTS": ["jobs.example.com"],
     "SECRET_KEY": SECRET,
     "CALLBACK_SECRETS": [SECRET],
+    "ALLOW_ANONYMOUS": False,
     "SERVES": ["api", "admin", "webhooks"],
     "SESSION_COOKIE_SECURE": True,
     "CSRF_COOKIE_SECURE": True,

@@ -16,12 +16,19 @@ WRONG = [
     ("MOCK_PORT", "70000", "MOCK_PORT is 70000, but must be between 1 and 65535."),
     ("WORKER_THREADS", "0", "WORKER_THREADS is 0, but must be between 1 and 2147483647."),
     ("WORKER_PROCESSES", "two", "WORKER_PROCESSES is 'two', but must be a whole number."),
+    ("API_DOCS", "2", "API_DOCS is '2', but must be 1 or 0."),
     ("DEBUG", "maybe", "DEBUG is 'maybe', but must be 1 or 0."),
+    ("ALLOW_ANONYMOUS", "maybe", "ALLOW_ANONYMOUS is 'maybe', but must be 1 or 0."),
+    (
+        "TRUSTED_PROXIES",
+        "10.0.0.1,proxy",
+        "TRUSTED_PROXIES can't be read: 'proxy' does not appear to be an IPv4 or IPv6 network.",
+    ),
     ("MOCK_VENDORS", "2", "MOCK_VENDORS is '2', but must be 1 or 0."),
     (
         "SERVES",
         "api;admin",
-        "SERVES names api;admin. Choose from api, admin, webhooks, mock, separated by commas.",
+        "SERVES names api;admin. Choose from api, admin, webhooks, metrics, mock, separated by",
     ),
     (
         "LOG_LEVEL",
@@ -149,3 +156,9 @@ def test_each_wrong_value_is_refused_in_one_line(refused: Callable[..., list[str
             [line] = [line for line in lines if line.startswith(f"{name} ")]
             assert sentence in line
             assert "hid" not in line
+
+
+def test_anonymous_access_is_refused_with_https(refused: Callable[..., list[str]]) -> None:
+    [line] = refused(ALLOW_ANONYMOUS="1", PUBLIC_URL="https://jobs.example.com")
+    assert line.startswith("ALLOW_ANONYMOUS is 1, but PUBLIC_URL is https://: anybody could use")
+    assert "manage.py api_key create" in line

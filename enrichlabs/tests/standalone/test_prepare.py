@@ -45,13 +45,14 @@ def rows(folder: Path, query: str) -> list[str]:
     return [value for (value,) in sqlite3.connect(folder / "enrichlabs.sqlite3").execute(query)]
 
 
-def test_prepare_creates_tables_admin_and_mock_vendors_and_can_run_again(
+def test_prepare_creates_what_a_first_request_needs_and_can_run_again(
     prepare: Prepare, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        ended = prepare(MOCKS, **OWN_SECRETS, ADMIN_PASSWORD="chosen-by-us")
+        ended = prepare(MOCKS, **OWN_SECRETS, ADMIN_PASSWORD="chosen-by-us", ALLOW_ANONYMOUS=1)
         assert (ended.returncode, ended.stderr) == (0, "")
     assert rows(tmp_path, "SELECT username FROM auth_user") == ["admin"]
+    assert rows(tmp_path, "SELECT slug FROM clients_client WHERE enabled") == ["default"]
     assert rows(tmp_path, "SELECT url FROM vendors_vendor ORDER BY slug") == [
         f"{MOCKS}/mock-vendors/async",
         f"{MOCKS}/mock-vendors/sync",
@@ -68,6 +69,16 @@ def test_without_a_mocks_url_only_the_vendors_of_the_file_are_created(
     vendors.write_text('[vendors.acme]\nadapter = "sync"\nurl = "https://acme.example"\n')
     assert prepare(ENRICHLABS_VENDORS=vendors).returncode == 0
     assert rows(tmp_path, "SELECT slug FROM vendors_vendor") == ["acme"]
+
+
+def test_prepare_keeps_what_was_changed_about_the_client_default(
+    prepare: Prepare, tmp_path: Path
+) -> None:
+    assert prepare().returncode == 0
+    with sqlite3.connect(tmp_path / "enrichlabs.sqlite3") as store:
+        store.execute("UPDATE clients_client SET enabled = 0, note = 'closed'")
+    assert prepare().returncode == 0
+    assert rows(tmp_path, "SELECT note FROM clients_client WHERE NOT enabled") == ["closed"]
 
 
 def test_prepare_waits_for_a_store_that_is_still_starting(tmp_path: Path) -> None:
@@ -124,3 +135,9 @@ def test_a_public_service_must_not_keep_the_default_admin_password(prepare: Prep
     ended = prepare(**OWN_SECRETS, **PUBLIC, ADMIN_PASSWORD="chosen-by-us")
     assert ended.returncode == 1
     assert ended.stderr.endswith("Change it: manage.py changepassword admin\n")
+
+
+def test_prepare_says_how_to_make_the_first_key(prepare: Prepare) -> None:
+    ended = prepare(**OWN_SECRETS, ADMIN_PASSWORD="chosen-by-us")
+    assert ended.returncode == 0
+    assert "There is no API key yet. Make one: python manage.py api_key create" in ended.stderr

@@ -23,11 +23,12 @@ REASON = "It would start jobs before the attempts that count against their limit
 
 class Command(StoreCommand):
     help = (
-        "Reads the vendors, jobs, attempts and callbacks of an exported file into the store, whose "
-        "tables must exist (migrate). Exports of 0.1.0 can be read too. Existing rows are not "
-        "changed, so the import can be interrupted and run again. At the end it counts all rows. "
-        "Users, permissions and secrets are not included: keep CALLBACK_SECRETS and PUBLIC_URL, or "
-        "callbacks for jobs in flight are lost."
+        "Reads the vendors, clients, jobs, attempts and callbacks of an exported file into the "
+        "store, whose tables must exist (migrate). Exports of 0.1.0 can be read too. Existing rows "
+        "are not changed, so the import can be interrupted and run again. At the end it counts all "
+        "rows. "
+        "Users, permissions, API keys and secrets are not included: create new keys, and keep "
+        "CALLBACK_SECRETS and PUBLIC_URL, or callbacks for jobs in flight are lost."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -86,6 +87,8 @@ class Command(StoreCommand):
                     f"{plural(kind)}: {count} stored already with other content or under another "
                     "id; not changed"
                 )
+        for slug in rows.created:
+            self.stdout.write(f"client {slug}: named by jobs, but unknown; created, disabled")
         if kinds := rows.mismatched():
             raise CommandError(
                 f"The counts of {' and '.join(map(plural, kinds))} do not match. Run the import "

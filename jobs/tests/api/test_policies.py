@@ -12,11 +12,13 @@ from rest_framework.permissions import BasePermission
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from clients.directory import Caller
 from jobs.api.views import JobViewSet
 from jobs.models import Job
 
 pytestmark = pytest.mark.django_db
 
+ALICE = Caller("default", frozenset())
 BODY = json.dumps({"vendor": "acme", "name": "John Doe"})
 ACTIONS = [
     ("POST", "/jobs"),
@@ -41,7 +43,7 @@ class DenyAll(BasePermission):
 
 class NeedsUser(BasePermission):
     def has_permission(self, request, view):
-        return request.user == "alice"
+        return request.user is ALICE
 
 
 class ReadsData(BasePermission):
@@ -74,7 +76,7 @@ class Unchallenging(Rejecting):
 
 class Alice(Anonymous):
     def authenticate(self, request):
-        return "alice", "token"
+        return ALICE, "token"
 
 
 class Busy(BaseThrottle):

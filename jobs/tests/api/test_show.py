@@ -26,6 +26,10 @@ def test_a_queued_job_shows_everything_but_a_result(client, make_job, make_vendo
         "created_at": "2025-10-20T05:03:11.360000Z",
         "started_at": None,
         "finished_at": None,
+        "not_before": None,
+        "expires_at": None,
+        "reference": None,
+        "metadata": None,
     }
     assert (answer["Retry-After"], answer["Cache-Control"]) == ("1", "no-store")
 
@@ -122,6 +126,7 @@ def test_an_unknown_or_malformed_id_is_not_found(client, make_job, bad, path):
 @pytest.mark.parametrize("bad", ["1", "x" * 5000, "{id}1", "{id}%0A"])
 def test_a_malformed_id_costs_no_query(client, make_job, django_assert_num_queries, bad):
     address = f"/jobs/{bad.format(id=make_job().pk)}"
+    client.get("/jobs")  # reads who may ask, as one request does every half second
     with django_assert_num_queries(0):
         assert client.get(address).status_code == 404
 

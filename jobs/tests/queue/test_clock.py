@@ -39,6 +39,6 @@ def test_a_worker_whose_clock_is_ahead_does_not_fail_callbacks_early(
     make_job(status=Status.WAITING, attempt=1, deadline_at=datetime.now(UTC) + timedelta(minutes=1))
     monkeypatch.setattr("jobs.queue.clock.datetime", AnHourAhead)
     Heartbeat("w").send()
-    assert sweep.resolve_overdue_callbacks() == 0
+    assert sweep.resolve_overdue_jobs() == 0
     assert Job.objects.get().status == "waiting"
     assert abs(redis_clock.now() - datetime.now(UTC)) < 5 * SECOND

@@ -36,10 +36,10 @@ def entries(redis_client, name):
 
 def test_a_due_retry_is_added_to_the_retries_stream(make_job, redis_client, acme):
     due, later = (
-        make_job(not_before=LONG_AGO),
-        make_job(not_before=datetime.now(UTC) + timedelta(hours=1)),
+        make_job(stream="retries", not_before=LONG_AGO),
+        make_job(stream="retries", not_before=datetime.now(UTC) + timedelta(hours=1)),
     )
-    assert sweep.enqueue_due_retries() == 1
+    assert sweep.enqueue_due_jobs() == 1
     assert entries(redis_client, "retries") == [due.pk]
     assert Job.objects.get(pk=due.pk).not_before is None
     assert Job.objects.get(pk=later.pk).not_before is not None
@@ -48,7 +48,7 @@ def test_a_due_retry_is_added_to_the_retries_stream(make_job, redis_client, acme
 def test_an_overdue_callback_fails_its_job_and_frees_its_slot(make_job, redis_client, acme):
     job = make_job(status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
     redis_client.zadd(Keys("acme").in_flight, {job.pk: 1})
-    assert sweep.resolve_overdue_callbacks() == 1
+    assert sweep.resolve_overdue_jobs() == 1
     assert Job.objects.get().error_code == "callback_overdue"
     assert redis_client.zcard(Keys("acme").in_flight) == 0
 
@@ -59,7 +59,7 @@ def test_an_overdue_callback_is_retried_while_attempts_are_left(
 ):
     make_vendor(repeat_overdue=True)
     job = make_job(status=Status.WAITING, attempt=1, failures=failures, deadline_at=LONG_AGO)
-    sweep.resolve_overdue_callbacks()
+    sweep.resolve_overdue_jobs()
     assert Job.objects.get().status == status
     assert entries(redis_client, "retries") == ([job.pk] if status == "queued" else [])
 
@@ -84,7 +84,7 @@ def test_a_stored_callback_counts_after_its_deadline(make_job, redis_client, acm
     job = make_job(status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
     ref, now = AttemptRef(1, 1), datetime.now(UTC)
     receive.store(acme, job.pk, ref, webhook_id="", body=b'{"ok": true}', now=now)
-    assert sweep.resolve_overdue_callbacks() == 1
+    assert sweep.resolve_overdue_jobs() == 1
     assert (Job.objects.get().status, Job.objects.get().result) == ("complete", {"ok": True})
 
 
@@ -149,7 +149,7 @@ def test_unreadable_callbacks_are_reread_in_batches(unreadable, monkeypatch):
 def test_resolving_an_overdue_job_reads_only_its_own_callbacks(unreadable):
     Job.objects.update(deadline_at=LONG_AGO)
     with reads_of("jobs_callback") as reads:
-        sweep.resolve_overdue_callbacks()
+        sweep.resolve_overdue_jobs()
     with connection.cursor() as cursor:
         plans = [
             row[3]
@@ -163,7 +163,7 @@ def test_resolving_an_overdue_job_reads_only_its_own_callbacks(unreadable):
 def test_an_overdue_job_gets_its_unreadable_callback_reread_by_the_new_adapter(unreadable):
     correct()
     Job.objects.update(deadline_at=LONG_AGO)
-    sweep.resolve_overdue_callbacks()
+    sweep.resolve_overdue_jobs()
     assert (Job.objects.get().status, Callback.objects.get().verdict) == ("complete", "applied")
 
 
@@ -203,7 +203,7 @@ def test_one_worker_sweeps_at_a_time(redis_client):
 
 
 def test_a_failing_step_does_not_block_the_others(make_job, redis_client, acme, monkeypatch):
-    monkeypatch.setattr(sweep, "resolve_overdue_callbacks", lambda: 1 / 0)
+    monkeypatch.setattr(sweep, "resolve_overdue_jobs", lambda: 1 / 0)
     due, lost = make_job(not_before=LONG_AGO), make_job(queued_at=LONG_AGO)
     sweep.Sweeper("w").sweep(now=100.0)
     assert set(entries(redis_client, "retries") + entries(redis_client, "jobs")) == {

@@ -17,7 +17,7 @@ from jobs.transfer.export import opened
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
-COUNTS = "2 vendors, 12 jobs, 12 attempts, 6 callbacks"
+COUNTS = "2 vendors, 2 clients, 12 jobs, 12 attempts, 6 callbacks"
 
 
 @pytest.fixture
@@ -37,7 +37,14 @@ def test_export_writes_every_column_of_every_row(path):
     assert run(path) == f"{path} is finished: {COUNTS}.\n"
     first, *rows, last = [json.loads(line) for line in path.read_text("ascii").splitlines()]
     assert first == {"format": "enrichlabs", "version": 2}
-    assert last == {"kind": "end", "vendor": 2, "job": 12, "attempt": 12, "callback": 6}
+    assert last == {
+        "kind": "end",
+        "vendor": 2,
+        "client": 2,
+        "job": 12,
+        "attempt": 12,
+        "callback": 6,
+    }
     stored = all_rows()
     assert [(row["kind"], row["id"]) for row in rows] == [
         (kind, row["id"]) for kind in stored for row in stored[kind]
@@ -83,7 +90,7 @@ def test_interrupted_export_continues_where_it_stopped(path, tmp_path, monkeypat
         with pytest.raises(SystemExit) as ended:
             call_command("export", str(path), stdout=out)
     assert ended.value.code == 130
-    counts = "2 vendors, 8 jobs, 0 attempts, 0 callbacks"
+    counts = "2 vendors, 2 clients, 6 jobs, 0 attempts, 0 callbacks"
     assert out.getvalue() == f"Interrupted: {counts}. Run the export again to continue.\n"
     output = run(path)
     assert f"Continuing {path} after 10 rows. If the service has run since" in output

@@ -9,6 +9,10 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from audit.models import Entry
+from clients import issuing
+from clients.models import ApiKey, Client
+from clients.tests.conftest import OPERATOR
 from jobs.models import Attempt, Callback, Job
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.tests.rows import all_rows, delete_rows, make_rows
@@ -43,10 +47,11 @@ def run(path, *arguments):
     return out.getvalue()
 
 
-def report(vendors, jobs, attempts, callbacks):
+def report(vendors, clients, jobs, attempts, callbacks):
     """The output when so many rows were written."""
     counts = {
         "vendors": (2, vendors),
+        "clients": (2, clients),
         "jobs": (12, jobs),
         "attempts": (12, attempts),
         "callbacks": (6, callbacks),
@@ -58,7 +63,7 @@ def report(vendors, jobs, attempts, callbacks):
 
 
 def test_import_restores_every_row(path, rows, tmp_path):
-    assert run(path) == report(2, 12, 12, 6)
+    assert run(path) == report(2, 2, 12, 12, 6)
     assert all_rows() == rows
     call_command("export", str(tmp_path / "second"), stdout=StringIO())
     assert (tmp_path / "second").read_bytes() == path.read_bytes()
@@ -66,16 +71,16 @@ def test_import_restores_every_row(path, rows, tmp_path):
 
 def test_second_import_writes_nothing(path, rows):
     run(path)
-    assert run(path) == report(0, 0, 0, 0)
+    assert run(path) == report(0, 0, 0, 0, 0)
     assert all_rows() == rows
 
 
 def test_next_import_writes_the_rows_that_a_crash_left_out(path, rows):
     run(path)
-    for model in (Vendor, Job, Attempt, Callback):
+    for model in (Vendor, Client, Job, Attempt, Callback):
         ids = list(model.objects.order_by("pk").values_list("pk", flat=True))
         model.objects.filter(pk__in=ids[1::2]).delete()
-    assert run(path) == report(1, 6, 6, 3)
+    assert run(path) == report(1, 1, 6, 6, 3)
     assert all_rows() == rows
 
 
@@ -94,14 +99,14 @@ def test_interrupt_finishes_the_current_batch(path, rows, monkeypatch):
         with pytest.raises(SystemExit) as ended:
             call_command("import", str(path), stdout=out)
     assert ended.value.code == 130
-    assert out.getvalue() == "Interrupted: 7 rows written. Run the import again to continue.\n"
-    assert run(path) == report(0, 7, 12, 6)
+    assert out.getvalue() == "Interrupted: 9 rows written. Run the import again to continue.\n"
+    assert run(path) == report(0, 0, 7, 12, 6)
     assert all_rows() == rows
 
 
 def test_batches_are_bounded_in_bytes(path, rows, monkeypatch):
     monkeypatch.setattr(importing, "CHUNK_BYTES", 1)
-    assert run(path) == report(2, 12, 12, 6)
+    assert run(path) == report(2, 2, 12, 12, 6)
 
 
 def test_existing_row_with_other_content_is_counted_but_not_changed(path, rows):
@@ -110,8 +115,8 @@ def test_existing_row_with_other_content_is_counted_but_not_changed(path, rows):
     Vendor.objects.filter(slug="acme").update(rate_limits="1/s")
     before = all_rows()
     output = run(path)
-    assert output.startswith(report(0, 0, 0, 0))
-    assert output[len(report(0, 0, 0, 0)) :] == (
+    assert output.startswith(report(0, 0, 0, 0, 0))
+    assert output[len(report(0, 0, 0, 0, 0)) :] == (
         "vendors: 1 stored already with other content or under another id; not changed\n"
         "jobs: 1 stored already with other content or under another id; not changed\n"
     )
@@ -121,32 +126,69 @@ def test_existing_row_with_other_content_is_counted_but_not_changed(path, rows):
 def test_vendor_stored_under_another_id_keeps_its_settings(path, rows, make_vendor):
     mine = make_vendor("acme", url="https://mine.example/")
     output = run(path)
-    assert output.startswith(report(1, 12, 12, 6))
+    assert output.startswith(report(1, 2, 12, 12, 6))
     assert "vendors: 1 stored already with other content or under another id" in output
     assert Vendor.objects.get(slug="acme").pk == mine.pk
     assert Vendor.objects.count() == 2
+
+
+def test_client_stored_under_another_id_keeps_its_settings(path, rows):
+    mine = Client.objects.create(slug="billing", request_limits="1/h")
+    output = run(path)
+    assert output.startswith(report(2, 1, 12, 12, 6))
+    assert "clients: 1 stored already with other content or under another id" in output
+    kept = Client.objects.get(slug="billing")
+    assert (kept.pk, kept.enabled, kept.request_limits) == (mine.pk, True, "1/h")
+    assert Job.objects.filter(client="billing").count() == 8
+
+
+def test_a_client_that_only_jobs_name_is_created_disabled(path, rows):
+    changed(path, 4, lambda line: b"")
+    changed(path, 4, lambda line: b"")  # the second client
+    changed(path, 34, columns(client=0))
+    sentence = "client billing: named by jobs, but unknown; created, disabled\n"
+    assert run(path).endswith(f"in the store\n{sentence}")
+    assert sentence not in run(path)
+    assert list(Client.objects.values_list("slug", "enabled")) == [
+        ("billing", False),
+        ("default", True),
+    ]
+
+
+def test_api_keys_and_audit_entries_stay_behind(tmp_path, rows):
+    make_rows()
+    client = Client.objects.get(slug="default")
+    issued = issuing.create(client, OPERATOR, name="import", scopes="jobs:read")
+    file = tmp_path / "with_key.jsonl"
+    call_command("export", str(file), stdout=StringIO())
+    for secret in (issued.text[4:12], issued.text[12:], issued.key.digest):
+        assert secret not in file.read_text()
+    ApiKey.objects.all().delete(), Entry.objects.all().delete(), delete_rows()
+    run(file)
+    assert not ApiKey.objects.exists()
+    assert not Entry.objects.exists()
 
 
 def test_callback_received_by_both_stores_is_stored_once(path, rows):
     other = {**rows["callback"][0], "id": "another"}
     Callback.objects.create(**other)
     output = run(path)
-    assert output.startswith(report(2, 12, 12, 5))
+    assert output.startswith(report(2, 2, 12, 12, 5))
     assert "callbacks: 1 stored already" in output
     assert Callback.objects.count() == 6
 
 
 def test_bad_line_is_reported_and_its_batch_is_not_written(path, rows, monkeypatch):
     monkeypatch.setattr(importing, "CHUNK", 2)
-    changed(path, 7, columns(name=None))
+    changed(path, 9, columns(name=None))
     with pytest.raises(CommandError) as refused:
         run(path)
-    assert str(refused.value) == f"{path}: Line 7 has a value of name that can't be stored."
+    assert str(refused.value) == f"{path}: Line 9 has a value of name that can't be stored."
     assert [row["id"] for row in all_rows()["job"]] == [row["id"] for row in rows["job"][:2]]
 
 
 def test_unfinished_export_is_refused_before_anything_is_written(path, rows):
-    changed(path, 34, lambda line: b"")
+    changed(path, 36, lambda line: b"")
     refusal = f"{path}: The export is not finished: its end line is missing"
     with pytest.raises(CommandError, match=refusal):
         run(path)
@@ -154,14 +196,14 @@ def test_unfinished_export_is_refused_before_anything_is_written(path, rows):
 
 
 def test_column_missing_in_the_file_gets_its_default(path, rows):
-    for number in range(4, 16):
+    for number in range(6, 18):
         changed(path, number, without("stream"))
-    assert run(path) == report(2, 12, 12, 6)
+    assert run(path) == report(2, 2, 12, 12, 6)
     assert set(Job.objects.values_list("stream", flat=True)) == {"jobs"}
 
 
 def test_file_without_one_of_its_rows_is_found_by_counting(path, rows):
-    changed(path, 7, lambda line: b"")
+    changed(path, 9, lambda line: b"")
     with pytest.raises(
         CommandError, match="The counts of jobs do not match. Run the import again; "
     ):
@@ -177,7 +219,7 @@ def test_rows_deleted_during_the_import_are_found_by_counting(path, rows, monkey
     ):
         run(path)
     monkeypatch.undo()
-    assert run(path) == report(0, 0, 12, 0)
+    assert run(path) == report(0, 0, 0, 12, 0)
 
 
 def test_limiter_state_is_deleted_so_that_it_is_rebuilt(path, rows, redis_client):
@@ -194,7 +236,7 @@ def test_import_is_refused_while_a_worker_runs_unless_live(path, rows, redis_cli
     ):
         run(path)
     assert not any(all_rows().values())
-    assert run(path, "--live") == report(2, 12, 12, 6)
+    assert run(path, "--live") == report(2, 2, 12, 12, 6)
 
 
 def test_missing_file_is_reported(tmp_path):

@@ -15,8 +15,20 @@ from jobs.transfer.archive import fields
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
 DEFAULTS = {
-    "vendor": {"arrival_margin_ms": 70, "paused_at": None, "paused_by": ""},
-    "job": {},
+    "vendor": {
+        "arrival_margin_ms": 70,
+        "paused_at": None,
+        "paused_by": "",
+        "required_input": "name",
+    },
+    "job": {
+        "client": "default",
+        "expires_at": None,
+        "fingerprint": "",
+        "idempotency_key": None,
+        "metadata": None,
+        "reference": "",
+    },
     "attempt": {"kind": "call", "reply": None},
     "callback": {"reason": ""},
 }
@@ -53,15 +65,17 @@ def expected_rows(path):
 @pytest.mark.parametrize(
     ("path", "counts"),
     [
-        (RELEASE, {"vendors": 8, "jobs": 12, "attempts": 9, "callbacks": 5}),
-        (WITH_CALL_KINDS, {"vendors": 3, "jobs": 6, "attempts": 7, "callbacks": 3}),
+        (RELEASE, {"vendors": 8, "clients": 0, "jobs": 12, "attempts": 9, "callbacks": 5}),
+        (WITH_CALL_KINDS, {"vendors": 3, "clients": 0, "jobs": 6, "attempts": 7, "callbacks": 3}),
     ],
     ids=["release 0.1.0", "with call kinds"],
 )
 def test_every_row_is_imported_with_its_new_words(path, counts):
     text = "{0}: {1} in the file, {1} read, {1} written, {1} in the store\n"
     assert run(path) == "".join(text.format(name, count) for name, count in counts.items())
-    assert all_rows() == expected_rows(path)
+    stored = all_rows()
+    assert [client["slug"] for client in stored.pop("client")] == ["default"]
+    assert stored == expected_rows(path)
 
 
 def test_release_fixture_has_every_status_verdict_and_a_retry():
@@ -95,7 +109,9 @@ def test_export_after_the_import_writes_version_2(tmp_path):
     call_command("export", str(path), stdout=StringIO())
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines[0]["version"] == 2
-    assert {line["kind"] for line in lines[1:]} == {"vendor", "job", "attempt", "callback", "end"}
+    assert {line["kind"] for line in lines[1:]} == {
+        *("vendor", "client", "job", "attempt", "callback", "end")
+    }
     assert {line["stream"] for line in lines if line.get("kind") == "job"} == {"jobs", "retries"}
 
 
@@ -104,7 +120,11 @@ def test_export_after_the_import_writes_version_2(tmp_path):
     [
         ('"stream":"again"', '"stream":"anew"', "has a value of stream that can't be stored."),
         ('"stream":"again"', '"stream":["again"]', "has a value of stream that can't be stored."),
-        ('"kind":"delivery"', '"kind":"letter"', "is not a vendor, job, attempt or callback"),
+        (
+            '"kind":"delivery"',
+            '"kind":"letter"',
+            "is not a vendor, client, job, attempt or callback",
+        ),
     ],
 )
 def test_words_unknown_to_version_1_are_refused(tmp_path, old, new, sentence):

@@ -1,0 +1,30 @@
+"""What all views of the API have in common."""
+
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from jobs.api.authentication import Unauthorized
+from jobs.api.formats import ExactJSONRenderer, JobParser, JSONOnly
+
+
+class APIViewSet(ViewSet):
+    """A view set that speaks JSON only. No cache may keep its answers or give them to others.
+
+    Each action must be named in `scopes`, with the scopes of which a key needs one.
+    """
+
+    http_method_names = ["get", "head", "post"]  # no OPTIONS, which describes the resource
+    content_negotiation_class = JSONOnly
+    parser_classes = (JobParser,)
+    renderer_classes = (ExactJSONRenderer,)
+    scopes: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        headers = super().default_response_headers
+        return {**headers, "Cache-Control": "no-store", "Vary": "Authorization"}
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, Unauthorized):
+            self.headers.clear()  # the answer is the same for all resources
+        return super().handle_exception(exc)
