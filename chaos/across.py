@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from chaos.checks import Finding
 from chaos.client import Posted
 from chaos.cuts import Outage
-from chaos.history import History
+from chaos.history import Finding, History
 from chaos.ledger import Arrival
 from chaos.report import Row
 from jobs.worker.claim import DEADLINE_MARGIN_SECONDS

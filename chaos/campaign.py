@@ -15,6 +15,7 @@ from chaos import history, report
 from chaos.client import Clients
 from chaos.faults import KINDS, Kind
 from chaos.journal import Trouble
+from chaos.keyring import Keyring
 from chaos.schedule import Fault, schedule
 from chaos.system import System
 from chaos.vendors import VENDORS
@@ -38,23 +39,27 @@ class Options:
 
 def run(options: Options, system: System) -> bool:
     """Run it, print the results, and return whether all checks passed."""
-    prepare(system)
+    keyring = prepare(system)
     witness = Witness(system.redis_address)
     witness.start()
     system.start()
-    clients = Clients(system.api_urls, options.seed, options.rate)
+    clients = Clients(system.api_urls, options.seed, options.rate, keyring, system.journal)
     unavailable = strike_under_load(options, system, clients)
     drained_seconds, left = come_to_rest(system, clients)
-    past = history.read(options.seed, clients.posted, system.ledger, system.journal)
-    return report.write(past, witness, report.End(drained_seconds, left, unavailable))
+    past = history.read(options.seed, clients, system.ledger, system.journal)
+    end = report.End(drained_seconds, left, unavailable)
+    return report.write(past, witness, end, more_rows=[("keys rotated", str(keyring.rotations))])
 
 
-def prepare(system: System) -> None:
-    """Create the store and load the vendors."""
+def prepare(system: System) -> Keyring:
+    """Create the store, load the vendors, and create clients with API keys."""
     call_command("migrate", verbosity=0)
     file = system.logs / "vendors.toml"
     file.write_text(system.vendors_toml())
     call_command("load_vendors", str(file), stdout=StringIO())
+    keyring = Keyring()
+    keyring.create()
+    return keyring
 
 
 def strike_under_load(options: Options, system: System, clients: Clients) -> list[str]:

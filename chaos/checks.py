@@ -6,12 +6,11 @@ from typing import Any
 
 from django.conf import settings
 
-from chaos.history import History, Story
+from chaos import promises
+from chaos.history import Finding, History, Story
 from chaos.plans import answer_of, error_of, may_fail_with, plan_of
 from chaos.vendors import MAX_ATTEMPTS, VENDORS
 from jobs.models import FINAL, Attempt, Status, Verdict
-
-Finding = tuple[str, str]  # the job's id, and what is wrong
 
 # The worker or the response was lost during the call: the vendor may have done the work.
 UNKNOWN = {"worker_lost", "worker_stopped", "vendor_timeout", "connection_lost", "bad_reply"}
@@ -99,6 +98,8 @@ def _wrong_failure(history: History, story: Story) -> Iterator[Finding]:
         allowed |= {"outcome_unknown"}
     if vendor.adapter == "async":
         allowed |= {"callback_overdue"}
+    if story.posted and "expires_in" in story.posted.options:
+        allowed |= {promises.EXPIRED}
     if job.error_code not in allowed or not job.error_message:
         yield job.pk, f"failed as {job.error_code!r} without a reason"
     if job.error_code == "callback_overdue" and (
@@ -199,4 +200,5 @@ CHECKS: dict[str, Callable[[History], Iterator[Finding]]] = {
     "wrong": wrong,
     "unexplained vendor calls": unexplained_calls,
     "forged callbacks accepted": forged,
+    **promises.CHECKS,
 }

@@ -1,24 +1,31 @@
-"""API clients: they post at a steady rate, record the responses, and cancel some of their jobs.
+"""API clients: they post at a steady rate, repeat each request until it is accepted, and cancel
+some of their jobs. Each client has an API key of its own, and rotates it.
 
 With several API hosts, they post to each in turn, read each job through another host, and switch to
 that host if one fails.
 """
 
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count, cycle
 from threading import Event, Thread
 from typing import Any
 
-import requests
-
+from chaos.api import Session, is_certain
+from chaos.journal import Journal
+from chaos.keyring import Keyring
 from chaos.plans import plan_of
-from chaos.vendors import vendor_of
+from chaos.probes import Access, Probed, probe
+from chaos.submissions import CLIENTS, Submission, probe_of, submission_of
+from jobs.storage.store import STORE_ERRORS
 
 THREADS = 16
-TIMEOUT_SECONDS = 5.0
-CONNECT_TIMEOUT_SECONDS = 2.0
 CANCEL_AFTER_SECONDS = 0.3
+AGAIN_SECONDS = 0.5  # from a failed request to its repetition, once all API hosts have been tried
+MAX_AGAIN_SECONDS = 30.0  # how long they go on after the end, when nothing is broken any more
+ROTATION_SECONDS = 10.0
 
 
 @dataclass
@@ -35,21 +42,30 @@ class Posted:
     cancelled: bool = False  # the API confirmed it
     retried: bool = False  # the API confirmed it
     seen: str = ""  # the response of another API host to a GET
+    client: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    is_replay: bool = False  # the API said so
 
 
 class Clients:
     """Posts `rate` jobs a second, with serial numbers from 1."""
 
-    def __init__(self, apis: Sequence[str], seed: int, rate: float) -> None:
+    def __init__(
+        self, apis: Sequence[str], seed: int, rate: float, keyring: Keyring, journal: Journal
+    ) -> None:
         self._apis = apis
         self._seed = seed
         self._rate = rate
+        self._keyring = keyring
+        self._journal = journal
         self._over = Event()
         self._threads = [
             Thread(target=self._run, args=(number,), daemon=True) for number in range(THREADS)
         ]
-        self._began = 0.0
+        self._threads.append(Thread(target=self._rotate_keys, daemon=True))
+        self._began = self._over_at = 0.0
         self.posted: list[Posted] = []
+        self.probed: list[Probed] = []
 
     def start(self) -> None:
         self._began = time.monotonic()
@@ -58,66 +74,80 @@ class Clients:
 
     def stop(self) -> None:
         """Stop posting and wait for the last responses."""
+        self._over_at = time.monotonic()
         self._over.set()
         for thread in self._threads:
             thread.join()
 
     def retry(self, failed: Collection[str]) -> None:
         """Retry those failed jobs whose plan says so."""
-        with requests.Session() as session:
-            for posted in self.posted:
-                if (
-                    posted.job_id in failed
-                    and plan_of(self._seed, posted.serial, posted.vendor).client == "retry"
-                ):
-                    posted.retried = (
-                        _request(session, f"{self._apis[0]}/jobs/{posted.job_id}/retry")[0] == "200"
-                    )
+        session = Session()
+        for posted in self.posted:
+            if posted.job_id in failed and self._plans(posted, "retry"):
+                posted.retried = self._do(session, posted, "retry")
 
     def _run(self, number: int) -> None:
-        with requests.Session() as session:
-            session.trust_env = False
-            serial = number + 1
-            while not self._over.wait(
-                max(0.0, self._began + serial / self._rate - time.monotonic())
-            ):
-                self._post(session, serial)
-                serial += THREADS
+        session, serial = Session(), number + 1
+        while not self._over.wait(max(0.0, self._began + serial / self._rate - time.monotonic())):
+            self._submit(session, serial)
+            serial += THREADS
 
-    def _post(self, session: requests.Session, serial: int) -> None:
-        """Post a job to the API host whose turn it is, and to the next if that fails."""
-        for number in range(len(self._apis)):
-            api, other = (
-                self._apis[(serial + number + after) % len(self._apis)] for after in (0, 1)
-            )
-            posted = self._post_to(session, serial, api)
-            if posted.job_id and other != api:
-                posted.seen = _request(session, f"{other}/jobs/{posted.job_id}", method="GET")[0]
+    def _submit(self, session: Session, serial: int) -> None:
+        """Post a job to the API host whose turn it is and, until one answers, to the next."""
+        submission = submission_of(self._seed, serial, datetime.now(UTC))
+        for number in count():
+            api, other = (self._apis[(serial + number + n) % len(self._apis)] for n in (0, 1))
+            posted = self._post(session, submission, api)
             if posted.job_id:
+                self._follow(session, posted, submission, other)
+            if posted.job_id or self._is_final(posted):
                 return
+            if number + 1 >= len(self._apis):
+                time.sleep(AGAIN_SECONDS)
 
-    def _post_to(self, session: requests.Session, serial: int, api: str) -> Posted:
-        vendor = vendor_of(self._seed, serial)
-        posted = Posted(serial, vendor, time.time(), api)
+    def _is_final(self, posted: Posted) -> bool:
+        """Whether a request that was not accepted is not to be repeated."""
+        is_late = self._over.is_set() and time.monotonic() > self._over_at + MAX_AGAIN_SECONDS
+        return is_late or is_certain(posted.answer)
+
+    def _post(self, session: Session, submission: Submission, api: str) -> Posted:
+        posted = Posted(submission.serial, submission.vendor, time.time(), api)
+        posted.client, posted.options = submission.client, submission.options
         self.posted.append(posted)
         since = time.monotonic()
-        body = {"vendor": vendor, "name": f"Job {serial}", "serial": serial}
-        posted.answer, answer = _request(session, f"{api}/jobs", body)
+        headers = self._keyring.headers(submission.client) | submission.header
+        answer = session.post(f"{api}/jobs", headers, submission.body)
         posted.took_seconds = time.monotonic() - since
-        posted.job_id = answer.get("request_id", "")
-        if posted.job_id and plan_of(self._seed, serial, vendor).client == "cancel":
-            self._over.wait(CANCEL_AFTER_SECONDS)
-            posted.cancelled = _request(session, f"{api}/jobs/{posted.job_id}/cancel")[0] == "200"
+        posted.answer, posted.is_replay = answer.word, answer.is_replay
+        posted.job_id = answer.body.get("request_id", "")
         return posted
 
+    def _follow(self, session: Session, posted: Posted, submission: Submission, other: str) -> None:
+        """Do what the client does with an accepted job. `other` is another API host, if any."""
+        if other != posted.api:
+            headers = self._keyring.headers(posted.client)
+            posted.seen = session.get(f"{other}/jobs/{posted.job_id}", headers).word
+        if kind := probe_of(self._seed, posted.serial):
+            found = probe(kind, Access(session, other, self._keyring), submission, posted.job_id)
+            self.probed.extend(found)
+        if self._plans(posted, "cancel"):
+            self._over.wait(CANCEL_AFTER_SECONDS)
+            posted.cancelled = self._do(session, posted, "cancel")
 
-def _request(
-    session: requests.Session, url: str, body: dict[str, Any] | None = None, method: str = "POST"
-) -> tuple[str, dict[str, Any]]:
-    try:
-        answer = session.request(
-            method, url, json=body, timeout=(CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS)
-        )
-        return str(answer.status_code), answer.json()
-    except (requests.RequestException, ValueError) as error:
-        return type(error).__name__, {}
+    def _plans(self, posted: Posted, action: str) -> bool:
+        return plan_of(self._seed, posted.serial, posted.vendor).client == action
+
+    def _do(self, session: Session, posted: Posted, action: str) -> bool:
+        """Return whether the API confirmed it."""
+        url = f"{posted.api}/jobs/{posted.job_id}/{action}"
+        return session.post(url, self._keyring.headers(posted.client)).word == "200"
+
+    def _rotate_keys(self) -> None:
+        """Rotate the key of one client after the other."""
+        for client in cycle(CLIENTS):
+            if self._over.wait(ROTATION_SECONDS):
+                return
+            try:
+                self._keyring.rotate(client)
+            except STORE_ERRORS as error:
+                self._journal.failures.append(f"rotation of a key of {client}: {error!r}")

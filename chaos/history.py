@@ -2,18 +2,22 @@
 and what the vendor saw.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from chaos import ledger
-from chaos.client import Posted
+from chaos.client import Clients, Posted
 from chaos.journal import Journal
 from chaos.ledger import Answered, Arrival, read_ledger
+from chaos.probes import Probed
 from jobs.models import Attempt, Callback, Job
 
 CHUNK = 2000
+
+Finding = tuple[str, str]  # a job's id, and what is wrong
 
 
 @dataclass
@@ -26,7 +30,8 @@ class Story:
     arrivals: list[Arrival] = field(default_factory=list)
     answers: list[Answered] = field(default_factory=list)
     callbacks: list[ledger.Callback] = field(default_factory=list)
-    posted: Posted | None = None
+    posted: Posted | None = None  # the request that was answered with this job
+    requests: list[Posted] = field(default_factory=list)  # all for its serial number
 
     @property
     def serial(self) -> int:
@@ -49,13 +54,14 @@ class History:
     posted: list[Posted]
     stories: dict[str, Story]
     journal: Journal
+    probed: list[Probed] = field(default_factory=list)
 
 
 def key_of(job: Job, run: int) -> str:
     return Job(id=job.pk, run=run).call_key
 
 
-def read(seed: int, posted: list[Posted], ledger_file: Path, journal: Journal) -> History:
+def read(seed: int, clients: Clients, ledger_file: Path, journal: Journal) -> History:
     """Read the history from the store and the vendor's ledger."""
     stories = {job.pk: Story(job) for job in Job.objects.iterator(CHUNK)}
     for attempt in Attempt.objects.iterator(CHUNK):
@@ -64,10 +70,18 @@ def read(seed: int, posted: list[Posted], ledger_file: Path, journal: Journal) -
         if callback.job in stories:
             stories[callback.job].stored_callbacks.append(callback)
     _add_ledger(stories, ledger_file)
+    _add_requests(stories, clients.posted)
+    return History(seed, clients.posted, stories, journal, clients.probed)
+
+
+def _add_requests(stories: dict[str, Story], posted: list[Posted]) -> None:
+    requests = defaultdict(list)
     for request in posted:
+        requests[request.serial].append(request)
         if request.job_id in stories:
             stories[request.job_id].posted = request
-    return History(seed, posted, stories, journal)
+    for story in stories.values():
+        story.requests = requests[story.serial]
 
 
 def _add_ledger(stories: dict[str, Story], ledger_file: Path) -> None:
@@ -106,11 +120,9 @@ def _lines(story: Story) -> Iterator[tuple[float, str]]:
         job.created_at.timestamp(),
         f"created; at the end: {state} {job.result or job.error_message}",
     )
-    if story.posted:
-        yield (
-            story.posted.at,
-            f"posted, answered {story.posted.answer} after {story.posted.took_seconds:.2f} s",
-        )
+    for each in story.requests:
+        words = f"answered {each.answer}{' (a replay)' * each.is_replay}"
+        yield each.at, f"posted to {each.api}, {words} after {each.took_seconds:.2f} s"
     if job.finished_at:
         yield job.finished_at.timestamp(), f"finished as {job.status}"
     for attempt in story.attempts:

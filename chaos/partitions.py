@@ -25,14 +25,14 @@ class Options:
 def run(options: Options, system: Spread) -> bool:
     """Run it, print the results, and return whether all checks passed."""
     system.start_store()
-    campaign.prepare(system)
+    keyring = campaign.prepare(system)
     witness = Witness(system.redis_address)
     witness.start()
     system.start()
-    clients = Clients(system.api_urls, options.seed, options.rate)
+    clients = Clients(system.api_urls, options.seed, options.rate, keyring, system.journal)
     outages = cut_under_load(options, system, clients)
     drained_seconds, left = campaign.come_to_rest(system, clients)
-    past = history.read(options.seed, clients.posted, system.ledger, system.journal)
+    past = history.read(options.seed, clients, system.ledger, system.journal)
     workers = {host.address: host.name for host in system.worker_hosts}
     more_checks: dict[str, Check] = {
         "unknown at the other API host": across.unknown_elsewhere,
@@ -40,7 +40,7 @@ def run(options: Options, system: Spread) -> bool:
         "hosts without a share of the limit": partial(across.idle, workers=workers),
         "hosts slow to recover": partial(across.slow_recoveries, outages=outages, workers=workers),
     }
-    rows = list(across.rows(past, outages, workers))
+    rows = [*across.rows(past, outages, workers), ("keys rotated", str(keyring.rotations))]
     end = report.End(drained_seconds, left)
     return report.write(past, witness, end, checks=CHECKS | more_checks, more_rows=rows)
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chaos import arrivals, recovery
-from chaos.checks import CHECKS, Finding, without_record
-from chaos.history import History, describe
+from chaos.checks import CHECKS, without_record
+from chaos.history import Finding, History, describe
+from chaos.submissions import CLIENTS
 from chaos.vendors import VENDORS
 from chaos.witness import Witness, worst_window
 from jobs.models import Status
@@ -76,10 +77,18 @@ def _recovered(history: History, witness: Witness, end: End) -> Iterator[Row]:
 def _submitted(history: History) -> Iterator[Row]:
     answers = Counter(posted.answer for posted in history.posted)
     slowest = max((posted.took_seconds for posted in history.posted), default=0.0)
+    requests = Counter(posted.serial for posted in history.posted)
     others = [(answer, count) for answer, count in answers.most_common() if answer != "202"]
-    yield "submitted", str(len(history.posted))
+    probes = Counter(f"{each.kind} {each.answer}" for each in history.probed)
+    yield "submitted", f"{len(requests)} by {len(CLIENTS)} clients, in {requests.total()} requests"
     yield "accepted", str(sum(bool(posted.job_id) for posted in history.posted))
+    yield "repeated until accepted", str(sum(count > 1 for count in requests.values()))
+    yield (
+        "of these found to be accepted before",
+        str(sum(each.is_replay for each in history.posted)),
+    )
     yield "other answers", ", ".join(f"{count} {answer}" for answer, count in others) or "none"
+    yield "answers to probes", ", ".join(f"{probes[name]} {name}" for name in sorted(probes))
     yield "slowest answer", f"{slowest:.1f} s"
 
 

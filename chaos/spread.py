@@ -10,7 +10,7 @@ from harness import mongodb
 
 PORT = 8000
 REDIS_PORT, STORE_PORT = 6379, 27017
-SECRET = "of the campaign, the same on all hosts"  # noqa: S105
+SECRET = "shared by all hosts of the campaign"  # noqa: S105
 # The clock errors of the worker hosts, in seconds.
 CLOCKS = (0, 5, -5)
 

@@ -2,10 +2,12 @@
 import http from "k6/http";
 import { check } from "k6";
 
+import { AUTHORIZATION, idempotencyKey } from "./keys.js";
+
 const BASE_URL = (__ENV.BASE_URL || "http://127.0.0.1:8000").replace(/\/$/, "");
 const TIMEOUT = "10s";
-const POST = { headers: { "Content-Type": "application/json" }, tags: { name: "POST /jobs" }, timeout: TIMEOUT };
-const GET = { tags: { name: "GET /jobs/{request_id}" }, timeout: TIMEOUT };
+const POST = { headers: { "Content-Type": "application/json", ...AUTHORIZATION }, tags: { name: "POST /jobs" }, timeout: TIMEOUT };
+const GET = { headers: AUTHORIZATION, tags: { name: "GET /jobs/{request_id}" }, timeout: TIMEOUT };
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const FINAL = ["complete", "failed", "cancelled"];
 const STATUSES = ["queued", "processing", ...FINAL];
@@ -14,7 +16,7 @@ export const VENDORS = ["sync", "async"];
 
 // Returns the job as {id, vendor, name}, or null if it was not accepted.
 export function post(vendor, name) {
-  const response = http.post(`${BASE_URL}/jobs`, JSON.stringify({ vendor, name }), POST);
+  const response = http.post(`${BASE_URL}/jobs`, JSON.stringify({ vendor, name }), { ...POST, headers: { ...POST.headers, ...idempotencyKey() } });
   const body = json(response);
   const accepted = check(response, {
     "POST answers 202": response.status === 202,

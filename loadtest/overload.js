@@ -4,6 +4,8 @@ import http from "k6/http";
 import { check } from "k6";
 import { Counter, Trend } from "k6/metrics";
 
+import { AUTHORIZATION, idempotencyKey } from "./keys.js";
+
 const BASE_URL = (__ENV.BASE_URL || "http://127.0.0.1:8000").replace(/\/$/, "");
 const RATE = Number(__ENV.RATE || 1500); // requests a second
 const BOUND_SECONDS = 2;
@@ -47,7 +49,7 @@ export default function () {
   const isDone = !REFUSALS.includes(response.status);
   check(response, {
     "succeeds, or is refused with Retry-After": () => (isDone ? [200, 202].includes(response.status) : response.headers["Retry-After"] > 0),
-    "a refusal has a code": () => isDone || /^(overloaded|store_unavailable|queue_full)$/.test(response.json("code")),
+    "a refusal has a code": () => isDone || /^(overloaded|store_unavailable|queue_full|rate_limited)$/.test(response.json("code")),
   });
   (isDone ? answersDone : answersRefused).add(1);
   (isDone ? timeToDone : timeToRefused).add(response.timings.duration);
@@ -55,7 +57,7 @@ export default function () {
 
 function post() {
   const body = JSON.stringify({ vendor: VENDORS[__ITER % VENDORS.length], name: `User ${__VU}` });
-  const headers = { "Content-Type": "application/json" };
+  const headers = { "Content-Type": "application/json", ...AUTHORIZATION, ...idempotencyKey() };
   const response = http.post(`${BASE_URL}/jobs`, body, { headers, tags: { name: "POST /jobs" }, timeout: "10s" });
   if (response.status === 202) {
     posted = response.json("request_id");
@@ -64,5 +66,5 @@ function post() {
 }
 
 function get(id) {
-  return http.get(`${BASE_URL}/jobs/${id}`, { tags: { name: "GET /jobs/{request_id}" }, timeout: "10s" });
+  return http.get(`${BASE_URL}/jobs/${id}`, { headers: AUTHORIZATION, tags: { name: "GET /jobs/{request_id}" }, timeout: "10s" });
 }

@@ -17,7 +17,7 @@ class OwnService(Server):
     """python -m enrichlabs.server in `folder`, mock vendors included.
 
     `vendors` is the text of its vendors.toml, in which `{mocks}` becomes the URL of the mock
-    vendors.
+    vendors. It can be used without an API key, until one is created.
     """
 
     def __init__(self, folder: Path, vendors: str, **variables: Any) -> None:
@@ -27,9 +27,9 @@ class OwnService(Server):
         file.write_text(
             vendors.replace("{mocks}", f"http://127.0.0.1:{self.mock_port}/mock-vendors")
         )
-        named = {"ENRICHLABS_VENDORS": file, "MOCK_VENDORS": 1, "LOG_LEVEL": "WARNING"}
+        named = {"ENRICHLABS_VENDORS": file, "MOCK_VENDORS": 1, "ALLOW_ANONYMOUS": 1}
         ports = {"PORT": free_port(), "MOCK_PORT": self.mock_port}
-        super().__init__(folder, **{**named, **ports, **variables})
+        super().__init__(folder, **{"LOG_LEVEL": "WARNING", **named, **ports, **variables})
         self.redis = redis.Redis(
             unix_socket_path=str(folder / "valkey.sock"), decode_responses=True, socket_timeout=60
         )

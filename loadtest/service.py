@@ -1,9 +1,12 @@
 """Checks whether a running service is ready, or waits until it has no open job.
 
 service.py ready|settled BASE_URL
+
+It sends the API key in the variable API_KEY, if that is set.
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -24,8 +27,11 @@ def ready(base_url: str) -> str:
         status, answer = ask(base_url, "/readyz")
     except (OSError, HTTPException, ValueError) as error:
         return f"Nothing answers {base_url}/readyz ({error}). Start script/server, or set BASE_URL."
-    missing = " ".join(str(text) for text in answer.values() if text != "ok")
-    return "" if status == HTTPStatus.OK else f"The service at {base_url} is not ready. {missing}"
+    if status != HTTPStatus.OK:
+        missing = " ".join(str(text) for text in answer.values() if text != "ok")
+        return f"The service at {base_url} is not ready. {missing}"
+    status, answer = ask(base_url, "/jobs?limit=1")
+    return "" if status == HTTPStatus.OK else f"{answer.get('detail')} Set it as API_KEY."
 
 
 def settled(base_url: str) -> str:
@@ -62,11 +68,17 @@ def ask(base_url: str, path: str) -> tuple[int, dict[str, Any]]:
     connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:
-        connection.request("GET", f"{parts.path}{path}")
+        connection.request("GET", f"{parts.path}{path}", headers=authorization())
         response = connection.getresponse()
         return response.status, dict(json.load(response))
     finally:
         connection.close()
+
+
+def authorization() -> dict[str, str]:
+    """Return the header with the API key of the environment, if there is one."""
+    key = os.environ.get("API_KEY", "")
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 if __name__ == "__main__":

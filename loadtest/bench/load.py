@@ -69,7 +69,8 @@ class Arrival:
 
 
 def measure(folder: Path, quick: bool) -> Table:
-    server = Server(folder / "data", PORT=free_port(), MOCK_PORT=free_port(), LOG_LEVEL="WARNING")
+    ports = {"PORT": free_port(), "MOCK_PORT": free_port()}
+    server = Server(folder / "data", **ports, LOG_LEVEL="WARNING", ALLOW_ANONYMOUS=1)
     try:
         server.wait_until_ready()
         lines, users = _users(server, 10 if quick else 60)

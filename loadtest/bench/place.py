@@ -123,7 +123,7 @@ def visit(place: Place, much: Visit) -> dict[str, float]:
 @contextmanager
 def _running(place: Place) -> Iterator[Service]:
     """Run what `prepare` created, without repeating steps that take seconds."""
-    variables = environment(place.folder, LOG_LEVEL="WARNING")
+    variables = environment(place.folder, LOG_LEVEL="WARNING", ALLOW_ANONYMOUS=1)
     with valkey(place.folder) as sock:
         os.environ.update(variables, DJANGO_SETTINGS_MODULE="enrichlabs.settings")
         django.setup()

@@ -103,7 +103,8 @@ def service(folder: Path, vendors: str, **settings: Any) -> Iterator[Service]:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "vendors.toml"
     file.write_text(vendors)
-    variables = environment(folder, ENRICHLABS_VENDORS=file, LOG_LEVEL="WARNING", **settings)
+    named = {"ENRICHLABS_VENDORS": file, "LOG_LEVEL": "WARNING", "ALLOW_ANONYMOUS": 1}
+    variables = environment(folder, **named, **settings)
     with valkey(folder) as sock:
         for command in (["migrate", "--verbosity=0"], ["load_vendors", file]):
             subprocess.run(

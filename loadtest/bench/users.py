@@ -26,7 +26,8 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 class Plan:
     """Request each of `paths` in turn: POST when there is a `body`, else GET.
 
-    `status` is the expected one. `server_pid` is the process whose CPU time is measured, with all
+    With `repeatable`, each POST has an Idempotency-Key of its own. `status` is the expected one.
+    `server_pid` is the process whose CPU time is measured, with all
     of its children.
     """
 
@@ -35,6 +36,8 @@ class Plan:
     paths: Sequence[str]
     status: int
     body: str = ""
+    api_key: str = ""
+    repeatable: bool = False
     users: int = 200
     warm_up_seconds: float = 1.0
     seconds: float = 4.0
@@ -91,11 +94,20 @@ def _is_whole(answer: bytes) -> bool:
 def requests(plan: Plan) -> Iterator[bytes]:
     """Yield the requests of a plan in an endless cycle."""
     head = f"Host: 127.0.0.1:{plan.port}\r\n"
+    if plan.api_key:
+        head += f"Authorization: Bearer {plan.api_key}\r\n"
     if plan.body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(plan.body)}\r\n"
     method = "POST" if plan.body else "GET"
-    each = [f"{method} {path} HTTP/1.1\r\n{head}\r\n{plan.body}".encode() for path in plan.paths]
-    return itertools.cycle(each)
+    heads = [f"{method} {path} HTTP/1.1\r\n{head}".encode() for path in plan.paths]
+    end = f"\r\n{plan.body}".encode()
+    if not plan.repeatable:
+        return itertools.cycle([head + end for head in heads])
+    since = time.time_ns()
+    return (
+        b'%sIdempotency-Key: "%d-%d"\r\n%s' % (head, since, number, end)
+        for number, head in enumerate(itertools.cycle(heads))
+    )
 
 
 async def ask(plan: Plan) -> dict[str, float]:

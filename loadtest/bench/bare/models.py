@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import uuid_utils
 from django.db import models
+from django.db.models import Q
 
 
 def new_id() -> str:
@@ -14,9 +15,14 @@ class Job(models.Model):
     objects: ClassVar[models.Manager["Job"]] = models.Manager()
 
     id = models.CharField(primary_key=True, max_length=36, default=new_id)
+    client = models.CharField(max_length=50, default="default")
     vendor = models.CharField(max_length=50)
     name = models.CharField(max_length=200)
     input = models.JSONField()
+    reference = models.CharField(max_length=255, default="")
+    metadata = models.JSONField(null=True)
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - as ours
+    fingerprint = models.CharField(max_length=64, default="")
     status = models.CharField(max_length=10, default="queued")
     attempt = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
@@ -26,6 +32,7 @@ class Job(models.Model):
     queued_at = models.DateTimeField(auto_now_add=True)
     not_before = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
     worker = models.CharField(max_length=100, default="")
     run_token = models.CharField(max_length=32, default="")
     result = models.JSONField(null=True)
@@ -45,6 +52,24 @@ class Job(models.Model):
             models.Index(fields=["vendor", "id"], name="job_vendor_newest"),
             models.Index(fields=["vendor", "status", "id"], name="job_vendor_status_newest"),
             models.Index(fields=["name"], name="job_name"),
+            models.Index(fields=["client", "id"], name="job_client_newest"),
+            models.Index(
+                fields=["client", "reference", "id"],
+                name="job_reference",
+                condition=Q(reference__gt=""),
+            ),
+            models.Index(
+                fields=["client", "idempotency_key"],
+                name="job_idempotency_key",
+                condition=Q(idempotency_key__gt=""),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "idempotency_key"],
+                name="job_idempotency_key_unique",
+                condition=Q(idempotency_key__gt=""),
+            )
         ]
 
     def __str__(self) -> str:
