@@ -5,7 +5,7 @@ temporary folder; and its API keys.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +19,6 @@ from harness.ports import free_port
 from harness.running import ROOT, Server, environment
 
 VENDORS = Path(__file__).with_name("vendors.toml")
-CREATE_KEY = """
-import sys, django
-django.setup()
-from audit.record import Actor
-from clients import issuing
-from clients.models import Client
-slug, limits, scopes = sys.argv[1:]
-client, _ = Client.objects.get_or_create(slug=slug, defaults={"request_limits": limits})
-print(issuing.create(client, Actor("script/contract", ""), name="contract", scopes=scopes).text)
-"""
 
 
 @dataclass
@@ -37,16 +27,21 @@ class Service:
     folder: Path
     environment: dict[str, str]
 
-    def create_key(self, client: str, *scopes: Scope, limits: str = "") -> str:
-        """Return a new API key of the client, which is created with the request limits."""
+    def create_key(self, client: str, scopes: Sequence[Scope]) -> str:
+        """Return a new API key of the client, which may be new too."""
+        named = f"--scopes={','.join(scopes)}"
+        return self._manage("api_key", "create", "--new-client", f"--client={client}", named)
+
+    def limit_requests(self, client: str, limits: str) -> None:
+        change = f"Client.objects.filter(slug={client!r}).update(request_limits={limits!r})"
+        self._manage("shell", "--command", f"from clients.models import Client; {change}")
+
+    def _manage(self, *arguments: str) -> str:
+        command = [sys.executable, "manage.py", *arguments]
         done = subprocess.run(
-            [sys.executable, "-c", CREATE_KEY, client, limits, ",".join(scopes)],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=True,
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
         )
+        assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def schema(self) -> dict[str, Any]:
@@ -89,7 +84,7 @@ def running() -> Iterator[Service]:
             yield Service(
                 f"http://127.0.0.1:{port}",
                 folder,
-                environment(folder, DJANGO_SETTINGS_MODULE="enrichlabs.settings", **variables),
+                environment(folder, **variables),
             )
         except BaseException:
             sys.stderr.write(server.output[-5000:])
