@@ -22,6 +22,7 @@ def not_found(request: HttpRequest, rest: str) -> NoReturn:
     raise Http404
 
 
+# Anybody may read how the API is used.
 DOCS: list[URLPattern | URLResolver] = [
     path("", read_only(RedirectView.as_view(pattern_name="docs"))),
     path(
