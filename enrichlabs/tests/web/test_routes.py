@@ -27,6 +27,12 @@ def test_the_docs_page_loads_nothing_from_another_host(client: Client) -> None:
     assert "https://" not in page
 
 
+def test_static_files_are_served(serve: Callable[..., int]) -> None:
+    port = serve(SERVES="api")
+    for path in ("admin/css/base.css", "enrichlabs/docs/docs.js", "enrichlabs/docs/select.svg"):
+        assert get(port, f"/static/{path}")[0] == 200, path
+
+
 def test_only_the_named_groups_of_routes_are_served() -> None:
     assert [str(route.pattern) for route in routes_of(["webhooks"])] == ["vendor-webhook/"]
     message = "SERVES names apii. Choose from metrics, api, admin, webhooks, mock."
