@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from django.db import connection
 
-from audit.record import COMMAND_LINE
+from audit.record import command_line
 from chaos.submissions import CLIENTS
 from clients import issuing
 from clients.models import ApiKey, Client
@@ -29,7 +29,9 @@ class Keyring:
         """Create the clients and their keys. The store must be prepared."""
         for slug in CLIENTS:
             client = Client.objects.create(slug=slug, request_limits=REQUEST_LIMITS)
-            self._keys[slug] = issuing.create(client, COMMAND_LINE, name="campaign", scopes=SCOPES)
+            self._keys[slug] = issuing.create(
+                client, command_line(), name="campaign", scopes=SCOPES
+            )
 
     def headers(self, client: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._keys[client].text}"}
@@ -40,7 +42,7 @@ class Keyring:
         while True:
             try:
                 key = ApiKey.objects.get(pk=pk)
-                self._keys[client] = issuing.rotate(key, COMMAND_LINE, overlap=OVERLAP)
+                self._keys[client] = issuing.rotate(key, command_line(), overlap=OVERLAP)
                 break
             except STORE_ERRORS:
                 if time.monotonic() > give_up_at:

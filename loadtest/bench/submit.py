@@ -83,13 +83,13 @@ def _server_pid(port: int) -> int:
 
 def _api_key(client: str, request_limits: str = "") -> str:
     """Create a client with an API key. Django is set up on our store."""
-    from audit.record import COMMAND_LINE
+    from audit.record import command_line
     from clients import issuing
     from clients.models import Client
 
     row = Client.objects.create(slug=client, request_limits=request_limits)
     fields = {"name": "benchmark", "scopes": "jobs:submit, jobs:read"}
-    return issuing.create(row, COMMAND_LINE, **fields).text
+    return issuing.create(row, command_line(), **fields).text
 
 
 def _in_turn(rounds: int, plans: Mapping[str, Plan]) -> Rounds:
