@@ -5,6 +5,7 @@ from io import BytesIO, StringIO
 import pytest
 from django.core.management import call_command
 
+from clients.models import Client
 from harness.vendor.server import Server, answering, reply
 from jobs.callbacks import tokens
 from jobs.models import Job
@@ -44,6 +45,7 @@ def test_digits_survive_from_client_to_vendor_and_back(client, server, make_vend
 def test_digits_survive_from_callback_to_client_and_through_an_export(
     client, make_vendor, redis_client, tmp_path, transactional_db
 ):
+    Client.objects.create(slug="default")  # which an import would add
     make_vendor(adapter="async")
     job_id = post(client, "acme")
     Job.objects.update(status="waiting", attempt=1)

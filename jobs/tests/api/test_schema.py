@@ -229,8 +229,8 @@ def test_the_examples_follow_the_vendors(client, make_vendor):
 def test_without_a_key_no_real_vendor_is_named(client, make_vendor):
     owner = Client.objects.create(slug="team")
     fields = {"name": "test", "scopes": "jobs:submit"}
-    issued = issuing.create(owner, Actor("test", ""), vendors="beta", **fields)
     make_vendor("alpha"), make_vendor("beta")
+    issued = issuing.create(owner, Actor("test", ""), vendors="beta", **fields)
     assert list(examples(client)) == ["vendor"]
     assert list(examples(client, Authorization="Bearer wrong")) == ["vendor"]
     assert list(examples(client, Authorization=f"Bearer {issued.text}")) == ["beta"]
