@@ -11,6 +11,8 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
+from clients.keys import masked
+
 MIN_LENGTH = 6  # a shorter value is not a secret, and may appear anywhere
 
 
@@ -37,7 +39,7 @@ def _without_secrets(page: str) -> SafeString:
     for secret in sorted(_secrets(), key=len, reverse=True):
         for shown in (secret, escape(secret), repr(secret)[1:-1], escape(repr(secret)[1:-1])):
             page = page.replace(shown, Filter.cleansed_substitute)
-    return mark_safe(page)  # noqa: S308 - Django's own page, with less in it
+    return mark_safe(masked(page))  # noqa: S308 - Django's own page, with less in it
 
 
 def _secrets() -> set[str]:

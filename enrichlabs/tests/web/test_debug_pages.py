@@ -17,12 +17,14 @@ assert settings.DEBUG
 def fail():
     url, other = settings.DATABASE_URL, dict(os.environ)
     key, odd = os.environ["VENDOR_ACME_KEY"], os.environ["VENDOR_ODD"]
-    raise RuntimeError("It fails with " + key)
+    api_key = "elk_" + "marked" * 7 + "abcd"
+    header = "Bearer " + api_key
+    raise RuntimeError("It fails with " + key + " and " + api_key)
 for headers in ({}, {"Accept": "text/plain"}):
     try:
         fail()
     except RuntimeError:
-        request = RequestFactory(headers=headers).get("/jobs")
+        request = RequestFactory(headers={**headers, "Authorization": "Basic marked"}).get("/jobs")
         sys.stdout.write(technical_500_response(request, *sys.exc_info()).content.decode())
 """
 SECRETS = {
