@@ -245,6 +245,7 @@ def test_checks_that_waited_for_a_thread_are_refused_and_the_deadline_passes_mea
     wait_for(lambda: held.recv(1, socket.MSG_PEEK), "the response to begin")
     first = opened(server.port, POST + LENGTH)
     assert answer(first)[0].status == 408  # after 10 s; its check has not begun
+    first.close()
     late = opened(server.port, POST + LENGTH)
     wait_for(lambda: have_waited([late], MAX_WAIT_SECONDS + 0.1), "a second to pass")
     held.close()
@@ -252,7 +253,6 @@ def test_checks_that_waited_for_a_thread_are_refused_and_the_deadline_passes_mea
     assert (response.status, json.loads(body)["code"]) == (503, "overloaded")
     assert "Traceback" not in server.log
     # The server still knows how many connections it has: when it stops, it waits for the last.
-    first.close()
     late.close()
     silent = opened(server.port)
     under_way = opened(server.port, CALLBACK + b"Content-Length: 2\r\n\r\n{")
