@@ -188,7 +188,7 @@ def overdue(job: Job, *, repeat: bool, now: datetime, hint: str = "") -> Move:
 
 def expire(job: Job, now: datetime) -> Move:
     """Fail a queued job that was not started in time."""
-    fence = {"attempt": job.attempt, "deadline_at": job.deadline_at}
+    fence = {"run": job.run, "attempt": job.attempt}
     message = (
         f"The job was not started by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC, as its expires_in "
         "asked. If it is still wanted, retry it, or post it again with a longer expires_in."

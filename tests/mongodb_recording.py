@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Model
+from django.db.models import Model, Q
 from pymongo import UpdateOne
 
 from enrichlabs.config.stores import database
@@ -58,7 +58,7 @@ class Collection:
         self._record(stages.get("$match", {}), dict(stages.get("$sort", {})), pipeline)
         return Nothing(pipeline)
 
-    def find(self, match: dict[str, Any], columns: list[str]) -> Nothing:
+    def find(self, match: dict[str, Any], columns: Any) -> Nothing:
         self._record(match, {}, columns)
         return Nothing()
 
@@ -109,15 +109,23 @@ def recording(*, finds_all: bool = False) -> Iterator[Record]:
 def indexes_for(sent: Sent) -> list[tuple[str, ...]]:
     """Return the indexes, as columns, that find these rows in their order without a scan or a sort.
 
-    MongoDB's rule: first columns compared for equality, then the sort, then a range. Only plain
-    indexes count: its planner does not use those that the backend makes for unique columns.
+    MongoDB's rule: first columns compared for equality, then the sort, then a range. Indexes of
+    unique columns do not count: its planner does not use those that the backend makes. A partial
+    index counts if the column of its condition, which is `> ''`, is compared with a text.
     """
     [model] = [model for model in apps.get_models() if model._meta.db_table == sent.collection]
     column_of = {field.name: str(field.column) for field in model._meta.concrete_fields}
     indexes = [("_id",)]
     for index in model._meta.indexes:
-        indexes.append(tuple(column_of[name] for name, _ in index.fields_orders))
+        if index.condition is None or _implies(sent.match, index.condition):
+            indexes.append(tuple(column_of[name] for name, _ in index.fields_orders))
     return [index for index in indexes if _serves(index, sent.match, tuple(sent.sort))]
+
+
+def _implies(match: dict[str, Any], condition: Q) -> bool:
+    [(name, value)] = condition.children
+    assert (name.endswith("__gt"), value) == (True, "")
+    return isinstance(match.get(name.removesuffix("__gt")), str)
 
 
 def _serves(index: tuple[str, ...], match: dict[str, Any], sort: tuple[str, ...]) -> bool:

@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import RequestFactory
 
-from jobs.api.pagination import COLUMNS
+from jobs.api.pagination import COLUMNS, Filters, newest
 from jobs.models import Callback, Job
 from tests.mongodb_recording import columns, columns_of, indexes_for, recording
 from vendors.catalogue import catalogue
@@ -22,31 +22,66 @@ def known_vendors(monkeypatch):
     monkeypatch.setattr(catalogue, "all", lambda: {"acme": Vendor(slug="acme")})
 
 
+OURS = {"client": "default"}
+
+
 @pytest.mark.parametrize(
-    ("query", "match", "index"),
+    ("filters", "match", "index"),
     [
-        ("", {}, ("_id",)),
-        ("status=failed", {"status": {"$in": ("failed",)}}, ("status", "_id")),
-        ("status=processing", {"status": {"$in": ("processing", "waiting")}}, ("status", "_id")),
-        ("vendor=acme", {"vendor": "acme"}, ("vendor", "_id")),
+        ({}, OURS, ("client", "_id")),
         (
-            "vendor=acme&status=failed",
-            {"vendor": "acme", "status": {"$in": ("failed",)}},
-            ("vendor", "status", "_id"),
+            {"statuses": ["failed"]},
+            {**OURS, "status": "failed"},
+            ("client", "status", "_id"),
         ),
         (
-            "created_before=1970-01-01",
-            {"_id": {"$lt": "00000000-0000-0000-0000-000000000000"}},
-            ("_id",),
+            {"statuses": ["processing", "waiting"]},
+            {**OURS, "status": {"$in": ("processing", "waiting")}},
+            ("client", "status", "_id"),
+        ),
+        (
+            {"vendors": ["acme"]},
+            {**OURS, "vendor": "acme"},
+            ("client", "vendor", "_id"),
+        ),
+        (
+            {"vendors": ["acme", "globex"], "statuses": ["failed"]},
+            {**OURS, "vendor": {"$in": ("acme", "globex")}, "status": "failed"},
+            ("client", "vendor", "status", "_id"),
+        ),
+        (
+            {"reference": "order-1"},
+            {**OURS, "reference": "order-1"},
+            ("client", "reference", "_id"),
+        ),
+        (
+            {"reference": "order-1", "vendors": ["acme"], "statuses": ["failed"]},
+            {
+                **OURS,
+                "reference": "order-1",
+                "vendor": "acme",
+                "status": "failed",
+            },
+            ("client", "reference", "_id"),
+        ),
+        (
+            {"bounds": {"gte": "01", "lt": "02"}},
+            {**OURS, "_id": {"$gte": "01", "$lt": "02"}},
+            ("client", "_id"),
         ),
     ],
+    ids=str,
 )
-def test_jobs_are_listed_in_the_order_of_an_index(client, query, match, index):
+def test_jobs_are_listed_in_the_order_of_an_index(filters, match, index):
     with recording() as sent:
-        client.get(f"/jobs?{query}")
+        newest("default", Filters(**filters), 21)
     [read] = sent
-    filters = [{"$match": match}] if match else []
-    assert read.whole == [*filters, {"$sort": {"_id": -1}}, {"$limit": 21}, columns(*COLUMNS)]
+    assert read.whole == [
+        {"$match": match},
+        {"$sort": {"_id": -1}},
+        {"$limit": 21},
+        columns(*COLUMNS),
+    ]
     assert index in indexes_for(read)
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from jobs import lifecycle
+from jobs.api import idempotency
 from jobs.api.intake import accept
 from jobs.api.pagination import COLUMNS
 from jobs.callbacks import receive, refusals
@@ -57,7 +58,12 @@ def running():
 def test_claiming_jobs_is_one_update_and_one_read_by_id(sent):
     lifecycle.claim([ID], worker="w", run_token="r", now=NOW, deadline_at=NOW)
     update, read = sent
-    assert update.match == {"_id": {"$in": (ID,)}, "status": "queued", "not_before": None}
+    assert update.match == {
+        "_id": {"$in": (ID,)},
+        "status": "queued",
+        "not_before": None,
+        "$or": [{"deadline_at": None}, {"deadline_at": {"$gt": STORED_NOW}}],
+    }
     assert update.whole[0]["$set"]["attempt"] == {"$add": ["$attempt", {"$literal": 1}]}
     assert read.whole == [{"$match": {"_id": {"$in": (ID,)}}}, columns(*lifecycle.ATTEMPT_COLUMNS)]
     assert all(("_id",) in indexes_for(each) for each in (update, read))
@@ -108,12 +114,19 @@ def test_claiming_and_recording_any_number_of_jobs_is_four_round_trips(count):
 
 def test_a_job_is_found_by_its_id(sent, client):
     client.get(f"/jobs/{ID}")
-    [read] = sent
+    [read] = [each for each in sent if each.collection == "jobs_job"]
     assert read.whole == [
-        {"$match": {"_id": ID}},
-        columns(*COLUMNS, "result", "queued_at", "not_before", "stream"),
+        {"$match": {"_id": ID, "client": "default"}},
+        columns(*COLUMNS, "result", "queued_at", "stream"),
     ]
     assert ("_id",) in indexes_for(read)
+
+
+def test_an_idempotency_key_is_found_by_a_partial_index(sent):
+    assert idempotency.first_use("default", "k-1", "") is None
+    [read] = sent
+    assert read.match == {"client": "default", "idempotency_key": "k-1"}
+    assert ("client", "idempotency_key") in indexes_for(read)
 
 
 # The sweep.
@@ -129,12 +142,6 @@ def test_a_job_is_found_by_its_id(sent, client):
             ("status", "not_before"),
         ),
         (
-            sweep.resolve_overdue_jobs,
-            {"status": "waiting", "deadline_at": {"$lt": STORED_NOW}},
-            "deadline_at",
-            ("status", "deadline_at"),
-        ),
-        (
             sweep.take_over_overdue_calls,
             {"status": "processing", "deadline_at": {"$lt": STORED_NOW}},
             "deadline_at",
@@ -147,6 +154,14 @@ def test_due_jobs_are_found_in_the_order_of_an_index(sent, step, match, by, inde
     read = sent[0]
     assert read.whole[:3] == [{"$match": match}, {"$sort": {by: 1}}, {"$limit": 500}]
     assert index in indexes_for(read)
+
+
+def test_expired_jobs_and_overdue_callbacks_are_found_by_one_query_with_an_index(sent):
+    sweep.resolve_overdue_jobs()
+    [read] = sent
+    overdue = {"status": {"$in": ("queued", "waiting")}, "deadline_at": {"$lte": STORED_NOW}}
+    assert read.whole[:2] == [{"$match": overdue}, {"$limit": 500}]
+    assert ("status", "deadline_at") in indexes_for(read)
 
 
 def test_lost_entries_are_found_in_the_order_of_an_index(sent):

@@ -3,6 +3,7 @@ them, queries read every row.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,11 +23,21 @@ Columns = tuple[tuple[str, int], ...]  # each with 1 for ascending, -1 for desce
 
 
 @dataclass(frozen=True)
+class Shape:
+    """What a query needs to know of an index."""
+
+    columns: Columns
+    is_unique: bool = False
+    condition: str = ""  # of the rows in a partial index, in one spelling
+
+
+@dataclass(frozen=True)
 class DeclaredIndex:
     model: type[Model]
     columns: Columns
     is_unique: bool = False
     name: str = ""
+    condition: Any = None  # as SQL, or as MongoDB's document
 
     @property
     def table(self) -> str:
@@ -34,26 +45,39 @@ class DeclaredIndex:
 
     @property
     def kind(self) -> str:
+        return ("partial " if self.condition else "") + self._kind
+
+    @property
+    def _kind(self) -> str:
         return "unique index" if self.is_unique else "index"
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.columns, self.is_unique, _spelled(self.condition))
 
     def statement(self) -> str:
         """Return the command that creates it, for the shell of the store."""
         name = self.name or "_".join([self.table, *(column for column, _ in self.columns)])
         if connection.vendor == "mongodb":
             keys = json.dumps(dict(self.columns))
-            options = {"name": name, **(self._unique_options() if self.is_unique else {})}
+            options = {"name": name, **self._options()}
             return f"db.{self.table}.createIndex({keys}, {json.dumps(options)})"
         columns = ", ".join(
             f'"{column}"{" DESC" if order < 0 else ""}' for column, order in self.columns
         )
-        return f'CREATE {self.kind.upper()} "{name}" ON "{self.table}" ({columns})'
+        where = f" WHERE {self.condition}" if self.condition else ""
+        return f'CREATE {self._kind.upper()} "{name}" ON "{self.table}" ({columns}){where}'
 
-    def _unique_options(self) -> dict[str, object]:
+    def _options(self) -> dict[str, object]:
         """Return what the backend sets: rows without a value do not conflict."""
-        fields = self.model._meta.concrete_fields
-        types = {field.column: field.db_type(connection) for field in fields}
-        expression = {column: {"$type": types[column]} for column, _ in self.columns}
-        return {"unique": True, "partialFilterExpression": expression}
+        expression = {column: dict(each) for column, each in (self.condition or {}).items()}
+        if self.is_unique:
+            fields = self.model._meta.concrete_fields
+            types = {field.column: field.db_type(connection) for field in fields}
+            for column, _ in self.columns:
+                expression[column] = {**expression.get(column, {}), "$type": types[column]}
+        unique = {"unique": True} if self.is_unique else {}
+        return {**unique, **({"partialFilterExpression": expression} if expression else {})}
 
 
 def check() -> list[CheckMessage]:
@@ -71,7 +95,7 @@ def check() -> list[CheckMessage]:
             id=MISSING,
         )
         for index in declared()
-        if (index.columns, index.is_unique) not in found[index.table]
+        if index.shape not in found[index.table]
     ]
 
 
@@ -83,7 +107,7 @@ def declared() -> Iterator[DeclaredIndex]:
     if connection.vendor == "mongodb":
         index = import_module("enrichlabs.mongodb.auth_migrations.0002_username_index").USERNAME
         users = get_user_model()
-        yield DeclaredIndex(users, _columns(users, index), name=index.name)
+        yield _declared(users, index)
 
 
 def _of_fields(model: type[Model]) -> Iterator[DeclaredIndex]:
@@ -98,51 +122,82 @@ def _of_fields(model: type[Model]) -> Iterator[DeclaredIndex]:
 def _of_meta(model: type[Model]) -> Iterator[DeclaredIndex]:
     options = model._meta
     for index in options.indexes:
-        yield DeclaredIndex(model, _columns(model, index), name=index.name)
-    constraints = [
-        each.fields for each in options.constraints if isinstance(each, UniqueConstraint)
-    ]
-    for fields in [*options.unique_together, *constraints]:
-        columns = _columns(model, Index(fields=list(fields)))
-        yield DeclaredIndex(model, columns, is_unique=True)
+        yield _declared(model, index)
+    for fields in options.unique_together:
+        yield _declared(model, Index(fields=list(fields)), is_unique=True)
+    for each in options.constraints:
+        if isinstance(each, UniqueConstraint):
+            index = Index(fields=list(each.fields), name=each.name, condition=each.condition)
+            yield _declared(model, index, is_unique=True)
 
 
-def _columns(model: type[Model], index: Index) -> Columns:
+def _declared(model: type[Model], index: Index, *, is_unique: bool = False) -> DeclaredIndex:
     columns: dict[str, Any] = {field.name: field.column for field in model._meta.concrete_fields}
-    return tuple((columns[name], -1 if order else 1) for name, order in index.fields_orders)
+    ordered = tuple((columns[name], -1 if order else 1) for name, order in index.fields_orders)
+    return DeclaredIndex(model, ordered, is_unique, index.name, _condition(model, index))
 
 
-def existing(table: str) -> set[tuple[Columns, bool]]:
-    """Return the columns of each usable index, and whether it is unique. A unique index is listed
-    twice, since it also serves as an ordinary one.
+def _condition(model: type[Model], index: Index) -> Any:
+    if index.condition is None:
+        return None
+    editor = connection.SchemaEditorClass(connection, collect_sql=True)
+    if connection.vendor == "mongodb":
+        return dict(index._get_condition_mql(model, editor))  # type: ignore[attr-defined]  # the backend's
+    return index._get_condition_sql(model, editor)  # type: ignore[attr-defined]  # not in the stubs
+
+
+def _spelled(condition: Any) -> str:
+    """Return the condition in a spelling that does not depend on who wrote it."""
+    if isinstance(condition, str):
+        return re.sub(r'["`\[\]()\s]', "", condition)
+    return json.dumps(condition, sort_keys=True) if condition else ""
+
+
+def existing(table: str) -> set[Shape]:
+    """Return the usable indexes. A unique index is listed twice, since it also serves as an
+    ordinary one.
     """
     return set(_of_collection(table) if connection.vendor == "mongodb" else _of_table(table))
 
 
-def _of_table(table: str) -> Iterator[tuple[Columns, bool]]:
+def _of_table(table: str) -> Iterator[Shape]:
     with connection.cursor() as cursor:
-        constraints = connection.introspection.get_constraints(cursor, table).values()
-    for each in constraints:
+        constraints = connection.introspection.get_constraints(cursor, table)
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index'")
+        statements = {name: sql or "" for name, sql in cursor.fetchall()}
+    for name, each in constraints.items():
         orders = each.get("orders") or ["ASC"] * len(each["columns"])
         columns = tuple(
             (column, -1 if order == "DESC" else 1)
             for column, order in zip(each["columns"], orders, strict=True)
         )
+        _, _, condition = re.sub(r"\s+", " ", statements.get(name, "")).partition(" WHERE ")
         if each["unique"]:
-            yield columns, True
+            yield Shape(columns, True, _spelled(condition))
         if each["index"] or each["unique"]:
-            yield columns, False
+            yield Shape(columns, False, _spelled(condition))
 
 
-def _of_collection(table: str) -> Iterator[tuple[Columns, bool]]:
+def _of_collection(table: str) -> Iterator[Shape]:
     collection: Collection[dict[str, Any]] = connection.get_collection(table)  # type: ignore[attr-defined]  # MongoDB only
     for each in collection.index_information().values():
-        if each.get("hidden"):
+        if each.get("hidden") or each.get("sparse"):
             continue
         columns = tuple((column, order) for column, order in each["key"])
+        partial = each.get("partialFilterExpression") or {}
+        condition = _spelled(_without_types(partial))
         if each.get("unique"):
-            yield columns, True
-        # The planner uses an index with fewer rows for none of our queries
-        # (docs/decisions/0002-mongodb.md).
-        if not each.get("partialFilterExpression") and not each.get("sparse"):
-            yield columns, False
+            yield Shape(columns, True, condition)
+        # Some partial indexes are in use for those queries that imply their condition. The planner
+        # uses none with a type in it (docs/decisions/0002-mongodb.md).
+        if "$type" not in str(partial):
+            yield Shape(columns, False, condition)
+
+
+def _without_types(expression: dict[str, Any]) -> dict[str, Any]:
+    """Return the condition without what the backend adds for unique columns."""
+    found = {
+        column: {operator: value for operator, value in each.items() if operator != "$type"}
+        for column, each in expression.items()
+    }
+    return {column: each for column, each in found.items() if each}

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from django.core import signing
 from django.db import connection
-from django.db.models import Func, QuerySet
+from django.db.models import BooleanField, F, Func, QuerySet, Value
+from django.db.models.lookups import Exact, GreaterThan
 
 from jobs.models import Job, Status
 
@@ -71,6 +72,22 @@ class Unindexed(Func):
     arity = 1
 
 
+class OfFew(Func):
+    """A condition that SQLite, which has no statistics, is told to expect of few rows."""
+
+    template = "likelihood(%(expressions)s, 0.0001)"
+    arity = 1
+    output_field = BooleanField()
+
+
+class OfMany(Func):
+    """A condition that SQLite is told to expect of nearly all rows."""
+
+    template = "likely(%(expressions)s)"
+    arity = 1
+    output_field = BooleanField()
+
+
 def newest(client: str, filters: Filters, limit: int) -> list[dict[str, Any]]:
     """Return the columns of at most `limit` jobs of the client. Each query reads a single index in
     order, so the jobs of other clients do not matter.
@@ -80,11 +97,10 @@ def newest(client: str, filters: Filters, limit: int) -> list[dict[str, Any]]:
     jobs = Job.owned.by(client)
     jobs = jobs.filter(**{f"id__{bound}": job_id for bound, job_id in filters.bounds.items()})
     if connection.vendor == "mongodb":
-        queries = [_with_choices(_with_reference(jobs, filters), filters)]
+        by_reference = {"reference": filters.reference} if filters.reference else {}
+        queries = [jobs.filter(**by_reference, **_any_of(filters.choices))]
     elif filters.reference:
-        # Few jobs share a reference. Without statistics, SQLite might prefer an index of statuses.
-        plain = {f"plain_{name}": Unindexed(name) for name in filters.choices}
-        queries = [_with_choices(_with_reference(jobs.alias(**plain), filters), filters, "plain_")]
+        queries = [_with_reference(jobs, filters)]
     else:
         # SQLite merges one index scan for each choice in order, but would sort the rows of an `IN`.
         # MongoDB does the opposite.
@@ -97,15 +113,24 @@ def newest(client: str, filters: Filters, limit: int) -> list[dict[str, Any]]:
 
 
 def _with_reference(jobs: "QuerySet[Job]", filters: Filters) -> "QuerySet[Job]":
-    # The second condition is that of the partial index.
-    with_one = {"reference": filters.reference, "reference__gt": ""}
-    return jobs.filter(**with_one) if filters.reference else jobs
-
-
-def _with_choices(jobs: "QuerySet[Job]", filters: Filters, prefix: str = "") -> "QuerySet[Job]":
-    return jobs.filter(
-        **{f"{prefix}{name}__in": values for name, values in filters.choices.items()}
+    """Return the jobs so that SQLite reads the index of references, and no other: few jobs share
+    one. It considers this partial index only if its condition is repeated.
+    """
+    reference = F("reference")
+    columns = {f"plain_{name}": Unindexed(name) for name in filters.choices}
+    choices = {f"plain_{name}": values for name, values in filters.choices.items()}
+    return jobs.alias(**columns).filter(
+        OfFew(Exact(reference, filters.reference)),
+        OfMany(GreaterThan(reference, Value(""))),
+        **_any_of(choices),
     )
+
+
+def _any_of(choices: Mapping[str, Collection[str]]) -> dict[str, Any]:
+    """Return conditions for QuerySet.filter. Equality where possible: any store can plan that."""
+    single = {name: next(iter(values)) for name, values in choices.items() if len(values) == 1}
+    several = {f"{name}__in": values for name, values in choices.items() if len(values) > 1}
+    return {**single, **several}
 
 
 def _union(queries: "Sequence[QuerySet[Job]]") -> "QuerySet[Job, Any]":

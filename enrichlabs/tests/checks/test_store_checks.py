@@ -67,6 +67,66 @@ def test_a_dropped_index_is_reported_with_a_statement_that_creates_it(
     assert index_warnings() == []
 
 
+CONDITIONAL = [
+    ("job_reference", "partial index", "client, reference, _id"),
+    ("job_idempotency_key", "partial index", "client, idempotency_key"),
+    ("job_idempotency_key_unique", "partial unique index", "client, idempotency_key"),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "columns"), CONDITIONAL)
+def test_a_dropped_partial_index_is_reported_with_a_statement_that_creates_it(
+    transactional_db: None, name: str, kind: str, columns: str
+) -> None:
+    before = details(name)
+    drop_index("jobs_job", name)
+    if (name, connection.vendor) == ("job_idempotency_key", "sqlite"):
+        # Queries use the unique index instead.
+        assert index_warnings() == []
+        connection.cursor().execute(before)
+        return
+    [(message, hint)] = index_warnings()
+    assert message == f"The table jobs_job has no {kind} on {columns}."
+    follow(hint)
+    assert index_warnings() == []
+    assert details(name) == before
+
+
+@pytest.mark.parametrize("name", ["job_reference", "job_idempotency_key_unique"])
+def test_an_index_of_all_rows_or_of_others_is_not_a_partial_one(
+    transactional_db: None, name: str
+) -> None:
+    [columns] = [columns for each, _, columns in CONDITIONAL if each == name]
+    for condition in ("", "fingerprint"):
+        drop_index("jobs_job", name)
+        create_partial_index(name, columns.split(", "), condition)
+        [(message, hint)] = index_warnings()
+        assert columns in message
+        drop_index("jobs_job", name)
+        follow(hint)
+        assert index_warnings() == []
+
+
+def details(name: str) -> object:
+    """Return all that the store knows about an index of jobs."""
+    if connection.vendor == "mongodb":
+        return connection.get_collection("jobs_job").index_information()[name]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sql FROM sqlite_master WHERE name = %s", [name])
+        return cursor.fetchone()[0]
+
+
+def create_partial_index(name: str, columns: list[str], condition: str) -> None:
+    if connection.vendor == "mongodb":
+        where = {"partialFilterExpression": {condition: {"$gt": ""}}} if condition else {}
+        keys = [(column, 1) for column in columns]
+        connection.get_collection("jobs_job").create_index(keys, name=name, **where)
+    else:
+        where = f" WHERE {condition} > ''" if condition else ""
+        listed = ", ".join(f'"{column}"' for column in columns)
+        connection.cursor().execute(f"CREATE INDEX {name} ON jobs_job ({listed}){where}")
+
+
 def test_an_index_with_the_right_name_on_other_columns_is_reported(transactional_db: None) -> None:
     drop_index("jobs_job", "job_due")
     if connection.vendor == "mongodb":

@@ -18,12 +18,19 @@ def test_the_root_redirects_to_the_docs_and_admin_needs_no_slash(client: Client)
     assert client.get("/admin").headers["Location"] == "/admin/"
 
 
+@pytest.mark.django_db
 def test_the_docs_page_loads_nothing_from_another_host(client: Client) -> None:
     page = client.get("/docs").content.decode()
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(addresses) > 2
     assert [client.get(address).status_code for address in addresses] == [200] * len(addresses)
     assert "https://" not in page
+
+
+def test_static_files_are_served(serve: Callable[..., int]) -> None:
+    port = serve(SERVES="api")
+    for path in ("admin/css/base.css", "enrichlabs/docs/docs.js", "enrichlabs/docs/select.svg"):
+        assert get(port, f"/static/{path}")[0] == 200, path
 
 
 def test_only_the_named_groups_of_routes_are_served() -> None:

@@ -35,7 +35,8 @@ PROBLEM_TYPES = (
         400,
         (
             *("required", "null", "blank", "invalid", "max_length", "null_characters_not_allowed"),
-            *("direction_control", "not_a_dict"),
+            *("direction_control", "not_a_dict", "min_value", "max_value", "overflow", "bad_key"),
+            "expires_too_early",
         ),
         "Correct the field that `pointer` names, or the parameter that `parameter` names.",
     ),
@@ -43,7 +44,7 @@ PROBLEM_TYPES = (
         400,
         (
             *("unknown_parameter", "repeated_parameter", "bad_cursor", "invalid_choice"),
-            *("min_value", "max_value", "overflow", "max_string_length"),
+            "max_string_length",
         ),
         "Correct the parameter. Without `cursor`, a list starts from the beginning.",
     ),
