@@ -105,8 +105,9 @@ class Hints:
         try:
             send(hints())
         except redis.RedisError as error:
-            if is_wrong_type(error):
-                return False  # one vendor's key; the worker that serves this vendor logs it
+            if is_wrong_type(error):  # one vendor's key; the worker that serves this vendor logs it
+                self._is_down, self._skip_until = False, 0.0
+                return False
             self._skip_until = time.monotonic() + COOL_OFF_SECONDS
             if not self._is_down:
                 reason = refusal(error) or f"Redis does not answer ({type(error).__name__})."
