@@ -10,6 +10,7 @@ from rest_framework.request import Request
 
 from clients.directory import Caller
 from jobs.api.problems import Problem
+from vendors.catalogue import listed
 
 if TYPE_CHECKING:  # when it is imported, it imports the classes here
     from rest_framework.views import APIView
@@ -46,6 +47,14 @@ def require_scope(caller: Caller, *scopes: str) -> None:
     if not caller.scopes.intersection(scopes):
         detail = f"This API key lacks the scope {' or '.join(scopes)}."
         raise Problem("missing_scope", 403, detail)
+
+
+def require_vendor(caller: Caller, slug: str) -> None:
+    """Raise Problem unless the key may be used for this vendor. It names no other vendors."""
+    if not caller.may_use(slug):
+        usable = listed(caller.vendors or ())
+        detail = f"This API key can't be used for this vendor, only for: {usable}."
+        raise Problem("vendor_not_allowed", 403, detail)
 
 
 def refuse_cross_site(request: HttpRequest) -> None:

@@ -4,7 +4,7 @@ to do.
 
 import logging
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +16,6 @@ from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, ErrorDetail
 
 from jobs.storage.errors import FILE_GONE, explain
-from vendors.catalogue import listed
 
 log = logging.getLogger(__name__)
 
@@ -104,12 +103,6 @@ def rate_limited(limit: str, seconds: int, headers: Mapping[str, str]) -> Proble
     detail = f"This client's limit of {limit} requests is reached. Retry after {seconds} s."
     retry = {"Retry-After": str(seconds)}
     return Problem("rate_limited", 429, detail, headers={**headers, **retry})
-
-
-def vendor_not_allowed(vendors: Iterable[str] | None) -> Problem:
-    """Return the problem of a key that may only use these vendors."""
-    detail = f"This API key can't be used for this vendor, only for: {listed(vendors or ())}."
-    return Problem("vendor_not_allowed", 403, detail)
 
 
 def of(error: BaseException | None) -> Problem | None:

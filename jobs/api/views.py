@@ -16,7 +16,8 @@ from jobs.api import idempotency, pagination, retry_after, schema
 from jobs.api.base import APIViewSet
 from jobs.api.formats import posted
 from jobs.api.pagination import Filters
-from jobs.api.problems import Problem, not_valid, queue_full, vendor_not_allowed
+from jobs.api.permissions import require_vendor
+from jobs.api.problems import Problem, not_valid, queue_full
 from jobs.api.serializers import OUTWARD, STORED, JobInput, JobShown, JobSummary, ListQuery
 from jobs.api.validation import single_values, validated
 from jobs.models import FINAL, Job, Status
@@ -66,8 +67,8 @@ class JobViewSet(APIViewSet):
         body, caller = posted(request), _caller(request)
         key = idempotency.key_of(request)
         vendor = body.get("vendor")
-        if isinstance(vendor, str) and not caller.may_use(vendor):
-            raise vendor_not_allowed(caller.vendors)
+        if isinstance(vendor, str):
+            require_vendor(caller, vendor)
         fingerprint = idempotency.fingerprint(body) if key else ""
         # Before the validation: what was valid then may not be so now.
         if key and (first := idempotency.first_use(caller.client, key, fingerprint)):

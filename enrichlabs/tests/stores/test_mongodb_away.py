@@ -39,6 +39,7 @@ class Service:
             DATABASE_URL=store.url("journal=true&socketTimeoutMS=3000"),
             REDIS_URL=redis_url,
             SERVES="api",
+            ALLOW_ANONYMOUS=1,
         )
         self._processes: list[subprocess.Popen[bytes]] = []
 
