@@ -29,7 +29,9 @@ class Keyring:
         """Create the clients and their keys. The store must be prepared."""
         for slug in CLIENTS:
             client = Client.objects.create(slug=slug, request_limits=REQUEST_LIMITS)
-            self._keys[slug] = issuing.create(client, command_line(), name="campaign", scopes=SCOPES)
+            self._keys[slug] = issuing.create(
+                client, command_line(), name="campaign", scopes=SCOPES
+            )
 
     def headers(self, client: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._keys[client].text}"}

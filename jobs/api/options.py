@@ -29,7 +29,7 @@ class MetadataField(serializers.DictField):
             raise serializers.ValidationError(text, "max_length")
         text = f"Metadata keys have 1 to {MAX_KEY} characters."
         errors = {
-            key: [serializers.ErrorDetail(text, "bad_key")]
+            key: [serializers.ErrorDetail(text, "invalid")]
             for key in data
             if not 1 <= len(key) <= MAX_KEY
         }

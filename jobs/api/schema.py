@@ -32,7 +32,7 @@ OF_BODY = (
 OF_INPUT = (
     *OF_FIELDS,
     *("not_valid", "unknown_vendor", "vendor_disabled", "unknown_option", "direction_control"),
-    "not_a_dict",
+    *("not_a_dict", "min_value", "max_value", "overflow", "expires_too_early"),
 )
 OF_QUERY = (
     *("not_valid", "unknown_parameter", "repeated_parameter", "bad_cursor", "invalid_choice"),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jobs.api.openapi import callbacks, problem_types
+from jobs.api.options import MAX_KEY, MAX_PAIRS
 from jobs.api.problems import TYPE_PREFIX
 from jobs.api.schema import PROBLEMS
 from jobs.api.serializers import NAME_PATTERN
@@ -32,10 +33,10 @@ NAME = {
     "space is removed. It needs a visible character, and must not contain U+0000 or bidirectional "
     "controls.",
 }
-OPTIONS = {
-    "maxProperties": 0,
-    "description": "Reserved for options of the gateway. There are none yet: "
-    "omit it, or send `{}`.",
+NO_NUL = "^[^\\u0000]*$"
+METADATA: Document = {
+    "maxProperties": MAX_PAIRS,
+    "propertyNames": {"minLength": 1, "maxLength": MAX_KEY},
 }
 CURSOR = {
     "pattern": "^[.A-Za-z0-9_-]+:[A-Za-z0-9_-]+:[A-Za-z0-9_-]+$",
@@ -95,7 +96,8 @@ def complete(result: Document, **_: Any) -> Document:
     parameters = {each["name"]: each for each in result["paths"]["/jobs"]["get"]["parameters"]}
     parameters["cursor"]["description"] = CURSOR["description"]
     parameters["cursor"]["schema"]["pattern"] = CURSOR["pattern"]
-    parameters["vendor"]["schema"]["pattern"] = "^[^\\u0000]*$"
+    parameters["vendor"]["schema"]["pattern"] = NO_NUL
+    parameters["reference"]["schema"]["pattern"] = NO_NUL
     for path in result["paths"].values():
         for operation in path.values():
             operation["responses"] = _responses(operation)
@@ -107,7 +109,11 @@ def _complete_schemas(schemas: Document) -> None:
     posted = schemas["JobInput"]["properties"]
     posted["vendor"] |= VENDOR
     posted["name"] |= NAME
-    posted["options"] |= OPTIONS
+    options = schemas["JobOptions"]
+    options["additionalProperties"] = False
+    options["properties"]["reference"] |= {"minLength": 1, "pattern": NO_NUL}
+    options["properties"]["metadata"] |= METADATA
+    options["properties"]["metadata"]["additionalProperties"] |= {"pattern": NO_NUL}
     problem = schemas["ProblemShown"]["properties"]
     problem["type"]["pattern"] = f"^{TYPE_PREFIX}"
 

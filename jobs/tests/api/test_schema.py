@@ -175,10 +175,15 @@ def test_a_cursor_matches_its_pattern(client, make_job, schema):
     assert re.search(cursor["schema"]["pattern"], following)
 
 
-def test_options_allow_no_properties(schema):
-    assert (
-        schema["components"]["schemas"]["JobInput"]["properties"]["options"]["maxProperties"] == 0
-    )
+def test_the_options_are_those_that_are_accepted(schema):
+    schemas = schema["components"]["schemas"]
+    options = schemas["JobOptions"]
+    assert "JobOptions" in str(schemas["JobInput"]["properties"]["options"])
+    assert options["properties"].keys() == {"reference", "metadata", "expires_in", "not_before"}
+    assert options["additionalProperties"] is False
+    metadata = options["properties"]["metadata"]
+    assert (metadata["maxProperties"], metadata["propertyNames"]["maxLength"]) == (16, 64)
+    assert metadata["additionalProperties"]["maxLength"] == 512
 
 
 def examples(client, **headers):
