@@ -11,6 +11,7 @@ from django.core.management.color import no_style
 from django.db import connection
 from django.test import TransactionTestCase, override_settings
 
+from audit.record import Actor
 from clients.directory import directory
 from harness.environment import DATA
 from harness.markers import starts_processes
@@ -131,5 +132,28 @@ def make_job(db: None) -> Callable[..., object]:
         )
         job.save(force_insert=True)
         return job
+
+    return make
+
+
+@pytest.fixture
+def make_client(db: None) -> Callable[..., object]:
+    """Return a function that makes a client."""
+    from clients.models import Client
+
+    def make(slug: str = "billing", **fields: object) -> Client:
+        return Client.objects.create(slug=slug, **fields)
+
+    return make
+
+
+@pytest.fixture
+def make_key(make_client: Callable[..., object]) -> Callable[..., object]:
+    """Return a function that creates an API key, of a new client unless one is given."""
+    from clients import issuing
+
+    def make(client: object = None, **fields: object) -> issuing.Issued:
+        defaults = {"name": "nightly import", "scopes": "jobs:read"}
+        return issuing.create(client or make_client(), Actor("test"), **{**defaults, **fields})
 
     return make

@@ -30,21 +30,23 @@ class Session:
         self._session.trust_env = False
 
     def get(self, url: str, headers: Mapping[str, str]) -> Answer:
-        return self._ask("GET", url, headers, None)
+        timeout = (CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS)
+        return self._ask("GET", url, headers=headers, timeout=timeout)
 
     def post(
-        self, url: str, headers: Mapping[str, str], body: dict[str, Any] | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: dict[str, Any] | None = None,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> Answer:
-        return self._ask("POST", url, headers, body)
+        timeout = (CONNECT_TIMEOUT_SECONDS, timeout_seconds)
+        return self._ask("POST", url, headers=headers, json=body, timeout=timeout)
 
-    def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: dict[str, Any] | None
-    ) -> Answer:
-        timeout = (CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS)
+    def _ask(self, method: str, url: str, **options: Any) -> Answer:
         try:
-            response = self._session.request(
-                method, url, json=body, headers=headers, timeout=timeout
-            )
+            response = self._session.request(method, url, **options)
             is_replay = response.headers.get("Idempotency-Replayed") == "true"
             return Answer(str(response.status_code), response.json(), is_replay)
         except (requests.RequestException, ValueError) as error:

@@ -7,18 +7,19 @@ that host if one fails.
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import count, cycle
+from itertools import count, cycle, islice
 from threading import Event, Thread
 from typing import Any
 
-from chaos.api import Session, is_certain
+from chaos.api import TIMEOUT_SECONDS, Session, is_certain
 from chaos.journal import Journal
 from chaos.keyring import Keyring
 from chaos.plans import plan_of
 from chaos.probes import Access, Probed, probe
-from chaos.submissions import CLIENTS, Submission, probe_of, submission_of
+from chaos.submissions import CLIENTS, Submission, manner_of, probe_of, submission_of
 from jobs.storage.store import STORE_ERRORS
 
 THREADS = 16
@@ -26,6 +27,8 @@ CANCEL_AFTER_SECONDS = 0.3
 AGAIN_SECONDS = 0.5  # from a failed request to its repetition, once all API hosts have been tried
 MAX_AGAIN_SECONDS = 30.0  # how long they go on after the end, when nothing is broken any more
 ROTATION_SECONDS = 10.0
+IMPATIENT_SECONDS = 0.002
+AT_ONCE = 4
 
 
 @dataclass
@@ -82,7 +85,7 @@ class Clients:
     def retry(self, failed: Collection[str]) -> None:
         """Retry those failed jobs whose plan says so."""
         session = Session()
-        for posted in self.posted:
+        for posted in {each.job_id: each for each in self.posted}.values():
             if posted.job_id in failed and self._plans(posted, "retry"):
                 posted.retried = self._do(session, posted, "retry")
 
@@ -95,14 +98,20 @@ class Clients:
     def _submit(self, session: Session, serial: int) -> None:
         """Post a job to the API host whose turn it is and, until one answers, to the next."""
         submission = submission_of(self._seed, serial, datetime.now(UTC))
+        manner = manner_of(self._seed, serial)
+        if manner == "at_once":
+            self._post_at_once(submission)
         for number in count():
             api, other = (self._apis[(serial + number + n) % len(self._apis)] for n in (0, 1))
-            posted = self._post(session, submission, api)
+            timeout_seconds = TIMEOUT_SECONDS
+            if manner == "impatient" and number == 0:
+                timeout_seconds = IMPATIENT_SECONDS
+            posted = self._post(session, submission, api, timeout_seconds)
             if posted.job_id:
                 self._follow(session, posted, submission, other)
             if posted.job_id or self._is_final(posted):
                 return
-            if number + 1 >= len(self._apis):
+            if number + 1 >= len(self._apis) and timeout_seconds == TIMEOUT_SECONDS:
                 time.sleep(AGAIN_SECONDS)
 
     def _is_final(self, posted: Posted) -> bool:
@@ -110,13 +119,27 @@ class Clients:
         is_late = self._over.is_set() and time.monotonic() > self._over_at + MAX_AGAIN_SECONDS
         return is_late or is_certain(posted.answer)
 
-    def _post(self, session: Session, submission: Submission, api: str) -> Posted:
+    def _post_at_once(self, submission: Submission) -> None:
+        """Send the same request over several connections, to all API hosts."""
+        apis = islice(cycle(self._apis), AT_ONCE)
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            list(threads.map(lambda api: self._post(Session(), submission, api), apis))
+
+    def _post(
+        self,
+        session: Session,
+        submission: Submission,
+        api: str,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> Posted:
         posted = Posted(submission.serial, submission.vendor, time.time(), api)
         posted.client, posted.options = submission.client, submission.options
         self.posted.append(posted)
         since = time.monotonic()
         headers = self._keyring.headers(submission.client) | submission.header
-        answer = session.post(f"{api}/jobs", headers, submission.body)
+        answer = session.post(
+            f"{api}/jobs", headers, submission.body, timeout_seconds=timeout_seconds
+        )
         posted.took_seconds = time.monotonic() - since
         posted.answer, posted.is_replay = answer.word, answer.is_replay
         posted.job_id = answer.body.get("request_id", "")

@@ -69,7 +69,9 @@ def out_of_time(history: History) -> Iterator[Finding]:
     """Jobs that started before they might, or too late, or that expired without need."""
     for job_id, story in history.stories.items():
         options = story.posted.options if story.posted else {}
-        started_at = min((each.started_at.timestamp() for each in story.attempts), default=None)
+        # A later run was asked for, and does not expire.
+        starts = [each.started_at.timestamp() for each in story.attempts_of(1)]
+        started_at = min(starts, default=None)
         called_at = min((each.at for each in story.arrivals), default=None)
         due_at = _timestamp(options.get("not_before"))
         expires_at = story.job.created_at.timestamp() + options.get("expires_in", float("inf"))
@@ -78,13 +80,14 @@ def out_of_time(history: History) -> Iterator[Finding]:
         if started_at and started_at > expires_at + MARGIN_SECONDS:
             yield job_id, f"started {started_at - expires_at:.1f} s after it had expired"
         if story.job.error_code == EXPIRED:
-            yield from _wrong_expiry(story, expires_at)
+            yield from _wrong_expiry(story)
 
 
-def _wrong_expiry(story: Story, expires_at: float) -> Iterator[Finding]:
-    job = story.job
+def _wrong_expiry(story: Story) -> Iterator[Finding]:
+    job, request = story.job, story.requests[0]
     if job.status != Status.FAILED or story.arrivals:
         yield job.pk, f"expired, but is {job.status} after {len(story.arrivals)} calls"
+    expires_at = request.at + request.options.get("expires_in", float("inf"))
     if job.finished_at and job.finished_at.timestamp() < expires_at:
         yield job.pk, "expired too early, or was not to expire at all"
 

@@ -81,12 +81,9 @@ def _submitted(history: History) -> Iterator[Row]:
     others = [(answer, count) for answer, count in answers.most_common() if answer != "202"]
     probes = Counter(f"{each.kind} {each.answer}" for each in history.probed)
     yield "submitted", f"{len(requests)} by {len(CLIENTS)} clients, in {requests.total()} requests"
-    yield "accepted", str(sum(bool(posted.job_id) for posted in history.posted))
-    yield "repeated until accepted", str(sum(count > 1 for count in requests.values()))
-    yield (
-        "of these found to be accepted before",
-        str(sum(each.is_replay for each in history.posted)),
-    )
+    yield "accepted", str(len({posted.serial for posted in history.posted if posted.job_id}))
+    yield "sent more than once", str(sum(count > 1 for count in requests.values()))
+    yield "answered as replays", str(sum(each.is_replay for each in history.posted))
     yield "other answers", ", ".join(f"{count} {answer}" for answer, count in others) or "none"
     yield "answers to probes", ", ".join(f"{probes[name]} {name}" for name in sorted(probes))
     yield "slowest answer", f"{slowest:.1f} s"

@@ -15,6 +15,7 @@ CLIENTS = ("billing", "sales", "search")
 
 OPTION_PERCENTS = {"expires_in": 3, "not_before": 3}
 MAX_DELAY_SECONDS = 4
+MANNER_PERCENTS = {"impatient": 5, "at_once": 3}
 PROBE_PERCENTS = {"replay": 10, "other_body": 4, "foreign_job": 5, "list": 1}
 
 
@@ -57,6 +58,13 @@ def client_of(serial: int) -> str:
 def stranger_to(client: str) -> str:
     """Return the slug of another client."""
     return CLIENTS[(CLIENTS.index(client) + 1) % len(CLIENTS)]
+
+
+def manner_of(seed: int, serial: int) -> str:
+    """Return how the request is sent first: without waiting for the answer, several times at once,
+    or, for "", as usual.
+    """
+    return _draw(random.Random(f"{seed}/{serial}/manner"), MANNER_PERCENTS)
 
 
 def probe_of(seed: int, serial: int) -> str:

@@ -96,19 +96,28 @@ def revoke(key: ApiKey, actor: Actor, *, reason: str = "") -> bool:
 
 
 def _validate(key: ApiKey) -> None:
-    key.full_clean(exclude={"client"})  # which may be new as well
+    faults: dict[str, Any] = {}
+    try:
+        key.full_clean(exclude={"client"})  # which may be new as well
+    except ValidationError as error:
+        faults = error.update_error_dict(faults)
     if key.expires_at and key.expires_at <= timezone.now():
-        raise ValidationError({"expires_at": "Choose a time in the future."})
+        faults["expires_at"] = "Choose a time in the future."
+    try:
+        _validate_vendors(key)
+    except ValidationError as error:
+        faults.setdefault("vendors", error)
+    if faults:
+        raise ValidationError(faults)
+
+
+def _validate_vendors(key: ApiKey) -> None:
     allowed = key.client.allowed_vendors
     if allowed and (others := key.allowed_vendors - allowed):
-        sentence = (
+        raise ValidationError(
             f"Client {key.client} may not use {listed(others)}. It may use {listed(allowed)}."
         )
-        raise ValidationError({"vendors": sentence})
-    try:
-        validate_vendors(key.allowed_vendors)
-    except ValidationError as error:
-        raise ValidationError({"vendors": error}) from None
+    validate_vendors(key.allowed_vendors)
 
 
 def target(key: ApiKey) -> str:
@@ -118,11 +127,11 @@ def target(key: ApiKey) -> str:
 
 def _refuse_rotation(key: ApiKey, now: datetime) -> None:
     if not key.is_valid(now):
-        raise IssuingError(f"{key} is revoked or has expired. Create a new key.")
+        raise IssuingError(f"API key {key} is revoked or has expired. Create a new key.")
     if key.replaced_by:
         raise IssuingError(
-            f"{key} was rotated before: elk_{key.replaced_by} replaces it. Rotate that key, or "
-            "create a new one."
+            f"API key {key} was rotated before: elk_{key.replaced_by} replaces it. Rotate that "
+            "key, or create a new one."
         )
 
 

@@ -7,8 +7,7 @@ from django.contrib import admin
 from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularSwaggerSplitView
+from django.views.generic import RedirectView, TemplateView
 
 from clients.scopes import Scope
 from enrichlabs.web.favicon import favicon
@@ -23,11 +22,12 @@ def not_found(request: HttpRequest, rest: str) -> NoReturn:
     raise Http404
 
 
+# Anybody may read how the API is used.
 DOCS: list[URLPattern | URLResolver] = [
     path("", read_only(RedirectView.as_view(pattern_name="docs"))),
-    # Split: the script has its own URL, since inline scripts are not allowed
-    # (enrichlabs/web/security_policy.py).
-    path("docs", read_only(SpectacularSwaggerSplitView.as_view()), name="docs"),
+    path(
+        "docs", read_only(TemplateView.as_view(template_name="enrichlabs/docs.html")), name="docs"
+    ),
     path("schema", read_only(document.show), name="schema"),
 ]
 ROUTES: dict[str, list[URLPattern | URLResolver]] = {
@@ -61,7 +61,7 @@ def routes_of(names: list[str]) -> list[URLPattern | URLResolver]:
 urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
-    path("favicon.ico", read_only(favicon)),  # browsers request it everywhere
+    path("favicon.ico", read_only(favicon), name="favicon"),  # browsers request it everywhere
     *routes_of(settings.SERVES),
 ]
 

@@ -39,7 +39,8 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
     seconds = limits.patience_seconds
     with patience(seconds - waited_seconds(environ)) if seconds else nullcontext():
         response = handler(environ, start_response)
-    if response.headers.get("Connection") == "close":
+    headers = getattr(response, "headers", {})  # a file has none
+    if headers.get("Connection") == "close":
         close_after_response(environ)  # gunicorn drops that header, and sends its own
     if environ["REQUEST_METHOD"] == "HEAD" and isinstance(response, HttpResponse):
         response.content = b""  # its Content-Length stays

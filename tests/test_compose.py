@@ -51,6 +51,18 @@ def test_default_secrets_are_refused_by_a_public_service():
     assert secrets["ADMIN_PASSWORD"] == DEFAULT_PASSWORD
 
 
+def test_only_the_api_allows_anonymous_access_and_only_this_machine_reaches_it():
+    allow = {
+        name: each["environment"]["ALLOW_ANONYMOUS"]
+        for name, each in SERVICES.items()
+        if "ALLOW_ANONYMOUS" in each.get("environment", {})
+    }
+    # migrate, so that a public service does not start.
+    assert allow == dict.fromkeys(("migrate", "api"), "${ALLOW_ANONYMOUS:-1}")
+    ports = {name: each["ports"] for name, each in SERVICES.items() if "ports" in each}
+    assert ports == {"api": ["127.0.0.1:${PORT:-8000}:8000"]}
+
+
 def test_the_documentation_names_every_variable():
     page = (ROOT / "docs" / "containers.md").read_text()
     assert [name for name in DEFAULTS if f"`{name}`" not in page] == []

@@ -77,16 +77,18 @@ def test_the_autoscaler_made_by_keda_is_valid_and_scales_the_workers():
 
 
 @pytest.mark.django_db
-def test_the_autoscaler_queries_metrics_that_the_api_serves_to_prometheus(
-    redis_client, make_vendor
-):
+def test_the_autoscaler_queries_metrics_that_are_served_to_prometheus(redis_client, make_vendor):
     make_vendor("acme")
     (scaled,) = of_kind("ScaledObject")
-    (template,) = [
-        d["spec"]["template"] for d in of_kind("Deployment") if d["metadata"]["name"] == "api"
-    ]
-    notes = template["metadata"]["annotations"]
-    assert notes["prometheus.io/port"] == str(main_container("api")["ports"][0]["containerPort"])
+    scraped = {
+        deployment["metadata"]["name"]: notes
+        for deployment in of_kind("Deployment")
+        if (notes := deployment["spec"]["template"]["metadata"].get("annotations"))
+    }
+    assert list(scraped) == ["metrics"]
+    container, notes = main_container("metrics"), scraped["metrics"]
+    assert environment(container)["SERVES"] == "metrics"
+    assert notes["prometheus.io/port"] == str(container["ports"][0]["containerPort"])
     shown = set(
         re.findall(r"enrichlabs_\w+", Client().get(notes["prometheus.io/path"]).content.decode())
     )
@@ -194,7 +196,7 @@ def test_probes_get_200_with_the_host_that_they_send():
                 with override_settings(ALLOWED_HOSTS=names):
                     assert Client().get(request["path"], headers=headers).status_code == 200
                 probes += 1
-    assert probes == 6
+    assert probes == 9
 
 
 def test_vendors_can_reach_only_the_callback_endpoint():
@@ -210,6 +212,18 @@ def test_vendors_can_reach_only_the_callback_endpoint():
     assert rule["host"] in generated()["settings"]["ALLOWED_HOSTS"].split(",")
 
 
+def test_no_pod_lets_anybody_use_the_api_or_read_metrics():
+    assert not [c["name"] for _, c in containers() if "ALLOW_ANONYMOUS" in environment(c)]
+    doors = {c["name"]: environment(c).get("SERVES", "").split(",") for _, c in containers()}
+    assert [name for name, serves in doors.items() if "metrics" in serves] == ["metrics"]
+    assert doors["metrics"] == ["metrics"]
+    (policy,) = [
+        each for each in of_kind("NetworkPolicy") if each["metadata"]["name"].endswith("-metrics")
+    ]
+    (source,) = policy["spec"]["ingress"][0]["from"]
+    assert source == {"namespaceSelector": {"matchLabels": {"enrichlabs/metrics": "true"}}}
+
+
 def test_selectors_match_their_pods():
     labels = {
         r["metadata"]["name"]: r["spec"]["template"]["metadata"]["labels"]
@@ -219,7 +233,7 @@ def test_selectors_match_their_pods():
         name, spec = deployment["metadata"]["name"], deployment["spec"]
         spread = [
             one["labelSelector"]["matchLabels"]
-            for one in spec["template"]["spec"]["topologySpreadConstraints"]
+            for one in spec["template"]["spec"].get("topologySpreadConstraints", [])
         ]
         assert all(
             selected(selector, labels) == [name]

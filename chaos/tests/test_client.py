@@ -35,6 +35,7 @@ def posts(monkeypatch):
     """Let clients post one job after the other; yields a function that returns the requests."""
     monkeypatch.setattr(client, "AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(client, "THREADS", 1)
+    monkeypatch.setattr(client, "manner_of", lambda *_: "")
     monkeypatch.setattr(client, "plan_of", lambda *_: type("Plan", (), {"client": ""}))
     servers = []
 
@@ -99,6 +100,23 @@ def test_another_host_is_asked_at_once(posts):
     failed, accepted = [each for each in clients.posted if each.serial == 1]
     assert failed.api != accepted.api
     assert accepted.at < failed.at + failed.took_seconds + client.AGAIN_SECONDS
+
+
+def test_an_impatient_client_does_not_wait_for_the_first_answer(posts, monkeypatch):
+    monkeypatch.setattr(client, "manner_of", lambda *_: "impatient")
+    clients, arrivals = posts(after(Answer(202, {"request_id": "unseen"}, delay_seconds=0.2)))
+    first, second = [each for each in clients.posted if each.serial == 1][:2]
+    assert (first.answer, second.answer) == ("ReadTimeout", "202")
+    assert len({each.raw for each in of_serial(arrivals, 1)}) == 1
+
+
+def test_the_same_request_is_sent_several_times_at_once(posts, monkeypatch):
+    monkeypatch.setattr(client, "manner_of", lambda *_: "at_once")
+    clients, arrivals = posts(lambda _: Answer(202, {"request_id": "one"}, delay_seconds=0.2))
+    *at_once, last = [each for each in clients.posted if each.serial == 1]
+    assert len(at_once) == client.AT_ONCE
+    assert max(each.at for each in at_once) < min(each.at for each in at_once) + 0.2 < last.at
+    assert len({each.raw for each in of_serial(arrivals, 1)}) == 1
 
 
 def test_clients_use_the_same_idempotency_keys_with_api_keys_of_their_own(posts):

@@ -7,7 +7,7 @@ from audit.models import Entry
 from clients import editing
 from clients.directory import directory
 from clients.models import Client
-from clients.tests.conftest import OPERATOR
+from clients.tests.actors import OPERATOR
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from clients.directory import MAX_AGE_SECONDS, MAX_KEYS, Directory
 from clients.keys import new_key
 from clients.models import ApiKey, Client
 from clients.scopes import Scope
-from clients.tests.conftest import OPERATOR
+from clients.tests.actors import OPERATOR
 from harness.waiting import wait_for
 from vendors.limits import Window
 

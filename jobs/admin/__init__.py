@@ -1,14 +1,24 @@
-"""The operations console: jobs, callbacks and vendors in Django's admin."""
+"""The operations console: jobs, callbacks, vendors and clients in Django's admin."""
 
 from django.conf import settings
 from django.contrib import admin
 
 from jobs.admin.callback import CallbackAdmin
+from jobs.admin.clients.api_key import ApiKeyAdmin
+from jobs.admin.clients.client import ClientAdmin
 from jobs.admin.job import JobAdmin
 from jobs.admin.users import ConsoleGroupAdmin, ConsoleUserAdmin
 from jobs.admin.vendor import VendorAdmin
 
-__all__ = ["CallbackAdmin", "ConsoleGroupAdmin", "ConsoleUserAdmin", "JobAdmin", "VendorAdmin"]
+__all__ = [
+    "ApiKeyAdmin",
+    "CallbackAdmin",
+    "ClientAdmin",
+    "ConsoleGroupAdmin",
+    "ConsoleUserAdmin",
+    "JobAdmin",
+    "VendorAdmin",
+]
 
 admin.site.site_header = admin.site.site_title = "EnrichLabs"
 admin.site.index_title = "Console"

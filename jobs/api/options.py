@@ -39,12 +39,12 @@ class MetadataField(serializers.DictField):
 
 
 class SecondsField(serializers.IntegerField):
-    """A whole number of seconds; texts, booleans and 5.0 are not converted."""
+    """A whole number of seconds, also as 60.0; texts and booleans are not converted."""
 
     def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
+        if type(data) is not int and not (isinstance(data, float) and data.is_integer()):
             self.fail("invalid")
-        return int(super().to_internal_value(data))
+        return int(super().to_internal_value(int(data)))
 
 
 class MomentField(serializers.DateTimeField):

@@ -7,15 +7,8 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSe
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from clients.scopes import Scope
-from jobs.api.serializers import (
-    JobAccepted,
-    JobInput,
-    JobPage,
-    JobShown,
-    ListQuery,
-    ProblemShown,
-    VendorPage,
-)
+from jobs.api.openapi.shapes import ProblemShown, VendorPage
+from jobs.api.serializers import JobAccepted, JobInput, JobPage, JobShown, ListQuery
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -32,7 +25,7 @@ OF_BODY = (
 OF_INPUT = (
     *OF_FIELDS,
     *("not_valid", "unknown_vendor", "vendor_disabled", "unknown_option", "direction_control"),
-    *("not_a_dict", "min_value", "max_value", "overflow", "expires_too_early"),
+    *("not_a_dict", "min_value", "max_value", "overflow", "bad_key", "expires_too_early"),
 )
 OF_QUERY = (
     *("not_valid", "unknown_parameter", "repeated_parameter", "bad_cursor", "invalid_choice"),
@@ -104,7 +97,10 @@ REQUEST_ID = OpenApiParameter(
 )
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 255},
+    {
+        "type": "string",
+        "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~]([ -~]{0,253}[!-~])?)$',
+    },
     OpenApiParameter.HEADER,
     description="Makes a repeated request safe: the same key with the same body gets the answer of "
     "the first one, and no second job. 1 to 255 printable ASCII characters, bare or as a quoted "

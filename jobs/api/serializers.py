@@ -70,12 +70,11 @@ class JobInput(serializers.Serializer[Any]):
         return name
 
     def validate_vendor(self, slug: str) -> str:
-        vendor = catalogue.get(slug)
-        caller: Caller = self.context["caller"]
-        if vendor is not None and (vendor.enabled or not caller.may_use(slug)):
-            return slug  # whether the caller may use it is the view's question
-        usable = (each for each in catalogue.all().values() if each.enabled)
-        enabled = listed(each.slug for each in usable if caller.may_use(each.slug))
+        vendor, caller = catalogue.get(slug), self.context["caller"]
+        if vendor is not None and vendor.enabled:
+            return slug
+        usable = (each.slug for each in catalogue.all().values() if each.enabled)
+        enabled = listed(each for each in usable if caller.may_use(each))
         if vendor is None:
             text, code = f"There is no such vendor. Use one of: {enabled}.", "unknown_vendor"
         else:
@@ -98,12 +97,8 @@ class JobInput(serializers.Serializer[Any]):
         """Return an error for each field that the vendor requires and the job lacks."""
         slug = data.get("vendor")
         vendor = catalogue.get(slug) if isinstance(slug, str) else None
-        # A vendor that the caller may not use keeps its settings to itself.
-        if vendor is None or not self.context["caller"].may_use(vendor.slug):
-            return {}
-        return {
-            name: [fault] for name in vendor.required_fields if (fault := _fault(data.get(name)))
-        }
+        required = vendor.required_fields if vendor else ()
+        return {name: [fault] for name in required if (fault := _fault(data.get(name)))}
 
 
 def _fault(value: Any) -> serializers.ErrorDetail | None:
@@ -239,36 +234,3 @@ class ListQuery(serializers.Serializer[Any]):
     def _unknown(self, name: str) -> Any:
         text = f"There is no such parameter. Use: {', '.join(self.fields)}."
         return serializers.ErrorDetail(text, "unknown_parameter")
-
-
-class VendorShown(serializers.Serializer[Any]):
-    slug = serializers.CharField()
-    enabled = serializers.BooleanField(help_text="Whether it accepts jobs.")
-    required_input = serializers.ListField(
-        child=serializers.CharField(), help_text="The fields that each of its jobs must have."
-    )
-
-
-@extend_schema_serializer(many=False)
-class VendorPage(serializers.Serializer[Any]):
-    items = VendorShown(many=True)
-
-
-class FieldError(serializers.Serializer[Any]):
-    pointer = serializers.CharField(
-        required=False, help_text="JSON Pointer (RFC 6901) to the invalid field."
-    )
-    parameter = serializers.CharField(required=False, help_text="The invalid query parameter.")
-    code = serializers.CharField()
-    detail = serializers.CharField()
-
-
-class ProblemShown(serializers.Serializer[Any]):
-    """An error (RFC 9457)."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField(help_text="A sentence for people.")
-    code = serializers.CharField(help_text="A stable code for programs.")
-    errors = FieldError(many=True, required=False)  # type: ignore[assignment]  # a name of RFC 9457

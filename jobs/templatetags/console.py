@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from clients.directory import directory
 from jobs.admin import formats, states
 from jobs.models import Job, Status
 from jobs.queue.heartbeat import no_live_worker_message
@@ -93,6 +95,12 @@ def page_of(context: dict[str, Any], entry: LogEntry) -> str:
     if not (may(f"{app}.view_{model}") or may(f"{app}.change_{model}")):
         return ""
     return entry.get_admin_url() or ""
+
+
+@register.simple_tag
+def is_open() -> bool:
+    """Whether requests without an API key are accepted."""
+    return settings.ALLOW_ANONYMOUS and directory.anonymous() is not None
 
 
 @register.simple_tag

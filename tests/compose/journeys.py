@@ -3,25 +3,30 @@
     python journeys.py [STEP [ARGUMENTS]]
 
 Runs all journeys, or one step for script/compose-test: `post VENDOR COUNT` prints ids; `started
-ID...`, `complete ID...`, `queued VENDOR` and `workers COUNT` wait. Uses only the standard library,
-because the service's image contains no tests and no tools.
+ID...`, `complete ID...`, `queued VENDOR`, `workers COUNT` and `key_needed` wait. Sends the API key
+in the variable API_KEY, if that is set. Uses only the standard library, because the service's image
+contains no tests and no tools.
 """
 
 import json
+import os
 import sys
 import time
 from http.client import HTTPConnection
 from urllib.parse import urlencode
 
 API, WEBHOOK = "api:8000", "webhook:8000"
+API_KEY = os.environ.get("API_KEY", "")
 DEADLINE_SECONDS = 60.0
 CHECK_INTERVAL_SECONDS = 0.2
 
 
-def ask(path, body=None, *, method=None, at=API):
+def ask(path, body=None, *, method=None, at=API, key=API_KEY):
     """Return status, content type and body of the response; JSON is parsed."""
     connection = HTTPConnection(at, timeout=15)
     headers = {"Content-Type": "application/json"} if body is not None else {}
+    if key and at == API:
+        headers["Authorization"] = f"Bearer {key}"
     data = body if body is None or isinstance(body, str) else json.dumps(body)
     connection.request(method or ("GET" if body is None else "POST"), path, data, headers)
     response = connection.getresponse()
@@ -181,6 +186,10 @@ def workers(count):
     )
 
 
+def key_needed():
+    wait_for(lambda: ask("/jobs", key="")[0] == 401, "requests without an API key to be refused")
+
+
 JOURNEYS = [
     ready,
     the_sync_job,
@@ -191,7 +200,7 @@ JOURNEYS = [
     the_console,
     the_endpoints,
 ]
-STEPS = [ready, post, started, complete, queued, workers]
+STEPS = [ready, post, started, complete, queued, workers, key_needed]
 
 
 def main(arguments):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from clients.keys import new_key
 from harness.running import ROOT, environment
 
 PAGE = """
@@ -14,15 +15,18 @@ from django.conf import settings
 from django.test import RequestFactory
 from django.views.debug import get_exception_reporter_class, technical_500_response
 assert settings.DEBUG
-def fail():
+def fail(request):
     url, other = settings.DATABASE_URL, dict(os.environ)
     key, odd = os.environ["VENDOR_ACME_KEY"], os.environ["VENDOR_ODD"]
+    header = request.META["HTTP_AUTHORIZATION"]
+    text, found = header.removeprefix("Bearer "), [header]
     raise RuntimeError("It fails with " + key)
 for headers in ({}, {"Accept": "text/plain"}):
+    headers |= {"Authorization": f"Bearer {sys.argv[1]}", "X-Api-Key": sys.argv[1]}
+    request = RequestFactory(headers=headers).get(f"/jobs?key={sys.argv[1]}")
     try:
-        fail()
+        fail(request)
     except RuntimeError:
-        request = RequestFactory(headers=headers).get("/jobs")
         sys.stdout.write(technical_500_response(request, *sys.exc_info()).content.decode())
 """
 SECRETS = {
@@ -35,13 +39,16 @@ SECRETS = {
     "VENDOR_ODD": "marked 'quoted' <key>",
 }
 
+API_KEY = new_key()
+
 
 def test_an_error_page_shows_no_secret(tmp_path: Path) -> None:
     variables = {"DJANGO_SETTINGS_MODULE": "enrichlabs.settings", "DEBUG": "1", **SECRETS}
     given = environment(tmp_path, **variables)
-    command = [sys.executable, "-c", PAGE]
+    command = [sys.executable, "-c", PAGE, API_KEY]
     ended = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True)
     page = ended.stdout
     assert page.count("It fails with ****") >= 2
     assert "ALLOWED_HOSTS" in page
     assert "marked" not in page
+    assert API_KEY[12:44] not in page

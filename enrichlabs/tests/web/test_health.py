@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -79,8 +80,9 @@ def test_a_redis_that_hangs_is_reported_in_time(
     assert time.monotonic() - began < 2.5
 
 
-def test_a_store_without_tables_is_reported(serve: Callable[..., int]) -> None:
-    status, body = get(serve(SERVES="mock"), "/readyz")
+def test_a_store_without_tables_is_reported(serve: Callable[..., int], tmp_path: Path) -> None:
+    empty = f"sqlite:///{tmp_path}/empty.sqlite3"
+    status, body = get(serve(SERVES="mock", DATABASE_URL=empty), "/readyz")
     assert status == 503
     assert b"The tables of the store are missing or old. Run manage.py migrate." in body
 

@@ -33,11 +33,7 @@ NAME = {
     "space is removed. It needs a visible character, and must not contain U+0000 or bidirectional "
     "controls.",
 }
-NO_NUL = "^[^\\u0000]*$"
-METADATA: Document = {
-    "maxProperties": MAX_PAIRS,
-    "propertyNames": {"minLength": 1, "maxLength": MAX_KEY},
-}
+WITHOUT_NUL = "^[^\\u0000]*$"
 CURSOR = {
     "pattern": "^[.A-Za-z0-9_-]+:[A-Za-z0-9_-]+:[A-Za-z0-9_-]+$",
     "description": "Opaque: the cursor in `next` of the previous page. Error: `bad_cursor`.",
@@ -72,17 +68,24 @@ HEADERS: dict[str, Document] = {
         "final.",
         "schema": SECONDS,
     },
+    "Vary": {
+        "description": "The answer depends on the API key.",
+        "schema": {"type": "string", "pattern": "Authorization"},
+    },
     "WWW-Authenticate": {"description": "The scheme of authentication.", "schema": TEXT},
 }
-JOB = {"Cache-Control", "RateLimit", "RateLimit-Policy", "Retry-After"}
+OF_EVERY_VIEW = {"Cache-Control", "RateLimit", "RateLimit-Policy", "Vary"}
 HEADERS_OF = {
-    "post_job": {"202": {*JOB, "Location", "Idempotency-Replayed"}},
-    "show_job": {"200": JOB},
-    "cancel_job": {"200": JOB - {"Retry-After"}},
-    "retry_job": {"200": JOB},
+    "post_job": {"202": {"Retry-After", "Location", "Idempotency-Replayed"}},
+    "show_job": {"200": {"Retry-After"}},
+    "retry_job": {"200": {"Retry-After"}},
 }
-HEADERS_OF_PROBLEMS = {"401": {"WWW-Authenticate"}, "405": {"Allow"}}
-RETRIED = ("429", "503")
+HEADERS_OF_PROBLEMS = {
+    "401": {"WWW-Authenticate", "Cache-Control", "Vary"},
+    "405": {"Allow"},
+    "429": {"Retry-After"},
+    "503": {"Retry-After"},
+}
 # Some of these are answered before a view runs, without its headers.
 WITHOUT_COMMON_HEADERS = ("400", "401", "405", "500", "503")
 
@@ -96,8 +99,8 @@ def complete(result: Document, **_: Any) -> Document:
     parameters = {each["name"]: each for each in result["paths"]["/jobs"]["get"]["parameters"]}
     parameters["cursor"]["description"] = CURSOR["description"]
     parameters["cursor"]["schema"]["pattern"] = CURSOR["pattern"]
-    parameters["vendor"]["schema"]["pattern"] = NO_NUL
-    parameters["reference"]["schema"]["pattern"] = NO_NUL
+    for name in ("vendor", "reference"):
+        parameters[name]["schema"]["pattern"] = WITHOUT_NUL
     for path in result["paths"].values():
         for operation in path.values():
             operation["responses"] = _responses(operation)
@@ -109,13 +112,18 @@ def _complete_schemas(schemas: Document) -> None:
     posted = schemas["JobInput"]["properties"]
     posted["vendor"] |= VENDOR
     posted["name"] |= NAME
-    options = schemas["JobOptions"]
-    options["additionalProperties"] = False
-    options["properties"]["reference"] |= {"minLength": 1, "pattern": NO_NUL}
-    options["properties"]["metadata"] |= METADATA
-    options["properties"]["metadata"]["additionalProperties"] |= {"pattern": NO_NUL}
+    _complete_options(schemas["JobOptions"])
     problem = schemas["ProblemShown"]["properties"]
     problem["type"]["pattern"] = f"^{TYPE_PREFIX}"
+
+
+def _complete_options(options: Document) -> None:
+    options["additionalProperties"] = False
+    options["properties"]["reference"] |= {"minLength": 1, "pattern": WITHOUT_NUL}
+    metadata = options["properties"]["metadata"]
+    metadata["maxProperties"] = MAX_PAIRS
+    metadata["propertyNames"] = {"minLength": 1, "maxLength": MAX_KEY}
+    metadata["additionalProperties"]["pattern"] = WITHOUT_NUL
 
 
 def _responses(operation: Document) -> Document:
@@ -145,8 +153,6 @@ def _problem(codes: list[str]) -> Document:
 
 def _headers(own: Iterable[str], status: str) -> Document:
     names = {*own, *HEADERS_OF_PROBLEMS.get(status, ())}
-    if status in RETRIED:
-        names.add("Retry-After")
     if status not in WITHOUT_COMMON_HEADERS:
-        names |= {"Cache-Control", "RateLimit", "RateLimit-Policy"}
+        names |= OF_EVERY_VIEW
     return {name: {"$ref": f"#/components/headers/{name}"} for name in sorted(names)}

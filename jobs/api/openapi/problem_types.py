@@ -30,16 +30,13 @@ PROBLEM_TYPES = (
         ("unknown_vendor", "vendor_disabled"),
         "Use one of the vendors listed in `detail` (at most 20), or in `GET /vendors`.",
     ),
-    ProblemType(
-        400,
-        ("unknown_option",),
-        "Use `reference`, `metadata`, `expires_in` and `not_before` only.",
-    ),
+    ProblemType(400, ("unknown_option",), "Use only the documented options."),
     ProblemType(
         400,
         (
             *("required", "null", "blank", "invalid", "max_length", "null_characters_not_allowed"),
-            *("direction_control", "not_a_dict", "expires_too_early"),
+            *("direction_control", "not_a_dict", "min_value", "max_value", "overflow", "bad_key"),
+            "expires_too_early",
         ),
         "Correct the field that `pointer` names, or the parameter that `parameter` names.",
     ),
@@ -47,9 +44,9 @@ PROBLEM_TYPES = (
         400,
         (
             *("unknown_parameter", "repeated_parameter", "bad_cursor", "invalid_choice"),
-            *("min_value", "max_value", "overflow", "max_string_length"),
+            "max_string_length",
         ),
-        "Correct the field or the parameter. Without `cursor`, a list starts from the beginning.",
+        "Correct the parameter. Without `cursor`, a list starts from the beginning.",
     ),
     ProblemType(400, ("not_valid",), "Several of the above; see `errors`."),
     ProblemType(

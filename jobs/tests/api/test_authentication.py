@@ -248,6 +248,7 @@ def test_a_store_that_is_away_is_not_a_refusal(client, monkeypatch, key, with_ke
     assert answer.has_header("Retry-After")
 
 
+@pytest.mark.usefixtures("lasting_keys")
 def test_a_key_is_looked_up_once_for_many_requests(client, key, django_assert_num_queries):
     for _ in range(2):  # the first one also notes when the key was used
         client.get("/jobs/x", headers=bearer(key))
@@ -256,6 +257,7 @@ def test_a_key_is_looked_up_once_for_many_requests(client, key, django_assert_nu
             assert client.get("/jobs/x", headers=bearer(key)).status_code == 404
 
 
+@pytest.mark.usefixtures("lasting_keys")
 def test_an_unknown_key_is_looked_up_once(client, key, django_assert_max_num_queries):
     unknown = bearer(keys.new_key())
     with django_assert_max_num_queries(1):

@@ -13,7 +13,7 @@ from jobs.api.pagination import Filters, cursor_after
 from jobs.models import Job, Status
 from tests.plans import assert_quick, reads_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("lasting_keys")]
 
 CHOICES = (
     ("", "status=queued", "status=processing", "status=complete"),

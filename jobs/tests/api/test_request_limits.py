@@ -97,8 +97,13 @@ def test_every_window_is_shown_and_the_longest_wait_is_told(send, key):
     assert refused.status_code == 429
     assert "2 per 10s" in refused.json()["detail"]
     assert 8 <= int(refused["Retry-After"]) <= 10
+    make_client("team-a", request_limits="1/s, 2/10s, 2/min, 9/h".replace("10s", "10 s"))
+    refused = send(key)
+    assert "2 per minute" in refused.json()["detail"]
+    assert 50 < int(refused["Retry-After"]) <= 60
 
 
+@pytest.mark.usefixtures("lasting_keys")
 def test_a_client_without_limits_costs_no_round_trip(send, key):
     free = make_key("team-b")
     for each in (key, free):

@@ -5,14 +5,13 @@ import re
 from io import StringIO
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from django.conf import settings
 from django.core.management import call_command
 
-from audit.record import Actor
-from clients import issuing
-from clients.models import Client
+from harness.clients import bearer, make_key
 from jobs.api.openapi import details, problem_types
 from jobs.api.schema import PROBLEMS
 from jobs.api.vendors import VendorViewSet
@@ -91,12 +90,12 @@ def test_errors_are_problems_and_answers_are_json(schema):
 
 def test_each_answer_lists_its_headers(schema):
     limits = {"RateLimit", "RateLimit-Policy"}
-    common = {"Cache-Control", *limits}
+    common = {"Cache-Control", "Vary", *limits}
     answers = schema["paths"]["/jobs"]["post"]["responses"]
     assert {status: set(each["headers"]) for status, each in answers.items()} == {
         "202": {"Location", "Retry-After", "Idempotency-Replayed", *common},
         "400": set(),
-        "401": {"WWW-Authenticate"},
+        "401": {"WWW-Authenticate", "Cache-Control", "Vary"},
         "403": common,
         "405": {"Allow"},
         "413": common,
@@ -175,15 +174,87 @@ def test_a_cursor_matches_its_pattern(client, make_job, schema):
     assert re.search(cursor["schema"]["pattern"], following)
 
 
-def test_the_options_are_those_that_are_accepted(schema):
-    schemas = schema["components"]["schemas"]
-    options = schemas["JobOptions"]
-    assert "JobOptions" in str(schemas["JobInput"]["properties"]["options"])
-    assert options["properties"].keys() == {"reference", "metadata", "expires_in", "not_before"}
-    assert options["additionalProperties"] is False
-    metadata = options["properties"]["metadata"]
-    assert (metadata["maxProperties"], metadata["propertyNames"]["maxLength"]) == (16, 64)
-    assert metadata["additionalProperties"]["maxLength"] == 512
+OPTION_CASES = [
+    {},
+    {"reference": "order 17"},
+    {"reference": ""},
+    {"reference": "a\0b"},
+    {"reference": "x" * 256},
+    {"metadata": {"k" * 64: "v" * 512, "empty": ""}},
+    {"metadata": {"k" * 65: "v"}},
+    {"metadata": {"": "v"}},
+    {"metadata": {"k": "v" * 513}},
+    {"metadata": {"k": 1}},
+    {"metadata": {"k": "\0"}},
+    {"metadata": {str(n): "v" for n in range(16)}},
+    {"metadata": {str(n): "v" for n in range(17)}},
+    {"metadata": None},
+    {"expires_in": 1},
+    {"expires_in": 0},
+    {"expires_in": 2_592_000},
+    {"expires_in": 2_592_001},
+    {"expires_in": "60"},
+    {"expires_in": 60.0},
+    {"expires_in": 60.5},
+    {"expires_in": True},
+    {"expires_in": 1e300},
+    {"not_before": "2026-01-31T12:00:00Z"},
+    {"not_before": 5},
+    {"priority": 1},
+]
+
+
+@pytest.mark.parametrize("options", OPTION_CASES, ids=lambda options: json.dumps(options)[:40])
+@pytest.mark.django_db
+def test_the_schema_of_the_options_matches_what_is_accepted(client, make_vendor, schema, options):
+    make_vendor("acme")
+    described = schema["components"]["schemas"]["JobOptions"]
+    body = json.dumps({"vendor": "acme", "name": "x", "options": options})
+    answer = client.post("/jobs", body, content_type="application/json")
+    is_valid = not list(jsonschema.Draft202012Validator(described).iter_errors(options))
+    assert (answer.status_code == 202) == is_valid, answer.content
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            '"a"',
+            "a",
+            "a b",
+            '"a b"',
+            r'"a\"b\\c"',
+            "x" * 255,
+            f'"{"x" * 255}"',
+            "a,b",
+            'a"b',
+            "a\\b",
+        ),
+        *(
+            '""',
+            '"',
+            '"a',
+            'x"' + "y" * 254,
+            "x" * 256,
+            f'"{"x" * 256}"',
+            r'"\a"',
+            '"a"b',
+            "\x7f",
+            "ä",
+        ),
+    ],
+)
+@pytest.mark.django_db
+def test_the_pattern_of_idempotency_keys_matches_what_is_accepted(client, make_vendor, schema, key):
+    make_vendor("acme")
+    [header] = schema["paths"]["/jobs"]["post"]["parameters"]
+    answer = client.post(
+        "/jobs",
+        '{"vendor": "acme", "name": "x"}',
+        content_type="application/json",
+        headers={"Idempotency-Key": key},
+    )
+    assert (answer.status_code == 202) == bool(re.search(header["schema"]["pattern"], key))
 
 
 def examples(client, **headers):
@@ -232,13 +303,11 @@ def test_the_examples_follow_the_vendors(client, make_vendor):
 
 @pytest.mark.django_db
 def test_without_a_key_no_real_vendor_is_named(client, make_vendor):
-    owner = Client.objects.create(slug="team")
-    fields = {"name": "test", "scopes": "jobs:submit"}
     make_vendor("alpha"), make_vendor("beta")
-    issued = issuing.create(owner, Actor("test", ""), vendors="beta", **fields)
+    key = make_key("team", vendors="beta")
     assert list(examples(client)) == ["vendor"]
     assert list(examples(client, Authorization="Bearer wrong")) == ["vendor"]
-    assert list(examples(client, Authorization=f"Bearer {issued.text}")) == ["beta"]
+    assert list(examples(client, **bearer(key))) == ["beta"]
 
 
 @pytest.mark.django_db

@@ -124,6 +124,7 @@ def test_an_unknown_or_malformed_id_is_not_found(client, make_job, bad, path):
 
 
 @pytest.mark.parametrize("bad", ["1", "x" * 5000, "{id}1", "{id}%0A"])
+@pytest.mark.usefixtures("lasting_keys")
 def test_a_malformed_id_costs_no_query(client, make_job, django_assert_num_queries, bad):
     address = f"/jobs/{bad.format(id=make_job().pk)}"
     client.get("/jobs")  # reads who may ask, as one request does every half second
@@ -131,6 +132,7 @@ def test_a_malformed_id_costs_no_query(client, make_job, django_assert_num_queri
         assert client.get(address).status_code == 404
 
 
+@pytest.mark.usefixtures("lasting_keys")
 def test_show_is_one_query_without_the_input(client, make_job, django_assert_num_queries):
     job = make_job()
     client.get(

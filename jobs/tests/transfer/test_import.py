@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from audit.models import Entry
 from clients import issuing
 from clients.models import ApiKey, Client
-from clients.tests.conftest import OPERATOR
+from clients.tests.actors import OPERATOR
 from jobs.models import Attempt, Callback, Job
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.tests.rows import all_rows, delete_rows, make_rows
