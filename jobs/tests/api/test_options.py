@@ -59,7 +59,7 @@ def test_metadata_is_kept_as_it_was_sent(client, metadata):
     assert shown(client, {"metadata": metadata}) == {"metadata": metadata}
 
 
-@pytest.mark.parametrize("seconds", [1, 60, 30 * DAY])
+@pytest.mark.parametrize("seconds", [1, 60, 60.0, 30 * DAY])
 def test_expires_in_counts_from_the_request(client, seconds):
     expires_at = (NOW + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
     assert shown(client, {"expires_in": seconds}) == {"expires_at": expires_at}
@@ -121,7 +121,7 @@ BAD = [
     ({"metadata": {"a": None}}, f"{AT}/metadata/a", "null"),
     ({"metadata": {"a": {}}}, f"{AT}/metadata/a", "invalid"),
     ({"metadata": {"a": "x" * 513}}, f"{AT}/metadata/a", "max_length"),
-    *(({"expires_in": bad}, f"{AT}/expires_in", "invalid") for bad in ("60", 60.0, True, [], 1e2)),
+    *(({"expires_in": bad}, f"{AT}/expires_in", "invalid") for bad in ("60", 60.5, True, [], {})),
     ({"expires_in": None}, f"{AT}/expires_in", "null"),
     ({"expires_in": 0}, f"{AT}/expires_in", "min_value"),
     ({"expires_in": -1}, f"{AT}/expires_in", "min_value"),
