@@ -65,7 +65,7 @@ NOT_SORTED = "is not in the order in which rows are written."
         (columns(id="0"), NOT_SORTED),
         (columns(id="job-1"), NOT_SORTED),
         (columns(kind="vendor"), NOT_SORTED),
-        (without("name"), "has no name."),
+        (without("vendor"), "has no vendor."),
         (without("created_at"), "has no created_at."),
         (columns(colour="red"), "has columns that this version does not know: colour."),
     ],
