@@ -16,6 +16,7 @@ PUBLIC_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 8, 32, 6
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 BODY_LENGTH = len(PREFIX) + PUBLIC_LENGTH + SECRET_LENGTH
 FORM = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{PUBLIC_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH}}}")
+ANY_KEY = re.compile(rf"({PREFIX}[0-9A-Za-z]{{{PUBLIC_LENGTH}}})[0-9A-Za-z]+")
 
 
 def new_key() -> str:
@@ -44,6 +45,11 @@ def named(text: str) -> str:
     if is_name or is_well_formed(PREFIX + body):
         return body[:PUBLIC_LENGTH]
     return ""
+
+
+def masked(text: str) -> str:
+    """Return the text with all API keys in it, whole or cut, reduced to their public parts."""
+    return ANY_KEY.sub(r"\1...", text) if PREFIX in text else text
 
 
 def digest(key: str) -> str:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
+from clients.keys import masked
+
 log = logging.getLogger(__name__)
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -31,7 +33,9 @@ MAX_ARGUMENT_LENGTH = 200  # of what a client sent, such as a path
 
 
 class TextFormatter(logging.Formatter):
-    """Formats a record as a line of text; line breaks in its message are escaped."""
+    """Formats a record as a line of text, without API keys; line breaks in its message are
+    escaped.
+    """
 
     def __init__(self) -> None:
         super().__init__(TEXT_FORMAT)
@@ -40,9 +44,12 @@ class TextFormatter(logging.Formatter):
         record.message = record.message.replace("\r", "\\r").replace("\n", "\\n")
         return super().formatMessage(record)
 
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
+
 
 class JSONFormatter(logging.Formatter):
-    """Formats a record as a JSON object on one line."""
+    """Formats a record as a JSON object on one line, without API keys."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -53,7 +60,7 @@ class JSONFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        return masked(json.dumps(line))
 
 
 class ShortRefusals(logging.Filter):

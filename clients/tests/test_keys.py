@@ -6,7 +6,7 @@ import time
 import pytest
 
 from clients import keys
-from clients.keys import ALPHABET, digest, is_well_formed, named, new_key, public_part
+from clients.keys import ALPHABET, digest, is_well_formed, masked, named, new_key, public_part
 
 CHECKED = "elk_AbCd1234" + "x" * 32
 
@@ -63,6 +63,15 @@ def test_a_key_is_named_by_its_public_part():
     assert {named(text) for text in (public, f"elk_{public}", key, f" {key}\n")} == {public}
     for text in ("", "elk_", public[:-1], f"{public}x", key[:-1], f"{key[:-1]}-", "elk_AbCd123ä"):
         assert named(text) == ""
+
+
+def test_keys_in_a_text_are_masked():
+    key, other = new_key(), new_key()
+    text = f"GET /{key}?a={key[:20]} elk_{key[4:12]} {other}, elk_"
+    shown = f"GET /{key[:12]}...?a={key[:12]}... {key[:12]} {other[:12]}..., elk_"
+    assert masked(text) == shown
+    assert masked(shown) == shown
+    assert masked(f"'{key}'\n") == f"'{key[:12]}...'\n"
 
 
 def test_a_digest_is_fast_and_tells_nothing():

@@ -11,11 +11,9 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
-from clients.keys import PREFIX, PUBLIC_LENGTH
+from clients.keys import masked
 
 MIN_LENGTH = 6  # a shorter value is not a secret, and may appear anywhere
-# An API key, also one that was cut short. Its public part is no secret.
-API_KEY = re.compile(rf"({PREFIX}[0-9A-Za-z]{{{PUBLIC_LENGTH}}})[0-9A-Za-z]+")
 
 
 class Filter(SafeExceptionReporterFilter):
@@ -41,8 +39,7 @@ def _without_secrets(page: str) -> SafeString:
     for secret in sorted(_secrets(), key=len, reverse=True):
         for shown in (secret, escape(secret), repr(secret)[1:-1], escape(repr(secret)[1:-1])):
             page = page.replace(shown, Filter.cleansed_substitute)
-    page = API_KEY.sub(rf"\1{Filter.cleansed_substitute}", page)
-    return mark_safe(page)  # noqa: S308 - Django's own page, with less in it
+    return mark_safe(masked(page))  # noqa: S308 - Django's own page, with less in it
 
 
 def _secrets() -> set[str]:

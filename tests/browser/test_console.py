@@ -33,3 +33,24 @@ def test_the_cookie_of_the_console_does_not_authenticate_the_api(
     for method, path in [("GET", "/jobs"), ("POST", "/jobs"), ("GET", "/vendors")]:
         answer = page.evaluate(ASK_THE_API, [site.url + path, method])
         assert answer == [401, "unauthorized"], (method, path)
+
+
+def test_a_new_api_key_is_shown_once_and_works(
+    page: Page, site: Site, sign_in: Callable[[], None], errors: list[str]
+) -> None:
+    sign_in()
+    page.goto(f"{site.url}/admin/clients/apikey/add/")
+    page.select_option("select[name=client]", label="default")
+    page.fill("[name=name]", "browser test")
+    page.check("input[name=scopes][value='jobs:read']")
+    page.click("input[name=_save]")
+    key = page.locator("input.new-key").input_value()
+    assert site.ask("/jobs", key=key)["items"] is not None
+    assert key not in page.url + str(page.context.cookies())
+    page.goto(page.url)
+    assert key not in page.content()
+    page.goto(f"{site.url}/admin/clients/apikey/")
+    expect(page.locator("#result_list")).to_contain_text("browser test")
+    assert key[:12] in page.content()
+    assert key not in page.content()
+    assert errors == []

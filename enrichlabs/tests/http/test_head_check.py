@@ -245,13 +245,23 @@ def test_checks_that_waited_for_a_thread_are_refused_and_the_deadline_passes_mea
     wait_for(lambda: held.recv(1, socket.MSG_PEEK), "the response to begin")
     first = opened(server.port, POST + LENGTH)
     assert answer(first)[0].status == 408  # after 10 s; its check has not begun
+    first.close()
     late = opened(server.port, POST + LENGTH)
     wait_for(lambda: have_waited([late], MAX_WAIT_SECONDS + 0.1), "a second to pass")
     held.close()
     response, body = answer(late)
     assert (response.status, json.loads(body)["code"]) == (503, "overloaded")
-    assert ask(server.port, HEALTHZ)[0].status == 200
     assert "Traceback" not in server.log
+    # The server still knows how many connections it has: when it stops, it waits for the last.
+    late.close()
+    silent = opened(server.port)
+    under_way = opened(server.port, CALLBACK + b"Content-Length: 2\r\n\r\n{")
+    wait_for(lambda: ask(server.port, HEALTHZ)[0].status == 200, "it to be accepted")
+    server.process.terminate()
+    assert silent.recv(1) == b""
+    under_way.sendall(b"}")
+    assert answer(under_way)[0].status == 404
+    assert server.process.wait(15) == 0
 
 
 def test_refused_requests_leave_no_memory_behind(gunicorn, opened):

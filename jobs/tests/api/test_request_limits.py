@@ -75,6 +75,14 @@ def test_all_requests_of_a_client_count_whatever_their_answer(send, key):
     assert send(make_key("team-b")).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/vendors", "/metrics"])
+def test_other_routes_of_the_api_count_too(send, key, path):
+    assert [state(send(key, path))[0] for _ in range(3)] == [2, 1, 0]
+    refused = send(key, path)
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert send(key).status_code == 429
+
+
 def test_what_is_not_allowed_counts_nothing(send, client, key):
     reader = make_key("team-a", scopes="metrics:read")
     for _ in range(5):
