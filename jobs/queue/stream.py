@@ -97,20 +97,24 @@ class Hints:
 
     def give(self, send: Any) -> bool:
         """Call `send` with a client. False: it was skipped, or Redis failed."""
-        if time.monotonic() < self._skip_until:
+        now = time.monotonic()
+        if now < self._skip_until:
             return False
+        if self._is_down:  # this thread tries whether Redis is back; no other has to wait for that
+            self._skip_until = now + COOL_OFF_SECONDS
         try:
             send(hints())
         except redis.RedisError as error:
-            if is_wrong_type(error):
-                return False  # one vendor's key; the worker that serves this vendor logs it
+            if is_wrong_type(error):  # one vendor's key; the worker that serves this vendor logs it
+                self._is_down, self._skip_until = False, 0.0
+                return False
             self._skip_until = time.monotonic() + COOL_OFF_SECONDS
             if not self._is_down:
                 reason = refusal(error) or f"Redis does not answer ({type(error).__name__})."
                 log.warning("%s Jobs are kept and start when it is back.", reason)
             self._is_down = True
             return False
-        self._is_down = False
+        self._is_down, self._skip_until = False, 0.0
         return True
 
 

@@ -38,10 +38,10 @@ ALL = tuple(Scope)
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 MAX_SHOWN = 10_000  # characters of its output
 RUNS = (
-    Run("every scope", 500, ALL, "", frozenset({200, 202, 400, 401, 404, 405, 409, 415, 422, 429})),
-    Run("reading alone", 100, (Scope.READ,), "", frozenset({200, 401, 403, 404, 405})),
-    Run("a request limit", 50, ALL, "20/s, 200/min", frozenset({200, 202, 401, 429})),
-    Run("no key", 50, (), "", frozenset({401})),
+    Run("every scope", 300, ALL, "", frozenset({200, 202, 400, 401, 404, 405, 409, 415, 422, 429})),
+    Run("reading alone", 60, (Scope.READ,), "", frozenset({200, 401, 403, 404, 405})),
+    Run("a request limit", 30, ALL, "20/s, 200/min", frozenset({200, 202, 401, 429})),
+    Run("no key", 30, (), "", frozenset({401})),
 )
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 MAX_SHOWN = 10_000  # characters of its output
