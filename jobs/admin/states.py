@@ -46,16 +46,27 @@ def queued_reasons(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> list[
         reasons.append(f"The vendor is {pause(vendor)}.")
     if held and held.breaker:
         reasons.append(f"The vendor is {breaker(held.breaker, snapshot.now)}.")
-    if job.not_before and job.not_before > snapshot.now:
-        reasons.append(f"The next attempt starts at {moment(job.not_before)} or later.")
+    reasons += _delay(job, snapshot.now)
     if held and not reasons:
         limited = [f"The vendor is {limit}." for limit in limits(vendor, held, snapshot.now)]
         reasons = limited or [f"Waiting for its turn since {moment(job.queued_at)}."]
         queue = f"{counted(held.queued, 'job')} queued and {held.calling:,} being called"
         reasons.append(f"The vendor has {queue}.")
-    if not vendor.enabled:
-        reasons.append(DISABLED)
-    return reasons
+    reasons += [] if vendor.enabled else [DISABLED]
+    return reasons + _expiry(job)
+
+
+def _delay(job: Job, now: datetime) -> list[str]:
+    if job.not_before is None or job.not_before <= now:
+        return []
+    which = "next" if job.attempt else "first"
+    return [f"The {which} attempt starts at {moment(job.not_before)} or later."]
+
+
+def _expiry(job: Job) -> list[str]:
+    if job.deadline_at is None:
+        return []
+    return [f"If it is not started by {moment(job.deadline_at)}, it fails as expired."]
 
 
 def vendor_state(vendor: Vendor, snapshot: Snapshot) -> str:

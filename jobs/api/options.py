@@ -29,7 +29,7 @@ class MetadataField(serializers.DictField):
             raise serializers.ValidationError(text, "max_length")
         text = f"Metadata keys have 1 to {MAX_KEY} characters."
         errors = {
-            key: [serializers.ErrorDetail(text, "bad_key")]
+            key: [serializers.ErrorDetail(text, "invalid")]
             for key in data
             if not 1 <= len(key) <= MAX_KEY
         }
@@ -107,22 +107,26 @@ class JobOptions(serializers.Serializer[Any]):
         return dict(super().to_internal_value(data))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the values of the job's columns."""
         now = redis_clock.now()
-        columns: dict[str, Any] = {
-            name: attrs[name] for name in ("reference", "metadata") if name in attrs
-        }
         not_before, expires_in = attrs.get("not_before", now), attrs.get("expires_in")
         if not_before > now + MAX_DELAY:
             raise _error("not_before", "max_value", f"Must be at most {MAX_DELAY.days} days ahead.")
-        if not_before > now:
-            columns["not_before"] = not_before
-        if expires_in is not None:
-            columns["expires_at"] = now + timedelta(seconds=expires_in)
-            if columns["expires_at"] <= not_before:
-                text = "The job would expire before not_before. expires_in counts from now."
-                raise _error("expires_in", "expires_too_early", text)
-        return columns
+        if expires_in is not None and now + timedelta(seconds=expires_in) <= not_before:
+            text = "The job would expire before not_before. expires_in counts from now."
+            raise _error("expires_in", "expires_too_early", text)
+        return attrs
+
+
+def columns(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of the columns of a job that is made now with these valid options."""
+    now = redis_clock.now()
+    found: dict[str, Any] = {}
+    found |= {name: options[name] for name in ("reference", "metadata") if name in options}
+    if "expires_in" in options:
+        found["expires_at"] = now + timedelta(seconds=options["expires_in"])
+    if options.get("not_before", now) > now:
+        found["not_before"] = options["not_before"]
+    return found
 
 
 def _error(option: str, code: str, text: str) -> serializers.ValidationError:

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import operator_actions
-from jobs.api import idempotency, pagination, retry_after, schema
+from jobs.api import idempotency, options, pagination, retry_after, schema
 from jobs.api.base import APIViewSet
 from jobs.api.formats import posted
 from jobs.api.pagination import Filters
@@ -122,12 +122,12 @@ class JobViewSet(APIViewSet):
 def _new_job(body: dict[str, Any], caller: Caller) -> Job:
     """Return the unsaved job. Raises Problem if it is not valid, or its vendor's queue is full."""
     valid = validated(INPUT.of(caller), body, "pointer", "/")
-    slug, options = valid["vendor"], valid.get("options", {})
+    slug = valid["vendor"]
     if backlog.is_full(slug):
         raise queue_full(retry_after.of_full_queue(slug))
-    return Job.new(
-        client=caller.client, vendor=slug, name=valid["name"], input=valid["input"], **options
-    )
+    columns = options.columns(valid.get("options", {}))
+    fields = {"client": caller.client, "vendor": slug, "name": valid["name"]}
+    return Job.new(**fields, input=valid["input"], **columns)
 
 
 def _accepted(job_id: str, status: str, headers: dict[str, str]) -> Response:

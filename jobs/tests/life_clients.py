@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 from django.db import OperationalError
@@ -13,7 +13,7 @@ from jobs.api.intake import accept
 from jobs.callbacks import apply, receive
 from jobs.callbacks.tokens import AttemptRef
 from jobs.models import OPEN, Callback, Job
-from jobs.tests.life_steps import NUMBERS, RARELY, SLUGS, TERMS, TEXTS, nth, step
+from jobs.tests.life_steps import DELAYS, LIVES, NUMBERS, RARELY, SLUGS, TERMS, TEXTS, nth, step
 from jobs.tests.life_values import Key, PlainJob
 from jobs.tests.life_worker import hints, writes_in_one_commit
 from vendors.catalogue import catalogue
@@ -25,13 +25,27 @@ class Clients:
     """Steps of the life machine."""
 
     @step(
-        4, when=lambda self: len(self.life.found(*OPEN)) < MAX_JOBS, slug=SLUGS, hint_is_lost=RARELY
+        4,
+        when=lambda self: len(self.life.found(*OPEN)) < MAX_JOBS,
+        slug=SLUGS,
+        hint_is_lost=RARELY,
+        delay=DELAYS,
+        life=LIVES,
     )
-    def submit(self, slug, hint_is_lost):
-        job = Job.new(vendor=slug, name="John Doe", input={"name": "John Doe"})
+    def submit(self, slug, hint_is_lost, delay, life):
+        now = datetime.now(UTC)
+        job = Job.new(
+            vendor=slug,
+            name="John Doe",
+            input={"name": "John Doe"},
+            not_before=now + timedelta(seconds=delay) if delay else None,
+            expires_at=now + timedelta(seconds=life) if life else None,
+        )
         with hints(hint_is_lost):
-            accept(job)
-        self.life.jobs[job.pk] = PlainJob(slug, TERMS[slug])
+            assert accept(job)
+        plain = PlainJob(slug, TERMS[slug], is_delayed=bool(delay))
+        plain.expires = self.life.clock + life if life else None
+        self.life.jobs[job.pk] = plain
         self.excuse([job.pk] if hint_is_lost else [])
 
     @step(1, when=lambda self: self.life.jobs, n=NUMBERS, page_is_old=RARELY)

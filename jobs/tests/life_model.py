@@ -20,7 +20,12 @@ class Life:
         self.callbacks: dict[Key, PlainCallback] = {}
 
     def claim(self, job_ids: list[str], worker: str) -> list[str]:
-        won = [job_id for job_id in dict.fromkeys(job_ids) if self.jobs[job_id].is_in_stream]
+        jobs = {job_id: self.jobs[job_id] for job_id in job_ids}
+        won = [
+            job_id
+            for job_id, job in jobs.items()
+            if job.is_in_stream and not job.has_expired(self.clock)
+        ]
         for job in map(self.jobs.__getitem__, won):
             job.status, job.holder, job.deadline = "processing", worker, self.clock + CALL_SECONDS
             job.attempt += 1
@@ -31,7 +36,9 @@ class Life:
         """No call was made, so no attempt has ended."""
         job = self.jobs[job_id]
         if job.is_making(attempt):
+            expires = job.expires
             job.queue()
+            job.expires = expires
 
     def answer(
         self, job_id: str, attempt: int, answer: str, result: dict[str, str], weather: Weather
@@ -105,6 +112,11 @@ class Life:
         for job_id in job_ids:
             assert self.jobs[job_id].is_delayed
             self.jobs[job_id].is_delayed = False
+
+    def expire(self) -> None:
+        for job in self.jobs.values():
+            if job.has_expired(self.clock):
+                job.fail("expired")
 
     def callbacks_overdue(self) -> None:
         overdue = [

@@ -11,6 +11,9 @@ TERMS = {"acme": Terms(3, True, False), "bolt": Terms(2, False, True)}
 
 NUMBERS, SLUGS = st.integers(0, 5), st.sampled_from(sorted(TERMS))
 RARELY = st.sampled_from([False] * 5 + [True])
+# Seconds until a job may start, and until it expires; 0 for neither. Time passes in steps of 20 s,
+# so a slow test makes no difference.
+DELAYS, LIVES = st.sampled_from([0, 0, 0, 59]), st.sampled_from([0, 0, 0, 79])
 FAULTS = st.sampled_from([""] * 4 + ["Redis", "store"])
 ANSWERS = st.sampled_from(["done", "accepted", "accepted", "not called", *ERRORS])
 AFTER_TAKE = st.sampled_from(["claim"] * 3 + ["nothing", "the reply is lost"])

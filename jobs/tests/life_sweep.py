@@ -35,7 +35,7 @@ class Sweep:
         for job in Job.objects.all():
             # A job that has its entry stays behind the head of its stream, whatever the time.
             queued_at = [] if job.pk in entries else ["queued_at"]
-            names = ["not_before", "deadline_at", "started_at", *queued_at]
+            names = ["not_before", "deadline_at", "expires_at", "started_at", *queued_at]
             earlier = {name: getattr(job, name) - past for name in names if getattr(job, name)}
             Job.objects.filter(pk=job.pk).update(**earlier)
         for callback in Callback.objects.all():
@@ -98,6 +98,7 @@ class Sweep:
             case "enqueue_due_jobs":
                 self.life.enqueue_due(due)
             case "resolve_overdue_jobs":
+                self.life.expire()
                 self.life.callbacks_overdue()
             case "take_over_overdue_calls":
                 self.moved(self.life.overdue_calls(), fault)

@@ -67,6 +67,7 @@ class PlainJob:
     holder: str = ""
     is_delayed: bool = False
     deadline: float = 0.0
+    expires: float | None = None  # None: it does not, or not any more
     result: dict[str, str] | None = None
     error: str = ""
     attempts: list[tuple[int, int]] = field(default_factory=list)  # run and number of each
@@ -89,10 +90,14 @@ class PlainJob:
         return (self.status, self.attempt) == ("processing", attempt)
 
     def queue(self, *, delayed: bool = False) -> None:
-        self.status, self.is_delayed = "queued", delayed
+        self.status, self.is_delayed, self.expires = "queued", delayed, None
+
+    def has_expired(self, clock: float) -> bool:
+        is_late = self.expires is not None and self.expires <= clock
+        return self.status == "queued" and is_late
 
     def complete(self, result: dict[str, str]) -> None:
         self.status, self.result, self.error, self.is_delayed = "complete", result, "", False
 
     def fail(self, code: str) -> None:
-        self.status, self.error = "failed", code
+        self.status, self.error, self.is_delayed = "failed", code, False

@@ -44,6 +44,10 @@ def make_job_and_more(number, status):
     job.run_token, job.client = "a" * 32, "billing" if number % 3 else "default"
     job.created_at, job.queued_at = AT - timedelta(days=400), AT
     job.not_before = AT if number == 0 else None
+    if number % 2:
+        job.reference, job.metadata = "order €", {"team": "growth", "": "ü"}
+        job.idempotency_key, job.fingerprint = f"key-{number}", "f" * 64
+        job.expires_at = job.deadline_at = AT
     if status == "complete":
         job.finished_at, job.result = AT, ODD
     job.save(force_insert=True)

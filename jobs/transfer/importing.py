@@ -4,7 +4,7 @@ An import keeps no state of its own: run it again after an interruption, and it 
 missing. On MongoDB, an interrupted chunk may be written in part.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import IO, Any
@@ -12,6 +12,7 @@ from typing import IO, Any
 from django.db.models import Model
 
 from clients.models import DEFAULT, Client
+from jobs.models import Job
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.storage.store import writing
@@ -124,7 +125,7 @@ def _chunks(of: Iterable[Line]) -> Iterator[list[Line]]:
 
 def _with_taken_values(kind: str, rows: dict[str, Row]) -> set[str]:
     """Return the ids of rows whose unique value is stored already, possibly under another id: a
-    vendor's slug, a callback's key.
+    vendor's slug, a callback's key, a client's idempotency key.
     """
     found = set()
     for name, field in fields(kind).items():
@@ -132,6 +133,19 @@ def _with_taken_values(kind: str, rows: dict[str, Row]) -> set[str]:
             ids = {columns[name]: row_id for row_id, columns in rows.items()}
             same = KINDS[kind]._default_manager.filter(**{f"{name}__in": list(ids)})
             found |= {ids[value] for value in same.values_list(name, flat=True)}
+    return found | (_with_taken_keys(rows) if kind == "job" else set())
+
+
+def _with_taken_keys(rows: dict[str, Row]) -> set[str]:
+    ids: dict[str, dict[str, str]] = defaultdict(dict)  # by client and key
+    for row_id, columns in rows.items():
+        if key := columns.get("idempotency_key"):
+            ids[columns["client"]][key] = row_id
+    found = set()
+    for client, of_client in ids.items():
+        same = Job.objects.filter(client=client, idempotency_key__in=list(of_client))
+        keys = same.filter(idempotency_key__gt="").values_list("idempotency_key", flat=True)
+        found |= {of_client[key] for key in keys if key}
     return found
 
 

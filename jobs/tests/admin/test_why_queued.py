@@ -143,10 +143,19 @@ def test_a_scheduled_retry(shown, make_vendor, make_job):
     make_vendor()
     later = timezone.now() + timedelta(minutes=5)
     assert f"The next attempt starts at {later:%F %T} UTC or later." in shown(
-        make_job(not_before=later)
+        make_job(not_before=later, attempt=1)
     )
     past = timezone.now() - timedelta(minutes=5)
-    assert "next attempt" not in shown(make_job(not_before=past))
+    assert "next attempt" not in shown(make_job(not_before=past, attempt=1))
+
+
+def test_a_delayed_job_that_expires(shown, make_vendor, make_job):
+    make_vendor()
+    later, latest = (timezone.now() + timedelta(minutes=minutes) for minutes in (5, 10))
+    text = shown(make_job(not_before=later, expires_at=latest))
+    assert f"The first attempt starts at {later:%F %T} UTC or later." in text
+    assert f"If it is not started by {latest:%F %T} UTC, it fails as expired." in text
+    assert "expired" not in shown(make_job())
 
 
 def test_the_in_flight_limit(shown, redis_client, make_vendor, make_job):

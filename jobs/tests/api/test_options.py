@@ -59,7 +59,7 @@ def test_metadata_is_kept_as_it_was_sent(client, metadata):
     assert shown(client, {"metadata": metadata}) == {"metadata": metadata}
 
 
-@pytest.mark.parametrize("seconds", [1, 60, 30 * DAY])
+@pytest.mark.parametrize("seconds", [1, 60, 60.0, 30 * DAY])
 def test_expires_in_counts_from_the_request(client, seconds):
     expires_at = (NOW + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
     assert shown(client, {"expires_in": seconds}) == {"expires_at": expires_at}
@@ -114,14 +114,14 @@ BAD = [
     ({"metadata": []}, f"{AT}/metadata", "not_a_dict"),
     ({"metadata": "a=b"}, f"{AT}/metadata", "not_a_dict"),
     ({"metadata": {str(n): "" for n in range(17)}}, f"{AT}/metadata", "max_length"),
-    ({"metadata": {"": "x"}}, f"{AT}/metadata/", "bad_key"),
-    ({"metadata": {"k" * 65: "x"}}, f"{AT}/metadata/{'k' * 65}", "bad_key"),
+    ({"metadata": {"": "x"}}, f"{AT}/metadata/", "invalid"),
+    ({"metadata": {"k" * 65: "x"}}, f"{AT}/metadata/{'k' * 65}", "invalid"),
     ({"metadata": {"a/b": 1}}, f"{AT}/metadata/a~1b", "invalid"),
     ({"metadata": {"a": True}}, f"{AT}/metadata/a", "invalid"),
     ({"metadata": {"a": None}}, f"{AT}/metadata/a", "null"),
     ({"metadata": {"a": {}}}, f"{AT}/metadata/a", "invalid"),
     ({"metadata": {"a": "x" * 513}}, f"{AT}/metadata/a", "max_length"),
-    *(({"expires_in": bad}, f"{AT}/expires_in", "invalid") for bad in ("60", 60.5, True, [], 1e-2)),
+    *(({"expires_in": bad}, f"{AT}/expires_in", "invalid") for bad in ("60", 60.5, True, [], {})),
     ({"expires_in": None}, f"{AT}/expires_in", "null"),
     ({"expires_in": 0}, f"{AT}/expires_in", "min_value"),
     ({"expires_in": -1}, f"{AT}/expires_in", "min_value"),

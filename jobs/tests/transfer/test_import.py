@@ -243,3 +243,15 @@ def test_missing_file_is_reported(tmp_path):
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(CommandError, match=f"Can't read {path}: "):
             run(path)
+
+
+def test_a_job_whose_idempotency_key_is_taken_is_not_written(path, rows):
+    taken = next(row for row in rows["job"] if row["idempotency_key"])
+    names = {"client": taken["client"], "idempotency_key": taken["idempotency_key"]}
+    mine = Job.new(vendor="acme", name="x", input={}, **names)
+    mine.save(force_insert=True)
+    other = Job.new(vendor="acme", name="x", input={}, **{**names, "client": "other"})
+    other.save(force_insert=True)
+    assert "jobs: 12 in the file, 12 read, 11 written, 12 in the store" in run(path)
+    assert Job.owned.by(names["client"]).get(idempotency_key=names["idempotency_key"]) == mine
+    assert not Job.objects.filter(pk=taken["id"]).exists()
