@@ -160,12 +160,12 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["jobs.api.authentication.ApiKeyAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["jobs.api.access.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [
-        "jobs.api.permissions.FromSameSite",
-        "jobs.api.permissions.HasScope",
+        "jobs.api.access.permissions.FromSameSite",
+        "jobs.api.access.permissions.HasScope",
     ],
-    "DEFAULT_THROTTLE_CLASSES": ["jobs.api.throttles.RequestLimits"],
+    "DEFAULT_THROTTLE_CLASSES": ["jobs.api.access.throttles.RequestLimits"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "jobs.api.formats.JSONOnly",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS describes nothing
     "UNAUTHENTICATED_USER": None,

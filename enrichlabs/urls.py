@@ -14,8 +14,8 @@ from enrichlabs.web.favicon import favicon
 from enrichlabs.web.health import healthz, readyz
 from enrichlabs.web.metrics import metrics
 from enrichlabs.web.read_only import read_only
+from jobs.api.access.plain_views import requires_scope
 from jobs.api.openapi import document
-from jobs.api.plain_views import requires_scope
 
 
 def not_found(request: HttpRequest, rest: str) -> NoReturn:

@@ -50,8 +50,8 @@ def _acts() -> dict[str, tuple[Act, int]]:
     from clients.directory import directory
     from harness.clients import bearer, make_client, make_key
     from harness.valkey import Valkey
-    from jobs.api.authentication import authenticate
-    from jobs.api.throttles import count_request
+    from jobs.api.access.authentication import authenticate
+    from jobs.api.access.throttles import count_request
     from vendors.models import Vendor
 
     server = Valkey(DATA)

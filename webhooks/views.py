@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from jobs.api import bodies
+from jobs.api.input import bodies
 from jobs.api.problems import Problem, handle
 from jobs.callbacks import receive, refusals, tokens
 from jobs.models import Job, Verdict

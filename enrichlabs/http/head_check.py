@@ -15,7 +15,7 @@ from enrichlabs.http.overload import is_late
 from enrichlabs.http.request_limits import Limits
 from enrichlabs.http.wsgi_request import Request
 from jobs.api import problems
-from jobs.api.authentication import authenticate
+from jobs.api.access.authentication import authenticate
 from jobs.api.problems import Problem
 from jobs.storage.store import patience
 

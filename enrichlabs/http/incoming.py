@@ -11,7 +11,7 @@ from enrichlabs.http.request_limits import (
     Limits,
     limits_of,
 )
-from jobs.api.bodies import TooLarge
+from jobs.api.input.bodies import TooLarge
 from jobs.api.problems import Problem
 
 LENGTH = re.compile(rb"\r\ncontent-length:([^\r\n]*)\r\n", re.IGNORECASE)

@@ -10,7 +10,7 @@ from django.utils.http import parse_header_parameters
 from gunicorn.http.errors import ParseException
 
 from enrichlabs.http import refusals
-from jobs.api.bodies import TooLarge
+from jobs.api.input.bodies import TooLarge
 
 
 class Body:

@@ -3,7 +3,7 @@
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from jobs.api.authentication import Unauthorized
+from jobs.api.access.authentication import Unauthorized
 from jobs.api.formats import ExactJSONRenderer, JobParser, JSONOnly
 
 

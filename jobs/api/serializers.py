@@ -10,8 +10,8 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from clients.directory import Caller
-from jobs.api.fields import StrictCharField, StrictDateTimeField, StrictIntegerField
-from jobs.api.options import JobOptions
+from jobs.api.input.fields import StrictCharField, StrictDateTimeField, StrictIntegerField
+from jobs.api.input.options import JobOptions
 from jobs.models import Status
 from vendors.catalogue import catalogue, listed
 

@@ -4,15 +4,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clients.scopes import Scope
-from jobs.api import schema
 from jobs.api.base import APIViewSet
+from jobs.api.openapi import operations
 from vendors.catalogue import catalogue
 
 
 class VendorViewSet(APIViewSet):
     scopes = {"list": (Scope.SUBMIT, Scope.READ)}
 
-    @schema.list_vendors
+    @operations.list_vendors
     def list(self, request: Request) -> Response:
         usable = [
             vendor

@@ -12,14 +12,16 @@ from rest_framework.response import Response
 from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import operator_actions
-from jobs.api import idempotency, options, pagination, retry_after, schema
+from jobs.api import idempotency, pagination, retry_after
+from jobs.api.access.permissions import require_vendor
 from jobs.api.base import APIViewSet
 from jobs.api.formats import posted
+from jobs.api.input import options
+from jobs.api.input.validation import single_values, validated
+from jobs.api.openapi import operations
 from jobs.api.pagination import Filters
-from jobs.api.permissions import require_vendor
 from jobs.api.problems import Problem, not_valid, queue_full
 from jobs.api.serializers import OUTWARD, STORED, JobInput, JobShown, JobSummary, ListQuery
-from jobs.api.validation import single_values, validated
 from jobs.models import FINAL, Job, Status
 from jobs.queue.backlog import backlog
 from jobs.queue.clock import redis_clock
@@ -62,7 +64,7 @@ class JobViewSet(APIViewSet):
         "retry": (Scope.MANAGE,),
     }
 
-    @schema.create
+    @operations.create
     def create(self, request: Request) -> Response:
         body, caller = posted(request), _caller(request)
         key = idempotency.key_of(request)
@@ -80,11 +82,11 @@ class JobViewSet(APIViewSet):
         seconds = retry_after.of_new_job(job)
         return _accepted(job.pk, job.status, {"Retry-After": str(seconds)})
 
-    @schema.retrieve
+    @operations.retrieve
     def retrieve(self, request: Request, request_id: str) -> Response:
         return _shown(request_id.lower(), _caller(request))
 
-    @schema.list_
+    @operations.list_
     def list(self, request: Request) -> Response:
         caller = _caller(request)
         query = validated(QUERY, single_values(request.query_params), "parameter")
@@ -100,7 +102,7 @@ class JobViewSet(APIViewSet):
         next_page = _next_page(request, items[-1]["id"], caller) if more else None
         return Response({"items": JobSummary(items, many=True).data, "next": next_page})
 
-    @schema.cancel
+    @operations.cancel
     def cancel(self, request: Request, request_id: str) -> Response:
         caller = _caller(request)
         job = _find(request_id, caller)
@@ -108,7 +110,7 @@ class JobViewSet(APIViewSet):
             raise _refusal(job.pk, caller, CANCEL_REFUSALS)
         return _shown(job.pk, caller)
 
-    @schema.retry
+    @operations.retry
     def retry(self, request: Request, request_id: str) -> Response:
         caller = _caller(request)
         job = _find(request_id, caller)

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from audit.record import Actor
-from jobs.api.addresses import client_address
+from jobs.api.access.addresses import client_address
 
 
 def actor(request: HttpRequest) -> Actor:

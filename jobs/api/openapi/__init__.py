@@ -1,1 +1,1 @@
-"""The OpenAPI document: what views declare (jobs/api/schema.py), and the rest of the contract."""
+"""The OpenAPI document: what views declare (operations.py), and the rest of the contract."""

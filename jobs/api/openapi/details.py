@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+from jobs.api.input.options import MAX_KEY, MAX_PAIRS
 from jobs.api.openapi import callbacks, problem_types
-from jobs.api.options import MAX_KEY, MAX_PAIRS
+from jobs.api.openapi.operations import PROBLEMS
 from jobs.api.problems import TYPE_PREFIX
-from jobs.api.schema import PROBLEMS
 from jobs.api.serializers import NAME_PATTERN
 
 Document = dict[str, Any]

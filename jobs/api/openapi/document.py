@@ -9,7 +9,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 
 from clients.directory import Caller
-from jobs.api.authentication import Unauthorized, authenticate
+from jobs.api.access.authentication import Unauthorized, authenticate
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
 

@@ -11,7 +11,7 @@ import redis
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from jobs.api import bodies
+from jobs.api.input import bodies
 from jobs.management.trial_text import masked_lines
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands

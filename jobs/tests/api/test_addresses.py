@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from harness.clients import bearer, make_key
-from jobs.api.addresses import client_address
+from jobs.api.access.addresses import client_address
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("::1/128")]
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from clients import issuing, keys
 from clients.directory import directory
 from harness.clients import ACTOR, bearer, issue, key_row, make_client, make_key
-from jobs.api import authentication
+from jobs.api.access import authentication
 from jobs.callbacks import tokens
 from jobs.models import Job
 

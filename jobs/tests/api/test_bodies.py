@@ -7,7 +7,7 @@ import pytest
 from django.http.request import UnreadablePostError
 from django.test import RequestFactory
 
-from jobs.api import bodies
+from jobs.api.input import bodies
 
 
 def request_of(body, length: int | str):

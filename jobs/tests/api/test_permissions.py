@@ -13,7 +13,7 @@ from rest_framework.viewsets import ViewSet
 from clients.scopes import Scope
 from enrichlabs.urls import urlpatterns as own
 from harness.clients import bearer, make_client, make_key
-from jobs.api.plain_views import requires_scope
+from jobs.api.access.plain_views import requires_scope
 from jobs.models import Job
 
 pytestmark = pytest.mark.django_db

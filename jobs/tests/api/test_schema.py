@@ -13,7 +13,7 @@ from django.core.management import call_command
 
 from harness.clients import bearer, make_key
 from jobs.api.openapi import details, problem_types
-from jobs.api.schema import PROBLEMS
+from jobs.api.openapi.operations import PROBLEMS
 from jobs.api.vendors import VendorViewSet
 from jobs.api.views import JobViewSet
 

@@ -42,7 +42,7 @@ class Operation(Protocol):
 
 
 class BearerKey(OpenApiAuthenticationExtension):  # type: ignore[misc]  # the library has no types
-    target_class = "jobs.api.authentication.ApiKeyAuthentication"
+    target_class = "jobs.api.access.authentication.ApiKeyAuthentication"
     name = "ApiKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:

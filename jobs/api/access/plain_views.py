@@ -8,9 +8,9 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from jobs.api import problems
-from jobs.api.authentication import authenticate
-from jobs.api.permissions import refuse_cross_site, require_scope
-from jobs.api.throttles import count_request
+from jobs.api.access.authentication import authenticate
+from jobs.api.access.permissions import refuse_cross_site, require_scope
+from jobs.api.access.throttles import count_request
 
 View = Callable[..., HttpResponseBase]
 

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 
 from clients.directory import Caller, directory
 from clients.models import ApiKey
-from jobs.api.addresses import client_address
+from jobs.api.access.addresses import client_address
 from jobs.api.problems import Problem
 from jobs.storage.store import STORE_ERRORS, patience, writing
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
-from jobs.api.fields import StrictCharField
+from jobs.api.input.fields import StrictCharField
 from jobs.queue.clock import redis_clock
 
 MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
