@@ -95,7 +95,9 @@ class Directory:
         stored = self._keys.get(public, lambda: _read(public))
         if stored is None or not hmac.compare_digest(stored.key.digest, digest(key)):
             return None
-        if not stored.key.is_valid(now) or not _is_within(stored.networks, address):
+        if refusal := _refusal(stored, address, now):
+            # The caller is not told, but its operator must be able to find out.
+            log.info("Refused API key %s: %s", stored.key, refusal)
             return None
         return stored.caller
 
@@ -140,6 +142,19 @@ def _read_anonymous() -> Caller | None:
         return None
     vendors = client.allowed_vendors or None
     return Caller(DEFAULT, frozenset(Scope.values), vendors, tuple(client.windows))
+
+
+def _refusal(stored: _Stored, address: str, now: datetime) -> str:
+    """Return why a key that exists is refused; empty if it is accepted."""
+    if stored.key.revoked_at:
+        return "it is revoked"
+    if not stored.key.is_valid(now):
+        return "it has expired"
+    if stored.caller is None:
+        return "its client is disabled"
+    if not _is_within(stored.networks, address):
+        return f"it may not be used from {address or 'an unknown address'}"
+    return ""
 
 
 def _common(of_client: frozenset[str], of_key: frozenset[str]) -> frozenset[str] | None:

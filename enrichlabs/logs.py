@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Loggers whose lines any client that reaches the port can cause.
 CAUSED_BY_CLIENTS = (
+    "clients.directory",
     "django.request",
     "django.security",
     "gunicorn.error",

@@ -15,13 +15,15 @@ MAX_DURATION = timedelta(days=36500)
 
 def duration(text: str) -> timedelta:
     """Return the time that, for example, 30min, 24h, 90d or 8w is; 0 needs no unit."""
-    match = re.fullmatch(r"([0-9]{1,6})(min|h|d|w)", "0h" if text == "0" else text)
+    match = re.fullmatch(r"([0-9]{1,9})(min|h|d|w)", "0h" if text == "0" else text)
     if not match:
-        raise ArgumentTypeError(f"{text!r} is not a duration, such as 30min, 24h, 90d or 8w")
-    found = int(match[1]) * UNITS[match[2]]
-    if found > MAX_DURATION:
+        raise ArgumentTypeError(
+            f"{text!r} is not a duration in min, h, d or w, such as 30min, 24h, 90d or 8w"
+        )
+    number, unit = int(match[1]), UNITS[match[2]]
+    if number > MAX_DURATION // unit:
         raise ArgumentTypeError("the longest duration is 36500d")
-    return found
+    return number * unit
 
 
 def time(text: str) -> datetime:

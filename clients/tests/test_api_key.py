@@ -81,8 +81,12 @@ def test_create_takes_a_time_of_expiry(db, text, expires_at):
         (["--scopes", "jobs:all"], "--scopes: There is no scope jobs:all. Choose from jobs:submit"),
         (["--vendors", "acmee"], "--vendors: There is no vendor acmee. Known vendors: acme."),
         (["--addresses", "10.0.0.1/8"], "--addresses: 10.0.0.1/8 has host bits set."),
-        (["--expires-in", "soon"], "'soon' is not a duration, such as 30min, 24h, 90d or 8w"),
-        (["--expires-in", "0"], "--expires-at: Choose a time in the future."),
+        (
+            ["--expires-in", "soon"],
+            "'soon' is not a duration in min, h, d or w, such as 30min, 24h, 90d or 8w",
+        ),
+        (["--expires-in", "0"], "--expires-in: Choose a time above 0."),
+        (["--expires-in", "9000000d"], "the longest duration is 36500d"),
         (["--expires-at", "2020-01-31"], "--expires-at: Choose a time in the future."),
         (["--expires-at", "2037-01-31T12:00"], "has no time zone: write for example 2037-01-31T12"),
         (["--expires-at", "tomorrow"], "is not an ISO 8601 time, such as 2027-01-31T12:00Z"),
@@ -104,7 +108,7 @@ def test_no_client_is_created_for_a_faulty_key(db):
 
 def test_create_says_that_the_client_is_disabled(db):
     Client.objects.create(slug="billing", enabled=False)
-    assert "Client billing is disabled" in run("create", "--client", "billing")[1]
+    assert "the client billing is disabled" in run("create", "--client", "billing")[1]
 
 
 def test_list_shows_state_and_last_use_but_no_secret(db):

@@ -63,6 +63,27 @@ def test_a_key_ends_when_it_expires(make_key):
     assert found(key, now=stored + timedelta(days=1)) is None
 
 
+def test_the_log_says_why_a_key_was_refused(make_client, make_key, caplog):
+    caplog.set_level(logging.INFO)
+    client = make_client()
+    revoked, bound = make_key(client), make_key(client, addresses="192.0.2.8")
+    expired = make_key(client, expires_at=timezone.now() + timedelta(hours=1))
+    issuing.revoke(revoked.key, OPERATOR)
+    found(revoked.text)
+    found(bound.text)
+    found(expired.text, now=timezone.now() + timedelta(days=1))
+    found(new_key())  # nobody's
+    assert caplog.messages == [
+        f"Refused API key {revoked.key}: it is revoked",
+        f"Refused API key {bound.key}: it may not be used from 192.0.2.7",
+        f"Refused API key {expired.key}: it has expired",
+    ]
+    Client.objects.update(enabled=False)
+    found(bound.text)
+    assert caplog.messages[-1] == f"Refused API key {bound.key}: its client is disabled"
+    assert bound.text not in caplog.text
+
+
 def test_a_revoked_key_and_a_disabled_client_are_refused(make_client, make_key):
     client = make_client()
     one, two = make_key(client), make_key(client)

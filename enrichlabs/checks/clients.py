@@ -32,7 +32,9 @@ def check_keys() -> list[CheckMessage]:
     if not keys.exists():
         return [
             Warning(
-                "There is no valid API key of an enabled client: no client can call the API.",
+                "There is no valid API key of an enabled client: no request with a key is "
+                "accepted. Where ALLOW_ANONYMOUS is on, as script/server has it on a loopback "
+                "address, requests without a key are, until the first key is made.",
                 hint="Create one: manage.py api_key create --client SLUG --new-client",
                 id=NO_KEY,
             )

@@ -32,7 +32,7 @@ Post a job, then fetch its result with the request_id that is returned:
 """  # noqa: E501 - a command to copy
 
 HEADER = ' -H "Authorization: Bearer $API_KEY"'
-MAKE_KEY = "script/manage api_key create"
+MAKE_KEY = "export API_KEY=$(script/manage api_key create)"
 OPEN = "none yet. Until there is one, requests need no key."
 CLOSED = "none yet. All requests are refused until there is one."
 NEEDED = "every request needs one."

@@ -26,7 +26,8 @@ PAUSE_SECONDS = 0.02
 
 # A string in quotes (RFC 9651, section 3.3.3), or the text alone.
 QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
-BARE = re.compile(r"[!#-~][ -~]*")
+# Without quotes no comma, with which a server joins two headers of the same name.
+BARE = re.compile(r"[!#-+\--~][ -+\--~]*")
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 COLUMNS = ("id", "status", "vendor", "fingerprint", "started_at", "queued_at", "not_before")
@@ -44,8 +45,8 @@ def key_of(request: HttpRequest) -> str | None:
         key = value if BARE.fullmatch(value) else ""
     if not 1 <= len(key) <= MAX_LENGTH:
         detail = (
-            f"Send an Idempotency-Key of 1 to {MAX_LENGTH} printable ASCII characters, "
-            'in quotes or without: Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324".'
+            f"Send one Idempotency-Key of 1 to {MAX_LENGTH} printable ASCII characters, in quotes "
+            'if it has a comma: Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324".'
         )
         raise Problem("bad_idempotency_key", 400, detail)
     return key

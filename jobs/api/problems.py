@@ -99,8 +99,8 @@ def queue_full(retry_seconds: int) -> Problem:
 
 
 def rate_limited(limit: str, seconds: int, headers: Mapping[str, str]) -> Problem:
-    """Return the problem of a client that has reached this request limit, such as 5/s."""
-    detail = f"This client's limit of {limit} requests is reached. Retry after {seconds} s."
+    """Return the problem of a client that has reached this limit, such as 5 requests per second."""
+    detail = f"This client's limit of {limit} is reached. Retry after {seconds} s."
     retry = {"Retry-After": str(seconds)}
     return Problem("rate_limited", 429, detail, headers={**headers, **retry})
 

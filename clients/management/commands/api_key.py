@@ -1,7 +1,7 @@
 """Creates, lists, rotates and revokes API keys: manage.py api_key create --client billing"""
 
 from argparse import ArgumentParser
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -76,7 +76,7 @@ class Command(StoreCommand):
         issued = issuing.create(client, command_line(), **fields)
         self._explain(f"API key {issued.key} of client {client}: {_validity(issued.key)}.")
         if not client.enabled:
-            self._explain(f"Client {client} is disabled: enable it in the console first.")
+            self._explain(f"It is refused as long as the client {client} is disabled.")
         self._print(issued)
 
     def _list(self, options: dict[str, Any]) -> None:
@@ -96,8 +96,10 @@ class Command(StoreCommand):
     def _rotate(self, options: dict[str, Any]) -> None:
         key = _key(options["key"])
         issued = issuing.rotate(key, command_line(), overlap=options["overlap"])
+        is_over = options["overlap"] == timedelta()
+        old = "is refused from now on" if is_over else f"is valid until {moment(key.expires_at)}"
         self._explain(
-            f"API key {issued.key} replaces {key}, which is valid until {moment(key.expires_at)}. "
+            f"API key {issued.key} replaces {key}, which {old}. "
             f"The new key: {_validity(issued.key)}."
         )
         self._print(issued)
@@ -137,9 +139,13 @@ def _add_create(parser: ArgumentParser) -> None:
 
 
 def _expiry(options: dict[str, Any]) -> datetime | None:
-    expires_in = options["expires_in"]
+    expires_in: timedelta | None = options["expires_in"]
     given: datetime | None = options["expires_at"]
-    return given if expires_in is None else timezone.now() + expires_in
+    if expires_in is None:
+        return given
+    if not expires_in:
+        raise CommandError("--expires-in: Choose a time above 0.")
+    return timezone.now() + expires_in
 
 
 def _refuse_unknown(client: Client, may_be_new: bool = False) -> None:

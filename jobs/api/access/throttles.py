@@ -43,8 +43,9 @@ def count_request(caller: Caller) -> dict[str, str]:
     if not count.is_let_in:
         full = [room for room in count.rooms if room.remaining <= 0]
         last = max(full, key=lambda room: room.reset_seconds)
-        name, calls = _name(last.window), last.window.calls
-        raise rate_limited(f"{calls} per {name}", _seconds(last), headers)
+        calls = last.window.calls
+        period = UNITS.get(round(last.window.seconds)) or f"{last.window.seconds:.0f} s"
+        raise rate_limited(f"{calls} requests per {period}", _seconds(last), headers)
     return headers
 
 

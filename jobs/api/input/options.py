@@ -18,7 +18,12 @@ class MetadataField(serializers.DictField):
     """Pairs of texts, which are returned as they were sent."""
 
     def __init__(self, **options: Any) -> None:
-        text = StrictCharField(max_length=MAX_VALUE, allow_blank=True, trim_whitespace=False)
+        text = StrictCharField(
+            max_length=MAX_VALUE,
+            allow_blank=True,
+            trim_whitespace=False,
+            error_messages={"invalid": "Metadata values are strings."},
+        )
         super().__init__(child=text, **options)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
@@ -40,6 +45,8 @@ class MetadataField(serializers.DictField):
 
 class SecondsField(serializers.IntegerField):
     """A whole number of seconds, also as 60.0; texts and booleans are not converted."""
+
+    default_error_messages = {"invalid": "Must be a whole number of seconds."}
 
     def to_internal_value(self, data: Any) -> int:
         if type(data) is not int and not (isinstance(data, float) and data.is_integer()):

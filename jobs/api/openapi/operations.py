@@ -99,7 +99,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     {
         "type": "string",
-        "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~]([ -~]{0,253}[!-~])?)$',
+        "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-+\--~]([ -+\--~]{0,253}[!-+\--~])?)$',
     },
     OpenApiParameter.HEADER,
     description="Makes a repeated request safe: the same key with the same body gets the answer of "

@@ -163,6 +163,7 @@ def test_a_key_may_be_in_quotes(client, one, other):
         "x" * 256,
         "ü",
         "a\tb",
+        "a,b",  # also two headers
         "\x7f",
     ],
 )
@@ -171,9 +172,9 @@ def test_a_malformed_key_is_refused(client, key):
     assert not Job.objects.exists()
 
 
-def test_every_printable_character_may_be_in_a_key(client):
+def test_every_printable_character_but_a_comma_may_be_in_a_key_without_quotes(client):
     key = "".join(sorted(string.ascii_letters + string.digits + string.punctuation + " ")).strip()
-    key = key.removeprefix('"')
+    key = key.removeprefix('"').replace(",", "")
     job_id = post(client, key=key).json()["request_id"]
     assert_replayed(post(client, key=key), job_id)
     assert Job.objects.get().idempotency_key == key

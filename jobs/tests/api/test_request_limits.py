@@ -48,7 +48,7 @@ def test_answers_count_down_and_the_fourth_request_is_refused(send, key):
     assert (refused.status_code, problem["code"], left) == (429, "rate_limited", 0)
     assert int(refused["Retry-After"]) >= seconds
     assert problem["detail"] == (
-        f"This client's limit of 3 per minute requests is reached. Retry after {seconds} s."
+        f"This client's limit of 3 requests per minute is reached. Retry after {seconds} s."
     )
     assert refused["Content-Type"] == "application/problem+json"
     assert (refused["Cache-Control"], refused["Vary"]) == ("no-store", "Authorization")
@@ -103,11 +103,11 @@ def test_every_window_is_shown_and_the_longest_wait_is_told(send, key):
     send(key)
     refused = send(key)
     assert refused.status_code == 429
-    assert "2 per 10s" in refused.json()["detail"]
+    assert "2 requests per 10 s" in refused.json()["detail"]
     assert 8 <= int(refused["Retry-After"]) <= 10
     make_client("team-a", request_limits="1/s, 2/10s, 2/min, 9/h".replace("10s", "10 s"))
     refused = send(key)
-    assert "2 per minute" in refused.json()["detail"]
+    assert "2 requests per minute" in refused.json()["detail"]
     assert 50 < int(refused["Retry-After"]) <= 60
 
 
