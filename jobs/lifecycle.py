@@ -119,9 +119,7 @@ def retry_later(
 
 
 def release(job: Job, now: datetime) -> Move:
-    """Queue a job whose call was not made, as if it had not been claimed. If it was never started,
-    it still expires.
-    """
+    """Queue a job whose call was not made, as if it had not been claimed: it still expires."""
     fence = {"attempt": job.attempt}
     expiry = {"deadline_at": job.expires_at, "expires_at": job.expires_at}
     return Move(job.pk, Status.QUEUED, (Status.PROCESSING,), fence, _queued(now) | expiry)
