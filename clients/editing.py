@@ -9,6 +9,7 @@ from django.db import transaction
 
 from audit.record import Actor, record
 from clients.directory import directory
+from clients.keys import masked
 from clients.models import Client
 
 FIELDS = ("slug", "name", "enabled", "vendors", "request_limits", "note")
@@ -17,7 +18,7 @@ FIELDS = ("slug", "name", "enabled", "vendors", "request_limits", "note")
 def create(client: Client, actor: Actor) -> None:
     """Store a new client. Raises ValidationError if its fields are not valid."""
     client.full_clean()
-    changes = {name: [None, getattr(client, name)] for name in FIELDS if getattr(client, name)}
+    changes = {name: [None, _kept(getattr(client, name))] for name in _filled(client)}
     with transaction.atomic():
         record(actor, "client.created", target(client), changes)
         client.save(force_insert=True)
@@ -30,7 +31,7 @@ def change(client: Client, actor: Actor, names: Collection[str]) -> dict[str, li
     """
     stored = Client.objects.filter(pk=client.pk).values(*FIELDS).first() or {}
     changes = {
-        name: [stored.get(name), getattr(client, name)]
+        name: [_kept(stored.get(name)), _kept(getattr(client, name))]
         for name in names
         if stored.get(name) != getattr(client, name)
     }
@@ -44,7 +45,7 @@ def change(client: Client, actor: Actor, names: Collection[str]) -> dict[str, li
 
 def delete(client: Client, actor: Actor) -> None:
     with transaction.atomic():
-        changes = {name: [getattr(client, name), None] for name in FIELDS if getattr(client, name)}
+        changes = {name: [_kept(getattr(client, name)), None] for name in _filled(client)}
         record(actor, "client.deleted", target(client), changes)
         client.delete()
     directory.forget()
@@ -53,3 +54,12 @@ def delete(client: Client, actor: Actor) -> None:
 def target(client: Client) -> str:
     """Return how audit entries name the client."""
     return f"client:{client.slug}"
+
+
+def _filled(client: Client) -> list[str]:
+    return [name for name in FIELDS if getattr(client, name)]
+
+
+def _kept(value: Any) -> Any:
+    """Return a value as an audit entry keeps it. People paste keys into notes."""
+    return masked(value) if isinstance(value, str) else value

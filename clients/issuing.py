@@ -15,13 +15,14 @@ from django.views.decorators.debug import sensitive_variables
 
 from audit.record import Actor, record
 from clients.directory import directory
-from clients.keys import digest, new_key, public_part
+from clients.keys import digest, masked, new_key, public_part
 from clients.models import ApiKey, Client
 from clients.validators import validate_vendors
 from vendors.catalogue import listed
 
 DEFAULT_OVERLAP = timedelta(hours=24)
 MAX_OVERLAP = timedelta(days=7)
+MAX_LIFE = timedelta(days=36525)
 COPIED = ("name", "scopes", "vendors", "addresses")
 
 
@@ -89,7 +90,7 @@ def revoke(key: ApiKey, actor: Actor, *, reason: str = "") -> bool:
         key.refresh_from_db()
         changes = {"revoked_at": timezone.now()}
         is_changed = not key.revoked_at and _change(
-            key, actor, "api_key.revoked", changes, reason=reason
+            key, actor, "api_key.revoked", changes, reason=masked(reason)
         )
     directory.forget()
     return is_changed
@@ -103,6 +104,10 @@ def _validate(key: ApiKey) -> None:
         faults = error.update_error_dict(faults)
     if key.expires_at and key.expires_at <= timezone.now():
         faults["expires_at"] = "Choose a time in the future."
+    elif key.expires_at and key.expires_at - timezone.now() > MAX_LIFE:
+        faults["expires_at"] = "Choose a time within 100 years, or none if the key has no end."
+    if masked(key.name) != key.name:
+        faults["name"] = "Remove the API key from the name."
     try:
         _validate_vendors(key)
     except ValidationError as error:

@@ -22,7 +22,16 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word for word in re.split(r"[,\s]+", text) if word)
 
 
+def _refuse_separators_alone(text: str) -> None:
+    """Refuse a list without a word, such as what a script makes of two unset variables: it would
+    read as no restriction.
+    """
+    if text and not words(text):
+        raise ValidationError("Write at least one word, or leave this empty.", code="words")
+
+
 def validate_slugs(text: str) -> None:
+    _refuse_separators_alone(text)
     for word in words(text):
         validate_slug(word)
 
@@ -41,12 +50,13 @@ def validate_request_limits(text: str) -> None:
 
 def validate_scopes(text: str) -> None:
     unknown = sorted(set(words(text)) - set(Scope.values))
-    if unknown or not text.strip():
+    if unknown or not words(text):
         named = f"There is no scope {', '.join(unknown)}. " if unknown else ""
         raise ValidationError(f"{named}Choose from {', '.join(Scope.values)}.", code="scopes")
 
 
 def validate_networks(text: str) -> None:
+    _refuse_separators_alone(text)
     for word in words(text):
         if fault := _network_fault(word):
             raise ValidationError(f"{fault} {NETWORK_EXAMPLES}", code="addresses")

@@ -30,7 +30,8 @@ def time(text: str) -> datetime:
     """Return an ISO 8601 time with its time zone. A date means the beginning of that day in UTC."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ArgumentTypeError(
             f"{text!r} is not an ISO 8601 time, such as 2027-01-31T12:00Z"
         ) from None

@@ -73,6 +73,9 @@ def test_create_takes_a_time_of_expiry(db, text, expires_at):
     assert ApiKey.objects.get().expires_at == expires_at
 
 
+KEY = new_key()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -88,6 +91,12 @@ def test_create_takes_a_time_of_expiry(db, text, expires_at):
         (["--expires-in", "0"], "--expires-in: Choose a time above 0."),
         (["--expires-in", "9000000d"], "the longest duration is 36500d"),
         (["--expires-at", "2020-01-31"], "--expires-at: Choose a time in the future."),
+        (["--expires-at", "9999-12-31"], "--expires-at: Choose a time within 100 years, or none"),
+        (["--expires-at", "9999-12-31T23:59:59-12:00"], "is not an ISO 8601 time"),
+        (["--vendors", ","], "--vendors: Write at least one word, or leave this empty."),
+        (["--addresses", ", ,"], "--addresses: Write at least one word, or leave this empty."),
+        (["--scopes", ","], "--scopes: Choose from jobs:submit"),
+        (["--name", KEY], "--name: Remove the API key from the name."),
         (["--expires-at", "2037-01-31T12:00"], "has no time zone: write for example 2037-01-31T12"),
         (["--expires-at", "tomorrow"], "is not an ISO 8601 time, such as 2027-01-31T12:00Z"),
         (["--expires-at", "2037-01-31", "--expires-in", "1d"], "not allowed with argument"),

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from audit.models import Entry
 from clients import editing
 from clients.directory import directory
+from clients.keys import new_key
 from clients.models import Client
 from clients.tests.actors import OPERATOR
 
@@ -95,3 +96,10 @@ def test_a_change_is_in_force_at_once_in_this_process(make_client):
     client.enabled = False
     editing.change(client, OPERATOR, ["enabled"])
     assert directory.anonymous() is None
+
+
+def test_a_key_in_a_note_stays_out_of_the_audit_log(make_client):
+    client, key = make_client(), new_key()
+    client.note = f"uses {key}"
+    editing.change(client, OPERATOR, ["note"])
+    assert Entry.objects.get().changes == {"note": ["", f"uses {key[:12]}..."]}

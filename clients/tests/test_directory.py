@@ -230,3 +230,10 @@ def test_the_first_key_ends_anonymous_requests(make_key):
     wait_for(lambda: directory.anonymous() is None, "anonymous requests to end", 1)
     issuing.revoke(issued.key, OPERATOR)  # a revoked key is a key
     assert Directory().anonymous() is None
+
+
+def test_faulty_limits_of_the_default_client_refuse_anonymous_requests(caplog, make_client):
+    make_client("default")
+    Client.objects.update(request_limits="nonsense")
+    assert Directory().anonymous() is None
+    assert "Requests without a key are refused: client default" in caplog.text

@@ -11,7 +11,7 @@ from audit.models import Entry
 from clients import issuing
 from clients.directory import Directory, directory
 from clients.issuing import MAX_OVERLAP, IssuingError
-from clients.keys import digest
+from clients.keys import digest, new_key
 from clients.models import ApiKey
 from clients.tests.actors import OPERATOR
 
@@ -165,6 +165,13 @@ def test_a_key_that_ended_is_not_rotated(make_client, make_key):
         with pytest.raises(IssuingError, match="revoked or has expired. Create a new key."):
             issuing.rotate(issued.key, OPERATOR)
     assert ApiKey.objects.count() == 2
+
+
+def test_a_key_in_the_reason_is_masked(make_key):
+    one, leaked = make_key(), new_key()
+    issuing.revoke(one.key, OPERATOR, reason=f"found in a log: {leaked}")
+    entry = Entry.objects.get(action="api_key.revoked")
+    assert entry.reason == f"found in a log: {leaked[:12]}..."
 
 
 def test_revoking_again_changes_nothing(make_key):

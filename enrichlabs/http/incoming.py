@@ -17,9 +17,7 @@ from jobs.api.problems import Problem
 LENGTH = re.compile(rb"\r\ncontent-length:([^\r\n]*)\r\n", re.IGNORECASE)
 DIGITS = re.compile(rb"[0-9]{1,18}")
 CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
-EXPECTS_CONTINUE = re.compile(
-    rb" HTTP/1\.1\r\n(?:.*\r\n)?expect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE | re.DOTALL
-)
+EXPECTS_CONTINUE = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
 ORIGIN = re.compile(r"[a-zA-Z]+://[^/]*")
 CHUNK_SIZE = re.compile(rb"0*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 MAX_CHUNK_LINE_BYTES = 8190
@@ -97,7 +95,8 @@ class Incoming:
                     raise TooLarge(self.limits.max_bytes)
                 self.is_complete, self.reads_body = True, False
         if not self.is_complete and self._end != head_bytes and len(self.data) == head_bytes:
-            self.wants_continue = bool(EXPECTS_CONTINUE.search(head))
+            is_newer = head.partition(b"\r\n")[0].endswith(b" HTTP/1.1")
+            self.wants_continue = is_newer and bool(EXPECTS_CONTINUE.search(head))
 
     def _find_end(self) -> None:
         if self._end is not None:
@@ -141,9 +140,11 @@ def _length(head: bytes) -> int:
 
 
 def _path(head: bytes) -> str:
-    """Return the path in the request line, if there is one."""
+    """Return the path in the request line, if there is one. Like the parser, this leaves out a
+    fragment.
+    """
     _, _, rest = head.partition(b" ")
-    target = rest.partition(b" ")[0].partition(b"?")[0].decode("latin-1")
+    target = re.split(rb"[?#]", rest.partition(b" ")[0], maxsplit=1)[0].decode("latin-1")
     if not target.startswith("/"):
         target = ORIGIN.sub("", target, count=1)
     return unquote(target) if "%" in target else target

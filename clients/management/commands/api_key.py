@@ -173,7 +173,8 @@ def _key(text: str) -> ApiKey:
 def _row(key: ApiKey, now: datetime) -> tuple[str, ...]:
     scopes = ",".join(sorted(key.granted_scopes))
     used = moment(key.last_used_at)
-    return str(key), key.client.slug, key.name, scopes, describe(key, now), used
+    name = "".join(letter if letter.isprintable() else "\ufffd" for letter in key.name)
+    return str(key), key.client.slug, name, scopes, describe(key, now), used
 
 
 def _validity(key: ApiKey) -> str:

@@ -1,6 +1,7 @@
 """Incoming and gunicorn's parser agree where a request ends, whatever its bytes."""
 
 import random
+import time
 
 import pytest
 from gunicorn.config import Config
@@ -8,6 +9,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.http.parser import RequestParser
 
 from enrichlabs.http.incoming import Incoming
+from enrichlabs.http.request_limits import MAX_HEAD_BYTES, limits_of
 from enrichlabs.tests.http.test_framing import (
     ABSOLUTE,
     CHUNKED,
@@ -143,3 +145,29 @@ def test_only_problems_are_raised_for_any_bytes(seed):
 def test_no_spelling_of_a_length_makes_a_thread_wait_for_the_body(data):
     incoming, _, problem = arrive(data)
     assert problem or not incoming.is_complete
+
+
+def test_a_head_is_read_in_linear_time():
+    lines = b" HTTP/1.1\r\n" * 3800 + (b"expect:" + b" " * 8 + b"1\r\n") * 1055
+    head = POST + lines + b"Content-Length: 5\r\n\r\n"
+    assert 60_000 < len(head) <= MAX_HEAD_BYTES
+    half = fastest(head[: len(head) // 2] + b"\r\nContent-Length: 5\r\n\r\n")
+    assert fastest(head) < 10 * max(half, 0.0001)  # the square of a head's length would take longer
+    assert fastest(head) < 0.1
+
+
+def fastest(head):
+    """Return the shortest of several times that it took to read a head, in seconds."""
+    times = []
+    for _ in range(5):
+        began_at = time.process_time()
+        Incoming(1).add(head)
+        times.append(time.process_time() - began_at)
+    return min(times)
+
+
+@pytest.mark.parametrize("target", ["/jobs#x", "/jobs?a#b", "http://host/jobs#/x", "/jobs?#"])
+def test_a_fragment_is_not_part_of_the_path(target):
+    incoming = Incoming(1)
+    incoming.add(f"POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n".encode())
+    assert incoming.limits == limits_of("/jobs")

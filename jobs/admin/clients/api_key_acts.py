@@ -14,6 +14,7 @@ from django.utils.cache import add_never_cache_headers
 
 from clients import issuing
 from clients.issuing import Issued, IssuingError
+from clients.keys import masked
 from clients.models import ApiKey
 from clients.states import moment
 from jobs.admin.clients.acts import actor
@@ -74,7 +75,7 @@ class ApiKeyActs(ReadOnlyAdmin):
         form = RevokeForm(request.POST if request.method == "POST" else None)
         if not (key and form.is_valid()):
             return self._ask(request, "revoke", key, form)
-        reason = form.cleaned_data["reason"]
+        reason = masked(form.cleaned_data["reason"])  # people paste the key that they found
         if issuing.revoke(key, actor(request), reason=reason):
             self.log_change(request, key, f"Revoked. {reason}".strip())
             messages.success(request, f"API key {key} is revoked: refused within a second.")

@@ -32,11 +32,11 @@ class MetadataField(serializers.DictField):
         if len(data) > MAX_PAIRS:
             text = f"Must have at most {MAX_PAIRS} pairs."
             raise serializers.ValidationError(text, "max_length")
-        text = f"Metadata keys have 1 to {MAX_KEY} characters."
+        text = f"Metadata keys have 1 to {MAX_KEY} characters, and no U+0000."
         errors = {
             key: [serializers.ErrorDetail(text, "invalid")]
             for key in data
-            if not 1 <= len(key) <= MAX_KEY
+            if not 1 <= len(key) <= MAX_KEY or "\0" in key
         }
         if errors:
             raise serializers.ValidationError(errors)

@@ -122,7 +122,7 @@ def _complete_options(options: Document) -> None:
     options["properties"]["reference"] |= {"minLength": 1, "pattern": WITHOUT_NUL}
     metadata = options["properties"]["metadata"]
     metadata["maxProperties"] = MAX_PAIRS
-    metadata["propertyNames"] = {"minLength": 1, "maxLength": MAX_KEY}
+    metadata["propertyNames"] = {"minLength": 1, "maxLength": MAX_KEY, "pattern": r"^[^\u0000]*$"}
     metadata["additionalProperties"]["pattern"] = WITHOUT_NUL
 
 

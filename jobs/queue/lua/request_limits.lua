@@ -44,6 +44,7 @@ end
 for _, window in ipairs(windows) do
   local counted = window.counted + answer[1]
   answer[#answer + 1] = window.calls - counted
-  answer[#answer + 1] = counted > 0 and start(counted - 1) + window.length - now or 0
+  local reset = counted > 0 and start(counted - 1) + window.length - now or 0
+  answer[#answer + 1] = math.max(0, math.min(reset, window.length)) -- whatever the log holds
 end
 return answer

@@ -119,6 +119,7 @@ BAD = [
     ({"metadata": {"a/b": 1}}, f"{AT}/metadata/a~1b", "invalid"),
     ({"metadata": {"a": True}}, f"{AT}/metadata/a", "invalid"),
     ({"metadata": {"a": None}}, f"{AT}/metadata/a", "null"),
+    ({"metadata": {"a\0": "b"}}, f"{AT}/metadata/a\0", "invalid"),
     ({"metadata": {"a": {}}}, f"{AT}/metadata/a", "invalid"),
     ({"metadata": {"a": "x" * 513}}, f"{AT}/metadata/a", "max_length"),
     *(({"expires_in": bad}, f"{AT}/expires_in", "invalid") for bad in ("60", 60.5, True, [], {})),
