@@ -39,7 +39,9 @@ class Issued:
 
 
 def create(client: Client, actor: Actor, **fields: Any) -> Issued:
-    """Create a key with these fields of ApiKey. Raises ValidationError if they are not valid."""
+    """Create a key with these fields of ApiKey. Raises ValidationError if they are not valid, or if
+    there is a key with this `id`.
+    """
     issued = draft(client, **fields)
     with transaction.atomic():
         _insert(issued.key, actor)
@@ -57,11 +59,14 @@ def draft(client: Client, **fields: Any) -> Issued:
 
 
 @sensitive_variables("text")
-def rotate(key: ApiKey, actor: Actor, *, overlap: timedelta = DEFAULT_OVERLAP) -> Issued:
+def rotate(
+    key: ApiKey, actor: Actor, *, overlap: timedelta = DEFAULT_OVERLAP, **fields: str
+) -> Issued:
     """Create a key in place of this one, which stays valid for `overlap` (0 to 7 days) at most.
 
     The new key may do what this one may, and lasts as long as this one was made for. Raises
     IssuingError if this key is not valid any more or was rotated before, or for another overlap.
+    `fields`: the `id` of the new key, unless any will do.
     """
     if not timedelta() <= overlap <= MAX_OVERLAP:
         raise IssuingError("The old key can stay valid for 0 to 7 days after the rotation.")
@@ -70,7 +75,7 @@ def rotate(key: ApiKey, actor: Actor, *, overlap: timedelta = DEFAULT_OVERLAP) -
         key.refresh_from_db()
         now = timezone.now()
         _refuse_rotation(key, now)
-        new = ApiKey(client=key.client, public=public_part(text), digest=digest(text))
+        new = ApiKey(client=key.client, public=public_part(text), digest=digest(text), **fields)
         for name in COPIED:
             setattr(new, name, getattr(key, name))
         new.expires_at = now + (key.expires_at - key.created_at) if key.expires_at else None

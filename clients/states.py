@@ -8,19 +8,23 @@ SOON = timedelta(days=14)
 
 
 def describe(key: ApiKey, now: datetime) -> str:
-    """Return, for example, 'active', 'expires in 3 days' or 'revoked 2026-01-31 12:00 UTC'."""
+    """Return, for example, 'active until 2026-01-31 12:00 UTC, replaced by elk_AbCd1234'."""
+    state = _state(key, now)
+    return f"{state}, replaced by elk_{key.replaced_by}" if key.replaced_by else state
+
+
+def _state(key: ApiKey, now: datetime) -> str:
     if key.revoked_at:
         return f"revoked {moment(key.revoked_at)}"
     if not key.is_valid(now):
         return f"expired {moment(key.expires_at)}"
-    state = "active" if key.client.enabled else "client disabled"
-    if key.replaced_by:
-        return f"{state} until {moment(key.expires_at)}, replaced by elk_{key.replaced_by}"
+    if not key.client.enabled:
+        return "client disabled"  # without a date, which would look like the end of that
     if key.expires_at is None:
-        return state
-    if key.expires_at - now < SOON:
-        return f"{state}, expires in {_in_words(key.expires_at - now)}"
-    return f"{state} until {moment(key.expires_at)}"
+        return "active"
+    if key.expires_at - now < SOON and not key.replaced_by:
+        return f"active, expires in {_in_words(key.expires_at - now)}"
+    return f"active until {moment(key.expires_at)}"
 
 
 def moment(at: datetime | None) -> str:

@@ -106,7 +106,7 @@ def recording(*, finds_all: bool = False) -> Iterator[Record]:
         connections[DEFAULT_DB_ALIAS] = before
 
 
-def indexes_for(sent: Sent) -> list[tuple[str, ...]]:
+def indexes_for(sent: Sent, *, with_partial: bool = True) -> list[tuple[str, ...]]:
     """Return the indexes, as columns, that find these rows in their order without a scan or a sort.
 
     MongoDB's rule: first columns compared for equality, then the sort, then a range. Indexes of
@@ -117,7 +117,7 @@ def indexes_for(sent: Sent) -> list[tuple[str, ...]]:
     column_of = {field.name: str(field.column) for field in model._meta.concrete_fields}
     indexes = [("_id",)]
     for index in model._meta.indexes:
-        if index.condition is None or _implies(sent.match, index.condition):
+        if index.condition is None or (with_partial and _implies(sent.match, index.condition)):
             indexes.append(tuple(column_of[name] for name, _ in index.fields_orders))
     return [index for index in indexes if _serves(index, sent.match, tuple(sent.sort))]
 

@@ -68,10 +68,11 @@ def _assert_quick_on_mongodb(read: tuple[str, list[dict[str, Any]]], finds: bool
     match = stages.get("$match", {})
     is_one = "_id" in match and not isinstance(match["_id"], dict)
     assert is_one or "$limit" in stages
-    indexes = indexes_for(Sent(collection, match, stages.get("$sort", {}), pipeline))
-    assert indexes, pipeline
+    sent = Sent(collection, match, stages.get("$sort", {}), pipeline)
+    assert indexes_for(sent), pipeline
     # The tests' server uses an index only if it begins with exactly these columns, and no range of
-    # ids.
+    # ids. It never uses a partial one.
+    indexes = indexes_for(sent, with_partial=False)
     is_prefix = any(set(index[: len(match)]) == match.keys() for index in indexes)
     if match and is_prefix and not isinstance(match.get("_id"), dict):
         query = {"aggregate": collection, "pipeline": pipeline, "cursor": {}}

@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import RequestFactory
 
+from jobs.admin.listing import ClientFilter
 from jobs.api.pagination import COLUMNS, Filters, newest
 from jobs.models import Callback, Job
 from tests.mongodb_recording import columns, columns_of, indexes_for, recording
@@ -12,13 +13,14 @@ from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
 ID = "019a0000-0000-7000-8000-000000000001"
-LARGE = {"input", "result"}
+LARGE = {"input", "result", "metadata"}
 COUNTED = [{"$project": {"_id": 1}}, {"$limit": 1000}]
 
 
 @pytest.fixture(autouse=True)
-def known_vendors(monkeypatch):
-    """Read no vendors from the store."""
+def known_vendors_and_clients(monkeypatch):
+    """Read no vendors from the store, and no clients to filter by."""
+    monkeypatch.setattr(ClientFilter, "lookups", lambda *of: [("billing", "billing")])
     monkeypatch.setattr(catalogue, "all", lambda: {"acme": Vendor(slug="acme")})
 
 
@@ -105,6 +107,13 @@ def show(model, **params):
             "_id",
             ("vendor", "status", "_id"),
         ),
+        ({"client": "billing"}, {"client": "billing"}, "_id", ("client", "_id")),
+        (
+            {"client": "billing", "status__exact": "failed", "vendor": "acme"},
+            {"status": "failed", "client": "billing", "vendor": "acme"},
+            "_id",
+            ("client", "vendor", "status", "_id"),
+        ),
         ({"q": ID}, {"_id": ID}, "_id", ("_id",)),
         ({"q": "John"}, {"name": {"$gte": "John", "$lt": "John\U0010ffff"}}, "name", ("name",)),
     ],
@@ -113,7 +122,11 @@ def show(model, **params):
 def test_the_console_lists_jobs_in_the_order_of_an_index(params, match, by, index):
     with recording() as sent:
         show(Job, **params)
-    count, page = sent
+    *first, count, page = [each for each in sent if each.collection == "jobs_job"]
+    for by_reference in first:  # of a search
+        assert by_reference.match == {"client": {"$in": ("default",)}, "reference": params["q"]}
+        assert ("client", "reference", "_id") in indexes_for(by_reference)
+        assert {"$limit": 1000} in by_reference.whole
     filters = [{"$match": match}] if match else []
     assert count.whole[: len(filters) + 2] == [*filters, *COUNTED]
     order = {by: 1 if by == "name" else -1}

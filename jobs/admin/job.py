@@ -1,7 +1,6 @@
 """The list of jobs and the page of one job."""
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -13,29 +12,43 @@ from django.utils.safestring import SafeString
 
 from jobs.admin import formats, states
 from jobs.admin.job_actions import JobActionsAdmin
-from jobs.admin.listing import CreatedFilter, VendorFilter
+from jobs.admin.listing import ClientFilter, CreatedFilter, VendorFilter
+from jobs.admin.search import search
 from jobs.admin.timeline import timeline
 from jobs.models import OPEN, Job
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 
-LAST_CHARACTER = "\U0010ffff"
-TIMES, COUNTERS = ("created", "started", "finished"), ("run", "attempt", "failures", "crashes")
+TIMES = (("created", "started", "finished"), ("starts", "expires"))
+COUNTERS = ("run", "attempt", "failures", "crashes")
+OF_CLIENT = (("client", "shown_reference"), "shown_key", "metadata_json")
 
 
 @admin.register(Job)
 class JobAdmin(JobActionsAdmin):
-    list_display = ("id", "badge", "vendor", "shown_name", "age", "attempts", "error_code")
-    list_filter = ("status", VendorFilter, CreatedFilter)
-    lookups = ("status__exact", "vendor", "created", "id__lt")
+    list_display = (
+        "id",
+        "badge",
+        "client",
+        "vendor",
+        "shown_name",
+        "age",
+        "attempts",
+        "error_code",
+    )
+    list_filter = ("status", ClientFilter, VendorFilter, CreatedFilter)
+    lookups = ("status__exact", "client", "vendor", "created", "id__lt")
     aliases = {"status": "status__exact"}
-    large = ("input", "result")
-    search_fields = ("id", "name")
-    search_help_text = "A full request id, or the beginning of a name (case-sensitive)."
+    large = ("input", "result", "metadata")
+    search_fields = ("id", "reference", "name")
+    search_help_text = (
+        "A full request id or reference, or the beginning of a name (case-sensitive)."
+    )
     fieldsets = (
         (None, {"fields": ("state", "error_code", "vendor_link", "shown_name")}),
+        ("Client", {"fields": OF_CLIENT}),
         ("Input and result", {"fields": ("input_json", "result_json")}),
-        ("Times and counters", {"fields": (TIMES, COUNTERS)}),
+        ("Times and counters", {"fields": (*TIMES, COUNTERS)}),
     )
 
     # The list
@@ -44,13 +57,7 @@ class JobAdmin(JobActionsAdmin):
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
     ) -> tuple[QuerySet[Job], bool]:
         term = search_term.strip()
-        if not term:
-            return queryset, False
-        if job_id := _as_id(term):
-            return queryset.filter(pk=job_id), False
-        # A range in the order of the name, which both stores read from its index.
-        named = queryset.filter(name__gte=term, name__lt=term + LAST_CHARACTER)
-        return named.order_by("name"), False
+        return (search(queryset, term) if term else queryset), False
 
     @admin.display(description="status")
     def badge(self, job: Job) -> SafeString:
@@ -105,6 +112,26 @@ class JobAdmin(JobActionsAdmin):
     def input_json(self, job: Job) -> str:
         return formats.pretty(job.input)
 
+    @admin.display(description="reference")
+    def shown_reference(self, job: Job) -> str:
+        return job.reference or "-"
+
+    @admin.display(description="Idempotency-Key")
+    def shown_key(self, job: Job) -> str:
+        return job.idempotency_key or "-"
+
+    @admin.display(description="metadata")
+    def metadata_json(self, job: Job) -> str:
+        return formats.pretty(job.metadata)
+
+    @admin.display(description="not before")
+    def starts(self, job: Job) -> str:
+        return formats.moment(job.not_before)
+
+    @admin.display(description="expires at")
+    def expires(self, job: Job) -> str:
+        return formats.moment(job.expires_at)
+
     @admin.display
     def created(self, job: Job) -> str:
         return formats.moment(job.created_at)
@@ -128,11 +155,3 @@ class JobAdmin(JobActionsAdmin):
         )
         context |= {"buttons": self.buttons(request, job), "timeline": events}
         return super().render_change_form(request, context, *args, **kwargs)
-
-
-def _as_id(term: str) -> str:
-    """Return the request id that the term is a spelling of; '' if it is none."""
-    try:
-        return str(UUID(term))
-    except ValueError:
-        return ""

@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from clients.models import Client
 from jobs.api.pagination import first_id_at
 from vendors.catalogue import catalogue
 
@@ -117,6 +118,16 @@ class VendorFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(vendor=self.value()) if self.value() else queryset
+
+
+class ClientFilter(admin.SimpleListFilter):
+    title = parameter_name = "client"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [(slug, slug) for slug in Client.objects.values_list("slug", flat=True)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(client=self.value()) if self.value() else queryset
 
 
 class CreatedFilter(admin.SimpleListFilter):

@@ -3,8 +3,10 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -15,16 +17,13 @@ from clients.issuing import Issued
 from clients.models import ApiKey, Client
 from clients.states import describe, moment
 from jobs.admin.clients.acts import actor
-from jobs.admin.clients.api_key_acts import ApiKeyActs
+from jobs.admin.clients.api_key_acts import ApiKeyActs, url_of
 from jobs.admin.clients.forms import ApiKeyForm
+from jobs.admin.clients.once import created_before
+from jobs.admin.listing import ClientFilter
 
 
-class ClientFilter(admin.SimpleListFilter):
-    title = parameter_name = "client"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(slug, slug) for slug in Client.objects.values_list("slug", flat=True)]
-
+class ClientOfKeyFilter(ClientFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
         if not self.value():
             return queryset
@@ -51,11 +50,11 @@ class ValidityFilter(admin.SimpleListFilter):
 class ApiKeyAdmin(ApiKeyActs):
     form = ApiKeyForm
     list_display = ("key", "client", "name", "scopes", "state", "last_used")
-    list_filter = (ClientFilter, ValidityFilter)
+    list_filter = (ClientOfKeyFilter, ValidityFilter)
     list_select_related = ("client",)
     lookups = ("client", "validity", "id__lt")
     add_fieldsets = (
-        (None, {"fields": ("client", "name", "expires_at")}),
+        (None, {"fields": ("new_id", "client", "name", "expires_at")}),
         ("What it may do", {"fields": ("scopes", "vendors", "addresses")}),
     )
     # Never the digest.
@@ -85,10 +84,27 @@ class ApiKeyAdmin(ApiKeyActs):
     ) -> HttpResponse:
         # One button: what the others lead to would hide the key.
         buttons = {"show_save_and_continue": False, "show_save_and_add_another": False}
-        return super().add_view(request, form_url, {**buttons, **(extra_context or {})})
+        context = {**buttons, **(extra_context or {})}
+        if self.has_add_permission(request) and (key := created_before(request)):
+            return HttpResponseRedirect(url_of(key))
+        try:
+            return super().add_view(request, form_url, context)
+        except (ValidationError, IntegrityError):  # if the form was sent twice at once
+            if key := created_before(request):
+                return HttpResponseRedirect(url_of(key))
+            raise
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Preselect the client in the URL, or the one that the list was filtered by."""
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        slug = QueryDict(initial.pop("_changelist_filters", "")).get("client")
+        if slug and (client := Client.objects.filter(slug=slug).first()):
+            initial.setdefault("client", client.pk)
+        return initial
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        form.issued = issuing.create(actor=actor(request), **form.cleaned_data)
+        fields = {**form.cleaned_data}
+        form.issued = issuing.create(actor=actor(request), id=fields.pop("new_id"), **fields)
         obj.pk, obj.public = form.issued.key.pk, form.issued.key.public
         obj.issued = form.issued  # type: ignore[attr-defined]  # for the answer to this request
 

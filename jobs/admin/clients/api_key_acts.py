@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -19,13 +20,18 @@ from clients.models import ApiKey
 from clients.states import moment
 from jobs.admin.clients.acts import actor
 from jobs.admin.clients.forms import RevokeForm, RotateForm
+from jobs.admin.clients.history import AuditedAdmin
+from jobs.admin.clients.once import created_before
 from jobs.admin.listing import ReadOnlyAdmin
 
 FOLDER = "admin/clients/apikey"
 
 
-class ApiKeyActs(ReadOnlyAdmin):
+class ApiKeyActs(AuditedAdmin, ReadOnlyAdmin):
     """Keys are created, rotated and revoked, and never changed otherwise."""
+
+    def audit_target(self, obj: Any) -> str:
+        return issuing.target(obj)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_view_permission(request, obj) or self.has_manage_permission(request)
@@ -50,6 +56,12 @@ class ApiKeyActs(ReadOnlyAdmin):
         """Show the key in the answer to the request that created it, and nowhere else: it must not
         get into a cookie, a URL, a message or a cache.
         """
+        client = issued.key.client
+        if not client.enabled:
+            messages.warning(
+                request,
+                f"Client {client} is disabled: this key is refused until the client is enabled.",
+            )
         context = {"title": f"API key {issued.key}", "issued": issued, "old": old}
         response = self._page(request, "issued", issued.key, context)
         add_never_cache_headers(response)
@@ -57,14 +69,19 @@ class ApiKeyActs(ReadOnlyAdmin):
 
     def _rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self._managed(request, object_id)
+        if new := created_before(request):
+            return HttpResponseRedirect(url_of(new))
         form = RotateForm(request.POST if request.method == "POST" else None)
         if not (key and form.is_valid()):
             return self._ask(request, "rotate", key, form)
+        overlap, new_id = form.cleaned_data["overlap"], form.cleaned_data["new_id"]
         try:
-            issued = issuing.rotate(key, actor(request), **form.cleaned_data)
-        except IssuingError as error:
+            issued = issuing.rotate(key, actor(request), overlap=overlap, id=new_id)
+        except (IssuingError, IntegrityError) as error:  # also if the form was sent twice at once
+            if new := created_before(request):
+                return HttpResponseRedirect(url_of(new))
             messages.error(request, str(error))
-            return HttpResponseRedirect(_url(key))
+            return HttpResponseRedirect(url_of(key))
         ends_at = moment(key.expires_at)
         self.log_change(request, key, f"Rotated: {issued.key} replaces it. Valid until {ends_at}.")
         self.log_addition(request, issued.key, f"Created in place of {key}.")
@@ -81,7 +98,7 @@ class ApiKeyActs(ReadOnlyAdmin):
             messages.success(request, f"API key {key} is revoked: refused within a second.")
         else:
             messages.warning(request, f"API key {key} was revoked before.")
-        return HttpResponseRedirect(_url(key))
+        return HttpResponseRedirect(url_of(key))
 
     def _managed(self, request: HttpRequest, object_id: str) -> ApiKey | None:
         if not self.has_manage_permission(request):
@@ -99,7 +116,7 @@ class ApiKeyActs(ReadOnlyAdmin):
         self, request: HttpRequest, name: str, key: ApiKey, context: dict[str, Any]
     ) -> TemplateResponse:
         request.current_app = self.admin_site.name
-        shared = {"opts": self.opts, "key": key, "key_url": _url(key)}
+        shared = {"opts": self.opts, "key": key, "key_url": url_of(key)}
         context = {**self.admin_site.each_context(request), **shared, **context}
         return TemplateResponse(request, f"{FOLDER}/{name}.html", context)
 
@@ -115,5 +132,5 @@ class ApiKeyActs(ReadOnlyAdmin):
         return super().render_change_form(request, {**context, **buttons}, *args, **kwargs)
 
 
-def _url(key: ApiKey) -> str:
+def url_of(key: ApiKey) -> str:
     return reverse("admin:clients_apikey_change", args=[quote(key.pk)])

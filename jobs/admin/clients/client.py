@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -13,17 +12,19 @@ from clients import editing
 from clients.models import DEFAULT, Client
 from jobs.admin import formats
 from jobs.admin.clients.acts import actor, changed
+from jobs.admin.clients.history import AuditedAdmin
 from jobs.models import Job
 
 LOOKUPS = ("enabled__exact",)
 
 
 @admin.register(Client)
-class ClientAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argument at run time
+class ClientAdmin(AuditedAdmin):
     list_display = ("slug", "name", "enabled", "allowed", "limits")
     list_filter = ("enabled",)
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
+    actions = None  # clients are deleted one at a time: most can't be
     fieldsets = (
         (None, {"fields": ("slug", "name", "enabled", "keys", "note")}),
         ("What it may do", {"fields": ("vendors", "request_limits")}),
@@ -67,6 +68,9 @@ class ClientAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
             '<a href="{}">{}</a>', url, formats.counted(client.api_keys.count(), "key")
         )
 
+    def audit_target(self, obj: Any) -> str:
+        return editing.target(obj)
+
     # Saving
 
     def get_form(
@@ -93,6 +97,13 @@ class ClientAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
 
     # Deleting
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        client = kwargs["obj"]
+        context["show_delete"] = client is not None and not _in_use_reasons(client)
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         # Django would name each key, of which there may be many, as one that can't be deleted.
         if in_use := [reason for client in objs for reason in _in_use_reasons(client)]:
@@ -101,10 +112,6 @@ class ClientAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
 
     def delete_model(self, request: HttpRequest, obj: Client) -> None:
         editing.delete(obj, actor(request))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> None:
-        for client in queryset:
-            editing.delete(client, actor(request))
 
 
 def _in_use_reasons(client: Client) -> list[str]:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from clients import issuing
 from clients.models import DEFAULT, ApiKey, Client
 from clients.scopes import Scope
+from jobs.admin.clients.once import NewIdField
 
 LIFETIME = timedelta(days=90)  # that the form suggests
 OVERLAPS = {"0": "end at once", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}
@@ -29,6 +30,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument
         initial=lambda: timezone.now() + LIFETIME,
         help_text="Leave empty for a key that never expires.",
     )
+    new_id = NewIdField()
 
     class Meta:
         model = ApiKey
@@ -45,7 +47,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if "client" in cleaned:
-            self._add_errors(**cleaned)
+            self._add_errors(**{name: cleaned[name] for name in cleaned if name != "new_id"})
         return cleaned
 
     def _add_errors(self, **cleaned: Any) -> None:
@@ -59,6 +61,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument
 
 
 class RotateForm(forms.Form):
+    new_id = NewIdField()
     overlap = forms.ChoiceField(
         choices=OVERLAPS.items(),
         initial="24",

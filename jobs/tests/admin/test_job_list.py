@@ -39,17 +39,17 @@ def test_a_row_shows_status_age_attempts_and_error(browser, make_job):
     job = make_job(
         id=an_hour_ago, name="Jane Roe", status="failed", attempt=3, error_code="vendor_rejected"
     )
-    assert f"{job.pk} failed acme Jane Roe 1 h 3 vendor_rejected" in text(browser.get(JOBS))
+    assert f"{job.pk} failed default acme Jane Roe 1 h 3 vendor_rejected" in text(browser.get(JOBS))
 
 
 def test_a_job_without_a_name_has_a_dash_instead(browser, make_job, make_vendor):
     make_vendor("acme")
     job = make_job(id=first_id_at(timezone.now() - timedelta(minutes=65)), name="", status="failed")
-    assert f"{job.pk} failed acme - 1 h 0" in text(browser.get(JOBS))
+    assert f"{job.pk} failed default acme - 1 h 0" in text(browser.get(JOBS))
     page = text(browser.get(f"{JOBS}{job.pk}/change/"))
     assert "Vendor: acme Name: - " in page
     confirmed = browser.post(JOBS, {"action": "retry", "_selected_action": [job.pk]}, follow=True)
-    assert f"{job.pk} failed acme - " in text(confirmed)
+    assert f"{job.pk} failed default acme - " in text(confirmed)
 
 
 def test_filters_can_be_combined(browser, make_job, make_vendor):
@@ -87,6 +87,34 @@ def test_jobs_are_found_by_the_beginning_of_their_name(browser, make_job):
         make_job(name=name)
     found = browser.get(JOBS, {"q": "John "}).context["cl"].result_list
     assert [job.name for job in found] == ["John Doe", "John Doe\U0010fffe"]
+
+
+def test_jobs_are_found_by_their_exact_reference(browser, make_client, make_job):
+    make_client("billing")
+    ours = make_job(client="billing", reference="order-1", status="failed")
+    others = make_job(reference="order-1")
+    make_job(reference="order-12"), make_job(reference="Order-1")
+    assert listed(browser.get(JOBS, {"q": " order-1 "})) == [others.pk, ours.pk]
+    assert listed(browser.get(JOBS, {"q": "order-1", "client": "billing"})) == [ours.pk]
+    assert listed(browser.get(JOBS, {"q": "order-1", "status__exact": "failed"})) == [ours.pk]
+
+
+def test_a_search_finds_references_beside_names_and_ids(browser, make_job):
+    named = make_job(name="order-1 of Ann")
+    referred = make_job(reference="order-1")
+    assert listed(browser.get(JOBS, {"q": "order-1"})) == [referred.pk, named.pk]
+    by_id = make_job(reference=named.pk)
+    assert listed(browser.get(JOBS, {"q": named.pk})) == [by_id.pk, named.pk]
+
+
+def test_jobs_can_be_filtered_by_client(browser, make_client, make_job):
+    make_client("default"), make_client("billing")
+    make_job()
+    wanted = make_job(client="billing")
+    response = browser.get(JOBS, {"client": "billing"})
+    assert listed(response) == [wanted.pk]
+    assert f"{wanted.pk} queued billing acme" in text(response)
+    assert "client=default" in response.content.decode()
 
 
 @pytest.mark.parametrize("term", ["%", "_", "\x00", "'", '"', "\U0010ffff", "x" * 5000, "{", "\\"])

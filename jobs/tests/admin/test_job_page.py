@@ -127,6 +127,19 @@ def test_the_page_shows_run_attempt_failures_and_crashes(page, make_job):
     assert "Run: 2 Attempt: 7 Failures: 3 Crashes: 1" in page_text
 
 
+def test_the_page_shows_what_the_client_said_about_the_job(page, make_job):
+    at = {"expires_at": NOON, "not_before": NOON - timedelta(hours=1)}
+    said = {"reference": "order-1", "metadata": {"team": "<b>"}, "idempotency_key": "k-1", **at}
+    page_text = text(page(make_job(client="billing", **said)))
+    assert "Client: billing Reference: order-1 Idempotency-Key: k-1" in page_text
+    assert 'Metadata: { "team": "<b>" }' in page_text
+    assert "Not before: 2026-01-31 11:00:00 UTC" in page_text
+    assert "Expires at: 2026-01-31 12:00:00 UTC" in page_text
+    page_text = text(page(make_job()))
+    assert "Client: default Reference: - Idempotency-Key: - Metadata: -" in page_text
+    assert "Not before: - Expires at: -" in page_text
+
+
 def test_the_page_is_read_only(browser, page, make_job):
     job = make_job()
     assert 'name="_save"' not in page(job).content.decode()

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.db import connection
 
 from jobs.models import Callback
 from jobs.tests.console import sign_in
@@ -18,6 +19,11 @@ def browser(db, make_vendor, monkeypatch):
     monkeypatch.setattr("jobs.admin.listing.ReadOnlyAdmin.list_per_page", 2)
     make_vendor()
     return sign_in("view_job", "view_callback", "retry_job")
+
+
+@pytest.fixture
+def of_two_clients(make_client):
+    make_client("default"), make_client("billing")
 
 
 def reads(browser, path, params):
@@ -45,7 +51,12 @@ def assert_read_quickly(found):
         {"status__exact": "failed", "created": "week"},
         {"vendor": "acme", "created": "week"},
         {"status__exact": "failed", "vendor": "acme", "created": "week"},
-        {"q": "John"},
+        {"client": "default"},
+        {"client": "default", "id__lt": "ffffffff"},
+        {"client": "default", "created": "week"},
+        {"client": "default", "status__exact": "failed"},
+        {"client": "default", "vendor": "acme"},
+        {"client": "default", "status__exact": "failed", "vendor": "acme", "created": "week"},
     ],
     ids=str,
 )
@@ -53,6 +64,26 @@ def test_the_job_list_is_read_by_an_index(browser, make_job, params):
     for _ in range(5):
         make_job(status="failed")
     assert_read_quickly(reads(browser, JOBS, params))
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"client": "default"}, {"status__exact": "failed"}], ids=str
+)
+@pytest.mark.parametrize("reference", ["", "John"])
+@pytest.mark.usefixtures("of_two_clients")
+def test_a_search_reads_indexes_only(browser, make_job, params, reference):
+    for _ in range(5):
+        make_job(status="failed", reference=reference)
+    found = reads(browser, JOBS, {**params, "q": "John"})
+    assert len(found) == (4 if reference else 3), "the reference, perhaps names, count and page"
+    assert_quick(found, finds=False)
+    assert_quick(found[:1], finds=True)
+    assert connection.vendor == "mongodb" or "job_reference" in plan_of(found[0])
+
+
+def plan_of(statement):
+    with connection.cursor() as cursor:
+        return str(cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall())
 
 
 def test_a_job_is_found_by_its_primary_key(browser, make_job):

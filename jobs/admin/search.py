@@ -1,0 +1,63 @@
+"""The search of the list of jobs: by id, by reference, and by the beginning of a name."""
+
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import F, QuerySet, Value
+from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, LessThan
+
+from clients.models import DEFAULT, Client
+from jobs.admin.listing import MAX_LISTED
+from jobs.api.pagination import OfFew, OfMany
+from jobs.models import Job
+
+LAST_CHARACTER = "\U0010ffff"
+
+
+def search(jobs: QuerySet[Job], term: str) -> QuerySet[Job]:
+    """Return those of the jobs that have the term as id or reference, or a name that begins with
+    it. Each query reads one index, in its order.
+    """
+    by_reference = _ids_with_reference(term)
+    if job_id := _as_id(term):
+        return (
+            jobs.filter(pk__in=[job_id, *by_reference]) if by_reference else jobs.filter(pk=job_id)
+        )
+    named = _named(jobs, term).order_by("name")
+    if not by_reference:
+        return named
+    by_name = named.values_list("pk", flat=True)[:MAX_LISTED]
+    return jobs.filter(pk__in={*by_reference, *by_name})
+
+
+def _named(jobs: QuerySet[Job], term: str) -> QuerySet[Job]:
+    """Return the jobs whose name begins with the term."""
+    end = term + LAST_CHARACTER
+    if connection.vendor == "mongodb":
+        return jobs.filter(name__gte=term, name__lt=end)
+    # So that SQLite prefers the index of names to that of a filter, whose rows it would sort.
+    name = F("name")
+    is_after, is_before = GreaterThanOrEqual(name, Value(term)), LessThan(name, Value(end))
+    return jobs.filter(OfFew(is_after), OfFew(is_before))
+
+
+def _ids_with_reference(term: str) -> list[str]:
+    """Return the ids of the jobs, of any client, that have exactly this reference."""
+    # The index of references begins with the client. The console's users see all clients.
+    clients = {DEFAULT, *Client.objects.values_list("slug", flat=True)}
+    jobs = Job.objects.filter(client__in=clients)
+    if connection.vendor == "mongodb":
+        jobs = jobs.filter(reference=term)
+    else:
+        # So that SQLite reads the index of references, as jobs.api.pagination does.
+        reference = F("reference")
+        jobs = jobs.filter(OfFew(Exact(reference, term)), OfMany(GreaterThan(reference, Value(""))))
+    return list(jobs.values_list("pk", flat=True)[:MAX_LISTED])
+
+
+def _as_id(term: str) -> str:
+    """Return the request id that the term is a spelling of; '' if it is none."""
+    try:
+        return str(UUID(term))
+    except ValueError:
+        return ""
