@@ -48,6 +48,7 @@ class Import:
         self.read = Counter[str]()
         self.written = Counter[str]()
         self.different = Counter[str]()  # stored before, with other content or under another id
+        self.left_out = 0  # jobs, because another job of the client has the idempotency key
         self.stored = Counter[str]()  # counted by check()
         self.created: list[str] = []  # clients that jobs named, and that neither file nor store had
         self.last_line = 0  # all lines up to this one are written
@@ -94,6 +95,7 @@ class Import:
         _insert(model, missing)
         if kind == "job":
             self._clients |= {columns["client"] for columns in rows.values()}
+            self.left_out += len(taken)
         self.read[kind] += len(rows)
         self.written[kind] += len(missing)
         self.different[kind] += list(is_same.values()).count(False) + len(taken)
