@@ -48,6 +48,7 @@ class Import:
         self.read = Counter[str]()
         self.written = Counter[str]()
         self.different = Counter[str]()  # stored before, with other content or under another id
+        self.left_out = 0  # jobs, because another job of the client has the idempotency key
         self.stored = Counter[str]()  # counted by check()
         self.created: list[str] = []  # clients that jobs named, and that neither file nor store had
         self.last_line = 0  # all lines up to this one are written
@@ -69,9 +70,11 @@ class Import:
         """Count which rows of the file are in the store; after each chunk, yield the bytes done."""
         for chunk in _chunks(lines(self._file)):
             kind = chunk[0].kind
-            rows = {line.columns["id"]: line.columns for line in chunk}
-            ids = KINDS[kind]._default_manager.filter(pk__in=rows).values_list("pk", flat=True)
-            self.stored[kind] += len(set(ids) | _with_taken_values(kind, rows))
+            lines_by_id = {line.columns["id"]: line for line in chunk}
+            stored = KINDS[kind]._default_manager.filter(pk__in=lines_by_id)
+            ids = set(stored.values_list("pk", flat=True))
+            others = {row_id: row(lines_by_id[row_id]) for row_id in lines_by_id.keys() - ids}
+            self.stored[kind] += len(ids) + len(_with_taken_values(kind, others))
             yield chunk[-1].ends_at
 
     def mismatched(self) -> list[str]:
@@ -86,15 +89,16 @@ class Import:
         model = KINDS[kind]
         stored = model._default_manager.filter(pk__in=rows).values(*fields(kind))
         is_same = {each["id"]: _are_same(each, rows[each["id"]]) for each in stored}
-        for row_id in _with_taken_values(kind, rows):
-            is_same.setdefault(row_id, False)
-        missing = [model(**columns) for row_id, columns in rows.items() if row_id not in is_same]
+        others = {row_id: columns for row_id, columns in rows.items() if row_id not in is_same}
+        taken = _with_taken_values(kind, others)
+        missing = [model(**columns) for row_id, columns in others.items() if row_id not in taken]
         _insert(model, missing)
         if kind == "job":
             self._clients |= {columns["client"] for columns in rows.values()}
+            self.left_out += len(taken)
         self.read[kind] += len(rows)
         self.written[kind] += len(missing)
-        self.different[kind] += list(is_same.values()).count(False)
+        self.different[kind] += list(is_same.values()).count(False) + len(taken)
 
 
 def forget_limits() -> None:
@@ -124,28 +128,40 @@ def _chunks(of: Iterable[Line]) -> Iterator[list[Line]]:
 
 
 def _with_taken_values(kind: str, rows: dict[str, Row]) -> set[str]:
-    """Return the ids of rows whose unique value is stored already, possibly under another id: a
-    vendor's slug, a callback's key, a client's idempotency key.
+    """Return the ids of rows whose unique value a stored row has, or an earlier one of these: a
+    vendor's or a client's slug, a callback's key, a job's idempotency key among its client's.
     """
+    if kind == "job":
+        return _with_taken_keys(rows)
     found = set()
     for name, field in fields(kind).items():
         if field.unique and not field.primary_key:
-            ids = {columns[name]: row_id for row_id, columns in rows.items()}
-            same = KINDS[kind]._default_manager.filter(**{f"{name}__in": list(ids)})
-            found |= {ids[value] for value in same.values_list(name, flat=True)}
-    return found | (_with_taken_keys(rows) if kind == "job" else set())
+            values = {row_id: columns[name] for row_id, columns in rows.items()}
+            same = KINDS[kind]._default_manager.filter(**{f"{name}__in": set(values.values())})
+            found |= _taken(values, same.values_list(name, flat=True))
+    return found
 
 
 def _with_taken_keys(rows: dict[str, Row]) -> set[str]:
-    ids: dict[str, dict[str, str]] = defaultdict(dict)  # by client and key
+    keys: dict[str, dict[str, str]] = defaultdict(dict)  # by client and id
     for row_id, columns in rows.items():
-        if key := columns.get("idempotency_key"):
-            ids[columns["client"]][key] = row_id
+        if key := columns["idempotency_key"]:
+            keys[columns["client"]][row_id] = key
     found = set()
-    for client, of_client in ids.items():
-        same = Job.objects.filter(client=client, idempotency_key__in=list(of_client))
-        keys = same.filter(idempotency_key__gt="").values_list("idempotency_key", flat=True)
-        found |= {of_client[key] for key in keys if key}
+    for client, values in keys.items():
+        same = Job.objects.filter(client=client, idempotency_key__in=set(values.values()))
+        same = same.filter(idempotency_key__gt="")
+        found |= _taken(values, same.values_list("idempotency_key", flat=True))
+    return found
+
+
+def _taken(values: dict[str, Any], stored: Iterable[Any]) -> set[str]:
+    """Return the ids of the values that are stored, or that an earlier id has."""
+    seen, found = set(stored), set()
+    for row_id, value in values.items():
+        if value in seen:
+            found.add(row_id)
+        seen.add(value)
     return found
 
 

@@ -87,6 +87,12 @@ class Command(StoreCommand):
                     f"{plural(kind)}: {count} stored already with other content or under another "
                     "id; not changed"
                 )
+        if rows.left_out:
+            self.stdout.write(
+                f"jobs: {rows.left_out} of these left out, because another job of the client has "
+                "the idempotency key; their attempts and callbacks are imported, since the calls "
+                "count against the vendors' limits"
+            )
         for slug in rows.created:
             self.stdout.write(f"client {slug}: named by jobs, but unknown; created, disabled")
         if kinds := rows.mismatched():

@@ -94,6 +94,9 @@ def test_line_that_no_export_writes_is_reported_by_number(path, change, sentence
         ("status", "lost"),
         ("status", ["queued"]),
         ("input", None),
+        ("client", "Bad Client"),
+        ("client", ""),
+        ("client", "x" * 51),
     ],
     ids=str,
 )
@@ -102,6 +105,33 @@ def test_value_that_no_store_accepts_is_reported_without_quoting_it(path, name, 
     with pytest.raises(FaultyArchiveError) as refused:
         read(path)
     assert str(refused.value) == f"Line 4 has a value of {name} that can't be stored."
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("slug", "bad slug/!{}"),
+        ("slug", ""),
+        ("vendors", "acme, Not A Vendor"),
+        ("request_limits", "zzz"),
+        ("request_limits", "1000000/s"),
+    ],
+)
+def test_a_clients_settings_are_checked_as_in_the_console(path, name, value):
+    row = {"id": "client-1", "slug": "billing", "vendors": "gone", "request_limits": "5/s"}
+    changed(path, 1, lambda line: line + archive.row_line("client", row))
+    [client, *_] = read(path)
+    assert {column: client[column] for column in row} == row
+    changed(path, 2, columns(**{name: value}))
+    with pytest.raises(FaultyArchiveError) as refused:
+        read(path)
+    assert str(refused.value) == f"Line 2 has a value of {name} that can't be stored."
+
+
+def test_a_vendors_settings_are_for_the_machine_that_calls_it(path):
+    row = {"id": "vendor-1", "slug": "acme", "adapter": "adapters.elsewhere.Adapter", "url": "x"}
+    changed(path, 1, lambda line: line + archive.row_line("vendor", row))
+    assert read(path)[0]["adapter"] == row["adapter"]
 
 
 @pytest.mark.parametrize(

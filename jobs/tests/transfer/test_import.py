@@ -23,23 +23,6 @@ from vendors.models import Vendor
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
 
-@pytest.fixture
-def path(tmp_path):
-    """A finished export."""
-    make_rows()
-    path = tmp_path / "rows.jsonl"
-    call_command("export", str(path), stdout=StringIO())
-    return path
-
-
-@pytest.fixture
-def rows(path):
-    """The exported rows. The store is empty afterwards."""
-    rows = all_rows()
-    delete_rows()
-    return rows
-
-
 def run(path, *arguments):
     """Run the command as a script would. Return its output."""
     out = StringIO()
@@ -123,25 +106,6 @@ def test_existing_row_with_other_content_is_counted_but_not_changed(path, rows):
     assert all_rows() == before
 
 
-def test_vendor_stored_under_another_id_keeps_its_settings(path, rows, make_vendor):
-    mine = make_vendor("acme", url="https://mine.example/")
-    output = run(path)
-    assert output.startswith(report(1, 2, 12, 12, 6))
-    assert "vendors: 1 stored already with other content or under another id" in output
-    assert Vendor.objects.get(slug="acme").pk == mine.pk
-    assert Vendor.objects.count() == 2
-
-
-def test_client_stored_under_another_id_keeps_its_settings(path, rows):
-    mine = Client.objects.create(slug="billing", request_limits="1/h")
-    output = run(path)
-    assert output.startswith(report(2, 1, 12, 12, 6))
-    assert "clients: 1 stored already with other content or under another id" in output
-    kept = Client.objects.get(slug="billing")
-    assert (kept.pk, kept.enabled, kept.request_limits) == (mine.pk, True, "1/h")
-    assert Job.objects.filter(client="billing").count() == 8
-
-
 def test_a_client_that_only_jobs_name_is_created_disabled(path, rows):
     changed(path, 4, lambda line: b"")
     changed(path, 4, lambda line: b"")  # the second client
@@ -167,15 +131,6 @@ def test_api_keys_and_audit_entries_stay_behind(tmp_path, rows):
     run(file)
     assert not ApiKey.objects.exists()
     assert not Entry.objects.exists()
-
-
-def test_callback_received_by_both_stores_is_stored_once(path, rows):
-    other = {**rows["callback"][0], "id": "another"}
-    Callback.objects.create(**other)
-    output = run(path)
-    assert output.startswith(report(2, 2, 12, 12, 5))
-    assert "callbacks: 1 stored already" in output
-    assert Callback.objects.count() == 6
 
 
 def test_bad_line_is_reported_and_its_batch_is_not_written(path, rows, monkeypatch):
@@ -243,15 +198,3 @@ def test_missing_file_is_reported(tmp_path):
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(CommandError, match=f"Can't read {path}: "):
             run(path)
-
-
-def test_a_job_whose_idempotency_key_is_taken_is_not_written(path, rows):
-    taken = next(row for row in rows["job"] if row["idempotency_key"])
-    names = {"client": taken["client"], "idempotency_key": taken["idempotency_key"]}
-    mine = Job.new(vendor="acme", name="x", input={}, **names)
-    mine.save(force_insert=True)
-    other = Job.new(vendor="acme", name="x", input={}, **{**names, "client": "other"})
-    other.save(force_insert=True)
-    assert "jobs: 12 in the file, 12 read, 11 written, 12 in the store" in run(path)
-    assert Job.owned.by(names["client"]).get(idempotency_key=names["idempotency_key"]) == mine
-    assert not Job.objects.filter(pk=taken["id"]).exists()
