@@ -118,9 +118,6 @@ class Job(models.Model):
             models.Index(fields=["client", "id"], name="job_client_newest"),
             models.Index(fields=["client", "status", "id"], name="job_client_status"),
             models.Index(fields=["client", "vendor", "id"], name="job_client_vendor"),
-            models.Index(
-                fields=["client", "vendor", "status", "id"], name="job_client_vendor_status"
-            ),
             # Partial, so that a job without these fields costs nothing. A query must repeat the
             # condition, or SQLite's planner does not consider the index.
             models.Index(

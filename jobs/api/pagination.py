@@ -19,6 +19,7 @@ from django.db.models.lookups import Exact, GreaterThan
 from jobs.models import Job, Status
 
 SALT = "jobs.api.pagination"
+Choices = Mapping[str, Collection[str]]  # by field: the values of which it has one
 MAX_SCANS = 100  # in one statement; SQLite allows 500
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = (
@@ -60,7 +61,7 @@ class Filters:
     bounds: Mapping[str, str] = field(default_factory=dict)  # of ids: {"gte": ..., "lt": ...}
 
     @property
-    def choices(self) -> dict[str, Collection[str]]:
+    def choices(self) -> Choices:
         choices = {"vendor": self.vendors, "status": self.statuses}
         return {name: values for name, values in choices.items() if values is not None}
 
@@ -89,8 +90,8 @@ class OfMany(Func):
 
 
 def newest(client: str, filters: Filters, limit: int) -> list[dict[str, Any]]:
-    """Return the columns of at most `limit` jobs of the client. Each query reads a single index in
-    order, so the jobs of other clients do not matter.
+    """Return the columns of at most `limit` jobs of the client. Each query reads an index of the
+    client's jobs in order, so the jobs of other clients do not matter.
     """
     if not all(filters.choices.values()):
         return []
@@ -104,8 +105,12 @@ def newest(client: str, filters: Filters, limit: int) -> list[dict[str, Any]]:
     else:
         # SQLite merges one index scan for each choice in order, but would sort the rows of an `IN`.
         # MongoDB does the opposite.
-        names, values = filters.choices.keys(), filters.choices.values()
-        queries = [jobs.filter(**dict(zip(names, each, strict=True))) for each in product(*values)]
+        indexed, plain = _split(filters.choices)
+        jobs = _unindexed(jobs, plain)
+        queries = [
+            jobs.filter(**dict(zip(indexed, each, strict=True)))
+            for each in product(*indexed.values())
+        ]
     found: list[dict[str, Any]] = []
     for start in range(0, len(queries), MAX_SCANS):
         found += _union(queries[start : start + MAX_SCANS])[:limit]
@@ -117,16 +122,32 @@ def _with_reference(jobs: "QuerySet[Job]", filters: Filters) -> "QuerySet[Job]":
     one. It considers this partial index only if its condition is repeated.
     """
     reference = F("reference")
-    columns = {f"plain_{name}": Unindexed(name) for name in filters.choices}
-    choices = {f"plain_{name}": values for name, values in filters.choices.items()}
-    return jobs.alias(**columns).filter(
-        OfFew(Exact(reference, filters.reference)),
-        OfMany(GreaterThan(reference, Value(""))),
-        **_any_of(choices),
+    return _unindexed(jobs, filters.choices).filter(
+        OfFew(Exact(reference, filters.reference)), OfMany(GreaterThan(reference, Value("")))
     )
 
 
-def _any_of(choices: Mapping[str, Collection[str]]) -> dict[str, Any]:
+def _split(choices: Choices) -> tuple[Choices, Choices]:
+    """Return the choices to find by an index, and those to check in each row found. An index over
+    both would cost every job more than it gives: most jobs are complete, and few anything else.
+    """
+    if len(choices) < 2:
+        return choices, {}
+    found_by = "vendor" if Status.COMPLETE in choices["status"] else "status"
+    return (
+        {name: values for name, values in choices.items() if name == found_by},
+        {name: values for name, values in choices.items() if name != found_by},
+    )
+
+
+def _unindexed(jobs: "QuerySet[Job]", choices: Choices) -> "QuerySet[Job]":
+    """Return those of the jobs that match, without having SQLite consider an index for that."""
+    columns = {f"plain_{name}": Unindexed(name) for name in choices}
+    plain = {f"plain_{name}": values for name, values in choices.items()}
+    return jobs.alias(**columns).filter(**_any_of(plain))
+
+
+def _any_of(choices: Choices) -> dict[str, Any]:
     """Return conditions for QuerySet.filter. Equality where possible: any store can plan that."""
     single = {name: next(iter(values)) for name, values in choices.items() if len(values) == 1}
     several = {f"{name}__in": values for name, values in choices.items() if len(values) > 1}

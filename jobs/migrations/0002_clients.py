@@ -91,12 +91,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             "Job",
             models.Index(
-                fields=["client", "vendor", "status", "id"], name="job_client_vendor_status"
-            ),
-        ),
-        migrations.AddIndex(
-            "Job",
-            models.Index(
                 fields=["client", "reference", "id"],
                 name="job_reference",
                 condition=models.Q(reference__gt=""),
