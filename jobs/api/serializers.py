@@ -56,6 +56,7 @@ class JobInput(serializers.Serializer[Any]):
         """Return a copy for a request of this caller. It shares the fields, which keep no state:
         copying them would take longer than the validation.
         """
+        self.fields  # noqa: B018 - made on first use, which is not to be each copy's
         copied = copy.copy(self)
         copied._context = {"caller": caller}
         return copied
