@@ -1,6 +1,7 @@
 """The address of the client that sent a request."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -28,6 +29,7 @@ def _is_trusted(address: str) -> bool:
     )
 
 
+@lru_cache(maxsize=256)  # mostly the same few; to parse one takes as long as the rest of the check
 def _bare(text: str) -> str:
     """Return an IP address, IPv4 also where it is written as IPv6; empty if it is none."""
     try:
