@@ -127,7 +127,8 @@ def test_a_rolling_restart_loses_no_job_and_repeats_no_call(
     wait_until_final()
     assert statuses() == ["complete"] * 50
     assert called_once_each(vendor_server)
-    assert set(Attempt.objects.values_list("number", "outcome")) == {(1, "done")}
+    # A job that the leaving worker had claimed and released has the number 2.
+    assert list(Attempt.objects.values_list("outcome", flat=True)) == ["done"] * 50
     assert Attempt.objects.values("worker").distinct().count() == 2
 
 

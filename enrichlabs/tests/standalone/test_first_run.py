@@ -36,7 +36,7 @@ def test_the_first_key_ends_anonymous_access(start: Callable[..., Server]) -> No
     server = start()
     assert server.get("/jobs")[0] == 200
     assert welcome.OPEN in server.output
-    assert "Make one: script/manage api_key create" in server.output
+    assert "Make one: export API_KEY=$(script/manage api_key create)" in server.output
     manage(server.folder, "shell", "-c", MAKE_KEY)
     wait_for(lambda: server.get("/jobs")[0] == 401, "anonymous access to end", seconds=2)
     server.stop()
@@ -61,7 +61,7 @@ def test_a_service_that_others_reach_needs_keys(
     server = start(**variables)
     assert server.get("/jobs")[0] == 401
     assert welcome.CLOSED in server.output
-    assert "Make one: script/manage api_key create" in server.output
+    assert "Make one: export API_KEY=$(script/manage api_key create)" in server.output
 
 
 def test_anonymous_access_can_be_set_for_a_service_that_others_reach(
