@@ -16,7 +16,8 @@ from clients.directory import Caller
 from jobs.api.views import JobViewSet
 from jobs.models import Job
 
-pytestmark = pytest.mark.django_db
+# About requests and answers, whatever the store.
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 ALICE = Caller("default", frozenset())
 BODY = json.dumps({"vendor": "acme", "name": "John Doe"})

@@ -17,6 +17,8 @@ from jobs.api.openapi.operations import PROBLEMS
 from jobs.api.vendors import VendorViewSet
 from jobs.api.views import JobViewSet
 
+pytestmark = pytest.mark.sqlite  # about the document, whatever the store
+
 
 @pytest.fixture(scope="module")
 def schema() -> dict:
