@@ -9,7 +9,8 @@ from django.core.exceptions import ValidationError
 from vendors import registry
 from vendors.models import Vendor
 
-pytestmark = pytest.mark.django_db
+# About what is refused and why, whatever the store.
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 
 def words(text: str) -> list[str]:

@@ -6,7 +6,8 @@ import pytest
 
 from jobs.models import Job
 
-pytestmark = pytest.mark.django_db
+# About what is refused and why, whatever the store.
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 GOOD = {"vendor": "acme", "name": "John Doe"}
 
