@@ -4,11 +4,11 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import F, QuerySet, Value
-from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, LessThan
+from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from clients.models import DEFAULT, Client
 from jobs.admin.listing import MAX_LISTED
-from jobs.api.pagination import OfFew, OfMany
+from jobs.api.pagination import OfFew, with_reference
 from jobs.models import Job
 
 LAST_CHARACTER = "\U0010ffff"
@@ -45,13 +45,7 @@ def _ids_with_reference(term: str) -> list[str]:
     """Return the ids of the jobs, of any client, that have exactly this reference."""
     # The index of references begins with the client. The console's users see all clients.
     clients = {DEFAULT, *Client.objects.values_list("slug", flat=True)}
-    jobs = Job.objects.filter(client__in=clients)
-    if connection.vendor == "mongodb":
-        jobs = jobs.filter(reference=term)
-    else:
-        # So that SQLite reads the index of references, as jobs.api.pagination does.
-        reference = F("reference")
-        jobs = jobs.filter(OfFew(Exact(reference, term)), OfMany(GreaterThan(reference, Value(""))))
+    jobs = with_reference(Job.objects.filter(client__in=clients), term)
     return list(jobs.values_list("pk", flat=True)[:MAX_LISTED])
 
 

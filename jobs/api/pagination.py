@@ -97,11 +97,12 @@ def newest(client: str, filters: Filters, limit: int) -> list[dict[str, Any]]:
         return []
     jobs = Job.owned.by(client)
     jobs = jobs.filter(**{f"id__{bound}": job_id for bound, job_id in filters.bounds.items()})
+    if filters.reference:
+        jobs = with_reference(jobs, filters.reference)
     if connection.vendor == "mongodb":
-        by_reference = {"reference": filters.reference} if filters.reference else {}
-        queries = [jobs.filter(**by_reference, **_any_of(filters.choices))]
+        queries = [jobs.filter(**_any_of(filters.choices))]
     elif filters.reference:
-        queries = [_with_reference(jobs, filters)]
+        queries = [_unindexed(jobs, filters.choices)]
     else:
         # SQLite merges one index scan for each choice in order, but would sort the rows of an `IN`.
         # MongoDB does the opposite.
@@ -117,14 +118,15 @@ def newest(client: str, filters: Filters, limit: int) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: row["id"], reverse=True)[:limit]
 
 
-def _with_reference(jobs: "QuerySet[Job]", filters: Filters) -> "QuerySet[Job]":
-    """Return the jobs so that SQLite reads the index of references, and no other: few jobs share
-    one. It considers this partial index only if its condition is repeated.
+def with_reference(jobs: "QuerySet[Job]", reference: str) -> "QuerySet[Job]":
+    """Return those of the jobs that have this reference, so that SQLite reads the index of
+    references: few jobs share one. It considers this partial index only if its condition is
+    repeated.
     """
-    reference = F("reference")
-    return _unindexed(jobs, filters.choices).filter(
-        OfFew(Exact(reference, filters.reference)), OfMany(GreaterThan(reference, Value("")))
-    )
+    if connection.vendor == "mongodb":
+        return jobs.filter(reference=reference)
+    column = F("reference")
+    return jobs.filter(OfFew(Exact(column, reference)), OfMany(GreaterThan(column, Value(""))))
 
 
 def _split(choices: Choices) -> tuple[Choices, Choices]:

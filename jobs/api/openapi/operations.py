@@ -103,8 +103,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     },
     OpenApiParameter.HEADER,
     description="Makes a repeated request safe: the same key with the same body gets the answer of "
-    "the first one, and no second job. 1 to 255 printable ASCII characters, bare or as a quoted "
-    "string (RFC 9651).",
+    "the first one, and no second job. 1 to 255 printable ASCII characters, as a quoted string "
+    "(RFC 9651) or, without a comma, bare.",
 )
 
 create = _operation(

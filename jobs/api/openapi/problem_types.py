@@ -52,7 +52,7 @@ PROBLEM_TYPES = (
     ProblemType(
         400,
         ("bad_idempotency_key",),
-        "Send 1 to 255 printable ASCII characters, bare or as a quoted string.",
+        "Send 1 to 255 printable ASCII characters, in quotes if one is a comma.",
     ),
     ProblemType(400, ("body_cut_short",), "The connection ended early. Send the request again."),
     ProblemType(400, ("bad_request",), "Ask the operator to add your host name to ALLOWED_HOSTS."),
