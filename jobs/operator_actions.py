@@ -1,23 +1,78 @@
-"""What clients and operators may do to a job: cancel it, or retry it."""
+"""What clients and operators may do: cancel or retry a job, or the jobs of a batch."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 
-from jobs import lifecycle
-from jobs.models import Job, Stream
+from jobs import batches, lifecycle
+from jobs.models import Batch, Job, Status, Stream
 from jobs.queue import stream
+from jobs.queue.clock import redis_clock
+from jobs.storage.store import writing
+from vendors.catalogue import catalogue
+
+CHUNK = 500
 
 
 def cancel(job: Job, now: datetime) -> bool:
     """Cancel a job that is queued or waiting. Returns False if it is in another status by now."""
-    [happened] = lifecycle.apply([lifecycle.cancel(job, now)])
-    if happened:
-        stream.free_slots(job.vendor, [job.pk])
+    return cancel_each([job], now)[0]
+
+
+def cancel_each(jobs: Sequence[Job], now: datetime) -> list[bool]:
+    """Do the same to several jobs, in one commit."""
+    happened = lifecycle.apply([lifecycle.cancel(job, now) for job in jobs])
+    for vendor, job_ids in _by_vendor(jobs, happened).items():
+        stream.free_slots(vendor, job_ids)
     return happened
 
 
 def retry(job: Job, now: datetime) -> bool:
     """Queue a failed or cancelled job for a new run. Returns False if it is in another status."""
-    [happened] = lifecycle.apply([lifecycle.retry(job, now)])
-    if happened:
-        stream.offer(job.vendor, [job.pk], Stream.RETRIES)
+    return retry_each([job], now)[0]
+
+
+def retry_each(jobs: Sequence[Job], now: datetime) -> list[bool]:
+    """Do the same to several jobs, in one commit."""
+    with writing():
+        batch_ids = {job.batch for job in jobs if job.batch}
+        batches.reopen(*batch_ids)
+        happened = lifecycle.apply([lifecycle.retry(job, now) for job in jobs])
+        batches.reopen(*batch_ids)
+    for vendor, job_ids in _by_vendor(jobs, happened).items():
+        stream.offer(vendor, job_ids, Stream.RETRIES)
     return happened
+
+
+def advance(batch: Batch) -> bool:
+    """Do a bounded step of what was requested for a running batch, or finish it. Returns whether
+    there may be more to do at once.
+    """
+    if batch.cancel_requested_at:
+        # Until it is finished: a job that is being called may be queued again.
+        open_jobs = Job.of_batch(batch.pk).filter(status__in=(Status.QUEUED, Status.WAITING))
+        jobs = list(open_jobs.defer("input")[:CHUNK])
+        if jobs:
+            cancel_each(jobs, redis_clock.now())
+        if len(jobs) == CHUNK:
+            return True
+    elif batch.retry_requested_at:
+        failed = Job.of_batch(batch.pk).filter(status=Status.FAILED, vendor__in=catalogue.all())
+        by_then = failed.filter(finished_at__lte=batch.retry_requested_at)
+        jobs = list(by_then.defer("input")[:CHUNK])
+        if jobs:
+            retry_each(jobs, redis_clock.now())
+        if len(jobs) < CHUNK:
+            batches.retry_is_done(batch.pk, batch.retry_requested_at)
+        return bool(jobs)
+    batches.finish(batch)
+    return False
+
+
+def _by_vendor(jobs: Sequence[Job], happened: Sequence[bool]) -> dict[str, list[str]]:
+    """Return the ids of the jobs for which it happened, by vendor."""
+    ids: dict[str, list[str]] = defaultdict(list)
+    for job, yes in zip(jobs, happened, strict=True):
+        if yes:
+            ids[job.vendor].append(job.pk)
+    return ids

@@ -153,6 +153,12 @@ class JobSummary(serializers.Serializer[Any]):
     metadata = serializers.DictField(
         child=serializers.CharField(), allow_null=True, help_text="As posted in `options`."
     )
+    batch_id = serializers.UUIDField(
+        source="batch", allow_null=True, help_text="The batch that the job was posted in."
+    )
+    batch_index = serializers.IntegerField(
+        allow_null=True, help_text="Its place in the batch, counted from 0."
+    )
     error = JobError(source="*", required=False, help_text="Present only if the job failed.")
 
     def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,6 +177,8 @@ class JobSummary(serializers.Serializer[Any]):
             "expires_at": _iso(instance["expires_at"]),
             "reference": instance["reference"] or None,
             "metadata": instance["metadata"],
+            "batch_id": instance["batch"] or None,
+            "batch_index": instance["batch_index"],
         }
         if instance["status"] == Status.FAILED:
             code, message = instance["error_code"], instance["error_message"]

@@ -23,6 +23,7 @@ from jobs.queue.keys import SWEEPER
 from jobs.queue.redis import commands, script
 from jobs.queue.redis_errors import is_wrong_type
 from jobs.recovery import in_flight, lost_entries, takeover
+from jobs.recovery.batches import BatchSweep
 from jobs.recovery.overdue import resolve_overdue_jobs
 from jobs.recovery.unusable_pauses import UnusablePauses
 from vendors.catalogue import catalogue
@@ -49,6 +50,7 @@ class Sweeper(Thread):
         self._failure_detector = takeover.FailureDetector()
         self._unreadable_retries = UnreadableRetries()
         self._unusable_pauses = UnusablePauses()
+        self._batches = BatchSweep()
         self._next_at: dict[Step, float] = {}
         self._failing: set[Step] = set()
 
@@ -80,6 +82,8 @@ class Sweeper(Thread):
             (enqueue_due_jobs, 0.0),
             (resolve_overdue_jobs, 1.0),
             (take_over_overdue_calls, 5.0),
+            (self._batches.advance, 0.0),
+            (self._batches.seal_abandoned, 60.0),
             (requeue_lost_entries, 5.0),
             (apply_stored_callbacks, 5.0),
             (self._reread_callbacks, 5.0),

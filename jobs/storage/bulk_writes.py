@@ -18,13 +18,13 @@ from django.db.models import CharField, Field, IntegerField
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from jobs.models import Attempt, Callback, Job
+from jobs.models import Attempt, Batch, Callback, Job, RefusedItem
 
 DUPLICATE_KEY = 11000
 FIELDS = {field.name: field for field in Job._meta.concrete_fields}
 OPERATORS = {"": "= %s", "gte": ">= %s"}
 
-Row = Job | Attempt | Callback
+Row = Job | Attempt | Callback | Batch | RefusedItem
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def update_each(updates: Sequence[Update]) -> list[bool]:
     return [tokens.get(update.job_id) == update.token for update in updates]
 
 
-def insert_each(rows: Sequence[Job] | Sequence[Attempt] | Sequence[Callback]) -> list[bool]:
+def insert_each(rows: Sequence[Row]) -> list[bool]:
     """Insert rows of one model, and return for each whether it is stored; False means that another
     row has its unique key.
     """

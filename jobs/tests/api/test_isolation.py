@@ -8,8 +8,9 @@ import pytest
 
 from harness.clients import bearer, make_key
 from jobs.api.pagination import cursor_after
-from jobs.models import Job, Status, new_id
+from jobs.models import Job, Status
 from tests.counting import asking_the_store
+from vendors.models import new_id
 
 pytestmark = pytest.mark.django_db
 

@@ -1,10 +1,7 @@
-"""Jobs, the calls made for them, and the callbacks received. Only jobs.lifecycle moves a job from
-one status to another.
-"""
+"""Jobs. Only jobs.lifecycle moves one from one status to another."""
 
-from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import uuid_utils
 from django.db import models
@@ -12,6 +9,7 @@ from django.db.models import Q
 
 from clients.models import DEFAULT
 from jobs.fields import JSONTextField
+from jobs.models.owned import Owned
 from vendors.models import new_id
 
 
@@ -41,18 +39,6 @@ class Stream(models.TextChoices):
     RETRIES = "retries"  # retries, takeovers and released jobs; read before `jobs`
 
 
-class Owned(models.Manager["Job"]):
-    """The jobs of one client, for the API: nothing can be asked without naming the client."""
-
-    def by(self, client: str, vendors: Collection[str] | None = None) -> "models.QuerySet[Job]":
-        """Return the jobs of the client, for one of these vendors (None: any)."""
-        owned = super().get_queryset().filter(client=client)
-        return owned if vendors is None else owned.filter(vendor__in=vendors)
-
-    def get_queryset(self) -> NoReturn:
-        raise TypeError("Name the client: Job.owned.by(client)")
-
-
 class Job(models.Model):
     """One request of a client. Create rows with `Job.new`."""
 
@@ -75,6 +61,9 @@ class Job(models.Model):
     # None, not '', so that jobs without a key are not each other's repeats.
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001
     fingerprint = models.CharField(max_length=64, blank=True, default="")  # of the posted body
+    # The batch it was posted in, and its place there, from 0. '' and None for a job of its own.
+    batch = models.CharField(max_length=36, blank=True, default="")
+    batch_index = models.PositiveIntegerField(null=True)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
 
     attempt = models.PositiveIntegerField(default=0)  # the fence: rises with each claim
@@ -101,7 +90,7 @@ class Job(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     objects = models.Manager["Job"]()
-    owned = Owned()
+    owned = Owned["Job"]()
 
     class Meta:
         default_permissions = ("view",)
@@ -132,13 +121,26 @@ class Job(models.Model):
                 name="job_idempotency_key",
                 condition=Q(idempotency_key__gt=""),
             ),
+            models.Index(
+                fields=["batch", "status", "vendor"],
+                name="job_batch_status",
+                condition=Q(batch__gt=""),
+            ),
+            models.Index(
+                fields=["batch", "batch_index"], name="job_batch_index", condition=Q(batch__gt="")
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
                 fields=["client", "idempotency_key"],
                 name="job_idempotency_key_unique",
                 condition=Q(idempotency_key__gt=""),
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["batch", "batch_index"],
+                name="job_batch_index_unique",
+                condition=Q(batch__gt=""),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -155,89 +157,14 @@ class Job(models.Model):
         fields.setdefault("deadline_at", fields.get("expires_at"))
         return cls(**fields)
 
+    @classmethod
+    def of_batch(cls, batch_id: str) -> "models.QuerySet[Job]":
+        """Return the jobs of a batch. SQLite considers a partial index only if its condition is
+        repeated.
+        """
+        return cls.objects.filter(batch=batch_id, batch__gt="")
+
     @property
     def call_key(self) -> str:
         """The same for every attempt of a run, so that a vendor recognizes a repeated call."""
         return self.id if self.run == 1 else f"{self.id}:{self.run}"
-
-
-class Kind(models.TextChoices):
-    """Why a vendor was called. Only a `call` raises its job's attempt."""
-
-    CALL = "call"  # an attempt of a job
-    POLL = "poll"  # asks for the answer to an earlier call
-    TRY = "try"  # made by an operator without a job: `manage.py vendor try`
-    CHECK = "check"  # asks whether the vendor works
-
-
-class Attempt(models.Model):
-    """One finished call of a vendor, and its outcome."""
-
-    id = models.CharField(
-        primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
-    )
-    kind = models.CharField(max_length=5, choices=Kind.choices, default=Kind.CALL)
-    job = models.CharField(max_length=36, blank=True)  # empty for a call without a job
-    vendor = models.CharField(max_length=50)
-    run = models.PositiveIntegerField()
-    number = models.PositiveIntegerField()  # the job's attempt
-    worker = models.CharField(max_length=100)
-    started_at = models.DateTimeField()
-    ended_at = models.DateTimeField()
-    outcome = models.CharField(max_length=50)  # done, accepted, or an error code
-    message = models.CharField(max_length=500, default="")
-    # The vendor's response to a failed call, cleaned and truncated:
-    # {"status": 422, "headers": {...}, "body": "..."}
-    reply = JSONTextField(null=True)
-
-    class Meta:
-        default_permissions = ("view",)
-        indexes = [
-            models.Index(fields=["job", "number"], name="attempt_of_job"),
-            models.Index(fields=["vendor", "started_at"], name="attempt_started"),
-        ]
-
-    def __str__(self) -> str:
-        return f"attempt {self.number} of {self.job}"
-
-
-class Verdict(models.TextChoices):
-    """What became of a callback; empty until it is decided."""
-
-    APPLIED = "applied"  # it finished its job
-    LATE = "late"  # its job was final already, or in a later run
-    UNMATCHED = "unmatched"  # no such job
-    REFUSED = "refused"  # not a JSON object, or without proof of origin
-    UNREADABLE = "unreadable"  # the adapter can't read it
-
-
-class Callback(models.Model):
-    """One callback as received, cleaned."""
-
-    id = models.CharField(
-        primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
-    )
-    key = models.CharField(max_length=64, unique=True)  # the same when a callback is repeated
-    vendor = models.CharField(max_length=50)
-    job = models.CharField(max_length=36)
-    run = models.PositiveIntegerField(null=True)
-    attempt = models.PositiveIntegerField(null=True)
-    body = JSONTextField(null=True)
-    body_bytes = models.PositiveIntegerField()
-    verdict = models.CharField(max_length=10, choices=Verdict.choices, default="", blank=True)
-    # Why it was refused or can't be read.
-    reason = models.CharField(max_length=200, default="", blank=True)
-    received_at = models.DateTimeField()
-    times_received = models.PositiveIntegerField(default=1)
-
-    class Meta:
-        default_permissions = ("view",)
-        indexes = [
-            models.Index(fields=["key"], name="callback_key"),
-            models.Index(fields=["job", "received_at"], name="callback_of_job"),
-            models.Index(fields=["verdict", "received_at"], name="callback_verdict"),
-            models.Index(fields=["vendor", "id"], name="callback_vendor_newest"),
-        ]
-
-    def __str__(self) -> str:
-        return f"callback {self.id} for {self.job}"

@@ -1,0 +1,23 @@
+"""Jobs, the batches they were posted in, the calls made for them, and the callbacks received."""
+
+from jobs.models.attempt import Attempt, Kind
+from jobs.models.batch import Batch, RefusedItem, State
+from jobs.models.callback import Callback, Verdict
+from jobs.models.job import FINAL, IN_FLIGHT, OPEN, Job, Status, Stream, time_of
+
+__all__ = [
+    "FINAL",
+    "IN_FLIGHT",
+    "OPEN",
+    "Attempt",
+    "Batch",
+    "Callback",
+    "Job",
+    "Kind",
+    "RefusedItem",
+    "State",
+    "Status",
+    "Stream",
+    "Verdict",
+    "time_of",
+]

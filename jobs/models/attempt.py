@@ -1,0 +1,46 @@
+"""Calls made for jobs."""
+
+from django.db import models
+
+from jobs.fields import JSONTextField
+from vendors.models import new_id
+
+
+class Kind(models.TextChoices):
+    """Why a vendor was called. Only a `call` raises its job's attempt."""
+
+    CALL = "call"  # an attempt of a job
+    POLL = "poll"  # asks for the answer to an earlier call
+    TRY = "try"  # made by an operator without a job: `manage.py vendor try`
+    CHECK = "check"  # asks whether the vendor works
+
+
+class Attempt(models.Model):
+    """One finished call of a vendor, and its outcome."""
+
+    id = models.CharField(
+        primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
+    )
+    kind = models.CharField(max_length=5, choices=Kind.choices, default=Kind.CALL)
+    job = models.CharField(max_length=36, blank=True)  # empty for a call without a job
+    vendor = models.CharField(max_length=50)
+    run = models.PositiveIntegerField()
+    number = models.PositiveIntegerField()  # the job's attempt
+    worker = models.CharField(max_length=100)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    outcome = models.CharField(max_length=50)  # done, accepted, or an error code
+    message = models.CharField(max_length=500, default="")
+    # The vendor's response to a failed call, cleaned and truncated:
+    # {"status": 422, "headers": {...}, "body": "..."}
+    reply = JSONTextField(null=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["job", "number"], name="attempt_of_job"),
+            models.Index(fields=["vendor", "started_at"], name="attempt_started"),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.job}"
