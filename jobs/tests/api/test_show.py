@@ -30,6 +30,8 @@ def test_a_queued_job_shows_everything_but_a_result(client, make_job, make_vendo
         "expires_at": None,
         "reference": None,
         "metadata": None,
+        "batch_id": None,
+        "batch_index": None,
     }
     assert (answer["Retry-After"], answer["Cache-Control"]) == ("1", "no-store")
 
