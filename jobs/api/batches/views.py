@@ -16,6 +16,7 @@ from jobs import batches, operator_actions
 from jobs.api import pagination, retry_after
 from jobs.api.base import APIViewSet
 from jobs.api.batches import current, results
+from jobs.api.batches.current import Items
 from jobs.api.batches.serializers import BatchListQuery, BatchSummary, ResultsQuery
 from jobs.api.input.validation import single_values, validated
 from jobs.api.openapi import batch_operations
@@ -46,7 +47,7 @@ class BatchViewSet(APIViewSet):
 
     @batch_operations.retrieve
     def retrieve(self, request: Request, batch_id: str) -> Response:
-        return _shown(batch_id, _caller(request))
+        return _shown(*current.find(batch_id, _caller(request)))
 
     @batch_operations.list_
     def list(self, request: Request) -> Response:
@@ -76,7 +77,7 @@ class BatchViewSet(APIViewSet):
         if not batches.request_cancel(batch.pk, redis_clock.now()):
             raise Problem("already_final", 409, "This batch is finished.")
         _carry_out(batch.pk)
-        return _shown(batch.pk, caller)
+        return _shown(*current.find(batch.pk, caller))
 
     @batch_operations.retry
     def retry(self, request: Request, batch_id: str) -> Response:
@@ -86,15 +87,14 @@ class BatchViewSet(APIViewSet):
             detail = "This batch is receiving items. It can be retried when all have come."
             raise Problem("not_final", 409, detail)
         _carry_out(batch.pk)
-        return _shown(batch.pk, caller)
+        return _shown(*current.find(batch.pk, caller))
 
 
 def _caller(request: Request) -> Caller:
     return cast("Caller", request.user)
 
 
-def _shown(batch_id: str, caller: Caller) -> Response:
-    batch, items = current.find(batch_id, caller)
+def _shown(batch: Batch, items: Items) -> Response:
     shown = SUMMARY.to_representation(batch)
     shown |= {"received": sum(items.counts.values()), "counts": items.counts}
     return Response(shown, headers=poll_after(batch))
