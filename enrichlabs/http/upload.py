@@ -52,6 +52,9 @@ class Upload:
         part, self._rest = bytes(self._rest[:size]), self._rest[size:]
         return part
 
+    def readline(self, size: int = -1) -> bytes:
+        raise NotImplementedError("Read parts, and split them: a line may be longer than memory.")
+
     def close(self) -> None:
         """Read no more. If the body is not finished, the connection can't be kept."""
         client = self._environ.get("gunicorn.socket")
