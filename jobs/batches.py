@@ -5,7 +5,9 @@ A batch is finished when none of its jobs is open. No move of a job tells it: wh
 request or the sweep, finds out.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db.models import F, Max
 
@@ -58,8 +60,19 @@ def reopen(*batch_ids: str) -> None:
     """Have these batches run again. Call it before and after a job of theirs is queued again: what
     was counted in between must not finish them.
     """
+    _run_again(batch_ids, cancel_requested_at=None)
+
+
+def take_in(batch_id: str) -> None:
+    """Have a batch run again that was sealed, and perhaps finished, while items were added to it.
+    A cancellation that was requested applies to them too.
+    """
+    _run_again([batch_id])
+
+
+def _run_again(batch_ids: Sequence[str], **changes: Any) -> None:
     batches = Batch.objects.filter(pk__in=batch_ids)
-    changes = {"revision": F("revision") + 1, "cancel_requested_at": None}
+    changes["revision"] = F("revision") + 1
     batches.exclude(state=State.FINISHED).update(**changes)
     finished = batches.filter(state=State.FINISHED)
     finished.update(state=State.RUNNING, finished_at=None, **changes)

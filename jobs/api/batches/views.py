@@ -1,12 +1,16 @@
 """The views of batches: post one, show it, list them, read the results, cancel or retry one."""
 
+from typing import cast
+
 from django.http import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from clients.directory import Caller
 from clients.scopes import Scope
 from jobs.api.base import APIViewSet
+from jobs.api.batches import upload
 from jobs.api.openapi import batch_operations
 
 
@@ -24,7 +28,7 @@ class BatchViewSet(APIViewSet):
 
     @extend_schema(exclude=True)  # type: ignore[untyped-decorator]
     def create(self, request: Request) -> Response:
-        raise NotImplementedError
+        return upload.create(request._request, cast("Caller", request.user))
 
     @batch_operations.retrieve
     def retrieve(self, request: Request, batch_id: str) -> Response:
