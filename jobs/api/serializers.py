@@ -1,6 +1,5 @@
 """What clients send and receive: a posted job, a job as it is shown, and the query of a list."""
 
-import copy
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -72,7 +71,8 @@ class JobInput(serializers.Serializer[Any]):
         copying them would take longer than the validation.
         """
         self.fields  # noqa: B018 - made on first use, which is not to be each copy's
-        copied = copy.copy(self)
+        copied = object.__new__(type(self))  # a fifth of the time of copy.copy
+        copied.__dict__.update(self.__dict__)
         copied._context = {"caller": caller}
         return copied
 
