@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from jobs.api import idempotency
-from jobs.api.batches.lines import LongLine
+from jobs.api.batches.line_reader import LongLine
 from jobs.api.batches.posted import Common
 from jobs.api.input.bodies import EXAMPLE, JOB_JSON
 from jobs.api.problems import Problem

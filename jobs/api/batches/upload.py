@@ -15,7 +15,7 @@ from jobs import stopping
 from jobs.api import idempotency
 from jobs.api.batches import refusals
 from jobs.api.batches.items import Item, Items
-from jobs.api.batches.lines import read_lines
+from jobs.api.batches.line_reader import read_lines
 from jobs.api.batches.posted import BatchInput, BatchParameters, Common
 from jobs.api.batches.receiver import Receiver
 from jobs.api.input import bodies
