@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db.models import F, Max
 
 from jobs.models import OPEN, Batch, Job, State
+from jobs.queue import waiting
 from jobs.storage import bulk_writes
 from jobs.storage.store import writing
 
@@ -39,7 +40,7 @@ def seal(batch_id: str, now: datetime, *, cut_short: bool = False) -> bool:
 
 def finish(batch: Batch) -> bool:
     """Finish a running batch, unless one of its jobs is open or is about to be. Its columns
-    `revision` and `sealed_at` must have been read before.
+    `revision` and `sealed_at` must have been read before. Wakes those who wait for it.
     """
     jobs = Job.of_batch(batch.pk)
     if jobs.filter(status__in=OPEN).exists():
@@ -51,7 +52,10 @@ def finish(batch: Batch) -> bool:
         pk=batch.pk, state=State.RUNNING, revision=batch.revision, retry_requested_at=None
     )
     with writing():
-        return bool(running.update(state=State.FINISHED, finished_at=finished_at))
+        happened = bool(running.update(state=State.FINISHED, finished_at=finished_at))
+    if happened:
+        waiting.announce(batch.pk)
+    return happened
 
 
 def reopen(*batch_ids: str) -> None:

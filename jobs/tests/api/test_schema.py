@@ -29,7 +29,7 @@ def schema() -> dict:
 
 ALWAYS = {"400", "401", "403", "405", "429", "500", "503"}
 OPERATIONS = {
-    ("/jobs", "post"): {"202", "413", "415", "422", *ALWAYS},
+    ("/jobs", "post"): {"200", "202", "413", "415", "422", *ALWAYS},
     ("/jobs", "get"): {"200", *ALWAYS},
     ("/jobs/{request_id}", "get"): {"200", "404", *ALWAYS},
     ("/jobs/{request_id}/cancel", "post"): {"200", "404", "409", *ALWAYS},
