@@ -94,7 +94,8 @@ class Waiters:
                     after = entries[-1][0]
                     self._wake(fields["id"] for _, fields in entries)
         except redis.RedisError as error:
-            log.info("waiting requests are answered: Redis failed (%s)", type(error).__name__)
+            if self._events:
+                log.info("waiting requests are answered: Redis failed (%s)", type(error).__name__)
         finally:
             self._give_up()
             client.close()
