@@ -171,11 +171,11 @@ class JobSummary(serializers.Serializer[Any]):
             "name": instance["name"],
             "attempts": instance["attempt"],
             "run": instance["run"],
-            "created_at": _iso(instance["created_at"]),
-            "started_at": _iso(instance["started_at"]),
-            "finished_at": _iso(instance["finished_at"]),
-            "not_before": _iso(instance["not_before"]),
-            "expires_at": _iso(instance["expires_at"]),
+            "created_at": iso(instance["created_at"]),
+            "started_at": iso(instance["started_at"]),
+            "finished_at": iso(instance["finished_at"]),
+            "not_before": iso(instance["not_before"]),
+            "expires_at": iso(instance["expires_at"]),
             "reference": instance["reference"] or None,
             "metadata": instance["metadata"],
             "batch_id": instance["batch"] or None,
@@ -187,7 +187,7 @@ class JobSummary(serializers.Serializer[Any]):
         return shown
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
     """Return a stored time, which is in UTC, as ISO 8601."""
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
