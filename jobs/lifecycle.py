@@ -62,14 +62,8 @@ class Move:
         """Return how to settle the job in Redis once the move has happened."""
         needs_entry = self.to == Status.QUEUED and self.changes["not_before"] is None
         requeue = Requeue.ALWAYS if needs_entry else Requeue.NO
-        return Settlement(
-            self.job_id,
-            entry,
-            frees_slot=self.to not in IN_FLIGHT,
-            is_final=self.to in FINAL,
-            refunds=refunds,
-            requeue=requeue,
-        )
+        leaves = {"frees_slot": self.to not in IN_FLIGHT, "is_final": self.to in FINAL}
+        return Settlement(self.job_id, entry, **leaves, refunds=refunds, requeue=requeue)
 
 
 def claim(

@@ -87,6 +87,7 @@ HEADERS_OF = {
     },
     "show_job": {"200": {"Retry-After", "Preference-Applied"}},
     "retry_job": {"200": {"Retry-After"}},
+    "show_batch": {"200": {"Retry-After", "Preference-Applied"}},
 }
 HEADERS_OF_PROBLEMS = {
     "401": {"WWW-Authenticate", "Cache-Control", "Vary"},

@@ -95,6 +95,7 @@ def test_each_answer_lists_its_headers(schema):
     common = {"Cache-Control", "Vary", *limits}
     answers = schema["paths"]["/jobs"]["post"]["responses"]
     assert {status: set(each["headers"]) for status, each in answers.items()} == {
+        "200": {"Location", "Preference-Applied", "Idempotency-Replayed", *common},
         "202": {"Location", "Retry-After", "Idempotency-Replayed", *common},
         "400": set(),
         "401": {"WWW-Authenticate", "Cache-Control", "Vary"},
@@ -108,7 +109,7 @@ def test_each_answer_lists_its_headers(schema):
         "503": {"Retry-After"},
     }
     shown = schema["paths"]["/jobs/{request_id}"]["get"]["responses"]
-    assert set(shown["200"]["headers"]) == {"Retry-After", *common}
+    assert set(shown["200"]["headers"]) == {"Retry-After", "Preference-Applied", *common}
     assert set(shown["404"]["headers"]) == common
 
 
@@ -249,7 +250,8 @@ def test_the_schema_of_the_options_matches_what_is_accepted(client, make_vendor,
 @pytest.mark.django_db
 def test_the_pattern_of_idempotency_keys_matches_what_is_accepted(client, make_vendor, schema, key):
     make_vendor("acme")
-    [header] = schema["paths"]["/jobs"]["post"]["parameters"]
+    header = schema["paths"]["/jobs"]["post"]["parameters"][0]
+    assert header["name"] == "Idempotency-Key"
     answer = client.post(
         "/jobs",
         '{"vendor": "acme", "name": "x"}',

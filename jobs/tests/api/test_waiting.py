@@ -11,12 +11,13 @@ from clients import issuing
 from clients.directory import directory
 from harness.clients import ACTOR, bearer, key_row, make_key
 from harness.waiting import wait_for
-from jobs import operator_actions
+from jobs import batches, operator_actions
 from jobs.api import slots, waiting
-from jobs.models import Job
+from jobs.models import Batch, Job
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys
 from jobs.queue.waiting import waiters
+from jobs.recovery.batches import BatchSweep
 from jobs.storage.lookup import Lookup
 
 pytestmark = [
@@ -108,6 +109,24 @@ def test_what_is_final_is_shown_at_once(make_job, no_wait):
     Job.objects.update(status="complete", result={})
     answer = post(**{"Idempotency-Key": "one"}, **LONG)
     assert (answer.status_code, answer["Preference-Applied"]) == (200, "wait=30")
+
+
+def test_a_batch_is_shown_as_soon_as_it_is_finished(make_job):
+    batch = Batch.new("default")
+    batches.create(batch)
+    make_job(batch=batch.pk, batch_index=0)
+    batches.seal(batch.pk, redis_clock.now())
+
+    def end():
+        cancel()
+        BatchSweep().advance()
+
+    answer = end_when_waited_for(get, f"/batches/{batch.pk}", end=end, **LONG)
+    assert (answer.json()["state"], answer.json()["counts"]["cancelled"]) == ("finished", 1)
+    assert answer["Preference-Applied"] == "wait=30"
+    assert answer["Vary"] == "Authorization, Prefer"
+    again = get(f"/batches/{batch.pk}", **LONG)
+    assert (again.json(), again["Preference-Applied"]) == (answer.json(), "wait=30")
 
 
 def plain(answer, status):
