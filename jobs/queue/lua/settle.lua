@@ -6,7 +6,7 @@
 --      it happens once)
 local streams = { retries = KEYS[1], jobs = KEYS[2] }
 local ended = 0
-local somebody_waits -- asked only if a job is final
+local any_waits -- asked once, and only if a job is final
 local probe = redis.call('HGET', KEYS[6], 'probe_entry')
 for i = 1, #ARGV, 6 do
   local stream, entry, job, frees_slot, charge, requeue = unpack(ARGV, i, i + 5)
@@ -25,9 +25,11 @@ for i = 1, #ARGV, 6 do
   end
   ended = ended + was_pending
   if frees_slot ~= '' then ended = ended + redis.call('ZREM', KEYS[5], job) end
-  if frees_slot == 'final' and somebody_waits == nil then somebody_waits = redis.call('EXISTS', KEYS[7]) == 1 end
-  if frees_slot == 'final' and somebody_waits and redis.call('ZREM', KEYS[7], job) == 1 then
-    redis.call('XADD', KEYS[8], 'MAXLEN', '~', 1000, '*', 'id', job)
+  if frees_slot == 'final' then
+    if any_waits == nil then any_waits = redis.call('EXISTS', KEYS[7]) == 1 end
+    if any_waits and redis.call('ZREM', KEYS[7], job) == 1 then
+      redis.call('XADD', KEYS[8], 'MAXLEN', '~', 1000, '*', 'id', job)
+    end
   end
   if charge ~= '' and redis.call('LREM', KEYS[4], 1, charge) == 1 then
     redis.call('HSET', KEYS[6], 'newest', redis.call('LINDEX', KEYS[4], 0) or 0) -- or an emptied log would look lost
