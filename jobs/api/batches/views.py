@@ -83,7 +83,7 @@ class BatchViewSet(APIViewSet):
         if not batches.request_cancel(batch.pk, redis_clock.now()):
             raise Problem("already_final", 409, "This batch is finished.")
         _carry_out(batch.pk)
-        return _shown(*current.find(batch.pk, caller), {})
+        return _shown(*current.find(batch.pk, caller))
 
     @batch_operations.retry
     def retry(self, request: Request, batch_id: str) -> Response:
@@ -93,7 +93,7 @@ class BatchViewSet(APIViewSet):
             detail = "This batch is receiving items. It can be retried when all have come."
             raise Problem("not_final", 409, detail)
         _carry_out(batch.pk)
-        return _shown(*current.find(batch.pk, caller), {})
+        return _shown(*current.find(batch.pk, caller))
 
 
 def _caller(request: Request) -> Caller:
@@ -110,10 +110,10 @@ def _finished(batch_id: str) -> Look[tuple[Batch, Items]]:
     return look
 
 
-def _shown(batch: Batch, items: Items, headers: dict[str, str]) -> Response:
+def _shown(batch: Batch, items: Items, headers: dict[str, str] | None = None) -> Response:
     shown = SUMMARY.to_representation(batch)
     shown |= {"received": sum(items.counts.values()), "counts": items.counts}
-    return Response(shown, headers={**headers, **poll_after(batch)})
+    return Response(shown, headers={**(headers or {}), **poll_after(batch)})
 
 
 def poll_after(batch: Batch) -> dict[str, str]:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from harness.clients import bearer, make_key
+from jobs.api.batches.views import BatchViewSet
 from jobs.api.openapi import details, problem_types
 from jobs.api.openapi.operations import PROBLEMS
 from jobs.api.vendors import VendorViewSet
@@ -34,15 +35,22 @@ OPERATIONS = {
     ("/jobs/{request_id}", "get"): {"200", "404", *ALWAYS},
     ("/jobs/{request_id}/cancel", "post"): {"200", "404", "409", *ALWAYS},
     ("/jobs/{request_id}/retry", "post"): {"200", "404", "409", *ALWAYS},
+    ("/batches", "get"): {"200", *ALWAYS},
+    ("/batches/{batch_id}", "get"): {"200", "404", *ALWAYS},
+    ("/batches/{batch_id}/results", "get"): {"200", "404", "409", *ALWAYS},
+    ("/batches/{batch_id}/cancel", "post"): {"200", "404", "409", *ALWAYS},
+    ("/batches/{batch_id}/retry", "post"): {"200", "404", "409", *ALWAYS},
     ("/vendors", "get"): {"200", *ALWAYS},
     ("/vendor-webhook/{vendor}/{request_id}", "post"): {
         *("200", "202", "400", "401", "404", "405", "408"),
         *("413", "415", "429", "500", "503"),
     },
 }
+RESULTS = ("/batches/{batch_id}/results", "get")
 CALLBACK = ("/vendor-webhook/{vendor}/{request_id}", "post")
 OPERATION_IDS = {
     *("post_job", "list_jobs", "show_job", "cancel_job", "retry_job", "list_vendors"),
+    *("list_batches", "show_batch", "read_results", "cancel_batch", "retry_batch"),
     "receive_callback",
 }
 
@@ -76,6 +84,11 @@ def test_the_scopes_in_the_descriptions_are_those_of_the_views(schema):
         "list_jobs": JobViewSet.scopes["list"],
         "cancel_job": JobViewSet.scopes["cancel"],
         "retry_job": JobViewSet.scopes["retry"],
+        "list_batches": BatchViewSet.scopes["list"],
+        "show_batch": BatchViewSet.scopes["retrieve"],
+        "read_results": BatchViewSet.scopes["results"],
+        "cancel_batch": BatchViewSet.scopes["cancel"],
+        "retry_batch": BatchViewSet.scopes["retry"],
         "list_vendors": VendorViewSet.scopes["list"],
     }
     assert {*asked, "receive_callback"} == OPERATION_IDS
@@ -86,8 +99,10 @@ def test_the_scopes_in_the_descriptions_are_those_of_the_views(schema):
 def test_errors_are_problems_and_answers_are_json(schema):
     for path, method in OPERATIONS:
         for status, answer in schema["paths"][path][method]["responses"].items():
-            expected = "application/json" if status < "300" else "application/problem+json"
-            assert list(answer["content"]) == [expected], (path, method, status)
+            expected = ["application/json" if status < "300" else "application/problem+json"]
+            if (path, method, status) == (*RESULTS, "200"):
+                expected = ["application/x-ndjson", "text/csv"]
+            assert list(answer["content"]) == expected, (path, method, status)
 
 
 def test_each_answer_lists_its_headers(schema):
