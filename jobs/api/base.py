@@ -1,10 +1,14 @@
 """What all views of the API have in common."""
 
+import re
+
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from jobs.api.access.authentication import Unauthorized
 from jobs.api.formats import ExactJSONRenderer, JobParser, JSONOnly
+
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # of a job or a batch
 
 
 class APIViewSet(ViewSet):

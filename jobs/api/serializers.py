@@ -12,6 +12,7 @@ from rest_framework import serializers
 from clients.directory import Caller
 from jobs.api.input.fields import StrictCharField, StrictDateTimeField, StrictIntegerField
 from jobs.api.input.options import JobOptions
+from jobs.api.input.query import Query
 from jobs.models import Status
 from vendors.catalogue import catalogue, listed
 
@@ -170,11 +171,11 @@ class JobSummary(serializers.Serializer[Any]):
             "name": instance["name"],
             "attempts": instance["attempt"],
             "run": instance["run"],
-            "created_at": _iso(instance["created_at"]),
-            "started_at": _iso(instance["started_at"]),
-            "finished_at": _iso(instance["finished_at"]),
-            "not_before": _iso(instance["not_before"]),
-            "expires_at": _iso(instance["expires_at"]),
+            "created_at": iso(instance["created_at"]),
+            "started_at": iso(instance["started_at"]),
+            "finished_at": iso(instance["finished_at"]),
+            "not_before": iso(instance["not_before"]),
+            "expires_at": iso(instance["expires_at"]),
             "reference": instance["reference"] or None,
             "metadata": instance["metadata"],
             "batch_id": instance["batch"] or None,
@@ -186,7 +187,7 @@ class JobSummary(serializers.Serializer[Any]):
         return shown
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
     """Return a stored time, which is in UTC, as ISO 8601."""
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
@@ -213,7 +214,7 @@ class JobPage(serializers.Serializer[Any]):
     )
 
 
-class ListQuery(serializers.Serializer[Any]):
+class ListQuery(Query):
     """The query parameters of GET /jobs."""
 
     status = serializers.ChoiceField(choices=STATUSES, required=False)
@@ -233,13 +234,3 @@ class ListQuery(serializers.Serializer[Any]):
     cursor = serializers.CharField(
         required=False, help_text="The cursor in `next` of the previous page."
     )
-
-    def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
-        unknown = {name: [self._unknown(name)] for name in data if name not in self.fields}
-        if unknown:
-            raise serializers.ValidationError(unknown)
-        return dict(super().to_internal_value(data))
-
-    def _unknown(self, name: str) -> Any:
-        text = f"There is no such parameter. Use: {', '.join(self.fields)}."
-        return serializers.ErrorDetail(text, "unknown_parameter")

@@ -1,11 +1,8 @@
 """The jobs API: post a job, show it, list jobs, cancel or retry one."""
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-from django.core import signing
-from django.utils.http import urlencode
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,21 +11,19 @@ from clients.scopes import Scope
 from jobs import operator_actions
 from jobs.api import idempotency, pagination, retry_after
 from jobs.api.access.permissions import require_vendor
-from jobs.api.base import APIViewSet
+from jobs.api.base import ID, APIViewSet
 from jobs.api.formats import posted
 from jobs.api.input import options
 from jobs.api.input.validation import single_values, validated
 from jobs.api.openapi import operations
 from jobs.api.pagination import Filters
-from jobs.api.problems import Problem, not_valid, queue_full
+from jobs.api.problems import Problem, queue_full
 from jobs.api.serializers import OUTWARD, STORED, JobInput, JobShown, JobSummary, ListQuery
 from jobs.models import FINAL, Job, Status
 from jobs.queue.backlog import backlog
 from jobs.queue.clock import redis_clock
 from jobs.storage.lookup import Lookup
 from vendors.catalogue import catalogue
-
-ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 ALREADY_FINAL = ("already_final", "This job has already ended.")
 CALL_UNDER_WAY = (
@@ -99,7 +94,7 @@ class JobViewSet(APIViewSet):
         )
         rows = pagination.newest(caller.client, filters, limit + 1)
         items, more = rows[:limit], rows[limit:]
-        next_page = _next_page(request, items[-1]["id"], caller) if more else None
+        next_page = pagination.next_page(request, items[-1]["id"], caller.client) if more else None
         return Response({"items": JobSummary(items, many=True).data, "next": next_page})
 
     @operations.cancel
@@ -194,24 +189,11 @@ def _bounds(query: dict[str, Any], caller: Caller) -> dict[str, str]:
     bounds = {}
     if "created_after" in query:
         bounds["gte"] = pagination.first_id_at(query["created_after"])
-    before = [_position(query["cursor"], caller)] if "cursor" in query else []
+    before = []
+    if "cursor" in query:
+        before.append(pagination.requested_position(query["cursor"], caller.client))
     if "created_before" in query:
         before.append(pagination.first_id_at(query["created_before"]))
     if before:
         bounds["lt"] = min(before)
     return bounds
-
-
-def _position(cursor: str, caller: Caller) -> str:
-    try:
-        return pagination.position(cursor, caller.client)
-    except signing.BadSignature:
-        detail = "This cursor is not valid. Start again without a cursor."
-        error = {"parameter": "cursor", "code": "bad_cursor", "detail": detail}
-        raise not_valid([error]) from None
-
-
-def _next_page(request: Request, last_id: str, caller: Caller) -> str:
-    cursor = pagination.cursor_after(last_id, caller.client)
-    parameters = {**request.query_params.dict(), "cursor": cursor}
-    return f"{request.path}?{urlencode(parameters)}"

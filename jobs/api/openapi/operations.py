@@ -65,7 +65,7 @@ class OpenInput(OpenApiSerializerExtension):  # type: ignore[misc]  # the librar
         return {**mapped, "additionalProperties": True}
 
 
-def _operation(
+def operation(
     operation_id: str,
     description: str,
     *,
@@ -83,7 +83,7 @@ def _operation(
     return described
 
 
-def _answers(status: int, answer: Any, description: str) -> dict[Any, Any]:
+def answers(status: int, answer: Any, description: str) -> dict[Any, Any]:
     # The hook `complete` adds the problems. One stands here, so that their schema is known.
     problem = OpenApiResponse(ProblemShown)
     return {
@@ -107,7 +107,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "(RFC 9651) or, without a comma, bare.",
 )
 
-create = _operation(
+create = operation(
     "post_job",
     "The job is stored before the answer and survives crashes. Poll its URL for the result.",
     summary="Post a job",
@@ -119,9 +119,9 @@ create = _operation(
     ),
     request=JobInput,
     parameters=[IDEMPOTENCY_KEY],
-    responses=_answers(202, JobAccepted, "The job is stored"),
+    responses=answers(202, JobAccepted, "The job is stored"),
 )
-retrieve = _operation(
+retrieve = operation(
     "show_job",
     "Cheap: it reads one stored row. Poll at the interval of Retry-After until the status is "
     "final.",
@@ -129,18 +129,18 @@ retrieve = _operation(
     scopes=(Scope.READ,),
     problems=("not_found",),
     parameters=[REQUEST_ID],
-    responses=_answers(200, JobShown, "The job"),
+    responses=answers(200, JobShown, "The job"),
 )
-list_ = _operation(
+list_ = operation(
     "list_jobs",
     "Follow `next` for older jobs. No job is skipped or repeated while others arrive.",
     summary="List jobs, newest first",
     scopes=(Scope.READ,),
     problems=OF_QUERY,
     parameters=[ListQuery],
-    responses=_answers(200, JobPage, "A page of jobs"),
+    responses=answers(200, JobPage, "A page of jobs"),
 )
-cancel = _operation(
+cancel = operation(
     "cancel_job",
     "A job can be cancelled while it is queued or waits for its callback, but not while its vendor "
     "is being called.",
@@ -149,9 +149,9 @@ cancel = _operation(
     problems=("not_found", "call_under_way", "already_final", "moved_on"),
     request=None,
     parameters=[REQUEST_ID],
-    responses=_answers(200, JobShown, "The cancelled job"),
+    responses=answers(200, JobShown, "The cancelled job"),
 )
-retry = _operation(
+retry = operation(
     "retry_job",
     "Queues a failed or cancelled job for a new run, with max_attempts afresh.",
     summary="Retry a job",
@@ -159,12 +159,12 @@ retry = _operation(
     problems=("not_found", "not_final", "already_complete", "vendor_unknown", "moved_on"),
     request=None,
     parameters=[REQUEST_ID],
-    responses=_answers(200, JobShown, "The job, queued again"),
+    responses=answers(200, JobShown, "The job, queued again"),
 )
-list_vendors = _operation(
+list_vendors = operation(
     "list_vendors",
     "The vendors that the API key may be used for, by slug, and the fields that each requires.",
     summary="List vendors",
     scopes=(Scope.SUBMIT, Scope.READ),
-    responses=_answers(200, VendorPage, "The vendors"),
+    responses=answers(200, VendorPage, "The vendors"),
 )
