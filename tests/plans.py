@@ -46,7 +46,7 @@ def used_indexes(statement: str) -> set[str]:
     """Return the indexes that SQLite searches for a statement on our tables. Fails if it scans or
     sorts one.
     """
-    plan = _plan(statement)
+    plan = plan_of(statement).splitlines()
     assert not any("B-TREE" in step for step in plan), plan
     steps = [step for step in plan if step.startswith(("SCAN", "SEARCH")) and "jobs_" in step]
     found = [re.match(r"SEARCH .* USING (?:COVERING )?INDEX (\w+)", step) for step in steps]
@@ -55,9 +55,11 @@ def used_indexes(statement: str) -> set[str]:
     return {index[1] for index in found if index}
 
 
-def _plan(statement: str) -> list[str]:
+def plan_of(statement: str) -> str:
+    """Return SQLite's plan for a statement, a step a line."""
     with connection.cursor() as cursor:
-        return [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()]
+        steps = cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+    return "\n".join(step[3] for step in steps)
 
 
 def assert_quick(reads: list[Any], *, finds: bool) -> None:
@@ -71,7 +73,7 @@ def assert_quick(reads: list[Any], *, finds: bool) -> None:
 
 def _assert_quick_on_sqlite(statement: str, finds: bool) -> None:
     assert "LIMIT" in statement or '"_id" = ' in statement
-    plan = _plan(statement)
+    plan = plan_of(statement).splitlines()
     steps = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
     steps = [step for step in steps if "SUBQUERY" not in step.upper()]
     assert steps

@@ -69,7 +69,7 @@ def test_a_batch_is_finished_by_two_reads_and_an_update(sent):
 def test_jobs_to_cancel_or_retry_are_found_with_an_index(sent, requested, match):
     operator_actions.advance(running(**{requested: NOW}))
     read = sent[0]
-    assert read.match == {**OF_BATCH, **match}
+    assert {**read.match, **OF_BATCH, **match} == read.match
     assert {"$limit": operator_actions.CHUNK} in read.whole
     assert BY_STATUS in indexes_for(read)
 
@@ -116,3 +116,25 @@ def test_items_are_found_in_the_order_of_an_index(sent, rows, match, index):
     [read] = sent
     assert match.items() <= read.match.items()
     assert index in indexes_for(read)
+
+
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ({}, ("client", "_id")),
+        ({"state": "running"}, ("client", "state", "_id")),
+        ({"reference": "monday"}, ("client", "reference", "_id")),
+    ],
+    ids=str,
+)
+def test_batches_are_listed_in_the_order_of_an_index(sent, filters, index):
+    list(Batch.owned.by("default").filter(**filters).order_by("-pk")[:21])
+    [read] = sent
+    assert (read.match, read.sort) == ({"client": "default", **filters}, {"_id": -1})
+    assert index in indexes_for(read)
+
+
+def test_a_batch_is_found_by_its_idempotency_key_with_an_index(sent):
+    list(Batch.owned.by("default").filter(idempotency_key="k-1", idempotency_key__gt="")[:1])
+    [read] = sent
+    assert ("client", "idempotency_key") in indexes_for(read)

@@ -49,6 +49,7 @@ class Batch(models.Model):
         verbose_name_plural = "batches"
         indexes = [
             models.Index(fields=["client", "id"], name="batch_client_newest"),
+            models.Index(fields=["client", "state", "id"], name="batch_client_state"),
             models.Index(fields=["state", "id"], name="batch_state"),
             models.Index(
                 fields=["client", "reference", "id"],

@@ -7,10 +7,11 @@ from django.db.models import Count
 from django.utils import timezone
 
 from jobs import batches, operator_actions
+from jobs.api.pagination import cursor_after
 from jobs.models import Batch, Job, RefusedItem
 from jobs.recovery.batches import BatchSweep
 from jobs.transfer.prune import Prune
-from tests.plans import reads_of, used_indexes
+from tests.plans import plan_of, reads_of, used_indexes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.usefixtures("redis_client")]
 
@@ -86,3 +87,28 @@ def test_a_job_without_a_batch_is_in_no_index_of_batches(batch, make_job):
     for index in (BY_STATUS, "job_batch_index", BY_INDEX):
         sql = f"SELECT _id FROM jobs_job INDEXED BY {index} WHERE batch > ''"
         assert len(list(Job.objects.raw(sql))) == 3
+
+
+@pytest.mark.parametrize("cursor", ["", "&cursor=CURSOR"])
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("", "batch_client_newest"),
+        ("state=finished", "batch_client_state"),
+        ("reference=monday", "batch_reference"),
+        ("reference=monday&state=finished", "batch_reference"),
+    ],
+)
+@pytest.mark.usefixtures("lasting_keys")
+def test_batches_are_listed_by_an_index_of_their_client(client, query, index, cursor):
+    address = f"/batches?{query}{cursor}".replace("CURSOR", cursor_after("019a", "default"))
+    assert indexes("jobs_batch", lambda: client.get(address)) == [{index}]
+
+
+@pytest.mark.usefixtures("lasting_keys")
+def test_a_batch_is_shown_without_reading_its_jobs(client, batch):
+    with reads_of("jobs_job") as reads:
+        assert client.get(f"/batches/{batch.pk}").json()["state"] == "finished"
+    counts, *finishing = reads
+    assert "COVERING INDEX job_batch_status" in plan_of(counts)
+    assert all(used_indexes(read) <= {BY_STATUS, BY_INDEX} for read in finishing)
