@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enrichlabs_client import results, uploads
 from enrichlabs_client.calls import Calls, as_object, idempotency, path_of
 from enrichlabs_client.errors import WaitTimedOut
+from enrichlabs_client.http.transport import FileBody, Request
 from enrichlabs_client.models import Batch, Raw, Upload
 from enrichlabs_client.results import Result
-from enrichlabs_client.transport import FileBody, Request
 
 ATTEMPT_SECONDS = 660.0  # the service gives an upload 600
 

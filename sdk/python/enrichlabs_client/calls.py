@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from enrichlabs_client.answers import retry_after
 from enrichlabs_client.errors import UnexpectedAnswer
+from enrichlabs_client.http.answers import retry_after
+from enrichlabs_client.http.transport import Answer, Request, Transport
 from enrichlabs_client.models import Raw
-from enrichlabs_client.transport import Answer, Request, Transport
 
 MAX_WAIT_SECONDS = 30  # the most that the service grants
 ATTEMPT_SECONDS = 30.0

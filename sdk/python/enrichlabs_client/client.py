@@ -5,8 +5,8 @@ from typing import Self
 
 from enrichlabs_client import settings
 from enrichlabs_client.batch_calls import BatchCalls
+from enrichlabs_client.http.transport import Transport
 from enrichlabs_client.job_calls import JobCalls
-from enrichlabs_client.transport import Transport
 
 
 class Client(JobCalls, BatchCalls):

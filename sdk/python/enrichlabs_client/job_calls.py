@@ -6,8 +6,8 @@ from datetime import datetime
 
 from enrichlabs_client.calls import MAX_WAIT_SECONDS, Calls, as_object, idempotency, path_of, prefer
 from enrichlabs_client.errors import PermissionDenied, WaitTimedOut
+from enrichlabs_client.http.transport import Request
 from enrichlabs_client.models import FINAL, Job, Raw, Vendor
-from enrichlabs_client.transport import Request
 from enrichlabs_client.uploads import as_json
 
 ATTEMPT_SECONDS = 30.0

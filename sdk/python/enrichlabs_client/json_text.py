@@ -17,9 +17,7 @@ def members(text: str) -> Iterator[tuple[str, str]]:
     if text[at : at + 1] != "{":
         raise ValueError("not an object")
     at = _skip(text, at + 1)
-    if text[at : at + 1] == "}":
-        return
-    while True:
+    while text[at : at + 1] != "}":
         if text[at : at + 1] != '"':
             raise ValueError("a name is missing")
         name, at = _decoder.raw_decode(text, at)
@@ -30,9 +28,12 @@ def members(text: str) -> Iterator[tuple[str, str]]:
         _, at = _decoder.raw_decode(text, start)
         yield name, text[start:at]
         at = _skip(text, at)
-        if text[at : at + 1] != ",":
-            return
-        at = _skip(text, at + 1)
+        if text[at : at + 1] not in (",", "}"):
+            raise ValueError("a comma is missing")
+        if text[at : at + 1] == ",":
+            at = _skip(text, at + 1)
+    if _skip(text, at + 1) != len(text):
+        raise ValueError("something follows the object")
 
 
 def find(text: str | None, path: str) -> str | None:

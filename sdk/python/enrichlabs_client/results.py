@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from enrichlabs_client import json_text
 from enrichlabs_client.errors import ConnectionFailed, EnrichLabsError, UnexpectedAnswer
+from enrichlabs_client.http.retries import Retries
+from enrichlabs_client.http.transport import Request, Transport
 from enrichlabs_client.models import Failure, Raw, number, optional, text, time
-from enrichlabs_client.retries import Retries
-from enrichlabs_client.transport import Request, Transport
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 ATTEMPT_SECONDS = 3600.0

@@ -30,6 +30,9 @@ class Part:
         self.lines += 1
         self.size += len(line)
 
+    def close(self) -> None:
+        self.file.close()
+
 
 def parts(jobs: Iterable[Item]) -> Iterator[Part]:
     """Write the jobs to files, and yield each when it is full. It is closed after that."""
@@ -39,13 +42,13 @@ def parts(jobs: Iterable[Item]) -> Iterator[Part]:
             line = as_line(job, number)
             if not part.has_room(line):
                 yield part
-                part.file.close()
+                part.close()
                 part = Part()
             part.add(line)
         if part.lines:
             yield part
     finally:
-        part.file.close()
+        part.close()
 
 
 def as_line(job: Item, number: int) -> bytes:

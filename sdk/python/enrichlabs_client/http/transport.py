@@ -13,10 +13,10 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.response import BaseHTTPResponse
 
-from enrichlabs_client.answers import error_of
-from enrichlabs_client.deadline import Deadline, PlainPool, TLSPool
 from enrichlabs_client.errors import ConnectionFailed, EnrichLabsError, UnexpectedAnswer
-from enrichlabs_client.retries import Retries
+from enrichlabs_client.http.answers import error_of
+from enrichlabs_client.http.deadline import Deadline, PlainPool, TLSPool
+from enrichlabs_client.http.retries import Retries
 from enrichlabs_client.settings import Settings
 from enrichlabs_client.version import VERSION
 

@@ -1,5 +1,6 @@
 """When to send a request again."""
 
+import logging
 import random
 import time
 
@@ -8,6 +9,8 @@ from enrichlabs_client.errors import ApiError, ConnectionFailed, EnrichLabsError
 FIRST_PAUSE_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 30.0
 PATIENCE_SECONDS = 300.0
+
+log = logging.getLogger("enrichlabs_client")
 
 
 class Retries:
@@ -45,6 +48,7 @@ class Retries:
         seconds = error.retry_after or self._backoff()
         if now + seconds >= ends_at:
             raise error
+        log.info("%s Trying again in %.0f s.", error, max(1, seconds))
         time.sleep(seconds)
 
     def _backoff(self) -> float:
