@@ -75,10 +75,16 @@ class Session:
             return Answer(type(error).__name__)
 
 
-def upload(url: str, headers: Mapping[str, str], pieces: Iterable[bytes]) -> Answer:
-    """POST the pieces over a connection of their own. Raises streaming.Cut if a piece does."""
+def upload(
+    url: str, headers: Mapping[str, str], pieces: Iterable[bytes], length: int | None
+) -> Answer:
+    """POST the pieces over a connection of their own, chunked unless `length` is given. Raises
+    streaming.Cut if a piece does.
+    """
     try:
-        found = streaming.post_pieces(url, headers, pieces, timeout_seconds=TIMEOUT_SECONDS)
+        found = streaming.post_pieces(
+            url, headers, pieces, length=length, timeout_seconds=TIMEOUT_SECONDS
+        )
         return _answer(found.status, found.headers, json.loads(found.body))
     except (*streaming.NO_ANSWER, ValueError) as error:
         return Answer(type(error).__name__)

@@ -60,6 +60,7 @@ def wrong(history: History) -> Iterator[Finding]:
     """Items with another outcome than their own, in the rows, the files or the counts."""
     for story in history.batches:
         yield from _wrong_items(story)
+        yield from _wrong_answers(story)
         yield from files.wrong(story, history.seed)
         yield from _wrong_actions(history, story)
 
@@ -79,6 +80,16 @@ def _wrong_items(story: BatchStory) -> Iterator[Finding]:
             if row.code != item.code:
                 expected = item.code or "accepted"
                 yield story.name, f"item {item.index} is {row.code}; expected: {expected}"
+
+
+def _wrong_answers(story: BatchStory) -> Iterator[Finding]:
+    """Uploads whose answers count the items otherwise than the rows do."""
+    if story.parcel.cancel_requested:
+        return
+    expected = (len(story.parcel.draft.items), len(story.jobs), len(story.refused))
+    for sent in story.parcel.sent:
+        if sent.is_accepted and sent.counts != expected:
+            yield story.name, f"an upload was answered with the counts {sent.counts}"
 
 
 def _wrong_actions(history: History, story: BatchStory) -> Iterator[Finding]:

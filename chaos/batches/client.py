@@ -113,7 +113,7 @@ class BatchClients:
         pieces = self._pieces(session, parcel, is_first=not parcel.sent)
         at, since = time.time(), time.monotonic()
         try:
-            answer = upload(f"{api}{draft.path}", headers, pieces)
+            answer = upload(f"{api}{draft.path}", headers, pieces, draft.length)
         except Cut:
             answer = Answer("Cut")
         parcel.sent.append(_sent(at, api, time.monotonic() - since, answer))
@@ -207,4 +207,8 @@ class BatchClients:
 def _sent(at: float, api: str, took_seconds: float, answer: Answer) -> Sent:
     body = answer.body
     code, batch_id = str(body.get("code", "")), str(body.get("batch_id", ""))
-    return Sent(at, api, took_seconds, answer.word, code, batch_id, answer.is_replay)
+    received, accepted, refused = (
+        int(body.get(name, 0)) for name in ("received", "accepted", "refused")
+    )
+    counts = (received, accepted, refused)
+    return Sent(at, api, took_seconds, answer.word, code, batch_id, answer.is_replay, counts)

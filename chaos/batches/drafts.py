@@ -102,6 +102,11 @@ class Draft:
         fields = {"vendor": self.vendor, "reference": self.reference, "options": self.options}
         return f'{json.dumps(fields)[:-1]}, "jobs": [{", ".join(lines)}]}}'.encode()
 
+    @property
+    def length(self) -> int | None:
+        """The Content-Length, or None for a chunked upload."""
+        return len(self.body) if self.form == JSON or self.number % 4 > 1 else None
+
     def pieces(self) -> Iterator[bytes]:
         body, start = self.body, 0
         for end in (*self.piece_ends, len(body)):

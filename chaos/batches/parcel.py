@@ -18,6 +18,7 @@ class Sent:
     code: str = ""  # of a problem
     batch_id: str = ""
     is_replay: bool = False
+    counts: tuple[int, int, int] = (0, 0, 0)  # received, accepted, refused
 
     @property
     def is_accepted(self) -> bool:
