@@ -20,16 +20,16 @@ MAX_ITEMS = 1000
 JSON, NDJSON = "json", "ndjson"
 # Format, and what the client does, of ten batches in turn.
 SHAPES = (
+    (JSON, ""),
     (NDJSON, "cut"),  # cuts the first upload off half way
     (JSON, "at_once"),  # sends the same upload twice at once
     (NDJSON, "retry"),  # retries what has failed, while it runs and at the end
+    (NDJSON, "cancel_upload"),  # cancels it half way through the upload, which goes on
     (NDJSON, "at_once"),
     (JSON, "cancel"),  # cancels it when it is sealed
     (NDJSON, ""),
-    (NDJSON, "cancel_upload"),  # cancels it half way through the upload, which goes on
     (JSON, "retry"),
     (NDJSON, "cancel"),
-    (JSON, ""),
 )
 SIZES = {JSON: (5, 25), NDJSON: (20, 70)}
 INVALID_PERCENT = 6
