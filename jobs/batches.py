@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import F, Max, QuerySet
 
 from jobs.models import OPEN, Batch, Job, State
+from jobs.queue import waiting
 from jobs.storage import bulk_writes
 from jobs.storage.store import writing
 
@@ -48,7 +49,7 @@ def _seal(batch: "QuerySet[Batch]", **changes: Any) -> bool:
 
 def finish(batch: Batch) -> bool:
     """Finish a running batch, unless one of its jobs is open or is about to be. Its columns
-    `revision` and `sealed_at` must have been read before.
+    `revision` and `sealed_at` must have been read before. Wakes those who wait for it.
     """
     jobs = Job.of_batch(batch.pk)
     if jobs.filter(status__in=OPEN).exists():
@@ -60,7 +61,10 @@ def finish(batch: Batch) -> bool:
         pk=batch.pk, state=State.RUNNING, revision=batch.revision, retry_requested_at=None
     )
     with writing():
-        return bool(running.update(state=State.FINISHED, finished_at=finished_at))
+        happened = bool(running.update(state=State.FINISHED, finished_at=finished_at))
+    if happened:
+        waiting.announce(batch.pk)
+    return happened
 
 
 def reopen(*batch_ids: str) -> None:
@@ -72,6 +76,16 @@ def reopen(*batch_ids: str) -> None:
     batches = Batch.objects.filter(pk__in=batch_ids)
     batches.exclude(state=State.FINISHED).update(revision=F("revision") + 1)
     batches.filter(state=State.FINISHED).update(cancel_requested_at=None, **_running_again())
+
+
+def take_in(batch_id: str) -> None:
+    """Have a batch run again that was sealed, and perhaps finished, while items were added to it.
+    A cancellation that was requested applies to them too.
+    """
+    unfinished = Batch.objects.filter(pk=batch_id).exclude(state=State.FINISHED)
+    with writing():
+        unfinished.update(revision=F("revision") + 1)
+        resume(batch_id)
 
 
 def resume(batch_id: str) -> bool:

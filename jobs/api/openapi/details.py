@@ -57,6 +57,10 @@ HEADERS: dict[str, Document] = {
         "description": "The path of the job.",
         "schema": {"type": "string", "pattern": "^/jobs/[0-9a-f-]{36}$"},
     },
+    "Preference-Applied": {
+        "description": "Present if the request waited as it preferred, and this is final.",
+        "schema": {"type": "string", "pattern": "^wait=[0-9]+$"},
+    },
     "RateLimit": {
         "description": "What is left of the client's request limits. Present if it has any.",
         "schema": TEXT,
@@ -71,17 +75,21 @@ HEADERS: dict[str, Document] = {
         "schema": SECONDS,
     },
     "Vary": {
-        "description": "The answer depends on the API key.",
+        "description": "The answer depends on the API key and, where there is one, on the "
+        "preference to wait.",
         "schema": {"type": "string", "pattern": "Authorization"},
     },
     "WWW-Authenticate": {"description": "The scheme of authentication.", "schema": TEXT},
 }
 OF_EVERY_VIEW = {"Cache-Control", "RateLimit", "RateLimit-Policy", "Vary"}
 HEADERS_OF = {
-    "post_job": {"202": {"Retry-After", "Location", "Idempotency-Replayed"}},
-    "show_job": {"200": {"Retry-After"}},
+    "post_job": {
+        "200": {"Location", "Idempotency-Replayed", "Preference-Applied"},
+        "202": {"Retry-After", "Location", "Idempotency-Replayed"},
+    },
+    "show_job": {"200": {"Retry-After", "Preference-Applied"}},
     "retry_job": {"200": {"Retry-After"}},
-    "show_batch": {"200": {"Retry-After"}},
+    "show_batch": {"200": {"Retry-After", "Preference-Applied"}},
     "read_results": {"200": {"Content-Disposition"}},
     "cancel_batch": {"200": {"Retry-After"}},
     "retry_batch": {"200": {"Retry-After"}},

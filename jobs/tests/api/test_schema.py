@@ -30,7 +30,7 @@ def schema() -> dict:
 
 ALWAYS = {"400", "401", "403", "405", "429", "500", "503"}
 OPERATIONS = {
-    ("/jobs", "post"): {"202", "413", "415", "422", *ALWAYS},
+    ("/jobs", "post"): {"200", "202", "413", "415", "422", *ALWAYS},
     ("/jobs", "get"): {"200", *ALWAYS},
     ("/jobs/{request_id}", "get"): {"200", "404", *ALWAYS},
     ("/jobs/{request_id}/cancel", "post"): {"200", "404", "409", *ALWAYS},
@@ -110,6 +110,7 @@ def test_each_answer_lists_its_headers(schema):
     common = {"Cache-Control", "Vary", *limits}
     answers = schema["paths"]["/jobs"]["post"]["responses"]
     assert {status: set(each["headers"]) for status, each in answers.items()} == {
+        "200": {"Location", "Preference-Applied", "Idempotency-Replayed", *common},
         "202": {"Location", "Retry-After", "Idempotency-Replayed", *common},
         "400": set(),
         "401": {"WWW-Authenticate", "Cache-Control", "Vary"},
@@ -123,7 +124,7 @@ def test_each_answer_lists_its_headers(schema):
         "503": {"Retry-After"},
     }
     shown = schema["paths"]["/jobs/{request_id}"]["get"]["responses"]
-    assert set(shown["200"]["headers"]) == {"Retry-After", *common}
+    assert set(shown["200"]["headers"]) == {"Retry-After", "Preference-Applied", *common}
     assert set(shown["404"]["headers"]) == common
 
 
@@ -264,7 +265,8 @@ def test_the_schema_of_the_options_matches_what_is_accepted(client, make_vendor,
 @pytest.mark.django_db
 def test_the_pattern_of_idempotency_keys_matches_what_is_accepted(client, make_vendor, schema, key):
     make_vendor("acme")
-    [header] = schema["paths"]["/jobs"]["post"]["parameters"]
+    header = schema["paths"]["/jobs"]["post"]["parameters"][0]
+    assert header["name"] == "Idempotency-Key"
     answer = client.post(
         "/jobs",
         '{"vendor": "acme", "name": "x"}',
