@@ -85,10 +85,9 @@ class Download:
             log.error("The results of a batch were cut short: the store does not answer. %s", why)
             # The connection is closed without the last chunk, so no client takes it for the end.
             raise ConnectionResetError(ECONNRESET, "the store does not answer") from None
-        finally:
-            self.close()
 
     def close(self) -> None:
+        """Free the place. Django calls this at the end, and when the client has gone."""
         if not self._is_closed:
             self._is_closed = True
             slots.transfers.free()
