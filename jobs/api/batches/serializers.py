@@ -7,11 +7,11 @@ from rest_framework import serializers
 
 from jobs.api.input.fields import StrictIntegerField
 from jobs.api.input.query import Query
-from jobs.api.serializers import STATUSES
-from jobs.models import State
+from jobs.api.serializers import STATUSES, iso
+from jobs.models import Batch, State
 
-REFUSED = "refused"  # an item's status in the results and the counts, besides those of jobs
-COUNTED = (*STATUSES, REFUSED)
+REFUSED = "refused"  # the status of an item that is no job
+COUNTED = (*STATUSES, REFUSED)  # the statuses of items, as clients see them
 ACTIONS = ("cancel", "retry")
 
 
@@ -48,6 +48,26 @@ class BatchSummary(serializers.Serializer[Any]):
         help_text="What was requested for all of its jobs and is still being carried out.",
     )
 
+    def to_representation(self, instance: Batch) -> dict[str, Any]:
+        return {
+            "batch_id": instance.id,
+            "state": instance.state,
+            "reference": instance.reference or None,
+            "created_at": iso(instance.created_at),
+            "sealed_at": iso(instance.sealed_at),
+            "finished_at": iso(instance.finished_at),
+            "cut_short": instance.cut_short,
+            "pending_action": _pending_action(instance),
+        }
+
+
+def _pending_action(batch: Batch) -> str | None:
+    if batch.state == State.FINISHED:
+        return None  # a batch keeps the request that was carried out
+    if batch.cancel_requested_at:
+        return "cancel"
+    return "retry" if batch.retry_requested_at else None
+
 
 class BatchShown(BatchSummary):
     """A batch, with the numbers of its items."""
@@ -61,14 +81,6 @@ class BatchPage(serializers.Serializer[Any]):
     items = BatchSummary(many=True)
     next = serializers.CharField(
         allow_null=True, help_text="Path and query of the next page; null on the last page."
-    )
-
-
-class ItemError(serializers.Serializer[Any]):
-    code = serializers.CharField()
-    message = serializers.CharField()
-    pointer = serializers.CharField(
-        required=False, help_text="JSON Pointer (RFC 6901) to the invalid field of a refused item."
     )
 
 
