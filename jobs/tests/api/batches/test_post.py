@@ -8,7 +8,7 @@ from django.db.utils import IntegrityError
 from harness.clients import bearer, make_key
 from jobs import stopping
 from jobs.api import slots
-from jobs.api.batches import upload
+from jobs.api.batches.posting import upload
 from jobs.models import Batch, Job, RefusedItem
 from jobs.queue.backlog import backlog
 from jobs.queue.keys import Keys

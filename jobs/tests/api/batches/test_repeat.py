@@ -6,7 +6,7 @@ from django.db import OperationalError
 from harness.clients import bearer, make_key
 from jobs import batches
 from jobs.api import intake
-from jobs.api.batches import receiver, upload
+from jobs.api.batches.posting import receiver, upload
 from jobs.models import Batch, Job, RefusedItem
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys
