@@ -5,7 +5,6 @@ from typing import Any, cast
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -43,9 +42,9 @@ class BatchViewSet(APIViewSet):
     }
     waiting_actions = ("retrieve",)
 
-    @extend_schema(exclude=True)  # type: ignore[untyped-decorator]
+    @batch_operations.create
     def create(self, request: Request) -> Response:
-        return upload.create(request._request, cast("Caller", request.user))
+        return upload.create(request._request, _caller(request))
 
     @batch_operations.retrieve
     def retrieve(self, request: Request, batch_id: str) -> Response:

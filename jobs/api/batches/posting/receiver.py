@@ -30,7 +30,6 @@ from jobs.storage.store import STORE_ERRORS, refuses, writing
 
 log = logging.getLogger(__name__)
 
-MAX_SHOWN = 100
 FOUND = Lookup(Batch, "id", "state", "reference", owner="client", by="idempotency_key")
 
 
@@ -119,7 +118,7 @@ class Receiver:
                 raise OperationalError("Other uploads of this batch were not confirmed in time.")
         self.received += len(items)
         self.refused += len(chunk.refusals)
-        self.refusals += chunk.refusals[: MAX_SHOWN - len(self.refusals)]
+        self.refusals += chunk.refusals[: refusals.MAX_SHOWN - len(self.refusals)]
         self.last_jobs |= {job.vendor: job for job in chunk.jobs}
 
     def _compared(self, items: Sequence[Item]) -> Chunk:

@@ -7,6 +7,7 @@ from jobs.api.problems import Problem
 from jobs.models import RefusedItem
 
 MAX_POINTER = 255
+MAX_SHOWN = 100  # in one answer
 
 REUSED = Problem(
     "idempotency_key_reused",
