@@ -90,8 +90,8 @@ PROBLEM_TYPES = (
     ProblemType(
         408,
         ("request_timeout",),
-        "The request took too long to arrive: 5 s for the head, 10 s for the body. A batch may take "
-        "30 s in JSON, and 10 min as lines if a part comes every 10 s. Send it again.",
+        "The request took too long to arrive: 5 s for the head, 10 s for the body. A batch may "
+        "take 30 s in JSON, and 10 min as lines if a part comes every 10 s. Send it again.",
     ),
     ProblemType(
         409,
