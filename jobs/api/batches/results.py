@@ -6,6 +6,7 @@ depends on how many items there are or how large they are.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from errno import ECONNRESET
 from heapq import merge
 from itertools import chain
 from typing import Any, NamedTuple
@@ -83,7 +84,7 @@ class Download:
             why = explain(error) or f"{type(error.__cause__ or error).__name__}."
             log.error("The results of a batch were cut short: the store does not answer. %s", why)
             # The connection is closed without the last chunk, so no client takes it for the end.
-            raise ConnectionResetError("the store does not answer") from None
+            raise ConnectionResetError(ECONNRESET, "the store does not answer") from None
         finally:
             self.close()
 
