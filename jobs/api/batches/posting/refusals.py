@@ -48,11 +48,11 @@ def refusal(batch_id: str, item: Item, problem: Problem) -> RefusedItem:
 
 def shown(refused: RefusedItem) -> dict[str, Any]:
     """Return the refusal as the answer to the upload shows it."""
-    errors = refused.errors or []
+    errors = refused.errors or [{}]
     return {
         "index": refused.batch_index,
         "status": refused.status,
         "code": refused.code,
         "detail": refused.detail,
-        "pointer": errors[0].get("pointer") if len(errors) == 1 else None,
+        "pointer": errors[0].get("pointer"),
     }

@@ -31,7 +31,7 @@ class ItemRefusal(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
     pointer = serializers.CharField(
-        allow_null=True, help_text="JSON Pointer (RFC 6901) to the field, if it is one field."
+        allow_null=True, help_text="JSON Pointer (RFC 6901) to the first field that is not valid."
     )
 
 

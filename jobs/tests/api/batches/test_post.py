@@ -189,7 +189,7 @@ def test_a_line_that_is_no_job_is_refused_alone(api, acme, redis_client, setting
         "Several fields are not valid. The first, /name: "
         "Ensure this field has no more than 200 characters."
     )
-    assert shown[6]["pointer"] is None
+    assert shown[6]["pointer"] == "/name"
     assert [each["pointer"] for each in RefusedItem.objects.get(code="not_valid").errors] == [
         "/name",
         "/options",
