@@ -3,7 +3,6 @@
 import time
 from typing import Any, cast
 
-from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from drf_spectacular.utils import extend_schema
@@ -15,7 +14,7 @@ from clients.scopes import Scope
 from jobs import batches, operator_actions
 from jobs.api import pagination, retry_after, waiting
 from jobs.api.base import APIViewSet
-from jobs.api.batches import current, results
+from jobs.api.batches import current, results, upload
 from jobs.api.batches.current import Items
 from jobs.api.batches.serializers import BatchListQuery, BatchSummary, ResultsQuery
 from jobs.api.input.validation import single_values, validated
@@ -45,7 +44,7 @@ class BatchViewSet(APIViewSet):
 
     @extend_schema(exclude=True)  # type: ignore[untyped-decorator]
     def create(self, request: Request) -> Response:
-        raise NotImplementedError
+        return upload.create(request._request, cast("Caller", request.user))
 
     @batch_operations.retrieve
     def retrieve(self, request: Request, batch_id: str) -> Response:
@@ -129,12 +128,7 @@ def _newest(query: dict[str, Any], caller: Caller) -> "QuerySet[Batch]":
         rows = rows.filter(id__lt=pagination.requested_position(query["cursor"], caller.client))
     if "reference" in query:
         rows = pagination.with_reference(rows, query["reference"])
-    if "state" not in query:
-        return rows
-    # Not by the index of states, which has the batches of all clients.
-    if connection.vendor == "mongodb":
-        return rows.filter(state=query["state"])
-    return rows.alias(plain_state=pagination.Unindexed("state")).filter(plain_state=query["state"])
+    return rows.filter(state=query["state"]) if "state" in query else rows
 
 
 def _carry_out(batch_id: str) -> None:
