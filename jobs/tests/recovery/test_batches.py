@@ -68,6 +68,7 @@ def test_a_long_cancellation_goes_on_at_once_and_delays_no_other_batch(monkeypat
 
 
 @pytest.mark.parametrize("error", [ValueError, redis.ResponseError])
+@pytest.mark.usefixtures("redis_client")
 def test_one_faulty_batch_does_not_stop_the_others(monkeypatch, caplog, error):
     faulty, other = make_batch("complete"), make_batch("complete")
     fail_for(monkeypatch, faulty, error("Zoë"))
