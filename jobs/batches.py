@@ -74,6 +74,16 @@ def reopen(*batch_ids: str) -> None:
     batches.filter(state=State.FINISHED).update(cancel_requested_at=None, **_running_again())
 
 
+def take_in(batch_id: str) -> None:
+    """Have a batch run again that was sealed, and perhaps finished, while items were added to it.
+    A cancellation that was requested applies to them too.
+    """
+    unfinished = Batch.objects.filter(pk=batch_id).exclude(state=State.FINISHED)
+    with writing():
+        unfinished.update(revision=F("revision") + 1)
+        resume(batch_id)
+
+
 def resume(batch_id: str) -> bool:
     """Have a finished batch run again because it has open jobs, and cancel these if that was
     requested. Returns False if it is not finished.

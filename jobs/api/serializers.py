@@ -1,6 +1,5 @@
 """What clients send and receive: a posted job, a job as it is shown, and the query of a list."""
 
-import copy
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -39,6 +38,20 @@ DIRECTION_CONTROL = re.compile(rf"[{_DIRECTION_CONTROLS}]")
 NAME_PATTERN = rf"^[^\u0000{_DIRECTION_CONTROLS}]*[^{_INVISIBLE}][^\u0000{_DIRECTION_CONTROLS}]*$"
 
 
+def enabled_vendor(slug: str, caller: Caller) -> str:
+    """Return the slug of a vendor that is enabled. Raises ValidationError if it is not."""
+    vendor = catalogue.get(slug)
+    if vendor is not None and vendor.enabled:
+        return slug
+    usable = (each.slug for each in catalogue.all().values() if each.enabled)
+    enabled = listed(each for each in usable if caller.may_use(each))
+    if vendor is None:
+        text, code = f"There is no such vendor. Use one of: {enabled}.", "unknown_vendor"
+    else:
+        text, code = f"This vendor is disabled. Use one of: {enabled}.", "vendor_disabled"
+    raise serializers.ValidationError(text, code)
+
+
 class JobInput(serializers.Serializer[Any]):
     """A job as clients post it. All other fields are passed on to the vendor unchanged."""
 
@@ -58,7 +71,8 @@ class JobInput(serializers.Serializer[Any]):
         copying them would take longer than the validation.
         """
         self.fields  # noqa: B018 - made on first use, which is not to be each copy's
-        copied = copy.copy(self)
+        copied = object.__new__(type(self))  # a fifth of the time of copy.copy
+        copied.__dict__.update(self.__dict__)
         copied._context = {"caller": caller}
         return copied
 
@@ -72,16 +86,7 @@ class JobInput(serializers.Serializer[Any]):
         return name
 
     def validate_vendor(self, slug: str) -> str:
-        vendor, caller = catalogue.get(slug), self.context["caller"]
-        if vendor is not None and vendor.enabled:
-            return slug
-        usable = (each.slug for each in catalogue.all().values() if each.enabled)
-        enabled = listed(each for each in usable if caller.may_use(each))
-        if vendor is None:
-            text, code = f"There is no such vendor. Use one of: {enabled}.", "unknown_vendor"
-        else:
-            text, code = f"This vendor is disabled. Use one of: {enabled}.", "vendor_disabled"
-        raise serializers.ValidationError(text, code)
+        return enabled_vendor(slug, self.context["caller"])
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
         missing = self._missing(data)

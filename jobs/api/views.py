@@ -10,17 +10,15 @@ from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import operator_actions
 from jobs.api import idempotency, pagination, retry_after
-from jobs.api.access.permissions import require_vendor
 from jobs.api.base import ID, APIViewSet
 from jobs.api.formats import posted
-from jobs.api.input import options
+from jobs.api.input.job import new_job, require_its_vendor, require_room
 from jobs.api.input.validation import single_values, validated
 from jobs.api.openapi import operations
 from jobs.api.pagination import Filters
-from jobs.api.problems import Problem, queue_full
-from jobs.api.serializers import OUTWARD, STORED, JobInput, JobShown, JobSummary, ListQuery
+from jobs.api.problems import Problem
+from jobs.api.serializers import OUTWARD, STORED, JobShown, JobSummary, ListQuery
 from jobs.models import FINAL, Job, Status
-from jobs.queue.backlog import backlog
 from jobs.queue.clock import redis_clock
 from jobs.storage.lookup import Lookup
 from vendors.catalogue import catalogue
@@ -43,7 +41,7 @@ RETRY_REFUSALS = {
 }
 
 # Shared by all requests: making a serializer copies all of its fields, and these keep no state.
-INPUT, QUERY, SHOWN = JobInput(), ListQuery(), JobShown()
+QUERY, SHOWN = ListQuery(), JobShown()
 SHOWN_COLUMNS = ("id", *pagination.COLUMNS, "result", "queued_at", "stream")
 COLUMNS = Lookup(Job, *SHOWN_COLUMNS, owner="client")
 
@@ -63,14 +61,13 @@ class JobViewSet(APIViewSet):
     def create(self, request: Request) -> Response:
         body, caller = posted(request), _caller(request)
         key = idempotency.key_of(request)
-        vendor = body.get("vendor")
-        if isinstance(vendor, str):
-            require_vendor(caller, vendor)
+        require_its_vendor(body, caller)
         fingerprint = idempotency.fingerprint(body) if key else ""
         # Before the validation: what was valid then may not be so now.
         if key and (first := idempotency.first_use(caller.client, key, fingerprint)):
             return _replayed(first)
-        job = _new_job(body, caller)
+        job = new_job(body, caller)
+        require_room(job.vendor)
         job.idempotency_key, job.fingerprint = key, fingerprint
         if first := idempotency.accept_once(job):
             return _replayed(first)
@@ -114,17 +111,6 @@ class JobViewSet(APIViewSet):
         if not operator_actions.retry(job, redis_clock.now()):
             raise _refusal(job.pk, caller, RETRY_REFUSALS)
         return _shown(job.pk, caller)
-
-
-def _new_job(body: dict[str, Any], caller: Caller) -> Job:
-    """Return the unsaved job. Raises Problem if it is not valid, or its vendor's queue is full."""
-    valid = validated(INPUT.of(caller), body, "pointer", "/")
-    slug = valid["vendor"]
-    if backlog.is_full(slug):
-        raise queue_full(retry_after.of_full_queue(slug))
-    columns = options.columns(valid.get("options", {}))
-    fields = {"client": caller.client, "vendor": slug, "name": valid["name"]}
-    return Job.new(**fields, input=valid["input"], **columns)
 
 
 def _accepted(job_id: str, status: str, headers: dict[str, str]) -> Response:

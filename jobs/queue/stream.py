@@ -5,7 +5,7 @@ jobs.queue.keys lists the keys.
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,7 +19,6 @@ from jobs.queue.redis_errors import is_wrong_type, refusal
 
 log = logging.getLogger(__name__)
 
-ENTRY_VERSION = "1"
 COOL_OFF_SECONDS = 1.0
 
 
@@ -79,11 +78,16 @@ def settle(vendor: str, settlements: Sequence[Settlement], client: Any = None) -
 
 def add(vendor: str, job_ids: Iterable[str], stream: Stream, client: Any = None) -> None:
     """Add an entry for each job. Raises redis.RedisError."""
-    key = getattr(Keys(vendor), stream.value)
-    pipeline = (client or commands()).pipeline(transaction=False)
-    for job_id in job_ids:
-        pipeline.xadd(key, {"v": ENTRY_VERSION, "job": job_id})
-    pipeline.execute()
+    add_all({vendor: list(job_ids)}, stream, client)
+
+
+def add_all(job_ids: Mapping[str, Sequence[str]], stream: Stream, client: Any = None) -> None:
+    """Add an entry for each job of these vendors, in one script call. Raises redis.RedisError."""
+    script("add")(
+        keys=[getattr(Keys(vendor), stream.value) for vendor in job_ids],
+        args=[argument for ids in job_ids.values() for argument in (len(ids), *ids)],
+        client=client or commands(),
+    )
 
 
 class Hints:
@@ -123,7 +127,14 @@ hints_may_fail = Hints()
 
 def offer(vendor: str, job_ids: Sequence[str], stream: Stream = Stream.JOBS) -> bool:
     """Add entries, best effort. False: Redis failed, and the sweep will add them."""
-    return hints_may_fail.give(lambda client: add(vendor, job_ids, stream, client))
+    return offer_all({vendor: job_ids}, stream)
+
+
+def offer_all(job_ids: Mapping[str, Sequence[str]], stream: Stream = Stream.JOBS) -> bool:
+    """Do the same for the jobs of several vendors, in one round trip; none without jobs."""
+    if not job_ids:
+        return True
+    return hints_may_fail.give(lambda client: add_all(job_ids, stream, client))
 
 
 def free_slots(vendor: str, job_ids: Sequence[str]) -> bool:

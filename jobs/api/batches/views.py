@@ -14,7 +14,7 @@ from clients.scopes import Scope
 from jobs import batches, operator_actions
 from jobs.api import pagination, retry_after
 from jobs.api.base import APIViewSet
-from jobs.api.batches import current, results
+from jobs.api.batches import current, results, upload
 from jobs.api.batches.serializers import BatchListQuery, BatchSummary, ResultsQuery
 from jobs.api.input.validation import single_values, validated
 from jobs.api.openapi import batch_operations
@@ -41,7 +41,7 @@ class BatchViewSet(APIViewSet):
 
     @extend_schema(exclude=True)  # type: ignore[untyped-decorator]
     def create(self, request: Request) -> Response:
-        raise NotImplementedError
+        return upload.create(request._request, cast("Caller", request.user))
 
     @batch_operations.retrieve
     def retrieve(self, request: Request, batch_id: str) -> Response:
