@@ -1,4 +1,4 @@
-"""gunicorn workers with other time limits, for `--worker-class`."""
+"""gunicorn workers with other limits, for `--worker-class`."""
 
 from enrichlabs.http import connection, gunicorn_worker
 
@@ -22,4 +22,14 @@ class PatientWorker(gunicorn_worker.HTTPWorker):
         from enrichlabs.http import overload
 
         overload.MAX_WAIT_SECONDS = 60.0
+        super().run()
+
+
+class SmallChunksWorker(gunicorn_worker.HTTPWorker):
+    """Commits an upload in many small chunks, so that a small one has as many seams as a large."""
+
+    def run(self) -> None:
+        from jobs.api.batches import upload
+
+        upload.CHUNK_ITEMS = 10
         super().run()

@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import F, Max, QuerySet
 
 from jobs.models import OPEN, Batch, Job, State
+from jobs.queue import waiting
 from jobs.storage import bulk_writes
 from jobs.storage.store import writing
 
@@ -48,7 +49,7 @@ def _seal(batch: "QuerySet[Batch]", **changes: Any) -> bool:
 
 def finish(batch: Batch) -> bool:
     """Finish a running batch, unless one of its jobs is open or is about to be. Its columns
-    `revision` and `sealed_at` must have been read before.
+    `revision` and `sealed_at` must have been read before. Wakes those who wait for it.
     """
     jobs = Job.of_batch(batch.pk)
     if jobs.filter(status__in=OPEN).exists():
@@ -60,7 +61,10 @@ def finish(batch: Batch) -> bool:
         pk=batch.pk, state=State.RUNNING, revision=batch.revision, retry_requested_at=None
     )
     with writing():
-        return bool(running.update(state=State.FINISHED, finished_at=finished_at))
+        happened = bool(running.update(state=State.FINISHED, finished_at=finished_at))
+    if happened:
+        waiting.announce(batch.pk)
+    return happened
 
 
 def reopen(*batch_ids: str) -> None:

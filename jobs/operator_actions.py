@@ -23,7 +23,7 @@ def cancel_each(jobs: Sequence[Job], now: datetime) -> list[bool]:
     """Do the same to several jobs, in one commit."""
     happened = lifecycle.apply([lifecycle.cancel(job, now) for job in jobs])
     for vendor, job_ids in _by_vendor(jobs, happened).items():
-        stream.free_slots(vendor, job_ids)
+        stream.settle_final(vendor, job_ids)
     return happened
 
 

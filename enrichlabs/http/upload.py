@@ -16,6 +16,7 @@ from gunicorn.http.errors import ChunkMissingTerminator, NoMoreData, ParseExcept
 from enrichlabs.http import refusals
 from enrichlabs.http.connection import ClientSocket
 from jobs import stopping
+from jobs.api import slots
 from jobs.api.input.bodies import TooLarge
 from jobs.api.problems import OVERLOAD_RETRY_SECONDS, Problem
 
@@ -70,7 +71,8 @@ class Upload:
             raise self._error
         try:
             self._pieces = self._pieces or self._begin()
-            piece = next(self._pieces, None)
+            with slots.computing:
+                piece = next(self._pieces, None)
             self._read_bytes += len(piece or b"")
             if self._read_bytes > self._max_bytes:
                 raise TooLarge(self._max_bytes)
@@ -103,7 +105,12 @@ class Upload:
             left = gives_up_at - monotonic()
             if left <= 0:
                 raise Problem(*refusals.TOO_SLOW)
-            if poller.poll(1000 * min(left, CHECK_INTERVAL_SECONDS)):
+            slots.computing.release()
+            try:
+                has_arrived = poller.poll(1000 * min(left, CHECK_INTERVAL_SECONDS))
+            finally:
+                slots.computing.acquire()
+            if has_arrived:
                 return
 
 

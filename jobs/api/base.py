@@ -22,11 +22,14 @@ class APIViewSet(ViewSet):
     parser_classes = (JobParser,)
     renderer_classes = (ExactJSONRenderer,)
     scopes: dict[str, tuple[str, ...]] = {}
+    waiting_actions: tuple[str, ...] = ()  # those that heed Prefer: wait
 
     @property
     def default_response_headers(self) -> dict[str, str]:
         headers = super().default_response_headers
-        return {**headers, "Cache-Control": "no-store", "Vary": "Authorization"}
+        may_wait = getattr(self, "action", None) in self.waiting_actions
+        vary = "Authorization, Prefer" if may_wait else "Authorization"
+        return {**headers, "Cache-Control": "no-store", "Vary": vary}
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, Unauthorized):

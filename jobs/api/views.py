@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import operator_actions
-from jobs.api import idempotency, pagination, retry_after
+from jobs.api import idempotency, pagination, retry_after, waiting
 from jobs.api.base import ID, APIViewSet
 from jobs.api.formats import posted
 from jobs.api.input.job import new_job, require_its_vendor, require_room
@@ -18,6 +18,7 @@ from jobs.api.openapi import operations
 from jobs.api.pagination import Filters
 from jobs.api.problems import Problem
 from jobs.api.serializers import OUTWARD, STORED, JobShown, JobSummary, ListQuery
+from jobs.api.waiting import Wait
 from jobs.models import FINAL, Job, Status
 from jobs.queue.clock import redis_clock
 from jobs.storage.lookup import Lookup
@@ -56,27 +57,33 @@ class JobViewSet(APIViewSet):
         "cancel": (Scope.MANAGE,),
         "retry": (Scope.MANAGE,),
     }
+    waiting_actions = ("create", "retrieve")
 
     @operations.create
     def create(self, request: Request) -> Response:
+        wait = waiting.asked_for(request)
         body, caller = posted(request), _caller(request)
         key = idempotency.key_of(request)
         require_its_vendor(body, caller)
         fingerprint = idempotency.fingerprint(body) if key else ""
         # Before the validation: what was valid then may not be so now.
         if key and (first := idempotency.first_use(caller.client, key, fingerprint)):
-            return _replayed(first)
+            return _replayed(first, wait)
         job = new_job(body, caller)
         require_room(job.vendor)
         job.idempotency_key, job.fingerprint = key, fingerprint
         if first := idempotency.accept_once(job):
-            return _replayed(first)
-        seconds = retry_after.of_new_job(job)
-        return _accepted(job.pk, job.status, {"Retry-After": str(seconds)})
+            return _replayed(first, wait)
+        row = {"id": job.pk, "status": job.status, "vendor": job.vendor}
+        return _accepted(row, wait, {"Retry-After": str(retry_after.of_new_job(job))})
 
     @operations.retrieve
     def retrieve(self, request: Request, request_id: str) -> Response:
-        return _shown(request_id.lower(), _caller(request))
+        wait = waiting.asked_for(request)
+        row = _row(request_id.lower(), _caller(request))
+        if row["status"] not in FINAL:
+            row = _final_in_time(row, wait) or row
+        return _shown(row, wait.headers if row["status"] in FINAL else {})
 
     @operations.list_
     def list(self, request: Request) -> Response:
@@ -100,7 +107,7 @@ class JobViewSet(APIViewSet):
         job = _find(request_id, caller)
         if not operator_actions.cancel(job, redis_clock.now()):
             raise _refusal(job.pk, caller, CANCEL_REFUSALS)
-        return _shown(job.pk, caller)
+        return _shown(_row(job.pk, caller), {})
 
     @operations.retry
     def retry(self, request: Request, request_id: str) -> Response:
@@ -110,18 +117,35 @@ class JobViewSet(APIViewSet):
             raise Problem("vendor_unknown", 409, "This job's vendor no longer exists.")
         if not operator_actions.retry(job, redis_clock.now()):
             raise _refusal(job.pk, caller, RETRY_REFUSALS)
-        return _shown(job.pk, caller)
+        return _shown(_row(job.pk, caller), {})
 
 
-def _accepted(job_id: str, status: str, headers: dict[str, str]) -> Response:
-    shown = {"request_id": job_id, "status": OUTWARD[Status(status)]}
-    return Response(shown, 202, headers={"Location": f"/jobs/{job_id}", **headers})
+def _accepted(row: dict[str, Any], wait: Wait, headers: dict[str, str]) -> Response:
+    """Return the answer to a posted job: the job itself, if it ends while the request waits."""
+    headers["Location"] = f"/jobs/{row['id']}"
+    if final := _final_in_time(row, wait):
+        headers.pop("Retry-After", None)
+        return _shown(final, {**headers, **wait.headers})
+    shown = {"request_id": row["id"], "status": OUTWARD[Status(row["status"])]}
+    return Response(shown, 202, headers=headers)
 
 
-def _replayed(row: dict[str, Any]) -> Response:
+def _replayed(row: dict[str, Any], wait: Wait) -> Response:
     """Return the answer to a repeated request: the job of the first one."""
     headers = {"Idempotency-Replayed": "true", **_poll_after(row)}
-    return _accepted(row["id"], row["status"], headers)
+    return _accepted(row, wait, headers)
+
+
+def _final_in_time(row: dict[str, Any], wait: Wait) -> dict[str, Any] | None:
+    """Return SHOWN_COLUMNS of the job if it is final before the wait is over."""
+
+    def look(caller: Caller) -> dict[str, Any] | None:
+        found = _row(row["id"], caller)
+        return found if found["status"] in FINAL else None
+
+    if row["status"] in FINAL and wait.seconds:
+        return wait.look(look)
+    return wait.until_final(row["id"], look, vendor=row["vendor"])
 
 
 def _poll_after(row: dict[str, Any]) -> dict[str, str]:
@@ -144,13 +168,18 @@ def _find(request_id: str, caller: Caller) -> Job:
     raise _not_found()
 
 
-def _shown(job_id: str, caller: Caller) -> Response:
+def _row(job_id: str, caller: Caller) -> dict[str, Any]:
+    """Return SHOWN_COLUMNS of the caller's job. Raises Problem if it does not exist."""
     row = COLUMNS.find(job_id, caller.client) if ID.fullmatch(job_id) else None
     if row is None or not caller.may_use(row["vendor"]):
         raise _not_found()
+    return row
+
+
+def _shown(row: dict[str, Any], headers: Mapping[str, str]) -> Response:
     if row["status"] == Status.COMPLETE:
         retry_after.durations.note(row)
-    return Response(SHOWN.to_representation(row), headers=_poll_after(row))
+    return Response(SHOWN.to_representation(row), headers={**headers, **_poll_after(row)})
 
 
 def _not_found() -> Problem:

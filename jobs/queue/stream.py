@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from jobs.models import Stream
-from jobs.queue.keys import Keys
+from jobs.queue.keys import ENDED, Keys
 from jobs.queue.redis import commands, hints, script
 from jobs.queue.redis_errors import is_wrong_type, refusal
 
@@ -48,6 +48,7 @@ class Settlement:
     job_id: str
     entry: Entry | None = None  # acknowledged and deleted
     frees_slot: bool = False  # free the job's in-flight slot
+    is_final: bool = False  # free it, and wake those who wait for the job to end
     refunds: bool = False  # refund the permit: no call was made
     requeue: Requeue = Requeue.NO
 
@@ -55,7 +56,8 @@ class Settlement:
         entry = self.entry
         place = [entry.stream.value, entry.id] if entry else ["", ""]
         charge = entry.charge if entry and self.refunds else ""
-        return [*place, self.job_id, "1" if self.frees_slot else "", charge, self.requeue]
+        frees_slot = "final" if self.is_final else "1" if self.frees_slot else ""
+        return [*place, self.job_id, frees_slot, charge, self.requeue]
 
 
 def refused(entry: Entry, *, frees_slot: bool) -> Settlement:
@@ -69,10 +71,9 @@ def settle(vendor: str, settlements: Sequence[Settlement], client: Any = None) -
         return
     keys = Keys(vendor)
     arguments = [argument for settlement in settlements for argument in settlement.arguments()]
+    of_vendor = [keys.retries, keys.jobs, keys.freed, keys.log, keys.in_flight, keys.state]
     script("settle")(
-        keys=[keys.retries, keys.jobs, keys.freed, keys.log, keys.in_flight, keys.state],
-        args=arguments,
-        client=client or commands(),
+        keys=[*of_vendor, keys.waited, ENDED], args=arguments, client=client or commands()
     )
 
 
@@ -137,7 +138,9 @@ def offer_all(job_ids: Mapping[str, Sequence[str]], stream: Stream = Stream.JOBS
     return hints_may_fail.give(lambda client: add_all(job_ids, stream, client))
 
 
-def free_slots(vendor: str, job_ids: Sequence[str]) -> bool:
-    """Free in-flight slots, best effort. False: Redis failed, and the sweep will free them."""
-    settlements = [Settlement(job_id, frees_slot=True) for job_id in job_ids]
+def settle_final(vendor: str, job_ids: Sequence[str]) -> bool:
+    """Settle jobs that have ended outside of a worker, best effort. False: Redis failed, and the
+    sweep will free their slots.
+    """
+    settlements = [Settlement(job_id, is_final=True) for job_id in job_ids]
     return hints_may_fail.give(lambda client: settle(vendor, settlements, client))

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 PAGE_ROWS = 2000
 PAGE_BYTES = 1024 * 1024
 ROWS_AT_ONCE = 20  # in memory besides the page; one may have several megabytes
-PAGE_PATIENCE_SECONDS = 5.0
+PAGE_PATIENCE_SECONDS = 10.0
 PART_BYTES = 128 * 1024  # what is sent at once
 
 # As the store has it: to read and write each result would take most of the time.

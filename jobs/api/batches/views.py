@@ -12,13 +12,15 @@ from rest_framework.response import Response
 from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import batches, operator_actions
-from jobs.api import pagination, retry_after
+from jobs.api import pagination, retry_after, waiting
 from jobs.api.base import APIViewSet
 from jobs.api.batches import current, results, upload
+from jobs.api.batches.current import Items
 from jobs.api.batches.serializers import BatchListQuery, BatchSummary, ResultsQuery
 from jobs.api.input.validation import single_values, validated
 from jobs.api.openapi import batch_operations
 from jobs.api.problems import Problem
+from jobs.api.waiting import Look
 from jobs.models import Batch, State
 from jobs.queue.clock import redis_clock
 
@@ -38,6 +40,7 @@ class BatchViewSet(APIViewSet):
         "cancel": (Scope.MANAGE,),
         "retry": (Scope.MANAGE,),
     }
+    waiting_actions = ("retrieve",)
 
     @extend_schema(exclude=True)  # type: ignore[untyped-decorator]
     def create(self, request: Request) -> Response:
@@ -45,7 +48,11 @@ class BatchViewSet(APIViewSet):
 
     @batch_operations.retrieve
     def retrieve(self, request: Request, batch_id: str) -> Response:
-        return _shown(batch_id, _caller(request))
+        wait = waiting.asked_for(request)
+        batch, items = current.find(batch_id, _caller(request))
+        if batch.state != State.FINISHED:
+            batch, items = wait.until_final(batch.pk, _finished(batch.pk)) or (batch, items)
+        return _shown(batch, items, wait.headers if batch.state == State.FINISHED else {})
 
     @batch_operations.list_
     def list(self, request: Request) -> Response:
@@ -75,7 +82,7 @@ class BatchViewSet(APIViewSet):
         if not batches.request_cancel(batch.pk, redis_clock.now()):
             raise Problem("already_final", 409, "This batch is finished.")
         _carry_out(batch.pk)
-        return _shown(batch.pk, caller)
+        return _shown(*current.find(batch.pk, caller))
 
     @batch_operations.retry
     def retry(self, request: Request, batch_id: str) -> Response:
@@ -85,18 +92,27 @@ class BatchViewSet(APIViewSet):
             detail = "This batch is receiving items. It can be retried when all have come."
             raise Problem("not_final", 409, detail)
         _carry_out(batch.pk)
-        return _shown(batch.pk, caller)
+        return _shown(*current.find(batch.pk, caller))
 
 
 def _caller(request: Request) -> Caller:
     return cast("Caller", request.user)
 
 
-def _shown(batch_id: str, caller: Caller) -> Response:
-    batch, items = current.find(batch_id, caller)
+def _finished(batch_id: str) -> Look[tuple[Batch, Items]]:
+    """Return a function that finds the batch if it is finished."""
+
+    def look(caller: Caller) -> tuple[Batch, Items] | None:
+        batch, items = current.find(batch_id, caller)
+        return (batch, items) if batch.state == State.FINISHED else None
+
+    return look
+
+
+def _shown(batch: Batch, items: Items, headers: dict[str, str] | None = None) -> Response:
     shown = SUMMARY.to_representation(batch)
     shown |= {"received": sum(items.counts.values()), "counts": items.counts}
-    return Response(shown, headers=poll_after(batch))
+    return Response(shown, headers={**(headers or {}), **poll_after(batch)})
 
 
 def poll_after(batch: Batch) -> dict[str, str]:

@@ -5,7 +5,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from clients.scopes import Scope
 from jobs.api.batches.serializers import BatchListQuery, BatchPage, BatchShown, ResultsQuery
-from jobs.api.openapi.operations import OF_QUERY, answers, operation
+from jobs.api.openapi.operations import OF_QUERY, PREFER, answers, operation
 from jobs.api.openapi.shapes import ProblemShown
 
 BATCH_ID = OpenApiParameter("batch_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH)
@@ -13,11 +13,11 @@ BATCH_ID = OpenApiParameter("batch_id", {"type": "string", "format": "uuid"}, Op
 retrieve = operation(
     "show_batch",
     "A finished batch is one without open jobs: `counts` says how many failed. Poll at the "
-    "interval of Retry-After until then.",
+    "interval of Retry-After until then, or send `Prefer: wait`.",
     summary="Show a batch",
     scopes=(Scope.READ,),
     problems=("not_found",),
-    parameters=[BATCH_ID],
+    parameters=[BATCH_ID, PREFER],
     responses=answers(200, BatchShown, "The batch"),
 )
 list_ = operation(

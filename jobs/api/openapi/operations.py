@@ -107,9 +107,20 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "(RFC 9651) or, without a comma, bare.",
 )
 
+PREFER = OpenApiParameter(
+    "Prefer",
+    str,
+    OpenApiParameter.HEADER,
+    description="`wait=10` (RFC 7240): wait for up to 10 s, and for 30 s at most, until it is "
+    "final. Then the answer has `Preference-Applied`. If it is not final by then, or too many "
+    "requests wait already, the answer is the same as without this header. Anything else in the "
+    "header is ignored.",
+)
+
 create = operation(
     "post_job",
-    "The job is stored before the answer and survives crashes. Poll its URL for the result.",
+    "The job is stored before the answer and survives crashes. Poll its URL for the result. To "
+    "have the result in this answer, send `Prefer: wait`, with a key that also has `jobs:read`.",
     summary="Post a job",
     scopes=(Scope.SUBMIT,),
     problems=(
@@ -118,17 +129,20 @@ create = operation(
         *("vendor_not_allowed", "bad_idempotency_key", "idempotency_key_reused", "queue_full"),
     ),
     request=JobInput,
-    parameters=[IDEMPOTENCY_KEY],
-    responses=answers(202, JobAccepted, "The job is stored"),
+    parameters=[IDEMPOTENCY_KEY, PREFER],
+    responses={
+        **answers(202, JobAccepted, "The job is stored"),
+        **answers(200, JobShown, "The job, which became final within the time of `Prefer: wait`"),
+    },
 )
 retrieve = operation(
     "show_job",
     "Cheap: it reads one stored row. Poll at the interval of Retry-After until the status is "
-    "final.",
+    "final, or send `Prefer: wait`.",
     summary="Show a job",
     scopes=(Scope.READ,),
     problems=("not_found",),
-    parameters=[REQUEST_ID],
+    parameters=[REQUEST_ID, PREFER],
     responses=answers(200, JobShown, "The job"),
 )
 list_ = operation(
