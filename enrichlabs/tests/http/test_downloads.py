@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.client import IncompleteRead
 
 import pytest
 
@@ -42,6 +43,14 @@ def test_a_response_is_sent_in_chunks_and_the_connection_kept(server, opened):
     assert body == b"x" * 3 * 64 * 1024
     connection.sendall(GET % 0)
     assert answer(connection)[1] == b""
+
+
+def test_a_file_that_is_cut_short_has_no_last_chunk(server, opened):
+    connection = opened(server.port, (GET % 2).replace(b" HTTP", b"&fails=1 HTTP"))
+    with pytest.raises(IncompleteRead) as error:
+        answer(connection)
+    assert error.value.partial.strip(b"x") == b""
+    assert "Traceback" not in server.log
 
 
 def test_http_1_0_gets_it_until_the_connection_closes(server):
