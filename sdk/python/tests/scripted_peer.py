@@ -92,6 +92,9 @@ class Peer(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
+    def handle_error(self, *args: object) -> None:
+        """Say nothing of clients that have gone."""
+
     def next_reply(self) -> Reply:
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
