@@ -2,6 +2,7 @@
 
 import json
 import signal
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from enrichlabs_client import Client, ConflictError, NotFound
@@ -9,6 +10,7 @@ from service import Command, Service, read_rows, uploaded
 
 pytestmark = pytest.mark.processes
 
+SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 BOTH = [signal.SIGKILL, signal.SIGINT]
 SUBMIT = ("submit", "people.csv", "--map", "name=Full Name", "-o", "results.csv", "--vendor")
 
@@ -62,7 +64,7 @@ def test_jobs_are_submitted_awaited_listed_and_retried(api):
     assert (failed.status, failed.error.code) == ("failed", api.get(failed.id).error.code)
     assert api.submit(vendor="broken", name="Jane", idempotency_key="k").id == failed.id
     assert api.retry(failed.id).run == 2
-    slow = api.submit(vendor="slow", name="Jim", options={"not_before": "2099-01-01T00:00:00Z"})
+    slow = api.submit(vendor="slow", name="Jim", options={"not_before": SOON})
     with pytest.raises(ConflictError):
         api.retry(slow.id)
     assert api.cancel(slow.id).status == "cancelled"
@@ -73,7 +75,8 @@ def test_jobs_are_submitted_awaited_listed_and_retried(api):
 
 def test_many_jobs_become_a_batch_with_results_in_order(api):
     jobs = [{"name": f"Person {n}"} if n != 3 else {"name": " "} for n in range(6)]
-    (upload,) = api.submit_many(jobs, vendor="quick", reference="many", key="many")
+    given = {"vendor": "quick", "reference": "many", "key": "many"}
+    (upload,) = api.submit_many(jobs, **given)
     assert (upload.accepted, upload.refused, upload.refusals[0].index) == (5, 1, 3)
     batch = api.wait_batch(upload.batch_id)
     assert (batch.received, batch.counts["complete"], batch.counts["refused"]) == (6, 5, 1)
@@ -83,11 +86,10 @@ def test_many_jobs_become_a_batch_with_results_in_order(api):
     assert [r.result for r in api.results(batch, fields=["info"])][:1] == [
         {"info": "Processed sync"}
     ]
-    assert api.submit_many(jobs, vendor="quick", key="many")[0].batch_id == batch.id
+    assert api.submit_many(jobs, **given)[0].batch_id == batch.id
     assert [each.id for each in api.batches(reference="many")] == [batch.id]
-    (held,) = api.submit_many(
-        [{"name": "J"}], vendor="slow", options={"not_before": "2099-01-01T00:00Z"}
-    )
+    later = {"not_before": SOON}
+    (held,) = api.submit_many([{"name": "J"}], vendor="slow", options=later)
     assert [r.status for r in api.results(held, partial=True)] == ["queued"]
     assert api.cancel_batch(held.batch_id).counts["cancelled"] == 1
     assert api.retry_batch(api.batch(held.batch_id, wait=5).id).state in ("running", "finished")
