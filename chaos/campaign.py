@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from chaos import history, report
+from chaos.batches.client import BatchClients
 from chaos.client import Clients
 from chaos.faults import KINDS, Kind
 from chaos.journal import Trouble
@@ -27,6 +28,7 @@ from vendors.models import Vendor
 DRAIN_SECONDS = 180.0
 QUIET_SECONDS = 45.0  # for late callbacks, and for slots that the sweep has yet to free
 CHECK_INTERVAL_SECONDS = 1.0
+BATCH_SHARE = 0.25  # of the jobs, which are posted in batches
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,32 @@ class Options:
     store: str
 
 
+@dataclass(frozen=True)
+class Everyone:
+    """All clients: those who post one job after the other, and those who post batches."""
+
+    singly: Clients
+    batches: BatchClients
+
+    def start(self) -> None:
+        self.singly.start()
+        self.batches.start()
+
+    def stop(self) -> None:
+        self.singly.stop()
+        self.batches.stop()
+
+
 def run(options: Options, system: System) -> bool:
     """Run it, print the results, and return whether all checks passed."""
     keyring = prepare(system)
     witness = Witness(system.redis_address)
     witness.start()
     system.start()
-    clients = Clients(system.api_urls, options.seed, options.rate, keyring, system.journal)
-    unavailable = strike_under_load(options, system, clients)
-    drained_seconds, left = come_to_rest(system, clients)
-    past = history.read(options.seed, clients, system.ledger, system.journal)
+    everyone = gather(system, options.seed, options.rate, keyring)
+    unavailable = strike_under_load(options, system, everyone)
+    drained_seconds, left = come_to_rest(system, everyone)
+    past = history.read(options.seed, everyone.singly, everyone.batches, system)
     end = report.End(drained_seconds, left, unavailable)
     return report.write(past, witness, end, more_rows=[("keys rotated", str(keyring.rotations))])
 
@@ -62,7 +80,14 @@ def prepare(system: System) -> Keyring:
     return keyring
 
 
-def strike_under_load(options: Options, system: System, clients: Clients) -> list[str]:
+def gather(system: System, seed: int, rate: float, keyring: Keyring) -> Everyone:
+    """Return the clients, who together post `rate` jobs a second."""
+    apis, in_batches = system.api_urls, rate * BATCH_SHARE
+    singly = Clients(apis, seed, rate - in_batches, keyring, system.journal)
+    return Everyone(singly, BatchClients(apis, seed, in_batches, keyring))
+
+
+def strike_under_load(options: Options, system: System, clients: Everyone) -> list[str]:
     """Submit jobs and inject faults as scheduled; returns which kinds are unavailable, and why."""
     needs = {name: kind.needs(system) for name, kind in KINDS.items()}
     names = [name for name, needed in needs.items() if not needed]
@@ -94,15 +119,18 @@ def strike(fault: Fault, system: System, kinds: Mapping[str, Kind], lock: Lock) 
     connection.close()
 
 
-def come_to_rest(system: System, clients: Clients) -> tuple[float, dict[str, int]]:
+def come_to_rest(system: System, clients: Everyone) -> tuple[float, dict[str, int]]:
     """Heal everything and wait until all jobs are final.
 
     Returns how many seconds that took, and what is left in Redis, by kind.
     """
     heal(system)
     drained_seconds = drain()
-    clients.retry(set(Job.objects.filter(status=Status.FAILED).values_list("pk", flat=True)))
+    failed = set(Job.objects.filter(status=Status.FAILED).values_list("pk", flat=True))
+    clients.singly.retry(failed)
+    clients.batches.retry()
     drain()
+    clients.batches.conclude()
     return drained_seconds, wait_until_quiet(system)
 
 

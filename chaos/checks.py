@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from chaos import promises
+from chaos.batches import checks as batches
 from chaos.history import Finding, History, Story
 from chaos.plans import answer_of, error_of, may_fail_with, plan_of
 from chaos.vendors import MAX_ATTEMPTS, VENDORS
@@ -65,10 +66,14 @@ def wrong(history: History) -> Iterator[Finding]:
                 yield from _wrong_result(history, story)
             case Status.FAILED:
                 yield from _wrong_failure(history, story)
-            case Status.CANCELLED if (
-                plan_of(history.seed, story.serial, job.vendor).client != "cancel"
-            ):
+            case Status.CANCELLED if not _may_be_cancelled(history, story):
                 yield job_id, "cancelled without a request"
+
+
+def _may_be_cancelled(history: History, story: Story) -> bool:
+    if story.posted and story.posted.may_be_cancelled:
+        return True
+    return plan_of(history.seed, story.serial, story.job.vendor).client == "cancel"
 
 
 def _wrong_result(history: History, story: Story) -> Iterator[Finding]:
@@ -201,4 +206,5 @@ CHECKS: dict[str, Callable[[History], Iterator[Finding]]] = {
     "unexplained vendor calls": unexplained_calls,
     "forged callbacks accepted": forged,
     **promises.CHECKS,
+    **batches.CHECKS,
 }

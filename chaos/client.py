@@ -14,12 +14,14 @@ from itertools import count, cycle, islice
 from threading import Event, Thread
 from typing import Any
 
+from chaos import waits
 from chaos.api import TIMEOUT_SECONDS, Session, is_certain
 from chaos.journal import Journal
 from chaos.keyring import Keyring
 from chaos.plans import plan_of
 from chaos.probes import Access, Probed, probe
-from chaos.submissions import CLIENTS, Submission, manner_of, probe_of, submission_of
+from chaos.submissions import CLIENTS, Submission, manner_of, probe_of, submission_of, wait_of
+from chaos.waits import Wait
 from jobs.storage.store import STORE_ERRORS
 
 THREADS = 16
@@ -48,6 +50,7 @@ class Posted:
     client: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     is_replay: bool = False  # the API said so
+    may_be_cancelled: bool = False  # with all of its batch
 
 
 class Clients:
@@ -69,6 +72,7 @@ class Clients:
         self._began = self._over_at = 0.0
         self.posted: list[Posted] = []
         self.probed: list[Probed] = []
+        self.waits: list[Wait] = []
 
     def start(self) -> None:
         self._began = time.monotonic()
@@ -137,9 +141,13 @@ class Clients:
         self.posted.append(posted)
         since = time.monotonic()
         headers = self._keyring.headers(submission.client) | submission.header
-        answer = session.post(
-            f"{api}/jobs", headers, submission.body, timeout_seconds=timeout_seconds
-        )
+        url, body = f"{api}/jobs", submission.body
+        if manner_of(self._seed, submission.serial) == "waiting":
+            seconds = wait_of(self._seed, submission.serial)
+            answer, wait = waits.post(session, url, headers, body, seconds)
+            self.waits.append(wait)
+        else:
+            answer = session.post(url, headers, body, timeout_seconds=timeout_seconds)
         posted.took_seconds = time.monotonic() - since
         posted.answer, posted.is_replay = answer.word, answer.is_replay
         posted.job_id = answer.body.get("request_id", "")
@@ -150,7 +158,12 @@ class Clients:
         if other != posted.api:
             headers = self._keyring.headers(posted.client)
             posted.seen = session.get(f"{other}/jobs/{posted.job_id}", headers).word
-        if kind := probe_of(self._seed, posted.serial):
+        kind = probe_of(self._seed, posted.serial)
+        if kind == "wait":
+            url, headers = f"{other}/jobs/{posted.job_id}", self._keyring.headers(posted.client)
+            wait = waits.get("job", session, url, headers, wait_of(self._seed, posted.serial))[1]
+            self.waits.append(wait)
+        elif kind:
             found = probe(kind, Access(session, other, self._keyring), submission, posted.job_id)
             self.probed.extend(found)
         if self._plans(posted, "cancel"):

@@ -4,16 +4,21 @@ and what the vendor saw.
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from chaos import ledger
+from chaos.batches import story
+from chaos.batches.client import BatchClients
+from chaos.batches.story import BatchStory
 from chaos.client import Clients, Posted
 from chaos.journal import Journal
 from chaos.ledger import Answered, Arrival, read_ledger
 from chaos.probes import Probed
-from jobs.models import Attempt, Callback, Job
+from chaos.system import System
+from chaos.waits import Wait
+from jobs.models import Attempt, Batch, Callback, Job
 
 CHUNK = 2000
 
@@ -55,13 +60,16 @@ class History:
     stories: dict[str, Story]
     journal: Journal
     probed: list[Probed] = field(default_factory=list)
+    batches: list[BatchStory] = field(default_factory=list)
+    unknown_batches: list[Batch] = field(default_factory=list)  # that no client posted
+    waits: list[Wait] = field(default_factory=list)
 
 
 def key_of(job: Job, run: int) -> str:
     return Job(id=job.pk, run=run).call_key
 
 
-def read(seed: int, clients: Clients, ledger_file: Path, journal: Journal) -> History:
+def read(seed: int, clients: Clients, batch_clients: BatchClients, system: System) -> History:
     """Read the history from the store and the vendor's ledger."""
     stories = {job.pk: Story(job) for job in Job.objects.iterator(CHUNK)}
     for attempt in Attempt.objects.iterator(CHUNK):
@@ -69,9 +77,14 @@ def read(seed: int, clients: Clients, ledger_file: Path, journal: Journal) -> Hi
     for callback in Callback.objects.iterator(CHUNK):
         if callback.job in stories:
             stories[callback.job].stored_callbacks.append(callback)
-    _add_ledger(stories, ledger_file)
+    _add_ledger(stories, system.ledger)
+    batches, unknown = story.read(batch_clients.parcels, (each.job for each in stories.values()))
     _add_requests(stories, clients.posted)
-    return History(seed, clients.posted, stories, journal, clients.probed)
+    for batch in batches:
+        _add_requests(stories, list(batch.requests()))
+    waits = [*clients.waits, *batch_clients.waits]
+    found = History(seed, clients.posted, stories, system.journal, clients.probed)
+    return replace(found, batches=batches, unknown_batches=unknown, waits=waits)
 
 
 def _add_requests(stories: dict[str, Story], posted: list[Posted]) -> None:
@@ -80,8 +93,9 @@ def _add_requests(stories: dict[str, Story], posted: list[Posted]) -> None:
         requests[request.serial].append(request)
         if request.job_id in stories:
             stories[request.job_id].posted = request
-    for story in stories.values():
-        story.requests = requests[story.serial]
+    for found in stories.values():
+        if found.serial in requests:
+            found.requests = requests[found.serial]
 
 
 def _add_ledger(stories: dict[str, Story], ledger_file: Path) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from chaos import across, campaign, history, report
+from chaos.campaign import Everyone
 from chaos.checks import CHECKS
-from chaos.client import Clients
 from chaos.cuts import CALM_SECONDS, CUTS, Outage, make
 from chaos.report import Check
 from chaos.spread import Spread
@@ -29,10 +29,10 @@ def run(options: Options, system: Spread) -> bool:
     witness = Witness(system.redis_address)
     witness.start()
     system.start()
-    clients = Clients(system.api_urls, options.seed, options.rate, keyring, system.journal)
+    clients = campaign.gather(system, options.seed, options.rate, keyring)
     outages = cut_under_load(options, system, clients)
     drained_seconds, left = campaign.come_to_rest(system, clients)
-    past = history.read(options.seed, clients, system.ledger, system.journal)
+    past = history.read(options.seed, clients.singly, clients.batches, system)
     workers = {host.address: host.name for host in system.worker_hosts}
     more_checks: dict[str, Check] = {
         "unknown at the other API host": across.unknown_elsewhere,
@@ -45,7 +45,7 @@ def run(options: Options, system: Spread) -> bool:
     return report.write(past, witness, end, checks=CHECKS | more_checks, more_rows=rows)
 
 
-def cut_under_load(options: Options, system: Spread, clients: Clients) -> list[Outage]:
+def cut_under_load(options: Options, system: Spread, clients: Everyone) -> list[Outage]:
     outages = []
     clients.start()
     for cut in CUTS * options.rounds:

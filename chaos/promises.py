@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from chaos import waits
 from chaos.api import is_certain
 from chaos.history import Finding, History, Story
 from chaos.probes import Probed
@@ -92,6 +93,17 @@ def _wrong_expiry(story: Story) -> Iterator[Finding]:
         yield job.pk, "expired too early, or was not to expire at all"
 
 
+def overdue_waits(history: History) -> Iterator[Finding]:
+    """Waiters that were not answered in time."""
+    troubles = [(each.began, each.ended) for each in history.journal.troubles]
+    yield from waits.overdue(history.waits, troubles)
+
+
+def wrong_waits(history: History) -> Iterator[Finding]:
+    """Waiters that were answered before the end, as if it had come."""
+    yield from waits.wrong(history.waits)
+
+
 def _answered(history: History, kind: str) -> Iterator[Probed]:
     """Yield the probes of a kind that the service has decided about."""
     return (each for each in history.probed if each.kind == kind and is_certain(each.answer))
@@ -107,4 +119,6 @@ CHECKS: dict[str, Callable[[History], Iterator[Finding]]] = {
     "foreign jobs seen": foreign_seen,
     "never accepted": never_accepted,
     "started or expired at a wrong time": out_of_time,
+    "waiters overdue": overdue_waits,
+    "waiters answered before the end": wrong_waits,
 }

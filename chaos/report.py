@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from chaos import arrivals, recovery
+from chaos import arrivals, recovery, waits
+from chaos.batches import rows as batch_rows
 from chaos.checks import CHECKS, without_record
 from chaos.history import Finding, History, describe
 from chaos.submissions import CLIENTS
@@ -44,6 +45,8 @@ def write(
     exceeded = list(arrivals.above_limit(history))
     rows = [
         *_submitted(history),
+        *batch_rows.rows(history.batches),
+        *waits.rows(history.waits),
         *_ended(history),
         *[(name, str(len(found))) for name, found in findings.items()],
         *[
@@ -78,7 +81,7 @@ def _submitted(history: History) -> Iterator[Row]:
     answers = Counter(posted.answer for posted in history.posted)
     slowest = max((posted.took_seconds for posted in history.posted), default=0.0)
     requests = Counter(posted.serial for posted in history.posted)
-    others = [(answer, count) for answer, count in answers.most_common() if answer != "202"]
+    others = [each for each in answers.most_common() if each[0] not in ("200", "202")]
     probes = Counter(f"{each.kind} {each.answer}" for each in history.probed)
     yield "submitted", f"{len(requests)} by {len(CLIENTS)} clients, in {requests.total()} requests"
     yield "accepted", str(len({posted.serial for posted in history.posted if posted.job_id}))

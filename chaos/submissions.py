@@ -15,8 +15,9 @@ CLIENTS = ("billing", "sales", "search")
 
 OPTION_PERCENTS = {"expires_in": 3, "not_before": 3}
 MAX_DELAY_SECONDS = 4
-MANNER_PERCENTS = {"impatient": 5, "at_once": 3}
-PROBE_PERCENTS = {"replay": 10, "other_body": 4, "foreign_job": 5, "list": 1}
+MANNER_PERCENTS = {"impatient": 5, "at_once": 3, "waiting": 2}
+PROBE_PERCENTS = {"replay": 10, "other_body": 4, "foreign_job": 5, "list": 1, "wait": 3}
+MAX_WAIT_SECONDS = 4
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def stranger_to(client: str) -> str:
 
 def manner_of(seed: int, serial: int) -> str:
     """Return how the request is sent first: without waiting for the answer, several times at once,
-    or, for "", as usual.
+    asking to be answered when the job is final, or, for "", as usual.
     """
     return _draw(random.Random(f"{seed}/{serial}/manner"), MANNER_PERCENTS)
 
@@ -70,6 +71,11 @@ def manner_of(seed: int, serial: int) -> str:
 def probe_of(seed: int, serial: int) -> str:
     """Return what is tried with a job once it is accepted (`chaos.probes`), or ""."""
     return _draw(random.Random(f"{seed}/{serial}/probe"), PROBE_PERCENTS)
+
+
+def wait_of(seed: int, serial: int) -> int:
+    """Return how many seconds a client waits for the end of a job, if it does."""
+    return random.Random(f"{seed}/{serial}/wait").randint(1, MAX_WAIT_SECONDS)
 
 
 def _options(chance: random.Random, now: datetime) -> dict[str, Any]:

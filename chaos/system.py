@@ -181,6 +181,7 @@ class System:
 
     def _web(self, name: str, serves: str, address: Address, **environment: str) -> Part:
         options = ["--config=python:enrichlabs.gunicorn", "--bind={}:{}".format(*address)]
+        options.append("--worker-class=harness.gunicorn_workers.SmallChunksWorker")
         is_ready = answers(url_of(address, "/healthz"))
         command = [sys.executable, "-m", "gunicorn", *options, "enrichlabs.wsgi"]
         return self._part(name, command, is_ready, {"SERVES": serves, **environment})

@@ -1,13 +1,16 @@
-"""gunicorn workers with other time limits, for `--worker-class`."""
+"""gunicorn workers with other limits, for `--worker-class`."""
 
 from enrichlabs.http import connection, gunicorn_worker
 
 
 class HastyWorker(gunicorn_worker.HTTPWorker):
     def run(self) -> None:
-        from enrichlabs.http import reader
+        from enrichlabs.http import reader, upload
 
         connection.RESPONSE_TIMEOUT_SECONDS = 0.5
+        connection.STREAM_TIMEOUT_SECONDS = 2.0
+        upload.IDLE_TIMEOUT_SECONDS = 0.5
+        upload.TOTAL_TIMEOUT_SECONDS = 2.0
         reader.MAX_WAITING_BYTES = 350_000
         super().run()
 
@@ -19,4 +22,14 @@ class PatientWorker(gunicorn_worker.HTTPWorker):
         from enrichlabs.http import overload
 
         overload.MAX_WAIT_SECONDS = 60.0
+        super().run()
+
+
+class SmallChunksWorker(gunicorn_worker.HTTPWorker):
+    """Commits an upload in many small chunks, so that a small one has as many seams as a large."""
+
+    def run(self) -> None:
+        from jobs.api.batches import upload
+
+        upload.CHUNK_ITEMS = 10
         super().run()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from harness.waiting import wait_for
@@ -68,6 +69,27 @@ class Server:
         """Return the process ids of the children whose command line contains these words."""
         found = [pid for pid, command in processes_of(self.folder).items() if words in command]
         return [pid for pid in found if parent_of(pid) == self.process.pid]
+
+    def api_processes(self) -> tuple[int, list[int]]:
+        """Return the process id of the API's gunicorn, and those of its workers."""
+        found = processes_of(self.folder)
+        [master] = [
+            pid for pid in self.children("enrichlabs.wsgi") if f":{self.port} " in found[pid]
+        ]
+        return master, sorted(pid for pid in found if parent_of(pid) == master)
+
+    def kill_api_worker(self) -> int:
+        """Kill one of the API's gunicorn workers, and return its process id."""
+        worker = self.api_processes()[1][0]
+        os.kill(worker, signal.SIGKILL)
+        return worker
+
+    def kill_api(self) -> None:
+        """Kill all of the API's gunicorn. The server starts it again."""
+        master, workers = self.api_processes()
+        for pid in (master, *workers):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def get(self, path: str) -> tuple[int, bytes]:
         return get(self.port, path)

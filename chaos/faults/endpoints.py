@@ -22,6 +22,13 @@ def clients_cut_off(system: System, chance: random.Random) -> str:
     return f"three replies lost; {disturb_connections(system.api_proxy, chance)}"
 
 
+@fault()
+def uploads_cut_off(system: System, chance: random.Random) -> str:
+    system.api_proxy.lose_reply(b"POST /batches", count=2)
+    time.sleep(chance.uniform(1, 3))
+    return f"two replies lost, {system.api_proxy.drop()} connections dropped"
+
+
 @fault(part="webhooks")
 def webhooks_killed(system: System, chance: random.Random) -> str:
     return kill(system.webhooks, chance)
