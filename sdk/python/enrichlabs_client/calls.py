@@ -1,7 +1,7 @@
 """What all calls share: getting, acting, pages of lists, and waiting."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
+from time import monotonic, sleep
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from enrichlabs_client.errors import UnexpectedAnswer
@@ -43,16 +43,16 @@ class Calls:
 
     def _poll(self, path: str, timeout: float | None, is_final: Callable[[Raw], bool]) -> Raw:
         """Return what is there when it is final, or else after `timeout` seconds."""
-        ends_at = time.monotonic() + (float("inf") if timeout is None else timeout)
+        ends_at = monotonic() + (float("inf") if timeout is None else timeout)
         while True:
-            asked_at = time.monotonic()
+            asked_at = monotonic()
             wait = int(min(MAX_WAIT_SECONDS, max(0, ends_at - asked_at)))
             answer = self._get(path, wait=wait)
-            shown, now = as_object(answer), time.monotonic()
+            shown, now = as_object(answer), monotonic()
             if is_final(shown) or now >= ends_at:
                 return shown
             if not wait or now - asked_at < wait - 0.5:  # the service had no room for waiting
-                time.sleep(min(ends_at - now, retry_after(answer.headers) or 1))
+                sleep(min(ends_at - now, retry_after(answer.headers) or 1))
 
     def _pages(self, path: str, query: Mapping[str, object], limit: int | None) -> Iterator[Raw]:
         left = float("inf") if limit is None else limit

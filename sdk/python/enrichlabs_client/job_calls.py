@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from time import monotonic
 
 from enrichlabs_client.calls import MAX_WAIT_SECONDS, Calls, as_object, idempotency, path_of, prefer
 from enrichlabs_client.errors import PermissionDenied, WaitTimedOut
@@ -47,12 +48,13 @@ class JobCalls(Calls):
             headers={**headers, **prefer(seconds)},
             attempt_seconds=ATTEMPT_SECONDS + seconds,
         )
+        ends_at = monotonic() + (wait or 0)
         answer = self._transport.call(request, timeout=self.timeout + seconds)
         posted = Job.of(as_object(answer))
         if not wait or posted.is_final:
             return posted
         try:
-            return self.get(posted.id, wait=wait - seconds)
+            return self.get(posted.id, wait=max(0, ends_at - monotonic()))
         except PermissionDenied:
             return posted  # this key may post, and not read
 

@@ -4,11 +4,13 @@ Python's float would turn 1234567890123456.789 into another number.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 _decoder = json.JSONDecoder()
 _BLANKS = " \t\n\r"
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def members(text: str) -> Iterator[tuple[str, str]]:
@@ -48,13 +50,19 @@ def find(text: str | None, path: str) -> str | None:
 
 
 def plain(text: str | None) -> str:
-    """Return what a cell shows for a value: a string without its quotes, null as nothing."""
+    """Return what a cell shows for a value: a string without its quotes, null as nothing, other
+    values as JSON with letters instead of their numbers.
+    """
     if text is None or text == "null":
         return ""
     if text.startswith('"'):
         value: Any = json.loads(text)
         return str(value)
-    return text
+    return _STRING.sub(_readable, text) if "\\u" in text else text
+
+
+def _readable(found: re.Match[str]) -> str:
+    return json.dumps(json.loads(found[0]), ensure_ascii=False)
 
 
 def _skip(text: str, at: int) -> int:

@@ -62,7 +62,8 @@ def whole(path: Path, encoding: str = "utf-8") -> Iterator[IO[str]]:
     path = Path(os.path.realpath(path))
     partial = path.with_name(path.name + ENDING)
     try:
-        file = partial.open("w", encoding=encoding, newline="")
+        # A half of a surrogate pair, which JSON may have, is in no encoding.
+        file = partial.open("w", encoding=encoding, errors="backslashreplace", newline="")
     except OSError as error:
         raise UsageError(f"{partial} can't be written: {error.strerror}.") from None
     try:

@@ -12,7 +12,7 @@ class Progress:
     def __init__(self, *, quiet: bool) -> None:
         self.is_terminal = sys.stderr.isatty()
         self._quiet = quiet
-        self._shown_at = 0.0
+        self._shown_at = time.monotonic() - REDRAW_SECONDS
         self._has_bar = False
 
     def show(self, what: str, done: int, total: int) -> None:
@@ -37,7 +37,7 @@ class Progress:
         """Leave the bar on a line of its own."""
         if self._has_bar:
             print(file=sys.stderr, flush=True)
-        self._has_bar, self._shown_at = False, 0.0
+        self._has_bar = False
 
     def say(self, sentence: str) -> None:
         self.end()

@@ -31,7 +31,8 @@ def run(args: argparse.Namespace, client: Client, progress: Progress) -> int:
     table = read_table(file, format, args.delimiter)
     mapping = mapping_of(table, args.map, args.option, args.vendor)
     with State.open(output) as state:
-        reference = args.reference or path.name[:255]
+        before = None if args.again else state.submission.get("reference")
+        reference = args.reference or before or path.name[:255]
         steps = Submission(client, table, mapping, state, progress, args.vendor, reference)
         _begin(steps, output, again=args.again)
         client.timeout = PATIENT_SECONDS
@@ -81,6 +82,7 @@ def _described(steps: Submission) -> dict[str, Any]:
         "url": steps.client.url,
         "sha256": steps.table.file.sha256,
         "vendor": steps.vendor,
+        "reference": steps.reference,
         "map": dict(steps.mapping.columns),
         "options": {**steps.mapping.option_columns, **steps.mapping.defaults},
         "encoding": steps.table.file.encoding,

@@ -109,7 +109,7 @@ def _cells(file: InputFile, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 def _delimiter(file: InputFile) -> str:
     """Return which of the delimiters the header has most often, outside of quotes."""
-    _, line = next(file.lines())
+    line = next((line for _, line in file.lines() if line.strip()), "")
     outside = "".join(line.split('"')[::2])
     return max(DELIMITERS, key=outside.count)
 

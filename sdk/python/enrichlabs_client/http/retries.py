@@ -2,7 +2,7 @@
 
 import logging
 import random
-import time
+from time import monotonic, sleep
 
 from enrichlabs_client.errors import ApiError, ConnectionFailed, EnrichLabsError
 
@@ -21,13 +21,13 @@ class Retries:
     """
 
     def __init__(self, timeout: float | None, *, repeatable: bool = True) -> None:
-        self.ends_at = float("inf") if timeout is None else time.monotonic() + timeout
+        self.ends_at = float("inf") if timeout is None else monotonic() + timeout
         self._repeatable = repeatable
         self._failures = 0
         self._failing_since: float | None = None
 
     def time_left(self) -> float:
-        return max(0.001, self.ends_at - time.monotonic())
+        return max(0.001, self.ends_at - monotonic())
 
     def progress(self) -> None:
         """Note that an attempt got further than those before."""
@@ -37,7 +37,7 @@ class Retries:
         """Sleep until the next attempt. Raises the error if there should be none."""
         if not error.is_transient or not (self._repeatable or _changed_nothing(error)):
             raise error
-        now = time.monotonic()
+        now = monotonic()
         ends_at = self.ends_at
         if isinstance(error, ApiError) and error.status == 429:
             self._failing_since = None
@@ -49,7 +49,7 @@ class Retries:
         if now + seconds >= ends_at:
             raise error
         log.info("%s Trying again in %.0f s.", error, max(1, seconds))
-        time.sleep(seconds)
+        sleep(seconds)
 
     def _backoff(self) -> float:
         pause: float = min(

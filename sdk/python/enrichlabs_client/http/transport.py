@@ -55,7 +55,7 @@ class Request:
     method: str
     path: str
     query: Mapping[str, object] = field(default_factory=dict)
-    body: bytes | FileBody | None = None
+    body: bytes | FileBody | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     attempt_seconds: float = 30.0
     """How long one attempt may take."""
@@ -128,7 +128,7 @@ class Transport:
         url = self.url + request.path + (f"?{urlencode(query)}" if query else "")
         deadline.apply()
         try:
-            return self._pools.urlopen(
+            response = self._pools.urlopen(
                 request.method,
                 url,
                 body=body,
@@ -141,6 +141,18 @@ class Transport:
             )
         except (HTTPError, OSError) as error:
             raise _failed(error, self.url) from None
+        if not _is_framed(response):
+            response.close()
+            raise ConnectionFailed("The answer was cut short.")
+        return response
+
+
+def _is_framed(response: BaseHTTPResponse) -> bool:
+    """Whether its end can be told from a lost connection. http.client takes a head that was cut
+    off for a whole one.
+    """
+    headers = response.headers
+    return response.version < 11 or "Content-Length" in headers or "Transfer-Encoding" in headers
 
 
 def _failed(error: Exception, url: str) -> ConnectionFailed:
