@@ -8,12 +8,13 @@ from contextlib import nullcontext
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import django
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import get_resolver
 
-from enrichlabs.http.connection import close_after_response
+from enrichlabs.http.connection import close_after_response, stream_response
 from enrichlabs.http.overload import is_late, refuse, waited_seconds
-from enrichlabs.http.request_limits import limits_of
+from enrichlabs.http.request_limits import Limits, limits_of
+from enrichlabs.http.upload import Upload
 from enrichlabs.http.wsgi_request import Body, Handler
 from jobs.api.problems import Problem, overloaded
 from jobs.storage.store import patience
@@ -26,15 +27,26 @@ get_resolver().url_patterns  # noqa: B018
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    if is_late(environ, waited_seconds(environ)):
-        return refuse(start_response, overloaded())
-    limits = limits_of(environ["PATH_INFO"])
-    body = environ["wsgi.input"] = Body(environ, limits.max_bytes)
+    method, content_type = environ["REQUEST_METHOD"], environ.get("CONTENT_TYPE", "")
+    limits = limits_of(environ["PATH_INFO"], method, content_type)
+    body = environ["wsgi.input"] = (Upload if limits.is_upload else Body)(environ, limits.max_bytes)
+    response: Iterable[bytes]
     try:
-        if not limits.view_refuses:
+        if is_late(environ, waited_seconds(environ)):
+            raise overloaded()
+        if isinstance(body, Body) and not limits.view_refuses:
             body.load()
     except Problem as problem:
-        return refuse(start_response, problem)
+        response = refuse(start_response, problem)
+    else:
+        response = _answer(environ, start_response, limits)
+    body.close()
+    return response
+
+
+def _answer(
+    environ: WSGIEnvironment, start_response: StartResponse, limits: Limits
+) -> Iterable[bytes]:
     # The whole request is there: the store's time counts from its last byte.
     seconds = limits.patience_seconds
     with patience(seconds - waited_seconds(environ)) if seconds else nullcontext():
@@ -42,6 +54,15 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
     headers = getattr(response, "headers", {})  # a file has none
     if headers.get("Connection") == "close":
         close_after_response(environ)  # gunicorn drops that header, and sends its own
-    if environ["REQUEST_METHOD"] == "HEAD" and isinstance(response, HttpResponse):
-        response.content = b""  # its Content-Length stays
+    if environ["REQUEST_METHOD"] == "HEAD":
+        _drop_content(response)
+    elif limits.streams_responses and isinstance(response, StreamingHttpResponse):
+        stream_response(environ)
     return response
+
+
+def _drop_content(response: object) -> None:
+    if isinstance(response, HttpResponse):
+        response.content = b""  # its Content-Length stays
+    elif isinstance(response, StreamingHttpResponse):
+        response.streaming_content = ()

@@ -5,9 +5,12 @@ from enrichlabs.http import connection, gunicorn_worker
 
 class HastyWorker(gunicorn_worker.HTTPWorker):
     def run(self) -> None:
-        from enrichlabs.http import reader
+        from enrichlabs.http import reader, upload
 
         connection.RESPONSE_TIMEOUT_SECONDS = 0.5
+        connection.STREAM_TIMEOUT_SECONDS = 2.0
+        upload.IDLE_TIMEOUT_SECONDS = 0.5
+        upload.TOTAL_TIMEOUT_SECONDS = 2.0
         reader.MAX_WAITING_BYTES = 350_000
         super().run()
 

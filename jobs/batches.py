@@ -6,10 +6,12 @@ request or the sweep, finds out.
 """
 
 from datetime import datetime
+from typing import Any
 
-from django.db.models import F, Max
+from django.db.models import F, Max, QuerySet
 
 from jobs.models import OPEN, Batch, Job, State
+from jobs.queue import waiting
 from jobs.storage import bulk_writes
 from jobs.storage.store import writing
 
@@ -29,17 +31,25 @@ def receive(batch_id: str, now: datetime) -> bool:
     return bool(receiving.update(received_at=now))
 
 
-def seal(batch_id: str, now: datetime, *, cut_short: bool = False) -> bool:
+def seal(batch_id: str, now: datetime) -> bool:
     """Take no more items. Returns False if the batch was sealed before."""
-    receiving = Batch.objects.filter(pk=batch_id, state=State.RECEIVING)
-    changes = {"state": State.RUNNING, "sealed_at": now, "cut_short": cut_short}
+    return _seal(Batch.objects.filter(pk=batch_id), sealed_at=now)
+
+
+def cut_short(batch_id: str, now: datetime, *, received_before: datetime) -> bool:
+    """Seal a batch whose upload nobody has continued since. Returns False if that is not so."""
+    abandoned = Batch.objects.filter(pk=batch_id, received_at__lte=received_before)
+    return _seal(abandoned, sealed_at=now, cut_short=True)
+
+
+def _seal(batch: "QuerySet[Batch]", **changes: Any) -> bool:
     with writing():
-        return bool(receiving.update(**changes))
+        return bool(batch.filter(state=State.RECEIVING).update(state=State.RUNNING, **changes))
 
 
 def finish(batch: Batch) -> bool:
     """Finish a running batch, unless one of its jobs is open or is about to be. Its columns
-    `revision` and `sealed_at` must have been read before.
+    `revision` and `sealed_at` must have been read before. Wakes those who wait for it.
     """
     jobs = Job.of_batch(batch.pk)
     if jobs.filter(status__in=OPEN).exists():
@@ -51,33 +61,76 @@ def finish(batch: Batch) -> bool:
         pk=batch.pk, state=State.RUNNING, revision=batch.revision, retry_requested_at=None
     )
     with writing():
-        return bool(running.update(state=State.FINISHED, finished_at=finished_at))
+        happened = bool(running.update(state=State.FINISHED, finished_at=finished_at))
+    if happened:
+        waiting.announce(batch.pk)
+    return happened
 
 
 def reopen(*batch_ids: str) -> None:
     """Have these batches run again. Call it before and after a job of theirs is queued again: what
     was counted in between must not finish them.
+
+    A batch that is being cancelled stays so until it is finished.
     """
     batches = Batch.objects.filter(pk__in=batch_ids)
-    changes = {"revision": F("revision") + 1, "cancel_requested_at": None}
-    batches.exclude(state=State.FINISHED).update(**changes)
-    finished = batches.filter(state=State.FINISHED)
-    finished.update(state=State.RUNNING, finished_at=None, **changes)
+    batches.exclude(state=State.FINISHED).update(revision=F("revision") + 1)
+    batches.filter(state=State.FINISHED).update(cancel_requested_at=None, **_running_again())
 
 
-def request_cancel(batch_id: str, now: datetime) -> None:
-    """Ask for all jobs of an unfinished batch to be cancelled. It takes no more items."""
+def take_in(batch_id: str) -> None:
+    """Have a batch run again that was sealed, and perhaps finished, while items were added to it.
+    A cancellation that was requested applies to them too.
+    """
+    unfinished = Batch.objects.filter(pk=batch_id).exclude(state=State.FINISHED)
+    with writing():
+        unfinished.update(revision=F("revision") + 1)
+        resume(batch_id)
+
+
+def resume(batch_id: str) -> bool:
+    """Have a finished batch run again because it has open jobs, and cancel these if that was
+    requested. Returns False if it is not finished.
+
+    On MongoDB, where a commit is one write, a batch can be sealed and finished while items of it
+    are being added, and a process can die between a retry and the `reopen` after it.
+    """
+    finished = Batch.objects.filter(pk=batch_id, state=State.FINISHED)
+    with writing():
+        return bool(finished.update(**_running_again()))
+
+
+def _running_again() -> dict[str, Any]:
+    return {"state": State.RUNNING, "finished_at": None, "revision": F("revision") + 1}
+
+
+def finish_cancelled(*batch_ids: str) -> None:
+    """Finish those of the batches whose cancellation is done, though nobody has noticed, so that it
+    does not apply to jobs that are retried now.
+    """
+    running = Batch.objects.filter(pk__in=batch_ids, state=State.RUNNING)
+    for batch in running.exclude(cancel_requested_at=None):
+        finish(batch)
+
+
+def request_cancel(batch_id: str, now: datetime) -> bool:
+    """Ask for all jobs of an unfinished batch to be cancelled. It takes no more items. Returns
+    False if it is finished.
+    """
     seal(batch_id, now)
     running = Batch.objects.filter(pk=batch_id, state=State.RUNNING)
     with writing():
-        running.update(cancel_requested_at=now, retry_requested_at=None)
+        return bool(running.update(cancel_requested_at=now, retry_requested_at=None))
 
 
-def request_retry(batch_id: str, now: datetime) -> None:
-    """Ask for all jobs of the batch that have failed by now to be retried."""
+def request_retry(batch_id: str, now: datetime) -> bool:
+    """Ask for all jobs of the batch that have failed by now to be retried. Returns False if it is
+    still receiving items.
+    """
+    sealed = Batch.objects.filter(pk=batch_id, state__in=(State.RUNNING, State.FINISHED))
+    requested = {"cancel_requested_at": None, "retry_requested_at": now}
     with writing():
-        reopen(batch_id)
-        Batch.objects.filter(pk=batch_id).update(retry_requested_at=now)
+        return bool(sealed.update(**requested, **_running_again()))
 
 
 def retry_is_done(batch_id: str, requested_at: datetime) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from django.db.models import F, Q
 
-from jobs.models import IN_FLIGHT, Attempt, Job, Status, Stream
+from jobs.models import FINAL, IN_FLIGHT, Attempt, Job, Status, Stream
 from jobs.queue.stream import Entry, Requeue, Settlement
 from jobs.retry import OUTCOME_UNKNOWN
 from jobs.storage import bulk_writes
@@ -62,8 +62,8 @@ class Move:
         """Return how to settle the job in Redis once the move has happened."""
         needs_entry = self.to == Status.QUEUED and self.changes["not_before"] is None
         requeue = Requeue.ALWAYS if needs_entry else Requeue.NO
-        releases = self.to not in IN_FLIGHT
-        return Settlement(self.job_id, entry, frees_slot=releases, refunds=refunds, requeue=requeue)
+        leaves = {"frees_slot": self.to not in IN_FLIGHT, "is_final": self.to in FINAL}
+        return Settlement(self.job_id, entry, **leaves, refunds=refunds, requeue=requeue)
 
 
 def claim(

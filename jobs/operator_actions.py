@@ -23,7 +23,7 @@ def cancel_each(jobs: Sequence[Job], now: datetime) -> list[bool]:
     """Do the same to several jobs, in one commit."""
     happened = lifecycle.apply([lifecycle.cancel(job, now) for job in jobs])
     for vendor, job_ids in _by_vendor(jobs, happened).items():
-        stream.free_slots(vendor, job_ids)
+        stream.settle_final(vendor, job_ids)
     return happened
 
 
@@ -36,6 +36,7 @@ def retry_each(jobs: Sequence[Job], now: datetime) -> list[bool]:
     """Do the same to several jobs, in one commit."""
     with writing():
         batch_ids = {job.batch for job in jobs if job.batch}
+        batches.finish_cancelled(*batch_ids)
         batches.reopen(*batch_ids)
         happened = lifecycle.apply([lifecycle.retry(job, now) for job in jobs])
         batches.reopen(*batch_ids)
@@ -57,16 +58,22 @@ def advance(batch: Batch) -> bool:
         if len(jobs) == CHUNK:
             return True
     elif batch.retry_requested_at:
-        failed = Job.of_batch(batch.pk).filter(status=Status.FAILED, vendor__in=catalogue.all())
-        by_then = failed.filter(finished_at__lte=batch.retry_requested_at)
-        jobs = list(by_then.defer("input")[:CHUNK])
-        if jobs:
-            retry_each(jobs, redis_clock.now())
-        if len(jobs) < CHUNK:
-            batches.retry_is_done(batch.pk, batch.retry_requested_at)
-        return bool(jobs)
+        return _retry_some(batch, batch.retry_requested_at)
     batches.finish(batch)
     return False
+
+
+def _retry_some(batch: Batch, requested_at: datetime) -> bool:
+    """Retry some of the jobs that had failed when the retry was requested."""
+    failed = Job.of_batch(batch.pk).filter(status=Status.FAILED, vendor__in=[*catalogue.all()])
+    # A job that was retried for this request, and has failed again, was queued after it.
+    by_then = failed.filter(finished_at__lte=requested_at, queued_at__lt=requested_at)
+    jobs = list(by_then.defer("input")[:CHUNK])
+    if jobs:
+        retry_each(jobs, max(redis_clock.now(), requested_at))
+    if len(jobs) < CHUNK:
+        batches.retry_is_done(batch.pk, requested_at)
+    return bool(jobs)
 
 
 def _by_vendor(jobs: Sequence[Job], happened: Sequence[bool]) -> dict[str, list[str]]:

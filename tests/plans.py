@@ -1,5 +1,6 @@
 """Asserts that reads use an index, in its order, and read no further than needed."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,6 +42,26 @@ def _pipelines(table: str, reads: list[Any]) -> Iterator[None]:
         yield
 
 
+def used_indexes(statement: str) -> set[str]:
+    """Return the indexes that SQLite searches for a statement on our tables. Fails if it scans or
+    sorts one.
+    """
+    plan = plan_of(statement).splitlines()
+    assert not any("B-TREE" in step for step in plan), plan
+    steps = [step for step in plan if step.startswith(("SCAN", "SEARCH")) and "jobs_" in step]
+    found = [re.match(r"SEARCH .* USING (?:COVERING )?INDEX (\w+)", step) for step in steps]
+    assert found, plan
+    assert all(found), plan
+    return {index[1] for index in found if index}
+
+
+def plan_of(statement: str) -> str:
+    """Return SQLite's plan for a statement, a step a line."""
+    with connection.cursor() as cursor:
+        steps = cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+    return "\n".join(step[3] for step in steps)
+
+
 def assert_quick(reads: list[Any], *, finds: bool) -> None:
     """Assert that none scans or sorts a table and, with `finds`, that none scans a whole index."""
     assert reads
@@ -52,8 +73,7 @@ def assert_quick(reads: list[Any], *, finds: bool) -> None:
 
 def _assert_quick_on_sqlite(statement: str, finds: bool) -> None:
     assert "LIMIT" in statement or '"_id" = ' in statement
-    with connection.cursor() as cursor:
-        plan = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()]
+    plan = plan_of(statement).splitlines()
     steps = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
     steps = [step for step in steps if "SUBQUERY" not in step.upper()]
     assert steps

@@ -1,4 +1,6 @@
-"""Jobs of before there were clients belong to the client `default` after the migration."""
+"""Jobs of before there were clients belong to the client `default` after the migration, and to no
+batch.
+"""
 
 import os
 import subprocess
@@ -38,6 +40,8 @@ ADDED = {
     "idempotency_key": None,
     "fingerprint": "",
     "expires_at": None,
+    "batch": "",
+    "batch_index": None,
 }
 
 
@@ -96,3 +100,9 @@ def test_an_interrupted_migration_goes_on_where_it_ended(old_store: None) -> Non
     jobs.update_one({}, {"$set": {**ADDED, "client": "billing"}})
     migrate()
     assert sorted(row["client"] for row in jobs.find()) == ["billing", "default", "default"]
+    # At its end: its tables exist, and it is not recorded.
+    jobs.update_one({}, {"$unset": {"batch": 1, "batch_index": 1}})
+    done = {"app": "jobs", "name": "0003_batches"}
+    assert connection.database["django_migrations"].delete_one(done).deleted_count == 1
+    migrate()
+    assert {(row["batch"], row["batch_index"]) for row in jobs.find()} == {("", None)}

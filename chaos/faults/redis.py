@@ -13,7 +13,7 @@ STEPS = {
     "settle": script("settle").sha,
     "report": script("report").sha,
     "the sweep's look": script("heads").sha,
-    "adding an entry": "XADD",
+    "adding an entry": script("add").sha,
 }
 
 KINDS, fault = registry("redis")

@@ -2,7 +2,8 @@
 (docs/decisions/0015-request-deadlines.md).
 
 The main thread reads, for all connections, so threads never wait for clients. Clients that send
-slowly, or nothing, occupy no thread, and are refused when their time is up.
+slowly, or nothing, occupy no thread, and are refused when their time is up. The exception are
+uploads, which a few threads read as they come (docs/decisions/0026-streamed-uploads.md).
 """
 
 import errno
@@ -31,8 +32,12 @@ class HTTPWorker(ThreadWorker):
         # Imported only now: the master loads no application code, so that SIGHUP loads new code.
         from enrichlabs.http import refusals
         from enrichlabs.http.reader import RequestReader
+        from jobs import stopping
+        from jobs.api import slots
 
+        slots.share(self.cfg.threads)
         self._refusals = refusals
+        self._stopping = stopping
         self._reader = RequestReader(self)
         self._closing = LingeringClose(self)
         self._next_check = 0.0
@@ -102,6 +107,11 @@ class HTTPWorker(ThreadWorker):
         self._next_check = now + CHECK_INTERVAL_SECONDS
         self._reader.refuse_expired(now)
         self._closing.close_expired(now)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """End what keeps requests for long. gunicorn calls this when it begins to stop."""
+        self._stopping.begin()
+        super()._cap_keepalive(deadline)
 
     def _make_room(self) -> None:
         """If there is no room for another connection, close the one that has been idle, or has been

@@ -1,4 +1,4 @@
-"""Detects when all bytes of a request have arrived."""
+"""Detects when all bytes of a request have arrived, or those of its head if it is an upload."""
 
 import re
 from time import monotonic
@@ -17,12 +17,15 @@ from jobs.api.problems import Problem
 LENGTH = re.compile(rb"\r\ncontent-length:([^\r\n]*)\r\n", re.IGNORECASE)
 DIGITS = re.compile(rb"[0-9]{1,18}")
 CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
+CONTENT_TYPE = re.compile(rb"\r\ncontent-type:([^\r\n]*)\r\n", re.IGNORECASE)
 EXPECTS_CONTINUE = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
 ORIGIN = re.compile(r"[a-zA-Z]+://[^/]*")
 CHUNK_SIZE = re.compile(rb"0*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 MAX_CHUNK_LINE_BYTES = 8190
-# Chunk sizes and trailers may add this to a body, and its length once more.
+# Chunk sizes and trailers may add this to a body, and its length once more, up to a limit: each
+# chunk takes time, however small.
 MAX_FRAMING_BYTES = 64 * 1024
+MAX_MORE_FRAMING_BYTES = 1024 * 1024
 
 
 class Incoming:
@@ -86,8 +89,11 @@ class Incoming:
     def _begin_body(self, head_bytes: int) -> None:
         self._head_bytes = self._position = head_bytes
         head = bytes(self.data[:head_bytes])
-        self.limits = limits_of(_path(head))
+        self.limits = _limits(head)
         self.deadline = monotonic() + self.limits.body_timeout_seconds
+        if self.limits.is_upload:
+            self.is_complete = True
+            return
         if not CHUNKED.search(head):
             self._end = head_bytes + _length(head)
             if self._end - head_bytes > self.limits.max_bytes:
@@ -104,7 +110,8 @@ class Incoming:
             return
         self._skip_chunks()
         max_bytes = self.limits.max_bytes
-        excess = len(self.data) - self._head_bytes - 2 * max_bytes - MAX_FRAMING_BYTES
+        max_framing_bytes = min(max_bytes, MAX_MORE_FRAMING_BYTES) + MAX_FRAMING_BYTES
+        excess = len(self.data) - self._head_bytes - max_bytes - max_framing_bytes
         if self._chunked_bytes > max_bytes or (excess > 0 and not self.is_complete):
             raise TooLarge(max_bytes)
 
@@ -127,6 +134,12 @@ class Incoming:
         self.is_complete = has_none or self.data.find(b"\r\n\r\n", start) >= 0
         if len(self.data) - start > MAX_FRAMING_BYTES and not self.is_complete:
             raise Problem(*refusals.HEAD_TOO_LARGE)
+
+
+def _limits(head: bytes) -> Limits:
+    content_type = CONTENT_TYPE.search(head)
+    method, path = head.lstrip(b"\r\n").partition(b" ")[0].decode("latin-1"), _path(head)
+    return limits_of(path, method, content_type[1].decode("latin-1") if content_type else "")
 
 
 def _length(head: bytes) -> int:

@@ -26,7 +26,7 @@ class RequestReader:
 
     def begin(self, connection: Connection, data: bytes = b"") -> None:
         """Read the connection's next request, of which `data` has arrived."""
-        connection.sock.receive_deadline = connection.sock.response_deadline = None
+        connection.sock.begin_request()
         connection.incoming = Incoming(self._worker.cfg.keepalive)
         self._connections[connection] = None
         if data:
@@ -131,7 +131,7 @@ class RequestReader:
         if not connection.incoming.reads_body:
             connection.sock.stop_receiving()
         data = self._stop_reading(connection)
-        connection.parser.unreader.unread(data)
+        connection.parser.unreader.add(data)
         self._worker.enqueue_req(connection)
 
     def _refuse(self, connection: Connection, problem: Problem) -> None:

@@ -77,15 +77,20 @@ def flat(condition: Document) -> Document:
 
 def dotted(projection: Document) -> Document:
     """Return the same projection with paths for columns of joined documents: some servers don't
-    accept {"a": {"b": 1}}.
+    accept {"a": {"b": 1}}. An expression, such as {"a": {"$literal": 1}}, stays as it is.
     """
     found: Document = {}
     for key, value in projection.items():
-        if isinstance(value, dict) and value and all(inner == 1 for inner in value.values()):
+        if isinstance(value, dict) and value and all(_is_column(each) for each in value.items()):
             found.update({f"{key}.{name}": 1 for name in value})
         else:
             found[key] = value
     return found
+
+
+def _is_column(item: tuple[str, Any]) -> bool:
+    name, value = item
+    return value == 1 and not name.startswith("$")
 
 
 def _conjuncts(condition: Document) -> list[Document]:

@@ -49,7 +49,7 @@ def gunicorn(
     """
     started: list[Gunicorn] = []
 
-    def start(**variables: object) -> Gunicorn:
+    def start(app: str = "enrichlabs.wsgi", **variables: object) -> Gunicorn:
         port = free_port()
         command = [
             sys.executable,
@@ -66,7 +66,7 @@ def gunicorn(
         shutil.copy(migrated, folder / STORE)
         with folder.with_suffix(".log").open("w") as log:
             process = subprocess.Popen(
-                [*command, "enrichlabs.wsgi"],
+                [*command, app],
                 cwd=ROOT,
                 env=environment(folder, **{"ALLOW_ANONYMOUS": 1, **variables}),
                 stderr=log,

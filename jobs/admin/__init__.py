@@ -1,8 +1,9 @@
-"""The operations console: jobs, callbacks, vendors and clients in Django's admin."""
+"""The operations console: jobs, batches, callbacks, vendors and clients in Django's admin."""
 
 from django.conf import settings
 from django.contrib import admin
 
+from jobs.admin.batch import BatchAdmin
 from jobs.admin.callback import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
@@ -12,6 +13,7 @@ from jobs.admin.vendor import VendorAdmin
 
 __all__ = [
     "ApiKeyAdmin",
+    "BatchAdmin",
     "CallbackAdmin",
     "ClientAdmin",
     "ConsoleGroupAdmin",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -12,16 +13,40 @@ from django.utils.safestring import SafeString
 
 from jobs.admin import formats, states
 from jobs.admin.job_actions import JobActionsAdmin
-from jobs.admin.listing import ClientFilter, CreatedFilter, VendorFilter
+from jobs.admin.listing import ClientFilter, CreatedFilter, Listing, VendorFilter
 from jobs.admin.search import search
 from jobs.admin.timeline import timeline
-from jobs.models import OPEN, Job
+from jobs.models import OPEN, Batch, Job
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 
 TIMES = (("created", "started", "finished"), ("starts", "expires"))
 COUNTERS = ("run", "attempt", "failures", "crashes")
 OF_CLIENT = (("client", "shown_reference"), "shown_key", "metadata_json")
+
+
+class JobListing(Listing):
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        # The index of a batch is in order of its items.
+        return ["-batch_index"] if "batch" in self.params else ["-id"]
+
+    def before(self, row: Any) -> dict[str, Any]:
+        if "batch" in self.params:
+            return {"batch_index__lt": row.batch_index}
+        return super().before(row)
+
+
+class BatchFilter(admin.SimpleListFilter):
+    """Offers no batches, but shows and removes the one that a link has chosen."""
+
+    title = parameter_name = "batch"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(batch_id, batch_id)] if (batch_id := self.value()) else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        # The condition of the index of batches is repeated (Job.of_batch).
+        return queryset.filter(batch=self.value(), batch__gt="") if self.value() else queryset
 
 
 @admin.register(Job)
@@ -36,8 +61,11 @@ class JobAdmin(JobActionsAdmin):
         "attempts",
         "error_code",
     )
-    list_filter = ("status", ClientFilter, VendorFilter, CreatedFilter)
-    lookups = ("status__exact", "client", "vendor", "created", "id__lt")
+    list_filter = ("status", BatchFilter, ClientFilter, VendorFilter, CreatedFilter)
+    lookups = (
+        *("status__exact", "client", "vendor", "created", "batch"),
+        *("id__lt", "batch_index__lt"),
+    )
     aliases = {"status": "status__exact"}
     large = ("input", "result", "metadata")
     search_fields = ("id", "reference", "name")
@@ -45,13 +73,15 @@ class JobAdmin(JobActionsAdmin):
         "A full request id or reference, or the beginning of a name (case-sensitive)."
     )
     fieldsets = (
-        (None, {"fields": ("state", "error_code", "vendor_link", "shown_name")}),
         ("Client", {"fields": OF_CLIENT}),
         ("Input and result", {"fields": ("input_json", "result_json")}),
         ("Times and counters", {"fields": (*TIMES, COUNTERS)}),
     )
 
     # The list
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return JobListing
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
@@ -79,12 +109,14 @@ class JobAdmin(JobActionsAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
         may = request.user.has_perm
-        if may("vendors.view_vendor") or may("vendors.change_vendor"):
-            return self.fieldsets
         # Without the permission, a link would lead to a 403.
-        (_, first), *rest = self.fieldsets
-        fields = ["vendor" if field == "vendor_link" else field for field in first["fields"]]
-        return [(None, {"fields": fields}), *rest]
+        links_vendor = may("vendors.view_vendor") or may("vendors.change_vendor")
+        vendor = "vendor_link" if links_vendor else "vendor"
+        first: list[Any] = ["state", "error_code", vendor, "shown_name"]
+        if obj and obj.batch:
+            batch = "batch_link" if may("jobs.view_batch") else "batch"
+            first.append((batch, "batch_index"))
+        return [(None, {"fields": first}), *self.fieldsets]
 
     @admin.display
     def state(self, job: Job) -> SafeString:
@@ -115,6 +147,13 @@ class JobAdmin(JobActionsAdmin):
     @admin.display(description="reference")
     def shown_reference(self, job: Job) -> str:
         return job.reference or "-"
+
+    @admin.display(description="batch")
+    def batch_link(self, job: Job) -> str:
+        if not Batch.objects.filter(pk=job.batch).exists():  # it has been pruned
+            return job.batch
+        url = reverse("admin:jobs_batch_change", args=[job.batch])
+        return format_html('<a href="{}">{}</a>', url, job.batch)
 
     @admin.display(description="Idempotency-Key")
     def shown_key(self, job: Job) -> str:

@@ -53,9 +53,11 @@ class Listing(ChangeList):
     @property
     def older(self) -> str:
         """The query string of the rows older than this page; '' if a search defines the order."""
-        if self.query:
-            return ""
-        return self.get_query_string({"id__lt": list(self.result_list)[-1].pk})
+        return "" if self.query else self.get_query_string(self.before(list(self.result_list)[-1]))
+
+    def before(self, row: Any) -> dict[str, Any]:
+        """Return the parameters of the list of what follows the row."""
+        return {"id__lt": row.pk}
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argument at run time

@@ -1,4 +1,6 @@
-"""The search of the list of jobs: by id, by reference, and by the beginning of a name."""
+"""The search of the list of jobs, by id, by reference, and by the beginning of a name; and that of
+the list of batches, by id and by reference.
+"""
 
 from uuid import UUID
 
@@ -9,7 +11,7 @@ from django.db.models.lookups import GreaterThanOrEqual, LessThan
 from clients.models import DEFAULT, Client
 from jobs.admin.listing import MAX_LISTED
 from jobs.api.pagination import OfFew, with_reference
-from jobs.models import Job
+from jobs.models import Batch, Job
 
 LAST_CHARACTER = "\U0010ffff"
 
@@ -18,7 +20,7 @@ def search(jobs: QuerySet[Job], term: str) -> QuerySet[Job]:
     """Return those of the jobs that have the term as id or reference, or a name that begins with
     it. Each query reads one index, in its order.
     """
-    by_reference = _ids_with_reference(term)
+    by_reference = _ids_with_reference(Job, term)
     if job_id := _as_id(term):
         return (
             jobs.filter(pk__in=[job_id, *by_reference]) if by_reference else jobs.filter(pk=job_id)
@@ -28,6 +30,11 @@ def search(jobs: QuerySet[Job], term: str) -> QuerySet[Job]:
         return named
     by_name = named.values_list("pk", flat=True)[:MAX_LISTED]
     return jobs.filter(pk__in={*by_reference, *by_name})
+
+
+def search_batches(batches: QuerySet[Batch], term: str) -> QuerySet[Batch]:
+    """Return those of the batches that have the term as id or reference."""
+    return batches.filter(pk__in=[_as_id(term), *_ids_with_reference(Batch, term)])
 
 
 def _named(jobs: QuerySet[Job], term: str) -> QuerySet[Job]:
@@ -41,16 +48,16 @@ def _named(jobs: QuerySet[Job], term: str) -> QuerySet[Job]:
     return jobs.filter(OfFew(is_after), OfFew(is_before))
 
 
-def _ids_with_reference(term: str) -> list[str]:
-    """Return the ids of the jobs, of any client, that have exactly this reference."""
+def _ids_with_reference(model: type[Job] | type[Batch], term: str) -> list[str]:
+    """Return the ids of the rows, of any client, that have exactly this reference."""
     # The index of references begins with the client. The console's users see all clients.
     clients = {DEFAULT, *Client.objects.values_list("slug", flat=True)}
-    jobs = with_reference(Job.objects.filter(client__in=clients), term)
-    return list(jobs.values_list("pk", flat=True)[:MAX_LISTED])
+    rows = with_reference(model._default_manager.filter(client__in=clients), term)
+    return list(rows.values_list("pk", flat=True)[:MAX_LISTED])
 
 
 def _as_id(term: str) -> str:
-    """Return the request id that the term is a spelling of; '' if it is none."""
+    """Return the id that the term is a spelling of; '' if it is none."""
     try:
         return str(UUID(term))
     except ValueError:

@@ -19,20 +19,21 @@ def accept(job: Job) -> bool:
     return _accepting.commit(job)
 
 
-def _insert(jobs: Sequence[Job]) -> list[bool]:
+def insert(jobs: Sequence[Job]) -> list[bool]:
+    """Insert new jobs, inside a commit. Returns for each whether it is stored."""
     now = redis_clock.now()
     for job in jobs:
         job.queued_at = job.not_before or now
     return bulk_writes.insert_each(jobs)
 
 
-def _offer(jobs: Sequence[Job], are_stored: Sequence[bool]) -> None:
+def offer(jobs: Sequence[Job], are_stored: Sequence[bool]) -> None:
+    """Queue those of the committed jobs that are stored and not delayed, best effort."""
     ids: dict[str, list[str]] = defaultdict(list)
     for job, is_stored in zip(jobs, are_stored, strict=True):
         if is_stored and job.not_before is None:
             ids[job.vendor].append(job.pk)
-    for vendor, job_ids in ids.items():
-        stream.offer(vendor, job_ids)
+    stream.offer_all(ids)
 
 
-_accepting = GroupCommit(_insert, then=_offer)
+_accepting = GroupCommit(insert, then=offer)

@@ -1,7 +1,7 @@
-"""Pages of jobs, newest first.
+"""Pages of jobs and of batches, newest first.
 
 Ids are UUIDv7, which sort by time of creation. They alone give the order, so pages stay stable
-while jobs arrive.
+while others arrive.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,8 +15,12 @@ from django.core import signing
 from django.db import connection
 from django.db.models import BooleanField, F, Func, QuerySet, Value
 from django.db.models.lookups import Exact, GreaterThan
+from django.utils.http import urlencode
+from rest_framework.request import Request
 
+from jobs.api.problems import not_valid
 from jobs.models import Job, Status
+from jobs.models.owned import Row
 
 SALT = "jobs.api.pagination"
 Choices = Mapping[str, Collection[str]]  # by field: the values of which it has one
@@ -29,17 +33,27 @@ COLUMNS = (
 )
 
 
-def cursor_after(job_id: str, client: str) -> str:
-    """Return the client's cursor of the page that follows this job."""
-    return signing.dumps(job_id, salt=f"{SALT}.{client}")
+def cursor_after(row_id: str, client: str) -> str:
+    """Return the client's cursor of the page that follows this row."""
+    return signing.dumps(row_id, salt=f"{SALT}.{client}")
 
 
-def position(cursor: str, client: str) -> str:
-    """Return the id of the job that the client's cursor's page follows.
-
-    Raises django.core.signing.BadSignature, also for the cursor of another client.
+def requested_position(cursor: str, client: str) -> str:
+    """Return the id of the row that the client's cursor's page follows. Raises Problem, also for
+    the cursor of another client.
     """
-    return str(signing.loads(cursor, salt=f"{SALT}.{client}"))
+    try:
+        return str(signing.loads(cursor, salt=f"{SALT}.{client}"))
+    except signing.BadSignature:
+        detail = "This cursor is not valid. Start again without a cursor."
+        error = {"parameter": "cursor", "code": "bad_cursor", "detail": detail}
+        raise not_valid([error]) from None
+
+
+def next_page(request: Request, last_id: str, client: str) -> str:
+    """Return the path and query of the page that follows this row."""
+    parameters = {**request.query_params.dict(), "cursor": cursor_after(last_id, client)}
+    return f"{request.path}?{urlencode(parameters)}"
 
 
 def first_id_at(moment: datetime) -> str:
@@ -118,15 +132,14 @@ def newest(client: str, filters: Filters, limit: int) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: row["id"], reverse=True)[:limit]
 
 
-def with_reference(jobs: "QuerySet[Job]", reference: str) -> "QuerySet[Job]":
-    """Return those of the jobs that have this reference, so that SQLite reads the index of
-    references: few jobs share one. It considers this partial index only if its condition is
-    repeated.
+def with_reference(rows: "QuerySet[Row]", reference: str) -> "QuerySet[Row]":
+    """Return those of the jobs or batches that have this reference, so that SQLite reads the index
+    of references: few share one. It considers this partial index only if its condition is repeated.
     """
     if connection.vendor == "mongodb":
-        return jobs.filter(reference=reference)
+        return rows.filter(reference=reference)
     column = F("reference")
-    return jobs.filter(OfFew(Exact(column, reference)), OfMany(GreaterThan(column, Value(""))))
+    return rows.filter(OfFew(Exact(column, reference)), OfMany(GreaterThan(column, Value(""))))
 
 
 def _split(choices: Choices) -> tuple[Choices, Choices]:

@@ -89,13 +89,14 @@ def store_unavailable(error: BaseException | None) -> Problem:
     return _retry_after(STORE_RETRY_SECONDS, "store_unavailable", 503, reason)
 
 
-def overloaded() -> Problem:
-    reason = "The service is overloaded. This request was not processed."
+def overloaded(
+    reason: str = "The service is overloaded. This request was not processed.",
+) -> Problem:
     return _retry_after(OVERLOAD_RETRY_SECONDS, "overloaded", 503, reason)
 
 
-def queue_full(retry_seconds: int) -> Problem:
-    return _retry_after(retry_seconds, "queue_full", 429, "This vendor's queue is full.")
+def queue_full(retry_seconds: int, queue: str = "This vendor's queue") -> Problem:
+    return _retry_after(retry_seconds, "queue_full", 429, f"{queue} is full.")
 
 
 def rate_limited(limit: str, seconds: int, headers: Mapping[str, str]) -> Problem:

@@ -1,4 +1,4 @@
-"""Retry-After: the seconds until a job is worth fetching again. docs/api.md has the formula.
+"""Retry-After: the seconds until a job or a batch is worth fetching again (docs/api.md).
 
 It uses what this process already knows: the vendor's settings, a recent snapshot of its queue in
 Redis, and the durations of calls shown here. No request queries the store or Redis for it. Without
@@ -78,6 +78,11 @@ def of_full_queue(slug: str) -> int:
     """
     queue = backlog.queue(slug)
     return _bounded(_until_started(slug, queue, queue.length / 10) or QUEUE_FULL_SECONDS)
+
+
+def of_batch(created_at: datetime) -> int:
+    """Return the seconds for a batch that is not finished."""
+    return _bounded(SHARE_OF_AGE * _seconds(created_at, redis_clock.now()))
 
 
 def _until_started(slug: str, queue: Queue, ahead: float) -> float:

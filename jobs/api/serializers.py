@@ -1,6 +1,5 @@
 """What clients send and receive: a posted job, a job as it is shown, and the query of a list."""
 
-import copy
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,6 +11,7 @@ from rest_framework import serializers
 from clients.directory import Caller
 from jobs.api.input.fields import StrictCharField, StrictDateTimeField, StrictIntegerField
 from jobs.api.input.options import JobOptions
+from jobs.api.input.query import Query
 from jobs.models import Status
 from vendors.catalogue import catalogue, listed
 
@@ -38,6 +38,20 @@ DIRECTION_CONTROL = re.compile(rf"[{_DIRECTION_CONTROLS}]")
 NAME_PATTERN = rf"^[^\u0000{_DIRECTION_CONTROLS}]*[^{_INVISIBLE}][^\u0000{_DIRECTION_CONTROLS}]*$"
 
 
+def enabled_vendor(slug: str, caller: Caller) -> str:
+    """Return the slug of a vendor that is enabled. Raises ValidationError if it is not."""
+    vendor = catalogue.get(slug)
+    if vendor is not None and vendor.enabled:
+        return slug
+    usable = (each.slug for each in catalogue.all().values() if each.enabled)
+    enabled = listed(each for each in usable if caller.may_use(each))
+    if vendor is None:
+        text, code = f"There is no such vendor. Use one of: {enabled}.", "unknown_vendor"
+    else:
+        text, code = f"This vendor is disabled. Use one of: {enabled}.", "vendor_disabled"
+    raise serializers.ValidationError(text, code)
+
+
 class JobInput(serializers.Serializer[Any]):
     """A job as clients post it. All other fields are passed on to the vendor unchanged."""
 
@@ -57,7 +71,8 @@ class JobInput(serializers.Serializer[Any]):
         copying them would take longer than the validation.
         """
         self.fields  # noqa: B018 - made on first use, which is not to be each copy's
-        copied = copy.copy(self)
+        copied = object.__new__(type(self))  # a fifth of the time of copy.copy
+        copied.__dict__.update(self.__dict__)
         copied._context = {"caller": caller}
         return copied
 
@@ -71,16 +86,7 @@ class JobInput(serializers.Serializer[Any]):
         return name
 
     def validate_vendor(self, slug: str) -> str:
-        vendor, caller = catalogue.get(slug), self.context["caller"]
-        if vendor is not None and vendor.enabled:
-            return slug
-        usable = (each.slug for each in catalogue.all().values() if each.enabled)
-        enabled = listed(each for each in usable if caller.may_use(each))
-        if vendor is None:
-            text, code = f"There is no such vendor. Use one of: {enabled}.", "unknown_vendor"
-        else:
-            text, code = f"This vendor is disabled. Use one of: {enabled}.", "vendor_disabled"
-        raise serializers.ValidationError(text, code)
+        return enabled_vendor(slug, self.context["caller"])
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
         missing = self._missing(data)
@@ -170,11 +176,11 @@ class JobSummary(serializers.Serializer[Any]):
             "name": instance["name"],
             "attempts": instance["attempt"],
             "run": instance["run"],
-            "created_at": _iso(instance["created_at"]),
-            "started_at": _iso(instance["started_at"]),
-            "finished_at": _iso(instance["finished_at"]),
-            "not_before": _iso(instance["not_before"]),
-            "expires_at": _iso(instance["expires_at"]),
+            "created_at": iso(instance["created_at"]),
+            "started_at": iso(instance["started_at"]),
+            "finished_at": iso(instance["finished_at"]),
+            "not_before": iso(instance["not_before"]),
+            "expires_at": iso(instance["expires_at"]),
             "reference": instance["reference"] or None,
             "metadata": instance["metadata"],
             "batch_id": instance["batch"] or None,
@@ -186,7 +192,7 @@ class JobSummary(serializers.Serializer[Any]):
         return shown
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
     """Return a stored time, which is in UTC, as ISO 8601."""
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
@@ -213,7 +219,7 @@ class JobPage(serializers.Serializer[Any]):
     )
 
 
-class ListQuery(serializers.Serializer[Any]):
+class ListQuery(Query):
     """The query parameters of GET /jobs."""
 
     status = serializers.ChoiceField(choices=STATUSES, required=False)
@@ -233,13 +239,3 @@ class ListQuery(serializers.Serializer[Any]):
     cursor = serializers.CharField(
         required=False, help_text="The cursor in `next` of the previous page."
     )
-
-    def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
-        unknown = {name: [self._unknown(name)] for name in data if name not in self.fields}
-        if unknown:
-            raise serializers.ValidationError(unknown)
-        return dict(super().to_internal_value(data))
-
-    def _unknown(self, name: str) -> Any:
-        text = f"There is no such parameter. Use: {', '.join(self.fields)}."
-        return serializers.ErrorDetail(text, "unknown_parameter")

@@ -38,6 +38,10 @@ class Slots:
                 self.free()
 
 
+# Held by the upload that is decoded or validated: several at a time would be no quicker, and other
+# threads would wait for the interpreter behind each of them.
+computing = Lock()
+
 waiters = Slots()  # requests that wait for a job or a batch to end
 transfers = Slots()  # uploads of batches, and downloads of their results
 

@@ -1,34 +1,28 @@
 """The jobs API: post a job, show it, list jobs, cancel or retry one."""
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-from django.core import signing
-from django.utils.http import urlencode
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import operator_actions
-from jobs.api import idempotency, pagination, retry_after
-from jobs.api.access.permissions import require_vendor
-from jobs.api.base import APIViewSet
+from jobs.api import idempotency, pagination, retry_after, waiting
+from jobs.api.base import ID, APIViewSet
 from jobs.api.formats import posted
-from jobs.api.input import options
+from jobs.api.input.job import new_job, require_its_vendor, require_room
 from jobs.api.input.validation import single_values, validated
 from jobs.api.openapi import operations
 from jobs.api.pagination import Filters
-from jobs.api.problems import Problem, not_valid, queue_full
-from jobs.api.serializers import OUTWARD, STORED, JobInput, JobShown, JobSummary, ListQuery
+from jobs.api.problems import Problem
+from jobs.api.serializers import OUTWARD, STORED, JobShown, JobSummary, ListQuery
+from jobs.api.waiting import Wait
 from jobs.models import FINAL, Job, Status
-from jobs.queue.backlog import backlog
 from jobs.queue.clock import redis_clock
 from jobs.storage.lookup import Lookup
 from vendors.catalogue import catalogue
-
-ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 ALREADY_FINAL = ("already_final", "This job has already ended.")
 CALL_UNDER_WAY = (
@@ -48,7 +42,7 @@ RETRY_REFUSALS = {
 }
 
 # Shared by all requests: making a serializer copies all of its fields, and these keep no state.
-INPUT, QUERY, SHOWN = JobInput(), ListQuery(), JobShown()
+QUERY, SHOWN = ListQuery(), JobShown()
 SHOWN_COLUMNS = ("id", *pagination.COLUMNS, "result", "queued_at", "stream")
 COLUMNS = Lookup(Job, *SHOWN_COLUMNS, owner="client")
 
@@ -63,28 +57,33 @@ class JobViewSet(APIViewSet):
         "cancel": (Scope.MANAGE,),
         "retry": (Scope.MANAGE,),
     }
+    waiting_actions = ("create", "retrieve")
 
     @operations.create
     def create(self, request: Request) -> Response:
+        wait = waiting.asked_for(request)
         body, caller = posted(request), _caller(request)
         key = idempotency.key_of(request)
-        vendor = body.get("vendor")
-        if isinstance(vendor, str):
-            require_vendor(caller, vendor)
+        require_its_vendor(body, caller)
         fingerprint = idempotency.fingerprint(body) if key else ""
         # Before the validation: what was valid then may not be so now.
         if key and (first := idempotency.first_use(caller.client, key, fingerprint)):
-            return _replayed(first)
-        job = _new_job(body, caller)
+            return _replayed(first, wait)
+        job = new_job(body, caller)
+        require_room(job.vendor)
         job.idempotency_key, job.fingerprint = key, fingerprint
         if first := idempotency.accept_once(job):
-            return _replayed(first)
-        seconds = retry_after.of_new_job(job)
-        return _accepted(job.pk, job.status, {"Retry-After": str(seconds)})
+            return _replayed(first, wait)
+        row = {"id": job.pk, "status": job.status, "vendor": job.vendor}
+        return _accepted(row, wait, {"Retry-After": str(retry_after.of_new_job(job))})
 
     @operations.retrieve
     def retrieve(self, request: Request, request_id: str) -> Response:
-        return _shown(request_id.lower(), _caller(request))
+        wait = waiting.asked_for(request)
+        row = _row(request_id.lower(), _caller(request))
+        if row["status"] not in FINAL:
+            row = _final_in_time(row, wait) or row
+        return _shown(row, wait.headers if row["status"] in FINAL else {})
 
     @operations.list_
     def list(self, request: Request) -> Response:
@@ -99,7 +98,7 @@ class JobViewSet(APIViewSet):
         )
         rows = pagination.newest(caller.client, filters, limit + 1)
         items, more = rows[:limit], rows[limit:]
-        next_page = _next_page(request, items[-1]["id"], caller) if more else None
+        next_page = pagination.next_page(request, items[-1]["id"], caller.client) if more else None
         return Response({"items": JobSummary(items, many=True).data, "next": next_page})
 
     @operations.cancel
@@ -108,7 +107,7 @@ class JobViewSet(APIViewSet):
         job = _find(request_id, caller)
         if not operator_actions.cancel(job, redis_clock.now()):
             raise _refusal(job.pk, caller, CANCEL_REFUSALS)
-        return _shown(job.pk, caller)
+        return _shown(_row(job.pk, caller), {})
 
     @operations.retry
     def retry(self, request: Request, request_id: str) -> Response:
@@ -118,29 +117,35 @@ class JobViewSet(APIViewSet):
             raise Problem("vendor_unknown", 409, "This job's vendor no longer exists.")
         if not operator_actions.retry(job, redis_clock.now()):
             raise _refusal(job.pk, caller, RETRY_REFUSALS)
-        return _shown(job.pk, caller)
+        return _shown(_row(job.pk, caller), {})
 
 
-def _new_job(body: dict[str, Any], caller: Caller) -> Job:
-    """Return the unsaved job. Raises Problem if it is not valid, or its vendor's queue is full."""
-    valid = validated(INPUT.of(caller), body, "pointer", "/")
-    slug = valid["vendor"]
-    if backlog.is_full(slug):
-        raise queue_full(retry_after.of_full_queue(slug))
-    columns = options.columns(valid.get("options", {}))
-    fields = {"client": caller.client, "vendor": slug, "name": valid["name"]}
-    return Job.new(**fields, input=valid["input"], **columns)
+def _accepted(row: dict[str, Any], wait: Wait, headers: dict[str, str]) -> Response:
+    """Return the answer to a posted job: the job itself, if it ends while the request waits."""
+    headers["Location"] = f"/jobs/{row['id']}"
+    if final := _final_in_time(row, wait):
+        headers.pop("Retry-After", None)
+        return _shown(final, {**headers, **wait.headers})
+    shown = {"request_id": row["id"], "status": OUTWARD[Status(row["status"])]}
+    return Response(shown, 202, headers=headers)
 
 
-def _accepted(job_id: str, status: str, headers: dict[str, str]) -> Response:
-    shown = {"request_id": job_id, "status": OUTWARD[Status(status)]}
-    return Response(shown, 202, headers={"Location": f"/jobs/{job_id}", **headers})
-
-
-def _replayed(row: dict[str, Any]) -> Response:
+def _replayed(row: dict[str, Any], wait: Wait) -> Response:
     """Return the answer to a repeated request: the job of the first one."""
     headers = {"Idempotency-Replayed": "true", **_poll_after(row)}
-    return _accepted(row["id"], row["status"], headers)
+    return _accepted(row, wait, headers)
+
+
+def _final_in_time(row: dict[str, Any], wait: Wait) -> dict[str, Any] | None:
+    """Return SHOWN_COLUMNS of the job if it is final before the wait is over."""
+
+    def look(caller: Caller) -> dict[str, Any] | None:
+        found = _row(row["id"], caller)
+        return found if found["status"] in FINAL else None
+
+    if row["status"] in FINAL and wait.seconds:
+        return wait.look(look)
+    return wait.until_final(row["id"], look, vendor=row["vendor"])
 
 
 def _poll_after(row: dict[str, Any]) -> dict[str, str]:
@@ -163,13 +168,18 @@ def _find(request_id: str, caller: Caller) -> Job:
     raise _not_found()
 
 
-def _shown(job_id: str, caller: Caller) -> Response:
+def _row(job_id: str, caller: Caller) -> dict[str, Any]:
+    """Return SHOWN_COLUMNS of the caller's job. Raises Problem if it does not exist."""
     row = COLUMNS.find(job_id, caller.client) if ID.fullmatch(job_id) else None
     if row is None or not caller.may_use(row["vendor"]):
         raise _not_found()
+    return row
+
+
+def _shown(row: dict[str, Any], headers: Mapping[str, str]) -> Response:
     if row["status"] == Status.COMPLETE:
         retry_after.durations.note(row)
-    return Response(SHOWN.to_representation(row), headers=_poll_after(row))
+    return Response(SHOWN.to_representation(row), headers={**headers, **_poll_after(row)})
 
 
 def _not_found() -> Problem:
@@ -194,24 +204,11 @@ def _bounds(query: dict[str, Any], caller: Caller) -> dict[str, str]:
     bounds = {}
     if "created_after" in query:
         bounds["gte"] = pagination.first_id_at(query["created_after"])
-    before = [_position(query["cursor"], caller)] if "cursor" in query else []
+    before = []
+    if "cursor" in query:
+        before.append(pagination.requested_position(query["cursor"], caller.client))
     if "created_before" in query:
         before.append(pagination.first_id_at(query["created_before"]))
     if before:
         bounds["lt"] = min(before)
     return bounds
-
-
-def _position(cursor: str, caller: Caller) -> str:
-    try:
-        return pagination.position(cursor, caller.client)
-    except signing.BadSignature:
-        detail = "This cursor is not valid. Start again without a cursor."
-        error = {"parameter": "cursor", "code": "bad_cursor", "detail": detail}
-        raise not_valid([error]) from None
-
-
-def _next_page(request: Request, last_id: str, caller: Caller) -> str:
-    cursor = pagination.cursor_after(last_id, caller.client)
-    parameters = {**request.query_params.dict(), "cursor": cursor}
-    return f"{request.path}?{urlencode(parameters)}"

@@ -86,7 +86,10 @@ def apply_late(callback: Callback, now: datetime) -> bool:
     if callback.verdict != Verdict.LATE:
         return False
     move = _late_move(callback, _answer(callback), now)
-    return move is not None and _applying.commit((callback, move))
+    if move is None or not _applying.commit((callback, move)):
+        return False
+    _settle(callback, move)
+    return True
 
 
 def can_be_applied(callback: Callback, now: datetime) -> bool:
@@ -150,7 +153,7 @@ def _apply_each(moves: Sequence[tuple[Callback, Move]]) -> list[bool]:
 
 
 def _settle(callback: Callback, move: Move) -> None:
-    stream.free_slots(callback.vendor, [callback.job])
+    stream.settle_final(callback.vendor, [callback.job])
     if move.to == Status.FAILED:
         failures.report(callback.vendor, move)
 

@@ -46,5 +46,6 @@ def store_fault(error: BaseException) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return the count with its noun: 1 job, 2 jobs."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    """Return the count with its noun: 1 job, 2 jobs, 2 batches."""
+    ending = "es" if noun.endswith("ch") else "s"
+    return f"{count} {noun}{'' if count == 1 else ending}"

@@ -73,6 +73,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='batch',
+            index=models.Index(fields=['client', 'state', 'id'], name='batch_client_state'),
+        ),
+        migrations.AddIndex(
+            model_name='batch',
             index=models.Index(fields=['state', 'id'], name='batch_state'),
         ),
         migrations.AddIndex(

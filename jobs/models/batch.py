@@ -49,6 +49,7 @@ class Batch(models.Model):
         verbose_name_plural = "batches"
         indexes = [
             models.Index(fields=["client", "id"], name="batch_client_newest"),
+            models.Index(fields=["client", "state", "id"], name="batch_client_state"),
             models.Index(fields=["state", "id"], name="batch_state"),
             models.Index(
                 fields=["client", "reference", "id"],
@@ -103,13 +104,17 @@ class RefusedItem(models.Model):
     @classmethod
     def new(cls, batch: str, batch_index: int, status: int, code: str, detail: str) -> Self:
         return cls(
-            id=f"{batch}-{batch_index:05d}",
+            id=cls.id_of(batch, batch_index),
             batch=batch,
             batch_index=batch_index,
             status=status,
             code=code[:50],
             detail=detail[:500],
         )
+
+    @staticmethod
+    def id_of(batch: str, batch_index: int) -> str:
+        return f"{batch}-{batch_index:05d}"
 
     @classmethod
     def of_batch(cls, batch_id: str) -> "models.QuerySet[RefusedItem]":

@@ -1,6 +1,7 @@
 """Jobs. Only jobs.lifecycle moves one from one status to another."""
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Self
 
 import uuid_utils
@@ -37,6 +38,11 @@ class Stream(models.TextChoices):
 
     JOBS = "jobs"  # first attempts, in order of arrival
     RETRIES = "retries"  # retries, takeovers and released jobs; read before `jobs`
+
+
+@cache
+def _defaults(model: type[models.Model]) -> dict[str, Any]:
+    return {field.attname: field.get_default() for field in model._meta.concrete_fields}
 
 
 class Job(models.Model):
@@ -155,7 +161,8 @@ class Job(models.Model):
         created_at = fields.setdefault("created_at", time_of(job_id))
         fields.setdefault("queued_at", fields.get("not_before") or created_at)
         fields.setdefault("deadline_at", fields.get("expires_at"))
-        return cls(**fields)
+        # By position, which takes Django a third of the time.
+        return cls(*{**_defaults(cls), **fields}.values())
 
     @classmethod
     def of_batch(cls, batch_id: str) -> "models.QuerySet[Job]":

@@ -13,6 +13,7 @@ A vendor's keys begin with `enrich:{slug}:`, which makes the slug their hash tag
 | state        | hash   | run id of the log's Redis, pace, breaker            | forever           |
 | pause        | string | a pause that not every worker has read from the row | about a second    |
 | rebuilder    | string | lock of the worker that rebuilds log and in_flight  | 10 s              |
+| waited       | zset   | jobs that requests wait for, by until when (ms)     | 60 s              |
 
 The others:
 
@@ -23,6 +24,7 @@ The others:
 | enrich:sweeper       | string | lock of the worker that sweeps                | 5 s              |
 | enrich:wake:<worker> | stream | newest entry makes a worker change streams    | 60 s             |
 | enrich:counters      | hash   | counters of /metrics                          | forever          |
+| enrich:ended         | stream | jobs that were waited for and batches, ended  | 1000 entries     |
 | enrich:probe         | none   | never exists; tests what Redis refuses        | never            |
 
 And one for each client with request limits, with its slug as the hash tag:
@@ -37,6 +39,7 @@ HEARTBEATS = "enrich:heartbeats"
 UNUSABLE = "enrich:unusable"
 SWEEPER = "enrich:sweeper"
 COUNTERS = "enrich:counters"
+ENDED = "enrich:ended"
 ACCESS_PROBE = "enrich:probe"
 
 
@@ -62,3 +65,4 @@ class Keys:
         self.state = f"{tag}:state"
         self.pause = f"{tag}:pause"
         self.rebuilder = f"{tag}:rebuilder"
+        self.waited = f"{tag}:waited"

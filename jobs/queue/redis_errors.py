@@ -13,7 +13,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from jobs.queue.keys import ACCESS_PROBE, COUNTERS, HEARTBEATS, SWEEPER, Keys
+from jobs.queue.keys import ACCESS_PROBE, COUNTERS, ENDED, HEARTBEATS, SWEEPER, Keys
 from jobs.queue.redis import script
 
 LOGIN = "Redis refuses the user or the password of REDIS_URL. Correct them."
@@ -92,11 +92,11 @@ def require_usable(client: Any, vendors: Iterable[str] = ()) -> None:
     """Check that Redis takes a worker's commands and that the keys of these vendors have the right
     types. Raises redis.RedisError.
     """
-    types = {HEARTBEATS: "zset", SWEEPER: "string", COUNTERS: "hash"}
+    types = {HEARTBEATS: "zset", SWEEPER: "string", COUNTERS: "hash", ENDED: "stream"}
     for slug in vendors:
         keys = Keys(slug)
         types |= dict.fromkeys((keys.jobs, keys.retries, keys.freed), "stream")
-        types |= {keys.log: "list", keys.in_flight: "zset", keys.state: "hash"}
+        types |= {keys.log: "list", keys.in_flight: "zset", keys.state: "hash", keys.waited: "zset"}
         types |= dict.fromkeys((keys.intact_since, keys.pause, keys.rebuilder), "string")
     keys_and_probe = [ACCESS_PROBE, *types]
     if key := script("check_access")(keys=keys_and_probe, args=[*types.values()], client=client):

@@ -5,7 +5,7 @@ jobs.queue.keys lists the keys.
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -13,13 +13,12 @@ from typing import Any
 import redis
 
 from jobs.models import Stream
-from jobs.queue.keys import Keys
+from jobs.queue.keys import ENDED, Keys
 from jobs.queue.redis import commands, hints, script
 from jobs.queue.redis_errors import is_wrong_type, refusal
 
 log = logging.getLogger(__name__)
 
-ENTRY_VERSION = "1"
 COOL_OFF_SECONDS = 1.0
 
 
@@ -49,6 +48,7 @@ class Settlement:
     job_id: str
     entry: Entry | None = None  # acknowledged and deleted
     frees_slot: bool = False  # free the job's in-flight slot
+    is_final: bool = False  # free it, and wake those who wait for the job to end
     refunds: bool = False  # refund the permit: no call was made
     requeue: Requeue = Requeue.NO
 
@@ -56,7 +56,8 @@ class Settlement:
         entry = self.entry
         place = [entry.stream.value, entry.id] if entry else ["", ""]
         charge = entry.charge if entry and self.refunds else ""
-        return [*place, self.job_id, "1" if self.frees_slot else "", charge, self.requeue]
+        frees_slot = "final" if self.is_final else "1" if self.frees_slot else ""
+        return [*place, self.job_id, frees_slot, charge, self.requeue]
 
 
 def refused(entry: Entry, *, frees_slot: bool) -> Settlement:
@@ -70,20 +71,24 @@ def settle(vendor: str, settlements: Sequence[Settlement], client: Any = None) -
         return
     keys = Keys(vendor)
     arguments = [argument for settlement in settlements for argument in settlement.arguments()]
+    of_vendor = [keys.retries, keys.jobs, keys.freed, keys.log, keys.in_flight, keys.state]
     script("settle")(
-        keys=[keys.retries, keys.jobs, keys.freed, keys.log, keys.in_flight, keys.state],
-        args=arguments,
-        client=client or commands(),
+        keys=[*of_vendor, keys.waited, ENDED], args=arguments, client=client or commands()
     )
 
 
 def add(vendor: str, job_ids: Iterable[str], stream: Stream, client: Any = None) -> None:
     """Add an entry for each job. Raises redis.RedisError."""
-    key = getattr(Keys(vendor), stream.value)
-    pipeline = (client or commands()).pipeline(transaction=False)
-    for job_id in job_ids:
-        pipeline.xadd(key, {"v": ENTRY_VERSION, "job": job_id})
-    pipeline.execute()
+    add_all({vendor: list(job_ids)}, stream, client)
+
+
+def add_all(job_ids: Mapping[str, Sequence[str]], stream: Stream, client: Any = None) -> None:
+    """Add an entry for each job of these vendors, in one script call. Raises redis.RedisError."""
+    script("add")(
+        keys=[getattr(Keys(vendor), stream.value) for vendor in job_ids],
+        args=[argument for ids in job_ids.values() for argument in (len(ids), *ids)],
+        client=client or commands(),
+    )
 
 
 class Hints:
@@ -123,10 +128,19 @@ hints_may_fail = Hints()
 
 def offer(vendor: str, job_ids: Sequence[str], stream: Stream = Stream.JOBS) -> bool:
     """Add entries, best effort. False: Redis failed, and the sweep will add them."""
-    return hints_may_fail.give(lambda client: add(vendor, job_ids, stream, client))
+    return offer_all({vendor: job_ids}, stream)
 
 
-def free_slots(vendor: str, job_ids: Sequence[str]) -> bool:
-    """Free in-flight slots, best effort. False: Redis failed, and the sweep will free them."""
-    settlements = [Settlement(job_id, frees_slot=True) for job_id in job_ids]
+def offer_all(job_ids: Mapping[str, Sequence[str]], stream: Stream = Stream.JOBS) -> bool:
+    """Do the same for the jobs of several vendors, in one round trip; none without jobs."""
+    if not job_ids:
+        return True
+    return hints_may_fail.give(lambda client: add_all(job_ids, stream, client))
+
+
+def settle_final(vendor: str, job_ids: Sequence[str]) -> bool:
+    """Settle jobs that have ended outside of a worker, best effort. False: Redis failed, and the
+    sweep will free their slots.
+    """
+    settlements = [Settlement(job_id, is_final=True) for job_id in job_ids]
     return hints_may_fail.give(lambda client: settle(vendor, settlements, client))

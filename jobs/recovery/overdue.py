@@ -3,6 +3,7 @@ ones did not come.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -36,9 +37,13 @@ def _expire(jobs: Sequence[Job], now: datetime) -> None:
     """Their entries are dropped when they are taken, like those of cancelled jobs."""
     moves = [lifecycle.expire(job, now) for job in jobs]
     happened = lifecycle.apply(moves) if moves else []
+    expired: dict[str, list[str]] = defaultdict(list)
     for job, move, yes in zip(jobs, moves, happened, strict=True):
         if yes:
+            expired[job.vendor].append(job.pk)
             failures.report(job.vendor, move)
+    for vendor, job_ids in expired.items():
+        stream.settle_final(vendor, job_ids)
 
 
 def _resolve_callbacks(jobs: Sequence[Job], now: datetime) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Container
 from datetime import UTC, datetime
 
 from jobs import lifecycle
-from jobs.models import IN_FLIGHT, Job, Status, Stream
+from jobs.models import FINAL, IN_FLIGHT, Job, Status, Stream
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands, script
 from jobs.queue.stream import Entry, Requeue, Settlement, settle
@@ -52,7 +52,13 @@ def _queue_as_of_now(job_ids: list[str]) -> None:
 
 def _settlement(entry: Entry, status: str | None) -> Settlement:
     requeue = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
-    return Settlement(entry.job_id, entry, frees_slot=status not in IN_FLIGHT, requeue=requeue)
+    return Settlement(
+        entry.job_id,
+        entry,
+        frees_slot=status not in IN_FLIGHT,
+        is_final=status in FINAL,
+        requeue=requeue,
+    )
 
 
 def forget(vendors: list[str], consumer: str) -> None:

@@ -7,10 +7,11 @@ repeated because its reply was lost: what had already happened counts as done.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any
 
 from bson.int64 import Int64
@@ -103,8 +104,23 @@ def _columns(model: type[Row]) -> list[str]:
 
 
 def _values(row: Row) -> list[Any]:
-    fields = row._meta.concrete_fields
-    return [_prepared(field, getattr(row, field.attname)) for field in fields]
+    read, to_prepare = _plan(type(row))
+    values = list(read(row))
+    for place, field in to_prepare:
+        values[place] = _prepared(field, values[place])
+    return values
+
+
+@cache
+def _plan(model: type[Row]) -> tuple[Callable[[Row], Any], list[tuple[int, "Field[Any, Any]"]]]:
+    """Return what reads the values of a row, and which of them `_prepared` may change."""
+    fields = model._meta.concrete_fields
+    to_prepare = [
+        (place, field)
+        for place, field in enumerate(fields)
+        if not isinstance(field, CharField | IntegerField)
+    ]
+    return attrgetter(*(field.attname for field in fields)), to_prepare
 
 
 # In SQL

@@ -71,7 +71,7 @@ def failing(fault):
     """Redis or the store goes away after the process has changed rows, and does not come back."""
     with ExitStack() as stack:
         if fault == "Redis":
-            for name in ("settle", "add"):
+            for name in ("settle", "add_all"):
                 stack.enter_context(patch.object(stream, name, side_effect=redis.ConnectionError))
         if fault == "store":
             away = patch.object(bulk_writes, "insert_each", side_effect=OperationalError)
@@ -98,4 +98,4 @@ def failing_once(fault):
 
 
 def hints(are_lost):
-    return patch.object(stream, "offer") if are_lost else ExitStack()
+    return patch.object(stream, "offer_all") if are_lost else ExitStack()

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from clients.models import Client
-from jobs.models import Attempt, Callback, Job, Status
+from jobs.models import Attempt, Batch, Callback, Job, RefusedItem, State, Status
 from jobs.transfer.archive import KINDS, fields
 from vendors.models import Vendor, new_id
 
@@ -27,19 +27,37 @@ LIMITS = {
 
 
 def make_rows():
-    """Make vendors and clients, and for one vendor jobs of every status, each with an attempt and
-    some with a callback.
+    """Make vendors, clients and batches, and for one vendor jobs of every status, each with an
+    attempt and some with a callback.
     """
     Client.objects.create(slug="default", created_at=AT)
     Client.objects.create(slug="billing", enabled=False, request_limits="5/s", created_at=AT)
     for slug, more in (("acme", {}), ("globex", LIMITS)):
         Vendor.objects.create(slug=slug, adapter="async", url="https://vendor.example/", **more)
     Vendor.objects.update(created_at=AT)
+    batch = make_batches()
     for number, status in enumerate(Status.values * 2):
-        make_job_and_more(number, status)
+        make_job_and_more(number, status, batch)
 
 
-def make_job_and_more(number, status):
+def make_batches():
+    """Make a finished batch with two refused items, and one that is receiving. Return the id of the
+    first.
+    """
+    finished = Batch.new("billing", "monday €", "key-0")
+    finished.state, finished.cut_short, finished.revision = State.FINISHED, True, 3
+    finished.sealed_at = finished.finished_at = AT
+    finished.retry_requested_at = finished.cancel_requested_at = AT
+    finished.save(force_insert=True)
+    Batch.new("default").save(force_insert=True)
+    for index in (1, 3):
+        item = RefusedItem.new(finished.pk, index, 422, "unknown_vendor", "There is no vendor €.")
+        item.errors, item.fingerprint = [{"pointer": "/vendor", "detail": "€"}], "f" * 64
+        item.save(force_insert=True)
+    return finished.pk
+
+
+def make_job_and_more(number, status, batch):
     job = Job.new(vendor="acme", name="Zoë 😀", input=ODD, status=status, attempt=1, started_at=AT)
     job.run_token, job.client = "a" * 32, "billing" if number % 3 else "default"
     job.created_at, job.queued_at = AT - timedelta(days=400), AT
@@ -48,6 +66,8 @@ def make_job_and_more(number, status):
         job.reference, job.metadata = "order €", {"team": "growth", "": "ü"}
         job.idempotency_key, job.fingerprint = f"key-{number}", "f" * 64
         job.expires_at = job.deadline_at = AT
+    if number in (2, 8):
+        job.batch, job.batch_index = batch, number
     if status == "complete":
         job.finished_at, job.result = AT, ODD
     job.save(force_insert=True)

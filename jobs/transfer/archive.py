@@ -2,13 +2,14 @@
 
     {"format": "enrichlabs", "version": 2}
     {"kind": "job", "id": "01a2036a-3737-730f-8b75-355ab24a179b", "vendor": "async", ...}
-    {"kind": "end", "vendor": 2, "client": 1, "job": 100000, "attempt": 100000, "callback": 33333}
+    {"kind": "end", "vendor": 2, "client": 1, "batch": 7, "refused item": 12, "job": 100000, ...}
 
 A row's line has every column. Rows are grouped by kind, in the order of KINDS, and sorted by id
 within a kind. The last complete line of an interrupted export therefore says where to continue, and
 no row can appear twice. Only a finished export has the end line.
 
-Version 1, as written by 0.1.0, can be read (jobs.transfer.format_1).
+Version 1, as written by 0.1.0, can be read (jobs.transfer.format_1). No release has written version
+2 yet, so what is added before the first one that does needs no new number.
 """
 
 import json
@@ -22,18 +23,20 @@ from django.core.validators import BaseValidator
 from django.db.models import CharField, DateTimeField, Field, Model
 
 from clients.models import Client
-from jobs.models import Attempt, Callback, Job
+from jobs.models import Attempt, Batch, Callback, Job, RefusedItem
 from jobs.transfer import format_1
 from vendors.models import Vendor
 from vendors.payloads import exact
 
 FORMAT = "enrichlabs"
 VERSION = 2
-# A row comes after those that it refers to: no attempt without its job, no job without its client
-# and vendor. API keys stay behind: a store accepts only keys that were created for it.
+# A row comes after those that it refers to: no attempt without its job, no job without its client,
+# vendor and batch. API keys stay behind: a store accepts only keys that were created for it.
 KINDS: dict[str, type[Model]] = {
     "vendor": Vendor,
     "client": Client,
+    "batch": Batch,
+    "refused item": RefusedItem,
     "job": Job,
     "attempt": Attempt,
     "callback": Callback,
@@ -132,7 +135,7 @@ def lines(file: IO[bytes]) -> Iterator[Line]:
         if version == 1:
             kind, columns = format_1.upgraded(kind, columns)
         if kind not in ORDER or not isinstance(columns.get("id"), str):
-            raise _fault(number, "is not a vendor, client, job, attempt or callback with an id")
+            raise _fault(number, f"is not a {', '.join(ORDER[:-1])} or {ORDER[-1]} with an id")
         if (position := (ORDER.index(kind), columns["id"])) <= previous:
             raise _fault(number, "is not in the order in which rows are written")
         previous = position
@@ -150,7 +153,14 @@ def row(line: Line) -> Row:
     if unknown := line.columns.keys() - known.keys():
         names = ", ".join(sorted(unknown))
         raise _fault(line.number, f"has columns that this version does not know: {names}")
-    return {name: _column(field, line) for name, field in known.items()}
+    found = {name: _column(field, line) for name, field in known.items()}
+    if line.kind == "refused item" and found["id"] != RefusedItem.id_of(
+        found["batch"], found["batch_index"]
+    ):
+        raise _fault(line.number, "has an id that is not made of its batch and index")
+    if line.kind == "job" and bool(found["batch"]) != (found["batch_index"] is not None):
+        raise _fault(line.number, "has a batch without an index, or an index without a batch")
+    return found
 
 
 def _column(field: "Field[Any, Any]", line: Line) -> Any:
@@ -186,7 +196,7 @@ def _validators(field: "Field[Any, Any]") -> list[Callable[[Any], None]]:
     """Return the validators that say the same on every machine. Those of a vendor's settings also
     ask for adapters, variables and addresses that may only exist where the vendor is called.
     """
-    if field == fields("job")["client"]:
+    if field.attname == "client":
         field = fields("client")["slug"]
     if field.model is Client:
         return list(field.validators)

@@ -12,7 +12,7 @@ from typing import IO, Any
 from django.db.models import Model
 
 from clients.models import DEFAULT, Client
-from jobs.models import Job
+from jobs.models import Batch, Job
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.storage.store import writing
@@ -30,6 +30,8 @@ from vendors.models import Vendor
 
 CHUNK = 500
 CHUNK_BYTES = 4 * 1024 * 1024
+# Rows of clients, each of which may use an idempotency key once.
+OWNED: dict[str, type[Job] | type[Batch]] = {"batch": Batch, "job": Job}
 
 
 class Import:
@@ -48,11 +50,13 @@ class Import:
         self.read = Counter[str]()
         self.written = Counter[str]()
         self.different = Counter[str]()  # stored before, with other content or under another id
-        self.left_out = 0  # jobs, because another job of the client has the idempotency key
+        # Because another job or batch of the client has the idempotency key, or another job the
+        # place in the batch.
+        self.left_out = Counter[str]()
         self.stored = Counter[str]()  # counted by check()
-        self.created: list[str] = []  # clients that jobs named, and that neither file nor store had
+        self.created: list[str] = []  # clients that rows named, and that neither file nor store had
         self.last_line = 0  # all lines up to this one are written
-        self._clients: set[str] = set()  # that jobs name
+        self._clients: set[str] = set()  # that jobs and batches name
         self._file = file
 
     def write(self) -> Iterator[int]:
@@ -93,9 +97,9 @@ class Import:
         taken = _with_taken_values(kind, others)
         missing = [model(**columns) for row_id, columns in others.items() if row_id not in taken]
         _insert(model, missing)
-        if kind == "job":
+        if kind in OWNED:
             self._clients |= {columns["client"] for columns in rows.values()}
-            self.left_out += len(taken)
+            self.left_out[kind] += len(taken)
         self.read[kind] += len(rows)
         self.written[kind] += len(missing)
         self.different[kind] += list(is_same.values()).count(False) + len(taken)
@@ -129,11 +133,12 @@ def _chunks(of: Iterable[Line]) -> Iterator[list[Line]]:
 
 def _with_taken_values(kind: str, rows: dict[str, Row]) -> set[str]:
     """Return the ids of rows whose unique value a stored row has, or an earlier one of these: a
-    vendor's or a client's slug, a callback's key, a job's idempotency key among its client's.
+    vendor's or a client's slug, a callback's key, an idempotency key among those of the client's
+    jobs or batches, a job's place in its batch.
     """
+    found = _with_taken_keys(OWNED[kind], rows) if kind in OWNED else set()
     if kind == "job":
-        return _with_taken_keys(rows)
-    found = set()
+        found |= _with_taken_places(rows)
     for name, field in fields(kind).items():
         if field.unique and not field.primary_key:
             values = {row_id: columns[name] for row_id, columns in rows.items()}
@@ -142,16 +147,28 @@ def _with_taken_values(kind: str, rows: dict[str, Row]) -> set[str]:
     return found
 
 
-def _with_taken_keys(rows: dict[str, Row]) -> set[str]:
+def _with_taken_keys(model: type[Job] | type[Batch], rows: dict[str, Row]) -> set[str]:
     keys: dict[str, dict[str, str]] = defaultdict(dict)  # by client and id
     for row_id, columns in rows.items():
         if key := columns["idempotency_key"]:
             keys[columns["client"]][row_id] = key
     found = set()
     for client, values in keys.items():
-        same = Job.objects.filter(client=client, idempotency_key__in=set(values.values()))
-        same = same.filter(idempotency_key__gt="")
+        same = model._default_manager.filter(client=client, idempotency_key__gt="")
+        same = same.filter(idempotency_key__in=set(values.values()))
         found |= _taken(values, same.values_list("idempotency_key", flat=True))
+    return found
+
+
+def _with_taken_places(rows: dict[str, Row]) -> set[str]:
+    places: dict[str, dict[str, int]] = defaultdict(dict)  # by batch and id
+    for row_id, columns in rows.items():
+        if columns["batch"]:
+            places[columns["batch"]][row_id] = columns["batch_index"]
+    found = set()
+    for batch, values in places.items():
+        same = Job.of_batch(batch).filter(batch_index__in=set(values.values()))
+        found |= _taken(values, same.values_list("batch_index", flat=True))
     return found
 
 

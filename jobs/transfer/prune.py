@@ -1,10 +1,12 @@
-"""Deletes old final jobs with their attempts and callbacks, in bounded chunks.
+"""Deletes old final jobs with their attempts and callbacks, and then old finished batches of which
+no job is left, in bounded chunks.
 
 A chunk deletes the jobs first, on the condition that they are still final and old: a job that an
 operator retries at that moment keeps its row and its history. Then it deletes the attempts and
 callbacks of those jobs that are gone. A crash in between (on MongoDB; on SQLite a chunk is one
 commit) leaves rows without a job. The next run deletes these at its end, like callbacks for jobs
-that never existed. So a prune can be stopped at any point, and several can run at once.
+that never existed. The refused items of deleted batches are deleted in the same way. So a prune can
+be stopped at any point, and several can run at once.
 """
 
 import time
@@ -17,7 +19,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from jobs.api.pagination import first_id_at
-from jobs.models import FINAL, Attempt, Callback, Job
+from jobs.models import FINAL, Attempt, Batch, Callback, Job, RefusedItem, State
 from jobs.storage.store import writing
 from vendors import limits
 from vendors.models import Vendor
@@ -60,8 +62,27 @@ class Prune:
             for chunk in _chunks(ended.values_list("pk")):
                 yield _delete([job_id for (job_id,) in chunk], ended)
 
+    def batches(self) -> Iterator[int]:
+        """Delete the finished batches of which no job is left; after each chunk, yield its number
+        of batches. Their refused items remain, as orphans.
+
+        Does nothing if a vendor or a status was chosen, since a batch has neither.
+        """
+        if self.vendor or self.status:
+            return
+        # A batch finishes after the time in its id, as jobs do.
+        finished = Batch.objects.filter(
+            state=State.FINISHED,
+            pk__lt=first_id_at(self.ended_before),
+            finished_at__lt=self.ended_before,
+        )
+        for chunk in _chunks(finished.values_list("pk")):
+            empty = [batch_id for (batch_id,) in chunk if not Job.of_batch(batch_id).exists()]
+            yield _delete_all(finished.filter(pk__in=empty))
+
     def orphans(self) -> Iterator[Counter[str]]:
-        """Delete old attempts and callbacks without a job; after each chunk, yield their numbers.
+        """Delete old attempts and callbacks without a job, and refused items without a batch; after
+        each chunk, yield their numbers.
 
         Does nothing if a status was chosen, since an orphan has none.
         """
@@ -72,6 +93,17 @@ class Prune:
                 stored = _stored(jobs.values())
                 orphans = [pk for pk, job in jobs.items() if job not in stored]
                 yield Counter({kind: _delete_all(model.objects.filter(pk__in=orphans))})
+        if not self.vendor and not self.status:
+            yield from self._refused_items()
+
+    def _refused_items(self) -> Iterator[Counter[str]]:
+        old = RefusedItem.objects.filter(pk__lt=first_id_at(self.ended_before))
+        for chunk in _chunks(old.values_list("pk", "batch")):
+            stored = Batch.objects.filter(pk__in={batch_id for _, batch_id in chunk})
+            batch_ids = set(stored.values_list("pk", flat=True))
+            orphans = [pk for pk, batch_id in chunk if batch_id not in batch_ids]
+            count = _delete_all(RefusedItem.objects.filter(pk__in=orphans))
+            yield Counter({"refused item": count})
 
     def _statuses(self) -> Sequence[str]:
         return [self.status] if self.status else FINAL

@@ -109,18 +109,19 @@ def _apply_together_or_singly(moves: list[Move]) -> list[bool]:
         # Without the message of the store, which may quote rows.
         reason = type(error).__name__
         log.error("the store refused %d moves (%s); applying each alone", len(moves), reason)
-        return [_apply_single(move) for move in moves]
+        return [_apply_single(moves, number) for number in range(len(moves))]
 
 
-def _apply_single(move: Move) -> bool:
+def _apply_single(moves: list[Move], number: int) -> bool:
+    """Apply the move, or replace it by one that fails its job if the store refuses it."""
     try:
-        return _apply_once([move])[0]
+        return _apply_once([moves[number]])[0]
     except StoreAwayError:
         raise
     except Exception as error:
-        return _apply_once([lifecycle.not_storable(move, type(error).__name__, redis_clock.now())])[
-            0
-        ]
+        reason, now = type(error).__name__, redis_clock.now()
+        moves[number] = lifecycle.not_storable(moves[number], reason, now)
+        return _apply_once([moves[number]])[0]
 
 
 def _apply_once(moves: list[Move]) -> list[bool]:

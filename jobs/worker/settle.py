@@ -34,8 +34,8 @@ def _settlement(execution: Execution, status: str) -> Settlement:
     # this one any more.
     requeue = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
     # A late permit may have given the job a slot after the process that ended it had freed it.
-    releases = status in FINAL
-    return Settlement(entry.job_id, entry, frees_slot=releases, refunds=refunds, requeue=requeue)
+    is_final = status in FINAL
+    return Settlement(entry.job_id, entry, is_final=is_final, refunds=refunds, requeue=requeue)
 
 
 def _statuses(job_ids: Sequence[str]) -> dict[str, str]:

@@ -66,7 +66,7 @@ def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
             attempt.delete()
         raise NoPermitError(_reason(vendor)) from None
     finally:
-        stream.free_slots(vendor.slug, [job_id])  # if Redis is away, the sweep frees the slot
+        stream.settle_final(vendor.slug, [job_id])  # if Redis is away, the sweep frees the slot
     return Trial(call, exchanges, answer, seconds)
 
 

@@ -13,7 +13,7 @@ from loadtest.bench import machine
 from loadtest.bench.results import Table
 
 # Each is a module of this package with `measure(folder, quick)`.
-BENCHMARKS = ("limiter", "stages", "drain", "latent", "submit", "idle", "load", "scale")
+BENCHMARKS = ("limiter", "stages", "drain", "latent", "submit", "batch", "idle", "load", "scale")
 
 
 def main() -> None:

@@ -49,9 +49,9 @@ def measure(folder: Path, quick: bool) -> Table:
     ):
 
         def plan(port: int, paths: Sequence[str], status: int, body: str = "") -> Plan:
-            return Plan(port, _server_pid(port), paths, status, body, seconds=seconds)
+            return Plan(port, server_pid(port), paths, status, body, seconds=seconds)
 
-        key, limited_key = _api_key("unlimited"), _api_key("limited", REQUEST_LIMITS)
+        key, limited_key = api_key("unlimited"), api_key("limited", REQUEST_LIMITS)
         ours_posting = replace(plan(our_port, ["/jobs"], 202, BODY), api_key=key)
         posting = {
             OURS: ours_posting,
@@ -73,7 +73,7 @@ def measure(folder: Path, quick: bool) -> Table:
     return Table(title, lines, {"post": posts, "get": shows})
 
 
-def _server_pid(port: int) -> int:
+def server_pid(port: int) -> int:
     """Return the master process of the gunicorn on this port, a child of this process."""
     for pid in usage.family(os.getpid()):
         if f"127.0.0.1:{port}" in Path(f"/proc/{pid}/cmdline").read_text():
@@ -81,7 +81,7 @@ def _server_pid(port: int) -> int:
     raise LookupError(f"no child process serves port {port}")
 
 
-def _api_key(client: str, request_limits: str = "") -> str:
+def api_key(client: str, request_limits: str = "") -> str:
     """Create a client with an API key. Django is set up on our store."""
     from audit.record import command_line
     from clients import issuing

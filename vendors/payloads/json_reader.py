@@ -38,13 +38,15 @@ class JSONReader:
     utf8_only: bool = False
     lone_surrogates: bool = True
     error_positions: bool = False  # whether errors name line and column
+    is_one_line: bool = False  # if so, the column alone
 
     def read(self, body: bytes) -> Any:
         text = self._text(body)
         try:
             value = self._decoder.decode(text)
         except json.JSONDecodeError as error:
-            where = f": {error.msg} (line {error.lineno}, column {error.colno})"
+            line = "" if self.is_one_line else f"line {error.lineno}, "
+            where = f": {error.msg} ({line}column {error.colno})"
             raise self._error(f"is not valid JSON{where if self.error_positions else ''}") from None
         except RecursionError:
             raise self._too_deep() from None

@@ -19,12 +19,13 @@ from clients.directory import Caller, directory
 from clients.models import ApiKey
 from jobs.api.access.addresses import client_address
 from jobs.api.problems import Problem
-from jobs.storage.store import STORE_ERRORS, patience, writing
+from jobs.storage.store import STORE_ERRORS, patience, seconds_left, writing
 
 log = logging.getLogger(__name__)
 
 BEARER = re.compile("Bearer ([^ ]+)", re.IGNORECASE)
 LAST_USE_INTERVAL = timedelta(minutes=1)
+PATIENCE_SECONDS = 1.7
 LAST_USE_PATIENCE_SECONDS = 0.2
 LOG_INTERVAL_SECONDS = 1.0
 CHALLENGE = 'Bearer realm="EnrichLabs"'
@@ -56,7 +57,9 @@ class ApiKeyAuthentication(BaseAuthentication):
     """REST framework's authentication by API key. `request.user` is a Caller."""
 
     def authenticate(self, request: Request) -> tuple[Any, None]:
-        return authenticate(request._request), None
+        # Also where the request as a whole may wait for the store for longer.
+        with patience(min(PATIENCE_SECONDS, seconds_left())):
+            return authenticate(request._request), None
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE

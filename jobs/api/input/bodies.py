@@ -49,12 +49,8 @@ def read(request: HttpRequest, max_bytes: int) -> bytes:
     Raises Encoded or TooLarge before any of it is read, CutShort if the client disconnects before
     its end.
     """
-    for header, plain in PLAIN_CODINGS.items():
-        if value := request.headers.get(header):
-            codings = {coding.strip().lower() for coding in value.split(",")}
-            if codings - plain - {""}:
-                raise Encoded
-    length = _content_length(request)
+    refuse_encoded(request)
+    length = content_length(request)
     if length > max_bytes:
         raise TooLarge(max_bytes)
     # A chunked body has no length before it is read.
@@ -70,22 +66,42 @@ def read(request: HttpRequest, max_bytes: int) -> bytes:
     return body
 
 
-def _content_length(request: HttpRequest) -> int:
+def refuse_encoded(request: HttpRequest) -> None:
+    """Raise Encoded if the body is compressed."""
+    for header, plain in PLAIN_CODINGS.items():
+        if value := request.headers.get(header):
+            codings = {coding.strip().lower() for coding in value.split(",")}
+            if codings - plain - {""}:
+                raise Encoded
+
+
+def content_length(request: HttpRequest) -> int:
     length = request.META.get("CONTENT_LENGTH") or ""
     return int(length) if re.fullmatch(r"[0-9]{1,100}", length) else 0
 
 
+def has_type(request: HttpRequest, *types: str) -> bool:
+    """Return whether the body is of one of these media types, in UTF-8."""
+    charset = (request.content_params or {}).get("charset", "utf-8").lower()
+    return request.content_type in types and charset in ("utf-8", "utf8")
+
+
 def read_job(request: HttpRequest, max_bytes: int) -> dict[str, Any]:
     """Return the JSON object in the body. Raises Problem with status 400, 413 or 415."""
-    parameters = request.content_params or {}
-    charset = parameters.get("charset", "utf-8").lower()
-    if request.content_type != "application/json" or charset not in ("utf-8", "utf8"):
+    if not has_type(request, "application/json"):
         detail = "Send JSON in UTF-8, with the header Content-Type: application/json."
         raise Problem("unsupported_media_type", 415, detail)
+    return read_object(request, max_bytes, JOB_JSON, EXAMPLE)
+
+
+def read_object(
+    request: HttpRequest, max_bytes: int, reader: JSONReader, example: str
+) -> dict[str, Any]:
+    """Return the object in a body that is JSON. Raises Problem with status 400, 413 or 415."""
     try:
-        value = JOB_JSON.read(read(request, max_bytes))
+        value = reader.read(read(request, max_bytes))
     except InvalidJSON as error:
         raise Problem("invalid_json", 400, str(error)) from None
     if not isinstance(value, dict):
-        raise Problem("not_an_object", 400, f"Send a JSON object, such as {EXAMPLE}.")
+        raise Problem("not_an_object", 400, f"Send a JSON object, such as {example}.")
     return value

@@ -34,6 +34,7 @@ NAME = {
     "controls.",
 }
 WITHOUT_NUL = "^[^\\u0000]*$"
+FIELDS = "^[^.,\\u0000]+([.,][^.,\\u0000]+)*$"
 CURSOR = {
     "pattern": "^[.A-Za-z0-9_-]+:[A-Za-z0-9_-]+:[A-Za-z0-9_-]+$",
     "description": "Opaque: the cursor in `next` of the previous page. Error: `bad_cursor`.",
@@ -46,6 +47,7 @@ HEADERS: dict[str, Document] = {
         "description": "Always no-store.",
         "schema": {"type": "string", "enum": ["no-store"]},
     },
+    "Content-Disposition": {"description": "Names the file.", "schema": TEXT},
     "Idempotency-Replayed": {
         "description": "Present if this is the answer to an earlier request with the same "
         "Idempotency-Key.",
@@ -54,6 +56,10 @@ HEADERS: dict[str, Document] = {
     "Location": {
         "description": "The path of the job.",
         "schema": {"type": "string", "pattern": "^/jobs/[0-9a-f-]{36}$"},
+    },
+    "Preference-Applied": {
+        "description": "Present if the request waited as it preferred, and this is final.",
+        "schema": {"type": "string", "pattern": "^wait=[0-9]+$"},
     },
     "RateLimit": {
         "description": "What is left of the client's request limits. Present if it has any.",
@@ -65,20 +71,28 @@ HEADERS: dict[str, Document] = {
     },
     "Retry-After": {
         "description": "Seconds to wait before the next request about this. Absent if the job is "
-        "final.",
+        "final, or the batch finished.",
         "schema": SECONDS,
     },
     "Vary": {
-        "description": "The answer depends on the API key.",
+        "description": "The answer depends on the API key and, where there is one, on the "
+        "preference to wait.",
         "schema": {"type": "string", "pattern": "Authorization"},
     },
     "WWW-Authenticate": {"description": "The scheme of authentication.", "schema": TEXT},
 }
 OF_EVERY_VIEW = {"Cache-Control", "RateLimit", "RateLimit-Policy", "Vary"}
 HEADERS_OF = {
-    "post_job": {"202": {"Retry-After", "Location", "Idempotency-Replayed"}},
-    "show_job": {"200": {"Retry-After"}},
+    "post_job": {
+        "200": {"Location", "Idempotency-Replayed", "Preference-Applied"},
+        "202": {"Retry-After", "Location", "Idempotency-Replayed"},
+    },
+    "show_job": {"200": {"Retry-After", "Preference-Applied"}},
     "retry_job": {"200": {"Retry-After"}},
+    "show_batch": {"200": {"Retry-After", "Preference-Applied"}},
+    "read_results": {"200": {"Content-Disposition"}},
+    "cancel_batch": {"200": {"Retry-After"}},
+    "retry_batch": {"200": {"Retry-After"}},
 }
 HEADERS_OF_PROBLEMS = {
     "401": {"WWW-Authenticate", "Cache-Control", "Vary"},
@@ -96,16 +110,27 @@ def complete(result: Document, **_: Any) -> Document:
     result["servers"] = [{"url": "/", "description": "This gateway"}]
     _complete_schemas(result["components"]["schemas"])
     result["components"]["headers"] = HEADERS
-    parameters = {each["name"]: each for each in result["paths"]["/jobs"]["get"]["parameters"]}
-    parameters["cursor"]["description"] = CURSOR["description"]
-    parameters["cursor"]["schema"]["pattern"] = CURSOR["pattern"]
-    for name in ("vendor", "reference"):
-        parameters[name]["schema"]["pattern"] = WITHOUT_NUL
+    for path in ("/jobs", "/batches"):
+        _complete_list(result["paths"][path]["get"]["parameters"])
+    results = result["paths"]["/batches/{batch_id}/results"]["get"]
+    _named(results["parameters"])["fields"]["schema"]["pattern"] = FIELDS
     for path in result["paths"].values():
         for operation in path.values():
             operation["responses"] = _responses(operation)
     result["paths"][callbacks.PATH] = {"post": callbacks.operation()}
     return result
+
+
+def _named(parameters: list[Document]) -> Document:
+    return {each["name"]: each for each in parameters}
+
+
+def _complete_list(parameters: list[Document]) -> None:
+    named = _named(parameters)
+    named["cursor"]["description"] = CURSOR["description"]
+    named["cursor"]["schema"]["pattern"] = CURSOR["pattern"]
+    for name in named.keys() & {"vendor", "reference"}:
+        named[name]["schema"]["pattern"] = WITHOUT_NUL
 
 
 def _complete_schemas(schemas: Document) -> None:

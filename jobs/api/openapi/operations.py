@@ -65,7 +65,7 @@ class OpenInput(OpenApiSerializerExtension):  # type: ignore[misc]  # the librar
         return {**mapped, "additionalProperties": True}
 
 
-def _operation(
+def operation(
     operation_id: str,
     description: str,
     *,
@@ -83,7 +83,7 @@ def _operation(
     return described
 
 
-def _answers(status: int, answer: Any, description: str) -> dict[Any, Any]:
+def answers(status: int, answer: Any, description: str) -> dict[Any, Any]:
     # The hook `complete` adds the problems. One stands here, so that their schema is known.
     problem = OpenApiResponse(ProblemShown)
     return {
@@ -107,9 +107,20 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "(RFC 9651) or, without a comma, bare.",
 )
 
-create = _operation(
+PREFER = OpenApiParameter(
+    "Prefer",
+    str,
+    OpenApiParameter.HEADER,
+    description="`wait=10` (RFC 7240): wait for up to 10 s, and for 30 s at most, until it is "
+    "final. Then the answer has `Preference-Applied`. If it is not final by then, or too many "
+    "requests wait already, the answer is the same as without this header. Anything else in the "
+    "header is ignored.",
+)
+
+create = operation(
     "post_job",
-    "The job is stored before the answer and survives crashes. Poll its URL for the result.",
+    "The job is stored before the answer and survives crashes. Poll its URL for the result. To "
+    "have the result in this answer, send `Prefer: wait`, with a key that also has `jobs:read`.",
     summary="Post a job",
     scopes=(Scope.SUBMIT,),
     problems=(
@@ -118,29 +129,32 @@ create = _operation(
         *("vendor_not_allowed", "bad_idempotency_key", "idempotency_key_reused", "queue_full"),
     ),
     request=JobInput,
-    parameters=[IDEMPOTENCY_KEY],
-    responses=_answers(202, JobAccepted, "The job is stored"),
+    parameters=[IDEMPOTENCY_KEY, PREFER],
+    responses={
+        **answers(202, JobAccepted, "The job is stored"),
+        **answers(200, JobShown, "The job, which became final within the time of `Prefer: wait`"),
+    },
 )
-retrieve = _operation(
+retrieve = operation(
     "show_job",
     "Cheap: it reads one stored row. Poll at the interval of Retry-After until the status is "
-    "final.",
+    "final, or send `Prefer: wait`.",
     summary="Show a job",
     scopes=(Scope.READ,),
     problems=("not_found",),
-    parameters=[REQUEST_ID],
-    responses=_answers(200, JobShown, "The job"),
+    parameters=[REQUEST_ID, PREFER],
+    responses=answers(200, JobShown, "The job"),
 )
-list_ = _operation(
+list_ = operation(
     "list_jobs",
     "Follow `next` for older jobs. No job is skipped or repeated while others arrive.",
     summary="List jobs, newest first",
     scopes=(Scope.READ,),
     problems=OF_QUERY,
     parameters=[ListQuery],
-    responses=_answers(200, JobPage, "A page of jobs"),
+    responses=answers(200, JobPage, "A page of jobs"),
 )
-cancel = _operation(
+cancel = operation(
     "cancel_job",
     "A job can be cancelled while it is queued or waits for its callback, but not while its vendor "
     "is being called.",
@@ -149,9 +163,9 @@ cancel = _operation(
     problems=("not_found", "call_under_way", "already_final", "moved_on"),
     request=None,
     parameters=[REQUEST_ID],
-    responses=_answers(200, JobShown, "The cancelled job"),
+    responses=answers(200, JobShown, "The cancelled job"),
 )
-retry = _operation(
+retry = operation(
     "retry_job",
     "Queues a failed or cancelled job for a new run, with max_attempts afresh.",
     summary="Retry a job",
@@ -159,12 +173,12 @@ retry = _operation(
     problems=("not_found", "not_final", "already_complete", "vendor_unknown", "moved_on"),
     request=None,
     parameters=[REQUEST_ID],
-    responses=_answers(200, JobShown, "The job, queued again"),
+    responses=answers(200, JobShown, "The job, queued again"),
 )
-list_vendors = _operation(
+list_vendors = operation(
     "list_vendors",
     "The vendors that the API key may be used for, by slug, and the fields that each requires.",
     summary="List vendors",
     scopes=(Scope.SUBMIT, Scope.READ),
-    responses=_answers(200, VendorPage, "The vendors"),
+    responses=answers(200, VendorPage, "The vendors"),
 )

@@ -44,7 +44,7 @@ PROBLEM_TYPES = (
         400,
         (
             *("unknown_parameter", "repeated_parameter", "bad_cursor", "invalid_choice"),
-            "max_string_length",
+            *("max_string_length", "bad_fields"),
         ),
         "Correct the parameter. Without `cursor`, a list starts from the beginning.",
     ),
@@ -88,7 +88,15 @@ PROBLEM_TYPES = (
         "The vendor is being called. Cancel the job after the call, if it is not final by then.",
     ),
     ProblemType(409, ("already_final", "already_complete"), "There is nothing to cancel or retry."),
-    ProblemType(409, ("not_final",), "Wait for the job to end, or cancel it, before you retry it."),
+    ProblemType(
+        409,
+        ("not_final",),
+        "Wait for the job to end, or cancel it, before you retry it. A batch can be retried when "
+        "all of its items have come.",
+    ),
+    ProblemType(
+        409, ("not_finished",), "Wait until the batch is finished, or ask with `partial=true`."
+    ),
     ProblemType(
         409, ("vendor_unknown",), "The job's vendor was deleted. Create it again, then retry."
     ),

@@ -21,11 +21,11 @@ REASON = (
 
 class Command(StoreCommand):
     help = (
-        "Writes all vendors, clients, jobs, attempts and callbacks to a file of JSON lines that "
-        "import reads into another store. It can be interrupted, and run again with the same file "
-        "to continue. Users, permissions, API keys and secrets are not included. The file contains "
-        "what clients sent and is readable only by its owner. MongoDB stores times to the "
-        "millisecond."
+        "Writes all vendors, clients, batches, jobs, attempts and callbacks to a file of JSON "
+        "lines that import reads into another store. It can be interrupted, and run again with the "
+        "same file to continue. Users, permissions, API keys and secrets are not included. The "
+        "file contains what clients sent and is readable only by its owner. MongoDB stores times "
+        "to the millisecond."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -20,13 +20,19 @@ from vendors.management.store_command import StoreCommand
 
 REASON = "It would start jobs before the attempts that count against their limits are imported."
 
+LEFT_OUT = {
+    "batch": "because another batch of the client has the idempotency key; their jobs are imported",
+    "job": "because another job of the client has the idempotency key, or the place in the batch; "
+    "their attempts and callbacks are imported, since the calls count against the vendors' limits",
+}
+
 
 class Command(StoreCommand):
     help = (
-        "Reads the vendors, clients, jobs, attempts and callbacks of an exported file into the "
-        "store, whose tables must exist (migrate). Exports of 0.1.0 can be read too. Existing rows "
-        "are not changed, so the import can be interrupted and run again. At the end it counts all "
-        "rows. "
+        "Reads the vendors, clients, batches, jobs, attempts and callbacks of an exported file "
+        "into the store, whose tables must exist (migrate). Exports of 0.1.0 can be read too. "
+        "Existing rows are not changed, so the import can be interrupted and run again. At the end "
+        "it counts all rows. "
         "Users, permissions, API keys and secrets are not included: create new keys, and keep "
         "CALLBACK_SECRETS and PUBLIC_URL, or callbacks for jobs in flight are lost."
     )
@@ -87,14 +93,13 @@ class Command(StoreCommand):
                     f"{plural(kind)}: {count} stored already with other content or under another "
                     "id; not changed"
                 )
-        if rows.left_out:
-            self.stdout.write(
-                f"jobs: {rows.left_out} of these left out, because another job of the client has "
-                "the idempotency key; their attempts and callbacks are imported, since the calls "
-                "count against the vendors' limits"
-            )
+        for kind, count in rows.left_out.items():
+            if count:
+                self.stdout.write(f"{plural(kind)}: {count} of these left out, {LEFT_OUT[kind]}")
         for slug in rows.created:
-            self.stdout.write(f"client {slug}: named by jobs, but unknown; created, disabled")
+            self.stdout.write(
+                f"client {slug}: named by jobs or batches, but unknown; created, disabled"
+            )
         if kinds := rows.mismatched():
             raise CommandError(
                 f"The counts of {' and '.join(map(plural, kinds))} do not match. Run the import "

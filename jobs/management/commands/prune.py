@@ -29,8 +29,9 @@ MAX_AGE = timedelta(weeks=5200)
 class Command(StoreCommand):
     help = (
         "Deletes jobs that ended long ago, with their attempts and callbacks, and old attempts and "
-        "callbacks without a job. Open jobs are kept, however old. It can run beside the service, "
-        "be interrupted and run again."
+        "callbacks without a job. Open jobs are kept, however old. Without --vendor and --status, "
+        "also deletes batches that finished long ago and of which no job is left. It can run "
+        "beside the service, be interrupted and run again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -67,7 +68,10 @@ class Command(StoreCommand):
             return self.stdout.write("Nothing was changed.")
         with interruptible() as interrupted:
             deleted = _deleted(prune, count, interrupted)
-        report = f"{counted(deleted['job'], 'job')} deleted"
+        report = counted(deleted["job"], "job")
+        if deleted["batch"]:
+            report += f" and {counted(deleted['batch'], 'batch')}"
+        report += " deleted"
         if deleted["attempt"] or deleted["callback"]:
             orphans = [counted(deleted[kind], kind) for kind in ("attempt", "callback")]
             report += f", and {' and '.join(orphans)} without a job"
@@ -91,6 +95,7 @@ def _deleted(prune: Prune, count: int, interrupted: Event) -> Counter[str]:
 
 def _steps(prune: Prune) -> Iterator[Counter[str]]:
     yield from (Counter({"job": count}) for count in prune.jobs())
+    yield from (Counter({"batch": count}) for count in prune.batches())
     yield from prune.orphans()
 
 

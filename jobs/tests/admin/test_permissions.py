@@ -11,15 +11,16 @@ from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.utils import timezone
 
-from jobs.models import Attempt, Callback, Job
+from jobs.models import Attempt, Batch, Callback, Job
 from jobs.tests.console import sign_in, sign_in_as_superuser, text
 from vendors.models import Vendor
 
 pytestmark = pytest.mark.django_db
 JOBS, CALLBACKS, VENDORS = "/admin/jobs/job/", "/admin/jobs/callback/", "/admin/vendors/vendor/"
+BATCHES = "/admin/jobs/batch/"
 
 
-@pytest.mark.parametrize("page", [JOBS, CALLBACKS, VENDORS])
+@pytest.mark.parametrize("page", [JOBS, BATCHES, CALLBACKS, VENDORS])
 def test_a_list_needs_the_view_permission(client, page):
     assert client.get(page).status_code == 302
     assert sign_in("retry_job", "cancel_job").get(page).status_code == 403
@@ -92,22 +93,25 @@ PERMISSIONS = [
     ("view_job",),
     ("view_vendor",),
     ("view_callback",),
+    ("view_batch",),
     ("change_vendor",),
     ("view_job", "retry_job", "cancel_job"),
-    ("view_job", "view_callback"),
+    ("view_job", "view_callback", "view_batch"),
     ("view_user", "change_user", "view_group", "add_user"),
 ]
 
 
 @pytest.mark.parametrize("permissions", PERMISSIONS, ids=lambda names: "+".join(names) or "none")
 def test_no_link_leads_to_a_forbidden_page(make_vendor, make_job, permissions, redis_client):
-    vendor = make_vendor()
+    vendor, batch = make_vendor(), Batch.new("default")
+    batch.save(force_insert=True)
     for status, verdict in (
         ("failed", "refused"),
         ("queued", "unmatched"),
         ("processing", "applied"),
     ):
         job = make_job(status=status, started_at=timezone.now(), finished_at=timezone.now())
+        Job.objects.filter(pk=job.pk).update(batch=batch.pk, batch_index=Job.objects.count())
         attempt = {
             "number": 1,
             "worker": "w",

@@ -5,12 +5,13 @@ import re
 import pytest
 from django.db import connection
 
-from jobs.models import Callback
+from jobs.models import Batch, Callback
 from jobs.tests.console import sign_in
-from tests.plans import assert_quick, reads_of
+from tests.plans import assert_quick, plan_of, reads_of
 
 pytestmark = pytest.mark.django_db
 JOBS, CALLBACKS = "/admin/jobs/job/", "/admin/jobs/callback/"
+BATCHES = "/admin/jobs/batch/"
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def browser(db, make_vendor, monkeypatch):
     # With more rows than a page holds, the query plans are those of a million rows.
     monkeypatch.setattr("jobs.admin.listing.ReadOnlyAdmin.list_per_page", 2)
     make_vendor()
-    return sign_in("view_job", "view_callback", "retry_job")
+    return sign_in("view_job", "view_batch", "view_callback", "retry_job")
 
 
 @pytest.fixture
@@ -57,13 +58,43 @@ def assert_read_quickly(found):
         {"client": "default", "status__exact": "failed"},
         {"client": "default", "vendor": "acme"},
         {"client": "default", "status__exact": "failed", "vendor": "acme", "created": "week"},
+        {"batch": "b"},
+        {"batch": "b", "batch_index__lt": "3"},
+        {"batch": "b", "vendor": "acme"},
     ],
     ids=str,
 )
 def test_the_job_list_is_read_by_an_index(browser, make_job, params):
-    for _ in range(5):
-        make_job(status="failed")
+    for index in range(5):
+        make_job(status="failed", batch="b", batch_index=index)
     assert_read_quickly(reads(browser, JOBS, params))
+
+
+@pytest.mark.sqlite
+def test_jobs_of_a_batch_are_found_by_their_status(browser, make_job):
+    """They are sorted then: a batch has few jobs, compared with a table."""
+    make_job(status="failed", batch="b", batch_index=0)
+    for read in reads(browser, JOBS, {"batch": "b", "status__exact": "failed"}):
+        assert re.search("INDEX job_batch_(status|index_unique)", plan_of(read))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"id__lt": "ffffffff"},
+        {"state__exact": "receiving"},
+        {"state__exact": "receiving", "created": "week"},
+        {"client": "default"},
+        {"client": "default", "state__exact": "receiving"},
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("of_two_clients")
+def test_the_batch_list_is_read_by_an_index(browser, params):
+    for _ in range(5):
+        Batch.new("default").save(force_insert=True)
+    assert_read_quickly(reads(browser, BATCHES, params))
 
 
 @pytest.mark.parametrize(
@@ -79,11 +110,6 @@ def test_a_search_reads_indexes_only(browser, make_job, params, reference):
     assert_quick(found, finds=False)
     assert_quick(found[:1], finds=True)
     assert connection.vendor == "mongodb" or "job_reference" in plan_of(found[0])
-
-
-def plan_of(statement):
-    with connection.cursor() as cursor:
-        return str(cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall())
 
 
 def test_a_job_is_found_by_its_primary_key(browser, make_job):

@@ -85,10 +85,11 @@ def test_the_row_is_committed_before_the_job_is_queued(client, make_vendor, monk
     make_vendor("acme")
     offered = []
 
-    def offer(vendor: str, job_ids: list[str]) -> None:
-        offered.append((connection.in_atomic_block, Job.objects.filter(pk__in=job_ids).count()))
+    def offer(job_ids: dict[str, list[str]]) -> None:
+        stored = Job.objects.filter(pk__in=job_ids["acme"]).count()
+        offered.append((connection.in_atomic_block, stored))
 
-    monkeypatch.setattr(stream, "offer", offer)
+    monkeypatch.setattr(stream, "offer_all", offer)
     post(client, {"vendor": "acme", "name": "John Doe"})
     assert offered == [(False, 1)]
 

@@ -11,7 +11,7 @@ from django.db import connection
 from jobs.api import idempotency, pagination
 from jobs.api.pagination import Filters, cursor_after
 from jobs.models import Job, Status
-from tests.plans import assert_quick, reads_of
+from tests.plans import assert_quick, reads_of, used_indexes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("lasting_keys")]
 
@@ -29,14 +29,6 @@ INDEXES = {
     "vendor": "job_client_vendor",
     "vendor,status": "job_client_status",
 }
-
-
-def used_indexes(statement):
-    with connection.cursor() as cursor:
-        plan = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()]
-    assert not any("B-TREE" in step for step in plan), plan
-    steps = [step for step in plan if step.startswith(("SCAN", "SEARCH")) and "jobs_job" in step]
-    return {re.search(r"SEARCH .* USING (?:COVERING )?INDEX (\w+)", step)[1] for step in steps}
 
 
 @pytest.mark.parametrize("query", ["&".join(filter(None, parts)) for parts in product(*CHOICES)])

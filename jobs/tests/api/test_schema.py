@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from harness.clients import bearer, make_key
+from jobs.api.batches.views import BatchViewSet
 from jobs.api.openapi import details, problem_types
 from jobs.api.openapi.operations import PROBLEMS
 from jobs.api.vendors import VendorViewSet
@@ -29,20 +30,27 @@ def schema() -> dict:
 
 ALWAYS = {"400", "401", "403", "405", "429", "500", "503"}
 OPERATIONS = {
-    ("/jobs", "post"): {"202", "413", "415", "422", *ALWAYS},
+    ("/jobs", "post"): {"200", "202", "413", "415", "422", *ALWAYS},
     ("/jobs", "get"): {"200", *ALWAYS},
     ("/jobs/{request_id}", "get"): {"200", "404", *ALWAYS},
     ("/jobs/{request_id}/cancel", "post"): {"200", "404", "409", *ALWAYS},
     ("/jobs/{request_id}/retry", "post"): {"200", "404", "409", *ALWAYS},
+    ("/batches", "get"): {"200", *ALWAYS},
+    ("/batches/{batch_id}", "get"): {"200", "404", *ALWAYS},
+    ("/batches/{batch_id}/results", "get"): {"200", "404", "409", *ALWAYS},
+    ("/batches/{batch_id}/cancel", "post"): {"200", "404", "409", *ALWAYS},
+    ("/batches/{batch_id}/retry", "post"): {"200", "404", "409", *ALWAYS},
     ("/vendors", "get"): {"200", *ALWAYS},
     ("/vendor-webhook/{vendor}/{request_id}", "post"): {
         *("200", "202", "400", "401", "404", "405", "408"),
         *("413", "415", "429", "500", "503"),
     },
 }
+RESULTS = ("/batches/{batch_id}/results", "get")
 CALLBACK = ("/vendor-webhook/{vendor}/{request_id}", "post")
 OPERATION_IDS = {
     *("post_job", "list_jobs", "show_job", "cancel_job", "retry_job", "list_vendors"),
+    *("list_batches", "show_batch", "read_results", "cancel_batch", "retry_batch"),
     "receive_callback",
 }
 
@@ -76,6 +84,11 @@ def test_the_scopes_in_the_descriptions_are_those_of_the_views(schema):
         "list_jobs": JobViewSet.scopes["list"],
         "cancel_job": JobViewSet.scopes["cancel"],
         "retry_job": JobViewSet.scopes["retry"],
+        "list_batches": BatchViewSet.scopes["list"],
+        "show_batch": BatchViewSet.scopes["retrieve"],
+        "read_results": BatchViewSet.scopes["results"],
+        "cancel_batch": BatchViewSet.scopes["cancel"],
+        "retry_batch": BatchViewSet.scopes["retry"],
         "list_vendors": VendorViewSet.scopes["list"],
     }
     assert {*asked, "receive_callback"} == OPERATION_IDS
@@ -86,8 +99,10 @@ def test_the_scopes_in_the_descriptions_are_those_of_the_views(schema):
 def test_errors_are_problems_and_answers_are_json(schema):
     for path, method in OPERATIONS:
         for status, answer in schema["paths"][path][method]["responses"].items():
-            expected = "application/json" if status < "300" else "application/problem+json"
-            assert list(answer["content"]) == [expected], (path, method, status)
+            expected = ["application/json" if status < "300" else "application/problem+json"]
+            if (path, method, status) == (*RESULTS, "200"):
+                expected = ["application/x-ndjson", "text/csv"]
+            assert list(answer["content"]) == expected, (path, method, status)
 
 
 def test_each_answer_lists_its_headers(schema):
@@ -95,6 +110,7 @@ def test_each_answer_lists_its_headers(schema):
     common = {"Cache-Control", "Vary", *limits}
     answers = schema["paths"]["/jobs"]["post"]["responses"]
     assert {status: set(each["headers"]) for status, each in answers.items()} == {
+        "200": {"Location", "Preference-Applied", "Idempotency-Replayed", *common},
         "202": {"Location", "Retry-After", "Idempotency-Replayed", *common},
         "400": set(),
         "401": {"WWW-Authenticate", "Cache-Control", "Vary"},
@@ -108,7 +124,7 @@ def test_each_answer_lists_its_headers(schema):
         "503": {"Retry-After"},
     }
     shown = schema["paths"]["/jobs/{request_id}"]["get"]["responses"]
-    assert set(shown["200"]["headers"]) == {"Retry-After", *common}
+    assert set(shown["200"]["headers"]) == {"Retry-After", "Preference-Applied", *common}
     assert set(shown["404"]["headers"]) == common
 
 
@@ -249,7 +265,8 @@ def test_the_schema_of_the_options_matches_what_is_accepted(client, make_vendor,
 @pytest.mark.django_db
 def test_the_pattern_of_idempotency_keys_matches_what_is_accepted(client, make_vendor, schema, key):
     make_vendor("acme")
-    [header] = schema["paths"]["/jobs"]["post"]["parameters"]
+    header = schema["paths"]["/jobs"]["post"]["parameters"][0]
+    assert header["name"] == "Idempotency-Key"
     answer = client.post(
         "/jobs",
         '{"vendor": "acme", "name": "x"}',

@@ -146,7 +146,7 @@ def test_a_job_waiting_for_its_callback_keeps_its_slot():
     [entry] = take(vendor, "w", 1).entries
     stream.settle(vendor.slug, [Settlement(entry.job_id, entry)])
     assert take(vendor, "w", 1).entries == []
-    stream.free_slots(vendor.slug, [entry.job_id])
+    stream.settle_final(vendor.slug, [entry.job_id])
     assert len(take(vendor, "w", 1).entries) == 1
 
 

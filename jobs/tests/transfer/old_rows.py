@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from jobs.api.pagination import first_id_at
-from jobs.models import Attempt, Callback, Job
+from jobs.models import Attempt, Batch, Callback, Job, RefusedItem
 from vendors.models import new_id
 
 DAY = timedelta(days=1)
@@ -27,7 +27,7 @@ def run(*arguments):
 
 
 def all_ids():
-    models = (Job, Attempt, Callback)
+    models = (Job, Attempt, Callback, Batch, RefusedItem)
     return {pk for model in models for pk in model.objects.values_list("pk", flat=True)}
 
 
@@ -44,3 +44,15 @@ def make_callback(job, days=40.0, **fields):
     defaults = {"id": pk, "key": pk, "vendor": "acme", "verdict": "unmatched"}
     content = {"body": {"info": "x"}, "body_bytes": 12, "received_at": at}
     return Callback.objects.create(job=job, **{**defaults, **fields}, **content)
+
+
+def make_batch(state="finished", days=40.0, refused=0, finished_days=None):
+    """Make a batch with refused items."""
+    at = timezone.now() - days * DAY
+    batch = Batch(id=id_at(at), state=state, created_at=at, received_at=at, sealed_at=at)
+    if state == "finished":
+        batch.finished_at = timezone.now() - (finished_days or days) * DAY
+    batch.save(force_insert=True)
+    items = [RefusedItem.new(batch.pk, number, 422, "x", "x") for number in range(refused)]
+    RefusedItem.objects.bulk_create(items)
+    return batch

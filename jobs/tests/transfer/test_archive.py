@@ -45,7 +45,7 @@ def test_missing_column_has_its_default(path):
     assert (job["status"], job["run"], job["result"], job["error_code"]) == ("queued", 1, None, "")
 
 
-NOT_A_ROW = "is not a vendor, client, job, attempt or callback with an id."
+NOT_A_ROW = "is not a vendor, client, batch, refused item, job, attempt or callback with an id."
 UNFINISHED = "The export is not finished: its end line is missing. Run the export again."
 NOT_SORTED = "is not in the order in which rows are written."
 
@@ -67,6 +67,8 @@ NOT_SORTED = "is not in the order in which rows are written."
         (columns(kind="vendor"), NOT_SORTED),
         (without("vendor"), "has no vendor."),
         (without("created_at"), "has no created_at."),
+        (columns(batch="b-1"), "has a batch without an index, or an index without a batch."),
+        (columns(batch_index=0), "has a batch without an index, or an index without a batch."),
         (columns(colour="red"), "has columns that this version does not know: colour."),
     ],
 )
@@ -126,6 +128,25 @@ def test_a_clients_settings_are_checked_as_in_the_console(path, name, value):
     with pytest.raises(FaultyArchiveError) as refused:
         read(path)
     assert str(refused.value) == f"Line 2 has a value of {name} that can't be stored."
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"id": "b-1-00001"}, "has an id that is not made of its batch and index."),
+        ({"batch_index": -7}, "has a value of batch_index that can't be stored."),
+        ({"detail": None}, "has a value of detail that can't be stored."),
+    ],
+)
+def test_a_refused_item_is_checked(path, values, sentence):
+    row = {"id": "b-1-00007", "batch": "b-1", "batch_index": 7, "status": 422, "code": "x"}
+    line = archive.row_line("refused item", {**row, "detail": "x", "errors": None})
+    changed(path, 1, lambda first: first + line)
+    assert read(path)[0]["code"] == "x"
+    changed(path, 2, columns(**values))
+    with pytest.raises(FaultyArchiveError) as refused:
+        read(path)
+    assert str(refused.value) == f"Line 2 {sentence}"
 
 
 def test_a_vendors_settings_are_for_the_machine_that_calls_it(path):

@@ -17,7 +17,7 @@ from jobs.transfer.export import opened
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
-COUNTS = "2 vendors, 2 clients, 12 jobs, 12 attempts, 6 callbacks"
+COUNTS = "2 vendors, 2 clients, 2 batches, 2 refused items, 12 jobs, 12 attempts, 6 callbacks"
 
 
 @pytest.fixture
@@ -41,6 +41,8 @@ def test_export_writes_every_column_of_every_row(path):
         "kind": "end",
         "vendor": 2,
         "client": 2,
+        "batch": 2,
+        "refused item": 2,
         "job": 12,
         "attempt": 12,
         "callback": 6,
@@ -78,22 +80,22 @@ def test_interrupted_export_continues_where_it_stopped(path, tmp_path, monkeypat
     run(tmp_path / "whole")
     out, written = StringIO(), []
 
-    def interrupt_at_the_tenth(kind, row):
+    def interrupt_at_the_14th(kind, row):
         written.append(kind)
-        if len(written) == 10:
+        if len(written) == 14:
             os.kill(os.getpid(), signal.SIGINT)
         return real(kind, row)
 
     real = export.row_line
     with monkeypatch.context() as patch:
-        patch.setattr(export, "row_line", interrupt_at_the_tenth)
+        patch.setattr(export, "row_line", interrupt_at_the_14th)
         with pytest.raises(SystemExit) as ended:
             call_command("export", str(path), stdout=out)
     assert ended.value.code == 130
-    counts = "2 vendors, 2 clients, 6 jobs, 0 attempts, 0 callbacks"
+    counts = COUNTS.replace("12 jobs, 12 attempts, 6", "6 jobs, 0 attempts, 0")
     assert out.getvalue() == f"Interrupted: {counts}. Run the export again to continue.\n"
     output = run(path)
-    assert f"Continuing {path} after 10 rows. If the service has run since" in output
+    assert f"Continuing {path} after 14 rows. If the service has run since" in output
     assert output.endswith(f"{path} is finished: {COUNTS}.\n")
     assert path.read_bytes() == (tmp_path / "whole").read_bytes()
 

@@ -13,7 +13,7 @@ from audit.models import Entry
 from clients import issuing
 from clients.models import ApiKey, Client
 from clients.tests.actors import OPERATOR
-from jobs.models import Attempt, Callback, Job
+from jobs.models import Attempt, Batch, Callback, Job, RefusedItem
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.tests.rows import all_rows, delete_rows, make_rows
 from jobs.tests.transfer.edits import changed, columns, without
@@ -30,23 +30,26 @@ def run(path, *arguments):
     return out.getvalue()
 
 
-def report(vendors, clients, jobs, attempts, callbacks):
-    """The output when so many rows were written."""
-    counts = {
-        "vendors": (2, vendors),
-        "clients": (2, clients),
-        "jobs": (12, jobs),
-        "attempts": (12, attempts),
-        "callbacks": (6, callbacks),
-    }
-    text = "{}: {} in the file, {} read, {} written, {} in the store\n"
-    return "".join(
-        text.format(name, whole, whole, written, whole) for name, (whole, written) in counts.items()
-    )
+COUNTS = {
+    "vendors": 2,
+    "clients": 2,
+    "batches": 2,
+    "refused items": 2,
+    "jobs": 12,
+    "attempts": 12,
+    "callbacks": 6,
+}
+
+
+def report(*written):
+    """The output when so many rows of each kind were written."""
+    text = "{0}: {1} in the file, {1} read, {2} written, {1} in the store\n"
+    counts = zip(COUNTS.items(), written, strict=True)
+    return "".join(text.format(name, whole, count) for (name, whole), count in counts)
 
 
 def test_import_restores_every_row(path, rows, tmp_path):
-    assert run(path) == report(2, 2, 12, 12, 6)
+    assert run(path) == report(2, 2, 2, 2, 12, 12, 6)
     assert all_rows() == rows
     call_command("export", str(tmp_path / "second"), stdout=StringIO())
     assert (tmp_path / "second").read_bytes() == path.read_bytes()
@@ -54,16 +57,16 @@ def test_import_restores_every_row(path, rows, tmp_path):
 
 def test_second_import_writes_nothing(path, rows):
     run(path)
-    assert run(path) == report(0, 0, 0, 0, 0)
+    assert run(path) == report(0, 0, 0, 0, 0, 0, 0)
     assert all_rows() == rows
 
 
 def test_next_import_writes_the_rows_that_a_crash_left_out(path, rows):
     run(path)
-    for model in (Vendor, Client, Job, Attempt, Callback):
+    for model in (Vendor, Client, Batch, RefusedItem, Job, Attempt, Callback):
         ids = list(model.objects.order_by("pk").values_list("pk", flat=True))
         model.objects.filter(pk__in=ids[1::2]).delete()
-    assert run(path) == report(1, 1, 6, 6, 3)
+    assert run(path) == report(1, 1, 1, 1, 6, 6, 3)
     assert all_rows() == rows
 
 
@@ -82,14 +85,14 @@ def test_interrupt_finishes_the_current_batch(path, rows, monkeypatch):
         with pytest.raises(SystemExit) as ended:
             call_command("import", str(path), stdout=out)
     assert ended.value.code == 130
-    assert out.getvalue() == "Interrupted: 9 rows written. Run the import again to continue.\n"
-    assert run(path) == report(0, 0, 7, 12, 6)
+    assert out.getvalue() == "Interrupted: 13 rows written. Run the import again to continue.\n"
+    assert run(path) == report(0, 0, 0, 0, 7, 12, 6)
     assert all_rows() == rows
 
 
 def test_batches_are_bounded_in_bytes(path, rows, monkeypatch):
     monkeypatch.setattr(importing, "CHUNK_BYTES", 1)
-    assert run(path) == report(2, 2, 12, 12, 6)
+    assert run(path) == report(2, 2, 2, 2, 12, 12, 6)
 
 
 def test_existing_row_with_other_content_is_counted_but_not_changed(path, rows):
@@ -98,8 +101,8 @@ def test_existing_row_with_other_content_is_counted_but_not_changed(path, rows):
     Vendor.objects.filter(slug="acme").update(rate_limits="1/s")
     before = all_rows()
     output = run(path)
-    assert output.startswith(report(0, 0, 0, 0, 0))
-    assert output[len(report(0, 0, 0, 0, 0)) :] == (
+    assert output.startswith(report(0, 0, 0, 0, 0, 0, 0))
+    assert output[len(report(0, 0, 0, 0, 0, 0, 0)) :] == (
         "vendors: 1 stored already with other content or under another id; not changed\n"
         "jobs: 1 stored already with other content or under another id; not changed\n"
     )
@@ -109,8 +112,8 @@ def test_existing_row_with_other_content_is_counted_but_not_changed(path, rows):
 def test_a_client_that_only_jobs_name_is_created_disabled(path, rows):
     changed(path, 4, lambda line: b"")
     changed(path, 4, lambda line: b"")  # the second client
-    changed(path, 34, columns(client=0))
-    sentence = "client billing: named by jobs, but unknown; created, disabled\n"
+    changed(path, 38, columns(client=0))
+    sentence = "client billing: named by jobs or batches, but unknown; created, disabled\n"
     assert run(path).endswith(f"in the store\n{sentence}")
     assert sentence not in run(path)
     assert list(Client.objects.values_list("slug", "enabled")) == [
@@ -135,15 +138,15 @@ def test_api_keys_and_audit_entries_stay_behind(tmp_path, rows):
 
 def test_bad_line_is_reported_and_its_batch_is_not_written(path, rows, monkeypatch):
     monkeypatch.setattr(importing, "CHUNK", 2)
-    changed(path, 9, columns(name=None))
+    changed(path, 13, columns(name=None))
     with pytest.raises(CommandError) as refused:
         run(path)
-    assert str(refused.value) == f"{path}: Line 9 has a value of name that can't be stored."
+    assert str(refused.value) == f"{path}: Line 13 has a value of name that can't be stored."
     assert [row["id"] for row in all_rows()["job"]] == [row["id"] for row in rows["job"][:2]]
 
 
 def test_unfinished_export_is_refused_before_anything_is_written(path, rows):
-    changed(path, 36, lambda line: b"")
+    changed(path, 40, lambda line: b"")
     refusal = f"{path}: The export is not finished: its end line is missing"
     with pytest.raises(CommandError, match=refusal):
         run(path)
@@ -151,14 +154,14 @@ def test_unfinished_export_is_refused_before_anything_is_written(path, rows):
 
 
 def test_column_missing_in_the_file_gets_its_default(path, rows):
-    for number in range(6, 18):
+    for number in range(10, 22):
         changed(path, number, without("stream"))
-    assert run(path) == report(2, 2, 12, 12, 6)
+    assert run(path) == report(2, 2, 2, 2, 12, 12, 6)
     assert set(Job.objects.values_list("stream", flat=True)) == {"jobs"}
 
 
 def test_file_without_one_of_its_rows_is_found_by_counting(path, rows):
-    changed(path, 9, lambda line: b"")
+    changed(path, 13, lambda line: b"")
     with pytest.raises(
         CommandError, match="The counts of jobs do not match. Run the import again; "
     ):
@@ -174,7 +177,7 @@ def test_rows_deleted_during_the_import_are_found_by_counting(path, rows, monkey
     ):
         run(path)
     monkeypatch.undo()
-    assert run(path) == report(0, 0, 0, 12, 0)
+    assert run(path) == report(0, 0, 0, 0, 0, 12, 0)
 
 
 def test_limiter_state_is_deleted_so_that_it_is_rebuilt(path, rows, redis_client):
@@ -191,7 +194,7 @@ def test_import_is_refused_while_a_worker_runs_unless_live(path, rows, redis_cli
     ):
         run(path)
     assert not any(all_rows().values())
-    assert run(path, "--live") == report(2, 2, 12, 12, 6)
+    assert run(path, "--live") == report(2, 2, 2, 2, 12, 12, 6)
 
 
 def test_missing_file_is_reported(tmp_path):

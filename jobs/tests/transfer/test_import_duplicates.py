@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from clients.models import Client
-from jobs.models import Attempt, Callback, Job
+from jobs.models import Attempt, Batch, Callback, Job, RefusedItem
 from jobs.tests.rows import all_rows
 from jobs.tests.transfer.edits import changed, columns, without
 from jobs.transfer import importing
@@ -17,8 +17,9 @@ from vendors.models import Vendor
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
 LEFT_OUT = (
-    "jobs: 1 of these left out, because another job of the client has the idempotency key; their "
-    "attempts and callbacks are imported, since the calls count against the vendors' limits\n"
+    "jobs: 1 of these left out, because another job of the client has the idempotency key, or the "
+    "place in the batch; their attempts and callbacks are imported, since the calls count against "
+    "the vendors' limits\n"
 )
 
 
@@ -88,15 +89,15 @@ def test_a_job_whose_idempotency_key_is_taken_is_not_written(path, rows):
     [
         ("vendor", (2, 3), "slug"),
         ("client", (4, 5), "slug"),
-        ("job", (7, 11), "idempotency_key"),  # both are of the client billing
-        ("callback", (30, 35), "key"),
+        ("job", (11, 15), "idempotency_key"),  # both are of the client billing
+        ("callback", (34, 39), "key"),
     ],
 )
 def test_of_two_rows_with_one_unique_value_the_first_is_kept(
     path, rows, monkeypatch, *, chunk, kind, lines, column
 ):
     monkeypatch.setattr(importing, "CHUNK", chunk)
-    numbers = {"vendor": 2, "client": 4, "job": 6, "callback": 30}
+    numbers = {"vendor": 2, "client": 4, "job": 10, "callback": 34}
     first, second = (rows[kind][line - numbers[kind]] for line in lines)
     changed(path, lines[1], columns(**{column: first[column]}))
     count = len(rows[kind])
@@ -110,22 +111,45 @@ def test_of_two_rows_with_one_unique_value_the_first_is_kept(
 
 
 def test_jobs_of_two_clients_may_have_one_idempotency_key(path, rows):
-    changed(path, 11, columns(idempotency_key="key-1", client="default"))
+    changed(path, 15, columns(idempotency_key="key-1", client="default"))
     output = run(path)
     assert report("jobs", 12, written=12) in output
     assert "left out" not in output
+
+
+def test_a_job_whose_place_in_its_batch_is_taken_is_not_written(path, rows):
+    taken = next(row for row in rows["job"] if row["batch"])
+    place = {"batch": taken["batch"], "batch_index": taken["batch_index"]}
+    Job.new(vendor="acme", name="x", input={}, **place).save(force_insert=True)
+    for written in (11, 0):
+        output = run(path)
+        assert report("jobs", 12, written) in output
+        assert different("jobs", 1) + LEFT_OUT in output
+    assert not Job.objects.filter(pk=taken["id"]).exists()
+
+
+def test_a_batch_whose_idempotency_key_is_taken_is_not_written(path, rows):
+    taken = rows["batch"][0]
+    mine = Batch.new(taken["client"], idempotency_key=taken["idempotency_key"])
+    mine.save(force_insert=True)
+    for written in (1, 0):
+        output = run(path)
+        assert report("batches", 2, written) in output
+        assert "batches: 1 of these left out, because another batch of the client has" in output
+    assert not Batch.objects.filter(pk=taken["id"]).exists()
+    assert Job.of_batch(taken["id"]).count() == RefusedItem.of_batch(taken["id"]).count() == 2
 
 
 def test_a_value_that_a_stored_row_no_longer_has_is_free(path, rows):
     run(path)
     Job.objects.filter(pk=rows["job"][1]["id"]).update(idempotency_key="changed")
     Job.objects.filter(pk=rows["job"][5]["id"]).delete()
-    changed(path, 11, columns(idempotency_key="key-1"))
+    changed(path, 15, columns(idempotency_key="key-1"))
     assert report("jobs", 12, written=1) in run(path)
     assert Job.owned.by("billing").get(idempotency_key="key-1").pk == rows["job"][5]["id"]
 
 
 def test_a_job_with_a_key_but_no_client_is_the_default_clients(path, rows):
-    changed(path, 9, without("client"))
+    changed(path, 13, without("client"))
     assert report("jobs", 12, written=12) in run(path)
     assert Job.owned.by("default").filter(idempotency_key="key-3").exists()

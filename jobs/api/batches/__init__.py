@@ -1,0 +1,1 @@
+"""The batches API: items in, one file of results out."""

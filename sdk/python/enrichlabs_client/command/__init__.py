@@ -1,0 +1,1 @@
+"""The command enrichlabs: files in, files out."""

@@ -1,0 +1,91 @@
+"""Reads the arguments, runs the command, and turns errors into a sentence and an exit status."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from enrichlabs_client.client import Client
+from enrichlabs_client.command import show, submit
+from enrichlabs_client.command.arguments import parser
+from enrichlabs_client.command.failures import COMPLETE, INTERRUPTED, SERVICE, USAGE, UsageError
+from enrichlabs_client.command.progress import Progress
+from enrichlabs_client.errors import (
+    ApiError,
+    AuthenticationError,
+    ConfigurationError,
+    EnrichLabsError,
+    InvalidRequest,
+)
+
+SIMPLE_SECONDS = 15.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    args = parser().parse_args(arguments)
+    args.arguments = arguments
+    progress = Progress(quiet=getattr(args, "quiet", False))
+    _show_retries(progress)
+    try:
+        return _run(args, progress)
+    except BrokenPipeError:
+        # The reader, such as head, has seen enough. Python would complain when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return COMPLETE
+    except (KeyboardInterrupt, UsageError, EnrichLabsError, OSError) as error:
+        progress.end()
+        sentence, status = _explained(error)
+        if args.command == "submit" and status != USAGE:
+            sentence += " Run the same command again to go on; no row is submitted twice."
+        print(f"enrichlabs: {sentence}", file=sys.stderr)
+        return status
+
+
+def _run(args: argparse.Namespace, progress: Progress) -> int:
+    with Client(args.url, timeout=SIMPLE_SECONDS) as client:
+        if args.command == "submit":
+            return submit.run(args, client, progress)
+        status: int = getattr(show, args.command)(args, client)
+        sys.stdout.flush()
+        return status
+
+
+def _explained(error: BaseException) -> tuple[str, int]:
+    match error:
+        case KeyboardInterrupt():
+            return "Interrupted.", INTERRUPTED
+        case UsageError() | ConfigurationError():
+            return str(error), USAGE
+        case EnrichLabsError():
+            return _sentence(error), USAGE if isinstance(error, InvalidRequest) else SERVICE
+        case OSError(filename=str(name)):
+            return f"{name}: {error.strerror}.", SERVICE
+    return f"{getattr(error, 'strerror', None) or error}.", SERVICE
+
+
+def _sentence(error: EnrichLabsError) -> str:
+    if isinstance(error, AuthenticationError):
+        return f"{error} Set ENRICHLABS_API_KEY, or key in the configuration file."
+    if isinstance(error, ApiError) and error.errors:
+        details = (f"{each.pointer or each.parameter or ''} {each.detail}" for each in error.errors)
+        return f"{error} " + "; ".join(detail.strip() for detail in details)
+    return str(error)
+
+
+def _show_retries(progress: Progress) -> None:
+    """Say when a request is repeated, so that nobody looks at a command that stands still."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            progress.say(f"enrichlabs: {record.getMessage()}")
+
+    log = logging.getLogger("enrichlabs_client")
+    log.handlers = [Handler()]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

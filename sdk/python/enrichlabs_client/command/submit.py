@@ -1,0 +1,153 @@
+"""enrichlabs submit: a file of rows in, a file of results out."""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from enrichlabs_client.client import Client
+from enrichlabs_client.command.failures import COMPLETE, INCOMPLETE, UsageError
+from enrichlabs_client.command.files import CSV, format_of, input_format, open_input
+from enrichlabs_client.command.mapping import mapping_of
+from enrichlabs_client.command.progress import Progress
+from enrichlabs_client.command.state import State
+from enrichlabs_client.command.submission import Submission
+from enrichlabs_client.command.tables import Table, read_table
+
+CHECK_SECONDS = 15.0
+PATIENT_SECONDS = 300.0
+
+
+def run(args: argparse.Namespace, client: Client, progress: Progress) -> int:
+    path = Path(args.file)
+    format = input_format(path, args.format)
+    output = Path(args.output or path.with_name(f"{path.stem}.results{path.suffix}"))
+    _check_output(output, path)
+    file = open_input(path, args.encoding)
+    if file.notice:
+        progress.say(file.notice)
+    table = read_table(file, format, args.delimiter)
+    mapping = mapping_of(table, args.map, args.option, args.vendor)
+    with State.open(output) as state:
+        reference = args.reference or path.name[:255]
+        steps = Submission(client, table, mapping, state, progress, args.vendor, reference)
+        _begin(steps, output, again=args.again)
+        client.timeout = PATIENT_SECONDS
+        refused = steps.upload()
+        if not args.wait:
+            state.end()
+            return _report_upload(args, steps, refused)
+        steps.wait()
+        counts = steps.write(output, format_of(output) or format, args.fields)
+        state.end()
+    return _report_results(args, steps, output, dict(counts))
+
+
+def _check_output(output: Path, path: Path) -> None:
+    if output.exists():
+        if not output.is_file():
+            raise UsageError(f"{output} is not a regular file. Name another with -o.")
+        if path.exists() and output.samefile(path):
+            raise UsageError(f"{output} is the input. Name another file with -o.")
+    elif not output.parent.is_dir():
+        raise UsageError(f"There is no folder {output.parent}. Create it first.")
+
+
+def _begin(steps: Submission, output: Path, *, again: bool) -> None:
+    """Go on with the submission that the state tells of, or begin one."""
+    state, submission = steps.state, _described(steps)
+    # With --again, an interrupted command must go on like any other.
+    was_interrupted = state.by_again and not state.ended and state.submission == submission
+    if state.exists and (was_interrupted or not again):
+        _check_same(state, submission, steps.table)
+        if state.parts:
+            steps.progress.say(f"Going on with what {state.path} says was submitted.")
+        return
+    if not state.exists and output.exists() and not again:
+        raise UsageError(
+            f"{output} exists, and nothing says which submission it is of. Name another file "
+            "with -o, or use --again to submit the rows and replace it."
+        )
+    steps.client.timeout = CHECK_SECONDS
+    _check_vendor(steps)
+    state.begin(submission, again=again)
+
+
+def _described(steps: Submission) -> dict[str, Any]:
+    """Return what must be the same for a command to go on."""
+    return {
+        "url": steps.client.url,
+        "sha256": steps.table.file.sha256,
+        "vendor": steps.vendor,
+        "map": dict(steps.mapping.columns),
+        "options": {**steps.mapping.option_columns, **steps.mapping.defaults},
+        "encoding": steps.table.file.encoding,
+        "delimiter": steps.table.delimiter,
+        "format": steps.table.format,
+    }
+
+
+def _check_same(state: State, submission: dict[str, Any], table: Table) -> None:
+    differing = [name for name in submission if submission[name] != state.submission.get(name)]
+    if "sha256" in differing:
+        raise UsageError(
+            f"{table.file.path} has changed since its rows were submitted. Restore it to go on, "
+            "or use --again to submit all of its rows anew."
+        )
+    if differing:
+        raise UsageError(
+            f"{state.path} tells of a submission with another {' and '.join(differing)}. Use the "
+            "same arguments to go on, another file with -o, or --again to submit the rows anew."
+        )
+
+
+def _check_vendor(steps: Submission) -> None:
+    slug, columns = steps.vendor, steps.table.columns
+    if slug is None:
+        return  # each row names its own
+    vendors = {vendor.slug: vendor for vendor in steps.client.vendors()}
+    vendor = vendors.get(slug)
+    if vendor is None:
+        known = ", ".join(sorted(vendors)) or "none"
+        raise UsageError(f"There is no vendor {slug}. Your key may use: {known}.")
+    if not vendor.enabled:
+        raise UsageError(f"The vendor {slug} is disabled.")
+    if steps.table.format == CSV:
+        for name in vendor.required_input:
+            if name not in steps.mapping.columns:
+                raise UsageError(
+                    f"The vendor {slug} requires the field {name}. Say which column it is: "
+                    f"--map {name}=COLUMN. Columns: {', '.join(columns[:20])}."
+                )
+
+
+def _report_upload(args: argparse.Namespace, steps: Submission, refused: int) -> int:
+    ids = [part.batch_id for part in steps.parts()]
+    kept = (argument for argument in args.arguments if argument != "--again")
+    command = shlex.join(["enrichlabs", *kept, "--wait"])
+    if args.json:
+        print(json.dumps({"rows": steps.table.count, "refused": refused, "batches": ids}))
+    else:
+        for part in steps.parts():
+            print(f"{part.batch_id}  {part.rows:,} rows")
+        if refused:
+            print(f"{refused:,} rows were refused; the results will say why.")
+        print(f"To wait and fetch the results: {command}")
+    return INCOMPLETE if refused else COMPLETE
+
+
+def _report_results(
+    args: argparse.Namespace, steps: Submission, output: Path, counts: dict[str, int]
+) -> int:
+    ids = [part.batch_id for part in steps.parts()]
+    if args.json:
+        found = {"output": str(output), "rows": steps.table.count, "counts": counts, "batches": ids}
+        print(json.dumps(found))
+    else:
+        each = ", ".join(f"{number:,} {status}" for status, number in sorted(counts.items()))
+        print(f"{output}: {steps.table.count:,} rows, {each}.")
+        if len(ids) == 1 and counts.get("failed"):
+            print(f"To retry what failed: enrichlabs retry {ids[0]}", file=sys.stderr)
+    return COMPLETE if set(counts) == {"complete"} else INCOMPLETE
