@@ -14,7 +14,6 @@ from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any
 
-from bson.int64 import Int64
 from django.db import connection
 from django.db.models import CharField, Field, IntegerField
 from pymongo import UpdateOne
@@ -83,12 +82,9 @@ def insert_each(rows: Sequence[Row]) -> list[bool]:
 
 
 def _prepared(field: "Field[Any, Any]", value: Any) -> Any:
-    """Return the value as the store takes it; texts need no preparation, and numbers little."""
-    if value is None or isinstance(field, CharField):
+    """Return the value as the store takes it; texts and numbers need no preparation."""
+    if value is None or isinstance(field, CharField | IntegerField):
         return value
-    if isinstance(field, IntegerField):
-        # A unique index with a condition has only documents whose numbers are of this type.
-        return Int64(value) if connection.vendor == "mongodb" else value
     if isinstance(value, datetime):
         return _prepared_datetime(field, value, connection.vendor)
     return field.get_db_prep_save(value, connection)
