@@ -29,7 +29,7 @@ class SmallChunksWorker(gunicorn_worker.HTTPWorker):
     """Commits an upload in many small chunks, so that a small one has as many seams as a large."""
 
     def run(self) -> None:
-        from jobs.api.batches import upload
+        from jobs.api.batches.posting import upload
 
         upload.CHUNK_ITEMS = 10
         super().run()

@@ -14,8 +14,9 @@ from clients.scopes import Scope
 from jobs import batches, operator_actions
 from jobs.api import pagination, retry_after, waiting
 from jobs.api.base import APIViewSet
-from jobs.api.batches import current, results, upload
+from jobs.api.batches import current, results
 from jobs.api.batches.current import Items
+from jobs.api.batches.posting import upload
 from jobs.api.batches.serializers import BatchListQuery, BatchSummary, ResultsQuery
 from jobs.api.input.validation import single_values, validated
 from jobs.api.openapi import batch_operations

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jobs.api.batches.items import Item
+from jobs.api.batches.posting.items import Item
 from jobs.api.problems import Problem
 from jobs.models import RefusedItem
 

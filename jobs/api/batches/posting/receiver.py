@@ -15,10 +15,10 @@ from django.db import OperationalError
 
 from clients.directory import Caller
 from jobs import batches
-from jobs.api import idempotency, intake, retry_after
-from jobs.api.batches import refusals
-from jobs.api.batches.items import Item
-from jobs.api.batches.present import Present, drop_overruled, read_present
+from jobs.api import idempotency, intake, retry_after, slots
+from jobs.api.batches.posting import refusals
+from jobs.api.batches.posting.items import Item
+from jobs.api.batches.posting.present import Present, drop_overruled, read_present
 from jobs.api.input.job import new_job, require_its_vendor, require_room
 from jobs.api.problems import Problem
 from jobs.models import Batch, Job, RefusedItem, State
@@ -126,13 +126,14 @@ class Receiver:
         """Compare items with those that the batch has, and make rows of the others."""
         present = read_present(self.batch.pk, items) if self._has_items else {}
         chunk = Chunk()
-        for item in items:
-            if found := present.get(item.index):
-                self._compare(item, found, chunk)
-            elif self.is_sealed:
-                chunk.refusals.append(self._refusal(item, refusals.SEALED))
-            else:
-                self._make(item, chunk)
+        with slots.computing:
+            for item in items:
+                if found := present.get(item.index):
+                    self._compare(item, found, chunk)
+                elif self.is_sealed:
+                    chunk.refusals.append(self._refusal(item, refusals.SEALED))
+                else:
+                    self._make(item, chunk)
         for vendor in {job.vendor for job in chunk.jobs}:
             require_room(vendor, f"The queue of the vendor {vendor}")
         return chunk
