@@ -123,7 +123,8 @@ class Receiver:
 
     def _compared(self, items: Sequence[Item]) -> Chunk:
         """Compare items with those that the batch has, and make rows of the others."""
-        present = read_present(self.batch.pk, items) if self._has_items else {}
+        may_be_present = self._has_items or self.is_sealed  # by another request, with its items
+        present = read_present(self.batch.pk, items) if may_be_present else {}
         chunk = Chunk()
         with slots.computing:
             for item in items:

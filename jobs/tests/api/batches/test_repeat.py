@@ -213,6 +213,20 @@ def test_another_upload_makes_the_same_batch_first(api, acme, during, redis_clie
     assert redis_client.xlen(Keys("acme").jobs) == 3
 
 
+def test_another_upload_overtakes_the_one_that_made_the_batch(api, acme, during, monkeypatch):
+    monkeypatch.setattr(upload, "CHUNK_ITEMS", 2)
+    insert = intake.insert
+
+    def insert_first_chunk(jobs):
+        monkeypatch.setattr(intake, "insert", insert)
+        during(lambda: api.lines(ITEMS))  # before the second chunk is stored
+        return insert(jobs)
+
+    monkeypatch.setattr(intake, "insert", insert_first_chunk)
+    assert refusals(api.lines(ITEMS)) == [(1, 400, "required")]
+    assert (Batch.objects.get().state, rows()) == ("running", ([0, 2, 3], [1]))
+
+
 def test_another_upload_is_in_the_middle_of_the_same_items(api, acme, during, redis_client):
     api.cut(ITEMS[:1])
     during(lambda: api.cut([*ITEMS[:2], {**JOHN, "n": 0}]))
