@@ -13,6 +13,7 @@ from scripted_peer import CUT, Peer, Reply
 
 from conftest import KEY
 
+HALF = b"HTTP/1.1 401 Unauthorized\r\nContent-Ty"
 QUEUED = Reply({"request_id": "job-1", "status": "queued", "new_field": [1]}, 202)
 
 
@@ -24,8 +25,15 @@ def problem(status, code="made_up", retry_after=None, **members):
 
 @pytest.mark.parametrize(
     "failure",
-    [CUT, problem(408), problem(429, retry_after=3), problem(503), Reply(b"<html>", 502)],
-    ids=["cut", "408", "429", "503", "502 of a proxy"],
+    [
+        CUT,
+        Reply(raw=HALF),
+        problem(408),
+        problem(429, retry_after=3),
+        problem(503),
+        Reply(b"<html>", 502),
+    ],
+    ids=["cut", "cut in the head", "408", "429", "503", "502 of a proxy"],
 )
 def test_a_post_is_repeated_with_the_same_idempotency_key(client, peer, pauses, failure):
     peer.script = [failure, failure, QUEUED]
