@@ -8,7 +8,7 @@ class HastyWorker(gunicorn_worker.HTTPWorker):
         from enrichlabs.http import reader, upload
 
         connection.RESPONSE_TIMEOUT_SECONDS = 0.5
-        connection.STREAM_TIMEOUT_SECONDS = 2.0
+        connection.STREAM_TIMEOUT_SECONDS = 3.0
         upload.IDLE_TIMEOUT_SECONDS = 0.5
         upload.TOTAL_TIMEOUT_SECONDS = 2.0
         reader.MAX_WAITING_BYTES = 350_000
@@ -29,7 +29,7 @@ class SmallChunksWorker(gunicorn_worker.HTTPWorker):
     """Commits an upload in many small chunks, so that a small one has as many seams as a large."""
 
     def run(self) -> None:
-        from jobs.api.batches import upload
+        from jobs.api.batches.posting import upload
 
         upload.CHUNK_ITEMS = 10
         super().run()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from threading import Event, Thread
 
 from harness.running import Server
@@ -11,42 +10,36 @@ from loadtest.bench.usage import resident_mb
 INTERVAL_SECONDS = 0.1
 
 
-@dataclass
 class Memory:
-    """Megabytes of each worker process of the API, by process id."""
+    """Megabytes of the largest of the API's worker processes, before and at most since then."""
 
-    first: dict[int, float] = field(default_factory=dict)
-    peak: dict[int, float] = field(default_factory=dict)
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.before = self.peak = self._largest()
 
     def __str__(self) -> str:
-        grown = {pid: self.peak[pid] - self.first[pid] for pid in self.peak}
-        return (
-            f"API process {min(self.first.values(), default=0):.0f} MB at first, "
-            f"{max(self.peak.values(), default=0):.0f} at most, "
-            f"grown by {max(grown.values(), default=0):.0f} at most"
-        )
+        grown = self.peak - self.before
+        return f"API process {self.before:.0f} MB before, {self.peak:.0f} at most: {grown:+.0f}"
 
-    def look(self, server: Server) -> None:
+    def look(self) -> None:
+        self.peak = max(self.peak, self._largest())
+
+    def _largest(self) -> float:
         try:
-            workers = server.api_processes()[1]
-            sizes = {pid: resident_mb(pid) for pid in workers}
-        except (OSError, ValueError, IndexError, KeyError):
-            return  # a process is starting or ending
-        for pid, size in sizes.items():
-            self.first.setdefault(pid, size)
-            self.peak[pid] = max(size, self.peak.get(pid, 0.0))
+            return max(map(resident_mb, self._server.api_processes()[1]))
+        except (OSError, ValueError, IndexError):
+            return 0.0  # they are starting or ending
 
 
 @contextmanager
 def observed(server: Server) -> Iterator[Memory]:
     """Look at the memory regularly until the block ends."""
-    memory, ended = Memory(), Event()
+    memory, ended = Memory(server), Event()
 
     def observe() -> None:
         while not ended.wait(INTERVAL_SECONDS):
-            memory.look(server)
+            memory.look()
 
-    memory.look(server)
     thread = Thread(target=observe, daemon=True)
     thread.start()
     try:

@@ -23,18 +23,18 @@ INTERVAL_SECONDS = 0.2
 def beside_slow_clients(service: OwnService, batch_id: str, seconds: float) -> None:
     """Print how long a GET takes alone, and beside clients that are slow."""
     job_id = posted(service)
-    say(f"GET alone                  {latency(service, job_id, seconds)}")
+    say(f"GET alone  {latency(service, job_id, seconds)}")
     words: Counter[str] = Counter()
     with ExitStack() as stack:
         for _ in range(READERS):
             reading = slow_reader(service, batch_id)
             stack.enter_context(running(reading, words))
-        say(f"beside {READERS} slow readers      {latency(service, job_id, seconds)}")
+        say(f"           {latency(service, job_id, seconds)}, beside {READERS} slow readers")
     with ExitStack() as stack:
         for number in range(WRITERS):
             stack.enter_context(running(slow_writer(service, number), words))
-        say(f"beside {WRITERS} slow uploads      {latency(service, job_id, seconds)}")
-    say(f"slow clients               {dict(words)}")
+        say(f"           {latency(service, job_id, seconds)}, beside {WRITERS} slow uploads")
+    say(f"           the slow clients: {dict(words)}")
 
 
 def posted(service: OwnService) -> str:

@@ -89,7 +89,7 @@ def _wrong_answers(story: BatchStory) -> Iterator[Finding]:
     expected = (len(story.parcel.draft.items), len(story.jobs), len(story.refused))
     for sent in story.parcel.sent:
         if sent.is_accepted and sent.counts != expected:
-            yield story.name, f"an upload was answered with the counts {sent.counts}"
+            yield story.name, f"an upload was answered with {sent.counts}; its rows are {expected}"
 
 
 def _wrong_actions(history: History, story: BatchStory) -> Iterator[Finding]:

@@ -4,8 +4,9 @@ The thread of the view waits for the client, so the view must limit how many do.
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from select import POLLIN, poll
+from threading import Lock
 from time import monotonic
 from typing import Any
 from wsgiref.types import WSGIEnvironment
@@ -16,13 +17,15 @@ from gunicorn.http.errors import ChunkMissingTerminator, NoMoreData, ParseExcept
 from enrichlabs.http import refusals
 from enrichlabs.http.connection import ClientSocket
 from jobs import stopping
-from jobs.api import slots
 from jobs.api.input.bodies import TooLarge
 from jobs.api.problems import OVERLOAD_RETRY_SECONDS, Problem
 
 IDLE_TIMEOUT_SECONDS = 10.0  # for the next bytes
 TOTAL_TIMEOUT_SECONDS = 600.0  # for the whole body
 CHECK_INTERVAL_SECONDS = 0.5  # how soon a thread that waits for bytes notices that it must stop
+# Only one body is decoded at a time. Several would be no quicker, and other threads would wait for
+# the interpreter behind each of them.
+_decoding = Lock()
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -38,6 +41,7 @@ class Upload:
         self._pieces: Iterator[bytes] | None = None  # None until the first is asked for
         self._rest = memoryview(b"")  # of the last piece
         self._error: Exception | None = None
+        self._turn: AbstractContextManager[Any] = nullcontext()  # while it is decoded
         self._ends_at = monotonic() + TOTAL_TIMEOUT_SECONDS
 
     def read(self, size: int = -1) -> bytes:
@@ -71,7 +75,7 @@ class Upload:
             raise self._error
         try:
             self._pieces = self._pieces or self._begin()
-            with slots.computing:
+            with self._turn:
                 piece = next(self._pieces, None)
             self._read_bytes += len(piece or b"")
             if self._read_bytes > self._max_bytes:
@@ -87,7 +91,7 @@ class Upload:
         if int(self._environ.get("CONTENT_LENGTH") or 0) > self._max_bytes:
             raise TooLarge(self._max_bytes)
         if isinstance(client, ClientSocket):  # not if gunicorn itself ends TLS
-            client.wait_for_more = lambda: self._wait(client)
+            client.wait_for_more, self._turn = lambda: self._wait(client), _decoding
         is_expected = self._environ.get("HTTP_EXPECT", "").lower() == "100-continue"
         if is_expected and self._environ["SERVER_PROTOCOL"] == "HTTP/1.1":
             with suppress(OSError):
@@ -105,11 +109,11 @@ class Upload:
             left = gives_up_at - monotonic()
             if left <= 0:
                 raise Problem(*refusals.TOO_SLOW)
-            slots.computing.release()
+            _decoding.release()
             try:
                 has_arrived = poller.poll(1000 * min(left, CHECK_INTERVAL_SECONDS))
             finally:
-                slots.computing.acquire()
+                _decoding.acquire()
             if has_arrived:
                 return
 

@@ -1,8 +1,9 @@
-"""/metrics: counters and gauges from Redis, for Prometheus."""
+"""/metrics: counters and gauges, for Prometheus. All come from Redis but the number of batches."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import redis
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -11,10 +12,12 @@ from prometheus_client.registry import Collector
 
 from enrichlabs.web.health import client
 from enrichlabs.web.read_only import read_only
+from jobs.models import Batch, State
 from jobs.queue import breaker
 from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import live_workers
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
+from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
 
 # Metric and help text of each counter that jobs.queue.counters counts.
@@ -52,6 +55,7 @@ class RedisCollector(Collector):
         paused = {slug: int(vendors[slug].is_paused(now)) for slug in slugs}
         yield gauge("vendor_paused", "1 if the vendor is paused, else 0.", paused)
         yield from breaker_gauges(slugs)
+        yield unfinished_batches()
 
 
 def counters(fields: Mapping[str, str]) -> Iterator[Metric]:
@@ -135,6 +139,20 @@ def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
     yield gauge("breaker_opened_timestamp_seconds", "When the open breaker opened.", since)
     description = "When the open breaker allows its next probe."
     yield gauge("breaker_next_probe_timestamp_seconds", description, probes)
+
+
+def unfinished_batches() -> Metric:
+    """Return how many batches are in each state but the last, or none while the store is away."""
+    family = GaugeMetricFamily("enrichlabs_batches_unfinished", "Batches that are not finished.")
+    # The index of states has all that is asked for, and few batches are unfinished.
+    unfinished = Batch.objects.filter(state__in=(State.RECEIVING, State.RUNNING)).order_by()
+    try:
+        counts = dict(unfinished.values_list("state").annotate(count=Count("*")))
+    except STORE_ERRORS:
+        return family
+    for state in (State.RECEIVING, State.RUNNING):
+        family.add_sample(family.name, {"state": state.value}, counts.get(state, 0))
+    return family
 
 
 def gauge(name: str, description: str, by_vendor: Mapping[str, float]) -> Metric:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from operator import attrgetter
 from typing import Any
 
@@ -100,23 +100,26 @@ def _columns(model: type[Row]) -> list[str]:
 
 
 def _values(row: Row) -> list[Any]:
-    read, to_prepare = _plan(type(row))
+    read, places = _plan(type(row))
     values = list(read(row))
-    for place, field in to_prepare:
-        values[place] = _prepared(field, values[place])
+    for place, prepare in places.items():
+        values[place] = prepare(values[place])
     return values
 
 
 @cache
-def _plan(model: type[Row]) -> tuple[Callable[[Row], Any], list[tuple[int, "Field[Any, Any]"]]]:
-    """Return what reads the values of a row, and which of them `_prepared` may change."""
+def _plan(model: type[Row]) -> tuple[Callable[[Row], Any], dict[int, Callable[[Any], Any]]]:
+    """Return what reads all values of a row, and by place what prepares those that need it."""
     fields = model._meta.concrete_fields
-    to_prepare = [
-        (place, field)
-        for place, field in enumerate(fields)
-        if not isinstance(field, CharField | IntegerField)
-    ]
-    return attrgetter(*(field.attname for field in fields)), to_prepare
+    unique = {name for each in model._meta.constraints for name in getattr(each, "fields", ())}
+    prepared: dict[int, Callable[[Any], Any]] = {}
+    for place, field in enumerate(fields):
+        if isinstance(field, IntegerField) and field.name in unique:
+            # MongoDB's unique indexes have only numbers of 64 bits.
+            prepared[place] = partial(field.get_db_prep_save, connection=connection)
+        elif not isinstance(field, CharField | IntegerField):
+            prepared[place] = partial(_prepared, field)
+    return attrgetter(*(field.attname for field in fields)), prepared
 
 
 # In SQL

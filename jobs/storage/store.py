@@ -45,10 +45,11 @@ def patience(seconds: float) -> Iterator[None]:
     """Within, wait for the store for that long in total, instead of as long as its settings say.
 
     What takes longer raises one of STORE_ERRORS. A commit in progress is waited for, since its
-    outcome is unknown until it ends.
+    outcome is unknown until it ends. Within another patience, the one that ends first counts.
     """
     seconds = max(seconds, MIN_TIMEOUT_SECONDS)
-    token = _give_up_at.set(time.monotonic() + seconds)
+    give_up_at = time.monotonic() + seconds
+    token = _give_up_at.set(min(give_up_at, _give_up_at.get() or give_up_at))
     try:
         with pymongo.timeout(seconds):
             yield

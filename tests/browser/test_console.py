@@ -17,7 +17,7 @@ def test_an_operator_signs_in_and_out(
 ) -> None:
     sign_in()
     expect(page.locator("#user-tools")).to_contain_text("admin")
-    for path in ("jobs/job/", "vendors/vendor/", "jobs/callback/"):
+    for path in ("jobs/job/", "jobs/batch/", "vendors/vendor/", "jobs/callback/"):
         page.goto(f"{page.url.partition('/admin/')[0]}/admin/{path}")
         expect(page.locator("#content")).to_be_visible()
     page.locator("#logout-form button").click()

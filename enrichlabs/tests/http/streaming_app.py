@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterator
+from errno import ECONNRESET
 
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.http.request import UnreadablePostError
@@ -44,14 +45,17 @@ def _read(request: Request) -> bytes:
 
 def results(self: BatchViewSet, request: Request, batch_id: str) -> HttpResponseBase:
     parts = int(request.query_params.get("parts", 10**9))
-    return StreamingHttpResponse(_parts(parts), content_type="application/x-ndjson")
+    fails = "fails" in request.query_params
+    return StreamingHttpResponse(_parts(parts, fails), content_type="application/x-ndjson")
 
 
-def _parts(count: int) -> Iterator[bytes]:
+def _parts(count: int, fails: bool) -> Iterator[bytes]:
     log.warning("The results were begun")
     try:
         for _ in range(count):
             yield b"x" * PART_BYTES
+        if fails:
+            raise ConnectionResetError(ECONNRESET, "as jobs.api.batches.results has it")
     finally:
         log.warning("The results were closed")
 

@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.client import IncompleteRead
 
 import pytest
 
@@ -44,6 +45,14 @@ def test_a_response_is_sent_in_chunks_and_the_connection_kept(server, opened):
     assert answer(connection)[1] == b""
 
 
+def test_a_file_that_is_cut_short_has_no_last_chunk(server, opened):
+    connection = opened(server.port, (GET % 2).replace(b" HTTP", b"&fails=1 HTTP"))
+    with pytest.raises(IncompleteRead) as error:
+        answer(connection)
+    assert error.value.partial.strip(b"x") == b""
+    assert "Traceback" not in server.log
+
+
 def test_http_1_0_gets_it_until_the_connection_closes(server):
     response, body = ask(server.port, (GET % 3).replace(b"HTTP/1.1", b"HTTP/1.0"))
     assert "Transfer-Encoding" not in response.headers
@@ -68,7 +77,7 @@ def test_the_generator_is_closed_when_the_client_disconnects(server):
     assert "Traceback" not in server.log
 
 
-@pytest.mark.parametrize(("bytes_a_time", "lasts"), [(0, 0.5), (256 * 1024, 2.0)])
+@pytest.mark.parametrize(("bytes_a_time", "lasts"), [(0, 0.5), (256 * 1024, 3.0)])
 def test_a_client_that_reads_nothing_or_too_slowly_is_cut_off(hasty, opened, bytes_a_time, lasts):
     closed = hasty.log.count(CLOSED)
     connection = opened(hasty.port, ENDLESS)

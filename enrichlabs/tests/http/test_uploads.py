@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from enrichlabs.http.connection import ClientSocket, Unreader
 from enrichlabs.http.request_limits import limits_of
 from harness.raw import answer, ask, connect, problem
 from harness.waiting import wait_for
@@ -98,8 +99,9 @@ def test_the_view_gets_what_has_arrived_and_an_unread_body_closes_the_connection
 def test_a_client_that_expects_100_continue_gets_it_once_when_its_body_is_wanted(port, opened):
     connection = opened(port, POST + EXPECTING % 3)
     assert connection.recv(100) == CONTINUE
-    connection.sendall(b"abc" + HEALTHZ)
+    connection.sendall(b"abc")
     assert json.loads(answer(connection)[1]) == hashed(b"abc")
+    connection.sendall(HEALTHZ)
     assert answer(connection)[0].status == 200
     too_long = opened(port, POST + EXPECTING % (limits_of("/batches").max_bytes * 1000))
     assert answer(too_long)[0].status == 413
@@ -198,6 +200,15 @@ def test_a_batch_in_json_is_read_before_a_thread_gets_it(port):
     body = b" " * (8 * MB)
     assert json.loads(ask(port, request + LENGTH % len(body) + body)[1]) == hashed(body)
     assert problem(port, request + LENGTH % (8 * MB + 1))[0] == 413
+
+
+def test_what_arrived_before_the_parser_is_read_in_pieces():
+    unreader = Unreader(ClientSocket(socket.socket()))
+    unreader.add(bytes(range(256)) * 400)
+    assert len(unreader.read()) == 8192  # of which the parser copies the rest for each chunk
+    assert len(unreader.read(20_000)) == 20_000
+    unreader.unread(b"before")
+    assert unreader.take_buffered() == b"before" + (bytes(range(256)) * 400)[28_192:]
 
 
 def test_a_stopping_server_ends_uploads(gunicorn, opened):

@@ -4,16 +4,19 @@ from collections.abc import Callable
 
 import pytest
 import redis
+from django.db import connection
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from jobs.models import Batch
 from jobs.queue import breaker
 from jobs.queue.breaker import Report
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
+from tests.plans import plan_of, reads_of
 
 pytestmark = pytest.mark.django_db
 
-LABELS = ("vendor", "stream", "outcome")
+LABELS = ("vendor", "stream", "outcome", "state")
 
 
 def samples(client: Client) -> dict[tuple[str, ...], float]:
@@ -113,3 +116,18 @@ def test_without_redis_the_response_is_a_503_that_says_why(
     response = client.get("/metrics")
     assert response.status_code == 503
     assert response.content == b"Redis does not answer (ConnectionError).\n"
+
+
+def test_unfinished_batches_are_counted_by_an_index(
+    client: Client, redis_client: redis.Redis
+) -> None:
+    for state in ("receiving", "running", "running", "finished"):
+        batch = Batch.new("default")
+        batch.state = state
+        batch.save(force_insert=True)
+    with reads_of("jobs_batch") as reads:
+        shown = samples(client)
+    found = {labels: count for labels, count in shown.items() if labels[0] == "batches_unfinished"}
+    assert {labels[1]: count for labels, count in found.items()} == {"receiving": 1, "running": 2}
+    [read] = reads
+    assert connection.vendor == "mongodb" or "COVERING INDEX batch_state" in plan_of(read)

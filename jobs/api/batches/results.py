@@ -6,6 +6,7 @@ depends on how many items there are or how large they are.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from errno import ECONNRESET
 from heapq import merge
 from itertools import chain
 from typing import Any, NamedTuple
@@ -83,11 +84,10 @@ class Download:
             why = explain(error) or f"{type(error.__cause__ or error).__name__}."
             log.error("The results of a batch were cut short: the store does not answer. %s", why)
             # The connection is closed without the last chunk, so no client takes it for the end.
-            raise ConnectionResetError("the store does not answer") from None
-        finally:
-            self.close()
+            raise ConnectionResetError(ECONNRESET, "the store does not answer") from None
 
     def close(self) -> None:
+        """Free the place. Django calls this at the end, and when the client has gone."""
         if not self._is_closed:
             self._is_closed = True
             slots.transfers.free()

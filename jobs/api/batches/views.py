@@ -5,7 +5,6 @@ from typing import Any, cast
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,8 +13,9 @@ from clients.scopes import Scope
 from jobs import batches, operator_actions
 from jobs.api import pagination, retry_after, waiting
 from jobs.api.base import APIViewSet
-from jobs.api.batches import current, results, upload
+from jobs.api.batches import current, results
 from jobs.api.batches.current import Items
+from jobs.api.batches.posting import upload
 from jobs.api.batches.serializers import BatchListQuery, BatchSummary, ResultsQuery
 from jobs.api.input.validation import single_values, validated
 from jobs.api.openapi import batch_operations
@@ -42,9 +42,9 @@ class BatchViewSet(APIViewSet):
     }
     waiting_actions = ("retrieve",)
 
-    @extend_schema(exclude=True)  # type: ignore[untyped-decorator]
+    @batch_operations.create
     def create(self, request: Request) -> Response:
-        return upload.create(request._request, cast("Caller", request.user))
+        return upload.create(request._request, _caller(request))
 
     @batch_operations.retrieve
     def retrieve(self, request: Request, batch_id: str) -> Response:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+from jobs.api.batches.posting.upload import MAX_JOBS
 from jobs.api.input.options import MAX_KEY, MAX_PAIRS
 from jobs.api.openapi import callbacks, problem_types
+from jobs.api.openapi.batch_operations import OF_ITEMS
 from jobs.api.openapi.operations import PROBLEMS
 from jobs.api.problems import TYPE_PREFIX
 from jobs.api.serializers import NAME_PATTERN
@@ -54,8 +56,8 @@ HEADERS: dict[str, Document] = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Location": {
-        "description": "The path of the job.",
-        "schema": {"type": "string", "pattern": "^/jobs/[0-9a-f-]{36}$"},
+        "description": "The path of the job or the batch.",
+        "schema": {"type": "string", "pattern": "^/(jobs|batches)/[0-9a-f-]{36}$"},
     },
     "Preference-Applied": {
         "description": "Present if the request waited as it preferred, and this is final.",
@@ -89,6 +91,7 @@ HEADERS_OF = {
     },
     "show_job": {"200": {"Retry-After", "Preference-Applied"}},
     "retry_job": {"200": {"Retry-After"}},
+    "post_batch": {"202": {"Retry-After", "Location", "Idempotency-Replayed"}},
     "show_batch": {"200": {"Retry-After", "Preference-Applied"}},
     "read_results": {"200": {"Content-Disposition"}},
     "cancel_batch": {"200": {"Retry-After"}},
@@ -137,14 +140,24 @@ def _complete_schemas(schemas: Document) -> None:
     posted = schemas["JobInput"]["properties"]
     posted["vendor"] |= VENDOR
     posted["name"] |= NAME
-    _complete_options(schemas["JobOptions"])
+    for name in ("JobOptions", "CommonOptions"):
+        _complete_options(schemas[name])
+    batch, item = (schemas[name]["properties"] for name in ("BatchPosted", "BatchItem"))
+    batch["vendor"] |= VENDOR
+    batch["reference"] |= {"minLength": 1, "pattern": WITHOUT_NUL}
+    batch["jobs"] |= {"minItems": 1, "maxItems": MAX_JOBS}
+    schemas["BatchPosted"]["additionalProperties"] = False
+    schemas["ItemRefusal"]["properties"]["code"]["enum"] = sorted(OF_ITEMS)
+    item["vendor"] |= VENDOR
+    item["name"] |= NAME
     problem = schemas["ProblemShown"]["properties"]
     problem["type"]["pattern"] = f"^{TYPE_PREFIX}"
 
 
 def _complete_options(options: Document) -> None:
     options["additionalProperties"] = False
-    options["properties"]["reference"] |= {"minLength": 1, "pattern": WITHOUT_NUL}
+    if "reference" in options["properties"]:
+        options["properties"]["reference"] |= {"minLength": 1, "pattern": WITHOUT_NUL}
     metadata = options["properties"]["metadata"]
     metadata["maxProperties"] = MAX_PAIRS
     metadata["propertyNames"] = {"minLength": 1, "maxLength": MAX_KEY, "pattern": r"^[^\u0000]*$"}

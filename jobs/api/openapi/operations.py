@@ -59,6 +59,7 @@ class OpenInput(OpenApiSerializerExtension):  # type: ignore[misc]  # the librar
     """A posted job may have additional fields."""
 
     target_class = JobInput
+    match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
         mapped = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)

@@ -31,6 +31,11 @@ PROBLEM_TYPES = (
         "Use one of the vendors listed in `detail` (at most 20), or in `GET /vendors`.",
     ),
     ProblemType(400, ("unknown_option",), "Use only the documented options."),
+    ProblemType(400, ("unknown_field",), "A batch has only the documented fields."),
+    ProblemType(400, ("empty_batch",), "Send at least one job."),
+    ProblemType(
+        400, ("duplicate_reference",), "Give each job of a batch a reference of its own, or none."
+    ),
     ProblemType(
         400,
         (
@@ -53,6 +58,11 @@ PROBLEM_TYPES = (
         400,
         ("bad_idempotency_key",),
         "Send 1 to 255 printable ASCII characters, in quotes if one is a comma.",
+    ),
+    ProblemType(
+        400,
+        ("idempotency_key_required",),
+        "Send an Idempotency-Key: with it, lines that were cut off can be sent again.",
     ),
     ProblemType(400, ("body_cut_short",), "The connection ended early. Send the request again."),
     ProblemType(400, ("bad_request",), "Ask the operator to add your host name to ALLOWED_HOSTS."),
@@ -80,7 +90,8 @@ PROBLEM_TYPES = (
     ProblemType(
         408,
         ("request_timeout",),
-        "The request took too long to arrive: 5 s for the head, 10 s for the body. Send it again.",
+        "The request took too long to arrive: 5 s for the head, 10 s for the body. A batch may "
+        "take 30 s in JSON, and 10 min as lines if a part comes every 10 s. Send it again.",
     ),
     ProblemType(
         409,
@@ -101,7 +112,19 @@ PROBLEM_TYPES = (
         409, ("vendor_unknown",), "The job's vendor was deleted. Create it again, then retry."
     ),
     ProblemType(409, ("moved_on",), "The job changed at the same moment. Fetch it and try again."),
-    ProblemType(413, ("too_large",), "Send at most 64 KiB."),
+    ProblemType(
+        409,
+        ("batch_sealed",),
+        "All items of this batch have come. Send the others as a new batch, with another key.",
+    ),
+    ProblemType(
+        413, ("too_large",), "Send at most 64 KiB for each job, and 8 MiB for a batch in JSON."
+    ),
+    ProblemType(
+        413,
+        ("too_many_jobs",),
+        "Send at most 1,000 jobs in JSON, and 50,000 as lines. The rest is another batch.",
+    ),
     ProblemType(414, ("address_too_long",), "Send at most 4,094 bytes in the request line."),
     ProblemType(415, ("unsupported_media_type",), "Send `Content-Type: application/json`."),
     ProblemType(
@@ -114,7 +137,7 @@ PROBLEM_TYPES = (
     ProblemType(
         422,
         ("idempotency_key_reused",),
-        "This key was used for another body. Use a new key for a new job.",
+        "This key was used for another body. Use a new key for a new job or batch.",
     ),
     ProblemType(429, ("queue_full",), f"This vendor's queue is full. {RETRY}"),
     ProblemType(429, ("rate_limited",), f"The client's request limit is reached. {RETRY}"),

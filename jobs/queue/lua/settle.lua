@@ -1,9 +1,9 @@
 -- Settles jobs: acknowledges and deletes entries, frees in-flight slots, refunds permits, adds fresh entries, and wakes
--- those who wait for a job to end.
+-- requests that wait for a job to end.
 -- KEYS retries, jobs, freed, log, in_flight, state, waited, ended
 -- ARGV six per job: stream ('retries', 'jobs' or ''), entry id, job id, frees_slot ('', '1', or 'final': the job has
---      ended), charge to refund ('' or microseconds), requeue ('': no fresh entry; 'always'; 'pending': only if the old entry was still pending, so that
---      it happens once)
+--      ended), charge to refund ('' or microseconds), requeue ('': no fresh entry; 'always'; 'pending': only if the old
+--      entry was still pending, so that it happens once)
 local streams = { retries = KEYS[1], jobs = KEYS[2] }
 local ended = 0
 local any_waits -- asked once, and only if a job is final

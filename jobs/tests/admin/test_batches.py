@@ -57,12 +57,14 @@ def test_a_batch_shows_its_counts_and_refused_items(browser, make_batch, monkeyp
     batch = make_batch(cut_short=True, cancel_requested_at=None)
     for index in (3, 4, 5):
         detail = f"<b>Item {index}</b> is too large."
-        RefusedItem.new(batch.pk, index, 413, "too_large", detail).save(force_insert=True)
+        item = RefusedItem.new(batch.pk, index, 413, "too_large", detail)
+        item.errors = [{"pointer": "/name"}] if index == 4 else None
+        item.save(force_insert=True)
     page = text(browser.get(f"{BATCHES}{batch.pk}/change/"))
     assert "running Nobody continued its upload for 24 hours" in page
     for shown in ("complete 1", "failed 2", "queued 0", "refused 3", "The first 2 of 3."):
         assert shown in page
-    assert "3 too_large <b>Item 3</b> is too large. 4 too_large" in page
+    assert "3 too_large <b>Item 3</b> is too large. 4 too_large /name" in page
     assert browser.post(f"{BATCHES}{batch.pk}/change/", {}).status_code == 403
 
 

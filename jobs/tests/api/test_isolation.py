@@ -1,4 +1,4 @@
-"""Clients can't see each other, by any route: the job of another client is one that never was."""
+"""Clients can't see each other, by any route: what another client has is what never was."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ import pytest
 
 from harness.clients import bearer, make_key
 from jobs.api.pagination import cursor_after
-from jobs.models import Job, Status
+from jobs.models import FINAL, Batch, Job, Status
+from jobs.tests.batch_rows import make_batch
 from tests.counting import asking_the_store
 from vendors.models import new_id
 
@@ -18,7 +19,7 @@ CLIENTS = ("team-a", "team-b", "team-c")
 OTHERS = CLIENTS[1:]
 NOT_OURS = ("/vendor-webhook/", "/mock-vendors/")  # other doors, with tokens of their own
 # Every parameter of every operation. A new one must be added, with values that may find others'.
-PATH_PARAMETERS = {"request_id"}
+PATH_PARAMETERS = {"request_id", "batch_id"}
 CURSOR = "cursor"
 HEADERS = {"Idempotency-Key": '"shared"'}
 
@@ -29,8 +30,17 @@ def marked(client: str, what: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def jobs(make_vendor, make_job) -> dict[str, list[Job]]:
-    """Jobs of each client in each status, created in turn."""
+def batches() -> dict[str, Batch]:
+    """A finished batch of each client."""
+    return {
+        client: make_batch(client=client, state="finished", reference=marked(client, "reference"))
+        for client in CLIENTS
+    }
+
+
+@pytest.fixture(autouse=True)
+def jobs(make_vendor, make_job, batches) -> dict[str, list[Job]]:
+    """Jobs of each client in each status, created in turn. The final ones are its batch's."""
     make_vendor("acme")
     make_vendor("beta")
     jobs: dict[str, list[Job]] = {client: [] for client in CLIENTS}
@@ -44,6 +54,8 @@ def jobs(make_vendor, make_job) -> dict[str, list[Job]]:
                 reference=marked(client, "reference"),
                 metadata={"of": marked(client, "metadata")},
                 result={"for": marked(client, "result")} if status == Status.COMPLETE else None,
+                batch=batches[client].pk if status in FINAL else "",
+                batch_index=len(jobs[client]) if status in FINAL else None,
             )
             jobs[client].append(row)
     return jobs
@@ -84,16 +96,17 @@ def raw(answer) -> tuple[int, bytes, list[tuple[str, str]]]:
     return answer.status_code, answer.content, sorted(answer.items())
 
 
-def traces(client: str, jobs: list[Job]) -> Iterator[bytes]:
-    """Return what an answer about this client's jobs would contain."""
+def traces(client: str, rows: list[Job | Batch]) -> Iterator[bytes]:
+    """Return what an answer about this client's rows would contain."""
     yield f"-of-{client}".encode()
-    yield from (job.pk.encode() for job in jobs)
+    yield from (row.pk.encode() for row in rows)
 
 
 @pytest.fixture
-def assert_blind(jobs):
+def assert_blind(jobs, batches):
     """Assert that an answer to the first client shows nothing of the others."""
-    foreign = list(chain.from_iterable(traces(client, jobs[client]) for client in OTHERS))
+    of_clients = (traces(client, [*jobs[client], batches[client]]) for client in OTHERS)
+    foreign = list(chain.from_iterable(of_clients))
 
     def check(answer):
         everything = answer.content + repr(sorted(answer.items())).encode()
@@ -104,6 +117,10 @@ def assert_blind(jobs):
 
 def stored(client: str) -> list[dict]:
     return list(Job.objects.filter(client=client).order_by("pk").values())
+
+
+def with_id(path: str, row_id: str) -> str:
+    return path.format(request_id=row_id, batch_id=row_id)
 
 
 def test_every_operation_is_known(operations):
@@ -117,32 +134,33 @@ def test_every_operation_is_known(operations):
     assert named == {("path", name) for name in PATH_PARAMETERS}
 
 
-def test_a_foreign_id_answers_like_one_that_never_was(operations, jobs, send):
+def test_a_foreign_id_answers_like_one_that_never_was(operations, jobs, batches, send):
     before = [stored(client) for client in OTHERS]
     by_id = [(method, path) for method, path, _ in operations if "{" in path]
-    assert len(by_id) >= 3
+    assert len(by_id) >= 7
     for method, path in by_id:
         for sent in {method, "GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"}:
-            never = raw(send(sent, path.format(request_id=new_id())))
+            never = raw(send(sent, with_id(path, new_id())))
             assert never[0] in (404, 405)
-            for job in chain.from_iterable(jobs[client] for client in OTHERS):
-                for spelling in (job.pk, job.pk.upper()):
-                    assert raw(send(sent, path.format(request_id=spelling))) == never
+            for client in OTHERS:
+                for row in [batches[client]] if "batch" in path else jobs[client]:
+                    for spelling in (row.pk, row.pk.upper()):
+                        assert raw(send(sent, with_id(path, spelling))) == never
     assert [stored(client) for client in OTHERS] == before
 
 
-def test_a_foreign_id_costs_what_one_that_never_was_costs(lasting_keys, jobs, send):
+def test_a_foreign_id_costs_what_one_that_never_was_costs(lasting_keys, jobs, batches, send):
     send("GET", "/jobs/x")  # reads who may ask
     for method, path in (
-        ("GET", "/jobs/{}"),
-        ("POST", "/jobs/{}/cancel"),
-        ("POST", "/jobs/{}/retry"),
+        *(("GET", "/jobs/{}"), ("GET", "/batches/{}")),
+        *(("POST", "/jobs/{}/cancel"), ("POST", "/jobs/{}/retry")),
     ):
         asked = {}
-        for job_id in (new_id(), *(job.pk for job in jobs["team-b"])):
+        rows = [batches["team-b"]] if "batch" in path else jobs["team-b"]
+        for row_id in (new_id(), *(row.pk for row in rows)):
             with asking_the_store() as of_store:
-                assert send(method, path.format(job_id)).status_code == 404
-            asked[tuple(of_store)] = job_id
+                assert send(method, path.format(row_id)).status_code == 404
+            asked[tuple(of_store)] = row_id
         assert len(asked) == 1
 
 
@@ -153,6 +171,7 @@ def test_lists_show_only_the_clients_own_jobs(operations, jobs, send, assert_bli
         if method == "GET" and "{" not in path and operation.get("parameters")
     ]
     assert CURSOR in dict(lists)["/jobs"]
+    assert CURSOR in dict(lists)["/batches"]
     values = [
         *("acme", "beta", "default", "team-b", "2020-01-01", "2099-01-01", "1", "100"),
         *Status.values,
@@ -216,4 +235,4 @@ def test_the_idempotency_key_of_another_client_has_no_effect(send, assert_blind)
 def test_errors_about_jobs_of_others_name_nothing(operations, send, assert_blind):
     for method, path, _ in operations:
         for data in ({"vendor": "unknown"}, {"name": 5}, {"options": {"x": 1}}, None):
-            assert_blind(send(method, path.format(request_id="x"), data))
+            assert_blind(send(method, with_id(path, "x"), data))

@@ -9,7 +9,7 @@ from clients.directory import Caller
 from jobs.api.access.permissions import require_vendor
 from jobs.api.input.fields import StrictCharField
 from jobs.api.input.options import JobOptions
-from jobs.api.serializers import JobInput, enabled_vendor
+from jobs.api.serializers import enabled_vendor
 
 
 class CommonOptions(JobOptions):
@@ -92,27 +92,3 @@ class Common:
         if self.options and isinstance(own, dict):
             body = {**body, "options": {**self.options, **own}}
         return body
-
-
-class BatchItem(JobInput):
-    """A job of a batch. Without a vendor or an option, it has that of the batch."""
-
-    vendor = StrictCharField(required=False, min_length=1, trim_whitespace=False)
-
-
-class BatchPosted(BatchInput):
-    """For the document alone."""
-
-    jobs = BatchItem(many=True)
-
-
-class ItemRefusal(serializers.Serializer[Any]):
-    """Why an item is no job."""
-
-    index = serializers.IntegerField(help_text="Its place in the batch, counted from 0.")
-    status = serializers.IntegerField(help_text="The status that a POST of this job alone has.")
-    code = serializers.CharField()
-    detail = serializers.CharField()
-    pointer = serializers.CharField(
-        allow_null=True, help_text="JSON Pointer (RFC 6901) to the field, if it is one field."
-    )

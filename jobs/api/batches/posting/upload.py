@@ -1,8 +1,9 @@
 """POST /batches: items as a JSON array, or as lines of which there may be many more."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -12,16 +13,15 @@ from rest_framework.response import Response
 
 from clients.directory import Caller
 from jobs import stopping
-from jobs.api import idempotency
-from jobs.api.batches import refusals
-from jobs.api.batches.items import Item, Items
-from jobs.api.batches.line_reader import read_lines
-from jobs.api.batches.posted import BatchInput, BatchParameters, Common
-from jobs.api.batches.receiver import Receiver
+from jobs.api import idempotency, slots
+from jobs.api.batches.posting import refusals
+from jobs.api.batches.posting.common import BatchInput, BatchParameters, Common
+from jobs.api.batches.posting.items import Item, Items
+from jobs.api.batches.posting.lines import LongLine, read_lines
+from jobs.api.batches.posting.receiver import Receiver
 from jobs.api.input import bodies
 from jobs.api.input.validation import single_values, validated
 from jobs.api.problems import Problem, not_valid, overloaded
-from jobs.api.slots import transfers
 from jobs.models import State
 from jobs.storage.store import patience
 from vendors.payloads.json_reader import InvalidJSON
@@ -34,21 +34,23 @@ PATIENCE_SECONDS = 5.0  # with the store, for each chunk
 BATCH_JSON = replace(bodies.JOB_JSON, max_levels=bodies.JOB_JSON.max_levels + 2)
 EXAMPLE = '{"vendor": "sync", "jobs": [{"name": "John Doe"}]}'
 
-Chunk = tuple[Sequence[Item], bool]  # the items, and whether they are the last
+Chunk = tuple[Callable[[], Sequence[Item]], bool]  # makes its items; whether they are the last
 
 
 def create(request: HttpRequest, caller: Caller) -> Response:
     """Take all items and seal the batch. Raises Problem; what was stored by then stays."""
-    with transfers.taken() as has_place:
+    with slots.transfers.taken() as has_place:
         if not has_place:
             raise overloaded()
         receiver, chunks = (_lines if bodies.has_type(request, *LINES) else _json)(request, caller)
-        for items, are_last in chunks:
+        for make_items, are_last in chunks:
             if receiver.received and stopping.is_stopping():
                 raise overloaded(
                     "The service is stopping. What it has received is kept: send the same request "
                     "again to continue."
                 )
+            with slots.computing:
+                items = make_items()
             with patience(PATIENCE_SECONDS):
                 receiver.take(items, seals=are_last)
     return _accepted(receiver)
@@ -65,7 +67,7 @@ def _json(request: HttpRequest, caller: Caller) -> tuple[Receiver, Iterator[Chun
     receiver = _receiver(caller, key, common, "pointer")
     items = Items(_common(common), have_fingerprints=key is not None)
     # All at once, so that on SQLite a request without a key is done as a whole or not at all.
-    return receiver, iter([(list(items.of_values(posted)), True)])
+    return receiver, iter([(partial(items.of_values, posted), True)])
 
 
 def _posted(jobs: Any) -> list[Any]:
@@ -93,7 +95,8 @@ def _lines(request: HttpRequest, caller: Caller) -> tuple[Receiver, Iterator[Chu
         common["options"] = _options(common["options"])
     receiver = _receiver(caller, key, common, "parameter")
     items = Items(_common(common), have_fingerprints=True)
-    return receiver, _chunks(items.of_lines(read_lines(_reader(request), settings.JOB_MAX_BYTES)))
+    lines = read_lines(_reader(request), settings.JOB_MAX_BYTES)
+    return receiver, ((partial(items.of_lines, chunk), last) for chunk, last in _chunks(lines))
 
 
 def _options(text: str) -> Any:
@@ -144,19 +147,21 @@ def _reader(request: HttpRequest) -> Any:
     return read
 
 
-def _chunks(items: Iterator[tuple[Item, int]]) -> Iterator[Chunk]:
-    """Yield the items in chunks that are bounded in number, bytes and time. What has come whole
-    before a problem is not lost: it is yielded first.
+def _chunks(
+    lines: Iterator[bytes | LongLine],
+) -> Iterator[tuple[Sequence[bytes | LongLine], bool]]:
+    """Yield the lines in chunks that are bounded in number, bytes and time, and with each whether
+    it is the last. What has come whole before a problem is not lost: it is yielded first.
     """
-    chunk: list[Item] = []
+    chunk: list[bytes | LongLine] = []
     chunk_bytes, since, count = 0, time.monotonic(), 0
     try:
-        for item, item_bytes in items:
+        for line in lines:
             if count == MAX_LINES:
                 raise _too_many_lines()
             count += 1
-            chunk.append(item)
-            chunk_bytes += item_bytes
+            chunk.append(line)
+            chunk_bytes += len(line)
             is_slow = time.monotonic() - since >= CHUNK_SECONDS
             if len(chunk) == CHUNK_ITEMS or chunk_bytes >= CHUNK_BYTES or is_slow:
                 yield chunk, False

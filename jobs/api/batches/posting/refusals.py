@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from jobs.api.batches.items import Item
+from jobs.api.batches.posting.items import Item
 from jobs.api.problems import Problem
 from jobs.models import RefusedItem
 
 MAX_POINTER = 255
+MAX_SHOWN = 100  # in one answer
 
 REUSED = Problem(
     "idempotency_key_reused",
@@ -47,11 +48,11 @@ def refusal(batch_id: str, item: Item, problem: Problem) -> RefusedItem:
 
 def shown(refused: RefusedItem) -> dict[str, Any]:
     """Return the refusal as the answer to the upload shows it."""
-    errors = refused.errors or []
+    errors = refused.errors or [{}]
     return {
         "index": refused.batch_index,
         "status": refused.status,
         "code": refused.code,
         "detail": refused.detail,
-        "pointer": errors[0].get("pointer") if len(errors) == 1 else None,
+        "pointer": errors[0].get("pointer"),
     }

@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
 
 from jobs.api import idempotency
-from jobs.api.batches.line_reader import LongLine
-from jobs.api.batches.posted import Common
+from jobs.api.batches.posting.common import Common
+from jobs.api.batches.posting.lines import LongLine
 from jobs.api.input.bodies import EXAMPLE, JOB_JSON
 from jobs.api.problems import Problem
 from vendors.payloads import exact
@@ -45,29 +45,31 @@ class Items:
     def __init__(self, common: Common, *, have_fingerprints: bool) -> None:
         self._common = common
         self._have_fingerprints = have_fingerprints
+        self._count = 0  # of the lines so far
 
-    def of_values(self, values: Iterable[Any]) -> Iterator[Item]:
-        """Yield the elements of a JSON array as items."""
-        for index, value in enumerate(values):
-            item = self._of_value(index, value)
+    def of_values(self, values: Sequence[Any]) -> list[Item]:
+        """Return the elements of a JSON array as items."""
+        items = [self._of_value(index, value) for index, value in enumerate(values)]
+        for item, value in zip(items, values, strict=True):
             if len(COMPACT.encode(value).encode()) > settings.JOB_MAX_BYTES:
                 item.body, item.problem = None, _too_large("item")
-            yield item
+        return items
 
-    def of_lines(self, lines: Iterable[bytes | LongLine]) -> Iterator[tuple[Item, int]]:
-        """Yield lines as items, each with its length."""
-        for index, line in enumerate(lines):
-            if isinstance(line, LongLine):
-                digest = line.digest if self._have_fingerprints else ""
-                yield Item(index, problem=_too_large("line"), fingerprint=digest), 0
-                continue
-            try:
-                value = LINE_JSON.read(line)
-            except InvalidJSON as error:
-                problem = Problem("invalid_json", 400, str(error))
-                yield Item(index, None, problem, self._digest(line)), len(line)
-            else:
-                yield self._of_value(index, value, line), len(line)
+    def of_lines(self, lines: Sequence[bytes | LongLine]) -> list[Item]:
+        """Return the next lines as items."""
+        items = [self._of_line(self._count + place, line) for place, line in enumerate(lines)]
+        self._count += len(lines)
+        return items
+
+    def _of_line(self, index: int, line: bytes | LongLine) -> Item:
+        if isinstance(line, LongLine):
+            return Item(index, None, _too_large("line"), line.digest)
+        try:
+            value = LINE_JSON.read(line)
+        except InvalidJSON as error:
+            problem = Problem("invalid_json", 400, str(error))
+            return Item(index, None, problem, self._digest(line))
+        return self._of_value(index, value, line)
 
     def _of_value(self, index: int, value: Any, raw: bytes | None = None) -> Item:
         if not isinstance(value, dict):

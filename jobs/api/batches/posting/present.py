@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jobs.api.batches.items import Item
+from jobs.api.batches.posting.items import Item
 from jobs.models import Job, RefusedItem
 
 

@@ -15,10 +15,10 @@ from django.db import OperationalError
 
 from clients.directory import Caller
 from jobs import batches
-from jobs.api import idempotency, intake, retry_after
-from jobs.api.batches import refusals
-from jobs.api.batches.items import Item
-from jobs.api.batches.present import Present, drop_overruled, read_present
+from jobs.api import idempotency, intake, retry_after, slots
+from jobs.api.batches.posting import refusals
+from jobs.api.batches.posting.items import Item
+from jobs.api.batches.posting.present import Present, drop_overruled, read_present
 from jobs.api.input.job import new_job, require_its_vendor, require_room
 from jobs.api.problems import Problem
 from jobs.models import Batch, Job, RefusedItem, State
@@ -30,7 +30,6 @@ from jobs.storage.store import STORE_ERRORS, refuses, writing
 
 log = logging.getLogger(__name__)
 
-MAX_SHOWN = 100
 FOUND = Lookup(Batch, "id", "state", "reference", owner="client", by="idempotency_key")
 
 
@@ -119,20 +118,22 @@ class Receiver:
                 raise OperationalError("Other uploads of this batch were not confirmed in time.")
         self.received += len(items)
         self.refused += len(chunk.refusals)
-        self.refusals += chunk.refusals[: MAX_SHOWN - len(self.refusals)]
+        self.refusals += chunk.refusals[: refusals.MAX_SHOWN - len(self.refusals)]
         self.last_jobs |= {job.vendor: job for job in chunk.jobs}
 
     def _compared(self, items: Sequence[Item]) -> Chunk:
         """Compare items with those that the batch has, and make rows of the others."""
-        present = read_present(self.batch.pk, items) if self._has_items else {}
+        may_be_present = self._has_items or self.is_sealed  # by another request, with its items
+        present = read_present(self.batch.pk, items) if may_be_present else {}
         chunk = Chunk()
-        for item in items:
-            if found := present.get(item.index):
-                self._compare(item, found, chunk)
-            elif self.is_sealed:
-                chunk.refusals.append(self._refusal(item, refusals.SEALED))
-            else:
-                self._make(item, chunk)
+        with slots.computing:
+            for item in items:
+                if found := present.get(item.index):
+                    self._compare(item, found, chunk)
+                elif self.is_sealed:
+                    chunk.refusals.append(self._refusal(item, refusals.SEALED))
+                else:
+                    self._make(item, chunk)
         for vendor in {job.vendor for job in chunk.jobs}:
             require_room(vendor, f"The queue of the vendor {vendor}")
         return chunk
