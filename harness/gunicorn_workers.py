@@ -8,7 +8,7 @@ class HastyWorker(gunicorn_worker.HTTPWorker):
         from enrichlabs.http import reader, upload
 
         connection.RESPONSE_TIMEOUT_SECONDS = 0.5
-        connection.STREAM_TIMEOUT_SECONDS = 2.0
+        connection.STREAM_TIMEOUT_SECONDS = 3.0
         upload.IDLE_TIMEOUT_SECONDS = 0.5
         upload.TOTAL_TIMEOUT_SECONDS = 2.0
         reader.MAX_WAITING_BYTES = 350_000

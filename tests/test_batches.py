@@ -1,127 +1,77 @@
-"""Answers are recorded together but succeed or fail alone, also when the store refuses one of them
-or its answer is lost.
-"""
+"""Uploads of one batch to two processes: at once, and cut off and sent again."""
 
-from contextlib import contextmanager
-from unittest.mock import patch
+import http.client
+import json
+import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
-from pymongo.collection import Collection
-from pymongo.errors import AutoReconnect
 
-from jobs import lifecycle
-from jobs.models import Attempt, Job
-from jobs.queue import limiter
-from jobs.queue.clock import redis_clock
-from jobs.queue.heartbeat import Heartbeat
+from harness.waiting import wait_for
+from jobs.models import Batch, Job, RefusedItem
 from jobs.queue.keys import Keys
-from jobs.queue.take import take
-from jobs.worker.claim import claim
-from jobs.worker.held_entries import HeldEntries
-from jobs.worker.record import Recorder
-from jobs.worker.settle import settle
-from vendors.base import Done
+from tests.api_processes import APIProcesses
 
-on_mongodb = pytest.mark.skipif(
-    connection.vendor != "mongodb",
-    reason="on SQLite a bulk write is one commit, whose answer is not lost",
+COUNT = 1200
+BAD = set(range(7, COUNT, 100))
+LINES = b"".join(
+    json.dumps({} if number in BAD else {"name": f"Person {number}"}).encode() + b"\n"
+    for number in range(COUNT)
 )
-MIB = 1024 * 1024
-MAX_DOCUMENT = 16 * MIB
+PATH = "/batches?vendor=acme"
+HEADERS = {"Content-Type": "application/x-ndjson", "Idempotency-Key": "k-1"}
+UPLOADS = 4
 
 
 @pytest.fixture
-def executions(transactional_db, redis_client, make_vendor, submit):
-    """Three claimed jobs, in the order in which they were queued."""
-    acme = make_vendor(max_in_flight=5)
-    limiter.rebuild("acme", acme.windows, [], [])
-    submit(3)
-    return claim([take(acme, "w", 3)], "w", HeldEntries("w", Heartbeat("w")))
+def service(transactional_db, make_vendor, redis_client, tmp_path):
+    make_vendor()
+    service = APIProcesses(tmp_path / "gunicorn.log")
+    yield service
+    service.stop()
 
 
-def record(executions, *results):
-    for execution, result in zip(executions, results, strict=True):
-        execution.answer = Done(result)
-    Recorder().record(executions)
-    settle(executions, HeldEntries("w", Heartbeat("w")))
+def upload(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", PATH, LINES, HEADERS)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
 
 
-def job_of(execution):
-    return Job.objects.get(pk=execution.job.pk)
+def cut_off(port, count):
+    """Send that many lines, and disconnect when some of them are stored."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+    body = b"".join(LINES.splitlines(keepends=True)[:count])
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(
+            f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\n{head}".encode()
+            + b"Content-Length: %d\r\n\r\n%s" % (len(LINES), body)
+        )
+        wait_for(Job.objects.exists, "the first chunk to be stored")
 
 
-def statuses_of(executions):
-    return [job_of(execution).status for execution in executions]
+def assert_each_item_is_there_once(redis_client):
+    jobs = sorted(Job.objects.values_list("batch_index", "name"))
+    assert jobs == [(n, f"Person {n}") for n in range(COUNT) if n not in BAD]
+    assert set(RefusedItem.objects.values_list("batch_index", flat=True)) == BAD
+    entries = Counter(entry["job"] for _, entry in redis_client.xrange(Keys("acme").jobs))
+    assert entries == dict.fromkeys(Job.objects.values_list("pk", flat=True), 1)
 
 
-def results_of(executions):
-    return [job_of(execution).result for execution in executions]
-
-
-def outcomes():
-    return sorted(Attempt.objects.values_list("outcome", flat=True))
-
-
-def nothing_is_left(redis_client):
-    keys = Keys("acme")
-    entries = redis_client.xlen(keys.jobs), redis_client.xlen(keys.retries)
-    return (*entries, redis_client.zcard(keys.in_flight)) == (0, 0, 0)
-
-
-def test_other_jobs_are_recorded_when_one_was_taken_over(executions, redis_client):
-    lifecycle.apply([lifecycle.take_over(executions[1].job, repeat=False, now=redis_clock.now())])
-    record(executions, {"n": 0}, {"n": 1}, {"n": 2})
-    assert results_of(executions) == [{"n": 0}, None, {"n": 2}]
-    assert statuses_of(executions) == ["complete", "failed", "complete"]
-    assert outcomes() == ["done", "done", "outcome_unknown"]
-    assert nothing_is_left(redis_client)
-
-
-@on_mongodb
-@pytest.mark.parametrize(
-    "length", [MAX_DOCUMENT - 300, MAX_DOCUMENT + MIB], ids=["as a row", "by itself"]
-)
-def test_a_result_too_large_for_a_document_fails_only_its_job(executions, redis_client, length):
-    record(executions, {"n": 0}, {"text": "x" * length}, {"n": 2})
-    assert statuses_of(executions) == ["complete", "failed", "complete"]
-    failed = job_of(executions[1])
-    assert failed.error_code == "not_storable"
-    assert "could not be stored" in failed.error_message
-    assert outcomes() == ["done", "done", "not_storable"]
-    assert nothing_is_left(redis_client)
-
-
-@contextmanager
-def losing_the_answer(write):
-    """The store does the first `write`, and its answer is lost."""
-    do, left = getattr(Collection, write), [None]
-
-    def do_without_answer(collection, *args, **options):
-        answer = do(collection, *args, **options)
-        if left:
-            left.pop()
-            raise AutoReconnect("connection closed")
-        return answer
-
-    with patch.object(Collection, write, do_without_answer), patch("jobs.worker.record.time.sleep"):
-        yield
-
-
-@on_mongodb
-@pytest.mark.parametrize("write", ["bulk_write", "insert_many"])
-def test_answers_are_recorded_once_when_the_stores_reply_is_lost(executions, redis_client, write):
-    with losing_the_answer(write):
-        record(executions, {"n": 0}, {"n": 1}, {"n": 2})
-    assert results_of(executions) == [{"n": 0}, {"n": 1}, {"n": 2}]
-    attempts = Attempt.objects.values_list("job", "outcome")
-    assert sorted(attempts) == sorted((execution.job.pk, "done") for execution in executions)
-    assert nothing_is_left(redis_client)
-
-
-@on_mongodb
-def test_a_move_that_is_applied_again_is_told_from_another_one(executions):
-    job, now = executions[0].job, redis_clock.now()
-    move, equal_move = (lifecycle.complete(job, {"n": 0}, now) for _ in range(2))
-    assert lifecycle.apply([move]) == [True]
-    assert lifecycle.apply([move, equal_move]) == [True, False]
+def test_uploads_that_are_cut_off_or_simultaneous_store_each_item_once(service, redis_client):
+    cut_off(service.port, 700)
+    assert Batch.objects.get().state == "receiving"
+    with ThreadPoolExecutor(UPLOADS) as threads:
+        answers = list(threads.map(upload, [service.port] * UPLOADS))
+    batch = Batch.objects.get()
+    assert batch.state == "running"
+    for status, answer in answers:
+        assert (status, answer["batch_id"]) == (202, batch.pk)
+        counts = (answer["received"], answer["accepted"], answer["refused"])
+        assert counts == (COUNT, COUNT - len(BAD), len(BAD))
+        assert {each["index"] for each in answer["refusals"]} == BAD
+    assert_each_item_is_there_once(redis_client)

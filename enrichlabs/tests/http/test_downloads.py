@@ -77,7 +77,7 @@ def test_the_generator_is_closed_when_the_client_disconnects(server):
     assert "Traceback" not in server.log
 
 
-@pytest.mark.parametrize(("bytes_a_time", "lasts"), [(0, 0.5), (256 * 1024, 2.0)])
+@pytest.mark.parametrize(("bytes_a_time", "lasts"), [(0, 0.5), (256 * 1024, 3.0)])
 def test_a_client_that_reads_nothing_or_too_slowly_is_cut_off(hasty, opened, bytes_a_time, lasts):
     closed = hasty.log.count(CLOSED)
     connection = opened(hasty.port, ENDLESS)
