@@ -33,6 +33,8 @@ REQUESTS = [
     'Content-Type: application/json\r\nContent-Length: 31\r\n\r\n{{"vendor": "acme", "name": "J"}}',
     "POST /jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
     "Content-Length: 99999999\r\n\r\n",
+    "POST /batches HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: 1"
+    '\r\nContent-Type: application/x-ndjson\r\nContent-Length: 16\r\n\r\n{{"vendor": "x"}}',
     "POST /jobs/x/cancel HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
     "Origin: https://evil\r\nContent-Length: 0\r\n\r\n",
 ]

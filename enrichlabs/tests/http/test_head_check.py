@@ -124,6 +124,8 @@ REQUESTS = {
     "a method that is not allowed": (b"PUT /jobs", b"Content-Length: 2\r\n\r\n{}"),
     "a made-up method": (b"MADE-UP /jobs", b"\r\n"),
     "OPTIONS": (b"OPTIONS /jobs", b"\r\n"),
+    "lines": (b"POST /batches", b"Content-Type: application/x-ndjson\r\n" + CHUNKED),
+    "results": (b"GET /batches/x/results", b"\r\n"),
     "metrics": (b"GET /metrics", b"\r\n"),
     "metrics, posted": (b"POST /metrics", LENGTH),
     "an absolute URL": (b"POST http://localhost/jobs", JSON + LENGTH),

@@ -63,7 +63,7 @@ JOB = "/jobs/01a2036a-3737-730f-8b75-355ab24a179b"
 # Without an API key: the status of each address, in a process that serves this group and no other.
 STATUSES = {
     "api": {
-        **dict.fromkeys(["/jobs", JOB, f"{JOB}/cancel", "/vendors", "/metrics"], 401),
+        **dict.fromkeys(["/jobs", JOB, f"{JOB}/cancel", "/batches", "/vendors", "/metrics"], 401),
         **{"/docs": 200, "/schema": 200, "/": 302},
     },
     "admin": {"/admin/login/": 200, "/admin/": 302, "/admin": 302},

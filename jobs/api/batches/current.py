@@ -68,7 +68,7 @@ def _settled(batch: Batch, items: Items) -> Batch:
         batches.resume(batch.pk)
     else:
         return batch
-    return Batch.objects.get(pk=batch.pk)
+    return Batch.owned.by(batch.client).get(pk=batch.pk)
 
 
 def _has_others(batch_id: str, vendors: Collection[str]) -> bool:

@@ -81,7 +81,7 @@ class BatchViewSet(APIViewSet):
         batch, _ = current.find(batch_id, caller)
         if not batches.request_cancel(batch.pk, redis_clock.now()):
             raise Problem("already_final", 409, "This batch is finished.")
-        _carry_out(batch.pk)
+        _carry_out(batch)
         return _shown(*current.find(batch.pk, caller))
 
     @batch_operations.retry
@@ -91,7 +91,7 @@ class BatchViewSet(APIViewSet):
         if not batches.request_retry(batch.pk, redis_clock.now()):
             detail = "This batch is receiving items. It can be retried when all have come."
             raise Problem("not_final", 409, detail)
-        _carry_out(batch.pk)
+        _carry_out(batch)
         return _shown(*current.find(batch.pk, caller))
 
 
@@ -131,10 +131,10 @@ def _newest(query: dict[str, Any], caller: Caller) -> "QuerySet[Batch]":
     return rows.filter(state=query["state"]) if "state" in query else rows
 
 
-def _carry_out(batch_id: str) -> None:
+def _carry_out(batch: Batch) -> None:
     """Do what was requested for the batch, as far as the time of a request suffices."""
     end = time.monotonic() + MAX_ACTION_SECONDS
     while time.monotonic() < end:
-        running = Batch.objects.filter(pk=batch_id, state=State.RUNNING).first()
+        running = Batch.owned.by(batch.client).filter(pk=batch.pk, state=State.RUNNING).first()
         if running is None or not operator_actions.advance(running):
             return

@@ -23,7 +23,11 @@ from jobs.models import Job
 
 pytestmark = pytest.mark.django_db
 
-ROUTES = ("/jobs", "/jobs/{id}", "/jobs/{id}/cancel", "/jobs/{id}/retry", "/jobs/x")
+ROUTES = (
+    *("/jobs", "/jobs/{id}", "/jobs/{id}/cancel", "/jobs/{id}/retry", "/jobs/x"),
+    *("/batches", "/batches/{id}", "/batches/{id}/results"),
+    *("/batches/{id}/cancel", "/batches/{id}/retry"),
+)
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW")
 A_JOB = b'{"vendor": "acme", "name": "John Doe"}'
 BODIES = [  # each with its content type
@@ -31,6 +35,7 @@ BODIES = [  # each with its content type
     ("application/json", b"{"),
     ("text/plain", b"x"),
     ("application/json", b"x" * 70_000),
+    ("application/x-ndjson", A_JOB),
     ("application/json", b'{"vendor": "unknown", "options": {"x": 1}}'),
 ]
 

@@ -15,6 +15,7 @@ from enrichlabs.urls import urlpatterns as own
 from harness.clients import bearer, make_client, make_key
 from jobs.api.access.plain_views import requires_scope
 from jobs.models import Job
+from jobs.tests.batch_rows import make_batch
 
 pytestmark = pytest.mark.django_db
 
@@ -26,8 +27,16 @@ NEEDED = {
     ("HEAD", "/jobs/{id}"): Scope.READ,
     ("POST", "/jobs/{id}/cancel"): Scope.MANAGE,
     ("POST", "/jobs/{id}/retry"): Scope.MANAGE,
+    ("POST", "/batches"): Scope.SUBMIT,
+    ("GET", "/batches"): Scope.READ,
+    ("HEAD", "/batches"): Scope.READ,
+    ("GET", "/batches/{batch}"): Scope.READ,
+    ("GET", "/batches/{batch}/results"): Scope.READ,
+    ("POST", "/batches/{batch}/cancel"): Scope.MANAGE,
+    ("POST", "/batches/{batch}/retry"): Scope.MANAGE,
 }
-BODY = json.dumps({"vendor": "acme", "name": "John Doe"})
+JOB = {"vendor": "acme", "name": "John Doe"}
+BODIES = {"/jobs": json.dumps(JOB), "/batches": json.dumps({"jobs": [JOB]})}
 
 
 class Forgotten(APIView):
@@ -65,13 +74,15 @@ def job(make_vendor, make_job, settings):
     settings.ROOT_URLCONF = __name__
     make_vendor("acme")
     make_vendor("beta")
-    return make_job(client="team-a")
+    batch = make_batch(client="team-a")
+    return make_job(client="team-a", batch=batch.pk, batch_index=0)
 
 
 @pytest.fixture
 def send(client, job):
-    def send(method, address, key, body=BODY, **headers):
-        where = address.format(id=job.pk)
+    def send(method, address, key, body=None, **headers):
+        where = address.format(id=job.pk, batch=job.batch)
+        body = body or BODIES.get(address, "")
         headers = {**(bearer(key) if key else {}), **headers}
         return client.generic(method, where, body, "application/json", headers=headers)
 
@@ -97,13 +108,17 @@ def test_a_key_does_what_its_scopes_allow_and_nothing_else(send, method, address
     assert list(Job.objects.values_list("status", flat=True)) == ["queued"]
 
 
+@pytest.mark.parametrize("address", ["/jobs", "/batches"])
 @pytest.mark.parametrize("body", ["{", "x" * 70_000, "{}"])
-def test_the_scope_is_checked_before_the_body(send, body):
-    assert problem(send("POST", "/jobs", make_key(scopes=Scope.READ), body))[1] == "missing_scope"
+def test_the_scope_is_checked_before_the_body(send, body, address):
+    assert problem(send("POST", address, make_key(scopes=Scope.READ), body))[1] == "missing_scope"
 
 
-@pytest.mark.parametrize("address", ["/jobs/{id}", "/jobs/x", "/jobs/{id}/cancel"])
-def test_the_scope_is_checked_before_the_job_is_looked_up(send, address):
+@pytest.mark.parametrize(
+    "address",
+    ["/jobs/{id}", "/jobs/x", "/jobs/{id}/cancel", "/batches/x", "/batches/{batch}/cancel"],
+)
+def test_the_scope_is_checked_before_the_row_is_looked_up(send, address):
     method = "POST" if address.endswith("cancel") else "GET"
     assert problem(send(method, address, make_key(scopes=Scope.SUBMIT))) == (403, "missing_scope")
 
@@ -169,6 +184,10 @@ def test_a_key_is_used_for_its_vendors_alone(send):
     assert send("GET", "/jobs/{id}", key).status_code == 404
     assert send("POST", "/jobs/{id}/cancel", key).status_code == 404
     assert send("GET", "/jobs", key).json()["items"] == []
+    for method, address in NEEDED:
+        if "{batch}" in address:
+            assert send(method, address, key).status_code == 404
+    assert send("GET", "/batches", key).json()["items"] == []
 
 
 def test_a_key_can_not_have_more_vendors_than_its_client(send):
@@ -208,16 +227,16 @@ SAME_SITE = [
 
 
 @pytest.mark.parametrize("headers", CROSS_SITE, ids=str)
-@pytest.mark.parametrize(("method", "address"), [*NEEDED, ("OPTIONS", "/jobs")])
-def test_pages_of_other_sites_are_refused(send, method, address, headers):
+def test_pages_of_other_sites_are_refused(send, headers):
     key = make_key()
-    answer = send(method, address, key, **headers)
-    assert answer.status_code == 403
-    if method != "HEAD":
-        assert problem(answer)[1] == "cross_site"
-    assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+    for method, address in [*NEEDED, ("OPTIONS", "/jobs")]:
+        answer = send(method, address, key, **headers)
+        assert answer.status_code == 403, (method, address)
+        if method != "HEAD":
+            assert problem(answer)[1] == "cross_site"
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+        assert send(method, address, None, **headers).status_code == 401
     assert list(Job.objects.values_list("status", flat=True)) == ["queued"]
-    assert send(method, address, None, **headers).status_code == 401
 
 
 @pytest.mark.parametrize("headers", CROSS_SITE, ids=str)

@@ -1,4 +1,4 @@
-"""Authentication, permission and throttle classes are honoured on every action of the jobs API.
+"""Authentication, permission and throttle classes are honoured on every action of the API.
 
 REST framework copies its settings to APIView, so a class set there stands for one in the settings.
 """
@@ -13,6 +13,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from clients.directory import Caller
+from jobs.api.base import APIViewSet
 from jobs.api.views import JobViewSet
 from jobs.models import Job
 
@@ -32,9 +33,15 @@ ACTIONS = [
     ("OPTIONS", "/jobs/{id}"),
     ("POST", "/jobs/{id}/cancel"),
     ("POST", "/jobs/{id}/retry"),
+    ("POST", "/batches"),
+    ("GET", "/batches"),
+    ("GET", "/batches/{id}"),
+    ("GET", "/batches/{id}/results"),
+    ("POST", "/batches/{id}/cancel"),
+    ("POST", "/batches/{id}/retry"),
 ]
 every_action = pytest.mark.parametrize(("method", "path"), ACTIONS)
-everywhere = pytest.mark.parametrize("view", [APIView, JobViewSet], ids=["settings", "view"])
+everywhere = pytest.mark.parametrize("view", [APIView, APIViewSet], ids=["settings", "view"])
 
 
 class DenyAll(BasePermission):
