@@ -1,4 +1,5 @@
-"""Checks the API against its schema with thousands of generated requests, valid and invalid.
+"""Checks the API against its schema with thousands of generated requests, valid and invalid, and
+with a client that is generated from the schema.
 
 Exits with 1 if an answer does not match the schema or an answer is a 5xx, and also if too few
 requests were sent for that to mean anything.
@@ -6,6 +7,7 @@ requests were sent for that to mean anything.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,7 +18,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from clients.scopes import Scope
-from tests.contract import service
+from harness.running import ROOT
+from tests.contract import generated, service
 from tests.contract.schemas import narrowed
 from tests.contract.service import Service
 
@@ -32,18 +35,20 @@ class Run:
     scopes: tuple[Scope, ...] = ()
     limits: str = ""
     statuses: frozenset[int] = frozenset()
+    as_lines: bool = False  # only posts batches, as lines
 
 
 ALL = tuple(Scope)
-CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
-MAX_SHOWN = 10_000  # characters of its output
 RUNS = (
     Run("every scope", 300, ALL, "", frozenset({200, 202, 400, 401, 404, 405, 409, 415, 422, 429})),
+    Run("lines", 60, ALL, "", frozenset({202, 401}), as_lines=True),
     Run("reading alone", 60, (Scope.READ,), "", frozenset({200, 401, 403, 404, 405})),
     Run("a request limit", 30, ALL, "20/s, 200/min", frozenset({200, 202, 401, 429})),
     Run("no key", 30, (), "", frozenset({401})),
 )
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+# Whatever is sent as lines is accepted: what is no job becomes a refused item.
+ONLY_LINES = ("--include-operation-id=post_batch", "--mode=positive")
 MAX_SHOWN = 10_000  # characters of its output
 MIN_REQUESTS = 5000
 # With --fast, and phases whose number of requests does not depend on the examples.
@@ -58,6 +63,7 @@ def main() -> int:
     enough = FAST_MIN_REQUESTS if given.fast else MIN_REQUESTS
     faults, requests = [], 0
     with service.running() as found:
+        faults += generated.faults(found)
         for run in RUNS:
             sent = check(found, run, [f"--seed={given.seed}", *amount(run, given.fast)])
             requests += sent.total()
@@ -89,7 +95,7 @@ def check(found: Service, run: Run, options: Sequence[str]) -> Sent:
     key = found.create_key(client, run.scopes) if run.scopes else ""
     found.limit_requests(client, run.limits)
     schema = found.folder / "schema.json"
-    schema.write_text(json.dumps(narrowed(found.schema(), cursor)))
+    schema.write_text(json.dumps(narrowed(found.schema(), cursor, as_lines=run.as_lines)))
     report = found.folder / "report.ndjson"
     command = [
         *(Path(sys.executable).with_name("st"), f"--config-file={CONFIGURATION}", "run", schema),
@@ -97,9 +103,17 @@ def check(found: Service, run: Run, options: Sequence[str]) -> Sent:
         *("--continue-on-failure", "--generation-database=none", "--no-color"),
         *("--report=ndjson", f"--report-ndjson-path={report}"),
         *([f"--header=Authorization: Bearer {key}"] if key else []),
+        *(ONLY_LINES if run.as_lines else ()),
     ]
     started = time.monotonic()
-    done = subprocess.run(command, cwd=found.folder, capture_output=True, text=True, check=False)
+    environment = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": "tests.contract.hooks",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        command, cwd=found.folder, env=environment, capture_output=True, text=True, check=False
+    )
     sent = Sent(answers(report))
     sent.faults = [f"{run.name}: {fault}" for fault in faults_of(sent, run, done)]
     say(f"{run.name}: {sent.total()} requests in {time.monotonic() - started:.0f} s")

@@ -10,21 +10,46 @@ VENDORS = ["sync", "async", "failing", "slow", "full"]
 KEYS = ["first", "second", '"third"']
 
 
-def narrowed(schema: Document, cursor: str) -> Document:
+# An upload as lines: what each is made of is up to the server.
+LINES = ['{"name":"John Doe"}', '{"name":"John Doe"}\n{"name":7}\n\n[]\n', '{"vendor":"x"}\nx']
+LINES_TYPE = "application/x-ndjson"
+
+
+def narrowed(schema: Document, cursor: str, *, as_lines: bool = False) -> Document:
     """Return the schema with the vendors that exist and the input that they require, a cursor that
     is signed, and a time that is past. JSON Schema can't say such things, and a request that is
-    valid by the schema must be accepted.
+    valid by the schema must be accepted. Batches are posted as JSON or, if so asked, as lines: they
+    take different parameters, which OpenAPI can't say either.
     """
     schema = copy.deepcopy(schema)
-    schemas, jobs = schema["components"]["schemas"], schema["paths"]["/jobs"]
-    posted, options = schemas["JobInput"], schemas["JobOptions"]["properties"]
-    posted["required"] = ["vendor", "name"]
-    posted["properties"]["vendor"]["enum"] = VENDORS
-    options["not_before"]["enum"] = ["2020-01-01T00:00:00Z"]
-    _parameter(jobs["get"], "cursor")["schema"] = {"type": "string", "enum": [cursor]}
-    key = _parameter(jobs["post"], "Idempotency-Key")
-    key["schema"] = {"anyOf": [key["schema"], {"type": "string", "enum": KEYS}]}
+    schemas, paths = schema["components"]["schemas"], schema["paths"]
+    schemas["JobInput"]["required"] = ["vendor", "name"]
+    for name in ("JobInput", "BatchPosted"):
+        schemas[name]["properties"]["vendor"]["enum"] = VENDORS
+    for name in ("JobOptions", "CommonOptions"):
+        schemas[name]["properties"]["not_before"]["enum"] = ["2020-01-01T00:00:00Z"]
+    for path in ("/jobs", "/batches"):
+        _parameter(paths[path]["get"], "cursor")["schema"] = _one_of(cursor)
+        key = _parameter(paths[path]["post"], "Idempotency-Key")
+        key["schema"] = {"anyOf": [key["schema"], _one_of(*KEYS)]}
+    _narrow_upload(paths["/batches"]["post"], as_lines)
     return schema
+
+
+def _narrow_upload(operation: Document, as_lines: bool) -> None:
+    content = operation["requestBody"]["content"]
+    if not as_lines:
+        operation["requestBody"]["content"] = {"application/json": content["application/json"]}
+        operation["parameters"] = [_parameter(operation, "Idempotency-Key")]
+        return
+    operation["requestBody"]["content"] = {LINES_TYPE: {"schema": _one_of(*LINES)}}
+    _parameter(operation, "Idempotency-Key")["required"] = True
+    _parameter(operation, "vendor")["schema"]["enum"] = VENDORS
+    _parameter(operation, "options")["schema"] = _one_of("{}", '{"expires_in":60}')
+
+
+def _one_of(*texts: str) -> Document:
+    return {"type": "string", "enum": list(texts)}
 
 
 def _parameter(operation: Document, name: str) -> Document:

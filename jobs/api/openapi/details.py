@@ -115,6 +115,7 @@ def complete(result: Document, **_: Any) -> Document:
     result["components"]["headers"] = HEADERS
     for path in ("/jobs", "/batches"):
         _complete_list(result["paths"][path]["get"]["parameters"])
+    _complete_upload(result["paths"]["/batches"]["post"])
     results = result["paths"]["/batches/{batch_id}/results"]["get"]
     _named(results["parameters"])["fields"]["schema"]["pattern"] = FIELDS
     for path in result["paths"].values():
@@ -134,6 +135,13 @@ def _complete_list(parameters: list[Document]) -> None:
     named["cursor"]["schema"]["pattern"] = CURSOR["pattern"]
     for name in named.keys() & {"vendor", "reference"}:
         named[name]["schema"]["pattern"] = WITHOUT_NUL
+
+
+def _complete_upload(operation: Document) -> None:
+    operation["requestBody"]["required"] = True
+    named = _named(operation["parameters"])
+    named["vendor"]["schema"] |= {name: VENDOR[name] for name in ("pattern", "maxLength")}
+    named["reference"]["schema"] |= {"minLength": 1, "maxLength": 255, "pattern": WITHOUT_NUL}
 
 
 def _complete_schemas(schemas: Document) -> None:

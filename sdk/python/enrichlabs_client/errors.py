@@ -20,11 +20,10 @@ class ConfigurationError(EnrichLabsError):
 class ConnectionFailed(EnrichLabsError):
     """No answer came: the request may or may not have been carried out."""
 
-    is_transient = True
-
-    def __init__(self, message: str, *, was_sent: bool = True) -> None:
+    def __init__(self, message: str, *, was_sent: bool = True, is_transient: bool = True) -> None:
         super().__init__(message)
         self.was_sent = was_sent
+        self.is_transient = is_transient
 
 
 class UnexpectedAnswer(EnrichLabsError):

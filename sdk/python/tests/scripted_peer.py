@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -24,6 +25,8 @@ class Reply:
     """Seconds before each byte, head included."""
     reads: bool = True
     """Whether the body of the request is read."""
+    raw: bytes = b""
+    """Sent instead of all that, before the connection is closed."""
     length: bool = True
     """Whether the answer says how long it is."""
 
@@ -46,7 +49,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(size)
         seen = Seen(self.command, self.path, dict(self.headers), body)
         self.server.seen.append(seen)
-        self.close_connection = not (reply.length and reply.reads and reply.status)
+        self.close_connection = not (
+            reply.length and not reply.raw and reply.reads and reply.status
+        )
         if reply.status:
             self.send(reply)
         if reply.cut_at is not None:
@@ -60,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
         headers = {"Content-Type": "application/json", **length, **reply.headers}
         head = f"HTTP/{'1.1' if reply.length else '1.0'} {reply.status} Scripted\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        data = f"{head}\r\n".encode() + content[: reply.cut_at]
+        data = reply.raw or f"{head}\r\n".encode() + content[: reply.cut_at]
         step = 1 if reply.drip else len(data)
         try:
             for start in range(0, len(data), step):
@@ -81,11 +86,13 @@ class Peer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.script: list[Reply] = [Reply()]
         self.seen: list[Seen] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:

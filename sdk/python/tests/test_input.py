@@ -134,6 +134,16 @@ def test_json_lines_are_passed_on_digit_by_digit(submit, peer):
     assert peer.seen[-1].body.decode() == body
 
 
+def test_a_service_that_is_away_or_refuses_ends_it_with_status_3(submit, peer, pauses):
+    peer.script = [Reply({"code": "unauthorized", "detail": "No key."}, 401)]
+    status, _, said = submit(b"name\nJohn\n")
+    assert (status, "Set ENRICHLABS_API_KEY" in said) == (3, True)
+    peer.stop()
+    status, _, said = submit(b"name\nJohn\n")
+    assert (status, "can't be reached: connection refused" in said) == (3, True)
+    assert "Run the same command again to go on" in said
+
+
 @pytest.mark.parametrize("line", ["[]", '{"a": 1} x', '{"a" 1}', "{", '{"a": 1,, "b": 2}', "nope"])
 def test_lines_that_are_no_objects(submit, line):
     status, jobs, said = submit(f'{{"name": "J"}}\n{line}\n'.encode(), name="people.jsonl")

@@ -2,6 +2,8 @@
 
 import logging
 import re
+import ssl
+import subprocess
 import time
 
 import enrichlabs_client as sdk
@@ -11,6 +13,7 @@ from scripted_peer import CUT, Peer, Reply
 
 from conftest import KEY
 
+HALF = b"HTTP/1.1 401 Unauthorized\r\nContent-Ty"
 QUEUED = Reply({"request_id": "job-1", "status": "queued", "new_field": [1]}, 202)
 
 
@@ -22,8 +25,15 @@ def problem(status, code="made_up", retry_after=None, **members):
 
 @pytest.mark.parametrize(
     "failure",
-    [CUT, problem(408), problem(429, retry_after=3), problem(503), Reply(b"<html>", 502)],
-    ids=["cut", "408", "429", "503", "502 of a proxy"],
+    [
+        CUT,
+        Reply(raw=HALF),
+        problem(408),
+        problem(429, retry_after=3),
+        problem(503),
+        Reply(b"<html>", 502),
+    ],
+    ids=["cut", "cut in the head", "408", "429", "503", "502 of a proxy"],
 )
 def test_a_post_is_repeated_with_the_same_idempotency_key(client, peer, pauses, failure):
     peer.script = [failure, failure, QUEUED]
@@ -81,6 +91,41 @@ def test_a_cancellation_that_may_have_been_done_is_not_repeated(client, peer):
     peer.script = [CUT]
     with pytest.raises(sdk.ConnectionFailed):
         client.cancel("job-1")
+    assert len(peer.seen) == 1
+
+
+def test_certificates_are_verified_and_tls_has_the_same_deadline(tmp_path, monkeypatch):
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        f"-subj /CN=test -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {certificate}"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    peer = Peer(context)
+    with pytest.raises(sdk.ConnectionFailed, match="certificate is not valid"):
+        sdk.Client(peer.url, KEY).vendors()
+    assert not peer.seen
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    peer.script = [Reply({"items": []}), Reply({"items": []}, drip=0.05)]
+    client = sdk.Client(peer.url, KEY, timeout=0.5)
+    assert client.vendors() == []
+    with pytest.raises(sdk.ConnectionFailed, match="takes too long"):
+        client.vendors()
+    peer.stop()
+
+
+def test_a_proxy_of_the_environment_is_used_but_for_this_machine(peer, monkeypatch):
+    monkeypatch.setenv("http_proxy", peer.url)
+    monkeypatch.setenv("no_proxy", "127.0.0.2")
+    peer.script = [Reply({"items": []})]
+    assert sdk.Client("http://service.example", KEY).vendors() == []
+    assert peer.seen[0].path == "http://service.example/vendors"
+    with pytest.raises(sdk.ConnectionFailed):
+        sdk.Client("http://127.0.0.1:9", KEY, timeout=0.1).vendors()
+    with pytest.raises(sdk.ConnectionFailed):
+        sdk.Client("http://127.0.0.2:9", KEY, timeout=0.1).vendors()
     assert len(peer.seen) == 1
 
 

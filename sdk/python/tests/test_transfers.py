@@ -104,8 +104,9 @@ def test_numbers_of_results_keep_their_digits(client, peer):
 
 
 def test_other_calls_between_the_results_do_not_disturb_them(client, peer, monkeypatch):
-    monkeypatch.setattr(transport, "BLOCK_BYTES", 30)
-    peer.script = [BATCH, WHOLE, BATCH]
+    monkeypatch.setattr(transport, "BLOCK_BYTES", 1000)
+    long = "".join(line(n, padding="x" * 2**20) for n in range(4))  # no buffer holds it
+    peer.script = [BATCH, Reply(long.encode()), BATCH]
     results = client.results("b")
     assert next(results).index == 0
     client.timeout = 0.01

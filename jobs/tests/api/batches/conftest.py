@@ -42,10 +42,10 @@ class Batches:
         body = items if isinstance(items, bytes) else lines_of(items)
         return self.send(body, content_type, key, QUERY_STRING=urlencode(texts))
 
-    def cut(self, items, key="k-1"):
+    def cut(self, items, key="k-1", stream=CutShort):
         """Post lines, and disconnect after them, before the end."""
         body = lines_of(items)
-        more = {"wsgi.input": CutShort(body), "CONTENT_LENGTH": str(len(body) + 1)}
+        more = {"wsgi.input": stream(body), "CONTENT_LENGTH": str(len(body) + 1)}
         answer = self.send(body, LINES, key, **more)
         assert (answer.status_code, answer.json()["code"]) == (400, "body_cut_short")
         return answer

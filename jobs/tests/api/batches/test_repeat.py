@@ -1,5 +1,7 @@
 """POST /batches again with one key: it goes on, or is replayed, and each item is there once."""
 
+from io import BytesIO
+
 import pytest
 from django.db import OperationalError
 
@@ -11,7 +13,7 @@ from jobs.models import Batch, Job, RefusedItem
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys
 from jobs.storage import bulk_writes
-from jobs.tests.api.batches.conftest import JOHN
+from jobs.tests.api.batches.conftest import JOHN, CutShort
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
@@ -136,8 +138,9 @@ def test_keys_belong_to_a_client_and_are_not_those_of_jobs(api, acme, client):
     assert Batch.objects.count() == 3
 
 
-def test_an_upload_that_was_cut_off_goes_on(api, acme, redis_client):
-    api.cut(ITEMS[:3])
+@pytest.mark.parametrize("stream", [CutShort, BytesIO])
+def test_an_upload_that_was_cut_off_goes_on(api, acme, redis_client, stream):
+    api.cut(ITEMS[:3], stream=stream)
     batch = Batch.objects.get()
     assert (batch.state, rows()) == ("receiving", ([0, 2], [1]))
     changed = [{**JOHN, "n": 0}, *ITEMS[1:]]

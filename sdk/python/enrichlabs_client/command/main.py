@@ -1,6 +1,7 @@
 """Reads the arguments, runs the command, and turns errors into a sentence and an exit status."""
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -26,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     args = parser().parse_args(arguments)
     args.arguments = arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what this terminal can't show
     progress = Progress(quiet=getattr(args, "quiet", False))
     _show_retries(progress)
     try:

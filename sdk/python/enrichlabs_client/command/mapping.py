@@ -44,7 +44,12 @@ class JobMapping:
 
 
 def mapping_of(table: Table, maps: list[str], options: list[str], vendor: str | None) -> JobMapping:
-    columns = dict(_pair(each, "--map", "FIELD=COLUMN") for each in maps)
+    columns: dict[str, str] = {}
+    for each in maps:
+        name, column = _pair(each, "--map", "FIELD=COLUMN")
+        if name in columns:
+            raise UsageError(f"--map names the field {name} twice.")
+        columns[name] = column
     option_columns, defaults = {}, {}
     for each in options:
         name, value = _pair(each, "--option", "NAME=VALUE")

@@ -158,16 +158,17 @@ def _is_framed(response: BaseHTTPResponse) -> bool:
 def _failed(error: Exception, url: str) -> ConnectionFailed:
     unsent = isinstance(error, NewConnectionError | ConnectTimeoutError)
     host = urlsplit(url).netloc
-    verb = "reached" if unsent else "heard"
-    return ConnectionFailed(f"{host} can't be {verb}: {_reason(error)}.", was_sent=not unsent)
+    said = f"{host} can't be reached" if unsent else f"No answer from {host}"
+    return ConnectionFailed(
+        f"{said}: {_reason(error)}.",
+        was_sent=not unsent,
+        is_transient=not any(isinstance(each, ssl.SSLError) for each in _causes(error)),
+    )
 
 
 def _reason(error: BaseException) -> str:
     """Name the cause, without what an exception says about its own classes and addresses."""
-    causes = [error]
-    while cause := causes[-1].__cause__ or causes[-1].__context__:
-        causes.append(cause)
-    for each in reversed(causes):
+    for each in reversed(_causes(error)):
         if isinstance(each, ssl.SSLCertVerificationError):
             return f"its certificate is not valid ({each.verify_message})"
         if isinstance(each, ssl.SSLError):
@@ -177,6 +178,13 @@ def _reason(error: BaseException) -> str:
         if isinstance(each, OSError) and each.strerror:
             return each.strerror[:1].lower() + each.strerror[1:]
     return "the connection was cut"
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    causes = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
+    return causes
 
 
 def _next_block(response: BaseHTTPResponse) -> bytes:
