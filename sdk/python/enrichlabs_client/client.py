@@ -43,6 +43,11 @@ class Client(JobCalls, BatchCalls):
     def url(self) -> str:
         return self._transport.url
 
+    @property
+    def key_prefix(self) -> str:
+        """The first 12 characters of the API key, which are no secret. Empty without a key."""
+        return self._transport.key_prefix
+
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()

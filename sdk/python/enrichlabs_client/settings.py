@@ -1,6 +1,7 @@
 """Where the service is, and with which API key to call it."""
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 
 from enrichlabs_client.errors import ConfigurationError
 
+PORTS = {"http": 80, "https": 443}
+PUBLIC_PART = re.compile("elk_[0-9A-Za-z]{8}")
 HOW_TO_SET = (
     "Pass it, set {variable}, or write it to {file} (a line such as {name} = {example!r}), "
     "readable by you alone."
@@ -21,14 +24,19 @@ class Settings:
     url: str
     key: str | None = field(default=None, repr=False)
 
+    @property
+    def key_prefix(self) -> str:
+        """The public part of the key. Empty without a key."""
+        found = PUBLIC_PART.match(self.key or "")
+        return found[0] if found else ""
+
 
 def find(url: str | None = None, key: str | None = None) -> Settings:
     """Take what is not given from the environment, else from the configuration file."""
     url = url or os.environ.get("ENRICHLABS_URL")
     key = key or os.environ.get("ENRICHLABS_API_KEY")
-    if not (url and key):
-        written = _read(config_file())
-        url, key = url or written.get("url"), key or written.get("key")
+    written = {} if url and key else _read(config_file())
+    url = url or written.get("url")
     if not url:
         how = HOW_TO_SET.format(
             variable="ENRICHLABS_URL",
@@ -37,7 +45,31 @@ def find(url: str | None = None, key: str | None = None) -> Settings:
             example="https://enrichlabs.example.com",
         )
         raise ConfigurationError(f"The URL of the service is not set. {how}")
-    return Settings(_checked_url(url.strip()), _checked_key(key.strip()) if key else None)
+    url = _checked_url(url.strip())
+    if not key and (key := written.get("key")):
+        _check_same_server(url, written.get("url"))
+    return Settings(url, _checked_key(key.strip()) if key else None)
+
+
+def _check_same_server(url: str, own: str | None) -> None:
+    """Keep the key of the file from a server that the file does not name."""
+    file = config_file()
+    if not own:
+        raise ConfigurationError(
+            f"{file} has a key, but no url to say which service it is for. Write its url there, or "
+            "set ENRICHLABS_API_KEY."
+        )
+    own = _checked_url(own.strip())
+    if _server(url) != _server(own):
+        raise ConfigurationError(
+            f"The API key in {file} is for {own}, and is not sent to {url}. Set ENRICHLABS_API_KEY "
+            "to the key for this URL, or ENRICHLABS_CONFIG to another file."
+        )
+
+
+def _server(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]
 
 
 def config_file() -> Path:

@@ -23,10 +23,33 @@ def write(tmp_path):
 def test_arguments_beat_the_environment_which_beats_the_file(write, monkeypatch):
     write(f'url = "http://file/"\nkey = "{KEY}"')
     assert settings.find() == settings.Settings("http://file", KEY)
+    monkeypatch.setenv("ENRICHLABS_API_KEY", "elk_environment")
+    assert settings.find() == settings.Settings("http://file", "elk_environment")
     monkeypatch.setenv("ENRICHLABS_URL", "http://environment")
-    assert settings.find() == settings.Settings("http://environment", KEY)
-    assert settings.find("http://argument", "elk_other").url == "http://argument"
-    assert KEY not in repr(settings.find())
+    assert settings.find() == settings.Settings("http://environment", "elk_environment")
+    assert settings.find("http://argument", KEY) == settings.Settings("http://argument", KEY)
+    assert KEY not in repr(settings.find("http://argument", KEY))
+
+
+@pytest.mark.parametrize(
+    "url", ["https://file", "http://file:81", "http://file.evil.example", "http://other"]
+)
+@pytest.mark.parametrize("way", ["argument", "environment"])
+def test_the_key_of_the_file_goes_to_no_other_server(write, monkeypatch, url, way):
+    write(f'url = "http://file/"\nkey = "{KEY}"')
+    if way == "environment":
+        monkeypatch.setenv("ENRICHLABS_URL", url)
+    with pytest.raises(ConfigurationError, match=f"is for http://file, and is not sent to {url}"):
+        settings.find(url if way == "argument" else None)
+    assert settings.find(url, "elk_mine").key == "elk_mine"
+
+
+def test_the_server_of_the_file_may_be_written_differently(write):
+    write(f'url = "http://file"\nkey = "{KEY}"')
+    assert settings.find("http://FILE:80/path").key == KEY
+    write(f'key = "{KEY}"')
+    with pytest.raises(ConfigurationError, match="no url to say which service"):
+        settings.find("http://file")
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])

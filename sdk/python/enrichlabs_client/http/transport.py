@@ -72,7 +72,7 @@ class Answer:
 
 class Transport:
     def __init__(self, settings: Settings) -> None:
-        self.url = settings.url
+        self.url, self.key_prefix = settings.url, settings.key_prefix
         self._headers = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
         if settings.key:
             self._headers["Authorization"] = f"Bearer {settings.key}"
