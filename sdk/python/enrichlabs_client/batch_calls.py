@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from enrichlabs_client import results, uploads
+from enrichlabs_client import conflicts, results, uploads
 from enrichlabs_client.calls import Calls, as_object, idempotency, path_of
 from enrichlabs_client.errors import WaitTimedOut
 from enrichlabs_client.http.transport import FileBody, Request
@@ -34,15 +34,21 @@ class BatchCalls(Calls):
 
         `vendor` and `options` are defaults: what a job has itself counts. An item that is refused
         does not keep the others out. Memory is bounded: the jobs are written to a temporary file,
-        50,000 at a time. Give a key of your own to be able to repeat the call: what is there
-        already is not added again.
+        50,000 at a time.
+
+        Give a key of your own, such as "customers 2027-01-31", to be able to repeat the call: what
+        is there already is not added again. A key is for one set of jobs: with other jobs, it
+        raises ConflictError.
         """
-        key = key or str(uuid.uuid4())
-        query = query_of(vendor, options, reference)
-        return [
-            self.upload_part(part, key=f"{key}-{number}", query=query, timeout=timeout)
-            for number, part in enumerate(uploads.parts(jobs), 1)
-        ]
+        key, query, posted = key or str(uuid.uuid4()), query_of(vendor, options, reference), []
+        for number, part in enumerate(uploads.parts(jobs), 1):
+            with conflicts.named(key):
+                upload = self.upload_part(
+                    part, key=f"{key}.part-{number}", query=query, timeout=timeout
+                )
+            conflicts.check(upload, key)
+            posted.append(upload)
+        return posted
 
     def upload_part(
         self,

@@ -89,7 +89,7 @@ class NotFound(ApiError):
 
 
 class ConflictError(ApiError):
-    """409: the job or batch is not in a state for this."""
+    """409: the job or batch is not in a state for this, or the key was used for other jobs."""
 
 
 class RateLimited(ApiError):

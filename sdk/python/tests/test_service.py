@@ -88,6 +88,8 @@ def test_many_jobs_become_a_batch_with_results_in_order(api):
     ]
     assert api.submit_many(jobs, **given)[0].batch_id == batch.id
     assert [each.id for each in api.batches(reference="many")] == [batch.id]
+    with pytest.raises(ConflictError, match=r"The key 'many' was used before, .* one set of jobs"):
+        api.submit_many([{"name": "Other"}] * 3, **given)
     later = {"not_before": SOON}
     (held,) = api.submit_many([{"name": "J"}], vendor="slow", options=later)
     assert [r.status for r in api.results(held, partial=True)] == ["queued"]

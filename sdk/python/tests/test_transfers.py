@@ -21,7 +21,7 @@ def test_uploads_come_in_parts_that_are_sent_again_as_they_are(client, peer, pau
     first, second = client.submit_many(jobs, vendor="acme", options={"expires_in": 9}, key="k")
     assert first.refusals == (sdk.Refusal(1, 400, "blank", "Sentence.", "/name"),)
     keys = [seen.headers["Idempotency-Key"] for seen in peer.seen]
-    assert keys == ['"k-1"', '"k-1"', '"k-2"', '"k-2"']
+    assert keys == ['"k.part-1"'] * 2 + ['"k.part-2"'] * 2
     assert peer.seen[0].body == peer.seen[1].body
     assert b"".join(peer.seen[n].body for n in (1, 3)).decode().splitlines() == [
         f'{{"name":"Jürgen {n}"}}' for n in range(3)
@@ -29,6 +29,32 @@ def test_uploads_come_in_parts_that_are_sent_again_as_they_are(client, peer, pau
     assert peer.seen[0].path == "/batches?vendor=acme&options=%7B%22expires_in%22%3A9%7D"
     assert pauses[0] == 3.0
     assert second.batch_id == "b"
+
+
+def refusal(code, status, index=0):
+    return {"index": index, "status": status, "code": code, "detail": "S.", "pointer": None}
+
+
+REUSED = [refusal("idempotency_key_reused", 422), refusal("batch_sealed", 409, 1)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [
+        (Reply({**POSTED, "refused": 2, "refusals": REUSED}, 202), "jobs: 2 of the 2 jobs of"),
+        (Reply({**POSTED, "refused": 3, "refusals": REUSED}, 202), "jobs: at least 2 of the 2"),
+        (Reply({"code": "idempotency_key_reused", "detail": "S."}, 422), "other jobs or another"),
+        (Reply({"code": "batch_sealed", "detail": "S."}, 409), "other jobs or another"),
+    ],
+)
+def test_a_key_that_was_used_for_other_jobs_is_a_conflict(client, peer, reply, sentence):
+    peer.script = [reply]
+    with pytest.raises(sdk.ConflictError) as caught:
+        client.submit_many([{"name": "J"}, {"name": "K"}], key="monday")
+    assert str(caught.value).startswith("The key 'monday' was used before")
+    assert sentence in str(caught.value)
+    assert "A key is for one set of jobs" in str(caught.value)
+    assert caught.value.code == ("batch_sealed" if reply.status == 409 else REUSED[0]["code"])
 
 
 def test_a_part_also_ends_at_a_number_of_bytes(client, peer, monkeypatch):
