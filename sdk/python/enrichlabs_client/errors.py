@@ -11,6 +11,8 @@ class EnrichLabsError(Exception):
     """The seconds that the service asked to wait."""
     is_transient = False
     """Whether the same request may succeed later."""
+    changed_nothing = False
+    """Whether it is certain that the call, with all of its attempts, changed nothing."""
 
 
 class ConfigurationError(EnrichLabsError):

@@ -55,8 +55,8 @@ def test_delimiters_in_a_quoted_header_do_not_count(submit):
 @pytest.mark.parametrize(
     ("content", "city", "encoding"),
     [
-        (b"Z\xfcrich", "Zürich", "Windows-1252 (Latin-1)"),
-        (b"5 \x80", "5 €", "Windows-1252 (Latin-1)"),
+        (b"Z\xfcrich", "Zürich", "Windows-1252"),
+        (b"5 \x80", "5 €", "Windows-1252"),
         (b"\x81", "\x81", "Latin-1"),
     ],
 )
@@ -102,13 +102,26 @@ def test_what_is_wrong_is_said_before_anything_is_posted(submit, content, senten
         (["--map", "name"], "--map name is not FIELD=COLUMN"),
         (["-o", "."], "is not a regular file"),
         (["-o", "/nowhere/results.csv"], "no folder /nowhere"),
-        (["--vendor", "other"], "no vendor other. Your key may use: acme."),
+        (["--vendor", "other"], "no vendor other. Vendors: acme."),
+        (["-o", "results.xlsx"], "End it with .csv or .txt (CSV)"),
+        (["-o", "results"], "results is not written"),
+        (["--option", "expires_in=abc"], "abc: it must be a whole number of seconds, such as"),
+        (["--option", "expires_in=0"], "must be a whole number"),
+        (["--option", "not_before=tomorrow"], "must be a time with its zone"),
+        (["--option", "not_before=2027-01-31T12:00:00"], "must be a time with its zone"),
+        (["--option", "expires_in=1", "--option", "expires_in=2"], "names expires_in twice"),
     ],
 )
-def test_arguments_that_do_not_fit(submit, arguments, sentence):
+def test_arguments_that_do_not_fit(submit, arguments, sentence, tmp_path):
     status, jobs, said = submit("name,city\nJohn,Zürich\n".encode(), *arguments)
     assert (status, jobs) == (2, [])
     assert sentence in said
+    assert not list(tmp_path.glob("*enrichlabs*"))
+
+
+def test_a_sentence_with_columns_ends_with_one_full_stop(submit):
+    _, _, said = submit(b"City,Customer No.\nUlm,1\n")
+    assert said.endswith("Columns: City, Customer No.\n")
 
 
 def test_columns_become_fields_options_and_metadata(submit, peer):

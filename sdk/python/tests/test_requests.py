@@ -2,6 +2,7 @@
 
 import logging
 import re
+import socket
 import ssl
 import subprocess
 import time
@@ -92,6 +93,38 @@ def test_a_cancellation_that_may_have_been_done_is_not_repeated(client, peer):
     with pytest.raises(sdk.ConnectionFailed):
         client.cancel("job-1")
     assert len(peer.seen) == 1
+
+
+def test_a_name_that_is_not_found_fails_at_once_unless_it_was_before(
+    client, peer, pauses, monkeypatch
+):
+    def unknown(*args, **kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    peer.script = [Reply({"items": []}, headers={"Connection": "close"})]
+    client.vendors()
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setattr("enrichlabs_client.http.retries.PATIENCE_SECONDS", 1)
+    with pytest.raises(sdk.ConnectionFailed):
+        client.vendors()
+    assert pauses
+    pauses.clear()
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(sdk.ConnectionFailed, match=r"^x\.example can't .*: its name is not found"):
+        sdk.Client("http://x.example", KEY).vendors()
+    assert not pauses
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_answer_of_something_else_names_the_url(client, peer, pauses, status):
+    peer.script = [Reply(b"<html>", status)]
+    client.timeout = 0.1
+    with pytest.raises(sdk.ApiError) as caught:
+        client.vendors()
+    shown = f"The server at {peer.url} answered {status}, but not as EnrichLabs does."
+    assert str(caught.value).startswith(shown)
+    assert ("Check ENRICHLABS_URL" in str(caught.value)) == (status == 404)
 
 
 def test_certificates_are_verified_and_tls_has_the_same_deadline(tmp_path, monkeypatch):

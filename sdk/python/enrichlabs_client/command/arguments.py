@@ -27,11 +27,12 @@ Submit the rows of FILE, and with --wait write their results beside them.
 
 The output has the columns of the input, then status, error_code, error_message, result
 and request_id, in the order of the input. Cells that a spreadsheet would take for a
-formula get an apostrophe in front.
+formula get an apostrophe in front. The name of the output decides its format: .csv, .txt
+or .tsv (with tabs), .jsonl or .ndjson (JSON lines).
 
 Interrupted by whatever, run the same command again: it goes on, and submits no row
-twice. What was submitted is in OUTPUT.enrichlabs-state. A changed FILE is refused;
---again submits all of its rows anew.
+twice. What was submitted is in OUTPUT.enrichlabs-state. A changed FILE, or the API key of
+another client, is refused; --again submits all of its rows anew.
 """
 RAW = argparse.RawDescriptionHelpFormatter
 
@@ -104,7 +105,7 @@ def _add_submit(submit: argparse.ArgumentParser) -> None:
     _add_fields(submit)
     add("--again", action="store_true", help="submit all rows anew, and replace the output")
     add("--format", choices=(CSV, JSON_LINES), help="of FILE, if its name does not tell")
-    add("--encoding", help="of FILE (default: UTF-8, or Latin-1 if it is not)")
+    add("--encoding", help="of FILE (default: UTF-8, or Windows-1252 if it is not)")
     add("--delimiter", metavar="CHARACTER", type=_delimiter, help="of a CSV FILE")
     add("-q", "--quiet", action="store_true", help="show no progress")
 
@@ -133,10 +134,9 @@ def _add_fields(command: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    if not (text.isascii() and text.isdigit() and int(text[:9])):
+        raise argparse.ArgumentTypeError("must be a whole number, 1 or more")
+    return int(text[:9])
 
 
 def _delimiter(text: str) -> str:

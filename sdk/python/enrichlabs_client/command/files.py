@@ -37,8 +37,12 @@ class InputFile:
     stamp: tuple[int, ...] = ()
 
     @property
-    def has_mark(self) -> bool:
-        return self.encoding == "utf-8-sig"
+    def needs_mark(self) -> bool:
+        """Whether what is made of it in UTF-8 begins with a byte order mark, as it does itself. So
+        does what comes from a spreadsheet in another encoding: the spreadsheet would take UTF-8
+        without a mark for that encoding, and show wrong letters.
+        """
+        return codecs.lookup(self.encoding).name != "utf-8"
 
     def check_unchanged(self) -> None:
         if _stamp(self.path) != self.stamp:
@@ -63,6 +67,19 @@ class InputFile:
 def format_of(path: Path) -> str | None:
     """Return csv or jsonl if the name of the file tells."""
     return ENDINGS.get(path.suffix.lower())
+
+
+def delimiter_of(path: Path) -> str | None:
+    """Return what separates the cells of the file if its name tells."""
+    return "\t" if path.suffix.lower() == ".tsv" else None
+
+
+def check_output_name(path: Path) -> None:
+    if not format_of(path):
+        raise UsageError(
+            f"{path} is not written, because its name tells no format that this command has. End "
+            "it with .csv or .txt (CSV), .tsv (CSV with tabs), or .jsonl or .ndjson (JSON lines)."
+        )
 
 
 def input_format(path: Path, forced: str | None) -> str:
@@ -96,7 +113,7 @@ def open_input(path: Path, encoding: str | None) -> InputFile:
         )
     # What spreadsheets save is Windows-1252, of which Latin-1 is a part but for five bytes.
     found = "latin-1" if _read(path, "cp1252")[1] else "cp1252"
-    name = "Latin-1" if found == "latin-1" else "Windows-1252 (Latin-1)"
+    name = "Latin-1" if found == "latin-1" else "Windows-1252"
     notice = (
         f"{path} is not UTF-8 (line {broken}), so it is read as {name}. --encoding names another."
     )

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, UsageError, EnrichLabsError, OSError) as error:
         progress.end()
         sentence, status = _explained(error)
-        if args.command == "submit" and status != USAGE:
+        if args.command == "submit" and _can_go_on(error):
             sentence += " Run the same command again to go on; no row is submitted twice."
         print(f"enrichlabs: {sentence}", file=sys.stderr)
         return status
@@ -69,12 +69,24 @@ def _explained(error: BaseException) -> tuple[str, int]:
     return f"{getattr(error, 'strerror', None) or error}.", SERVICE
 
 
+def _can_go_on(error: BaseException) -> bool:
+    """Whether the same command may succeed later, or when there is room on the disk."""
+    if isinstance(error, EnrichLabsError):
+        return error.is_transient
+    return not isinstance(error, UsageError)
+
+
 def _sentence(error: EnrichLabsError) -> str:
     if isinstance(error, AuthenticationError):
         return f"{error} Set ENRICHLABS_API_KEY, or key in the configuration file."
     if isinstance(error, ApiError) and error.errors:
-        details = (f"{each.pointer or each.parameter or ''} {each.detail}" for each in error.errors)
-        return f"{error} " + "; ".join(detail.strip() for detail in details)
+        places = [each.pointer or each.parameter or "" for each in error.errors]
+        details = [
+            f"{place}: {each.detail}" if place else each.detail
+            for place, each in zip(places, error.errors, strict=True)
+        ]
+        is_all = [each.detail for each in error.errors] == [error.detail]
+        return " ".join(details if is_all else [error.detail, *details])
     return str(error)
 
 

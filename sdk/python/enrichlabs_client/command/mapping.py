@@ -1,10 +1,12 @@
 """Makes the fields and options of a job from a row."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from enrichlabs_client.command.failures import UsageError
+from enrichlabs_client.command.failures import UsageError, listed
 from enrichlabs_client.command.tables import Row, Table
 from enrichlabs_client.json_text import plain
 from enrichlabs_client.uploads import as_json
@@ -50,20 +52,58 @@ def mapping_of(table: Table, maps: list[str], options: list[str], vendor: str | 
         if name in columns:
             raise UsageError(f"--map names the field {name} twice.")
         columns[name] = column
-    option_columns, defaults = {}, {}
-    for each in options:
-        name, value = _pair(each, "--option", "NAME=VALUE")
-        if name == "reference" or name.startswith("metadata."):
-            option_columns[name] = value
-        else:
-            defaults[name] = _value(value)
+    option_columns, defaults = _options_of(options)
     for column in (*columns.values(), *option_columns.values()):
         if column not in table.columns:
-            known = ", ".join(table.columns[:20])
-            raise UsageError(f"{table.file.path} has no column {column!r}. It has: {known}.")
+            raise UsageError(
+                f"{table.file.path} has no column {column!r}. It has: {listed(table.columns)}"
+            )
     columns = columns or {name: name for name in table.columns}
     _check_reserved(table, columns, option_columns, vendor)
     return JobMapping(columns, option_columns, defaults)
+
+
+def _options_of(options: list[str]) -> tuple[dict[str, str], dict[str, object]]:
+    """Return the columns of options, and those with one value for all rows."""
+    columns: dict[str, str] = {}
+    defaults: dict[str, object] = {}
+    for each in options:
+        name, value = _pair(each, "--option", "NAME=VALUE")
+        if name in columns or name in defaults:
+            raise UsageError(f"--option names {name} twice.")
+        if name == "reference" or (name.startswith("metadata.") and name != "metadata."):
+            columns[name] = value
+        else:
+            defaults[name] = _default(name, value)
+    return columns, defaults
+
+
+def _default(name: str, text: str) -> object:
+    """Return the value of an option of all rows. The service knows best what else is allowed."""
+    if name == "expires_in":
+        if not re.fullmatch("[1-9][0-9]{0,8}", text):
+            raise UsageError(
+                f"--option {name}={text}: it must be a whole number of seconds, such as 3600."
+            )
+        return int(text)
+    if name == "not_before":
+        if not _is_moment(text):
+            raise UsageError(
+                f"--option {name}={text}: it must be a time with its zone, such as "
+                "2027-01-31T12:00:00Z."
+            )
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _check_reserved(
@@ -87,10 +127,3 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     if not (name and equals and value):
         raise UsageError(f"{option} {text} is not {form}.")
     return name, value
-
-
-def _value(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -3,22 +3,27 @@
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from enrichlabs_client.client import Client
-from enrichlabs_client.command.failures import COMPLETE, INCOMPLETE
-from enrichlabs_client.command.files import JSON_LINES, format_of
+from enrichlabs_client.command.failures import COMPLETE, INCOMPLETE, tally
+from enrichlabs_client.command.files import JSON_LINES, check_output_name, delimiter_of, format_of
 from enrichlabs_client.command.outputs import ResultColumns, Writer, whole
-from enrichlabs_client.errors import NotFound
+from enrichlabs_client.errors import ConflictError, NotFound
 from enrichlabs_client.http.answers import shown
 from enrichlabs_client.models import Batch, Job, Raw
 from enrichlabs_client.results import Result
 
 JOB_COLUMNS = ("request_id", "status", "vendor", "reference", "created_at")
 BATCH_COLUMNS = ("batch_id", "state", "reference", "created_at", "finished_at")
+UNFINISHED = (
+    "Batch {id} is not finished. Wait for it with `enrichlabs batch {id} --wait`, or take what "
+    "there is with --partial."
+)
 VENDOR_COLUMNS = ("slug", "enabled", "required_input")
 
 
@@ -61,16 +66,35 @@ def retry(args: argparse.Namespace, client: Client) -> int:
 
 def results(args: argparse.Namespace, client: Client) -> int:
     path = Path(args.output) if args.output else None
-    format = args.format or (format_of(path) if path else None) or JSON_LINES
-    complete = True
-    with whole(path) if path else nullcontext(sys.stdout) as file:
-        own = ResultColumns(args.fields)
-        columns = ["index", "reference", *own.names, "created_at", "finished_at"]
-        writer = Writer(file, format, columns)
-        for result in client.results(args.id, partial=args.partial):
-            complete = complete and result.status == "complete"
-            writer.write({**own.texts(result), **_more(result)})
-    return COMPLETE if complete else INCOMPLETE
+    if path and not args.format:
+        check_output_name(path)
+    format = args.format or (format_of(path) if path else JSON_LINES)
+    delimiter = (delimiter_of(path) if path else None) or ","
+    counts: Counter[str] = Counter()
+    try:
+        with whole(path) if path else nullcontext(sys.stdout) as file:
+            own = ResultColumns(args.fields)
+            columns = ["index", "reference", *own.names, "created_at", "finished_at"]
+            writer = Writer(file, format or JSON_LINES, columns, delimiter)
+            for result in client.results(args.id, partial=args.partial):
+                counts[result.status] += 1
+                writer.write({**own.texts(result), **_more(result)})
+    except ConflictError as error:
+        if error.code == "not_finished":
+            error.args = (UNFINISHED.format(id=args.id),)
+        raise
+    _report(args, counts)
+    return COMPLETE if set(counts) <= {"complete"} else INCOMPLETE
+
+
+def _report(args: argparse.Namespace, counts: Counter[str]) -> None:
+    """Say what was written. The results themselves may be on standard output."""
+    if args.json and args.output:
+        print(json.dumps({"output": args.output, "rows": counts.total(), "counts": counts}))
+    elif args.output:
+        print(f"{args.output}: {tally(counts)}.")
+    elif not args.json:
+        print(f"{tally(counts)}.", file=sys.stderr)
 
 
 def _more(result: Result) -> dict[str, str | None]:
@@ -87,7 +111,11 @@ def _act(
     try:
         found: Job | Batch = on_job(args.id)
     except NotFound:
-        found = on_batch(args.id)
+        try:
+            found = on_batch(args.id)
+        except NotFound as error:
+            error.args = ("There is no job or batch with this id.",)
+            raise
     _details(args, found.raw)
     return COMPLETE
 
@@ -112,7 +140,12 @@ def _details(args: argparse.Namespace, raw: Raw) -> None:
         return
     width = max(map(len, raw), default=0)
     for name, value in raw.items():
-        print(f"{name.ljust(width)}  {_cell(value)}")
+        print(f"{name.ljust(width)}  {_counts(value) if name == 'counts' else _cell(value)}")
+
+
+def _counts(value: Any) -> str:
+    known = value.items() if isinstance(value, dict) else ()
+    return ", ".join(f"{name} {number}" for name, number in known if number) or "-"
 
 
 def _cell(value: Any) -> str:

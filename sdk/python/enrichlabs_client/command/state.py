@@ -2,7 +2,7 @@
 
 A journal beside the output: a line before each upload and one after it. A line that was cut off is
 as if it had not been written: its rows are sent again under the same idempotency key, which adds
-nothing. It holds no input and no API key.
+nothing. It holds no input, and of the API key the public part.
 """
 
 import fcntl
@@ -25,6 +25,7 @@ class Part:
     first: int
     rows: int
     batch_id: str | None = None
+    refused: int = 0
 
 
 @dataclass
@@ -33,11 +34,16 @@ class State:
     descriptor: int
     submission: dict[str, Any] = field(default_factory=dict)
     key: str = ""
+    key_prefix: str = ""
+    """The public part of the API key that was used last."""
     by_again: bool = False
     """It was begun with --again."""
     ended: bool = False
     """The command that began it did all that it was asked for."""
     parts: dict[int, Part] = field(default_factory=dict)
+    _unwritten: list[dict[str, Any]] = field(default_factory=list)
+    _before: bytes = b""
+    """What the file held before this command began a submission."""
 
     @classmethod
     def open(cls, output: Path) -> Self:
@@ -45,8 +51,7 @@ class State:
         path = output.with_name(output.name + ENDING)
         descriptor = _locked(path, output)
         state = cls(path, descriptor)
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            *lines, cut_off = file.read().split(b"\n")
+        *lines, cut_off = state._read().split(b"\n")
         os.ftruncate(descriptor, os.fstat(descriptor).st_size - len(cut_off))
         try:
             for line in lines:
@@ -60,7 +65,7 @@ class State:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if not self.key:
+        if not os.fstat(self.descriptor).st_size:
             self.path.unlink(missing_ok=True)
         os.close(self.descriptor)
 
@@ -68,15 +73,32 @@ class State:
     def exists(self) -> bool:
         return bool(self.key)
 
-    def begin(self, submission: dict[str, Any], *, again: bool) -> None:
-        """Forget what was there, and begin a new submission."""
-        os.ftruncate(self.descriptor, 0)
-        os.lseek(self.descriptor, 0, os.SEEK_SET)
+    def begin(self, submission: dict[str, Any], key_prefix: str, *, again: bool) -> None:
+        """Begin a new submission. It replaces what is in the file when its first part does."""
+        self._before = self._read()
         self.parts, self.ended = {}, False
-        self._write({"submission": submission, "key": str(uuid.uuid4()), "again": again})
+        entry = {"submission": submission, "key": str(uuid.uuid4()), "again": again}
+        self._unwritten = [entry, {"key_prefix": key_prefix}]
+        for each in self._unwritten:
+            self._apply(each)
 
-    def record(self, first: int, rows: int, batch_id: str | None = None) -> None:
-        self._write({"first": first, "rows": rows, "batch": batch_id})
+    def record(self, first: int, rows: int, batch_id: str | None = None, refused: int = 0) -> None:
+        entry = {"first": first, "rows": rows, "batch": batch_id, "refused": refused}
+        if self._unwritten:
+            self._replace(b"")
+        self._write(*self._unwritten, entry)
+        self._unwritten = []
+
+    def withdraw(self, first: int) -> None:
+        """Forget a part of which nothing was accepted. If there is no other, the file holds what it
+        held before.
+        """
+        self._write({"first": first, "rows": 0})
+        if not self.parts:
+            self._replace(self._before)
+
+    def record_key(self, key_prefix: str) -> None:
+        self._write({"key_prefix": key_prefix})
 
     def end(self) -> None:
         if not self.ended:
@@ -91,19 +113,34 @@ class State:
             return self.parts[first].rows
         return min((each for each in self.parts if each > first), default=total) - first
 
-    def _write(self, entry: dict[str, Any]) -> None:
+    def _read(self) -> bytes:
+        with os.fdopen(os.dup(self.descriptor), "rb") as file:
+            file.seek(0)
+            return file.read()
+
+    def _replace(self, content: bytes) -> None:
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, content, 0)
+
+    def _write(self, *entries: dict[str, Any]) -> None:
         os.lseek(self.descriptor, 0, os.SEEK_END)
-        os.write(self.descriptor, json.dumps(entry).encode() + b"\n")
+        os.write(self.descriptor, b"".join(json.dumps(each).encode() + b"\n" for each in entries))
         os.fsync(self.descriptor)
-        self._apply(entry)
+        for entry in entries:
+            self._apply(entry)
 
     def _apply(self, entry: dict[str, Any]) -> None:
         if "submission" in entry:
             self.submission, self.key = entry["submission"], entry["key"]
             self.by_again = entry["again"]
+        elif "key_prefix" in entry:
+            self.key_prefix = entry["key_prefix"]
+        elif "first" in entry and not entry["rows"]:
+            self.parts.pop(entry["first"], None)
         elif "first" in entry:
-            part = Part(entry["first"], entry["rows"], entry["batch"])
-            self.parts[part.first] = part
+            self.parts[entry["first"]] = Part(
+                entry["first"], entry["rows"], entry["batch"], entry["refused"]
+            )
         else:
             self.ended = True
 

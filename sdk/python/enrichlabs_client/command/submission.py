@@ -7,21 +7,27 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
+from enrichlabs_client import conflicts
 from enrichlabs_client.batch_calls import query_of
 from enrichlabs_client.client import Client
 from enrichlabs_client.command.failures import UsageError
-from enrichlabs_client.command.files import CSV
+from enrichlabs_client.command.files import CSV, delimiter_of
 from enrichlabs_client.command.mapping import JobMapping
 from enrichlabs_client.command.outputs import ResultColumns, Writer, whole
 from enrichlabs_client.command.progress import Progress
 from enrichlabs_client.command.state import Part, State
 from enrichlabs_client.command.tables import Table
+from enrichlabs_client.errors import ApiError, EnrichLabsError
 from enrichlabs_client.models import Failure, Upload
 from enrichlabs_client.results import Result
 from enrichlabs_client.uploads import MAX_LINES, as_line
 from enrichlabs_client.uploads import Part as Spool
 
 TERMINAL_WAIT, LOG_WAIT = 3, 30
+CLOSED = (
+    "The batch that was begun for these rows was closed without them. Use --again to submit all "
+    "rows anew."
+)
 MISSING = Failure("not_received", "The batch was closed before this row came.")
 
 
@@ -38,50 +44,61 @@ class Submission:
     # Upload
 
     def upload(self) -> int:
-        """Post all rows that are in no batch yet. Returns how many were refused."""
+        """Post all rows that are in no batch yet. Returns how many rows were refused."""
         rows = Rows(self)
-        refused = first = 0
+        first = 0
         while first < self.table.count:
             known = self.state.parts.get(first)
             if known and known.batch_id:
                 rows.skip(known.rows)
             else:
-                upload = self._upload_part(first, rows)
-                refused += upload.refused
+                self._upload_part(first, rows)
             first += self.state.parts[first].rows
             rows.go_to(first)
             self.progress.show("Uploaded", first, self.table.count)
         self.progress.end()
-        return refused
+        return sum(part.refused for part in self.parts())
 
-    def _upload_part(self, first: int, rows: "Rows") -> Upload:
+    def _upload_part(self, first: int, rows: "Rows") -> None:
         with closing(rows.take(self.state.room(first, self.table.count))) as spool:
             self.table.file.check_unchanged()
+            was_sent_before = first in self.state.parts
             self.state.record(first, spool.lines)
-            upload = self.client.upload_part(
-                spool,
-                key=self.state.key_of(first),
-                query=query_of(self.vendor, self.mapping.defaults, self.reference),
-                on_progress=lambda sent: self._show_sent(first, spool, sent),
-            )
-            count = spool.lines
+            try:
+                upload = self._post(first, spool)
+            except EnrichLabsError as error:
+                if error.changed_nothing and not was_sent_before:
+                    self.state.withdraw(first)
+                if isinstance(error, ApiError) and error.code in conflicts.CODES:
+                    raise UsageError(CLOSED) from None
+                raise
+            count, refused = spool.lines, upload.refused
         if upload.replayed:
-            count = self._received(upload.batch_id, count)
-        self.state.record(first, count, upload.batch_id)
-        return upload
+            count, refused = self._received(upload, count)
+        self.state.record(first, count, upload.batch_id, refused)
+
+    def _post(self, first: int, spool: Spool) -> Upload:
+        return self.client.upload_part(
+            spool,
+            key=self.state.key_of(first),
+            query=query_of(self.vendor, self.mapping.defaults, self.reference),
+            on_progress=lambda sent: self._show_sent(first, spool, sent),
+        )
 
     def _show_sent(self, first: int, spool: Spool, sent: int) -> None:
         rows = spool.lines * sent // (spool.size + 1)  # the last is not yet accepted
         self.progress.show("Uploaded", first + rows, self.table.count)
 
-    def _received(self, batch_id: str, sent: int) -> int:
-        """Return how many of the rows the batch has. It may have been sealed after a day."""
-        batch = self.client.batch(batch_id)
+    def _received(self, upload: Upload, sent: int) -> tuple[int, int]:
+        """Return how many of the rows the batch has, and how many of them were refused. It may have
+        been sealed after a day.
+        """
+        batch = self.client.batch(upload.batch_id)
         if not batch.cut_short or batch.received is None:
-            return sent
+            return sent, upload.refused
         if not batch.received:
-            raise UsageError(f"Batch {batch_id} ended without a row. Use --again to start anew.")
-        return min(sent, batch.received)
+            raise UsageError(CLOSED)
+        return min(sent, batch.received), batch.counts.get("refused", 0)
 
     # Wait
 
@@ -104,10 +121,10 @@ class Submission:
         """Write the rows with their results. Returns the number of rows by status."""
         own = ResultColumns(fields, self.table.columns)
         columns = [*self.table.columns, *own.names]
-        encoding = "utf-8-sig" if self.table.file.has_mark and format == CSV else "utf-8"
+        encoding = "utf-8-sig" if self.table.file.needs_mark and format == CSV else "utf-8"
         counts: Counter[str] = Counter()
         with whole(path, encoding) as file:
-            writer = Writer(file, format, columns, self.table.delimiter)
+            writer = Writer(file, format, columns, delimiter_of(path) or self.table.delimiter)
             for row, result in zip(self.table.rows(), self._results(), strict=True):
                 writer.write({**row, **own.texts(result)})
                 counts[result.status] += 1

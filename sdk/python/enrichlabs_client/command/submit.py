@@ -4,18 +4,44 @@ import argparse
 import json
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from enrichlabs_client.client import Client
-from enrichlabs_client.command.failures import COMPLETE, INCOMPLETE, UsageError
-from enrichlabs_client.command.files import CSV, format_of, input_format, open_input
+from enrichlabs_client.command.failures import (
+    COMPLETE,
+    INCOMPLETE,
+    UsageError,
+    counted,
+    listed,
+    tally,
+)
+from enrichlabs_client.command.files import (
+    CSV,
+    check_output_name,
+    format_of,
+    input_format,
+    open_input,
+)
 from enrichlabs_client.command.mapping import mapping_of
 from enrichlabs_client.command.progress import Progress
 from enrichlabs_client.command.state import State
 from enrichlabs_client.command.submission import Submission
 from enrichlabs_client.command.tables import Table, read_table
+from enrichlabs_client.errors import NotFound
 
+DIFFERENCES = {
+    "url": "another URL",
+    "vendor": "another vendor",
+    "reference": "another reference",
+    "map": "another mapping (--map)",
+    "options": "other options (--option)",
+    "encoding": "another encoding",
+    "delimiter": "another delimiter",
+    "format": "another format",
+}
 CHECK_SECONDS = 15.0
 PATIENT_SECONDS = 300.0
 
@@ -23,7 +49,7 @@ PATIENT_SECONDS = 300.0
 def run(args: argparse.Namespace, client: Client, progress: Progress) -> int:
     path = Path(args.file)
     format = input_format(path, args.format)
-    output = Path(args.output or path.with_name(f"{path.stem}.results{path.suffix}"))
+    output = Path(args.output) if args.output else _default_output(path, format)
     _check_output(output, path)
     file = open_input(path, args.encoding)
     if file.notice:
@@ -40,10 +66,16 @@ def run(args: argparse.Namespace, client: Client, progress: Progress) -> int:
         if not args.wait:
             state.end()
             return _report_upload(args, steps, refused)
-        steps.wait()
-        counts = steps.write(output, format_of(output) or format, args.fields)
+        with _explained(steps):
+            steps.wait()
+            counts = steps.write(output, format_of(output) or format, args.fields)
         state.end()
     return _report_results(args, steps, output, dict(counts))
+
+
+def _default_output(path: Path, format: str) -> Path:
+    ending = path.suffix if format_of(path) == format else f".{format}"
+    return path.with_name(f"{path.stem}.results{ending}")
 
 
 def _check_output(output: Path, path: Path) -> None:
@@ -54,6 +86,7 @@ def _check_output(output: Path, path: Path) -> None:
             raise UsageError(f"{output} is the input. Name another file with -o.")
     elif not output.parent.is_dir():
         raise UsageError(f"There is no folder {output.parent}. Create it first.")
+    check_output_name(output)
 
 
 def _begin(steps: Submission, output: Path, *, again: bool) -> None:
@@ -61,10 +94,11 @@ def _begin(steps: Submission, output: Path, *, again: bool) -> None:
     state, submission = steps.state, _described(steps)
     # With --again, an interrupted command must go on like any other.
     was_interrupted = state.by_again and not state.ended and state.submission == submission
-    if state.exists and (was_interrupted or not again):
+    if state.parts and (was_interrupted or not again):
         _check_same(state, submission, steps.table)
-        if state.parts:
-            steps.progress.say(f"Going on with what {state.path} says was submitted.")
+        steps.client.timeout = CHECK_SECONDS
+        _check_client(steps)
+        steps.progress.say(f"Continuing the submission recorded in {state.path}.")
         return
     if not state.exists and output.exists() and not again:
         raise UsageError(
@@ -73,7 +107,7 @@ def _begin(steps: Submission, output: Path, *, again: bool) -> None:
         )
     steps.client.timeout = CHECK_SECONDS
     _check_vendor(steps)
-    state.begin(submission, again=again)
+    state.begin(submission, steps.client.key_prefix, again=again)
 
 
 def _described(steps: Submission) -> dict[str, Any]:
@@ -100,9 +134,49 @@ def _check_same(state: State, submission: dict[str, Any], table: Table) -> None:
         )
     if differing:
         raise UsageError(
-            f"{state.path} tells of a submission with another {' and '.join(differing)}. Use the "
-            "same arguments to go on, another file with -o, or --again to submit the rows anew."
+            f"{state.path} records a submission with {_differences(differing)}. Use the same "
+            "arguments to go on, another file with -o, or --again to submit the rows anew."
         )
+
+
+def _differences(names: list[str]) -> str:
+    *others, last = (DIFFERENCES[name] for name in names)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _check_client(steps: Submission) -> None:
+    """Refuse to go on with the submission of another client: all rows would be submitted again.
+
+    A key may be rotated, so what counts is whether this one finds what was submitted.
+    """
+    state, prefix = steps.state, steps.client.key_prefix
+    if state.key_prefix == prefix:
+        return
+    known = next((part.batch_id for part in steps.parts() if part.batch_id), None)
+    try:
+        if known and steps.client.batch(known):
+            state.record_key(prefix)
+            return
+    except NotFound:
+        pass
+    raise UsageError(
+        f"This submission belongs to another client. {state.path} records it"
+        + (f" for the API key {state.key_prefix}..." if state.key_prefix else " without an API key")
+        + ". Use its key, another output with -o, or --again to submit the rows anew."
+    )
+
+
+@contextmanager
+def _explained(steps: Submission) -> Iterator[None]:
+    """Say what it means if the service does not have what was submitted."""
+    try:
+        yield
+    except NotFound as error:
+        error.args = (
+            f"{error} {steps.state.path} records it, so it was there. It may have been deleted "
+            "since. Use --again to submit the rows anew.",
+        )
+        raise
 
 
 def _check_vendor(steps: Submission) -> None:
@@ -112,8 +186,9 @@ def _check_vendor(steps: Submission) -> None:
     vendors = {vendor.slug: vendor for vendor in steps.client.vendors()}
     vendor = vendors.get(slug)
     if vendor is None:
-        known = ", ".join(sorted(vendors)) or "none"
-        raise UsageError(f"There is no vendor {slug}. Your key may use: {known}.")
+        known = listed(sorted(vendors) or ["none"])
+        whose = "Your key may use" if steps.client.key_prefix else "Vendors"
+        raise UsageError(f"There is no vendor {slug}. {whose}: {known}")
     if not vendor.enabled:
         raise UsageError(f"The vendor {slug} is disabled.")
     if steps.table.format == CSV:
@@ -121,7 +196,7 @@ def _check_vendor(steps: Submission) -> None:
             if name not in steps.mapping.columns:
                 raise UsageError(
                     f"The vendor {slug} requires the field {name}. Say which column it is: "
-                    f"--map {name}=COLUMN. Columns: {', '.join(columns[:20])}."
+                    f"--map {name}=COLUMN. Columns: {listed(columns)}"
                 )
 
 
@@ -133,9 +208,10 @@ def _report_upload(args: argparse.Namespace, steps: Submission, refused: int) ->
         print(json.dumps({"rows": steps.table.count, "refused": refused, "batches": ids}))
     else:
         for part in steps.parts():
-            print(f"{part.batch_id}  {part.rows:,} rows")
+            print(f"{part.batch_id}  {counted(part.rows, 'row')}")
         if refused:
-            print(f"{refused:,} rows were refused; the results will say why.")
+            were = "was" if refused == 1 else "were"
+            print(f"{counted(refused, 'row')} {were} refused; the results will say why.")
         print(f"To wait and fetch the results: {command}")
     return INCOMPLETE if refused else COMPLETE
 
@@ -148,8 +224,8 @@ def _report_results(
         found = {"output": str(output), "rows": steps.table.count, "counts": counts, "batches": ids}
         print(json.dumps(found))
     else:
-        each = ", ".join(f"{number:,} {status}" for status, number in sorted(counts.items()))
-        print(f"{output}: {steps.table.count:,} rows, {each}.")
+        print(f"{output}: {tally(counts)}.")
         if len(ids) == 1 and counts.get("failed"):
-            print(f"To retry what failed: enrichlabs retry {ids[0]}", file=sys.stderr)
+            hint = f"To retry what failed: enrichlabs retry {ids[0]}, and then the same command."
+            print(hint, file=sys.stderr)
     return COMPLETE if set(counts) == {"complete"} else INCOMPLETE

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from enrichlabs_client import json_text
-from enrichlabs_client.command.failures import UsageError
+from enrichlabs_client.command.failures import UsageError, counted
 from enrichlabs_client.command.files import CSV, JSON_LINES, MAX_LINE, InputFile
 
 DELIMITERS = ",;\t"
@@ -65,8 +65,8 @@ def _read_csv(file: InputFile, delimiter: str | None) -> Table:
     for number, row in cells:
         if len(row) != len(columns):
             raise UsageError(
-                f"{file.path}, line {number}: it has {_counted(len(row), 'cell')}, but the header "
-                f"has {_counted(len(columns), 'column')}. Correct the line, or the quotes of the "
+                f"{file.path}, line {number}: it has {counted(len(row), 'cell')}, but the header "
+                f"has {counted(len(columns), 'column')}. Correct the line, or the quotes of the "
                 "line before."
             )
         count += 1
@@ -122,7 +122,3 @@ def _json_rows(file: InputFile) -> Iterator[tuple[int, Row]]:
             yield number, dict(json_text.members(line.rstrip("\r\n")))
         except (ValueError, RecursionError):
             raise UsageError(f"{file.path}, line {number}: it is not a JSON object.") from None
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

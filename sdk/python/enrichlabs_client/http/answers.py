@@ -11,7 +11,8 @@ from enrichlabs_client.errors import EnrichLabsError, FieldError, UnexpectedAnsw
 MAX_TEXT = 2000
 
 
-def error_of(status: int, headers: Mapping[str, str], body: bytes) -> EnrichLabsError:
+def error_of(status: int, headers: Mapping[str, str], body: bytes, url: str) -> EnrichLabsError:
+    """Return the error that the server at this URL tells of."""
     if status < 400:
         target = shown(headers.get("Location", "another address"))
         return UnexpectedAnswer(
@@ -22,7 +23,9 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> EnrichLabs
     code, detail = problem.get("code"), problem.get("detail")
     if not isinstance(code, str) or not isinstance(detail, str):
         code = f"http_{status}"
-        detail = f"The answer has the status {status}, and no explanation of EnrichLabs."
+        detail = f"The server at {url} answered {status}, but not as EnrichLabs does. " + (
+            "Check ENRICHLABS_URL." if status < 500 else "EnrichLabs behind it may be away."
+        )
     errors = problem.get("errors")
     return class_for(status)(
         status,

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import socket
 import ssl
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.response import BaseHTTPResponse
 
-from enrichlabs_client.errors import ConnectionFailed, EnrichLabsError, UnexpectedAnswer
+from enrichlabs_client.errors import ApiError, ConnectionFailed, EnrichLabsError, UnexpectedAnswer
 from enrichlabs_client.http.answers import error_of
 from enrichlabs_client.http.deadline import Deadline, PlainPool, TLSPool
 from enrichlabs_client.http.retries import Retries
@@ -77,6 +78,7 @@ class Transport:
         if settings.key:
             self._headers["Authorization"] = f"Bearer {settings.key}"
         self._pools = _pools(settings.url)
+        self._was_reached = False
 
     def close(self) -> None:
         self._pools.clear()
@@ -84,10 +86,13 @@ class Transport:
     def call(self, request: Request, *, timeout: float | None) -> Answer:
         """Send it until there is an answer other than an error. Raises the last error."""
         retries = Retries(timeout, repeatable=request.repeatable)
+        changed_nothing = True
         while True:
             try:
                 return self._attempt(request, retries.time_left())
             except EnrichLabsError as error:
+                changed_nothing = changed_nothing and _was_refused(error)
+                error.changed_nothing = changed_nothing
                 retries.pause(error)
 
     def stream(self, request: Request) -> Generator[bytes, None, None]:
@@ -96,7 +101,8 @@ class Transport:
         response = self._send(request, deadline)
         try:
             if response.status >= 300:
-                raise error_of(response.status, response.headers, _read(response, MAX_ERROR_BYTES))
+                body = _read(response, MAX_ERROR_BYTES)
+                raise error_of(response.status, response.headers, body, self.url)
             while True:
                 deadline.apply()
                 if not (block := _next_block(response)):
@@ -111,7 +117,7 @@ class Transport:
         try:
             if response.status >= 300:
                 body = _read(response, MAX_ERROR_BYTES)
-                raise error_of(response.status, response.headers, body)
+                raise error_of(response.status, response.headers, body, self.url)
             body = _read(response, MAX_ANSWER_BYTES)
         finally:
             if not response.closed:
@@ -140,7 +146,8 @@ class Transport:
                 timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=IDLE_SECONDS),
             )
         except (HTTPError, OSError) as error:
-            raise _failed(error, self.url) from None
+            raise _failed(error, self.url, is_first=not self._was_reached) from None
+        self._was_reached = True
         if not _is_framed(response):
             response.close()
             raise ConnectionFailed("The answer was cut short.")
@@ -155,14 +162,27 @@ def _is_framed(response: BaseHTTPResponse) -> bool:
     return response.version < 11 or "Content-Length" in headers or "Transfer-Encoding" in headers
 
 
-def _failed(error: Exception, url: str) -> ConnectionFailed:
+def _was_refused(error: EnrichLabsError) -> bool:
+    """Whether nothing of the request was carried out. Of an upload, the service may have taken the
+    first lines before it answers 408, 429 or 5xx.
+    """
+    if isinstance(error, ConnectionFailed):
+        return not error.was_sent
+    return isinstance(error, ApiError) and not error.is_transient
+
+
+def _failed(error: Exception, url: str, *, is_first: bool) -> ConnectionFailed:
+    """Return what happened. A name that was never found may be misspelt: trying again is no use."""
     unsent = isinstance(error, NewConnectionError | ConnectTimeoutError)
     host = urlsplit(url).netloc
     said = f"{host} can't be reached" if unsent else f"No answer from {host}"
     return ConnectionFailed(
         f"{said}: {_reason(error)}.",
         was_sent=not unsent,
-        is_transient=not any(isinstance(each, ssl.SSLError) for each in _causes(error)),
+        is_transient=not any(
+            isinstance(each, ssl.SSLError) or (is_first and isinstance(each, socket.gaierror))
+            for each in _causes(error)
+        ),
     )
 
 
@@ -173,6 +193,8 @@ def _reason(error: BaseException) -> str:
             return f"its certificate is not valid ({each.verify_message})"
         if isinstance(each, ssl.SSLError):
             return f"TLS failed ({each.reason or 'unknown reason'})"
+        if isinstance(each, socket.gaierror):
+            return "its name is not found"
         if isinstance(each, TimeoutError):
             return "it takes too long"
         if isinstance(each, OSError) and each.strerror:
