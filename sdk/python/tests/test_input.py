@@ -97,6 +97,8 @@ def test_what_is_wrong_is_said_before_anything_is_posted(submit, content, senten
     ("arguments", "sentence"),
     [
         (["--encoding", "utf-9"], "no encoding utf-9"),
+        (["--encoding", "hex"], "no encoding hex"),
+        (["--encoding", "utf-16"], "line 1: it is not utf-16"),
         (["--encoding", "ascii"], "line 2: it is not ascii"),
         (["--map", "name=Nom"], "has no column 'Nom'. It has: name, city."),
         (["--map", "name"], "--map name is not FIELD=COLUMN"),
@@ -120,8 +122,8 @@ def test_arguments_that_do_not_fit(submit, arguments, sentence, tmp_path):
 
 
 def test_a_sentence_with_columns_ends_with_one_full_stop(submit):
-    _, _, said = submit(b"City,Customer No.\nUlm,1\n")
-    assert said.endswith("Columns: City, Customer No.\n")
+    _, _, said = submit(b" City,Customer No.\nUlm,1\n")
+    assert said.endswith("Columns: ' City', Customer No.\n")
 
 
 def test_columns_become_fields_options_and_metadata(submit, peer):

@@ -197,6 +197,8 @@ def test_results_end_with_a_summary(run, tmp_path):
     assert (status, said.endswith("\n2 rows, 1 complete, 1 refused.\n")) == (1, True)
     status, said = run([], "results", "b", "-o", "r.xlsx")
     assert (status, "r.xlsx is not written" in said) == (2, True)
+    status, said = run([], "results", "b", "-o", "nowhere/r.csv")
+    assert (status, said) == (2, "enrichlabs: There is no folder nowhere. Create it first.\n")
     status, said = run([batch, refused(409, "not_finished")], "results", "b")
     assert (
         status,
@@ -212,6 +214,20 @@ def test_acts_on_a_batch(run):
     counts = {"queued": 0, "complete": 3, "failed": 1}
     _, said = run([Reply({**FINISHED, "counts": counts})], "batch", "b")
     assert "counts    complete 3, failed 1\n" in said
+
+
+@pytest.mark.parametrize("arguments", [("jobs", "--limit", "x"), ("results", "b", "--fields", "")])
+def test_wrong_arguments_are_explained(run, capsys, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        run([], *arguments)
+    assert "error: argument --" in (said := capsys.readouterr().err)
+    assert ": must be " in said
+
+
+def test_fields_are_columns_once_each(run, tmp_path):
+    script = [Reply(FINISHED), Reply(DONE)]
+    run(script, "results", "b", "--fields", "a, b,a", "-o", "r.csv")
+    assert ",result.a,result.b,request_id" in (tmp_path / "r.csv").read_text()
 
 
 def test_vendors_of_a_key(submit):

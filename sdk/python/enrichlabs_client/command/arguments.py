@@ -128,7 +128,7 @@ def _add_fields(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--fields",
         metavar="A,B.C",
-        type=lambda text: [name for name in text.split(",") if name],
+        type=_fields,
         help="columns for these fields of the result, instead of the whole result",
     )
 
@@ -137,6 +137,13 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:9])):
         raise argparse.ArgumentTypeError("must be a whole number, 1 or more")
     return int(text[:9])
+
+
+def _fields(text: str) -> list[str]:
+    names = dict.fromkeys(name.strip() for name in text.split(","))
+    if "" in names:
+        raise argparse.ArgumentTypeError("must be names with commas between them")
+    return list(names)
 
 
 def _delimiter(text: str) -> str:

@@ -11,7 +11,8 @@ def counted(number: int, noun: str) -> str:
 
 def listed(names: Sequence[str], most: int = 20) -> str:
     """Return the end of a sentence."""
-    text = ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    shown = (name if name == name.strip() else repr(name) for name in names[:most])
+    text = ", ".join(shown) + (", ..." if len(names) > most else "")
     return text if text.endswith(".") else f"{text}."
 
 

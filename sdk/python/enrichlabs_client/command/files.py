@@ -74,6 +74,13 @@ def delimiter_of(path: Path) -> str | None:
     return "\t" if path.suffix.lower() == ".tsv" else None
 
 
+def check_output(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is not a regular file. Name another with -o.")
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {path.parent}. Create it first.")
+
+
 def check_output_name(path: Path) -> None:
     if not format_of(path):
         raise UsageError(
@@ -86,7 +93,8 @@ def input_format(path: Path, forced: str | None) -> str:
     found = forced or format_of(path)
     if not found:
         raise UsageError(
-            f"{path} may be CSV or JSON lines. Name it .csv or .jsonl, or use --format."
+            f"{path} may be anything: its name says neither CSV nor JSON lines. Save a spreadsheet "
+            "as CSV. Name a file of text .csv or .jsonl, or use --format."
         )
     return found
 
@@ -123,8 +131,9 @@ def open_input(path: Path, encoding: str | None) -> InputFile:
 def _read(path: Path, encoding: str) -> tuple[str, int]:
     """Return the digest, and the first line that can't be decoded, or 0."""
     try:
+        "".encode(encoding)  # of codecs, some are none of text
         decoder = codecs.getincrementaldecoder(encoding)()
-    except LookupError:
+    except (LookupError, UnicodeError):
         raise UsageError(f"There is no encoding {encoding}.") from None
     digest, line, broken = hashlib.sha256(), 1, 0
     with path.open("rb") as file:
@@ -137,6 +146,8 @@ def _read(path: Path, encoding: str) -> tuple[str, int]:
                     line += text.count("\n")
                 except UnicodeDecodeError as error:
                     broken = line + error.object[: error.start].count(b"\n")
+                except UnicodeError:  # such as UTF-16 that does not say its order of bytes
+                    broken = line
             if not block:
                 return digest.hexdigest(), broken
 

@@ -11,7 +11,13 @@ from typing import Any
 
 from enrichlabs_client.client import Client
 from enrichlabs_client.command.failures import COMPLETE, INCOMPLETE, tally
-from enrichlabs_client.command.files import JSON_LINES, check_output_name, delimiter_of, format_of
+from enrichlabs_client.command.files import (
+    JSON_LINES,
+    check_output,
+    check_output_name,
+    delimiter_of,
+    format_of,
+)
 from enrichlabs_client.command.outputs import ResultColumns, Writer, whole
 from enrichlabs_client.errors import ConflictError, NotFound
 from enrichlabs_client.http.answers import shown
@@ -66,6 +72,8 @@ def retry(args: argparse.Namespace, client: Client) -> int:
 
 def results(args: argparse.Namespace, client: Client) -> int:
     path = Path(args.output) if args.output else None
+    if path:
+        check_output(path)
     if path and not args.format:
         check_output_name(path)
     format = args.format or (format_of(path) if path else JSON_LINES)

@@ -20,6 +20,7 @@ from enrichlabs_client.command.failures import (
 )
 from enrichlabs_client.command.files import (
     CSV,
+    check_output,
     check_output_name,
     format_of,
     input_format,
@@ -79,13 +80,9 @@ def _default_output(path: Path, format: str) -> Path:
 
 
 def _check_output(output: Path, path: Path) -> None:
-    if output.exists():
-        if not output.is_file():
-            raise UsageError(f"{output} is not a regular file. Name another with -o.")
-        if path.exists() and output.samefile(path):
-            raise UsageError(f"{output} is the input. Name another file with -o.")
-    elif not output.parent.is_dir():
-        raise UsageError(f"There is no folder {output.parent}. Create it first.")
+    check_output(output)
+    if output.exists() and path.exists() and output.samefile(path):
+        raise UsageError(f"{output} is the input. Name another file with -o.")
     check_output_name(output)
 
 
@@ -161,7 +158,7 @@ def _check_client(steps: Submission) -> None:
         pass
     raise UsageError(
         f"This submission belongs to another client. {state.path} records it"
-        + (f" for the API key {state.key_prefix}..." if state.key_prefix else " without an API key")
+        + (f" for the API key {state.key_prefix}" if state.key_prefix else " without an API key")
         + ". Use its key, another output with -o, or --again to submit the rows anew."
     )
 
