@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.db.models import Q
 
 from jobs import batches, lifecycle
 from jobs.models import Batch, Job, Status, Stream
@@ -12,6 +14,7 @@ from jobs.storage.store import writing
 from vendors.catalogue import catalogue
 
 CHUNK = 500
+MAX_CLOCK_ERROR = timedelta(seconds=5)
 
 
 def cancel(job: Job, now: datetime) -> bool:
@@ -66,8 +69,12 @@ def advance(batch: Batch) -> bool:
 def _retry_some(batch: Batch, requested_at: datetime) -> bool:
     """Retry some of the jobs that had failed when the retry was requested."""
     failed = Job.of_batch(batch.pk).filter(status=Status.FAILED, vendor__in=[*catalogue.all()])
-    # A job that was retried for this request, and has failed again, was queued after it.
-    by_then = failed.filter(finished_at__lte=requested_at, queued_at__lt=requested_at)
+    # Not those that were retried for this request and have failed again, whatever a worker's clock
+    # says. The time when a job was queued does not tell them apart alone: it lies in the future if
+    # the job's entry was lost (jobs.recovery.lost_entries).
+    is_first_retry = Q(queued_at__lt=requested_at) | Q(run=1)
+    is_first_retry |= Q(finished_at__lt=requested_at - MAX_CLOCK_ERROR)
+    by_then = failed.filter(is_first_retry, finished_at__lte=requested_at)
     jobs = list(by_then.defer("input")[:CHUNK])
     if jobs:
         retry_each(jobs, max(redis_clock.now(), requested_at))

@@ -18,6 +18,7 @@ from loadtest.bench.users import Plan, measured
 
 JOBS = 1000
 BATCH, USERS, ONE = "batches of 1,000", "200 users, one by one", "one client, one by one"
+KEYED = "batches with an Idempotency-Key"
 AIMS = {USERS: 4, ONE: 10}
 
 
@@ -28,8 +29,10 @@ def measure(folder: Path, quick: bool) -> Table:
             port, server_pid(port), ["/jobs"], 202, BODY, api_key=api_key("bench"), seconds=seconds
         )
         jobs = json.dumps({"jobs": [json.loads(BODY)] * JOBS})
+        batch = replace(single, paths=["/batches"], body=jobs, users=1)
         plans = {
-            BATCH: replace(single, paths=["/batches"], body=jobs, users=1),
+            BATCH: batch,
+            KEYED: replace(batch, repeatable=True),
             USERS: single,
             ONE: replace(single, users=1),
         }
@@ -42,7 +45,7 @@ def measure(folder: Path, quick: bool) -> Table:
 
 def _figures(name: str, plan: Plan) -> dict[str, float]:
     figures = measured(plan)
-    count = JOBS if name == BATCH else 1
+    count = JOBS if name in (BATCH, KEYED) else 1
     return {
         "jobs_a_second": count * figures["right_a_second"],
         "wrong_a_second": figures["wrong_a_second"],

@@ -71,6 +71,7 @@ def test_operations_answer_as_documented(operations, ask, method, variant):
         assert answer["Content-Type"] == (shown if answer.status_code < 300 else PROBLEM), where
         assert answer["Cache-Control"] == "no-store", where
         assert "Authorization" in answer["Vary"], where
+        answer.getvalue()  # to its end, which frees the place of a streamed file
 
 
 @methods

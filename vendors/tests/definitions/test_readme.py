@@ -1,4 +1,4 @@
-"""The vendor and the adapter in the README work as printed."""
+"""The vendor in the README and the adapter in docs/adapters.md work as printed."""
 
 import re
 from io import StringIO
@@ -10,26 +10,26 @@ from django.core.management import call_command
 from vendors.models import Vendor
 from vendors.registry import make_adapter
 
-TEXT = (Path(__file__).parents[3] / "README.md").read_text()
+ROOT = Path(__file__).parents[3]
 
 
-def block(language: str) -> str:
-    return re.search(rf"```{language}\n(# v.*?)```", TEXT, re.DOTALL)[1]
+def block(page: str, language: str) -> str:
+    return re.search(rf"```{language}\n(# v.*?)```", (ROOT / page).read_text(), re.DOTALL)[1]
 
 
 @pytest.mark.django_db
 def test_the_vendor_of_the_readme_loads(tmp_path: Path) -> None:
-    (tmp_path / "vendors.toml").write_text(block("toml").replace("\n# ", "\n"))
+    (tmp_path / "vendors.toml").write_text(block("README.md", "toml").replace("\n# ", "\n"))
     call_command("load_vendors", str(tmp_path / "vendors.toml"), stdout=StringIO())
     assert Vendor.objects.get().api_key_env == "VENDOR_ACME_API_KEY"
 
 
-def test_the_adapter_of_the_readme_loads(tmp_path: Path, settings: object) -> None:
+def test_the_adapter_of_the_manual_loads(tmp_path: Path, settings: object) -> None:
     settings.ADAPTERS_DIR = tmp_path
-    code = block("python")
+    code = block("docs/adapters.md", "python")
     assert code.startswith("# var/adapters/acme.py\n")
     (tmp_path / "acme.py").write_text(code)
-    name = re.search(r'`adapter = "(adapters\..*?)"`', TEXT)[1]
+    name = re.search(r'`adapter = "(adapters\..*?)"`', (ROOT / "docs/adapters.md").read_text())[1]
     assert type(make_adapter(Vendor(adapter=name))).__name__ == "AcmeAdapter"
 
 

@@ -1,11 +1,14 @@
 """POST /batches/{batch_id}/cancel and /retry."""
 
+from datetime import timedelta
+
 import pytest
 
 from jobs import operator_actions
 from jobs.api.batches import views
 from jobs.models import Job
-from jobs.tests.batch_rows import make_batch, now_stored, statuses_of
+from jobs.queue.clock import redis_clock
+from jobs.tests.batch_rows import add_item, make_batch, now_stored, statuses_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("acme")]
 
@@ -56,6 +59,17 @@ def test_retry_queues_what_has_failed(client):
     assert (status, shown["state"], shown["pending_action"]) == (200, "running", None)
     assert statuses_of(batch) == ["queued", "cancelled", "complete", "queued"]
     assert Job.of_batch(batch.pk).filter(run=2).count() == 2
+
+
+@pytest.mark.parametrize(("run", "age_seconds"), [(1, 0), (2, 10)])
+def test_retry_queues_a_job_whose_lost_entry_was_added_again(client, run, age_seconds):
+    """Its queued_at is in the future (jobs.recovery.lost_entries), and it failed before."""
+    batch, now = make_batch(), redis_clock.now()
+    finished_at = now - timedelta(seconds=age_seconds)
+    queued_at = now + timedelta(seconds=30)
+    add_item(batch, 0, "failed", run=run, queued_at=queued_at, finished_at=finished_at)
+    post(client, batch, "retry")
+    assert statuses_of(batch) == ["queued"]
 
 
 def test_retry_of_a_batch_where_nothing_failed_leaves_it_finished(client):
