@@ -15,7 +15,8 @@ from django.db import OperationalError
 
 from clients.directory import Caller
 from jobs import batches
-from jobs.api import idempotency, intake, retry_after, slots
+from jobs.api import idempotency, intake, retry_after
+from jobs.api.access import slots
 from jobs.api.batches.posting import refusals
 from jobs.api.batches.posting.items import Item
 from jobs.api.batches.posting.present import Present, drop_overruled, read_present

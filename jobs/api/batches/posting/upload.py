@@ -13,7 +13,8 @@ from rest_framework.response import Response
 
 from clients.directory import Caller
 from jobs import stopping
-from jobs.api import idempotency, slots
+from jobs.api import idempotency
+from jobs.api.access import slots
 from jobs.api.batches.posting import refusals
 from jobs.api.batches.posting.common import BatchInput, BatchParameters, Common
 from jobs.api.batches.posting.items import Item, Items
