@@ -33,7 +33,7 @@ class HTTPWorker(ThreadWorker):
         from enrichlabs.http import refusals
         from enrichlabs.http.reader import RequestReader
         from jobs import stopping
-        from jobs.api import slots
+        from jobs.api.access import slots
 
         slots.share(self.cfg.threads)
         self._refusals = refusals

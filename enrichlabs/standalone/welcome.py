@@ -29,6 +29,8 @@ Post a job, then fetch its result with the request_id that is returned:
   curl {url}/jobs{header} -H 'Content-Type: application/json' -d '{{"vendor": "{vendor}", "name": "John Doe"}}'
   curl {url}/jobs/REQUEST_ID{header}
 
+A file of rows: see README.md, with ENRICHLABS_URL={url}
+
 """  # noqa: E501 - a command to copy
 
 HEADER = ' -H "Authorization: Bearer $API_KEY"'

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from clients.directory import Caller
 from clients.scopes import Scope
-from jobs.api import slots
+from jobs.api.access import slots
 from jobs.api.access.authentication import authenticate
 from jobs.api.input.preferences import wait_seconds
 from jobs.api.problems import Problem

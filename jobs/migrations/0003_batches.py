@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('batch__gt', '')), fields=['batch', 'status', 'vendor'], name='job_batch_status'),
+            index=models.Index(condition=models.Q(('batch__gt', '')), fields=['batch', 'status', 'vendor', 'finished_at'], name='job_batch_status'),
         ),
         migrations.AddIndex(
             model_name='job',

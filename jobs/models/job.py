@@ -128,7 +128,7 @@ class Job(models.Model):
                 condition=Q(idempotency_key__gt=""),
             ),
             models.Index(
-                fields=["batch", "status", "vendor"],
+                fields=["batch", "status", "vendor", "finished_at"],
                 name="job_batch_status",
                 condition=Q(batch__gt=""),
             ),

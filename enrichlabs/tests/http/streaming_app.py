@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from enrichlabs import wsgi
-from jobs.api import slots
+from jobs.api.access import slots
 from jobs.api.batches.views import BatchViewSet
 from jobs.api.input import bodies
 from jobs.api.problems import overloaded

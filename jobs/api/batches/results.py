@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.db.models import ExpressionWrapper, F, TextField
 from django.http import HttpResponseBase, StreamingHttpResponse
 
-from jobs.api import slots
+from jobs.api.access import slots
 from jobs.api.batches import lines
 from jobs.api.batches.lines import Line
 from jobs.api.problems import overloaded

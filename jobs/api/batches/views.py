@@ -87,7 +87,13 @@ class BatchViewSet(APIViewSet):
     @batch_operations.retry
     def retry(self, request: Request, batch_id: str) -> Response:
         caller = _caller(request)
-        batch, _ = current.find(batch_id, caller)
+        batch, items = current.find(batch_id, caller)
+        if not (
+            items.counts["failed"] or batch.retry_requested_at or batch.state == State.RECEIVING
+        ):
+            cancelled = items.counts["cancelled"]
+            detail = f"No job of this batch has failed ({cancelled} were cancelled)."
+            raise Problem("nothing_to_retry", 409, detail)
         if not batches.request_retry(batch.pk, redis_clock.now()):
             detail = "This batch is receiving items. It can be retried when all have come."
             raise Problem("not_final", 409, detail)

@@ -110,7 +110,7 @@ retry = operation(
     "on after the answer: see `pending_action`.",
     summary="Retry the failed jobs of a batch",
     scopes=(Scope.MANAGE,),
-    problems=("not_found", "not_final"),
+    problems=("not_found", "not_final", "nothing_to_retry"),
     request=None,
     parameters=[BATCH_ID],
     responses=answers(200, BatchShown, "The batch"),

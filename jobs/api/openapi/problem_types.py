@@ -106,6 +106,11 @@ PROBLEM_TYPES = (
         "all of its items have come.",
     ),
     ProblemType(
+        409,
+        ("nothing_to_retry",),
+        "No job of this batch has failed. Cancelled jobs are retried one by one.",
+    ),
+    ProblemType(
         409, ("not_finished",), "Wait until the batch is finished, or ask with `partial=true`."
     ),
     ProblemType(

@@ -12,7 +12,8 @@ from clients.directory import directory
 from harness.clients import ACTOR, bearer, key_row, make_key
 from harness.waiting import wait_for
 from jobs import batches, operator_actions
-from jobs.api import slots, waiting
+from jobs.api import waiting
+from jobs.api.access import slots
 from jobs.models import Batch, Job
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys

@@ -15,7 +15,8 @@ from django.db import OperationalError
 
 from clients.directory import Caller
 from jobs import batches
-from jobs.api import idempotency, intake, retry_after, slots
+from jobs.api import idempotency, intake, retry_after
+from jobs.api.access import slots
 from jobs.api.batches.posting import refusals
 from jobs.api.batches.posting.items import Item
 from jobs.api.batches.posting.present import Present, drop_overruled, read_present
@@ -52,6 +53,7 @@ class Receiver:
         self.was_sealed = False  # before this request
         self.received = 0
         self.refused = 0
+        self.unknown = 0  # of those refused: items that the batch does not have
         self.refusals: list[RefusedItem] = []  # the first of them
         self.last_jobs: dict[str, Job] = {}  # the last new one of each vendor
         self._caller = caller
@@ -118,6 +120,8 @@ class Receiver:
                 raise OperationalError("Other uploads of this batch were not confirmed in time.")
         self.received += len(items)
         self.refused += len(chunk.refusals)
+        unknown = (refusals.REUSED.code, refusals.SEALED.code)
+        self.unknown += sum(each.code in unknown for each in chunk.refusals)
         self.refusals += chunk.refusals[: refusals.MAX_SHOWN - len(self.refusals)]
         self.last_jobs |= {job.vendor: job for job in chunk.jobs}
 

@@ -13,7 +13,8 @@ from rest_framework.response import Response
 
 from clients.directory import Caller
 from jobs import stopping
-from jobs.api import idempotency, slots
+from jobs.api import idempotency
+from jobs.api.access import slots
 from jobs.api.batches.posting import refusals
 from jobs.api.batches.posting.common import BatchInput, BatchParameters, Common
 from jobs.api.batches.posting.items import Item, Items
@@ -53,6 +54,8 @@ def create(request: HttpRequest, caller: Caller) -> Response:
                 items = make_items()
             with patience(PATIENCE_SECONDS):
                 receiver.take(items, seals=are_last)
+    if receiver.was_sealed and receiver.unknown == receiver.received:
+        raise _another_batch()
     return _accepted(receiver)
 
 
@@ -181,6 +184,14 @@ def _too_many_lines() -> Problem:
         "is still receiving. Send the same lines again without the rest, and those as a new batch."
     )
     return Problem("too_many_jobs", 413, detail)
+
+
+def _another_batch() -> Problem:
+    detail = (
+        "This Idempotency-Key was used for a batch with other items. Send a new key, or the same "
+        "items as the first time."
+    )
+    return Problem("idempotency_key_reused", 422, detail)
 
 
 def _empty() -> Problem:

@@ -72,10 +72,12 @@ def test_retry_queues_a_job_whose_lost_entry_was_added_again(client, run, age_se
     assert statuses_of(batch) == ["queued"]
 
 
-def test_retry_of_a_batch_where_nothing_failed_leaves_it_finished(client):
+def test_a_batch_where_nothing_failed_is_not_retried(client):
     batch = make_batch("complete", "cancelled")
     before = client.get(f"/batches/{batch.pk}").json()
-    assert post(client, batch, "retry") == (200, before)
+    status, problem = post(client, batch, "retry")
+    assert (status, problem["code"]) == (409, "nothing_to_retry")
+    assert client.get(f"/batches/{batch.pk}").json() == before
 
 
 def test_jobs_whose_vendor_was_deleted_stay_failed(client, acme):

@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection
 
 from harness.clients import bearer, make_key
 from jobs import stopping
-from jobs.api import slots
+from jobs.api.access import slots
 from jobs.api.batches.posting import upload
 from jobs.models import Batch, Job, RefusedItem
 from jobs.queue.backlog import backlog

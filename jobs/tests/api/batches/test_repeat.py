@@ -122,7 +122,18 @@ def test_defaults_count_as_if_each_item_had_them(api, acme):
     api.lines([{"name": "John Doe"}], vendor="acme")
     assert refusals(api.json([JOHN], key="k-1")) == []
     assert refusals(api.lines([{"name": "John Doe"}], vendor="acme", options={})) == []
-    assert refusals(api.lines([JOHN], options={"expires_in": 5})) == [(0, *REUSED)]
+    answer = api.lines([JOHN], options={"expires_in": 5})
+    assert (answer.status_code, answer.json()["code"]) == REUSED
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("way", ["json", "lines"])
+def test_a_key_of_a_batch_with_other_items_only_is_refused(api, acme, way):
+    post = getattr(api, way)
+    post([JOHN, BAD], key="k-1")
+    answer = post([{**JOHN, "n": 1}, JOHN, JOHN], key="k-1")
+    assert (answer.status_code, answer.json()["code"]) == REUSED
+    assert refusals(post([JOHN, JOHN], key="k-1")) == [(1, *REUSED)]
 
 
 @pytest.mark.sqlite

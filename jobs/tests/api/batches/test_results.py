@@ -7,7 +7,7 @@ import json
 import pytest
 from django.db import OperationalError
 
-from jobs.api import slots
+from jobs.api.access import slots
 from jobs.api.batches import results
 from jobs.models import RefusedItem
 from jobs.tests.batch_rows import add_item, make_batch
