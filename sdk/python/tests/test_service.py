@@ -94,7 +94,12 @@ def test_many_jobs_become_a_batch_with_results_in_order(api):
     (held,) = api.submit_many([{"name": "J"}], vendor="slow", options=later)
     assert [r.status for r in api.results(held, partial=True)] == ["queued"]
     assert api.cancel_batch(held.batch_id).counts["cancelled"] == 1
-    assert api.retry_batch(api.batch(held.batch_id, wait=5).id).state in ("running", "finished")
+    with pytest.raises(ConflictError) as caught:
+        api.retry_batch(api.batch(held.batch_id, wait=5).id)
+    assert caught.value.code == "nothing_to_retry"
+    (upload,) = api.submit_many([{"name": "J"}], vendor="broken")
+    assert api.wait_batch(upload.batch_id).counts["failed"] == 1
+    assert api.retry_batch(upload.batch_id).state in ("running", "finished")
 
 
 def test_results_are_written_beside_the_rows(enrichlabs, write, tmp_path, api):
