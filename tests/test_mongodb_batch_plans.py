@@ -18,7 +18,7 @@ STORED_NOW = NOW.replace(tzinfo=None)
 ID = "019a0000-0000-7000-8000-000000000001"
 # Of the partial indexes, which MongoDB considers for a comparison with a text.
 OF_BATCH = {"batch": ID, "$and": [{"batch": {"$gt": ""}}]}
-BY_STATUS, BY_INDEX = ("batch", "status", "vendor"), ("batch", "batch_index")
+BY_STATUS, BY_INDEX = ("batch", "status", "vendor", "finished_at"), ("batch", "batch_index")
 
 
 @pytest.fixture(autouse=True)

@@ -39,9 +39,7 @@ def start_later_worker(start_worker, tmp_path, monkeypatch):
     for script in later.glob("jobs/queue/lua/*.lua"):
         script.write_text(f"{script.read_text()}\n-- a later version\n")
     change(later / "jobs/queue/lua/settle.lua", "'v', '1',", "'v', '2', 'more', 'x',")
-    change(
-        later / "jobs/queue/stream.py", 'ENTRY_VERSION, "job"', 'ENTRY_VERSION, "more": "x", "job"'
-    )
+    change(later / "jobs/queue/lua/add.lua", "'v', '1',", "'v', '2', 'more', 'x',")
 
     def start(*options):
         with monkeypatch.context() as patch:

@@ -82,9 +82,9 @@ def test_nor_after_a_crash_before_its_verdict(vendor, job):
 
 
 def test_nor_when_its_job_appears_later(vendor, post, job, make_job):
-    fields = {"pk": job.pk, "status": "waiting", "attempt": 1}
+    fields = {"id": job.pk, "status": "waiting", "attempt": 1}
     job.delete()
-    assert post(fields["pk"], body=BODY, token=None).json() == {"status": "unmatched"}
+    assert post(fields["id"], body=BODY, token=None).json() == {"status": "unmatched"}
     job = make_job(**fields)
     apply.apply_for_jobs([job.pk], timezone.now())
     assert state(job) == UNAPPLIED
