@@ -62,7 +62,7 @@ REDIS_URL = env.read("REDIS_URL", f"unix://{quote(str(VALKEY_SOCKET))}", address
 
 # Size limits
 JOB_MAX_BYTES = 64 * 1024
-BATCH_MAX_BYTES = 8 * 1024 * 1024  # of a batch in JSON
+BATCH_MAX_BYTES = 4 * 1024 * 1024  # of a batch in JSON
 BATCH_STREAM_MAX_BYTES = 50_000 * JOB_MAX_BYTES  # of a batch in NDJSON, which is never kept whole
 CALLBACK_MAX_BYTES = 1024 * 1024
 CONSOLE_MAX_BYTES = 1024 * 1024

@@ -5,15 +5,18 @@ A batch is finished when none of its jobs is open. No move of a job tells it: wh
 request or the sweep, finds out.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db.models import F, Max, QuerySet
 
-from jobs.models import OPEN, Batch, Job, State
+from jobs.models import OPEN, Batch, Job, RefusedItem, State
 from jobs.queue import waiting
 from jobs.storage import bulk_writes
 from jobs.storage.store import writing
+
+CHUNK = 500
 
 
 def create(batch: Batch) -> bool:
@@ -54,6 +57,7 @@ def finish(batch: Batch) -> bool:
     jobs = Job.of_batch(batch.pk)
     if jobs.filter(status__in=OPEN).exists():
         return False
+    _drop_overruled(batch.pk)
     last = jobs.aggregate(last=Max("finished_at"))["last"]
     finished_at = max(filter(None, (last, batch.sealed_at)), default=None)
     # Reopened since its jobs were counted, it has another revision.
@@ -65,6 +69,34 @@ def finish(batch: Batch) -> bool:
     if happened:
         waiting.announce(batch.pk)
     return happened
+
+
+def _drop_overruled(batch_id: str) -> None:
+    """Delete refusals of items that are jobs, which an upload that died has left behind."""
+    last = ""
+    while refused := list(
+        RefusedItem.of_batch(batch_id).filter(pk__gt=last).order_by("pk")[:CHUNK]
+    ):
+        drop_overruled(batch_id, refused)
+        last = refused[-1].pk
+
+
+def drop_overruled(batch_id: str, refused: Sequence[RefusedItem]) -> bool:
+    """Delete those of the refusals whose items are jobs. Returns whether there were any.
+
+    It happens when a vendor is disabled or enabled between two uploads of the same item. Both call
+    this after they have written, so whoever was last finds the other's row. The job stays: a worker
+    may have it already.
+    """
+    if not refused:
+        return False
+    jobs = Job.of_batch(batch_id).filter(batch_index__in=[each.batch_index for each in refused])
+    indexes = set(jobs.values_list("batch_index", flat=True))
+    overruled = [each.pk for each in refused if each.batch_index in indexes]
+    if overruled:
+        with writing():
+            RefusedItem.objects.filter(pk__in=overruled).delete()
+    return bool(overruled)
 
 
 def reopen(*batch_ids: str) -> None:
@@ -117,9 +149,9 @@ def request_cancel(batch_id: str, now: datetime) -> bool:
     """Ask for all jobs of an unfinished batch to be cancelled. It takes no more items. Returns
     False if it is finished.
     """
-    seal(batch_id, now)
     running = Batch.objects.filter(pk=batch_id, state=State.RUNNING)
     with writing():
+        seal(batch_id, now)
         return bool(running.update(cancel_requested_at=now, retry_requested_at=None))
 
 

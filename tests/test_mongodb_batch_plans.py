@@ -37,15 +37,16 @@ def running(**fields):
     return Batch(id=ID, state="running", sealed_at=NOW, **fields)
 
 
-def test_a_batch_is_finished_by_two_reads_and_an_update(sent):
+def test_a_batch_is_finished_by_three_reads_and_an_update(sent):
     assert not batches.finish(running())
-    is_open, last, update = sent
+    is_open, refused, last, update = sent
     statuses = ("queued", "processing", "waiting")
     assert is_open.whole == [
         {"$match": {**OF_BATCH, "status": {"$in": statuses}}},
         {"$project": {"a": {"$literal": 1}}},
         {"$limit": 1},
     ]
+    assert (refused.collection, refused.sort) == ("jobs_refuseditem", {"_id": 1})
     assert last.match == OF_BATCH
     assert all(BY_STATUS in indexes_for(each) for each in (is_open, last))
     assert update.match["_id"] == ID

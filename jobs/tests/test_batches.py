@@ -6,7 +6,7 @@ import pytest
 from django.db.models import Max
 
 from jobs import batches, lifecycle, operator_actions
-from jobs.models import Job, Status
+from jobs.models import Job, RefusedItem, Status
 from jobs.queue.clock import redis_clock
 from jobs.tests.batch_rows import ENDED, add_item, make_batch, now_stored, statuses_of
 
@@ -138,3 +138,14 @@ def test_a_batch_that_goes_on_is_not_cut_short():
     assert batches.cut_short(batch.pk, now, received_before=now)
     assert (state_of(batch), now_stored(batch).cut_short) == ("running", True)
     assert not batches.seal(batch.pk, now)
+
+
+def test_a_refusal_of_an_item_that_is_a_job_is_gone_when_the_batch_is_finished(monkeypatch):
+    """An upload that died has left it (docs/decisions/0028-batches.md)."""
+    monkeypatch.setattr(batches, "CHUNK", 1)
+    batch = make_batch("complete", "refused", "complete", "refused")
+    add_item(batch, 0, "refused")
+    add_item(batch, 2, "refused")
+    assert batches.finish(now_stored(batch))
+    left = RefusedItem.of_batch(batch.pk).values_list("batch_index", flat=True)
+    assert sorted(left) == [1, 3]

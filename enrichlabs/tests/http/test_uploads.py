@@ -197,9 +197,9 @@ def memory_of(server) -> int:
 
 def test_a_batch_in_json_is_read_before_a_thread_gets_it(port):
     request = POST.replace(b"x-ndjson", b"json")
-    body = b" " * (8 * MB)
+    body = b" " * (4 * MB)
     assert json.loads(ask(port, request + LENGTH % len(body) + body)[1]) == hashed(body)
-    assert problem(port, request + LENGTH % (8 * MB + 1))[0] == 413
+    assert problem(port, request + LENGTH % (4 * MB + 1))[0] == 413
 
 
 def test_what_arrived_before_the_parser_is_read_in_pieces():

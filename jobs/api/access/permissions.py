@@ -9,6 +9,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from clients.directory import Caller
+from jobs.api.access.authentication import authenticate
 from jobs.api.problems import Problem
 from vendors.catalogue import listed
 
@@ -47,6 +48,15 @@ def require_scope(caller: Caller, *scopes: str) -> None:
     if not caller.scopes.intersection(scopes):
         detail = f"This API key lacks the scope {' or '.join(scopes)}."
         raise Problem("missing_scope", 403, detail)
+
+
+def still_admitted(request: HttpRequest, *scopes: str) -> Caller:
+    """Return who sends a request that takes long, and what it may do by now. Raises Problem if its
+    key was revoked meanwhile, or lacks the scopes; one of STORE_ERRORS if that can't be known.
+    """
+    caller = authenticate(request)
+    require_scope(caller, *scopes)
+    return caller
 
 
 def require_vendor(caller: Caller, slug: str) -> None:

@@ -42,6 +42,9 @@ class Slots:
 # threads would wait for the interpreter behind each of them.
 computing = Lock()
 
+# Held by the batch in JSON that is being taken: parsed, it may have 40 times the bytes it came in.
+whole_batch = Lock()
+
 waiters = Slots()  # requests that wait for a job or a batch to end
 transfers = Slots()  # uploads of batches, and downloads of their results
 

@@ -12,12 +12,14 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from django.db.models import ExpressionWrapper, F, TextField
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 
+from clients.scopes import Scope
 from jobs.api.access import slots
+from jobs.api.access.permissions import still_admitted
 from jobs.api.batches import lines
 from jobs.api.batches.lines import Line
-from jobs.api.problems import overloaded
+from jobs.api.problems import Problem, overloaded
 from jobs.api.serializers import OUTWARD
 from jobs.models import Job, RefusedItem, Status
 from jobs.storage.errors import explain
@@ -45,7 +47,7 @@ class Page(NamedTuple):
 
 
 def response(
-    method: str | None, batch_id: str, form: str, fields: str | None = None
+    request: HttpRequest, batch_id: str, form: str, fields: str | None = None
 ) -> HttpResponseBase:
     """Return the streamed file. It occupies a place of `slots.transfers` until it is closed.
 
@@ -53,11 +55,11 @@ def response(
     """
     written = lines.FORMATS[form](lines.paths_of(fields))
     headers = {"Content-Disposition": f'attachment; filename="{batch_id}.{form}"'}
-    if method == "HEAD":
+    if request.method == "HEAD":
         return StreamingHttpResponse((), content_type=written.content_type, headers=headers)
     if not slots.transfers.take():
         raise overloaded()
-    download = Download(_parts(written, _all_lines(batch_id)))
+    download = Download(request, _parts(written, _all_lines(batch_id)))
     try:
         download.begin()
     except BaseException:
@@ -69,7 +71,8 @@ def response(
 class Download:
     """Parts of a file, and the place that it occupies until it is closed."""
 
-    def __init__(self, parts: Iterator[bytes]) -> None:
+    def __init__(self, request: HttpRequest, parts: Iterator[bytes]) -> None:
+        self._request = request
         self._parts = parts
         self._is_closed = False
 
@@ -78,12 +81,18 @@ class Download:
         self._parts = chain([next(self._parts)], self._parts)
 
     def __iter__(self) -> Iterator[bytes]:
+        # When it is cut short, the connection is closed without the last chunk, so no client takes
+        # that for the end.
         try:
-            yield from self._parts
+            for part in self._parts:
+                still_admitted(self._request, Scope.READ)
+                yield part
+        except Problem as problem:
+            log.info("The results of a batch were cut short: the API key is refused by now.")
+            raise ConnectionResetError(ECONNRESET, problem.code) from None
         except STORE_ERRORS as error:
             why = explain(error) or f"{type(error.__cause__ or error).__name__}."
             log.error("The results of a batch were cut short: the store does not answer. %s", why)
-            # The connection is closed without the last chunk, so no client takes it for the end.
             raise ConnectionResetError(ECONNRESET, "the store does not answer") from None
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """The views of batches: post one, show it, list them, read the results, cancel or retry one."""
 
+import logging
 import time
 from typing import Any, cast
 
@@ -23,6 +24,9 @@ from jobs.api.problems import Problem
 from jobs.api.waiting import Look
 from jobs.models import Batch, State
 from jobs.queue.clock import redis_clock
+from jobs.storage.store import STORE_ERRORS
+
+log = logging.getLogger(__name__)
 
 # Shared by all requests: making a serializer copies all of its fields, and these keep no state.
 LIST_QUERY, RESULTS_QUERY, SUMMARY = BatchListQuery(), ResultsQuery(), BatchSummary()
@@ -73,16 +77,17 @@ class BatchViewSet(APIViewSet):
         if batch.state != State.FINISHED and query["partial"] != "true":
             detail = "This batch is not finished. Ask with partial=true for what there is."
             raise Problem("not_finished", 409, detail)
-        return results.response(request.method, batch.pk, query["format"], query.get("fields"))
+        return results.response(request._request, batch.pk, query["format"], query.get("fields"))
 
     @batch_operations.cancel
     def cancel(self, request: Request, batch_id: str) -> Response:
         caller = _caller(request)
-        batch, _ = current.find(batch_id, caller)
-        if not batches.request_cancel(batch.pk, redis_clock.now()):
+        batch, items = current.find(batch_id, caller)
+        now = redis_clock.now()
+        if not batches.request_cancel(batch.pk, now):
             raise Problem("already_final", 409, "This batch is finished.")
-        _carry_out(batch)
-        return _shown(*current.find(batch.pk, caller))
+        batch.cancel_requested_at, batch.retry_requested_at = now, None
+        return _carried_out(batch, items, caller)
 
     @batch_operations.retry
     def retry(self, request: Request, batch_id: str) -> Response:
@@ -94,15 +99,30 @@ class BatchViewSet(APIViewSet):
             cancelled = items.counts["cancelled"]
             detail = f"No job of this batch has failed ({cancelled} were cancelled)."
             raise Problem("nothing_to_retry", 409, detail)
-        if not batches.request_retry(batch.pk, redis_clock.now()):
+        now = redis_clock.now()
+        if not batches.request_retry(batch.pk, now):
             detail = "This batch is receiving items. It can be retried when all have come."
             raise Problem("not_final", 409, detail)
-        _carry_out(batch)
-        return _shown(*current.find(batch.pk, caller))
+        batch.cancel_requested_at, batch.retry_requested_at = None, now
+        return _carried_out(batch, items, caller)
 
 
 def _caller(request: Request) -> Caller:
     return cast("Caller", request.user)
+
+
+def _carried_out(batch: Batch, items: Items, caller: Caller) -> Response:
+    """Do what was requested of the batch, as far as there is time, and show it.
+
+    The request is stored, so it is not answered as one that has failed: the sweep goes on with it.
+    """
+    try:
+        _carry_out(batch)
+        return _shown(*current.find(batch.pk, caller))
+    except STORE_ERRORS as error:
+        log.warning("A batch is cancelled or retried by the sweep: %s", type(error).__name__)
+        batch.state, batch.finished_at = State.RUNNING, None
+        return _shown(batch, items)
 
 
 def _finished(batch_id: str) -> Look[tuple[Batch, Items]]:

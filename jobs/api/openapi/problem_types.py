@@ -123,7 +123,7 @@ PROBLEM_TYPES = (
         "All items of this batch have come. Send the others as a new batch, with another key.",
     ),
     ProblemType(
-        413, ("too_large",), "Send at most 64 KiB for each job, and 8 MiB for a batch in JSON."
+        413, ("too_large",), "Send at most 64 KiB for each job, and 4 MiB for a batch in JSON."
     ),
     ProblemType(
         413,
@@ -151,7 +151,12 @@ PROBLEM_TYPES = (
     ),
     ProblemType(500, ("server_error",), "Tell the operator; the log has the reason."),
     ProblemType(501, ("unsupported_transfer_coding",), "Send the body with its length or chunked."),
-    ProblemType(503, ("overloaded",), f"There are too many requests. Nothing was done. {RETRY}"),
+    ProblemType(
+        503,
+        ("overloaded",),
+        "There are too many requests, or the service is stopping. Nothing was done, except for what "
+        f"an upload of lines had sent before. {RETRY}",
+    ),
     ProblemType(
         503,
         ("store_unavailable",),

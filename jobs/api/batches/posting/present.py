@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jobs import batches
 from jobs.api.batches.posting.items import Item
 from jobs.models import Job, RefusedItem
 
@@ -18,33 +19,20 @@ def read_present(batch_id: str, items: Sequence[Item]) -> dict[int, Present]:
     if not items:
         return {}
     first, last = items[0].index, items[-1].index
-    found = {
-        refusal.batch_index: Present(refusal.fingerprint, "", refusal)
-        for refusal in _refused(batch_id, first, last)
-    }
+    refused = {each.batch_index: each for each in _refused(batch_id, first, last)}
+    found = {index: Present(refusal.fingerprint, "", refusal) for index, refusal in refused.items()}
     columns = ("batch_index", "fingerprint", "reference")
     jobs = Job.of_batch(batch_id).filter(batch_index__gte=first, batch_index__lte=last)
     for index, fingerprint, reference in jobs.values_list(*columns):
         found[index] = Present(fingerprint, reference, None)
+    if any(found[index].refusal is None for index in refused):
+        batches.drop_overruled(batch_id, list(refused.values()))  # an upload that died left some
     return found
 
 
 def drop_overruled(batch_id: str, items: Sequence[Item]) -> bool:
-    """Delete refusals of items that are jobs. Returns whether there were any.
-
-    It happens when a vendor is disabled or enabled between two uploads of the same item. Both call
-    this after they have written, so whoever was last finds the other's row. The job stays: a
-    worker may have it already.
-    """
-    refused = _refused(batch_id, items[0].index, items[-1].index)
-    if not refused:
-        return False
-    jobs = Job.of_batch(batch_id).filter(batch_index__in=[each.batch_index for each in refused])
-    indexes = set(jobs.values_list("batch_index", flat=True))
-    overruled = [each.pk for each in refused if each.batch_index in indexes]
-    if overruled:
-        RefusedItem.objects.filter(pk__in=overruled).delete()
-    return bool(overruled)
+    """Delete refusals of these consecutive items that are jobs; return whether there were any."""
+    return batches.drop_overruled(batch_id, _refused(batch_id, items[0].index, items[-1].index))
 
 
 def _refused(batch_id: str, first: int, last: int) -> Sequence[RefusedItem]:

@@ -17,6 +17,7 @@ from clients.directory import Caller
 from jobs import batches
 from jobs.api import idempotency, intake, retry_after
 from jobs.api.access import slots
+from jobs.api.batches import current
 from jobs.api.batches.posting import refusals
 from jobs.api.batches.posting.items import Item
 from jobs.api.batches.posting.present import Present, drop_overruled, read_present
@@ -56,7 +57,7 @@ class Receiver:
         self.unknown = 0  # of those refused: items that the batch does not have
         self.refusals: list[RefusedItem] = []  # the first of them
         self.last_jobs: dict[str, Job] = {}  # the last new one of each vendor
-        self._caller = caller
+        self.caller = caller
         self._has_items = False  # whether some items may be stored already
         self._references: dict[bytes, int] = {}  # digest to index
 
@@ -66,7 +67,8 @@ class Receiver:
 
     def find(self) -> bool:
         """Continue the client's batch with this key, if there is one. Returns whether there is.
-        Raises Problem if it has another reference.
+        Raises Problem if it has another reference, or jobs for vendors of which the caller may not
+        know.
         """
         key = self.batch.idempotency_key
         row = FOUND.find_durable(key, self.batch.client) if key else None
@@ -80,6 +82,13 @@ class Receiver:
                 "or the same reference as the first time.",
             )
         self.batch.pk, self.batch.state = row["id"], row["state"]
+        if not current.only_for([self.batch], self.caller.vendors):
+            raise Problem(
+                "vendor_not_allowed",
+                403,
+                "This Idempotency-Key was used for a batch whose jobs are for other vendors than "
+                "those that this API key can be used for.",
+            )
         self.is_stored = self._has_items = True
         return True
 
@@ -161,8 +170,8 @@ class Receiver:
         earlier = self._earlier(item.reference, item.index)
         if item.problem or item.body is None:
             raise item.problem or refusals.NOT_STORED
-        require_its_vendor(item.body, self._caller)
-        job = new_job(item.body, self._caller)
+        require_its_vendor(item.body, self.caller)
+        job = new_job(item.body, self.caller)
         if earlier != item.index:
             raise refusals.duplicate_reference(item.index, earlier)
         job.batch, job.batch_index = self.batch.pk, item.index

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,9 +13,11 @@ from django.http.request import UnreadablePostError
 from rest_framework.response import Response
 
 from clients.directory import Caller
+from clients.scopes import Scope
 from jobs import stopping
 from jobs.api import idempotency
 from jobs.api.access import slots
+from jobs.api.access.permissions import still_admitted
 from jobs.api.batches.posting import refusals
 from jobs.api.batches.posting.common import BatchInput, BatchParameters, Common
 from jobs.api.batches.posting.items import Item, Items
@@ -24,7 +27,7 @@ from jobs.api.input import bodies
 from jobs.api.input.validation import single_values, validated
 from jobs.api.problems import Problem, not_valid, overloaded
 from jobs.models import State
-from jobs.storage.store import patience
+from jobs.storage.store import patience, seconds_left
 from vendors.payloads.json_reader import InvalidJSON
 
 JSON, LINES = "application/json", ("application/x-ndjson", "application/jsonl")
@@ -43,20 +46,42 @@ def create(request: HttpRequest, caller: Caller) -> Response:
     with slots.transfers.taken() as has_place:
         if not has_place:
             raise overloaded()
-        receiver, chunks = (_lines if bodies.has_type(request, *LINES) else _json)(request, caller)
-        for make_items, are_last in chunks:
-            if receiver.received and stopping.is_stopping():
+        if bodies.has_type(request, *LINES):
+            receiver = _received(request, *_lines(request, caller))
+        else:
+            with _the_whole_batch():
+                receiver = _received(request, *_json(request, caller))
+    if receiver.was_sealed and receiver.unknown == receiver.received:
+        raise _another_batch()
+    return _accepted(receiver)
+
+
+def _received(request: HttpRequest, receiver: Receiver, chunks: Iterator[Chunk]) -> Receiver:
+    """Take all chunks; return the receiver."""
+    for make_items, are_last in chunks:
+        if receiver.received:
+            if stopping.is_stopping():
                 raise overloaded(
                     "The service is stopping. What it has received is kept: send the same request "
                     "again to continue."
                 )
-            with slots.computing:
-                items = make_items()
-            with patience(PATIENCE_SECONDS):
-                receiver.take(items, seals=are_last)
-    if receiver.was_sealed and receiver.unknown == receiver.received:
-        raise _another_batch()
-    return _accepted(receiver)
+            receiver.caller = still_admitted(request, Scope.SUBMIT)
+        with slots.computing:
+            items = make_items()
+        with patience(PATIENCE_SECONDS):
+            receiver.take(items, seals=are_last)
+    return receiver
+
+
+@contextmanager
+def _the_whole_batch() -> Iterator[None]:
+    """Wait until no other batch in JSON is in the memory of this process."""
+    if not slots.whole_batch.acquire(timeout=seconds_left()):
+        raise overloaded()
+    try:
+        yield
+    finally:
+        slots.whole_batch.release()
 
 
 def _json(request: HttpRequest, caller: Caller) -> tuple[Receiver, Iterator[Chunk]]:

@@ -30,8 +30,9 @@ class Batches:
     def __init__(self, client):
         self._client = client
 
-    def json(self, jobs, key=None, **fields):
-        return self.send(json.dumps({"jobs": jobs, **fields}), "application/json", key)
+    def json(self, jobs, key=None, headers=(), **fields):
+        body = json.dumps({"jobs": jobs, **fields})
+        return self.send(body, "application/json", key, headers)
 
     def lines(self, items, key="k-1", **parameters):
         content_type = parameters.pop("content_type", LINES)
@@ -42,11 +43,11 @@ class Batches:
         body = items if isinstance(items, bytes) else lines_of(items)
         return self.send(body, content_type, key, QUERY_STRING=urlencode(texts))
 
-    def cut(self, items, key="k-1", stream=CutShort):
+    def cut(self, items, key="k-1", stream=CutShort, headers=()):
         """Post lines, and disconnect after them, before the end."""
         body = lines_of(items)
         more = {"wsgi.input": stream(body), "CONTENT_LENGTH": str(len(body) + 1)}
-        answer = self.send(body, LINES, key, **more)
+        answer = self.send(body, LINES, key, headers, **more)
         assert (answer.status_code, answer.json()["code"]) == (400, "body_cut_short")
         return answer
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 
 from jobs import operator_actions
 from jobs.api.batches import views
@@ -112,3 +113,21 @@ def test_what_a_request_has_no_time_for_is_left_to_the_sweep(
         pass
     assert statuses_of(batch) == [after] * 3
     assert client.get(f"/batches/{batch.pk}").json()["pending_action"] is None
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(("action", "status"), [("cancel", "queued"), ("retry", "failed")])
+def test_an_outage_after_the_request_was_stored_is_not_told_as_its_failure(
+    client, monkeypatch, action, status
+):
+    batch = make_batch(status)
+    with monkeypatch.context() as patch:
+        patch.setattr(operator_actions, "advance", _fail)
+        answered, shown = post(client, batch, action)
+    assert (answered, shown["state"], shown["pending_action"]) == (200, "running", action)
+    operator_actions.advance(now_stored(batch))
+    assert statuses_of(batch) != [status]
+
+
+def _fail(batch):
+    raise OperationalError("away")

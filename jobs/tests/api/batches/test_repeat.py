@@ -171,6 +171,14 @@ def test_a_refused_item_stays_refused(api, acme, enable):
 
 
 @pytest.mark.sqlite
+def test_a_refusal_that_an_upload_left_beside_a_job_is_gone_when_it_is_repeated(api, acme):
+    api.lines(ITEMS)
+    RefusedItem.new(Batch.objects.get().pk, 0, 400, "vendor_disabled", "No.").save()
+    assert refusals(api.lines(ITEMS)) == [(1, 400, "required")]
+    assert rows() == ([0, 2, 3], [1])
+
+
+@pytest.mark.sqlite
 def test_references_are_used_once_over_all_uploads(api, acme):
     def item(reference, **more):
         return {**JOHN, **more, "options": {"reference": reference}}
