@@ -154,8 +154,8 @@ PROBLEM_TYPES = (
     ProblemType(
         503,
         ("overloaded",),
-        "There are too many requests, or the service is stopping. Nothing was done, except for what "
-        f"an upload of lines had sent before. {RETRY}",
+        "There are too many requests, or the service is stopping. Nothing was done, except for "
+        f"what an upload of lines had sent before. {RETRY}",
     ),
     ProblemType(
         503,
