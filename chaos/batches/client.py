@@ -160,12 +160,13 @@ class BatchClients:
                 parcel.cancelled_at = time.time()
 
     def _do(self, session: Session, parcel: Parcel, action: str, batch_id: str = "") -> bool:
-        """Return whether the API confirmed it."""
+        """Return whether the API confirmed it, or says that no job needs it."""
         batch = self._url(parcel, batch_id)
         answer = session.post(f"{batch}/{action}", self._keyring.headers(parcel.draft.client))
-        if answer.word == "200":
+        code = answer.body.get("code", "")
+        if answer.word == "200" or code == "nothing_to_retry":
             return True
-        parcel.refusal = f"{action}: {answer.word} {answer.body.get('code', '')}"
+        parcel.refusal = f"{action}: {answer.word} {code}"
         return False
 
     def _wait(self, session: Session, parcel: Parcel, seconds: int) -> Answer:
