@@ -88,11 +88,17 @@ def test_refusals_are_typed_and_not_repeated(client, peer, status, kind):
     assert len(peer.seen) == 1
 
 
-def test_a_cancellation_that_may_have_been_done_is_not_repeated(client, peer):
-    peer.script = [CUT]
-    with pytest.raises(sdk.ConnectionFailed):
-        client.cancel("job-1")
-    assert len(peer.seen) == 1
+@pytest.mark.parametrize("action", ["cancel", "retry", "cancel_batch", "retry_batch"])
+def test_an_action_that_may_have_been_done_is_not_repeated(client, peer, pauses, action):
+    unclear = [CUT, problem(503, "store_unavailable"), Reply(b"<html>", 503), problem(408)]
+    for reply in unclear:
+        peer.script, peer.seen = [reply], []
+        with pytest.raises(sdk.ConnectionFailed if reply is CUT else sdk.ServiceUnavailable):
+            getattr(client, action)("id-1")
+        assert len(peer.seen) == 1
+    done = Reply({"request_id": "id-1", "status": "queued", "batch_id": "id-1", "state": "running"})
+    peer.script = [problem(503, "overloaded"), problem(429, retry_after=3), done]
+    assert getattr(client, action)("id-1").id == "id-1"
 
 
 def test_a_name_that_is_not_found_fails_at_once_unless_it_was_before(

@@ -59,6 +59,11 @@ class Retries:
 
 
 def _changed_nothing(error: EnrichLabsError) -> bool:
+    """Whether it is certain that the request was not carried out. A 503 alone does not say so: the
+    store may have failed after it took the change, or a proxy may answer for the service.
+    """
     if isinstance(error, ConnectionFailed):
         return not error.was_sent
-    return isinstance(error, ApiError) and error.status in (429, 503)
+    return isinstance(error, ApiError) and (
+        error.status == 429 or (error.status, error.code) == (503, "overloaded")
+    )
