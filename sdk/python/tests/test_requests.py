@@ -10,6 +10,7 @@ import time
 import enrichlabs_client as sdk
 import pytest
 from enrichlabs_client.http import transport
+from enrichlabs_client.http.answers import retry_after
 from scripted_peer import CUT, Peer, Reply
 
 from conftest import KEY
@@ -99,6 +100,22 @@ def test_an_action_that_may_have_been_done_is_not_repeated(client, peer, pauses,
     done = Reply({"request_id": "id-1", "status": "queued", "batch_id": "id-1", "state": "running"})
     peer.script = [problem(503, "overloaded"), problem(429, retry_after=3), done]
     assert getattr(client, action)("id-1").id == "id-1"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("Fri, 31 Dec 9999 23:59:59 -1200", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 +99999999999999", None),
+        ("Mon, 01 Jan 0001 00:00:00 -0000", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 999_999_999),
+        ("9" * 20, 999_999_999),
+        ("soon", None),
+    ],
+)
+def test_any_retry_after_can_be_read(value, seconds):
+    assert retry_after({"Retry-After": value}) == seconds
 
 
 def test_a_name_that_is_not_found_fails_at_once_unless_it_was_before(

@@ -9,6 +9,7 @@ from typing import Any
 from enrichlabs_client.errors import EnrichLabsError, FieldError, UnexpectedAnswer, class_for
 
 MAX_TEXT = 2000
+MAX_PAUSE_SECONDS = 999_999_999.0  # what comes next can still add to it
 
 
 def error_of(status: int, headers: Mapping[str, str], body: bytes, url: str) -> EnrichLabsError:
@@ -45,14 +46,23 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return float(value[:9])
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+        # A zone of -0000 is UTC too (RFC 5322), though it comes without one.
+        date = date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # such as a year after 9999, here or in UTC only
         return None
-    return max(0.0, (date.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    return min(MAX_PAUSE_SECONDS, max(0.0, (date - datetime.now(UTC)).total_seconds()))
 
 
 def shown(text: str) -> str:
     """Return the text without what could control a terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_TEXT])
+    return printable(text[:MAX_TEXT])
+
+
+def printable(text: str, kept: str = "") -> str:
+    """Return the whole text without what could control a terminal, but with what is `kept`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in kept else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _problem(body: bytes) -> Mapping[str, Any]:
