@@ -4,13 +4,15 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from enrichlabs_client import conflicts, results, uploads
-from enrichlabs_client.calls import Calls, as_object, idempotency, path_of
-from enrichlabs_client.errors import WaitTimedOut
+from enrichlabs_client.calls import Calls, as_object, idempotency
+from enrichlabs_client.errors import InvalidArgument, WaitTimedOut
+from enrichlabs_client.http.addresses import path_of
 from enrichlabs_client.http.transport import FileBody, Request
 from enrichlabs_client.models import Batch, Raw, Upload
 from enrichlabs_client.results import Result
 
 ATTEMPT_SECONDS = 660.0  # the service gives an upload 600
+MAX_KEY = 240  # with the number of the part, it must not exceed the 255 of an Idempotency-Key
 
 Options = Mapping[str, object]
 
@@ -38,9 +40,9 @@ class BatchCalls(Calls):
 
         Give a key of your own, such as "customers 2027-01-31", to be able to repeat the call: what
         is there already is not added again. A key is for one set of jobs: with other jobs, it
-        raises ConflictError.
+        raises ConflictError. It has up to 240 printable ASCII characters.
         """
-        key, query, posted = key or str(uuid.uuid4()), query_of(vendor, options, reference), []
+        key, query, posted = _checked(key), query_of(vendor, options, reference), []
         for number, part in enumerate(uploads.parts(jobs), 1):
             with conflicts.named(key):
                 upload = self.upload_part(
@@ -98,18 +100,19 @@ class BatchCalls(Calls):
         self,
         batch: Batch | Upload | str,
         *,
-        fields: Iterable[str] | None = None,
+        fields: Iterable[str] | str | None = None,
         partial: bool = False,
         timeout: float | None = None,
     ) -> Iterator[Result]:
         """Yield the results of a finished batch, in the order of its items.
 
-        `fields` reduces each result to these fields, such as `name` or `address.city`. With
-        `partial`, the batch may be unfinished. After an interruption it goes on, and no result
-        comes twice.
+        `fields` reduces each result to these fields, such as `name` or `address.city`; a text is
+        one field. With `partial`, the batch may be unfinished. After an interruption it goes on,
+        and no result comes twice.
         """
         batch_id = batch if isinstance(batch, str) else _id_of(batch)
         expected = self.batch(batch_id).received or 0
+        fields = [fields] if isinstance(fields, str) else fields
         query = {
             "fields": ",".join(fields) if fields is not None else None,
             "partial": "true" if partial else None,
@@ -137,6 +140,14 @@ def query_of(
     """Return the query of an upload: the defaults of its items."""
     given = uploads.as_json(options) if options else None
     return {"vendor": vendor, "options": given, "reference": reference}
+
+
+def _checked(key: str | None) -> str:
+    if not key:
+        return str(uuid.uuid4())
+    if not (key.isascii() and key.isprintable() and len(key) <= MAX_KEY):
+        raise InvalidArgument(f"A key of many jobs has 1 to {MAX_KEY} printable ASCII characters.")
+    return key
 
 
 def _id_of(batch: Batch | Upload) -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic, sleep
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from enrichlabs_client.errors import UnexpectedAnswer
+from enrichlabs_client.errors import InvalidArgument, UnexpectedAnswer
 from enrichlabs_client.http.answers import retry_after
 from enrichlabs_client.http.transport import Answer, Request, Transport
 from enrichlabs_client.models import Raw
@@ -82,16 +82,12 @@ def as_object(answer: Answer) -> Raw:
     return answer.json
 
 
-def path_of(*parts: str) -> str:
-    return "".join("/" + quote(part, safe="") for part in parts)
-
-
 def prefer(wait: int) -> dict[str, str]:
     return {"Prefer": f"wait={wait}"} if wait > 0 else {}
 
 
 def idempotency(key: str) -> dict[str, str]:
     if not (key.isascii() and key.isprintable() and 0 < len(key) <= 255):
-        raise ValueError("An idempotency key has 1 to 255 printable ASCII characters.")
+        raise InvalidArgument("An idempotency key has 1 to 255 printable ASCII characters.")
     escaped = key.replace("\\", "\\\\").replace('"', '\\"')
     return {"Idempotency-Key": f'"{escaped}"'}

@@ -19,6 +19,10 @@ class ConfigurationError(EnrichLabsError):
     """The URL or the API key is missing or can't be used."""
 
 
+class InvalidArgument(EnrichLabsError, ValueError):
+    """An argument that no request can have. Nothing was sent for it."""
+
+
 class ConnectionFailed(EnrichLabsError):
     """No answer came: the request may or may not have been carried out."""
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from time import monotonic
 
-from enrichlabs_client.calls import MAX_WAIT_SECONDS, Calls, as_object, idempotency, path_of, prefer
+from enrichlabs_client.calls import MAX_WAIT_SECONDS, Calls, as_object, idempotency, prefer
 from enrichlabs_client.errors import PermissionDenied, WaitTimedOut
+from enrichlabs_client.http.addresses import path_of
 from enrichlabs_client.http.transport import Request
 from enrichlabs_client.models import FINAL, Job, Raw, Vendor
 from enrichlabs_client.uploads import as_json

@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO
 
+from enrichlabs_client.errors import InvalidArgument
+
 MAX_LINES = 50_000
 MAX_BYTES = 64 * 1024 * 1024  # sent within the 10 minutes that the service gives, at 1 Mbit/s
 
@@ -52,16 +54,24 @@ def parts(jobs: Iterable[Item]) -> Iterator[Part]:
 
 
 def as_line(job: Item, number: int) -> bytes:
-    """Return the job as a line. Raises ValueError if it can't be JSON; the text shows no input."""
+    """Return the job as a line. Raises InvalidArgument, whose text shows no input."""
     try:
         text = job if isinstance(job, str) else as_json(job)
         line = text.encode()
-    except (TypeError, ValueError, RecursionError):
-        raise ValueError(f"Job {number} (from 0) has a value that JSON can't hold.") from None
+    except ValueError:  # or InvalidArgument, which is one
+        raise InvalidArgument(f"Job {number} (from 0) has a value that JSON can't hold.") from None
     if b"\n" in line or not line.strip():
-        raise ValueError(f"The text of job {number} (from 0) is not one line.")
+        raise InvalidArgument(f"The text of job {number} (from 0) is not one line.")
     return line + b"\n"
 
 
 def as_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Return JSON that can be sent. Raises InvalidArgument, whose text shows no input."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidArgument(
+            "A value is none that JSON can hold, such as NaN or half of a surrogate pair."
+        ) from None
+    return text

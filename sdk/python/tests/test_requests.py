@@ -118,6 +118,26 @@ def test_any_retry_after_can_be_read(value, seconds):
     assert retry_after({"Retry-After": value}) == seconds
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.get("\ud800"),
+        lambda client: client.cancel_batch("\ud800"),
+        lambda client: client.submit(name="\ud800"),
+        lambda client: client.submit(name=float("nan")),
+        lambda client: list(client.jobs(reference="\ud800")),
+        lambda client: client.submit_many([{"name": "J"}], reference="\ud800"),
+        lambda client: client.submit_many([{"name": "J"}], key="k" * 241),
+    ],
+)
+def test_what_no_request_can_have_is_an_invalid_argument(client, peer, call):
+    with pytest.raises(sdk.InvalidArgument, match=r"surrogate pair|1 to 240 printable") as caught:
+        call(client)
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, sdk.EnrichLabsError)
+    assert not peer.seen
+
+
 def test_a_name_that_is_not_found_fails_at_once_unless_it_was_before(
     client, peer, pauses, monkeypatch
 ):

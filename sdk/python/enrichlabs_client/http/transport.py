@@ -7,14 +7,21 @@ import ssl
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.response import BaseHTTPResponse
 
-from enrichlabs_client.errors import ApiError, ConnectionFailed, EnrichLabsError, UnexpectedAnswer
+from enrichlabs_client.errors import (
+    ApiError,
+    ConnectionFailed,
+    EnrichLabsError,
+    InvalidArgument,
+    UnexpectedAnswer,
+)
+from enrichlabs_client.http.addresses import with_query
 from enrichlabs_client.http.answers import error_of
 from enrichlabs_client.http.deadline import Deadline, PlainPool, TLSPool
 from enrichlabs_client.http.retries import Retries
@@ -130,8 +137,7 @@ class Transport:
         if isinstance(body, FileBody):
             headers["Content-Length"] = str(body.size)
             body = _Reader(body)
-        query = {name: value for name, value in request.query.items() if value is not None}
-        url = self.url + request.path + (f"?{urlencode(query)}" if query else "")
+        url = self.url + with_query(request.path, request.query)
         deadline.apply()
         try:
             response = self._pools.urlopen(
@@ -168,7 +174,7 @@ def _was_refused(error: EnrichLabsError) -> bool:
     """
     if isinstance(error, ConnectionFailed):
         return not error.was_sent
-    return isinstance(error, ApiError) and not error.is_transient
+    return isinstance(error, ApiError | InvalidArgument) and not error.is_transient
 
 
 def _failed(error: Exception, url: str, *, is_first: bool) -> ConnectionFailed:
