@@ -13,7 +13,7 @@ from enrichlabs_client.http.retries import Retries
 from enrichlabs_client.http.transport import Request, Transport
 from enrichlabs_client.models import Failure, Raw, number, optional, text, time
 
-MAX_LINE_BYTES = 64 * 1024 * 1024
+MAX_LINE_BYTES = 32 * 1024 * 1024  # a result has 1 MiB, unless the service is set otherwise
 ATTEMPT_SECONDS = 3600.0
 
 
@@ -42,7 +42,7 @@ class Result:
         return dict(json_text.members(self.line)).get("result") if self.result is not None else None
 
     @classmethod
-    def of(cls, line: bytes) -> Self:
+    def of(cls, line: bytes | bytearray) -> Self:
         try:
             decoded = line.decode()
             raw = json.loads(decoded)
@@ -86,12 +86,19 @@ def read(
 
 
 def _one_answer(transport: Transport, request: Request) -> Iterator[Result]:
-    rest = b""
+    rest = bytearray()
     with closing(transport.stream(request)) as blocks:
         for block in blocks:
-            *lines, rest = (rest + block).split(b"\n")
-            yield from (Result.of(line) for line in lines if line.strip())
-            if len(rest) > MAX_LINE_BYTES:
-                raise UnexpectedAnswer(f"A line of the results exceeds {MAX_LINE_BYTES:,} bytes.")
+            # Each byte is looked at and copied once, however long the line is.
+            for number, piece in enumerate(block.split(b"\n")):
+                if number:
+                    if rest.strip():
+                        yield Result.of(rest)
+                    rest = bytearray()
+                rest += piece
+                if len(rest) > MAX_LINE_BYTES:
+                    raise UnexpectedAnswer(
+                        f"A line of the results exceeds {MAX_LINE_BYTES:,} bytes."
+                    )
     if rest.strip():
         raise ConnectionFailed("The answer ended within a line.")

@@ -1,6 +1,7 @@
 """Batches on their way to the service, and results on their way back."""
 
 import json
+import time
 
 import enrichlabs_client as sdk
 import pytest
@@ -121,12 +122,23 @@ def test_lines_that_are_no_results_end_it(client, peer, monkeypatch):
         list(client.results("b"))
 
 
+def test_the_time_for_a_long_line_grows_with_its_length(client, peer):
+    megabytes = 24
+    long = line(0, result="x" * (megabytes * 2**20)).encode()
+    peer.script = [Reply({**BATCH.body, "received": 1}), Reply(long)]
+    began = time.process_time()
+    assert len(next(client.results("b")).result) == megabytes * 2**20
+    assert time.process_time() - began < 0.06 * megabytes  # copied for each block, it takes longer
+
+
 def test_numbers_of_results_keep_their_digits(client, peer):
     exact = b'{"index":0,"status":"complete","result": {"a" : 1234567890123456.7890}}\n'
-    peer.script = [Reply({**BATCH.body, "received": 1}), Reply(exact)]
+    peer.script = [Reply({**BATCH.body, "received": 1}), Reply(exact)] * 2
     (result,) = client.results("b", fields=["a", "b.c"])
     assert result.result_text == '{"a" : 1234567890123456.7890}'
     assert peer.seen[-1].path == "/batches/b/results?fields=a%2Cb.c"
+    list(client.results("b", fields="name"))
+    assert peer.seen[-1].path == "/batches/b/results?fields=name"
 
 
 def test_other_calls_between_the_results_do_not_disturb_them(client, peer, monkeypatch):
