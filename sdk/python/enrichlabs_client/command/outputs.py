@@ -3,10 +3,11 @@
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Protocol
 
 from enrichlabs_client import json_text
 from enrichlabs_client.command.failures import UsageError
@@ -21,11 +22,15 @@ Texts = Mapping[str, str | None]
 """JSON text by column; None for nothing."""
 
 
+class SupportsWrite(Protocol):
+    def write(self, text: str, /) -> Any: ...
+
+
 class Writer:
     """Writes rows of JSON texts under the given columns."""
 
     def __init__(
-        self, file: IO[str], format: str, columns: Sequence[str], delimiter: str = ","
+        self, file: SupportsWrite, format: str, columns: Sequence[str], delimiter: str = ","
     ) -> None:
         self._file = file
         self._columns = columns
@@ -85,7 +90,7 @@ class ResultColumns:
         names += ["result"] if fields is None else [f"result.{field}" for field in fields]
         names.append("request_id")
         used = set(taken)
-        self.names = [f"enrichlabs.{name}" if name in used else name for name in names]
+        self.names = [_free(name, used) for name in names]
 
     def texts(self, result: Result) -> dict[str, str | None]:
         error = result.error
@@ -102,6 +107,14 @@ class ResultColumns:
             _text(result.id),
         ]
         return dict(zip(self.names, values, strict=True))
+
+
+def _free(name: str, used: Container[str]) -> str:
+    """Return the name, or else enrichlabs.NAME, enrichlabs.NAME.2 and so on. An output may be the
+    input of the next submission, any number of times.
+    """
+    others = (f"enrichlabs.{name}.{number}" for number in count(2))
+    return next(each for each in chain([name, f"enrichlabs.{name}"], others) if each not in used)
 
 
 def _message(result: Result) -> str | None:

@@ -1,0 +1,75 @@
+"""What the command makes of its own outputs, of damaged state files, and of odd answers."""
+
+import json
+
+import pytest
+from enrichlabs_client.command.main import main
+from scripted_peer import Reply
+
+from conftest import KEY
+
+VENDORS = Reply({"items": [{"slug": "acme", "enabled": True, "required_input": []}]})
+POSTED = Reply({"batch_id": "b", "state": "running", "received": 2, "accepted": 2, "refused": 0})
+FINISHED = {"batch_id": "b", "state": "finished", "received": 2, "counts": {"complete": 2}}
+ODD = "\x1b[31m\x9b2J\u202e"
+
+
+def line(index, **members):
+    shown = {"index": index, "request_id": "j", "status": "complete", "result": {}, **members}
+    return json.dumps(shown, ensure_ascii=False) + "\n"
+
+
+def results(*lines, **batch):
+    finished = Reply({**FINISHED, **batch})
+    return [finished, finished, Reply("".join(lines).encode()), finished]
+
+
+@pytest.fixture
+def run(peer, tmp_path, monkeypatch, capsys):
+    """Run the command with these replies. Returns its exit status, and what it said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENRICHLABS_URL", peer.url)
+    monkeypatch.setenv("ENRICHLABS_API_KEY", KEY)
+
+    def run(script, *arguments):
+        peer.script, peer.seen = list(script), []
+        status = main(arguments)
+        shown = capsys.readouterr()
+        return status, shown.out + shown.err
+
+    return run
+
+
+@pytest.fixture
+def submit(run, tmp_path):
+    (tmp_path / "a.csv").write_text("name\nJohn\nJane\n")
+
+    def submit(script, *more, file="a.csv", out="out.csv"):
+        return run(script, "submit", file, "--vendor", "acme", "-o", out, *more)
+
+    return submit
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_an_output_may_be_the_input_any_number_of_times(submit, tmp_path, ending):
+    first = {"csv": "name\nJohn\nJane\n", "jsonl": '{"name":"John"}\n{"name":"Jane"}\n'}
+    (tmp_path / f"0.{ending}").write_text(first[ending])
+    for number in range(4):
+        done = results(*(line(n, request_id=f"run-{number}") for n in (0, 1)))
+        files = {"file": f"{number}.{ending}", "out": f"{number + 1}.{ending}"}
+        assert submit([VENDORS, POSTED, *done], "--map", "name=name", "--wait", **files)[0] == 0
+    written = (tmp_path / f"4.{ending}").read_text().splitlines()
+    if ending == "csv":
+        row = dict(zip(written[0].split(","), written[1].split(","), strict=True))
+    else:
+        row = json.loads(written[0])
+    names = ["", "enrichlabs.", "enrichlabs.", "enrichlabs."]
+    ends = ["", "", ".2", ".3"]
+    for number, (name, end) in enumerate(zip(names, ends, strict=True)):
+        assert row[f"{name}request_id{end}"] == f"run-{number}"
+    assert len(row) == 1 + 4 * 5
+
+
+@pytest.fixture
+def methods(peer):
+    return lambda: [seen.method for seen in peer.seen]
