@@ -119,7 +119,7 @@ class Batch:
             id=text(raw, "batch_id"),
             state=text(raw, "state"),
             received=number(raw, "received"),
-            counts={name: value for name, value in known if isinstance(value, int)},
+            counts={name: value for name, value in known if type(value) is int},
             cut_short=raw.get("cut_short") is True,
             reference=optional(raw, "reference"),
             pending_action=optional(raw, "pending_action"),
@@ -207,7 +207,7 @@ def optional(raw: Raw, name: str) -> str | None:
 
 def number(raw: Raw, name: str) -> int | None:
     value = raw.get(name)
-    return value if isinstance(value, int) else None
+    return value if type(value) is int else None  # and not True
 
 
 def time(raw: Raw, name: str) -> datetime | None:

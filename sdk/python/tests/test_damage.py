@@ -70,6 +70,44 @@ def test_an_output_may_be_the_input_any_number_of_times(submit, tmp_path, ending
     assert len(row) == 1 + 4 * 5
 
 
+DAMAGE = [
+    *((f'"rows": {rows}', '"rows": 2') for rows in (0, -3000, '"2"', 1.5, "null", "true", 100000)),
+    *((f'"first": {first}', '"first": 0') for first in (5, -1, '"a"')),
+    *((f'"batch": {batch}', '"batch": "b"') for batch in (5, '""', "{}")),
+    ('"submission": 5, "x": {', '"submission": {'),
+    ('"key": "a\\nb", "x": "', '"key": "'),
+    ('"key": 5, "x": "', '"key": "'),
+    ('"refused": "0"', '"refused": 0'),
+    ('"ends": true', '"ended": true'),
+    ("5\n{", "{"),
+    ("null\n{", "{"),
+    ("[" * 100_000 + "\n{", "{"),
+    ('{"ended": true}\n{', "{"),
+]
+
+
+def test_a_damaged_state_file_is_named(submit, tmp_path, methods):
+    submit([VENDORS, POSTED])
+    state = tmp_path / "out.csv.enrichlabs-state"
+    whole = state.read_text()
+    damaged = [whole.replace(old, new) for new, old in DAMAGE]
+    damaged += [whole.partition("\n")[2], "no state", "\xff", whole.replace("{", "[")]
+    twice = '{"first": 1, "rows": 1, "batch": "b", "refused": 0}\n'
+    for content in [*damaged, whole + twice]:
+        assert content != whole
+        state.write_text(content, encoding="latin-1")
+        status, said = submit([POSTED], "--wait")
+        assert (status, methods()) == (2, []), content
+        assert said.endswith(f"{state.name} is not a state file, or is damaged. Move it away.\n")
+        assert state.read_text(encoding="latin-1") == content
+    for rest in ('{"first": 0, "ro', ""):
+        state.write_text(whole + rest)
+        assert submit(results(line(0), line(1)), "--wait")[0] == 0
+    state.write_bytes(b'{"subm\0\0')
+    (tmp_path / "out.csv").unlink()
+    assert submit([VENDORS, POSTED])[0] == 0
+
+
 @pytest.fixture
 def methods(peer):
     return lambda: [seen.method for seen in peer.seen]

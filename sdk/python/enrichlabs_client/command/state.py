@@ -11,11 +11,12 @@ import os
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from enrichlabs_client.command.failures import UsageError
 
 ENDING = ".enrichlabs-state"
+BEGINNING = b'{"submission": {'
 
 
 @dataclass
@@ -52,13 +53,15 @@ class State:
         descriptor = _locked(path, output)
         state = cls(path, descriptor)
         *lines, cut_off = state._read().split(b"\n")
-        os.ftruncate(descriptor, os.fstat(descriptor).st_size - len(cut_off))
         try:
-            for line in lines:
-                state._apply(json.loads(line))
-        except (ValueError, KeyError, TypeError):
+            for number, line in enumerate(lines):
+                state._apply(_checked(json.loads(line), is_first=number == 0))
+            if not lines:
+                _check_beginning(cut_off)
+        except (ValueError, RecursionError):
             os.close(descriptor)
-            raise UsageError(f"{path} is not a state file. Move it away.") from None
+            raise state.no_state_file() from None
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size - len(cut_off))
         return state
 
     def __enter__(self) -> Self:
@@ -72,6 +75,19 @@ class State:
     @property
     def exists(self) -> bool:
         return bool(self.key)
+
+    def no_state_file(self) -> UsageError:
+        return UsageError(f"{self.path} is not a state file, or is damaged. Move it away.")
+
+    def check_parts(self, total: int) -> None:
+        """Raise UsageError if the parts are none of so many rows, each of them in one part."""
+        end = 0
+        for first, part in sorted(self.parts.items()):
+            if first < end:
+                raise self.no_state_file()
+            end = first + part.rows
+        if end > total:
+            raise self.no_state_file()
 
     def begin(self, submission: dict[str, Any], key_prefix: str, *, again: bool) -> None:
         """Begin a new submission. It replaces what is in the file when its first part does."""
@@ -143,6 +159,37 @@ class State:
             )
         else:
             self.ended = True
+
+
+def _checked(entry: Any, *, is_first: bool) -> dict[str, Any]:
+    """Return a line of the file if it is one that this module writes. Raises ValueError."""
+    match entry:
+        case {"submission": dict(submission), "key": str(key), "again": bool()}:
+            is_valid = str(uuid.UUID(key)) == key and isinstance(submission.get("reference"), str)
+        case {"first": first, "rows": rows, "batch": None | str(), "refused": refused}:
+            counts = (first, rows - 1, refused) if _is_count(rows) else ()
+            is_valid = bool(counts) and all(map(_is_count, counts)) and entry["batch"] != ""
+        case {"first": first, "rows": rows}:
+            is_valid = _is_count(first) and _is_count(rows) and not rows
+        case {"key_prefix": str()} | {"ended": True}:
+            is_valid = True
+        case _:
+            is_valid = False
+    if not is_valid or is_first != ("submission" in entry):
+        raise ValueError
+    return cast("dict[str, Any]", entry)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0  # True is an int too
+
+
+def _check_beginning(line: bytes) -> None:
+    """Raise ValueError unless it is the beginning of the first line, of which a failure of the
+    machine may leave a part, with zeros behind it.
+    """
+    if not BEGINNING.startswith(line.rstrip(b"\0")[: len(BEGINNING)]):
+        raise ValueError
 
 
 def _locked(path: Path, output: Path) -> int:

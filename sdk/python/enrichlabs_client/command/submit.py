@@ -93,6 +93,7 @@ def _begin(steps: Submission, output: Path, *, again: bool) -> None:
     was_interrupted = state.by_again and not state.ended and state.submission == submission
     if state.parts and (was_interrupted or not again):
         _check_same(state, submission, steps.table)
+        state.check_parts(steps.table.count)
         steps.client.timeout = CHECK_SECONDS
         _check_client(steps)
         steps.progress.say(f"Continuing the submission recorded in {state.path}.")
