@@ -61,6 +61,14 @@ def plain(text: str | None) -> str:
     return _STRING.sub(_readable, text) if "\\u" in text else text
 
 
+def dumps(value: object) -> str:
+    """Return JSON in which what could control a terminal is escaped, and other letters are not."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
 def _readable(found: re.Match[str]) -> str:
     return json.dumps(json.loads(found[0]), ensure_ascii=False)
 

@@ -111,3 +111,37 @@ def test_a_damaged_state_file_is_named(submit, tmp_path, methods):
 @pytest.fixture
 def methods(peer):
     return lambda: [seen.method for seen in peer.seen]
+
+
+def test_nothing_from_the_service_controls_the_terminal(submit, run, monkeypatch):
+    refusal = {"index": 1, "status": 409, "code": "c", "detail": ODD, "pointer": ODD}
+    posted = Reply({**POSTED.body, "batch_id": ODD, "refused": 1, "refusals": [refusal]})
+    said = submit([VENDORS, posted], out="1.csv")[1]
+    rows = [line(0, status=ODD), line(1, status="failed", result=None)]
+    posted.body["refused"] = 0
+    said += submit([VENDORS, posted, *results(*rows)], "--wait", out="2.csv")[1]
+    said += submit([VENDORS, posted, *results(*rows)], "--wait", "--json", out="3.csv")[1]
+    said += submit([Reply({"items": [{"slug": ODD}]})], out="4.csv")[1]
+    odd = Reply({"request_id": "j", "status": ODD, ODD: ODD, "batch_id": ODD, "state": ODD})
+    counted = Reply({**FINISHED, "counts": {ODD: 3, "x": [ODD]}})
+    for script, *arguments in [
+        ([odd], "job", "j"),
+        ([odd], "job", "j", "--json"),
+        ([counted], "batch", "b"),
+        ([Reply({"items": [odd.body]})], "batches"),
+        ([Reply({"items": [odd.body]})], "jobs", "--json"),
+        ([Reply({"code": ODD, "detail": ODD}, 404)], "job", "j"),
+    ]:
+        said += run(script, *arguments)[1]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    for form in ("csv", "jsonl"):
+        said += run(
+            [Reply(FINISHED), Reply("".join(rows).encode())], "results", "b", "--format", form
+        )[1]
+    assert said.replace("\n", "").isprintable()
+    assert '"status": "\\u001b[31m\\u009b2J\\u202e"' in said
+
+
+def test_results_go_to_another_program_as_they_are(run):
+    script = [Reply(FINISHED), Reply((line(0, status="\x9b") + line(1)).encode())]
+    assert "0,,\x9b," in run(script, "results", "b", "--format", "csv")[1]

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from enrichlabs_client.http.answers import shown
+
 COMPLETE, INCOMPLETE, USAGE, SERVICE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -18,7 +20,7 @@ def listed(names: Sequence[str], most: int = 20) -> str:
 
 def tally(counts: Mapping[str, int]) -> str:
     """Return, for example: 3 rows, 2 complete, 1 failed."""
-    each = "".join(f", {number:,} {status}" for status, number in sorted(counts.items()))
+    each = "".join(f", {number:,} {shown(status)}" for status, number in sorted(counts.items()))
     return counted(sum(counts.values()), "row") + each
 
 

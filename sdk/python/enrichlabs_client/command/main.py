@@ -17,8 +17,10 @@ from enrichlabs_client.errors import (
     AuthenticationError,
     ConfigurationError,
     EnrichLabsError,
+    InvalidArgument,
     InvalidRequest,
 )
+from enrichlabs_client.http.answers import printable
 
 SIMPLE_SECONDS = 15.0
 
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence, status = _explained(error)
         if args.command == "submit" and _can_go_on(error):
             sentence += " Run the same command again to go on; no row is submitted twice."
-        print(f"enrichlabs: {sentence}", file=sys.stderr)
+        print(f"enrichlabs: {printable(sentence)}", file=sys.stderr)
         return status
 
 
@@ -60,7 +62,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
     match error:
         case KeyboardInterrupt():
             return "Interrupted.", INTERRUPTED
-        case UsageError() | ConfigurationError():
+        case UsageError() | ConfigurationError() | InvalidArgument():
             return str(error), USAGE
         case EnrichLabsError():
             return _sentence(error), USAGE if isinstance(error, InvalidRequest) else SERVICE

@@ -3,6 +3,8 @@
 import sys
 import time
 
+from enrichlabs_client.http.answers import printable
+
 BAR_WIDTH = 30
 REDRAW_SECONDS = 0.1
 LINE_SECONDS = 30.0
@@ -42,4 +44,4 @@ class Progress:
     def say(self, sentence: str) -> None:
         self.end()
         if not self._quiet:
-            print(sentence, file=sys.stderr, flush=True)
+            print(printable(sentence), file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from enrichlabs_client import json_text
 from enrichlabs_client.client import Client
 from enrichlabs_client.command.failures import COMPLETE, INCOMPLETE, tally
 from enrichlabs_client.command.files import (
@@ -18,9 +19,9 @@ from enrichlabs_client.command.files import (
     delimiter_of,
     format_of,
 )
-from enrichlabs_client.command.outputs import ResultColumns, Writer, whole
+from enrichlabs_client.command.outputs import ResultColumns, SupportsWrite, Writer, whole
 from enrichlabs_client.errors import ConflictError, NotFound
-from enrichlabs_client.http.answers import shown
+from enrichlabs_client.http.answers import printable, shown
 from enrichlabs_client.models import Batch, Job, Raw
 from enrichlabs_client.results import Result
 
@@ -80,7 +81,7 @@ def results(args: argparse.Namespace, client: Client) -> int:
     delimiter = (delimiter_of(path) if path else None) or ","
     counts: Counter[str] = Counter()
     try:
-        with whole(path) if path else nullcontext(sys.stdout) as file:
+        with whole(path) if path else nullcontext(_standard_output()) as file:
             own = ResultColumns(args.fields)
             columns = ["index", "reference", *own.names, "created_at", "finished_at"]
             writer = Writer(file, format or JSON_LINES, columns, delimiter)
@@ -95,10 +96,22 @@ def results(args: argparse.Namespace, client: Client) -> int:
     return COMPLETE if set(counts) <= {"complete"} else INCOMPLETE
 
 
+class _Terminal:
+    """Writes to a terminal without what could control it."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(printable(text.replace("\r\n", "\n"), kept="\n\t"))
+
+
+def _standard_output() -> SupportsWrite:
+    """Return where results are written. To a file or another program they go as they are."""
+    return _Terminal() if sys.stdout.isatty() else sys.stdout
+
+
 def _report(args: argparse.Namespace, counts: Counter[str]) -> None:
     """Say what was written. The results themselves may be on standard output."""
     if args.json and args.output:
-        print(json.dumps({"output": args.output, "rows": counts.total(), "counts": counts}))
+        print(json_text.dumps({"output": args.output, "rows": counts.total(), "counts": counts}))
     elif args.output:
         print(f"{args.output}: {tally(counts)}.")
     elif not args.json:
@@ -131,7 +144,7 @@ def _act(
 def _table(args: argparse.Namespace, columns: Sequence[str], rows: Iterable[Raw]) -> int:
     if args.json:
         for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
+            print(json_text.dumps(row))
         return COMPLETE
     cells = [list(columns)]
     cells += [[_cell(row.get(column)) for column in columns] for row in rows]
@@ -144,16 +157,16 @@ def _table(args: argparse.Namespace, columns: Sequence[str], rows: Iterable[Raw]
 
 def _details(args: argparse.Namespace, raw: Raw) -> None:
     if args.json:
-        print(json.dumps(raw, ensure_ascii=False))
+        print(json_text.dumps(raw))
         return
     width = max(map(len, raw), default=0)
     for name, value in raw.items():
-        print(f"{name.ljust(width)}  {_counts(value) if name == 'counts' else _cell(value)}")
+        print(f"{shown(name).ljust(width)}  {_counts(value) if name == 'counts' else _cell(value)}")
 
 
 def _counts(value: Any) -> str:
     known = value.items() if isinstance(value, dict) else ()
-    return ", ".join(f"{name} {number}" for name, number in known if number) or "-"
+    return ", ".join(f"{shown(name)} {_cell(number)}" for name, number in known if number) or "-"
 
 
 def _cell(value: Any) -> str:
@@ -163,4 +176,4 @@ def _cell(value: Any) -> str:
         return ", ".join(map(_cell, value)) or "-"
     if isinstance(value, str):
         return shown(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json_text.dumps(value)

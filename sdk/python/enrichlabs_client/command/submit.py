@@ -1,7 +1,6 @@
 """enrichlabs submit: a file of rows in, a file of results out."""
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from enrichlabs_client import json_text
 from enrichlabs_client.client import Client
 from enrichlabs_client.command.failures import (
     COMPLETE,
@@ -32,6 +32,7 @@ from enrichlabs_client.command.state import State
 from enrichlabs_client.command.submission import Submission
 from enrichlabs_client.command.tables import Table, read_table
 from enrichlabs_client.errors import NotFound
+from enrichlabs_client.http.answers import printable, shown
 
 DIFFERENCES = {
     "url": "another URL",
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace, client: Client, progress: Progress) -> int:
     mapping = mapping_of(table, args.map, args.option, args.vendor)
     with State.open(output) as state:
         before = None if args.again else state.submission.get("reference")
-        reference = args.reference or before or path.name[:255]
+        reference = args.reference or before or printable(path.name)[:255]
         steps = Submission(client, table, mapping, state, progress, args.vendor, reference)
         _begin(steps, output, again=args.again)
         client.timeout = PATIENT_SECONDS
@@ -203,10 +204,10 @@ def _report_upload(args: argparse.Namespace, steps: Submission, refused: int) ->
     kept = (argument for argument in args.arguments if argument != "--again")
     command = shlex.join(["enrichlabs", *kept, "--wait"])
     if args.json:
-        print(json.dumps({"rows": steps.table.count, "refused": refused, "batches": ids}))
+        print(json_text.dumps({"rows": steps.table.count, "refused": refused, "batches": ids}))
     else:
         for part in steps.parts():
-            print(f"{part.batch_id}  {counted(part.rows, 'row')}")
+            print(f"{shown(part.batch_id or '')}  {counted(part.rows, 'row')}")
         if refused:
             were = "was" if refused == 1 else "were"
             print(f"{counted(refused, 'row')} {were} refused; the results will say why.")
@@ -220,10 +221,10 @@ def _report_results(
     ids = [part.batch_id for part in steps.parts()]
     if args.json:
         found = {"output": str(output), "rows": steps.table.count, "counts": counts, "batches": ids}
-        print(json.dumps(found))
+        print(json_text.dumps(found))
     else:
         print(f"{output}: {tally(counts)}.")
         if len(ids) == 1 and counts.get("failed"):
-            hint = f"To retry what failed: enrichlabs retry {ids[0]}, and then the same command."
-            print(hint, file=sys.stderr)
+            command = f"enrichlabs retry {shown(ids[0] or '')}"
+            print(f"To retry what failed: {command}, and then the same command.", file=sys.stderr)
     return COMPLETE if set(counts) == {"complete"} else INCOMPLETE
