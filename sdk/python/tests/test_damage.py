@@ -145,3 +145,36 @@ def test_nothing_from_the_service_controls_the_terminal(submit, run, monkeypatch
 def test_results_go_to_another_program_as_they_are(run):
     script = [Reply(FINISHED), Reply((line(0, status="\x9b") + line(1)).encode())]
     assert "0,,\x9b," in run(script, "results", "b", "--format", "csv")[1]
+
+
+@pytest.mark.parametrize(
+    ("refused", "batch", "why"),
+    [
+        (0, {"received": 1}, "Jane,deleted,deleted,The job of this row has been deleted"),
+        (
+            1,
+            {"received": 1, "counts": {"cancelled": 1}},
+            "Jane,refused,not_received,The batch was cancelled before this row came.",
+        ),
+        (1, {"received": 1}, 'Jane,refused,not_received,"The batch was closed before this row'),
+        (1, {"received": 0}, 'Jane,missing,missing,"The job of this row has been deleted from'),
+        (-9, {"received": 1}, "Jane,deleted,deleted,"),
+    ],
+)
+def test_it_is_said_why_a_row_has_no_result(submit, tmp_path, refused, batch, why):
+    posted = Reply({**POSTED.body, "refused": refused})
+    lines = [line(0)] if batch["received"] else []
+    assert submit([VENDORS, posted, *results(*lines, **batch)], "--wait")[0] == 1
+    row = (tmp_path / "out.csv").read_text().splitlines()[2]
+    assert why in row
+
+
+def test_half_a_surrogate_pair_in_the_arguments(submit, run, peer, tmp_path):
+    status, said = submit([VENDORS], "--reference", "\udce9")
+    assert (status, "enrichlabs: The reference has half of a surrogate pair" in said) == (2, True)
+    status, said = submit([VENDORS], "--map", "\udce9=name")
+    assert (status, "A value is none that JSON can hold" in said) == (2, True)
+    assert not list(tmp_path.glob("*enrichlabs*"))
+    (tmp_path / "caf\udce9.csv").write_text("name\nJohn\nJane\n")
+    assert submit([VENDORS, POSTED], file="caf\udce9.csv")[0] == 0
+    assert peer.seen[-1].path.endswith("reference=caf%EF%BF%BD.csv")

@@ -28,7 +28,16 @@ CLOSED = (
     "The batch that was begun for these rows was closed without them. Use --again to submit all "
     "rows anew."
 )
-MISSING = Failure("not_received", "The batch was closed before this row came.")
+CANCELLED = Failure("not_received", "The batch was cancelled before this row came.")
+NOT_TAKEN = Failure(
+    "not_received", "The batch was closed before this row came, or the row could not be stored."
+)
+DELETED = Failure("deleted", "The job of this row has been deleted from the service.")
+DELETED_OR_NOT_TAKEN = Failure(
+    "missing",
+    "The job of this row has been deleted from the service, or the batch was closed before the row "
+    "came.",
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class Submission:
             count, refused = spool.lines, upload.refused
         if upload.replayed:
             count, refused = self._received(upload, count)
-        self.state.record(first, count, upload.batch_id, refused)
+        self.state.record(first, count, upload.batch_id, min(max(0, refused), count))
 
     def _post(self, first: int, spool: Spool) -> Upload:
         return self.client.upload_part(
@@ -96,7 +105,7 @@ class Submission:
         batch = self.client.batch(upload.batch_id)
         if not batch.cut_short or batch.received is None:
             return sent, upload.refused
-        if not batch.received:
+        if batch.received <= 0:
             raise UsageError(CLOSED)
         return min(sent, batch.received), batch.counts.get("refused", 0)
 
@@ -138,12 +147,25 @@ class Submission:
         for part in self.parts():
             came = self.client.results(part.batch_id or "")
             result = next(came, None)
+            missing: tuple[str, Failure] | None = None
             for index in range(part.rows):
                 if result and result.index == index:
                     yield result
                     result = next(came, None)
                 else:
-                    yield Result(index, None, "refused", error=MISSING)
+                    missing = missing or self._why_missing(part)
+                    yield Result(index, None, missing[0], error=missing[1])
+
+    def _why_missing(self, part: Part) -> tuple[str, Failure]:
+        """Return the status and the reason of the rows that the batch does not have."""
+        batch = self.client.batch(part.batch_id or "")
+        # The batch keeps the rows that it refused, but not those that came too late.
+        never_came = part.refused - batch.counts.get("refused", 0)
+        if never_came <= 0:
+            return "deleted", DELETED
+        if never_came < part.rows - (batch.received or 0):
+            return "missing", DELETED_OR_NOT_TAKEN
+        return "refused", CANCELLED if batch.counts.get("cancelled") else NOT_TAKEN
 
     def parts(self) -> list[Part]:
         return [part for _, part in sorted(self.state.parts.items())]
