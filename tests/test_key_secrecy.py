@@ -5,14 +5,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
-import pymongo
 import pytest
 import redis
 
-from harness.mongodb import mongodb
 from harness.ports import free_port
 from harness.raw import connect
 from harness.running import ROOT, Server, environment
@@ -21,18 +18,10 @@ from harness.waiting import wait_for
 JOB = b'{"vendor": "sync", "name": "John Doe"}'
 
 
-@pytest.fixture(params=["sqlite", "mongodb"])
-def store(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """The variables that select a store of its own."""
-    with ExitStack() as stack:
-        is_mongodb = request.param == "mongodb"
-        yield {"DATABASE_URL": stack.enter_context(mongodb())[0]} if is_mongodb else {}
-
-
 @pytest.fixture
-def server(tmp_path: Path, store: dict[str, str]) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[Server]:
     ports = {"PORT": free_port(), "MOCK_PORT": free_port()}
-    server = Server(tmp_path / "data", **ports, **store, LOG_LEVEL="DEBUG")
+    server = Server(tmp_path / "data", **ports, LOG_LEVEL="DEBUG")
     yield server.wait_until_ready()
     server.kill()
 
@@ -80,22 +69,16 @@ def malformed(key: str) -> list[bytes]:
     ]
 
 
-def stored_in_mongodb(url: str) -> str:
-    with pymongo.MongoClient(url) as client:
-        store = client.get_default_database()
-        return repr([[*store[name].find()] for name in store.list_collection_names()])
-
-
 def stored_in_redis(folder: Path) -> bytes:
     with redis.Redis(unix_socket_path=str(folder / "valkey.sock")) as client:
         return b" ".join(name + (client.dump(name) or b"") for name in client.scan_iter())
 
 
-def manage(server: Server, store: dict[str, str], *arguments: str) -> tuple[str, str]:
+def manage(server: Server, *arguments: str) -> tuple[str, str]:
     ended = subprocess.run(
         [sys.executable, "manage.py", "api_key", *arguments],
         cwd=ROOT,
-        env=environment(server.folder, LOG_LEVEL="DEBUG", **store),
+        env=environment(server.folder, LOG_LEVEL="DEBUG"),
         capture_output=True,
         text=True,
         check=False,
@@ -103,8 +86,8 @@ def manage(server: Server, store: dict[str, str], *arguments: str) -> tuple[str,
     return ended.stdout, ended.stderr
 
 
-def test_a_key_is_found_nowhere(server: Server, store: dict[str, str]) -> None:
-    output, explained = manage(server, store, "create", "--scopes", "jobs:submit jobs:read")
+def test_a_key_is_found_nowhere(server: Server) -> None:
+    output, explained = manage(server, "create", "--scopes", "jobs:submit jobs:read")
     key = output.strip()
     answers = [ask(server.port, *request) for request in requests(key)]
     assert answers[0].startswith("202 ")
@@ -116,11 +99,11 @@ def test_a_key_is_found_nowhere(server: Server, store: dict[str, str]) -> None:
     wait_for(
         lambda: '"complete"' in ask(server.port, "GET", "/jobs?status=complete", right), "the job"
     )
-    output, more = manage(server, store, "rotate", key)
+    output, more = manage(server, "rotate", key)
     new = output.strip()
-    ended, _ = manage(server, store, "revoke", key, "--reason", "Leaked.")
-    _, refusal = manage(server, store, "revoke", key[:-1])
-    listed, _ = manage(server, store, "list")
+    ended, _ = manage(server, "revoke", key, "--reason", "Leaked.")
+    _, refusal = manage(server, "revoke", key[:-1])
+    listed, _ = manage(server, "list")
     assert "replaced by" not in ended
     assert "That does not name an API key." in refusal
 
@@ -135,8 +118,6 @@ def test_a_key_is_found_nowhere(server: Server, store: dict[str, str]) -> None:
     }
     found = {name: text.encode() for name, text in texts.items()}
     found["redis"] = stored_in_redis(server.folder)
-    if "DATABASE_URL" in store:
-        found["store"] = stored_in_mongodb(store["DATABASE_URL"]).encode()
     for path in server.folder.rglob("*"):
         if path.is_file():
             found[str(path)] = path.read_bytes()

@@ -11,6 +11,8 @@ from enrichlabs.wsgi import application
 from jobs.callbacks import tokens
 from jobs.models import Job, Status
 
+pytestmark = pytest.mark.sqlite  # about requests, whatever the store
+
 
 @pytest.fixture(autouse=True)
 def _one_connection():

@@ -21,7 +21,8 @@ from jobs.api.access import authentication
 from jobs.callbacks import tokens
 from jobs.models import Job
 
-pytestmark = pytest.mark.django_db
+# About requests and answers, whatever the store.
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 ROUTES = (
     *("/jobs", "/jobs/{id}", "/jobs/{id}/cancel", "/jobs/{id}/retry", "/jobs/x"),

@@ -9,7 +9,8 @@ from jobs.models import Job
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys
 
-pytestmark = pytest.mark.django_db
+# About requests and answers, whatever the store.
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 DAY = 86_400

@@ -17,7 +17,8 @@ from jobs.api.access.plain_views import requires_scope
 from jobs.models import Job
 from jobs.tests.batch_rows import make_batch
 
-pytestmark = pytest.mark.django_db
+# About requests and answers, whatever the store.
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 NEEDED = {
     ("POST", "/jobs"): Scope.SUBMIT,

@@ -6,7 +6,8 @@ import pytest
 
 from jobs.models import Job
 
-pytestmark = pytest.mark.django_db
+# About requests and answers, whatever the store.
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 
 def post(client, **body):

@@ -11,7 +11,8 @@ from jobs.queue.backlog import backlog
 from jobs.queue.keys import Keys
 from jobs.queue.redis import hints
 
-pytestmark = pytest.mark.django_db
+# About requests and answers, whatever the store.
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 KEYS = Keys("acme")
 
