@@ -7,7 +7,8 @@ from enrichlabs_client import conflicts, results, uploads
 from enrichlabs_client.calls import Calls, as_object, idempotency
 from enrichlabs_client.errors import InvalidArgument, WaitTimedOut
 from enrichlabs_client.http.addresses import path_of
-from enrichlabs_client.http.transport import FileBody, Request
+from enrichlabs_client.http.bodies import FileBody
+from enrichlabs_client.http.transport import Request
 from enrichlabs_client.models import Batch, Raw, Upload
 from enrichlabs_client.results import Result
 

@@ -4,9 +4,9 @@ import json
 import platform
 import socket
 import ssl
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -23,6 +23,7 @@ from enrichlabs_client.errors import (
 )
 from enrichlabs_client.http.addresses import with_query
 from enrichlabs_client.http.answers import error_of
+from enrichlabs_client.http.bodies import BLOCK_BYTES, FileBody, FileReader
 from enrichlabs_client.http.deadline import Deadline, PlainPool, TLSPool
 from enrichlabs_client.http.retries import Retries
 from enrichlabs_client.settings import Settings
@@ -32,30 +33,7 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 256 * 1024
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 60.0
-BLOCK_BYTES = 64 * 1024
 AGENT = f"enrichlabs-client/{VERSION} Python/{platform.python_version()}"
-
-
-@dataclass(frozen=True)
-class FileBody:
-    """A body that is read from a file, from its beginning for each attempt."""
-
-    file: IO[bytes]
-    size: int
-    on_progress: Callable[[int], None] = lambda sent: None
-
-
-class _Reader:
-    def __init__(self, body: FileBody) -> None:
-        body.file.seek(0)
-        self._body = body
-        self._sent = 0
-
-    def read(self, size: int) -> bytes:
-        block = self._body.file.read(max(size, BLOCK_BYTES))
-        self._sent += len(block)
-        self._body.on_progress(self._sent)
-        return block
 
 
 @dataclass(frozen=True)
@@ -136,7 +114,7 @@ class Transport:
         body: Any = request.body
         if isinstance(body, FileBody):
             headers["Content-Length"] = str(body.size)
-            body = _Reader(body)
+            body = FileReader(body)
         url = self.url + with_query(request.path, request.query)
         deadline.apply()
         try:
