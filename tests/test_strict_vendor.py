@@ -8,6 +8,8 @@ from harness.vendor.strict import StrictVendor, aligned, bucket, fixed, sliding
 from jobs.models import Attempt
 from tests.conftest import wait_until_final
 
+pytestmark = pytest.mark.about_redis
+
 LIMIT = 20
 # Wide enough for a busy machine; loadtest/strict.py measures the default.
 MARGIN_MS = 500

@@ -9,6 +9,8 @@ from jobs.recovery.unusable import WorkerReport, everywhere
 from tests.conftest import wait_until_final
 from vendors.models import Vendor
 
+pytestmark = pytest.mark.about_redis
+
 KEY = {"VENDOR_ACME_API_KEY": "k3y"}
 NOT_SET = "No worker can call it: The variable VENDOR_ACME_API_KEY is not set."
 

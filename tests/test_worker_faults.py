@@ -14,6 +14,8 @@ from jobs.queue.keys import Keys
 from jobs.storage.errors import FILE_GONE
 from tests.conftest import wait_until_final
 
+pytestmark = pytest.mark.about_redis
+
 
 @pytest.mark.sqlite
 def test_a_store_whose_file_was_removed_is_reported_once(start_worker, make_vendor, tmp_path):

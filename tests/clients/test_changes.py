@@ -13,6 +13,8 @@ from clients.models import ApiKey, Client
 from harness.clients import ACTOR, key_row, make_client, make_key
 from harness.waiting import wait_for
 
+pytestmark = pytest.mark.about_redis
+
 PROCESSES = 4
 SECONDS = 1.0
 

@@ -11,6 +11,8 @@ from clients.keys import new_key
 from harness import raw
 from harness.clients import ACTOR, key_row, make_client, make_key
 
+pytestmark = pytest.mark.about_redis
+
 HEAD = "GET /jobs HTTP/1.1\r\nHost: localhost\r\n"
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from harness.clients import make_client, make_key
 
+pytestmark = pytest.mark.about_redis
+
 PARALLEL = 40
 
 
