@@ -40,7 +40,7 @@ def seal(batch_id: str, now: datetime) -> bool:
 
 
 def cut_short(batch_id: str, now: datetime, *, received_before: datetime) -> bool:
-    """Seal a batch whose upload nobody has continued since. Returns False if that is not so."""
+    """Seal a batch to which no items have come since. Returns False if that is not so."""
     abandoned = Batch.objects.filter(pk=batch_id, received_at__lte=received_before)
     return _seal(abandoned, sealed_at=now, cut_short=True)
 
@@ -137,8 +137,8 @@ def _running_again() -> dict[str, Any]:
 
 
 def finish_cancelled(*batch_ids: str) -> None:
-    """Finish those of the batches whose cancellation is done, though nobody has noticed, so that it
-    does not apply to jobs that are retried now.
+    """Finish those of the batches whose cancellation is done but not noticed yet, so that it does
+    not apply to jobs that are retried now.
     """
     running = Batch.objects.filter(pk__in=batch_ids, state=State.RUNNING)
     for batch in running.exclude(cancel_requested_at=None):

@@ -46,7 +46,7 @@ class Waiters:
         as well if nothing more can be heard, or if the process is told to stop.
 
         Look at the row within, before waiting: it may have ended before. The value is None if Redis
-        does not answer, so that nobody would be woken.
+        does not answer, so that the event would never be set.
         """
         event = Event()
         with self._lock:
@@ -113,7 +113,7 @@ class Waiters:
                 event.set()
 
     def _give_up(self) -> None:
-        """Leave nobody waiting for a thread that ends."""
+        """Wake all requests: this thread, which would have woken them, ends."""
         with self._lock:
             if self._listener is not current_thread():
                 return

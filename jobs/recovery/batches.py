@@ -1,4 +1,4 @@
-"""Batches in the sweep: seals those whose upload nobody continued, and advances those that run."""
+"""Batches in the sweep: seals those whose upload was abandoned, and advances those that run."""
 
 import logging
 from datetime import timedelta

@@ -28,7 +28,7 @@ def find(batch_id: str, caller: Caller) -> tuple[Batch, Items]:
     """Return the caller's batch and its items. Raises Problem if it does not exist, or has jobs for
     vendors that the caller may not use.
 
-    Nobody is told when the last job ends: whoever looks finishes the batch.
+    The end of the last job is not announced: whoever looks finishes the batch.
     """
     batch_id = batch_id.lower()
     try:

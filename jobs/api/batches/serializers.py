@@ -40,7 +40,7 @@ class BatchSummary(serializers.Serializer[Any]):
     sealed_at = serializers.DateTimeField(allow_null=True, help_text="When all items had come.")
     finished_at = serializers.DateTimeField(allow_null=True)
     cut_short = serializers.BooleanField(
-        help_text="Whether it was sealed because nobody continued its upload for 24 hours."
+        help_text="Whether it was sealed because its upload was not continued for 24 hours."
     )
     pending_action = serializers.ChoiceField(
         choices=ACTIONS,

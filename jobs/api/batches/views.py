@@ -96,8 +96,7 @@ class BatchViewSet(APIViewSet):
         if not (
             items.counts["failed"] or batch.retry_requested_at or batch.state == State.RECEIVING
         ):
-            cancelled = items.counts["cancelled"]
-            detail = f"No job of this batch has failed ({cancelled} were cancelled)."
+            detail = "No job of this batch has failed. Cancelled jobs are retried one by one."
             raise Problem("nothing_to_retry", 409, detail)
         now = redis_clock.now()
         if not batches.request_retry(batch.pk, now):
