@@ -14,14 +14,14 @@ from chaos.vendors import MAX_ATTEMPTS, VENDORS
 from jobs.models import FINAL, Attempt, Status, Verdict
 
 # The worker or the response was lost during the call: the vendor may have done the work.
-UNKNOWN = {"worker_lost", "worker_stopped", "vendor_timeout", "connection_lost", "bad_reply"}
+UNKNOWN = {"worker_lost", "worker_stopped", "timeout", "connection_lost", "bad_reply"}
 # What a fault of the campaign can make any job fail with, once its attempts are used up.
 BY_FAULTS = {
     "vendor_error",
     "vendor_unreachable",
-    "vendor_timeout",
+    "timeout",
     "connection_lost",
-    "vendor_denied",
+    "auth",
     "worker_lost",
 }
 MARGIN_SECONDS = 1.0

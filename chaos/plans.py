@@ -71,16 +71,16 @@ ERRORS = {
     "500": "vendor_error",
     "500_after_work": "vendor_error",
     "503": "vendor_error",
-    "429_seconds": "vendor_throttled",
-    "429_date": "vendor_throttled",
-    "denied": "vendor_denied",
-    "refused": "vendor_refused",
-    "redirect": "vendor_refused",
+    "429_seconds": "rate_limited",
+    "429_date": "rate_limited",
+    "denied": "auth",
+    "refused": "invalid_input",
+    "redirect": "invalid_input",
     "reset": "connection_lost",
     "reset_midway": "connection_lost",
-    "timeout": "vendor_timeout",
-    "hang": "vendor_timeout",
-    "drip": "vendor_timeout",
+    "timeout": "timeout",
+    "hang": "timeout",
+    "drip": "timeout",
     "endless": "bad_reply",
     "truncated_json": "bad_reply",
     "html": "bad_reply",
@@ -92,7 +92,7 @@ ERRORS = {
 ONLY_THE_BODY = frozenset(
     {"reset_midway", "drip", "endless", "truncated_json", "html", "array", "deep", "nan"}
 )
-OUTCOME_UNKNOWN = frozenset({"connection_lost", "vendor_timeout", "bad_reply"})
+OUTCOME_UNKNOWN = frozenset({"connection_lost", "timeout", "bad_reply"})
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,8 @@ def may_fail_with(
     if run > 1:
         return frozenset()
     errors = [error for mood in plan.moods if (error := error_of(mood, is_async=False))]
-    counted = [error for error in errors if error != "vendor_throttled"]
-    codes = {"vendor_refused"} & set(errors) | set(counted[max_attempts - 1 :])
+    counted = [error for error in errors if error != "rate_limited"]
+    codes = {"invalid_input"} & set(errors) | set(counted[max_attempts - 1 :])
     if not repeat_unknown and OUTCOME_UNKNOWN.intersection(errors):
         codes.add("outcome_unknown")
     if plan.callback in ("late", "lost") and not (

@@ -44,7 +44,7 @@ def decide(
     """
     if not error.outcome_known and not vendor.repeat_unknown:
         return GiveUp("outcome_unknown", f"{error.message} {OUTCOME_UNKNOWN}")
-    is_unpaid = error.code == "payment_required"
+    is_unpaid = error.code == "no_credits"
     if error.permanent and not is_unpaid:
         return GiveUp(error.code, error.message)
     is_denied = outcome(error) == "denied" and standing.denied_jobs >= DENIED_JOBS

@@ -200,7 +200,7 @@ OUTCOMES: dict[Behaviour, set[str]] = {
     switching: {"bad_reply"},
     split: {"done"},
     doubled: {"done"},
-    followed_by_stray_bytes: {"done", "vendor_refused", "vendor_error"},
+    followed_by_stray_bytes: {"done", "invalid_input", "vendor_error"},
     doubled_late: {"done"},
     stray_bytes_late: {"done"},
     longer_than_declared: {"done"},
@@ -217,15 +217,15 @@ OUTCOMES: dict[Behaviour, set[str]] = {
     chunk_longer_than_declared: {"bad_reply"},
     odd_coding: {"bad_reply"},
     bad_length: {"bad_reply"},
-    body_where_none_belongs: {"vendor_refused"},
+    body_where_none_belongs: {"invalid_input"},
     early: {"done"},
-    refused: {"vendor_refused"},
+    refused: {"invalid_input"},
     failed: {"vendor_error"},
     garbage: {"bad_reply"},
     bad_head: {"bad_reply"},
     broken_off: set(),
 }
 # Possible for any call: the machine is slow, or a kept connection is just being closed.
-ALWAYS_POSSIBLE = {"vendor_timeout", "connection_lost", "vendor_unreachable"}
+ALWAYS_POSSIBLE = {"timeout", "connection_lost", "vendor_unreachable"}
 LATE = {doubled_late, stray_bytes_late}
 FREQUENT = (plain, interim, chunked)

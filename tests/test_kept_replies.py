@@ -47,7 +47,7 @@ def test_each_failed_attempt_keeps_the_response(attempts):
 @pytest.mark.parametrize(
     ("data", "code", "kept"),
     [
-        (reply("422 No", b"<p>sk-secret</p>"), "vendor_refused", (422, "<p>***</p>")),
+        (reply("422 No", b"<p>sk-secret</p>"), "invalid_input", (422, "<p>***</p>")),
         (reply(body=b"[1]"), "bad_reply", (200, "[1]")),
         (reply(body=b"x" * 2_000_000), "bad_reply", (200, "x" * 4096)),
         (reply(body=b"not gzip", Content_Encoding="gzip"), "bad_reply", (200, "")),

@@ -190,7 +190,7 @@ def test_an_outage_does_not_count_while_redis_is_away(queued, valkey, acme):
 
 
 def test_a_vendor_is_paused_when_it_asks_for_it_while_redis_is_away(queued, valkey, acme):
-    throttled = VendorError("vendor_throttled", "", retry_after=timedelta(hours=1))
+    throttled = VendorError("rate_limited", "", retry_after=timedelta(hours=1))
     call_while_redis_goes_away(throttled, acme, valkey)
     acme.refresh_from_db()
     assert acme.is_paused(Job.new().created_at + timedelta(minutes=50))

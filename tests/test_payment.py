@@ -33,7 +33,7 @@ def test_jobs_wait_until_an_operator_resumes_the_vendor(vendor_server, start_wor
     assert "payment" in Vendor.objects.get().pause_reason
     calls = len(vendor_server.arrivals)
     assert set(Job.objects.values_list("failures", flat=True)) == {0}
-    assert set(Attempt.objects.values_list("outcome", flat=True)) == {"payment_required"}
+    assert set(Attempt.objects.values_list("outcome", flat=True)) == {"no_credits"}
     assert worker.output.count("is paused until an operator resumes it") == 1
 
     vendor_server.answer = lambda _: Answer(200, {"ok": True})

@@ -46,7 +46,7 @@ class Batch:
         settle(executions, self.held)
 
     def answer(self, number):
-        refused = VendorError("vendor_refused", "No.", permanent=True)
+        refused = VendorError("invalid_input", "No.", permanent=True)
         return [Done({"ok": True}), VendorError("vendor_error", "Later."), refused][number % 3]
 
 

@@ -114,8 +114,8 @@ def test_it_exits_with_1_when_the_call_fails(vendor_server):
     printed = failed()
     assert "status 422" in printed
     assert '{"error": "no such person"}' in printed
-    assert "vendor_refused" in printed
-    assert Attempt.objects.get().outcome == "vendor_refused"
+    assert "invalid_input" in printed
+    assert Attempt.objects.get().outcome == "invalid_input"
 
 
 def test_it_says_when_the_vendor_refuses_connections(acme):

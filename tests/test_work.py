@@ -83,7 +83,7 @@ def test_a_refused_job_fails_with_a_code_and_a_sentence(start_worker, submit, ve
     worker = start_worker("--drain")
     worker.end()
     job = Job.objects.get()
-    assert (job.status, job.error_code) == ("failed", "vendor_refused")
+    assert (job.status, job.error_code) == ("failed", "invalid_input")
     assert "422" in job.error_message
     assert "John" not in job.error_message + worker.output
 

@@ -37,7 +37,7 @@ def test_trouble_is_limited_to_the_first_run_and_its_first_successful_call():
     ("plan", "settings", "codes"),
     [
         (Plan(("500", "slow")), {}, set()),
-        (Plan(("500", "refused")), {}, {"vendor_refused"}),
+        (Plan(("500", "refused")), {}, {"invalid_input"}),
         (Plan(("500", "refused")), {"run": 2}, set()),
         (Plan(("500",) * 6), {}, {"vendor_error"}),
         (Plan(("429_date", *["500"] * 5)), {}, set()),

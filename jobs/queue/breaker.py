@@ -61,9 +61,9 @@ def outcome(answer: Done | Accepted | VendorError | None) -> str:
             return "good"
         case VendorError(outage=True):
             return "bad"
-        case VendorError(code="vendor_denied" | "api_key_missing"):
+        case VendorError(code="auth" | "api_key_missing"):
             return "denied"
-        case VendorError(code="vendor_refused" | "bad_reply" | "payment_required"):
+        case VendorError(code="invalid_input" | "bad_reply" | "no_credits"):
             return "good"
         case _:
             return "none"

@@ -205,7 +205,7 @@ class Life:
             return True
         is_its_own = job.attempt == key.attempt and job.status in ("processing", "waiting")
         if is_its_own:
-            job.fail("vendor_refused")
+            job.fail("invalid_input")
         return is_its_own
 
     def apply_late(self, key: Key) -> bool:

@@ -7,12 +7,12 @@ OPEN = {"queued", "processing", "waiting"}
 
 # Answers that fail an attempt, with the outcome that is recorded for it.
 ERRORS = {
-    "throttled": "vendor_throttled",
-    "denied": "vendor_denied",
+    "throttled": "rate_limited",
+    "denied": "auth",
     "down": "vendor_error",
-    "timed out": "vendor_timeout",
+    "timed out": "timeout",
     "garbled": "bad_reply",
-    "refused": "vendor_refused",
+    "refused": "invalid_input",
 }
 
 

@@ -25,7 +25,7 @@ class Reader(Adapter):
         if payload["callback"].startswith("odd"):
             raise KeyError
         if payload["callback"].startswith("bad"):
-            raise VendorError("vendor_refused", "The vendor gave up.", permanent=True)
+            raise VendorError("invalid_input", "The vendor gave up.", permanent=True)
         return Done(payload)
 
 

@@ -80,7 +80,7 @@ def test_a_failed_attempt_that_counts_is_retried_later(processing):
 
 
 def test_waiting_for_a_limit_is_no_failure(processing):
-    error = ("vendor_throttled", "It answered 429.")
+    error = ("rate_limited", "It answered 429.")
     move = lifecycle.retry_later(processing, *error, counts=False, not_before=None, now=NOW)
     assert apply(move)
     assert row().failures == 0

@@ -38,19 +38,19 @@ def test_the_last_attempt_gives_up_with_the_vendors_error():
 
 
 def test_a_permanent_error_is_not_retried():
-    refused = VendorError("vendor_refused", "It answered 422.", permanent=True)
-    assert decision(refused) == GiveUp("vendor_refused", "It answered 422.")
+    refused = VendorError("invalid_input", "It answered 422.", permanent=True)
+    assert decision(refused) == GiveUp("invalid_input", "It answered 422.")
 
 
 def test_a_throttled_attempt_does_not_count():
-    error = ("vendor_throttled", "It answered 429.")
+    error = ("rate_limited", "It answered 429.")
     throttled = VendorError(*error, retry_after=timedelta(seconds=3))
     assert decision(throttled, failures=99, standing=CLOSED) == Retry(counts=False)
 
 
 @pytest.mark.parametrize("permanent", [False, True])
 def test_an_attempt_does_not_count_when_the_vendor_asks_for_payment(permanent):
-    unpaid = VendorError("payment_required", "It answered 402.", permanent=permanent)
+    unpaid = VendorError("no_credits", "It answered 402.", permanent=permanent)
     retry = decision(unpaid, failures=99, standing=CLOSED, repeat_unknown=False)
     assert retry == Retry(counts=False)
 
@@ -69,13 +69,13 @@ def test_a_bad_reply_counts_even_while_the_breaker_is_open():
 
 
 def test_an_unknown_outcome_is_retried_only_if_repeat_unknown_is_on():
-    unknown = VendorError("vendor_timeout", "No answer.", outage=True, outcome_known=False)
+    unknown = VendorError("timeout", "No answer.", outage=True, outcome_known=False)
     assert decision(unknown, standing=CLOSED).counts
     assert decision(unknown, repeat_unknown=False).code == "outcome_unknown"
 
 
 def test_denied_attempts_do_not_count_once_several_jobs_were_denied():
-    denied = VendorError("vendor_denied", "It answered 401.")
+    denied = VendorError("auth", "It answered 401.")
     assert decision(denied, failures=99, standing=Standing(denied_jobs=3)) == Retry(counts=False)
     assert decision(denied, failures=0, standing=Standing(denied_jobs=2)).counts
     assert decision(DOWN, failures=0, standing=Standing(denied_jobs=3)).counts

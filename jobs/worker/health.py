@@ -77,7 +77,7 @@ def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
     denied_jobs = executions[-1].standing.denied_jobs
     if denied_jobs >= DENIED_JOBS and "denied" in map(breaker.outcome, errors):
         _pause_until_resumed(vendor, DENIED)
-    if any(error.code == "payment_required" for error in errors):
+    if any(error.code == "no_credits" for error in errors):
         _pause_until_resumed(vendor, UNPAID)
 
 

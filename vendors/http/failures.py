@@ -46,7 +46,7 @@ def error_of(error: Exception, *, sent: bool, timeout_seconds: float) -> VendorE
             f"The vendor did not answer in full within {timeout_seconds:g} s. "
             "It may have done the work."
         )
-        return VendorError("vendor_timeout", sentence, outage=True, outcome_known=False)
+        return VendorError("timeout", sentence, outage=True, outcome_known=False)
     sentence = (
         "The connection was lost before the answer was complete. The vendor may have done the work."
     )

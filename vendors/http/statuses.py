@@ -19,21 +19,21 @@ def error_of(status: int, headers: Mapping[str, str], now: datetime) -> VendorEr
         wait = wait or MIN_WAIT
         retrying = f"retrying in {wait.total_seconds():g} s"
         sentence = f"The vendor is rate limiting us (status {status}); {retrying}."
-        return VendorError("vendor_throttled", sentence, retry_after=wait)
+        return VendorError("rate_limited", sentence, retry_after=wait)
     if status in (408, 425) or 500 <= status <= 599:
         sentence = f"The vendor answered with an error (status {status})."
         return VendorError("vendor_error", sentence, outage=True)
     if status == 402:
         sentence = "The vendor requires payment (status 402). Its account may be out of credit."
-        return VendorError("payment_required", sentence)
+        return VendorError("no_credits", sentence)
     if status in (401, 403):
         sentence = f"The vendor denied access (status {status}). Check its API key and quota."
-        return VendorError("vendor_denied", sentence)
+        return VendorError("auth", sentence)
     if 300 <= status <= 499:
         sentence = f"The vendor refused this job (status {status})."
         if status < 400:
             sentence = f"The vendor answered with a redirect (status {status}). Correct its URL."
-        return VendorError("vendor_refused", sentence, permanent=True)
+        return VendorError("invalid_input", sentence, permanent=True)
     sentence = f"The vendor answered with the unknown status {status}."
     return VendorError("bad_reply", sentence, outcome_known=False)
 

@@ -92,10 +92,10 @@ class AdapterContract:
 
     def test_the_vendors_timeout_is_enforced(self, serve: Callable[..., Server]) -> None:
         error = self.error_of(serve(Visit.hang), timeout_seconds=0.2)
-        assert (error.code, error.outcome_known) == ("vendor_timeout", False)
+        assert (error.code, error.outcome_known) == ("timeout", False)
 
     @pytest.mark.parametrize(
-        ("status", "code"), [("500 Oops", "vendor_error"), ("422 No", "vendor_refused")]
+        ("status", "code"), [("500 Oops", "vendor_error"), ("422 No", "invalid_input")]
     )
     def test_a_failure_is_raised_as_vendor_error(
         self, status: str, code: str, serve: Callable[..., Server]

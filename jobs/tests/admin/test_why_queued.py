@@ -115,9 +115,9 @@ def test_an_open_breaker(shown, redis_client, make_vendor, make_job):
     assert re.search(f"{down}the next job to start is the probe.", shown(job))
     token = take(vendor, "w", 1).probe
     assert re.search(f"{down}a probe is in progress.", shown(job))
-    breaker.report(vendor, [Report("bad", token, "job-0", code="vendor_timeout")])
+    breaker.report(vendor, [Report("bad", token, "job-0", code="timeout")])
     page_text = re.search(
-        rf"down \(vendor_timeout, since ({TIME})\): its breaker is open, next probe",
+        rf"down \(timeout, since ({TIME})\): its breaker is open, next probe",
         shown(job),
     )
     assert page_text[1] == since, "a failed probe does not start a new outage"

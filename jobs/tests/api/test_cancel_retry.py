@@ -36,7 +36,7 @@ def test_queued_and_waiting_jobs_can_be_cancelled(client, make_job, status):
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_failed_and_cancelled_jobs_can_be_retried(client, make_job, status):
     job = make_job(
-        status=status, attempt=3, failures=3, error_code="vendor_refused", finished_at=ENDED
+        status=status, attempt=3, failures=3, error_code="invalid_input", finished_at=ENDED
     )
     answer = client.post(f"/jobs/{job.pk}/retry")
     shown = answer.json()

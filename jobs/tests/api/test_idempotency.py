@@ -253,7 +253,7 @@ def test_a_repeated_request_gets_the_present_status(client, first, status):
 
 
 def test_a_key_stays_with_its_job_when_that_is_retried(client, first):
-    Job.objects.update(status="failed", error_code="vendor_refused")
+    Job.objects.update(status="failed", error_code="invalid_input")
     assert operator_actions.retry(Job.objects.get(), redis_clock.now())
     assert_replayed(post(client), first)
 

@@ -45,7 +45,7 @@ def pages(client, address: str) -> list[list[str]]:
 def test_jobs_are_listed_newest_first_without_result_and_input(client, make_job):
     older = make_job(status="complete", result={"info": "secret"})
     newer = make_job(
-        status="failed", error_code="vendor_refused", error_message="The vendor answered 400."
+        status="failed", error_code="invalid_input", error_message="The vendor answered 400."
     )
     page = client.get("/jobs").json()
     assert [item["request_id"] for item in page["items"]] == [newer.pk, older.pk]

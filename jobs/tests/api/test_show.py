@@ -72,13 +72,13 @@ def test_a_complete_job_shows_its_result(client, make_job):
 def test_a_failed_job_shows_its_error(client, make_job):
     job = make_job(
         status="failed",
-        error_code="vendor_refused",
+        error_code="invalid_input",
         error_message="The vendor answered 400.",
         result={"old": 1},
     )
     answer = client.get(f"/jobs/{job.pk}")
     assert answer.json()["error"] == {
-        "code": "vendor_refused",
+        "code": "invalid_input",
         "message": "The vendor answered 400.",
     }
     assert "result" not in answer.json()

@@ -155,7 +155,7 @@ def cancel_its_batch(acme):
 
 WAYS = {
     "answered": lambda acme: execute(acme, Done({})),
-    "refused": lambda acme: execute(acme, VendorError("vendor_refused", "No.", permanent=True)),
+    "refused": lambda acme: execute(acme, VendorError("invalid_input", "No.", permanent=True)),
     **{
         act.__name__: act
         for act in (

@@ -87,13 +87,13 @@ TALKS = [
 
 @pytest.mark.parametrize("talk", TALKS, ids=lambda talk: talk.__name__)
 def test_a_slow_answer_ends_at_the_deadline(talk: object, serve: Callable[..., Server]) -> None:
-    with ends_in_time("vendor_timeout"):
+    with ends_in_time("timeout"):
         post(serve(talk).url)
 
 
 def test_a_vendor_that_reads_nothing_ends_at_the_deadline(serve: Callable[..., Server]) -> None:
     server = serve(Visit.hang)
-    with ends_in_time("vendor_timeout"):
+    with ends_in_time("timeout"):
         post_json(
             server.url, {"name": "x" * 10_000_000}, headers={}, timeout_seconds=DEADLINE_SECONDS
         )
@@ -107,7 +107,7 @@ def test_a_vendor_that_reads_slowly_ends_at_the_deadline(
             visit.server.stopped.wait(0.05)
 
     server = serve(sip)
-    with ends_in_time("vendor_timeout"):
+    with ends_in_time("timeout"):
         post_json(
             server.url, {"name": "x" * 10_000_000}, headers={}, timeout_seconds=DEADLINE_SECONDS
         )
@@ -124,7 +124,7 @@ def test_an_answer_before_the_deadline_is_read(serve: Callable[..., Server]) -> 
 def test_the_next_call_of_a_thread_has_its_own_deadline(serve: Callable[..., Server]) -> None:
     slow, quick = serve(never_answer), serve(answering(reply()))
     for _ in range(2):
-        with ends_in_time("vendor_timeout"):
+        with ends_in_time("timeout"):
             post(slow.url)
         assert post(quick.url).status == 200
 

@@ -43,10 +43,10 @@ def test_the_payload_is_sent_as_json_and_compression_is_declined(
     [
         ("500 Oops", "vendor_error", False, True),
         ("503 Away", "vendor_error", False, True),
-        ("429 Slow", "vendor_throttled", False, False),
-        ("401 Who", "vendor_denied", False, False),
-        ("422 No", "vendor_refused", True, False),
-        ("301 Moved", "vendor_refused", True, False),
+        ("429 Slow", "rate_limited", False, False),
+        ("401 Who", "auth", False, False),
+        ("422 No", "invalid_input", True, False),
+        ("301 Moved", "invalid_input", True, False),
     ],
 )
 def test_a_status_is_raised_with_its_code(
@@ -66,7 +66,7 @@ def test_a_status_is_raised_with_its_code(
 def test_retry_after_is_in_the_error(serve: Callable[..., Server]) -> None:
     error = error_of(serve(answering(reply("503 Away", Retry_After="7"))).url)
     assert (error.code, error.retry_after, error.outage) == (
-        "vendor_throttled",
+        "rate_limited",
         timedelta(seconds=7),
         False,
     )
@@ -82,7 +82,7 @@ def test_a_redirect_is_not_followed_and_its_body_not_read(serve: Callable[..., S
             visit.send(b"x" * 65536)
 
     began = time.monotonic()
-    assert error_of(serve(redirect).url).code == "vendor_refused"
+    assert error_of(serve(redirect).url).code == "invalid_input"
     assert time.monotonic() - began < 4
     assert target.visits == 0
 

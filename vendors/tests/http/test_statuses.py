@@ -60,31 +60,31 @@ def test_a_retry_after_date_is_relative_to_the_vendors_clock(
 @pytest.mark.parametrize(
     ("status", "headers", "code", "wait"),
     [
-        (429, {}, "vendor_throttled", seconds(1)),
-        (429, {"Retry-After": "soon"}, "vendor_throttled", seconds(1)),
-        (429, {"Retry-After": "9"}, "vendor_throttled", seconds(9)),
-        (503, {"Retry-After": "9"}, "vendor_throttled", seconds(9)),
+        (429, {}, "rate_limited", seconds(1)),
+        (429, {"Retry-After": "soon"}, "rate_limited", seconds(1)),
+        (429, {"Retry-After": "9"}, "rate_limited", seconds(9)),
+        (503, {"Retry-After": "9"}, "rate_limited", seconds(9)),
         (503, {"Retry-After": "soon"}, "vendor_error", None),
         (503, {}, "vendor_error", None),
         (500, {"Retry-After": "9"}, "vendor_error", None),
         (599, {}, "vendor_error", None),
         (408, {}, "vendor_error", None),
         (425, {}, "vendor_error", None),
-        (401, {}, "vendor_denied", None),
-        (401, {"Retry-After": "9"}, "vendor_denied", None),
-        (402, {}, "payment_required", None),
-        (402, {"Retry-After": "9"}, "payment_required", None),
-        (403, {}, "vendor_denied", None),
-        (403, {"Retry-After": "soon"}, "vendor_denied", None),
-        (403, {"Retry-After": "9"}, "vendor_throttled", seconds(9)),
-        (400, {}, "vendor_refused", None),
-        (404, {}, "vendor_refused", None),
-        (409, {}, "vendor_refused", None),
-        (409, {"Retry-After": "9"}, "vendor_refused", None),
-        (422, {"Retry-After": "9"}, "vendor_refused", None),
-        (499, {}, "vendor_refused", None),
-        (300, {}, "vendor_refused", None),
-        (307, {}, "vendor_refused", None),
+        (401, {}, "auth", None),
+        (401, {"Retry-After": "9"}, "auth", None),
+        (402, {}, "no_credits", None),
+        (402, {"Retry-After": "9"}, "no_credits", None),
+        (403, {}, "auth", None),
+        (403, {"Retry-After": "soon"}, "auth", None),
+        (403, {"Retry-After": "9"}, "rate_limited", seconds(9)),
+        (400, {}, "invalid_input", None),
+        (404, {}, "invalid_input", None),
+        (409, {}, "invalid_input", None),
+        (409, {"Retry-After": "9"}, "invalid_input", None),
+        (422, {"Retry-After": "9"}, "invalid_input", None),
+        (499, {}, "invalid_input", None),
+        (300, {}, "invalid_input", None),
+        (307, {}, "invalid_input", None),
         (999, {}, "bad_reply", None),
     ],
 )
@@ -94,7 +94,7 @@ def test_each_status_has_its_code(
     error = error_of(status, headers, NOW)
     assert (error.code, error.retry_after) == (code, wait)
     assert error.outage is (code == "vendor_error")
-    assert error.permanent is (code == "vendor_refused")
+    assert error.permanent is (code == "invalid_input")
     assert error.outcome_known is (code != "bad_reply")
     assert f"status {status}" in error.message
     assert error.message.endswith(".")

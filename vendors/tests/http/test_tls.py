@@ -204,7 +204,7 @@ def test_a_slow_answer_ends_at_the_deadline(
     talk: object, context: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
     error = error_in_time(serve(talk, tls=context))
-    assert (error.code, error.outcome_known) == ("vendor_timeout", False)
+    assert (error.code, error.outcome_known) == ("timeout", False)
 
 
 @pytest.mark.usefixtures("_trusted")

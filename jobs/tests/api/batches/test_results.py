@@ -46,7 +46,7 @@ def lines_of(text):
 def batch():
     """A batch of one item of each kind, which were not stored in their order."""
     batch = make_batch(state="running")
-    failed = {"error_code": "vendor_refused", "error_message": "=1+1 was refused."}
+    failed = {"error_code": "invalid_input", "error_message": "=1+1 was refused."}
     add_item(batch, 3, "failed", **failed)
     add_item(batch, 2, "refused")
     add_item(batch, 0, "complete", result=ROW, reference="-7")
@@ -72,7 +72,7 @@ def test_json_lines_have_every_item_in_order(client, batch):
         **{"created_at": None, "finished_at": None},
         "error": {"code": "unknown_vendor", "message": "No.", "pointer": "/vendor"},
     }
-    assert fourth["error"] == {"code": "vendor_refused", "message": "=1+1 was refused."}
+    assert fourth["error"] == {"code": "invalid_input", "message": "=1+1 was refused."}
 
 
 def test_csv_has_every_item_in_order(client, batch):
@@ -90,7 +90,7 @@ def test_csv_has_every_item_in_order(client, batch):
     assert found[0]["reference"] == "'-7"
     assert found[2]["request_id"] == found[2]["created_at"] == found[2]["result"] == ""
     assert (found[3]["error_code"], found[3]["error_message"]) == (
-        *("vendor_refused", "'=1+1 was refused."),
+        *("invalid_input", "'=1+1 was refused."),
     )
 
 
