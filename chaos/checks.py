@@ -42,7 +42,7 @@ def stuck(history: History) -> Iterator[Finding]:
 
 def recorded_twice(history: History) -> Iterator[Finding]:
     for job_id, story in history.stories.items():
-        ends = Counter(attempt.run for attempt in story.attempts if attempt.outcome == "done")
+        ends = Counter(attempt.run for attempt in story.attempts if attempt.outcome == "found")
         ends += Counter(
             int(each.run or 0) for each in story.stored_callbacks if each.verdict == Verdict.APPLIED
         )
@@ -157,9 +157,9 @@ def _unexplained(story: Story, run: int, ended: set[int]) -> Iterator[Finding]:
 
 def _why_last(attempt: Attempt, fields: Mapping[str, Any]) -> str:
     """Return why no attempt may follow this one, or "" if one may."""
-    if attempt.outcome == "done":
+    if attempt.outcome == "found":
         return "was done"
-    if attempt.outcome == "accepted" and not fields.get("repeat_overdue"):
+    if attempt.outcome == "pending" and not fields.get("repeat_overdue"):
         return "was accepted"
     if attempt.outcome in UNKNOWN and not fields.get("repeat_unknown", True):
         return f"ended as {attempt.outcome} and must not be repeated"

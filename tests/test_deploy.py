@@ -30,7 +30,7 @@ from tests.manifests import (
     main_container,
     of_kind,
 )
-from vendors.definitions import toml
+from vendors.loading import toml
 from vendors.models import Vendor
 
 ROOT = Path(__file__).parent.parent

@@ -16,6 +16,7 @@ from jobs.queue.clock import redis_clock
 from jobs.recovery import lost_entries, rebuild, sweep, takeover
 from jobs.storage.bulk_writes import insert_each
 from tests.mongodb_recording import columns, indexes_for, recording
+from vendors.base import Done
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
@@ -70,7 +71,7 @@ def test_claiming_jobs_is_one_update_and_one_read_by_id(sent):
 
 
 def test_a_move_matches_by_id_and_leaves_its_token(sent):
-    move = lifecycle.complete(running(), {"ok": True}, NOW)
+    move = lifecycle.complete(running(), Done({"ok": True}), NOW)
     lifecycle.apply([move])
     update, read_tokens = sent
     assert update.match == {"_id": ID, "status": {"$in": ("processing",)}, "attempt": 1}
@@ -90,7 +91,7 @@ def test_a_move_matches_by_id_and_leaves_its_token(sent):
 
 
 def test_attempts_of_several_jobs_are_one_insert(sent):
-    attempts = [lifecycle.complete(running(), {}, NOW).attempt for _ in range(3)]
+    attempts = [lifecycle.complete(running(), Done({}), NOW).attempt for _ in range(3)]
     insert_each(attempts)
     [insert] = sent
     assert [document["_id"] for document in insert.whole] == [attempt.pk for attempt in attempts]
@@ -104,7 +105,7 @@ def test_a_job_is_accepted_in_one_round_trip(sent, redis_client):
 @pytest.mark.parametrize("count", [1, 10, 100])
 def test_claiming_and_recording_any_number_of_jobs_is_four_round_trips(count):
     jobs = [Job(id=f"{ID[:-3]}{number:03}", **RUNNING, started_at=NOW) for number in range(count)]
-    moves = [lifecycle.complete(job, {}, NOW) for job in jobs]
+    moves = [lifecycle.complete(job, Done({}), NOW) for job in jobs]
     with recording(finds_all=True) as sent:
         ids = [job.pk for job in jobs]
         lifecycle.claim(ids, worker="w", run_token="r", now=NOW, deadline_at=NOW)

@@ -6,9 +6,35 @@ Nothing else about a vendor leaves its adapter.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 
 from vendors.payloads.json_reader import VENDOR_JSON
+
+
+class Outcome(StrEnum):
+    """What a call came to: every answer is one of these."""
+
+    FOUND = "found"
+    NO_DATA = "no_data"  # the vendor did its work and has nothing; nothing failed
+    PENDING = "pending"  # accepted, or still being worked on
+    INVALID_INPUT = "invalid_input"  # this job can't succeed
+    BLOCKED = "blocked"  # the vendor must not answer, for example because a person objected
+    RATE_LIMITED = "rate_limited"
+    NO_CREDITS = "no_credits"
+    AUTH = "auth"  # the vendor refuses our credentials
+    VENDOR_ERROR = "vendor_error"
+    TIMEOUT = "timeout"
+
+
+# What adapters written for release 0.1.0 raise.
+FORMER_CODES = {
+    "vendor_throttled": Outcome.RATE_LIMITED,
+    "vendor_denied": Outcome.AUTH,
+    "payment_required": Outcome.NO_CREDITS,
+    "vendor_refused": Outcome.INVALID_INPUT,
+    "vendor_timeout": Outcome.TIMEOUT,
+}
 
 
 class VendorSettings(Protocol):
@@ -38,25 +64,41 @@ class Call:
 
     `idempotency_key` is the same for every attempt of a run, so that the vendor can recognise a
     repeat. `callback_url` is where the vendor may post its answer later; it names the job and
-    carries a token.
+    carries a token. `reference` is what the vendor calls its piece of work, once it is known.
     """
 
     job_id: str
     input: dict[str, Any]
     idempotency_key: str
     callback_url: str
+    reference: str = ""
 
 
 @dataclass(frozen=True)
 class Done:
-    """The vendor answered. `result` is cleaned before it is stored."""
+    """The vendor did its work.
 
-    result: dict[str, Any]
+    `result` is any JSON value, cleaned before it is stored; None if the outcome is no_data. `cost`
+    is what the vendor charged, in its own unit.
+    """
+
+    result: Any
+    outcome: str = Outcome.FOUND
+    cost: float | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The vendor accepted the job and will post its answer to the callback URL."""
+    """The vendor works on the job. Its answer comes by callback, or when it is polled.
+
+    `reference` is what the vendor calls its piece of work; '' if it has said so before, or never
+    will. `retry_after` is how long it asks to wait before the next poll.
+    """
+
+    reference: str = ""
+    cost: float | None = None
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -87,12 +129,14 @@ class Reply:
 class VendorError(Exception):
     """The only exception that an adapter raises on purpose.
 
-    code: stable and machine-readable.
+    code: stable and machine-readable; one of Outcome, or a more exact code of a vendor_error.
     message: a sentence without personal data.
     permanent: retrying can't help.
     outage: the vendor seems to be down, as opposed to rejecting this job.
-    retry_after: how long the vendor asks all callers to wait.
+    retry_after: how long the vendor asks all callers to wait. With no_credits: until its account
+        has credits again.
     outcome_known: False if the vendor may have done the work although no answer arrived.
+    cost: what the vendor charged, in its own unit.
     reply: the vendor's response. Its beginning is stored with the attempt, cleaned
         (vendors/replies.py).
     """
@@ -106,18 +150,20 @@ class VendorError(Exception):
         outage: bool = False,
         retry_after: timedelta | None = None,
         outcome_known: bool = True,
+        cost: float | None = None,
         reply: Reply | None = None,
     ) -> None:
         super().__init__(message)
         is_text = isinstance(code, str) and isinstance(message, str)
         if not (is_text and isinstance(retry_after, timedelta | None)):
             raise TypeError("VendorError takes code and message as str, retry_after as timedelta.")
-        self.code = code
+        self.code = FORMER_CODES.get(code, code)
         self.message = message
         self.permanent = permanent
         self.outage = outage
         self.retry_after = retry_after
         self.outcome_known = outcome_known
+        self.cost = cost
         self.reply = reply
 
 
@@ -134,6 +180,22 @@ class Adapter:
         """Make one attempt. Raises VendorError if it fails."""
         raise NotImplementedError
 
-    def read_callback(self, payload: dict[str, Any]) -> Done:
-        """Return the result in a callback. Raises VendorError if the callback reports a failure."""
+    def poll(self, call: Call) -> Done | Accepted:
+        """Ask for the answer to an earlier call that was accepted. Accepted: it is not there yet.
+        Raises VendorError.
+        """
+        raise NotImplementedError
+
+    def check(self) -> Done:
+        """Prove that the credentials work, by a call that costs nothing. Raises VendorError."""
+        raise NotImplementedError
+
+    def read_callback(self, payload: dict[str, Any]) -> Done | Accepted:
+        """Return the result in a callback. Accepted: it has none, and the vendor must be polled.
+        Raises VendorError if the callback reports a failure.
+        """
         return Done(payload)
+
+    def callback_reference(self, payload: dict[str, Any], headers: Mapping[str, str]) -> str:
+        """Return the reference in a callback to the URL of the whole account; '' if it has none."""
+        return ""

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS
 
 from vendors.base import Adapter
-from vendors.models import Vendor
+from vendors.models import Credential, Vendor
 from vendors.registry import make_adapter
 
 MAX_AGE_SECONDS = 0.5
@@ -23,6 +23,7 @@ class Catalogue:
     def __init__(self) -> None:
         self._lock = Lock()
         self._rows: list[tuple[Any, ...]] = []
+        self._keys: dict[str, Any] = {}  # the definitions of the credentials
         self._vendors: dict[str, Vendor] = {}
         self._adapters: dict[str, tuple[object, Adapter]] = {}
         self._read_at = NEVER
@@ -68,10 +69,15 @@ class Catalogue:
 
     def _read(self) -> None:
         rows = list(Vendor.objects.values_list(*FIELDS))
+        credentials = {credential.slug: credential for credential in Credential.objects.all()}
+        keys = {slug: credential.definition for slug, credential in credentials.items()}
         # Nearly always nothing has changed. Keeping the objects keeps what they have cached.
-        if rows != self._rows:
+        if (rows, keys) != (self._rows, self._keys):
             vendors = [Vendor.from_db(DEFAULT_DB_ALIAS, FIELDS, row) for row in rows]
-            self._vendors, self._rows = {vendor.slug: vendor for vendor in vendors}, rows
+            for vendor in vendors:
+                vendor.credential = credentials.get(vendor.definition.get("credential", ""))
+            self._vendors = {vendor.slug: vendor for vendor in vendors}
+            self._rows, self._keys = rows, keys
         self._read_at = time.monotonic()
 
 

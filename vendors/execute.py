@@ -1,11 +1,12 @@
 """Runs a vendor's adapter and reduces what happens to Done, Accepted or a VendorError."""
 
 import logging
+from dataclasses import replace
 
 from django.conf import settings
 
 from vendors import replies
-from vendors.base import Accepted, Adapter, Call, Done, VendorError
+from vendors.base import Accepted, Adapter, Call, Done, Outcome, VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 from vendors.payloads.cleaning import clean
@@ -43,18 +44,21 @@ def _cleaned(answer: object, vendor: Vendor, adapter: Adapter) -> Done | Accepte
     match answer:
         case Accepted():
             return answer
-        case Done(dict(result)):
+        case Done(outcome=Outcome.NO_DATA):
+            return replace(answer, result=None)
+        case Done(dict() | list() | str() | int() | float() as result):
             try:
-                return Done(clean(result, vendor.redacted_fields))
+                return replace(answer, result=clean(result, vendor.redacted_fields))
             except (AttributeError, RecursionError):
-                returned = "Done with a dict that can't be written as JSON"
+                kind = type(result).__name__
+                returned = f"Done with a {kind} that can't be written as JSON"
         case Done(result):
             returned = f"Done with a {type(result).__name__}"
         case _:
             returned = f"a {type(answer).__name__}"
     where = location_of_method(adapter, "call")
     log.error("the adapter of %s returned %s from the method at %s", vendor, returned, where)
-    sentence = f"The adapter returned {returned}; it must return Done with a dict, or Accepted."
+    sentence = f"The adapter returned {returned}; it must return Done with JSON, or Accepted."
     raise VendorError("adapter_failed", sentence, outcome_known=False)
 
 

@@ -12,6 +12,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from vendors import limits, validators, variables
+from vendors.definitions.polling import Polling, polling_of
+from vendors.fields import JSONTextField
 from vendors.registry import BUILT_IN, make_adapter
 
 DEFAULT_REQUIRED_INPUT = "name"
@@ -26,6 +28,25 @@ def required_input_of(adapter: str) -> str:
     """Return what a vendor with this adapter requires, unless it says otherwise."""
     is_built_in = adapter in BUILT_IN or adapter in BUILT_IN.values()
     return DEFAULT_REQUIRED_INPUT if is_built_in else ""
+
+
+class Credential(models.Model):
+    """How to prove to vendors who we are. The keys themselves are in environment variables."""
+
+    id = models.CharField(
+        primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
+    )
+    slug = models.CharField(max_length=50, unique=True, validators=[validators.validate_slug])
+    # As in TOML: {"header": "X-Api-Key", "keys_env": ["VENDOR_PDL_KEY"]}
+    definition = JSONTextField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("slug",)
+        indexes = [models.Index(fields=["slug"], name="credential_slug")]
+
+    def __str__(self) -> str:
+        return self.slug
 
 
 class Vendor(models.Model):
@@ -139,6 +160,9 @@ class Vendor(models.Model):
         "It may hold several, separated by commas, for rotation.",
     )
 
+    # What else its table in TOML says (docs/vendors.md).
+    definition = JSONTextField(default=dict, blank=True)
+
     paused = models.BooleanField(default=False, help_text="On: jobs are accepted, but not called.")
     paused_until = models.DateTimeField(
         null=True, blank=True, help_text="Set when the vendor asks us to slow down."
@@ -176,6 +200,28 @@ class Vendor(models.Model):
     @cached_property
     def redacted_fields(self) -> frozenset[str]:
         return frozenset(word.lower() for word in re.split(r"[,\s]+", self.redact) if word)
+
+    @cached_property
+    def polling(self) -> Polling | None:
+        """When the vendor is polled; None if it is not."""
+        return polling_of(self.definition)
+
+    @property
+    def expects_callback(self) -> bool:
+        """Whether a job that was accepted is answered by a callback, and not only when polled."""
+        return "callback" in self.definition or "poll" not in self.definition
+
+    @property
+    def answer_timeout_seconds(self) -> float:
+        """How long an accepted job may wait for its answer."""
+        give_up_seconds = self.polling.give_up_seconds if self.polling else None
+        return self.callback_timeout_seconds if give_up_seconds is None else give_up_seconds
+
+    @cached_property
+    def credential(self) -> Credential | None:
+        """The credential that the definition names. The catalogue sets it from its own copy."""
+        slug = self.definition.get("credential")
+        return Credential.objects.filter(slug=slug).first() if slug else None
 
     @property
     def api_key(self) -> str:
@@ -233,4 +279,5 @@ class Vendor(models.Model):
     @cached_property
     def settings_key(self) -> tuple[Any, ...]:
         """All fields as a key: equal keys mean that nothing has changed."""
-        return tuple(getattr(self, field.attname) for field in self._meta.concrete_fields)
+        values = (getattr(self, field.attname) for field in self._meta.concrete_fields)
+        return (*values, self.credential and self.credential.definition)

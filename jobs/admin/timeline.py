@@ -15,7 +15,7 @@ MAX_EACH = 100
 MAX_HEADERS = 30
 MAX_HEADER_CHARACTERS = 300
 MAX_BODY_CHARACTERS = 4096
-BADGE_KINDS = {"done": "complete", "accepted": "waiting"}
+BADGE_KINDS = {"found": "complete", "no_data": "complete", "pending": "waiting"}
 VERDICT_BADGE_KINDS = {
     "": "queued",
     Verdict.APPLIED: "complete",

@@ -124,8 +124,8 @@ def _answer(callback: Callback) -> Answer | Unreadable | None:
 def _move(callback: Callback, answer: Answer | Unreadable | None, now: datetime) -> Move | None:
     ref = _attempt(callback)
     match answer:
-        case Done(result):
-            return lifecycle.complete_by_callback(callback.job, result, **ref, now=now)
+        case Done() as done:
+            return lifecycle.complete_by_callback(callback.job, done, **ref, now=now)
         case VendorError(code=code, message=message):
             return lifecycle.fail_by_callback(callback.job, code, message, **ref, now=now)
         case _:
@@ -137,7 +137,7 @@ def _late_move(
 ) -> Move | None:
     if not isinstance(answer, Done):
         return None
-    return lifecycle.complete_overdue(callback.job, answer.result, **_attempt(callback), now=now)
+    return lifecycle.complete_overdue(callback.job, answer, **_attempt(callback), now=now)
 
 
 def _attempt(callback: Callback) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Calls made for jobs."""
 
 from django.db import models
+from django.db.models import Q
 
 from jobs.fields import JSONTextField
 from vendors.models import new_id
@@ -15,8 +16,11 @@ class Kind(models.TextChoices):
     CHECK = "check"  # asks whether the vendor works
 
 
+UNKNOWN = "unknown"  # the outcome of a call that has not ended, or whose worker died
+
+
 class Attempt(models.Model):
-    """One finished call of a vendor, and its outcome."""
+    """One call of a vendor, and its outcome. Polls, tries and checks have a row before they end."""
 
     id = models.CharField(
         primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
@@ -29,8 +33,13 @@ class Attempt(models.Model):
     worker = models.CharField(max_length=100)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
-    outcome = models.CharField(max_length=50)  # done, accepted, or an error code
+    # One of vendors.base.Outcome, a more exact error code, or `unknown` while a call is under way.
+    outcome = models.CharField(max_length=50)
     message = models.CharField(max_length=500, default="")
+    cost = models.FloatField(null=True)  # what the vendor charged, in its own unit
+    confidence = models.FloatField(null=True)  # in the result, as the vendor rates it
+    # As in Job: a callback may name the reference of an earlier attempt.
+    vendor_reference = models.CharField(max_length=255, blank=True, default="")
     # The vendor's response to a failed call, cleaned and truncated:
     # {"status": 422, "headers": {...}, "body": "..."}
     reply = JSONTextField(null=True)
@@ -40,6 +49,11 @@ class Attempt(models.Model):
         indexes = [
             models.Index(fields=["job", "number"], name="attempt_of_job"),
             models.Index(fields=["vendor", "started_at"], name="attempt_started"),
+            models.Index(
+                fields=["vendor", "vendor_reference"],
+                name="attempt_vendor_reference",
+                condition=Q(vendor_reference__gt=""),
+            ),
         ]
 
     def __str__(self) -> str:

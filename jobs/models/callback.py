@@ -1,6 +1,7 @@
 """Callbacks received."""
 
 from django.db import models
+from django.db.models import Q
 
 from jobs.fields import JSONTextField
 from vendors.models import new_id
@@ -24,7 +25,9 @@ class Callback(models.Model):
     )
     key = models.CharField(max_length=64, unique=True)  # the same when a callback is repeated
     vendor = models.CharField(max_length=50)
-    job = models.CharField(max_length=36)
+    job = models.CharField(max_length=36, blank=True)  # '' until its reference is known
+    # What it names, if it came to the URL of the whole account.
+    vendor_reference = models.CharField(max_length=255, blank=True, default="")
     run = models.PositiveIntegerField(null=True)
     attempt = models.PositiveIntegerField(null=True)
     body = JSONTextField(null=True)
@@ -42,6 +45,11 @@ class Callback(models.Model):
             models.Index(fields=["job", "received_at"], name="callback_of_job"),
             models.Index(fields=["verdict", "received_at"], name="callback_verdict"),
             models.Index(fields=["vendor", "id"], name="callback_vendor_newest"),
+            models.Index(
+                fields=["vendor", "vendor_reference"],
+                name="callback_vendor_reference",
+                condition=Q(vendor_reference__gt=""),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -22,7 +22,7 @@ def time_of(job_id: str) -> datetime:
 class Status(models.TextChoices):
     QUEUED = "queued"  # in its vendor's stream, or delayed until not_before
     PROCESSING = "processing"  # a worker is calling the vendor
-    WAITING = "waiting"  # the vendor has accepted it; a callback will finish it
+    WAITING = "waiting"  # the vendor has accepted it; a callback or a poll will finish it
     COMPLETE = "complete"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -34,10 +34,15 @@ FINAL = (Status.COMPLETE, Status.FAILED, Status.CANCELLED)
 
 
 class Stream(models.TextChoices):
-    """Which of its vendor's two streams holds the entry of a queued job."""
+    """Which of its vendor's streams holds an entry."""
 
     JOBS = "jobs"  # first attempts, in order of arrival
     RETRIES = "retries"  # retries, takeovers and released jobs; read before `jobs`
+    POLLS = "polls"  # waiting jobs whose vendor is to be asked; only if the vendor is polled
+
+
+QUEUES = (Stream.JOBS, Stream.RETRIES)  # where the entries of queued jobs are
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @cache
@@ -77,6 +82,7 @@ class Job(models.Model):
     crashes = models.PositiveIntegerField(default=0)  # takeovers from dead workers
     run = models.PositiveIntegerField(default=1)  # rises with each retry by an operator
 
+    # Of a queued job; never `polls`.
     stream = models.CharField(max_length=7, choices=Stream.choices, default=Stream.JOBS)
     queued_at = models.DateTimeField()  # when it was last added to its stream
     not_before = models.DateTimeField(null=True)  # delayed: not added to its stream before then
@@ -88,6 +94,13 @@ class Job(models.Model):
     # Names the claim of the job; on MongoDB, the last move made since.
     run_token = models.CharField(max_length=32, default="")
 
+    # What the vendor calls its piece of work, as its answer to the latest attempt named it.
+    vendor_reference = models.CharField(max_length=255, blank=True, default="")
+    # Of a waiting job: when to poll, or until when a poll is left to whoever has its entry.
+    next_poll_at = models.DateTimeField(null=True)
+
+    # Of a complete job: found or no_data; '' for those of release 0.1.0, which all found something.
+    outcome = models.CharField(max_length=10, blank=True, default="")
     result = JSONTextField(null=True)
     error_code = models.CharField(max_length=50, default="")
     error_message = models.CharField(max_length=500, default="")
@@ -134,6 +147,14 @@ class Job(models.Model):
             ),
             models.Index(
                 fields=["batch", "batch_index"], name="job_batch_index", condition=Q(batch__gt="")
+            ),
+            models.Index(
+                fields=["next_poll_at"], name="job_next_poll", condition=Q(next_poll_at__gt=EPOCH)
+            ),
+            models.Index(
+                fields=["vendor", "vendor_reference"],
+                name="job_vendor_reference",
+                condition=Q(vendor_reference__gt=""),
             ),
         ]
         constraints = [

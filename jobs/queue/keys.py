@@ -6,6 +6,7 @@ A vendor's keys begin with `enrich:{slug}:`, which makes the slug their hash tag
 |--------------|--------|-----------------------------------------------------|-------------------|
 | jobs         | stream | entries of first attempts: a version and a job id   | until settled     |
 | retries      | stream | entries of later attempts, read first               | until settled     |
+| polls        | stream | entries of polls: a job id and its next_poll_at     | until settled     |
 | intact_since | string | since when no entry was lost (ms; 0: always)        | forever           |
 | freed        | stream | newest entry wakes workers that wait for a slot     | one entry         |
 | log          | list   | starts of calls in microseconds, newest first       | 2 longest windows |
@@ -58,6 +59,7 @@ class Keys:
         tag = f"enrich:{{{slug}}}"
         self.jobs = f"{tag}:jobs"
         self.retries = f"{tag}:retries"
+        self.polls = f"{tag}:polls"
         self.intact_since = f"{tag}:intact_since"
         self.freed = f"{tag}:freed"
         self.log = f"{tag}:log"

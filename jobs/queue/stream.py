@@ -31,6 +31,7 @@ class Entry:
     id: str
     job_id: str
     charge: str = ""  # microseconds of Redis' clock; '' without rate limits
+    due: str = ""  # of a poll: the job's next_poll_at, in microseconds, while the entry is valid
 
 
 class Requeue(StrEnum):

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import QuerySet
 
 from jobs import lifecycle
-from jobs.models import Job, Status, Stream
+from jobs.models import QUEUES, Job, Status, Stream
 from jobs.queue import counters, stream
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands, script
@@ -54,7 +54,7 @@ def requeue(vendor: str) -> int:
     Raises redis.RedisError.
     """
     times = _stream_times(vendor)
-    return max(_requeue(vendor, of, times) for of in Stream)
+    return max(_requeue(vendor, of, times) for of in QUEUES)
 
 
 def _stream_times(vendor: str) -> _StreamTimes:
@@ -79,7 +79,7 @@ def _are_intact(vendor: str) -> bool:
         for key in (keys.retries, keys.jobs)
         for _, fields in commands().xrange(key, count=CHUNK)
     }
-    by_age = (_queued(vendor, of).order_by("queued_at") for of in Stream)
+    by_age = (_queued(vendor, of).order_by("queued_at") for of in QUEUES)
     oldest = [jobs.values_list("pk", flat=True).first() for jobs in by_age]
     return all(job_id in entries for job_id in oldest if job_id)
 

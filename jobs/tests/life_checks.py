@@ -2,7 +2,7 @@
 
 from hypothesis.stateful import invariant
 
-from jobs.models import FINAL, Attempt, Callback, Job, Stream
+from jobs.models import FINAL, QUEUES, Attempt, Callback, Job
 from jobs.queue.keys import Keys
 from jobs.tests.life_steps import TERMS
 
@@ -14,7 +14,7 @@ class Checks:
 
     def entries(self):
         """Return the jobs that have an entry."""
-        places = [(slug, name) for slug in TERMS for name in Stream]
+        places = [(slug, name) for slug in TERMS for name in QUEUES]
         pipeline = self.redis.pipeline(transaction=False)
         for slug, name in places:
             pipeline.xrange(getattr(Keys(slug), name.value))
@@ -61,7 +61,7 @@ class Checks:
     def a_run_ends_once(self, attempts, callbacks):
         ends = [(row.job, row.run) for row in callbacks if row.verdict == "applied"]
         for row in attempts:
-            if row.outcome == "done" and row.number not in self.life.jobs[row.job].overtaken:
+            if row.outcome == "found" and row.number not in self.life.jobs[row.job].overtaken:
                 ends.append((row.job, row.run))
         assert len(ends) == len(set(ends))
 

@@ -14,6 +14,7 @@ from jobs.recovery import lost_entries, sweep
 from jobs.recovery.overdue import CHUNK
 from jobs.worker.claim import claim
 from tests.plans import reads_of
+from vendors.base import Accepted
 
 pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
 
@@ -156,7 +157,7 @@ def test_a_later_attempt_does_not_expire(job, at, move):
 
 
 def test_an_attempt_after_an_overdue_callback_does_not_expire(job):
-    assert apply(lifecycle.wait(claimed(job), deadline_at=SOON, now=NOW))
+    assert apply(lifecycle.wait(claimed(job), Accepted(), deadline_at=SOON, now=NOW))
     assert apply(lifecycle.overdue(row(job), repeat=True, now=LATE))
     assert (row(job).status, row(job).deadline_at) == ("queued", None)
 

@@ -7,6 +7,7 @@ import pytest
 from jobs import lifecycle
 from jobs.models import FINAL, Attempt, Job, Status, Stream
 from jobs.worker.record import _keep_attempt
+from vendors.base import Accepted, Done
 
 pytestmark = pytest.mark.django_db
 
@@ -58,15 +59,15 @@ def test_a_job_is_not_claimed_before_its_time(make_job):
 
 
 def test_an_answer_completes_the_job(processing):
-    assert apply(lifecycle.complete(processing, {"name": "x"}, NOW))
+    assert apply(lifecycle.complete(processing, Done({"name": "x"}), NOW))
     job = row()
     assert (job.status, job.result) == ("complete", {"name": "x"})
     assert (job.finished_at, job.deadline_at) == (NOW, None)
-    assert [(row.number, row.outcome) for row in Attempt.objects.all()] == [(1, "done")]
+    assert [(row.number, row.outcome) for row in Attempt.objects.all()] == [(1, "found")]
 
 
 def test_an_accepted_job_waits_for_its_callback(processing):
-    assert apply(lifecycle.wait(processing, deadline_at=LATER, now=NOW))
+    assert apply(lifecycle.wait(processing, Accepted(), deadline_at=LATER, now=NOW))
     assert (row().status, row().deadline_at) == ("waiting", LATER)
 
 
@@ -90,10 +91,10 @@ def test_waiting_for_a_limit_is_no_failure(processing):
 
 def test_a_worker_whose_job_was_taken_over_changes_nothing(processing):
     assert apply(lifecycle.take_over(processing, repeat=True, now=NOW))
-    assert not apply(lifecycle.complete(processing, {"late": True}, NOW))
+    assert not apply(lifecycle.complete(processing, Done({"late": True}), NOW))
     [second] = claim(processing, run_token="second")
     assert not apply(lifecycle.fail(processing, "vendor_error", "late", NOW))
-    assert apply(lifecycle.complete(second, {"late": False}, NOW))
+    assert apply(lifecycle.complete(second, Done({"late": False}), NOW))
     assert (row().result, row().attempt, row().crashes) == ({"late": False}, 2, 1)
 
 
@@ -123,20 +124,20 @@ def test_an_interrupted_call_counts_as_nothing(processing):
 def test_a_callback_completes_an_open_job(make_job, status):
     not_before = LATER if status == "queued" else None
     job = make_job(status=status, attempt=2, not_before=not_before)
-    assert apply(lifecycle.complete_by_callback(job.pk, {"name": "x"}, **FIRST, now=NOW))
+    assert apply(lifecycle.complete_by_callback(job.pk, Done({"name": "x"}), **FIRST, now=NOW))
     assert (row().status, row().not_before) == ("complete", None)
 
 
 @pytest.mark.parametrize("status", FINAL)
 def test_a_callback_does_not_change_a_final_job(make_job, status):
     job = make_job(status=status, attempt=1)
-    assert not apply(lifecycle.complete_by_callback(job.pk, {}, **FIRST, now=NOW))
+    assert not apply(lifecycle.complete_by_callback(job.pk, Done({}), **FIRST, now=NOW))
     assert row().status == status
 
 
 def test_a_callback_of_an_earlier_run_changes_nothing(make_job):
     job = make_job(status=Status.WAITING, attempt=2, run=2)
-    assert not apply(lifecycle.complete_by_callback(job.pk, {}, **FIRST, now=NOW))
+    assert not apply(lifecycle.complete_by_callback(job.pk, Done({}), **FIRST, now=NOW))
 
 
 def test_an_overdue_callback_fails_the_job_or_retries_it(make_job):
@@ -151,8 +152,8 @@ def test_an_overdue_callback_fails_the_job_or_retries_it(make_job):
 def test_a_replayed_callback_completes_only_a_job_that_failed_as_overdue(make_job):
     job = make_job(status=Status.FAILED, attempt=1, error_code="callback_overdue")
     other = make_job(status=Status.FAILED, attempt=1, error_code="vendor_error")
-    assert apply(lifecycle.complete_overdue(job.pk, {"name": "x"}, **FIRST, now=NOW))
-    assert not apply(lifecycle.complete_overdue(other.pk, {"name": "x"}, **FIRST, now=NOW))
+    assert apply(lifecycle.complete_overdue(job.pk, Done({"name": "x"}), **FIRST, now=NOW))
+    assert not apply(lifecycle.complete_overdue(other.pk, Done({"name": "x"}), **FIRST, now=NOW))
 
 
 @pytest.mark.parametrize(
@@ -191,14 +192,14 @@ def test_the_idempotency_key_changes_only_with_the_run(make_job):
 def test_moves_that_are_applied_together_happen_independently(make_job):
     first, second = claim(make_job(), make_job())
     apply(lifecycle.take_over(first, repeat=True, now=NOW))
-    moves = [lifecycle.complete(first, {}, NOW), lifecycle.complete(second, {}, NOW)]
+    moves = [lifecycle.complete(first, Done({}), NOW), lifecycle.complete(second, Done({}), NOW)]
     assert lifecycle.apply(moves) == [False, True]
 
 
 def test_an_answer_that_comes_after_its_callback_is_kept_as_an_attempt(processing):
-    apply(lifecycle.complete_by_callback(processing.pk, {"name": "x"}, **FIRST, now=NOW))
-    late = lifecycle.wait(processing, deadline_at=LATER, now=NOW)
+    apply(lifecycle.complete_by_callback(processing.pk, Done({"name": "x"}), **FIRST, now=NOW))
+    late = lifecycle.wait(processing, Accepted(), deadline_at=LATER, now=NOW)
     assert not apply(late)
     _keep_attempt(late)
     _keep_attempt(late)
-    assert [row.outcome for row in Attempt.objects.all()] == ["accepted"]
+    assert [row.outcome for row in Attempt.objects.all()] == ["pending"]

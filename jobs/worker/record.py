@@ -72,13 +72,23 @@ def _move(execution: Execution, now: datetime) -> Move:
     match execution.answer:
         case None:
             return lifecycle.release(job, now)
-        case Done(result):
-            return lifecycle.complete(job, result, now)
-        case Accepted():
-            deadline_at = now + timedelta(seconds=vendor.callback_timeout_seconds)
-            return lifecycle.wait(job, deadline_at=deadline_at, now=now)
+        case Done() as done:
+            return lifecycle.complete(job, done, now)
+        case Accepted() as accepted:
+            return _wait(job, vendor, accepted, now)
         case VendorError() as error:
             return _move_after_error(job, vendor, error, execution.standing, now)
+
+
+def _wait(job: Job, vendor: Vendor, accepted: Accepted, now: datetime) -> Move:
+    deadline_at, next_poll_at = now + timedelta(seconds=vendor.answer_timeout_seconds), None
+    if vendor.polling:
+        asked = accepted.retry_after.total_seconds() if accepted.retry_after else 0.0
+        after = timedelta(seconds=max(vendor.polling.after_seconds, asked))
+        next_poll_at = min(now + after, deadline_at)
+    return lifecycle.wait(
+        job, accepted, deadline_at=deadline_at, next_poll_at=next_poll_at, now=now
+    )
 
 
 def _move_after_error(
@@ -95,8 +105,9 @@ def _move_after_error(
             move = lifecycle.retry_later(
                 job, error.code, error.message, counts=counts, not_before=not_before, now=now
             )
-    if move.attempt and error.reply:
-        move.attempt.reply = error.reply.as_json()
+    if move.attempt:
+        move.attempt.cost = error.cost
+        move.attempt.reply = error.reply.as_json() if error.reply else None
     return move
 
 

@@ -22,7 +22,7 @@ from jobs.queue.redis import commands
 from jobs.recovery.rebuild import rebuild
 from jobs.storage.store import writing
 from jobs.worker.execute import NotPermittedError, Permit
-from vendors.base import Accepted, Call, Done, VendorError
+from vendors.base import Accepted, Call, Done, Outcome, VendorError
 from vendors.execute import execute as call_vendor
 from vendors.http.deadline import this_call
 from vendors.http.exchanges import Exchange, watched
@@ -106,10 +106,10 @@ def _end(
 def outcome(answer: Done | Accepted | VendorError) -> tuple[str, str]:
     """Return the code of an answer, and its message if it is an error."""
     match answer:
-        case Done():
-            return "done", ""
+        case Done(outcome=found):
+            return found, ""
         case Accepted():
-            return "accepted", ""
+            return Outcome.PENDING, ""
         case VendorError():
             return answer.code[:50], answer.message[:500]
 

@@ -11,6 +11,7 @@ from jobs.callbacks.apply import apply, apply_late, apply_pending
 from jobs.callbacks.receive import store as store_callback
 from jobs.callbacks.tokens import AttemptRef
 from jobs.models import Callback, Job, Verdict
+from vendors.base import Accepted
 from vendors.models import Vendor
 from webhooks.tests import adapters
 
@@ -55,7 +56,7 @@ def test_an_early_callback_completes_a_job_whose_call_is_still_in_progress(vendo
     job = make_job(status="processing", attempt=1, started_at=NOW)
     assert receive(job) == Verdict.APPLIED
     assert (stored(job).status, stored(job).result) == ("complete", RESULT)
-    assert lifecycle.apply([lifecycle.wait(job, deadline_at=LATER, now=NOW)]) == [False]
+    assert lifecycle.apply([lifecycle.wait(job, Accepted(), deadline_at=LATER, now=NOW)]) == [False]
     assert stored(job).status == "complete"
 
 

@@ -85,7 +85,7 @@ def test_attempts_and_callbacks_are_listed_in_order(page, make_job):
     def seconds(count):
         return NOON + timedelta(seconds=count)
 
-    attempts = [(1, "vendor_unavailable", "It answered 503.", 0), (2, "accepted", "", 10)]
+    attempts = [(1, "vendor_unavailable", "It answered 503.", 0), (2, "pending", "", 10)]
     for number, outcome, message, start in attempts:
         times = {"started_at": seconds(start), "ended_at": seconds(start + 1.25)}
         Attempt.objects.create(

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from jobs.models import Stream
+from jobs.models import QUEUES, Stream
 from jobs.queue import limiter, stream
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
@@ -178,7 +178,7 @@ class Limiter(RuleBasedStateMachine):
 
     # Events
 
-    @rule(number=st.integers(1, 8), to=st.sampled_from(list(Stream)))
+    @rule(number=st.integers(1, 8), to=st.sampled_from(list(QUEUES)))
     def jobs_are_queued(self, number, to):
         self.add(number, to)
 

@@ -73,7 +73,7 @@ def claimed(acme):
 def be_settled_by_others(acme):
     """The worker that recorded the result died before it settled the entry."""
     job = claimed(acme)
-    lifecycle.apply([lifecycle.complete(job, {}, redis_clock.now())])
+    lifecycle.apply([lifecycle.complete(job, Done({}), redis_clock.now())])
     pending.requeue("acme", "dead", held=())
 
 

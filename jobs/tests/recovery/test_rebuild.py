@@ -50,7 +50,7 @@ def test_rebuild_restores_log_and_slots_from_the_rows(redis_client, make_vendor,
             worker="w",
             started_at=at,
             ended_at=at,
-            outcome="done",
+            outcome="found",
         )
     make_job(status=Status.WAITING)
     running = make_job(status=Status.PROCESSING)
@@ -182,7 +182,7 @@ def test_a_rebuild_with_lower_limits_keeps_the_longer_log(redis_client, make_ven
             worker="w",
             started_at=at,
             ended_at=at,
-            outcome="done",
+            outcome="found",
         )
     redis_client.delete(Keys("acme").log)
     without = Vendor(slug="acme", adapter="sync")
@@ -203,7 +203,7 @@ def test_a_start_is_never_rebuilt_earlier_than_it_was(make_vendor, redis_client)
         worker="w",
         started_at=at,
         ended_at=at,
-        outcome="done",
+        outcome="found",
     )
     rebuild([acme])
     [start_us] = log_of(redis_client, "acme")

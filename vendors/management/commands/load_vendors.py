@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from vendors.definitions import toml
-from vendors.definitions.loading import Loaded, load
+from vendors.loading import toml
+from vendors.loading.load import Loaded, load
 from vendors.management.store_command import StoreCommand
 from vendors.models import Vendor
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vendors.definitions.toml import FaultyVendorsError, built_in, parse
+from vendors.loading.toml import FaultyVendorsError, built_in, parse
 
 GOOD = """
 [vendors.acme]

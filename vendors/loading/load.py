@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from vendors.catalogue import catalogue
-from vendors.definitions.toml import (
+from vendors.loading.toml import (
     KINDS,
     DefinitionFault,
     FaultyVendorsError,

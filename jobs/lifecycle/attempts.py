@@ -1,0 +1,126 @@
+"""The moves of a job by workers. Each is fenced by the attempt's number, so that a worker which was
+declared dead changes nothing; all but `release` end that attempt. `repeat`: whether the vendor may
+be called again although it may have done the work.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F, Q
+
+from jobs.lifecycle.move import Move, completed, failed, queued
+from jobs.models import Attempt, Job, Status
+from jobs.retry import OUTCOME_UNKNOWN
+from jobs.storage.store import writing
+from vendors.base import Accepted, Done, Outcome
+
+MAX_CRASHES = 3
+# What an attempt and the moves that end it need. To read all columns takes twice as long.
+ATTEMPT_COLUMNS = (
+    *("vendor", "input", "status", "run", "attempt", "failures"),
+    *("crashes", "worker", "run_token", "started_at", "expires_at"),
+)
+
+
+def claim(
+    job_ids: Iterable[str], *, worker: str, run_token: str, now: datetime, deadline_at: datetime
+) -> list[Job]:
+    """Claim those of the jobs that are queued, due and not expired. Returns them like `claimed`."""
+    queued = Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None)
+    due = queued.filter(Q(deadline_at=None) | Q(deadline_at__gt=now))
+    dates = {"started_at": now, "deadline_at": deadline_at}
+    changes = {"status": Status.PROCESSING, "worker": worker, "run_token": run_token, **dates}
+    with writing():
+        due.update(attempt=F("attempt") + 1, **changes)
+    return claimed(job_ids, run_token)
+
+
+def claimed(job_ids: Iterable[str], run_token: str) -> list[Job]:
+    """Return those of the jobs that were claimed with this run token, with ATTEMPT_COLUMNS."""
+    rows = Job.objects.filter(pk__in=job_ids).only(*ATTEMPT_COLUMNS)
+    return [job for job in rows if job.run_token == run_token and job.status == Status.PROCESSING]
+
+
+def complete(job: Job, done: Done, now: datetime) -> Move:
+    move = _end_attempt(job, Status.COMPLETE, completed(done, now), done.outcome, now=now)
+    if move.attempt:
+        move.attempt.cost, move.attempt.confidence = done.cost, done.confidence
+    return move
+
+
+def wait(
+    job: Job,
+    accepted: Accepted,
+    *,
+    deadline_at: datetime,
+    now: datetime,
+    next_poll_at: datetime | None = None,
+) -> Move:
+    reference = accepted.reference
+    dates = {"deadline_at": deadline_at, "next_poll_at": next_poll_at}
+    changes = {**dates, "vendor_reference": reference}
+    move = _end_attempt(job, Status.WAITING, changes, Outcome.PENDING, now=now)
+    if move.attempt:
+        move.attempt.cost, move.attempt.vendor_reference = accepted.cost, reference
+    return move
+
+
+def fail(job: Job, code: str, message: str, now: datetime) -> Move:
+    return _end_attempt(job, Status.FAILED, failed(code, message, now), code, message, now=now)
+
+
+def retry_later(
+    job: Job, code: str, message: str, *, counts: bool, not_before: datetime | None, now: datetime
+) -> Move:
+    """Queue the job for another attempt. `counts`: whether this one counts against max_attempts."""
+    changes = {"failures": job.failures + counts, **queued(now)}
+    if not_before:
+        # Its entry is added then. Before that, the sweep must not consider it lost.
+        changes |= {"not_before": not_before, "queued_at": not_before}
+    return _end_attempt(job, Status.QUEUED, changes, code, message, now=now)
+
+
+def release(job: Job, now: datetime) -> Move:
+    """Queue a job whose call was not made, as if it had not been claimed: it still expires."""
+    fence = {"attempt": job.attempt}
+    expiry = {"deadline_at": job.expires_at, "expires_at": job.expires_at}
+    return Move(job.pk, Status.QUEUED, (Status.PROCESSING,), fence, queued(now) | expiry)
+
+
+def take_over(job: Job, *, repeat: bool, now: datetime) -> Move:
+    """Queue a job of a dead worker, or fail it after too many crashes."""
+    message = f"The worker stopped responding during attempt {job.attempt}."
+    if not repeat:
+        return fail(job, "outcome_unknown", f"{message} {OUTCOME_UNKNOWN}", now)
+    if job.crashes >= MAX_CRASHES:
+        message += f" This happened {job.crashes + 1} times, so the job is not retried."
+        return fail(job, "worker_lost", message, now)
+    changes = {"crashes": job.crashes + 1, **queued(now)}
+    return _end_attempt(job, Status.QUEUED, changes, "worker_lost", message, now=now)
+
+
+def interrupt(job: Job, *, repeat: bool, now: datetime) -> Move:
+    """Queue a job whose call is under way when its worker shuts down. It counts as no failure."""
+    message = f"The worker was stopped during attempt {job.attempt}."
+    if not repeat:
+        return fail(job, "outcome_unknown", f"{message} {OUTCOME_UNKNOWN}", now)
+    return retry_later(job, "worker_stopped", message, counts=False, not_before=None, now=now)
+
+
+def not_storable(move: Move, reason: str, now: datetime) -> Move:
+    """Fail the job in place of a move that the store refuses, so that it is not retried forever."""
+    code, message = "not_storable", f"The vendor's answer could not be stored ({reason})."
+    attempt, changes = move.attempt, failed(code, message, now)
+    if attempt:
+        attempt.outcome, attempt.message, attempt.reply = code, message, None
+    return Move(move.job_id, Status.FAILED, move.sources, move.fence, changes, attempt)
+
+
+def _end_attempt(
+    job: Job, to: Status, changes: dict[str, Any], outcome: str, message: str = "", *, now: datetime
+) -> Move:
+    attempt = Attempt(job=job.pk, vendor=job.vendor, run=job.run, number=job.attempt)
+    attempt.worker, attempt.outcome, attempt.message = job.worker, outcome[:50], message[:500]
+    attempt.started_at, attempt.ended_at = job.started_at or now, now
+    return Move(job.pk, to, (Status.PROCESSING,), {"attempt": job.attempt}, changes, attempt)

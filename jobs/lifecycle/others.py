@@ -1,0 +1,86 @@
+"""The moves of a job by callbacks, clients, operators and the sweep."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from jobs.lifecycle.move import NO_DATES, NO_ERROR, Move, completed, failed, queued
+from jobs.models import Job, Status
+from vendors.base import Done
+
+OVERDUE = "callback_overdue"
+GAVE_UP = "poll_gave_up"  # the same, where no callback was expected
+OVERDUE_CODES = (OVERDUE, GAVE_UP)
+EXPIRED = "expired"
+
+
+def complete_by_callback(
+    job_id: str, done: Done, *, vendor: str, run: int, attempt: int, now: datetime
+) -> Move:
+    """Complete the job by a callback for any attempt of its run: that answer was paid for."""
+    fence = {"vendor": vendor, "run": run, "attempt__gte": attempt}
+    sources = (Status.WAITING, Status.PROCESSING, Status.QUEUED)
+    return Move(job_id, Status.COMPLETE, sources, fence, completed(done, now) | NO_DATES)
+
+
+def fail_by_callback(
+    job_id: str, code: str, message: str, *, vendor: str, run: int, attempt: int, now: datetime
+) -> Move:
+    """Fail the job by a callback for its current attempt. After an earlier one it may succeed."""
+    fence = {"vendor": vendor, "run": run, "attempt": attempt}
+    sources = (Status.WAITING, Status.PROCESSING)
+    return Move(job_id, Status.FAILED, sources, fence, failed(code, message, now))
+
+
+def overdue(job: Job, *, repeat: bool, now: datetime, hint: str = "") -> Move:
+    """Queue or fail a job whose callback did not come. `hint`: on those that were refused."""
+    fence = {"attempt": job.attempt, "deadline_at": job.deadline_at}
+    if repeat:
+        changes = {"failures": job.failures + 1, **queued(now)}
+        return Move(job.pk, Status.QUEUED, (Status.WAITING,), fence, changes)
+    deadline = f"{job.deadline_at:%Y-%m-%d %H:%M:%S} UTC"
+    message = f"The vendor accepted the job, but its callback did not come by {deadline}. {hint}"
+    changes = failed(OVERDUE, message.strip(), now)
+    return Move(job.pk, Status.FAILED, (Status.WAITING,), fence, changes)
+
+
+def expire(job: Job, now: datetime) -> Move:
+    """Fail a queued job that was not started in time."""
+    fence = {"run": job.run, "attempt": job.attempt}
+    message = (
+        f"The job was not started by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC, as its expires_in "
+        "asked. If it is still wanted, retry it, or post it again with a longer expires_in."
+    )
+    return Move(job.pk, Status.FAILED, (Status.QUEUED,), fence, failed(EXPIRED, message, now))
+
+
+def cancel(job: Job, now: datetime) -> Move:
+    """Cancel a job that is queued or waiting. A call under way can't be cancelled."""
+    sources, fence = (Status.QUEUED, Status.WAITING), {"run": job.run}
+    return Move(job.pk, Status.CANCELLED, sources, fence, {"finished_at": now, **NO_DATES})
+
+
+def retry(job: Job, now: datetime) -> Move:
+    """Queue a final job for a new run with fresh counters. The attempts of earlier runs stay."""
+    fresh = {"run": job.run + 1, "failures": 0, "crashes": 0, "result": None, "finished_at": None}
+    sources, fence = (Status.FAILED, Status.CANCELLED), {"run": job.run}
+    return Move(job.pk, Status.QUEUED, sources, fence, {**fresh, **NO_ERROR, **queued(now)})
+
+
+def complete_overdue(
+    job_id: str, done: Done, *, vendor: str, run: int, attempt: int, now: datetime
+) -> Move:
+    """Complete a job that failed as overdue, by a stored callback that an operator replays."""
+    fence = {"vendor": vendor, "run": run, "attempt__gte": attempt, "error_code__in": OVERDUE_CODES}
+    return Move(job_id, Status.COMPLETE, (Status.FAILED,), fence, completed(done, now))
+
+
+def enqueue_due(job_ids: Iterable[str], now: datetime) -> int:
+    """Queue jobs whose not_before has passed as of now, in the same stream. Returns how many."""
+    due = Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before__lte=now)
+    return due.update(not_before=None, queued_at=now)
+
+
+def requeue_lost(job_ids: Iterable[str], *, lost_before: datetime, now: datetime) -> int:
+    """Queue jobs whose entry was lost as of now, in the same stream. Returns how many."""
+    queued = Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None)
+    return queued.filter(queued_at__lt=lost_before).update(queued_at=now)

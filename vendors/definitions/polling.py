@@ -1,0 +1,33 @@
+"""When a vendor is polled."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vendors.definitions import durations
+
+DEFAULT_EVERY = "1min"
+
+
+@dataclass(frozen=True)
+class Polling:
+    """`after_seconds` after its call a job is polled first, then every `every_seconds`.
+
+    `give_up_seconds` after its call it is polled for the last time; None: when its callback would
+    be overdue.
+    """
+
+    after_seconds: float
+    every_seconds: float
+    give_up_seconds: float | None = None
+
+
+def polling_of(definition: Mapping[str, Any]) -> Polling | None:
+    """Return when to poll, or None if the vendor is not polled. Raises ValueError."""
+    poll = definition.get("poll")
+    if poll is None:
+        return None
+    every_seconds = durations.parse(poll.get("every", DEFAULT_EVERY))
+    after_seconds = durations.parse(poll["after"]) if "after" in poll else every_seconds
+    give_up = durations.parse(poll["give_up"]) if "give_up" in poll else None
+    return Polling(after_seconds, every_seconds, give_up)
