@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 from django.db import models
 
 from vendors import validators, variables
+from vendors.definitions.callback import CallbackProof, parse_proof
+from vendors.definitions.faults import DefinitionFaults
 from vendors.fields import JSONTextField
 from vendors.models.credential import Credential
 
@@ -83,6 +85,36 @@ class VendorSecrets(models.Model):
         if not any(map(variables.signing_key, self.webhook_secrets)):
             return f"The variable {name} must hold base64, with or without whsec_ in front."
         return ""
+
+    @cached_property
+    def callback_proof(self) -> CallbackProof | None:
+        """What callbacks must prove besides their token, as the definition says. Raises
+        DefinitionFaults if that is not understood: then no callback may be accepted.
+        """
+        callback = self.definition.get("callback")
+        return None if callback is None else parse_proof(callback)
+
+    @property
+    def callback_secrets(self) -> list[str]:
+        """The current secrets of the proof: several during a rotation. Raises DefinitionFaults."""
+        proof = self.callback_proof
+        value = variables.value(proof.secret_env) if proof and proof.secret_env else ""
+        # Unlike keys in base64, a secret may contain spaces.
+        return [part.strip() for part in value.split(",") if part.strip()]
+
+    @property
+    def callback_fault(self) -> str:
+        """Why all callbacks are refused; empty if they are not."""
+        try:
+            proof = self.callback_proof
+        except DefinitionFaults as error:
+            return str(error)
+        if not proof or not proof.secret_env:
+            return ""
+        is_unusable = not any(map(variables.signing_key, self.callback_secrets))
+        if proof.standard_webhooks and is_unusable and not variables.missing(proof.secret_env):
+            return f"The variable {proof.secret_env} must hold base64."
+        return variables.missing(proof.secret_env)
 
     @property
     def secrets(self) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from vendors import validators, variables
 from vendors.definitions import durations
+from vendors.definitions.callback import parse_proof
 from vendors.definitions.compile import compile_definition
 from vendors.definitions.faults import DefinitionFaults, unknown_key
 from vendors.models.credential import Credential
@@ -89,8 +90,17 @@ def _of_others(vendor: Settings) -> Iterator[tuple[str, str]]:
     for key in definition:
         if key not in OTHER_KEYS:
             yield key, f"Only adapter http has this key. Others have {', '.join(OTHER_KEYS)}."
+    if "callback" in definition:
+        yield from _of_callback(definition["callback"])
     if "poll" in definition:
         yield from _of_poll(definition["poll"])
+
+
+def _of_callback(callback: Any) -> Iterator[tuple[str, str]]:
+    try:
+        parse_proof(callback)
+    except DefinitionFaults as error:
+        yield from error.faults.items()
 
 
 def _of_poll(poll: object) -> Iterator[tuple[str, str]]:
