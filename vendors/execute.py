@@ -60,6 +60,8 @@ def _cleaned(answer: object, vendor: Vendor, adapter: Adapter, method: str) -> D
             return answer
         case Done(outcome=Outcome.NO_DATA):
             return replace(answer, result=None)
+        case Done(None) if method == "check":  # it proves the credentials, and need say no more
+            return answer
         case Done(dict() | list() | str() | int() | float() as result):
             try:
                 return replace(answer, result=clean(result, vendor.redacted_fields))

@@ -5,11 +5,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobs.admin import states
-from jobs.management.vendor.variables import credential_variable
+from jobs.management.vendor import gallery_entries
+from jobs.management.vendor.variables import credential_variables
 from jobs.queue.snapshot import take_snapshot
-from vendors import variables
+from vendors import gallery, variables
 from vendors.catalogue import catalogue
-from vendors.loading import gallery
 from vendors.models import Vendor
 
 VENDOR_HEADINGS = ("VENDOR", "ADAPTER", "HOST", "STATE", "CREDENTIAL")
@@ -23,10 +23,13 @@ def listing() -> dict[str, Any]:
     vendors = sorted(catalogue.all().values(), key=lambda vendor: vendor.slug)
     snapshot = take_snapshot(vendors)
     rows = [_row(vendor, states.vendor_state(vendor, snapshot)) for vendor in vendors]
-    entries = filter(None, map(gallery.find, gallery.names()))
     offered = [
-        {"name": entry.name, "description": entry.description, "added_as": _added(entry, vendors)}
-        for entry in entries
+        {
+            "name": name,
+            "description": gallery_entries.description(name),
+            "added_as": gallery_entries.added_as(name, vendors),
+        }
+        for name in gallery.names()
     ]
     return {"vendors": rows, "gallery": offered, "redis_answers": snapshot.redis_answers}
 
@@ -51,7 +54,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _row(vendor: Vendor, state: str) -> dict[str, Any]:
-    variable = credential_variable(vendor)
+    names = credential_variables(vendor)
     return {
         "slug": vendor.slug,
         "adapter": vendor.adapter,
@@ -59,22 +62,16 @@ def _row(vendor: Vendor, state: str) -> dict[str, Any]:
         "enabled": vendor.enabled,
         "state": state if vendor.enabled else f"disabled; {state}",
         "credential": vendor.definition.get("credential") or "",
-        "variable": variable,
-        "variable_is_set": bool(variable) and not variables.missing(variable),
+        "variables": [{"name": name, "is_set": not variables.missing(name)} for name in names],
     }
 
 
-def _added(entry: gallery.GalleryEntry, vendors: Iterable[Vendor]) -> list[str]:
-    """Return the slugs of the vendors that were added from the entry, also under another slug."""
-    urls = {table.get("url") for table in entry.vendors.values()}
-    return [each.slug for each in vendors if each.slug in entry.vendors or each.url in urls]
-
-
 def _credential(row: dict[str, Any]) -> str:
-    if not row["variable"]:
-        return "none"
-    state = "is set here" if row["variable_is_set"] else "is not set here"
-    return f"{row['variable']} {state}"
+    states = (
+        f"{each['name']} ({'set' if each['is_set'] else 'not set'} here)"
+        for each in row["variables"]
+    )
+    return ", ".join(states) or "none"
 
 
 def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobs.worker import trial
@@ -28,28 +28,42 @@ def report(vendor: Vendor, made: Trial) -> dict[str, Any]:
     and parameters with names of secrets.
     """
     token = made.call.callback_url.rpartition("token=")[2]
-    secrets = filter(None, [vendor.api_key, *vendor.webhook_secrets, token])
-    spellings = {spelling for secret in secrets for spelling in replies.spellings(secret)}
-    found: dict[str, Any] = _masked(_plain(vendor, made), spellings)
-    return found
-
-
-def _plain(vendor: Vendor, made: Trial) -> dict[str, Any]:
+    hide = _Mask([*vendor.secrets, token])
     answer = made.answer
     outcome, message = trial.outcome(answer)
+    exchanges = [_exchange(exchange, vendor.redacted_fields, hide) for exchange in made.exchanges]
     return {
         "vendor": vendor.slug,
         "kind": str(made.kind),
         "outcome": outcome,
-        "message": message,
-        "result": answer.result if isinstance(answer, Done) else None,
+        "message": hide(message),
+        "result": hide(answer.result) if isinstance(answer, Done) else None,
         "cost": answer.cost,
         "confidence": answer.confidence if isinstance(answer, Done) else None,
-        "reference": answer.reference if isinstance(answer, Accepted) else "",
+        "reference": hide(answer.reference) if isinstance(answer, Accepted) else "",
         "poll_after_seconds": _poll_after_seconds(vendor, made),
         "seconds": round(made.seconds, 3),
-        "exchanges": [_exchange(exchange, vendor.redacted_fields) for exchange in made.exchanges],
+        "exchanges": exchanges,
     }
+
+
+class _Mask:
+    """Masks secrets in a JSON value."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._spellings = {
+            spelling for secret in secrets if secret for spelling in replies.spellings(secret)
+        }
+
+    def __call__(self, value: Any) -> Any:
+        match value:
+            case str():
+                return SECRET_PARAMETERS.sub(rf"\1{MASK}", replies.masked(value, self._spellings))
+            case dict():
+                return {self(key): self(item) for key, item in value.items()}
+            case list():
+                return [self(item) for item in value]
+        return value
 
 
 def _poll_after_seconds(vendor: Vendor, made: Trial) -> float | None:
@@ -61,15 +75,15 @@ def _poll_after_seconds(vendor: Vendor, made: Trial) -> float | None:
     return max(usual, asked)
 
 
-def _exchange(exchange: Exchange, redacted: frozenset[str]) -> dict[str, Any]:
+def _exchange(exchange: Exchange, redacted: frozenset[str], hide: _Mask) -> dict[str, Any]:
     return {
         "method": exchange.method,
-        "url": exchange.url,
-        "request_headers": _headers(exchange.headers),
-        "request_body": _body(exchange.body, frozenset()),
+        "url": hide(exchange.url),
+        "request_headers": hide(_headers(exchange.headers)),
+        "request_body": hide(_body(exchange.body, frozenset())),
         "status": exchange.status,
-        "response_headers": _headers(exchange.reply_headers),
-        "response_body": _body(exchange.reply_body, redacted),
+        "response_headers": hide(_headers(exchange.reply_headers)),
+        "response_body": hide(_body(exchange.reply_body, redacted)),
         "outcome": exchange.outcome,
         "rule": exchange.rule,
     }
@@ -92,14 +106,3 @@ def _body(body: bytes, redacted: frozenset[str]) -> str:
     if len(text) <= MAX_BODY_LENGTH:
         return text
     return f"{text[:MAX_BODY_LENGTH]}... (truncated; {len(text)} characters in total)"
-
-
-def _masked(value: Any, spellings: set[str]) -> Any:
-    match value:
-        case str():
-            return SECRET_PARAMETERS.sub(rf"\1{MASK}", replies.masked(value, spellings))
-        case dict():
-            return {_masked(key, spellings): _masked(it, spellings) for key, it in value.items()}
-        case list():
-            return [_masked(item, spellings) for item in value]
-    return value

@@ -1,18 +1,20 @@
 """The environment variables that a vendor needs, and whether they are set where a command runs."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from vendors import variables
 from vendors.models import Vendor
 
 WORKERS, CALLBACK_SERVER = "the workers", "the callback server"
+ALL = f"{WORKERS} and {CALLBACK_SERVER}"
 
 
 class Needed(NamedTuple):
-    """A variable, what for, and which processes read it."""
+    """A variable, what it holds, and which processes read it."""
 
     name: str
-    purpose: str
+    holds: str
     readers: str
 
     @property
@@ -20,23 +22,29 @@ class Needed(NamedTuple):
         return not variables.missing(self.name)
 
 
-def credential_variable(vendor: Vendor) -> str:
-    """Return the variable that holds the vendor's API key; '' if it needs none."""
+def credential_variables(vendor: Vendor) -> list[str]:
+    """Return the variables that hold the vendor's API key; [] if it needs none."""
     if vendor.api_key_env:
-        return vendor.api_key_env
-    definition = vendor.credential.definition if vendor.credential else {}
-    names = definition.get("keys_env") or [definition.get("bearer_env", "")]
-    return str(names[0])
+        return [vendor.api_key_env]
+    return vendor.credential.variable_names if vendor.credential else []
 
 
 def needed(vendor: Vendor) -> list[Needed]:
     """Return every variable that the vendor's settings name."""
-    callback = vendor.definition.get("callback") or {}
-    proxy = vendor.definition.get("proxy_env", "")
-    secret = vendor.webhook_secret_env or callback.get("secret_env", "")
-    found = [
-        Needed(credential_variable(vendor), "the vendor's API key", WORKERS),
-        Needed(secret, "the secret that proves callbacks", CALLBACK_SERVER),
-        Needed(proxy, "the proxy's URL", WORKERS),
-    ]
-    return [each for each in found if each.name]
+    found: dict[str, Needed] = {}
+    for each in _needed(vendor):  # FullEnrich, for one, signs callbacks with the API key
+        first = found.get(each.name, each)
+        both = each if first == each else Needed(each.name, f"{first.holds} and {each.holds}", ALL)
+        found[each.name] = both
+    return list(found.values())
+
+
+def _needed(vendor: Vendor) -> Iterator[Needed]:
+    keys = credential_variables(vendor)
+    yield from (Needed(name, "the API key", WORKERS) for name in keys)
+    callback = vendor.definition.get("callback")
+    secret = callback.get("secret_env") if isinstance(callback, dict) else vendor.webhook_secret_env
+    if secret:
+        yield Needed(str(secret), "the secret that proves callbacks", CALLBACK_SERVER)
+    others = vendor.variable_names - {*keys, secret}
+    yield from (Needed(name, "the address of a proxy", WORKERS) for name in sorted(others))
