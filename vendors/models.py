@@ -12,8 +12,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from vendors import limits, validators, variables
+from vendors.base import DIRECT, Outbound, VendorError
 from vendors.definitions.polling import Polling, polling_of
 from vendors.fields import JSONTextField
+from vendors.http import outbound as outbounds
 from vendors.registry import BUILT_IN, make_adapter
 
 DEFAULT_REQUIRED_INPUT = "name"
@@ -238,6 +240,30 @@ class Vendor(models.Model):
         if key and not (key.isascii() and key.isprintable()):
             return f"The variable {self.api_key_env} holds characters that no API key can have."
         return variables.missing(self.api_key_env)
+
+    @cached_property
+    def outbound(self) -> Outbound:
+        """How this vendor's calls leave the machine. Raises VendorError if that can't be told.
+
+        Never without the proxy that the definition names.
+        """
+        proxy_env = self.definition.get("proxy_env", "")
+        ca_file = self.definition.get("ca_file", "")
+        client_cert_file = self.definition.get("client_cert_file", "")
+        if not (proxy_env or ca_file or client_cert_file):
+            return DIRECT
+        if proxy_env and (fault := variables.missing(proxy_env)):
+            raise VendorError("vendor_unreachable", f"proxy_env: {fault}", outage=True)
+        return Outbound(variables.value(proxy_env).strip(), ca_file, client_cert_file)
+
+    @property
+    def outbound_fault(self) -> str:
+        """Why calls can't leave the machine as the definition says; empty if they can."""
+        try:
+            outbound = self.outbound
+        except VendorError as error:
+            return error.message
+        return "" if outbound is DIRECT else outbounds.fault_of(outbound)
 
     @property
     def webhook_secrets(self) -> list[str]:
