@@ -12,7 +12,7 @@ JOB = frozenset({"id"})
 CALL = frozenset({"id", "idempotency_key", "callback_url"})
 SECRETS = frozenset({"credential", "credentials", "env", "environ", "key", "secret", "secrets"})
 VARIABLE = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+")
-NO_SECRET = (
+INVISIBLE = (
     "An expression can't see {}: neither secrets nor environment variables. "
     "Put the key into a table [credentials.NAME], and name that as `credential`."
 )
@@ -39,7 +39,7 @@ class Names:
 
     def _why_not(self, root: str) -> str:
         if root in SECRETS or VARIABLE.fullmatch(root):
-            return NO_SECRET.format(root)
+            return INVISIBLE.format(root)
         if root == "ref":
             return "ref is known only in a poll. Use it below `poll`."
         return f"There is no {root} here. An expression sees {_listed(self.known)}."

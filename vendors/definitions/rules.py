@@ -21,11 +21,7 @@ BY_STATUS = {
     429: Outcome.RATE_LIMITED,
     **dict.fromkeys((408, 425), Outcome.VENDOR_ERROR),
 }
-BY_CLASS = {
-    2: Outcome.FOUND,
-    3: Outcome.INVALID_INPUT,
-    4: Outcome.INVALID_INPUT,
-}
+BY_CLASS = {2: Outcome.FOUND, 3: Outcome.INVALID_INPUT, 4: Outcome.INVALID_INPUT}
 
 
 class Decision(NamedTuple):

@@ -12,7 +12,6 @@ from vendors.definitions.request import Request
 from vendors.definitions.templates.address import Address, compile_address
 from vendors.definitions.templates.text import (
     Template,
-    Text,
     UnfillableError,
     compile_value,
     fill,
@@ -137,6 +136,3 @@ def _parameter(value: Any, key: str) -> str:
 
 def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-__all__ = ["PARTS", "RequestTemplate", "Text", "UnfillableError", "compile_request"]
