@@ -18,8 +18,8 @@ from vendors.loading.toml import FaultyVendorsError, Parsed
 from vendors.models import Credential, Vendor
 
 SET_IT = (
-    "{name} ({holds}) for {readers}: in .env for script/server, or in the environment that your "
-    "deployment gives {readers}"
+    "Set {name} ({holds}) for {readers}: in .env for script/server, or in the environment of your "
+    "deployment"
 )
 
 
@@ -98,8 +98,8 @@ def as_json(added: Added) -> dict[str, Any]:
 
 def _steps(added: Added) -> Iterator[str]:
     for variable in added.variables:
-        note = " (set here already)" if variable.is_set else ""
-        yield f"Set {SET_IT.format(**variable._asdict())}{note}."
+        note = ". It is set here" if variable.is_set else ""
+        yield f"{SET_IT.format(**variable._asdict())}{note}."
     for vendor in added.vendors:
         if callback := account_callback(vendor):
             yield callback
