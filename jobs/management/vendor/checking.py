@@ -35,7 +35,8 @@ def concluded(vendor: Vendor, made: Trial) -> dict[str, Any]:
 
 
 def lines(vendor: Vendor, found: Mapping[str, Any]) -> Iterator[str]:
-    yield from text.lines(vendor, found)
+    shown = {**found, "result": None} if _says_credits_only(found["result"]) else found
+    yield from text.lines(vendor, shown)
     yield ""
     if found["outcome"] != Outcome.FOUND:
         yield f"The check of vendor {vendor} failed."
@@ -66,6 +67,10 @@ def _credits(result: Any) -> float | None:
     credits = result.get("credits") if isinstance(result, dict) else None
     is_number = isinstance(credits, int | float) and not isinstance(credits, bool)
     return credits if is_number else None
+
+
+def _says_credits_only(result: Any) -> bool:
+    return isinstance(result, dict) and result.keys() <= {"credits"}
 
 
 def _resume(vendor: Vendor, credits: float | None) -> bool:
