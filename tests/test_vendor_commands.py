@@ -11,6 +11,7 @@ from django.utils import timezone
 from harness.vendor.scripted import Answer
 from jobs.models import Attempt, Job, Kind
 from jobs.queue.keys import Keys
+from jobs.queue.redis import commands
 from jobs.worker import trial
 from vendors import pauses
 from vendors.catalogue import catalogue
@@ -175,21 +176,20 @@ def test_a_pending_call_can_be_polled_by_hand(acme, vendor_server, redis_client,
     assert redis_client.llen(Keys("acme").log) == 2
 
 
+@pytest.mark.usefixtures("acme")
 @pytest.mark.parametrize(
-    ("answer", "reason", "by", "is_ended", "sentence"),
+    ("answer", "paused", "is_ended", "sentence"),
     [
-        (Answer(200, {"left": 12}), pauses.UNPAID, "", True, "Credits left: 12.\n"),
-        (Answer(200, {}), pauses.DENIED, "", True, "The credential of vendor acme works.\nThe "),
-        (Answer(200, {"left": 0}), pauses.UNPAID, "", False, "Credits left: 0.\nNo credits are"),
-        (Answer(200, {"left": 5}), "Ann's.", "ann", False, "stays paused: Ann's. Resume it"),
-        (Answer(401, {}), pauses.DENIED, "", False, "The check of vendor acme failed."),
+        (Answer(200, {"left": 12}), (pauses.UNPAID, ""), True, "Credits left: 12.\n"),
+        (Answer(200, {}), (pauses.DENIED, ""), True, "The credential of vendor acme works.\nThe"),
+        (Answer(200, {"left": 0}), (pauses.UNPAID, ""), False, "No credits are left, so a pause"),
+        (Answer(200, {"left": 5}), ("Ann's.", "ann"), False, "stays paused: Ann's. Resume it"),
+        (Answer(401, {}), (pauses.DENIED, ""), False, "The check of vendor acme failed."),
     ],
     ids=["credits", "denied", "no-credits", "by-operator", "refused"],
 )
-def test_check_ends_the_pause_that_it_disproves(
-    acme, vendor_server, redis_client, request, answer, reason, by, is_ended, sentence
-):
-    pauses.pause("acme", reason, by)
+def test_check_ends_the_pause_that_it_disproves(vendor_server, answer, paused, is_ended, sentence):
+    pauses.pause("acme", *paused)
     vendor_server.answer = lambda _: answer
     made = vendor("check", "acme")
     assert sentence in made.text
@@ -198,5 +198,5 @@ def test_check_ends_the_pause_that_it_disproves(
     assert catalogue.get("acme").is_paused(timezone.now()) == (not is_ended)
     row = Attempt.objects.get()
     assert (row.kind, row.job) == (Kind.CHECK, "")
-    assert redis_client.llen(Keys("acme").log) == 1
-    assert redis_client.zcard(Keys("acme").in_flight) == 0
+    assert commands().llen(Keys("acme").log) == 1
+    assert commands().zcard(Keys("acme").in_flight) == 0
