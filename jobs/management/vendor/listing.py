@@ -13,7 +13,7 @@ from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
 VENDOR_HEADINGS = ("VENDOR", "ADAPTER", "HOST", "STATE", "CREDENTIAL")
-GALLERY_HEADINGS = ("GALLERY", "DESCRIPTION", "ADDED AS")
+GALLERY_HEADINGS = ("GALLERY", "ADDED AS", "DESCRIPTION")
 NO_VENDORS = "There are no vendors yet. `vendor add NAME` adds one from the gallery."
 NO_REDIS = "Redis does not answer, so open breakers are not shown."
 
@@ -47,7 +47,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield from _table(
         GALLERY_HEADINGS,
         [
-            (entry["name"], entry["description"], ", ".join(entry["added_as"]) or "-")
+            (entry["name"], ", ".join(entry["added_as"]) or "-", entry["description"])
             for entry in found["gallery"]
         ],
     )
