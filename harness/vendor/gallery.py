@@ -43,7 +43,7 @@ class GalleryVendor(VendorServer):
         vendor: str = "",
         *,
         polls: int = 1,
-        credits: int | None = None,  # noqa: A002  # the field's own word
+        credits: int | None = None,  # the field's own word
         judge: Judge | None = None,
     ) -> None:
         self.credits = credits
