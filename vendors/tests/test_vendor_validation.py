@@ -81,7 +81,7 @@ def test_valid_settings_pass(fields: dict[str, object]) -> None:
         ("slug", "", "blank"),
         ("slug", "a" * 51, "at most 50 characters"),
         *[
-            ("adapter", name, "is not an adapter. Use sync, async or adapters.FILE.CLASS")
+            ("adapter", name, "is not an adapter. Use http, sync, async or adapters.FILE.CLASS")
             for name in (*NO_ADAPTERS, "adapters.faulty.Sound\n")
         ],
         ("adapter", "vendors.adapters.nope.Nope", "there is no module vendors.adapters.nope."),
