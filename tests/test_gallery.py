@@ -2,24 +2,21 @@
 through a worker, and callbacks through the endpoint.
 """
 
-from collections.abc import Callable, Iterator
-from threading import Thread
+from collections.abc import Callable
 
 import pytest
-from django.db import close_old_connections, connections
 
 from harness.vendor.recordings import CALLBACK_URL, JOB_ID, Recording, recordings
 from harness.vendor.scripted import VendorServer, in_turn
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job
 from jobs.queue import stream
-from jobs.worker.worker import Worker
-from tests.gallery import NAMES, load_definition, variables
+from tests.gallery import NAMES, load_definition
 from vendors.catalogue import catalogue
 from vendors.execute import check
 from vendors.models import Vendor
 
-pytestmark = pytest.mark.usefixtures("transactional_db", "redis_client")
+pytestmark = pytest.mark.usefixtures("transactional_db", "redis_client", "gallery_keys")
 
 STATUSES = {
     "found": "complete",
@@ -28,27 +25,6 @@ STATUSES = {
     "invalid_input": "failed",
     "blocked": "failed",
 }
-
-
-@pytest.fixture(autouse=True)
-def keys(monkeypatch):
-    for name, key in variables().items():
-        monkeypatch.setenv(name, key)
-
-
-@pytest.fixture
-def work() -> Iterator[Callable[[], None]]:
-    """Return a function that starts a worker in a thread, until the test ends."""
-    worker = Worker(threads=4)
-
-    def run():
-        worker.run()
-        connections.close_all()
-
-    thread = Thread(target=run)
-    yield thread.start
-    worker.stop()
-    thread.join(30)
 
 
 class Replay:
@@ -177,7 +153,6 @@ def test_a_check_is_understood_as_recorded(name):
             server = VendorServer(in_turn(recording.call.answer))
             vendor = load_definition(name, server, vendor=recording.vendor)
             answer = check(vendor)
-            close_old_connections()
             assert recording.call.difference(server.arrivals[0]) == []
             assert getattr(answer, "outcome", None) or answer.code == recording.call.expect
             server.stop()

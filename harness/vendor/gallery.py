@@ -43,13 +43,13 @@ class GalleryVendor(VendorServer):
         vendor: str = "",
         *,
         polls: int = 1,
-        credits: int | None = None,  # the field's own word
+        credits: int | None = None,
         judge: Judge | None = None,
     ) -> None:
         self.credits = credits
         self.charged = 0
         self._polls = polls
-        self._judge = judge
+        self.judge = judge
         self._recorded = {
             each.name: each for each in recordings(name) if each.vendor == (vendor or name)
         }
@@ -91,7 +91,7 @@ class GalleryVendor(VendorServer):
         """Refuse a wrong key, and what comes too fast."""
         if "wrong_key" in self._recorded and not self._knows_key(arrival):
             return self._recorded["wrong_key"].call.answer
-        if self._judge and not self._judge(time.monotonic()):
+        if self.judge and not self.judge(time.monotonic()):
             return self._recorded["too_fast"].call.answer
         return answer(arrival)
 
