@@ -64,6 +64,8 @@ def _lines(loaded: Loaded) -> Iterator[str]:
         yield f"{vendor}: api_key_env: {vendor.api_key_fault} {WORKERS}"
     if vendor.webhook_secret_fault:
         yield f"{vendor}: webhook_secret_env: {vendor.webhook_secret_fault} {CALLBACKS}"
+    if vendor.callback_fault:
+        yield f"{vendor}: callback: {vendor.callback_fault} {CALLBACKS}"
 
 
 def _others(loaded: Sequence[Loaded]) -> Iterator[str]:
