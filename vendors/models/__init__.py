@@ -1,0 +1,6 @@
+"""The rows of vendors and of their credentials."""
+
+from vendors.models.credential import Credential, new_id
+from vendors.models.vendor import DEFAULT_REQUIRED_INPUT, Vendor, required_input_of
+
+__all__ = ["DEFAULT_REQUIRED_INPUT", "Credential", "Vendor", "new_id", "required_input_of"]
