@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('next_poll_at__gt', datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), fields=['next_poll_at'], name='job_next_poll'),
+            index=models.Index(condition=models.Q(('next_poll_at__gt', datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), fields=['vendor', 'next_poll_at'], name='job_next_poll'),
         ),
         migrations.AddIndex(
             model_name='job',
