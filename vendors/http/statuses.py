@@ -16,9 +16,8 @@ def error_of(status: int, headers: Mapping[str, str], now: datetime) -> VendorEr
     """Return the VendorError for a response. `headers` must ignore the case of names."""
     wait = retry_after(headers.get("Retry-After"), headers.get("Date"), now)
     if status == 429 or (status in (403, 503) and wait):
-        wait = wait or MIN_WAIT
-        retrying = f"retrying in {wait.total_seconds():g} s"
-        sentence = f"The vendor is rate limiting us (status {status}); {retrying}."
+        retrying = f"; retrying in {wait.total_seconds():g} s" if wait else ""
+        sentence = f"The vendor is rate limiting us (status {status}){retrying}."
         return VendorError("rate_limited", sentence, retry_after=wait)
     if status in (408, 425) or 500 <= status <= 599:
         sentence = f"The vendor answered with an error (status {status})."

@@ -60,8 +60,8 @@ def test_a_retry_after_date_is_relative_to_the_vendors_clock(
 @pytest.mark.parametrize(
     ("status", "headers", "code", "wait"),
     [
-        (429, {}, "rate_limited", seconds(1)),
-        (429, {"Retry-After": "soon"}, "rate_limited", seconds(1)),
+        (429, {}, "rate_limited", None),
+        (429, {"Retry-After": "soon"}, "rate_limited", None),
         (429, {"Retry-After": "9"}, "rate_limited", seconds(9)),
         (503, {"Retry-After": "9"}, "rate_limited", seconds(9)),
         (503, {"Retry-After": "soon"}, "vendor_error", None),
