@@ -112,5 +112,5 @@ def _of_workers(vendor: Vendor) -> str:
 
 def _of_callbacks(vendor: Vendor) -> str:
     """Return why callbacks are refused, if this process receives them."""
-    fault = vendor.webhook_secret_fault
+    fault = vendor.webhook_secret_fault or vendor.callback_fault
     return f"Callbacks are refused: {fault}" if fault and "webhooks" in settings.SERVES else ""

@@ -24,6 +24,7 @@ from jobs.lifecycle.others import (
     EXPIRED,
     GAVE_UP,
     OVERDUE,
+    OVERDUE_CODES,
     cancel,
     complete_by_callback,
     complete_overdue,
@@ -33,6 +34,7 @@ from jobs.lifecycle.others import (
     overdue,
     requeue_lost,
     retry,
+    retry_by_callback,
 )
 from jobs.lifecycle.polls import (
     claim_polls,
@@ -49,6 +51,7 @@ __all__ = [
     "MAX_CRASHES",
     "Move",
     "OVERDUE",
+    "OVERDUE_CODES",
     "apply",
     "cancel",
     "claim",
@@ -72,6 +75,7 @@ __all__ = [
     "release",
     "requeue_lost",
     "retry",
+    "retry_by_callback",
     "retry_later",
     "take_over",
     "wait",
