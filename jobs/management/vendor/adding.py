@@ -7,12 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from jobs.management.vendor import gallery_entries
 from jobs.management.vendor.calling import can_check
 from jobs.management.vendor.variables import Needed, credential_variables, needed
-from vendors import gallery
 from vendors.catalogue import listed
-from vendors.loading import toml
+from vendors.loading import gallery, toml
 from vendors.loading.load import load
 from vendors.loading.toml import FaultyVendorsError, Parsed
 from vendors.models import Credential, Vendor
@@ -123,7 +121,7 @@ def example(vendor: Vendor) -> str:
 
 
 def _unknown(name: str) -> str:
-    meant = gallery_entries.near(name)
+    meant = gallery.near(name)
     hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
     return f"The gallery has no {name!r}.{hint} It has: {listed(gallery.names())}."
 
