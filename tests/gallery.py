@@ -17,7 +17,7 @@ POLL_TIMES = re.compile(r'\b(after|every) = "[0-9a-z]+"')
 
 
 def load_definition(
-    name: str, server: Server, *, vendor: str = "", slug: str = "", polls_after: str = "10ms"
+    name: str, server: Server, *, vendor: str = "", slug: str = "", polls_after: str = "1s"
 ) -> Vendor:
     """Load `vendor` of the definition `name` as `slug`. It calls the server, and polls soon."""
     vendor = vendor or name

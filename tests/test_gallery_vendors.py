@@ -45,7 +45,7 @@ def vendor_like():
     """Return a function that starts a server like a vendor, and loads the vendor's definition."""
     servers = []
 
-    def start(name, vendor="", *, polls_after="10ms", **options):
+    def start(name, vendor="", *, polls_after="1s", **options):
         server = GalleryVendor(name, vendor, **options)
         servers.append(server)
         server.vendor = load_definition(name, server, vendor=vendor, polls_after=polls_after)
