@@ -25,7 +25,8 @@ def load_definition(
     text = HOST.sub(rf"\g<1>{server.url.rstrip('/')}", (GALLERY / f"{name}.toml").read_text())
     text = POLL_TIMES.sub(rf'\1 = "{polls_after}"', text)
     text = re.sub(rf"\[vendors\.{vendor}(?=[.\]])", f"[vendors.{slug}", text)
-    load(parse(text))
+    parsed = parse(text)
+    load(parsed._replace(entries=[entry for entry in parsed.entries if entry.slug == slug]))
     catalogue.forget()
     return Vendor.objects.get(slug=slug)
 
