@@ -52,10 +52,10 @@ def _counters(executions: Sequence[Execution]) -> Iterator[tuple[str, str]]:
     for execution in executions:
         slug = execution.vendor.slug
         match execution.answer:
-            case Done():
-                yield "attempts_done", slug
+            case Done(outcome=outcome):
+                yield f"attempts_{outcome}", slug
             case Accepted():
-                yield "attempts_accepted", slug
+                yield "attempts_pending", slug
             case VendorError():
                 yield "attempts_error", slug
         if execution.moved_to == Status.FAILED:
