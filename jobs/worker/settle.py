@@ -53,10 +53,10 @@ def _counters(executions: Sequence[Execution]) -> Iterator[tuple[str, str]]:
     for execution in executions:
         slug, made = execution.vendor.slug, "polls" if execution.poll else "attempts"
         match execution.answer:
-            case Done():
-                yield f"{made}_done", slug
+            case Done(outcome=outcome):
+                yield f"{made}_{outcome}", slug
             case Accepted():
-                yield f"{made}_accepted", slug
+                yield f"{made}_pending", slug
             case VendorError():
                 yield f"{made}_error", slug
         if execution.moved_to == Status.FAILED:
