@@ -32,7 +32,7 @@ def fault(vendor: Vendor) -> str:
     permit was charged.
     """
     try:
-        _ = vendor.windows
+        _ = vendor.windows, vendor.polling
         catalogue.adapter(vendor)
     except ValueError as error:
         return str(error)
