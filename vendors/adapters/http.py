@@ -1,7 +1,7 @@
 """Stub."""
 
 from vendors.base import Adapter, VendorSettings
-from vendors.definitions.compile import compile_definition
+from vendors.definitions.compiled import compile_definition
 
 
 class HttpAdapter(Adapter):

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from vendors import validators, variables
 from vendors.definitions import durations
 from vendors.definitions.callback import parse_proof
-from vendors.definitions.compile import compile_definition
+from vendors.definitions.compiled import compile_definition
 from vendors.definitions.faults import DefinitionFaults, unknown_key
 from vendors.models.credential import Credential
 from vendors.registry import is_http
