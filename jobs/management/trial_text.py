@@ -47,7 +47,7 @@ def _section(title: str, lines: list[str]) -> list[str]:
 
 def _request(exchange: Exchange) -> list[str]:
     body = _body(exchange.body, frozenset())
-    return [f"POST {exchange.url}", *_headers(exchange.headers), body]
+    return [f"{exchange.method} {exchange.url}", *_headers(exchange.headers), body]
 
 
 def _response(exchange: Exchange, redacted: frozenset[str]) -> list[str]:

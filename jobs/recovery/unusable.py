@@ -38,7 +38,7 @@ def fault(vendor: Vendor) -> str:
         catalogue.adapter(vendor)
     except ValueError as error:
         return str(error)
-    return vendor.api_key_fault or vendor.credential_fault
+    return vendor.api_key_fault or vendor.credential_fault or vendor.outbound_fault
 
 
 def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:

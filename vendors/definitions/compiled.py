@@ -91,7 +91,8 @@ class _Compilation:
         self.callback = self._table("callback")
 
     def run(self) -> Definition | None:
-        declared = frozenset(self.inputs) if "input" in self.definition else None
+        declares = isinstance(self.definition.get("input"), Mapping)
+        declared = frozenset(self.inputs) if declares else None
         names = of_request(declared)
         poll_names = of_request(declared, is_poll=True)
         # What a rule of the vendor says about an answer to its call also counts for its polls.
@@ -148,7 +149,7 @@ class _Compilation:
         return Exchange(request, reader)
 
     def _check(self) -> Exchange | None:
-        if self.check is None:
+        if self.check is None or "check" in self.faults:
             return None
         names = of_check()
         if "url" not in self.check:

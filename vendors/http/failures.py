@@ -9,15 +9,20 @@ import urllib3
 
 from vendors.base import VendorError
 from vendors.http.addresses import RefusedAddressError
+from vendors.http.outbound import OutboundError
 from vendors.http.response import BadResponseError
 
 EXCEPTIONS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 # OpenSSL's codes for a certificate whose authority is not trusted.
 UNKNOWN_ISSUER = (18, 19, 20, 21)
-CA_HINT = "; to trust a certificate authority of your own, name its file in VENDOR_CA_FILE"
+CA_HINT = (
+    "; to trust a certificate authority of your own, name its file in the vendor's ca_file, "
+    "or in VENDOR_CA_FILE for all vendors"
+)
 # Why connecting failed; the first match counts. Never the library's own text: it repeats the URL.
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (RefusedAddressError, "{0}"),
+    (OutboundError, "{0}"),
     (ssl.SSLCertVerificationError, "its TLS certificate is not trusted ({0.verify_message})"),
     (ssl.SSLError, "the TLS handshake failed"),
     (socket.gaierror, "its host name can't be resolved"),
@@ -33,7 +38,7 @@ def error_of(error: Exception, *, sent: bool, timeout_seconds: float) -> VendorE
     `sent`: the vendor may have seen a part of the request, so it may have done the work.
     """
     causes = list(_causes(error))
-    if not sent:
+    if not sent or any(isinstance(cause, OutboundError) for cause in causes):
         sentence = f"The vendor could not be reached: {_reason(causes)}."
         return VendorError("vendor_unreachable", sentence, outage=True)
     for cause in causes:

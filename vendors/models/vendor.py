@@ -10,8 +10,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from vendors import limits, validators
+from vendors import limits, validators, variables
+from vendors.base import DIRECT, Outbound, VendorError
 from vendors.definitions.polling import Polling, polling_of
+from vendors.http import outbound as outbounds
 from vendors.models import validation
 from vendors.models.credential import Credential, new_id
 from vendors.models.secrets import VendorSecrets
@@ -177,6 +179,30 @@ class Vendor(VendorSecrets):
         """How long an accepted job may wait for its answer."""
         give_up_seconds = self.polling.give_up_seconds if self.polling else None
         return self.callback_timeout_seconds if give_up_seconds is None else give_up_seconds
+
+    @cached_property
+    def outbound(self) -> Outbound:
+        """How this vendor's calls leave the machine. Raises VendorError if that can't be told.
+
+        Never without the proxy that the definition names.
+        """
+        proxy_env = self.definition.get("proxy_env", "")
+        ca_file = self.definition.get("ca_file", "")
+        client_cert_file = self.definition.get("client_cert_file", "")
+        if not (proxy_env or ca_file or client_cert_file):
+            return DIRECT
+        if proxy_env and (fault := variables.missing(proxy_env)):
+            raise VendorError("vendor_unreachable", f"proxy_env: {fault}", outage=True)
+        return Outbound(variables.value(proxy_env).strip(), ca_file, client_cert_file)
+
+    @property
+    def outbound_fault(self) -> str:
+        """Why calls can't leave the machine as the definition says; empty if they can."""
+        try:
+            outbound = self.outbound
+        except VendorError as error:
+            return error.message
+        return "" if outbound is DIRECT else outbounds.fault_of(outbound)
 
     def is_paused(self, now: datetime) -> bool:
         return self.paused or (self.paused_until is not None and self.paused_until > now)

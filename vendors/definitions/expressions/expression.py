@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jmespath
-from jmespath.exceptions import EmptyExpressionError, IncompleteExpressionError, ParseError
+from jmespath.exceptions import IncompleteExpressionError, ParseError
 
 from vendors.definitions.expressions.budget import Budget, TooMuchWorkError, size_of
 from vendors.definitions.expressions.functions import Functions
@@ -79,9 +79,9 @@ def is_true(value: Any) -> bool:
 def _parse(text: str) -> Node:
     try:
         tree: Node = jmespath.compile(text).parsed
-    except (EmptyExpressionError, IncompleteExpressionError):
-        raise ValueError("The expression is incomplete. Complete it, or shorten it.") from None
     except ParseError as error:
+        if isinstance(error, IncompleteExpressionError) or not error.token_value:
+            raise ValueError("The expression is incomplete. Complete it.") from None
         where = f"character {error.lex_position + 1}, at {str(error.token_value)[:40]!r}"
         sentence = f"Not a JMESPath expression: see {where}. Names with other characters than "
         raise ValueError(f'{sentence}letters, digits and _ need quotes: "x-id".') from None

@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vendors.http.statuses import error_of, retry_after
+from vendors.http.statuses import error_of
+from vendors.http.waits import retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -34,12 +35,12 @@ def seconds(number: float) -> timedelta:
         ("1e3", None),
         ("٥", None),
         ("5, 6", None),
-        ("2026-03-01T12:00:30Z", None),
+        ("2026-03-01T12:00:30Z", seconds(30)),
         ("Sun, 01 Mar 99999 12:00:30 GMT", None),
     ],
 )
 def test_retry_after_is_parsed_and_bounded(value: str | None, wait: timedelta | None) -> None:
-    assert retry_after(value, None, NOW) == wait
+    assert retry_after({"Retry-After": value} if value is not None else {}, NOW) == wait
 
 
 @pytest.mark.parametrize(
@@ -54,14 +55,15 @@ def test_retry_after_is_parsed_and_bounded(value: str | None, wait: timedelta | 
 def test_a_retry_after_date_is_relative_to_the_vendors_clock(
     date: str | None, wait: timedelta
 ) -> None:
-    assert retry_after("Sun, 01 Mar 2026 12:00:30 GMT", date, NOW) == wait
+    headers = {"Retry-After": "Sun, 01 Mar 2026 12:00:30 GMT", **({"Date": date} if date else {})}
+    assert retry_after(headers, NOW) == wait
 
 
 @pytest.mark.parametrize(
     ("status", "headers", "code", "wait"),
     [
-        (429, {}, "rate_limited", seconds(1)),
-        (429, {"Retry-After": "soon"}, "rate_limited", seconds(1)),
+        (429, {}, "rate_limited", None),
+        (429, {"Retry-After": "soon"}, "rate_limited", None),
         (429, {"Retry-After": "9"}, "rate_limited", seconds(9)),
         (503, {"Retry-After": "9"}, "rate_limited", seconds(9)),
         (503, {"Retry-After": "soon"}, "vendor_error", None),
@@ -73,7 +75,7 @@ def test_a_retry_after_date_is_relative_to_the_vendors_clock(
         (401, {}, "auth", None),
         (401, {"Retry-After": "9"}, "auth", None),
         (402, {}, "no_credits", None),
-        (402, {"Retry-After": "9"}, "no_credits", None),
+        (402, {"Retry-After": "9"}, "no_credits", seconds(9)),
         (403, {}, "auth", None),
         (403, {"Retry-After": "soon"}, "auth", None),
         (403, {"Retry-After": "9"}, "rate_limited", seconds(9)),

@@ -12,7 +12,7 @@ import pytest
 from harness.vendor.server import Server, Visit, answering, reply
 from vendors.base import Reply, VendorError
 from vendors.http.call import post_json
-from vendors.http.connections import tls_context
+from vendors.http.outbound import _read, tls_context
 from vendors.http.transport import Transport
 
 DEADLINE_SECONDS = 0.4
@@ -48,7 +48,7 @@ def trust_only(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reload_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vendors.http.connections.tls_context", tls_context.__wrapped__)
+    monkeypatch.setattr("vendors.http.outbound._read", _read.__wrapped__)
     monkeypatch.setattr("vendors.http.transport.this_thread.transport", Transport())
 
 
@@ -114,7 +114,8 @@ def test_a_self_signed_certificate_is_not_trusted(
     assert error.message == (
         "The vendor could not be reached: its TLS certificate is not trusted "
         "(self-signed certificate); "
-        "to trust a certificate authority of your own, name its file in VENDOR_CA_FILE."
+        "to trust a certificate authority of your own, name its file in the vendor's ca_file, "
+        "or in VENDOR_CA_FILE for all vendors."
     )
     assert server.requests == []
 
@@ -140,8 +141,8 @@ def test_vendor_ca_file_is_trusted_in_addition_to_the_public_authorities(
     serve: Callable[..., Server],
 ) -> None:
     settings.VENDOR_CA_FILE = str(folder / "good.pem")
-    public = len(tls_context.__wrapped__().get_ca_certs())
     reload_certificates(monkeypatch)
+    public = len(tls_context().get_ca_certs())
     assert post(serve(answering(reply()), tls=context), timeout_seconds=5).status == 200
     assert public > 50
 
