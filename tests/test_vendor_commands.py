@@ -92,7 +92,7 @@ def test_add_writes_the_vendor_and_says_what_to_do_next(redis_client):
     printed = vendor("add", "pdl").text
     assert "Vendor pdl: added.\nCredential pdl: added.\n" in printed
     assert "1. Set VENDOR_PDL_KEY (the API key) for the workers: in .env" in printed
-    assert "2. Prove the credential by a free call: manage.py vendor check pdl\n" in printed
+    assert "2. Prove the credential, by a free call: manage.py vendor check pdl\n" in printed
     assert """vendor try pdl --input '{"email": "..."}'""" in printed
     assert Vendor.objects.get().definition["credential"] == Credential.objects.get().slug == "pdl"
     [added] = [each for each in vendor_json("list")["gallery"] if each["name"] == "pdl"]
@@ -183,7 +183,7 @@ def test_a_pending_call_can_be_polled_by_hand(acme, vendor_server, redis_client,
         (Answer(200, {"left": 12}), (pauses.UNPAID, ""), True, "Credits left: 12.\n"),
         (Answer(200, {}), (pauses.DENIED, ""), True, "The credential of vendor acme works.\nThe"),
         (Answer(200, {"left": 0}), (pauses.UNPAID, ""), False, "No credits are left, so a pause"),
-        (Answer(200, {"left": 5}), ("Ann's.", "ann"), False, "stays paused: Ann's. Resume it"),
+        (Answer(200, {"left": 5}), ("Ann's.", "ann"), False, "stays paused: Ann's (by ann,"),
         (Answer(401, {}), (pauses.DENIED, ""), False, "The check of vendor acme failed."),
     ],
     ids=["credits", "denied", "no-credits", "by-operator", "refused"],

@@ -7,12 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from jobs.management.vendor import gallery_entries
 from jobs.management.vendor.calling import can_check
-from jobs.management.vendor.variables import Needed, needed
-from vendors import gallery
+from jobs.management.vendor.variables import Needed, credential_variables, needed
 from vendors.catalogue import listed
-from vendors.loading import toml
+from vendors.loading import gallery, toml
 from vendors.loading.load import load
 from vendors.loading.toml import FaultyVendorsError, Parsed
 from vendors.models import Credential, Vendor
@@ -62,9 +60,7 @@ def add(name: str, slug: str, *, dry_run: bool) -> Added:
         loaded = load(Parsed(entries, parsed.faults, credentials), dry_run=dry_run, source=source)
     except FaultyVendorsError as error:
         raise CommandError("\n".join(map(str, error.faults))) from None
-    vendors = [each.vendor for each in loaded]
-    for vendor in vendors if dry_run else ():  # its credential has no row yet
-        vendor.credential = _unsaved(vendor, parsed)
+    vendors = [each.row for each in loaded if isinstance(each.row, Vendor)]
     new = [each.slug for each in credentials]
     return Added(name, vendors, new, existing, shared, dry_run)
 
@@ -104,7 +100,10 @@ def _steps(added: Added) -> Iterator[str]:
         if callback := account_callback(vendor):
             yield callback
         if can_check(vendor):
-            yield f"Prove the credential by a free call: manage.py vendor check {vendor}"
+            what = (
+                "Prove the credential" if credential_variables(vendor) else "Check that it answers"
+            )
+            yield f"{what}, by a free call: manage.py vendor check {vendor}"
         yield f"Make one call: manage.py vendor try {vendor} --input '{example(vendor)}'"
 
 
@@ -122,7 +121,7 @@ def example(vendor: Vendor) -> str:
 
 
 def _unknown(name: str) -> str:
-    meant = gallery_entries.near(name)
+    meant = gallery.near(name)
     hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
     return f"The gallery has no {name!r}.{hint} It has: {listed(gallery.names())}."
 
@@ -147,11 +146,3 @@ def _renamed(slug: str, name: str, wanted: str) -> str:
 def _stored(model: type[Vendor | Credential], slugs: Sequence[str]) -> list[str]:
     rows = model._default_manager.filter(slug__in=slugs).order_by("slug")
     return list(rows.values_list("slug", flat=True))
-
-
-def _unsaved(vendor: Vendor, parsed: Parsed) -> Credential | None:
-    """Return the vendor's credential from the store or, if it is not there, from the file."""
-    slug = vendor.definition.get("credential")
-    found = [each for each in parsed.credentials if each.slug == slug]
-    stored = Credential.objects.filter(slug=slug).first()
-    return stored or (Credential(slug=slug, definition=found[0].definition) if found else None)

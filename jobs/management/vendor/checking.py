@@ -5,17 +5,20 @@ from typing import Any
 
 from django.utils import timezone
 
+from jobs.admin import states
 from jobs.management.vendor import text
 from jobs.management.vendor.adding import example
 from jobs.management.vendor.report import report
+from jobs.management.vendor.variables import credential_variables
 from jobs.worker.trial import Trial
 from vendors import pauses
 from vendors.base import Done, Outcome
 from vendors.models import Vendor
 
 ENDED = (Outcome.AUTH, Outcome.NO_CREDITS)
+WORKS, ANSWERS = "The credential of vendor {vendor} works.", "Vendor {vendor} answers."
 RESUMED = "The vendor was paused automatically. It works again, so the pause has ended."
-STILL_PAUSED = "The vendor stays paused: {reason}. Resume it in the console."
+STILL_PAUSED = "The vendor stays {pause}. If it should run, resume it in the console."
 NO_CREDITS_LEFT = "No credits are left, so a pause for lack of credits does not end."
 
 
@@ -38,10 +41,11 @@ def lines(vendor: Vendor, found: Mapping[str, Any]) -> Iterator[str]:
     shown = {**found, "result": None} if _says_credits_only(found["result"]) else found
     yield from text.lines(vendor, shown)
     yield ""
-    if found["outcome"] != Outcome.FOUND:
+    if found["outcome"] not in (Outcome.FOUND, Outcome.NO_DATA):
         yield f"The check of vendor {vendor} failed."
         return
-    yield f"The credential of vendor {vendor} works."
+    has_credential = bool(credential_variables(vendor))
+    yield WORKS.format(vendor=vendor) if has_credential else ANSWERS.format(vendor=vendor)
     if (credits := found["credits"]) is not None:
         yield f"Credits left: {credits:g}."
     yield from _pause(vendor, found)
@@ -52,14 +56,9 @@ def _pause(vendor: Vendor, found: Mapping[str, Any]) -> Iterator[str]:
     if found["resumed"]:
         yield RESUMED
     elif vendor.is_paused(timezone.now()):
-        is_unpaid = found["credits"] is not None and found["credits"] <= 0
-        yield (
-            NO_CREDITS_LEFT
-            if is_unpaid
-            else STILL_PAUSED.format(
-                reason=vendor.pause_reason.rstrip(".") or "an operator paused it"
-            )
-        )
+        if found["credits"] is not None and found["credits"] <= 0:
+            yield NO_CREDITS_LEFT
+        yield STILL_PAUSED.format(pause=states.pause(vendor))
 
 
 def _credits(result: Any) -> float | None:

@@ -5,15 +5,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobs.admin import states
-from jobs.management.vendor import gallery_entries
 from jobs.management.vendor.variables import credential_variables
 from jobs.queue.snapshot import take_snapshot
-from vendors import gallery, variables
+from vendors import variables
 from vendors.catalogue import catalogue
+from vendors.loading import gallery
 from vendors.models import Vendor
 
 VENDOR_HEADINGS = ("VENDOR", "ADAPTER", "HOST", "STATE", "CREDENTIAL")
-GALLERY_HEADINGS = ("GALLERY", "DESCRIPTION", "ADDED AS")
+GALLERY_HEADINGS = ("GALLERY", "ADDED AS", "DESCRIPTION")
 NO_VENDORS = "There are no vendors yet. `vendor add NAME` adds one from the gallery."
 NO_REDIS = "Redis does not answer, so open breakers are not shown."
 
@@ -26,8 +26,8 @@ def listing() -> dict[str, Any]:
     offered = [
         {
             "name": name,
-            "description": gallery_entries.description(name),
-            "added_as": gallery_entries.added_as(name, vendors),
+            "description": gallery.description(name),
+            "added_as": _added_as(name, vendors),
         }
         for name in gallery.names()
     ]
@@ -47,7 +47,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield from _table(
         GALLERY_HEADINGS,
         [
-            (entry["name"], entry["description"], ", ".join(entry["added_as"]) or "-")
+            (entry["name"], ", ".join(entry["added_as"]) or "-", entry["description"])
             for entry in found["gallery"]
         ],
     )
@@ -64,6 +64,13 @@ def _row(vendor: Vendor, state: str) -> dict[str, Any]:
         "credential": vendor.definition.get("credential") or "",
         "variables": [{"name": name, "is_set": not variables.missing(name)} for name in names],
     }
+
+
+def _added_as(name: str, vendors: Iterable[Vendor]) -> list[str]:
+    """Return the slugs of the vendors that were added from the entry, also under another slug."""
+    tables = gallery.vendors(name)
+    urls = {table["url"] for table in tables.values()}
+    return [each.slug for each in vendors if each.slug in tables or each.url in urls]
 
 
 def _credential(row: dict[str, Any]) -> str:

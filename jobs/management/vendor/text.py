@@ -1,6 +1,7 @@
 """A report for the terminal: each request and response, then the outcome."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -58,6 +59,7 @@ def _wait(vendor: Vendor, report: Mapping[str, Any]) -> Iterator[str]:
     if reference:
         yield f"reference: {reference}"
     if (seconds := report["poll_after_seconds"]) is not None:
-        yield f"A job would be polled after {seconds:g} s. To poll by hand: add --poll {reference}"
+        by_hand = f"--poll {shlex.quote(reference)}" if reference else "--poll"
+        yield f"A job would be polled after {seconds:g} s. To poll by hand, add {by_hand}"
     if vendor.expects_callback:
         yield UNMATCHED
