@@ -17,7 +17,7 @@ POLL_TIMES = re.compile(r'\b(after|every) = "[0-9a-z]+"')
 
 
 def load_definition(
-    name: str, server: Server, *, vendor: str = "", slug: str = "", polls_after: str = "10ms"
+    name: str, server: Server, *, vendor: str = "", slug: str = "", polls_after: str = "1s"
 ) -> Vendor:
     """Load `vendor` of the definition `name` as `slug`. It calls the server, and polls soon."""
     vendor = vendor or name
@@ -25,7 +25,8 @@ def load_definition(
     text = HOST.sub(rf"\g<1>{server.url.rstrip('/')}", (GALLERY / f"{name}.toml").read_text())
     text = POLL_TIMES.sub(rf'\1 = "{polls_after}"', text)
     text = re.sub(rf"\[vendors\.{vendor}(?=[.\]])", f"[vendors.{slug}", text)
-    load(parse(text))
+    parsed = parse(text)
+    load(parsed._replace(entries=[entry for entry in parsed.entries if entry.slug == slug]))
     catalogue.forget()
     return Vendor.objects.get(slug=slug)
 

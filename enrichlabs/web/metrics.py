@@ -31,8 +31,8 @@ COUNTER_HELP = {
     "in_flight_corrections": "In-flight slots that were leaked or missing, and corrected.",
     "limiter_rebuilds": "Times the limiter was rebuilt from the store.",
 }
-# The counters that are one metric: attempts_done is attempts{outcome="done"}.
-OUTCOMES = ("done", "accepted", "error")
+# The counters that are one metric: attempts_found is attempts{outcome="found"}.
+OUTCOMES = ("found", "no_data", "pending", "error")
 
 
 @read_only

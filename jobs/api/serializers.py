@@ -13,6 +13,7 @@ from jobs.api.input.fields import StrictCharField, StrictDateTimeField, StrictIn
 from jobs.api.input.options import JobOptions
 from jobs.api.input.query import Query
 from jobs.models import Status
+from vendors.base import Outcome
 from vendors.catalogue import catalogue, listed
 from vendors.models import Vendor
 
@@ -22,6 +23,8 @@ STORED = {
     outward: tuple(status for status in Status if OUTWARD[status] == outward)
     for outward in STATUSES
 }
+FOUND = Outcome.FOUND.value  # of complete jobs from before there were outcomes, too
+COMPLETE_OUTCOMES = (FOUND, Outcome.NO_DATA.value)
 RESERVED = ("vendor", "options")
 
 # White space, control and format characters, and letters without a glyph.
@@ -143,6 +146,12 @@ class JobSummary(serializers.Serializer[Any]):
 
     request_id = serializers.UUIDField(source="id")
     status = OutwardStatus()
+    outcome = serializers.ChoiceField(
+        choices=COMPLETE_OUTCOMES,
+        required=False,
+        help_text="Present only if the job is complete. `no_data`: the vendor did its work and has "
+        "nothing, so the result is null.",
+    )
     vendor = serializers.CharField()
     name = serializers.CharField()
     attempts = serializers.IntegerField(
@@ -189,7 +198,9 @@ class JobSummary(serializers.Serializer[Any]):
             "batch_id": instance["batch"] or None,
             "batch_index": instance["batch_index"],
         }
-        if instance["status"] == Status.FAILED:
+        if instance["status"] == Status.COMPLETE:
+            shown["outcome"] = instance["outcome"] or FOUND
+        elif instance["status"] == Status.FAILED:
             code, message = instance["error_code"], instance["error_message"]
             shown["error"] = {"code": code, "message": message}
         return shown
@@ -204,7 +215,10 @@ class JobShown(JobSummary):
     """A job, with its result or its error."""
 
     result = serializers.JSONField(
-        required=False, help_text="The vendor's answer. Present only if the job is complete."
+        required=False,
+        allow_null=True,
+        help_text="The vendor's answer, any JSON value. Present only if the job is complete; null "
+        "if its outcome is `no_data`.",
     )
 
     def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,21 +12,21 @@ from vendors import pauses
 
 log = logging.getLogger(__name__)
 
-PAUSE_KEY_SECONDS = 1.1  # longer than any worker takes to read the pause from the row
-UNPAID = "A callback says that it asks for payment: add credit to its account, then resume it."
+MAX_RESET = timedelta(days=32)  # a month's quota, with a day to spare
 
 
-def pause_unpaid(slug: str, wait: timedelta | None, now: datetime) -> None:
-    """Pause the vendor for as long as it says, else until an operator resumes it."""
+def pause_unpaid(slug: str, resets_in: timedelta | None, now: datetime) -> None:
+    """Pause the vendor for as long as it says, else until it can be used again."""
     with suppress(redis.RedisError):  # without Redis no call starts
-        limiter.pause(slug, PAUSE_KEY_SECONDS)
+        limiter.pause(slug, limiter.READ_PAUSE_SECONDS)
+    reason = pauses.UNPAID_UNTIL_RESET if resets_in else pauses.UNPAID
     try:
-        if wait:
-            is_new = pauses.pause_until(slug, now + wait, UNPAID, now=now)
+        if resets_in:
+            is_new = pauses.pause_until(slug, now + min(resets_in, MAX_RESET), reason, now=now)
         else:
-            is_new = pauses.pause(slug, UNPAID)
+            is_new = pauses.pause(slug, reason)
     except STORE_ERRORS as error:
         log.warning("vendor %s could not be paused: %s", slug, type(error).__name__)
         return
     if is_new:
-        log.error("vendor %s is paused: %s", slug, UNPAID)
+        log.error("vendor %s is paused after a callback: %s", slug, reason)

@@ -39,9 +39,9 @@ def read(body: Any, vendor: Vendor) -> Answer | Unreadable:
         return Unreadable("the definition's `callback` has a fault")
     except ValueError as error:
         return Unreadable(str(error))
-    if proof and proof.confirm:
-        return _checked(Accepted(), adapter, vendor)  # nothing in it is believed
     try:
+        if proof and proof.confirm:  # nothing in it is believed
+            return _checked(Accepted(), adapter, vendor)
         return _checked(adapter.read_callback(body), adapter, vendor)
     except VendorError as error:
         return error

@@ -73,7 +73,9 @@ def settle(vendor: str, settlements: Sequence[Settlement], client: Any = None) -
     keys = Keys(vendor)
     arguments = [argument for settlement in settlements for argument in settlement.arguments()]
     of_vendor = [keys.retries, keys.jobs, keys.freed, keys.log, keys.in_flight, keys.state]
-    are_polls = (item.entry is not None and item.entry.stream == Stream.POLLS for item in settlements)
+    are_polls = (
+        item.entry is not None and item.entry.stream == Stream.POLLS for item in settlements
+    )
     polls = [keys.polls] if any(are_polls) else []
     script("settle")(
         keys=[*of_vendor, keys.waited, ENDED, *polls], args=arguments, client=client or commands()

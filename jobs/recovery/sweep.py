@@ -26,6 +26,7 @@ from jobs.queue.redis_errors import is_wrong_type
 from jobs.recovery import in_flight, lost_entries, takeover
 from jobs.recovery.batches import BatchSweep
 from jobs.recovery.overdue import resolve_overdue_jobs
+from jobs.recovery.polls import add_due_polls, stop_polls
 from jobs.recovery.unusable_pauses import UnusablePauses
 from vendors.catalogue import catalogue
 
@@ -82,6 +83,8 @@ class Sweeper(Thread):
         steps: list[tuple[Step, float]] = [  # with the interval in seconds
             (self._take_over_dead_workers, 1.0),
             (enqueue_due_jobs, 0.0),
+            (add_due_polls, 0.0),
+            (stop_polls, 5.0),
             (resolve_overdue_jobs, 1.0),
             (take_over_overdue_calls, 5.0),
             (self._batches.advance, 0.0),

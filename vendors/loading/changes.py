@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from vendors.definitions.faults import path_of
 from vendors.payloads import exact
 
 MAX_LENGTH = 300
@@ -31,8 +32,8 @@ def changes(old: Any, new: Any, path: str = "") -> Iterator[Change]:
     """Yield what differs between two values, and in tables which keys. Their order is no matter."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in {**old, **new}:
-            below = f"{path}.{name}" if path else name
-            yield from changes(old.get(name, NOT_SET), new.get(name, NOT_SET), below)
+            values = (old.get(name, NOT_SET), new.get(name, NOT_SET))
+            yield from changes(*values, path_of(path, name))
     elif not _are_same(old, new):
         yield Change(path, old, new)
 

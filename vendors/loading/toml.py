@@ -3,7 +3,6 @@
 Pure: text in, entries out.
 """
 
-import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -12,9 +11,9 @@ from datetime import date, time
 from math import isfinite
 from typing import Any, NamedTuple
 
+from vendors.definitions.faults import path_of
 from vendors.loading.keys import DEFINITION_KEYS, KINDS, KNOWN, LIMIT, LISTS, REQUIRED
 
-BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 NO_VENDOR = "The file has no vendor. Add a table [vendors.SLUG] for each."
 UNKNOWN_TABLE = "Unknown key. Each vendor is a table [vendors.SLUG]."
 
@@ -56,7 +55,7 @@ class VendorDefinition:
         return [*self.fields, "definition"]
 
     def fault(self, name: str, message: str) -> DefinitionFault:
-        return DefinitionFault(_below(_path("vendors", self.slug), name), message)
+        return DefinitionFault(_below("vendors", self.slug, name), message)
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class CredentialDefinition:
         return ["definition"]
 
     def fault(self, name: str, message: str) -> DefinitionFault:
-        return DefinitionFault(_below(_path("credentials", self.slug), name), message)
+        return DefinitionFault(_below("credentials", self.slug, name), message)
 
 
 class Parsed(NamedTuple):
@@ -87,7 +86,7 @@ def parse(text: str) -> Parsed:
     """Return the vendors and credentials of a file. Raises FaultyVendorsError if it has none."""
     document = _load(text)
     vendors, credentials = document.pop("vendors", {}), document.pop("credentials", {})
-    faults = [DefinitionFault(_path(name), UNKNOWN_TABLE) for name in document]
+    faults = [DefinitionFault(path_of("", name), UNKNOWN_TABLE) for name in document]
     if not (_is_table(vendors) or _is_table(credentials)):
         raise FaultyVendorsError(faults or [DefinitionFault("vendors", NO_VENDOR)])
     entries = [_entry(*item) for item in _tables("vendors", vendors, faults)]
@@ -101,7 +100,7 @@ def parse_definition(text: str) -> dict[str, Any]:
     faults = [
         DefinitionFault(key, sentence)
         for name, value in definition.items()
-        for key, sentence in not_json(_path(name), value)
+        for key, sentence in not_json(path_of("", name), value)
     ]
     if faults:
         raise FaultyVendorsError(faults)
@@ -112,7 +111,7 @@ def not_json(key: str, value: object) -> Iterator[tuple[str, str]]:
     """Yield the key and a sentence for each value that TOML has and JSON does not."""
     if isinstance(value, dict):
         for name, item in value.items():
-            yield from not_json(f"{key}.{_path(name)}", item)
+            yield from not_json(path_of(key, name), item)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from not_json(f"{key}[{index}]", item)
@@ -155,7 +154,7 @@ def _tables(
         if isinstance(table, dict):
             yield slug, table
         else:
-            path = _path(name, slug)
+            path = path_of(name, slug)
             faults.append(DefinitionFault(path, f"Must be a table [{path}]."))
 
 
@@ -177,7 +176,7 @@ def _credential(slug: str, table: dict[str, Any]) -> CredentialDefinition:
     faults = {
         key: sentence
         for name, value in table.items()
-        for key, sentence in not_json(_path(name), value)
+        for key, sentence in not_json(path_of("", name), value)
     }
     return CredentialDefinition(slug, table, faults)
 
@@ -190,19 +189,12 @@ def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if name in DEFINITION_KEYS:
             yield from not_json(name, value)
         elif name not in KINDS:
-            yield _path(name), f"Unknown key. The known ones are {', '.join(KNOWN)}."
+            yield path_of("", name), f"Unknown key. The known ones are {', '.join(KNOWN)}."
         elif not KINDS[name].fits(value):
             yield name, f"Must be {KINDS[name].wanted}."
 
 
-def _below(path: str, key: str) -> str:
-    """Return the path of a key, which is a path already, such as poll.every."""
+def _below(table: str, slug: str, key: str) -> str:
+    """Return the whole path of a key, which is a path itself, such as poll.every."""
+    path = path_of(table, slug)
     return f"{path}.{key}" if key else path
-
-
-def _path(*names: str) -> str:
-    return ".".join(
-        name if BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
-        for name in names
-        if name
-    )

@@ -1,14 +1,13 @@
 """Writes JSON values as TOML that people read: what fits on a line stands on one."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from vendors.definitions.faults import BARE_KEY
 from vendors.payloads import exact
 
 MAX_COLUMNS = 100
-BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 TEXT = json.JSONEncoder(ensure_ascii=False)
 
 

@@ -43,9 +43,9 @@ def test_counters_are_shown_with_and_without_a_vendor(
 
 
 def test_attempts_are_one_counter_by_outcome(client: Client, redis_client: redis.Redis) -> None:
-    redis_client.hset(COUNTERS, mapping={"attempts_done|acme": 3, "attempts_error|acme": 1})
+    redis_client.hset(COUNTERS, mapping={"attempts_found|acme": 3, "attempts_error|acme": 1})
     shown = samples(client)
-    assert shown["attempts_total", "acme", "done"] == 3
+    assert shown["attempts_total", "acme", "found"] == 3
     assert shown["attempts_total", "acme", "error"] == 1
 
 
