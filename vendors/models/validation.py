@@ -27,13 +27,16 @@ POLL_KEYS = ("after", "every", "give_up")
 class Settings(Protocol):
     """What is validated: a vendor."""
 
-    adapter: Any
-    url: Any
-    definition: Any
-    required_input: Any
-    api_key_env: Any
-    webhook_secret_env: Any
-    credential: Credential | None
+    @property
+    def adapter(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def definition(self) -> Any: ...
+    @property
+    def required_input(self) -> str: ...
+    @property
+    def credential(self) -> Credential | None: ...
 
 
 def faults_of(vendor: Settings) -> dict[str, str]:
