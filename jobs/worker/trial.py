@@ -82,7 +82,7 @@ def _make(
     """`slot`: under which id the call takes an in-flight slot; '' if it needs none."""
     if limiter.is_stale(vendor):
         rebuild([vendor])  # before there is a row, which would be counted
-    attempt = _begin(kind, vendor, call)
+    attempt = _begin(kind, vendor)
     try:
         permit, job = _permit(vendor, slot)
         confirmed = this_call.permitted_by(permit.confirm) if vendor.windows else nullcontext()
@@ -101,10 +101,11 @@ def _make(
     return Trial(kind, call, exchanges, answer, seconds)
 
 
-def _begin(kind: Kind, vendor: Vendor, call: Call) -> Attempt:
+def _begin(kind: Kind, vendor: Vendor) -> Attempt:
     """Write the attempt before the call: if Redis loses its data, limits are rebuilt from rows.
 
-    Until it is known when the call started, it counts as late as possible.
+    Until it is known when the call started, it counts as late as possible. It never has the
+    vendor's reference, for which a callback would look: there is no job to apply it to.
     """
     latest = _now() + timedelta(seconds=TIMEOUT_SECONDS)
     attempt = Attempt(
@@ -117,7 +118,6 @@ def _begin(kind: Kind, vendor: Vendor, call: Call) -> Attempt:
         ended_at=latest,
         outcome=UNKNOWN,
         message="The call by hand did not finish.",
-        vendor_reference=call.reference,
     )
     with writing():
         attempt.save(force_insert=True)
@@ -131,8 +131,6 @@ def _end(attempt: Attempt, answer: Answer, started_at: datetime, seconds: float)
     match answer:
         case Done():
             attempt.confidence = answer.confidence
-        case Accepted() if answer.reference:
-            attempt.vendor_reference = answer.reference
         case VendorError() if answer.reply:
             attempt.reply = answer.reply.as_json()
     with writing():
