@@ -266,6 +266,14 @@ class Vendor(models.Model):
         return "" if outbound is DIRECT else outbounds.fault_of(outbound)
 
     @property
+    def outbound_files(self) -> object:
+        """What changes when a file of certificates does; empty if none is named."""
+        try:
+            return outbounds.seen_of(self.outbound)
+        except VendorError:
+            return ()
+
+    @property
     def webhook_secrets(self) -> list[str]:
         """The current secrets in the named variable: several during a rotation."""
         value = variables.value(self.webhook_secret_env)
