@@ -54,6 +54,14 @@ class Outbound:
 DIRECT = Outbound()
 
 
+class CredentialSettings(Protocol):
+    """How to prove to the vendor who we are: a `vendors.models.Credential`."""
+
+    @property
+    def definition(self) -> dict[str, Any]: ...
+    def apply(self, request: Any) -> Any: ...
+
+
 class VendorSettings(Protocol):
     """The settings that an adapter reads: those of a `vendors.models.Vendor`."""
 
@@ -75,6 +83,12 @@ class VendorSettings(Protocol):
     def api_key_fault(self) -> str: ...
     @property
     def outbound(self) -> Outbound: ...
+    @property
+    def definition(self) -> dict[str, Any]: ...
+    @property
+    def credential(self) -> CredentialSettings | None: ...
+    @property
+    def credential_fault(self) -> str: ...
 
 
 @dataclass(frozen=True)
