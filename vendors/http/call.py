@@ -43,7 +43,7 @@ def request(
     body: nothing is sent if it is empty.
     """
     return _call(
-        method,
+        method.upper(),
         url,
         headers,
         body,

@@ -131,6 +131,15 @@ class _TLSConnection(_PlainConnection, HTTPSConnection):
             raise
         return sock
 
+    def send(self, data: Any) -> None:
+        try:
+            super().send(data)
+        except ssl.SSLEOFError as error:
+            if not this_call.sent:
+                raise
+            # As without TLS: then urllib3 still reads what the vendor said before it hung up.
+            raise BrokenPipeError from error
+
     @property
     def is_clean(self) -> bool:
         # Bytes that TLS has read ahead no longer show on the socket.
@@ -162,7 +171,7 @@ def make_pool(url: Url, outbound: Outbound) -> HTTPConnectionPool:
 def _connect_to_proxy(proxy: Proxy, options: Options) -> socket.socket:
     try:
         return _connect(proxy.host, proxy.port, options, is_proxy=True)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         reason = PROXY_REASONS.get(type(error), "can't be reached")
         raise OutboundError(f"its egress proxy {reason}; {PROXY_REMEDY}") from error
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from requests.structures import CaseInsensitiveDict
+
 
 @dataclass
 class Exchange:
@@ -43,7 +45,8 @@ def watched() -> Iterator[list[Exchange]]:
 
 def note_request(method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
     if _watch.exchanges is not None:
-        _watch.exchanges.append(Exchange(method, url, headers, body))
+        sent = dict(CaseInsensitiveDict(headers))  # of two spellings of a name, the last is sent
+        _watch.exchanges.append(Exchange(method, url, sent, body))
 
 
 def note_reply(status: int, headers: Mapping[str, str], body: bytearray) -> None:

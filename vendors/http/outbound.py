@@ -54,6 +54,14 @@ def stamp_of(outbound: Outbound) -> Stamp:
     return tuple(_stamp(key, path) for key, path in files if path)
 
 
+def seen_of(outbound: Outbound) -> Stamp | str:
+    """Return what changes when a file does, or when one appears or disappears."""
+    try:
+        return stamp_of(outbound)
+    except OutboundError as error:
+        return str(error)
+
+
 def tls_context(outbound: Outbound = DIRECT) -> ssl.SSLContext:
     """Return the certificates to trust and to show. Raises OutboundError.
 

@@ -83,8 +83,10 @@ class Transport(HTTPAdapter):
         return parts.request_uri
 
     def add_headers(self, request: _Request, **kwargs: Any) -> None:  # type: ignore[override]
+        if request.outbound is DIRECT or not str(request.url).startswith("http:"):
+            return  # a tunnel is asked for with it, before there is a request
         proxy = proxy_of(request.outbound)
-        if proxy and proxy.authorization and str(request.url).startswith("http:"):
+        if proxy and proxy.authorization:
             request.headers["Proxy-Authorization"] = proxy.authorization
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:

@@ -204,6 +204,14 @@ class Vendor(VendorSecrets):
             return error.message
         return "" if outbound is DIRECT else outbounds.fault_of(outbound)
 
+    @property
+    def outbound_files(self) -> object:
+        """What changes when a file of certificates does; empty if none is named."""
+        try:
+            return outbounds.seen_of(self.outbound)
+        except VendorError:
+            return ()
+
     def is_paused(self, now: datetime) -> bool:
         return self.paused or (self.paused_until is not None and self.paused_until > now)
 
