@@ -241,7 +241,7 @@ POLL = {"url": "GET SERVER/work/{ref}", "pending": [{"status": 400}], "result": 
         ({"poll": {}}, Answer(202, {"x": 1}), Accepted("")),
         ({"poll": {}}, Answer(200, {"x": 1}), Done({"x": 1})),
         (
-            {"poll": {}, "outcomes": [{"when": "!body.ready", "is": "pending"}]},
+            {"poll": {}, "outcomes": [{"when": "!(body.ready)", "is": "pending"}]},
             Answer(200, {"ready": None}, (("Retry-After", "9"),)),
             Accepted("", None, timedelta(seconds=9)),
         ),

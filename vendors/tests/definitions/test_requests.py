@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 import requests
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vendors.base import Call
@@ -57,6 +57,7 @@ def sent(request: Request) -> str:
     return str(requests.Request(request.method, request.encoded()[0]).prepare().url)
 
 
+@settings(max_examples=50)
 @given(texts, texts)
 @example("..", "")
 @example("%2e%2e", "..")
@@ -81,6 +82,7 @@ def _leaves(text: str) -> bool:
     return not text or bool({".", ".."} & set(text.replace("\\", "/").split("/")))
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(["a", "b"]), texts))
 def test_a_value_stays_in_its_parameter_or_field(given_input: dict[str, str]) -> None:
     keys = {"query": {"a": "{input.a}", "x y&": "{input.b}"}}
@@ -95,6 +97,7 @@ def test_a_value_stays_in_its_parameter_or_field(given_input: dict[str, str]) ->
     assert parse_qsl(body, keep_blank_values=True) == expected
 
 
+@settings(max_examples=50)
 @given(texts)
 def test_a_value_stays_in_its_header(value: str) -> None:
     keys = {"headers": {"X-Name": "{input.name}"}}
@@ -106,6 +109,7 @@ def test_a_value_stays_in_its_header(value: str) -> None:
     assert request.headers == {"X-Name": value}
 
 
+@settings(max_examples=50)
 @given(values)
 def test_a_placeholder_that_fills_a_text_keeps_the_json_type(value: Any) -> None:
     keys = {"json": {"whole": "{input.x}", "kept": [1, "{input.x}"]}}
