@@ -17,7 +17,6 @@ REPEATED = (Outcome.NO_CREDITS, Outcome.RATE_LIMITED, Outcome.AUTH)
 CONFIRM_INTERVAL = timedelta(seconds=60)
 # Else each of many callbacks would make the entry of the poll before it invalid.
 THIN_INTERVAL = timedelta(seconds=5)
-MAX_TRIES = 3
 
 
 def move_of(
@@ -49,16 +48,15 @@ def poll_soon(callback: Callback, vendor: Vendor, now: datetime) -> bool:
     """Have the vendor polled, because a callback says that it is worth it. Returns False if the job
     does not wait for this answer.
     """
-    for _ in range(MAX_TRIES):  # the sweep or a worker may move the poll at the same moment
-        job = _jobs(callback).filter(status=Status.WAITING).first()
-        if job is None:
-            return False
-        at = _earliest_poll(callback, vendor, now)
-        if job.next_poll_at and job.next_poll_at <= at:
-            return True
-        if lifecycle.apply([lifecycle.postpone_poll(job, at)])[0]:
-            return True
-    return False
+    job = _jobs(callback).filter(status=Status.WAITING).first()
+    if job is None:
+        return False
+    at = _earliest_poll(callback, vendor, now)
+    if job.next_poll_at:
+        lifecycle.poll_now(job.pk, job.attempt, at)
+    else:  # it began to wait before the vendor was polled
+        lifecycle.apply([lifecycle.postpone_poll(job, at)])
+    return True
 
 
 def _move_to_repeat(

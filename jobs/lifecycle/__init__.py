@@ -46,7 +46,6 @@ from jobs.lifecycle.polls import (
     new_poll,
     poll_again,
     poll_now,
-    poll_to_confirm,
     postpone_poll,
 )
 
@@ -82,7 +81,6 @@ __all__ = [
     "overdue",
     "poll_again",
     "poll_now",
-    "poll_to_confirm",
     "postpone_poll",
     "release",
     "requeue_lost",

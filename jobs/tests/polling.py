@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from jobs.models import Attempt, Job, Kind, Status
 from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import Heartbeat
@@ -33,6 +35,20 @@ class Scripted(Adapter):
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+@pytest.fixture
+def polled(make_vendor, monkeypatch):
+    """Make a vendor that gives these answers when it is polled. Returns its adapter."""
+
+    def make(*answers, definition=POLLED, **fields):
+        vendor = make_vendor(definition=definition, **fields)
+        adapter = Scripted(*answers)
+        monkeypatch.setattr(catalogue, "adapter", lambda _: adapter)
+        adapter.vendor = vendor
+        return adapter
+
+    return make
 
 
 class PollingWorker:

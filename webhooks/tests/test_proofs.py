@@ -2,6 +2,7 @@
 
 import logging
 from collections import defaultdict
+from ipaddress import ip_network
 
 import pytest
 
@@ -28,6 +29,13 @@ def proof(request, make_vendor, monkeypatch):
 @pytest.fixture
 def waiting(make_job):
     return make_job(status="waiting", attempt=1)
+
+
+@pytest.fixture
+def addresses(make_vendor, settings):
+    """A vendor that posts from known addresses, through a proxy."""
+    settings.TRUSTED_PROXIES = [ip_network("127.0.0.0/8")]
+    make_vendor(adapter="async", definition={"callback": {"addresses": ["192.0.2.0/24"]}})
 
 
 def reason_of(answer):
@@ -94,13 +102,7 @@ def test_a_row_with_a_webhook_secret_and_a_definition_needs_both(
 @pytest.mark.parametrize(
     ("forwarded", "status"), [("192.0.2.7", 200), ("192.0.2.7, 198.51.100.1", 401), ("x", 401)]
 )
-def test_addresses_are_those_behind_trusted_proxies(
-    make_vendor, waiting, post, settings, forwarded, status
-):
-    from ipaddress import ip_network
-
-    settings.TRUSTED_PROXIES = [ip_network("127.0.0.0/8")]
-    make_vendor(adapter="async", definition={"callback": {"addresses": ["192.0.2.0/24"]}})
+def test_addresses_are_those_behind_trusted_proxies(waiting, addresses, post, forwarded, status):
     assert post(waiting, **{"X-Forwarded-For": forwarded}).status_code == status
 
 

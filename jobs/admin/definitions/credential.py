@@ -125,7 +125,11 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type ar
         self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
         if db_field.name == "definition":
-            return field.DefinitionField(label="Definition", help_text=HELP)
+            return field.DefinitionField(
+                label="Definition",
+                help_text=HELP,
+                error_messages={"required": credentials.ONE_PLACE},
+            )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_form(

@@ -11,7 +11,7 @@ from jobs.queue.keys import Keys
 from jobs.recovery import pending, takeover
 from jobs.recovery.overdue import resolve_overdue_jobs
 from jobs.recovery.polls import add_due_polls
-from jobs.tests.polling import MINUTE, POLLED, PollingWorker, Scripted, polls_of, row, waiting
+from jobs.tests.polling import MINUTE, POLLED, PollingWorker, polled, polls_of, row, waiting
 from jobs.worker import polls
 from jobs.worker.execute import execute
 from vendors.base import Accepted, Done, VendorError
@@ -19,23 +19,11 @@ from vendors.catalogue import catalogue
 
 pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
 
+__all__ = ["polled"]  # a fixture
+
 HOUR = timedelta(hours=1)
 RESULT = {"name": "John Doe"}
 DOWN = VendorError("vendor_error", "It went wrong.", outage=True)
-
-
-@pytest.fixture
-def polled(make_vendor, monkeypatch):
-    """Make a vendor that gives these answers when it is polled. Returns its adapter."""
-
-    def make(*answers, definition=POLLED, **fields):
-        vendor = make_vendor(definition=definition, **fields)
-        adapter = Scripted(*answers)
-        monkeypatch.setattr(catalogue, "adapter", lambda _: adapter)
-        adapter.vendor = vendor
-        return adapter
-
-    return make
 
 
 def test_a_poll_that_brings_the_result_completes_its_job(polled, make_job, redis_client):
