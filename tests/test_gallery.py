@@ -2,16 +2,18 @@
 through a worker, and callbacks through the endpoint.
 """
 
+import re
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 
 from harness.vendor.recordings import CALLBACK_URL, JOB_ID, Recording, recordings
 from harness.vendor.scripted import VendorServer, in_turn
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job
 from jobs.queue import stream
-from tests.gallery import NAMES, load_definition
+from tests.gallery import GALLERY, NAMES, load_definition
 from vendors.base import VendorError
 from vendors.catalogue import catalogue
 from vendors.execute import check
@@ -146,7 +148,8 @@ def test_every_answer_is_understood_as_recorded(work, client):
     assert run(work, client, recorded) == []
 
 
-def test_polls_and_callbacks_work_on_both_stores(work, client):
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="the test above has it")
+def test_polls_and_callbacks_work_on_mongodb(work, client):
     wanted = {"found", "callback_good", "callback_forged"}
     recorded = [each for each in recordings("fullenrich") if each.name in wanted]
     assert run(work, client, [("fullenrich", each) for each in recorded]) == []
@@ -167,3 +170,18 @@ def test_a_check_is_understood_as_recorded(name):
             if "credits" in expect:
                 assert answer.result == {"credits": expect["credits"]}
             server.stop()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_definition_names_its_sources_and_has_answers_for_what_matters(name):
+    text = (GALLERY / f"{name}.toml").read_text()
+    head = text.partition("\n\n")[0]
+    assert re.match(r"# \w[^\n]+: [^\n]+\.\n", head)
+    assert re.search(r"^# Read in \w+ 20\d\d:\n#   https://", head, re.MULTILINE)
+    names = {recording.name for recording in recordings(name)}
+    assert "found" in names
+    assert names & {"no_data", "blocked"}
+    assert names & {"too_fast", "out_of_credits"}
+    assert ("wrong_key" in names) == ("[credentials." in text)
+    assert ("check" in names) == (".check]" in text)
+    assert ("callback_forged" in names) == (".callback]" in text)
