@@ -40,7 +40,12 @@ class Credential(models.Model):
     @property
     def placement(self) -> Placement:
         """Where the key stands. Raises DefinitionFaults."""
-        return credentials.parse(self.definition)
+        # Parsed once, but a form may give the row another definition.
+        definition, placement = self.__dict__.get("_parsed", (None, None))
+        if placement is None or definition is not self.definition:
+            placement = credentials.parse(self.definition)
+            self.__dict__["_parsed"] = self.definition, placement
+        return placement
 
     @property
     def fault(self) -> str:
