@@ -19,7 +19,7 @@ from vendors.catalogue import catalogue
 from vendors.execute import check
 from vendors.models import Vendor
 
-pytestmark = pytest.mark.usefixtures("transactional_db", "redis_client", "gallery_keys")
+with_services = pytest.mark.usefixtures("transactional_db", "redis_client", "gallery_keys")
 
 STATUSES = {
     "found": "complete",
@@ -141,6 +141,7 @@ def run(work: Callable[[], None], client, recorded: list[tuple[str, Recording]])
     return found
 
 
+@with_services
 @pytest.mark.sqlite
 def test_every_answer_is_understood_as_recorded(work, client):
     """All at once, because most of the time goes into waiting for polls."""
@@ -148,6 +149,7 @@ def test_every_answer_is_understood_as_recorded(work, client):
     assert run(work, client, recorded) == []
 
 
+@with_services
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="the test above has it")
 def test_polls_and_callbacks_work_on_mongodb(work, client):
     wanted = {"found", "callback_good", "callback_forged"}
@@ -155,6 +157,7 @@ def test_polls_and_callbacks_work_on_mongodb(work, client):
     assert run(work, client, [("fullenrich", each) for each in recorded]) == []
 
 
+@with_services
 @pytest.mark.sqlite
 @pytest.mark.parametrize("name", NAMES)
 def test_a_check_is_understood_as_recorded(name):

@@ -94,6 +94,17 @@ def test_an_account_that_runs_out_is_topped_up_and_nothing_is_paid_twice(vendor_
     assert server.charged == Attempt.objects.filter(outcome="found").count() == 12
 
 
+def test_a_vendor_that_allows_less_than_it_says_is_left_alone_for_a_while(vendor_like, work):
+    server = vendor_like("hunter", judge=sliding(2, 1.0))
+    submit(server, 3)
+    work()
+    wait_until_final()
+    assert statuses() == ["complete"] * 3
+    outcomes = list(Attempt.objects.values_list("outcome", flat=True))
+    assert (outcomes.count("found"), set(outcomes)) == (3, {"found", "rate_limited"})
+    assert set(Job.objects.values_list("failures", flat=True)) == {0}
+
+
 def test_a_wrong_key_pauses_the_vendor_and_fails_no_job(vendor_like, work, monkeypatch):
     monkeypatch.setenv("VENDOR_HUNTER_KEY", "wrong")
     submit(vendor_like("hunter"), 4)
