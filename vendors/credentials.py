@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from vendors import variables
 from vendors.definitions.faults import DefinitionFaults, unknown_key
@@ -51,10 +52,11 @@ class Placement:
         """Every spelling in which the key may stand in a request or be repeated in an answer."""
         if not (key := self.key):
             return
-        yield key
+        yield from {key, quote(key, safe="")}
         if self.place == "basic":
             yield basic(key)
-            yield from (part for part in (key.partition(":")[2],) if part)
+            if password := key.partition(":")[2]:
+                yield password
 
 
 def parse(definition: Mapping[str, Any]) -> Placement:

@@ -22,13 +22,22 @@ def execute(vendor: Vendor, call: Call) -> Done | Accepted | VendorError:
 
     Any Exception of the adapter becomes a VendorError with code adapter_failed.
     """
+    return _execute(vendor, "call", call)
+
+
+def poll(vendor: Vendor, call: Call) -> Done | Accepted | VendorError:
+    """Ask for the answer to an earlier call, and return the outcome as `execute` does."""
+    return _execute(vendor, "poll", call)
+
+
+def _execute(vendor: Vendor, method: str, call: Call) -> Done | Accepted | VendorError:
     try:
         adapter = catalogue.adapter(vendor)
     except ValueError as error:
         log.error("vendor %s is not called: %s", vendor, error)
         return VendorError("adapter_failed", NOT_LOADED)
     try:
-        return _cleaned(adapter.call(call), vendor, adapter)
+        return _cleaned(getattr(adapter, method)(call), vendor, adapter, method)
     except VendorError as error:
         return _redacted(error, vendor)
     except Exception as error:
@@ -40,7 +49,7 @@ def execute(vendor: Vendor, call: Call) -> Done | Accepted | VendorError:
         return VendorError("adapter_failed", sentence, outcome_known=False)
 
 
-def _cleaned(answer: object, vendor: Vendor, adapter: Adapter) -> Done | Accepted:
+def _cleaned(answer: object, vendor: Vendor, adapter: Adapter, method: str) -> Done | Accepted:
     match answer:
         case Accepted():
             return answer
@@ -56,7 +65,7 @@ def _cleaned(answer: object, vendor: Vendor, adapter: Adapter) -> Done | Accepte
             returned = f"Done with a {type(result).__name__}"
         case _:
             returned = f"a {type(answer).__name__}"
-    where = location_of_method(adapter, "call")
+    where = location_of_method(adapter, method)
     log.error("the adapter of %s returned %s from the method at %s", vendor, returned, where)
     sentence = f"The adapter returned {returned}; it must return Done with JSON, or Accepted."
     raise VendorError("adapter_failed", sentence, outcome_known=False)

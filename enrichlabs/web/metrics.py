@@ -24,6 +24,7 @@ from vendors.catalogue import catalogue
 COUNTER_HELP = {
     "jobs_failed": "Jobs that failed.",
     "callbacks_overdue": "Callbacks that did not arrive before their deadline.",
+    "callbacks_refused": "Callbacks to the URL of a vendor's whole account that were refused.",
     "takeovers": "Jobs taken over from a dead worker or an overdue call.",
     "lost_entries": "Stream entries that Redis lost and that were added again.",
     "requeued_entries": "Pending stream entries unknown to their worker, requeued.",

@@ -1,13 +1,18 @@
 """A credential's key stands where its definition says, and nowhere else."""
 
 import base64
+from collections.abc import Callable
 
 import pytest
 
+from harness.vendor.server import Server, Visit
 from vendors import credentials
+from vendors.base import VendorError
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
+from vendors.execute import execute
 from vendors.models import Credential, Vendor
+from vendors.tests.contract import CALL
 
 KEY = {"keys_env": ["VENDOR_PDL_KEY"]}
 
@@ -136,6 +141,54 @@ def test_every_spelling_of_every_secret_is_known(monkeypatch: pytest.MonkeyPatch
     vendor = Vendor(slug="acme", adapter="http", definition=definition)
     vendor.credential = Credential(slug="pdl", definition={"basic": True, **KEY})
     encoded = [base64.b64encode(text).decode() for text in (b"me:p4ss", b"you:th3re", b"us:pr@xy")]
-    expected = ["me:p4ss", "p4ss", "first one", "you:th3re", "th3re", "pr%40xy", "pr@xy", *encoded]
+    expected = [
+        "me:p4ss",
+        "me%3Ap4ss",
+        "p4ss",
+        "first one",
+        "you:th3re",
+        "th3re",
+        "pr%40xy",
+        "pr@xy",
+        *encoded,
+    ]
     assert set(vendor.secrets) == set(expected)
     assert vendor.variable_names == {"VENDOR_PDL_KEY", "VENDOR_HOOK", "VENDOR_PROXY"}
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"header": "X-Api-Key", "prefix": "Token ", **KEY},
+        {"basic": True, **KEY},
+        {"query": "key", **KEY},
+        {"body": "key", **KEY},
+    ],
+)
+def test_a_vendor_that_repeats_the_request_stores_no_key(
+    monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server], definition: dict[str, object]
+) -> None:
+    monkeypatch.setenv("VENDOR_PDL_KEY", "me:k3y/s3cret+")
+
+    def repeat(visit: Visit) -> None:
+        body = b"You sent: " + visit.read_request()
+        visit.send(b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    server = serve(repeat)
+    vendor = Vendor(
+        slug="pdl",
+        adapter="http",
+        url=f"POST http://127.0.0.1:{server.port}/",
+        definition={"json": {"name": "{input.name}"}, "credential": "pdl"},
+        redact="",
+    )
+    vendor.credential = Credential(slug="pdl", definition=definition)
+    error = execute(vendor, CALL)
+    assert isinstance(error, VendorError)
+    assert error.reply is not None
+    assert b"You sent: POST /" in error.reply.body
+    assert b"***" in error.reply.body
+    encoded = base64.b64encode(b"me:k3y/s3cret+")
+    for spelling in (b"s3cret", b"k3y", encoded):
+        assert spelling not in error.reply.body
+    assert any(it in server.requests[0] for it in (b"s3cret", encoded))
