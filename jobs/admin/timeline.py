@@ -19,6 +19,7 @@ BADGE_KINDS = {"found": "complete", "no_data": "complete", "pending": "waiting"}
 VERDICT_BADGE_KINDS = {
     "": "queued",
     Verdict.APPLIED: "complete",
+    Verdict.POLLED: "waiting",
     Verdict.REFUSED: "failed",
     Verdict.UNREADABLE: "failed",
 }
@@ -96,6 +97,7 @@ def _body(body: Any, shows_body: bool) -> str | SafeString:
 def _callback(callback: Callback, is_linked: bool) -> TimelineRow:
     reason = f"{callback.reason.rstrip('.')}: " if callback.reason else ""
     answers = f", answers attempt {callback.attempt}" if callback.attempt else ""
+    named = f", names {callback.vendor_reference}" if callback.vendor_reference else ""
     repeated = f", received {callback.times_received} times" if callback.times_received > 1 else ""
     url = reverse("admin:jobs_callback_change", args=[callback.pk])
     return TimelineRow(
@@ -104,5 +106,5 @@ def _callback(callback: Callback, is_linked: bool) -> TimelineRow:
         outcome=verdict(callback),
         duration="",
         by=callback.vendor,
-        note=f"{reason}{formats.counted(callback.body_bytes, 'byte')}{answers}{repeated}",
+        note=f"{reason}{formats.counted(callback.body_bytes, 'byte')}{named}{answers}{repeated}",
     )
