@@ -115,7 +115,7 @@ def test_attempts_and_callbacks_are_listed_in_order(page, make_job):
     )
     first, second, third = (
         page_text.index("Attempt 1 v"),
-        page_text.index("Attempt 2 accepted"),
+        page_text.index("Attempt 2 pending"),
         page_text.index("12:01:00 UTC Callback applied"),
     )
     assert first < second < third
