@@ -75,7 +75,7 @@ class Catalogue:
         if (rows, keys) != (self._rows, self._keys):
             vendors = [Vendor.from_db(DEFAULT_DB_ALIAS, FIELDS, row) for row in rows]
             for vendor in vendors:
-                vendor.credential = credentials.get(vendor.definition.get("credential", ""))
+                vendor.credential = credentials.get(str(vendor.definition.get("credential")))
             self._vendors = {vendor.slug: vendor for vendor in vendors}
             self._rows, self._keys = rows, keys
         self._read_at = time.monotonic()

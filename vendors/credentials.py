@@ -6,9 +6,10 @@ expression; it is read from the environment when a request is ready to be sent.
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from vendors import variables
 from vendors.definitions.faults import DefinitionFaults, unknown_key
@@ -51,10 +52,11 @@ class Placement:
         """Every spelling in which the key may stand in a request or be repeated in an answer."""
         if not (key := self.key):
             return
-        yield key
+        yield from {key, quote(key, safe="")}
         if self.place == "basic":
             yield basic(key)
-            yield from (part for part in (key.partition(":")[2],) if part)
+            if password := key.partition(":")[2]:
+                yield password
 
 
 def parse(definition: Mapping[str, Any]) -> Placement:
@@ -114,6 +116,22 @@ def _without(pairs: list[tuple[str, str]], name: str) -> list[tuple[str, str]]:
 # What is wrong with a definition
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and bool(value.strip())
+
+
+def _is_prefix(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable()
+
+
+OTHERS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "query": ("the name of a parameter, such as api_key", _is_name),
+    "body": ("the name of a field, such as api_key", _is_name),
+    "prefix": ('ASCII text, such as "Token "', _is_prefix),
+    "basic": ("true, or left out", lambda value: value is True),
+}
+
+
 def _faults(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     places = [place for place in PLACES if place in definition]
     if not places:
@@ -139,20 +157,16 @@ def _fault(name: str, value: object) -> str:
     match name:
         case "header":
             return _header_fault(value)
-        case "query" | "body":
-            return "" if value and isinstance(value, str) else "Must be a name, such as api_key."
-        case "prefix":
-            is_prefix = isinstance(value, str) and value.isascii() and value.isprintable()
-            return "" if is_prefix else 'Must be ASCII text, such as "Token ".'
-        case "basic":
-            return "" if value is True else "Must be true, or left out."
         case "bearer_env":
             return _variable_fault(value)
         case "keys_env":
             if not isinstance(value, list) or len(value) != 1:
                 return 'Must be a list with one name, such as ["VENDOR_ACME_KEY"].'
             return _variable_fault(value[0])
-    return unknown_key(KEYS)
+    if name not in KEYS:
+        return unknown_key(KEYS)
+    wanted, fits = OTHERS[name]
+    return "" if fits(value) else f"Must be {wanted}."
 
 
 def _header_fault(value: object) -> str:

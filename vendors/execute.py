@@ -75,6 +75,5 @@ def _redacted(error: VendorError, vendor: Vendor) -> VendorError:
     # The frames of the call hold the whole reply.
     error.__traceback__ = error.__cause__ = error.__context__ = None
     if error.reply is not None:
-        secrets = [vendor.api_key, *vendor.webhook_secrets]
-        error.reply = replies.kept(error.reply, vendor.redacted_fields, secrets)
+        error.reply = replies.kept(error.reply, vendor.redacted_fields, vendor.secrets)
     return error

@@ -45,7 +45,7 @@ def _check_variables(vendor: Vendor, workers: list[WorkerReport]) -> Iterator[Ch
     if workers:
         who, why = f"{len(reasons)} of {len(workers)} workers", " ".join(sorted(set(reasons)))
     else:  # none is alive to report: assume that they have our environment
-        who, why = "a worker", vendor.api_key_fault
+        who, why = "a worker", vendor.api_key_fault or vendor.credential_fault
     if why:
         yield Warning(
             f"Vendor {vendor} can't be called by {who}: {why}",

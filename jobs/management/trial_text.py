@@ -29,7 +29,7 @@ def masked_lines(vendor: Vendor, made: Trial) -> Iterator[str]:
     they appear, and so are headers and URL parameters with names of secrets.
     """
     token = made.call.callback_url.rpartition("token=")[2]
-    secrets = [*filter(None, [vendor.api_key, *vendor.webhook_secrets, token])]
+    secrets = [*vendor.secrets, *filter(None, [token])]
     for line in _lines(vendor, made):
         yield _masked(line, secrets)
 

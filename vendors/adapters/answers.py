@@ -63,7 +63,7 @@ class Answer:
                 confidence = self._reading.confidence
                 return Done(None, Outcome.NO_DATA, cost=cost, confidence=confidence)
             case Outcome.PENDING:
-                return Accepted(self._reference(), cost, self._wait(waits.MAX_WAIT))
+                return Accepted(self._reference(), cost, self._wait(outcome))
         raise self._error(outcome, key, cost)
 
     def _result(self) -> Any:
@@ -83,14 +83,12 @@ class Answer:
 
     def _error(self, outcome: Outcome, key: str, cost: float | None) -> VendorError:
         by = "" if key == "default" else f" by {key}"
-        longest = waits.MAX_CREDITS_WAIT if outcome == Outcome.NO_CREDITS else waits.MAX_WAIT
-        has_wait = outcome in (Outcome.RATE_LIMITED, Outcome.NO_CREDITS)
         return VendorError(
             outcome,
             f"{SENTENCES[outcome]}{self._where(by)}.",
             permanent=outcome in PERMANENT,
             outage=outcome in OUTAGES,
-            retry_after=self._wait(longest) if has_wait else None,
+            retry_after=self._wait(outcome),
             outcome_known=outcome != Outcome.TIMEOUT,
             cost=cost,
             reply=self._reply,
@@ -112,7 +110,18 @@ class Answer:
             return f" (callback{by})"
         return f" (status {self._reply.status}{by})"
 
-    def _wait(self, longest: timedelta) -> timedelta | None:
+    def _wait(self, outcome: Outcome) -> timedelta | None:
+        """Return how long the vendor asks to wait, where that ends a pause or delays a poll."""
         if self._reply is None:
             return None
-        return waits.wait_of(self._reply.headers, datetime.now(UTC), longest=longest)
+        headers, now = self._reply.headers, datetime.now(UTC)
+        longest = waits.MAX_CREDITS_WAIT if outcome == Outcome.NO_CREDITS else waits.MAX_WAIT
+        # The reset of a window says when more calls are allowed. A vendor that is out of credits
+        # only means its quota by that if it answers 429; a pending one does not mean its work.
+        if outcome == Outcome.RATE_LIMITED or (
+            outcome == Outcome.NO_CREDITS and self._reply.status == 429
+        ):
+            return waits.wait_of(headers, now, longest=longest)
+        if outcome in (Outcome.NO_CREDITS, Outcome.PENDING):
+            return waits.retry_after(headers, now, longest=longest)
+        return None

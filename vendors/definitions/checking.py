@@ -57,7 +57,7 @@ def check_together(
         _check_poll(poll, definition, used, faults)
     if isinstance(callback, Mapping):
         _check_callback(callback, definition, faults)
-    if not (poll or callback):
+    if poll is None and callback is None:
         _check_pending(definition, used, faults)
     if credential and "body" in credential:
         _check_body(definition, faults)

@@ -169,7 +169,7 @@ class _Compilation:
         own = compiler.of(table, "result", "callback")
         base = call.reader if call else Reader()
         reader = Reader(
-            rules=tuple(rule for rule in base.rules if rule.statuses is None),
+            rules=base.rules,  # those about a status do not fit, because there is none
             result=own or base.result,
             result_key="callback.result" if own else "result",
             confidence=base.confidence,

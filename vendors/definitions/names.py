@@ -42,7 +42,8 @@ class Names:
             return INVISIBLE.format(root)
         if root == "ref":
             return "ref is known only in a poll. Use it below `poll`."
-        return f"There is no {root} here. An expression sees {_listed(self.known)}."
+        sees = f"An expression here sees {_listed(self.known)}"
+        return f"There is no {root}. {sees}; text stands in single quotes."
 
 
 def of_request(inputs: frozenset[str] | None, *, is_poll: bool = False) -> Names:

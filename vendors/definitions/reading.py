@@ -89,7 +89,8 @@ class Reading:
         if is_pending and 200 <= status <= 299:
             rule = f"default: status {status} is pending"
             return Decision(Outcome.PENDING, "default", rule)
-        return by_status(status)
+        headers = self._scope.get("headers") or {}
+        return by_status(status, has_retry_after="retry-after" in headers)
 
 
 def scope_of(call: Call) -> dict[str, Any]:

@@ -34,13 +34,20 @@ class Credential(models.Model):
         ordering = ("slug",)
         indexes = [models.Index(fields=["slug"], name="credential_slug")]
 
+    _parsed: tuple[object, Placement | None] = (None, None)  # a definition, and what it says
+
     def __str__(self) -> str:
         return self.slug
 
     @property
     def placement(self) -> Placement:
         """Where the key stands. Raises DefinitionFaults."""
-        return credentials.parse(self.definition)
+        # Parsed once, but a form may give the row another definition.
+        definition, placement = self._parsed
+        if placement is None or definition is not self.definition:
+            placement = credentials.parse(self.definition)
+            self._parsed = self.definition, placement
+        return placement
 
     @property
     def fault(self) -> str:

@@ -72,7 +72,8 @@ class VendorSecrets(models.Model):
     @property
     def webhook_secrets(self) -> list[str]:
         """The current secrets in the named variable: several during a rotation."""
-        return _several(self.webhook_secret_env)
+        value = variables.value(self.webhook_secret_env)
+        return [part for part in re.split(r"[,\s]+", value) if part]
 
     @property
     def webhook_secret_fault(self) -> str:
@@ -142,16 +143,11 @@ class VendorSecrets(models.Model):
         return {name for name in found if isinstance(name, str) and name}
 
 
-def _several(name: object) -> list[str]:
-    """Return the secrets in a variable."""
-    value = variables.value(name) if isinstance(name, str) else ""
-    return [part for part in re.split(r"[,\s]+", value) if part]
-
-
 def _of_callbacks(callback: object) -> Iterator[str]:
-    if not isinstance(callback, dict):
-        return
-    for secret in _several(callback.get("secret_env")):
+    """Yield the secrets that prove callbacks, even if the rest of the definition is wrong."""
+    name = callback.get("secret_env") if isinstance(callback, dict) else None
+    value = variables.value(name) if isinstance(name, str) else ""
+    for secret in map(str.strip, value.split(",")):
         yield secret
         if ":" in secret:  # of basic authentication
             yield base64.b64encode(secret.encode()).decode()

@@ -27,13 +27,16 @@ POLL_KEYS = ("after", "every", "give_up")
 class Settings(Protocol):
     """What is validated: a vendor."""
 
-    adapter: Any
-    url: Any
-    definition: Any
-    required_input: Any
-    api_key_env: Any
-    webhook_secret_env: Any
-    credential: Credential | None
+    @property
+    def adapter(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def definition(self) -> Any: ...
+    @property
+    def required_input(self) -> str: ...
+    @property
+    def credential(self) -> Credential | None: ...
 
 
 def faults_of(vendor: Settings) -> dict[str, str]:
@@ -60,7 +63,7 @@ def _of_http(vendor: Settings) -> Iterator[tuple[str, str]]:
     yield from _of_urls(vendor)
     slug = definition.get("credential")
     if isinstance(slug, str) and slug and not vendor.credential:
-        yield "credential", f"There is no credential {slug!r}. Add a table [credentials.{slug}]."
+        yield "credential", f"There is no credential {slug!r}. Add it first, or to the same file."
 
 
 def _of_compiling(vendor: Settings) -> Iterator[tuple[str, str]]:

@@ -7,11 +7,11 @@ it is compared or written. So steps and sizes are counted before anything is mad
 import math
 from typing import Any
 
-MAX_STEPS = 500_000  # about half a second
+MAX_STEPS = 200_000  # some tenths of a second
 CHARACTERS_A_STEP = 16
 # Of what an expression makes, as the number of values plus their characters. What it only selects
 # has the limits of the body.
-MAX_SIZE = 2_000_000
+MAX_SIZE = 1_000_000
 MAX_LEVELS = 100
 
 

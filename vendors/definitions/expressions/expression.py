@@ -80,16 +80,22 @@ def _parse(text: str) -> Node:
     try:
         tree: Node = jmespath.compile(text).parsed
     except ParseError as error:
-        if isinstance(error, IncompleteExpressionError) or not error.token_value:
+        if isinstance(error, IncompleteExpressionError) or error.token_value == "":
             raise ValueError("The expression is incomplete. Complete it.") from None
-        where = f"character {error.lex_position + 1}, at {str(error.token_value)[:40]!r}"
-        sentence = f"Not a JMESPath expression: see {where}. Names with other characters than "
-        raise ValueError(f'{sentence}letters, digits and _ need quotes: "x-id".') from None
+        raise ValueError(_not_jmespath(error)) from None
     except RecursionError:
         raise ValueError(_too_deep()) from None
     except ValueError:  # a number with too many digits
         raise ValueError("Not a JMESPath expression. Correct its numbers and quotes.") from None
     return tree
+
+
+def _not_jmespath(error: ParseError) -> str:
+    found = str(error.token_value)[:40]
+    remedy = 'A name with other characters than letters, digits and _ needs quotes: "x-id".'
+    if found.isdigit():
+        remedy = f"A number stands in backticks: `{found}`."
+    return f"Not JMESPath: see character {error.lex_position + 1}, at {found!r}. {remedy}"
 
 
 def _nodes(tree: Node) -> Iterator[Node]:
@@ -114,6 +120,10 @@ def _too_deep() -> str:
 def _check(node: Node) -> None:
     if node["type"] == "slice" and 0 in node["children"][2:]:
         raise ValueError("A slice can't have the step 0. Use another one.")
+    is_path = node["type"] in ("subexpression", "index_expression")
+    if is_path and node["children"][0]["type"] == "not_expression":
+        # It would be null, whatever the answer is.
+        raise ValueError("! binds more tightly than a dot. Use brackets, as in !(body.ready).")
     if node["type"] == "literal":
         try:
             size_of(node["value"])

@@ -73,6 +73,7 @@ class RequestTemplate:
             (name, _parameter(value, path_of(_below(self.path, part), name)))
             for name, found in filled.items()
             for value in (found if isinstance(found, list) else [found])
+            if value is not None
         ]
 
     def _headers(self, scope: Mapping[str, Any], budget: Budget) -> Iterator[tuple[str, str]]:

@@ -109,10 +109,10 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"result": "body || `1e999`"}, "result", "finite"),
     ({"result": "merge(body, {key: credentials.acme})"}, "result", "secrets"),
     ({"result": "[body, VENDOR_ACME_KEY]"}, "result", "environment"),
-    ({"reference": "body.task-hash"}, "reference", "need quotes"),
+    ({"reference": "body.task-hash"}, "reference", "needs quotes"),
     ({"reference": "answer.id"}, "reference", "no answer"),
     ({"confidence": "number(body.a, body.b)"}, "confidence", "takes 1 argument"),
-    ({"cost": "headers.x-credits"}, "cost", "need quotes"),
+    ({"cost": "headers.x-credits"}, "cost", "needs quotes"),
     ({"cost": 'headers."X-Credits"'}, "cost", 'headers."x-credits"'),
     # outcomes
     ({"outcomes": {"status": 404}}, "outcomes", "list of rules"),
@@ -126,6 +126,9 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"outcomes": [{"status": [404, True], "is": "found"}]}, "outcomes[0].status", "404"),
     ({"outcomes": [{"when": "body.code = 1", "is": "found"}]}, "outcomes[0].when", "JMESPath"),
     ({"outcomes": [{"when": "code == `1`", "is": "found"}]}, "outcomes[0].when", "no code"),
+    ({"outcomes": [{"when": "body.a == 0", "is": "found"}]}, "outcomes[0].when", "`0`"),
+    ({"outcomes": [{"when": 'body.a == "x"', "is": "found"}]}, "outcomes[0].when", "single quotes"),
+    ({"outcomes": [{"when": "!body.ready", "is": "found"}]}, "outcomes[0].when", "!(body.ready)"),
     ({"outcomes": [{"when": True, "is": "found"}]}, "outcomes[0].when", "expression"),
     (
         {"outcomes": [{"status": 404, "is": "no_data"}, {"when": "env.X", "is": "auth"}]},
