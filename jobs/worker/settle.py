@@ -8,6 +8,7 @@ from jobs.models import FINAL, Job, Status
 from jobs.queue import counters
 from jobs.queue.stream import Requeue, Settlement
 from jobs.storage.store import STORE_ERRORS
+from jobs.worker import polls
 from jobs.worker.execution import Execution
 from jobs.worker.held_entries import HeldEntries
 from vendors.base import Accepted, Done, VendorError
@@ -51,13 +52,15 @@ def _statuses(job_ids: Sequence[str]) -> dict[str, str]:
 
 def _counters(executions: Sequence[Execution]) -> Iterator[tuple[str, str]]:
     for execution in executions:
-        slug, made = execution.vendor.slug, "polls" if execution.poll else "attempts"
+        slug = execution.vendor.slug
         match execution.answer:
+            case answer if answer and execution.poll:
+                yield polls.counter(answer), slug
             case Done():
-                yield f"{made}_done", slug
+                yield "attempts_done", slug
             case Accepted():
-                yield f"{made}_accepted", slug
+                yield "attempts_accepted", slug
             case VendorError():
-                yield f"{made}_error", slug
+                yield "attempts_error", slug
         if execution.moved_to == Status.FAILED:
             yield failures.JOBS_FAILED, slug
