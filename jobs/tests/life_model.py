@@ -2,13 +2,15 @@
 the code under test.
 """
 
-from jobs.tests.life_values import ERRORS, Key, PlainCallback, PlainJob, Weather
+from jobs.tests.life_values import ANSWERS, ERRORS, Key, PlainCallback, PlainJob, Weather
 
 CALL_SECONDS = 30 + 60  # the vendor's timeout and the margin
 CALLBACK_SECONDS = 3600
 MAX_CRASHES = 3
 UNKNOWN = {"timed out", "garbled"}  # the vendor may have done the work
 OUTAGES = {"down", "timed out"}
+THROTTLED = {"throttled", "throttled for long"}
+PERMANENT = {"refused", "blocked"}
 
 
 class Life:
@@ -47,27 +49,27 @@ class Life:
             return self.release(job_id, attempt)
         job = self.jobs[job_id]
         is_unknown = answer in UNKNOWN and not job.terms.repeat_unknown
-        outcome = "outcome_unknown" if is_unknown else ERRORS.get(answer, answer)
+        outcome = "outcome_unknown" if is_unknown else (ANSWERS | ERRORS)[answer]
         if not job.is_making(attempt):
             # It changes nothing, but is kept if the attempt has no outcome yet.
             job.history.setdefault(attempt, outcome)
             job.overtaken.add(attempt)
             return None
         job.history[attempt] = outcome
-        if answer == "done":
-            job.complete(result)
+        if answer in ("done", "no data"):
+            job.complete(result if answer == "done" else None)
         elif answer == "accepted":
             job.status, job.deadline = "waiting", self.clock + CALLBACK_SECONDS
-        elif is_unknown or answer == "refused":
+        elif is_unknown or answer in PERMANENT:
             job.fail(outcome)
         else:
             self._retry_later(job, answer, weather)
         return None
 
     def _retry_later(self, job: PlainJob, answer: str, weather: Weather) -> None:
-        if answer == "throttled" or (answer == "denied" and weather.denies_all):
+        if answer == "unpaid" or (answer == "denied" and weather.denies_all):
             job.queue()
-        elif answer in OUTAGES and weather.is_down:
+        elif answer in THROTTLED or (answer in OUTAGES and weather.is_down):
             job.queue(delayed=True)
         elif job.failures + 1 == job.terms.max_attempts:
             job.fail(ERRORS[answer])
