@@ -111,7 +111,8 @@ def indexes_for(sent: Sent, *, with_partial: bool = True) -> list[tuple[str, ...
 
     MongoDB's rule: first columns compared for equality, then the sort, then a range. Indexes of
     unique columns do not count: its planner does not use those that the backend makes. A partial
-    index counts if the column of its condition, which is `> ''`, is compared with a text.
+    index counts if the column of its condition is compared with a text, if that is `> ''`, and else
+    if the condition is repeated.
     """
     [model] = [model for model in apps.get_models() if model._meta.db_table == sent.collection]
     column_of = {field.name: str(field.column) for field in model._meta.concrete_fields}
@@ -124,8 +125,11 @@ def indexes_for(sent: Sent, *, with_partial: bool = True) -> list[tuple[str, ...
 
 def _implies(match: dict[str, Any], condition: Q) -> bool:
     [(name, value)] = condition.children
-    assert (name.endswith("__gt"), value) == (True, "")
-    return isinstance(match.get(name.removesuffix("__gt")), str)
+    assert name.endswith("__gt")
+    compared = match.get(name.removesuffix("__gt"))
+    if value == "":
+        return isinstance(compared, str)
+    return isinstance(compared, dict) and compared.get("$gt") == value.replace(tzinfo=None)
 
 
 def _serves(index: tuple[str, ...], match: dict[str, Any], sort: tuple[str, ...]) -> bool:

@@ -68,25 +68,37 @@ def bucket(calls: int, seconds: float) -> Judge:
 JUDGES = {"sliding": sliding, "fixed": fixed, "aligned": aligned, "bucket": bucket}
 
 
+def named(arrival: Arrival) -> Answer:
+    return Answer(body={"name": arrival.body.get("name")})
+
+
 class StrictVendor(VendorServer):
-    """Allows `calls` in `seconds`.
+    """Allows `calls` in `seconds`, and then answers as `answer` says.
 
     `jitter_seconds`: each call is delayed by a random time up to this before it is counted, as on
     a network.
     """
 
-    def __init__(self, calls: int, seconds: float = 1, *, jitter_seconds: float = 0) -> None:
+    def __init__(
+        self,
+        calls: int,
+        seconds: float = 1,
+        *,
+        jitter_seconds: float = 0,
+        answer: Callable[[Arrival], Answer] = named,
+    ) -> None:
         self.allowed: list[float] = []  # monotonic seconds of the calls that were allowed
         self.refusals: Counter[str] = Counter()  # by judge
         self._jitter_seconds = jitter_seconds
         self._judges = {name: judge(calls, seconds) for name, judge in JUDGES.items()}
         self._lock = Lock()
+        self._answer = answer
         super().__init__(self._judge)
 
     def _judge(self, arrival: Arrival) -> Answer:
         time.sleep(random.random() * self._jitter_seconds)
         if self._allows():
-            return Answer(body={"name": arrival.body.get("name")})
+            return self._answer(arrival)
         return Answer(429, {"error": "slow down"})
 
     def _allows(self) -> bool:

@@ -15,6 +15,7 @@ from jobs.api.input.query import Query
 from jobs.models import Status
 from vendors.base import Outcome
 from vendors.catalogue import catalogue, listed
+from vendors.models import Vendor
 
 OUTWARD = {status: "processing" if status is Status.WAITING else status.value for status in Status}
 STATUSES = tuple(dict.fromkeys(OUTWARD.values()))
@@ -92,7 +93,8 @@ class JobInput(serializers.Serializer[Any]):
         return enabled_vendor(slug, self.context["caller"])
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
-        missing = self._missing(data)
+        slug = data.get("vendor")
+        missing = missing_input(catalogue.get(slug) if isinstance(slug, str) else None, data)
         try:
             valid = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -103,12 +105,13 @@ class JobInput(serializers.Serializer[Any]):
         named = {"name": valid["name"]} if "name" in valid else {}
         return {"name": "", **valid, "input": {**passed_on, **named}}
 
-    def _missing(self, data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
-        """Return an error for each field that the vendor requires and the job lacks."""
-        slug = data.get("vendor")
-        vendor = catalogue.get(slug) if isinstance(slug, str) else None
-        required = vendor.required_fields if vendor else ()
-        return {name: [fault] for name in required if (fault := _fault(data.get(name)))}
+
+def missing_input(
+    vendor: Vendor | None, given: Mapping[str, Any]
+) -> dict[str, list[serializers.ErrorDetail]]:
+    """Return an error for each field that the vendor requires and the input lacks."""
+    required = vendor.required_fields if vendor else ()
+    return {name: [fault] for name in required if (fault := _fault(given.get(name)))}
 
 
 def _fault(value: Any) -> serializers.ErrorDetail | None:

@@ -13,6 +13,8 @@ from jobs.storage.bulk_writes import Update
 from jobs.storage.store import writing
 from vendors.base import Done
 
+# What the end of a call adds to an attempt that has its row already.
+WRITTEN = ("started_at", "ended_at", "outcome", "message", "cost", "confidence", "reply")
 NO_ERROR = {"error_code": "", "error_message": ""}
 NO_DATES = {"not_before": None, "deadline_at": None, "next_poll_at": None}
 
@@ -32,6 +34,7 @@ class Move:
     fence: dict[str, Any]
     changes: dict[str, Any] = field(default_factory=dict)
     attempt: Attempt | None = None  # that it ends
+    was_called: bool = True  # False: the row that the attempt has already is deleted
     token: str = field(default_factory=new_token)  # recognises the move if it is applied again
 
     def update(self) -> Update:
@@ -58,10 +61,19 @@ def apply(moves: Sequence[Move]) -> list[bool]:
         ended = [(move.attempt, yes) for move, yes in results if move.attempt]
         if new := [attempt for attempt, yes in ended if yes and attempt._state.adding]:
             bulk_writes.insert_each(new)
-        for attempt, _ in ended:
-            if not attempt._state.adding:
-                attempt.save(force_update=True)
+        for move in moves:
+            if move.attempt and not move.attempt._state.adding:
+                _write(move.attempt, was_called=move.was_called)
     return happened
+
+
+def _write(attempt: Attempt, *, was_called: bool) -> None:
+    """Write or delete an attempt's row. Not by `save`, which fails if the row was pruned."""
+    row = Attempt.objects.filter(pk=attempt.pk)
+    if was_called:
+        row.update(**{name: getattr(attempt, name) for name in WRITTEN})
+    else:
+        row.delete()
 
 
 def queued(now: datetime) -> dict[str, Any]:

@@ -31,15 +31,31 @@ def fail_by_callback(
     return Move(job_id, Status.FAILED, sources, fence, failed(code, message, now))
 
 
-def overdue(job: Job, *, repeat: bool, now: datetime, hint: str = "") -> Move:
-    """Queue or fail a job whose callback did not come. `hint`: on those that were refused."""
+def retry_by_callback(
+    job: Job, *, counts: bool, not_before: datetime | None, now: datetime
+) -> Move:
+    """Queue a waiting job again, because a callback for its current attempt says that the vendor
+    has not done the work. `counts`: whether that counts against max_attempts.
+    """
+    fence = {"vendor": job.vendor, "run": job.run, "attempt": job.attempt}
+    changes = {"failures": job.failures + counts, **queued(now)}
+    if not_before:
+        changes |= {"not_before": not_before, "queued_at": not_before}
+    return Move(job.pk, Status.QUEUED, (Status.WAITING,), fence, changes)
+
+
+def overdue(job: Job, *, repeat: bool, now: datetime, code: str = OVERDUE, hint: str = "") -> Move:
+    """Queue or fail a job whose answer did not come. `code`: one of OVERDUE_CODES. `hint`: on its
+    polls, and on callbacks that were refused.
+    """
     fence = {"attempt": job.attempt, "deadline_at": job.deadline_at}
     if repeat:
         changes = {"failures": job.failures + 1, **queued(now)}
         return Move(job.pk, Status.QUEUED, (Status.WAITING,), fence, changes)
     deadline = f"{job.deadline_at:%Y-%m-%d %H:%M:%S} UTC"
-    message = f"The vendor accepted the job, but its callback did not come by {deadline}. {hint}"
-    changes = failed(OVERDUE, message.strip(), now)
+    what = "callback did not come" if code == OVERDUE else "result was not there"
+    message = f"The vendor accepted the job, but its {what} by {deadline}. {hint}"
+    changes = failed(code, message.strip(), now)
     return Move(job.pk, Status.FAILED, (Status.WAITING,), fence, changes)
 
 

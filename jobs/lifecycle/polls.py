@@ -6,22 +6,41 @@ answer by then, the job is due again. A poll has an Attempt row from its claim o
 counts in the vendor's windows whatever becomes of the worker.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
+from jobs.lifecycle.attempts import ATTEMPT_COLUMNS
 from jobs.lifecycle.move import NO_DATES, Move, completed, failed
-from jobs.models import Attempt, Job, Status
+from jobs.models import UNKNOWN, Attempt, Job, Kind, Status
 from jobs.storage import bulk_writes
 from jobs.storage.store import writing
 from vendors.base import Done
 
 WAITING = (Status.WAITING,)
+POLL_COLUMNS = (*ATTEMPT_COLUMNS, "vendor_reference", "next_poll_at", "deadline_at")
+KEPT_POLLS = 20  # of each job; more within the vendor's longest window
 
 
 def postpone_poll(job: Job, until: datetime | None) -> Move:
-    """Leave the next poll of a waiting job to a later time; None: do not poll it any more."""
+    """Leave the next poll of a waiting job to a later time, which both stores keep to the
+    millisecond; None: do not poll it any more. `job.next_poll_at` is what the row should hold.
+    """
     fence = {"attempt": job.attempt, "next_poll_at": job.next_poll_at}
-    return Move(job.pk, Status.WAITING, WAITING, fence, {"next_poll_at": until})
+    return Move(job.pk, Status.WAITING, WAITING, fence, {"next_poll_at": in_ms(until)})
+
+
+def in_ms(at: datetime | None) -> datetime | None:
+    return at and at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def new_poll(job: Job, worker: str, started_at: datetime) -> Attempt:
+    """Return an unsaved attempt for a poll under way."""
+    poll = Attempt(job=job.pk, vendor=job.vendor, run=job.run, number=job.attempt, kind=Kind.POLL)
+    poll.worker, poll.outcome = worker, UNKNOWN
+    poll.started_at = poll.ended_at = started_at
+    return poll
 
 
 def claim_polls(claims: Sequence[tuple[Move, Attempt]]) -> list[bool]:
@@ -49,7 +68,41 @@ def fail_by_poll(job: Job, code: str, message: str, attempt: Attempt, now: datet
     return Move(job.pk, Status.FAILED, WAITING, {"attempt": job.attempt}, changes, attempt)
 
 
-def poll_again(job: Job, at: datetime, attempt: Attempt) -> Move:
-    """Wait on. `job.next_poll_at` is what the claim set."""
-    fence = {"attempt": job.attempt, "next_poll_at": job.next_poll_at}
-    return Move(job.pk, Status.WAITING, WAITING, fence, {"next_poll_at": at}, attempt)
+def poll_again(job: Job, at: datetime | None, attempt: Attempt, *, was_called: bool = True) -> Move:
+    """Wait on. `job.next_poll_at` is what the claim set. `at` is None after the last poll: then the
+    deadline, which has passed, decides.
+    """
+    move = postpone_poll(job, at)
+    return replace(move, attempt=attempt, was_called=was_called)
+
+
+def poll_now(job_id: str, attempt: int, at: datetime) -> bool:
+    """Bring the next poll of a waiting job forward to `at`. False: it is due earlier, or the job
+    does not wait to be polled.
+    """
+    jobs = Job.objects.filter(pk=job_id, status=Status.WAITING, attempt=attempt)
+    with writing():
+        return bool(jobs.filter(next_poll_at__gt=at).update(next_poll_at=in_ms(at)))
+
+
+def forget_polls(job_ids: Sequence[str], since: datetime) -> None:
+    """Delete the polls of these jobs that started before `since`, but keep the last KEPT_POLLS of
+    each.
+    """
+    polls = Attempt.objects.filter(job__in=job_ids, kind=Kind.POLL)
+    older: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
+    for job_id, started_at, pk in polls.filter(started_at__lt=since).values_list(
+        "job", "started_at", "pk"
+    ):
+        older[job_id].append((started_at, pk))
+    if not older:
+        return
+    newer = Counter(polls.filter(started_at__gte=since).values_list("job", flat=True))
+    surplus = [
+        pk
+        for job_id, each in older.items()
+        for _, pk in sorted(each, reverse=True)[max(KEPT_POLLS - newer[job_id], 0) :]
+    ]
+    if surplus:
+        with writing():
+            Attempt.objects.filter(pk__in=surplus).delete()

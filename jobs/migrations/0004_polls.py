@@ -37,6 +37,11 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, max_length=36),
         ),
         migrations.AlterField(
+            model_name='callback',
+            name='verdict',
+            field=models.CharField(blank=True, choices=[('applied', 'Applied'), ('polled', 'Polled'), ('late', 'Late'), ('unmatched', 'Unmatched'), ('refused', 'Refused'), ('unreadable', 'Unreadable')], default='', max_length=10),
+        ),
+        migrations.AlterField(
             model_name='job',
             name='stream',
             field=models.CharField(choices=[('jobs', 'Jobs'), ('retries', 'Retries'), ('polls', 'Polls')], default='jobs', max_length=7),
@@ -51,7 +56,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('next_poll_at__gt', datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), fields=['next_poll_at'], name='job_next_poll'),
+            index=models.Index(condition=models.Q(('next_poll_at__gt', datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), fields=['vendor', 'next_poll_at'], name='job_next_poll'),
         ),
         migrations.AddIndex(
             model_name='job',

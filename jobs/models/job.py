@@ -149,7 +149,9 @@ class Job(models.Model):
                 fields=["batch", "batch_index"], name="job_batch_index", condition=Q(batch__gt="")
             ),
             models.Index(
-                fields=["next_poll_at"], name="job_next_poll", condition=Q(next_poll_at__gt=EPOCH)
+                fields=["vendor", "next_poll_at"],
+                name="job_next_poll",
+                condition=Q(next_poll_at__gt=EPOCH),
             ),
             models.Index(
                 fields=["vendor", "vendor_reference"],

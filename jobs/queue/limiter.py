@@ -60,8 +60,11 @@ def arguments(windows: Sequence[Window]) -> list[int]:
 
 
 def renew(vendor: Vendor, job_id: str, charge: str) -> Renewal:
-    """Replace a permit that was not used in time. Raises redis.RedisError."""
-    args = [*arguments(vendor.windows), charge, job_id, vendor.max_in_flight or 0]
+    """Replace a permit that was not used in time. `job_id`: whose slot it needs; '' for a call that
+    needs none, as a poll. Raises redis.RedisError.
+    """
+    cap = vendor.max_in_flight or 0 if job_id else 0
+    args = [*arguments(vendor.windows), charge, job_id, cap]
     granted, fresh, wait_us = script("limits", "renew")(
         keys=keys_of(vendor.slug), args=args, client=commands()
     )

@@ -95,7 +95,7 @@ def require_usable(client: Any, vendors: Iterable[str] = ()) -> None:
     types = {HEARTBEATS: "zset", SWEEPER: "string", COUNTERS: "hash", ENDED: "stream"}
     for slug in vendors:
         keys = Keys(slug)
-        types |= dict.fromkeys((keys.jobs, keys.retries, keys.freed), "stream")
+        types |= dict.fromkeys((keys.jobs, keys.retries, keys.polls, keys.freed), "stream")
         types |= {keys.log: "list", keys.in_flight: "zset", keys.state: "hash", keys.waited: "zset"}
         types |= dict.fromkeys((keys.intact_since, keys.pause, keys.rebuilder), "string")
     keys_and_probe = [ACCESS_PROBE, *types]

@@ -73,8 +73,12 @@ def settle(vendor: str, settlements: Sequence[Settlement], client: Any = None) -
     keys = Keys(vendor)
     arguments = [argument for settlement in settlements for argument in settlement.arguments()]
     of_vendor = [keys.retries, keys.jobs, keys.freed, keys.log, keys.in_flight, keys.state]
+    are_polls = (
+        item.entry is not None and item.entry.stream == Stream.POLLS for item in settlements
+    )
+    polls = [keys.polls] if any(are_polls) else []
     script("settle")(
-        keys=[*of_vendor, keys.waited, ENDED], args=arguments, client=client or commands()
+        keys=[*of_vendor, keys.waited, ENDED, *polls], args=arguments, client=client or commands()
     )
 
 
@@ -90,6 +94,24 @@ def add_all(job_ids: Mapping[str, Sequence[str]], stream: Stream, client: Any = 
         args=[argument for ids in job_ids.values() for argument in (len(ids), *ids)],
         client=client or commands(),
     )
+
+
+def add_polls(vendor: str, polls: Iterable[tuple[str, int]], client: Any = None) -> None:
+    """Add an entry for each poll: a job id and its next_poll_at in microseconds. Raises
+    redis.RedisError.
+    """
+    key, pipeline = Keys(vendor).polls, (client or commands()).pipeline(transaction=False)
+    for job_id, due_us in polls:
+        pipeline.xadd(key, {"v": "1", "job": job_id, "due": due_us})
+    pipeline.execute()
+
+
+def polls_in_line(vendor: str, limit: int) -> list[tuple[str, str]]:
+    """Return up to `limit` entries of polls that no worker has taken: each a job id and its
+    next_poll_at in microseconds. Raises redis.RedisError.
+    """
+    flat = script("in_line")(keys=[Keys(vendor).polls], args=[limit], client=commands())
+    return list(zip(flat[::2], flat[1::2], strict=True))
 
 
 class Hints:
@@ -145,3 +167,10 @@ def settle_final(vendor: str, job_ids: Sequence[str]) -> bool:
     """
     settlements = [Settlement(job_id, is_final=True) for job_id in job_ids]
     return hints_may_fail.give(lambda client: settle(vendor, settlements, client))
+
+
+def settle_requeued(vendor: str, settlement: Settlement) -> bool:
+    """Settle a job that was queued again outside of a worker, best effort. False: Redis failed, and
+    the sweep will free its slot and add its entry.
+    """
+    return hints_may_fail.give(lambda client: settle(vendor, [settlement], client))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any
 
 from jobs.models import Stream
@@ -50,8 +51,9 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
     probe, asked_at = secrets.token_hex(8), time.monotonic()
     probe_life_us = int((vendor.timeout_seconds + PROBE_MARGIN_SECONDS) * 1e6)
     own_args = [consumer, want, vendor.max_in_flight or 0, probe, probe_life_us]
+    polls = [Keys(vendor.slug).polls] if vendor.polling else []
     reply = script("limits", "take")(
-        keys=limiter.keys_of(vendor.slug),
+        keys=[*limiter.keys_of(vendor.slug), *polls],
         args=[*limiter.arguments(vendor.windows), *own_args],
         client=commands(),
     )
@@ -59,11 +61,15 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
 
 
 def _taken(vendor: Vendor, asked_at: float, reply: list[Any], probe: str) -> Taken:
-    now_us, wait_us, first_us, probing, ends, retries, jobs = reply
-    rows = [(Stream.RETRIES, *pair) for pair in _pairs(retries)]
-    rows += [(Stream.JOBS, *pair) for pair in _pairs(jobs)]
-    charges = [str(first_us + number) if first_us else "" for number in range(len(rows))]
-    entries = [Entry(vendor.slug, *row, charge) for row, charge in zip(rows, charges, strict=True)]
+    now_us, wait_us, first_us, probing, ends, retries, jobs, polls = reply
+    rows = [(Stream.RETRIES, *pair, "") for pair in _pairs(retries)]
+    rows += [(Stream.JOBS, *pair, "") for pair in _pairs(jobs)]
+    if polls:
+        rows += zip(repeat(Stream.POLLS), polls[::3], polls[1::3], polls[2::3], strict=False)
+    entries = [
+        Entry(vendor.slug, stream, entry_id, job_id, str(first_us + at) if first_us else "", due)
+        for at, (stream, entry_id, job_id, due) in enumerate(rows)
+    ]
     return Taken(
         vendor,
         asked_at,

@@ -16,10 +16,8 @@ def entries_of(vendor: str, consumer: str) -> list[Entry]:
     """Return up to MAX_ENTRIES pending entries of a worker in each of a vendor's streams. Raises
     redis.RedisError.
     """
-    keys = Keys(vendor)
-    flat = script("pending")(
-        keys=[keys.retries, keys.jobs], args=[consumer, MAX_ENTRIES], client=commands()
-    )
+    args = [consumer, MAX_ENTRIES]
+    flat = script("pending")(keys=_streams(vendor), args=args, client=commands())
     rows = [flat[i : i + 3] for i in range(0, len(flat), 3)]
     return [Entry(vendor, Stream(stream), entry_id, job_id) for stream, entry_id, job_id in rows]
 
@@ -28,15 +26,16 @@ def requeue(vendor: str, consumer: str, held: Container[tuple[str, Stream, str]]
     """Requeue entries that are pending at `consumer` and that it does not hold; returns how many.
 
     That happens when the reply to a take is lost, or when Redis restarts without its last second.
-    Jobs that are still queued get a fresh entry. Entries of other jobs, and those that name no
-    job, are dropped. Raises redis.RedisError.
+    Jobs that are still queued get a fresh entry. Entries of other jobs, those that name no job,
+    and polls, which are due again when their lease ends, are dropped. Raises redis.RedisError.
     """
     found = entries_of(vendor, consumer)
     entries = [entry for entry in found if (entry.slug, entry.stream, entry.id) not in held]
     if entries:
         rows = Job.objects.filter(pk__in=[entry.job_id for entry in entries])
         statuses = dict(rows.values_list("pk", "status"))
-        _queue_as_of_now([pk for pk, status in statuses.items() if status == Status.QUEUED])
+        queued = {entry.job_id for entry in entries if entry.stream != Stream.POLLS}
+        _queue_as_of_now([pk for pk in queued if statuses.get(pk) == Status.QUEUED])
         settle(vendor, [_settlement(entry, statuses.get(entry.job_id)) for entry in entries])
         if len(found) >= MAX_ENTRIES:  # there may be more, and each round leaves fewer
             return len(entries) + requeue(vendor, consumer, held)
@@ -51,6 +50,8 @@ def _queue_as_of_now(job_ids: list[str]) -> None:
 
 
 def _settlement(entry: Entry, status: str | None) -> Settlement:
+    if entry.stream == Stream.POLLS:  # whatever its job's slot and other entries are, they stay
+        return Settlement(entry.job_id, entry)
     requeue = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
     return Settlement(
         entry.job_id,
@@ -66,5 +67,9 @@ def forget(vendors: list[str], consumer: str) -> None:
     redis.RedisError.
     """
     for vendor in vendors:
-        keys = Keys(vendor)
-        script("forget")(keys=[keys.retries, keys.jobs], args=[consumer], client=commands())
+        script("forget")(keys=_streams(vendor), args=[consumer], client=commands())
+
+
+def _streams(vendor: str) -> list[str]:
+    keys = Keys(vendor)
+    return [keys.retries, keys.jobs, keys.polls]

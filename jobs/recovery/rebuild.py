@@ -7,7 +7,7 @@ import secrets
 import time
 from datetime import datetime, timedelta
 
-from jobs.models import IN_FLIGHT, Attempt, Job, Status
+from jobs.models import IN_FLIGHT, UNKNOWN, Attempt, Job, Status
 from jobs.queue import counters, limiter
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.redis import commands
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 # renewed.
 SETTLING_SECONDS = 0.1
 LOCK_MS = 10_000
+# For how long after its row was written a call may be permitted, besides its vendor's timeout.
+MAX_LATE_SECONDS = 30.0
 
 
 def rebuild(vendors: list[Vendor]) -> list[Vendor]:
@@ -69,18 +71,29 @@ def _expect_heartbeats(vendor: Vendor) -> None:
 
 
 def _calling(vendor: Vendor) -> dict[str, datetime]:
-    """Return the jobs being called and when each started. Read before `_ended_us`, so that none is
-    missed.
+    """Return the calls in progress, by their job, and when each started. Read before `_ended_us`,
+    so that none is missed.
+
+    Polls and calls without a job are found by their attempts. Those of dead workers count as well:
+    their permits may have been renewed until their workers died.
     """
     rows = Job.objects.filter(status=Status.PROCESSING, vendor=vendor.slug)
-    return {job_id: at or limiter.EPOCH for job_id, at in rows.values_list("pk", "started_at")}
+    jobs = {job_id: at or limiter.EPOCH for job_id, at in rows.values_list("pk", "started_at")}
+    since = _log_since(vendor) - timedelta(seconds=vendor.timeout_seconds + MAX_LATE_SECONDS)
+    others = Attempt.objects.filter(vendor=vendor.slug, started_at__gte=since, outcome=UNKNOWN)
+    return {**jobs, **dict(others.values_list("pk", "started_at"))}
 
 
 def _ended_us(vendor: Vendor) -> list[int]:
     """Return when the calls started that the log must hold, newest first, in microseconds."""
+    max_calls, _ = limiter.memory(vendor)
+    ended = Attempt.objects.filter(vendor=vendor.slug, started_at__gte=_log_since(vendor))
+    starts = ended.order_by("-started_at").values_list("started_at", "outcome")[:max_calls]
+    return [limiter.microseconds(at) for at, outcome in starts if outcome != UNKNOWN]
+
+
+def _log_since(vendor: Vendor) -> datetime:
+    """Return the time from which the log must hold starts, by Redis' clock."""
     now, _ = commands().time()
-    max_calls, seconds = limiter.memory(vendor)
-    since = limiter.EPOCH + timedelta(seconds=now - seconds)
-    ended = Attempt.objects.filter(vendor=vendor.slug, started_at__gte=since)
-    starts = ended.order_by("-started_at").values_list("started_at", flat=True)
-    return [limiter.microseconds(at) for at in starts[:max_calls]]
+    _, seconds = limiter.memory(vendor)
+    return limiter.EPOCH + timedelta(seconds=now - seconds)

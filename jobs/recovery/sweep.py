@@ -15,6 +15,7 @@ from django.db import close_old_connections
 
 from jobs import lifecycle
 from jobs.callbacks import apply
+from jobs.callbacks.retry_unmatched import UnmatchedRetries
 from jobs.callbacks.retry_unreadable import UnreadableRetries
 from jobs.models import IN_FLIGHT, Job, Status, Stream
 from jobs.queue import stream
@@ -25,6 +26,7 @@ from jobs.queue.redis_errors import is_wrong_type
 from jobs.recovery import in_flight, lost_entries, takeover
 from jobs.recovery.batches import BatchSweep
 from jobs.recovery.overdue import resolve_overdue_jobs
+from jobs.recovery.polls import add_due_polls, stop_polls
 from jobs.recovery.unusable_pauses import UnusablePauses
 from vendors.catalogue import catalogue
 
@@ -49,6 +51,7 @@ class Sweeper(Thread):
         self._ended = Event()
         self._failure_detector = takeover.FailureDetector()
         self._unreadable_retries = UnreadableRetries()
+        self._unmatched_retries = UnmatchedRetries()
         self._unusable_pauses = UnusablePauses()
         self._batches = BatchSweep()
         self._next_at: dict[Step, float] = {}
@@ -80,6 +83,8 @@ class Sweeper(Thread):
         steps: list[tuple[Step, float]] = [  # with the interval in seconds
             (self._take_over_dead_workers, 1.0),
             (enqueue_due_jobs, 0.0),
+            (add_due_polls, 0.0),
+            (stop_polls, 5.0),
             (resolve_overdue_jobs, 1.0),
             (take_over_overdue_calls, 5.0),
             (self._batches.advance, 0.0),
@@ -87,6 +92,7 @@ class Sweeper(Thread):
             (requeue_lost_entries, 5.0),
             (apply_stored_callbacks, 5.0),
             (self._reread_callbacks, 5.0),
+            (self._match_callbacks, 5.0),
             (correct_in_flight_sets, 30.0),
             (self._unusable_pauses.pause_or_resume, 2.0),
         ]
@@ -140,6 +146,9 @@ class Sweeper(Thread):
 
     def _reread_callbacks(self) -> int:
         return CHUNK if self._unreadable_retries.step(redis_clock.now()) else 0
+
+    def _match_callbacks(self) -> int:
+        return CHUNK if self._unmatched_retries.step(redis_clock.now()) else 0
 
 
 def enqueue_due_jobs() -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from jobs import failures, lifecycle
 from jobs.lifecycle import Move
-from jobs.models import Job, Status
+from jobs.models import Job, Status, Stream
 from jobs.queue import counters, stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import HEARTBEAT_INTERVAL_SECONDS, HEARTBEAT_TIMEOUT_SECONDS
@@ -86,7 +86,7 @@ def interrupt(worker: str, vendors: Sequence[str]) -> int:
 
 def _pending_by_job(vendors: Sequence[str], worker: str) -> dict[str, Entry]:
     entries = (entry for vendor in vendors for entry in pending.entries_of(vendor, worker))
-    return {entry.job_id: entry for entry in entries}
+    return {entry.job_id: entry for entry in entries if entry.stream != Stream.POLLS}
 
 
 def take_from(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[..., Move]) -> int:

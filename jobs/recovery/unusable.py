@@ -1,4 +1,5 @@
-"""Vendors that a worker can't call: it has no API key for them, or can't load their adapter.
+"""Vendors that a worker can't call: it has no API key for them, can't load their adapter, or can't
+use their definition.
 
 A worker takes none of their jobs, which spends no attempt and no permit, and reports them with each
 heartbeat. jobs.recovery.unusable_pauses acts on the reports.
@@ -33,10 +34,11 @@ def fault(vendor: Vendor) -> str:
     """
     try:
         _ = vendor.windows
+        _ = vendor.polling
         catalogue.adapter(vendor)
     except ValueError as error:
         return str(error)
-    return vendor.api_key_fault
+    return vendor.api_key_fault or vendor.credential_fault or vendor.outbound_fault
 
 
 def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:

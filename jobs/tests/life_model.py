@@ -2,7 +2,7 @@
 the code under test.
 """
 
-from jobs.tests.life_values import ANSWERS, ERRORS, Key, PlainCallback, PlainJob, Weather
+from jobs.tests.life_values import ERRORS, Key, PlainCallback, PlainJob, Weather
 
 CALL_SECONDS = 30 + 60  # the vendor's timeout and the margin
 CALLBACK_SECONDS = 3600
@@ -49,16 +49,16 @@ class Life:
             return self.release(job_id, attempt)
         job = self.jobs[job_id]
         is_unknown = answer in UNKNOWN and not job.terms.repeat_unknown
-        outcome = "outcome_unknown" if is_unknown else (ANSWERS | ERRORS)[answer]
+        outcome = "outcome_unknown" if is_unknown else ERRORS.get(answer, answer)
         if not job.is_making(attempt):
             # It changes nothing, but is kept if the attempt has no outcome yet.
             job.history.setdefault(attempt, outcome)
             job.overtaken.add(attempt)
             return None
         job.history[attempt] = outcome
-        if answer in ("done", "no data"):
-            job.complete(result if answer == "done" else None)
-        elif answer == "accepted":
+        if answer in ("found", "no_data"):
+            job.complete(result if answer == "found" else None)
+        elif answer == "pending":
             job.status, job.deadline = "waiting", self.clock + CALLBACK_SECONDS
         elif is_unknown or answer in PERMANENT:
             job.fail(outcome)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from jobs.tests.life_values import ANSWERS, ERRORS, Terms
+from jobs.tests.life_values import ERRORS, Terms
 
 TERMS = {"acme": Terms(3, True, False), "bolt": Terms(2, False, True)}
 
@@ -15,10 +15,10 @@ RARELY = st.sampled_from([False] * 5 + [True])
 # so a slow test makes no difference.
 DELAYS, LIVES = st.sampled_from([0, 0, 0, 59]), st.sampled_from([0, 0, 0, 79])
 FAULTS = st.sampled_from([""] * 4 + ["Redis", "store"])
-SOME_ANSWER = st.sampled_from([*ANSWERS, "accepted", "not called", *ERRORS])
+ANSWERS = st.sampled_from(["found", "no_data", "pending", "pending", "not called", *ERRORS])
 AFTER_TAKE = st.sampled_from(["claim"] * 3 + ["nothing", "the reply is lost"])
 TEXTS = st.sampled_from(["good", "better", "bad", "odd"])
-SOME_ANSWERS = st.lists(SOME_ANSWER, min_size=1, max_size=3)
+SOME_ANSWERS = st.lists(ANSWERS, min_size=1, max_size=3)
 
 
 def nth(things, n):

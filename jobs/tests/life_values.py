@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 OPEN = {"queued", "processing", "waiting"}
 
-# What the outcome of an attempt is, by the answer to it; ERRORS are those that fail it.
-ANSWERS = {"done": "found", "no data": "no_data", "accepted": "pending"}
+# Answers that fail an attempt, with the outcome that is recorded for it.
 ERRORS = {
     "throttled": "rate_limited",
     "throttled for long": "rate_limited",

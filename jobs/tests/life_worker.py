@@ -41,7 +41,7 @@ def real_answer(name, result):
     if name in ERRORS:
         return VendorError(ERRORS[name], "It went wrong.", **traits.get(name, {}))
     no_data = Done(None, outcome="no_data")
-    answers = {"done": Done(result), "no data": no_data, "accepted": Accepted()}
+    answers = {"found": Done(result), "no_data": no_data, "pending": Accepted()}
     return answers.get(name)
 
 

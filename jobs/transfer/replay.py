@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from django.db.models import QuerySet
 
-from jobs import operator_actions
+from jobs import lifecycle, operator_actions
 from jobs.api.pagination import first_id_at
 from jobs.callbacks import apply
 from jobs.models import OPEN, Callback, Job, Status, Verdict
@@ -150,6 +150,6 @@ def _expected(chunk: list[Callback]) -> list[str]:
     runs = {
         job_id: run
         for job_id, run, status, error in jobs.values_list("pk", "run", "status", "error_code")
-        if status != Status.FAILED or error == "callback_overdue"
+        if status != Status.FAILED or error in lifecycle.OVERDUE_CODES
     }
     return [callback.pk for callback in chunk if runs.get(callback.job, 0) == callback.run]

@@ -10,9 +10,10 @@ from jobs import lifecycle
 from jobs.models import IN_FLIGHT, Job
 from jobs.queue import breaker, limiter, stream
 from jobs.queue.breaker import Report
-from jobs.queue.stream import Entry
+from jobs.queue.stream import Entry, Settlement
 from jobs.queue.take import Taken
 from jobs.storage.store import STORE_ERRORS
+from jobs.worker import polls
 from jobs.worker.execution import Execution
 from jobs.worker.held_entries import HeldEntries
 
@@ -20,7 +21,7 @@ DEADLINE_MARGIN_SECONDS = 60.0
 
 
 def claim(takes: Sequence[Taken], worker: str, held: HeldEntries) -> list[Execution]:
-    """Claim the jobs for `worker` and return those that were won.
+    """Claim the jobs and polls for `worker` and return those that were won.
 
     The entries of the others are dropped and their permits refunded. Raises STORE_ERRORS; then the
     entries stay in `held` as a suspect claim.
@@ -29,21 +30,39 @@ def claim(takes: Sequence[Taken], worker: str, held: HeldEntries) -> list[Execut
     executions = []
     for taken in takes:
         # Popped, because a job can have two entries in one round.
-        pairs = [(entry, jobs.pop(entry.job_id, None)) for entry in taken.entries]
+        calls = [entry for entry in taken.entries if not polls.is_poll(entry)]
+        pairs = [(entry, jobs.pop(entry.job_id, None)) for entry in calls]
         executions += [_execution(taken, entry, job) for entry, job in pairs if job]
         _drop(taken, [entry for entry, job in pairs if not job], held)
+    return executions + _claim_polls(takes, worker, held)
+
+
+def _claim_polls(takes: Sequence[Taken], worker: str, held: HeldEntries) -> list[Execution]:
+    found = [(taken, entry) for taken in takes for entry in taken.entries if polls.is_poll(entry)]
+    if not found:
+        return []
+    try:
+        executions = polls.claim(found, worker)
+    except STORE_ERRORS:
+        # The jobs that are claimed already go on. These polls are due again when their lease ends.
+        held.suspect_claim([entry for _, entry in found], lifecycle.new_token())
+        return []
+    won = {id(execution.entry) for execution in executions}
+    for taken in takes:
+        lost = [entry for entry in taken.entries if polls.is_poll(entry) and id(entry) not in won]
+        _refuse(taken, [stream.refused(entry, frees_slot=False) for entry in lost], held)
     return executions
 
 
 def _claim_rows(takes: Sequence[Taken], worker: str, held: HeldEntries) -> dict[str, Job]:
     entries = [entry for taken in takes for entry in taken.entries]
-    if not entries:
+    ids = [entry.job_id for entry in entries if not polls.is_poll(entry)]
+    if not ids:
         return {}
     run_token = lifecycle.new_token()
     now = min(taken.now for taken in takes)  # none of these calls was permitted earlier
     timeout_seconds = max(taken.vendor.timeout_seconds for taken in takes)
     deadline_at = now + timedelta(seconds=timeout_seconds + DEADLINE_MARGIN_SECONDS)
-    ids = [entry.job_id for entry in entries]
     try:
         jobs = lifecycle.claim(
             ids, worker=worker, run_token=run_token, now=now, deadline_at=deadline_at
@@ -68,10 +87,16 @@ def _drop(taken: Taken, entries: list[Entry], held: HeldEntries) -> None:
         return
     in_flight = _in_flight(entries)
     refused = [stream.refused(entry, frees_slot=entry.job_id not in in_flight) for entry in entries]
+    _refuse(taken, refused, held)
+
+
+def _refuse(taken: Taken, refused: Sequence[Settlement], held: HeldEntries) -> None:
+    if not refused:
+        return
     held.settle(taken.vendor.slug, refused)
     if taken.probe:
         with suppress(redis.RedisError):  # without the report, the probe expires
-            breaker.report(taken.vendor, [Report("none", taken.probe, entries[0].job_id)])
+            breaker.report(taken.vendor, [Report("none", taken.probe, refused[0].job_id)])
 
 
 def _in_flight(entries: Sequence[Entry]) -> set[str]:

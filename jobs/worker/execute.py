@@ -1,4 +1,4 @@
-"""Executes one attempt: confirms its permit, then calls the vendor through its adapter."""
+"""Executes one attempt or poll: confirms its permit, then calls the vendor through its adapter."""
 
 import time
 from contextlib import nullcontext, suppress
@@ -12,6 +12,7 @@ from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from jobs.worker.execution import Execution
 from vendors.base import Call
 from vendors.execute import execute as call_vendor
+from vendors.execute import poll as poll_vendor
 from vendors.http.deadline import this_call
 from vendors.models import Vendor
 
@@ -27,11 +28,23 @@ class NotPermittedError(BaseException):
 
 
 class Permit:
-    """The right to call a vendor now: the charge that `take` made for the job, or a later one."""
+    """The right to call a vendor now: the charge that `take` made for the job, or a later one.
 
-    def __init__(self, vendor: Vendor, job: Job, charge: str, charged_at: float) -> None:
+    `needs_slot`: whether the call needs a slot in flight; that of a poll's job is taken.
+    """
+
+    def __init__(
+        self,
+        vendor: Vendor,
+        job: Job,
+        charge: str,
+        charged_at: float,
+        *,
+        needs_slot: bool = True,
+    ) -> None:
         self._vendor = vendor
         self._job = job
+        self._slot_of = job.pk if needs_slot else ""
         self._charge = charge
         self._charged_at = charged_at
 
@@ -55,7 +68,7 @@ class Permit:
         """Return None if a fresh permit was granted, or the seconds to wait before trying again."""
         self._charged_at = time.monotonic()
         try:
-            renewal = limiter.renew(self._vendor, self._job.pk, self._charge)
+            renewal = limiter.renew(self._vendor, self._slot_of, self._charge)
         except redis.RedisError:
             raise NotPermittedError from None
         self._charge = renewal.charge
@@ -70,15 +83,19 @@ def execute(execution: Execution) -> None:
     if time.monotonic() - execution.charged_at > HEARTBEAT_TIMEOUT_SECONDS:
         return
     vendor, job, charge = execution.vendor, execution.job, execution.entry.charge
-    permit = Permit(vendor, job, charge, execution.charged_at)
+    needs_slot = execution.poll is None
+    permit = Permit(vendor, job, charge, execution.charged_at, needs_slot=needs_slot)
     with suppress(NotPermittedError):
-        if charge or vendor.max_in_flight:
+        if charge or (vendor.max_in_flight and needs_slot):
             permit.confirm()
         # Confirmed again once connected, as connecting may take long.
         with this_call.permitted_by(permit.confirm) if charge else nullcontext():
-            execution.answer = call_vendor(vendor, _call(job))
+            if execution.poll:
+                execution.answer = poll_vendor(vendor, _call(job, job.vendor_reference))
+            else:
+                execution.answer = call_vendor(vendor, _call(job))
 
 
-def _call(job: Job) -> Call:
+def _call(job: Job, reference: str = "") -> Call:
     callback_url = tokens.callback_url(job.vendor, job.pk, job.run, job.attempt)
-    return Call(job.pk, job.input, job.call_key, callback_url)
+    return Call(job.pk, job.input, job.call_key, callback_url, reference)

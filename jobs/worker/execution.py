@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from jobs.lifecycle import Move
-from jobs.models import Job, Status
+from jobs.models import Attempt, Job, Status
 from jobs.queue.breaker import Standing
 from jobs.queue.stream import Entry
 from vendors.base import Accepted, Done, VendorError
@@ -12,14 +12,17 @@ from vendors.models import Vendor
 
 @dataclass(eq=False, slots=True)
 class Execution:
-    """One attempt of a job, from claim to settle. Each step reads what the steps before it set."""
+    """One attempt or poll of a job, from claim to settle. Each step reads what the steps before it
+    set.
+    """
 
     # Set by claim.
     vendor: Vendor
     entry: Entry
-    job: Job  # with the columns of lifecycle.ATTEMPT_COLUMNS
+    job: Job  # with the columns of lifecycle.ATTEMPT_COLUMNS, or POLL_COLUMNS
     charged_at: float  # when its permit was charged, in monotonic seconds
     probe: str = ""  # the breaker's token, if this call is its probe
+    poll: Attempt | None = None  # its row, if the call is a poll
 
     # Set by execute. None: the vendor was not called.
     answer: Done | Accepted | VendorError | None = None

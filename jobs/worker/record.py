@@ -10,10 +10,11 @@ from django.db import close_old_connections
 
 from jobs import failures, lifecycle, retry
 from jobs.lifecycle import Move
-from jobs.models import Attempt, Job, Status
+from jobs.models import Attempt, Job, Kind, Status
 from jobs.queue.breaker import Standing
 from jobs.queue.clock import redis_clock
 from jobs.storage.store import STORE_ERRORS, refuses
+from jobs.worker import polls
 from jobs.worker.execution import Execution
 from jobs.worker.health import Health
 from vendors.base import Accepted, Done, VendorError
@@ -47,6 +48,7 @@ class Recorder:
             _log(execution)
             if not yes:
                 _keep_attempt(move)
+        _forget_old_polls(executions, now)
 
     def _apply(self, moves: list[Move]) -> list[bool]:
         """Apply the moves, again and again while the store is away."""
@@ -69,6 +71,8 @@ class Recorder:
 
 def _move(execution: Execution, now: datetime) -> Move:
     job, vendor = execution.job, execution.vendor
+    if execution.poll:
+        return polls.move_of(execution, execution.poll, now)
     match execution.answer:
         case None:
             return lifecycle.release(job, now)
@@ -152,15 +156,26 @@ def _log(execution: Execution) -> None:
     elif move.to == Status.FAILED:
         failures.log_failure(vendor.slug, move)
     elif isinstance(execution.answer, VendorError):
-        log.info("job %s of %s will be retried: %s", job.pk, vendor, execution.answer.message)
+        what = "polled again" if execution.poll else "retried"
+        log.info("job %s of %s will be %s: %s", job.pk, vendor, what, execution.answer.message)
 
 
 def _keep_attempt(move: Move) -> None:
     """Keep the attempt of a move that did not happen, for example because a callback came first."""
     attempt = move.attempt
+    if attempt is None or attempt.kind != Kind.CALL:
+        return  # a poll has its row
+    calls = Attempt.objects.filter(job=attempt.job, number=attempt.number, kind=Kind.CALL)
     try:
-        if attempt and not Attempt.objects.filter(job=attempt.job, number=attempt.number).exists():
+        if not calls.exists():
             attempt.save(force_insert=True)
     except STORE_ERRORS as error:
         reason = type(error).__name__
         log.info("an attempt of job %s is missing in its history: %s", move.job_id, reason)
+
+
+def _forget_old_polls(executions: Sequence[Execution], now: datetime) -> None:
+    try:
+        polls.forget_old(executions, now)
+    except STORE_ERRORS as error:
+        log.info("old polls are deleted later: the store failed (%s)", type(error).__name__)

@@ -32,7 +32,8 @@ def _settlement(execution: Execution, status: str) -> Settlement:
         return execution.move.settlement(entry, refunds=refunds)
     # The process that took the job over may not have replaced its entry yet, and would not find
     # this one any more.
-    requeue = Requeue.IF_PENDING if status == Status.QUEUED else Requeue.NO
+    is_queued = status == Status.QUEUED and not execution.poll
+    requeue = Requeue.IF_PENDING if is_queued else Requeue.NO
     # A late permit may have given the job a slot after the process that ended it had freed it.
     is_final = status in FINAL
     return Settlement(entry.job_id, entry, is_final=is_final, refunds=refunds, requeue=requeue)
@@ -50,13 +51,13 @@ def _statuses(job_ids: Sequence[str]) -> dict[str, str]:
 
 def _counters(executions: Sequence[Execution]) -> Iterator[tuple[str, str]]:
     for execution in executions:
-        slug = execution.vendor.slug
+        slug, made = execution.vendor.slug, "polls" if execution.poll else "attempts"
         match execution.answer:
             case Done(outcome=outcome):
-                yield f"attempts_{outcome}", slug
+                yield f"{made}_{outcome}", slug
             case Accepted():
-                yield "attempts_pending", slug
+                yield f"{made}_pending", slug
             case VendorError():
-                yield "attempts_error", slug
+                yield f"{made}_error", slug
         if execution.moved_to == Status.FAILED:
             yield failures.JOBS_FAILED, slug

@@ -1,6 +1,6 @@
--- KEYS retries, jobs | ARGV consumer, count
+-- KEYS retries, jobs, polls | ARGV consumer, count
 -- Returns three values per entry pending at the consumer: stream, entry id, job id ('' if the entry was deleted).
-local names, reply = { 'retries', 'jobs' }, {}
+local names, reply = { 'retries', 'jobs', 'polls' }, {}
 for i, stream in ipairs(KEYS) do
   local pending = redis.pcall('XPENDING', stream, 'workers', '-', '+', ARGV[2], ARGV[1])
   for _, item in ipairs(pending.err and {} or pending) do

@@ -1,10 +1,10 @@
 -- Settles jobs: acknowledges and deletes entries, frees in-flight slots, refunds permits, adds fresh entries, and wakes
 -- requests that wait for a job to end.
--- KEYS retries, jobs, freed, log, in_flight, state, waited, ended
--- ARGV six per job: stream ('retries', 'jobs' or ''), entry id, job id, frees_slot ('', '1', or 'final': the job has
+-- KEYS retries, jobs, freed, log, in_flight, state, waited, ended, and polls if one of the entries is a poll
+-- ARGV six per job: stream ('retries', 'jobs', 'polls' or ''), entry id, job id, frees_slot ('', '1', or 'final': the job has
 --      ended), charge to refund ('' or microseconds), requeue ('': no fresh entry; 'always'; 'pending': only if the old
 --      entry was still pending, so that it happens once)
-local streams = { retries = KEYS[1], jobs = KEYS[2] }
+local streams = { retries = KEYS[1], jobs = KEYS[2], polls = KEYS[9] }
 local ended = 0
 local any_waits -- asked once, and only if a job is final
 local probe = redis.call('HGET', KEYS[6], 'probe_entry')

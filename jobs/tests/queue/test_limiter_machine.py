@@ -38,22 +38,31 @@ LIMITS = ["", "1/s", "20/s", "150/s", "3/s, 4/2 s", "3/s, 5/min", "2/min"]
 
 @dataclass
 class Call:
-    """A job that a worker has taken."""
+    """A job or a poll that a worker has taken."""
 
     entry: Entry
     start: int | None = None  # microseconds; None: no windows, or no longer permitted
     has_slot: bool = True
 
+    @property
+    def is_poll(self):
+        return self.entry.stream == Stream.POLLS
+
 
 class Limiter(RuleBasedStateMachine):
-    @initialize(limits=st.sampled_from(LIMITS), cap=st.sampled_from([None, None, 1, 3]))
-    def begin(self, limits, cap):
+    @initialize(
+        limits=st.sampled_from(LIMITS),
+        cap=st.sampled_from([None, None, 1, 3]),
+        polled=st.booleans(),
+    )
+    def begin(self, limits, cap, polled):
         commands().flushall()
         self.clock = Clock(1_800_000_000 * SECOND)
         self.slug = "acme"
         self.numbers = count()
         self.keys = Keys(self.slug)
-        self.queued = {Stream.RETRIES: [], Stream.JOBS: []}
+        self.definition = {"poll": {"every": "1s"}} if polled else {}
+        self.queued = {of: [] for of in Stream}
         self.calls: dict[str, Call] = {}
         self.ended: list[int] = []  # starts of calls that have ended
         self.waiting: set[str] = set()
@@ -64,7 +73,8 @@ class Limiter(RuleBasedStateMachine):
         self.rebuild()
 
     def set_limits(self, limits, cap):
-        self.vendor = Vendor(slug=self.slug, adapter="sync", rate_limits=limits, max_in_flight=cap)
+        fields = {"rate_limits": limits, "max_in_flight": cap, "definition": self.definition}
+        self.vendor = Vendor(slug=self.slug, adapter="sync", **fields)
         self.reset_pace()
 
     def reset_pace(self):
@@ -112,11 +122,18 @@ class Limiter(RuleBasedStateMachine):
             assert not taken.stale
         charges = [entry.charge for entry in reversed(taken.entries) if entry.charge]
         assert self.log() == [*charges, *before][: len(self.log())], "a permit without an entry"
-        expected = [(of, job) for of in (Stream.RETRIES, Stream.JOBS) for job in self.queued[of]][
-            : len(taken.entries)
-        ]
-        assert len(taken.entries) <= want
-        assert [(entry.stream, entry.job_id) for entry in taken.entries] == expected
+        queued = [(of, job) for of in (Stream.RETRIES, Stream.JOBS) for job in self.queued[of]]
+        found = [(entry.stream, entry.job_id) for entry in taken.entries]
+        polls = [pair for pair in found if pair[0] == Stream.POLLS]
+        calls = found[: len(found) - len(polls)]
+        assert len(found) <= want
+        assert calls == queued[: len(calls)]
+        assert [job for _, job in polls] == self.queued[Stream.POLLS][: len(polls)]
+        cap = self.vendor.max_in_flight
+        if queued[len(calls) :] and (not cap or len(self.in_flight) + len(calls) < cap):
+            assert len(polls) <= len(calls) + 1, "more than half of the permits"
+        if self.queued[Stream.POLLS][len(polls) :]:
+            assert len(calls) <= len(polls) + 1, "less than half of the permits"
         for entry in taken.entries:
             self.queued[entry.stream].remove(entry.job_id)
             self.calls[entry.job_id] = Call(entry)
@@ -127,7 +144,7 @@ class Limiter(RuleBasedStateMachine):
         """A call was permitted: it must break no window, wherever that begins."""
         assert bool(charge) == bool(self.vendor.windows)
         self.calls[job].start = int(charge) if charge else None
-        self.calls[job].has_slot = True
+        self.calls[job].has_slot = not self.calls[job].is_poll
         assert not self.vendor.max_in_flight or len(self.in_flight) <= max(
             self.vendor.max_in_flight, self.slots_before
         )
@@ -158,18 +175,22 @@ class Limiter(RuleBasedStateMachine):
 
     def add(self, number, to=Stream.JOBS):
         jobs = [f"job{next(self.numbers)}" for _ in range(number)]
-        stream.add(self.slug, jobs, to)
+        if to == Stream.POLLS:
+            stream.add_polls(self.slug, [(job, 1) for job in jobs])
+        else:
+            stream.add(self.slug, jobs, to)
         self.queued[to] += jobs
 
     def renew(self, job):
         self.slots_before = len(self.in_flight)
         entry = self.refunded(job)
         before = self.log_without(entry.charge)
-        renewal = limiter.renew(self.vendor, job, entry.charge)
+        is_poll = self.calls[job].is_poll
+        renewal = limiter.renew(self.vendor, "" if is_poll else job, entry.charge)
         if renewal.granted:
             fresh = [renewal.charge] if renewal.charge else []
             assert self.log() == [*fresh, *before][: len(self.log())]
-            assert commands().zscore(self.keys.in_flight, job)
+            assert is_poll == (commands().zscore(self.keys.in_flight, job) is None)
             self.starts_at(job, renewal.charge)
         else:
             assert renewal.wait_seconds > 0
@@ -181,6 +202,11 @@ class Limiter(RuleBasedStateMachine):
     @rule(number=st.integers(1, 8), to=st.sampled_from(list(QUEUES)))
     def jobs_are_queued(self, number, to):
         self.add(number, to)
+
+    @precondition(lambda self: self.definition)
+    @rule(number=st.integers(1, 8))
+    def polls_are_due(self, number):
+        self.add(number, Stream.POLLS)
 
     @rule(want=st.integers(1, 40), consumer=st.sampled_from("abc"))
     def a_worker_takes(self, want, consumer):
@@ -197,8 +223,9 @@ class Limiter(RuleBasedStateMachine):
                 return
             if commands().delete(self.keys.pause):
                 continue
-            if taken.listen.keys() == {self.keys.freed}:
+            if self.keys.freed in taken.listen:
                 assert commands().zcard(self.keys.in_flight) >= self.vendor.max_in_flight
+                assert not self.queued[Stream.POLLS]
                 return
             if taken.listen:
                 assert not any(self.queued.values())
@@ -219,6 +246,16 @@ class Limiter(RuleBasedStateMachine):
         if waits:
             self.waiting.add(job)
 
+    @precondition(lambda self: any(call.is_poll for call in self.calls.values()))
+    @rule(data=st.data())
+    def a_poll_ends(self, data):
+        polls = sorted(job for job, call in self.calls.items() if call.is_poll)
+        job = data.draw(st.sampled_from(polls))
+        self.settle(job)
+        call = self.calls.pop(job)
+        if call.start:
+            self.ended.append(call.start)
+
     @precondition(lambda self: self.waiting)
     @rule()
     def a_callback_arrives(self):
@@ -230,13 +267,14 @@ class Limiter(RuleBasedStateMachine):
     @rule(data=st.data(), requeued=st.booleans())
     def a_call_is_not_made(self, data, requeued):
         job = data.draw(st.sampled_from(sorted(self.calls)))
+        is_poll = self.calls[job].is_poll
+        requeued = requeued and not is_poll
         entry = self.refunded(job)
         was_pending = bool(commands().xrange(getattr(self.keys, entry.stream), entry.id, entry.id))
         how = Requeue.IF_PENDING if requeued else Requeue.NO
         before = self.log_without(entry.charge)
-        stream.settle(
-            self.slug, [Settlement(job, entry, frees_slot=True, refunds=True, requeue=how)]
-        )
+        frees = {"frees_slot": not is_poll, "refunds": True}
+        stream.settle(self.slug, [Settlement(job, entry, **frees, requeue=how)])
         assert self.log() == before
         del self.calls[job]
         if requeued and was_pending:
@@ -292,7 +330,7 @@ class Limiter(RuleBasedStateMachine):
         commands().flushall()
         time.sleep(0.001)  # entry ids are milliseconds: none may equal one from before
         self.clock.set(self.clock.now_us)
-        self.queued = {Stream.RETRIES: [], Stream.JOBS: []}
+        self.queued = {of: [] for of in Stream}
         for call in self.calls.values():
             if data.draw(st.booleans()):
                 # Taken, not claimed: no row shows it, and its permit will be renewed.
@@ -301,7 +339,8 @@ class Limiter(RuleBasedStateMachine):
         self.rebuild()
         self.starts_leave_their_windows(data)
         for job in sorted(self.calls.keys() - self.in_flight):
-            self.renew(job)
+            if self.calls[job].start is None:
+                self.renew(job)
 
     @rule()
     def redis_loses_the_log(self):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vendors.tests.definitions.command import run
+from vendors.tests.loading.command import run
 
 
 @pytest.fixture

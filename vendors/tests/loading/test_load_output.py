@@ -7,7 +7,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from vendors.models import Vendor
-from vendors.tests.definitions.command import ACME, error_of, run
+from vendors.tests.loading.command import ACME, error_of, run
 
 pytestmark = pytest.mark.django_db
 

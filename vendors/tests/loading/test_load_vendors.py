@@ -8,7 +8,7 @@ from django.db import IntegrityError, OperationalError
 
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
-from vendors.tests.definitions.command import ACME, counts, error_of, run
+from vendors.tests.loading.command import ACME, counts, error_of, run
 
 pytestmark = pytest.mark.django_db
 

@@ -1,0 +1,188 @@
+"""The sweep adds entries for due polls, and the limiter's rebuild counts polls under way."""
+
+from datetime import timedelta
+
+import pytest
+
+from jobs import lifecycle
+from jobs.models import EPOCH, Attempt, Job
+from jobs.queue import limiter, stream
+from jobs.queue.clock import redis_clock
+from jobs.queue.keys import Keys
+from jobs.recovery import polls, sweep
+from jobs.recovery.polls import add_due_polls, max_in_line, stop_polls
+from jobs.recovery.rebuild import rebuild
+from jobs.tests.polling import MINUTE, POLLED, PollingWorker, Scripted, polls_of, row, waiting
+from tests.plans import assert_quick, reads_of
+from vendors.base import Accepted, Done
+from vendors.catalogue import catalogue
+from vendors.models import Vendor
+
+pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
+
+LEASE = polls.ENTRY_LEASE
+
+
+@pytest.fixture
+def acme(make_vendor):
+    return make_vendor(definition=POLLED)
+
+
+def in_line(slug="acme"):
+    return [job_id for job_id, _ in stream.polls_in_line(slug, 1000)]
+
+
+def age(seconds):
+    """Let that much time pass for all jobs."""
+    for job in Job.objects.exclude(next_poll_at=None):
+        at = job.next_poll_at - timedelta(seconds=seconds)
+        Job.objects.filter(pk=job.pk).update(next_poll_at=at)
+
+
+def test_due_polls_are_added_once_a_lease_oldest_first(acme, make_job):
+    second, first = waiting(make_job, due=-MINUTE), waiting(make_job, due=-2 * MINUTE)
+    later = waiting(make_job, due=MINUTE)
+    assert (add_due_polls(), add_due_polls()) == (2, 0)
+    assert in_line() == [first.pk, second.pk]
+    leased = row(first).next_poll_at
+    assert LEASE - timedelta(seconds=5) < leased - redis_clock.now() <= LEASE
+    assert stream.polls_in_line("acme", 1) == [(first.pk, str(limiter.microseconds(leased)))]
+    assert row(later).next_poll_at > redis_clock.now() + LEASE
+
+
+def test_a_poll_whose_entry_redis_lost_is_due_when_the_lease_ends(acme, make_job, redis_client):
+    job = waiting(make_job)
+    add_due_polls()
+    redis_client.flushall()
+    assert add_due_polls() == 0
+    age(LEASE.total_seconds() + 1)
+    assert (add_due_polls(), in_line()) == (1, [job.pk])
+
+
+def test_a_poll_that_waits_in_line_beyond_its_lease_keeps_its_place(acme, make_job, monkeypatch):
+    monkeypatch.setattr(catalogue, "adapter", lambda _: Scripted(Done({"a": 1})))
+    job = waiting(make_job)
+    add_due_polls()
+    [(_, due)] = stream.polls_in_line("acme", 10)
+    at = redis_clock.now
+    monkeypatch.setattr(redis_clock, "now", lambda: at() + 2 * LEASE)
+    assert add_due_polls() == 0
+    assert stream.polls_in_line("acme", 10) == [(job.pk, due)]
+    assert len(PollingWorker().poll()) == 1
+    assert row(job).status == "complete"
+
+
+@pytest.mark.parametrize(
+    ("limits", "number"), [("", 1000), ("1/min", 10), ("1/s, 100/min", 29), ("600/5min", 600)]
+)
+@pytest.mark.sqlite
+def test_only_as_many_are_in_line_as_the_windows_permit_within_a_lease(limits, number):
+    assert max_in_line(Vendor(rate_limits=limits)) == number
+
+
+def test_a_backlog_of_polls_waits_in_the_rows(make_vendor, make_job):
+    make_vendor(definition=POLLED, rate_limits="1/min")
+    make_vendor("other", definition=POLLED)
+    for number in range(15):
+        waiting(make_job, due=-(2 + number) * MINUTE)
+    other = waiting(make_job, vendor="other")
+    assert (add_due_polls(), add_due_polls()) == (11, 0)
+    assert (len(in_line()), in_line("other")) == (10, [other.pk])
+    assert len(PollingWorker().claim()) == 1
+    assert add_due_polls() == 1
+
+
+def test_polls_of_a_paused_vendor_wait_in_the_rows(make_vendor, make_job):
+    make_vendor(definition=POLLED, paused=True)
+    waiting(make_job)
+    assert (add_due_polls(), in_line()) == (0, [])
+
+
+def test_a_vendor_that_is_not_polled_any_more_leaves_its_jobs_to_their_deadlines(
+    acme, make_vendor, make_job
+):
+    make_vendor("other", definition=POLLED)
+    job, other = waiting(make_job), waiting(make_job, vendor="other")
+    Vendor.objects.filter(slug="acme").update(definition={})
+    catalogue.forget()
+    assert stop_polls() == 1
+    assert row(job).next_poll_at is None
+    assert row(other).next_poll_at is not None
+
+
+def test_the_steps_use_the_index_in_its_order(acme, make_job):
+    waiting(make_job)
+    with reads_of("jobs_job") as reads:
+        add_due_polls()
+        stop_polls()
+    assert_quick(reads, finds=False)
+
+
+@pytest.mark.sqlite
+def test_a_gateway_without_polls_reads_no_job(make_vendor, redis_client):
+    make_vendor()
+    with reads_of("jobs_job") as reads:
+        add_due_polls()
+    assert reads == []
+
+
+def test_the_sweep_polls(acme, make_job):
+    job = waiting(make_job)
+    sweep.Sweeper("w").sweep(now=100.0)
+    assert in_line() == [job.pk]
+
+
+# What callbacks do
+
+
+@pytest.mark.parametrize(
+    ("due", "is_moved"), [(MINUTE, True), (-MINUTE, False), (timedelta(0), False)]
+)
+def test_a_callback_brings_the_next_poll_forward(acme, make_job, due, is_moved):
+    job = waiting(make_job, due=due)
+    at = redis_clock.now()
+    assert lifecycle.poll_now(job.pk, 1, at) == is_moved
+    assert row(job).next_poll_at <= at
+    assert not lifecycle.poll_now(job.pk, 2, EPOCH)
+
+
+def test_callbacks_to_be_confirmed_cause_one_poll_a_minute(acme, make_job, monkeypatch):
+    monkeypatch.setattr(catalogue, "adapter", lambda _: Scripted(Accepted()))
+    job = waiting(make_job, due=10 * MINUTE, deadline=60 * MINUTE)
+    now = redis_clock.now()
+    assert lifecycle.poll_to_confirm(job.pk, 1, now)
+    assert len(PollingWorker().poll()) == 1
+    [poll] = polls_of(job)
+    Job.objects.update(next_poll_at=now + 10 * MINUTE)
+    assert lifecycle.poll_to_confirm(job.pk, 1, redis_clock.now())
+    gap = row(job).next_poll_at - poll.started_at
+    assert abs(gap - MINUTE) < timedelta(milliseconds=2)
+    assert not lifecycle.poll_to_confirm(job.pk, 1, redis_clock.now())
+
+
+# The limiter
+
+
+def test_a_rebuild_counts_polls_under_way_and_those_of_dead_workers(
+    make_vendor, make_job, redis_client
+):
+    vendor = make_vendor(definition=POLLED, rate_limits="10/min")
+    job = waiting(make_job)
+    now = redis_clock.now()
+    for outcome, seconds in [
+        ("unknown", 10),
+        ("unknown", 75),  # its permit may have been renewed
+        ("unknown", 600),
+        ("pending", 20),
+        ("pending", 75),
+    ]:
+        poll = lifecycle.new_poll(job, "dead", now - timedelta(seconds=seconds))
+        poll.outcome = outcome
+        poll.save(force_insert=True)
+    assert Attempt.objects.count() == 5
+    redis_client.flushall()
+    rebuild([vendor])
+    starts = [int(start) for start in redis_client.lrange(Keys("acme").log, 0, -1)]
+    assert len(starts) == 3
+    recent = limiter.microseconds(now - timedelta(seconds=5))
+    assert sum(start > recent for start in starts) == 2
