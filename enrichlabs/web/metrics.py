@@ -132,7 +132,8 @@ def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
         pipeline.hgetall(Keys(slug).state)
     openings = {}
     for slug, state in zip(slugs, pipeline.execute(), strict=True):
-        if opening := breaker.read_open(state, redis_clock.now()):
+        opening = breaker.read_open(state, redis_clock.now())
+        if opening and not opening.is_throttled:  # that is shown as a pause
             openings[slug] = opening
     is_open = {slug: int(slug in openings) for slug in slugs}
     since = {slug: each.since.timestamp() for slug, each in openings.items() if each.since}
