@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from jobs.queue import throttle
 from jobs.queue.breaker import DENIED_JOBS, Standing, outcome
 from vendors.base import VendorError
 from vendors.models import Vendor
@@ -9,6 +10,7 @@ from vendors.models import Vendor
 OUTCOME_UNKNOWN = (
     "It is unknown whether the vendor did the work, and repeat_unknown is off for this vendor."
 )
+PERMANENT = ("invalid_input", "blocked")
 BASE_SECONDS = 1.0
 CAP_SECONDS = 300.0
 
@@ -41,20 +43,41 @@ def decide(
     delay that doubles with each failure
     (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Waiting is not
     failing: an attempt that fails due to a limit, a pause or an outage does not count.
+
+    After an outage, or when the vendor throttles us, the job comes back a second after the next
+    probe, so that another job makes it. A job that always fails must not be every probe.
     """
     if not error.outcome_known and not vendor.repeat_unknown:
         return GiveUp("outcome_unknown", f"{error.message} {OUTCOME_UNKNOWN}")
-    is_unpaid = error.code == "no_credits"
-    if error.permanent and not is_unpaid:
+    held_seconds = _held_seconds(error, standing, chance)
+    if held_seconds is not None:
+        return Retry(counts=False, delay_seconds=held_seconds)
+    if error.permanent or error.code in PERMANENT:
         return GiveUp(error.code, error.message)
-    is_denied = outcome(error) == "denied" and standing.denied_jobs >= DENIED_JOBS
-    if error.retry_after is not None or is_denied or is_unpaid:
-        return Retry(counts=False)  # the vendor is paused by now
-    if error.outage and standing.in_outage:
-        # A second after the next probe, so that another job makes it. A job that always fails must
-        # not be every probe.
-        return Retry(counts=False, delay_seconds=standing.open_seconds + 1 + chance)
     if failures + 1 >= vendor.max_attempts:
         attempts = "1 attempt" if vendor.max_attempts == 1 else f"{vendor.max_attempts} attempts"
         return GiveUp(error.code, f"{error.message} Gave up after {attempts}.")
     return Retry(counts=True, delay_seconds=chance * min(CAP_SECONDS, BASE_SECONDS * 2**failures))
+
+
+def _held_seconds(error: VendorError, standing: Standing, chance: float) -> float | None:
+    """Return the delay of a job whose vendor is held by a pause or its breaker after this error;
+    None if it is not.
+    """
+    if error.code == "rate_limited":
+        return _pause_seconds(error, standing) + 1 + chance
+    if error.code == "no_credits":
+        return 0.0
+    if error.permanent:
+        return None
+    if error.outage and standing.in_outage and error.retry_after is None:
+        return standing.open_seconds + 1 + chance
+    is_denied = outcome(error) == "denied" and standing.denied_jobs >= DENIED_JOBS
+    return 0.0 if is_denied or error.retry_after is not None else None
+
+
+def _pause_seconds(error: VendorError, standing: Standing) -> float:
+    """Return for how long the vendor is paused after a throttled answer."""
+    if error.retry_after is not None:
+        return error.retry_after.total_seconds()
+    return standing.throttle.pause_seconds if standing.throttle else throttle.UNIT_SECONDS

@@ -8,17 +8,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections
 
 from harness.preloaded_worker import PreloadedWorker
 from harness.vendor.scripted import VendorServer
 from harness.waiting import wait_for
 from jobs.models import FINAL, Job
 from jobs.queue import stream
+from jobs.worker.worker import Worker
+from tests import gallery
 
 ROOT = Path(__file__).parent.parent
 
@@ -128,3 +131,26 @@ def all_final() -> bool:
 
 def wait_until_final(seconds: float = 30) -> None:
     wait_for(all_final, "all jobs to be final", seconds)
+
+
+@pytest.fixture
+def gallery_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the variables that the gallery's definitions name."""
+    for name, key in gallery.variables().items():
+        monkeypatch.setenv(name, key)
+
+
+@pytest.fixture
+def work(transactional_db: None, redis_client: object) -> Iterator[Callable[[], None]]:
+    """Return a function that starts a worker in a thread of this process, with its environment."""
+    worker = Worker(threads=4)
+
+    def run() -> None:
+        worker.run()
+        connections.close_all()
+
+    thread = Thread(target=run)
+    yield thread.start
+    worker.stop()
+    if thread.ident:
+        thread.join(30)

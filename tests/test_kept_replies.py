@@ -41,7 +41,7 @@ def test_each_failed_attempt_keeps_the_response(attempts):
         "headers": {"Content-Length": str(len(REFUSED)), "X-Request-Id": "r1"},
         "body": '{"error": "No key ***", "text": "\ufffd\ufffd\ufffd"}',
     }
-    assert (failed.outcome, done.outcome, done.reply) == ("vendor_error", "done", None)
+    assert (failed.outcome, done.outcome, done.reply) == ("vendor_error", "found", None)
 
 
 @pytest.mark.parametrize(

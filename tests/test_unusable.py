@@ -1,7 +1,10 @@
 """A worker takes only jobs of vendors that it can call. A vendor that none can call is paused."""
 
+from pathlib import Path
+
 import pytest
 from django.conf import settings
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job, Status
@@ -67,6 +70,20 @@ def test_new_reason_is_logged_when_the_variable_changes(acme, start_worker):
     Vendor.objects.update(api_key_env="")
     wait_for(lambda: reason() == "", "the end of the pause")
     assert "vendor acme can be called" in worker.output
+
+
+def test_a_vendor_is_called_once_its_file_of_certificates_is_there(
+    acme, start_worker, submit, tmp_path
+):
+    file = tmp_path / "ca.pem"
+    Vendor.objects.update(api_key_env="", definition={"ca_file": str(file)})
+    submit(1)
+    worker = start_worker()
+    why = f"vendor acme is not called by this worker: The file {file} that ca_file names can't be"
+    wait_for(lambda: why in worker.output, "the reason in the log")
+    file.write_bytes(Path(DEFAULT_CA_BUNDLE_PATH).read_bytes())
+    wait_until_final()
+    assert [job.status for job in Job.objects.all()] == [Status.COMPLETE]
 
 
 def test_pause_by_an_operator_is_kept(acme, start_worker, make_vendor):

@@ -61,10 +61,10 @@ def test_it_prints_request_answer_and_outcome(vendor_server, redis_client):
     assert '{"name": "John Doe"}' in printed
     assert "status 200" in printed
     assert "X-Request-Id: r1" in printed
-    assert printed.split("Outcome after")[1].split("\n")[1:3] == ["  done", '  {"info": "done"}']
+    assert printed.split("Outcome after")[1].split("\n")[1:3] == ["  found", '  {"info": "done"}']
     assert "123" not in printed
     row = Attempt.objects.get()
-    assert (row.kind, row.job, row.run, row.number, row.outcome) == (Kind.TRY, "", 0, 0, "done")
+    assert (row.kind, row.job, row.run, row.number, row.outcome) == (Kind.TRY, "", 0, 0, "found")
     assert (row.vendor, row.started_at <= row.ended_at) == ("acme", True)
     assert not Job.objects.exists()
     assert redis_client.zcard(Keys("acme").in_flight) == 0
@@ -101,8 +101,8 @@ def test_it_masks_secrets(acme, vendor_server, monkeypatch):
 
 def test_the_callback_of_an_accepted_call_is_unmatched(acme, vendor_server, client):
     Vendor.objects.update(adapter="async")
-    assert "accepted" in attempt()
-    assert Attempt.objects.get().outcome == "accepted"
+    assert "pending" in attempt()
+    assert Attempt.objects.get().outcome == "pending"
     callback_url = vendor_server.arrivals[0].body["callback_url"]
     path = callback_url[callback_url.index("/vendor-webhook") :]
     assert client.post(path, {"info": "done"}, content_type="application/json").status_code == 202
@@ -182,7 +182,7 @@ def test_a_rebuild_counts_a_call_under_way_as_late_as_possible(acme, vendor_serv
     assert (renewal.granted, renewal.wait_seconds > 59) == (False, True)
     vendor_server.hold.set()
     thread.join()
-    wait_for(lambda: Attempt.objects.get().outcome == "done", "the outcome")
+    wait_for(lambda: Attempt.objects.get().outcome == "found", "the outcome")
 
 
 def test_its_attempt_is_exported_and_imported(acme, tmp_path):

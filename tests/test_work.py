@@ -25,7 +25,7 @@ def test_jobs_are_called_once_each_and_completed(start_worker, submit, vendor_se
     assert start_worker("--drain").end() == 0
     assert statuses() == ["complete"] * 40
     assert sorted(vendor_server.keys()) == sorted(job.pk for job in jobs)
-    assert {row.outcome for row in Attempt.objects.all()} == {"done"}
+    assert {row.outcome for row in Attempt.objects.all()} == {"found"}
     keys = Keys("acme")
     assert [
         redis_client.xlen(keys.jobs),
@@ -73,7 +73,7 @@ def test_failures_are_tried_again_until_they_succeed(start_worker, submit, vendo
     assert [row.outcome for row in Attempt.objects.order_by("number")] == [
         "vendor_error",
         "vendor_error",
-        "done",
+        "found",
     ]
 
 

@@ -3,8 +3,8 @@
 Nothing else about a vendor leaves its adapter.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Protocol
@@ -37,6 +37,31 @@ FORMER_CODES = {
 }
 
 
+@dataclass(frozen=True)
+class Outbound:
+    """How a vendor's calls leave this machine.
+
+    `proxy_url` names an egress proxy. `ca_file` is trusted in addition to the public certificate
+    authorities and VENDOR_CA_FILE. `client_cert_file` holds a certificate and its private key. All
+    are empty for none.
+    """
+
+    proxy_url: str = field(default="", repr=False)  # may hold a password
+    ca_file: str = ""
+    client_cert_file: str = ""
+
+
+DIRECT = Outbound()
+
+
+class CredentialSettings(Protocol):
+    """How to prove to the vendor who we are: a `vendors.models.Credential`."""
+
+    @property
+    def definition(self) -> dict[str, Any]: ...
+    def apply(self, request: Any) -> Any: ...
+
+
 class VendorSettings(Protocol):
     """The settings that an adapter reads: those of a `vendors.models.Vendor`."""
 
@@ -56,6 +81,14 @@ class VendorSettings(Protocol):
     def api_key(self) -> str: ...
     @property
     def api_key_fault(self) -> str: ...
+    @property
+    def outbound(self) -> Outbound: ...
+    @property
+    def definition(self) -> dict[str, Any]: ...
+    @property
+    def credential(self) -> CredentialSettings | None: ...
+    @property
+    def credential_fault(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -116,10 +149,18 @@ class Reply:
             "body": self.body.decode("utf-8", "ignore"),
         }
 
+    def json(self) -> Any:
+        """Return the body as any JSON value. Raises VendorError with code bad_reply."""
+        return self._read(VENDOR_JSON.read)
+
     def json_object(self) -> dict[str, Any]:
         """Return the body as a JSON object. Raises VendorError with code bad_reply."""
+        found: dict[str, Any] = self._read(VENDOR_JSON.read_object)
+        return found
+
+    def _read(self, reader: Callable[[bytes], Any]) -> Any:
         try:
-            return VENDOR_JSON.read_object(self.body)
+            return reader(self.body)
         except ValueError as error:
             sentence = f"The vendor's answer (status {self.status}) can't be used. {error}"
             # The vendor may have done the work and charged for it, so the outcome is unknown.

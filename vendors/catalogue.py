@@ -24,12 +24,14 @@ class Catalogue:
         self._lock = Lock()
         self._rows: list[tuple[Any, ...]] = []
         self._keys: dict[str, Any] = {}  # the definitions of the credentials
+        self._files: dict[str, object] = {}  # of certificates, as they were found
         self._vendors: dict[str, Vendor] = {}
         self._adapters: dict[str, tuple[object, Adapter]] = {}
         self._read_at = NEVER
 
     def all(self) -> dict[str, Vendor]:
-        """Return the vendors by slug: the same dict until one of them changes.
+        """Return the vendors by slug: the same dict until one of them, or a file that it names,
+        changes.
 
         While the store is slow, the copy may be older than MAX_AGE_SECONDS.
         """
@@ -75,9 +77,15 @@ class Catalogue:
         if (rows, keys) != (self._rows, self._keys):
             vendors = [Vendor.from_db(DEFAULT_DB_ALIAS, FIELDS, row) for row in rows]
             for vendor in vendors:
-                vendor.credential = credentials.get(vendor.definition.get("credential", ""))
+                vendor.credential = credentials.get(str(vendor.definition.get("credential")))
             self._vendors = {vendor.slug: vendor for vendor in vendors}
             self._rows, self._keys = rows, keys
+        # A worker checks again whether it can call the vendors when it gets another dict.
+        files = {
+            slug: seen for slug, vendor in self._vendors.items() if (seen := vendor.outbound_files)
+        }
+        if files != self._files:
+            self._vendors, self._files = dict(self._vendors), files
         self._read_at = time.monotonic()
 
 

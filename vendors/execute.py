@@ -22,22 +22,27 @@ def execute(vendor: Vendor, call: Call) -> Done | Accepted | VendorError:
 
     Any Exception of the adapter becomes a VendorError with code adapter_failed.
     """
-    return _execute(vendor, "call", call)
+    return _answer(vendor, "call", call)
 
 
 def poll(vendor: Vendor, call: Call) -> Done | Accepted | VendorError:
-    """Ask for the answer to an earlier call, and return the outcome as `execute` does."""
-    return _execute(vendor, "poll", call)
+    """Ask once for the answer to an earlier call, like `execute`."""
+    return _answer(vendor, "poll", call)
 
 
-def _execute(vendor: Vendor, method: str, call: Call) -> Done | Accepted | VendorError:
+def check(vendor: Vendor) -> Done | Accepted | VendorError:
+    """Prove the vendor's credentials by a call that costs nothing, like `execute`."""
+    return _answer(vendor, "check")
+
+
+def _answer(vendor: Vendor, method: str, *args: Call) -> Done | Accepted | VendorError:
     try:
         adapter = catalogue.adapter(vendor)
     except ValueError as error:
         log.error("vendor %s is not called: %s", vendor, error)
         return VendorError("adapter_failed", NOT_LOADED)
     try:
-        return _cleaned(getattr(adapter, method)(call), vendor, adapter, method)
+        return _cleaned(getattr(adapter, method)(*args), vendor, adapter, method)
     except VendorError as error:
         return _redacted(error, vendor)
     except Exception as error:
@@ -55,6 +60,8 @@ def _cleaned(answer: object, vendor: Vendor, adapter: Adapter, method: str) -> D
             return answer
         case Done(outcome=Outcome.NO_DATA):
             return replace(answer, result=None)
+        case Done(None) if method == "check":  # it proves the credentials, and need say no more
+            return answer
         case Done(dict() | list() | str() | int() | float() as result):
             try:
                 return replace(answer, result=clean(result, vendor.redacted_fields))
@@ -75,6 +82,5 @@ def _redacted(error: VendorError, vendor: Vendor) -> VendorError:
     # The frames of the call hold the whole reply.
     error.__traceback__ = error.__cause__ = error.__context__ = None
     if error.reply is not None:
-        secrets = [vendor.api_key, *vendor.webhook_secrets]
-        error.reply = replies.kept(error.reply, vendor.redacted_fields, secrets)
+        error.reply = replies.kept(error.reply, vendor.redacted_fields, vendor.secrets)
     return error

@@ -17,8 +17,11 @@ from pathlib import Path
 from django.conf import settings
 
 from vendors.base import Adapter, VendorSettings
+from vendors.definitions.faults import DefinitionFaults
 
+HTTP = "vendors.adapters.http.HttpAdapter"  # does what the vendor's definition says
 BUILT_IN = {
+    "http": HTTP,
     "sync": "vendors.adapters.sync.SyncAdapter",
     "async": "vendors.adapters.asynchronous.AsyncAdapter",
 }
@@ -27,12 +30,17 @@ PACKAGE = "adapters"
 ADAPTER_PATH = re.compile(r"(?:vendors\.)?adapters(?:\.[A-Za-z_][A-Za-z0-9_]*){2,}")
 
 
+def is_http(adapter: str) -> bool:
+    """Whether the vendor is called as its definition says, and not by code of its own."""
+    return adapter in ("http", HTTP)
+
+
 def adapter_class(name: str) -> type[Adapter]:
     """Return the adapter class called `name`. Raises ValueError with a sentence for people."""
     path = BUILT_IN.get(name, name)
     if not ADAPTER_PATH.fullmatch(path):
         raise ValueError(
-            f"{name!r} is not an adapter. Use sync, async or adapters.FILE.CLASS, "
+            f"{name!r} is not an adapter. Use http, sync, async or adapters.FILE.CLASS, "
             f"a class in the folder {settings.ADAPTERS_DIR}."
         )
     module, _, attribute = path.rpartition(".")
@@ -51,6 +59,8 @@ def make_adapter(vendor: VendorSettings) -> Adapter:
         return kind(vendor)
     except KeyboardInterrupt:
         raise
+    except DefinitionFaults as error:
+        raise ValueError(f"The definition can't be used: {error}") from None
     except BaseException as error:  # SystemExit too: an adapter must not end the process
         reason = f"{type(error).__name__}: {error} ({location_of(error)})"
         raise ValueError(f"Creating the adapter {vendor.adapter!r} failed: {reason}.") from error

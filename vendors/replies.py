@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from html import escape
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from vendors.base import Reply
 from vendors.payloads import exact
@@ -37,13 +37,13 @@ WORD = re.compile(r"\w+")
 
 def kept(reply: Reply, redacted_fields: frozenset[str], secrets: Iterable[str]) -> Reply:
     """Return what may be stored and shown of `reply`, with `secrets` masked."""
-    spellings = [spelling for secret in secrets if secret for spelling in _spellings(secret)]
+    hidden = [spelling for secret in secrets if secret for spelling in spellings(secret)]
     names = [name for name in reply.headers if _is_kept(name.lower())]
     headers = {}
     for name in names[:MAX_HEADERS]:
-        value = _masked(_shown(reply.headers[name]), spellings)
+        value = masked(_shown(reply.headers[name]), hidden)
         headers[_shown(name)[:MAX_HEADER_LENGTH]] = value[:MAX_HEADER_LENGTH]
-    text = _masked(_body(reply.body, redacted_fields), spellings)
+    text = masked(_body(reply.body, redacted_fields), hidden)
     return Reply(reply.status, headers, text.encode("utf-8", "replace")[:MAX_BODY_BYTES])
 
 
@@ -81,15 +81,18 @@ def _shown(text: str) -> str:
     )
 
 
-def _masked(text: str, spellings: list[str]) -> str:
-    for spelling in sorted(spellings, key=len, reverse=True):
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """Return the text without the secrets, which are given in all their spellings."""
+    for spelling in sorted(secrets, key=len, reverse=True):
         text = text.replace(spelling, MASK)
     return text
 
 
-def _spellings(secret: str) -> set[str]:
+def spellings(secret: str) -> set[str]:
+    """Return how a secret may be written: plain, in JSON, in a URL, a form or a page."""
     in_json = _in_json(secret)
-    return {secret, in_json, _in_json(in_json), quote(secret, safe=""), escape(secret)}
+    in_url = {quote(secret, safe=""), quote_plus(secret)}
+    return {secret, in_json, _in_json(in_json), escape(secret), *in_url}
 
 
 def _in_json(text: str) -> str:

@@ -1,6 +1,7 @@
 """Validators of a vendor's settings."""
 
 import re
+from collections.abc import Container, Mapping
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -17,6 +18,9 @@ HOST_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.IGNORECASE)
 MAX_HOST_LENGTH = 253
 UNSAFE_CHARACTERS = re.compile(r"[\s\x00-\x1f\x7f\\]")
 NOT_A_URL = "Enter a full URL that starts with https:// or http://."
+METHOD = re.compile(r"[A-Z]+ +")
+NO_METHOD = "Put the method in front of the URL, as in GET https://api.example.com/v1/person."
+AFTER_HOST = re.compile(r"https?://[^/?]+[/?]")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 validate_slug = RegexValidator(
@@ -54,10 +58,48 @@ def validate_input_names(text: str) -> None:
         )
 
 
-def validate_url(url: str) -> None:
-    """Raises ValidationError unless `vendors.http.post_json` can call this URL."""
-    if refusal := _url_refusal(url):
+def validate_url(text: str) -> None:
+    """Raises ValidationError unless vendors.http can call this URL, with or without a method.
+
+    Whether there must be one depends on the adapter (vendors.models.validation).
+    """
+    if refusal := _url_refusal(text) if is_plain(text) else request_url_refusal(text):
         raise ValidationError(refusal, code="url")
+
+
+def is_plain(url: str) -> bool:
+    """Whether this is no method and URL, as in "GET https://example.com/"."""
+    return not METHOD.match(url)
+
+
+def request_url_refusal(text: str) -> str:
+    """Return why no request can have this method and URL; ''  if it can.
+
+    Of a URL with placeholders, what stands before the first is checked: it must name the host.
+    """
+    if is_plain(text):
+        return NO_METHOD
+    url = METHOD.sub("", text)
+    fixed, brace, _ = url.partition("{")
+    refusal = _url_refusal(fixed)
+    if not refusal and brace and not AFTER_HOST.match(fixed):
+        return "A placeholder must stand after the host, as in https://api.example.com/{input.id}."
+    return refusal
+
+
+def at_keys(faults: Mapping[str, str], columns: Container[str] = ()) -> ValidationError:
+    """Return a definition's faults as errors of the definition, or of the column of that name.
+
+    The code of an error is its key, such as poll.every, and its message begins with it.
+    """
+    errors: dict[str, list[ValidationError]] = {}
+    for key, sentence in faults.items():
+        if key in columns:
+            errors.setdefault(key, []).append(ValidationError(sentence, code=key))
+        else:
+            message = f"{key}: {sentence}" if key else sentence
+            errors.setdefault("definition", []).append(ValidationError(message, code=key))
+    return ValidationError(errors)
 
 
 def _url_refusal(url: str) -> str:

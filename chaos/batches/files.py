@@ -12,7 +12,7 @@ from jobs.models import Job, RefusedItem, Status
 
 REFUSED = "refused"
 COLUMNS = (
-    *("index", "request_id", "reference", "status", "error_code", "error_message"),
+    *("index", "request_id", "reference", "status", "outcome", "error_code", "error_message"),
     *("created_at", "finished_at", "result"),
 )
 
@@ -92,6 +92,7 @@ def _of_job(job: Job) -> dict[str, Any]:
         "request_id": job.pk,
         "reference": job.reference or None,
         "status": job.status,
+        "outcome": (job.outcome or "found") if job.status == Status.COMPLETE else None,
         "result": job.result if job.status == Status.COMPLETE else None,
         "error": error if job.status == Status.FAILED else None,
     }

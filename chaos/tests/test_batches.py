@@ -23,7 +23,12 @@ JOBS = [f"01890000-0000-7000-8000-00000000000{index}" for index in (0, 1)]
 
 def job_of(index):
     result = {"serial": 10 + index, "answer": answer_of(SEED, JOBS[index])}
-    fields = {"status": "complete", "result": result, "reference": f"row-{index}"}
+    fields = {
+        "status": "complete",
+        "outcome": "found",
+        "result": result,
+        "reference": f"row-{index}",
+    }
     input_ = {"serial": 10 + index}
     return Job(id=JOBS[index], batch=BATCH, batch_index=index, input=input_, **fields)
 
@@ -31,12 +36,14 @@ def job_of(index):
 def line_of(job):
     shown = {"request_id": job.pk, "reference": job.reference, "status": job.status}
     times = {"created_at": None, "finished_at": None}
-    return {"index": job.batch_index, **shown, **times, "result": job.result}
+    answer = {"outcome": job.outcome, "result": job.result}
+    return {"index": job.batch_index, **shown, **times, **answer}
 
 
 def cells_of(line):
     error = line.get("error", {})
-    cells = {"error_code": error.get("code"), "error_message": error.get("message"), **line}
+    errors = {"error_code": error.get("code"), "error_message": error.get("message")}
+    cells = {"outcome": None, **errors, **line}
     return {name: "" if value is None else str(value) for name, value in cells.items()}
 
 

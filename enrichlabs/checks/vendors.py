@@ -45,16 +45,17 @@ def _check_variables(vendor: Vendor, workers: list[WorkerReport]) -> Iterator[Ch
     if workers:
         who, why = f"{len(reasons)} of {len(workers)} workers", " ".join(sorted(set(reasons)))
     else:  # none is alive to report: assume that they have our environment
-        who, why = "a worker", vendor.api_key_fault
+        who, why = "a worker", vendor.api_key_fault or vendor.credential_fault
     if why:
         yield Warning(
             f"Vendor {vendor} can't be called by {who}: {why}",
             hint="Correct it in the environment of the workers, and restart them.",
             id=VARIABLE_MISSING,
         )
-    if vendor.webhook_secret_fault and "webhooks" in settings.SERVES:
+    fault = vendor.webhook_secret_fault or vendor.callback_fault
+    if fault and "webhooks" in settings.SERVES:
         yield Warning(
-            f"Vendor {vendor}: its callbacks are refused: {vendor.webhook_secret_fault}",
+            f"Vendor {vendor}: its callbacks are refused: {fault}",
             hint="Set the variable in the environment of the process that receives callbacks, and "
             "restart it.",
             id=VARIABLE_MISSING,

@@ -24,15 +24,15 @@ from vendors.catalogue import catalogue
 COUNTER_HELP = {
     "jobs_failed": "Jobs that failed.",
     "callbacks_overdue": "Callbacks that did not arrive before their deadline.",
+    "callbacks_refused": "Callbacks to the URL of a vendor's whole account that were refused.",
     "takeovers": "Jobs taken over from a dead worker or an overdue call.",
     "lost_entries": "Stream entries that Redis lost and that were added again.",
     "requeued_entries": "Pending stream entries unknown to their worker, requeued.",
     "in_flight_corrections": "In-flight slots that were leaked or missing, and corrected.",
     "limiter_rebuilds": "Times the limiter was rebuilt from the store.",
 }
-# The counters that are one metric: attempts_done is attempts{outcome="done"}.
-OUTCOMES = ("done", "accepted", "error")
-POLL_OUTCOMES = ("found", "no_data", "pending", "error")
+# The counters that are one metric: attempts_found is attempts{outcome="found"}.
+OUTCOMES = ("found", "no_data", "pending", "error")
 
 
 @read_only
@@ -65,8 +65,8 @@ def counters(fields: Mapping[str, str]) -> Iterator[Metric]:
     for field, value in sorted(fields.items()):
         name, _, slug = field.partition("|")
         by_name.setdefault(name, {})[slug] = float(value)
-    yield _attempts(by_name)
-    yield _polls(by_name)
+    yield _calls(by_name, "attempts", "Calls of the vendor that ended, by outcome.")
+    yield _calls(by_name, "polls", "Polls of the vendor that ended, by outcome.")
     for name, description in COUNTER_HELP.items():
         family = CounterMetricFamily(f"enrichlabs_{name}", description)
         for slug, count in by_name.get(name, {}).items():
@@ -74,23 +74,12 @@ def counters(fields: Mapping[str, str]) -> Iterator[Metric]:
         yield family
 
 
-def _attempts(by_name: Mapping[str, Mapping[str, float]]) -> Metric:
-    description = "Calls of the vendor that ended, by outcome."
-    family = CounterMetricFamily("enrichlabs_attempts", description)
+def _calls(by_name: Mapping[str, Mapping[str, float]], of: str, description: str) -> Metric:
+    family = CounterMetricFamily(f"enrichlabs_{of}", description)
     for outcome in OUTCOMES:
-        for slug, count in by_name.get(f"attempts_{outcome}", {}).items():
+        for slug, count in by_name.get(f"{of}_{outcome}", {}).items():
             labels = {**_labels(slug), "outcome": outcome}
-            family.add_sample("enrichlabs_attempts_total", labels, count)
-    return family
-
-
-def _polls(by_name: Mapping[str, Mapping[str, float]]) -> Metric:
-    description = "Polls of the vendor that ended, by outcome."
-    family = CounterMetricFamily("enrichlabs_polls", description)
-    for outcome in POLL_OUTCOMES:
-        for slug, count in by_name.get(f"polls_{outcome}", {}).items():
-            labels = {**_labels(slug), "outcome": outcome}
-            family.add_sample("enrichlabs_polls_total", labels, count)
+            family.add_sample(f"enrichlabs_{of}_total", labels, count)
     return family
 
 

@@ -46,10 +46,14 @@ class Arrival:
     def key(self) -> str:
         return self.headers.get("idempotency-key", "")
 
+    @property
+    def content(self) -> bytes:
+        return self._parts[1]
+
     @cached_property
     def body(self) -> Any:
         """The JSON value that was posted. Raises ValueError for anything else."""
-        return json.loads(self._parts[1])
+        return json.loads(self.content)
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,10 @@ class Answer:
     body: Any = None  # sent as JSON
     headers: tuple[tuple[str, str], ...] = ()
     delay_seconds: float = 0.0
+    text: str | None = None  # sent instead of a JSON body
 
     def __bytes__(self) -> bytes:
-        content = json.dumps(self.body).encode()
+        content = (json.dumps(self.body) if self.text is None else self.text).encode()
         named = (*self.headers, ("Content-Length", str(len(content))))
         lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}"]
         lines += [f"{name}: {value}" for name, value in named]

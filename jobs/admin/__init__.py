@@ -1,4 +1,6 @@
-"""The operations console: jobs, batches, callbacks, vendors and clients in Django's admin."""
+"""The operations console in Django's admin: jobs, batches, callbacks, vendors, credentials and
+clients.
+"""
 
 from django.conf import settings
 from django.contrib import admin
@@ -7,6 +9,7 @@ from jobs.admin.batch import BatchAdmin
 from jobs.admin.callback import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
+from jobs.admin.definitions.credential import CredentialAdmin
 from jobs.admin.job import JobAdmin
 from jobs.admin.users import ConsoleGroupAdmin, ConsoleUserAdmin
 from jobs.admin.vendor import VendorAdmin
@@ -18,6 +21,7 @@ __all__ = [
     "ClientAdmin",
     "ConsoleGroupAdmin",
     "ConsoleUserAdmin",
+    "CredentialAdmin",
     "JobAdmin",
     "VendorAdmin",
 ]

@@ -49,7 +49,7 @@ class CallbackAdmin(ReadOnlyAdmin):
         "reason",
         "vendor",
         "job_link",
-        ("run", "attempt"),
+        ("run", "attempt", "shown_reference"),
         ("times_received", "size"),
         "body_json",
     )
@@ -79,10 +79,16 @@ class CallbackAdmin(ReadOnlyAdmin):
 
     @admin.display(description="job")
     def job_link(self, callback: Callback) -> str:
+        if not callback.job:  # its reference is not known yet, or never was
+            return "-"
         if callback.verdict == Verdict.UNMATCHED:
             return callback.job
         url = reverse("admin:jobs_job_change", args=[callback.job])
         return format_html('<a href="{}">{}</a>', url, callback.job)
+
+    @admin.display(description="vendor's reference")
+    def shown_reference(self, callback: Callback) -> str:
+        return callback.vendor_reference or "-"
 
     @admin.display
     def size(self, callback: Callback) -> str:

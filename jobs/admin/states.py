@@ -7,6 +7,7 @@ from jobs.models import Job, Status
 from jobs.queue.breaker import OpenBreaker
 from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.snapshot import Snapshot, VendorSnapshot
+from vendors.base import Outcome
 from vendors.models import Vendor
 
 NO_REDIS = "Redis does not answer. Start it: jobs are accepted, and run when it is back."
@@ -22,11 +23,26 @@ def job_state(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> str:
             calling = f"Worker {job.worker} has been calling the vendor since"
             return f"{calling} {moment(job.started_at)}.{_silence(job.worker, snapshot)}"
         case Status.WAITING:
-            due = moment(job.deadline_at)
-            return f"The vendor accepted the job. Its callback is due by {due}."
+            return waiting_for(job, vendor, snapshot.now)
+        case Status.COMPLETE if job.outcome == Outcome.NO_DATA:
+            return f"Finished at {moment(job.finished_at)}. The vendor has no data for this input."
         case Status.FAILED:
             return f"Finished at {moment(job.finished_at)}: {job.error_message}"
     return f"Finished at {moment(job.finished_at)}."
+
+
+def waiting_for(job: Job, vendor: Vendor | None, now: datetime) -> str:
+    """Return what will end the wait of a job that the vendor accepted, and until when it waits."""
+    name = f" as {job.vendor_reference}" if job.vendor_reference else ""
+    accepted, until = f"The vendor accepted the job{name}.", moment(job.deadline_at)
+    expects_callback = vendor is None or vendor.expects_callback
+    if job.next_poll_at is None:
+        what = "Its callback" if expects_callback else "It is not polled again. Its answer"
+        return f"{accepted} {what} is due by {until}."
+    due = "is due now" if job.next_poll_at <= now else f"is due at {moment(job.next_poll_at)}"
+    if expects_callback:
+        return f"{accepted} Its callback or a poll ends the wait, by {until}. The next poll {due}."
+    return f"{accepted} It is polled until {until}. The next poll {due}."
 
 
 def _silence(worker: str, snapshot: Snapshot) -> str:

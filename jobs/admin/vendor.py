@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.admin import formats, states
+from jobs.admin.definitions.field import changed
 from jobs.admin.vendor_pauses import PausingAdmin
 from jobs.admin.vendor_target import TargetAdmin
 from jobs.models import OPEN, Job
@@ -29,6 +30,7 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     sortable_by = ()
     fieldsets = (
         (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "usable")}),
+        ("Definition", {"fields": ("definition",)}),
         ("Jobs", {"fields": ("required_input",)}),
         ("Limits", {"fields": ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued")}),
         ("Timeouts and attempts", {"fields": TIMEOUTS}),
@@ -89,9 +91,7 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
         if add:
             return super().construct_change_message(request, form, formsets, add)
         old, new = form.instance.old_values, form.instance
-        changes = [
-            f"{name}: {old.get(name)!r} → {getattr(new, name)!r}" for name in form.changed_data
-        ]
+        changes = [changed(name, old.get(name), getattr(new, name)) for name in form.changed_data]
         return f"Changed {'; '.join(changes)}." if changes else "No fields changed."
 
     # Deleting

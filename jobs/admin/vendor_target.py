@@ -8,19 +8,27 @@ import redis
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.db.models import Field
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from jobs.admin.definitions.field import DefinitionField, shown
 from jobs.admin.formats import counted
 from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.redis import hints
 from jobs.recovery import unusable
 from vendors.models import Vendor
 
-TARGET_FIELDS = ("adapter", "url", "api_key_env", "webhook_secret_env", "redact")
-VARIABLE_FIELDS = ("api_key_env", "webhook_secret_env")
+TARGET_FIELDS = ("adapter", "url", "definition", "api_key_env", "webhook_secret_env", "redact")
+# These keys of the definition decide where calls go, or which key they carry.
+TARGET_KEYS = ("credential", "proxy_env", "ca_file", "client_cert_file")
 CONFIRMATION_FIELD = "variables_again"
+METHOD = re.compile(r"[A-Z]+ +")
+HELP = (
+    "What the vendor's table in TOML says besides the fields of this page: query, headers, json, "
+    "input, credential, result, outcomes, poll, callback and others."
+)
 
 
 class VendorForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument at run time
@@ -28,8 +36,8 @@ class VendorForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument
     variables_again = forms.CharField(
         required=False,
         label="Confirm variables",
-        help_text="Only if you change the adapter or the host of the URL: "
-        "type the names of both variables again, separated by a space.",
+        help_text="Only if you change the adapter, the host of a URL, the credential or the proxy: "
+        "type the names of the vendor's variables again, separated by spaces.",
     )
 
     @property
@@ -39,24 +47,34 @@ class VendorForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         stored = Vendor.objects.filter(pk=self.instance.pk).first()
-        named = {cleaned[name] for name in VARIABLE_FIELDS if cleaned.get(name)}
+        if not stored:
+            return cleaned
+        values = {name: cleaned.get(name, getattr(stored, name)) for name in TARGET_FIELDS}
+        named = Vendor(**values).variable_names
         confirmed = set(re.split(r"[\s,]+", cleaned.get(CONFIRMATION_FIELD) or ""))
-        if stored and named and _moves(stored, cleaned) and confirmed != named:
+        if named and confirmed != named and _target(stored) != _target(Vendor(**values)):
             text = (
-                "Calls would go to another host or adapter. "
+                "Calls would go to another host or adapter, or there with another credential. "
                 f"To send it the values of these variables, type {' '.join(sorted(named))} here."
             )
             self.add_error(CONFIRMATION_FIELD, forms.ValidationError(text, code="again"))
         return cleaned
 
 
-def _moves(stored: Vendor, cleaned: dict[str, Any]) -> bool:
-    url, adapter = cleaned.get("url", stored.url), cleaned.get("adapter", stored.adapter)
-    return adapter != stored.adapter or _origin(url) != _origin(stored.url)
+def _target(vendor: Vendor) -> tuple[object, ...]:
+    """Return where a vendor's calls, polls and checks go, and with which credential."""
+    definition = vendor.definition
+    tables = (definition.get(name) for name in ("poll", "check"))
+    urls = [table.get("url") for table in tables if isinstance(table, dict)]
+    origins = {_origin(url) for url in (vendor.url, *urls) if isinstance(url, str)}
+    return vendor.adapter, origins, *(definition.get(key) for key in TARGET_KEYS)
 
 
 def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(METHOD.sub("", url, count=1))
+    except ValueError:
+        return "", url
     return parts.scheme, parts.netloc.lower()
 
 
@@ -73,19 +91,41 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
         self, request: HttpRequest, obj: Vendor | None = None
     ) -> tuple[str, ...]:
         fixed = ("slug", "state", "usable") if obj else ("state", "usable")
-        return fixed if self.has_target_permission(request) else (*fixed, *TARGET_FIELDS)
+        if self.has_target_permission(request):
+            return fixed
+        return (*fixed, *TARGET_FIELDS, "shown_definition")
 
     def get_fieldsets(self, request: HttpRequest, obj: Vendor | None = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
-        if obj and self.has_target_permission(request):
+        is_editable = self.has_target_permission(request) and self.has_change_permission(request)
+        if obj and is_editable:
             return fieldsets
+        replaced: dict[Any, str] = {} if is_editable else {"definition": "shown_definition"}
         return [
             (
                 title,
-                {**options, "fields": [f for f in options["fields"] if f != CONFIRMATION_FIELD]},
+                {
+                    **options,
+                    "fields": [
+                        replaced.get(name, name)
+                        for name in options["fields"]
+                        if name != CONFIRMATION_FIELD
+                    ],
+                },
             )
             for title, options in fieldsets
         ]
+
+    def formfield_for_dbfield(
+        self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "definition":
+            return DefinitionField(label="Definition", help_text=HELP, required=False)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    @admin.display(description="definition")
+    def shown_definition(self, vendor: Vendor) -> SafeString:
+        return shown(vendor.definition)
 
     @admin.display(description="Can be called")
     def usable(self, vendor: Vendor) -> str | SafeString:
@@ -112,5 +152,5 @@ def _of_workers(vendor: Vendor) -> str:
 
 def _of_callbacks(vendor: Vendor) -> str:
     """Return why callbacks are refused, if this process receives them."""
-    fault = vendor.webhook_secret_fault
+    fault = vendor.webhook_secret_fault or vendor.callback_fault
     return f"Callbacks are refused: {fault}" if fault and "webhooks" in settings.SERVES else ""

@@ -29,7 +29,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = (
     *("status", "vendor", "name", "attempt", "run", "error_code", "error_message"),
     *("created_at", "started_at", "finished_at", "not_before", "expires_at"),
-    *("reference", "metadata", "batch", "batch_index"),
+    *("reference", "metadata", "batch", "batch_index", "outcome"),
 )
 
 

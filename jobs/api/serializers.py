@@ -13,7 +13,9 @@ from jobs.api.input.fields import StrictCharField, StrictDateTimeField, StrictIn
 from jobs.api.input.options import JobOptions
 from jobs.api.input.query import Query
 from jobs.models import Status
+from vendors.base import Outcome
 from vendors.catalogue import catalogue, listed
+from vendors.models import Vendor
 
 OUTWARD = {status: "processing" if status is Status.WAITING else status.value for status in Status}
 STATUSES = tuple(dict.fromkeys(OUTWARD.values()))
@@ -21,6 +23,8 @@ STORED = {
     outward: tuple(status for status in Status if OUTWARD[status] == outward)
     for outward in STATUSES
 }
+FOUND = Outcome.FOUND.value  # of complete jobs from before there were outcomes, too
+COMPLETE_OUTCOMES = (FOUND, Outcome.NO_DATA.value)
 RESERVED = ("vendor", "options")
 
 # White space, control and format characters, and letters without a glyph.
@@ -89,7 +93,8 @@ class JobInput(serializers.Serializer[Any]):
         return enabled_vendor(slug, self.context["caller"])
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
-        missing = self._missing(data)
+        slug = data.get("vendor")
+        missing = missing_input(catalogue.get(slug) if isinstance(slug, str) else None, data)
         try:
             valid = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -100,12 +105,13 @@ class JobInput(serializers.Serializer[Any]):
         named = {"name": valid["name"]} if "name" in valid else {}
         return {"name": "", **valid, "input": {**passed_on, **named}}
 
-    def _missing(self, data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
-        """Return an error for each field that the vendor requires and the job lacks."""
-        slug = data.get("vendor")
-        vendor = catalogue.get(slug) if isinstance(slug, str) else None
-        required = vendor.required_fields if vendor else ()
-        return {name: [fault] for name in required if (fault := _fault(data.get(name)))}
+
+def missing_input(
+    vendor: Vendor | None, given: Mapping[str, Any]
+) -> dict[str, list[serializers.ErrorDetail]]:
+    """Return an error for each field that the vendor requires and the input lacks."""
+    required = vendor.required_fields if vendor else ()
+    return {name: [fault] for name in required if (fault := _fault(given.get(name)))}
 
 
 def _fault(value: Any) -> serializers.ErrorDetail | None:
@@ -140,6 +146,12 @@ class JobSummary(serializers.Serializer[Any]):
 
     request_id = serializers.UUIDField(source="id")
     status = OutwardStatus()
+    outcome = serializers.ChoiceField(
+        choices=COMPLETE_OUTCOMES,
+        required=False,
+        help_text="Present only if the job is complete. `no_data`: the vendor did its work and has "
+        "nothing, so the result is null.",
+    )
     vendor = serializers.CharField()
     name = serializers.CharField()
     attempts = serializers.IntegerField(
@@ -186,7 +198,9 @@ class JobSummary(serializers.Serializer[Any]):
             "batch_id": instance["batch"] or None,
             "batch_index": instance["batch_index"],
         }
-        if instance["status"] == Status.FAILED:
+        if instance["status"] == Status.COMPLETE:
+            shown["outcome"] = instance["outcome"] or FOUND
+        elif instance["status"] == Status.FAILED:
             code, message = instance["error_code"], instance["error_message"]
             shown["error"] = {"code": code, "message": message}
         return shown
@@ -201,7 +215,10 @@ class JobShown(JobSummary):
     """A job, with its result or its error."""
 
     result = serializers.JSONField(
-        required=False, help_text="The vendor's answer. Present only if the job is complete."
+        required=False,
+        allow_null=True,
+        help_text="The vendor's answer, any JSON value. Present only if the job is complete; null "
+        "if its outcome is `no_data`.",
     )
 
     def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:

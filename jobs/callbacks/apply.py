@@ -5,17 +5,21 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from jobs import failures, lifecycle
+from jobs.callbacks import pausing, references
+from jobs.callbacks.moves import late_move_of, move_of, poll_soon
 from jobs.callbacks.read import EQUAL_NAMES, Answer, Unreadable, read
+from jobs.callbacks.verdicts import verdict_without_effect
 from jobs.lifecycle import Move
-from jobs.models import FINAL, Callback, Job, Status, Verdict
+from jobs.models import Attempt, Callback, Job, Kind, Status, Verdict
 from jobs.queue import stream
 from jobs.storage.group_commit import GroupCommit
 from jobs.storage.store import writing
-from vendors.base import Done, VendorError
+from vendors.base import Accepted, Done, Outcome, VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
@@ -25,30 +29,45 @@ log = logging.getLogger(__name__)
 UNDECIDED = ("", Verdict.UNREADABLE, Verdict.UNMATCHED)
 
 
+@dataclass(frozen=True)
+class _Effect:
+    """What a callback does to its job."""
+
+    callback: Callback
+    answer: Answer
+    move: Move
+
+
 def apply(
     callback: Callback, vendor: Vendor | None, now: datetime, *, by_operator: bool = False
 ) -> Verdict | None:
     """End the job of a stored callback, unless the callback has its verdict already; return the
     verdict.
 
-    A callback with two fields of the same name is applied `by_operator` only.
+    A callback with two fields of the same name is applied `by_operator` only. One without a result
+    makes the vendor be polled, and one that says that the vendor has not done the work may queue
+    the job again.
 
     None means that it must be applied again later. `vendor` is None if it was deleted, which is
     impossible while it has open jobs.
     """
     if callback.verdict not in UNDECIDED:
         return Verdict(callback.verdict)
-    if callback.run is None:
+    if callback.run is None and not references.match(callback):
         return _record(Verdict.UNMATCHED, callback)
     if callback.reason == EQUAL_NAMES and not by_operator:
         answer: Answer | Unreadable | None = Unreadable(EQUAL_NAMES)
     else:
-        answer = read(callback.body, vendor) if vendor else None
-    move = _move(callback, answer, now)
-    if move and _applying.commit((callback, move)):
-        _settle(callback, move)
-        return Verdict.APPLIED
-    verdict = _verdict_without_effect(callback, answer, move)
+        answer = _answer(callback, vendor)
+    if vendor and isinstance(answer, Accepted) and poll_soon(callback, vendor, now):
+        return _record(Verdict.POLLED, callback)
+    move = move_of(callback, answer, vendor, now)
+    if move and isinstance(answer, Done | VendorError):
+        effect = _Effect(callback, answer, move)
+        if _applying.commit(effect):
+            _settle(effect, now)
+            return Verdict.APPLIED
+    verdict = verdict_without_effect(callback, answer, move)
     if verdict is None:
         _postpone(callback)
         return None
@@ -79,16 +98,29 @@ def apply_for_jobs(job_ids: Sequence[str], now: datetime) -> None:
         apply(callback, catalogue.get(callback.vendor), now)
 
 
+def apply_for_references(vendor: Vendor, names: Sequence[str], now: datetime) -> None:
+    """Apply the callbacks that came before these references were recorded."""
+    # The second condition is that of the partial index.
+    rows = Callback.objects.filter(vendor=vendor.slug, vendor_reference__gt="")
+    found = rows.filter(vendor_reference__in=names).values_list("received_at", "pk", "verdict")
+    for callback in load_each(pk for _, pk, verdict in sorted(found) if verdict in UNDECIDED):
+        apply(callback, vendor, now)
+
+
 def apply_late(callback: Callback, now: datetime) -> bool:
     """Complete a job that failed only because this callback came late. Return False, and change
     nothing, if that is not why it failed.
     """
     if callback.verdict != Verdict.LATE:
         return False
-    move = _late_move(callback, _answer(callback), now)
-    if move is None or not _applying.commit((callback, move)):
+    answer = _answer(callback, catalogue.get(callback.vendor))
+    move = late_move_of(callback, answer, now)
+    if move is None or not isinstance(answer, Done):
         return False
-    _settle(callback, move)
+    effect = _Effect(callback, answer, move)
+    if not _applying.commit(effect):
+        return False
+    _settle(effect, now)
     return True
 
 
@@ -96,10 +128,11 @@ def can_be_applied(callback: Callback, now: datetime) -> bool:
     """Return whether `apply`, or `apply_late` after it, would end the job now. Changes nothing."""
     if callback.run is None:
         return False
-    answer = _answer(callback)
-    moves = [_late_move(callback, answer, now)]
+    vendor = catalogue.get(callback.vendor)
+    answer = _answer(callback, vendor)
+    moves = [late_move_of(callback, answer, now)]
     if callback.verdict in UNDECIDED:
-        moves.append(_move(callback, answer, now))
+        moves.append(move_of(callback, answer, vendor, now))
     return any(_is_possible(move) for move in moves if move)
 
 
@@ -116,78 +149,42 @@ def load_each(callback_ids: Iterable[str]) -> Iterator[Callback]:
             yield callback
 
 
-def _answer(callback: Callback) -> Answer | Unreadable | None:
-    vendor = catalogue.get(callback.vendor)
+def _answer(callback: Callback, vendor: Vendor | None) -> Answer | Unreadable | None:
     return read(callback.body, vendor) if vendor else None
 
 
-def _move(callback: Callback, answer: Answer | Unreadable | None, now: datetime) -> Move | None:
-    ref = _attempt(callback)
-    match answer:
-        case Done() as done:
-            return lifecycle.complete_by_callback(callback.job, done, **ref, now=now)
-        case VendorError(code=code, message=message):
-            return lifecycle.fail_by_callback(callback.job, code, message, **ref, now=now)
-        case _:
-            return None
-
-
-def _late_move(
-    callback: Callback, answer: Answer | Unreadable | None, now: datetime
-) -> Move | None:
-    if not isinstance(answer, Done):
-        return None
-    return lifecycle.complete_overdue(callback.job, answer, **_attempt(callback), now=now)
-
-
-def _attempt(callback: Callback) -> dict[str, Any]:
-    return {"vendor": callback.vendor, "run": callback.run, "attempt": callback.attempt}
-
-
-def _apply_each(moves: Sequence[tuple[Callback, Move]]) -> list[bool]:
+def _apply_each(effects: Sequence[_Effect]) -> list[bool]:
     # One commit on SQLite; on MongoDB, _was_applied detects a crash between the two writes.
-    applied = lifecycle.apply([move for _, move in moves])
-    callbacks = [callback for (callback, _), yes in zip(moves, applied, strict=True) if yes]
-    _record(Verdict.APPLIED, *callbacks)
+    applied = lifecycle.apply([effect.move for effect in effects])
+    happened = [effect for effect, yes in zip(effects, applied, strict=True) if yes]
+    _record(Verdict.APPLIED, *[effect.callback for effect in happened])
+    for effect in happened:
+        _note_on_attempt(effect)
     return applied
 
 
-def _settle(callback: Callback, move: Move) -> None:
+def _note_on_attempt(effect: _Effect) -> None:
+    """Note on its attempt what a callback says about cost and confidence."""
+    callback, answer = effect.callback, effect.answer
+    said = {name: getattr(answer, name, None) for name in ("cost", "confidence")}
+    changes = {name: value for name, value in said.items() if value is not None}
+    of_attempt: dict[str, Any] = {"run": callback.run, "number": callback.attempt}
+    if changes:
+        attempts = Attempt.objects.filter(job=callback.job, kind=Kind.CALL, **of_attempt)
+        with writing():
+            attempts.update(**changes)
+
+
+def _settle(effect: _Effect, now: datetime) -> None:
+    callback, answer, move = effect.callback, effect.answer, effect.move
+    if move.to == Status.QUEUED:
+        if isinstance(answer, VendorError) and answer.code == Outcome.NO_CREDITS:
+            pausing.pause_unpaid(callback.vendor, answer.retry_after, now)
+        stream.settle_requeued(callback.vendor, move.settlement())
+        return
     stream.settle_final(callback.vendor, [callback.job])
     if move.to == Status.FAILED:
         failures.report(callback.vendor, move)
-
-
-def _verdict_without_effect(
-    callback: Callback, answer: Answer | Unreadable | None, move: Move | None
-) -> Verdict | None:
-    """Return why the callback did not end its job; None if it may still do so."""
-    job = Job.objects.filter(pk=callback.job, vendor=callback.vendor).first()
-    if job is None:
-        return Verdict.UNMATCHED
-    if isinstance(answer, Unreadable):
-        return Verdict.UNREADABLE
-    is_open = job.run == callback.run and job.status not in FINAL
-    if is_open and not _reports_an_earlier_failure(callback, job, move):
-        return None
-    return Verdict.APPLIED if move and _was_applied(callback, job, move) else Verdict.LATE
-
-
-def _reports_an_earlier_failure(callback: Callback, job: Job, move: Move | None) -> bool:
-    """Whether it reports the failure of an attempt that was, or will be, followed by another."""
-    is_failure = move is not None and move.to == Status.FAILED
-    return is_failure and (job.status == Status.QUEUED or job.attempt != callback.attempt)
-
-
-def _was_applied(callback: Callback, job: Job, move: Move) -> bool:
-    """Whether the job has exactly the outcome in this callback, and no other callback ended it."""
-    names = ("result", "error_code", "error_message")
-    expected = {name: move.changes[name] for name in names if name in move.changes}
-    found = {name: getattr(job, name) for name in expected}
-    if (job.run, job.status, found) != (callback.run, move.to, expected):
-        return False
-    others = Callback.objects.filter(job=job.pk, run=job.run).exclude(pk=callback.pk)
-    return Verdict.APPLIED not in others.values_list("verdict", flat=True)
 
 
 def _record(verdict: Verdict, *callbacks: Callback, reason: str = "") -> Verdict:

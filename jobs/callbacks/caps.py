@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from jobs.callbacks import refusals
+from jobs.callbacks import references, refusals
 from jobs.models import OPEN, Callback, Job, Verdict
 from jobs.storage.store import writing
 
@@ -25,7 +25,7 @@ MAX_BYTES_PER_RUN = 5 * 1024 * 1024
 MAX_UNMATCHED = 1000  # per vendor
 MAX_UNMATCHED_BYTES = 50 * 1024 * 1024
 # Not counted: the callback that ended the run, and the row that counts refusals.
-COUNTED = ("", Verdict.LATE, Verdict.UNREADABLE, Verdict.UNMATCHED)
+COUNTED = ("", Verdict.LATE, Verdict.UNREADABLE, Verdict.UNMATCHED, Verdict.POLLED)
 
 Place = tuple[str, ...]  # a vendor; or a vendor, a job and its run
 
@@ -75,6 +75,9 @@ def verdict_without_room(callback: Callback) -> Verdict | None:
     of_run, of_vendor = _places(callback)
     if of_run not in full and of_vendor not in full:
         return None
+    if not callback.job:
+        is_known = references.find(callback.vendor, callback.vendor_reference)
+        return None if is_known else Verdict.UNMATCHED
     job = Job.objects.filter(pk=callback.job, vendor=callback.vendor).only("run", "status").first()
     if job is None:
         return Verdict.UNMATCHED

@@ -3,12 +3,14 @@ that a crash between the two loses nothing.
 """
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import F
 
-from jobs.callbacks import caps
+from jobs.callbacks import caps, references
 from jobs.callbacks.apply import apply
 from jobs.callbacks.read import EQUAL_NAMES
 from jobs.callbacks.tokens import AttemptRef
@@ -16,6 +18,8 @@ from jobs.models import Callback, Verdict
 from jobs.storage import bulk_writes
 from jobs.storage.group_commit import GroupCommit
 from jobs.storage.store import writing
+from vendors.base import VendorError
+from vendors.catalogue import catalogue
 from vendors.models import Vendor
 from vendors.payloads.cleaning import clean
 from vendors.payloads.json_reader import (
@@ -24,6 +28,7 @@ from vendors.payloads.json_reader import (
     EqualNames,
     InvalidJSON,
 )
+from vendors.registry import location_of
 
 
 class NotAnObjectError(Exception):
@@ -32,8 +37,28 @@ class NotAnObjectError(Exception):
     """
 
 
+class NoReferenceError(Exception):
+    """A callback to the URL of a vendor's whole account names no reference. The message does not
+    quote it.
+    """
+
+
+class AdapterFailedError(Exception):
+    """The adapter has a fault, so the vendor should send the callback again later."""
+
+
 class TooManyError(Exception):
     """The job already has as many unapplied callbacks as are kept. Send this one again later."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a vendor has posted. `webhook_id` is empty if it has none."""
+
+    vendor: Vendor
+    body: bytes
+    now: datetime
+    webhook_id: str = ""
 
 
 def receive(
@@ -52,18 +77,40 @@ def receive(
     unsigned request. Raises NotAnObjectError, or TooManyError if the callback was not kept and
     must be sent again.
     """
-    callback = _new(vendor, job_id, ref, webhook_id=webhook_id, body=body, now=now)
-    if verdict := caps.verdict_without_room(callback):
-        caps.count_dropped(callback, verdict)
-        return verdict
-    callback = _store(callback)
-    is_new = callback.times_received == 1
-    verdict = apply(callback, vendor, now)
-    if verdict != Verdict.APPLIED and is_new and not caps.keep(callback, verdict):
-        caps.count_dropped(callback, verdict)
-        if verdict in (None, Verdict.UNREADABLE) and caps.is_awaited(callback):
-            raise TooManyError
-    return verdict
+    message = Message(vendor, body, now, webhook_id)
+    return _receive(message, _new(message, job_id, ref))
+
+
+def receive_for_account(
+    vendor: Vendor,
+    *,
+    headers: Mapping[str, str],
+    webhook_id: str,
+    body: bytes,
+    now: datetime,
+) -> Verdict | None:
+    """Do the same for a callback to the URL of the vendor's whole account: the reference in it says
+    which job it is for. `headers`: with names in lower case, and without secrets.
+
+    Raises NoReferenceError and AdapterFailedError too.
+    """
+    reference = _reference(vendor, body, headers)
+    message = Message(vendor, body, now, webhook_id)
+    return _receive(message, _new(message, "", None, reference))
+
+
+def _reference(vendor: Vendor, body: bytes, headers: Mapping[str, str]) -> str:
+    payload, _ = _read(body)
+    try:
+        reference = catalogue.adapter(vendor).callback_reference(payload, headers)
+    except VendorError as error:
+        raise NoReferenceError(error.message) from None
+    except Exception as error:  # without its message, which may quote the callback
+        where = f"{type(error).__name__} at {location_of(error)}"
+        raise AdapterFailedError(f"callback_reference failed with {where}") from error
+    if not isinstance(reference, str) or not 1 <= len(reference) <= references.MAX_LENGTH:
+        raise NoReferenceError("The callback has no reference.")
+    return reference
 
 
 def store(
@@ -78,33 +125,42 @@ def store(
     """Store a cleaned callback and return it. A repeat is counted, and the row of the first is
     returned. Arguments as for `receive`.
     """
-    return _store(_new(vendor, job_id, ref, webhook_id=webhook_id, body=body, now=now))
+    return _store(_new(Message(vendor, body, now, webhook_id), job_id, ref))
 
 
-def _new(
-    vendor: Vendor,
-    job_id: str,
-    ref: AttemptRef | None,
-    *,
-    webhook_id: str,
-    body: bytes,
-    now: datetime,
-) -> Callback:
-    payload, reason = _read(body)
+def _receive(message: Message, callback: Callback) -> Verdict | None:
+    if verdict := caps.verdict_without_room(callback):
+        caps.count_dropped(callback, verdict)
+        return verdict
+    callback = _store(callback)
+    is_new = callback.times_received == 1
+    verdict = apply(callback, message.vendor, message.now)
+    if verdict != Verdict.APPLIED and is_new and not caps.keep(callback, verdict):
+        caps.count_dropped(callback, verdict)
+        if verdict in (None, Verdict.UNREADABLE) and caps.is_awaited(callback):
+            raise TooManyError
+    return verdict
+
+
+def _new(message: Message, job_id: str, ref: AttemptRef | None, reference: str = "") -> Callback:
+    payload, reason = _read(message.body)
     run, attempt = ref or (None, None)
     # The body is part of the key: after a refusal, a vendor may send a corrected message under the
     # same id.
-    parts = (vendor.slug, job_id, run, attempt, webhook_id, hashlib.sha256(body).hexdigest())
+    digest = hashlib.sha256(message.body).hexdigest()
+    parts = [message.vendor.slug, job_id, run, attempt, message.webhook_id, digest]
+    parts += [reference] if reference else []
     return Callback(
-        key=hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest(),
-        vendor=vendor.slug,
+        key=hashlib.sha256("\n".join(map(str, parts)).encode("utf-8", "replace")).hexdigest(),
+        vendor=message.vendor.slug,
         job=job_id,
+        vendor_reference=reference,
         run=run,
         attempt=attempt,
-        body=clean(payload, vendor.redacted_fields),
-        body_bytes=len(body),
+        body=clean(payload, message.vendor.redacted_fields),
+        body_bytes=len(message.body),
         reason=reason,
-        received_at=now,
+        received_at=message.now,
     )
 
 

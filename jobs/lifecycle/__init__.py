@@ -34,6 +34,7 @@ from jobs.lifecycle.others import (
     overdue,
     requeue_lost,
     retry,
+    retry_by_callback,
 )
 from jobs.lifecycle.polls import (
     KEPT_POLLS,
@@ -45,7 +46,6 @@ from jobs.lifecycle.polls import (
     new_poll,
     poll_again,
     poll_now,
-    poll_to_confirm,
     postpone_poll,
 )
 
@@ -81,11 +81,11 @@ __all__ = [
     "overdue",
     "poll_again",
     "poll_now",
-    "poll_to_confirm",
     "postpone_poll",
     "release",
     "requeue_lost",
     "retry",
+    "retry_by_callback",
     "retry_later",
     "take_over",
     "wait",

@@ -31,6 +31,19 @@ def fail_by_callback(
     return Move(job_id, Status.FAILED, sources, fence, failed(code, message, now))
 
 
+def retry_by_callback(
+    job: Job, *, counts: bool, not_before: datetime | None, now: datetime
+) -> Move:
+    """Queue a waiting job again, because a callback for its current attempt says that the vendor
+    has not done the work. `counts`: whether that counts against max_attempts.
+    """
+    fence = {"vendor": job.vendor, "run": job.run, "attempt": job.attempt}
+    changes = {"failures": job.failures + counts, **queued(now)}
+    if not_before:
+        changes |= {"not_before": not_before, "queued_at": not_before}
+    return Move(job.pk, Status.QUEUED, (Status.WAITING,), fence, changes)
+
+
 def overdue(job: Job, *, repeat: bool, now: datetime, code: str = OVERDUE, hint: str = "") -> Move:
     """Queue or fail a job whose answer did not come. `code`: one of OVERDUE_CODES. `hint`: on its
     polls, and on callbacks that were refused.

@@ -9,7 +9,7 @@ counts in the vendor's windows whatever becomes of the worker.
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from jobs.lifecycle.attempts import ATTEMPT_COLUMNS
 from jobs.lifecycle.move import NO_DATES, Move, completed, failed
@@ -21,7 +21,6 @@ from vendors.base import Done
 WAITING = (Status.WAITING,)
 POLL_COLUMNS = (*ATTEMPT_COLUMNS, "vendor_reference", "next_poll_at", "deadline_at")
 KEPT_POLLS = 20  # of each job; more within the vendor's longest window
-CONFIRM_INTERVAL = timedelta(minutes=1)
 
 
 def postpone_poll(job: Job, until: datetime | None) -> Move:
@@ -84,15 +83,6 @@ def poll_now(job_id: str, attempt: int, at: datetime) -> bool:
     jobs = Job.objects.filter(pk=job_id, status=Status.WAITING, attempt=attempt)
     with writing():
         return bool(jobs.filter(next_poll_at__gt=at).update(next_poll_at=in_ms(at)))
-
-
-def poll_to_confirm(job_id: str, attempt: int, now: datetime) -> bool:
-    """Do the same as soon as possible, but once a minute at most: anybody may post a callback that
-    needs to be confirmed.
-    """
-    polls = Attempt.objects.filter(job=job_id, number=attempt, kind=Kind.POLL)
-    last = polls.order_by("-started_at").values_list("started_at", flat=True).first()
-    return poll_now(job_id, attempt, max(now, last + CONFIRM_INTERVAL) if last else now)
 
 
 def forget_polls(job_ids: Sequence[str], since: datetime) -> None:

@@ -37,6 +37,11 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, max_length=36),
         ),
         migrations.AlterField(
+            model_name='callback',
+            name='verdict',
+            field=models.CharField(blank=True, choices=[('applied', 'Applied'), ('polled', 'Polled'), ('late', 'Late'), ('unmatched', 'Unmatched'), ('refused', 'Refused'), ('unreadable', 'Unreadable')], default='', max_length=10),
+        ),
+        migrations.AlterField(
             model_name='job',
             name='stream',
             field=models.CharField(choices=[('jobs', 'Jobs'), ('retries', 'Retries'), ('polls', 'Polls')], default='jobs', max_length=7),

@@ -10,9 +10,10 @@ from vendors.models import new_id
 class Verdict(models.TextChoices):
     """What became of a callback; empty until it is decided."""
 
-    APPLIED = "applied"  # it finished its job
+    APPLIED = "applied"  # it ended its job, or queued it again
+    POLLED = "polled"  # it has no result, or none that is believed: the vendor is polled
     LATE = "late"  # its job was final already, or in a later run
-    UNMATCHED = "unmatched"  # no such job
+    UNMATCHED = "unmatched"  # no such job, or none with its reference yet
     REFUSED = "refused"  # not a JSON object, or without proof of origin
     UNREADABLE = "unreadable"  # the adapter can't read it
 

@@ -1,7 +1,9 @@
 """A vendor's circuit breaker, shared by all workers (jobs/queue/lua/report.lua).
 
 It opens after several failures in a row, then lets one probe through at a time. Once a probe
-succeeds, the number of concurrent calls grows again from one.
+succeeds, the number of concurrent calls grows again from one. The same happens when the vendor
+throttles us and does not say for how long, from the first such answer on; the pause until the probe
+is then in the vendor's row (jobs/queue/throttle.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,9 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, groupby
 
+from jobs.queue import throttle
+from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys
-from jobs.queue.limiter import moment
+from jobs.queue.limiter import READ_PAUSE_SECONDS, microseconds, moment
 from jobs.queue.redis import commands, script
+from jobs.queue.throttle import Throttle
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
 
@@ -26,6 +31,7 @@ class Standing:
     denied_jobs: int = 0  # how many jobs in a row the vendor has denied
     # The breaker is open, or was when the call started; also True while Redis does not answer.
     in_outage: bool = False
+    throttle: Throttle | None = None  # while it throttles us and does not say for how long
 
     @property
     def is_open(self) -> bool:
@@ -46,7 +52,7 @@ class OpenBreaker:
 class Report:
     """What one call says about the vendor's health."""
 
-    outcome: str  # good, bad, denied or none, as `outcome` returns it
+    outcome: str  # good, bad, denied, throttled or none, as `outcome` returns it
     probe: str
     job_id: str
     started_us: int = 0  # by Redis' clock
@@ -59,11 +65,13 @@ def outcome(answer: Done | Accepted | VendorError | None) -> str:
     match answer:
         case Done() | Accepted():
             return "good"
+        case VendorError(code="rate_limited") as error:
+            return "none" if error.retry_after else "throttled"
         case VendorError(outage=True):
             return "bad"
         case VendorError(code="auth" | "api_key_missing"):
             return "denied"
-        case VendorError(code="invalid_input" | "bad_reply" | "no_credits"):
+        case VendorError(code="invalid_input" | "blocked" | "bad_reply" | "no_credits"):
             return "good"
         case _:
             return "none"
@@ -88,13 +96,17 @@ def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
         about_job = (last.job_id, last.started_us, last.failures)
         rows.append((last.outcome, last.probe, *about_job, len(group)))
     code = next((item.code for item in reversed(reports) if item.outcome == "bad"), "")
-    args = [threshold(vendor), code, *chain.from_iterable(rows)]
-    open_us, denied, *started_before = script("report")(
-        keys=[keys.state, keys.freed], args=args, client=commands()
+    since = throttle.since_in_row(vendor, redis_clock.now())
+    pauses_us = (int(throttle.UNIT_SECONDS * 1e6), int(READ_PAUSE_SECONDS * 1e6))
+    args = [threshold(vendor), code, *pauses_us, microseconds(since) if since else 0]
+    open_us, denied, since_us, now_us, must_pause, *started_before = script("report")(
+        keys=[keys.state, keys.freed], args=[*args, *chain.from_iterable(rows)], client=commands()
     )
-    open_seconds = int(open_us) / 1e6
+    open_seconds, throttled = int(open_us) / 1e6, None
+    if since_us != "0":
+        throttled = Throttle(moment(since_us), moment(now_us), is_new=bool(must_pause))
     standings = [
-        Standing(open_seconds, int(denied), in_outage=open_seconds > 0 or bool(was_before))
+        Standing(open_seconds, int(denied), open_seconds > 0 or bool(was_before), throttled)
         for was_before in started_before
     ]
     return [standing for standing, of in zip(standings, groups, strict=True) for _ in of]

@@ -20,6 +20,7 @@ from vendors.limits import Window
 from vendors.models import Vendor
 
 PERMIT_SECONDS = 0.015
+READ_PAUSE_SECONDS = 1.1  # longer than any worker takes to read a pause from the vendor's row
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 

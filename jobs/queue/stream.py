@@ -167,3 +167,10 @@ def settle_final(vendor: str, job_ids: Sequence[str]) -> bool:
     """
     settlements = [Settlement(job_id, is_final=True) for job_id in job_ids]
     return hints_may_fail.give(lambda client: settle(vendor, settlements, client))
+
+
+def settle_requeued(vendor: str, settlement: Settlement) -> bool:
+    """Settle a job that was queued again outside of a worker, best effort. False: Redis failed, and
+    the sweep will free its slot and add its entry.
+    """
+    return hints_may_fail.give(lambda client: settle(vendor, [settlement], client))

@@ -15,6 +15,7 @@ from django.db import close_old_connections
 
 from jobs import lifecycle
 from jobs.callbacks import apply
+from jobs.callbacks.retry_unmatched import UnmatchedRetries
 from jobs.callbacks.retry_unreadable import UnreadableRetries
 from jobs.models import IN_FLIGHT, Job, Status, Stream
 from jobs.queue import stream
@@ -50,6 +51,7 @@ class Sweeper(Thread):
         self._ended = Event()
         self._failure_detector = takeover.FailureDetector()
         self._unreadable_retries = UnreadableRetries()
+        self._unmatched_retries = UnmatchedRetries()
         self._unusable_pauses = UnusablePauses()
         self._batches = BatchSweep()
         self._next_at: dict[Step, float] = {}
@@ -90,6 +92,7 @@ class Sweeper(Thread):
             (requeue_lost_entries, 5.0),
             (apply_stored_callbacks, 5.0),
             (self._reread_callbacks, 5.0),
+            (self._match_callbacks, 5.0),
             (correct_in_flight_sets, 30.0),
             (self._unusable_pauses.pause_or_resume, 2.0),
         ]
@@ -143,6 +146,9 @@ class Sweeper(Thread):
 
     def _reread_callbacks(self) -> int:
         return CHUNK if self._unreadable_retries.step(redis_clock.now()) else 0
+
+    def _match_callbacks(self) -> int:
+        return CHUNK if self._unmatched_retries.step(redis_clock.now()) else 0
 
 
 def enqueue_due_jobs() -> int:

@@ -1,4 +1,5 @@
-"""Vendors that a worker can't call: it has no API key for them, or can't load their adapter.
+"""Vendors that a worker can't call: it has no API key for them, can't load their adapter, or can't
+use their definition.
 
 A worker takes none of their jobs, which spends no attempt and no permit, and reports them with each
 heartbeat. jobs.recovery.unusable_pauses acts on the reports.
@@ -32,11 +33,12 @@ def fault(vendor: Vendor) -> str:
     permit was charged.
     """
     try:
-        _ = vendor.windows, vendor.polling
+        _ = vendor.windows
+        _ = vendor.polling
         catalogue.adapter(vendor)
     except ValueError as error:
         return str(error)
-    return vendor.api_key_fault
+    return vendor.api_key_fault or vendor.credential_fault or vendor.outbound_fault
 
 
 def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:

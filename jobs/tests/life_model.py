@@ -54,9 +54,9 @@ class Life:
             job.overtaken.add(attempt)
             return None
         job.history[attempt] = outcome
-        if answer == "done":
+        if answer == "found":
             job.complete(result)
-        elif answer == "accepted":
+        elif answer == "pending":
             job.status, job.deadline = "waiting", self.clock + CALLBACK_SECONDS
         elif is_unknown or answer == "refused":
             job.fail(outcome)

@@ -39,7 +39,7 @@ def real_answer(name, result):
     }
     if name in ERRORS:
         return VendorError(ERRORS[name], "It went wrong.", **traits.get(name, {}))
-    return {"done": Done(result), "accepted": Accepted(), "not called": None}[name]
+    return {"found": Done(result), "pending": Accepted(), "not called": None}[name]
 
 
 class LifeWorker:

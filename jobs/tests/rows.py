@@ -23,6 +23,7 @@ LIMITS = {
     "max_queued": None,
     "paused_until": AT,
     "pause_reason": "€",
+    "definition": {"credential": "globex", "json": {"name": "{input.name}", "ü": [1.5, None]}},
 }
 
 
@@ -69,14 +70,20 @@ def make_job_and_more(number, status, batch):
     if number in (2, 8):
         job.batch, job.batch_index = batch, number
     if status == "complete":
-        job.finished_at, job.result = AT, ODD
+        job.finished_at, job.outcome = AT, "no_data" if number % 2 else "found"
+        job.result = None if number % 2 else ODD
+    if status == "waiting":
+        job.vendor_reference, job.next_poll_at = f"task € {number}", AT
     job.save(force_insert=True)
     of_job = {"job": job.pk, "vendor": "acme", "run": 1}
     ended = {"started_at": AT, "ended_at": AT, "outcome": "x", "message": "It failed."}
-    Attempt(**of_job, number=1, worker="w", **ended).save(force_insert=True)
+    paid = {"cost": 0.25, "confidence": 0.875, "vendor_reference": f"task € {number}"}
+    more = paid if number % 2 else {"kind": "poll"}
+    Attempt(**of_job, number=1, worker="w", **ended, **more).save(force_insert=True)
     if number % 2:
         callback = Callback(key=new_id(), **of_job, attempt=1, body_bytes=100, received_at=AT)
         callback.body, callback.verdict = ODD if number > 5 else None, "applied"
+        callback.vendor_reference = f"task € {number}"
         callback.save(force_insert=True)
 
 

@@ -102,7 +102,7 @@ class LifeMachine(Clients, Workers, Sweep, Checks, RuleBasedStateMachine):
             while self.take_some(worker, slug, 3):
                 self.claim_some(worker)
                 if worker.claimed:
-                    self.record_some(worker, ["done"] * 3)
+                    self.record_some(worker, ["found"] * 3)
 
 
 @pytest.fixture

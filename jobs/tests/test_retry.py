@@ -1,10 +1,11 @@
 """Whether and when a failed attempt is retried: a table of cases."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from jobs.queue.breaker import Standing
+from jobs.queue.throttle import Throttle
 from jobs.retry import GiveUp, Retry, decide
 from vendors.base import VendorError
 from vendors.models import Vendor
@@ -42,10 +43,24 @@ def test_a_permanent_error_is_not_retried():
     assert decision(refused) == GiveUp("invalid_input", "It answered 422.")
 
 
-def test_a_throttled_attempt_does_not_count():
-    error = ("rate_limited", "It answered 429.")
-    throttled = VendorError(*error, retry_after=timedelta(seconds=3))
-    assert decision(throttled, failures=99, standing=CLOSED) == Retry(counts=False)
+@pytest.mark.parametrize("code", ["invalid_input", "blocked"])
+def test_a_job_that_cannot_succeed_fails_at_once(code):
+    assert decision(VendorError(code, "No."), standing=CLOSED) == GiveUp(code, "No.")
+
+
+THROTTLED = ("rate_limited", "It answered 429.")
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+STREAK = Throttle(BEGAN, BEGAN + timedelta(seconds=40), is_new=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "throttle", "seconds"), [(3, None, 3), (3, STREAK, 3), (None, STREAK, 40)]
+)
+def test_a_throttled_job_comes_back_behind_another_one(asked, throttle, seconds):
+    wait = timedelta(seconds=asked) if asked else None
+    error = VendorError(*THROTTLED, permanent=True, retry_after=wait)
+    retry = decision(error, failures=99, standing=Standing(throttle=throttle))
+    assert retry == Retry(counts=False, delay_seconds=seconds + 1.5)
 
 
 @pytest.mark.parametrize("permanent", [False, True])

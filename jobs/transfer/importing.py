@@ -26,7 +26,7 @@ from jobs.transfer.archive import (
     lines,
     row,
 )
-from vendors.models import Vendor
+from vendors.models import Credential, Vendor
 
 CHUNK = 500
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -132,9 +132,9 @@ def _chunks(of: Iterable[Line]) -> Iterator[list[Line]]:
 
 
 def _with_taken_values(kind: str, rows: dict[str, Row]) -> set[str]:
-    """Return the ids of rows whose unique value a stored row has, or an earlier one of these: a
-    vendor's or a client's slug, a callback's key, an idempotency key among those of the client's
-    jobs or batches, a job's place in its batch.
+    """Return the ids of rows whose unique value a stored row has, or an earlier one of these: the
+    slug of a credential, a vendor or a client, a callback's key, an idempotency key among those of
+    the client's jobs or batches, a job's place in its batch.
     """
     found = _with_taken_keys(OWNED[kind], rows) if kind in OWNED else set()
     if kind == "job":
@@ -210,7 +210,7 @@ def _create_missing(slugs: set[str]) -> list[str]:
 
 def _insert(model: type[Model], rows: list[Model]) -> None:
     with writing():
-        if model is Vendor:
+        if model in (Credential, Vendor):
             for each in rows:
                 each.save_base(raw=True, force_insert=True)  # raw keeps created_at
         else:

@@ -6,13 +6,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import redis
 
 from jobs.queue import breaker, limiter
 from jobs.queue.breaker import DENIED_JOBS, Report, Standing
 from jobs.queue.clock import redis_clock
+from jobs.queue.throttle import Throttle
 from jobs.storage.store import STORE_ERRORS
 from jobs.worker.execution import Execution
 from vendors import pauses
@@ -21,10 +22,7 @@ from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
-PAUSE_KEY_SECONDS = 1.1  # longer than any worker takes to read the pause from the row
-SLOW_DOWN = "The vendor asked us to slow down."
-DENIED = f"It denied {DENIED_JOBS} jobs in a row: check its credentials, then resume it."
-UNPAID = "It asks for payment: add credit to its account, then resume it."
+MAX_RESET = timedelta(days=32)  # a month's quota, with a day to spare
 
 
 class Health:
@@ -72,29 +70,51 @@ def _report_of(execution: Execution) -> Report:
 
 def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
     errors = [one.answer for one in executions if isinstance(one.answer, VendorError)]
-    if waits := [error.retry_after for error in errors if error.retry_after]:
-        _pause_for(vendor, max(waits))
-    denied_jobs = executions[-1].standing.denied_jobs
-    if denied_jobs >= DENIED_JOBS and "denied" in map(breaker.outcome, errors):
-        _pause_until_resumed(vendor, DENIED)
-    if any(error.code == "no_credits" for error in errors):
-        _pause_until_resumed(vendor, UNPAID)
+    unpaid = [error for error in errors if error.code == "no_credits"]
+    waits = [error.retry_after for error in errors if error.retry_after and error not in unpaid]
+    standing = executions[-1].standing
+    if waits:
+        _pause_for(vendor, max(waits), pauses.SLOW_DOWN)
+    if standing.throttle and standing.throttle.is_new:
+        _pause_throttled(vendor, standing.throttle)
+    if standing.denied_jobs >= DENIED_JOBS and "denied" in map(breaker.outcome, errors):
+        _pause_until_resumed(vendor, pauses.DENIED)
+    if unpaid:
+        _pause_unpaid(vendor, unpaid[-1].retry_after)
 
 
-def _pause_for(vendor: Vendor, wait: timedelta) -> None:
+def _pause_for(vendor: Vendor, wait: timedelta, reason: str) -> None:
     now = redis_clock.now()
-    until = now + wait
-    _pause_now(vendor, min(wait.total_seconds(), PAUSE_KEY_SECONDS))
+    _pause_now(vendor, min(wait.total_seconds(), limiter.READ_PAUSE_SECONDS))
+    _write_pause(vendor, now + wait, reason, now)
+
+
+def _pause_throttled(vendor: Vendor, throttle: Throttle) -> None:
+    """Write the pause into the row. The breaker holds the vendor until it is read."""
+    until, now = throttle.until, throttle.now
+    _write_pause(vendor, until, pauses.THROTTLED, now, since=throttle.since)
+
+
+def _pause_unpaid(vendor: Vendor, resets_in: timedelta | None) -> None:
+    if resets_in:
+        _pause_for(vendor, min(resets_in, MAX_RESET), pauses.UNPAID_UNTIL_RESET)
+    else:
+        _pause_until_resumed(vendor, pauses.UNPAID)
+
+
+def _write_pause(
+    vendor: Vendor, until: datetime, reason: str, now: datetime, since: datetime | None = None
+) -> None:
     try:
-        if pauses.pause_until(vendor.slug, until, SLOW_DOWN, now=now):
-            time = f"{until:%H:%M:%S} UTC"
-            log.warning("vendor %s is paused until %s: it asked us to slow down", vendor, time)
+        if pauses.pause_until(vendor.slug, until, reason, now=now, since=since):
+            time = f"{until:%Y-%m-%d %H:%M:%S} UTC"
+            log.warning("vendor %s is paused until %s: %s", vendor, time, reason)
     except STORE_ERRORS as error:
         log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
 
 
 def _pause_until_resumed(vendor: Vendor, reason: str) -> None:
-    _pause_now(vendor, PAUSE_KEY_SECONDS)
+    _pause_now(vendor, limiter.READ_PAUSE_SECONDS)
     try:
         if pauses.pause(vendor.slug, reason):
             log.error("vendor %s is paused until an operator resumes it: %s", vendor, reason)

@@ -108,17 +108,6 @@ def _pause(vendor: Vendor, retry_after: timedelta | None) -> timedelta:
     return max(every, retry_after or timedelta())
 
 
-def counter(answer: Done | Accepted | VendorError) -> str:
-    """Return the name of the counter of polls that end like this one."""
-    match answer:
-        case Done(outcome=outcome):
-            return f"polls_{outcome}"
-        case Accepted():
-            return "polls_pending"
-        case VendorError():
-            return "polls_error"
-
-
 def forget_old(executions: Sequence[Execution], now: datetime) -> None:
     """Delete polls that neither the history of their jobs nor a window needs. Raises STORE_ERRORS.
 

@@ -8,7 +8,6 @@ from jobs.models import FINAL, Job, Status
 from jobs.queue import counters
 from jobs.queue.stream import Requeue, Settlement
 from jobs.storage.store import STORE_ERRORS
-from jobs.worker import polls
 from jobs.worker.execution import Execution
 from jobs.worker.held_entries import HeldEntries
 from vendors.base import Accepted, Done, VendorError
@@ -52,15 +51,13 @@ def _statuses(job_ids: Sequence[str]) -> dict[str, str]:
 
 def _counters(executions: Sequence[Execution]) -> Iterator[tuple[str, str]]:
     for execution in executions:
-        slug = execution.vendor.slug
+        slug, made = execution.vendor.slug, "polls" if execution.poll else "attempts"
         match execution.answer:
-            case answer if answer and execution.poll:
-                yield polls.counter(answer), slug
-            case Done():
-                yield "attempts_done", slug
+            case Done(outcome=outcome):
+                yield f"{made}_{outcome}", slug
             case Accepted():
-                yield "attempts_accepted", slug
+                yield f"{made}_pending", slug
             case VendorError():
-                yield "attempts_error", slug
+                yield f"{made}_error", slug
         if execution.moved_to == Status.FAILED:
             yield failures.JOBS_FAILED, slug

@@ -1,20 +1,21 @@
-"""One call of a vendor by hand, without a job, for `manage.py vendor try`.
+"""One call of a vendor by hand, without a job: `manage.py vendor try` and `vendor check`.
 
-It takes a permit as every call does, and leaves an Attempt row of the kind `try`. An operator makes
-it to see how the vendor answers. So a pause or an open breaker does not prevent it, and its outcome
-changes neither. The limits and max_in_flight hold.
+It takes a permit as every call does, and leaves an Attempt row of the kind `try` or `check`. An
+operator makes it to see how the vendor answers. So a pause or an open breaker does not prevent it,
+and its outcome changes neither. The limits hold, and max_in_flight holds for what starts work of
+the vendor.
 """
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.callbacks import tokens
-from jobs.models import Attempt, Job, Kind
+from jobs.models import UNKNOWN, Attempt, Job, Kind
 from jobs.queue import limiter, stream
 from jobs.queue.keys import Keys
 from jobs.queue.limiter import EPOCH
@@ -22,14 +23,16 @@ from jobs.queue.redis import commands
 from jobs.recovery.rebuild import rebuild
 from jobs.storage.store import writing
 from jobs.worker.execute import NotPermittedError, Permit
+from vendors import execute
 from vendors.base import Accepted, Call, Done, Outcome, VendorError
-from vendors.execute import execute as call_vendor
 from vendors.http.deadline import this_call
 from vendors.http.exchanges import Exchange, watched
 from vendors.models import Vendor, new_id
 
 TIMEOUT_SECONDS = 10.0
 CHECK_INTERVAL_SECONDS = 0.25
+
+Answer = Done | Accepted | VendorError
 
 
 class NoPermitError(Exception):
@@ -40,25 +43,52 @@ class NoPermitError(Exception):
 class Trial:
     """The call that was made, the HTTP exchanges it took, and the answer."""
 
+    kind: Kind
     call: Call
     exchanges: list[Exchange]
-    answer: Done | Accepted | VendorError
+    answer: Answer
     seconds: float
 
 
 def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
-    """Call the vendor once. Raises NoPermitError, redis.RedisError and STORE_ERRORS."""
+    """Call the vendor as a job with this input would.
+
+    Like the others, raises NoPermitError, redis.RedisError and STORE_ERRORS.
+    """
+    call = _call(vendor, given)
+    return _make(Kind.TRY, vendor, call, lambda: execute.execute(vendor, call), slot=call.job_id)
+
+
+def poll(vendor: Vendor, given: Mapping[str, Any], reference: str) -> Trial:
+    """Ask for the answer to an earlier call, by what the vendor calls it."""
+    call = _call(vendor, given, reference)
+    return _make(Kind.TRY, vendor, call, lambda: execute.poll(vendor, call))
+
+
+def check(vendor: Vendor) -> Trial:
+    """Prove the vendor's credentials by its free call."""
+    return _make(Kind.CHECK, vendor, _call(vendor, {}), lambda: execute.check(vendor))
+
+
+def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "") -> Call:
     job_id = new_id()
-    call = Call(job_id, dict(given), job_id, tokens.callback_url(vendor.slug, job_id, 0, 0))
+    url = tokens.callback_url(vendor.slug, job_id, 0, 0)
+    return Call(job_id, dict(given), job_id, url, reference)
+
+
+def _make(
+    kind: Kind, vendor: Vendor, call: Call, ask: Callable[[], Answer], *, slot: str = ""
+) -> Trial:
+    """`slot`: under which id the call takes an in-flight slot; '' if it needs none."""
     if limiter.is_stale(vendor):
         rebuild([vendor])  # before there is a row, which would be counted
-    attempt = _begin(vendor)
+    attempt = _begin(kind, vendor)
     try:
-        permit, job = _permit(vendor, job_id)
+        permit, job = _permit(vendor, slot)
         confirmed = this_call.permitted_by(permit.confirm) if vendor.windows else nullcontext()
         with watched() as exchanges, confirmed:
             since = time.monotonic()
-            answer = call_vendor(vendor, call)
+            answer = ask()
             seconds = time.monotonic() - since
         _end(attempt, answer, job.started_at or _now(), seconds)
     except (NoPermitError, NotPermittedError):
@@ -66,25 +96,27 @@ def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
             attempt.delete()
         raise NoPermitError(_reason(vendor)) from None
     finally:
-        stream.settle_final(vendor.slug, [job_id])  # if Redis is away, the sweep frees the slot
-    return Trial(call, exchanges, answer, seconds)
+        if slot:
+            stream.settle_final(vendor.slug, [slot])  # if Redis is away, the sweep frees the slot
+    return Trial(kind, call, exchanges, answer, seconds)
 
 
-def _begin(vendor: Vendor) -> Attempt:
+def _begin(kind: Kind, vendor: Vendor) -> Attempt:
     """Write the attempt before the call: if Redis loses its data, limits are rebuilt from rows.
 
-    Until it is known when the call started, it counts as late as possible.
+    Until it is known when the call started, it counts as late as possible. It never has the
+    vendor's reference, for which a callback would look: there is no job to apply it to.
     """
     latest = _now() + timedelta(seconds=TIMEOUT_SECONDS)
     attempt = Attempt(
-        kind=Kind.TRY,
+        kind=kind,
         vendor=vendor.slug,
         run=0,
         number=0,
-        worker=f"vendor-try-{socket.gethostname()}"[:100],
+        worker=f"vendor-{kind}-{socket.gethostname()}"[:100],
         started_at=latest,
         ended_at=latest,
-        outcome="unknown",
+        outcome=UNKNOWN,
         message="The call by hand did not finish.",
     )
     with writing():
@@ -92,18 +124,20 @@ def _begin(vendor: Vendor) -> Attempt:
     return attempt
 
 
-def _end(
-    attempt: Attempt, answer: Done | Accepted | VendorError, started_at: datetime, seconds: float
-) -> None:
+def _end(attempt: Attempt, answer: Answer, started_at: datetime, seconds: float) -> None:
     attempt.started_at, attempt.ended_at = started_at, started_at + timedelta(seconds=seconds)
     attempt.outcome, attempt.message = outcome(answer)
-    if isinstance(answer, VendorError) and answer.reply:
-        attempt.reply = answer.reply.as_json()
+    attempt.cost = answer.cost
+    match answer:
+        case Done():
+            attempt.confidence = answer.confidence
+        case VendorError() if answer.reply:
+            attempt.reply = answer.reply.as_json()
     with writing():
-        attempt.save(update_fields=["started_at", "ended_at", "outcome", "message", "reply"])
+        attempt.save(force_update=True)
 
 
-def outcome(answer: Done | Accepted | VendorError) -> tuple[str, str]:
+def outcome(answer: Answer) -> tuple[str, str]:
     """Return the code of an answer, and its message if it is an error."""
     match answer:
         case Done(outcome=found):
@@ -114,7 +148,7 @@ def outcome(answer: Done | Accepted | VendorError) -> tuple[str, str]:
             return answer.code[:50], answer.message[:500]
 
 
-def _permit(vendor: Vendor, job_id: str) -> tuple[Permit, Job]:
+def _permit(vendor: Vendor, slot: str) -> tuple[Permit, Job]:
     """Return a permit to call now, and the job that stands for the call.
 
     Raises NoPermitError if there is no permit within TIMEOUT_SECONDS.
@@ -122,10 +156,10 @@ def _permit(vendor: Vendor, job_id: str) -> tuple[Permit, Job]:
     give_up_at = time.monotonic() + TIMEOUT_SECONDS
     while True:
         asked_at = time.monotonic()
-        renewal = limiter.renew(vendor, job_id, "")
+        renewal = limiter.renew(vendor, slot, "")
         if renewal.granted:
             started_at = limiter.moment(renewal.charge) if renewal.charge else _now()
-            job = Job(id=job_id, vendor=vendor.slug, started_at=started_at)
+            job = Job(id=slot, vendor=vendor.slug, started_at=started_at)
             return Permit(vendor, job, renewal.charge, asked_at), job
         seconds_left = give_up_at - time.monotonic()
         if seconds_left <= 0:

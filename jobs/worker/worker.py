@@ -22,6 +22,7 @@ from jobs.recovery import pending, takeover, unusable
 from jobs.recovery.sweep import Sweeper
 from jobs.storage.errors import explain
 from jobs.storage.store import STORE_ERRORS
+from jobs.worker.apply_callbacks import apply_callbacks
 from jobs.worker.claim import claim
 from jobs.worker.execute import execute
 from jobs.worker.execution import Execution
@@ -99,6 +100,7 @@ class Worker:
     def _record_and_settle(self, executions: list[Execution]) -> None:
         self._recorder.record(executions)
         settle(executions, self._held)
+        apply_callbacks(executions)
 
     def run(self) -> None:
         """Work. Returns when it was stopped or has drained, and holds nothing any more."""

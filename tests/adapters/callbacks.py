@@ -1,5 +1,5 @@
 """The adapters of the callback tests."""
 
-from webhooks.tests.adapters import Careless, Forgetful, Picky
+from webhooks.tests.adapters import Careless, Forgetful, Picky, Referring
 
-__all__ = ["Careless", "Forgetful", "Picky"]
+__all__ = ["Careless", "Forgetful", "Picky", "Referring"]

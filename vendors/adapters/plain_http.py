@@ -22,6 +22,7 @@ def post(
         timeout_seconds=vendor.timeout_seconds,
         fresh_connection=not vendor.repeat_unknown,
         needs_body=needs_body,
+        outbound=vendor.outbound,
     )
 
 

@@ -1,5 +1,8 @@
-"""The only outbound call: `post_json`. The other modules of this folder are its parts."""
+"""The only outbound call: `request`, and `post_json` for the common case. The other modules of this
+folder are its parts.
+"""
 
-from vendors.http.call import post_json
+from vendors.base import DIRECT, Outbound
+from vendors.http.call import error_of, post_json, request
 
-__all__ = ["post_json"]
+__all__ = ["DIRECT", "Outbound", "error_of", "post_json", "request"]

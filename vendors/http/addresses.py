@@ -42,6 +42,15 @@ def check_peer(sock: socket.socket) -> None:
         raise RefusedAddressError(f"{peer[0]} is this machine itself. {REMEDY}")
 
 
+def check_host(host: str, port: int) -> None:
+    """Raises RefusedAddressError if the host is an address that vendors may not have.
+
+    A name is not resolved: a proxy will do that, from where it stands.
+    """
+    if reason := refusal_of_host(host, port):
+        raise RefusedAddressError(reason)
+
+
 def refusal_of_host(host: str, port: int) -> str:
     """Return why a vendor may not have this host, or "" if it may or must be resolved first."""
     if host == "localhost" or host.endswith(".localhost"):

@@ -5,17 +5,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from requests.structures import CaseInsensitiveDict
+
 
 @dataclass
 class Exchange:
-    """One request, and as much of its response as arrived."""
+    """One request, as much of its response as arrived, and what its adapter made of that.
 
+    `rule` is the rule of the vendor's definition that decided the outcome, as text.
+    """
+
+    method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
     status: int | None = None
     reply_headers: Mapping[str, str] = field(default_factory=dict)
     reply_body: bytes = b""
+    outcome: str = ""
+    rule: str = ""
 
 
 class _Watch(threading.local):
@@ -35,12 +43,20 @@ def watched() -> Iterator[list[Exchange]]:
         _watch.exchanges = None
 
 
-def note_request(url: str, headers: Mapping[str, str], body: bytes) -> None:
+def note_request(method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
     if _watch.exchanges is not None:
-        _watch.exchanges.append(Exchange(url, headers, body))
+        sent = dict(CaseInsensitiveDict(headers))  # of two spellings of a name, the last is sent
+        _watch.exchanges.append(Exchange(method, url, sent, body))
 
 
 def note_reply(status: int, headers: Mapping[str, str], body: bytearray) -> None:
     if _watch.exchanges:
         last = _watch.exchanges[-1]
         last.status, last.reply_headers, last.reply_body = status, headers, bytes(body)
+
+
+def note_decision(outcome: str, rule: str) -> None:
+    """Note what the adapter made of the last response."""
+    if _watch.exchanges:
+        last = _watch.exchanges[-1]
+        last.outcome, last.rule = outcome, rule

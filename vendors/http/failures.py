@@ -1,5 +1,6 @@
 """Which VendorError an exception of the HTTP libraries means."""
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -9,15 +10,28 @@ import urllib3
 
 from vendors.base import VendorError
 from vendors.http.addresses import RefusedAddressError
+from vendors.http.outbound import OutboundError
 from vendors.http.response import BadResponseError
 
 EXCEPTIONS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 # OpenSSL's codes for a certificate whose authority is not trusted.
 UNKNOWN_ISSUER = (18, 19, 20, 21)
-CA_HINT = "; to trust a certificate authority of your own, name its file in VENDOR_CA_FILE"
+CA_HINT = (
+    "; to trust a certificate authority of your own, name its file in the vendor's ca_file, "
+    "or in VENDOR_CA_FILE for all vendors"
+)
+# OpenSSL's names of the alerts by which a server refuses a client, mostly for its certificate.
+REFUSED_CLIENT = re.compile(
+    r"ALERT_(HANDSHAKE|CERTIFICATE|BAD_CERT|UNSUPPORTED_CERT|UNKNOWN_CA|ACCESS_DENIED)"
+)
+CLIENT_CERT_HINT = (
+    "; if the vendor requires a client certificate, name the file of the right one in the vendor's "
+    "client_cert_file"
+)
 # Why connecting failed; the first match counts. Never the library's own text: it repeats the URL.
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (RefusedAddressError, "{0}"),
+    (OutboundError, "{0}"),
     (ssl.SSLCertVerificationError, "its TLS certificate is not trusted ({0.verify_message})"),
     (ssl.SSLError, "the TLS handshake failed"),
     (socket.gaierror, "its host name can't be resolved"),
@@ -33,7 +47,7 @@ def error_of(error: Exception, *, sent: bool, timeout_seconds: float) -> VendorE
     `sent`: the vendor may have seen a part of the request, so it may have done the work.
     """
     causes = list(_causes(error))
-    if not sent:
+    if not sent or any(map(_is_before_the_call, causes)):
         sentence = f"The vendor could not be reached: {_reason(causes)}."
         return VendorError("vendor_unreachable", sentence, outage=True)
     for cause in causes:
@@ -61,13 +75,33 @@ def _reason(causes: list[BaseException]) -> str:
     for cause in causes:
         for kind, reason in REASONS:
             if isinstance(cause, kind):
-                hint = CA_HINT if getattr(cause, "verify_code", None) in UNKNOWN_ISSUER else ""
-                return reason.format(cause) + hint
+                return reason.format(cause) + _hint(cause)
     return f"the connection failed ({type(causes[-1]).__name__})"
+
+
+def _hint(cause: BaseException) -> str:
+    if getattr(cause, "verify_code", None) in UNKNOWN_ISSUER:
+        return CA_HINT
+    return CLIENT_CERT_HINT if _refuses_client(cause) else ""
+
+
+def _is_before_the_call(cause: BaseException) -> bool:
+    """Whether the call went no further, even if the request has been sent."""
+    return isinstance(cause, OutboundError) or _refuses_client(cause)
+
+
+def _refuses_client(cause: BaseException) -> bool:
+    """Whether the vendor ended the TLS handshake. In TLS 1.3 we may learn of it after we have sent
+    the request, which the vendor then does not read.
+    """
+    return isinstance(cause, ssl.SSLError) and bool(REFUSED_CLIENT.search(cause.reason or ""))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause:
         yield cause
+        # urllib3 keeps an error of TLS as an argument only.
+        kept = cause.args[:1] if isinstance(cause, urllib3.exceptions.SSLError) else ()
+        yield from (error for error in kept if isinstance(error, ssl.SSLError))
         cause = cause.__cause__ or cause.__context__

@@ -64,6 +64,7 @@ class Response(http.client.HTTPResponse):
         super().__init__(source, *args, **kwargs)  # type: ignore[arg-type]
         self.is_complete = False
         self._source = source
+        self._is_answer_to_head = kwargs.get("method") == "HEAD"
         self._chunks = 0
         self._ended = False
 
@@ -77,6 +78,8 @@ class Response(http.client.HTTPResponse):
         self.headers = self.msg = _parsed(self._lines("head"))
         self.chunked, self.chunk_left = self._is_chunked(), None
         self.length = self._length()
+        if self._is_answer_to_head:  # its length is that of another method's body
+            self.chunked, self.length = False, 0
         ends_with_connection = self.length is None and not self.chunked
         self.will_close: bool = self._check_close() or ends_with_connection  # type: ignore[attr-defined]
         if self.chunked and (self.version == 10 or "Content-Length" in self.headers):

@@ -16,46 +16,81 @@ from urllib3 import BaseHTTPResponse
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import Url, parse_url
 
+from vendors.base import DIRECT, Outbound
 from vendors.http.connections import make_pool
+from vendors.http.outbound import Stamp, proxy_of, stamp_of
+
+PoolKey = tuple[str | None, str | None, Outbound]
+
+
+class _Request(PreparedRequest):
+    outbound: Outbound = DIRECT
 
 
 class Transport(HTTPAdapter):
-    """Posts to vendors. It keeps connections from call to call, and nothing else."""
+    """Sends requests to vendors. It keeps connections from call to call, and nothing else."""
 
     MAX_POOLS = 50
 
     def __init__(self) -> None:
         super().__init__()
-        self._pools: dict[tuple[str | None, ...], HTTPConnectionPool] = {}
+        self._pools: dict[PoolKey, tuple[Stamp, HTTPConnectionPool]] = {}
 
-    def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float
+    def start(
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        outbound: Outbound,
     ) -> BaseHTTPResponse:
         """Return the response, its body still unread. Raises one of `failures.EXCEPTIONS`."""
-        request = PreparedRequest()
-        request.method, request.body, (request.url, _) = "POST", body, _prepared(url)
-        request.headers = CaseInsensitiveDict({**headers, "Content-Length": str(len(body))})
+        request = _Request()
+        request.method, (request.url, _) = method, _prepared(url)
+        request.headers = CaseInsensitiveDict(headers)
+        if body:
+            request.body = body
+            request.headers["Content-Length"] = str(len(body))
+        if outbound is not DIRECT:
+            request.outbound = outbound
         response: Any = self.send(request, stream=True, timeout=timeout_seconds)
         return cast(BaseHTTPResponse, response)
 
     def get_connection_with_tls_context(
         self, request: PreparedRequest, *args: Any, **kwargs: Any
     ) -> HTTPConnectionPool:
-        """Return the pool of this host. No proxies."""
+        """Return the pool of this host and way out; a new one if certificates have changed."""
         parts = _prepared(str(request.url))[1]
-        host = parts.scheme, parts.netloc
-        if host not in self._pools:
-            if len(self._pools) >= self.MAX_POOLS:
-                oldest = next(iter(self._pools))
-                self._pools.pop(oldest).close()
-            self._pools[host] = make_pool(parts)
-        return self._pools[host]
+        outbound = cast(_Request, request).outbound
+        key, stamp = (parts.scheme, parts.netloc, outbound), stamp_of(outbound)
+        found = self._pools.get(key)
+        if found and found[0] == stamp:
+            return found[1]
+        pool = make_pool(parts, outbound)
+        if not found and len(self._pools) >= self.MAX_POOLS:
+            found = self._pools.pop(next(iter(self._pools)))
+        if found:
+            found[1].close()
+        self._pools[key] = stamp, pool
+        return pool
 
-    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
-        return _prepared(str(request.url))[1].request_uri
+    def request_url(self, request: _Request, proxies: Any) -> str:  # type: ignore[override]
+        parts = _prepared(str(request.url))[1]
+        if request.outbound.proxy_url and parts.scheme == "http":
+            return parts._replace(auth=None, fragment=None).url
+        return parts.request_uri
+
+    def add_headers(self, request: _Request, **kwargs: Any) -> None:  # type: ignore[override]
+        if request.outbound is DIRECT or not str(request.url).startswith("http:"):
+            return  # a tunnel is asked for with it, before there is a request
+        proxy = proxy_of(request.outbound)
+        if proxy and proxy.authorization:
+            request.headers["Proxy-Authorization"] = proxy.authorization
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: `connections.tls_context` verifies.
+        """Do nothing: `outbound.tls_context` verifies.
 
         requests would read the file of certificates for each connection here.
         """
@@ -64,7 +99,7 @@ class Transport(HTTPAdapter):
         return resp
 
     def close(self) -> None:
-        for pool in self._pools.values():
+        for _, pool in self._pools.values():
             pool.close()
 
 

@@ -1,7 +1,7 @@
-"""Create or update vendors from their definitions: all of them, or none."""
+"""Create or update vendors and credentials from their definitions: all of them, or none."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth import get_user_model
@@ -10,51 +10,46 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from vendors.catalogue import catalogue
+from vendors.loading.changes import Change, changes
+from vendors.loading.keys import KINDS
 from vendors.loading.toml import (
-    KINDS,
+    CredentialDefinition,
     DefinitionFault,
     FaultyVendorsError,
     Parsed,
     VendorDefinition,
 )
-from vendors.models import Vendor, required_input_of
+from vendors.models import Credential, Vendor, faults_of_users, required_input_of
 
 USER = "load_vendors"  # the author of these changes in the console's history; it can't log in
 
 
-class Change(NamedTuple):
-    """A field whose value differs between the row and the file."""
-
-    name: str
-    old: Any
-    new: Any
-
-
 class Loaded(NamedTuple):
-    """What was done with one vendor or, in a dry run, would be.
+    """What was done with one vendor or credential or, in a dry run, would be.
 
-    `kept` has the fields that the file does not name and whose values are not the defaults.
+    `kept` has the columns that the file does not name and whose values are not the defaults.
     """
 
-    vendor: Vendor
+    row: Vendor | Credential
     is_new: bool
     changes: list[Change]
     kept: dict[str, Any]
 
 
 class _Plan(NamedTuple):
-    entry: VendorDefinition
+    entry: VendorDefinition | CredentialDefinition
     loaded: Loaded
-    is_skipped: bool  # it exists, and only new vendors are to be written
+    is_skipped: bool = False  # it exists, and only new rows are to be written
 
 
 def load(
     parsed: Parsed, *, only_new: bool = False, dry_run: bool = False, source: str = ""
 ) -> list[Loaded]:
-    """Create the vendors or, unless `only_new`, change the named fields of those that exist.
+    """Create the credentials and vendors or, unless `only_new`, change those that exist.
 
+    Of a vendor's columns, only the named ones change; its definition becomes that of the file.
     `source` is where the changes come from, for the history. Raises FaultyVendorsError, with
-    nothing written, if a vendor is not valid.
+    nothing written, if one of them is not valid.
     """
     try:
         plans = _load(parsed, only_new, dry_run, source)
@@ -68,8 +63,20 @@ def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_P
     slugs = [entry.slug for entry in parsed.entries]
     with transaction.atomic():
         stored = {vendor.slug: vendor for vendor in Vendor.objects.filter(slug__in=slugs)}
-        plans = [_plan(entry, stored.get(entry.slug), only_new) for entry in parsed.entries]
-        faults = [*parsed.faults, *(fault for plan in plans for fault in _faults(plan))]
+        known = {credential.slug: credential for credential in Credential.objects.all()}
+        credentials = [
+            _credential_plan(entry, known.get(entry.slug), only_new) for entry in parsed.credentials
+        ]
+        known |= {plan.entry.slug: cast(Credential, plan.loaded.row) for plan in credentials}
+        vendors = [
+            _vendor_plan(entry, stored.get(entry.slug), known, only_new) for entry in parsed.entries
+        ]
+        plans = [*credentials, *vendors]
+        faults = [
+            *parsed.faults,
+            *(fault for plan in plans for fault in _faults(plan)),
+            *(fault for plan in credentials for fault in _faults_of_users(plan, slugs)),
+        ]
         if faults:
             raise FaultyVendorsError(faults)
         if not dry_run:
@@ -77,22 +84,46 @@ def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_P
     return plans
 
 
-def _plan(entry: VendorDefinition, stored: Vendor | None, only_new: bool) -> _Plan:
+def _credential_plan(
+    entry: CredentialDefinition, stored: Credential | None, only_new: bool
+) -> _Plan:
+    credential = stored or Credential(slug=entry.slug)
+    if stored and only_new:
+        return _Plan(entry, Loaded(stored, is_new=False, changes=[], kept={}), is_skipped=True)
+    found = _define(credential, entry)
+    return _Plan(entry, Loaded(credential, stored is None, found, kept={}))
+
+
+def _vendor_plan(
+    entry: VendorDefinition, stored: Vendor | None, known: dict[str, Credential], only_new: bool
+) -> _Plan:
     adapter = entry.fields.get("adapter", "")
     vendor = stored or Vendor(slug=entry.slug, required_input=required_input_of(adapter))
     if stored and only_new:
-        return _Plan(entry, Loaded(vendor, is_new=False, changes=[], kept={}), is_skipped=True)
-    changes, kept = [], {}
+        return _Plan(entry, Loaded(stored, is_new=False, changes=[], kept={}), is_skipped=True)
+    found, kept = [], {}
     for name in KINDS:
         value = getattr(vendor, name)
         if name in entry.fields:
             if value != entry.fields[name]:
-                changes.append(Change(name, value, entry.fields[name]))
+                found.append(Change(name, value, entry.fields[name]))
         elif stored and value != _default(name, adapter):
             kept[name] = value
-    for change in changes:
+    for change in found:
         setattr(vendor, change.name, change.new)
-    return _Plan(entry, Loaded(vendor, stored is None, changes, kept), is_skipped=False)
+    found += _define(vendor, entry)
+    vendor.credential = known.get(str(vendor.definition.get("credential", "")))
+    return _Plan(entry, Loaded(vendor, stored is None, found, kept))
+
+
+def _define(
+    row: Vendor | Credential, entry: VendorDefinition | CredentialDefinition
+) -> list[Change]:
+    """Give the row the definition of the file, and return what that changes."""
+    found = list(changes(row.definition, entry.definition))
+    if found:
+        row.definition = entry.definition
+    return found
 
 
 def _default(name: str, adapter: str) -> Any:
@@ -108,22 +139,40 @@ def _faults(plan: _Plan) -> Iterator[DefinitionFault]:
     if plan.is_skipped:
         return
     try:
-        plan.loaded.vendor.full_clean()
+        plan.loaded.row.full_clean()
     except ValidationError as error:
-        for name, sentences in error.message_dict.items():
-            if name not in entry.faults:
-                yield from (entry.fault(name, sentence) for sentence in sentences)
+        for name, errors in sorted(error.error_dict.items(), key=_place):
+            for each in errors:
+                # Of a definition, the faulty key (vendors.validators.at_keys).
+                key = each.code or "" if name == "definition" else name
+                if key not in entry.faults:
+                    message = " ".join(each.messages).removeprefix(f"{key}: ")
+                    yield entry.fault(key, message)
+
+
+def _place(item: tuple[str, object]) -> int:
+    """Return where a column stands in a table; first its name."""
+    names = ["slug", *KINDS]
+    return names.index(item[0]) if item[0] in names else len(names)
+
+
+def _faults_of_users(plan: _Plan, loaded: Sequence[str]) -> Iterator[DefinitionFault]:
+    """Yield what becomes wrong with vendors that are not in the file."""
+    row, is_new, found, _ = plan.loaded
+    if isinstance(row, Credential) and found and not is_new and not plan.entry.faults:
+        for slug, sentence in faults_of_users(row, except_for=loaded):
+            yield plan.entry.fault("", f"Vendor {slug} could not use it. {sentence}")
 
 
 def _write(plans: Sequence[_Plan], source: str, *, logs_new: bool) -> None:
     for entry, loaded, _ in plans:
         if loaded.is_new:
-            loaded.vendor.save(force_insert=True)
+            loaded.row.save(force_insert=True)
             if logs_new:  # not the vendors that an installation starts with
                 _log(loaded, source)
         elif loaded.changes:
-            # Only the named fields: a pause that is set at this moment stays.
-            loaded.vendor.save(update_fields=list(entry.fields))
+            # Only the named columns: a pause that is set at this moment stays.
+            loaded.row.save(update_fields=entry.columns)
             _log(loaded, source)
 
 
@@ -131,13 +180,13 @@ def _log(loaded: Loaded, source: str) -> None:
     user, _ = get_user_model().objects.get_or_create(
         username=USER, defaults={"is_active": False, "password": "!"}
     )
-    changes = "; ".join(f"{name}: {old!r} → {new!r}" for name, old, new in loaded.changes)
-    message = f"Added from {source}." if loaded.is_new else f"Changed {changes}, from {source}."
+    shown = "; ".join(change.shown("→") for change in loaded.changes)
+    message = f"Added from {source}." if loaded.is_new else f"Changed {shown}, from {source}."
     LogEntry.objects.create(
         user_id=user.pk,
-        content_type_id=ContentType.objects.get_for_model(Vendor).pk,
-        object_id=loaded.vendor.pk,
-        object_repr=str(loaded.vendor),
+        content_type_id=ContentType.objects.get_for_model(type(loaded.row)).pk,
+        object_id=loaded.row.pk,
+        object_repr=str(loaded.row),
         action_flag=ADDITION if loaded.is_new else CHANGE,
         change_message=message,
     )

@@ -1,16 +1,19 @@
-"""Vendors in a TOML file: a table [vendors.SLUG] for each, with the vendor's fields as keys.
+"""Vendors and credentials in a TOML file: a table [vendors.SLUG] or [credentials.SLUG] for each.
 
 Pure: text in, entries out.
 """
 
-import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date, time
+from math import isfinite
 from typing import Any, NamedTuple
 
-BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+from vendors.definitions.faults import path_of
+from vendors.loading.keys import DEFINITION_KEYS, KINDS, KNOWN, LIMIT, LISTS, REQUIRED
+
 NO_VENDOR = "The file has no vendor. Add a table [vendors.SLUG] for each."
 UNKNOWN_TABLE = "Unknown key. Each vendor is a table [vendors.SLUG]."
 
@@ -37,84 +40,85 @@ class FaultyVendorsError(Exception):
 class VendorDefinition:
     """One vendor: the fields that its table names, as the row holds them.
 
-    `faults` has a sentence for each key that is wrong or missing; it is then not in `fields`.
+    `definition` has the keys that are no columns. `faults` has a sentence for each key that is
+    wrong or missing; it is then in neither.
     """
 
     slug: str
     fields: dict[str, Any]
     faults: dict[str, str] = field(default_factory=dict)
+    definition: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that change."""
+        return [*self.fields, "definition"]
 
     def fault(self, name: str, message: str) -> DefinitionFault:
-        return DefinitionFault(_path("vendors", self.slug, name), message)
+        return DefinitionFault(_below("vendors", self.slug, name), message)
+
+
+@dataclass(frozen=True)
+class CredentialDefinition:
+    """One credential: its table, and a sentence for each key in it that can't be stored."""
+
+    slug: str
+    definition: dict[str, Any]
+    faults: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[str]:
+        return ["definition"]
+
+    def fault(self, name: str, message: str) -> DefinitionFault:
+        return DefinitionFault(_below("credentials", self.slug, name), message)
 
 
 class Parsed(NamedTuple):
-    """The vendors of a file, and the faults outside them."""
+    """The vendors and credentials of a file, and the faults outside them."""
 
     entries: list[VendorDefinition]
     faults: list[DefinitionFault]
-
-
-class ValueType(NamedTuple):
-    """A type of value: `wanted` completes "Must be ..."."""
-
-    wanted: str
-    fits: Callable[[object], bool]
-
-
-def _is_number(value: object) -> bool:
-    # Excludes bool, infinity, NaN and what a float can't hold.
-    return type(value) in (int, float) and abs(value) < 1e15  # type: ignore[arg-type]
-
-
-def _is_list_of_names(value: object) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(name, str) and re.fullmatch(r"[^\s,]+", name) for name in value
-    )
-
-
-TEXT = ValueType('a string, such as "https://example.com"', lambda value: isinstance(value, str))
-SWITCH = ValueType("true or false", lambda value: isinstance(value, bool))
-WHOLE = ValueType("a whole number", lambda value: type(value) is int and _is_number(value))
-NUMBER = ValueType("a number", _is_number)
-NAMES = ValueType('a list of names without spaces or commas: ["ssn", "dob"]', _is_list_of_names)
-KINDS = {
-    "adapter": TEXT,
-    "url": TEXT,
-    "enabled": SWITCH,
-    "rate_limits": TEXT,
-    "arrival_margin_ms": WHOLE,
-    "max_in_flight": WHOLE,
-    "max_queued": WHOLE,
-    "timeout_seconds": NUMBER,
-    "max_attempts": WHOLE,
-    "callback_timeout_seconds": NUMBER,
-    "repeat_unknown": SWITCH,
-    "repeat_overdue": SWITCH,
-    "required_input": NAMES,
-    "redact": NAMES,
-    "api_key_env": TEXT,
-    "webhook_secret_env": TEXT,
-}
-REQUIRED = ("adapter", "url")
-LISTS = ("required_input", "redact")
+    credentials: tuple[CredentialDefinition, ...] = ()
 
 
 def parse(text: str) -> Parsed:
-    """Return the vendors of a file. Raises FaultyVendorsError if there are none to be found."""
+    """Return the vendors and credentials of a file. Raises FaultyVendorsError if it has none."""
     document = _load(text)
-    tables = document.pop("vendors", None)
-    faults = [DefinitionFault(_path(name), UNKNOWN_TABLE) for name in document]
-    if not tables or not isinstance(tables, dict):
+    vendors, credentials = document.pop("vendors", {}), document.pop("credentials", {})
+    faults = [DefinitionFault(path_of("", name), UNKNOWN_TABLE) for name in document]
+    if not (_is_table(vendors) or _is_table(credentials)):
         raise FaultyVendorsError(faults or [DefinitionFault("vendors", NO_VENDOR)])
-    entries = []
-    for slug, table in tables.items():
-        if isinstance(table, dict):
-            entries.append(_entry(slug, table))
-        else:
-            path = _path("vendors", slug)
-            faults.append(DefinitionFault(path, f"Must be a table [{path}]."))
-    return Parsed(entries, faults)
+    entries = [_entry(*item) for item in _tables("vendors", vendors, faults)]
+    secrets = [_credential(*item) for item in _tables("credentials", credentials, faults)]
+    return Parsed(entries, faults, tuple(secrets))
+
+
+def parse_definition(text: str) -> dict[str, Any]:
+    """Return the keys of a definition that stands alone. Raises FaultyVendorsError."""
+    definition = _load(text)
+    faults = [
+        DefinitionFault(key, sentence)
+        for name, value in definition.items()
+        for key, sentence in not_json(path_of("", name), value)
+    ]
+    if faults:
+        raise FaultyVendorsError(faults)
+    return definition
+
+
+def not_json(key: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield the key and a sentence for each value that TOML has and JSON does not."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from not_json(path_of(key, name), item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from not_json(f"{key}[{index}]", item)
+    elif isinstance(value, date | time):
+        yield key, f'Must be text: put quotes around it, as in "{value.isoformat()}".'
+    elif isinstance(value, float) and not isfinite(value):
+        yield key, "Must be a finite number."
 
 
 def built_in(mock_url: str) -> Parsed:
@@ -135,13 +139,46 @@ def _load(text: str) -> dict[str, Any]:
         raise FaultyVendorsError([DefinitionFault("", f"Not valid TOML: {error}.")]) from None
 
 
+def _is_table(tables: object) -> bool:
+    return isinstance(tables, dict) and bool(tables)
+
+
+def _tables(
+    name: str, tables: object, faults: list[DefinitionFault]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the slug and the table of each entry, and note what is none."""
+    if not isinstance(tables, dict):
+        faults.append(DefinitionFault(name, f"Must be tables [{name}.SLUG]."))
+        return
+    for slug, table in tables.items():
+        if isinstance(table, dict):
+            yield slug, table
+        else:
+            path = path_of(name, slug)
+            faults.append(DefinitionFault(path, f"Must be a table [{path}]."))
+
+
 def _entry(slug: str, table: dict[str, Any]) -> VendorDefinition:
     faults = dict(_faults(table))
-    fields = {name: value for name, value in table.items() if name not in faults}
+    fields = {name: table[name] for name in table if name in KINDS and name not in faults}
     for name in LISTS:
         if name in fields:
             fields[name] = ", ".join(fields[name])
-    return VendorDefinition(slug, fields, faults)
+    for name, kind in KINDS.items():
+        if kind is LIMIT and fields.get(name) == "":
+            fields[name] = None
+    faulty = {re.split(r"[.\[]", key, maxsplit=1)[0] for key in faults}
+    definition = {name: table[name] for name in DEFINITION_KEYS if name in table.keys() - faulty}
+    return VendorDefinition(slug, fields, faults, definition)
+
+
+def _credential(slug: str, table: dict[str, Any]) -> CredentialDefinition:
+    faults = {
+        key: sentence
+        for name, value in table.items()
+        for key, sentence in not_json(path_of("", name), value)
+    }
+    return CredentialDefinition(slug, table, faults)
 
 
 def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -149,15 +186,15 @@ def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if name not in table:
             yield name, "This key is required."
     for name, value in table.items():
-        if name not in KINDS:
-            yield name, f"Unknown key. The known ones are {', '.join(KINDS)}."
+        if name in DEFINITION_KEYS:
+            yield from not_json(name, value)
+        elif name not in KINDS:
+            yield path_of("", name), f"Unknown key. The known ones are {', '.join(KNOWN)}."
         elif not KINDS[name].fits(value):
             yield name, f"Must be {KINDS[name].wanted}."
 
 
-def _path(*names: str) -> str:
-    return ".".join(
-        name if BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
-        for name in names
-        if name
-    )
+def _below(table: str, slug: str, key: str) -> str:
+    """Return the whole path of a key, which is a path itself, such as poll.every."""
+    path = path_of(table, slug)
+    return f"{path}.{key}" if key else path

@@ -3,6 +3,7 @@
 import django.core.validators
 import vendors.fields
 import vendors.models
+import vendors.validators
 from django.db import migrations, models
 
 
@@ -17,6 +18,16 @@ class Migration(migrations.Migration):
             model_name='vendor',
             name='definition',
             field=vendors.fields.JSONTextField(blank=True, default=dict),
+        ),
+        migrations.AlterField(
+            model_name='vendor',
+            name='adapter',
+            field=models.CharField(help_text='http (as its definition says), sync (answers at once), async (answers by callback), or adapters.FILE.CLASS for a class of your own.', max_length=200, validators=[vendors.validators.validate_adapter]),
+        ),
+        migrations.AlterField(
+            model_name='vendor',
+            name='url',
+            field=models.CharField(help_text='Where jobs are posted. With adapter http, the method and the URL: GET https://api.example.com/v1/person/{input.id}', max_length=2000, validators=[vendors.validators.validate_url], verbose_name='URL'),
         ),
         migrations.CreateModel(
             name='Credential',

@@ -1,4 +1,6 @@
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
@@ -80,3 +82,18 @@ def test_an_adapter_is_cached_until_its_vendor_changes(
     Vendor.objects.filter(pk=vendor.pk).update(url="http://127.0.0.1:10/")
     second = catalogue.adapter(Vendor.objects.get())
     assert (second is first, second.vendor.url) == (False, "http://127.0.0.1:10/")
+
+
+def test_a_file_that_a_vendor_names_counts_as_a_change(
+    catalogue: Catalogue, make_vendor: Callable[..., Vendor], tmp_path: Path
+) -> None:
+    file = tmp_path / "ca.pem"
+    make_vendor("acme", definition={"ca_file": str(file)})
+    seen = [catalogue.all()]
+    for act in (lambda: None, lambda: file.write_text("x"), lambda: None, file.unlink):
+        act()
+        catalogue.forget()
+        seen.append(catalogue.all())
+    assert [new is old for old, new in pairwise(seen)] == [True, False, True, False]
+    assert len({id(vendors["acme"]) for vendors in seen}) == 1
+    assert "No such file" in seen[-1]["acme"].outbound_fault

@@ -81,7 +81,7 @@ def test_valid_settings_pass(fields: dict[str, object]) -> None:
         ("slug", "", "blank"),
         ("slug", "a" * 51, "at most 50 characters"),
         *[
-            ("adapter", name, "is not an adapter. Use sync, async or adapters.FILE.CLASS")
+            ("adapter", name, "is not an adapter. Use http, sync, async or adapters.FILE.CLASS")
             for name in (*NO_ADAPTERS, "adapters.faulty.Sound\n")
         ],
         ("adapter", "vendors.adapters.nope.Nope", "there is no module vendors.adapters.nope."),
@@ -218,3 +218,63 @@ def test_an_unvalidated_row_can_not_read_other_variables(
         assert name in vendor.webhook_secret_fault
     settings.VENDOR_VARIABLE_PREFIXES = ("VENDOR_", "ACME_")
     assert make(api_key_env="ACME_API_KEY").api_key == "k3y"
+
+
+@pytest.mark.parametrize(
+    ("fields", "keys"),
+    [
+        ({"url": "https://acme.test/"}, {"url"}),
+        ({"url": "GET https://acme.test{input.id}/"}, {"url"}),
+        ({"url": "GET https://{input.host}/"}, {"url"}),
+        ({"url": "GET https://me:pw@acme.test/"}, {"url"}),
+        ({"url": "GET http://169.254.169.254/{input.id}"}, {"url"}),
+        ({"url": "GET https://acme.test/\n{input.id}"}, {"url"}),
+        ({"url": "GET https://acme.test/{input.id}\r\nX: 1"}, {"url"}),
+        ({"api_key_env": "VENDOR_X"}, {"api_key_env"}),
+        ({"webhook_secret_env": "VENDOR_X"}, {"webhook_secret_env"}),
+        ({"required_input": "email"}, {"required_input"}),
+        ({"definition": {"credential": "none"}}, {"credential"}),
+        ({"definition": {"check": {"url": "GET http://169.254.169.254/"}}}, {"check.url"}),
+        ({"definition": {"check": {"url": "GET http://{input.host}/"}}}, {"check.url"}),
+        ({"definition": {"colour": 1, "cost": "body["}}, {"colour", "cost"}),
+        ({"definition": {"proxy_env": "SECRET_KEY"}}, {"proxy_env"}),
+        ({"definition": {"ca_file": "acme.pem"}}, {"ca_file"}),
+        ({"adapter": "sync"}, {"url"}),
+    ],
+)
+def test_adapter_http_compiles_its_definition(fields: dict[str, object], keys: set[str]) -> None:
+    vendor = make(**{"adapter": "http", "url": "GET https://acme.test/{input.id}", **fields})
+    with pytest.raises(ValidationError) as caught:
+        vendor.full_clean()
+    errors = caught.value.error_dict
+    found = {it.code if name == "definition" else name for name in errors for it in errors[name]}
+    assert found == keys
+
+
+@pytest.mark.parametrize(
+    ("definition", "fault"),
+    [
+        ({"result": "body"}, "result: Only adapter http has this key. Others have callback, poll"),
+        ({"poll": {"every": "soon"}}, "poll.every: Must be a duration"),
+        ({"poll": {"url": "GET https://a/"}}, "poll.url: Unknown key. The known ones are after"),
+        ({"poll": 5}, "poll: Must be a table"),
+        ({"callback": {"hmac": "md5"}}, "callback.hmac: "),
+        ({"client_cert_file": 5}, "client_cert_file: Must be the absolute path"),
+    ],
+)
+def test_other_adapters_have_few_keys(definition: dict[str, object], fault: str) -> None:
+    found = faults_of(make(definition=definition))["definition"]
+    assert any(sentence.startswith(fault) for sentence in found), found
+
+
+def test_other_adapters_may_poll_and_prove_callbacks() -> None:
+    proof = {"hmac": "sha256", "header": "X-Signature", "secret_env": "VENDOR_X"}
+    definition = {"poll": {"every": "5s", "give_up": "10min"}, "callback": proof}
+    make(adapter="adapters.faulty.Sound", definition={**definition, "ca_file": "/a"}).full_clean()
+
+
+def test_http_requires_the_input_that_its_definition_names() -> None:
+    definition = {"input": {"email": "required", "name": "optional"}}
+    vendor = make(adapter="http", url="GET https://acme.test/", definition=definition)
+    vendor.full_clean()
+    assert vendor.required_fields == ("email",)

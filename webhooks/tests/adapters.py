@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from vendors.base import Adapter, Done, VendorError
+from vendors.base import Accepted, Adapter, Done, VendorError
+from vendors.http.call import post_json
 
 
 class Picky(Adapter):
@@ -26,3 +27,24 @@ class Forgetful(Adapter):
 
     def read_callback(self, payload):
         return payload
+
+
+class Referring(Adapter):
+    """Names its reference in each callback, and posts to the URL of the whole account."""
+
+    def call(self, call):
+        reply = post_json(self.vendor.url, call.input, headers={}, timeout_seconds=5)
+        return Accepted(reply.json_object()["id"])
+
+    def poll(self, call):
+        return Done({"polled": call.reference})
+
+    def read_callback(self, payload):
+        if "error" in payload:
+            raise VendorError(payload["error"], "The vendor said so.")
+        if "result" not in payload:
+            return Accepted()
+        return Done(payload["result"], cost=payload.get("cost"), confidence=0.5)
+
+    def callback_reference(self, payload, headers):
+        return payload["ref"] if "ref" in payload else headers.get("x-ref", "")

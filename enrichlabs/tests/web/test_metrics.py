@@ -43,10 +43,10 @@ def test_counters_are_shown_with_and_without_a_vendor(
 
 
 def test_attempts_are_one_counter_by_outcome(client: Client, redis_client: redis.Redis) -> None:
-    counts = {"attempts_done|acme": 3, "attempts_error|acme": 1, "polls_pending|acme": 2}
+    counts = {"attempts_found|acme": 3, "attempts_error|acme": 1, "polls_pending|acme": 2}
     redis_client.hset(COUNTERS, mapping=counts)
     shown = samples(client)
-    assert shown["attempts_total", "acme", "done"] == 3
+    assert shown["attempts_total", "acme", "found"] == 3
     assert shown["attempts_total", "acme", "error"] == 1
     assert shown["polls_total", "acme", "pending"] == 2
 

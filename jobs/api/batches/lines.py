@@ -15,7 +15,7 @@ from vendors.payloads import exact
 Paths = Sequence[tuple[str, ...]]  # of the requested fields: their names from the outside in
 
 FIXED_COLUMNS = (
-    *("index", "request_id", "reference", "status", "error_code", "error_message"),
+    *("index", "request_id", "reference", "status", "outcome", "error_code", "error_message"),
     *("created_at", "finished_at"),
 )
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -29,10 +29,11 @@ class Line(NamedTuple):
     request_id: str | None
     reference: str | None
     status: str
-    created_at: datetime | None
-    finished_at: datetime | None
-    result: str | None  # JSON text
-    error: dict[str, str] | None
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+    outcome: str | None = None  # of a complete job
+    result: str | None = None  # JSON text; None also if the vendor had no data
+    error: dict[str, str] | None = None
 
 
 def refused(batch_index: int, code: str, detail: str, errors: list[dict[str, str]] | None) -> Line:
@@ -40,7 +41,7 @@ def refused(batch_index: int, code: str, detail: str, errors: list[dict[str, str
     error = {"code": code, "message": detail}
     if pointer := (errors or [{}])[0].get("pointer"):
         error["pointer"] = pointer
-    return Line(batch_index, None, None, REFUSED, None, None, None, error)
+    return Line(batch_index, None, None, REFUSED, error=error)
 
 
 def paths_of(fields: str | None) -> Paths:
@@ -84,15 +85,19 @@ class JSONLines:
             "created_at": iso(line.created_at),
             "finished_at": iso(line.finished_at),
         }
+        if line.outcome:
+            shown["outcome"] = line.outcome
         if line.error:
             shown["error"] = line.error
         text = exact.COMPACT.encode(shown)
-        if line.result is not None:
+        if line.outcome:
             text = f'{text[:-1]},"result":{self._result(line.result)}}}'
         return f"{text}\n".encode()
 
-    def _result(self, text: str) -> str:
+    def _result(self, text: str | None) -> str:
         """Return the stored result, which is in ASCII already, or the requested part of it."""
+        if text is None:
+            return "null"
         if not self._paths:
             return text
         return exact.write(_reduced(exact.read(text), self._paths))
@@ -114,9 +119,10 @@ class CSV:
 
     def line(self, line: Line) -> bytes:
         error = line.error or {}
-        texts = (line.request_id, line.reference, line.status, error.get("code"))
+        texts = (line.request_id, line.reference, line.status, line.outcome)
         times = (iso(line.created_at), iso(line.finished_at))
-        safe = [_harmless(text or "") for text in (*texts, error.get("message"))]
+        errors = (error.get("code"), error.get("message"))
+        safe = [_harmless(text or "") for text in (*texts, *errors)]
         return self._row([line.batch_index, *safe, *times, *self._results(line.result)])
 
     def _results(self, text: str | None) -> list[str]:

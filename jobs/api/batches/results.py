@@ -20,7 +20,7 @@ from jobs.api.access.permissions import still_admitted
 from jobs.api.batches import lines
 from jobs.api.batches.lines import Line
 from jobs.api.problems import Problem, overloaded
-from jobs.api.serializers import OUTWARD
+from jobs.api.serializers import FOUND, OUTWARD
 from jobs.models import Job, RefusedItem, Status
 from jobs.storage.errors import explain
 from jobs.storage.store import STORE_ERRORS, patience
@@ -37,7 +37,7 @@ PART_BYTES = 128 * 1024  # what is sent at once
 STORED_RESULT = ExpressionWrapper(F("result"), output_field=TextField())
 COLUMNS = (
     *("batch_index", "id", "reference", "status", "error_code", "error_message"),
-    *("created_at", "finished_at"),
+    *("created_at", "finished_at", "outcome"),
 )
 
 
@@ -149,11 +149,13 @@ def _jobs(batch_id: str, first: int) -> Page:
 
 
 def _line_of_job(row: Sequence[Any]) -> Line:
-    index, job_id, reference, status, code, message, created_at, finished_at, result = row
-    error = {"code": code, "message": message} if status == Status.FAILED else None
-    shown = result if status == Status.COMPLETE else None
-    times = (created_at, finished_at)
-    return Line(index, job_id, reference or None, OUTWARD[Status(status)], *times, shown, error)
+    index, job_id, reference, status, code, message, created_at, finished_at, outcome, result = row
+    line = Line(index, job_id, reference or None, OUTWARD[Status(status)], created_at, finished_at)
+    if status == Status.COMPLETE:
+        return line._replace(outcome=outcome or FOUND, result=result)
+    if status == Status.FAILED:
+        return line._replace(error={"code": code, "message": message})
+    return line
 
 
 def _refused(batch_id: str, first: int) -> Page:

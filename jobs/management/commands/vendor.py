@@ -1,88 +1,128 @@
-"""Calls a vendor once, without a job, and prints the request and the response:
+"""Lists and adds vendors, proves their credentials, and calls them once without a job:
 manage.py vendor try acme --input '{"name": "John Doe"}'
 """
 
+import json
 import sys
 from argparse import ArgumentParser
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-import redis
-from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
+from django.core.management.base import CommandError
 
-from jobs.api.input import bodies
-from jobs.management.trial_text import masked_lines
-from jobs.queue.keys import Keys
-from jobs.queue.redis import commands
-from jobs.recovery import unusable
+from jobs.management.terminal import store_fault
+from jobs.management.vendor import adding, calling, checking, listing, text
+from jobs.management.vendor.report import report
+from jobs.storage.store import STORE_ERRORS
 from jobs.worker import trial
-from jobs.worker.trial import NoPermitError
+from jobs.worker.trial import Trial
 from vendors.base import Accepted, Done
-from vendors.catalogue import catalogue, listed
+from vendors.management.store_command import StoreCommand
 from vendors.models import Vendor
-from vendors.payloads.json_reader import InvalidJSON
 
-INPUT_JSON = replace(bodies.JOB_JSON, subject="--input")
+NOT_POLLED = "Vendor {vendor} is not polled: its definition has no `poll`."
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     help = (
-        "Calls a vendor once, without a job, and prints the request, the response and the outcome "
-        "with secrets masked."
+        "Lists the vendors and the gallery, adds a vendor from the gallery, proves a credential "
+        "by a free call, or calls a vendor once without a job. Secrets are masked."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        trying = actions.add_parser(
+        listed = actions.add_parser("list", help="list the vendors, and those in the gallery")
+        added = actions.add_parser("add", help="add a vendor from the gallery")
+        added.add_argument("name", metavar="NAME", help="its name in the gallery")
+        added.add_argument("--as", dest="slug", default="", metavar="SLUG", help="another slug")
+        added.add_argument(
+            "--dry-run", action="store_true", help="print what would be added, and add nothing"
+        )
+        checked = actions.add_parser("check", help="prove a vendor's credential by a free call")
+        tried = actions.add_parser(
             "try", help="call a vendor once, within its limits, even while it is paused"
         )
-        trying.add_argument("vendor", metavar="SLUG", help="the vendor's slug")
-        trying.add_argument(
-            "--input", required=True, metavar="JSON", help="the JSON object to send, as in a job"
+        for called in (checked, tried):
+            called.add_argument("vendor", metavar="SLUG", help="the vendor's slug")
+        tried.add_argument(
+            "--input", metavar="JSON", help="the JSON object to send, as in a job; needed to call"
         )
+        tried.add_argument(
+            "--poll",
+            nargs="?",
+            const="",
+            metavar="REFERENCE",
+            help="ask for the answer to an earlier call, by what the vendor calls it, if anything",
+        )
+        for each in (listed, added, checked, tried):
+            each.add_argument("--json", action="store_true", help="print JSON, for scripts")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        vendor, job_input = _vendor(options["vendor"]), _input(options["input"])
-        if fault := unusable.fault(vendor):
-            raise CommandError(f"Can't call vendor {vendor} from here: {fault}")
+        actions = {"list": self._list, "add": self._add, "check": self._check, "try": self._try}
         try:
-            self._warn(vendor)
-            made = trial.run(vendor, job_input)
-        except NoPermitError as error:
-            timeout = f"{trial.TIMEOUT_SECONDS:.0f} s"
-            raise CommandError(f"No permit for vendor {vendor} within {timeout}. {error}") from None
-        except redis.RedisError as error:
-            raise CommandError(
-                f"Redis does not respond ({type(error).__name__}), and a call needs a permit from "
-                "it. Start script/server, or Redis."
-            ) from None
-        for line in masked_lines(vendor, made):
-            self.stdout.write(line)
+            actions[options["action"]](options)
+        except STORE_ERRORS as error:
+            raise CommandError(store_fault(error)) from None
+
+    def _list(self, options: dict[str, Any]) -> None:
+        found = listing.listing()
+        self._print(options, found, listing.lines(found))
+
+    def _add(self, options: dict[str, Any]) -> None:
+        added = adding.add(options["name"], options["slug"], dry_run=options["dry_run"])
+        self._print(options, adding.as_json(added), adding.lines(added))
+
+    def _check(self, options: dict[str, Any]) -> None:
+        vendor = calling.vendor_called(options["vendor"])
+        if not calling.can_check(vendor):
+            raise CommandError(checking.no_check(vendor))
+        made = self._made(options, vendor, partial(trial.check, vendor))
+        found = checking.concluded(vendor, made)
+        self._print(options, found, checking.lines(vendor, found))
+        if not isinstance(made.answer, Done):
+            sys.exit(1)
+
+    def _try(self, options: dict[str, Any]) -> None:
+        vendor = calling.vendor_called(options["vendor"])
+        made = self._made(options, vendor, _make(vendor, options["input"], options["poll"]))
+        found = report(vendor, made)
+        self._print(options, found, text.lines(vendor, found))
         if not isinstance(made.answer, Done | Accepted):
             sys.exit(1)
 
-    def _warn(self, vendor: Vendor) -> None:
-        if vendor.is_paused(timezone.now()):
-            reason = vendor.pause_reason.rstrip(".")
-            self.stdout.write(f"The vendor is paused: {reason}. Calling it anyway.")
-        if commands().hexists(Keys(vendor.slug).state, "open_until"):
-            self.stdout.write("The vendor's breaker is open: it seemed down. Calling it anyway.")
+    def _made(self, options: dict[str, Any], vendor: Vendor, make: Callable[[], Trial]) -> Trial:
+        def make_with_warnings() -> Trial:
+            for warning in calling.warnings(vendor):
+                # Standard output is for the JSON alone.
+                (self.stderr if options["json"] else self.stdout).write(warning, style_func=str)
+            return make()
+
+        return calling.made(vendor, make_with_warnings)
+
+    def _print(self, options: dict[str, Any], found: Any, lines: Iterable[str]) -> None:
+        if options["json"]:
+            self.stdout.write(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+            return
+        for line in lines:
+            self.stdout.write(line)
 
 
-def _vendor(slug: str) -> Vendor:
-    if vendor := catalogue.get(slug):
-        return vendor
-    known = listed(catalogue.all())
-    raise CommandError(f"There is no vendor {slug!r}. Known vendors: {known}.")
+def _make(vendor: Vendor, given: str | None, reference: str | None) -> Callable[[], Trial]:
+    """Return what makes the call or the poll. Raises CommandError if the options do not fit."""
+    if reference is not None:
+        return _make_poll(vendor, given or "{}", reference)
+    if given is None:
+        raise CommandError(f"Say what to send: --input '{adding.example(vendor)}'")
+    return partial(trial.run, vendor, calling.read_input(vendor, given))
 
 
-def _input(text: str) -> dict[str, Any]:
-    try:
-        given = INPUT_JSON.read(text.encode("utf-8", "surrogateescape"))
-    except InvalidJSON as error:
-        raise CommandError(str(error)) from None
-    if not isinstance(given, dict):
-        raise CommandError("""--input must be a JSON object, such as '{"name": "John Doe"}'.""")
-    return given
+def _make_poll(vendor: Vendor, given: str, reference: str) -> Callable[[], Trial]:
+    if vendor.polling is None:
+        raise CommandError(NOT_POLLED.format(vendor=vendor))
+    by_reference = calling.asks_by_reference(vendor)
+    if by_reference and not reference:
+        raise CommandError("Say what the vendor calls the work: --poll REFERENCE")
+    job_input = calling.read_input(vendor, given, is_complete=not by_reference)
+    return partial(trial.poll, vendor, job_input, reference)

@@ -1,14 +1,16 @@
 -- Reports calls to a vendor's breaker, and returns the vendor's standing.
 -- KEYS state, freed
--- ARGV failures in a row that open it, code of the last failed call, then six per call: outcome, token of its probe (''
---   if it is none), job id, when it started (microseconds), failures of its job counted before, number of good calls in a row
---   that it stands for
---   outcome: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), none (no call was made,
---   or the answer says nothing about the vendor's health)
--- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, and for each call 1 if
--- it started before the last outage ended, else 0.
+-- ARGV failures in a row that open it, code of the last failed call, shortest pause of a throttled vendor and for how long the
+--   breaker holds it (microseconds), since when the vendor's row says that it is throttled (0: it does not), then six per call:
+--   outcome, token of its probe ('' if it is none), job id, when it started (microseconds), failures of its job counted before,
+--   number of good calls in a row that it stands for
+--   outcome: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), throttled (we call it
+--   too fast, and it does not say for how long to stop), none (no call was made, or the answer says nothing about the vendor's health)
+-- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, since when the vendor is
+-- throttled (0: it is not), now, 1 if it must be paused for that, and for each call 1 if it started before the last outage ended,
+-- else 0.
 local STATE, FREED = unpack(KEYS)
-local threshold = tonumber(ARGV[1])
+local threshold, code, min_pause, max_hold, row_since = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local MIN_OPEN, MAX_OPEN, RECOVERED = 1000000, 60000000, 64
@@ -31,14 +33,31 @@ local function clear(...)
 end
 local function wake() redis.call('XADD', FREED, 'MAXLEN', 1, '*', 'slot', '1') end
 
-local function open()
-  local length = math.min(MAX_OPEN, MIN_OPEN * 2 ^ number('opened'))
-  set('opened', number('opened') + 1)
+local function hold(length, why)
   set('open_until', now + length)
   -- For people: since when it is open, and the last error.
   if not state.opened_at then set('opened_at', now) end
-  redis.call('HSET', STATE, 'open_code', ARGV[2])
+  redis.call('HSET', STATE, 'open_code', why)
   clear('failures', 'recovering', 'probe', 'probe_until', 'probe_entry')
+end
+
+local function open()
+  if state.throttled_at then clear('throttled_at', 'opened_at') end
+  local length = math.min(MAX_OPEN, MIN_OPEN * 2 ^ number('opened'))
+  set('opened', number('opened') + 1)
+  hold(length, code)
+end
+
+-- The reporter writes the pause into the vendor's row (jobs/queue/throttle.py says how long it is). The breaker holds the calls
+-- until all workers have read it, and lets one probe through after it. A row whose streak Redis has lost goes on with it.
+local must_pause = 0
+local function throttled()
+  if not state.throttled_at then
+    clear('opened_at')
+    set('throttled_at', (row_since > 0 and not state.answered) and row_since or now)
+  end
+  hold(math.min(max_hold, math.max(min_pause, now - number('throttled_at'))), 'rate_limited')
+  must_pause = 1
 end
 
 local function good(calls)
@@ -59,11 +78,13 @@ end
 local function probed(outcome)
   clear('probe', 'probe_until', 'probe_entry')
   if outcome == 'good' or outcome == 'denied' then
-    clear('open_until', 'opened_at', 'open_code', 'failures')
+    clear('open_until', 'opened_at', 'open_code', 'failures', 'throttled_at')
     set('recovering', 1)
     set('closed_at', now)
   elseif outcome == 'bad' then
     open()
+  elseif outcome == 'throttled' then
+    throttled()
   end
   wake()
 end
@@ -75,7 +96,7 @@ local function denied(job)
 end
 
 local starts = {}
-for i = 3, #ARGV, 6 do
+for i = 6, #ARGV, 6 do
   local outcome, token, job, started, failures, calls = unpack(ARGV, i, i + 5)
   if (outcome == 'good' or outcome == 'denied') and not state.answered then set('answered', 1) end
   if state.open_until then
@@ -84,11 +105,14 @@ for i = 3, #ARGV, 6 do
     good(tonumber(calls))
   elseif outcome == 'bad' and tonumber(started) >= number('closed_at') then
     bad(tonumber(failures))
+  elseif outcome == 'throttled' and tonumber(started) >= number('closed_at') then
+    throttled()
   end
   if outcome == 'denied' then denied(job) elseif outcome == 'good' then clear('denied', 'denied_job') end
   starts[#starts + 1] = tonumber(started)
 end
-local open_for = state.open_until and math.max(1, number('open_until') - now) or 0
-local reply = { string.format('%.0f', open_for), number('denied') }
+local is_down = state.open_until and not state.throttled_at
+local open_for = is_down and math.max(1, number('open_until') - now) or 0
+local reply = { string.format('%.0f', open_for), number('denied'), state.throttled_at or '0', string.format('%.0f', now), must_pause }
 for _, started in ipairs(starts) do reply[#reply + 1] = started < number('closed_at') and 1 or 0 end
 return reply

@@ -61,3 +61,9 @@ def test_a_callback_shows_its_body_and_is_read_only(browser, make_callback):
     page = text(browser.get(f"{CALLBACKS}{callback.pk}/change/"))
     assert '{ "name": "<b>Jane Roe</b>" }' in page
     assert browser.post(f"{CALLBACKS}{callback.pk}/change/", {}).status_code == 403
+
+
+def test_a_callback_whose_job_is_not_known_shows_its_reference(browser, make_callback):
+    callback = make_callback(job="", vendor_reference="ref-1")
+    assert "not yet applied acme -" in text(browser.get(CALLBACKS))
+    assert "Vendor's reference: ref-1" in text(browser.get(f"{CALLBACKS}{callback.pk}/change/"))

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
-from jobs.models import Attempt, Callback
+from jobs.models import UNKNOWN, Attempt, Callback, Job
 from jobs.tests.console import sign_in_as_superuser, text
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -33,6 +35,11 @@ def page(browser):
             "The vendor accepted the job. Its callback is due by 2026-01-31 12:00:00",
         ),
         (
+            {"status": "complete", "finished_at": NOON, "outcome": "no_data"},
+            "12:00:00 UTC. The vendor has no data for this input. Error code: - Vendor: acme "
+            "Name: John Doe Outcome: no_data Vendor's reference: - Next poll: -",
+        ),
+        (
             {"status": "complete", "finished_at": NOON},
             "complete Finished at 2026-01-31 12:00:00 UTC.",
         ),
@@ -55,6 +62,57 @@ def page(browser):
 def test_the_state_of_a_job_is_a_sentence(page, make_vendor, make_job, fields, sentence):
     make_vendor()
     assert sentence in text(page(make_job(**fields)))
+
+
+@pytest.mark.parametrize(
+    ("proof", "next_poll_at", "sentence"),
+    [
+        (
+            {},
+            LATER,
+            "The vendor accepted the job as ref-1. It is polled until 2026-01-31 12:00:00 UTC. "
+            "The next poll is due at 2100-01-01 00:00:00 UTC.",
+        ),
+        (
+            {"callback": {}},
+            NOON,
+            "Its callback or a poll ends the wait, by 2026-01-31 12:00:00 UTC. "
+            "The next poll is due now.",
+        ),
+        ({}, None, "It is not polled again. Its answer is due by 2026-01-31"),
+    ],
+    ids=["poll", "both", "last"],
+)
+def test_a_waiting_job_says_what_will_end_it(page, make_vendor, proof, next_poll_at, sentence):
+    make_vendor(definition={"poll": {}, **proof})
+    fields = {"vendor": "acme", "status": "waiting", "deadline_at": NOON, "input": {}}
+    job = Job.new(**fields, vendor_reference="ref-1", next_poll_at=next_poll_at)
+    job.save(force_insert=True)
+    assert sentence in text(page(job))
+
+
+def test_polls_are_listed_with_what_the_vendor_said(page, make_vendor, make_job):
+    make_vendor()
+    job = make_job(status="complete", attempt=1)
+    now = timezone.now()
+    polls = [
+        (NOON, {"outcome": "pending", "vendor_reference": "ref-1", "cost": 0.5}),
+        (NOON + timedelta(minutes=1), {"outcome": UNKNOWN, "message": "Unfinished."}),
+        (NOON + timedelta(minutes=2), {"outcome": "found", "cost": 1, "confidence": 0.75}),
+        (now, {"outcome": UNKNOWN, "message": "Unfinished."}),
+    ]
+    for at, fields in polls:
+        fields |= {"vendor": "acme", "run": 1, "number": 1, "worker": "w1"}
+        Attempt.objects.create(job=job.pk, kind="poll", started_at=at, ended_at=at, **fields)
+    page_text = text(page(job))
+    for row in (
+        "12:00:00 UTC Poll of attempt 1 pending 0.00 s w1 Vendor's reference: ref-1. Cost: 0.5.",
+        "12:01:00 UTC Poll of attempt 1 unknown w1 Its worker stopped before it recorded an answer",
+        "12:02:00 UTC Poll of attempt 1 found 0.00 s w1 Cost: 1. Confidence: 0.75.",
+        f"{now:%H:%M:%S} UTC Poll of attempt 1 under way w1",
+    ):
+        assert row in page_text
+    assert "Unfinished" not in page_text
 
 
 def test_input_and_result_are_escaped(page, make_job):

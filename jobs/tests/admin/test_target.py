@@ -9,7 +9,8 @@ from jobs.queue.heartbeat import Heartbeat
 from jobs.recovery import unusable
 from jobs.tests.admin.test_vendors import VENDORS, change, form_of
 from jobs.tests.console import sign_in, sign_in_as_superuser, text
-from vendors.models import Vendor
+from vendors.catalogue import catalogue
+from vendors.models import Credential, Vendor
 
 pytestmark = pytest.mark.django_db
 BOTH = "VENDOR_ACME_API_KEY VENDOR_ACME_WEBHOOK_SECRET"
@@ -50,6 +51,71 @@ def test_the_same_host_needs_no_confirmation(acme):
     assert "was changed successfully" in text(change(browser, acme, **without))
     assert "was changed successfully" in text(change(browser, acme, url="https://third.test/"))
     assert Vendor.objects.get().url == "https://third.test/"
+
+
+@pytest.fixture
+def pdl(make_vendor):
+    for slug in ("pdl", "other"):
+        definition = {"header": "X-Api-Key", "keys_env": [f"VENDOR_{slug.upper()}_KEY"]}
+        Credential.objects.create(slug=slug, definition=definition)
+    url = "GET https://pdl.test/v1/{input.id}"
+    definition = {"credential": "pdl", "cost": "body.cost"}
+    return make_vendor("pdl", adapter="http", url=url, required_input="", definition=definition)
+
+
+@pytest.mark.parametrize(
+    ("fields", "variables"),
+    [
+        ({"url": "GET https://evil.test/v1/{input.id}"}, "VENDOR_PDL_KEY"),
+        ({"url": "GET https://pdl.test:8443/v1"}, "VENDOR_PDL_KEY"),
+        ({"url": "POST http://pdl.test/v1"}, "VENDOR_PDL_KEY"),
+        ({"definition": 'credential = "other"'}, "VENDOR_OTHER_KEY"),
+        (
+            {"definition": 'credential = "pdl"\nproxy_env = "VENDOR_PROXY"'},
+            "VENDOR_PDL_KEY VENDOR_PROXY",
+        ),
+        ({"definition": 'credential = "pdl"\nca_file = "/tmp/ca.pem"'}, "VENDOR_PDL_KEY"),
+        (
+            {"definition": 'credential = "pdl"\ncheck = { url = "GET https://evil.test/" }'},
+            "VENDOR_PDL_KEY",
+        ),
+        (
+            {
+                "definition": 'credential = "pdl"\nreference = "body.id"\n'
+                'poll = { url = "GET https://evil.test/{ref}" }'
+            },
+            "VENDOR_PDL_KEY",
+        ),
+    ],
+)
+def test_a_credential_goes_to_another_target_only_if_confirmed(pdl, fields, variables):
+    browser, before = sign_in_as_superuser(), Vendor.objects.values().get()
+    for again in ("", "VENDOR_X"):
+        page_text = text(change(browser, pdl, **fields, variables_again=again))
+        assert f"type {variables} here." in page_text
+        assert Vendor.objects.values().get() == before
+    page_text = text(change(browser, pdl, **fields, variables_again=variables))
+    assert "was changed successfully" in page_text
+    assert Vendor.objects.values().get() != before
+
+
+def test_another_method_path_or_rule_needs_no_confirmation(pdl):
+    definition = 'credential = "pdl"\ncheck = { url = "GET https://PDL.test/me" }'
+    fields = {"url": "POST https://PDL.test/v2/{input.id}", "definition": definition}
+    assert "was changed successfully" in text(change(sign_in_as_superuser(), pdl, **fields))
+    assert "credential" in Vendor.objects.get().definition
+
+
+@pytest.mark.sqlite
+def test_change_permission_shows_a_definition_and_does_not_change_it(pdl):
+    browser, path = sign_in("view_vendor", "change_vendor"), f"{VENDORS}{pdl.pk}/change/"
+    page = browser.get(path)
+    assert 'credential = "pdl"' in text(page)
+    assert 'name="definition"' not in page.content.decode()
+    posted = {**form_of(browser, path), "definition": 'credential = "other"', "rate_limits": "5/s"}
+    assert "was changed successfully" in text(browser.post(path, posted, follow=True))
+    vendor = Vendor.objects.get()
+    assert (vendor.rate_limits, vendor.definition) == ("5/s", pdl.definition)
 
 
 @pytest.mark.sqlite  # permissions, see jobs/tests/console.py
@@ -126,3 +192,18 @@ def test_a_report_is_json_without_secrets(monkeypatch):
         {"acme": "The variable VENDOR_ACME_API_KEY holds characters that no API key can have."},
         ["acme"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("definition", "fault"),
+    [
+        ({"credential": "none"}, "There is no credential 'none'."),
+        ({"credential": "pdl"}, "The variable VENDOR_PDL_KEY is not set."),
+        ({"cost": "body["}, "The definition can't be used: cost: "),
+        ({"poll": {"every": "soon"}}, "Must be a duration"),
+    ],
+)
+def test_a_vendor_that_cannot_be_called_says_why(pdl, definition, fault):
+    Vendor.objects.update(definition=definition)
+    catalogue.forget()
+    assert fault in unusable.fault(catalogue.get("pdl"))

@@ -94,7 +94,11 @@ def test_a_change_applies_at_once(browser, make_vendor):
             "10 per second",
             "'10 per second' is not a valid rate limit. Write for example 10/s",
         ),
-        ("adapter", "soap", "'soap' is not an adapter. Use sync, async or adapters.FILE.CLASS"),
+        (
+            "adapter",
+            "soap",
+            "'soap' is not an adapter. Use http, sync, async or adapters.FILE.CLASS",
+        ),
         ("url", "vendor.example", "Enter a full URL that starts with https:// or http://."),
         (
             "api_key_env",

@@ -48,7 +48,7 @@ def test_a_queued_job_shows_everything_but_a_result(client, make_job, make_vendo
 def test_a_job_shows_its_public_status(client, make_job, stored, shown):
     answer = client.get(f"/jobs/{make_job(status=stored, error_code='old', result={'old': 1}).pk}")
     assert answer.json()["status"] == shown
-    assert not {"result", "error"} & answer.json().keys()
+    assert not {"result", "outcome", "error"} & answer.json().keys()
     assert answer.has_header("Retry-After") == (shown != "cancelled")
 
 
@@ -59,7 +59,8 @@ def test_a_complete_job_shows_its_result(client, make_job):
     )
     answer = client.get(f"/jobs/{job.pk}")
     shown = answer.json()
-    assert (shown["status"], shown["result"]) == ("complete", result)
+    assert (shown["status"], shown["outcome"]) == ("complete", "found")  # '' in its row
+    assert shown["result"] == result
     assert (shown["attempts"], shown["run"]) == (3, 2)
     assert (shown["started_at"], shown["finished_at"]) == (
         "2026-05-01T12:00:00.250000Z",
@@ -67,6 +68,14 @@ def test_a_complete_job_shows_its_result(client, make_job):
     )
     assert "error" not in shown
     assert not answer.has_header("Retry-After")
+
+
+def test_a_job_without_data_is_complete_and_its_result_null(client, make_job):
+    job = make_job(status="complete", outcome="no_data", result=None)
+    shown = client.get(f"/jobs/{job.pk}").json()
+    assert (shown["status"], shown["outcome"], shown["result"]) == ("complete", "no_data", None)
+    [listed] = client.get("/jobs").json()["items"]
+    assert (listed["outcome"], "result" in listed) == ("no_data", False)
 
 
 def test_a_failed_job_shows_its_error(client, make_job):
@@ -87,7 +96,18 @@ def test_a_failed_job_shows_its_error(client, make_job):
 
 @pytest.mark.parametrize(
     "result",
-    [{}, {"n": 2**200}, {"t": "a\0ü\u2028😀"}, {"deep": [[[[{}]]]]}, {"n": 1e308}, {"n": None}],
+    [
+        [],
+        "text",
+        0,
+        False,
+        {},
+        {"n": 2**200},
+        {"t": "a\0ü\u2028😀"},
+        {"deep": [[[[{}]]]]},
+        {"n": 1e308},
+        {"n": None},
+    ],
 )
 def test_any_json_is_shown_as_a_result(client, make_job, result):
     assert (

@@ -1,5 +1,7 @@
 """A vendor's breaker: opens, lets one probe through, and recovers slowly."""
 
+from datetime import timedelta
+
 import pytest
 
 from harness.waiting import wait_for
@@ -10,6 +12,7 @@ from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.queue.take import take
 from jobs.recovery import pending
+from vendors import pauses
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
 
@@ -169,6 +172,68 @@ def test_failures_of_one_job_do_not_mark_an_answering_vendor_as_down():
     assert not report("bad", failures=2).in_outage
 
 
+def test_the_first_throttled_answer_holds_the_vendor_and_one_probe_goes_first():
+    standing = report(*["throttled"] * 5)
+    assert standing.throttle.is_new
+    assert standing.throttle.pause_seconds == 1  # however many answers there are
+    assert not standing.in_outage
+    assert take(VENDOR, "w", 10).entries == []
+    assert probe()
+    assert take(VENDOR, "other", 10).entries == []
+
+
+def test_the_pause_is_as_long_as_the_vendor_has_throttled_us():
+    since = report("throttled").throttle.since
+    commands().hset(Keys("acme").state, "throttled_at", limiter.microseconds(since) - 60_000_000)
+    late = report("throttled", "good", "bad", "denied").throttle
+    assert not late.is_new  # calls from before the pause say nothing
+    standing = report("throttled", probe=probe())
+    assert standing.throttle.is_new
+    assert 60 <= standing.throttle.pause_seconds < 61
+    held = take(VENDOR, "w", 10)
+    assert (held.entries, held.wait_seconds > 1) == ([], True)  # the rest of it is in the row
+    assert held.wait_seconds < 1.2
+
+
+@pytest.mark.parametrize(("answer", "is_open"), [("good", False), ("denied", False), ("bad", True)])
+def test_any_other_answer_ends_the_streak(answer, is_open):
+    report("throttled")
+    standing = report(answer, probe=probe())
+    assert (standing.throttle, standing.is_open) == (None, is_open)
+    if not is_open:
+        assert (
+            len(take(VENDOR, "w", 10).entries) == 0
+        )  # the probe's entry is pending: one at a time
+
+
+def test_a_probe_without_an_answer_leaves_the_streak():
+    since = report("throttled").throttle.since
+    assert report("none", probe=probe()).throttle.since == since
+    assert probe()
+
+
+def test_a_throttled_call_from_before_the_last_probe_begins_no_streak():
+    before = redis_now_us()
+    report("throttled")
+    report("good", probe=probe())
+    assert report("throttled", started_us=before).throttle is None
+
+
+def test_a_probe_that_is_throttled_ends_an_outage():
+    report("bad", "bad", "bad")
+    standing = report("throttled", probe=probe())
+    assert (standing.in_outage, standing.throttle.is_new) == (False, True)
+
+
+def test_the_row_continues_a_streak_that_redis_has_lost():
+    now = limiter.moment(str(redis_now_us()))
+    began, ended = now - timedelta(seconds=100), now - timedelta(seconds=1)
+    pause = {"paused_at": began, "paused_until": ended, "pause_reason": pauses.THROTTLED}
+    vendor = Vendor(slug="acme", adapter="sync", **pause)
+    [standing] = breaker.report(vendor, [Report("throttled", "", "job-1", redis_now_us())])
+    assert standing.throttle.since == began
+
+
 def test_denied_jobs_in_a_row_count_once_each():
     assert report("denied").denied_jobs == 1
     assert report("denied").denied_jobs == 1  # the same job again
@@ -185,7 +250,9 @@ def test_denied_jobs_in_a_row_count_once_each():
         (VendorError("invalid_input", "", permanent=True), "good"),
         (VendorError("auth", ""), "denied"),
         (VendorError("no_credits", ""), "good"),
-        (VendorError("rate_limited", ""), "none"),
+        (VendorError("blocked", ""), "good"),
+        (VendorError("rate_limited", ""), "throttled"),
+        (VendorError("rate_limited", "", retry_after=timedelta(seconds=1)), "none"),
         (VendorError("adapter_failed", ""), "none"),
         (None, "none"),
     ],

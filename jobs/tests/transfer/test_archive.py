@@ -45,7 +45,9 @@ def test_missing_column_has_its_default(path):
     assert (job["status"], job["run"], job["result"], job["error_code"]) == ("queued", 1, None, "")
 
 
-NOT_A_ROW = "is not a vendor, client, batch, refused item, job, attempt or callback with an id."
+NOT_A_ROW = (
+    "is not a credential, vendor, client, batch, refused item, job, attempt or callback with an id."
+)
 UNFINISHED = "The export is not finished: its end line is missing. Run the export again."
 NOT_SORTED = "is not in the order in which rows are written."
 

@@ -17,7 +17,10 @@ from jobs.transfer.export import opened
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
-COUNTS = "2 vendors, 2 clients, 2 batches, 2 refused items, 12 jobs, 12 attempts, 6 callbacks"
+COUNTS = (
+    "0 credentials, 2 vendors, 2 clients, 2 batches, 2 refused items, 12 jobs, 12 attempts, "
+    "6 callbacks"
+)
 
 
 @pytest.fixture

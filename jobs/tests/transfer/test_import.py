@@ -18,7 +18,7 @@ from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.tests.rows import all_rows, delete_rows, make_rows
 from jobs.tests.transfer.edits import changed, columns, without
 from jobs.transfer import importing
-from vendors.models import Vendor
+from vendors.models import Credential, Vendor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
@@ -31,6 +31,7 @@ def run(path, *arguments):
 
 
 COUNTS = {
+    "credentials": 0,
     "vendors": 2,
     "clients": 2,
     "batches": 2,
@@ -42,9 +43,11 @@ COUNTS = {
 
 
 def report(*written):
-    """The output when so many rows of each kind were written."""
+    """The output when so many rows of each kind but credentials, of which there are none, were
+    written.
+    """
     text = "{0}: {1} in the file, {1} read, {2} written, {1} in the store\n"
-    counts = zip(COUNTS.items(), written, strict=True)
+    counts = zip(COUNTS.items(), (0, *written), strict=True)
     return "".join(text.format(name, whole, count) for (name, whole), count in counts)
 
 
@@ -53,6 +56,15 @@ def test_import_restores_every_row(path, rows, tmp_path):
     assert all_rows() == rows
     call_command("export", str(tmp_path / "second"), stdout=StringIO())
     assert (tmp_path / "second").read_bytes() == path.read_bytes()
+
+
+def test_credentials_come_with_their_vendors(tmp_path):
+    Credential.objects.create(slug="pdl", definition={"header": "X-Key", "keys_env": ["VENDOR_P"]})
+    stored, path = all_rows(), tmp_path / "rows.jsonl"
+    call_command("export", str(path), stdout=StringIO())
+    delete_rows()
+    assert run(path).startswith("credentials: 1 in the file, 1 read, 1 written, 1 in the store")
+    assert all_rows() == stored
 
 
 def test_second_import_writes_nothing(path, rows):

@@ -20,6 +20,7 @@ DEFAULTS = {
         "paused_at": None,
         "paused_by": "",
         "required_input": "name",
+        "definition": {},
     },
     "job": {
         "batch": "",
@@ -30,12 +31,30 @@ DEFAULTS = {
         "idempotency_key": None,
         "metadata": None,
         "reference": "",
+        "outcome": "",
+        "vendor_reference": "",
+        "next_poll_at": None,
     },
-    "attempt": {"kind": "call", "reply": None},
-    "callback": {"reason": ""},
+    "attempt": {
+        "kind": "call",
+        "reply": None,
+        "cost": None,
+        "confidence": None,
+        "vendor_reference": "",
+    },
+    "callback": {"reason": "", "vendor_reference": ""},
 }
 KINDS = {"delivery": "callback"}
-ORDER = ("vendors", "clients", "batches", "refused items", "jobs", "attempts", "callbacks")
+ORDER = (
+    "credentials",
+    "vendors",
+    "clients",
+    "batches",
+    "refused items",
+    "jobs",
+    "attempts",
+    "callbacks",
+)
 
 
 def run(path):
@@ -79,7 +98,7 @@ def test_every_row_is_imported_with_its_new_words(path, counts):
     assert run(path) == "".join(text.format(name, count) for name, count in counts.items())
     stored = all_rows()
     assert [client["slug"] for client in stored.pop("client")] == ["default"]
-    assert (stored.pop("batch"), stored.pop("refused item")) == ([], [])
+    assert [stored.pop(kind) for kind in ("credential", "batch", "refused item")] == [[], [], []]
     assert stored == expected_rows(path)
 
 
@@ -128,7 +147,7 @@ def test_export_after_the_import_writes_version_2(tmp_path):
         (
             '"kind":"delivery"',
             '"kind":"letter"',
-            "is not a vendor, client, batch, refused item, job, attempt or callback",
+            "is not a credential, vendor, client, batch, refused item, job, attempt or callback",
         ),
     ],
 )

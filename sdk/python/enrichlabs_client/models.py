@@ -35,10 +35,12 @@ class Job:
     id: str
     status: str
     """queued, processing, complete, failed or cancelled"""
+    outcome: str | None = None
+    """If complete: found, or no_data if the vendor did its work and has nothing."""
     vendor: str | None = None
     name: str | None = field(default=None, repr=False)
     result: Any = field(default=None, repr=False)
-    """The vendor's answer, if complete."""
+    """The vendor's answer, if complete; None if the outcome is no_data."""
     error: Failure | None = None
     reference: str | None = None
     metadata: Mapping[str, str] | None = None
@@ -62,6 +64,7 @@ class Job:
         return cls(
             id=text(raw, "request_id"),
             status=text(raw, "status"),
+            outcome=optional(raw, "outcome"),
             error=Failure.of(raw.get("error")),
             result=raw.get("result"),
             vendor=optional(raw, "vendor"),

@@ -27,8 +27,11 @@ class Result:
     """The job's id; None if the item was refused."""
     status: str
     """That of the job, or refused."""
+    outcome: str | None = None
+    """If complete: found, or no_data if the vendor did its work and has nothing."""
     reference: str | None = None
     result: Any = field(default=None, repr=False)
+    """The vendor's answer, if complete; None if the outcome is no_data."""
     error: Failure | None = None
     created_at: datetime | None = None
     finished_at: datetime | None = None
@@ -55,6 +58,7 @@ class Result:
             index,
             optional(raw, "request_id"),
             text(raw, "status"),
+            optional(raw, "outcome"),
             optional(raw, "reference"),
             raw.get("result"),
             Failure.of(raw.get("error")),

@@ -67,7 +67,7 @@ def test_an_output_may_be_the_input_any_number_of_times(submit, tmp_path, ending
     ends = ["", "", ".2", ".3"]
     for number, (name, end) in enumerate(zip(names, ends, strict=True)):
         assert row[f"{name}request_id{end}"] == f"run-{number}"
-    assert len(row) == 1 + 4 * 5
+    assert len(row) == 1 + 4 * 6
 
 
 DAMAGE = [
@@ -150,15 +150,15 @@ def test_results_go_to_another_program_as_they_are(run):
 @pytest.mark.parametrize(
     ("refused", "batch", "why"),
     [
-        (0, {"received": 1}, "Jane,deleted,deleted,The job of this row has been deleted"),
+        (0, {"received": 1}, "Jane,deleted,,deleted,The job of this row has been deleted"),
         (
             1,
             {"received": 1, "counts": {"cancelled": 1}},
-            "Jane,refused,not_received,The batch was cancelled before this row came.",
+            "Jane,refused,,not_received,The batch was cancelled before this row came.",
         ),
-        (1, {"received": 1}, 'Jane,refused,not_received,"The batch was closed before this row'),
-        (1, {"received": 0}, 'Jane,missing,missing,"The job of this row has been deleted from'),
-        (-9, {"received": 1}, "Jane,deleted,deleted,"),
+        (1, {"received": 1}, 'Jane,refused,,not_received,"The batch was closed before this row'),
+        (1, {"received": 0}, 'Jane,missing,,missing,"The job of this row has been deleted from'),
+        (-9, {"received": 1}, "Jane,deleted,,deleted,"),
     ],
 )
 def test_it_is_said_why_a_row_has_no_result(submit, tmp_path, refused, batch, why):

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from vendors.loading import toml
 from vendors.loading.load import Loaded, load
 from vendors.management.store_command import StoreCommand
-from vendors.models import Vendor
+from vendors.models import Credential, Vendor
 
 TO_CLEAR = "To clear a field, set it to an empty value."
 WORKERS = "This is the environment of this command; that of the workers counts."
@@ -18,7 +18,8 @@ CALLBACKS = "This is the environment of this command; that of the callback serve
 
 class Command(StoreCommand):
     help = (
-        "Create or update the vendors of a TOML file, all or none. Each is a table [vendors.SLUG]."
+        "Create or update the vendors and credentials of a TOML file, all or none. Each is a table "
+        "[vendors.SLUG] or [credentials.SLUG]."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -52,22 +53,29 @@ class Command(StoreCommand):
 
 
 def _lines(loaded: Loaded) -> Iterator[str]:
-    vendor, is_new, changes, kept = loaded
+    row, is_new, changes, kept = loaded
+    name = f"credential {row}" if isinstance(row, Credential) else str(row)
     if is_new:
-        yield f"{vendor}: new"
+        yield f"{name}: new"
     else:
-        yield from (f"{vendor}: {name}: {old!r} -> {new!r}" for name, old, new in changes)
+        yield from (f"{name}: {change.shown('->')}" for change in changes)
     if kept:
-        values = ", ".join(f"{name} = {value!r}" for name, value in kept.items())
-        yield f"{vendor}: not in the file, kept: {values}. {TO_CLEAR}"
-    if vendor.api_key_fault:
-        yield f"{vendor}: api_key_env: {vendor.api_key_fault} {WORKERS}"
-    if vendor.webhook_secret_fault:
-        yield f"{vendor}: webhook_secret_env: {vendor.webhook_secret_fault} {CALLBACKS}"
+        values = ", ".join(f"{column} = {value!r}" for column, value in kept.items())
+        yield f"{name}: not in the file, kept: {values}. {TO_CLEAR}"
+    if isinstance(row, Credential):
+        if row.fault:
+            yield f"{name}: {row.fault} {WORKERS}"
+        return
+    if row.api_key_fault:
+        yield f"{name}: api_key_env: {row.api_key_fault} {WORKERS}"
+    if row.webhook_secret_fault:
+        yield f"{name}: webhook_secret_env: {row.webhook_secret_fault} {CALLBACKS}"
+    if row.callback_fault:
+        yield f"{name}: callback: {row.callback_fault} {CALLBACKS}"
 
 
 def _others(loaded: Sequence[Loaded]) -> Iterator[str]:
-    slugs = [each.vendor.slug for each in loaded]
+    slugs = [each.row.slug for each in loaded if isinstance(each.row, Vendor)]
     others = Vendor.objects.exclude(slug__in=slugs).values_list("slug", flat=True)
     if others:
         yield f"Not in the file, unchanged: {', '.join(others)}"

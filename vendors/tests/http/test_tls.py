@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,33 +11,12 @@ import pytest
 from harness.vendor.server import Server, Visit, answering, reply
 from vendors.base import Reply, VendorError
 from vendors.http.call import post_json
-from vendors.http.connections import tls_context
+from vendors.http.outbound import _read, tls_context
 from vendors.http.transport import Transport
+from vendors.tests.http.certificates import make_certificate, server_context
 
 DEADLINE_SECONDS = 0.4
 SLACK_SECONDS = 2
-
-
-def make_context(folder: Path, name: str, *options: str) -> ssl.SSLContext:
-    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
-        f"-subj /CN=vendor.test -keyout {key} -out {certificate}"
-    )
-    subprocess.run([*command.split(), *options], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("certificates")
-
-
-@pytest.fixture(scope="module")
-def context(folder: Path) -> ssl.SSLContext:
-    return make_context(folder, "good", "-addext", "subjectAltName=IP:127.0.0.1")
 
 
 def trust_only(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,13 +26,13 @@ def trust_only(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reload_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vendors.http.connections.tls_context", tls_context.__wrapped__)
+    monkeypatch.setattr("vendors.http.outbound._read", _read.__wrapped__)
     monkeypatch.setattr("vendors.http.transport.this_thread.transport", Transport())
 
 
 @pytest.fixture
-def _trusted(folder: Path, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    trust_only(folder / "good.pem", monkeypatch)
+def _trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust_only(certificate, monkeypatch)
 
 
 def post(server: Server, **options: object) -> Reply:
@@ -114,7 +92,8 @@ def test_a_self_signed_certificate_is_not_trusted(
     assert error.message == (
         "The vendor could not be reached: its TLS certificate is not trusted "
         "(self-signed certificate); "
-        "to trust a certificate authority of your own, name its file in VENDOR_CA_FILE."
+        "to trust a certificate authority of your own, name its file in the vendor's ca_file, "
+        "or in VENDOR_CA_FILE for all vendors."
     )
     assert server.requests == []
 
@@ -122,26 +101,24 @@ def test_a_self_signed_certificate_is_not_trusted(
 def test_a_certificate_for_another_name_is_not_trusted(
     folder: Path, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]
 ) -> None:
-    server = serve(
-        answering(reply()),
-        tls=make_context(folder, "other", "-addext", "subjectAltName=DNS:other.test"),
-    )
-    trust_only(folder / "other.pem", monkeypatch)
+    other = make_certificate(folder, "other", "DNS:other.test")
+    server = serve(answering(reply()), tls=server_context(other))
+    trust_only(other, monkeypatch)
     message = error_of(server, timeout_seconds=5).message
     assert "IP address mismatch" in message
     assert "VENDOR_CA_FILE" not in message
 
 
 def test_vendor_ca_file_is_trusted_in_addition_to_the_public_authorities(
-    folder: Path,
+    certificate: Path,
     context: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch,
     settings: object,
     serve: Callable[..., Server],
 ) -> None:
-    settings.VENDOR_CA_FILE = str(folder / "good.pem")
-    public = len(tls_context.__wrapped__().get_ca_certs())
+    settings.VENDOR_CA_FILE = str(certificate)
     reload_certificates(monkeypatch)
+    public = len(tls_context().get_ca_certs())
     assert post(serve(answering(reply()), tls=context), timeout_seconds=5).status == 200
     assert public > 50
 

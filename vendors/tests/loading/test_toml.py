@@ -93,7 +93,7 @@ def test_a_file_without_vendors_is_an_error(text: str, fault: str) -> None:
         ),
         ("enabled = 1", "enabled: Must be true or false."),
         ('enabled = "yes"', "enabled: Must be true or false."),
-        ("max_in_flight = true", "max_in_flight: Must be a whole number."),
+        ("max_in_flight = true", "max_in_flight: Must be a whole number"),
         ("max_attempts = 2.0", "max_attempts: Must be a whole number."),
         (f"max_attempts = {10**30}", "max_attempts: Must be a whole number."),
         ("callback_timeout_seconds = nan", "callback_timeout_seconds: Must be a number."),

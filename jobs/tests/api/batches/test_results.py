@@ -63,7 +63,7 @@ def test_json_lines_have_every_item_in_order(client, batch):
     shown = client.get(f"/jobs/{first['request_id']}").json()
     assert first == {
         **{"index": 0, "request_id": shown["request_id"], "reference": "-7"},
-        **{"status": "complete", "result": ROW, **times},
+        **{"status": "complete", "outcome": "found", "result": ROW, **times},
     }
     assert first["created_at"] == shown["created_at"]
     assert (second["status"], "result" in second, "error" in second) == ("cancelled", False, False)
@@ -79,7 +79,8 @@ def test_csv_has_every_item_in_order(client, batch):
     text = read(client, batch, "format=csv")
     header, *_ = text.split(b"\r\n")
     assert header == (
-        b"index,request_id,reference,status,error_code,error_message,created_at,finished_at,result"
+        b"index,request_id,reference,status,outcome,error_code,error_message,created_at,"
+        b"finished_at,result"
     )
     found = rows_of(text)
     assert [(row["index"], row["status"]) for row in found] == [
@@ -106,6 +107,20 @@ def test_requested_fields_have_columns_of_their_own(client, batch):
     assert found[1]["result.name"] == ""
     [first, *_] = lines_of(read(client, batch, "fields=name,city.name,name.x"))
     assert first["result"] == {"name": "Zoë", "city": {"name": 'Ulm\r\n"x"'}}
+
+
+def test_an_item_without_data_is_complete_and_its_result_null(client):
+    batch = make_batch()
+    add_item(batch, 0, "complete", outcome="no_data", result=None)
+    add_item(batch, 1, "complete", outcome="found", result=[{"name": "Zoë"}, 1])
+    for query, second in (("", [{"name": "Zoë"}, 1]), ("fields=name", {})):
+        found = lines_of(read(client, batch, query))
+        assert [(line["status"], line["outcome"], line["result"]) for line in found] == [
+            *(("complete", "no_data", None), ("complete", "found", second))
+        ]
+    for query, column in (("", "result"), ("&fields=name", "result.name")):
+        [first, _] = rows_of(read(client, batch, f"format=csv{query}"))
+        assert (first["status"], first["outcome"], first[column]) == ("complete", "no_data", "")
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

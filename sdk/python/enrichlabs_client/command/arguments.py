@@ -25,10 +25,10 @@ Submit the rows of FILE, and with --wait write their results beside them.
 
   enrichlabs submit people.csv --vendor acme --map name="Full Name" --wait -o results.csv
 
-The output has the columns of the input, then status, error_code, error_message, result
-and request_id, in the order of the input. Cells that a spreadsheet would take for a
-formula get an apostrophe in front. The name of the output decides its format: .csv, .txt
-or .tsv (with tabs), .jsonl or .ndjson (JSON lines).
+The output has the columns of the input, then status, outcome, error_code, error_message,
+result and request_id, in the order of the input. Cells that a spreadsheet would take for
+a formula get an apostrophe in front. The name of the output decides its format: .csv,
+.txt or .tsv (with tabs), .jsonl or .ndjson (JSON lines).
 
 Interrupted by whatever, run the same command again: it goes on, and submits no row
 twice. What was submitted is in OUTPUT.enrichlabs-state. A changed FILE, or the API key of

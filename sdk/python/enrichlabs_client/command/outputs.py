@@ -85,7 +85,7 @@ class ResultColumns:
     """The columns about a result, named so that none of the input's has the same name."""
 
     def __init__(self, fields: Sequence[str] | None, taken: Iterable[str] = ()) -> None:
-        names = ["status", "error_code", "error_message"]
+        names = ["status", "outcome", "error_code", "error_message"]
         self._fields = fields
         names += ["result"] if fields is None else [f"result.{field}" for field in fields]
         names.append("request_id")
@@ -97,6 +97,7 @@ class ResultColumns:
         found = result.result_text
         values = [
             _text(result.status),
+            _text(result.outcome),
             _text(error.code if error else None),
             _text(_message(result)),
             *(

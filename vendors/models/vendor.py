@@ -1,55 +1,34 @@
 """The settings of one vendor: a row that operators edit, in effect within a second."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-import uuid_utils
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from vendors import limits, validators, variables
+from vendors.base import DIRECT, Outbound, VendorError
 from vendors.definitions.polling import Polling, polling_of
-from vendors.fields import JSONTextField
-from vendors.registry import BUILT_IN, make_adapter
+from vendors.http import outbound as outbounds
+from vendors.models import validation
+from vendors.models.credential import Credential, new_id
+from vendors.models.secrets import VendorSecrets
+from vendors.registry import BUILT_IN, is_http, make_adapter
 
 DEFAULT_REQUIRED_INPUT = "name"
-
-
-def new_id() -> str:
-    """Return a new UUIDv7 as text; later ones sort after earlier ones."""
-    return str(uuid_utils.uuid7())
 
 
 def required_input_of(adapter: str) -> str:
     """Return what a vendor with this adapter requires, unless it says otherwise."""
     is_built_in = adapter in BUILT_IN or adapter in BUILT_IN.values()
-    return DEFAULT_REQUIRED_INPUT if is_built_in else ""
+    return DEFAULT_REQUIRED_INPUT if is_built_in and not is_http(adapter) else ""
 
 
-class Credential(models.Model):
-    """How to prove to vendors who we are. The keys themselves are in environment variables."""
-
-    id = models.CharField(
-        primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
-    )
-    slug = models.CharField(max_length=50, unique=True, validators=[validators.validate_slug])
-    # As in TOML: {"header": "X-Api-Key", "keys_env": ["VENDOR_PDL_KEY"]}
-    definition = JSONTextField(default=dict)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ("slug",)
-        indexes = [models.Index(fields=["slug"], name="credential_slug")]
-
-    def __str__(self) -> str:
-        return self.slug
-
-
-class Vendor(models.Model):
+class Vendor(VendorSecrets):
     id = models.CharField(
         primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
     )
@@ -62,14 +41,15 @@ class Vendor(models.Model):
     adapter = models.CharField(
         max_length=200,
         validators=[validators.validate_adapter],
-        help_text="sync (answers at once), async (answers by callback), "
-        "or adapters.FILE.CLASS for a class of your own.",
+        help_text="http (as its definition says), sync (answers at once), async (answers by "
+        "callback), or adapters.FILE.CLASS for a class of your own.",
     )
     url = models.CharField(
         "URL",
         max_length=2000,
         validators=[validators.validate_url],
-        help_text="Where jobs are posted.",
+        help_text="Where jobs are posted. With adapter http, the method and the URL: "
+        "GET https://api.example.com/v1/person/{input.id}",
     )
     enabled = models.BooleanField(
         default=True, help_text="Off: new jobs are rejected. Accepted jobs still run."
@@ -144,25 +124,6 @@ class Vendor(models.Model):
         help_text="Fields to remove from everything the vendor sends, at any depth. "
         "Separate names with commas.",
     )
-    api_key_env = models.CharField(
-        "API key variable",
-        max_length=100,
-        blank=True,
-        validators=[validators.validate_variable],
-        help_text="The environment variable with the API key. The key itself is not stored.",
-    )
-    webhook_secret_env = models.CharField(
-        "webhook secret variable",
-        max_length=100,
-        blank=True,
-        validators=[validators.validate_variable],
-        help_text="The environment variable with the secret that signs callbacks. "
-        "It may hold several, separated by commas, for rotation.",
-    )
-
-    # What else its table in TOML says (docs/vendors.md).
-    definition = JSONTextField(default=dict, blank=True)
-
     paused = models.BooleanField(default=False, help_text="On: jobs are accepted, but not called.")
     paused_until = models.DateTimeField(
         null=True, blank=True, help_text="Set when the vendor asks us to slow down."
@@ -195,6 +156,8 @@ class Vendor(models.Model):
     @cached_property
     def required_fields(self) -> tuple[str, ...]:
         """The fields of the input that a job must have."""
+        if is_http(self.adapter):
+            return validation.required_of(self.definition.get("input"))
         return tuple(word for word in re.split(r"[,\s]+", self.required_input) if word)
 
     @cached_property
@@ -218,44 +181,36 @@ class Vendor(models.Model):
         return self.callback_timeout_seconds if give_up_seconds is None else give_up_seconds
 
     @cached_property
-    def credential(self) -> Credential | None:
-        """The credential that the definition names. The catalogue sets it from its own copy."""
-        slug = self.definition.get("credential")
-        return Credential.objects.filter(slug=slug).first() if slug else None
+    def outbound(self) -> Outbound:
+        """How this vendor's calls leave the machine. Raises VendorError if that can't be told.
+
+        Never without the proxy that the definition names.
+        """
+        proxy_env = self.definition.get("proxy_env", "")
+        ca_file = self.definition.get("ca_file", "")
+        client_cert_file = self.definition.get("client_cert_file", "")
+        if not (proxy_env or ca_file or client_cert_file):
+            return DIRECT
+        if proxy_env and (fault := variables.missing(proxy_env)):
+            raise VendorError("vendor_unreachable", f"proxy_env: {fault}", outage=True)
+        return Outbound(variables.value(proxy_env).strip(), ca_file, client_cert_file)
 
     @property
-    def api_key(self) -> str:
-        """The current value of the API key variable; empty if none is named or set."""
-        # A key read from a file ends with a line break, which no header may hold.
-        return variables.value(self.api_key_env).strip() if self.api_key_env else ""
+    def outbound_fault(self) -> str:
+        """Why calls can't leave the machine as the definition says; empty if they can."""
+        try:
+            outbound = self.outbound
+        except VendorError as error:
+            return error.message
+        return "" if outbound is DIRECT else outbounds.fault_of(outbound)
 
     @property
-    def api_key_fault(self) -> str:
-        """Why the API key can't be used; empty if it can, or if none is named."""
-        if not self.api_key_env:
-            return ""
-        key = self.api_key
-        if key and not (key.isascii() and key.isprintable()):
-            return f"The variable {self.api_key_env} holds characters that no API key can have."
-        return variables.missing(self.api_key_env)
-
-    @property
-    def webhook_secrets(self) -> list[str]:
-        """The current secrets in the named variable: several during a rotation."""
-        value = variables.value(self.webhook_secret_env)
-        return [part for part in re.split(r"[,\s]+", value) if part]
-
-    @property
-    def webhook_secret_fault(self) -> str:
-        """Why callbacks can't be verified; empty if they can, or if no variable is named."""
-        name = self.webhook_secret_env
-        if not name:
-            return ""
-        if fault := variables.missing(name):
-            return fault
-        if not any(map(variables.signing_key, self.webhook_secrets)):
-            return f"The variable {name} must hold base64, with or without whsec_ in front."
-        return ""
+    def outbound_files(self) -> object:
+        """What changes when a file of certificates does; empty if none is named."""
+        try:
+            return outbounds.seen_of(self.outbound)
+        except VendorError:
+            return ()
 
     def is_paused(self, now: datetime) -> bool:
         return self.paused or (self.paused_until is not None and self.paused_until > now)
@@ -270,6 +225,10 @@ class Vendor(models.Model):
         super().full_clean(excluded, *args, **kwargs)
         if "adapter" in excluded:
             return
+        if not excluded & {"url", "definition"} and (faults := validation.faults_of(self)):
+            raise validators.at_keys(faults, validation.COLUMNS)
+        if is_http(self.adapter):
+            return  # it has just been compiled
         try:
             make_adapter(self)
         except ValueError as error:
@@ -281,3 +240,22 @@ class Vendor(models.Model):
         """All fields as a key: equal keys mean that nothing has changed."""
         values = (getattr(self, field.attname) for field in self._meta.concrete_fields)
         return (*values, self.credential and self.credential.definition)
+
+
+def users_of(credential: Credential) -> list[Vendor]:
+    """Return the vendors whose definition names the credential."""
+    # The store can't search in a definition. Vendors are few.
+    vendors = Vendor.objects.order_by("slug")
+    return [vendor for vendor in vendors if vendor.definition.get("credential") == credential.slug]
+
+
+def faults_of_users(
+    credential: Credential, except_for: Container[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """Yield the vendors that could not use the credential as it is now, and why."""
+    for vendor in users_of(credential):
+        before = validation.faults_of(vendor)
+        vendor.credential = credential
+        for key, sentence in validation.faults_of(vendor).items():
+            if vendor.slug not in except_for and before.get(key) != sentence:
+                yield vendor.slug, f"{key}: {sentence}"

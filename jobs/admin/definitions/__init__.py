@@ -1,0 +1,1 @@
+"""Definitions of vendors and of credentials, which the console edits as TOML."""

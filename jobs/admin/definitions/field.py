@@ -1,0 +1,46 @@
+"""The form field of a definition: text for people, a dict for the row."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from vendors.loading.changes import changes
+from vendors.loading.text import definition_text
+from vendors.loading.toml import FaultyVendorsError, parse_definition
+
+
+class DefinitionField(forms.CharField):
+    def __init__(self, *, rows: int = 20, **options: Any) -> None:
+        attrs = {"class": "definition", "rows": rows, "spellcheck": "false"}
+        super().__init__(widget=forms.Textarea(attrs=attrs), **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        return definition_text(value) if isinstance(value, dict) else value
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return parse_definition(super().to_python(value) or "")
+        except FaultyVendorsError as error:
+            faults = [ValidationError(str(it), code=it.key) for it in error.faults]
+            raise ValidationError(faults) from None
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return any(changes(initial or {}, self.to_python(data)))
+        except ValidationError:
+            return True
+
+
+def shown(definition: dict[str, Any]) -> SafeString:
+    """Return a definition for those who may not edit it."""
+    return format_html('<pre class="json">{}</pre>', definition_text(definition) or "-")
+
+
+def changed(name: str, old: Any, new: Any) -> str:
+    """Return what the history says about one field."""
+    if name == "definition":
+        return "; ".join(change.shown("→") for change in changes(old or {}, new))
+    return f"{name}: {old!r} → {new!r}"

@@ -1,0 +1,89 @@
+"""`manage.py vendor list`: the vendors of this installation, and those in the gallery."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from jobs.admin import states
+from jobs.management.vendor.variables import credential_variables
+from jobs.queue.snapshot import take_snapshot
+from vendors import variables
+from vendors.catalogue import catalogue
+from vendors.loading import gallery
+from vendors.models import Vendor
+
+VENDOR_HEADINGS = ("VENDOR", "ADAPTER", "HOST", "STATE", "CREDENTIAL")
+GALLERY_HEADINGS = ("GALLERY", "ADDED AS", "DESCRIPTION")
+NO_VENDORS = "There are no vendors yet. `vendor add NAME` adds one from the gallery."
+NO_REDIS = "Redis does not answer, so open breakers are not shown."
+
+
+def listing() -> dict[str, Any]:
+    """Return both lists as JSON shows them."""
+    vendors = sorted(catalogue.all().values(), key=lambda vendor: vendor.slug)
+    snapshot = take_snapshot(vendors)
+    rows = [_row(vendor, states.vendor_state(vendor, snapshot)) for vendor in vendors]
+    offered = [
+        {
+            "name": name,
+            "description": gallery.description(name),
+            "added_as": _added_as(name, vendors),
+        }
+        for name in gallery.names()
+    ]
+    return {"vendors": rows, "gallery": offered, "redis_answers": snapshot.redis_answers}
+
+
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    """Yield both lists as tables."""
+    vendors = [
+        (row["slug"], row["adapter"], row["host"], row["state"], _credential(row))
+        for row in found["vendors"]
+    ]
+    yield from _table(VENDOR_HEADINGS, vendors) if vendors else [NO_VENDORS]
+    if not found["redis_answers"]:
+        yield NO_REDIS
+    yield ""
+    yield from _table(
+        GALLERY_HEADINGS,
+        [
+            (entry["name"], ", ".join(entry["added_as"]) or "-", entry["description"])
+            for entry in found["gallery"]
+        ],
+    )
+
+
+def _row(vendor: Vendor, state: str) -> dict[str, Any]:
+    names = credential_variables(vendor)
+    return {
+        "slug": vendor.slug,
+        "adapter": vendor.adapter,
+        "host": urlsplit(vendor.url.split()[-1]).netloc.rpartition("@")[2],
+        "enabled": vendor.enabled,
+        "state": state if vendor.enabled else f"disabled; {state}",
+        "credential": vendor.definition.get("credential") or "",
+        "variables": [{"name": name, "is_set": not variables.missing(name)} for name in names],
+    }
+
+
+def _added_as(name: str, vendors: Iterable[Vendor]) -> list[str]:
+    """Return the slugs of the vendors that were added from the entry, also under another slug."""
+    tables = gallery.vendors(name)
+    urls = {table["url"] for table in tables.values()}
+    return [each.slug for each in vendors if each.slug in tables or each.url in urls]
+
+
+def _credential(row: dict[str, Any]) -> str:
+    states = (
+        f"{each['name']} ({'set' if each['is_set'] else 'not set'} here)"
+        for each in row["variables"]
+    )
+    return ", ".join(states) or "none"
+
+
+def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    table = [headings, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()

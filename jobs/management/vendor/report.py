@@ -1,0 +1,108 @@
+"""What a call by hand came to, as JSON shows it. Secrets are masked wherever they appear."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jobs.worker import trial
+from jobs.worker.trial import Trial
+from vendors import replies
+from vendors.base import Accepted, Done
+from vendors.http.exchanges import Exchange
+from vendors.models import Vendor
+from vendors.payloads.cleaning import clean
+from vendors.payloads.json_reader import VENDOR_JSON
+from vendors.replies import MASK
+
+MAX_BODY_LENGTH = 4096  # characters
+SECRET_HEADERS = re.compile(r"auth|key|token|secret|cookie|signature", re.IGNORECASE)
+SHOWN_HEADERS = ("Idempotency-Key",)  # would match, but is no secret
+SECRET_PARAMETERS = re.compile(
+    r"(?i)((?:^|[?&])[^=&\s]*(?:key|token|secret|password|signature)[^=&\s]*=)[^&\s\"#]*"
+)
+
+
+def report(vendor: Vendor, made: Trial) -> dict[str, Any]:
+    """Return all of it: the vendor's secrets and the callback token are masked, and so are headers
+    and parameters with names of secrets.
+    """
+    token = made.call.callback_url.rpartition("token=")[2]
+    hide = _Mask([*vendor.secrets, token])
+    answer = made.answer
+    outcome, message = trial.outcome(answer)
+    exchanges = [_exchange(exchange, vendor.redacted_fields, hide) for exchange in made.exchanges]
+    return {
+        "vendor": vendor.slug,
+        "kind": str(made.kind),
+        "outcome": outcome,
+        "message": hide(message),
+        "result": hide(answer.result) if isinstance(answer, Done) else None,
+        "cost": answer.cost,
+        "confidence": answer.confidence if isinstance(answer, Done) else None,
+        "reference": hide(answer.reference) if isinstance(answer, Accepted) else "",
+        "poll_after_seconds": _poll_after_seconds(vendor, made),
+        "seconds": round(made.seconds, 3),
+        "exchanges": exchanges,
+    }
+
+
+class _Mask:
+    """Masks secrets in a JSON value."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._spellings = {
+            spelling for secret in secrets if secret for spelling in replies.spellings(secret)
+        }
+
+    def __call__(self, value: Any) -> Any:
+        match value:
+            case str():
+                return SECRET_PARAMETERS.sub(rf"\1{MASK}", replies.masked(value, self._spellings))
+            case dict():
+                return {self(key): self(item) for key, item in value.items()}
+            case list():
+                return [self(item) for item in value]
+        return value
+
+
+def _poll_after_seconds(vendor: Vendor, made: Trial) -> float | None:
+    """Return when a job with this answer would be polled next; None if it would not."""
+    if not isinstance(made.answer, Accepted) or vendor.polling is None:
+        return None
+    asked = made.answer.retry_after.total_seconds() if made.answer.retry_after else 0.0
+    usual = vendor.polling.every_seconds if made.call.reference else vendor.polling.after_seconds
+    return max(usual, asked)
+
+
+def _exchange(exchange: Exchange, redacted: frozenset[str], hide: _Mask) -> dict[str, Any]:
+    return {
+        "method": exchange.method,
+        "url": hide(exchange.url),
+        "request_headers": hide(_headers(exchange.headers)),
+        "request_body": hide(_body(exchange.body, frozenset())),
+        "status": exchange.status,
+        "response_headers": hide(_headers(exchange.reply_headers)),
+        "response_body": hide(_body(exchange.reply_body, redacted)),
+        "outcome": exchange.outcome,
+        "rule": exchange.rule,
+    }
+
+
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: MASK if _is_secret(name) else value for name, value in headers.items()}
+
+
+def _is_secret(header: str) -> bool:
+    return header not in SHOWN_HEADERS and bool(SECRET_HEADERS.search(header))
+
+
+def _body(body: bytes, redacted: frozenset[str]) -> str:
+    """Return the body as JSON without the redacted fields, or as text if it is not JSON."""
+    try:
+        text = json.dumps(clean(VENDOR_JSON.read(body), redacted), ensure_ascii=False)
+    except ValueError:
+        text = body.decode("utf-8", "replace")
+    if len(text) <= MAX_BODY_LENGTH:
+        return text
+    return f"{text[:MAX_BODY_LENGTH]}... (truncated; {len(text)} characters in total)"

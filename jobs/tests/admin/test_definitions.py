@@ -1,0 +1,163 @@
+"""Definitions and credentials are edited as TOML: who may, what is checked, what history says."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+
+from jobs.tests.admin.test_vendors import VENDORS, change, form_of
+from jobs.tests.console import sign_in, sign_in_as_superuser, text
+from vendors.catalogue import catalogue
+from vendors.models import Credential, Vendor
+
+pytestmark = pytest.mark.django_db
+CREDENTIALS = "/admin/vendors/credential/"
+DEFINITION = {"query": {"id": "{input.id}"}, "credential": "pdl", "cost": "body.cost"}
+
+
+@pytest.fixture
+def pdl(db):
+    definition = {"header": "X-Api-Key", "keys_env": ["VENDOR_PDL_KEY"]}
+    return Credential.objects.create(slug="pdl", definition=definition)
+
+
+@pytest.fixture
+def vendor(make_vendor, pdl):
+    url = "GET https://api.pdl.test/v5/{input.id}"
+    return make_vendor("pdl", adapter="http", url=url, required_input="", definition=DEFINITION)
+
+
+def edit(browser, credential, **fields):
+    path = f"{CREDENTIALS}{credential.pk}/change/"
+    return browser.post(path, {**form_of(browser, path), **fields}, follow=True)
+
+
+def history():
+    return [entry.get_change_message() for entry in LogEntry.objects.order_by("action_time")]
+
+
+def test_a_definition_is_edited_as_toml(vendor):
+    browser = sign_in_as_superuser()
+    shown = form_of(browser, f"{VENDORS}{vendor.pk}/change/")["definition"]
+    assert shown == 'query = { id = "{input.id}" }\ncredential = "pdl"\ncost = "body.cost"\n'
+    # As a browser posts it, and saved unchanged: nothing changes.
+    change(browser, vendor, definition=shown.replace("\n", "\r\n"))
+    assert history() == ["No fields changed."]
+    posted = shown.replace("body.cost", "body.price") + '[input]\r\nid = "required"\r\n'
+    assert "was changed successfully" in text(change(browser, vendor, definition=posted))
+    expected = {**DEFINITION, "cost": "body.price", "input": {"id": "required"}}
+    assert catalogue.get("pdl").definition == expected
+    assert catalogue.get("pdl").required_fields == ("id",)
+    assert history()[-1] == (
+        "Changed cost: 'body.cost' → 'body.price'; input: not set → {'id': 'required'}."
+    )
+    assert "→ &#x27;body.price" in browser.get(f"{VENDORS}{vendor.pk}/history/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("typed", "fault"),
+    [
+        ("cost = ", "Not valid TOML: Invalid value (at end of document)."),
+        ("cost = 2026-01-01", 'cost: Must be text: put quotes around it, as in "2026-01-01".'),
+        ('cost = "body["', "cost: "),
+        ('colour = "red"', "colour: Unknown key."),
+        ('rate_limits = "5/s"', "rate_limits: Unknown key."),
+        ('credential = "<b>"', "credential: There is no credential '<b>'."),
+        ('[poll]\nevery = "soon"', "poll.every: Must be a duration"),
+    ],
+)
+def test_a_fault_is_shown_with_its_key_and_what_was_typed(vendor, typed, fault):
+    response = change(sign_in_as_superuser(), vendor, definition=typed, variables_again="")
+    assert any(fault in it for it in response.context["adminform"].form.errors["definition"])
+    assert fault in text(response)
+    assert response.context["adminform"].form["definition"].value() == typed
+    assert Vendor.objects.get().definition == DEFINITION
+
+
+def test_a_vendor_is_added_with_its_definition(pdl):
+    browser = sign_in_as_superuser()
+    posted = {
+        **form_of(browser, f"{VENDORS}add/"),
+        "slug": "acme",
+        "adapter": "http",
+        "url": "GET https://acme.test/{input.id}",
+        "definition": 'credential = "pdl"',
+    }
+    assert "was added successfully" in text(browser.post(f"{VENDORS}add/", posted, follow=True))
+    assert (catalogue.get("acme").credential, catalogue.get("acme").required_fields) == (pdl, ())
+
+
+def test_the_page_of_a_credential_shows_everything_but_the_key(vendor, pdl, monkeypatch):
+    browser, path = sign_in_as_superuser(), f"{CREDENTIALS}{pdl.pk}/change/"
+    assert "The variable VENDOR_PDL_KEY is not set." in text(browser.get(path))
+    monkeypatch.setenv("VENDOR_PDL_KEY", "k3y-s3cret")
+    page = browser.get(path)
+    assert "The variable VENDOR_PDL_KEY is set here." in text(page)
+    assert f'href="{VENDORS}{vendor.pk}/change/">pdl</a>' in page.content.decode()
+    assert 'keys_env = ["VENDOR_PDL_KEY"]' in text(page)
+    for shown in (page, browser.get(CREDENTIALS), browser.get(f"{CREDENTIALS}{pdl.pk}/history/")):
+        assert "k3y-s3cret" not in shown.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("typed", "variable"),
+    [
+        ('query = "key"\nkeys_env = ["VENDOR_PDL_KEY"]', "VENDOR_PDL_KEY"),
+        ('header = "X-Api-Key"\nkeys_env = ["VENDOR_OTHER_KEY"]', "VENDOR_OTHER_KEY"),
+    ],
+)
+def test_another_place_or_variable_must_be_confirmed(vendor, pdl, typed, variable):
+    browser, before = sign_in_as_superuser(), pdl.definition
+    for again in ("", "VENDOR_X", f"{variable} VENDOR_X"):
+        page_text = text(edit(browser, pdl, definition=typed, variables_again=again))
+        assert f"type {variable} here." in page_text
+        assert Credential.objects.get().definition == before
+    assert "was changed" in text(edit(browser, pdl, definition=typed, variables_again=variable))
+    assert catalogue.get("pdl").credential.definition["keys_env"] == [variable]
+    assert "→" in history()[-1]
+
+
+def test_a_faulty_credential_is_not_saved(vendor, pdl):
+    browser, before = sign_in_as_superuser(), pdl.definition
+    for typed, fault in {
+        'header = "X"\nkeys_env = ["SECRET_KEY"]': "keys_env: SECRET_KEY is a setting",
+        "": "Name exactly one place for the key",
+        'body = "key"\nkeys_env = ["VENDOR_X"]': "Vendor pdl could not use it. json: ",
+    }.items():
+        page_text = text(edit(browser, pdl, definition=typed, variables_again="VENDOR_X"))
+        assert fault in page_text
+    assert Credential.objects.get().definition == before
+
+
+def test_a_credential_is_added_and_its_slug_stays(pdl):
+    browser = sign_in_as_superuser()
+    posted = {"slug": "hunter", "definition": 'bearer_env = "VENDOR_HUNTER_KEY"'}
+    assert "was added" in text(browser.post(f"{CREDENTIALS}add/", posted, follow=True))
+    hunter = Credential.objects.get(slug="hunter")
+    edit(browser, hunter, slug="other", definition='bearer_env = "VENDOR_HUNTER_2"')
+    hunter.refresh_from_db()
+    assert (hunter.slug, hunter.definition) == ("hunter", {"bearer_env": "VENDOR_HUNTER_2"})
+
+
+def test_a_credential_in_use_cannot_be_deleted(vendor, pdl):
+    browser, path = sign_in_as_superuser(), f"{CREDENTIALS}{pdl.pk}/delete/"
+    page_text = text(browser.post(path, {"post": "yes"}, follow=True))
+    assert "Vendor pdl uses it. Name another credential there first." in page_text
+    assert Credential.objects.exists()
+    Vendor.objects.all().delete()
+    assert "was deleted successfully" in text(browser.post(path, {"post": "yes"}, follow=True))
+    assert not Credential.objects.exists()
+
+
+@pytest.mark.sqlite  # permissions, see jobs/tests/console.py
+@pytest.mark.parametrize(
+    "permissions",
+    [("view_credential",), ("view_credential", "change_credential", "delete_credential")],
+)
+def test_a_credential_needs_the_target_permission(vendor, pdl, permissions):
+    browser, path = sign_in(*permissions), f"{CREDENTIALS}{pdl.pk}/change/"
+    page = browser.get(path)
+    assert 'header = "X-Api-Key"' in text(page)
+    assert 'name="definition"' not in page.content.decode()
+    assert browser.post(path, {"definition": 'bearer_env = "VENDOR_X"'}).status_code == 403
+    assert browser.post(f"{CREDENTIALS}{pdl.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert browser.get(f"{CREDENTIALS}add/").status_code == 403
+    assert Credential.objects.get().definition == pdl.definition

@@ -1,0 +1,194 @@
+"""A credential's key stands where its definition says, and nowhere else."""
+
+import base64
+from collections.abc import Callable
+
+import pytest
+
+from harness.vendor.server import Server, Visit
+from vendors import credentials
+from vendors.base import VendorError
+from vendors.definitions.faults import DefinitionFaults
+from vendors.definitions.request import Request
+from vendors.execute import execute
+from vendors.models import Credential, Vendor
+from vendors.tests.contract import CALL
+
+KEY = {"keys_env": ["VENDOR_PDL_KEY"]}
+
+
+def faults_of(definition: dict[str, object]) -> dict[str, str]:
+    with pytest.raises(DefinitionFaults) as caught:
+        credentials.parse(definition)
+    return caught.value.faults
+
+
+@pytest.mark.parametrize(
+    ("definition", "key", "sentence"),
+    [
+        (KEY, "", "Name exactly one place for the key: header, query, body, bearer_env or basic."),
+        ({"header": "X-Key", "query": "key", **KEY}, "query", "Remove it, or header"),
+        ({"header": "X Key", **KEY}, "header", "Must be the name of a header"),
+        ({"header": "Host", **KEY}, "header", "Host can't hold a key."),
+        ({"query": "", **KEY}, "query", "Must be the name of a parameter"),
+        ({"body": 5, **KEY}, "body", "Must be the name of a field"),
+        ({"query": "key", "prefix": "Token ", **KEY}, "prefix", "Remove it"),
+        ({"header": "X-Key", "prefix": "a\n", **KEY}, "prefix", "Must be ASCII text"),
+        ({"basic": False, **KEY}, "basic", "Must be true"),
+        ({"header": "X-Key"}, "keys_env", "This key is required"),
+        ({"header": "X-Key", "keys_env": "VENDOR_X"}, "keys_env", "Must be a list with one name"),
+        ({"header": "X-Key", "keys_env": ["VENDOR_A", "VENDOR_B"]}, "keys_env", "one name"),
+        ({"header": "X-Key", "keys_env": ["SECRET_KEY"]}, "keys_env", "is a setting of EnrichLabs"),
+        ({"header": "X-Key", "keys_env": [5]}, "keys_env", "Enter the name of an environment"),
+        ({"bearer_env": "PATH"}, "bearer_env", "does not begin with VENDOR_"),
+        ({"bearer_env": "VENDOR_X", **KEY}, "keys_env", "Remove it: bearer_env names"),
+        ({"bearer_env": "VENDOR_X", "colour": 1}, "colour", "Unknown key. The known ones are hea"),
+    ],
+)
+def test_a_faulty_definition_names_the_key(
+    definition: dict[str, object], key: str, sentence: str
+) -> None:
+    assert sentence in faults_of(definition)[key]
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        ({"header": "X-Api-Key", **KEY}, {"headers": {"A": "1", "X-Api-Key": "k:é 3y"}}),
+        ({"header": "a", "prefix": "Token ", **KEY}, {"headers": {"a": "Token k:é 3y"}}),
+        (
+            {"bearer_env": "VENDOR_PDL_KEY"},
+            {"headers": {"A": "1", "Authorization": "Bearer k:é 3y"}},
+        ),
+        (
+            {"basic": True, **KEY},
+            {"headers": {"A": "1", "Authorization": "Basic azrDqSAzeQ=="}},
+        ),
+        ({"query": "key", **KEY}, {"query": [("q", "x"), ("key", "k:é 3y")]}),
+        ({"body": "key", **KEY}, {"json": {"q": 1, "key": "k:é 3y"}}),
+    ],
+)
+def test_the_key_is_put_in_its_place(
+    monkeypatch: pytest.MonkeyPatch, definition: dict[str, object], expected: dict[str, object]
+) -> None:
+    monkeypatch.setenv("VENDOR_PDL_KEY", "k:é 3y\n")
+    given = Request(
+        "POST", "https://a/", query=[("q", "x"), ("key", "old")], headers={"A": "1"}, json={"q": 1}
+    )
+    if "query" not in definition:
+        given.query.pop()
+    made = credentials.apply(credentials.parse(definition), given)
+    unchanged = {name: getattr(given, name) for name in ("query", "headers", "json")}
+    assert {name: getattr(made, name) for name in unchanged} == {**unchanged, **expected}
+
+
+def test_a_user_name_alone_has_an_empty_password() -> None:
+    assert base64.b64decode(credentials.basic("me")) == b"me:"
+
+
+def test_a_key_of_the_body_is_one_more_field_of_a_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VENDOR_PDL_KEY", "k3y")
+    placement = credentials.parse({"body": "key", **KEY})
+    form = Request("POST", "https://a/", form=[("a", "1"), ("key", "old")])
+    assert credentials.apply(placement, form).form == [("a", "1"), ("key", "k3y")]
+    for body in ([1], None):
+        with pytest.raises(ValueError, match="belongs into the body"):
+            credentials.apply(placement, Request("POST", "https://a/", json=body))
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (None, "The variable VENDOR_PDL_KEY is not set."),
+        ("\n", "The variable VENDOR_PDL_KEY is not set."),
+        ("a\rb", "The variable VENDOR_PDL_KEY holds characters that no API key can have."),
+        ("ключ", "The variable VENDOR_PDL_KEY holds characters that no API key can have."),
+    ],
+)
+def test_a_key_that_cannot_be_sent_is_a_fault(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, sentence: str
+) -> None:
+    if value is not None:
+        monkeypatch.setenv("VENDOR_PDL_KEY", value)
+    credential = Credential(slug="pdl", definition={"header": "X-Api-Key", **KEY})
+    assert credential.fault == sentence
+    with pytest.raises(ValueError, match="VENDOR_PDL_KEY"):
+        credential.apply(Request("GET", "https://a/"))
+
+
+def test_an_unvalidated_row_is_a_fault_and_reads_no_other_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "s3cret")
+    credential = Credential(slug="pdl", definition={"header": "X", "keys_env": ["SECRET_KEY"]})
+    assert "SECRET_KEY is a setting of EnrichLabs" in credential.fault
+    assert credential.secrets == []
+    vendor = Vendor(adapter="http", definition={"credential": "pdl", "proxy_env": "SECRET_KEY"})
+    vendor.credential = credential
+    assert vendor.credential_fault == credential.fault
+    assert vendor.secrets == []
+
+
+def test_every_spelling_of_every_secret_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VENDOR_PDL_KEY", "me:p4ss")
+    monkeypatch.setenv("VENDOR_HOOK", "first one, you:th3re")
+    monkeypatch.setenv("VENDOR_PROXY", "http://us:pr%40xy@proxy.test:3128")
+    definition = {
+        "credential": "pdl",
+        "callback": {"basic": True, "secret_env": "VENDOR_HOOK"},
+        "proxy_env": "VENDOR_PROXY",
+    }
+    vendor = Vendor(slug="acme", adapter="http", definition=definition)
+    vendor.credential = Credential(slug="pdl", definition={"basic": True, **KEY})
+    encoded = [base64.b64encode(text).decode() for text in (b"me:p4ss", b"you:th3re", b"us:pr@xy")]
+    expected = [
+        "me:p4ss",
+        "me%3Ap4ss",
+        "p4ss",
+        "first one",
+        "you:th3re",
+        "th3re",
+        "pr%40xy",
+        "pr@xy",
+        *encoded,
+    ]
+    assert set(vendor.secrets) == set(expected)
+    assert vendor.variable_names == {"VENDOR_PDL_KEY", "VENDOR_HOOK", "VENDOR_PROXY"}
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"header": "X-Api-Key", "prefix": "Token ", **KEY},
+        {"basic": True, **KEY},
+        {"query": "key", **KEY},
+        {"body": "key", **KEY},
+    ],
+)
+def test_a_vendor_that_repeats_the_request_stores_no_key(
+    monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server], definition: dict[str, object]
+) -> None:
+    monkeypatch.setenv("VENDOR_PDL_KEY", "me:k3y/s3cret+")
+
+    def repeat(visit: Visit) -> None:
+        body = b"You sent: " + visit.read_request()
+        visit.send(b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    server = serve(repeat)
+    vendor = Vendor(
+        slug="pdl",
+        adapter="http",
+        url=f"POST http://127.0.0.1:{server.port}/",
+        definition={"json": {"name": "{input.name}"}, "credential": "pdl"},
+        redact="",
+    )
+    vendor.credential = Credential(slug="pdl", definition=definition)
+    error = execute(vendor, CALL)
+    assert isinstance(error, VendorError)
+    assert error.reply is not None
+    assert b"You sent: POST /" in error.reply.body
+    assert b"***" in error.reply.body
+    encoded = base64.b64encode(b"me:k3y/s3cret+")
+    for spelling in (b"s3cret", b"k3y", encoded):
+        assert spelling not in error.reply.body
+    assert any(it in server.requests[0] for it in (b"s3cret", encoded))
