@@ -65,8 +65,8 @@ def counters(fields: Mapping[str, str]) -> Iterator[Metric]:
     for field, value in sorted(fields.items()):
         name, _, slug = field.partition("|")
         by_name.setdefault(name, {})[slug] = float(value)
-    yield _calls(by_name, "attempts", "Calls of the vendor that ended, by outcome.")
-    yield _calls(by_name, "polls", "Polls of the vendor that ended, by outcome.")
+    yield _by_outcome(by_name, "attempts", "Calls of the vendor that ended, by outcome.")
+    yield _by_outcome(by_name, "polls", "Polls of the vendor that ended, by outcome.")
     for name, description in COUNTER_HELP.items():
         family = CounterMetricFamily(f"enrichlabs_{name}", description)
         for slug, count in by_name.get(name, {}).items():
@@ -74,12 +74,12 @@ def counters(fields: Mapping[str, str]) -> Iterator[Metric]:
         yield family
 
 
-def _calls(by_name: Mapping[str, Mapping[str, float]], of: str, description: str) -> Metric:
-    family = CounterMetricFamily(f"enrichlabs_{of}", description)
+def _by_outcome(by_name: Mapping[str, Mapping[str, float]], name: str, description: str) -> Metric:
+    family = CounterMetricFamily(f"enrichlabs_{name}", description)
     for outcome in OUTCOMES:
-        for slug, count in by_name.get(f"{of}_{outcome}", {}).items():
+        for slug, count in by_name.get(f"{name}_{outcome}", {}).items():
             labels = {**_labels(slug), "outcome": outcome}
-            family.add_sample(f"enrichlabs_{of}_total", labels, count)
+            family.add_sample(f"enrichlabs_{name}_total", labels, count)
     return family
 
 
@@ -132,7 +132,8 @@ def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
         pipeline.hgetall(Keys(slug).state)
     openings = {}
     for slug, state in zip(slugs, pipeline.execute(), strict=True):
-        if opening := breaker.read_open(state, redis_clock.now()):
+        opening = breaker.read_open(state, redis_clock.now())
+        if opening and not opening.is_throttled:  # that is shown as a pause
             openings[slug] = opening
     is_open = {slug: int(slug in openings) for slug in slugs}
     since = {slug: each.since.timestamp() for slug, each in openings.items() if each.since}
