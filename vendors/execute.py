@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from django.conf import settings
 
-from vendors import replies
+from vendors import replies, storable
 from vendors.base import Accepted, Adapter, Call, Done, Outcome, VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -56,15 +56,18 @@ def _answer(vendor: Vendor, method: str, *args: Call) -> Done | Accepted | Vendo
 
 def _cleaned(answer: object, vendor: Vendor, adapter: Adapter, method: str) -> Done | Accepted:
     match answer:
+        case Accepted() if storable.is_reference(answer.reference):
+            return storable.accepted(answer, vendor)
         case Accepted():
-            return answer
+            returned = "Accepted with a reference that is not a text of up to 255 characters"
         case Done(outcome=Outcome.NO_DATA):
-            return replace(answer, result=None)
+            return replace(storable.done(answer, vendor), result=None)
         case Done(None) if method == "check":  # it proves the credentials, and need say no more
-            return answer
+            return storable.done(answer, vendor)
         case Done(dict() | list() | str() | int() | float() as result):
             try:
-                return replace(answer, result=clean(result, vendor.redacted_fields))
+                cleaned = clean(result, vendor.redacted_fields)
+                return replace(storable.done(answer, vendor), result=cleaned)
             except (AttributeError, RecursionError):
                 kind = type(result).__name__
                 returned = f"Done with a {kind} that can't be written as JSON"
@@ -83,4 +86,4 @@ def _redacted(error: VendorError, vendor: Vendor) -> VendorError:
     error.__traceback__ = error.__cause__ = error.__context__ = None
     if error.reply is not None:
         error.reply = replies.kept(error.reply, vendor.redacted_fields, vendor.secrets)
-    return error
+    return storable.error(error, vendor)

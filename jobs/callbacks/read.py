@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vendors import storable
 from vendors.base import Accepted, Adapter, Done, Outcome, VendorError
 from vendors.catalogue import catalogue
 from vendors.definitions.faults import DefinitionFaults
@@ -44,7 +45,7 @@ def read(body: Any, vendor: Vendor) -> Answer | Unreadable:
             return _checked(Accepted(), adapter, vendor)
         return _checked(adapter.read_callback(body), adapter, vendor)
     except VendorError as error:
-        return error
+        return storable.error(error, vendor)
     except Exception as error:
         return Unreadable(f"{type(error).__name__} at {location_of(error)}")
 
@@ -61,6 +62,7 @@ def _checked(answer: object, adapter: Adapter, vendor: Vendor) -> Answer | Unrea
 
 
 def _cleaned(done: Done, adapter: Adapter, vendor: Vendor) -> Done | Unreadable:
+    done = storable.done(done, vendor)
     if done.outcome == Outcome.NO_DATA:
         return replace(done, result=None)
     try:

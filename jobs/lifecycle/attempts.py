@@ -111,6 +111,8 @@ def not_storable(move: Move, reason: str, now: datetime) -> Move:
     attempt, changes = move.attempt, failed(code, message, now)
     if attempt:
         attempt.outcome, attempt.message, attempt.reply = code, message, None
+        attempt.cost = attempt.confidence = None
+        attempt.vendor_reference = ""
     return Move(move.job_id, Status.FAILED, move.sources, move.fence, changes, attempt)
 
 

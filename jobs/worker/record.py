@@ -19,6 +19,7 @@ from jobs.worker.execution import Execution
 from jobs.worker.health import Health
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
+from vendors.registry import location_of
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,20 @@ class Recorder:
 
 
 def _move(execution: Execution, now: datetime) -> Move:
+    """Return the move for what an execution came to. An answer that can't be understood fails its
+    job, and no other.
+    """
+    try:
+        return _move_by_answer(execution, now)
+    except Exception as error:
+        job, poll, reason = execution.job, execution.poll, type(error).__name__
+        where = location_of(error)
+        log.error("the answer to job %s can't be recorded: %s at %s", job.pk, reason, where)
+        move = lifecycle.fail_by_poll(job, "", "", poll, now) if poll else None
+        return lifecycle.not_storable(move or lifecycle.fail(job, "", "", now), reason, now)
+
+
+def _move_by_answer(execution: Execution, now: datetime) -> Move:
     job, vendor = execution.job, execution.vendor
     if execution.poll:
         return polls.move_of(execution, execution.poll, now)
@@ -128,15 +143,25 @@ def _apply_together_or_singly(moves: list[Move]) -> list[bool]:
 
 
 def _apply_single(moves: list[Move], number: int) -> bool:
-    """Apply the move, or replace it by one that fails its job if the store refuses it."""
+    """Apply the move, or replace it by one that fails its job if the store refuses it.
+
+    If it refuses that too, the job is taken over once it is overdue.
+    """
     try:
         return _apply_once([moves[number]])[0]
     except StoreAwayError:
         raise
     except Exception as error:
         reason, now = type(error).__name__, redis_clock.now()
-        moves[number] = lifecycle.not_storable(moves[number], reason, now)
+    moves[number] = lifecycle.not_storable(moves[number], reason, now)
+    try:
         return _apply_once([moves[number]])[0]
+    except StoreAwayError:
+        raise
+    except Exception as error:
+        job_id, reason = moves[number].job_id, type(error).__name__
+        log.error("the end of job %s could not be stored (%s)", job_id, reason)
+        return False
 
 
 def _apply_once(moves: list[Move]) -> list[bool]:
@@ -169,7 +194,7 @@ def _keep_attempt(move: Move) -> None:
     try:
         if not calls.exists():
             attempt.save(force_insert=True)
-    except STORE_ERRORS as error:
+    except Exception as error:  # one attempt must not keep the answers of other jobs
         reason = type(error).__name__
         log.info("an attempt of job %s is missing in its history: %s", move.job_id, reason)
 

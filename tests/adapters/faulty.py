@@ -1,8 +1,9 @@
 """Adapters that fail, each in its own way. Vendors name them as adapters.faulty.Raises."""
 
 import json
+from datetime import timedelta
 
-from vendors.base import Accepted, Adapter, Done
+from vendors.base import Accepted, Adapter, Done, VendorError
 
 
 class ReturnsNothing(Adapter):
@@ -39,3 +40,33 @@ class FailsToStart(Adapter):
 class Sound(Adapter):
     def call(self, call):
         return Accepted()
+
+
+class Boasts(Adapter):
+    def call(self, call):
+        return Done({"score": 1}, cost="much", confidence=10**400)
+
+
+class Unnamed(Adapter):
+    def call(self, call):
+        return Accepted(None)
+
+
+class NamedInNoText(Adapter):
+    def call(self, call):
+        return Accepted("\ud800")
+
+
+class Hurries(Adapter):
+    def call(self, call):
+        return Accepted("work", retry_after=5)
+
+
+class Patient(Adapter):
+    def call(self, call):
+        return Accepted("work", retry_after=timedelta.max)
+
+
+class RaisesInNoText(Adapter):
+    def call(self, call):
+        raise VendorError("odd", "Its answer was \ud800.", permanent=True, cost=[1])

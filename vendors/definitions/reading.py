@@ -133,4 +133,8 @@ def reference_of(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     text = value if isinstance(value, str) else exact.write(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which no store can keep
+        return ""
     return text if len(text) <= MAX_REFERENCE_LENGTH else ""

@@ -100,7 +100,9 @@ class Functions(functions.Functions):
 
 
 def number_of(value: Any) -> int | float | None:
-    """Return a number, or what a text says if it is a number; else None."""
+    """Return a number, or what a text says if it is a number; else None. Like a number in JSON, it
+    is within the range of a float.
+    """
     if isinstance(value, str):
         try:
             value = int(value) if value.strip().lstrip("+-").isdigit() else float(value)
@@ -108,7 +110,10 @@ def number_of(value: Any) -> int | float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if isinstance(value, int) or math.isfinite(value) else None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:  # beyond the range of a float, and no store could keep it
+        return None
 
 
 def is_equal(left: Any, right: Any) -> bool:
