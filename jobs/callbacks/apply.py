@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import redis
+
 from jobs import failures, lifecycle
 from jobs.callbacks import pausing, references
 from jobs.callbacks.moves import late_move_of, move_of, poll_soon
@@ -18,10 +20,11 @@ from jobs.lifecycle import Move
 from jobs.models import Attempt, Callback, Job, Kind, Status, Verdict
 from jobs.queue import stream
 from jobs.storage.group_commit import GroupCommit
-from jobs.storage.store import writing
+from jobs.storage.store import STORE_ERRORS, refuses, writing
 from vendors.base import Accepted, Done, Outcome, VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
+from vendors.registry import location_of
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +52,24 @@ def apply(
     the job again.
 
     None means that it must be applied again later. `vendor` is None if it was deleted, which is
-    impossible while it has open jobs.
+    impossible while it has open jobs. Raises redis.RedisError, and STORE_ERRORS if the store is
+    away. Whatever else goes wrong makes this callback unreadable, and does not keep others from
+    being applied.
     """
+    try:
+        return _apply(callback, vendor, now, by_operator=by_operator)
+    except redis.RedisError:
+        raise
+    except Exception as error:
+        if isinstance(error, STORE_ERRORS) and not refuses(error):
+            raise
+        reason = f"{type(error).__name__} at {location_of(error)}"
+    return _record(Verdict.UNREADABLE, callback, reason=reason)
+
+
+def _apply(
+    callback: Callback, vendor: Vendor | None, now: datetime, *, by_operator: bool
+) -> Verdict | None:
     if callback.verdict not in UNDECIDED:
         return Verdict(callback.verdict)
     if callback.run is None and not references.match(callback):

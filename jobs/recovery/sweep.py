@@ -28,6 +28,7 @@ from jobs.recovery.batches import BatchSweep
 from jobs.recovery.overdue import resolve_overdue_jobs
 from jobs.recovery.polls import add_due_polls, stop_polls
 from jobs.recovery.unusable_pauses import UnusablePauses
+from jobs.storage.store import STORE_ERRORS, refuses
 from vendors.catalogue import catalogue
 
 log = logging.getLogger(__name__)
@@ -128,8 +129,9 @@ class Sweeper(Thread):
         self._failing.add(step)
         close_old_connections()
         self._next_at[step] = now + RETRY_INTERVAL_SECONDS
-        # After an outage of the store, live workers record the answers that they have first.
-        self._next_at[take_over_overdue_calls] = now + RECORD_SECONDS
+        if isinstance(error, STORE_ERRORS) and not refuses(error):
+            # After an outage of the store, live workers record the answers that they have first.
+            self._next_at[take_over_overdue_calls] = now + RECORD_SECONDS
 
     def _is_leader(self) -> bool:
         lead = script("lead")(

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from jobs.callbacks import references
 from jobs.callbacks.apply import apply_for_references
 from jobs.queue.clock import redis_clock
-from jobs.storage.store import STORE_ERRORS
 from jobs.worker.execution import Execution
 from vendors.base import Accepted
 from vendors.catalogue import catalogue
@@ -29,6 +28,6 @@ def apply_callbacks(executions: Sequence[Execution]) -> None:
         if vendor and references.has_account_url(vendor):
             try:
                 apply_for_references(vendor, names, redis_clock.now())
-            except STORE_ERRORS as error:
-                text = "callbacks of vendor %s are applied by the sweep: the store fails with %s"
+            except Exception as error:  # the answers are recorded, and the worker must go on
+                text = "callbacks of vendor %s are applied by the sweep: %s"
                 log.warning(text, slug, type(error).__name__)

@@ -29,6 +29,13 @@ class Forgetful(Adapter):
         return payload
 
 
+class Unstorable(Adapter):
+    """Returns what no store can keep."""
+
+    def read_callback(self, payload):
+        return Done(payload, outcome="\ud800")
+
+
 class Referring(Adapter):
     """Names its reference in each callback, and posts to the URL of the whole account."""
 

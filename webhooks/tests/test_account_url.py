@@ -97,6 +97,15 @@ def test_after_the_answer_it_ends_the_job_of_its_reference(vendor, make_waiting,
     assert send({**RESULT, "cost": 3}) == LATE
 
 
+@pytest.mark.sqlite
+@pytest.mark.parametrize("cost", [10**400, "much"])
+def test_a_cost_that_is_no_number_is_left_out(vendor, make_waiting, send, cost):
+    job = make_waiting()
+    assert send({**RESULT, "cost": cost}) == APPLIED
+    attempt = Attempt.objects.get(job=job.pk)
+    assert (attempt.cost, attempt.confidence) == (None, 0.5)
+
+
 @pytest.mark.parametrize("found_by", ["worker", "sweep", "repeat"])
 def test_before_the_answer_it_waits_for_its_reference(vendor, make_waiting, send, found_by):
     assert send(RESULT) == UNMATCHED

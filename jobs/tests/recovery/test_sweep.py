@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from jobs.callbacks import apply, receive, retry_unreadable
@@ -78,6 +78,20 @@ def test_a_stored_callback_without_a_verdict_is_applied(make_job, redis_client, 
     assert sweep.apply_stored_callbacks() == 1
     assert (Job.objects.get().status, Callback.objects.get().verdict) == ("complete", "applied")
     assert apply.apply_pending(datetime.now(UTC), older_than=timedelta(0), limit=5) == 0
+
+
+@pytest.mark.parametrize("step", [sweep.apply_stored_callbacks, sweep.resolve_overdue_jobs])
+def test_a_callback_that_can_not_be_applied_keeps_no_other_waiting(make_job, make_vendor, step):
+    bad = make_vendor("bad", adapter="adapters.callbacks.Unstorable")
+    for vendor in (bad, make_vendor()):
+        job = make_job(vendor=vendor.slug, status=Status.WAITING, attempt=1, deadline_at=LONG_AGO)
+        sent = {"webhook_id": "", "body": b'{"ok": true}', "now": LONG_AGO}
+        receive.store(vendor, job.pk, AttemptRef(1, 1), **sent)
+    step()
+    verdicts = dict(Callback.objects.values_list("vendor", "verdict"))
+    assert verdicts == {"acme": "applied", "bad": "unreadable"}
+    assert "UnicodeEncodeError at " in Callback.objects.get(vendor="bad").reason
+    assert Job.objects.get(vendor="acme").status == "complete"
 
 
 def test_a_stored_callback_counts_after_its_deadline(make_job, redis_client, acme):
@@ -202,14 +216,18 @@ def test_one_worker_sweeps_at_a_time(redis_client):
     assert second._is_leader()
 
 
-def test_a_failing_step_does_not_block_the_others(make_job, redis_client, acme, monkeypatch):
-    monkeypatch.setattr(sweep, "resolve_overdue_jobs", lambda: 1 / 0)
+@pytest.mark.parametrize("error", [KeyError, OperationalError])
+def test_a_failing_step_does_not_block_the_others(make_job, redis_client, acme, monkeypatch, error):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(sweep, "resolve_overdue_jobs", fail)
     due, lost = make_job(not_before=LONG_AGO), make_job(queued_at=LONG_AGO)
+    late = make_job(status="processing", attempt=1, started_at=LONG_AGO, deadline_at=LONG_AGO)
     sweep.Sweeper("w").sweep(now=100.0)
-    assert set(entries(redis_client, "retries") + entries(redis_client, "jobs")) == {
-        due.pk,
-        lost.pk,
-    }
+    added = set(entries(redis_client, "retries") + entries(redis_client, "jobs"))
+    # While the store is away, the worker that has the answer can't record it.
+    assert added == {due.pk, lost.pk} | ({late.pk} if error is KeyError else set())
 
 
 def test_more_pending_entries_than_one_read_returns_are_all_requeued(
