@@ -15,7 +15,6 @@ from vendors.catalogue import catalogue
 from vendors.models import Vendor
 from vendors.registry import BUILT_IN
 
-MAX_LENGTH = 255
 # For the references that are looked up together. A vendor that uses one for so many jobs has named
 # a wrong field.
 MAX_ROWS = 2000

@@ -133,6 +133,7 @@ def test_the_reference_may_be_in_a_header(vendor, make_waiting, send):
         (({"ref": "", "result": 1},), (400, "no_reference")),
         (({"ref": "x" * 256},), (400, "no_reference")),
         (({"ref": 7},), (400, "no_reference")),
+        (({"ref": "\ud800"},), (400, "no_reference")),
         ((b"[]",), (400, "not_an_object")),
         ((b'{"ref": "ref-1", "result": 1, "result": 2}',), (200, "unreadable")),
     ],
