@@ -7,6 +7,7 @@ from harness.vendor.strict import sliding
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job
 from jobs.queue import stream
+from jobs.queue.clock import redis_clock
 from tests.conftest import statuses, wait_until_final
 from tests.gallery import load_definition
 from vendors import limits, pauses
@@ -88,7 +89,7 @@ def test_an_account_that_runs_out_is_topped_up_and_nothing_is_paid_twice(vendor_
     wait_for(lambda: set(statuses()) == {"complete", "queued"}, "the calls to end")
     assert statuses().count("complete") == 4
     server.credits = 12
-    pauses.resume("pdl")
+    pauses.resume("pdl", now=redis_clock.now())
     wait_until_final()
     assert statuses() == ["complete"] * 12
     assert server.charged == Attempt.objects.filter(outcome="found").count() == 12

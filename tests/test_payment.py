@@ -12,6 +12,7 @@ import pytest
 from harness.vendor.scripted import Answer, done
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job
+from jobs.queue.clock import redis_clock
 from tests.conftest import statuses, wait_until_final
 from vendors import pauses
 from vendors.models import Vendor
@@ -65,7 +66,7 @@ def test_jobs_wait_until_an_operator_resumes_the_vendor(vendor_server, start_wor
     assert worker.output.count("is paused until an operator resumes it") == 1
 
     account.credit = JOBS
-    pauses.resume("acme")
+    pauses.resume("acme", now=redis_clock.now())
     wait_until_final(60)
     assert statuses() == ["complete"] * JOBS
     assert account.answered == Counter(job.pk for job in jobs)

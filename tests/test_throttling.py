@@ -12,6 +12,7 @@ from harness.vendor.scripted import Answer, done
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job
 from jobs.queue import throttle
+from jobs.queue.clock import redis_clock
 from jobs.worker.worker import Worker
 from tests.conftest import statuses, wait_until_final
 from vendors import pauses
@@ -59,7 +60,8 @@ def test_a_vendor_that_throttles_every_call_is_called_ever_more_seldom(
 
     vendor_server.answer = done
     calls = len(vendor_server.arrivals)
-    pauses.resume("acme")  # the breaker holds it no longer than workers take to read the row
+    # The breaker holds it no longer than workers take to read the row.
+    pauses.resume("acme", now=redis_clock.now())
     wait_until_final(30)
     assert statuses() == ["complete"] * JOBS
     assert len(vendor_server.arrivals) <= calls + JOBS + 1  # one probe may have been under way

@@ -9,6 +9,7 @@ from django.db import Error
 from chaos.faults.kind import disturb_connections, registry
 from chaos.system import System
 from chaos.vendors import VENDORS
+from jobs.queue.clock import redis_clock
 from vendors import pauses
 from vendors.models import Vendor
 
@@ -41,7 +42,7 @@ def vendor_denies(system: System, chance: random.Random) -> str:
     slug = chance.choice(["quick", "limited", "signed"])
     system.impose_mood(slug, "denied", 3)
     time.sleep(4)
-    write_until_stored(lambda: pauses.resume(slug))
+    write_until_stored(lambda: pauses.resume(slug, now=redis_clock.now()))
     return slug
 
 

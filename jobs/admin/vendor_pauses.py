@@ -118,7 +118,7 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argum
             before = _pause_of(vendor)
             if before == "running":
                 messages.warning(request, f"Vendor {vendor} is not paused.")
-            elif pauses.resume(vendor.slug):
+            elif pauses.resume(vendor.slug, now=redis_clock.now()):
                 self._log(request, vendor, "resumed", before)
 
     def _log(self, request: HttpRequest, vendor: Vendor, done: str, before: str) -> None:

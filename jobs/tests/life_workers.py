@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jobs import retry
 from jobs.lifecycle import attempts
 from jobs.queue import breaker
+from jobs.queue.clock import redis_clock
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.take import take
 from jobs.recovery import rebuild, takeover
@@ -66,7 +67,7 @@ class Workers:
 
     def end_pauses(self, slug):
         """End the vendor's own pause and that of its breaker, however long they are."""
-        pauses.resume(slug)
+        pauses.resume(slug, now=redis_clock.now())
         self.redis.delete(Keys(slug).pause)
         if self.redis.hexists(Keys(slug).state, "open_until"):
             self.redis.hset(Keys(slug).state, "open_until", 1)

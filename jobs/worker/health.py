@@ -77,16 +77,26 @@ def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
         _pause_for(vendor, max(waits), pauses.SLOW_DOWN)
     if standing.throttle and standing.throttle.is_new:
         _pause_throttled(vendor, standing.throttle)
-    if standing.denied_jobs >= DENIED_JOBS and "denied" in map(breaker.outcome, errors):
-        _pause_until_resumed(vendor, pauses.DENIED)
+    if standing.denied_jobs >= DENIED_JOBS:
+        denied = [one for one in executions if breaker.outcome(one.answer) == "denied"]
+        if denied:
+            _pause_until_resumed(vendor, pauses.DENIED, _called_at(denied))
     if unpaid:
-        _pause_unpaid(vendor, unpaid[-1].retry_after)
+        called_at = _called_at([one for one in executions if one.answer in unpaid])
+        _pause_unpaid(vendor, unpaid[-1].retry_after, called_at)
 
 
-def _pause_for(vendor: Vendor, wait: timedelta, reason: str) -> None:
+def _called_at(executions: Sequence[Execution]) -> datetime | None:
+    """Return when the last of these calls started."""
+    return max((one.job.started_at for one in executions if one.job.started_at), default=None)
+
+
+def _pause_for(
+    vendor: Vendor, wait: timedelta, reason: str, called_at: datetime | None = None
+) -> None:
     now = redis_clock.now()
     _pause_now(vendor, min(wait.total_seconds(), limiter.READ_PAUSE_SECONDS))
-    _write_pause(vendor, now + wait, reason, now)
+    _write_pause(vendor, now + wait, reason, now, called_at=called_at)
 
 
 def _pause_throttled(vendor: Vendor, throttle: Throttle) -> None:
@@ -95,28 +105,37 @@ def _pause_throttled(vendor: Vendor, throttle: Throttle) -> None:
     _write_pause(vendor, until, pauses.THROTTLED, now, since=throttle.since)
 
 
-def _pause_unpaid(vendor: Vendor, resets_in: timedelta | None) -> None:
+def _pause_unpaid(vendor: Vendor, resets_in: timedelta | None, called_at: datetime | None) -> None:
     if resets_in:
-        _pause_for(vendor, min(resets_in, MAX_RESET), pauses.UNPAID_UNTIL_RESET)
+        wait = min(resets_in, MAX_RESET)
+        _pause_for(vendor, wait, pauses.UNPAID_UNTIL_RESET, called_at)
     else:
-        _pause_until_resumed(vendor, pauses.UNPAID)
+        _pause_until_resumed(vendor, pauses.UNPAID, called_at)
 
 
 def _write_pause(
-    vendor: Vendor, until: datetime, reason: str, now: datetime, since: datetime | None = None
+    vendor: Vendor,
+    until: datetime,
+    reason: str,
+    now: datetime,
+    *,
+    since: datetime | None = None,
+    called_at: datetime | None = None,
 ) -> None:
     try:
-        if pauses.pause_until(vendor.slug, until, reason, now=now, since=since):
+        if pauses.pause_until(
+            vendor.slug, until, reason, now=now, since=since, called_at=called_at
+        ):
             time = f"{until:%Y-%m-%d %H:%M:%S} UTC"
             log.warning("vendor %s is paused until %s: %s", vendor, time, reason)
     except STORE_ERRORS as error:
         log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
 
 
-def _pause_until_resumed(vendor: Vendor, reason: str) -> None:
+def _pause_until_resumed(vendor: Vendor, reason: str, called_at: datetime | None) -> None:
     _pause_now(vendor, limiter.READ_PAUSE_SECONDS)
     try:
-        if pauses.pause(vendor.slug, reason):
+        if pauses.pause(vendor.slug, reason, called_at=called_at):
             log.error("vendor %s is paused until an operator resumes it: %s", vendor, reason)
     except STORE_ERRORS as error:
         log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)

@@ -19,6 +19,11 @@ class Migration(migrations.Migration):
             name='definition',
             field=vendors.fields.JSONTextField(blank=True, default=dict),
         ),
+        migrations.AddField(
+            model_name='vendor',
+            name='resumed_at',
+            field=models.DateTimeField(blank=True, null=True),
+        ),
         migrations.AlterField(
             model_name='vendor',
             name='adapter',

@@ -131,6 +131,7 @@ class Vendor(VendorSecrets):
     pause_reason = models.CharField(max_length=200, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_by = models.CharField(max_length=150, blank=True)  # empty if the pause is automatic
+    resumed_at = models.DateTimeField(null=True, blank=True)  # last, by Redis' clock
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

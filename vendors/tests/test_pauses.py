@@ -59,7 +59,7 @@ def test_resume_clears_all_fields_of_a_pause(make_vendor, now):
     make_vendor()
     pauses.pause_until("acme", now + timedelta(days=1), "Slow down.", by="alice", now=now)
     pauses.pause("acme", "Budget.", by="bob")
-    assert pauses.resume("acme")
+    assert pauses.resume("acme", now=now)
     vendor = stored()
     assert (vendor.paused, vendor.paused_until, vendor.pause_reason) == (False, None, "")
     assert (vendor.paused_at, vendor.paused_by) == (None, "")
@@ -80,12 +80,12 @@ def test_a_check_ends_only_automatic_pauses_that_its_success_disproves(
 ):
     make_vendor()
     pauses.pause("acme", reason, by)
-    assert pauses.resume_if_automatic("acme", outcomes) == is_ended
+    assert pauses.resume_if_automatic("acme", outcomes, now=timezone.now()) == is_ended
     assert stored().paused != is_ended
 
 
 def test_a_pause_until_credits_are_reset_can_be_ended_early(make_vendor, now):
     make_vendor()
     pauses.pause_until("acme", now + timedelta(days=9), pauses.UNPAID_UNTIL_RESET, now=now)
-    assert pauses.resume_if_automatic("acme")
+    assert pauses.resume_if_automatic("acme", now=now)
     assert (stored().paused_until, stored().pause_reason) == (None, "")

@@ -10,6 +10,7 @@ from jobs.management.vendor import text
 from jobs.management.vendor.adding import example
 from jobs.management.vendor.report import report
 from jobs.management.vendor.variables import credential_variables
+from jobs.queue.clock import redis_clock
 from jobs.worker.trial import Trial
 from vendors import pauses
 from vendors.base import Done, Outcome
@@ -75,4 +76,4 @@ def _says_credits_only(result: Any) -> bool:
 def _resume(vendor: Vendor, credits: float | None) -> bool:
     """A vendor without credits would only be paused again."""
     outcomes = [Outcome.AUTH] if credits is not None and credits <= 0 else list(ENDED)
-    return pauses.resume_if_automatic(vendor.slug, outcomes)
+    return pauses.resume_if_automatic(vendor.slug, outcomes, now=redis_clock.now())

@@ -19,10 +19,11 @@ MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 
 
-def report(vendor, *answers):
+def report(vendor, *answers, age=timedelta(0)):
+    """Report answers to calls that started so long ago."""
     executions = []
     for number, answer in enumerate(answers):
-        job = Job(pk=f"job-{number}", vendor=vendor.slug, started_at=redis_clock.now())
+        job = Job(pk=f"job-{number}", vendor=vendor.slug, started_at=redis_clock.now() - age)
         entry = Entry(vendor.slug, Stream.JOBS, f"{number}-1", job.pk, "")
         execution = Execution(vendor, entry, job, charged_at=0.0)
         execution.answer = answer
@@ -60,3 +61,13 @@ def test_the_row_says_until_when_the_vendor_is_paused_and_why(
 def test_two_answers_of_these_kinds_do_not_pause_a_vendor(make_vendor, code):
     vendor = report(make_vendor(), error(code), error(code))
     assert not vendor.is_paused(redis_clock.now())
+
+
+@pytest.mark.parametrize(
+    "answers", [[error("no_credits")], [error("no_credits", DAY)], [error("auth")] * 3]
+)
+def test_calls_from_before_an_operator_resumed_the_vendor_do_not_pause_it(make_vendor, answers):
+    vendor = make_vendor()
+    pauses.resume("acme", now=redis_clock.now())
+    assert not report(vendor, *answers, age=MINUTE).is_paused(redis_clock.now())
+    assert report(vendor, *answers).is_paused(redis_clock.now())
