@@ -23,7 +23,7 @@ from jobs.models import Attempt, Batch, Callback, Job, RefusedItem
 
 DUPLICATE_KEY = 11000
 FIELDS = {field.name: field for field in Job._meta.concrete_fields}
-OPERATORS = {"": "= %s", "gte": ">= %s"}
+OPERATORS = {"": "= %s", "gte": ">= %s", "is": "IS %s"}
 
 Row = Job | Attempt | Callback | Batch | RefusedItem
 
@@ -130,7 +130,10 @@ def _update_in_sql(updates: Iterable[Update]) -> int:
     for update in updates:
         values, conditions = update.set_values(), update.conditions()
         required = [item if lookup == "in" else [item] for (_, lookup), item in conditions.items()]
-        shape = tuple((*key, len(items)) for key, items in zip(conditions, required, strict=True))
+        shape = tuple(
+            (name, "is" if items == [None] else lookup, len(items))
+            for (name, lookup), items in zip(conditions, required, strict=True)
+        )
         row = [*values.values(), *(item for items in required for item in items)]
         rows_by_statement[_update(tuple(values), shape)].append(row)
     with connection.cursor() as cursor:
