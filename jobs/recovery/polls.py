@@ -6,13 +6,13 @@ passes and the entry is gone, because Redis lost its data or a worker died, the 
 
 import logging
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import redis
 from django.db.models import QuerySet
 
 from jobs import lifecycle
-from jobs.models import EPOCH, Job
+from jobs.models import EPOCH, Job, Status
 from jobs.queue import limiter, stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.redis_errors import is_wrong_type
@@ -25,6 +25,7 @@ ENTRY_LEASE = timedelta(seconds=30)
 MIN_IN_LINE = 10
 MAX_IN_LINE = 1000
 CHUNK = 500
+COLUMNS = ("vendor", "attempt", "next_poll_at", "deadline_at", "vendor_reference")
 
 
 def add_due_polls() -> int:
@@ -95,6 +96,41 @@ def stop_polls() -> int:
             jobs = _polled_jobs().filter(vendor=last)[:CHUNK]
             stopped += sum(lifecycle.apply([lifecycle.postpone_poll(job, None) for job in jobs]))
     return stopped
+
+
+class UnpolledJobs:
+    """Has jobs polled that began to wait while their vendor was not.
+
+    Goes through the waiting jobs of vendors that are polled, a chunk of each vendor at a time.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}  # the ids where the last chunks ended
+
+    def step(self) -> int:
+        """Make their polls due. Returns CHUNK if there were any, else 0."""
+        polled = [vendor for vendor in catalogue.all().values() if is_polled(vendor)]
+        return CHUNK if [vendor for vendor in polled if self._begin(vendor)] else 0
+
+    def _begin(self, vendor: Vendor) -> bool:
+        now, last = redis_clock.now(), self._last.get(vendor.slug, "")
+        waiting = Job.objects.filter(vendor=vendor.slug, status=Status.WAITING, pk__gt=last)
+        chunk = list(waiting.order_by("pk").only(*COLUMNS)[:CHUNK])
+        self._last[vendor.slug] = chunk[-1].pk if len(chunk) == CHUNK else ""
+        unpolled = [job for job in chunk if job.next_poll_at is None]
+        moves = [
+            lifecycle.postpone_poll(job, now)
+            for job in unpolled
+            if _can_be_polled(job, vendor, now)
+        ]
+        return bool(moves and any(lifecycle.apply(moves)))
+
+
+def _can_be_polled(job: Job, vendor: Vendor, now: datetime) -> bool:
+    """Whether its deadline is ahead, and the request can name what the vendor calls its work."""
+    needs_reference = "url" in vendor.definition["poll"]
+    is_ahead = job.deadline_at is None or job.deadline_at > now
+    return is_ahead and bool(job.vendor_reference or not needs_reference)
 
 
 def is_polled(vendor: Vendor) -> bool:

@@ -26,7 +26,7 @@ from jobs.queue.redis_errors import is_wrong_type
 from jobs.recovery import in_flight, lost_entries, takeover
 from jobs.recovery.batches import BatchSweep
 from jobs.recovery.overdue import resolve_overdue_jobs
-from jobs.recovery.polls import add_due_polls, stop_polls
+from jobs.recovery.polls import UnpolledJobs, add_due_polls, stop_polls
 from jobs.recovery.unusable_pauses import UnusablePauses
 from jobs.storage.store import STORE_ERRORS, refuses
 from vendors.catalogue import catalogue
@@ -53,6 +53,7 @@ class Sweeper(Thread):
         self._failure_detector = takeover.FailureDetector()
         self._unreadable_retries = UnreadableRetries()
         self._unmatched_retries = UnmatchedRetries()
+        self._unpolled_jobs = UnpolledJobs()
         self._unusable_pauses = UnusablePauses()
         self._batches = BatchSweep()
         self._next_at: dict[Step, float] = {}
@@ -86,6 +87,7 @@ class Sweeper(Thread):
             (enqueue_due_jobs, 0.0),
             (add_due_polls, 0.0),
             (stop_polls, 5.0),
+            (self._unpolled_jobs.step, 5.0),
             (resolve_overdue_jobs, 1.0),
             (take_over_overdue_calls, 5.0),
             (self._batches.advance, 0.0),

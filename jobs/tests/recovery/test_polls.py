@@ -10,7 +10,7 @@ from jobs.queue import limiter, stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys
 from jobs.recovery import polls, sweep
-from jobs.recovery.polls import add_due_polls, max_in_line, stop_polls
+from jobs.recovery.polls import UnpolledJobs, add_due_polls, max_in_line, stop_polls
 from jobs.recovery.rebuild import rebuild
 from jobs.tests.polling import MINUTE, POLLED, PollingWorker, Scripted, row, waiting
 from tests.plans import assert_quick, reads_of
@@ -110,11 +110,42 @@ def test_a_vendor_that_is_not_polled_any_more_leaves_its_jobs_to_their_deadlines
     assert row(other).next_poll_at is not None
 
 
+def test_jobs_that_wait_are_polled_once_their_vendor_is(acme, make_job, monkeypatch):
+    monkeypatch.setattr(polls, "CHUNK", 2)
+    jobs = [waiting(make_job, due=MINUTE) for _ in range(5)]
+    overdue = waiting(make_job, deadline=-MINUTE)
+    Vendor.objects.filter(slug="acme").update(definition={})
+    catalogue.forget()
+    while stop_polls():
+        pass
+    Vendor.objects.filter(slug="acme").update(definition=POLLED)
+    catalogue.forget()
+    unpolled = UnpolledJobs()
+    while unpolled.step():
+        pass
+    add_due_polls()
+    assert set(in_line()) == {job.pk for job in jobs}
+    assert row(overdue).next_poll_at is None
+
+
+@pytest.mark.sqlite
+def test_a_job_without_the_reference_that_its_poll_names_still_waits_for_its_callback(
+    make_vendor, make_job
+):
+    poll = {"reference": "body.id", "poll": {"url": "GET http://127.0.0.1:9/{ref}"}}
+    make_vendor(adapter="http", url="POST http://127.0.0.1:9/", definition={**poll, "callback": {}})
+    job, named = [waiting(make_job, vendor_reference=ref) for ref in ("", "ref-1")]
+    Job.objects.update(next_poll_at=None)
+    UnpolledJobs().step()
+    assert (row(job).next_poll_at, row(named).next_poll_at is None) == (None, False)
+
+
 def test_the_steps_use_the_index_in_its_order(acme, make_job):
     waiting(make_job)
     with reads_of("jobs_job") as reads:
         add_due_polls()
         stop_polls()
+        UnpolledJobs().step()
     assert_quick(reads, finds=False)
 
 
