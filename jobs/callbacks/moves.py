@@ -7,7 +7,8 @@ from typing import Any
 from jobs import lifecycle, retry
 from jobs.callbacks.read import Answer, Unreadable
 from jobs.lifecycle import Move
-from jobs.models import Attempt, Callback, Job, Kind, Status, Verdict
+from jobs.models import UNKNOWN, Attempt, Callback, Job, Kind, Status, Verdict
+from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from vendors.base import Done, Outcome, VendorError
 from vendors.models import Vendor
 
@@ -17,6 +18,9 @@ REPEATED = (Outcome.NO_CREDITS, Outcome.RATE_LIMITED, Outcome.AUTH)
 CONFIRM_INTERVAL = timedelta(seconds=60)
 # Else each of many callbacks would make the entry of the poll before it invalid.
 THIN_INTERVAL = timedelta(seconds=5)
+# Between the claim of a poll and its call, which waits for a thread and a permit.
+MAX_START_DELAY = timedelta(seconds=2 * HEARTBEAT_TIMEOUT_SECONDS)
+LAST_POLL = ("started_at", "outcome")
 
 
 def move_of(
@@ -52,9 +56,9 @@ def poll_soon(callback: Callback, vendor: Vendor, now: datetime) -> bool:
     if job is None:
         return False
     at = _earliest_poll(callback, vendor, now)
-    if job.next_poll_at:
-        lifecycle.poll_now(job.pk, job.attempt, at)
-    else:  # it began to wait before the vendor was polled
+    # Without a next poll, it began to wait before the vendor was polled. If the move does not
+    # happen, a poll that began, or was made due, just now will see what this callback is about.
+    if job.next_poll_at is None or at < job.next_poll_at:
         lifecycle.apply([lifecycle.postpone_poll(job, at)])
     return True
 
@@ -82,7 +86,7 @@ def _move_to_repeat(
 
 def _earliest_poll(callback: Callback, vendor: Vendor, now: datetime) -> datetime:
     """Return when the next poll may start: some time after the last one, and after the last one
-    that a callback has asked for.
+    that a callback has asked for; if one is under way, not before it must have ended.
     """
     proof = vendor.callback_proof
     interval = CONFIRM_INTERVAL if proof and proof.confirm else THIN_INTERVAL
@@ -90,7 +94,11 @@ def _earliest_poll(callback: Callback, vendor: Vendor, now: datetime) -> datetim
     polls = Attempt.objects.filter(kind=Kind.POLL, **of_attempt)
     others = Callback.objects.filter(job=callback.job).exclude(pk=callback.pk)
     times = [now - interval]
-    times += polls.order_by("-started_at").values_list("started_at", flat=True)[:1]
+    for started_at, outcome in polls.order_by("-started_at").values_list(*LAST_POLL)[:1]:
+        times.append(started_at)
+        if outcome == UNKNOWN:
+            longest = timedelta(seconds=vendor.timeout_seconds) + MAX_START_DELAY
+            times.append(started_at + longest - interval)
     # The verdict is not in the filter: a store might read every callback with it.
     rows = others.values_list("received_at", "verdict", "attempt")
     times += [

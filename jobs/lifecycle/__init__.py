@@ -45,7 +45,6 @@ from jobs.lifecycle.polls import (
     forget_polls,
     new_poll,
     poll_again,
-    poll_now,
     postpone_poll,
     restart_by_poll,
 )
@@ -81,7 +80,6 @@ __all__ = [
     "not_storable",
     "overdue",
     "poll_again",
-    "poll_now",
     "postpone_poll",
     "release",
     "requeue_lost",

@@ -86,15 +86,6 @@ def restart_by_poll(
     return Move(job.pk, Status.QUEUED, WAITING, {"attempt": job.attempt}, changes, attempt)
 
 
-def poll_now(job_id: str, attempt: int, at: datetime) -> bool:
-    """Bring the next poll of a waiting job forward to `at`. False: it is due earlier, or the job
-    does not wait to be polled.
-    """
-    jobs = Job.objects.filter(pk=job_id, status=Status.WAITING, attempt=attempt)
-    with writing():
-        return bool(jobs.filter(next_poll_at__gt=at).update(next_poll_at=in_ms(at)))
-
-
 def forget_polls(job_ids: Sequence[str], since: datetime) -> None:
     """Delete the polls of these jobs that started before `since`, but keep the last KEPT_POLLS of
     each.

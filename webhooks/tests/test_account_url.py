@@ -13,7 +13,11 @@ from jobs.callbacks.retry_unmatched import UnmatchedRetries
 from jobs.models import Attempt, Callback, Job, Kind, Verdict
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import COUNTERS
+from jobs.recovery.polls import add_due_polls
+from jobs.tests.polling import PollingWorker
+from jobs.worker.polls import LEASE_MARGIN_SECONDS
 from tests.plans import plan_of, reads_of
+from vendors.base import Accepted
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 from vendors.pauses import UNPAID
@@ -240,6 +244,22 @@ def test_a_thin_callback_makes_the_poll_due(polled, make_waiting, send):
     assert job.next_poll_at == first
     assert send(RESULT) == APPLIED
     assert send({"ref": "ref-1", "state": 2}) == LATE
+
+
+@pytest.mark.usefixtures("redis_client")
+def test_a_thin_callback_during_a_poll_asks_for_another_one_after_it(polled, make_waiting, send):
+    now, hour = redis_clock.now(), timedelta(hours=1)
+    job = make_waiting(next_poll_at=now, deadline_at=now + hour, started_at=now)
+    worker = PollingWorker()
+    add_due_polls()
+    [poll] = worker.claim()
+    assert send({"ref": "ref-1", "state": 1}) == (200, "polled")
+    job.refresh_from_db()
+    after = (job.next_poll_at - poll.job.started_at).total_seconds()
+    assert polled.timeout_seconds < after < polled.timeout_seconds + LEASE_MARGIN_SECONDS
+    poll.answer = Accepted()
+    worker.finish([poll])
+    assert Job.objects.get(pk=job.pk).next_poll_at == job.next_poll_at
 
 
 def test_without_a_poll_a_thin_callback_is_unreadable(vendor, make_waiting, send):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from jobs import lifecycle
-from jobs.models import EPOCH, Attempt, Job
+from jobs.models import Attempt, Job
 from jobs.queue import limiter, stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys
@@ -161,20 +161,6 @@ def test_the_sweep_polls(acme, make_job):
     job = waiting(make_job)
     sweep.Sweeper("w").sweep(now=100.0)
     assert in_line() == [job.pk]
-
-
-# What callbacks do
-
-
-@pytest.mark.parametrize(
-    ("due", "is_moved"), [(MINUTE, True), (-MINUTE, False), (timedelta(0), False)]
-)
-def test_a_callback_brings_the_next_poll_forward(acme, make_job, due, is_moved):
-    job = waiting(make_job, due=due)
-    at = redis_clock.now()
-    assert lifecycle.poll_now(job.pk, 1, at) == is_moved
-    assert row(job).next_poll_at <= at
-    assert not lifecycle.poll_now(job.pk, 2, EPOCH)
 
 
 # The limiter
