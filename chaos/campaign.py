@@ -174,6 +174,7 @@ def left_in(system: System) -> dict[str, int]:
     left = {"entries": 0, "slots": 0}
     for slug in VENDORS:
         keys, client = Keys(slug), system.redis_client
-        left["entries"] += sum(client.xlen(key) for key in (keys.jobs, keys.retries, keys.polls))
+        streams = (keys.jobs, keys.retries, keys.polls)
+        left["entries"] += sum(map(client.xlen, streams))
         left["slots"] += client.zcard(keys.in_flight)
     return left

@@ -134,10 +134,10 @@ def test_everywhere_returns_the_vendors_that_no_worker_can_call():
             ),
         ),
         (
-            "ReturnsList",
+            "ReturnsTuple",
             (
-                "returned Done with a list from the method at {}/faulty.py line 19",
-                "returned Done with a list",
+                "returned Done with a tuple from the method at {}/faulty.py line 19",
+                "returned Done with a tuple",
             ),
         ),
         ("Raises", ("failed with KeyError at {}/faulty.py line 25", "failed with KeyError")),

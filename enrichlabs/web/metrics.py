@@ -65,7 +65,8 @@ def counters(fields: Mapping[str, str]) -> Iterator[Metric]:
     for field, value in sorted(fields.items()):
         name, _, slug = field.partition("|")
         by_name.setdefault(name, {})[slug] = float(value)
-    yield _attempts(by_name)
+    yield _by_outcome(by_name, "attempts", "Calls of the vendor that ended, by outcome.")
+    yield _by_outcome(by_name, "polls", "Polls of the vendor that ended, by outcome.")
     for name, description in COUNTER_HELP.items():
         family = CounterMetricFamily(f"enrichlabs_{name}", description)
         for slug, count in by_name.get(name, {}).items():
@@ -73,13 +74,12 @@ def counters(fields: Mapping[str, str]) -> Iterator[Metric]:
         yield family
 
 
-def _attempts(by_name: Mapping[str, Mapping[str, float]]) -> Metric:
-    description = "Calls of the vendor that ended, by outcome."
-    family = CounterMetricFamily("enrichlabs_attempts", description)
+def _by_outcome(by_name: Mapping[str, Mapping[str, float]], name: str, description: str) -> Metric:
+    family = CounterMetricFamily(f"enrichlabs_{name}", description)
     for outcome in OUTCOMES:
-        for slug, count in by_name.get(f"attempts_{outcome}", {}).items():
+        for slug, count in by_name.get(f"{name}_{outcome}", {}).items():
             labels = {**_labels(slug), "outcome": outcome}
-            family.add_sample("enrichlabs_attempts_total", labels, count)
+            family.add_sample(f"enrichlabs_{name}_total", labels, count)
     return family
 
 
@@ -95,16 +95,16 @@ def stream_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
     pipeline = client().pipeline(transaction=False)
     for slug in slugs:
         keys = Keys(slug)
-        pipeline.xlen(keys.jobs).xlen(keys.retries).zcard(keys.in_flight)
+        pipeline.xlen(keys.jobs).xlen(keys.retries).xlen(keys.polls).zcard(keys.in_flight)
     numbers = pipeline.execute()
     entries = GaugeMetricFamily("enrichlabs_stream_entries", "Entries in the vendor's stream.")
-    for stream, lengths in (("jobs", numbers[0::3]), ("retries", numbers[1::3])):
-        for slug, length in zip(slugs, lengths, strict=True):
+    for place, stream in enumerate(("jobs", "retries", "polls")):
+        for slug, length in zip(slugs, numbers[place::4], strict=True):
             entries.add_sample(entries.name, {"vendor": slug, "stream": stream}, length)
     yield entries
     description = "Stream entries that workers hold: called, or being recorded."
     yield gauge("stream_entries_pending", description, pending_entries(slugs))
-    in_flight = dict(zip(slugs, numbers[2::3], strict=True))
+    in_flight = dict(zip(slugs, numbers[3::4], strict=True))
     yield gauge("jobs_in_flight", "Jobs that are processing or waiting.", in_flight)
 
 
@@ -113,14 +113,15 @@ def pending_entries(slugs: Sequence[str]) -> dict[str, int]:
     pipeline = client().pipeline(transaction=False)
     for slug in slugs:
         keys = Keys(slug)
-        pipeline.xpending(keys.jobs, GROUP).xpending(keys.retries, GROUP)
+        for stream in (keys.jobs, keys.retries, keys.polls):
+            pipeline.xpending(stream, GROUP)
     # A stream that no worker has read has no group yet, which is an error of this command alone.
     answers = pipeline.execute(raise_on_error=False)
     pending = [
         0 if isinstance(answer, redis.ResponseError) else int(answer["pending"])
         for answer in answers
     ]
-    sums = map(sum, zip(pending[0::2], pending[1::2], strict=True))
+    sums = map(sum, zip(pending[0::3], pending[1::3], pending[2::3], strict=True))
     return dict(zip(slugs, sums, strict=True))
 
 
@@ -131,7 +132,8 @@ def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
         pipeline.hgetall(Keys(slug).state)
     openings = {}
     for slug, state in zip(slugs, pipeline.execute(), strict=True):
-        if opening := breaker.read_open(state, redis_clock.now()):
+        opening = breaker.read_open(state, redis_clock.now())
+        if opening and not opening.is_throttled:  # that is shown as a pause
             openings[slug] = opening
     is_open = {slug: int(slug in openings) for slug in slugs}
     since = {slug: each.since.timestamp() for slug, each in openings.items() if each.since}

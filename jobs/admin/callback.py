@@ -1,5 +1,6 @@
 """The list of callbacks and the page of one callback."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,9 @@ from django.utils.safestring import SafeString
 from jobs.admin import formats, timeline
 from jobs.admin.listing import Listing, ReadOnlyAdmin, VendorFilter
 from jobs.models import Callback, Verdict
+from vendors.catalogue import catalogue
+
+IS_JOB_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class CallbackListing(Listing):
@@ -41,15 +45,16 @@ class CallbackAdmin(ReadOnlyAdmin):
     list_filter = (VerdictFilter, VendorFilter)
     lookups = ("verdict", "vendor", "id__lt")
     large = ("body",)
-    search_fields = ("job",)
-    search_help_text = "The full request id of a job."
+    search_fields = ("job", "vendor_reference")
+    search_help_text = "The full request id of a job, or the reference in a callback."
     fields = (
         "received",
         "badge",
         "reason",
         "vendor",
         "job_link",
-        ("run", "attempt", "shown_reference"),
+        "shown_reference",
+        ("run", "attempt"),
         ("times_received", "size"),
         "body_json",
     )
@@ -66,8 +71,15 @@ class CallbackAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Callback], search_term: str
     ) -> tuple[QuerySet[Callback], bool]:
-        term = search_term.strip().lower()
-        return (queryset.filter(job=term).order_by("-received_at") if term else queryset), False
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if IS_JOB_ID.fullmatch(term):
+            return queryset.filter(job=term.lower()).order_by("-received_at"), False
+        # The index is over vendor and reference, and begins with a vendor. It has few.
+        vendors = list(catalogue.all())
+        named = {"vendor_reference": term, "vendor_reference__gt": ""}
+        return queryset.filter(vendor__in=vendors, **named).order_by("-received_at"), False
 
     @admin.display
     def received(self, callback: Callback) -> str:
@@ -79,10 +91,8 @@ class CallbackAdmin(ReadOnlyAdmin):
 
     @admin.display(description="job")
     def job_link(self, callback: Callback) -> str:
-        if not callback.job:  # its reference is not known yet, or never was
-            return "-"
-        if callback.verdict == Verdict.UNMATCHED:
-            return callback.job
+        if callback.verdict == Verdict.UNMATCHED or not callback.job:
+            return callback.job or "-"
         url = reverse("admin:jobs_job_change", args=[callback.job])
         return format_html('<a href="{}">{}</a>', url, callback.job)
 

@@ -116,7 +116,8 @@ def breaker(opened: OpenBreaker, now: datetime) -> str:
         probe = f"next probe at {moment(opened.next_probe)}"
     else:
         probe = "the next job to start is the probe"
-    return "down" + (f" ({details})" if details else "") + f": its breaker is open, {probe}"
+    what = "throttling us" if opened.is_throttled else "down"
+    return what + (f" ({details})" if details else "") + f": its breaker is open, {probe}"
 
 
 def limits(vendor: Vendor, held: VendorSnapshot, now: datetime) -> list[str]:
@@ -127,7 +128,7 @@ def limits(vendor: Vendor, held: VendorSnapshot, now: datetime) -> list[str]:
         found.append(f"at its in-flight limit: {in_flight} in flight")
     if held.max_calls is not None and held.calling >= held.max_calls:
         calls = counted(held.max_calls, "call")
-        found.append(f"recovering from an outage: {calls} at a time, more as calls succeed")
+        found.append(f"recovering: {calls} at a time, more as calls succeed")
     if held.next_start and held.next_start > now:
         next_call = f"next call at {moment(held.next_start)}"
         found.append(f"at its rate limit of {vendor.rate_limits}: {next_call}")

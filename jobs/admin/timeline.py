@@ -29,6 +29,7 @@ BADGE_KINDS |= {"found": "complete", "no_data": "complete", "pending": "waiting"
 VERDICT_BADGE_KINDS = {
     "": "queued",
     Verdict.APPLIED: "complete",
+    Verdict.POLLED: "waiting",
     Verdict.REFUSED: "failed",
     Verdict.UNREADABLE: "failed",
 }
@@ -132,8 +133,7 @@ def _body(body: Any, shows_body: bool) -> str | SafeString:
 def _callback(callback: Callback, is_linked: bool) -> TimelineRow:
     reason = f"{callback.reason.rstrip('.')}: " if callback.reason else ""
     answers = f", answers attempt {callback.attempt}" if callback.attempt else ""
-    if callback.vendor_reference:
-        answers += f", names {callback.vendor_reference}"
+    named = f", names {callback.vendor_reference}" if callback.vendor_reference else ""
     repeated = f", received {callback.times_received} times" if callback.times_received > 1 else ""
     url = reverse("admin:jobs_callback_change", args=[callback.pk])
     return TimelineRow(
@@ -142,5 +142,5 @@ def _callback(callback: Callback, is_linked: bool) -> TimelineRow:
         outcome=verdict(callback),
         duration="",
         by=callback.vendor,
-        note=f"{reason}{formats.counted(callback.body_bytes, 'byte')}{answers}{repeated}",
+        note=f"{reason}{formats.counted(callback.body_bytes, 'byte')}{named}{answers}{repeated}",
     )

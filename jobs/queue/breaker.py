@@ -44,6 +44,7 @@ class OpenBreaker:
 
     since: datetime | None
     code: str  # of the last error
+    is_throttled: bool  # the vendor is not down: it throttles us, and does not say for how long
     next_probe: datetime  # while a probe is running: when it is given up
     is_probing: bool
 
@@ -126,6 +127,7 @@ def read_open(state: Mapping[str, str], now: datetime) -> OpenBreaker | None:
     return OpenBreaker(
         since=moment(state["opened_at"]) if "opened_at" in state else None,
         code=state.get("open_code", ""),
+        is_throttled="throttled_at" in state,
         next_probe=probed_until if probed_until and is_probing else moment(state["open_until"]),
         is_probing=is_probing,
     )

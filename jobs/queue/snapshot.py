@@ -30,6 +30,8 @@ class VendorSnapshot:
     breaker: OpenBreaker | None
     max_calls: int | None  # at a time, while the vendor recovers from an outage
     next_start: datetime | None  # allowed by the rate limits; None without rate limits
+    polls_queued: int = 0  # polls that are due and not taken yet
+    polling: int = 0  # polls taken by workers; their jobs are not in `calling`
 
     @property
     def awaiting_callback(self) -> int:
@@ -78,6 +80,7 @@ def _ask(pipeline: Any, vendor: Vendor) -> None:
     pipeline.xlen(keys.jobs).xlen(keys.retries)
     pipeline.xpending(keys.jobs, GROUP).xpending(keys.retries, GROUP)
     pipeline.zcard(keys.in_flight).hgetall(keys.state)
+    pipeline.xlen(keys.polls).xpending(keys.polls, GROUP)
     for window in vendor.windows:
         pipeline.lindex(keys.log, window.calls - 1)
 
@@ -85,10 +88,9 @@ def _ask(pipeline: Any, vendor: Vendor) -> None:
 def _parse(vendor: Vendor, replies: Any, now: datetime) -> VendorSnapshot:
     jobs, retries, *pending = (next(replies) for _ in range(4))
     in_flight, state = _checked(next(replies)), _checked(next(replies))
+    polls, polling = _checked(next(replies)), _pending(next(replies))
     starts = [(window, _checked(next(replies))) for window in vendor.windows]
-    calling = sum(
-        0 if isinstance(reply, redis.ResponseError) else reply["pending"] for reply in pending
-    )
+    calling = sum(map(_pending, pending))
     next_starts = [
         moment(start) + timedelta(seconds=window.seconds) for window, start in starts if start
     ]
@@ -101,7 +103,14 @@ def _parse(vendor: Vendor, replies: Any, now: datetime) -> VendorSnapshot:
         breaker=breaker.read_open(state, now),
         max_calls=int(state["recovering"]) if "recovering" in state else None,
         next_start=max(next_starts, default=None),
+        polls_queued=max(polls - polling, 0),
+        polling=polling,
     )
+
+
+def _pending(reply: Any) -> int:
+    """Return how many entries are pending; 0 if the stream has no group."""
+    return 0 if isinstance(reply, redis.ResponseError) else int(reply["pending"])
 
 
 def _checked(reply: Any) -> Any:

@@ -9,6 +9,8 @@ CALLBACK_SECONDS = 3600
 MAX_CRASHES = 3
 UNKNOWN = {"timed out", "garbled"}  # the vendor may have done the work
 OUTAGES = {"down", "timed out"}
+THROTTLED = {"throttled", "throttled for long"}
+PERMANENT = {"refused", "blocked"}
 
 
 class Life:
@@ -54,20 +56,20 @@ class Life:
             job.overtaken.add(attempt)
             return None
         job.history[attempt] = outcome
-        if answer == "found":
-            job.complete(result)
+        if answer in ("found", "no_data"):
+            job.complete(result if answer == "found" else None)
         elif answer == "pending":
             job.status, job.deadline = "waiting", self.clock + CALLBACK_SECONDS
-        elif is_unknown or answer == "refused":
+        elif is_unknown or answer in PERMANENT:
             job.fail(outcome)
         else:
             self._retry_later(job, answer, weather)
         return None
 
     def _retry_later(self, job: PlainJob, answer: str, weather: Weather) -> None:
-        if answer == "throttled" or (answer == "denied" and weather.denies_all):
+        if answer == "unpaid" or (answer == "denied" and weather.denies_all):
             job.queue()
-        elif answer in OUTAGES and weather.is_down:
+        elif answer in THROTTLED or (answer in OUTAGES and weather.is_down):
             job.queue(delayed=True)
         elif job.failures + 1 == job.terms.max_attempts:
             job.fail(ERRORS[answer])

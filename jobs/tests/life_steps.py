@@ -15,7 +15,7 @@ RARELY = st.sampled_from([False] * 5 + [True])
 # so a slow test makes no difference.
 DELAYS, LIVES = st.sampled_from([0, 0, 0, 59]), st.sampled_from([0, 0, 0, 79])
 FAULTS = st.sampled_from([""] * 4 + ["Redis", "store"])
-ANSWERS = st.sampled_from(["found", "pending", "pending", "not called", *ERRORS])
+ANSWERS = st.sampled_from(["found", "no_data", "pending", "pending", "not called", *ERRORS])
 AFTER_TAKE = st.sampled_from(["claim"] * 3 + ["nothing", "the reply is lost"])
 TEXTS = st.sampled_from(["good", "better", "bad", "odd"])
 SOME_ANSWERS = st.lists(ANSWERS, min_size=1, max_size=3)

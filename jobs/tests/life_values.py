@@ -8,11 +8,14 @@ OPEN = {"queued", "processing", "waiting"}
 # Answers that fail an attempt, with the outcome that is recorded for it.
 ERRORS = {
     "throttled": "rate_limited",
+    "throttled for long": "rate_limited",
+    "unpaid": "no_credits",
     "denied": "auth",
     "down": "vendor_error",
     "timed out": "timeout",
     "garbled": "bad_reply",
     "refused": "invalid_input",
+    "blocked": "blocked",
 }
 
 
@@ -68,6 +71,7 @@ class PlainJob:
     is_delayed: bool = False
     deadline: float = 0.0
     expires: float | None = None  # None: it does not, or not any more
+    outcome: str = ""
     result: dict[str, str] | None = None
     error: str = ""
     attempts: list[tuple[int, int]] = field(default_factory=list)  # run and number of each
@@ -96,8 +100,9 @@ class PlainJob:
         is_late = self.expires is not None and self.expires <= clock
         return self.status == "queued" and is_late
 
-    def complete(self, result: dict[str, str]) -> None:
-        self.status, self.result, self.error, self.is_delayed = "complete", result, "", False
+    def complete(self, result: dict[str, str] | None) -> None:
+        self.status, self.error, self.is_delayed = "complete", "", False
+        self.outcome, self.result = "no_data" if result is None else "found", result
 
     def fail(self, code: str) -> None:
         self.status, self.error, self.is_delayed = "failed", code, False

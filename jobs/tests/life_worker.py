@@ -36,10 +36,13 @@ def real_answer(name, result):
         "timed out": {"outage": True, "outcome_known": False},
         "garbled": {"outcome_known": False},
         "refused": {"permanent": True},
+        "unpaid": {"permanent": True},
     }
     if name in ERRORS:
         return VendorError(ERRORS[name], "It went wrong.", **traits.get(name, {}))
-    return {"found": Done(result), "pending": Accepted(), "not called": None}[name]
+    no_data = Done(None, outcome="no_data")
+    answers = {"found": Done(result), "no_data": no_data, "pending": Accepted()}
+    return answers.get(name)
 
 
 class LifeWorker:

@@ -6,7 +6,8 @@ import pytest
 from django.db import OperationalError
 from hypothesis import strategies as st
 
-from jobs import lifecycle, retry
+from jobs import retry
+from jobs.lifecycle import attempts
 from jobs.queue import breaker
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.take import take
@@ -83,7 +84,7 @@ class Workers:
         taken = worker.taken.pop(0)
         won = self.life.claim([entry.job_id for entry in taken.entries], worker.name)
         if answer_is_lost:
-            read_fails = patch.object(lifecycle, "claimed", side_effect=OperationalError)
+            read_fails = patch.object(attempts, "claimed", side_effect=OperationalError)
             with read_fails, pytest.raises(OperationalError):
                 worker.claim(taken)
             worker.suspect += [(job_id, self.life.jobs[job_id].attempt) for job_id in won]

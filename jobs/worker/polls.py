@@ -20,7 +20,9 @@ from vendors.models import Vendor
 # For how long a claimed poll is left to its worker, besides the vendor's timeout: it may wait for a
 # thread and a permit first, and its answer for being recorded.
 LEASE_MARGIN_SECONDS = 30.0
-# They say nothing about the job, so that it waits on, even beyond its deadline.
+# These errors fail the job, even if they are not marked as permanent.
+PERMANENT = (Outcome.INVALID_INPUT, Outcome.BLOCKED)
+# These say nothing about the job: it waits on, even beyond its deadline.
 HELD_BY_VENDOR = (Outcome.RATE_LIMITED, Outcome.NO_CREDITS, Outcome.AUTH, "api_key_missing")
 
 
@@ -86,7 +88,7 @@ def _move_after_error(
     at = _next_at(job, vendor, error.retry_after, now)
     if error.code in HELD_BY_VENDOR:
         return lifecycle.poll_again(job, at or now + _pause(vendor, error.retry_after), poll)
-    if error.permanent:
+    if error.permanent or error.code in PERMANENT:
         return lifecycle.fail_by_poll(job, error.code, error.message, poll, now)
     return lifecycle.poll_again(job, at, poll)
 

@@ -15,9 +15,9 @@ class ReturnsDict(Adapter):
         return {"score": 1}
 
 
-class ReturnsList(Adapter):
+class ReturnsTuple(Adapter):
     def call(self, call):
-        return Done(["score"])
+        return Done(("score",))
 
 
 class Raises(Adapter):

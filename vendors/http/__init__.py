@@ -3,6 +3,6 @@ folder are its parts.
 """
 
 from vendors.base import DIRECT, Outbound
-from vendors.http.call import post_json, request
+from vendors.http.call import error_of, post_json, request
 
-__all__ = ["DIRECT", "Outbound", "post_json", "request"]
+__all__ = ["DIRECT", "Outbound", "error_of", "post_json", "request"]

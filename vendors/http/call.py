@@ -85,6 +85,13 @@ def post_json(
     )
 
 
+def error_of(reply: Reply) -> VendorError:
+    """Return the error that the status of an answer other than 2xx means, for `post_json`."""
+    error = statuses.error_of(reply.status, reply.headers, datetime.now(UTC))
+    error.reply = reply
+    return error
+
+
 def _call(
     method: str,
     url: str,
@@ -136,21 +143,19 @@ def _receive_status(response: BaseHTTPResponse, received: bytearray) -> Reply:
 
 def _receive_result(response: BaseHTTPResponse, received: bytearray) -> Reply:
     if not 200 <= response.status <= 299:
-        raise _error_of(response, received)
+        raise _refusal(response, received)
     return _receive_any(response, received)
 
 
 def _receive_acceptance(response: BaseHTTPResponse, received: bytearray) -> Reply:
     if not 200 <= response.status <= 299:
-        raise _error_of(response, received)
+        raise _refusal(response, received)
     return _receive_status(response, received)
 
 
-def _error_of(response: BaseHTTPResponse, received: bytearray) -> VendorError:
-    error = statuses.error_of(response.status, response.headers, datetime.now(UTC))
+def _refusal(response: BaseHTTPResponse, received: bytearray) -> VendorError:
     _drain(response, received)
-    error.reply = _reply(response, received)
-    return error
+    return error_of(_reply(response, received))
 
 
 def _read_body(response: BaseHTTPResponse, received: bytearray) -> None:

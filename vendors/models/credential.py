@@ -34,6 +34,8 @@ class Credential(models.Model):
         ordering = ("slug",)
         indexes = [models.Index(fields=["slug"], name="credential_slug")]
 
+    _parsed: tuple[object, Placement | None] = (None, None)  # a definition, and what it says
+
     def __str__(self) -> str:
         return self.slug
 
@@ -41,10 +43,10 @@ class Credential(models.Model):
     def placement(self) -> Placement:
         """Where the key stands. Raises DefinitionFaults."""
         # Parsed once, but a form may give the row another definition.
-        definition, placement = self.__dict__.get("_parsed", (None, None))
+        definition, placement = self._parsed
         if placement is None or definition is not self.definition:
             placement = credentials.parse(self.definition)
-            self.__dict__["_parsed"] = self.definition, placement
+            self._parsed = self.definition, placement
         return placement
 
     @property

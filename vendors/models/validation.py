@@ -63,7 +63,7 @@ def _of_http(vendor: Settings) -> Iterator[tuple[str, str]]:
     yield from _of_urls(vendor)
     slug = definition.get("credential")
     if isinstance(slug, str) and slug and not vendor.credential:
-        yield "credential", f"There is no credential {slug!r}. Add a table [credentials.{slug}]."
+        yield "credential", f"There is no credential {slug!r}. Add it first, or to the same file."
 
 
 def _of_compiling(vendor: Settings) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The settings of one vendor: a row that operators edit, in effect within a second."""
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from vendors.base import DIRECT, Outbound, VendorError
 from vendors.definitions.polling import Polling, polling_of
 from vendors.http import outbound as outbounds
 from vendors.models import validation
-from vendors.models.credential import Credential, new_id
+from vendors.models.credential import new_id
 from vendors.models.secrets import VendorSecrets
 from vendors.registry import BUILT_IN, is_http, make_adapter
 
@@ -240,22 +240,3 @@ class Vendor(VendorSecrets):
         """All fields as a key: equal keys mean that nothing has changed."""
         values = (getattr(self, field.attname) for field in self._meta.concrete_fields)
         return (*values, self.credential and self.credential.definition)
-
-
-def users_of(credential: Credential) -> list[Vendor]:
-    """Return the vendors whose definition names the credential."""
-    # The store can't search in a definition. Vendors are few.
-    vendors = Vendor.objects.order_by("slug")
-    return [vendor for vendor in vendors if vendor.definition.get("credential") == credential.slug]
-
-
-def faults_of_users(
-    credential: Credential, except_for: Container[str] = ()
-) -> Iterator[tuple[str, str]]:
-    """Yield the vendors that could not use the credential as it is now, and why."""
-    for vendor in users_of(credential):
-        before = validation.faults_of(vendor)
-        vendor.credential = credential
-        for key, sentence in validation.faults_of(vendor).items():
-            if vendor.slug not in except_for and before.get(key) != sentence:
-                yield vendor.slug, f"{key}: {sentence}"

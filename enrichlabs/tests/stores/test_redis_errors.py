@@ -102,7 +102,9 @@ def test_readyz_reports_a_live_worker_while_redis_refuses(
     assert answer["worker"] == "ok"
 
 
-@pytest.mark.parametrize("name", ["jobs", "retries", "freed", "log", "in_flight", "state", "pause"])
+@pytest.mark.parametrize(
+    "name", ["jobs", "retries", "polls", "freed", "log", "in_flight", "state", "pause"]
+)
 def test_readyz_reports_a_key_of_the_wrong_type(
     client: Client, redis_client: redis.Redis, make_vendor: Callable, name: str
 ) -> None:
@@ -118,7 +120,7 @@ def test_readyz_accepts_our_own_keys_and_changes_none(
 ) -> None:
     make_vendor("acme")
     keys = Keys("acme")
-    for stream in (keys.jobs, keys.retries, keys.freed):
+    for stream in (keys.jobs, keys.retries, keys.polls, keys.freed):
         redis_client.xadd(stream, {"v": "1"})
     redis_client.lpush(keys.log, 1)
     redis_client.zadd(keys.in_flight, {"job": 1})

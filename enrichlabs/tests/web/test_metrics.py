@@ -43,10 +43,12 @@ def test_counters_are_shown_with_and_without_a_vendor(
 
 
 def test_attempts_are_one_counter_by_outcome(client: Client, redis_client: redis.Redis) -> None:
-    redis_client.hset(COUNTERS, mapping={"attempts_found|acme": 3, "attempts_error|acme": 1})
+    counts = {"attempts_found|acme": 3, "attempts_error|acme": 1, "polls_pending|acme": 2}
+    redis_client.hset(COUNTERS, mapping=counts)
     shown = samples(client)
     assert shown["attempts_total", "acme", "found"] == 3
     assert shown["attempts_total", "acme", "error"] == 1
+    assert shown["polls_total", "acme", "pending"] == 2
 
 
 def test_streams_and_jobs_in_flight_are_shown_per_vendor(
@@ -56,9 +58,10 @@ def test_streams_and_jobs_in_flight_are_shown_per_vendor(
     make_vendor("other")
     redis_client.xadd(Keys("acme").jobs, {"job": "1"})
     redis_client.xadd(Keys("other").retries, {"job": "2"})
+    redis_client.xadd(Keys("acme").polls, {"job": "3"})
     redis_client.zadd(Keys("other").in_flight, {"3": 1, "4": 2})
     shown = samples(client)
-    for stream, lengths in {"jobs": (1, 0), "retries": (0, 1)}.items():
+    for stream, lengths in {"jobs": (1, 0), "retries": (0, 1), "polls": (1, 0)}.items():
         found = [shown["stream_entries", slug, stream] for slug in ("acme", "other")]
         assert found == list(lengths)
     assert [shown["jobs_in_flight", slug] for slug in ("acme", "other")] == [0, 2]
@@ -72,13 +75,14 @@ def test_pending_entries_are_those_that_workers_hold(
         make_vendor(slug)
         redis_client.xadd(Keys(slug).jobs, {"job": "1"})
         redis_client.xadd(Keys(slug).retries, {"job": "2"})
-    for stream in (Keys("acme").jobs, Keys("acme").retries):
+        redis_client.xadd(Keys(slug).polls, {"job": "4"})
+    for stream in (Keys("acme").jobs, Keys("acme").retries, Keys("acme").polls):
         redis_client.xgroup_create(stream, GROUP, "0")
         redis_client.xadd(stream, {"job": "3"})
         redis_client.xreadgroup(GROUP, "worker", {stream: ">"}, count=1)
     shown = samples(client)
     assert shown["stream_entries", "acme", "jobs"] == 2
-    assert shown["stream_entries_pending", "acme"] == 2
+    assert shown["stream_entries_pending", "acme"] == 3
     assert shown["stream_entries_pending", "other"] == 0  # no worker has read its streams yet
 
 

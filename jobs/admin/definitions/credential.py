@@ -61,7 +61,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argu
 @admin.register(Credential)
 class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argument at run time
     form = CredentialForm
-    list_display = ("slug", "key", "used_by")
+    list_display = ("slug", "variable", "used_by")
     sortable_by = ()
     actions = None  # credentials are deleted one at a time: most are in use
     fieldsets = ((None, {"fields": ("slug", "definition", CONFIRMATION_FIELD, "key", "used_by")}),)
@@ -73,6 +73,10 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type ar
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         return super().changelist_view(request, {"title": "Credentials", **(extra_context or {})})
+
+    @admin.display(description="variable")
+    def variable(self, credential: Credential) -> str:
+        return ", ".join(credential.variable_names)
 
     @admin.display(description="key")
     def key(self, credential: Credential) -> str:
@@ -88,7 +92,8 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type ar
     def used_by(self, credential: Credential) -> str | SafeString:
         links = (
             (reverse("admin:vendors_vendor_change", args=[vendor.pk]), vendor)
-            for vendor in ([] if credential._state.adding else users_of(credential))
+            for vendor in catalogue.all().values()  # the list shows many credentials
+            if vendor.definition.get("credential") == credential.slug
         )
         return format_html_join(", ", '<a href="{}">{}</a>', links) or "no vendor"
 

@@ -11,11 +11,11 @@ from vendors.loading.changes import changes
 from vendors.loading.text import definition_text
 from vendors.loading.toml import FaultyVendorsError, parse_definition
 
-MIN_ROWS = 12
-
 
 class DefinitionField(forms.CharField):
-    widget = forms.Textarea(attrs={"class": "definition", "rows": MIN_ROWS, "spellcheck": "false"})
+    def __init__(self, *, rows: int = 20, **options: Any) -> None:
+        attrs = {"class": "definition", "rows": rows, "spellcheck": "false"}
+        super().__init__(widget=forms.Textarea(attrs=attrs), **options)
 
     def prepare_value(self, value: Any) -> Any:
         return definition_text(value) if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""The operation that receives callbacks, which is not a view of REST framework."""
+"""The operations that receive callbacks, which are not views of REST framework."""
 
 from typing import Any
 
@@ -6,17 +6,19 @@ from django.conf import settings
 
 Document = dict[str, Any]
 
-PATH = "/vendor-webhook/{vendor}/{request_id}"
-PARAMETERS = [
-    ("path", "vendor", "The vendor's slug."),
+VENDOR = ("path", "vendor", "The vendor's slug.")
+JOB = [
+    VENDOR,
     ("path", "request_id", "The job's id."),
     ("query", "token", "The token in the callback URL."),
+]
+SIGNATURE = [
     ("header", "webhook-id", "The id of the message, if callbacks are signed."),
     ("header", "webhook-timestamp", "The time of signing, in seconds since 1970."),
     ("header", "webhook-signature", "As defined by Standard Webhooks."),
 ]
 ANSWERS = {
-    "200": "Stored. `status` is `applied`, `late`, `stored` or `unreadable`",
+    "200": "Stored. `status` is `applied`, `polled`, `late`, `stored` or `unreadable`",
     "202": "Stored, but the job does not exist. `status` is `unmatched`",
 }
 PROBLEMS = {
@@ -31,26 +33,61 @@ PROBLEMS = {
     "500": "server_error",
     "503": "overloaded or store_unavailable",
 }
+OF_ACCOUNT = {
+    "202": "Stored, but no job has its reference yet. `status` is `unmatched`",
+    "400": "no_reference, not_an_object, body_cut_short or bad_request",
+    "404": "unknown_vendor: no vendor of this name posts to this URL",
+}
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemShown"}}}
 
 
-def operation() -> Document:
+def paths() -> Document:
+    """Return the paths to which vendors post."""
+    of_account = _operation(
+        "receive_account_callback",
+        "Receive a vendor's result at one URL for the whole account",
+        "The vendor's own reference in the body, or in a header, says which job it is for. Only "
+        "for vendors whose definition says so, and proven as it says. See docs/webhooks.md.",
+        [VENDOR, *SIGNATURE],
+        OF_ACCOUNT,
+    )
+    of_job = _operation(
+        "receive_callback",
+        "Receive a vendor's result",
+        "Vendors post to the callback URL of a call, which contains a token. See docs/webhooks.md.",
+        [*JOB, *SIGNATURE],
+        {},
+    )
+    return {
+        "/vendor-webhook/{vendor}": {"post": of_account},
+        "/vendor-webhook/{vendor}/{request_id}": {"post": of_job},
+    }
+
+
+def _operation(
+    name: str,
+    summary: str,
+    description: str,
+    parameters: list[tuple[str, str, str]],
+    changed: dict[str, str],
+) -> Document:
     status = {"type": "object", "properties": {"status": {"type": "string"}}}
     answer = {"application/json": {"schema": {**status, "required": ["status"]}}}
+    answers = {key: changed.get(key, text) for key, text in ANSWERS.items()}
+    problems = {key: changed.get(key, text) for key, text in PROBLEMS.items()}
     return {
-        "operationId": "receive_callback",
+        "operationId": name,
         "tags": ["callbacks"],
-        "summary": "Receive a vendor's result",
-        "description": "Vendors post to the callback URL of a call, which contains a token. "
-        "See docs/webhooks.md.",
+        "summary": summary,
+        "description": description,
         "servers": [{"url": settings.PUBLIC_URL, "description": "The gateway as vendors see it"}],
-        "security": [],  # the token, or the signature
-        "parameters": [_parameter(*each) for each in PARAMETERS],
+        "security": [],  # the token, or a proof of origin
+        "parameters": [_parameter(*each) for each in parameters],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": {"type": "object"}}},
         },
-        "responses": {**_responses(ANSWERS, answer), **_responses(PROBLEMS, PROBLEM)},
+        "responses": {**_responses(answers, answer), **_responses(problems, PROBLEM)},
     }
 
 

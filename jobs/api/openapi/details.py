@@ -121,7 +121,7 @@ def complete(result: Document, **_: Any) -> Document:
     for path in result["paths"].values():
         for operation in path.values():
             operation["responses"] = _responses(operation)
-    result["paths"][callbacks.PATH] = {"post": callbacks.operation()}
+    result["paths"] |= callbacks.paths()
     return result
 
 

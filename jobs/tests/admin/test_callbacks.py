@@ -39,9 +39,9 @@ def test_the_newest_callback_comes_first(browser, make_callback):
     )
 
 
-@pytest.mark.parametrize("verdict", ["applied", "late", "unmatched", "refused", ""])
+@pytest.mark.parametrize("verdict", ["applied", "polled", "late", "unmatched", "refused", ""])
 def test_callbacks_can_be_filtered_by_verdict(browser, make_callback, verdict):
-    for other in ("applied", "late", "unmatched", "refused", ""):
+    for other in ("applied", "polled", "late", "unmatched", "refused", ""):
         make_callback(verdict=other)
     found = browser.get(CALLBACKS, {"verdict": verdict or "none"})
     assert [callback.verdict for callback in found.context["cl"].result_list] == [verdict]
@@ -54,6 +54,16 @@ def test_callbacks_can_be_found_by_vendor_and_by_job(browser, make_callback, mak
     wanted = make_callback(vendor="globex")
     assert listed(browser.get(CALLBACKS, {"vendor": "globex"})) == [wanted.pk]
     assert listed(browser.get(CALLBACKS, {"q": f" {wanted.job.upper()} "})) == [wanted.pk]
+
+
+def test_a_callback_can_be_found_by_its_reference_before_it_has_a_job(
+    browser, make_callback, make_vendor
+):
+    make_vendor()
+    make_callback()
+    wanted = make_callback(job="", vendor_reference="Ref-1", verdict="unmatched")
+    assert listed(browser.get(CALLBACKS, {"q": "Ref-1"})) == [wanted.pk]
+    assert "Ref-1" in text(browser.get(f"{CALLBACKS}{wanted.pk}/change/"))
 
 
 def test_a_callback_shows_its_body_and_is_read_only(browser, make_callback):

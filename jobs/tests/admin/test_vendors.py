@@ -172,7 +172,7 @@ def test_saving_keeps_changes_made_meanwhile(browser, make_vendor):
     )
 
 
-def test_the_list_shows_the_state_of_each_vendor(browser, make_vendor):
+def test_the_list_shows_the_state_of_each_vendor(browser, make_vendor, redis_client):
     make_vendor("acme"), make_vendor("globex", paused=True, pause_reason="Our key was refused.")
     soon = timezone.now() + timedelta(minutes=1)
     (

@@ -123,6 +123,13 @@ def test_an_open_breaker(shown, redis_client, make_vendor, make_job):
     assert page_text[1] == since, "a failed probe does not start a new outage"
 
 
+def test_a_vendor_that_throttles_without_saying_for_how_long(shown, make_vendor, make_job):
+    vendor, job = make_vendor(), make_job()
+    queue(vendor)
+    breaker.report(vendor, [Report("throttled", "", "job-0", started_us=1)])
+    assert re.search(rf"The vendor is throttling us \(rate_limited, since {TIME}\): ", shown(job))
+
+
 def test_a_closed_breaker(shown, redis_client, make_vendor, make_job):
     vendor, job = make_vendor(max_attempts=2), make_job()
     queue(vendor)
@@ -132,10 +139,7 @@ def test_a_closed_breaker(shown, redis_client, make_vendor, make_job):
     breaker.report(vendor, [Report("good", token, "job-0")])
     page_text = shown(job)
     assert "down" not in page_text
-    assert (
-        "The vendor is recovering from an outage: 1 call at a time, more as calls succeed."
-        in page_text
-    )
+    assert "The vendor is recovering: 1 call at a time, more as calls succeed." in page_text
     assert not {"opened_at", "open_code"} & redis_client.hgetall(Keys("acme").state).keys()
 
 

@@ -30,6 +30,10 @@ def schema() -> dict:
 
 
 ALWAYS = {"400", "401", "403", "405", "429", "500", "503"}
+CALLBACKS = (
+    ("/vendor-webhook/{vendor}", "post"),
+    ("/vendor-webhook/{vendor}/{request_id}", "post"),
+)
 OPERATIONS = {
     ("/jobs", "post"): {"200", "202", "413", "415", "422", *ALWAYS},
     ("/jobs", "get"): {"200", *ALWAYS},
@@ -43,17 +47,15 @@ OPERATIONS = {
     ("/batches/{batch_id}/cancel", "post"): {"200", "404", "409", *ALWAYS},
     ("/batches/{batch_id}/retry", "post"): {"200", "404", "409", *ALWAYS},
     ("/vendors", "get"): {"200", *ALWAYS},
-    ("/vendor-webhook/{vendor}/{request_id}", "post"): {
-        *("200", "202", "400", "401", "404", "405", "408"),
-        *("413", "415", "429", "500", "503"),
-    },
-}
+} | dict.fromkeys(
+    CALLBACKS,
+    {*("200", "202", "400", "401", "404", "405", "408"), *("413", "415", "429", "500", "503")},
+)
 RESULTS = ("/batches/{batch_id}/results", "get")
-CALLBACK = ("/vendor-webhook/{vendor}/{request_id}", "post")
 OPERATION_IDS = {
     *("post_job", "list_jobs", "show_job", "cancel_job", "retry_job", "list_vendors"),
     *("post_batch", "list_batches", "show_batch", "read_results", "cancel_batch", "retry_batch"),
-    "receive_callback",
+    *("receive_callback", "receive_account_callback"),
 }
 
 
@@ -71,9 +73,9 @@ def test_the_schema_lists_every_operation_with_every_status(schema):
     assert {each["operationId"] for each in found.values()} == OPERATION_IDS
 
 
-def test_every_operation_but_the_callback_needs_a_key(schema):
+def test_every_operation_but_callbacks_needs_a_key(schema):
     for key, operation in operations(schema).items():
-        assert operation["security"] == ([] if key == CALLBACK else [{"ApiKey": []}]), key
+        assert operation["security"] == ([] if key in CALLBACKS else [{"ApiKey": []}]), key
     scheme = schema["components"]["securitySchemes"]["ApiKey"]
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
 
@@ -94,7 +96,7 @@ def test_the_scopes_in_the_descriptions_are_those_of_the_views(schema):
         "retry_batch": BatchViewSet.scopes["retry"],
         "list_vendors": VendorViewSet.scopes["list"],
     }
-    assert {*asked, "receive_callback"} == OPERATION_IDS
+    assert {*asked, "receive_callback", "receive_account_callback"} == OPERATION_IDS
     for name, scopes in asked.items():
         assert re.findall(r"`(\w+:\w+)`", found[name].rpartition("Scope: ")[2]) == list(scopes)
 

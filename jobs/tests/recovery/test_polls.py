@@ -12,9 +12,9 @@ from jobs.queue.keys import Keys
 from jobs.recovery import polls, sweep
 from jobs.recovery.polls import add_due_polls, max_in_line, stop_polls
 from jobs.recovery.rebuild import rebuild
-from jobs.tests.polling import MINUTE, POLLED, PollingWorker, Scripted, polls_of, row, waiting
+from jobs.tests.polling import MINUTE, POLLED, PollingWorker, Scripted, row, waiting
 from tests.plans import assert_quick, reads_of
-from vendors.base import Accepted, Done
+from vendors.base import Done
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
@@ -144,20 +144,6 @@ def test_a_callback_brings_the_next_poll_forward(acme, make_job, due, is_moved):
     assert lifecycle.poll_now(job.pk, 1, at) == is_moved
     assert row(job).next_poll_at <= at
     assert not lifecycle.poll_now(job.pk, 2, EPOCH)
-
-
-def test_callbacks_to_be_confirmed_cause_one_poll_a_minute(acme, make_job, monkeypatch):
-    monkeypatch.setattr(catalogue, "adapter", lambda _: Scripted(Accepted()))
-    job = waiting(make_job, due=10 * MINUTE, deadline=60 * MINUTE)
-    now = redis_clock.now()
-    assert lifecycle.poll_to_confirm(job.pk, 1, now)
-    assert len(PollingWorker().poll()) == 1
-    [poll] = polls_of(job)
-    Job.objects.update(next_poll_at=now + 10 * MINUTE)
-    assert lifecycle.poll_to_confirm(job.pk, 1, redis_clock.now())
-    gap = row(job).next_poll_at - poll.started_at
-    assert abs(gap - MINUTE) < timedelta(milliseconds=2)
-    assert not lifecycle.poll_to_confirm(job.pk, 1, redis_clock.now())
 
 
 # The limiter

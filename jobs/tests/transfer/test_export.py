@@ -42,6 +42,7 @@ def test_export_writes_every_column_of_every_row(path):
     assert first == {"format": "enrichlabs", "version": 2}
     assert last == {
         "kind": "end",
+        "credential": 0,
         "vendor": 2,
         "client": 2,
         "batch": 2,

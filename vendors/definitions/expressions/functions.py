@@ -18,6 +18,7 @@ TEXT: Types = {"types": ["string"]}
 ANY: Types = {"types": []}
 # They do not go through their arguments.
 CHEAP = frozenset({"length", "type", "not_null", "to_array", "to_string", "contains"})
+STEPS_A_CALL = 5
 MAX_SECONDS = 1e11  # a later time in seconds is one in milliseconds
 
 
@@ -26,6 +27,7 @@ class Functions(functions.Functions):
         self.budget = budget
 
     def call_function(self, function_name: str, resolved_args: list[Any]) -> Any:
+        self.budget.spend(STEPS_A_CALL)
         if function_name not in CHEAP:
             for argument in resolved_args:
                 self.budget.spend_argument(argument)

@@ -71,7 +71,7 @@ def _lines(loaded: Loaded) -> Iterator[str]:
     if row.webhook_secret_fault:
         yield f"{name}: webhook_secret_env: {row.webhook_secret_fault} {CALLBACKS}"
     if row.callback_fault:
-        yield f"{name}: callback.secret_env: {row.callback_fault} {CALLBACKS}"
+        yield f"{name}: callback: {row.callback_fault} {CALLBACKS}"
 
 
 def _others(loaded: Sequence[Loaded]) -> Iterator[str]:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.vendor.server import Server, answering, reply
+from harness.waiting import wait_for
 from vendors.base import DIRECT, Call, Outbound, Reply, VendorError
 from vendors.http import request
+from vendors.http.deadline import this_call
 from vendors.http.outbound import fault_of
 from vendors.models import Vendor
 from vendors.registry import make_adapter
@@ -67,10 +69,12 @@ def test_a_client_certificate_is_shown(
 
 
 def test_a_vendor_that_refuses_our_certificate_has_not_been_called(
-    certificate: Path, folder: Path, strict: ssl.SSLContext, serve: Callable[..., Server]
+    certificate: Path, strict: ssl.SSLContext, serve: Callable[..., Server]
 ) -> None:
     server = serve(answering(reply()), tls=strict)
-    error = error_of(server.url, ca_file=certificate)
+    # So that the refusal is there before we write.
+    with this_call.permitted_by(lambda: wait_for(lambda: server.ended == 1, "its hanging up")):
+        error = error_of(server.url, ca_file=certificate)
     assert error.message == (
         "The vendor could not be reached: the TLS handshake failed; if the vendor requires a "
         "client certificate, name the file of the right one in the vendor's client_cert_file."

@@ -1,12 +1,13 @@
 """`request`: any method, any body, and the answer of any status."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from harness.vendor.server import Server, Visit, answering, reply
 from vendors.base import Reply, VendorError
-from vendors.http import post_json, request
+from vendors.http import error_of, post_json, request
 from vendors.http.exchanges import note_decision, watched
 
 
@@ -127,6 +128,15 @@ def test_json_refuses_what_is_none(body: bytes) -> None:
     with pytest.raises(VendorError) as caught:
         Reply(200, {}, body).json()
     assert (caught.value.code, caught.value.outcome_known) == ("bad_reply", False)
+
+
+def test_error_of_is_what_a_post_would_raise(serve: Callable[..., Server]) -> None:
+    server = serve(answering(reply("429 Slow", Retry_After="7")))
+    error = error_of(send("GET", server.url))
+    with pytest.raises(VendorError) as caught:
+        post_json(server.url, {}, headers={}, timeout_seconds=5)
+    assert vars(error) == vars(caught.value)
+    assert error.retry_after == timedelta(seconds=7)
 
 
 def test_both_calls_share_a_connection(serve: Callable[..., Server]) -> None:

@@ -80,8 +80,8 @@ def test_each_changed_key_is_printed_and_recorded(load: Callable[..., str]) -> N
 
 
 def test_a_file_may_hold_credentials_alone_or_name_known_ones(load: Callable[..., str]) -> None:
-    missing = "vendors.toml: vendors.pdl.credential: There is no credential 'pdl'. Add a table"
-    assert error_of(load, VENDOR) == [f"{missing} [credentials.pdl]."]
+    missing = "vendors.toml: vendors.pdl.credential: There is no credential 'pdl'."
+    assert error_of(load, VENDOR) == [f"{missing} Add it first, or to the same file."]
     assert counts(load(CREDENTIAL)) == "1 created, 0 changed, 0 unchanged"
     assert counts(load(VENDOR)) == "1 created, 0 changed, 0 unchanged"
     # With --only-new, what exists stays as it is.
