@@ -81,8 +81,9 @@ def _may_be_cancelled(history: History, story: Story) -> bool:
 
 def _wrong_result(history: History, story: Story) -> Iterator[Finding]:
     job = story.job
-    of = {"name": job.name, "serial": story.serial}
-    expected = expected_of(history.seed, job.vendor, job.call_key, **of)
+    expected = expected_of(
+        history.seed, job.vendor, job.call_key, name=job.name, serial=story.serial
+    )
     outcome = "found" if expected else "no_data"
     if not is_as_expected(job.result, expected) or job.error_code or job.outcome != outcome:
         yield job.pk, f"its result is {job.outcome} {job.result}; expected {outcome} {expected}"

@@ -48,7 +48,7 @@ class Story:
     @property
     def reached_at(self) -> list[float]:
         """When calls and polls arrived at the vendor."""
-        return [each.at for each in (*self.arrivals, *self.polls)]
+        return [each.at for each in self.arrivals] + [each.at for each in self.polls]
 
     def attempts_of(self, run: int) -> list[Attempt]:
         return sorted(

@@ -6,9 +6,9 @@ ledger.
 `POST /<slug>` calls the vendor with that slug. It answers at once, or with 202 and callbacks if the
 body has a callback_url. Callbacks of the vendor "signed" are signed with
 VENDOR_CHAOS_WEBHOOK_SECRET. The vendors without code (chaos/polls) answer a call with a reference,
-`GET /<slug>/<reference>` polls it, and `GET /lookup/<serial>` is a call. `POST /control` with {"vendor": slug, "mood": mood, "seconds": n} puts
-all calls of a vendor in that mood for n seconds. `GET /control` returns what is going on. SIGTERM
-ends it.
+`GET /<slug>/<reference>` polls it, and `GET /lookup/<serial>` is a call. `POST /control` with
+{"vendor": slug, "mood": mood, "seconds": n} puts all requests to a vendor in that mood for n
+seconds. `GET /control` returns what is going on. SIGTERM ends it.
 """
 
 import argparse

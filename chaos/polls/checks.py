@@ -8,6 +8,7 @@ from chaos.history import Finding, History, Story
 from chaos.plans import error_of, plan_of, run_of
 from chaos.polls.definitions import DEFINITIONS
 from chaos.polls.plans import NEVER
+from chaos.vendors import CALLBACK_TIMEOUT_SECONDS
 from jobs.models import UNKNOWN, Attempt
 from vendors.definitions.polling import Polling, polling_of
 
@@ -16,6 +17,9 @@ ARRIVES_WITHIN_SECONDS = 60.0
 CLOCK_SECONDS = 0.1  # by which Redis' clock and the vendor's may seem to differ
 # Between two polls if a callback asks for the second: five, but a poll may take long to arrive.
 SOON_SECONDS = 3.0
+RECORDED_SECONDS = (
+    5.0  # within which the answer to a call is recorded; its deadline counts from there
+)
 COMPLETE = ("found", "no_data")
 GAVE_UP = ("poll_gave_up", "callback_overdue")
 
@@ -85,7 +89,7 @@ def _unexplained(story: Story, run: int) -> Iterator[Finding]:
 
 def too_often(history: History) -> Iterator[Finding]:
     """Polls sooner after the call or the last poll than the definition says, unless a callback
-    asked for them.
+    asked for them. The last poll comes at the deadline, however soon that is.
     """
     for story in history.stories.values():
         if story.polls and (polling := polling_of(DEFINITIONS[story.job.vendor])):
@@ -112,12 +116,14 @@ def _too_often(
     story: Story, polling: Polling, times: list[float], asked_at: float
 ) -> Iterator[Finding]:
     least_seconds = polling.after_seconds
+    deadline = times[0] + (polling.give_up_seconds or CALLBACK_TIMEOUT_SECONDS)
     for number, (before, at) in enumerate(pairwise(times)):
         if at >= asked_at:
             least_seconds = min(least_seconds, 0 if number == 0 else SOON_SECONDS)
         if story.job.vendor == "confirmed" and number > 0:
             least_seconds = polling.every_seconds
-        if at - before < least_seconds - CLOCK_SECONDS:
+        is_last = before < deadline + RECORDED_SECONDS and at >= deadline
+        if at - before < least_seconds - CLOCK_SECONDS and not is_last:
             yield story.job.pk, f"was polled after {at - before:.2f} s, not {least_seconds:g} s"
         least_seconds = polling.every_seconds
 

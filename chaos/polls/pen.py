@@ -18,11 +18,9 @@ FORGED_RESULT = {"forged": True}
 
 def messages(call: Call, secret: str) -> list[tuple[float, Message]]:
     """Return the messages to post for a call that did its work, each with its delay."""
-    if call.ending == NEVER:
-        return []
     genuine, soon = _message(call, "genuine", _body(call), secret), call.plan.callback_seconds
     match call.callback:
-        case "lost":
+        case callback if call.ending == NEVER or callback == "lost":
             return []
         case "late":
             return [(LATE_SECONDS, genuine)]

@@ -11,7 +11,7 @@ CALLBACKS = {
     "lost": 10.0,
     "forged": 8.0,
 }
-NO_DATA_PERCENT, NEVER_PERCENT = 10.0, 1.5
+NO_DATA_PERCENT, NEVER_PERCENT = 10.0, 3.0
 FOUND, NO_DATA, NEVER = "found", "no_data", "never"
 MAX_PENDINGS = 3
 # From the call on; so that the last poll of a job finds the answer, however few there were.

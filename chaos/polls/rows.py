@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from chaos.history import History
-from chaos.polls.checks import that_completed
+from chaos.history import History, Story
+from chaos.polls.checks import GAVE_UP, that_completed
 from chaos.polls.definitions import DEFINITIONS
 from jobs.models import Verdict
 
@@ -22,8 +22,15 @@ def rows(history: History) -> Iterator[tuple[str, str]]:
     yield "jobs of vendors without code", _counted(Counter(story.job.vendor for story in stories))
     yield "outcomes of them", _counted(Counter(story.job.outcome or "none" for story in stories))
     yield "completed", f"{by_poll} by polls, {by_callback} by callbacks to those vendors"
+    yield "given up", f"{sum(map(_gave_up, stories))} in their first run"
     yield "polls", f"{sum(len(story.polls) for story in stories)}: {_counted(outcomes)}"
     yield "callbacks of those vendors", _counted(verdicts)
+
+
+def _gave_up(story: Story) -> bool:
+    """Whether its first run waited until its deadline, as far as its rows tell."""
+    accepted = any(attempt.outcome == "pending" for attempt in story.attempts_of(1))
+    return accepted and (story.job.run > 1 or story.job.error_code in GAVE_UP)
 
 
 def _counted(counts: Counter[str]) -> str:
