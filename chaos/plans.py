@@ -84,7 +84,8 @@ ERRORS = {
     "429_seconds": "rate_limited",
     "429_date": "rate_limited",
     QUOTA: "rate_limited",
-    **dict.fromkeys(UNPAID, "no_credits"),
+    "unpaid": "no_credits",
+    "unpaid_422": "invalid_input",  # unless a definition knows it
     "denied": "auth",
     "refused": "invalid_input",
     "redirect": "invalid_input",
