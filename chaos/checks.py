@@ -9,9 +9,10 @@ from django.conf import settings
 from chaos import promises
 from chaos.batches import checks as batches
 from chaos.history import Finding, History, Story
-from chaos.plans import error_of, expected_of, is_as_expected, may_fail_with, plan_of
+from chaos.plans import error_of, may_fail_with, plan_of
 from chaos.polls import checks as polls
 from chaos.polls.definitions import DEFINITIONS
+from chaos.polls.results import expected_of, is_as_expected
 from chaos.vendors import MAX_ATTEMPTS, VENDORS
 from jobs.models import FINAL, Attempt, Status, Verdict
 

@@ -205,22 +205,6 @@ def answer_of(seed: int, key: str) -> str:
     return hashlib.sha256(f"{seed}/{key}".encode()).hexdigest()[:16]
 
 
-def expected_of(
-    seed: int, vendor: str, key: str, *, name: str, serial: int
-) -> dict[str, Any] | None:
-    """Return what the result of a complete job must contain; None if it must be null."""
-    if plan_of(seed, serial, vendor).ending_of(run_of(key)) == polls.NO_DATA:
-        return None
-    return {"name": name, "serial": serial, "answer": answer_of(seed, key)}
-
-
-def is_as_expected(result: Any, expected: Mapping[str, Any] | None) -> bool:
-    """Whether a result contains what is expected; a strange one contains more."""
-    if expected is None or not isinstance(result, dict):
-        return expected is None and result is None
-    return {name: result.get(name) for name in expected} == expected
-
-
 def result_of(seed: int, key: str, *, name: str, serial: int, mood: str) -> dict[str, Any]:
     """Return the result as the vendor sends it. Cleaning changes only the lone surrogate in it."""
     return {"name": name, "serial": serial, "answer": answer_of(seed, key), **STRANGE.get(mood, {})}

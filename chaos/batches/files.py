@@ -7,7 +7,7 @@ from typing import Any
 
 from chaos.batches.story import BatchStory
 from chaos.history import Finding
-from chaos.plans import expected_of, is_as_expected
+from chaos.polls.results import expected_of, is_as_expected
 from jobs.models import Job, RefusedItem, Status
 
 REFUSED = "refused"
