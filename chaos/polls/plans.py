@@ -19,7 +19,7 @@ PENDING_SECONDS = 6.0
 
 # The moods of polls, in percent.
 MOODS = {
-    "slow": 4.0,
+    "slow": 15.0,  # so that some workers die meanwhile
     "500": 3.0,
     "503": 1.5,
     "429_seconds": 0.4,
