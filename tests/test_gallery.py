@@ -88,7 +88,8 @@ class Replay:
 
     def _of_job(self, job: Job, expected: list[str]) -> list[str]:
         expect, last = self.recording.exchanges[-1].expect, expected[-1]
-        waits = "waiting" if len(expected) > 1 else "queued"
+        is_restarted = expect.get("restarted", False)
+        waits = "waiting" if len(expected) > 1 and not is_restarted else "queued"
         status = STATUSES.get(last, waits)
         vendor = Vendor.objects.get(slug=self.slug)
         found = []

@@ -177,6 +177,7 @@ class VendorError(Exception):
     retry_after: how long the vendor asks all callers to wait. With no_credits: until its account
         has credits again.
     outcome_known: False if the vendor may have done the work although no answer arrived.
+    restart: of a poll: the vendor has dropped its work, so the job must be called again.
     cost: what the vendor charged, in its own unit.
     reply: the vendor's response. Its beginning is stored with the attempt, cleaned
         (vendors/replies.py).
@@ -191,6 +192,7 @@ class VendorError(Exception):
         outage: bool = False,
         retry_after: timedelta | None = None,
         outcome_known: bool = True,
+        restart: bool = False,
         cost: float | None = None,
         reply: Reply | None = None,
     ) -> None:
@@ -204,6 +206,7 @@ class VendorError(Exception):
         self.outage = outage
         self.retry_after = retry_after
         self.outcome_known = outcome_known
+        self.restart = restart
         self.cost = cost
         self.reply = reply
 

@@ -47,6 +47,7 @@ from jobs.lifecycle.polls import (
     poll_again,
     poll_now,
     postpone_poll,
+    restart_by_poll,
 )
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "postpone_poll",
     "release",
     "requeue_lost",
+    "restart_by_poll",
     "retry",
     "retry_by_callback",
     "retry_later",

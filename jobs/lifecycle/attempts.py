@@ -74,10 +74,7 @@ def retry_later(
     job: Job, code: str, message: str, *, counts: bool, not_before: datetime | None, now: datetime
 ) -> Move:
     """Queue the job for another attempt. `counts`: whether this one counts against max_attempts."""
-    changes = {"failures": job.failures + counts, **queued(now)}
-    if not_before:
-        # Its entry is added then. Before that, the sweep must not consider it lost.
-        changes |= {"not_before": not_before, "queued_at": not_before}
+    changes = {"failures": job.failures + counts, **queued(now, not_before)}
     return _end_attempt(job, Status.QUEUED, changes, code, message, now=now)
 
 

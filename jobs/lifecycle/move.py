@@ -76,8 +76,12 @@ def _write(attempt: Attempt, *, was_called: bool) -> None:
         row.delete()
 
 
-def queued(now: datetime) -> dict[str, Any]:
-    return {"stream": Stream.RETRIES, "queued_at": now, "expires_at": None, **NO_DATES}
+def queued(now: datetime, not_before: datetime | None = None) -> dict[str, Any]:
+    """With `not_before`, the entry is added then. Before that, the sweep must not consider it
+    lost.
+    """
+    dates = {**NO_DATES, "not_before": not_before, "queued_at": not_before or now}
+    return {"stream": Stream.RETRIES, "expires_at": None, **dates}
 
 
 def completed(done: Done, now: datetime) -> dict[str, Any]:

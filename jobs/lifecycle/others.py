@@ -38,9 +38,7 @@ def retry_by_callback(
     has not done the work. `counts`: whether that counts against max_attempts.
     """
     fence = {"vendor": job.vendor, "run": job.run, "attempt": job.attempt}
-    changes = {"failures": job.failures + counts, **queued(now)}
-    if not_before:
-        changes |= {"not_before": not_before, "queued_at": not_before}
+    changes = {"failures": job.failures + counts, **queued(now, not_before)}
     return Move(job.pk, Status.QUEUED, (Status.WAITING,), fence, changes)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from jobs.lifecycle.attempts import ATTEMPT_COLUMNS
-from jobs.lifecycle.move import NO_DATES, Move, completed, failed
+from jobs.lifecycle.move import NO_DATES, Move, completed, failed, queued
 from jobs.models import UNKNOWN, Attempt, Job, Kind, Status
 from jobs.storage import bulk_writes
 from jobs.storage.store import writing
@@ -74,6 +74,16 @@ def poll_again(job: Job, at: datetime | None, attempt: Attempt, *, was_called: b
     """
     move = postpone_poll(job, at)
     return replace(move, attempt=attempt, was_called=was_called)
+
+
+def restart_by_poll(
+    job: Job, attempt: Attempt, *, counts: bool, not_before: datetime | None, now: datetime
+) -> Move:
+    """Queue the job for another call: the vendor has dropped the work it had accepted. `counts`:
+    whether that counts against max_attempts.
+    """
+    changes = {"failures": job.failures + counts, **queued(now, not_before)}
+    return Move(job.pk, Status.QUEUED, WAITING, {"attempt": job.attempt}, changes, attempt)
 
 
 def poll_now(job_id: str, attempt: int, at: datetime) -> bool:

@@ -97,20 +97,29 @@ def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
         about_job = (last.job_id, last.started_us, last.failures)
         rows.append((last.outcome, last.probe, *about_job, len(group)))
     code = next((item.code for item in reversed(reports) if item.outcome == "bad"), "")
-    since = throttle.since_in_row(vendor, redis_clock.now())
-    pauses_us = (int(throttle.UNIT_SECONDS * 1e6), int(READ_PAUSE_SECONDS * 1e6))
-    args = [threshold(vendor), code, *pauses_us, microseconds(since) if since else 0]
-    open_us, denied, since_us, now_us, must_pause, *started_before = script("report")(
-        keys=[keys.state, keys.freed], args=[*args, *chain.from_iterable(rows)], client=commands()
+    terms = _terms(vendor) if any(row[0] == "throttled" for row in rows) else ""
+    args = [threshold(vendor), code, terms, *chain.from_iterable(rows)]
+    open_us, denied, streak, *started_before = script("report")(
+        keys=[keys.state, keys.freed], args=args, client=commands()
     )
-    open_seconds, throttled = int(open_us) / 1e6, None
-    if since_us != "0":
-        throttled = Throttle(moment(since_us), moment(now_us), is_new=bool(must_pause))
+    open_seconds, throttled = int(open_us) / 1e6, _throttle(streak) if streak else None
     standings = [
         Standing(open_seconds, int(denied), open_seconds > 0 or bool(was_before), throttled)
         for was_before in started_before
     ]
     return [standing for standing, of in zip(standings, groups, strict=True) for _ in of]
+
+
+def _terms(vendor: Vendor) -> str:
+    """Return the terms of throttling for report.lua."""
+    since = throttle.since_in_row(vendor, redis_clock.now())
+    pauses_us = (int(throttle.UNIT_SECONDS * 1e6), int(READ_PAUSE_SECONDS * 1e6))
+    return " ".join(map(str, (*pauses_us, microseconds(since) if since else 0)))
+
+
+def _throttle(streak: str) -> Throttle:
+    since_us, now_us, must_pause = streak.split()
+    return Throttle(moment(since_us), moment(now_us), is_new=must_pause == "1")
 
 
 def _group_key(item: Report) -> int:

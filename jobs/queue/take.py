@@ -61,11 +61,11 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
 
 
 def _taken(vendor: Vendor, asked_at: float, reply: list[Any], probe: str) -> Taken:
-    now_us, wait_us, first_us, probing, ends, retries, jobs, polls = reply
+    now_us, wait_us, first_us, probing, ends, retries, jobs, *polls = reply
     rows = [(Stream.RETRIES, *pair, "") for pair in _pairs(retries)]
     rows += [(Stream.JOBS, *pair, "") for pair in _pairs(jobs)]
-    if polls:
-        rows += zip(repeat(Stream.POLLS), polls[::3], polls[1::3], polls[2::3], strict=False)
+    for flat in polls:  # a list if the vendor is polled
+        rows += zip(repeat(Stream.POLLS), flat[::3], flat[1::3], flat[2::3], strict=False)
     entries = [
         Entry(vendor.slug, stream, entry_id, job_id, str(first_us + at) if first_us else "", due)
         for at, (stream, entry_id, job_id, due) in enumerate(rows)

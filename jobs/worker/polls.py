@@ -3,11 +3,12 @@
 The rest of the path is that of other calls. docs/data_path.md describes polls.
 """
 
+import random
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from jobs import lifecycle
+from jobs import lifecycle, retry
 from jobs.lifecycle import Move
 from jobs.models import Attempt, Job, Status, Stream
 from jobs.queue import limiter
@@ -77,20 +78,43 @@ def move_of(execution: Execution, poll: Attempt, now: datetime) -> Move:
             at = _next_at(job, vendor, accepted.retry_after, now)
             return lifecycle.poll_again(job, at, poll)
         case VendorError() as error:
-            return _move_after_error(job, vendor, error, poll, now)
+            return _move_after_error(execution, error, poll, now)
 
 
 def _move_after_error(
-    job: Job, vendor: Vendor, error: VendorError, poll: Attempt, now: datetime
+    execution: Execution, error: VendorError, poll: Attempt, now: datetime
 ) -> Move:
+    job, vendor = execution.job, execution.vendor
     poll.outcome, poll.message, poll.cost = error.code[:50], error.message[:500], error.cost
     poll.reply = error.reply.as_json() if error.reply else None
+    if error.restart:
+        return _restart(execution, error, poll, now)
     at = _next_at(job, vendor, error.retry_after, now)
     if error.code in HELD_BY_VENDOR:
         return lifecycle.poll_again(job, at or now + _pause(vendor, error.retry_after), poll)
     if error.permanent or error.code in PERMANENT:
         return lifecycle.fail_by_poll(job, error.code, error.message, poll, now)
     return lifecycle.poll_again(job, at, poll)
+
+
+def _restart(execution: Execution, error: VendorError, poll: Attempt, now: datetime) -> Move:
+    """Queue the job for another call, as if this error had been the answer to the last one."""
+    job, standing = execution.job, execution.standing
+    decision = retry.decide(
+        error,
+        failures=job.failures,
+        vendor=execution.vendor,
+        standing=standing,
+        chance=random.random(),
+    )
+    match decision:
+        case retry.GiveUp(code, message):
+            return lifecycle.fail_by_poll(job, code, message, poll, now)
+        case retry.Retry(counts, delay_seconds):
+            not_before = now + timedelta(seconds=delay_seconds) if delay_seconds else None
+            return lifecycle.restart_by_poll(
+                job, poll, counts=counts, not_before=not_before, now=now
+            )
 
 
 def _next_at(

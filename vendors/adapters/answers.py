@@ -54,8 +54,13 @@ class Answer:
 
     def _read(self) -> Done | Accepted:
         outcome, key, rule = self._reading.decision
+        cost, restart = self._reading.cost, self._reading.restart
+        if restart:
+            is_error = outcome not in (Outcome.FOUND, Outcome.NO_DATA, Outcome.PENDING)
+            outcome = outcome if is_error else restart.outcome
+            exchanges.note_decision(outcome, f"{restart.rule}; the job is called again")
+            raise self._error(outcome, restart.key, cost, restart=True)
         exchanges.note_decision(outcome, rule)
-        cost = self._reading.cost
         match outcome:
             case Outcome.FOUND:
                 return Done(self._result(), cost=cost, confidence=self._reading.confidence)
@@ -81,15 +86,18 @@ class Answer:
             raise self._bad_reply(NO_REFERENCE.format(where=self._where()), outcome_known=False)
         return reference
 
-    def _error(self, outcome: Outcome, key: str, cost: float | None) -> VendorError:
+    def _error(
+        self, outcome: Outcome, key: str, cost: float | None, *, restart: bool = False
+    ) -> VendorError:
         by = "" if key == "default" else f" by {key}"
         return VendorError(
             outcome,
             f"{SENTENCES[outcome]}{self._where(by)}.",
             permanent=outcome in PERMANENT,
-            outage=outcome in OUTAGES,
+            outage=outcome in OUTAGES and not restart,
             retry_after=self._wait(outcome),
-            outcome_known=outcome != Outcome.TIMEOUT,
+            outcome_known=restart or outcome != Outcome.TIMEOUT,
+            restart=restart,
             cost=cost,
             reply=self._reply,
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vendors.base import Call
+from vendors.base import Call, Outcome
 from vendors.definitions.callback import parse_proof
 from vendors.definitions.checking import check_inputs, check_known, check_together
 from vendors.definitions.expressions.budget import Budget
@@ -13,7 +13,7 @@ from vendors.definitions.faults import DefinitionFaults, Faults
 from vendors.definitions.names import Compiler, Names, of_answer, of_callback, of_check, of_request
 from vendors.definitions.reading import Reader, reference_of, scope_of
 from vendors.definitions.request import Request
-from vendors.definitions.rules import compile_pending, compile_rules
+from vendors.definitions.rules import compile_rules, compile_signs
 from vendors.definitions.templates.request import RequestTemplate, compile_request
 
 
@@ -136,14 +136,22 @@ class _Compilation:
     def _poll(self, names: Names, answer: Compiler, call: Exchange | None) -> Exchange | None:
         if self.poll is None:
             return None
-        pending = compile_pending(self.poll.get("pending"), "poll.pending", answer)
+        pending, restart = (
+            compile_signs(self.poll.get(key), f"poll.{key}", answer, outcome)
+            for key, outcome in (
+                ("pending", Outcome.PENDING),
+                ("restart", Outcome.VENDOR_ERROR),
+            )
+        )
         result = answer.of(self.poll, "result", "poll")
         request = call.request if call else None
         if "url" in self.poll:
             request = self._request(self.poll, self.poll["url"], "poll", names)
         if request is None or call is None:
             return None
-        reader = replace(call.reader, pending=pending, accepts=False, reference=None)
+        reader = replace(
+            call.reader, pending=pending, restart=restart, accepts=False, reference=None
+        )
         if result:
             reader = replace(reader, result=result, result_key="poll.result")
         return Exchange(request, reader)

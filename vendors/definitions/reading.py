@@ -21,12 +21,13 @@ class Reader:
     """How to read the answers to one kind of request.
 
     `accepts`: a 2xx means that the vendor has begun to work; `polls`: a 202 means so. `pending`
-    comes before `rules`. An expression that is None is not looked for, except that `result` is
-    then the body.
+    comes before `rules`. `restart` has the signs that the vendor has dropped its work. An
+    expression that is None is not looked for, except that `result` is then the body.
     """
 
     rules: tuple[Rule, ...] = ()
     pending: tuple[Rule, ...] = ()
+    restart: tuple[Rule, ...] = ()
     accepts: bool = False
     polls: bool = False
     result: Expression | None = None
@@ -52,6 +53,11 @@ class Reading:
     def decision(self) -> Decision:
         rules = (*self.reader.pending, *self.reader.rules)
         return first_that_fits(rules, self._scope, self._budget) or self._default()
+
+    @cached_property
+    def restart(self) -> Decision | None:
+        """Why the job must be called again, although the vendor had accepted it."""
+        return first_that_fits(self.reader.restart, self._scope, self._budget)
 
     @cached_property
     def cost(self) -> float | None:

@@ -77,15 +77,17 @@ def compile_rules(value: object, key: str, compiler: Compiler) -> tuple[Rule, ..
     return tuple(rule for rule in rules if rule)
 
 
-def compile_pending(value: object, key: str, compiler: Compiler) -> tuple[Rule, ...]:
-    """Return the rules of `poll.pending`, whose outcome needs no saying."""
+def compile_signs(
+    value: object, key: str, compiler: Compiler, outcome: Outcome
+) -> tuple[Rule, ...]:
+    """Return the rules of a list that itself says what they mean."""
     found = []
     for index, table in enumerate(_tables(value, key, compiler.faults)):
         path = f"{key}[{index}]"
         if isinstance(table, Mapping) and "is" in table:
-            compiler.faults.note(f"{path}.is", "Remove it: each of these rules means pending.")
+            compiler.faults.note(f"{path}.is", "Remove it: all rules of this list mean the same.")
             continue
-        given = {**table, "is": Outcome.PENDING} if isinstance(table, Mapping) else table
+        given = {**table, "is": outcome} if isinstance(table, Mapping) else table
         found.append(_rule(given, path, compiler))
     return tuple(rule for rule in found if rule)
 

@@ -1,16 +1,17 @@
 -- Reports calls to a vendor's breaker, and returns the vendor's standing.
 -- KEYS state, freed
--- ARGV failures in a row that open it, code of the last failed call, shortest pause of a throttled vendor and for how long the
---   breaker holds it (microseconds), since when the vendor's row says that it is throttled (0: it does not), then six per call:
---   outcome, token of its probe ('' if it is none), job id, when it started (microseconds), failures of its job counted before,
---   number of good calls in a row that it stands for
+-- ARGV failures in a row that open it, code of the last failed call, terms of throttling, then six per call: outcome, token of
+--   its probe ('' if it is none), job id, when it started (microseconds), failures of its job counted before, number of good
+--   calls in a row that it stands for
+--   terms: '' if no call was throttled; else the shortest pause, how long the breaker holds the vendor at most (microseconds),
+--   and since when the vendor's row says that it is throttled (0: it does not)
 --   outcome: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), throttled (we call it
---   too fast, and it does not say for how long to stop), none (no call was made, or the answer says nothing about the vendor's health)
--- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, since when the vendor is
--- throttled (0: it is not), now, 1 if it must be paused for that, and for each call 1 if it started before the last outage ended,
--- else 0.
+--   too fast, and it does not say for how long to stop), none (no call was made, or the answer says nothing about its health)
+-- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, the streak of throttled
+-- answers, and for each call 1 if it started before the last outage ended, else 0.
+--   streak: '' if there is none; else since when, now, and 1 if the vendor must be paused for a call that is reported here
 local STATE, FREED = unpack(KEYS)
-local threshold, code, min_pause, max_hold, row_since = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local threshold, code = tonumber(ARGV[1]), ARGV[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local MIN_OPEN, MAX_OPEN, RECOVERED = 1000000, 60000000, 64
@@ -52,11 +53,12 @@ end
 -- until all workers have read it, and lets one probe through after it. A row whose streak Redis has lost goes on with it.
 local must_pause = 0
 local function throttled()
+  local min_pause, max_hold, row_since = string.match(ARGV[3], '(%d+) (%d+) (%d+)')
   if not state.throttled_at then
     clear('opened_at')
-    set('throttled_at', (row_since > 0 and not state.answered) and row_since or now)
+    set('throttled_at', (row_since ~= '0' and not state.answered) and tonumber(row_since) or now)
   end
-  hold(math.min(max_hold, math.max(min_pause, now - number('throttled_at'))), 'rate_limited')
+  hold(math.min(tonumber(max_hold), math.max(tonumber(min_pause), now - number('throttled_at'))), 'rate_limited')
   must_pause = 1
 end
 
@@ -96,7 +98,7 @@ local function denied(job)
 end
 
 local starts = {}
-for i = 6, #ARGV, 6 do
+for i = 4, #ARGV, 6 do
   local outcome, token, job, started, failures, calls = unpack(ARGV, i, i + 5)
   if (outcome == 'good' or outcome == 'denied') and not state.answered then set('answered', 1) end
   if state.open_until then
@@ -113,6 +115,7 @@ for i = 6, #ARGV, 6 do
 end
 local is_down = state.open_until and not state.throttled_at
 local open_for = is_down and math.max(1, number('open_until') - now) or 0
-local reply = { string.format('%.0f', open_for), number('denied'), state.throttled_at or '0', string.format('%.0f', now), must_pause }
+local streak = state.throttled_at and string.format('%s %.0f %d', state.throttled_at, now, must_pause) or ''
+local reply = { string.format('%.0f', open_for), number('denied'), streak }
 for _, started in ipairs(starts) do reply[#reply + 1] = started < number('closed_at') and 1 or 0 end
 return reply

@@ -2,8 +2,9 @@
 -- KEYS, in addition: polls, if the vendor is polled
 -- own arguments: consumer, want, cap on jobs in flight (0: none), token for a probe, life of a probe in microseconds
 -- Returns nothing if the log can't be trusted. Else: now, wait, first charge (0 without windows), whether the entry is a probe,
--- and four lists: the streams whose next entry ends the wait of `wait` microseconds, each with its last id; the entries read
--- from retries and from jobs, each as entry id and job id; those read from polls, with what they are due by as a third.
+-- and lists: the streams whose next entry ends the wait of `wait` microseconds, each with its last id; the entries read
+-- from retries and from jobs, each as entry id and job id; if the
+-- vendor is polled, those read from polls, with what they are due by as a third.
 local POLLS = KEYS[9]
 local MAX = 1000 -- Lua passes at most a few thousand arguments to a command
 local consumer, want, cap = ARGV[own], math.min(MAX, tonumber(ARGV[own + 1])), tonumber(ARGV[own + 2])
@@ -11,7 +12,7 @@ local FOREVER = 3600 * 1000000
 
 if is_stale then return {} end
 
-local retries, jobs, polls, first, is_probe = {}, {}, {}, 0, 0
+local retries, jobs, polls, first, is_probe = {}, {}, POLLS and {}, 0, 0
 local function answer(wait, ...)
   local ends = {}
   for _, stream in ipairs({ ... }) do
@@ -131,7 +132,7 @@ else
 end
 
 local calls = (#retries + #jobs) / 2
-local count = calls + #polls / 3
+local count = polls and calls + #polls / 3 or calls
 if count == 0 then
   if a_group_is_gone then return {} end
   if slots > 0 then return answer(FOREVER, RETRIES, JOBS, POLLS) end

@@ -70,6 +70,19 @@ def test_a_job_that_is_not_done_is_polled_again(polled, make_job, answer, outcom
     assert found.next_poll_at <= found.deadline_at
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "failures"),
+    [("no_credits", "queued", 0), ("vendor_error", "queued", 1), ("invalid_input", "failed", 0)],
+)
+def test_a_job_whose_work_was_dropped_is_called_again(polled, make_job, code, status, failures):
+    polled(VendorError(code, "The work was dropped.", restart=True))
+    job = waiting(make_job)
+    PollingWorker().poll()
+    found = row(job)
+    assert (found.status, found.failures, found.next_poll_at) == (status, failures, None)
+    assert [poll.outcome for poll in polls_of(job)] == [code]
+
+
 @pytest.mark.parametrize("code", ["invalid_input", "blocked", "bad_reply"])
 def test_a_permanent_error_fails_the_job(polled, make_job, code):
     polled(VendorError(code, "No such task.", permanent=True))

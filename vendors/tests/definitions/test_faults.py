@@ -152,6 +152,7 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"poll": poll(query={"a": "{reference}"})}, "poll.query.a", "no reference"),
     ({"poll": poll(pending={"status": 400})}, "poll.pending", "list of rules"),
     ({"poll": poll(pending=[{"status": 400, "is": "found"}])}, "poll.pending[0].is", "Remove"),
+    ({"poll": poll(restart=[{"status": 410, "is": "auth"}])}, "poll.restart[0].is", "Remove"),
     ({"poll": poll(pending=[{}])}, "poll.pending[0]", "status or when"),
     ({"poll": poll(pending=[{"when": "body.a =="}])}, "poll.pending[0].when", "incomplete"),
     ({"poll": poll(result="answer.data")}, "poll.result", "no answer"),

@@ -8,6 +8,7 @@ import pytest
 
 from harness.vendor.scripted import Answer, VendorServer
 from vendors.base import Accepted, Done, Outcome, VendorError
+from vendors.http.exchanges import watched
 from vendors.models import Credential
 from vendors.tests.definitions.calling import CALL, POLLED, adapter_of, answered
 
@@ -70,6 +71,29 @@ def test_a_poll_asks_for_the_reference(vendor: Callable[..., VendorServer]) -> N
     assert {(arrival.method, arrival.path, arrival.key) for arrival in server.arrivals} == {
         ("GET", "/work/w%201", "")
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "rule"),
+    [
+        ("CREDITS_INSUFFICIENT", "no_credits", "poll.restart[0]: when body.status != 'DONE'"),
+        ("CANCELED", "vendor_error", "poll.restart[0]: when body.status != 'DONE'"),
+    ],
+)
+def test_work_that_the_vendor_has_dropped_is_to_be_called_again(
+    status: str, outcome: str, rule: str, vendor: Callable[..., VendorServer]
+) -> None:
+    keys = {
+        "reference": "body.id",
+        "outcomes": [{"when": "body.status == 'CREDITS_INSUFFICIENT'", "is": "no_credits"}],
+        "poll": {**POLL, "restart": [{"when": "body.status != 'DONE'"}]},
+    }
+    adapter = adapter_of(vendor(Answer(200, {"status": status})), keys)
+    with watched() as exchanges:
+        error = answered(lambda: adapter.poll(POLLED))
+    assert isinstance(error, VendorError)
+    assert (error.code, error.restart, error.permanent) == (outcome, True, False)
+    assert exchanges[0].rule.startswith(rule)
 
 
 def test_a_poll_without_url_repeats_the_call(vendor: Callable[..., VendorServer]) -> None:

@@ -19,9 +19,10 @@ def block(page: str, language: str) -> str:
 
 @pytest.mark.django_db
 def test_the_vendor_of_the_readme_loads(tmp_path: Path) -> None:
-    (tmp_path / "vendors.toml").write_text(block("README.md", "toml").replace("\n# ", "\n"))
+    (tmp_path / "vendors.toml").write_text(block("README.md", "toml"))
     call_command("load_vendors", str(tmp_path / "vendors.toml"), stdout=StringIO())
-    assert Vendor.objects.get().api_key_env == "VENDOR_ACME_API_KEY"
+    vendor = Vendor.objects.get()
+    assert vendor.credential.definition["keys_env"] == ["VENDOR_ACME_KEY"]
 
 
 def test_the_adapter_of_the_manual_loads(tmp_path: Path, settings: object) -> None:
