@@ -78,6 +78,7 @@ def test_a_move_matches_by_id_and_leaves_its_token(sent):
     assert update.whole == {
         "$set": {
             "status": "complete",
+            "outcome": "found",
             "result": '{"ok":true}',
             "finished_at": STORED_NOW,
             "deadline_at": None,
@@ -205,7 +206,7 @@ def test_a_callback_is_stored_applied_and_counted_with_indexes(sent, acme):
     }
     assert verdict.match["verdict"] == {"$in": ("", "unreadable", "unmatched")}
     assert all(("_id",) in indexes_for(each) for each in (move, token, job, verdict))
-    counted = {"$in": ("", "late", "unreadable", "unmatched")}
+    counted = {"$in": ("", "late", "unreadable", "unmatched", "polled")}
     assert of_run.whole == [
         {"$match": {"job": ID, "run": 1, "verdict": counted}},
         {"$sort": {"received_at": 1}},
@@ -254,5 +255,5 @@ def test_calls_for_the_limiters_rebuild_are_found_in_the_order_of_an_index(
 def test_a_query_without_an_index_is_detected(sent):
     list(Job.objects.filter(worker="w").order_by("-id"))
     list(Job.objects.filter(status="failed").order_by("finished_at"))
-    list(Attempt.objects.filter(outcome="done"))
+    list(Attempt.objects.filter(outcome="found"))
     assert [indexes_for(read) for read in sent] == [[], [], []]
