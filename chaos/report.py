@@ -119,10 +119,10 @@ def _windows(history: History, witness: Witness) -> Iterator[tuple[str, int, int
     for slug, settings in VENDORS.items():
         stories = [story for story in history.stories.values() if story.job.vendor == slug]
         arrived_us = sorted(int(at * 1e6) for story in stories for at in story.reached_at)
-        text = settings.fields.get("rate_limits", "")
-        for window, widened in zip(
-            limits.parse(text), Vendor(rate_limits=text).windows, strict=True
-        ):
+        names = ("rate_limits", "arrival_margin_ms")
+        limiting = {name: settings.fields[name] for name in names if name in settings.fields}
+        text = limiting.get("rate_limits", "")
+        for window, widened in zip(limits.parse(text), Vendor(**limiting).windows, strict=True):
             worst, _ = worst_window(witness.starts(slug), window.calls, widened.seconds)
             seen, _ = worst_window(arrived_us, window.calls, window.seconds)
             yield (
