@@ -27,6 +27,13 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
 
 
+# With these the job fails, because calling again would bring the same.
+PERMANENT = (Outcome.INVALID_INPUT, Outcome.BLOCKED)
+# Fields of a posted job that EnrichLabs reads itself, and does not pass on to the vendor.
+RESERVED_INPUT = ("vendor", "options")
+# Of what a vendor calls its piece of work, in characters.
+MAX_REFERENCE_LENGTH = 255
+
 # What adapters written for release 0.1.0 raise.
 FORMER_CODES = {
     "vendor_throttled": Outcome.RATE_LIMITED,

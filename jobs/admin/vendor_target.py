@@ -19,12 +19,12 @@ from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.redis import hints
 from jobs.recovery import unusable
 from vendors.models import Vendor
+from vendors.validators import without_method
 
 TARGET_FIELDS = ("adapter", "url", "definition", "api_key_env", "webhook_secret_env", "redact")
 # These keys of the definition decide where calls go, or which key they carry.
 TARGET_KEYS = ("credential", "proxy_env", "ca_file", "client_cert_file")
 CONFIRMATION_FIELD = "variables_again"
-METHOD = re.compile(r"[A-Z]+ +")
 HELP = (
     "What the vendor's table in TOML says besides the fields of this page: query, headers, json, "
     "input, credential, result, outcomes, poll, callback and others."
@@ -72,7 +72,7 @@ def _target(vendor: Vendor) -> tuple[object, ...]:
 
 def _origin(url: str) -> tuple[str, str]:
     try:
-        parts = urlsplit(METHOD.sub("", url, count=1))
+        parts = urlsplit(without_method(url))
     except ValueError:
         return "", url
     return parts.scheme, parts.netloc.lower()

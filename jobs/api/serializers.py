@@ -13,7 +13,7 @@ from jobs.api.input.fields import StrictCharField, StrictDateTimeField, StrictIn
 from jobs.api.input.options import JobOptions
 from jobs.api.input.query import Query
 from jobs.models import Status
-from vendors.base import Outcome
+from vendors.base import RESERVED_INPUT, Outcome
 from vendors.catalogue import catalogue, listed
 from vendors.models import Vendor
 
@@ -25,7 +25,6 @@ STORED = {
 }
 FOUND = Outcome.FOUND.value  # of complete jobs from before there were outcomes, too
 COMPLETE_OUTCOMES = (FOUND, Outcome.NO_DATA.value)
-RESERVED = ("vendor", "options")
 
 # White space, control and format characters, and letters without a glyph.
 _INVISIBLE = (
@@ -101,7 +100,7 @@ class JobInput(serializers.Serializer[Any]):
             raise serializers.ValidationError({**missing, **error.detail}) from None  # type: ignore[dict-item]  # a dict
         if missing:
             raise serializers.ValidationError(missing)
-        passed_on = {key: value for key, value in data.items() if key not in RESERVED}
+        passed_on = {key: value for key, value in data.items() if key not in RESERVED_INPUT}
         named = {"name": valid["name"]} if "name" in valid else {}
         return {"name": "", **valid, "input": {**passed_on, **named}}
 

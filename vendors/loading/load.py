@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from vendors.catalogue import catalogue
 from vendors.loading.changes import Change, changes
 from vendors.loading.keys import KINDS
+from vendors.loading.text import default_of
 from vendors.loading.toml import (
     CredentialDefinition,
     DefinitionFault,
@@ -60,7 +61,7 @@ def load(
 
 
 def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_Plan]:
-    slugs = [entry.slug for entry in parsed.entries]
+    slugs = [entry.slug for entry in parsed.vendors]
     with transaction.atomic():
         stored = {vendor.slug: vendor for vendor in Vendor.objects.filter(slug__in=slugs)}
         known = {credential.slug: credential for credential in Credential.objects.all()}
@@ -69,7 +70,7 @@ def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_P
         ]
         known |= {plan.entry.slug: cast(Credential, plan.loaded.row) for plan in credentials}
         vendors = [
-            _vendor_plan(entry, stored.get(entry.slug), known, only_new) for entry in parsed.entries
+            _vendor_plan(entry, stored.get(entry.slug), known, only_new) for entry in parsed.vendors
         ]
         plans = [*credentials, *vendors]
         faults = [
@@ -107,7 +108,7 @@ def _vendor_plan(
         if name in entry.fields:
             if value != entry.fields[name]:
                 found.append(Change(name, value, entry.fields[name]))
-        elif stored and value != _default(name, adapter):
+        elif stored and value != default_of(name, adapter):
             kept[name] = value
     for change in found:
         setattr(vendor, change.name, change.new)
@@ -124,12 +125,6 @@ def _define(
     if found:
         row.definition = entry.definition
     return found
-
-
-def _default(name: str, adapter: str) -> Any:
-    if name == "required_input":
-        return required_input_of(adapter)
-    return Vendor._meta.get_field(name).get_default()  # type: ignore[union-attr]  # no relations
 
 
 def _faults(plan: _Plan) -> Iterator[DefinitionFault]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from vendors.loading.keys import DEFINITION_KEYS, KINDS, LISTS
+from vendors.loading.keys import DEFINITION_KEYS, KINDS, LISTS, REQUIRED
 from vendors.loading.writer import written
 from vendors.models import Vendor, required_input_of
 
@@ -26,15 +26,18 @@ def definition_text(definition: dict[str, Any]) -> str:
     return written(_ordered(definition))
 
 
+def default_of(name: str, adapter: str) -> Any:
+    """Return the value of a column that a vendor's table does not name."""
+    if name == "required_input":
+        return required_input_of(adapter)
+    return Vendor._meta.get_field(name).get_default()  # type: ignore[union-attr]  # no relations
+
+
 def _columns(vendor: Vendor) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in KINDS:
         value = getattr(vendor, name)
-        if name == "required_input":
-            is_default = value == required_input_of(vendor.adapter)
-        else:
-            is_default = value == Vendor._meta.get_field(name).get_default()  # type: ignore[union-attr]  # no relations
-        if not is_default or name in ("adapter", "url"):
+        if name in REQUIRED or value != default_of(name, vendor.adapter):
             found[name] = _as_toml(name, value)
     return found
 

@@ -22,7 +22,7 @@ def faults_of(text: str) -> list[str]:
         return [str(fault) for fault in error.faults]
     of_entries = [
         entry.fault(name, sentence)
-        for entry in parsed.entries
+        for entry in parsed.vendors
         for name, sentence in entry.faults.items()
     ]
     return [str(fault) for fault in [*parsed.faults, *of_entries]]
