@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jobs.queue import throttle
-from jobs.queue.breaker import DENIED_JOBS, Standing, outcome
+from jobs.queue.health import throttle
+from jobs.queue.health.breaker import DENIED_JOBS, Standing, signal_of
 from vendors.base import PERMANENT, VendorError
 from vendors.models import Vendor
 
@@ -84,7 +84,7 @@ def _held_seconds(error: VendorError, standing: Standing, chance: float) -> floa
         return None
     if error.outage and standing.in_outage and error.retry_after is None:
         return standing.open_seconds + 1 + chance
-    is_denied = outcome(error) == "denied" and standing.denied_jobs >= DENIED_JOBS
+    is_denied = signal_of(error) == "denied" and standing.denied_jobs >= DENIED_JOBS
     return 0.0 if is_denied or error.retry_after is not None else None
 
 

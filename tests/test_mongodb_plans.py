@@ -78,6 +78,7 @@ def test_a_move_matches_by_id_and_leaves_its_token(sent):
     assert update.whole == {
         "$set": {
             "status": "complete",
+            "outcome": "found",
             "result": '{"ok":true}',
             "finished_at": STORED_NOW,
             "deadline_at": None,
@@ -205,7 +206,7 @@ def test_a_callback_is_stored_applied_and_counted_with_indexes(sent, acme):
     }
     assert verdict.match["verdict"] == {"$in": ("", "unreadable", "unmatched")}
     assert all(("_id",) in indexes_for(each) for each in (move, token, job, verdict))
-    counted = {"$in": ("", "late", "unreadable", "unmatched")}
+    counted = {"$in": ("", "late", "unreadable", "unmatched", "polled")}
     assert of_run.whole == [
         {"$match": {"job": ID, "run": 1, "verdict": counted}},
         {"$sort": {"received_at": 1}},

@@ -11,8 +11,8 @@ from django.db import close_old_connections
 from jobs import failures, lifecycle, retry
 from jobs.lifecycle import Move
 from jobs.models import Attempt, Job, Kind, Status
-from jobs.queue.breaker import Standing
 from jobs.queue.clock import redis_clock
+from jobs.queue.health.breaker import Standing
 from jobs.storage.store import STORE_ERRORS, refuses
 from jobs.worker import polls
 from jobs.worker.execution import Execution

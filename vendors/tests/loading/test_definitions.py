@@ -140,4 +140,4 @@ def test_a_long_table_stands_below_the_rest(make_vendor: Callable[..., Vendor]) 
     text = definition_of(vendor)
     assert "\n\n[vendors.pdl.json]\n" in text
     assert "\n\n[vendors.pdl.json.c.d]\n" in text
-    assert parse(text).entries[0].definition == definition
+    assert parse(text).vendors[0].definition == definition
