@@ -27,12 +27,9 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
 
 
-# With these the job fails, because calling again would bring the same.
-PERMANENT = (Outcome.INVALID_INPUT, Outcome.BLOCKED)
-# Fields of a posted job that EnrichLabs reads itself, and does not pass on to the vendor.
-RESERVED_INPUT = ("vendor", "options")
-# Of what a vendor calls its piece of work, in characters.
-MAX_REFERENCE_LENGTH = 255
+PERMANENT = (Outcome.INVALID_INPUT, Outcome.BLOCKED)  # calling again would bring the same
+RESERVED_INPUT = ("vendor", "options")  # fields of a job that are not passed on to the vendor
+MAX_REFERENCE_LENGTH = 255  # of what a vendor calls its piece of work
 
 # What adapters written for release 0.1.0 raise.
 FORMER_CODES = {

@@ -56,10 +56,8 @@ def apply(
         return Verdict(callback.verdict)
     if callback.run is None and not references.match(callback):
         return _record(Verdict.UNMATCHED, callback)
-    if callback.reason == EQUAL_NAMES and not by_operator:
-        answer: Answer | Unreadable | None = Unreadable(EQUAL_NAMES)
-    else:
-        answer = _answer(callback, vendor)
+    is_ambiguous = callback.reason == EQUAL_NAMES and not by_operator
+    answer = Unreadable(EQUAL_NAMES) if is_ambiguous else _answer(callback, vendor)
     if vendor and isinstance(answer, Accepted) and poll_soon(callback, vendor, now):
         return _record(Verdict.POLLED, callback)
     move = move_of(callback, answer, vendor, now)

@@ -97,7 +97,7 @@ class _Compilation:
         call = self._call(names, answer)
         poll = self._poll(poll_names, answer, call)
         check = self._check()
-        callback = self._callback(answer, call)
+        callback = self._callback(call)
         if self.faults or call is None:
             return None
         return Definition(call, poll, check, callback)
@@ -165,7 +165,7 @@ class _Compilation:
         request = self._request(self.check, self.check.get("url"), "check", names)
         return Endpoint(request, reader) if request else None
 
-    def _callback(self, answer: Compiler, call: Endpoint | None) -> CallbackReading:
+    def _callback(self, call: Endpoint | None) -> CallbackReading:
         table = self.callback or {}
         compiler = Compiler(self.faults, of_callback())
         reference = compiler.of(table, "reference", "callback")

@@ -12,7 +12,6 @@ from django.db import IntegrityError, transaction
 from vendors.catalogue import catalogue
 from vendors.loading.changes import Change, changes
 from vendors.loading.keys import KINDS
-from vendors.loading.text import default_of
 from vendors.loading.toml import (
     CredentialDefinition,
     DefinitionFault,
@@ -108,13 +107,19 @@ def _vendor_plan(
         if name in entry.fields:
             if value != entry.fields[name]:
                 found.append(Change(name, value, entry.fields[name]))
-        elif stored and value != default_of(name, adapter):
+        elif stored and value != _default(name, adapter):
             kept[name] = value
     for change in found:
         setattr(vendor, change.name, change.new)
     found += _define(vendor, entry)
     vendor.credential = known.get(str(vendor.definition.get("credential", "")))
     return _Plan(entry, Loaded(vendor, stored is None, found, kept))
+
+
+def _default(name: str, adapter: str) -> Any:
+    if name == "required_input":
+        return required_input_of(adapter)
+    return Vendor._meta.get_field(name).get_default()  # type: ignore[union-attr]  # no relations
 
 
 def _define(
