@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from vendors.definitions import checking
+
 
 class ValueType(NamedTuple):
     """A type of value: `wanted` completes "Must be ..."."""
@@ -54,10 +56,5 @@ KINDS = {
 }
 REQUIRED = ("adapter", "url")
 LISTS = ("required_input", "redact")
-# The keys of Vendor.definition.
-DEFINITION_KEYS = (
-    *("query", "headers", "json", "form", "input", "credential"),
-    *("result", "reference", "confidence", "cost", "outcomes", "callback", "poll", "check"),
-    *("proxy_env", "ca_file", "client_cert_file"),
-)
+DEFINITION_KEYS = checking.KEYS
 KNOWN = (*KINDS, *DEFINITION_KEYS)
