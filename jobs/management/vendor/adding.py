@@ -13,6 +13,7 @@ from vendors.catalogue import listed
 from vendors.loading import gallery, toml
 from vendors.loading.load import load
 from vendors.loading.toml import FaultyVendorsError, Parsed
+from vendors.management.callbacks import callback_notes
 from vendors.models import Credential, Vendor
 
 SET_IT = (
@@ -97,22 +98,13 @@ def _steps(added: Added) -> Iterator[str]:
         note = ". It is set here" if variable.is_set else ""
         yield f"{SET_IT.format(**variable._asdict())}{note}."
     for vendor in added.vendors:
-        if callback := account_callback(vendor):
-            yield callback
+        yield from callback_notes(vendor)
         if can_check(vendor):
             what = (
                 "Prove the credential" if credential_variables(vendor) else "Check that it answers"
             )
             yield f"{what}, by a free call: manage.py vendor check {vendor}"
         yield f"Make one call: manage.py vendor try {vendor} --input '{example(vendor)}'"
-
-
-def account_callback(vendor: Vendor) -> str:
-    """Return what to tell a vendor that posts all its answers to one URL; '' if it does not."""
-    callback = vendor.definition.get("callback")
-    if not isinstance(callback, dict) or not callback.get("reference"):
-        return ""
-    return f"Tell the vendor to post its answers to PUBLIC_URL/vendor-webhook/{vendor}"
 
 
 def example(vendor: Vendor) -> str:
