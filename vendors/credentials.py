@@ -164,7 +164,7 @@ def _fault(name: str, value: object) -> str:
                 return 'Must be a list with one name, such as ["VENDOR_ACME_KEY"].'
             return _variable_fault(value[0])
     if name not in KEYS:
-        return unknown_key(KEYS)
+        return unknown_key(name, KEYS)
     wanted, fits = OTHERS[name]
     return "" if fits(value) else f"Must be {wanted}."
 

@@ -112,7 +112,7 @@ def _of_poll(poll: object) -> Iterator[tuple[str, str]]:
         return
     for name, value in poll.items():
         if name not in POLL_KEYS:
-            yield f"poll.{name}", unknown_key(POLL_KEYS)
+            yield f"poll.{name}", unknown_key(name, POLL_KEYS)
             continue
         try:
             durations.parse(value)
