@@ -40,7 +40,7 @@ max_attempts = 0
 def test_an_error_names_the_file_and_the_key(load: Callable[..., str]) -> None:
     assert error_of(load, "[vendors.acme]\nurl = 5\n") == [
         "vendors.toml: vendors.acme.adapter: This key is required.",
-        'vendors.toml: vendors.acme.url: Must be a string, such as "https://example.com".',
+        'vendors.toml: vendors.acme.url: Must be a string, such as "GET https://api.example.com/v1/people".',
     ]
 
 
