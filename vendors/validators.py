@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
 from vendors import limits, variables
+from vendors.definitions.templates import address
 from vendors.http import addresses
 from vendors.registry import adapter_class
 
@@ -21,6 +22,7 @@ NOT_A_URL = "Enter a full URL that starts with https:// or http://."
 METHOD = re.compile(r"[A-Z]+ +")
 NO_METHOD = "Put the method in front of the URL, as in GET https://api.example.com/v1/person."
 AFTER_HOST = re.compile(r"https?://[^/?]+[/?]")
+IS_CUT = re.compile(r"https?://|$")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 validate_slug = RegexValidator(
@@ -81,10 +83,9 @@ def request_url_refusal(text: str) -> str:
         return NO_METHOD
     url = METHOD.sub("", text)
     fixed, brace, _ = url.partition("{")
-    refusal = _url_refusal(fixed)
-    if not refusal and brace and not AFTER_HOST.match(fixed):
-        return "A placeholder must stand after the host, as in https://api.example.com/{input.id}."
-    return refusal
+    if brace and IS_CUT.match(fixed) and not AFTER_HOST.match(fixed):
+        return address.AFTER_HOST
+    return _url_refusal(fixed)
 
 
 def at_keys(faults: Mapping[str, str], columns: Container[str] = ()) -> ValidationError:
