@@ -76,7 +76,7 @@ def test_each_change_is_printed_with_vendor_and_field(
     assert printed.split("\n") == [
         "acme: rate_limits: '10/s' -> '50/s'",
         "acme: not in the file, kept: enabled = False, max_in_flight = 7, redact = 'dob'. "
-        "To clear a field, set it to an empty value.",
+        "To change a setting, name it in the file.",
         "other: new",
         "Not in the file, unchanged: globex",
         "1 created, 1 changed, 0 unchanged",
