@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from vendors.definitions import checking
+
 
 class ValueType(NamedTuple):
     """A type of value: `wanted` completes "Must be ..."."""
@@ -60,18 +62,7 @@ KINDS = {
 }
 REQUIRED = ("adapter", "url")
 LISTS = ("required_input", "redact")
-# The keys of Vendor.definition.
-DEFINITION_KEYS = (
-    *("query", "headers", "json", "form", "input", "credential"),
-    *("result", "reference", "confidence", "cost", "outcomes", "callback", "poll", "check"),
-    *("proxy_env", "ca_file", "client_cert_file"),
-)
-HTTP_KEYS = (
-    *(
-        name
-        for name in KINDS
-        if name not in ("required_input", "api_key_env", "webhook_secret_env")
-    ),
-    *DEFINITION_KEYS,
-)
-OTHER_KEYS = (*KINDS, "callback", "poll", "proxy_env", "ca_file", "client_cert_file")
+DEFINITION_KEYS = checking.KEYS
+NOT_OF_HTTP = ("required_input", "api_key_env", "webhook_secret_env")
+HTTP_KEYS = (*(name for name in KINDS if name not in NOT_OF_HTTP), *DEFINITION_KEYS)
+OTHER_KEYS = (*KINDS, "callback", "poll", *checking.OUTBOUND)

@@ -1,6 +1,6 @@
 """Vendors and credentials in a TOML file: a table [vendors.SLUG] or [credentials.SLUG] for each.
 
-Pure: text in, entries out.
+Pure: text in, definitions out.
 """
 
 import re
@@ -91,7 +91,7 @@ class CredentialDefinition:
 class Parsed(NamedTuple):
     """The vendors and credentials of a file, and the faults outside them."""
 
-    entries: list[VendorDefinition]
+    vendors: list[VendorDefinition]
     faults: list[DefinitionFault]
     credentials: tuple[CredentialDefinition, ...] = ()
 
@@ -103,36 +103,19 @@ def parse(text: str) -> Parsed:
     faults = [DefinitionFault(path_of("", name), UNKNOWN_TABLE) for name in document]
     if not (_is_table(vendors) or _is_table(credentials)):
         raise FaultyVendorsError(faults or [DefinitionFault("vendors", NO_VENDOR)])
-    entries = [_entry(*item) for item in _tables("vendors", vendors, faults)]
-    secrets = [_credential(*item) for item in _tables("credentials", credentials, faults)]
-    return Parsed(entries, faults, tuple(secrets))
+    return Parsed(
+        [_vendor(*item) for item in _tables("vendors", vendors, faults)],
+        faults,
+        tuple(_credential(*item) for item in _tables("credentials", credentials, faults)),
+    )
 
 
 def parse_definition(text: str) -> dict[str, Any]:
     """Return the keys of a definition that stands alone. Raises FaultyVendorsError."""
     definition = _load(text, "[callback]")
-    faults = [
-        DefinitionFault(key, sentence)
-        for name, value in definition.items()
-        for key, sentence in not_json(path_of("", name), value)
-    ]
-    if faults:
+    if faults := [DefinitionFault(*fault) for fault in _not_json("", definition)]:
         raise FaultyVendorsError(faults)
     return definition
-
-
-def not_json(key: str, value: object) -> Iterator[tuple[str, str]]:
-    """Yield the key and a sentence for each value that TOML has and JSON does not."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from not_json(path_of(key, name), item)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from not_json(f"{key}[{index}]", item)
-    elif isinstance(value, date | time):
-        yield key, f'Must be text: put quotes around it, as in "{value.isoformat()}".'
-    elif isinstance(value, float) and not isfinite(value):
-        yield key, "Must be a finite number."
 
 
 def built_in(mock_url: str) -> Parsed:
@@ -185,7 +168,7 @@ def _tables(
             faults.append(DefinitionFault(path, f"Must be a table [{path}]."))
 
 
-def _entry(slug: str, table: dict[str, Any]) -> VendorDefinition:
+def _vendor(slug: str, table: dict[str, Any]) -> VendorDefinition:
     faults = dict(_faults(table))
     fields = {name: table[name] for name in table if name in KINDS and name not in faults}
     for name in LISTS:
@@ -200,12 +183,7 @@ def _entry(slug: str, table: dict[str, Any]) -> VendorDefinition:
 
 
 def _credential(slug: str, table: dict[str, Any]) -> CredentialDefinition:
-    faults = {
-        key: sentence
-        for name, value in table.items()
-        for key, sentence in not_json(path_of("", name), value)
-    }
-    return CredentialDefinition(slug, table, faults)
+    return CredentialDefinition(slug, table, dict(_not_json("", table)))
 
 
 def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -214,12 +192,26 @@ def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, "This key is required."
     for name, value in table.items():
         if name in DEFINITION_KEYS:
-            yield from not_json(name, value)
+            yield from _not_json(name, value)
         elif name not in KINDS:
             known = HTTP_KEYS if table.get("adapter", "http") == "http" else OTHER_KEYS
             yield path_of("", name), unknown_key(name, known)
         elif not KINDS[name].fits(value):
             yield name, f"Must be {KINDS[name].wanted}."
+
+
+def _not_json(key: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield the key and a sentence for each value that TOML has and JSON does not."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _not_json(path_of(key, name), item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _not_json(f"{key}[{index}]", item)
+    elif isinstance(value, date | time):
+        yield key, f'Must be text: put quotes around it, as in "{value.isoformat()}".'
+    elif isinstance(value, float) and not isfinite(value):
+        yield key, "Must be a finite number."
 
 
 def _below(table: str, slug: str, key: str) -> str:

@@ -52,6 +52,7 @@ def test_a_definition_is_edited_as_toml(vendor):
     assert "→ &#x27;body.price" in browser.get(f"{VENDORS}{vendor.pk}/history/").content.decode()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("typed", "fault"),
     [
@@ -74,6 +75,7 @@ def test_a_fault_is_shown_with_its_key_and_what_was_typed(vendor, typed, fault):
     assert Vendor.objects.get().definition == DEFINITION
 
 
+@pytest.mark.sqlite
 def test_a_vendor_is_added_with_its_definition(pdl):
     browser = sign_in_as_superuser()
     posted = {
@@ -99,6 +101,7 @@ def test_the_page_has_only_the_fields_that_the_adapter_reads(vendor):
     assert "Remove the method" in text(change(browser, vendor, adapter="sync"))
 
 
+@pytest.mark.sqlite
 def test_the_page_of_a_credential_shows_everything_but_the_key(vendor, pdl, monkeypatch):
     browser, path = sign_in_as_superuser(), f"{CREDENTIALS}{pdl.pk}/change/"
     assert "The variable VENDOR_PDL_KEY is not set." in text(browser.get(path))
@@ -111,6 +114,7 @@ def test_the_page_of_a_credential_shows_everything_but_the_key(vendor, pdl, monk
         assert "k3y-s3cret" not in shown.content.decode()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("typed", "variable"),
     [
@@ -129,6 +133,7 @@ def test_another_place_or_variable_must_be_confirmed(vendor, pdl, typed, variabl
     assert "→" in history()[-1]
 
 
+@pytest.mark.sqlite
 def test_a_faulty_credential_is_not_saved(vendor, pdl):
     browser, before = sign_in_as_superuser(), pdl.definition
     for typed, fault in {
@@ -151,6 +156,7 @@ def test_a_credential_is_added_and_its_slug_stays(pdl):
     assert (hunter.slug, hunter.definition) == ("hunter", {"bearer_env": "VENDOR_HUNTER_2"})
 
 
+@pytest.mark.sqlite
 def test_a_credential_in_use_cannot_be_deleted(vendor, pdl):
     browser, path = sign_in_as_superuser(), f"{CREDENTIALS}{pdl.pk}/delete/"
     page_text = text(browser.post(path, {"post": "yes"}, follow=True))

@@ -49,7 +49,7 @@ def call_with(value: Any, reference: str = "") -> Call:
 
 
 def request_of(url: str, keys: dict[str, Any], value: Any, reference: str = "") -> Request:
-    return compile_definition(url, keys).build_request(call_with(value, reference))
+    return compile_definition(url, keys).call.build(call_with(value, reference))
 
 
 def sent(request: Request) -> str:

@@ -27,14 +27,14 @@ def faults_of(text: str) -> list[str]:
         return [str(fault) for fault in error.faults]
     of_entries = [
         entry.fault(name, sentence)
-        for entry in parsed.entries
+        for entry in parsed.vendors
         for name, sentence in entry.faults.items()
     ]
     return [str(fault) for fault in [*parsed.faults, *of_entries]]
 
 
 def test_an_entry_has_only_the_named_fields() -> None:
-    (entry,) = parse(GOOD).entries
+    (entry,) = parse(GOOD).vendors
     assert entry.slug == "acme"
     assert entry.fields == {
         "adapter": "sync",
@@ -59,7 +59,7 @@ repeat_overdue = true
 api_key_env = "VENDOR_ACME_KEY"
 webhook_secret_env = "VENDOR_ACME_SECRET"
 """
-    (entry,) = parse(GOOD + others).entries
+    (entry,) = parse(GOOD + others).vendors
     assert len(entry.fields) == 16
 
 
@@ -156,7 +156,7 @@ def test_windows_line_ends_are_read() -> None:
 
 
 def test_the_mock_vendors_have_the_url_they_are_served_at() -> None:
-    urls = {entry.slug: entry.fields["url"] for entry in built_in("http://127.0.0.1:8001/").entries}
+    urls = {entry.slug: entry.fields["url"] for entry in built_in("http://127.0.0.1:8001/").vendors}
     assert urls == {
         "sync": "http://127.0.0.1:8001/mock-vendors/sync",
         "async": "http://127.0.0.1:8001/mock-vendors/async",

@@ -1,6 +1,5 @@
 """Where a vendor's calls go and with which keys: who may change that, and whether it works."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,20 +13,20 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from jobs.admin.definitions.field import DefinitionField, shown
 from jobs.admin.formats import counted
+from jobs.admin.vendors.confirmation import CONFIRMATION_FIELD, ConfirmingForm
+from jobs.admin.vendors.field import DefinitionField, shown
 from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.redis import hints
 from jobs.recovery import unusable
 from vendors.loading.keys import KINDS
 from vendors.models import Vendor, required_input_of
 from vendors.registry import is_http
+from vendors.validators import without_method
 
 TARGET_FIELDS = ("adapter", "url", "definition", "api_key_env", "webhook_secret_env", "redact")
 # These keys of the definition decide where calls go, or which key they carry.
 TARGET_KEYS = ("credential", "proxy_env", "ca_file", "client_cert_file")
-CONFIRMATION_FIELD = "variables_again"
-METHOD = re.compile(r"[A-Z]+ +")
 HELP = (
     "What the vendor's table in TOML says besides the fields of this page: query, headers, json, "
     "input, credential, result, outcomes, poll, callback and others. Comments are not kept."
@@ -47,7 +46,7 @@ ELSEWHERE = {
 }
 
 
-class VendorForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument at run time
+class VendorForm(ConfirmingForm):
     # Keys are sent to another host only if the operator confirms these very keys.
     variables_again = forms.CharField(
         required=False,
@@ -55,10 +54,6 @@ class VendorForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument
         help_text="Only if you change the adapter, the host of a URL, the credential or the proxy: "
         "type the names of the vendor's variables again, separated by spaces.",
     )
-
-    @property
-    def changed_data(self) -> list[str]:
-        return [name for name in super().changed_data if name != CONFIRMATION_FIELD]  # no column
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -68,14 +63,12 @@ class VendorForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument
                 cleaned["required_input"] = required_input_of(cleaned.get("adapter", ""))
             return cleaned
         values = {name: cleaned.get(name, getattr(stored, name)) for name in TARGET_FIELDS}
-        named = Vendor(**values).variable_names
-        confirmed = set(re.split(r"[\s,]+", cleaned.get(CONFIRMATION_FIELD) or ""))
-        if named and confirmed != named and _target(stored) != _target(Vendor(**values)):
-            text = (
+        if _target(stored) != _target(Vendor(**values)):
+            why = (
                 "Calls would go to another host or adapter, or there with another credential. "
-                f"To send it the values of these variables, type {' '.join(sorted(named))} here."
+                "To send it the values of these variables"
             )
-            self.add_error(CONFIRMATION_FIELD, forms.ValidationError(text, code="again"))
+            self.require_again(cleaned, Vendor(**values).variable_names, why)
         return cleaned
 
 
@@ -90,7 +83,7 @@ def _target(vendor: Vendor) -> tuple[object, ...]:
 
 def _origin(url: str) -> tuple[str, str]:
     try:
-        parts = urlsplit(METHOD.sub("", url, count=1))
+        parts = urlsplit(without_method(url))
     except ValueError:
         return "", url
     return parts.scheme, parts.netloc.lower()
