@@ -255,5 +255,5 @@ def test_calls_for_the_limiters_rebuild_are_found_in_the_order_of_an_index(
 def test_a_query_without_an_index_is_detected(sent):
     list(Job.objects.filter(worker="w").order_by("-id"))
     list(Job.objects.filter(status="failed").order_by("finished_at"))
-    list(Attempt.objects.filter(outcome="done"))
+    list(Attempt.objects.filter(outcome="found"))
     assert [indexes_for(read) for read in sent] == [[], [], []]

@@ -73,7 +73,7 @@ def test_a_frozen_worker_changes_nothing_when_it_wakes_up_after_a_takeover(
     second = Attempt.objects.filter(number=2)
     wait_for(lambda: second.count() == 3, "the last attempts to be written")
     outcomes = set(Attempt.objects.values_list("number", "outcome"))
-    assert outcomes == {(1, "worker_lost"), (2, "done")}
+    assert outcomes == {(1, "worker_lost"), (2, "found")}
 
 
 def test_a_stopped_worker_finishes_its_calls(calls_under_way, vendor_server, redis_client):

@@ -32,7 +32,7 @@ def test_two_workers_never_exceed_the_vendors_limit(
     wait_until_final()
     assert len(strict_vendor.arrivals) == 3 * LIMIT
     assert not strict_vendor.refusals
-    assert not Attempt.objects.exclude(outcome="done").exists()
+    assert not Attempt.objects.exclude(outcome="found").exists()
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_a_rolling_restart_loses_no_job_and_repeats_no_call(
     assert statuses() == ["complete"] * 50
     assert called_once_each(vendor_server)
     # A job that the leaving worker had claimed and released has the number 2.
-    assert list(Attempt.objects.values_list("outcome", flat=True)) == ["done"] * 50
+    assert list(Attempt.objects.values_list("outcome", flat=True)) == ["found"] * 50
     assert Attempt.objects.values("worker").distinct().count() == 2
 
 

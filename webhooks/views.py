@@ -5,7 +5,7 @@ from http import HTTPStatus
 from uuid import UUID
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
@@ -73,11 +73,14 @@ def _respond(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
 
 def _receive(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     """Check size, vendor, proofs and token; then store and apply the callback."""
+    vendor = catalogue.get(slug)
+    has_url = job_id or (vendor and references.has_account_url(vendor))
     if request.method != "POST":
+        if not has_url:
+            raise Http404
         raise Problem("method_not_allowed", 405, "Use POST.", headers={"Allow": "POST"})
     body = bodies.read(request, settings.CALLBACK_MAX_BYTES)
-    vendor = catalogue.get(slug)
-    if vendor is None or not (job_id or references.has_account_url(vendor)):
+    if vendor is None or not has_url:
         sentence = "There is no vendor with this name"
         sentence += "." if job_id else " whose callbacks come to this URL."
         raise Problem("unknown_vendor", 404, sentence)

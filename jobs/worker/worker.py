@@ -231,6 +231,7 @@ class Worker:
         log.info("worker %s stops; %d calls are under way", self.name, self._pool.busy)
         self._pool.wait_until_idle(self._grace_seconds)
         self._sweeper.end()
+        self._listener.end()
         if self._executed.finish(FINISH_SECONDS):
             self._interrupt_calls()
         else:  # interrupting now could discard answers, should the store come back meanwhile

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock, Thread
 
 import redis
@@ -14,6 +15,7 @@ log = logging.getLogger(__name__)
 
 BLOCK_SECONDS = 1.0
 WAKE_LIFE_SECONDS = 60
+END_SECONDS = 2.0
 
 
 class Listener(Thread):
@@ -29,6 +31,7 @@ class Listener(Thread):
         self._ends: dict[str, str] = {}
         self._blocked_on: dict[str, str] = {}
         self._lock = Lock()
+        self._is_ended = False
 
     def watch(self, ends: dict[str, str]) -> None:
         """Wait for entries after these ends of streams, and for no others. Raises
@@ -46,8 +49,15 @@ class Listener(Thread):
         if has_new:
             self._wake()
 
+    def end(self) -> None:
+        """Stop listening."""
+        self._is_ended = True
+        with suppress(redis.RedisError):
+            self._wake()
+            self.join(END_SECONDS)
+
     def run(self) -> None:
-        while True:
+        while not self._is_ended:
             try:
                 self._listen()
             except redis.RedisError:
