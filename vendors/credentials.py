@@ -88,7 +88,9 @@ def apply(placement: Placement, request: Request) -> Request:
         return replace(request, form=[*_without(request.form, name), (name, key)])
     if isinstance(request.json, dict):
         return replace(request, json={**request.json, name: key})
-    raise ValueError("The credential's key belongs into the body, which is no object and no form.")
+    raise ValueError(
+        "The credential's key belongs in the body, but the body is neither an object nor a form."
+    )
 
 
 def basic(key: str) -> str:

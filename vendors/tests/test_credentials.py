@@ -95,7 +95,7 @@ def test_a_key_of_the_body_is_one_more_field_of_a_form(monkeypatch: pytest.Monke
     form = Request("POST", "https://a/", form=[("a", "1"), ("key", "old")])
     assert credentials.apply(placement, form).form == [("a", "1"), ("key", "k3y")]
     for body in ([1], None):
-        with pytest.raises(ValueError, match="belongs into the body"):
+        with pytest.raises(ValueError, match="belongs in the body"):
             credentials.apply(placement, Request("POST", "https://a/", json=body))
 
 
