@@ -88,7 +88,9 @@ def apply(placement: Placement, request: Request) -> Request:
         return replace(request, form=[*_without(request.form, name), (name, key)])
     if isinstance(request.json, dict):
         return replace(request, json={**request.json, name: key})
-    raise ValueError("The credential's key belongs into the body, which is no object and no form.")
+    raise ValueError(
+        "The credential's key belongs in the body, but the body is neither an object nor a form."
+    )
 
 
 def basic(key: str) -> str:
@@ -162,7 +164,7 @@ def _fault(name: str, value: object) -> str:
                 return 'Must be a list with one name, such as ["VENDOR_ACME_KEY"].'
             return _variable_fault(value[0])
     if name not in KEYS:
-        return unknown_key(KEYS)
+        return unknown_key(name, KEYS)
     wanted, fits = OTHERS[name]
     return "" if fits(value) else f"Must be {wanted}."
 

@@ -23,6 +23,7 @@ NOT_A_URL = "Enter a full URL that starts with https:// or http://."
 METHOD = re.compile(r"[A-Z]+ +")
 NO_METHOD = "Put the method in front of the URL, as in GET https://api.example.com/v1/person."
 WITH_HOST = re.compile(r"https?://[^/?]+[/?]")
+CUT_OFF = re.compile(r"https?://|$")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 validate_slug = RegexValidator(
@@ -86,10 +87,9 @@ def request_url_refusal(text: str) -> str:
     if is_plain(text):
         return NO_METHOD
     fixed, brace, _ = without_method(text).partition("{")
-    refusal = _url_refusal(fixed)
-    if not refusal and brace and not WITH_HOST.match(fixed):
+    if brace and CUT_OFF.match(fixed) and not WITH_HOST.match(fixed):
         return AFTER_HOST
-    return refusal
+    return _url_refusal(fixed)
 
 
 def at_keys(faults: Mapping[str, str], columns: Container[str] = ()) -> ValidationError:

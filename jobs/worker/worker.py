@@ -202,9 +202,8 @@ class Worker:
             self._wake.wait(min(due_seconds, MAX_SLEEP_SECONDS))
 
     def _rest_seconds(self, due_seconds: float) -> float:
-        """Return how long to rest after a round that has started jobs.
-
-        Entries that come meanwhile share one claim. Without a pace to keep, it may be longer.
+        """Return how long to rest after a round that has started jobs: the entries that come
+        meanwhile share one claim.
         """
         shortest = MIN_REST_SECONDS
         if not self._is_paced:  # twice the round, or half of what the waiting jobs will last

@@ -12,8 +12,22 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from vendors.definitions.faults import path_of, unknown_key
-from vendors.loading.keys import DEFINITION_KEYS, KINDS, KNOWN, LIMIT, LISTS, REQUIRED
+from vendors.loading.keys import (
+    DEFINITION_KEYS,
+    HTTP_KEYS,
+    KINDS,
+    LIMIT,
+    LISTS,
+    OTHER_KEYS,
+    REQUIRED,
+)
 
+AT = re.compile(r"\(at line (\d+), column (\d+)\)")
+INSIDE_TABLE = ("Invalid initial character for a key part", "Unclosed inline table")
+ON_ONE_LINE = (
+    "An inline table {{ }} stands on one line, without a comma at its end. A longer one is a table "
+    "of its own, such as {}, at the end of its vendor."
+)
 NO_VENDOR = "The file has no vendor. Add a table [vendors.SLUG] for each."
 UNKNOWN_TABLE = "Unknown key. Each vendor is a table [vendors.SLUG]."
 
@@ -84,7 +98,7 @@ class Parsed(NamedTuple):
 
 def parse(text: str) -> Parsed:
     """Return the vendors and credentials of a file. Raises FaultyVendorsError if it has none."""
-    document = _load(text)
+    document = _load(text, "[vendors.NAME.callback]")
     vendors, credentials = document.pop("vendors", {}), document.pop("credentials", {})
     faults = [DefinitionFault(path_of("", name), UNKNOWN_TABLE) for name in document]
     if not (_is_table(vendors) or _is_table(credentials)):
@@ -98,7 +112,7 @@ def parse(text: str) -> Parsed:
 
 def parse_definition(text: str) -> dict[str, Any]:
     """Return the keys of a definition that stands alone. Raises FaultyVendorsError."""
-    definition = _load(text)
+    definition = _load(text, "[callback]")
     if faults := [DefinitionFault(*fault) for fault in _not_json("", definition)]:
         raise FaultyVendorsError(faults)
     return definition
@@ -113,13 +127,26 @@ def built_in(mock_url: str) -> Parsed:
     return Parsed([VendorDefinition("sync", sync), VendorDefinition("async", later)], [])
 
 
-def _load(text: str) -> dict[str, Any]:
+def _load(text: str, example: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
         raise FaultyVendorsError([DefinitionFault("", "The file is nested too deeply.")]) from None
     except ValueError as error:
-        raise FaultyVendorsError([DefinitionFault("", f"Not valid TOML: {error}.")]) from None
+        sentence = f"Not valid TOML: {error}."
+        if _is_in_inline_table(text, str(error)):
+            sentence += f" {ON_ONE_LINE.format(example)}"
+        raise FaultyVendorsError([DefinitionFault("", sentence)]) from None
+
+
+def _is_in_inline_table(text: str, error: str) -> bool:
+    """Whether an inline table goes on where its line ends, or ends with a comma."""
+    at = AT.search(error)
+    if not at or not error.startswith(INSIDE_TABLE):
+        return False
+    line = text.split("\n")[int(at[1]) - 1]
+    before, after = line[: int(at[2]) - 1], line[int(at[2]) - 1 :].strip()
+    return "{" in before and after[:1] in ("", "#", "}")
 
 
 def _is_table(tables: object) -> bool:
@@ -167,7 +194,8 @@ def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if name in DEFINITION_KEYS:
             yield from _not_json(name, value)
         elif name not in KINDS:
-            yield path_of("", name), unknown_key(KNOWN)
+            known = HTTP_KEYS if table.get("adapter", "http") == "http" else OTHER_KEYS
+            yield path_of("", name), unknown_key(name, known)
         elif not KINDS[name].fits(value):
             yield name, f"Must be {KINDS[name].wanted}."
 

@@ -18,8 +18,15 @@ from vendors.models import Credential, Vendor, faults_of_users, users_of
 
 HELP = (
     'Where the key stands and which variable holds it: header = "X-Api-Key", query or body with a '
-    'name, or basic = true; and keys_env = ["VENDOR_ACME_KEY"]. Or bearer_env = "VENDOR_ACME_KEY".'
+    'name, or basic = true; and keys_env = ["VENDOR_ACME_KEY"]. Or bearer_env = "VENDOR_ACME_KEY". '
+    "Comments are not kept."
 )
+
+
+ELSEWHERE = {
+    "credentials": "Paste only what stands in [credentials.NAME], without this line.",
+    "vendors": "A vendor has a page of its own.",
+}
 
 
 class CredentialForm(ConfirmingForm):
@@ -126,6 +133,7 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type ar
             return field.DefinitionField(
                 label="Definition",
                 help_text=HELP,
+                elsewhere=ELSEWHERE,
                 error_messages={"required": credentials.ONE_PLACE},
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)

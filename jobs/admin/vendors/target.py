@@ -1,5 +1,6 @@
 """Where a vendor's calls go and with which keys: who may change that, and whether it works."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,9 @@ from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.redis import hints
 from jobs.recovery import unusable
 from vendors.catalogue import account_url
-from vendors.models import Vendor
+from vendors.loading.keys import KINDS
+from vendors.models import Vendor, required_input_of
+from vendors.registry import is_http
 from vendors.validators import without_method
 
 TARGET_FIELDS = ("adapter", "url", "definition", "api_key_env", "webhook_secret_env", "redact")
@@ -27,8 +30,21 @@ TARGET_FIELDS = ("adapter", "url", "definition", "api_key_env", "webhook_secret_
 TARGET_KEYS = ("credential", "proxy_env", "ca_file", "client_cert_file")
 HELP = (
     "What the vendor's table in TOML says besides the fields of this page: query, headers, json, "
-    "input, credential, result, outcomes, poll, callback and others."
+    "input, credential, result, outcomes, poll, callback and others. Comments are not kept."
 )
+OTHERWISE_WITH_HTTP = {
+    "required_input": "With adapter http, name the fields as input in the definition instead.",
+    "api_key_env": "With adapter http, name a credential in the definition instead.",
+    "webhook_secret_env": "With adapter http, name callback.secret_env in the definition instead.",
+}
+# Which fields the page of a vendor with adapter http has in place of these.
+WITH_HTTP = {"required_input": "required", "api_key_env": "", "webhook_secret_env": ""}
+ELSEWHERE = {
+    **dict.fromkeys(KINDS, "This is a field of this page. Set it there."),
+    **{key: f"This is a field. {remedy}" for key, remedy in OTHERWISE_WITH_HTTP.items()},
+    "vendors": "Paste only what stands in [vendors.NAME], without this line.",
+    "credentials": "A credential has a page of its own.",
+}
 
 
 class VendorForm(ConfirmingForm):
@@ -44,6 +60,8 @@ class VendorForm(ConfirmingForm):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         stored = Vendor.objects.filter(pk=self.instance.pk).first()
         if not stored:
+            if cleaned.get("required_input") == self["required_input"].initial:
+                cleaned["required_input"] = required_input_of(cleaned.get("adapter", ""))
             return cleaned
         values = {name: cleaned.get(name, getattr(stored, name)) for name in TARGET_FIELDS}
         if _target(stored) != _target(Vendor(**values)):
@@ -84,7 +102,8 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
     def get_readonly_fields(
         self, request: HttpRequest, obj: Vendor | None = None
     ) -> tuple[str, ...]:
-        fixed = ("slug", "state", "usable") if obj else ("state", "usable")
+        shown = ("state", "usable", "required")
+        fixed = ("slug", *shown) if obj else shown
         if self.has_target_permission(request):
             return fixed
         return (*fixed, *TARGET_FIELDS, "shown_definition")
@@ -92,21 +111,13 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
     def get_fieldsets(self, request: HttpRequest, obj: Vendor | None = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         is_editable = self.has_target_permission(request) and self.has_change_permission(request)
-        if obj and is_editable:
-            return fieldsets
         replaced: dict[Any, str] = {} if is_editable else {"definition": "shown_definition"}
+        if not (obj and is_editable):
+            replaced[CONFIRMATION_FIELD] = ""
+        if obj and is_http(obj.adapter):
+            replaced |= WITH_HTTP
         return [
-            (
-                title,
-                {
-                    **options,
-                    "fields": [
-                        replaced.get(name, name)
-                        for name in options["fields"]
-                        if name != CONFIRMATION_FIELD
-                    ],
-                },
-            )
+            (title, {**options, "fields": list(_replaced(options["fields"], replaced))})
             for title, options in fieldsets
         ]
 
@@ -114,12 +125,20 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
         self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
         if db_field.name == "definition":
-            return DefinitionField(label="Definition", help_text=HELP, required=False)
+            return DefinitionField(
+                label="Definition", help_text=HELP, elsewhere=ELSEWHERE, required=False
+            )
+        if remedy := OTHERWISE_WITH_HTTP.get(db_field.name):
+            kwargs["help_text"] = f"{db_field.help_text} {remedy}"
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @admin.display(description="definition")
     def shown_definition(self, vendor: Vendor) -> SafeString:
         return shown(vendor.definition)
+
+    @admin.display(description="Required input")
+    def required(self, vendor: Vendor) -> str:
+        return ", ".join(vendor.required_fields) or "none"
 
     @admin.display(description="Can be called")
     def usable(self, vendor: Vendor) -> str | SafeString:
@@ -128,6 +147,11 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
         found = (_of_workers(vendor), _of_callbacks(vendor), _of_account(vendor))
         lines = [line for line in found if line]
         return format_html_join("\n", "<div>{}</div>", ((line,) for line in lines))
+
+
+def _replaced(names: Iterable[Any], by: Mapping[Any, str]) -> Iterator[Any]:
+    """Yield the names of fields as `by` has them; '' leaves a field out."""
+    return filter(None, (by.get(name, name) for name in names))
 
 
 def _of_workers(vendor: Vendor) -> str:

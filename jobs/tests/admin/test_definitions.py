@@ -60,7 +60,9 @@ def test_a_definition_is_edited_as_toml(vendor):
         ("cost = 2026-01-01", 'cost: Must be text: put quotes around it, as in "2026-01-01".'),
         ('cost = "body["', "cost: "),
         ('colour = "red"', "colour: Unknown key."),
-        ('rate_limits = "5/s"', "rate_limits: Unknown key."),
+        ('rate_limits = "5/s"', "rate_limits: This is a field of this page."),
+        ('[vendors.acme]\nurl = "GET https://a.test"', "vendors: Paste only what stands in"),
+        ("[credentials.acme]\nbasic = true", "credentials: A credential has a page of its own."),
         ('credential = "<b>"', "credential: There is no credential '<b>'."),
         ('[poll]\nevery = "soon"', "poll.every: Must be a duration"),
     ],
@@ -84,7 +86,19 @@ def test_a_vendor_is_added_with_its_definition(pdl):
         "definition": 'credential = "pdl"',
     }
     assert "was added successfully" in text(browser.post(f"{VENDORS}add/", posted, follow=True))
-    assert (catalogue.get("acme").credential, catalogue.get("acme").required_fields) == (pdl, ())
+    acme = catalogue.get("acme")
+    assert (acme.credential, acme.required_fields, acme.required_input) == (pdl, (), "")
+
+
+def test_the_page_has_only_the_fields_that_the_adapter_reads(vendor):
+    vendor.definition |= {"input": {"id": "required", "country": "optional"}}
+    vendor.save()
+    browser, path = sign_in_as_superuser(), f"{VENDORS}{vendor.pk}/change/"
+    assert "Required input: id" in text(browser.get(path))
+    unread = {"required_input", "api_key_env", "webhook_secret_env"}
+    assert not unread & form_of(browser, path).keys()
+    # Another adapter reads them; the page has them once it is saved.
+    assert "Remove the method" in text(change(browser, vendor, adapter="sync"))
 
 
 @pytest.mark.sqlite

@@ -126,7 +126,7 @@ def test_a_placeholder_that_fills_a_text_keeps_the_json_type(value: Any) -> None
         ("{input.x} EUR", 1.5, "1.5 EUR"),
         ("{input.x}-", None, None),
         ("{{{input.x}}}", "a", "{a}"),
-        ("{{input.x}}", "a", "{input.x}"),
+        ("{{x}}", "a", "{x}"),
         ("{ {a: input.x} }", "a", {"a": "a"}),
         ("{ {a: input.x, b: '}'} }", "a", {"a": "a", "b": "}"}),
         ("{input.x || 'none'}", None, "none"),

@@ -12,6 +12,11 @@ timeout_seconds = 5
 required_input = ["name", "email"]
 redact = ["ssn", "dob"]
 """
+MISPLACED = "Not valid TOML: Invalid initial character for a key part"
+ON_ONE_LINE = (
+    "An inline table { } stands on one line, without a comma at its end. A longer one is a table "
+    "of its own, such as [vendors.NAME.callback], at the end of its vendor."
+)
 NO_VENDOR = "vendors: The file has no vendor. Add a table [vendors.SLUG] for each."
 
 
@@ -71,6 +76,8 @@ webhook_secret_env = "VENDOR_ACME_SECRET"
         ),
         ("\n\na = [1,\n", "Not valid TOML: Invalid value (at end of document)."),
         ("a = " + "[" * 5000, "The file is nested too deeply."),
+        ("a = { b = { c = 1 },\n d = 2 }", f"{MISPLACED} (at line 1, column 21). {ON_ONE_LINE}"),
+        ("a = { b = 1, }", f"{MISPLACED} (at line 1, column 14). {ON_ONE_LINE}"),
         ("", NO_VENDOR),
         ("# nothing\n\n[vendors]\n", NO_VENDOR),
         ("vendors = 3", NO_VENDOR),
@@ -100,7 +107,8 @@ def test_a_file_without_vendors_is_an_error(text: str, fault: str) -> None:
         ("callback_timeout_seconds = inf", "callback_timeout_seconds: Must be a number."),
         ("callback_timeout_seconds = true", "callback_timeout_seconds: Must be a number."),
         ("callback_timeout_seconds = 2026-01-01", "callback_timeout_seconds: Must be a number."),
-        ("rate_limits = 50", "rate_limits: Must be a string"),
+        ("rate_limit = '5/s'", "rate_limit: Unknown key. Did you mean rate_limits?"),
+        ("rate_limits = 50", 'rate_limits: Must be a string, such as "10/s, 500/min".'),
         ("api_key_env = {}", "api_key_env: Must be a string"),
     ],
 )
