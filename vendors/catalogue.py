@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from threading import Lock
 from typing import Any
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
 
 from vendors.base import Adapter
 from vendors.models import Credential, Vendor
-from vendors.registry import make_adapter
+from vendors.registry import is_built_in, make_adapter
 
 MAX_AGE_SECONDS = 0.5
 NEVER = float("-inf")
@@ -23,7 +24,7 @@ class Catalogue:
     def __init__(self) -> None:
         self._lock = Lock()
         self._rows: list[tuple[Any, ...]] = []
-        self._keys: dict[str, Any] = {}  # the definitions of the credentials
+        self._credentials: dict[str, Any] = {}  # their definitions
         self._files: dict[str, object] = {}  # of certificates, as they were found
         self._vendors: dict[str, Vendor] = {}
         self._adapters: dict[str, tuple[object, Adapter]] = {}
@@ -72,14 +73,14 @@ class Catalogue:
     def _read(self) -> None:
         rows = list(Vendor.objects.values_list(*FIELDS))
         credentials = {credential.slug: credential for credential in Credential.objects.all()}
-        keys = {slug: credential.definition for slug, credential in credentials.items()}
+        definitions = {slug: credential.definition for slug, credential in credentials.items()}
         # Nearly always nothing has changed. Keeping the objects keeps what they have cached.
-        if (rows, keys) != (self._rows, self._keys):
+        if (rows, definitions) != (self._rows, self._credentials):
             vendors = [Vendor.from_db(DEFAULT_DB_ALIAS, FIELDS, row) for row in rows]
             for vendor in vendors:
                 vendor.credential = credentials.get(str(vendor.definition.get("credential")))
             self._vendors = {vendor.slug: vendor for vendor in vendors}
-            self._rows, self._keys = rows, keys
+            self._rows, self._credentials = rows, definitions
         # A worker checks again whether it can call the vendors when it gets another dict.
         files = {
             slug: seen for slug, vendor in self._vendors.items() if (seen := vendor.outbound_files)
@@ -97,3 +98,20 @@ def listed(slugs: Iterable[str]) -> str:
 
 
 catalogue = Catalogue()
+
+
+def account_url(vendor: Vendor) -> str:
+    """Return the URL of the vendor's whole account, to which it posts its callbacks; '' if each job
+    has a URL of its own.
+    """
+    url = f"{settings.PUBLIC_URL}/vendor-webhook/{vendor.slug}"
+    callback = vendor.definition.get("callback")
+    if isinstance(callback, dict) and "reference" in callback:
+        return url
+    if is_built_in(vendor.adapter):
+        return ""
+    try:
+        kind = type(catalogue.adapter(vendor))
+    except ValueError:
+        return ""
+    return "" if kind.callback_reference is Adapter.callback_reference else url

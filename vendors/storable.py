@@ -8,9 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from vendors.base import Accepted, Done, VendorError
+from vendors.base import MAX_REFERENCE_LENGTH, Accepted, Done, VendorError
 from vendors.definitions.expressions.functions import number_of
-from vendors.definitions.reading import MAX_REFERENCE_LENGTH
 from vendors.http.waits import MAX_CREDITS_WAIT
 
 log = logging.getLogger(__name__)

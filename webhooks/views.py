@@ -12,12 +12,12 @@ from django.views.decorators.csrf import csrf_exempt
 from jobs.api.access.addresses import client_address
 from jobs.api.input import bodies
 from jobs.api.problems import Problem, handle
-from jobs.callbacks import receive, references, refusals, tokens
+from jobs.callbacks import receive, refusals, tokens
 from jobs.models import Job, Verdict
 from jobs.queue import counters
 from jobs.queue.clock import redis_clock
 from jobs.storage.store import STORE_ERRORS
-from vendors.catalogue import catalogue
+from vendors.catalogue import account_url, catalogue
 from vendors.models import Vendor
 from webhooks import proofs
 from webhooks.proofs import Proven, Request
@@ -74,7 +74,7 @@ def _respond(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
 def _receive(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     """Check size, vendor, proofs and token; then store and apply the callback."""
     vendor = catalogue.get(slug)
-    has_url = job_id or (vendor and references.has_account_url(vendor))
+    has_url = job_id or (vendor and account_url(vendor))
     if request.method != "POST":
         if not has_url:
             raise Http404
@@ -86,9 +86,11 @@ def _receive(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
         raise Problem("unknown_vendor", 404, sentence)
     source = Request(request.headers, body, client_address(request.META))
     proven = proofs.verify(vendor, source, timezone.now(), has_token=bool(job_id))
-    receive_it = _for_job if job_id else _for_account
     try:
-        verdict = receive_it(request, vendor, job_id, body, proven)
+        if job_id:
+            verdict = _for_job(request, vendor, job_id, body, proven)
+        else:
+            verdict = _for_account(request, vendor, body, proven)
     except receive.TooManyError:
         return _too_many_callbacks()
     status = HTTPStatus.ACCEPTED if verdict == Verdict.UNMATCHED else HTTPStatus.OK
@@ -106,7 +108,7 @@ def _for_job(
 
 
 def _for_account(
-    request: HttpRequest, vendor: Vendor, job_id: str, body: bytes, proven: Proven
+    request: HttpRequest, vendor: Vendor, body: bytes, proven: Proven
 ) -> Verdict | None:
     headers = {
         name.lower(): value

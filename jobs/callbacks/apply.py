@@ -12,13 +12,14 @@ from typing import Any
 import redis
 
 from jobs import failures, lifecycle
-from jobs.callbacks import pausing, references
+from jobs.callbacks import references
 from jobs.callbacks.moves import late_move_of, move_of, poll_soon
 from jobs.callbacks.read import EQUAL_NAMES, Answer, Unreadable, read
 from jobs.callbacks.verdicts import verdict_without_effect
 from jobs.lifecycle import Move
 from jobs.models import Attempt, Callback, Job, Kind, Status, Verdict
 from jobs.queue import stream
+from jobs.queue.health import pausing
 from jobs.storage.group_commit import GroupCommit
 from jobs.storage.store import STORE_ERRORS, refuses, writing
 from vendors.base import Accepted, Done, Outcome, VendorError
@@ -74,10 +75,8 @@ def _apply(
         return Verdict(callback.verdict)
     if callback.run is None and not references.match(callback):
         return _record(Verdict.UNMATCHED, callback)
-    if callback.reason == EQUAL_NAMES and not by_operator:
-        answer: Answer | Unreadable | None = Unreadable(EQUAL_NAMES)
-    else:
-        answer = _answer(callback, vendor)
+    is_ambiguous = callback.reason == EQUAL_NAMES and not by_operator
+    answer = Unreadable(EQUAL_NAMES) if is_ambiguous else _answer(callback, vendor)
     if vendor and isinstance(answer, Accepted) and poll_soon(callback, vendor, now):
         return _record(Verdict.POLLED, callback)
     move = move_of(callback, answer, vendor, now)
@@ -223,8 +222,10 @@ def _record(verdict: Verdict, *callbacks: Callback, reason: str = "") -> Verdict
 def _log(verdict: Verdict, callback: Callback, reason: str) -> None:
     is_newly_unreadable = verdict == Verdict.UNREADABLE != callback.verdict
     level = logging.ERROR if is_newly_unreadable else logging.INFO
-    text = "Callback from vendor %s for job %s is %s%s"
-    log.log(level, text, callback.vendor, callback.job, verdict, reason and f": {reason}")
+    # A vendor's reference may be personal data.
+    subject = f"job {callback.job}" if callback.job else "a reference that no job has yet"
+    text = "Callback from vendor %s for %s is %s%s"
+    log.log(level, text, callback.vendor, subject, verdict, reason and f": {reason}")
 
 
 def _postpone(callback: Callback) -> None:

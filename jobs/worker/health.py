@@ -5,24 +5,20 @@ into pauses.
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import redis
 
-from jobs.queue import breaker, limiter
-from jobs.queue.breaker import DENIED_JOBS, Report, Standing
+from jobs.queue import limiter
 from jobs.queue.clock import redis_clock
-from jobs.queue.throttle import Throttle
-from jobs.storage.store import STORE_ERRORS
+from jobs.queue.health import breaker, pausing
+from jobs.queue.health.breaker import DENIED_JOBS, Report, Standing
 from jobs.worker.execution import Execution
 from vendors import pauses
 from vendors.base import VendorError
 from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
-
-MAX_RESET = timedelta(days=32)  # a month's quota, with a day to spare
 
 
 class Health:
@@ -64,8 +60,8 @@ def _report_of(execution: Execution) -> Report:
     job, answer = execution.job, execution.answer
     started_us = limiter.microseconds(job.started_at) if job.started_at else 0
     code = answer.code if isinstance(answer, VendorError) else ""
-    outcome = breaker.outcome(answer)
-    return Report(outcome, execution.probe, job.pk, started_us, job.failures, code)
+    signal = breaker.signal_of(answer)
+    return Report(signal, execution.probe, job.pk, started_us, job.failures, code)
 
 
 def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
@@ -74,74 +70,19 @@ def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
     waits = [error.retry_after for error in errors if error.retry_after and error not in unpaid]
     standing = executions[-1].standing
     if waits:
-        _pause_for(vendor, max(waits), pauses.SLOW_DOWN)
+        pausing.pause_for(vendor.slug, max(waits), pauses.SLOW_DOWN, redis_clock.now())
     if standing.throttle and standing.throttle.is_new:
-        _pause_throttled(vendor, standing.throttle)
+        pausing.pause_throttled(vendor.slug, standing.throttle)
     if standing.denied_jobs >= DENIED_JOBS:
-        denied = [one for one in executions if breaker.outcome(one.answer) == "denied"]
+        denied = [one for one in executions if breaker.signal_of(one.answer) == "denied"]
         if denied:
-            _pause_until_resumed(vendor, pauses.DENIED, _called_at(denied))
+            pausing.pause_until_resumed(vendor.slug, pauses.DENIED, called_at=_called_at(denied))
     if unpaid:
         called_at = _called_at([one for one in executions if one.answer in unpaid])
-        _pause_unpaid(vendor, unpaid[-1].retry_after, called_at)
+        resets_in, now = unpaid[-1].retry_after, redis_clock.now()
+        pausing.pause_unpaid(vendor.slug, resets_in, now, called_at=called_at)
 
 
 def _called_at(executions: Sequence[Execution]) -> datetime | None:
     """Return when the last of these calls started."""
     return max((one.job.started_at for one in executions if one.job.started_at), default=None)
-
-
-def _pause_for(
-    vendor: Vendor, wait: timedelta, reason: str, called_at: datetime | None = None
-) -> None:
-    now = redis_clock.now()
-    _pause_now(vendor, min(wait.total_seconds(), limiter.READ_PAUSE_SECONDS))
-    _write_pause(vendor, now + wait, reason, now, called_at=called_at)
-
-
-def _pause_throttled(vendor: Vendor, throttle: Throttle) -> None:
-    """Write the pause into the row. The breaker holds the vendor until it is read."""
-    until, now = throttle.until, throttle.now
-    _write_pause(vendor, until, pauses.THROTTLED, now, since=throttle.since)
-
-
-def _pause_unpaid(vendor: Vendor, resets_in: timedelta | None, called_at: datetime | None) -> None:
-    if resets_in:
-        wait = min(resets_in, MAX_RESET)
-        _pause_for(vendor, wait, pauses.UNPAID_UNTIL_RESET, called_at)
-    else:
-        _pause_until_resumed(vendor, pauses.UNPAID, called_at)
-
-
-def _write_pause(
-    vendor: Vendor,
-    until: datetime,
-    reason: str,
-    now: datetime,
-    *,
-    since: datetime | None = None,
-    called_at: datetime | None = None,
-) -> None:
-    try:
-        if pauses.pause_until(
-            vendor.slug, until, reason, now=now, since=since, called_at=called_at
-        ):
-            time = f"{until:%Y-%m-%d %H:%M:%S} UTC"
-            log.warning("vendor %s is paused until %s: %s", vendor, time, reason)
-    except STORE_ERRORS as error:
-        log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
-
-
-def _pause_until_resumed(vendor: Vendor, reason: str, called_at: datetime | None) -> None:
-    _pause_now(vendor, limiter.READ_PAUSE_SECONDS)
-    try:
-        if pauses.pause(vendor.slug, reason, called_at=called_at):
-            log.error("vendor %s is paused until an operator resumes it: %s", vendor, reason)
-    except STORE_ERRORS as error:
-        log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
-
-
-def _pause_now(vendor: Vendor, seconds: float) -> None:
-    """Pause all workers at once, until each has read the pause from the row."""
-    with suppress(redis.RedisError):  # without Redis no call starts
-        limiter.pause(vendor.slug, seconds)

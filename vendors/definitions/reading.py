@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from vendors.base import Call, Outcome, Reply
+from vendors.base import MAX_REFERENCE_LENGTH, Call, Outcome, Reply
 from vendors.definitions.expressions.budget import Budget
 from vendors.definitions.expressions.expression import Expression
 from vendors.definitions.expressions.functions import number_of
 from vendors.definitions.rules import Decision, Rule, by_status, first_that_fits
 from vendors.payloads import exact
 from vendors.payloads.json_reader import VENDOR_JSON
-
-MAX_REFERENCE_LENGTH = 255
 
 
 @dataclass(frozen=True)

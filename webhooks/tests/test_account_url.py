@@ -111,8 +111,11 @@ def test_a_cost_that_is_no_number_is_left_out(vendor, make_waiting, send, cost):
 
 
 @pytest.mark.parametrize("found_by", ["worker", "sweep", "repeat"])
-def test_before_the_answer_it_waits_for_its_reference(vendor, make_waiting, send, found_by):
-    assert send(RESULT) == UNMATCHED
+def test_before_the_answer_it_waits_for_its_reference(vendor, make_waiting, send, found_by, caplog):
+    with caplog.at_level("INFO"):
+        assert send(RESULT) == UNMATCHED
+    assert "from vendor acme for a reference that no job has yet is unmatched" in caplog.text
+    assert "ref-1" not in caplog.text
     job = make_waiting()
     if found_by == "repeat":
         assert send(RESULT) == APPLIED

@@ -63,6 +63,7 @@ def pdl(make_vendor):
     return make_vendor("pdl", adapter="http", url=url, required_input="", definition=definition)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("fields", "variables"),
     [
@@ -99,6 +100,7 @@ def test_a_credential_goes_to_another_target_only_if_confirmed(pdl, fields, vari
     assert Vendor.objects.values().get() != before
 
 
+@pytest.mark.sqlite
 def test_another_method_path_or_rule_needs_no_confirmation(pdl):
     definition = 'credential = "pdl"\ncheck = { url = "GET https://PDL.test/me" }'
     fields = {"url": "POST https://PDL.test/v2/{input.id}", "definition": definition}
@@ -175,7 +177,11 @@ def test_the_page_shows_whether_workers_can_call_the_vendor(acme, redis_client, 
     )
     assert "Callbacks are refused: The variable VENDOR_ACME_WEBHOOK_SECRET is not set." in page_text
     settings.SERVES = ["api", "admin"]
-    assert "Callbacks are refused" not in text(browser.get(path))
+    Vendor.objects.update(definition={"callback": {"reference": "body.id"}})
+    page_text = text(browser.get(path))
+    assert "Callbacks are refused" not in page_text
+    tell = f"Tell the vendor to post its answers to {settings.PUBLIC_URL}/vendor-webhook/acme"
+    assert tell in page_text
 
 
 def test_a_report_is_json_without_secrets(monkeypatch):

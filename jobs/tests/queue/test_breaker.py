@@ -6,8 +6,9 @@ import pytest
 
 from harness.waiting import wait_for
 from jobs.models import Stream
-from jobs.queue import breaker, limiter, stream
-from jobs.queue.breaker import Report
+from jobs.queue import limiter, stream
+from jobs.queue.health import breaker
+from jobs.queue.health.breaker import Report
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.queue.take import take
@@ -27,11 +28,11 @@ def queued(redis_client):
     stream.add("acme", [f"job-{n}" for n in range(20)], Stream.JOBS)
 
 
-def report(*outcomes, probe="", **fields):
+def report(*signals, probe="", **fields):
     """Report calls that started just now, or as `fields` say; return the last one's standing."""
     fields = {"started_us": redis_now_us(), **fields}
     return breaker.report(
-        VENDOR, [Report(outcome, probe, f"job-{n}", **fields) for n, outcome in enumerate(outcomes)]
+        VENDOR, [Report(signal, probe, f"job-{n}", **fields) for n, signal in enumerate(signals)]
     )[-1]
 
 
@@ -232,13 +233,16 @@ def test_the_row_continues_a_streak_that_redis_has_lost():
 
 def test_denied_jobs_in_a_row_count_once_each():
     assert report("denied").denied_jobs == 1
-    assert report("denied").denied_jobs == 1  # the same job again
-    assert report("denied", "denied", "denied").denied_jobs == 3
+    assert report("denied", "denied").denied_jobs == 2
+    assert report("denied").denied_jobs == 2  # both were denied before
+    assert report("denied", "denied", "denied", "denied").denied_jobs == 3
+    assert report("denied").denied_jobs == 3  # the streak goes on, also after a resume
     assert report("good").denied_jobs == 0
+    assert report("denied").denied_jobs == 1
 
 
 @pytest.mark.parametrize(
-    ("answer", "outcome"),
+    ("answer", "signal"),
     [
         (Done({}), "good"),
         (Accepted(), "good"),
@@ -253,5 +257,5 @@ def test_denied_jobs_in_a_row_count_once_each():
         (None, "none"),
     ],
 )
-def test_outcome_of_an_answer(answer, outcome):
-    assert breaker.outcome(answer) == outcome
+def test_what_an_answer_says_about_the_vendors_health(answer, signal):
+    assert breaker.signal_of(answer) == signal

@@ -8,10 +8,11 @@ from django.core.management.base import CommandError, CommandParser
 
 from vendors.loading import toml
 from vendors.loading.load import Loaded, load
+from vendors.management.callbacks import callback_notes
 from vendors.management.store_command import StoreCommand
 from vendors.models import Credential, Vendor
 
-TO_CLEAR = "To clear a field, set it to an empty value."
+TO_CHANGE = "To change a setting, name it in the file."
 WORKERS = "This is the environment of this command; that of the workers counts."
 CALLBACKS = "This is the environment of this command; that of the callback server counts."
 
@@ -61,7 +62,7 @@ def _lines(loaded: Loaded) -> Iterator[str]:
         yield from (f"{name}: {change.shown('->')}" for change in changes)
     if kept:
         values = ", ".join(f"{column} = {value!r}" for column, value in kept.items())
-        yield f"{name}: not in the file, kept: {values}. {TO_CLEAR}"
+        yield f"{name}: not in the file, kept: {values}. {TO_CHANGE}"
     if isinstance(row, Credential):
         if row.fault:
             yield f"{name}: {row.fault} {WORKERS}"
@@ -72,6 +73,7 @@ def _lines(loaded: Loaded) -> Iterator[str]:
         yield f"{name}: webhook_secret_env: {row.webhook_secret_fault} {CALLBACKS}"
     if row.callback_fault:
         yield f"{name}: callback: {row.callback_fault} {CALLBACKS}"
+    yield from (f"{name}: {note}" for note in callback_notes(row))
 
 
 def _others(loaded: Sequence[Loaded]) -> Iterator[str]:

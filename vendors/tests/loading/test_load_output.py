@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -40,7 +41,7 @@ max_attempts = 0
 def test_an_error_names_the_file_and_the_key(load: Callable[..., str]) -> None:
     assert error_of(load, "[vendors.acme]\nurl = 5\n") == [
         "vendors.toml: vendors.acme.adapter: This key is required.",
-        'vendors.toml: vendors.acme.url: Must be a string, such as "https://example.com".',
+        'vendors.toml: vendors.acme.url: Must be a string, such as "GET https://api.example.com/v1/people".',
     ]
 
 
@@ -76,7 +77,7 @@ def test_each_change_is_printed_with_vendor_and_field(
     assert printed.split("\n") == [
         "acme: rate_limits: '10/s' -> '50/s'",
         "acme: not in the file, kept: enabled = False, max_in_flight = 7, redact = 'dob'. "
-        "To clear a field, set it to an empty value.",
+        "To change a setting, name it in the file.",
         "other: new",
         "Not in the file, unchanged: globex",
         "1 created, 1 changed, 0 unchanged",
@@ -133,3 +134,20 @@ def test_an_invalid_url_of_the_mock_vendors_is_an_error() -> None:
 @pytest.mark.parametrize("arguments", [[], ["vendors.toml", "--mocks", "http://127.0.0.1"]])
 def test_a_file_and_mocks_are_mutually_exclusive(arguments: list[str]) -> None:
     assert len(error_of(run, *arguments)) == 1
+
+
+def test_where_callbacks_come_is_printed(load: Callable[..., str], settings: Any) -> None:
+    callback = '{ header = "X-Secret", secret_env = "VENDOR_ACME_SECRET", reference = "body.id" }'
+    text = (
+        '[vendors.acme]\nadapter = "http"\nurl = "POST https://acme.test/"\njson = {}\n'
+        f'reference = "body.id"\ncallback = {callback}\n'
+    )
+    tell, unreachable = "acme: Tell the vendor to post its answers to", "which only this machine"
+    settings.PUBLIC_URL = "http://localhost:8000"
+    printed = load(text)
+    assert f"{tell} http://localhost:8000/vendor-webhook/acme\n" in printed
+    assert f"acme: PUBLIC_URL is http://localhost:8000, {unreachable} reaches" in printed
+    settings.PUBLIC_URL = "https://gateway.example"
+    printed = load(text)
+    assert f"{tell} https://gateway.example/vendor-webhook/acme\n" in printed
+    assert unreachable not in printed
