@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from django.conf import settings
 
-from vendors import replies, storable
+from vendors import replies
+from vendors.adapters import storable
 from vendors.base import Accepted, Adapter, Call, Done, Outcome, VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor

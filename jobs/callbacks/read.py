@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vendors import storable
+from vendors.adapters import storable
 from vendors.base import Accepted, Adapter, Done, Outcome, VendorError
 from vendors.catalogue import catalogue
 from vendors.definitions.faults import DefinitionFaults

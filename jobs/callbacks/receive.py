@@ -18,7 +18,7 @@ from jobs.models import Callback, Verdict
 from jobs.storage import bulk_writes
 from jobs.storage.group_commit import GroupCommit
 from jobs.storage.store import writing
-from vendors import storable
+from vendors.adapters import storable
 from vendors.base import VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
