@@ -1,6 +1,7 @@
 """Definitions with one mistake each. All are refused, and the fault names the key."""
 
 import re
+import time
 from datetime import date
 from typing import Any
 
@@ -220,6 +221,13 @@ def test_a_faulty_key_is_refused(changes: dict[str, Any], key: str, words: str) 
 
 def test_there_are_a_hundred_mistakes() -> None:
     assert len(URLS) + len(CHANGES) >= 100
+
+
+def test_a_quote_that_is_not_closed_is_found_at_once() -> None:
+    began = time.process_time()
+    faults = faults_of(URL, definition(json={"a": "{'" + "\\'" * 100_000 + "}"}))
+    assert "without its closing one" in faults["json.a"]
+    assert time.process_time() - began < 1
 
 
 def test_all_faults_are_reported_at_once() -> None:
