@@ -15,6 +15,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 METHOD = re.compile(rf"({'|'.join(METHODS)}) +(?=https?://)")
 BASE = re.compile(r"https?://[^/?#{}\s\\]+")
 UNSAFE = re.compile(r"[\s\x00-\x1f\x7f\\#]")
+IGNORED = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 NOT_AN_ADDRESS = (
     'Must be a method and a URL, such as "GET https://api.example.com/people/{input.id}". '
     f"The methods are {', '.join(METHODS)}."
@@ -113,7 +114,12 @@ def _segment(segment: Text, scope: Mapping[str, Any], budget: Budget) -> str:
 def _leaves(text: str) -> bool:
     """Whether a server may take this for another path, once it has decoded it."""
     parts = re.split(r"[/\\]", text)
-    return text == "" or any(part in (".", "..") for part in parts)
+    return text == "" or any(_plain(part) in (".", "..") for part in parts)
+
+
+def _plain(part: str) -> str:
+    """Return what some servers make of a part: parameters after a ; and blanks do not count."""
+    return IGNORED.sub("", part.partition(";")[0])
 
 
 def _filled(text: Text, scope: Mapping[str, Any], budget: Budget) -> str | None:
