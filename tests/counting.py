@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any
 from unittest.mock import patch
 
@@ -52,12 +53,16 @@ def asking_the_store() -> Iterator[list[str]]:
 
 @contextmanager
 def asking_redis() -> Iterator[list[str]]:
-    """Record the round trips to Redis of all threads; a pipeline is one."""
+    """Record this thread's round trips to Redis; a pipeline is one. Workers of earlier tests in this
+    process still listen.
+    """
     asked: list[str] = []
+    thread = get_ident()
     send = AbstractConnection.send_packed_command
 
     def keep(self: AbstractConnection, command: Any, *args: Any, **options: Any) -> None:
-        asked.append(b"".join(command).decode(errors="replace"))
+        if get_ident() == thread:
+            asked.append(b"".join(command).decode(errors="replace"))
         send(self, command, *args, **options)
 
     with patch.object(AbstractConnection, "send_packed_command", keep):
