@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +11,7 @@ from vendors.definitions.expressions.budget import Budget
 from vendors.definitions.expressions.expression import Expression
 from vendors.definitions.expressions.functions import number_of
 from vendors.definitions.rules import Decision, Rule, by_status, first_that_fits
+from vendors.http import waits
 from vendors.payloads import exact
 from vendors.payloads.json_reader import VENDOR_JSON
 
@@ -95,8 +97,8 @@ class Reading:
         if is_pending and 200 <= status <= 299:
             rule = f"default: status {status} is pending"
             return Decision(Outcome.PENDING, "default", rule)
-        headers = self._scope.get("headers") or {}
-        return by_status(status, has_retry_after="retry-after" in headers)
+        wait = waits.retry_after(self._scope.get("headers") or {}, datetime.now(UTC))
+        return by_status(status, asks_to_wait=wait is not None)
 
 
 def scope_of(call: Call) -> dict[str, Any]:

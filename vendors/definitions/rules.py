@@ -58,9 +58,9 @@ def first_that_fits(
     return next((rule.decision for rule in rules if rule.fits(scope, budget)), None)
 
 
-def by_status(status: int, *, has_retry_after: bool) -> Decision:
+def by_status(status: int, *, asks_to_wait: bool) -> Decision:
     """Return what a status means where no rule says so."""
-    if has_retry_after and status in (403, 503):  # as vendors.http.statuses has it
+    if asks_to_wait and status in (403, 503):  # as vendors.http.statuses has it
         rule = f"default: status {status} with retry-after is {Outcome.RATE_LIMITED}"
         return Decision(Outcome.RATE_LIMITED, "default", rule)
     default = BY_CLASS.get(status // 100, Outcome.VENDOR_ERROR)

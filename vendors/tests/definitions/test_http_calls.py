@@ -93,6 +93,8 @@ RULES = [
         (403, [SECRET], (), (Outcome.AUTH, "default")),
         (408, None, (), (Outcome.VENDOR_ERROR, "default")),
         (425, None, (), (Outcome.VENDOR_ERROR, "default")),
+        (403, None, (("Retry-After", "soon"),), (Outcome.AUTH, "default")),
+        (503, None, (("Retry-After", ""),), (Outcome.VENDOR_ERROR, "default")),
         (429, None, (), (Outcome.RATE_LIMITED, "default")),
         (500, None, (), (Outcome.VENDOR_ERROR, "default")),
         (599, None, (), (Outcome.VENDOR_ERROR, "default")),
