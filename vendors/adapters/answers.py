@@ -29,7 +29,10 @@ NO_RESULT = (
     "The answer was found{where}, but `{key}` is null in it. Correct `{key}`, or add a rule to "
     "`outcomes`."
 )
-NO_REFERENCE = "The vendor accepted the job{where}, but `reference` is no text in its answer."
+NO_REFERENCE = (
+    "The vendor accepted the job{where} and may do the work, but `reference` is no text in its "
+    "answer. Correct `reference`."
+)
 
 
 class Answer:
@@ -83,7 +86,9 @@ class Answer:
         if self._reading.reader.reference is None:
             return ""
         if not (reference := self._reading.reference):
-            raise self._bad_reply(NO_REFERENCE.format(where=self._where()), outcome_known=False)
+            # Calling again would have the work done twice, and its answer be lost again.
+            sentence = NO_REFERENCE.format(where=self._where())
+            raise self._bad_reply(sentence, permanent=True, outcome_known=False)
         return reference
 
     def _error(

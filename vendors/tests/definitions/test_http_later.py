@@ -42,13 +42,13 @@ def test_pending(
 
 
 @pytest.mark.parametrize("reference", [None, "", [1], "x" * 256])
-def test_a_pending_answer_without_its_reference_leaves_the_outcome_unknown(
+def test_a_pending_answer_without_its_reference_is_not_paid_again(
     reference: Any, vendor: Callable[..., VendorServer]
 ) -> None:
     server = vendor(Answer(200, {"id": reference}))
     error = answered(lambda: adapter_of(server, {"reference": "body.id", "poll": POLL}).call(CALL))
     assert isinstance(error, VendorError)
-    assert (error.code, error.permanent, error.outcome_known) == ("bad_reply", False, False)
+    assert (error.code, error.permanent, error.outcome_known) == ("bad_reply", True, False)
     assert "`reference`" in error.message
 
 
