@@ -55,8 +55,8 @@ class Placement:
         yield from {key, quote(key, safe="")}
         if self.place == "basic":
             yield basic(key)
-            if password := key.partition(":")[2]:
-                yield password
+            # Some vendors take the key as the user, with any password.
+            yield from key.partition(":")[::2]
 
 
 def parse(definition: Mapping[str, Any]) -> Placement:

@@ -14,6 +14,8 @@ from vendors.definitions.faults import DefinitionFaults
 from vendors.fields import JSONTextField
 from vendors.models.credential import Credential
 
+MIN_LENGTH = 4  # of what is masked: a shorter text is no secret, and part of many words
+
 
 class VendorSecrets(models.Model):
     """The columns that name variables, and the current values of these. A value is never stored."""
@@ -127,7 +129,7 @@ class VendorSecrets(models.Model):
             *_of_callbacks(self.definition.get("callback")),
             *_of_proxy(self.definition.get("proxy_env")),
         }
-        return sorted(found - {""}, key=len, reverse=True)
+        return sorted((it for it in found if len(it) >= MIN_LENGTH), key=len, reverse=True)
 
     @property
     def variable_names(self) -> set[str]:
@@ -151,7 +153,7 @@ def _of_callbacks(callback: object) -> Iterator[str]:
         yield secret
         if ":" in secret:  # of basic authentication
             yield base64.b64encode(secret.encode()).decode()
-            yield secret.partition(":")[2]
+            yield from secret.partition(":")[::2]
 
 
 def _of_proxy(name: object) -> Iterator[str]:

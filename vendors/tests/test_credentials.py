@@ -156,6 +156,19 @@ def test_every_spelling_of_every_secret_is_known(monkeypatch: pytest.MonkeyPatch
     assert vendor.variable_names == {"VENDOR_PDL_KEY", "VENDOR_HOOK", "VENDOR_PROXY"}
 
 
+@pytest.mark.parametrize("login", ["sk_live_1:x", "sk_live_1:", "x:sk_live_1"])
+def test_a_user_or_password_that_is_the_key_is_known(
+    login: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VENDOR_PDL_KEY", login)
+    vendor = Vendor(slug="acme", adapter="http", definition={"credential": "pdl"})
+    vendor.credential = Credential(slug="pdl", definition={"basic": True, **KEY})
+    hook = {"callback": {"basic": True, "secret_env": "VENDOR_PDL_KEY"}}
+    for each in (vendor, Vendor(slug="acme", adapter="http", definition=hook)):
+        assert "sk_live_1" in each.secrets
+        assert not {"", "x"} & {*each.secrets}
+
+
 @pytest.mark.parametrize(
     "definition",
     [
