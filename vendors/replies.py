@@ -58,11 +58,12 @@ def _body(body: bytes, redacted_fields: frozenset[str]) -> str:
     except (ValueError, RecursionError):
         # More than is kept, because masking and removing characters make it shorter.
         text = _shown(body[: 4 * MAX_BODY_BYTES].decode("utf-8", "replace"))
-        return LEFT_OUT if _names_any(text, redacted_fields) else text
+        return LEFT_OUT if names_any(text, redacted_fields) else text
     return _shown(exact.write(clean(value, redacted_fields), TEXT))
 
 
-def _names_any(text: str, redacted_fields: frozenset[str]) -> bool:
+def names_any(text: str, redacted_fields: frozenset[str]) -> bool:
+    """Whether a text that is not JSON may hold the values of redacted fields."""
     names = {plain(name) for name in redacted_fields}
     words = {plain(word) for word in WORD.findall(text)}
     # A name may have several words: "user_ssn" and "user.ssn" may hold an `ssn`, too.

@@ -115,20 +115,20 @@ def scope_of(call: Call) -> dict[str, Any]:
     }
 
 
-def scope_of_reply(reply: Reply) -> dict[str, Any]:
+def scope_of_reply(reply: Reply, body: Any) -> dict[str, Any]:
     """Return what the expressions about an answer see, besides those of the request."""
     headers = {name.lower(): value for name, value in reply.headers.items()}
-    return {"status": reply.status, "headers": headers, "body": body_of(reply.body)}
+    return {"status": reply.status, "headers": headers, "body": body}
 
 
-def body_of(body: bytes) -> Any:
-    """Return a body as JSON, else as text; None if it is empty."""
-    if not body.strip():
-        return None
+def body_of(reply: Reply) -> tuple[Any, bool]:
+    """Return the body as JSON, else as text, and whether it is JSON; None if it is empty."""
+    if not reply.body.strip():
+        return None, True
     try:
-        return VENDOR_JSON.read(body)
+        return VENDOR_JSON.read(reply.body), True
     except ValueError:
-        return body.decode("utf-8", "replace")
+        return reply.body.decode("utf-8", "replace"), False
 
 
 def reference_of(value: Any) -> str:
