@@ -42,6 +42,8 @@ def faults_of(definition: dict[str, object]) -> dict[str, str]:
         ({"header": "X-Key", "keys_env": [5]}, "keys_env", "Enter the name of an environment"),
         ({"bearer_env": "PATH"}, "bearer_env", "does not begin with VENDOR_"),
         ({"bearer_env": "VENDOR_X", **KEY}, "keys_env", "Remove it: bearer_env names"),
+        ({"bearer_env": "VENDOR_X", "hosts": "a.test"}, "hosts", "Must be a list of hosts"),
+        ({"bearer_env": "VENDOR_X", "hosts": ["https://a.test"]}, "hosts", "a list of hosts"),
         ({"bearer_env": "VENDOR_X", "colour": 1}, "colour", "Unknown key. The known ones are hea"),
     ],
 )

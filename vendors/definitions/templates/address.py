@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from vendors.definitions.expressions.budget import Budget
 from vendors.definitions.expressions.expression import Expression
@@ -14,6 +14,7 @@ from vendors.definitions.templates.text import Text, UnfillableError, parse, tex
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 METHOD = re.compile(rf"({'|'.join(METHODS)}) +(?=https?://)")
 BASE = re.compile(r"https?://[^/?#{}\s\\]+")
+PORTS = {"http": 80, "https": 443}
 UNSAFE = re.compile(r"[\s\x00-\x1f\x7f\\#]")
 IGNORED = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 NOT_AN_ADDRESS = (
@@ -33,6 +34,14 @@ class Address:
     base: str
     segments: tuple[Text, ...]
     parameters: tuple[Text, ...]
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port. Raises ValueError if there is no such port."""
+        parts = urlsplit(self.base)
+        host = parts.hostname or ""
+        port = parts.port or PORTS[parts.scheme]
+        return parts.scheme, f"[{host}]" if ":" in host else host, port
 
     def fill(self, scope: Mapping[str, Any], budget: Budget) -> str:
         """Return the URL, percent-encoded. Raises UnfillableError."""

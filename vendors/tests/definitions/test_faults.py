@@ -245,6 +245,30 @@ def test_without_input_any_field_may_be_used() -> None:
     assert faults_of("GET https://api.vendor.test/", keys) == {}
 
 
+@pytest.mark.parametrize(
+    ("url", "is_refused"),
+    [
+        ("https://API.vendor.test:443/{ref}", False),
+        ("https://files.vendor.test/{ref}", False),
+        ("https://other.vendor.test/{ref}", True),
+        ("https://api.vendor.test:8443/{ref}", True),
+        ("http://api.vendor.test/{ref}", True),
+        ("http://files.vendor.test/{ref}", True),
+    ],
+)
+def test_a_key_goes_to_another_host_only_if_the_credential_says_so(
+    url: str, is_refused: bool
+) -> None:
+    credential = {"header": "X-Key", "keys_env": ["VENDOR_A"], "hosts": ["files.vendor.test"]}
+    keys = definition(
+        poll=poll(url=f"GET {url}"), check={"url": f"GET {url}".replace("{ref}", "me")}
+    )
+    found = faults_of(URL, keys, credential=credential)
+    assert set(found) == ({"poll.url", "check.url"} if is_refused else set())
+    assert all("`url`" in sentence for sentence in found.values())
+    assert faults_of(URL, keys) == {}
+
+
 @pytest.mark.parametrize("body", [{"json": {}}, {"form": {}}])
 def test_a_credential_in_the_body_needs_one(body: dict[str, Any]) -> None:
     credential = {"body": "api_key", "keys_env": ["VENDOR_ACME_KEY"]}
