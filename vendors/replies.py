@@ -41,8 +41,8 @@ def kept(reply: Reply, redacted_fields: frozenset[str], secrets: Iterable[str]) 
     names = [name for name in reply.headers if _is_kept(name.lower())]
     headers = {}
     for name in names[:MAX_HEADERS]:
-        value = masked(_shown(reply.headers[name]), hidden)
-        headers[_shown(name)[:MAX_HEADER_LENGTH]] = value[:MAX_HEADER_LENGTH]
+        value = masked(shown(reply.headers[name]), hidden)
+        headers[shown(name)[:MAX_HEADER_LENGTH]] = value[:MAX_HEADER_LENGTH]
     text = masked(_body(reply.body, redacted_fields), hidden)
     return Reply(reply.status, headers, text.encode("utf-8", "replace")[:MAX_BODY_BYTES])
 
@@ -57,9 +57,9 @@ def _body(body: bytes, redacted_fields: frozenset[str]) -> str:
         VENDOR_JSON.check_levels(value)
     except (ValueError, RecursionError):
         # More than is kept, because masking and removing characters make it shorter.
-        text = _shown(body[: 4 * MAX_BODY_BYTES].decode("utf-8", "replace"))
+        text = shown(body[: 4 * MAX_BODY_BYTES].decode("utf-8", "replace"))
         return LEFT_OUT if names_any(text, redacted_fields) else text
-    return _shown(exact.write(clean(value, redacted_fields), TEXT))
+    return shown(exact.write(clean(value, redacted_fields), TEXT))
 
 
 def names_any(text: str, redacted_fields: frozenset[str]) -> bool:
@@ -72,7 +72,7 @@ def names_any(text: str, redacted_fields: frozenset[str]) -> bool:
     return not names.isdisjoint(words)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Return the text without characters that are invisible or change how others are shown."""
     if text.isascii() and text.isprintable():
         return text

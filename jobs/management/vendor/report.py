@@ -48,7 +48,7 @@ def report(vendor: Vendor, made: Trial) -> dict[str, Any]:
 
 
 class _Mask:
-    """Masks secrets in a JSON value."""
+    """Masks secrets in a JSON value, and makes its texts fit for a terminal."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._spellings = {
@@ -58,7 +58,9 @@ class _Mask:
     def __call__(self, value: Any) -> Any:
         match value:
             case str():
-                return SECRET_PARAMETERS.sub(rf"\1{MASK}", replies.masked(value, self._spellings))
+                # What a terminal would obey, or show otherwise than it is, is left out.
+                text = replies.masked(replies.shown(value), self._spellings)
+                return SECRET_PARAMETERS.sub(rf"\1{MASK}", text)
             case dict():
                 return {self(key): self(item) for key, item in value.items()}
             case list():
