@@ -9,13 +9,12 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
-from html import escape
-from urllib.parse import quote, quote_plus
 
 from vendors.base import Reply
 from vendors.payloads import exact
 from vendors.payloads.cleaning import clean, plain
 from vendors.payloads.json_reader import VENDOR_JSON
+from vendors.payloads.masking import TEXT, masked, spellings
 
 MAX_BODY_BYTES = 4096
 MAX_HEADERS = 20
@@ -29,9 +28,7 @@ STANDARD_HEADERS = ("content-type", "content-length", "date")
 IDS = {*REQUEST_IDS, *CLOUD_REQUEST_IDS, *TRACE_IDS}
 KEPT_HEADERS = {*STANDARD_HEADERS, *OTHER_HEADERS, *IDS}
 KEPT_PREFIXES = ("ratelimit", "x-ratelimit-", "x-rate-limit-")
-MASK = "***"
 LEFT_OUT = "[left out: not JSON, and names a redacted field]"
-TEXT = json.JSONEncoder(ensure_ascii=False)
 WORD = re.compile(r"\w+")
 
 
@@ -80,21 +77,3 @@ def shown(text: str) -> str:
     return "".join(
         letter for letter in text if letter in "\n\t" or unicodedata.category(letter)[0] != "C"
     )
-
-
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """Return the text without the secrets, which are given in all their spellings."""
-    for spelling in sorted(secrets, key=len, reverse=True):
-        text = text.replace(spelling, MASK)
-    return text
-
-
-def spellings(secret: str) -> set[str]:
-    """Return how a secret may be written: plain, in JSON, in a URL, a form or a page."""
-    in_json = _in_json(secret)
-    in_url = {quote(secret, safe=""), quote_plus(secret)}
-    return {secret, in_json, _in_json(in_json), escape(secret), *in_url}
-
-
-def _in_json(text: str) -> str:
-    return TEXT.encode(text)[1:-1]

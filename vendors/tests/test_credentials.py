@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.vendor.server import Server, Visit
+from harness.vendor.server import Server, Visit, answering, reply
 from vendors import credentials
-from vendors.base import VendorError
+from vendors.base import Accepted, Done, VendorError
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
 from vendors.execute import execute
@@ -207,3 +207,48 @@ def test_a_vendor_that_repeats_the_request_stores_no_key(
     for spelling in (b"s3cret", b"k3y", encoded):
         assert spelling not in error.reply.body
     assert any(it in server.requests[0] for it in (b"s3cret", encoded))
+
+
+@pytest.fixture
+def echoing(
+    monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]
+) -> Callable[[bytes, dict[str, object]], object]:
+    """Return what a call comes to whose answer has this body."""
+    monkeypatch.setenv("VENDOR_PDL_KEY", 'sk-l1ve/"s3cret')
+
+    def execute_with(body: bytes, keys: dict[str, object]) -> object:
+        vendor = Vendor(
+            slug="pdl",
+            adapter="http",
+            url=f"GET {serve(answering(reply(body=body))).url}",
+            definition={"credential": "pdl", **keys},
+        )
+        vendor.credential = Credential(slug="pdl", definition={"query": "api_key", **KEY})
+        return execute(vendor, CALL)
+
+    return execute_with
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        (rb'{"a": "John", "b": ["k=sk-l1ve/\"s3cret."]}', {"a": "John", "b": ["k=***."]}),
+        (b'{"links": {"/p?api_key=sk-l1ve%2F%22s3cret": 1}}', {"links": {"/p?api_key=***": 1}}),
+        (rb'["{\"again\": \"sk-l1ve/\\\"s3cret\"}"]', ['{"again": "***"}']),
+        (rb'"sk-l1ve/\"s3cret"', "***"),
+        (b'{"a": "sk-l1ve"}', {"a": "sk-l1ve"}),
+    ],
+)
+def test_a_result_does_not_repeat_the_key(
+    body: bytes, result: object, echoing: Callable[..., object]
+) -> None:
+    assert echoing(body, {}) == Done(result)
+
+
+def test_a_reference_with_the_key_in_it_is_not_stored(echoing: Callable[..., object]) -> None:
+    keys = {"reference": "body.self", "poll": {"every": "5s"}}
+    error = echoing(b'{"self": "/p?api_key=sk-l1ve%2F%22s3cret"}', keys)
+    assert isinstance(error, VendorError)
+    assert (error.code, error.permanent, error.outcome_known) == ("bad_reply", True, False)
+    assert "s3cret" not in error.message
+    assert echoing(b'{"self": "/p"}', keys) == Accepted("/p")
