@@ -27,10 +27,10 @@ def regular_arrivals_us(history: History, slug: str) -> list[int]:
     """Return the sorted arrival times (microseconds) of calls that the campaign did not delay."""
     troubles = [trouble for trouble in history.journal.troubles if _delays(trouble)]
     times = sorted(
-        arrival.at
+        at
         for story in history.stories.values()
-        for arrival in story.arrivals
-        if arrival.vendor == slug
+        if story.job.vendor == slug
+        for at in story.reached_at
     )
     return [
         int(at * 1e6)

@@ -7,7 +7,8 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from chaos.plans import Plan, run_of
+from chaos.ledger import Answered, Event
+from chaos.plans import Plan, is_charged, run_of
 
 DEEP_LEVELS = 500
 
@@ -20,6 +21,9 @@ STATUSES = {
     "refused": 400,
     "redirect": 302,
     "denied": 401,
+    "unpaid": 402,
+    "unpaid_422": 422,
+    "quota": 429,
 }
 SILENT = ("timeout", "hang", "reset")
 CUT_SHORT = (*SILENT, "reset_midway", "drip", "endless")
@@ -37,6 +41,9 @@ class Call:
     result: dict[str, Any]
     callback_url: str = ""  # empty for a sync vendor
     other_url: str = ""  # the callback URL of another job of this vendor, for forgers
+    content: Any = None  # the answer of a vendor without code
+    good_status: int = 200
+    reference: str = ""  # the vendor's own, if it has one
 
     @property
     def callback(self) -> str:
@@ -45,11 +52,19 @@ class Call:
     @property
     def status(self) -> int | None:
         """The status of the response; None if there is none."""
-        return (
-            None
-            if self.mood in SILENT
-            else STATUSES.get(self.mood, 202 if self.callback_url else 200)
-        )
+        if self.mood in SILENT:
+            return None
+        is_async = self.callback_url and self.content is None
+        return STATUSES.get(self.mood, 202 if is_async else self.good_status)
+
+    @property
+    def ending(self) -> str:
+        return self.plan.ending_of(run_of(self.key))
+
+    def answered(self, at: float, is_whole: bool) -> Event:
+        """Return what to write down about its answer."""
+        charged = is_charged(self.mood)
+        return Answered(at, self.vendor, self.key, self.number, self.status, is_whole, charged)
 
     @property
     def attempt(self) -> int | None:
@@ -59,6 +74,7 @@ class Call:
 
     def body(self) -> bytes:
         answer: Any = {"accepted": True} if self.callback_url else self.result
+        answer = answer if self.content is None else self.content
         match self.mood:
             case mood if mood in STATUSES:
                 answer = {"error": mood}

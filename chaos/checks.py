@@ -9,7 +9,10 @@ from django.conf import settings
 from chaos import promises
 from chaos.batches import checks as batches
 from chaos.history import Finding, History, Story
-from chaos.plans import answer_of, error_of, may_fail_with, plan_of
+from chaos.plans import error_of, may_fail_with, plan_of
+from chaos.polls import checks as polls
+from chaos.polls.definitions import DEFINITIONS
+from chaos.polls.results import expected_of, is_as_expected
 from chaos.vendors import MAX_ATTEMPTS, VENDORS
 from jobs.models import FINAL, Attempt, Status, Verdict
 
@@ -42,7 +45,8 @@ def stuck(history: History) -> Iterator[Finding]:
 
 def recorded_twice(history: History) -> Iterator[Finding]:
     for job_id, story in history.stories.items():
-        ends = Counter(attempt.run for attempt in story.attempts if attempt.outcome == "found")
+        ends = Counter(each.run for each in story.attempts if each.outcome in ("found", "no_data"))
+        ends += Counter(each.run for each in polls.that_completed(story))
         ends += Counter(
             int(each.run or 0) for each in story.stored_callbacks if each.verdict == Verdict.APPLIED
         )
@@ -78,18 +82,18 @@ def _may_be_cancelled(history: History, story: Story) -> bool:
 
 def _wrong_result(history: History, story: Story) -> Iterator[Finding]:
     job = story.job
-    expected = {
-        "name": job.name,
-        "serial": story.serial,
-        "answer": answer_of(history.seed, job.call_key),
-    }
-    result = {name: (job.result or {}).get(name) for name in expected}
-    if result != expected or job.error_code:
-        yield job.pk, f"its result is {result}; expected {expected}"
+    expected = expected_of(
+        history.seed, job.vendor, job.call_key, name=job.name, serial=story.serial
+    )
+    outcome = "found" if expected else "no_data"
+    if not is_as_expected(job.result, expected) or job.error_code or job.outcome != outcome:
+        yield job.pk, f"its result is {job.outcome} {job.result}; expected {outcome} {expected}"
 
 
 def _wrong_failure(history: History, story: Story) -> Iterator[Finding]:
     job = story.job
+    if job.vendor in DEFINITIONS:
+        yield from polls.wrong_failure(history, story)
     vendor = VENDORS[job.vendor]
     repeats = {
         name: vendor.fields[name]
@@ -105,10 +109,13 @@ def _wrong_failure(history: History, story: Story) -> Iterator[Finding]:
         allowed |= {"callback_overdue"}
     if story.posted and "expires_in" in story.posted.options:
         allowed |= {promises.EXPIRED}
+    allowed = allowed - {"rate_limited", "no_credits"} | polls.may_fail_with(story)
     if job.error_code not in allowed or not job.error_message:
         yield job.pk, f"failed as {job.error_code!r} without a reason"
-    if job.error_code == "callback_overdue" and (
-        seconds := _seconds_accepted_before_failure(story)
+    if (
+        job.error_code == "callback_overdue"
+        and job.vendor not in DEFINITIONS
+        and (seconds := _seconds_accepted_before_failure(story))
     ):
         yield (
             job.pk,
@@ -157,7 +164,7 @@ def _unexplained(story: Story, run: int, ended: set[int]) -> Iterator[Finding]:
 
 def _why_last(attempt: Attempt, fields: Mapping[str, Any]) -> str:
     """Return why no attempt may follow this one, or "" if one may."""
-    if attempt.outcome == "found":
+    if attempt.outcome in ("found", "no_data"):
         return "was done"
     if attempt.outcome == "pending" and not fields.get("repeat_overdue"):
         return "was accepted"
@@ -205,6 +212,7 @@ CHECKS: dict[str, Callable[[History], Iterator[Finding]]] = {
     "wrong": wrong,
     "unexplained vendor calls": unexplained_calls,
     "forged callbacks accepted": forged,
+    **polls.CHECKS,
     **promises.CHECKS,
     **batches.CHECKS,
 }

@@ -18,7 +18,7 @@ from chaos.ledger import Answered, Arrival, read_ledger
 from chaos.probes import Probed
 from chaos.system import System
 from chaos.waits import Wait
-from jobs.models import Attempt, Batch, Callback, Job
+from jobs.models import Attempt, Batch, Callback, Job, Kind
 
 CHUNK = 2000
 
@@ -35,12 +35,20 @@ class Story:
     arrivals: list[Arrival] = field(default_factory=list)
     answers: list[Answered] = field(default_factory=list)
     callbacks: list[ledger.Callback] = field(default_factory=list)
+    poll_rows: list[Attempt] = field(default_factory=list)  # their attempts, as the system has them
+    polls: list[ledger.Poll] = field(default_factory=list)
+    polled: list[ledger.Polled] = field(default_factory=list)
     posted: Posted | None = None  # the request that was answered with this job
     requests: list[Posted] = field(default_factory=list)  # all for its serial number
 
     @property
     def serial(self) -> int:
         return int(self.job.input["serial"])
+
+    @property
+    def reached_at(self) -> list[float]:
+        """When calls and polls arrived at the vendor."""
+        return [each.at for each in self.arrivals] + [each.at for each in self.polls]
 
     def attempts_of(self, run: int) -> list[Attempt]:
         return sorted(
@@ -63,6 +71,7 @@ class History:
     batches: list[BatchStory] = field(default_factory=list)
     unknown_batches: list[Batch] = field(default_factory=list)  # that no client posted
     waits: list[Wait] = field(default_factory=list)
+    unmatched: list[Callback] = field(default_factory=list)  # callbacks without a job
 
 
 def key_of(job: Job, run: int) -> str:
@@ -73,10 +82,14 @@ def read(seed: int, clients: Clients, batch_clients: BatchClients, system: Syste
     """Read the history from the store and the vendor's ledger."""
     stories = {job.pk: Story(job) for job in Job.objects.iterator(CHUNK)}
     for attempt in Attempt.objects.iterator(CHUNK):
-        stories[attempt.job].attempts.append(attempt)
+        story_of = stories[attempt.job]
+        (story_of.poll_rows if attempt.kind == Kind.POLL else story_of.attempts).append(attempt)
+    unmatched: list[Callback] = []
     for callback in Callback.objects.iterator(CHUNK):
         if callback.job in stories:
             stories[callback.job].stored_callbacks.append(callback)
+        else:
+            unmatched.append(callback)
     _add_ledger(stories, system.ledger)
     batches, unknown = story.read(batch_clients.parcels, (each.job for each in stories.values()))
     _add_requests(stories, clients.posted)
@@ -84,7 +97,8 @@ def read(seed: int, clients: Clients, batch_clients: BatchClients, system: Syste
         _add_requests(stories, list(batch.requests()))
     waits = [*clients.waits, *batch_clients.waits]
     found = History(seed, clients.posted, stories, system.journal, clients.probed)
-    return replace(found, batches=batches, unknown_batches=unknown, waits=waits)
+    found = replace(found, batches=batches, unknown_batches=unknown, waits=waits)
+    return replace(found, unmatched=unmatched)
 
 
 def _add_requests(stories: dict[str, Story], posted: list[Posted]) -> None:
@@ -110,6 +124,10 @@ def _add_ledger(stories: dict[str, Story], ledger_file: Path) -> None:
                 story.answers.append(event)
             case ledger.Callback():
                 story.callbacks.append(event)
+            case ledger.Poll():
+                story.polls.append(event)
+            case ledger.Polled():
+                story.polled.append(event)
 
 
 def describe(story: Story, journal: Journal) -> list[str]:
@@ -143,6 +161,10 @@ def _lines(story: Story) -> Iterator[tuple[float, str]]:
         words = f"attempt {attempt.number} (run {attempt.run}) of {attempt.worker}"
         yield attempt.started_at.timestamp(), f"{words} started"
         yield attempt.ended_at.timestamp(), f"{words} ended: {attempt.outcome} {attempt.message}"
+    for poll in story.poll_rows:
+        words = f"poll for attempt {poll.number} by {poll.worker}"
+        yield poll.started_at.timestamp(), f"{words} started"
+        yield poll.ended_at.timestamp(), f"{words} ended: {poll.outcome} {poll.message}"
     for callback in story.stored_callbacks:
         words = f"callback for run {callback.run} attempt {callback.attempt} stored"
         verdict = callback.verdict or "no verdict"
@@ -157,6 +179,12 @@ def _vendor_lines(story: Story) -> Iterator[tuple[float, str]]:
     for answered in story.answers:
         words = f"answered call {answered.number} with {answered.status}"
         yield answered.at, f"vendor: {words}, complete: {answered.whole}"
+    for asked in story.polls:
+        words = f"poll {asked.poll} about call {asked.number} with key {asked.key}"
+        yield asked.at, f"vendor: {words}, mood {asked.mood}"
+    for told in story.polled:
+        words = f"answered poll {told.poll} about call {told.number}: {told.said}"
+        yield told.at, f"vendor: {words}, complete: {told.whole}"
     for sent in story.callbacks:
         yield sent.at, f"vendor: {sent.kind} callback for call {sent.number} got {sent.status}"
 

@@ -49,8 +49,40 @@ class Callback:
     status: int | str  # or the name of the exception
 
 
-Event = Arrival | Answered | Callback
-KINDS: dict[str, type[Event]] = {"arrival": Arrival, "answered": Answered, "callback": Callback}
+@dataclass(frozen=True)
+class Poll:
+    """A poll has arrived."""
+
+    at: float  # Unix seconds, when its first bytes arrived
+    vendor: str
+    key: str  # of the call that it is about, as the next one
+    number: int
+    poll: int  # among the polls for that call, from 1
+    mood: str
+    caller: str = ""  # IP address
+
+
+@dataclass(frozen=True)
+class Polled:
+    """The vendor has finished answering a poll."""
+
+    at: float  # Unix seconds
+    vendor: str
+    key: str
+    number: int
+    poll: int
+    said: str  # the state, or the mood
+    whole: bool
+
+
+Event = Arrival | Answered | Callback | Poll | Polled
+KINDS: dict[str, type[Event]] = {
+    "arrival": Arrival,
+    "answered": Answered,
+    "callback": Callback,
+    "poll": Poll,
+    "polled": Polled,
+}
 NAMES = {kind: name for name, kind in KINDS.items()}
 
 

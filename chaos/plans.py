@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chaos.polls import plans as polls
+from chaos.polls.definitions import DEFINITIONS
+
 # The ways in which a call can fail or misbehave, and in what percentage of the jobs the first call
 # does. A 429 pauses the whole vendor and a call without a response holds a thread for seconds, so
 # both must be rare.
@@ -33,10 +36,17 @@ MOODS = {
     "surrogate": 0.4,
     "big_integer": 0.4,
 }
-EVERY_MOOD = frozenset({"ok", "500_after_work", "denied", "hang", *MOODS})
+# Imposed on a whole vendor only.
+UNPAID = ("unpaid", "unpaid_422")
+QUOTA = "quota"  # 429 without Retry-After
+EVERY_MOOD = frozenset({"ok", "500_after_work", "denied", "hang", *UNPAID, QUOTA, *MOODS})
 # After all other moods the vendor has done the work and charges for it.
 NO_WORK = frozenset(
-    {"500", "503", "429_seconds", "429_date", "refused", "redirect", "denied", "reset"}
+    {
+        *("500", "503", "429_seconds", "429_date", "refused", "redirect", "denied", "reset"),
+        *UNPAID,
+        QUOTA,
+    }
 )
 
 # How the callback of a call behaves if it is not simply posted shortly after the response; in
@@ -73,6 +83,9 @@ ERRORS = {
     "503": "vendor_error",
     "429_seconds": "rate_limited",
     "429_date": "rate_limited",
+    QUOTA: "rate_limited",
+    "unpaid": "no_credits",
+    "unpaid_422": "invalid_input",  # unless a definition knows it
     "denied": "auth",
     "refused": "invalid_input",
     "redirect": "invalid_input",
@@ -108,6 +121,9 @@ class Plan:
     client: str = ""  # "cancel" soon after the POST, or "retry" after a failure
     slow_seconds: float = 1.0
     callback_seconds: float = 0.5  # from the response to the callback
+    # Of a vendor without code: what it comes to, and how often it is pending before.
+    ending: str = polls.FOUND
+    pendings: int = 0
 
     def mood_of(self, run: int, number: int) -> str:
         """Return the mood of a run's call with this number, from 1."""
@@ -116,6 +132,10 @@ class Plan:
     def callback_of(self, run: int, number: int) -> str:
         """Return how the callback of that call behaves."""
         return self.callback if run == 1 and number == self._first_work else "normal"
+
+    def ending_of(self, run: int) -> str:
+        """Return what the calls of a run come to."""
+        return polls.FOUND if run > 1 and self.ending == polls.NEVER else self.ending
 
     @property
     def _first_work(self) -> int:
@@ -128,6 +148,8 @@ def plan_of(seed: int, serial: int, vendor: str) -> Plan:
     """Return the plan for a job. Four of five jobs have no trouble at all."""
     chance = random.Random(f"{seed}/{serial}/{vendor}")
     moods = _moods(chance)
+    if vendor in DEFINITIONS:
+        return _plan_without_code(chance, moods, vendor)
     callback = _draw(chance, CALLBACKS, "normal")
     if callback == "out_of_order":
         moods = ("500_after_work",)  # so that a second call follows before the first calls back
@@ -136,6 +158,17 @@ def plan_of(seed: int, serial: int, vendor: str) -> Plan:
         chance, {"cancel": CANCEL_PERCENT, "retry": RETRY_PERCENT if may_fail else 0.0}, ""
     )
     return Plan(moods, callback, client, chance.uniform(0.5, 1.5), chance.uniform(0.05, 1))
+
+
+def _plan_without_code(chance: random.Random, moods: tuple[str, ...], vendor: str) -> Plan:
+    callback, ending = _draw(chance, polls.CALLBACKS, "normal"), polls.ending_of(chance, vendor)
+    may_fail = bool(moods) or ending == polls.NEVER
+    client = _draw(
+        chance, {"cancel": CANCEL_PERCENT, "retry": RETRY_PERCENT if may_fail else 0.0}, ""
+    )
+    seconds = chance.uniform(0.5, 1.5), chance.uniform(0.05, 1)
+    pendings = chance.randint(0, polls.MAX_PENDINGS) if vendor == "polled" else 0
+    return Plan(moods, callback, client, *seconds, ending, pendings)
 
 
 def _moods(chance: random.Random) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from chaos import arrivals, recovery, waits
 from chaos.batches import rows as batch_rows
 from chaos.checks import CHECKS, without_record
 from chaos.history import Finding, History, describe
+from chaos.polls import rows as poll_rows
 from chaos.submissions import CLIENTS
 from chaos.vendors import VENDORS
 from chaos.witness import Witness, worst_window
@@ -106,6 +107,7 @@ def _ended(history: History) -> Iterator[Row]:
     yield "taken over", ", ".join(taken_over) or "0"
     yield "vendor calls without an attempt", str(sum(without_record(*each) for each in runs))
     yield "vendor calls", str(sum(len(story.arrivals) for story in stories))
+    yield from poll_rows.rows(history)
 
 
 def _windows(history: History, witness: Witness) -> Iterator[tuple[str, int, int, int]]:
@@ -116,11 +118,11 @@ def _windows(history: History, witness: Witness) -> Iterator[tuple[str, int, int
     """
     for slug, settings in VENDORS.items():
         stories = [story for story in history.stories.values() if story.job.vendor == slug]
-        arrived_us = sorted(int(each.at * 1e6) for story in stories for each in story.arrivals)
-        text = settings.fields.get("rate_limits", "")
-        for window, widened in zip(
-            limits.parse(text), Vendor(rate_limits=text).windows, strict=True
-        ):
+        arrived_us = sorted(int(at * 1e6) for story in stories for at in story.reached_at)
+        names = ("rate_limits", "arrival_margin_ms")
+        limiting = {name: settings.fields[name] for name in names if name in settings.fields}
+        text = limiting.get("rate_limits", "")
+        for window, widened in zip(limits.parse(text), Vendor(**limiting).windows, strict=True):
             worst, _ = worst_window(witness.starts(slug), window.calls, widened.seconds)
             seen, _ = worst_window(arrived_us, window.calls, window.seconds)
             yield (

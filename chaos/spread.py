@@ -5,7 +5,7 @@ MongoDB.
 from chaos.network import Host, Network
 from chaos.process import Part
 from chaos.system import MANAGE, WORKERS, System
-from chaos.vendors import WEBHOOK_SECRET, WEBHOOK_SECRET_ENV
+from chaos.vendors import SECRETS
 from harness import mongodb
 
 PORT = 8000
@@ -66,7 +66,7 @@ class Spread(System):
             "CALLBACK_SECRETS": SECRET,
             "PUBLIC_URL": f"http://{self.webhooks_hosts[0].address}:{PORT}",
             "ALLOWED_HOSTS": "*",
-            WEBHOOK_SECRET_ENV: WEBHOOK_SECRET,
+            **SECRETS,
         }
 
     def start_store(self) -> None:

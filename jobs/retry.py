@@ -1,16 +1,16 @@
 """Whether and when a failed attempt is retried: a pure decision."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from jobs.queue import throttle
-from jobs.queue.breaker import DENIED_JOBS, Standing, outcome
-from vendors.base import VendorError
+from jobs.queue.health import throttle
+from jobs.queue.health.breaker import DENIED_JOBS, Standing, signal_of
+from vendors.base import PERMANENT, VendorError
 from vendors.models import Vendor
 
 OUTCOME_UNKNOWN = (
     "It is unknown whether the vendor did the work, and repeat_unknown is off for this vendor."
 )
-PERMANENT = ("invalid_input", "blocked")
 BASE_SECONDS = 1.0
 CAP_SECONDS = 300.0
 
@@ -24,6 +24,9 @@ class Retry:
 
     counts: bool
     delay_seconds: float = 0.0
+
+    def not_before(self, now: datetime) -> datetime | None:
+        return now + timedelta(seconds=self.delay_seconds) if self.delay_seconds else None
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,8 @@ def decide(
 ) -> Retry | GiveUp:
     """Decide about a failed attempt of a job with `failures` that counted before it.
 
-    `chance` is a random number in [0, 1). The delay has "full jitter": it is a random part of a
-    delay that doubles with each failure
-    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Waiting is not
-    failing: an attempt that fails due to a limit, a pause or an outage does not count.
+    `chance` is a random number in [0, 1). Waiting is not failing: an attempt that fails due to a
+    limit, a pause or an outage does not count.
 
     After an outage, or when the vendor throttles us, the job comes back a second after the next
     probe, so that another job makes it. A job that always fails must not be every probe.
@@ -54,6 +55,17 @@ def decide(
         return Retry(counts=False, delay_seconds=held_seconds)
     if error.permanent or error.code in PERMANENT:
         return GiveUp(error.code, error.message)
+    return decide_by_count(error, failures=failures, vendor=vendor, chance=chance)
+
+
+def decide_by_count(
+    error: VendorError, *, failures: int, vendor: Vendor, chance: float
+) -> Retry | GiveUp:
+    """Decide about an attempt that counts: give up after max_attempts.
+
+    The delay has "full jitter": it is a random part of one that doubles with each failure
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    """
     if failures + 1 >= vendor.max_attempts:
         attempts = "1 attempt" if vendor.max_attempts == 1 else f"{vendor.max_attempts} attempts"
         return GiveUp(error.code, f"{error.message} Gave up after {attempts}.")
@@ -72,7 +84,7 @@ def _held_seconds(error: VendorError, standing: Standing, chance: float) -> floa
         return None
     if error.outage and standing.in_outage and error.retry_after is None:
         return standing.open_seconds + 1 + chance
-    is_denied = outcome(error) == "denied" and standing.denied_jobs >= DENIED_JOBS
+    is_denied = signal_of(error) == "denied" and standing.denied_jobs >= DENIED_JOBS
     return 0.0 if is_denied or error.retry_after is not None else None
 
 

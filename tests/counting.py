@@ -53,8 +53,9 @@ def asking_the_store() -> Iterator[list[str]]:
 
 @contextmanager
 def asking_redis() -> Iterator[list[str]]:
-    """Record this thread's round trips to Redis; a pipeline is one. Workers of earlier tests in this
-    process still listen.
+    """Record this thread's round trips to Redis; a pipeline is one.
+
+    In other threads, workers of earlier tests may still listen.
     """
     asked: list[str] = []
     thread = get_ident()

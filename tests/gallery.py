@@ -26,7 +26,7 @@ def load_definition(
     text = POLL_TIMES.sub(rf'\1 = "{polls_after}"', text)
     text = re.sub(rf"\[vendors\.{vendor}(?=[.\]])", f"[vendors.{slug}", text)
     parsed = parse(text)
-    load(parsed._replace(entries=[entry for entry in parsed.entries if entry.slug == slug]))
+    load(parsed._replace(vendors=[entry for entry in parsed.vendors if entry.slug == slug]))
     catalogue.forget()
     return Vendor.objects.get(slug=slug)
 

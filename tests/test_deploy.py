@@ -99,7 +99,7 @@ def test_the_autoscaler_queries_metrics_that_are_served_to_prometheus(redis_clie
 
 def test_the_project_reads_every_variable():
     read = set(re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    vendors = toml.parse(generated()["vendors"]["vendors.toml"]).entries
+    vendors = toml.parse(generated()["vendors"]["vendors.toml"]).vendors
     named = {
         entry.fields[key]
         for entry in vendors

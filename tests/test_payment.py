@@ -16,7 +16,7 @@ from tests.conftest import statuses, wait_until_final
 from vendors import pauses
 from vendors.models import Vendor
 
-JOBS = int(os.environ.get("PAYMENT_JOBS", "200"))
+JOBS = int(os.environ.get("PAYMENT_JOBS", "80"))
 
 
 class Account:

@@ -11,7 +11,7 @@ import pytest
 from harness.vendor.scripted import Answer, done
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job
-from jobs.queue import throttle
+from jobs.queue.health import throttle
 from jobs.worker.worker import Worker
 from tests.conftest import statuses, wait_until_final
 from vendors import pauses

@@ -27,6 +27,10 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
 
 
+PERMANENT = (Outcome.INVALID_INPUT, Outcome.BLOCKED)  # calling again would bring the same
+RESERVED_INPUT = ("vendor", "options")  # fields of a job that are not passed on to the vendor
+MAX_REFERENCE_LENGTH = 255  # of what a vendor calls its piece of work
+
 # What adapters written for release 0.1.0 raise.
 FORMER_CODES = {
     "vendor_throttled": Outcome.RATE_LIMITED,

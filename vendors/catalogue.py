@@ -23,7 +23,7 @@ class Catalogue:
     def __init__(self) -> None:
         self._lock = Lock()
         self._rows: list[tuple[Any, ...]] = []
-        self._keys: dict[str, Any] = {}  # the definitions of the credentials
+        self._credentials: dict[str, Any] = {}  # their definitions
         self._files: dict[str, object] = {}  # of certificates, as they were found
         self._vendors: dict[str, Vendor] = {}
         self._adapters: dict[str, tuple[object, Adapter]] = {}
@@ -72,14 +72,14 @@ class Catalogue:
     def _read(self) -> None:
         rows = list(Vendor.objects.values_list(*FIELDS))
         credentials = {credential.slug: credential for credential in Credential.objects.all()}
-        keys = {slug: credential.definition for slug, credential in credentials.items()}
+        definitions = {slug: credential.definition for slug, credential in credentials.items()}
         # Nearly always nothing has changed. Keeping the objects keeps what they have cached.
-        if (rows, keys) != (self._rows, self._keys):
+        if (rows, definitions) != (self._rows, self._credentials):
             vendors = [Vendor.from_db(DEFAULT_DB_ALIAS, FIELDS, row) for row in rows]
             for vendor in vendors:
                 vendor.credential = credentials.get(str(vendor.definition.get("credential")))
             self._vendors = {vendor.slug: vendor for vendor in vendors}
-            self._rows, self._keys = rows, keys
+            self._rows, self._credentials = rows, definitions
         # A worker checks again whether it can call the vendors when it gets another dict.
         files = {
             slug: seen for slug, vendor in self._vendors.items() if (seen := vendor.outbound_files)

@@ -13,12 +13,11 @@ from urllib.parse import quote
 
 from vendors import variables
 from vendors.definitions.faults import DefinitionFaults, unknown_key
-from vendors.definitions.request import Request
+from vendors.definitions.request import HEADER_NAME, Request
 
 PLACES = ("header", "query", "body", "bearer_env", "basic")
 KEYS = ("header", "prefix", "query", "body", "bearer_env", "basic", "keys_env", "hosts")
 ONE_PLACE = f"Name exactly one place for the key: {', '.join(PLACES[:-1])} or {PLACES[-1]}."
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 # They frame the request, so a key in them would break it.
 FRAMING = {"host", "content-length", "content-type", "transfer-encoding", "connection", "te"}
@@ -91,7 +90,9 @@ def apply(placement: Placement, request: Request) -> Request:
         return replace(request, form=[*_without(request.form, name), (name, key)])
     if isinstance(request.json, dict):
         return replace(request, json={**request.json, name: key})
-    raise ValueError("The credential's key belongs into the body, which is no object and no form.")
+    raise ValueError(
+        "The credential's key belongs in the body, but the body is neither an object nor a form."
+    )
 
 
 def basic(key: str) -> str:
@@ -171,7 +172,7 @@ def _fault(name: str, value: object) -> str:
                 return 'Must be a list with one name, such as ["VENDOR_ACME_KEY"].'
             return _variable_fault(value[0])
     if name not in KEYS:
-        return unknown_key(KEYS)
+        return unknown_key(name, KEYS)
     wanted, fits = OTHERS[name]
     return "" if fits(value) else f"Must be {wanted}."
 

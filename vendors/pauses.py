@@ -22,7 +22,7 @@ THROTTLED = "The vendor is rate limiting us without saying for how long; one job
 DENIED = "It denied 3 jobs in a row: check its credentials, then resume it."
 UNPAID = "It asks for payment: add credit to its account, then resume it."
 UNPAID_UNTIL_RESET = "It asks for payment. As it says, its account has credit again by then."
-# Those that the cause ends which they are for, by the outcome that began them.
+# By outcome, the reasons of pauses that end as soon as a check shows their cause to be gone.
 ENDED_BY_CAUSE = {"auth": (DENIED,), "no_credits": (UNPAID, UNPAID_UNTIL_RESET)}
 
 RUNNING = {

@@ -30,6 +30,10 @@ PACKAGE = "adapters"
 ADAPTER_PATH = re.compile(r"(?:vendors\.)?adapters(?:\.[A-Za-z_][A-Za-z0-9_]*){2,}")
 
 
+def is_built_in(adapter: str) -> bool:
+    return adapter in BUILT_IN or adapter in BUILT_IN.values()
+
+
 def is_http(adapter: str) -> bool:
     """Whether the vendor is called as its definition says, and not by code of its own."""
     return adapter in ("http", HTTP)

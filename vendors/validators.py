@@ -10,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
 from vendors import limits, variables
+from vendors.base import RESERVED_INPUT
+from vendors.definitions.templates.address import AFTER_HOST
 from vendors.http import addresses
 from vendors.registry import adapter_class
 
@@ -20,7 +22,8 @@ UNSAFE_CHARACTERS = re.compile(r"[\s\x00-\x1f\x7f\\]")
 NOT_A_URL = "Enter a full URL that starts with https:// or http://."
 METHOD = re.compile(r"[A-Z]+ +")
 NO_METHOD = "Put the method in front of the URL, as in GET https://api.example.com/v1/person."
-AFTER_HOST = re.compile(r"https?://[^/?]+[/?]")
+WITH_HOST = re.compile(r"https?://[^/?]+[/?]")
+CUT_OFF = re.compile(r"https?://|$")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 validate_slug = RegexValidator(
@@ -50,7 +53,7 @@ def validate_variable(name: str) -> None:
 
 
 def validate_input_names(text: str) -> None:
-    if reserved := sorted({"vendor", "options"} & set(re.split(r"[,\s]+", text))):
+    if reserved := sorted({*RESERVED_INPUT} & set(re.split(r"[,\s]+", text))):
         raise ValidationError(
             f"Remove {', '.join(reserved)}: EnrichLabs reads this field itself, and does not pass "
             "it on.",
@@ -72,19 +75,21 @@ def is_plain(url: str) -> bool:
     return not METHOD.match(url)
 
 
+def without_method(url: str) -> str:
+    return METHOD.sub("", url, count=1)
+
+
 def request_url_refusal(text: str) -> str:
-    """Return why no request can have this method and URL; ''  if it can.
+    """Return why no request can have this method and URL; '' if it can.
 
     Of a URL with placeholders, what stands before the first is checked: it must name the host.
     """
     if is_plain(text):
         return NO_METHOD
-    url = METHOD.sub("", text)
-    fixed, brace, _ = url.partition("{")
-    refusal = _url_refusal(fixed)
-    if not refusal and brace and not AFTER_HOST.match(fixed):
-        return "A placeholder must stand after the host, as in https://api.example.com/{input.id}."
-    return refusal
+    fixed, brace, _ = without_method(text).partition("{")
+    if brace and CUT_OFF.match(fixed) and not WITH_HOST.match(fixed):
+        return AFTER_HOST
+    return _url_refusal(fixed)
 
 
 def at_keys(faults: Mapping[str, str], columns: Container[str] = ()) -> ValidationError:

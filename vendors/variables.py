@@ -14,13 +14,19 @@ from django.conf import settings
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # a marker of Standard Webhooks, not a secret
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# What is shown of a name that is refused: a key may have been pasted instead.
+USUAL_NAME = re.compile(r"[A-Z]+(_[A-Z0-9]+)*")
 
 
 def refusal(name: str) -> str:
     """Return why a vendor may not use a variable of this name, or an empty string."""
     prefixes = settings.VENDOR_VARIABLE_PREFIXES
-    if not VARIABLE_NAME.fullmatch(name):
-        return f"Enter the name of an environment variable, such as {prefixes[0]}ACME_API_KEY."
+    is_readable = name.startswith(prefixes) and VARIABLE_NAME.fullmatch(name)
+    if not is_readable and not USUAL_NAME.fullmatch(name):
+        return (
+            f"Enter the name of an environment variable, such as {prefixes[0]}ACME_API_KEY. "
+            "The key itself belongs into that variable."
+        )
     if name in settings.SETTINGS_VARIABLES:
         return f"{name} is a setting of EnrichLabs. Name another variable."
     if not name.startswith(prefixes) or name in prefixes:

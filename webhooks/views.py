@@ -86,9 +86,11 @@ def _receive(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
         raise Problem("unknown_vendor", 404, sentence)
     source = Request(request.headers, body, client_address(request.META))
     proven = proofs.verify(vendor, source, timezone.now(), has_token=bool(job_id))
-    receive_it = _for_job if job_id else _for_account
     try:
-        verdict = receive_it(request, vendor, job_id, body, proven)
+        if job_id:
+            verdict = _for_job(request, vendor, job_id, body, proven)
+        else:
+            verdict = _for_account(request, vendor, body, proven)
     except receive.TooManyError:
         return _too_many_callbacks()
     status = HTTPStatus.ACCEPTED if verdict == Verdict.UNMATCHED else HTTPStatus.OK
@@ -106,7 +108,7 @@ def _for_job(
 
 
 def _for_account(
-    request: HttpRequest, vendor: Vendor, job_id: str, body: bytes, proven: Proven
+    request: HttpRequest, vendor: Vendor, body: bytes, proven: Proven
 ) -> Verdict | None:
     headers = {
         name.lower(): value

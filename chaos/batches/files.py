@@ -7,7 +7,7 @@ from typing import Any
 
 from chaos.batches.story import BatchStory
 from chaos.history import Finding
-from chaos.plans import answer_of
+from chaos.polls.results import expected_of, is_as_expected
 from jobs.models import Job, RefusedItem, Status
 
 REFUSED = "refused"
@@ -49,10 +49,10 @@ def _wrong_job(
         yield job.pk, f"line {line['index']} of the results: {difference}"
     if job.status != Status.COMPLETE:
         return
-    found = line.get("result") or {}
     item = next((each for each in story.parcel.draft.items if each.index == line["index"]), None)
-    expected = (item.serial if item else None, answer_of(seed, job.call_key))
-    if (found.get("serial"), found.get("answer")) != expected:
+    serial, found = item.serial if item else 0, line.get("result")
+    expected = expected_of(seed, job.vendor, job.call_key, name=job.name, serial=serial)
+    if not is_as_expected(found, expected):
         yield job.pk, f"line {line['index']} has the result {found}; expected {expected}"
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from django.db import Error
 
 from chaos.faults.kind import disturb_connections, registry
+from chaos.plans import QUOTA, UNPAID
+from chaos.polls.definitions import DEFINITIONS
 from chaos.system import System
-from chaos.vendors import VENDORS
+from chaos.vendors import VENDORS, url_of
 from vendors import pauses
 from vendors.models import Vendor
 
@@ -38,11 +40,31 @@ def vendor_hangs(system: System, chance: random.Random) -> str:
 @fault()
 def vendor_denies(system: System, chance: random.Random) -> str:
     """The vendor is then paused until an operator resumes it."""
-    slug = chance.choice(["quick", "limited", "signed"])
+    slug = chance.choice(["quick", "limited", "signed", "polled", "lookup"])
     system.impose_mood(slug, "denied", 3)
     time.sleep(4)
     write_until_stored(lambda: pauses.resume(slug))
     return slug
+
+
+@fault()
+def vendor_unpaid(system: System, chance: random.Random) -> str:
+    """Its account runs out of credits. After a while an operator adds some, and resumes it."""
+    slug, mood = chance.choice(list(DEFINITIONS)), chance.choice(UNPAID)
+    seconds = chance.uniform(2, 6)
+    system.impose_mood(slug, mood, seconds)
+    time.sleep(seconds + 0.5)
+    write_until_stored(lambda: pauses.resume_if_automatic(slug, ["no_credits"]))
+    return f"{slug} answers {mood} for {seconds:.1f} s"
+
+
+@fault()
+def vendor_throttles(system: System, chance: random.Random) -> str:
+    """It does not say for how long."""
+    slug, seconds = chance.choice([*DEFINITIONS, "limited"]), chance.uniform(1, 6)
+    system.impose_mood(slug, QUOTA, seconds)
+    time.sleep(seconds)
+    return f"{slug} for {seconds:.1f} s"
 
 
 @fault()
@@ -62,9 +84,9 @@ def vendor_connections_disturbed(system: System, chance: random.Random) -> str:
 def vendor_name_unknown(system: System, chance: random.Random) -> str:
     slug = chance.choice(list(VENDORS))
     vendors = Vendor.objects.filter(slug=slug)
-    write_until_stored(lambda: vendors.update(url=f"http://{slug}.invalid/{slug}"))
+    write_until_stored(lambda: vendors.update(url=url_of(slug, f"http://{slug}.invalid")))
     time.sleep(chance.uniform(1, 3))
-    write_until_stored(lambda: vendors.update(url=f"{system.vendor_url}/{slug}"))
+    write_until_stored(lambda: vendors.update(url=url_of(slug, system.vendor_url)))
     return slug
 
 

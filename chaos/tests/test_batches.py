@@ -22,7 +22,7 @@ JOBS = [f"01890000-0000-7000-8000-00000000000{index}" for index in (0, 1)]
 
 
 def job_of(index):
-    result = {"serial": 10 + index, "answer": answer_of(SEED, JOBS[index])}
+    result = {"name": "", "serial": 10 + index, "answer": answer_of(SEED, JOBS[index])}
     fields = {
         "status": "complete",
         "outcome": "found",

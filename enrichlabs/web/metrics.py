@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 from enrichlabs.web.health import client
 from enrichlabs.web.read_only import read_only
 from jobs.models import Batch, State
-from jobs.queue import breaker
 from jobs.queue.clock import redis_clock
+from jobs.queue.health import breaker
 from jobs.queue.heartbeat import live_workers
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
 from jobs.storage.store import STORE_ERRORS
@@ -23,7 +23,7 @@ from vendors.catalogue import catalogue
 # Metric and help text of each counter that jobs.queue.counters counts.
 COUNTER_HELP = {
     "jobs_failed": "Jobs that failed.",
-    "callbacks_overdue": "Callbacks that did not arrive before their deadline.",
+    "callbacks_overdue": "Jobs whose answer did not come by its deadline, by callback or poll.",
     "callbacks_refused": "Callbacks to the URL of a vendor's whole account that were refused.",
     "takeovers": "Jobs taken over from a dead worker or an overdue call.",
     "lost_entries": "Stream entries that Redis lost and that were added again.",

@@ -77,10 +77,6 @@ class Recording:
         return f"{self.vendor}-{self.name}"
 
 
-def all_recordings() -> list[Recording]:
-    return [found for path in sorted(ANSWERS.glob("*.json")) for found in recordings(path.stem)]
-
-
 def recordings(name: str) -> list[Recording]:
     """Return what is recorded for one definition of the gallery."""
     return [_recording(name, entry) for entry in json.loads((ANSWERS / f"{name}.json").read_text())]

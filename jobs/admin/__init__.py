@@ -9,10 +9,10 @@ from jobs.admin.batch import BatchAdmin
 from jobs.admin.callback import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
-from jobs.admin.definitions.credential import CredentialAdmin
 from jobs.admin.job import JobAdmin
 from jobs.admin.users import ConsoleGroupAdmin, ConsoleUserAdmin
-from jobs.admin.vendor import VendorAdmin
+from jobs.admin.vendors.credential import CredentialAdmin
+from jobs.admin.vendors.vendor import VendorAdmin
 
 __all__ = [
     "ApiKeyAdmin",

@@ -22,7 +22,14 @@ from vendors.catalogue import catalogue
 
 TIMES = (("created", "started", "finished"), ("starts", "expires"))
 COUNTERS = ("run", "attempt", "failures", "crashes")
-OF_VENDOR = ("shown_outcome", "shown_vendor_reference", "next_poll")
+# Rows that stand on the page only if their column has a value.
+IF_SET = {
+    "error_code": "error_code",
+    "shown_name": "name",
+    "outcome": "outcome",
+    "vendor_reference": "vendor_reference",
+    "next_poll": "next_poll_at",
+}
 OF_CLIENT = (("client", "shown_reference"), "shown_key", "metadata_json")
 
 
@@ -113,7 +120,8 @@ class JobAdmin(JobActionsAdmin):
         # Without the permission, a link would lead to a 403.
         links_vendor = may("vendors.view_vendor") or may("vendors.change_vendor")
         vendor = "vendor_link" if links_vendor else "vendor"
-        first: list[Any] = ["state", "error_code", vendor, "shown_name", OF_VENDOR]
+        shown = (name for name, column in IF_SET.items() if obj and getattr(obj, column))
+        first: list[Any] = ["state", vendor, *shown]
         if obj and obj.batch:
             batch = "batch_link" if may("jobs.view_batch") else "batch"
             first.append((batch, "batch_index"))
@@ -136,14 +144,6 @@ class JobAdmin(JobActionsAdmin):
             return job.vendor
         url = reverse("admin:vendors_vendor_change", args=[vendor.pk])
         return format_html('<a href="{}">{}</a>', url, vendor.slug)
-
-    @admin.display(description="outcome")
-    def shown_outcome(self, job: Job) -> str:
-        return job.outcome or "-"
-
-    @admin.display(description="vendor's reference")
-    def shown_vendor_reference(self, job: Job) -> str:
-        return job.vendor_reference or "-"
 
     @admin.display
     def next_poll(self, job: Job) -> str:

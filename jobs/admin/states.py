@@ -4,7 +4,7 @@ from datetime import datetime
 
 from jobs.admin.formats import counted, moment
 from jobs.models import Job, Status
-from jobs.queue.breaker import OpenBreaker
+from jobs.queue.health.breaker import OpenBreaker
 from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.snapshot import Snapshot, VendorSnapshot
 from vendors.base import Outcome

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs import failures, lifecycle
-from jobs.callbacks import pausing, references
+from jobs.callbacks import references
 from jobs.callbacks.moves import late_move_of, move_of, poll_soon
 from jobs.callbacks.read import EQUAL_NAMES, Answer, Unreadable, read
 from jobs.callbacks.verdicts import verdict_without_effect
 from jobs.lifecycle import Move
 from jobs.models import Attempt, Callback, Job, Kind, Status, Verdict
 from jobs.queue import stream
+from jobs.queue.health import pausing
 from jobs.storage.group_commit import GroupCommit
 from jobs.storage.store import writing
 from vendors.base import Accepted, Done, Outcome, VendorError
@@ -55,10 +56,8 @@ def apply(
         return Verdict(callback.verdict)
     if callback.run is None and not references.match(callback):
         return _record(Verdict.UNMATCHED, callback)
-    if callback.reason == EQUAL_NAMES and not by_operator:
-        answer: Answer | Unreadable | None = Unreadable(EQUAL_NAMES)
-    else:
-        answer = _answer(callback, vendor)
+    is_ambiguous = callback.reason == EQUAL_NAMES and not by_operator
+    answer = Unreadable(EQUAL_NAMES) if is_ambiguous else _answer(callback, vendor)
     if vendor and isinstance(answer, Accepted) and poll_soon(callback, vendor, now):
         return _record(Verdict.POLLED, callback)
     move = move_of(callback, answer, vendor, now)

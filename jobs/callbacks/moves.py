@@ -66,18 +66,18 @@ def _move_to_repeat(
     known whether they concern other jobs, so they pause nothing, and end after max_attempts.
     """
     job = _jobs(callback).first()
-    counts, delay = error.code != Outcome.NO_CREDITS, timedelta(0)
-    if job and counts:
-        seconds = retry.BASE_SECONDS * 2**job.failures
-        delay = timedelta(seconds=random.random() * min(retry.CAP_SECONDS, seconds))
-        if job.failures + 1 >= vendor.max_attempts:
-            message = f"{error.message} Gave up after {vendor.max_attempts} attempts."
-            ref = _attempt(callback)
-            return lifecycle.fail_by_callback(callback.job, error.code, message, **ref, now=now)
     if job is None:
         return None
-    not_before = now + delay if delay else None
-    return lifecycle.retry_by_callback(job, counts=counts, not_before=not_before, now=now)
+    if error.code == Outcome.NO_CREDITS:
+        return lifecycle.retry_by_callback(job, counts=False, not_before=None, now=now)
+    chance = random.random()
+    match retry.decide_by_count(error, failures=job.failures, vendor=vendor, chance=chance):
+        case retry.GiveUp(code, message):
+            ref = _attempt(callback)
+            return lifecycle.fail_by_callback(callback.job, code, message, **ref, now=now)
+        case retry.Retry(counts) as later:
+            not_before = later.not_before(now)
+            return lifecycle.retry_by_callback(job, counts=counts, not_before=not_before, now=now)
 
 
 def _earliest_poll(callback: Callback, vendor: Vendor, now: datetime) -> datetime:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import F
 
-from jobs.callbacks import caps, references
+from jobs.callbacks import caps
 from jobs.callbacks.apply import apply
 from jobs.callbacks.read import EQUAL_NAMES
 from jobs.callbacks.tokens import AttemptRef
@@ -18,7 +18,7 @@ from jobs.models import Callback, Verdict
 from jobs.storage import bulk_writes
 from jobs.storage.group_commit import GroupCommit
 from jobs.storage.store import writing
-from vendors.base import VendorError
+from vendors.base import MAX_REFERENCE_LENGTH, VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 from vendors.payloads.cleaning import clean
@@ -108,7 +108,7 @@ def _reference(vendor: Vendor, body: bytes, headers: Mapping[str, str]) -> str:
     except Exception as error:  # without its message, which may quote the callback
         where = f"{type(error).__name__} at {location_of(error)}"
         raise AdapterFailedError(f"callback_reference failed with {where}") from error
-    if not isinstance(reference, str) or not 1 <= len(reference) <= references.MAX_LENGTH:
+    if not isinstance(reference, str) or not 1 <= len(reference) <= MAX_REFERENCE_LENGTH:
         raise NoReferenceError("The callback has no reference.")
     return reference
 

@@ -13,9 +13,8 @@ from jobs.storage.store import writing
 from vendors.base import Adapter
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
-from vendors.registry import BUILT_IN
+from vendors.registry import is_built_in
 
-MAX_LENGTH = 255
 # For the references that are looked up together. A vendor that uses one for so many jobs has named
 # a wrong field.
 MAX_ROWS = 2000
@@ -34,7 +33,7 @@ def has_account_url(vendor: Vendor) -> bool:
     callback = vendor.definition.get("callback")
     if isinstance(callback, Mapping) and "reference" in callback:
         return True
-    if vendor.adapter in BUILT_IN or vendor.adapter in BUILT_IN.values():
+    if is_built_in(vendor.adapter):
         return False
     try:
         kind = type(catalogue.adapter(vendor))

@@ -8,9 +8,9 @@ from typing import Any
 
 import redis
 
-from jobs.queue import breaker
-from jobs.queue.breaker import OpenBreaker
 from jobs.queue.clock import redis_clock
+from jobs.queue.health import breaker
+from jobs.queue.health.breaker import OpenBreaker
 from jobs.queue.heartbeat import MAX_WORKERS_READ, WorkerHeartbeat, parse_heartbeats
 from jobs.queue.keys import GROUP, HEARTBEATS, Keys
 from jobs.queue.limiter import moment
@@ -26,7 +26,7 @@ class VendorSnapshot:
 
     queued: int  # entries not taken yet; a job that waits for its next attempt has no entry
     calling: int  # entries taken by workers: being called or recorded
-    in_flight: int  # jobs that are processing or waiting for a callback
+    in_flight: int  # jobs that are processing or waiting
     breaker: OpenBreaker | None
     max_calls: int | None  # at a time, while the vendor recovers from an outage
     next_start: datetime | None  # allowed by the rate limits; None without rate limits
@@ -34,7 +34,7 @@ class VendorSnapshot:
     polling: int = 0  # polls taken by workers; their jobs are not in `calling`
 
     @property
-    def awaiting_callback(self) -> int:
+    def waiting(self) -> int:
         return max(self.in_flight - self.calling, 0)
 
 

@@ -59,7 +59,7 @@ def _row(vendor: Vendor, snapshot: Snapshot, retries: Counter[str]) -> Row:
     counts = ["?"] * 3
     if held:
         queued = held.queued + retries[vendor.slug]
-        counts = [f"{queued:,}{more}", f"{held.calling:,}", f"{held.awaiting_callback:,}"]
+        counts = [f"{queued:,}{more}", f"{held.calling:,}", f"{held.waiting:,}"]
     state = states.vendor_state(vendor, snapshot) + ("" if vendor.enabled else ", disabled")
     return Row(vendor, formats.vendor_state(state), list(zip(counts, COUNTED, strict=True)))
 

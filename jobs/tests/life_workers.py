@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jobs import retry
 from jobs.lifecycle import attempts
-from jobs.queue import breaker
+from jobs.queue.health import breaker
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.take import take
 from jobs.recovery import rebuild, takeover

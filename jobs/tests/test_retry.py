@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.queue.breaker import Standing
-from jobs.queue.throttle import Throttle
+from jobs.queue.health.breaker import Standing
+from jobs.queue.health.throttle import Throttle
 from jobs.retry import GiveUp, Retry, decide
 from vendors.base import VendorError
 from vendors.models import Vendor

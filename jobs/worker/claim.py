@@ -8,8 +8,9 @@ import redis
 
 from jobs import lifecycle
 from jobs.models import IN_FLIGHT, Job
-from jobs.queue import breaker, limiter, stream
-from jobs.queue.breaker import Report
+from jobs.queue import limiter, stream
+from jobs.queue.health import breaker
+from jobs.queue.health.breaker import Report
 from jobs.queue.stream import Entry, Settlement
 from jobs.queue.take import Taken
 from jobs.storage.store import STORE_ERRORS

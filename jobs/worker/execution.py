@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from jobs.lifecycle import Move
 from jobs.models import Attempt, Job, Status
-from jobs.queue.breaker import Standing
+from jobs.queue.health.breaker import Standing
 from jobs.queue.stream import Entry
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor

@@ -5,24 +5,19 @@ into pauses.
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
-from datetime import datetime, timedelta
 
 import redis
 
-from jobs.queue import breaker, limiter
-from jobs.queue.breaker import DENIED_JOBS, Report, Standing
+from jobs.queue import limiter
 from jobs.queue.clock import redis_clock
-from jobs.queue.throttle import Throttle
-from jobs.storage.store import STORE_ERRORS
+from jobs.queue.health import breaker, pausing
+from jobs.queue.health.breaker import DENIED_JOBS, Report, Standing
 from jobs.worker.execution import Execution
 from vendors import pauses
 from vendors.base import VendorError
 from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
-
-MAX_RESET = timedelta(days=32)  # a month's quota, with a day to spare
 
 
 class Health:
@@ -64,8 +59,8 @@ def _report_of(execution: Execution) -> Report:
     job, answer = execution.job, execution.answer
     started_us = limiter.microseconds(job.started_at) if job.started_at else 0
     code = answer.code if isinstance(answer, VendorError) else ""
-    outcome = breaker.outcome(answer)
-    return Report(outcome, execution.probe, job.pk, started_us, job.failures, code)
+    signal = breaker.signal_of(answer)
+    return Report(signal, execution.probe, job.pk, started_us, job.failures, code)
 
 
 def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
@@ -74,55 +69,10 @@ def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
     waits = [error.retry_after for error in errors if error.retry_after and error not in unpaid]
     standing = executions[-1].standing
     if waits:
-        _pause_for(vendor, max(waits), pauses.SLOW_DOWN)
+        pausing.pause_for(vendor.slug, max(waits), pauses.SLOW_DOWN, redis_clock.now())
     if standing.throttle and standing.throttle.is_new:
-        _pause_throttled(vendor, standing.throttle)
-    if standing.denied_jobs >= DENIED_JOBS and "denied" in map(breaker.outcome, errors):
-        _pause_until_resumed(vendor, pauses.DENIED)
+        pausing.pause_throttled(vendor.slug, standing.throttle)
+    if standing.denied_jobs >= DENIED_JOBS and "denied" in map(breaker.signal_of, errors):
+        pausing.pause_until_resumed(vendor.slug, pauses.DENIED)
     if unpaid:
-        _pause_unpaid(vendor, unpaid[-1].retry_after)
-
-
-def _pause_for(vendor: Vendor, wait: timedelta, reason: str) -> None:
-    now = redis_clock.now()
-    _pause_now(vendor, min(wait.total_seconds(), limiter.READ_PAUSE_SECONDS))
-    _write_pause(vendor, now + wait, reason, now)
-
-
-def _pause_throttled(vendor: Vendor, throttle: Throttle) -> None:
-    """Write the pause into the row. The breaker holds the vendor until it is read."""
-    until, now = throttle.until, throttle.now
-    _write_pause(vendor, until, pauses.THROTTLED, now, since=throttle.since)
-
-
-def _pause_unpaid(vendor: Vendor, resets_in: timedelta | None) -> None:
-    if resets_in:
-        _pause_for(vendor, min(resets_in, MAX_RESET), pauses.UNPAID_UNTIL_RESET)
-    else:
-        _pause_until_resumed(vendor, pauses.UNPAID)
-
-
-def _write_pause(
-    vendor: Vendor, until: datetime, reason: str, now: datetime, since: datetime | None = None
-) -> None:
-    try:
-        if pauses.pause_until(vendor.slug, until, reason, now=now, since=since):
-            time = f"{until:%Y-%m-%d %H:%M:%S} UTC"
-            log.warning("vendor %s is paused until %s: %s", vendor, time, reason)
-    except STORE_ERRORS as error:
-        log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
-
-
-def _pause_until_resumed(vendor: Vendor, reason: str) -> None:
-    _pause_now(vendor, limiter.READ_PAUSE_SECONDS)
-    try:
-        if pauses.pause(vendor.slug, reason):
-            log.error("vendor %s is paused until an operator resumes it: %s", vendor, reason)
-    except STORE_ERRORS as error:
-        log.warning("vendor %s could not be paused: %s", vendor, type(error).__name__)
-
-
-def _pause_now(vendor: Vendor, seconds: float) -> None:
-    """Pause all workers at once, until each has read the pause from the row."""
-    with suppress(redis.RedisError):  # without Redis no call starts
-        limiter.pause(vendor.slug, seconds)
+        pausing.pause_unpaid(vendor.slug, unpaid[-1].retry_after, redis_clock.now())

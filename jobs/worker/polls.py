@@ -15,14 +15,12 @@ from jobs.queue import limiter
 from jobs.queue.stream import Entry
 from jobs.queue.take import Taken
 from jobs.worker.execution import Execution
-from vendors.base import Accepted, Done, Outcome, VendorError
+from vendors.base import PERMANENT, Accepted, Done, Outcome, VendorError
 from vendors.models import Vendor
 
 # For how long a claimed poll is left to its worker, besides the vendor's timeout: it may wait for a
 # thread and a permit first, and its answer for being recorded.
 LEASE_MARGIN_SECONDS = 30.0
-# These errors fail the job, even if they are not marked as permanent.
-PERMANENT = (Outcome.INVALID_INPUT, Outcome.BLOCKED)
 # These say nothing about the job: it waits on, even beyond its deadline.
 HELD_BY_VENDOR = (Outcome.RATE_LIMITED, Outcome.NO_CREDITS, Outcome.AUTH, "api_key_missing")
 
@@ -91,7 +89,7 @@ def _move_after_error(
         return _restart(execution, error, poll, now)
     at = _next_at(job, vendor, error.retry_after, now)
     if error.code in HELD_BY_VENDOR:
-        return lifecycle.poll_again(job, at or now + _pause(vendor, error.retry_after), poll)
+        return lifecycle.poll_again(job, at or now + _wait(vendor, error.retry_after), poll)
     if error.permanent or error.code in PERMANENT:
         return lifecycle.fail_by_poll(job, error.code, error.message, poll, now)
     return lifecycle.poll_again(job, at, poll)
@@ -110,10 +108,9 @@ def _restart(execution: Execution, error: VendorError, poll: Attempt, now: datet
     match decision:
         case retry.GiveUp(code, message):
             return lifecycle.fail_by_poll(job, code, message, poll, now)
-        case retry.Retry(counts, delay_seconds):
-            not_before = now + timedelta(seconds=delay_seconds) if delay_seconds else None
+        case retry.Retry(counts) as later:
             return lifecycle.restart_by_poll(
-                job, poll, counts=counts, not_before=not_before, now=now
+                job, poll, counts=counts, not_before=later.not_before(now), now=now
             )
 
 
@@ -121,15 +118,16 @@ def _next_at(
     job: Job, vendor: Vendor, retry_after: timedelta | None, now: datetime
 ) -> datetime | None:
     """Return when to poll next, at the job's deadline for the last time; None: that was it."""
-    at = now + _pause(vendor, retry_after)
+    at = now + _wait(vendor, retry_after)
     if job.deadline_at is None:
         return at
     return min(at, job.deadline_at) if now < job.deadline_at else None
 
 
-def _pause(vendor: Vendor, retry_after: timedelta | None) -> timedelta:
-    every = timedelta(seconds=vendor.polling.every_seconds) if vendor.polling else timedelta()
-    return max(every, retry_after or timedelta())
+def _wait(vendor: Vendor, retry_after: timedelta | None) -> timedelta:
+    if vendor.polling:
+        return vendor.polling.wait(retry_after, is_first=False)
+    return retry_after or timedelta()
 
 
 def forget_old(executions: Sequence[Execution], now: datetime) -> None:

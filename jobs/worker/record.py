@@ -11,8 +11,8 @@ from django.db import close_old_connections
 from jobs import failures, lifecycle, retry
 from jobs.lifecycle import Move
 from jobs.models import Attempt, Job, Kind, Status
-from jobs.queue.breaker import Standing
 from jobs.queue.clock import redis_clock
+from jobs.queue.health.breaker import Standing
 from jobs.storage.store import STORE_ERRORS, refuses
 from jobs.worker import polls
 from jobs.worker.execution import Execution
@@ -87,9 +87,8 @@ def _move(execution: Execution, now: datetime) -> Move:
 def _wait(job: Job, vendor: Vendor, accepted: Accepted, now: datetime) -> Move:
     deadline_at, next_poll_at = now + timedelta(seconds=vendor.answer_timeout_seconds), None
     if vendor.polling:
-        asked = accepted.retry_after.total_seconds() if accepted.retry_after else 0.0
-        after = timedelta(seconds=max(vendor.polling.after_seconds, asked))
-        next_poll_at = min(now + after, deadline_at)
+        wait = vendor.polling.wait(accepted.retry_after, is_first=True)
+        next_poll_at = min(now + wait, deadline_at)
     return lifecycle.wait(
         job, accepted, deadline_at=deadline_at, next_poll_at=next_poll_at, now=now
     )
@@ -104,10 +103,14 @@ def _move_after_error(
     match decision:
         case retry.GiveUp(code, message):
             move = lifecycle.fail(job, code, message, now)
-        case retry.Retry(counts, delay_seconds):
-            not_before = now + timedelta(seconds=delay_seconds) if delay_seconds else None
+        case retry.Retry(counts) as later:
             move = lifecycle.retry_later(
-                job, error.code, error.message, counts=counts, not_before=not_before, now=now
+                job,
+                error.code,
+                error.message,
+                counts=counts,
+                not_before=later.not_before(now),
+                now=now,
             )
     if move.attempt:
         move.attempt.cost = error.cost

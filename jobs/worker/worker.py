@@ -202,13 +202,11 @@ class Worker:
             self._wake.wait(min(due_seconds, MAX_SLEEP_SECONDS))
 
     def _rest_seconds(self, due_seconds: float) -> float:
-        """Return how long to rest after a round that has started jobs.
-
-        Entries that come meanwhile share one claim. Without a pace to keep, it may be longer: twice
-        as long as the round took, or half as long as the waiting jobs will last.
+        """Return how long to rest after a round that has started jobs: the entries that come
+        meanwhile share one claim.
         """
         shortest = MIN_REST_SECONDS
-        if not self._is_paced:
+        if not self._is_paced:  # twice the round, or half of what the waiting jobs will last
             longer = max(2 * self._round_seconds, self._pool.seconds_left() / 2)
             shortest = min(max(shortest, longer), MAX_REST_UNPACED_SECONDS)
         return min(max(due_seconds, shortest), max(MAX_REST_SECONDS, shortest))

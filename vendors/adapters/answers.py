@@ -6,7 +6,7 @@ Messages name the status and the rule, and nothing that the vendor sent.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from vendors.base import Accepted, Done, Outcome, Reply, VendorError
+from vendors.base import PERMANENT, Accepted, Done, Outcome, Reply, VendorError
 from vendors.definitions.expressions.budget import TooMuchWorkError
 from vendors.definitions.reading import Reader, Reading, body_of, scope_of_reply
 from vendors.http import exchanges, waits
@@ -21,7 +21,6 @@ SENTENCES = {
     Outcome.VENDOR_ERROR: "The vendor answered with an error",
     Outcome.TIMEOUT: "The vendor did not finish in time",
 }
-PERMANENT = (Outcome.INVALID_INPUT, Outcome.BLOCKED)
 OUTAGES = (Outcome.VENDOR_ERROR, Outcome.TIMEOUT)
 TOO_MUCH_WORK = (
     "The definition's expressions are too much work for this answer{where}. Simplify them."

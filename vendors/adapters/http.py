@@ -5,7 +5,7 @@ from typing import Any
 
 from vendors.adapters.answers import Answer
 from vendors.base import Accepted, Adapter, Call, Done, Outcome, Reply, VendorError, VendorSettings
-from vendors.definitions.compiled import Exchange, compile_definition
+from vendors.definitions.compiled import Endpoint, compile_definition
 from vendors.definitions.expressions.budget import TooMuchWorkError
 from vendors.definitions.reading import scope_of
 from vendors.definitions.request import Request
@@ -23,10 +23,10 @@ class HttpAdapter(Adapter):
         self._definition = compile_definition(vendor.url, vendor.definition, credential=credential)
 
     def call(self, call: Call) -> Done | Accepted:
-        exchange = self._definition.call
-        is_named = exchange.request.sets_header(IDEMPOTENCY_KEY)
+        endpoint = self._definition.call
+        is_named = endpoint.request.sets_header(IDEMPOTENCY_KEY)
         key = {} if is_named else {IDEMPOTENCY_KEY: call.idempotency_key}
-        return self._answer(exchange, call, key).done_or_accepted()
+        return self._answer(endpoint, call, key).done_or_accepted()
 
     def poll(self, call: Call) -> Done | Accepted:
         if self._definition.poll is None:
@@ -55,18 +55,18 @@ class HttpAdapter(Adapter):
             return ""
 
     def _answer(
-        self, exchange: Exchange, call: Call | None, headers: Mapping[str, str] | None = None
+        self, endpoint: Endpoint, call: Call | None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Make a request, and return what the vendor answered. Raises VendorError if it did not."""
-        reply = self._reply(self._request(exchange, call), headers or {})
+        reply = self._reply(self._request(endpoint, call), headers or {})
         scope = scope_of(call) if call else {}
-        return Answer(exchange.reader, scope, reply, self.vendor.redacted_fields)
+        return Answer(endpoint.reader, scope, reply, self.vendor.redacted_fields)
 
-    def _request(self, exchange: Exchange, call: Call | None) -> Request:
+    def _request(self, endpoint: Endpoint, call: Call | None) -> Request:
         if fault := self.vendor.credential_fault:
             raise VendorError("api_key_missing", fault)
         try:
-            request = exchange.build(call)
+            request = endpoint.build(call)
         except UnfillableError as error:
             sentence = f"The request can't be made from the job's input. {error}"
             raise VendorError(Outcome.INVALID_INPUT, sentence, permanent=True) from None

@@ -90,7 +90,7 @@ class _Reader:
         self._given: Mapping[str, Any] = callback
         for key in callback:
             if key not in KEYS:
-                self._fault(str(key), unknown_key(KEYS))
+                self._fault(str(key), unknown_key(str(key), KEYS))
 
     def proof(self) -> CallbackProof:
         signature = self._signature() if "hmac" in self._given else None

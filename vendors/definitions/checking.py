@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vendors.base import Outcome
+from vendors.base import RESERVED_INPUT, Outcome
 from vendors.definitions import durations
 from vendors.definitions.expressions.expression import Name
 from vendors.definitions.faults import Faults, path_of
@@ -18,7 +18,6 @@ TIMES = ("after", "every", "give_up")
 POLL_KEYS = ("url", *PARTS, *TIMES, "pending", "restart", "result")
 CHECK_KEYS = ("url", *PARTS, "outcomes", "credits")
 NEEDS = ("required", "optional")
-RESERVED = ("vendor", "options")
 OTHER_HOST = "The credential's key would go to another host, port or scheme than that of `url`."
 MAX_TIME_SECONDS = 30 * 86400
 Used = Mapping[str, set[Name]]
@@ -42,7 +41,7 @@ def check_inputs(value: object, faults: Faults) -> dict[str, str]:
     for name, need in inputs.items():
         if need not in NEEDS:
             faults.note(path_of("input", name), 'Must be "required" or "optional".')
-        elif name in RESERVED:
+        elif name in RESERVED_INPUT:
             faults.note(path_of("input", name), "EnrichLabs reads this field itself. Remove it.")
     return dict(inputs)
 
@@ -87,10 +86,7 @@ def check_hosts(
 def _check_poll(
     poll: Mapping[str, Any], definition: Mapping[str, Any], used: Used, faults: Faults
 ) -> None:
-    seconds = {name: _seconds(poll, name, faults) for name in TIMES}
-    first = seconds["after"] or seconds["every"] or durations.parse(DEFAULT_EVERY)
-    if seconds["give_up"] and seconds["give_up"] < first:
-        faults.note("poll.give_up", f"Must be at least {first:g}s, or there is no poll before.")
+    check_times(poll, faults)
     if "url" not in poll:
         for part in PARTS:
             if part in poll:
@@ -102,6 +98,13 @@ def _check_poll(
     names = used.get("poll", set())
     if not any(name.root == "ref" for name in names) and "poll.url" not in faults:
         faults.note("poll.url", "Put {ref} into the poll's request, so that it names the work.")
+
+
+def check_times(poll: Mapping[str, Any], faults: Faults) -> None:
+    seconds = {name: _seconds(poll, name, faults) for name in TIMES}
+    first = seconds["after"] or seconds["every"] or durations.parse(DEFAULT_EVERY)
+    if seconds["give_up"] and seconds["give_up"] < first:
+        faults.note("poll.give_up", f"Must be at least {first:g}s, or there is no poll before.")
 
 
 def _seconds(poll: Mapping[str, Any], name: str, faults: Faults) -> float | None:

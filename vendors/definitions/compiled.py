@@ -24,8 +24,8 @@ from vendors.definitions.templates.request import RequestTemplate, compile_reque
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """A request, and how to read the answer."""
+class Endpoint:
+    """A request of the vendor's API, and how to read the answer."""
 
     request: RequestTemplate
     reader: Reader
@@ -55,20 +55,16 @@ class CallbackReading:
 class Definition:
     """`poll` and `check` are None if there is no such request."""
 
-    call: Exchange
-    poll: Exchange | None
-    check: Exchange | None
+    call: Endpoint
+    poll: Endpoint | None
+    check: Endpoint | None
     callback: CallbackReading
-    required_input: tuple[str, ...]
 
     @property
     def addresses(self) -> dict[str, Address]:
         """The address of each request, by its key."""
         requests = {"url": self.call, "poll.url": self.poll, "check.url": self.check}
         return {key: made.request.address for key, made in requests.items() if made}
-
-    def build_request(self, call: Call) -> Request:
-        return self.call.build(call)
 
 
 def compile_definition(
@@ -115,11 +111,10 @@ class _Compilation:
         call = self._call(names, answer)
         poll = self._poll(poll_names, answer, call)
         check = self._check()
-        callback = self._callback(answer, call)
+        callback = self._callback(call)
         if self.faults or call is None:
             return None
-        required = tuple(name for name, need in self.inputs.items() if need == "required")
-        return Definition(call, poll, check, callback, required)
+        return Definition(call, poll, check, callback)
 
     def _table(self, name: str) -> Mapping[str, Any] | None:
         value = self.definition.get(name)
@@ -134,7 +129,7 @@ class _Compilation:
             for key, message in error.faults.items():
                 self.faults.note(key, message)
 
-    def _call(self, names: Names, answer: Compiler) -> Exchange | None:
+    def _call(self, names: Names, answer: Compiler) -> Endpoint | None:
         request = self._request(self.definition, self.url, "", names)
         reader = Reader(
             rules=compile_rules(self.definition.get("outcomes"), "outcomes", answer),
@@ -145,9 +140,9 @@ class _Compilation:
             confidence=answer.of(self.definition, "confidence"),
             cost=answer.of(self.definition, "cost"),
         )
-        return Exchange(request, reader) if request else None
+        return Endpoint(request, reader) if request else None
 
-    def _poll(self, names: Names, answer: Compiler, call: Exchange | None) -> Exchange | None:
+    def _poll(self, names: Names, answer: Compiler, call: Endpoint | None) -> Endpoint | None:
         if self.poll is None:
             return None
         pending, restart = (
@@ -168,9 +163,9 @@ class _Compilation:
         )
         if result:
             reader = replace(reader, result=result, result_key="poll.result")
-        return Exchange(request, reader)
+        return Endpoint(request, reader)
 
-    def _check(self) -> Exchange | None:
+    def _check(self) -> Endpoint | None:
         if self.check is None or "check" in self.faults:
             return None
         names = of_check()
@@ -182,9 +177,9 @@ class _Compilation:
             credits=answer.of(self.check, "credits", "check"),
         )
         request = self._request(self.check, self.check.get("url"), "check", names)
-        return Exchange(request, reader) if request else None
+        return Endpoint(request, reader) if request else None
 
-    def _callback(self, answer: Compiler, call: Exchange | None) -> CallbackReading:
+    def _callback(self, call: Endpoint | None) -> CallbackReading:
         table = self.callback or {}
         compiler = Compiler(self.faults, of_callback())
         reference = compiler.of(table, "reference", "callback")

@@ -10,5 +10,5 @@ def parse(text: object) -> float:
     """Return the duration in seconds. Raises ValueError with a sentence."""
     match = DURATION.fullmatch(text) if isinstance(text, str) else None
     if not match or match[2] not in SECONDS:
-        raise ValueError('Must be a duration, such as "500ms", "5s", "10min", "2h" or "1day".')
+        raise ValueError('Must be a duration, such as "5s", "10min", "2h" or "1day".')
     return int(match[1]) * SECONDS[match[2]]

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -21,8 +22,11 @@ class DefinitionFaults(ValueError):  # noqa: N818 - several at once
         super().__init__("\n".join(f"{key}: {message}" for key, message in faults.items()))
 
 
-def unknown_key(known: Iterable[str]) -> str:
-    return f"Unknown key. The known ones are {', '.join(known)}."
+def unknown_key(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = get_close_matches(name, known, n=1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    return f"Unknown key. {meant}The known ones are {', '.join(known)}."
 
 
 class Faults(dict[str, str]):
@@ -42,7 +46,7 @@ class Faults(dict[str, str]):
     def note_unknown(self, table: Mapping[str, object], known: Iterable[str], path: str) -> None:
         for name in table:
             if name not in known:
-                self.note(path_of(path, name), unknown_key(known))
+                self.note(path_of(path, name), unknown_key(name, known))
 
     def table(self, value: object, key: str) -> Mapping[str, Any]:
         """Return a table; an empty one, with a fault, if the value is no table."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from vendors.definitions.expressions.expression import Expression, Name, compile_expression
@@ -20,7 +21,9 @@ INVISIBLE = (
 
 @dataclass(frozen=True)
 class Names:
-    """`known` has each name, with the names below it; None: any."""
+    """`known` has each name, with the names below it; None: any. Without names, no placeholder
+    makes sense.
+    """
 
     known: Mapping[str, frozenset[str] | None]
 
@@ -42,8 +45,19 @@ class Names:
             return INVISIBLE.format(root)
         if root == "ref":
             return "ref is known only in a poll. Use it below `poll`."
+        if not self.known:
+            return "A check has no placeholders, because it is for no job. Write the value itself."
         sees = f"An expression here sees {_listed(self.known)}"
-        return f"There is no {root}. {sees}; text stands in single quotes."
+        meant = f"Did you mean {self._meant(root)}?"
+        return f"There is no {root}. {meant} {sees}; text stands in single quotes."
+
+    def _meant(self, root: str) -> str:
+        """Return a name like this one, else the field of this name where most fields are."""
+        if near := get_close_matches(root, self.known, n=1):
+            return near[0]
+        declared = self.known.get("input")
+        is_input = "body" not in self.known or (declared and root in declared)
+        return f"input.{root}" if is_input else f"body.{root}"
 
 
 def of_request(inputs: frozenset[str] | None, *, is_poll: bool = False) -> Names:

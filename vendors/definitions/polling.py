@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from vendors.definitions import durations
@@ -20,6 +21,11 @@ class Polling:
     after_seconds: float
     every_seconds: float
     give_up_seconds: float | None = None
+
+    def wait(self, asked: timedelta | None, *, is_first: bool) -> timedelta:
+        """Return how long to wait before the next poll. `asked`: how long the vendor asks to."""
+        usual = timedelta(seconds=self.after_seconds if is_first else self.every_seconds)
+        return max(usual, asked or timedelta())
 
 
 def polling_of(definition: Mapping[str, Any]) -> Polling | None:

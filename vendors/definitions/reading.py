@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from vendors.base import Call, Outcome, Reply
+from vendors.base import MAX_REFERENCE_LENGTH, Call, Outcome, Reply
 from vendors.definitions.expressions.budget import Budget
 from vendors.definitions.expressions.expression import Expression
 from vendors.definitions.expressions.functions import number_of
@@ -14,8 +14,6 @@ from vendors.definitions.rules import Decision, Rule, by_status, first_that_fits
 from vendors.http import waits
 from vendors.payloads import exact
 from vendors.payloads.json_reader import VENDOR_JSON
-
-MAX_REFERENCE_LENGTH = 255
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Reading:
             rule = f"default: status {status} is pending"
             return Decision(Outcome.PENDING, "default", rule)
         wait = waits.retry_after(self._scope.get("headers") or {}, datetime.now(UTC))
-        return by_status(status, asks_to_wait=wait is not None)
+        return by_status(status, has_retry_after=wait is not None)
 
 
 def scope_of(call: Call) -> dict[str, Any]:

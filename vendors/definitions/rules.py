@@ -9,19 +9,13 @@ from vendors.definitions.expressions.budget import Budget
 from vendors.definitions.expressions.expression import Expression, is_true
 from vendors.definitions.faults import Faults
 from vendors.definitions.names import Compiler
+from vendors.http.statuses import outcome_of
 
 RULE_KEYS = ("status", "when", "is")
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 NOT_A_STATUS = 'Must be a status such as 404, a class such as "5xx", or a list of them.'
 MAX_RULES = 50
 MAX_SHOWN = 80
-BY_STATUS = {
-    **dict.fromkeys((401, 403), Outcome.AUTH),
-    402: Outcome.NO_CREDITS,
-    429: Outcome.RATE_LIMITED,
-    **dict.fromkeys((408, 425), Outcome.VENDOR_ERROR),
-}
-BY_CLASS = {2: Outcome.FOUND, 3: Outcome.INVALID_INPUT, 4: Outcome.INVALID_INPUT}
 
 
 class Decision(NamedTuple):
@@ -58,14 +52,12 @@ def first_that_fits(
     return next((rule.decision for rule in rules if rule.fits(scope, budget)), None)
 
 
-def by_status(status: int, *, asks_to_wait: bool) -> Decision:
+def by_status(status: int, *, has_retry_after: bool) -> Decision:
     """Return what a status means where no rule says so."""
-    if asks_to_wait and status in (403, 503):  # as vendors.http.statuses has it
-        rule = f"default: status {status} with retry-after is {Outcome.RATE_LIMITED}"
-        return Decision(Outcome.RATE_LIMITED, "default", rule)
-    default = BY_CLASS.get(status // 100, Outcome.VENDOR_ERROR)
-    outcome = BY_STATUS.get(status, default)
-    return Decision(outcome, "default", f"default: status {status} is {outcome}")
+    outcome = outcome_of(status, has_retry_after=has_retry_after)
+    is_cause = outcome == Outcome.RATE_LIMITED and status != 429
+    cause = " with retry-after" if is_cause else ""
+    return Decision(outcome, "default", f"default: status {status}{cause} is {outcome}")
 
 
 def compile_rules(value: object, key: str, compiler: Compiler) -> tuple[Rule, ...]:

@@ -104,12 +104,7 @@ def _call(
     receive: Callable[[BaseHTTPResponse, bytearray], Reply],
 ) -> Reply:
     """`receive` gets the bytearray that collects the body, also of a call that fails half-way."""
-    headers = {
-        "User-Agent": f"EnrichLabs/{settings.VERSION}",
-        "Accept": "*/*",
-        **headers,
-        "Accept-Encoding": "identity",
-    }
+    headers = _complete(headers)
     exchanges.note_request(method, url, headers, body)
     this_call.begin(timeout_seconds, fresh_connection=fresh_connection)
     response, received = None, bytearray()
@@ -129,6 +124,11 @@ def _call(
     finally:
         if response:
             exchanges.note_reply(response.status, response.headers, received)
+
+
+def _complete(headers: Mapping[str, str]) -> dict[str, str]:
+    own = {"User-Agent": f"EnrichLabs/{settings.VERSION}", "Accept": "*/*"}
+    return {**own, **headers, "Accept-Encoding": "identity"}
 
 
 def _receive_any(response: BaseHTTPResponse, received: bytearray) -> Reply:

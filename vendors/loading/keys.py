@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from vendors.definitions import checking
+
 
 class ValueType(NamedTuple):
     """A type of value: `wanted` completes "Must be ..."."""
@@ -27,18 +29,24 @@ def _is_list_of_names(value: object) -> bool:
     )
 
 
-TEXT = ValueType('a string, such as "https://example.com"', lambda value: isinstance(value, str))
+def _text(example: str) -> ValueType:
+    return ValueType(f'a string, such as "{example}"', lambda value: isinstance(value, str))
+
+
+def _names(example: str) -> ValueType:
+    return ValueType(f"a list of names without spaces or commas: {example}", _is_list_of_names)
+
+
 SWITCH = ValueType("true or false", lambda value: isinstance(value, bool))
 WHOLE = ValueType("a whole number", _is_whole)
 LIMIT = ValueType('a whole number, or "" for no limit', lambda it: it == "" or _is_whole(it))
 NUMBER = ValueType("a number", _is_number)
-NAMES = ValueType('a list of names without spaces or commas: ["ssn", "dob"]', _is_list_of_names)
 # The columns of a vendor.
 KINDS = {
-    "adapter": TEXT,
-    "url": TEXT,
+    "adapter": _text("http"),
+    "url": _text("GET https://api.example.com/v1/people"),
     "enabled": SWITCH,
-    "rate_limits": TEXT,
+    "rate_limits": _text("10/s, 500/min"),
     "arrival_margin_ms": WHOLE,
     "max_in_flight": LIMIT,
     "max_queued": LIMIT,
@@ -47,17 +55,14 @@ KINDS = {
     "callback_timeout_seconds": NUMBER,
     "repeat_unknown": SWITCH,
     "repeat_overdue": SWITCH,
-    "required_input": NAMES,
-    "redact": NAMES,
-    "api_key_env": TEXT,
-    "webhook_secret_env": TEXT,
+    "required_input": _names('["name", "email"]'),
+    "redact": _names('["ssn", "dob"]'),
+    "api_key_env": _text("VENDOR_ACME_API_KEY"),
+    "webhook_secret_env": _text("VENDOR_ACME_WEBHOOK_SECRET"),
 }
 REQUIRED = ("adapter", "url")
 LISTS = ("required_input", "redact")
-# The keys of Vendor.definition.
-DEFINITION_KEYS = (
-    *("query", "headers", "json", "form", "input", "credential"),
-    *("result", "reference", "confidence", "cost", "outcomes", "callback", "poll", "check"),
-    *("proxy_env", "ca_file", "client_cert_file"),
-)
-KNOWN = (*KINDS, *DEFINITION_KEYS)
+DEFINITION_KEYS = checking.KEYS
+NOT_OF_HTTP = ("required_input", "api_key_env", "webhook_secret_env")
+HTTP_KEYS = (*(name for name in KINDS if name not in NOT_OF_HTTP), *DEFINITION_KEYS)
+OTHER_KEYS = (*KINDS, "callback", "poll", *checking.OUTBOUND)

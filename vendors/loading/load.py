@@ -60,7 +60,7 @@ def load(
 
 
 def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_Plan]:
-    slugs = [entry.slug for entry in parsed.entries]
+    slugs = [entry.slug for entry in parsed.vendors]
     with transaction.atomic():
         stored = {vendor.slug: vendor for vendor in Vendor.objects.filter(slug__in=slugs)}
         known = {credential.slug: credential for credential in Credential.objects.all()}
@@ -69,7 +69,7 @@ def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_P
         ]
         known |= {plan.entry.slug: cast(Credential, plan.loaded.row) for plan in credentials}
         vendors = [
-            _vendor_plan(entry, stored.get(entry.slug), known, only_new) for entry in parsed.entries
+            _vendor_plan(entry, stored.get(entry.slug), known, only_new) for entry in parsed.vendors
         ]
         plans = [*credentials, *vendors]
         faults = [
@@ -116,6 +116,12 @@ def _vendor_plan(
     return _Plan(entry, Loaded(vendor, stored is None, found, kept))
 
 
+def _default(name: str, adapter: str) -> Any:
+    if name == "required_input":
+        return required_input_of(adapter)
+    return Vendor._meta.get_field(name).get_default()  # type: ignore[union-attr]  # no relations
+
+
 def _define(
     row: Vendor | Credential, entry: VendorDefinition | CredentialDefinition
 ) -> list[Change]:
@@ -124,12 +130,6 @@ def _define(
     if found:
         row.definition = entry.definition
     return found
-
-
-def _default(name: str, adapter: str) -> Any:
-    if name == "required_input":
-        return required_input_of(adapter)
-    return Vendor._meta.get_field(name).get_default()  # type: ignore[union-attr]  # no relations
 
 
 def _faults(plan: _Plan) -> Iterator[DefinitionFault]:

@@ -1,6 +1,6 @@
 """Vendors and credentials in a TOML file: a table [vendors.SLUG] or [credentials.SLUG] for each.
 
-Pure: text in, entries out.
+Pure: text in, definitions out.
 """
 
 import re
@@ -11,9 +11,23 @@ from datetime import date, time
 from math import isfinite
 from typing import Any, NamedTuple
 
-from vendors.definitions.faults import path_of
-from vendors.loading.keys import DEFINITION_KEYS, KINDS, KNOWN, LIMIT, LISTS, REQUIRED
+from vendors.definitions.faults import path_of, unknown_key
+from vendors.loading.keys import (
+    DEFINITION_KEYS,
+    HTTP_KEYS,
+    KINDS,
+    LIMIT,
+    LISTS,
+    OTHER_KEYS,
+    REQUIRED,
+)
 
+AT = re.compile(r"\(at line (\d+), column (\d+)\)")
+INSIDE_TABLE = ("Invalid initial character for a key part", "Unclosed inline table")
+ON_ONE_LINE = (
+    "An inline table {{ }} stands on one line, without a comma at its end. A longer one is a table "
+    "of its own, such as {}, at the end of its vendor."
+)
 NO_VENDOR = "The file has no vendor. Add a table [vendors.SLUG] for each."
 UNKNOWN_TABLE = "Unknown key. Each vendor is a table [vendors.SLUG]."
 
@@ -77,48 +91,31 @@ class CredentialDefinition:
 class Parsed(NamedTuple):
     """The vendors and credentials of a file, and the faults outside them."""
 
-    entries: list[VendorDefinition]
+    vendors: list[VendorDefinition]
     faults: list[DefinitionFault]
     credentials: tuple[CredentialDefinition, ...] = ()
 
 
 def parse(text: str) -> Parsed:
     """Return the vendors and credentials of a file. Raises FaultyVendorsError if it has none."""
-    document = _load(text)
+    document = _load(text, "[vendors.NAME.callback]")
     vendors, credentials = document.pop("vendors", {}), document.pop("credentials", {})
     faults = [DefinitionFault(path_of("", name), UNKNOWN_TABLE) for name in document]
     if not (_is_table(vendors) or _is_table(credentials)):
         raise FaultyVendorsError(faults or [DefinitionFault("vendors", NO_VENDOR)])
-    entries = [_entry(*item) for item in _tables("vendors", vendors, faults)]
-    secrets = [_credential(*item) for item in _tables("credentials", credentials, faults)]
-    return Parsed(entries, faults, tuple(secrets))
+    return Parsed(
+        [_vendor(*item) for item in _tables("vendors", vendors, faults)],
+        faults,
+        tuple(_credential(*item) for item in _tables("credentials", credentials, faults)),
+    )
 
 
 def parse_definition(text: str) -> dict[str, Any]:
     """Return the keys of a definition that stands alone. Raises FaultyVendorsError."""
-    definition = _load(text)
-    faults = [
-        DefinitionFault(key, sentence)
-        for name, value in definition.items()
-        for key, sentence in not_json(path_of("", name), value)
-    ]
-    if faults:
+    definition = _load(text, "[callback]")
+    if faults := [DefinitionFault(*fault) for fault in _not_json("", definition)]:
         raise FaultyVendorsError(faults)
     return definition
-
-
-def not_json(key: str, value: object) -> Iterator[tuple[str, str]]:
-    """Yield the key and a sentence for each value that TOML has and JSON does not."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from not_json(path_of(key, name), item)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from not_json(f"{key}[{index}]", item)
-    elif isinstance(value, date | time):
-        yield key, f'Must be text: put quotes around it, as in "{value.isoformat()}".'
-    elif isinstance(value, float) and not isfinite(value):
-        yield key, "Must be a finite number."
 
 
 def built_in(mock_url: str) -> Parsed:
@@ -130,13 +127,26 @@ def built_in(mock_url: str) -> Parsed:
     return Parsed([VendorDefinition("sync", sync), VendorDefinition("async", later)], [])
 
 
-def _load(text: str) -> dict[str, Any]:
+def _load(text: str, example: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
         raise FaultyVendorsError([DefinitionFault("", "The file is nested too deeply.")]) from None
     except ValueError as error:
-        raise FaultyVendorsError([DefinitionFault("", f"Not valid TOML: {error}.")]) from None
+        sentence = f"Not valid TOML: {error}."
+        if _is_in_inline_table(text, str(error)):
+            sentence += f" {ON_ONE_LINE.format(example)}"
+        raise FaultyVendorsError([DefinitionFault("", sentence)]) from None
+
+
+def _is_in_inline_table(text: str, error: str) -> bool:
+    """Whether an inline table goes on where its line ends, or ends with a comma."""
+    at = AT.search(error)
+    if not at or not error.startswith(INSIDE_TABLE):
+        return False
+    line = text.split("\n")[int(at[1]) - 1]
+    before, after = line[: int(at[2]) - 1], line[int(at[2]) - 1 :].strip()
+    return "{" in before and after[:1] in ("", "#", "}")
 
 
 def _is_table(tables: object) -> bool:
@@ -158,7 +168,7 @@ def _tables(
             faults.append(DefinitionFault(path, f"Must be a table [{path}]."))
 
 
-def _entry(slug: str, table: dict[str, Any]) -> VendorDefinition:
+def _vendor(slug: str, table: dict[str, Any]) -> VendorDefinition:
     faults = dict(_faults(table))
     fields = {name: table[name] for name in table if name in KINDS and name not in faults}
     for name in LISTS:
@@ -173,12 +183,7 @@ def _entry(slug: str, table: dict[str, Any]) -> VendorDefinition:
 
 
 def _credential(slug: str, table: dict[str, Any]) -> CredentialDefinition:
-    faults = {
-        key: sentence
-        for name, value in table.items()
-        for key, sentence in not_json(path_of("", name), value)
-    }
-    return CredentialDefinition(slug, table, faults)
+    return CredentialDefinition(slug, table, dict(_not_json("", table)))
 
 
 def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -187,11 +192,26 @@ def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, "This key is required."
     for name, value in table.items():
         if name in DEFINITION_KEYS:
-            yield from not_json(name, value)
+            yield from _not_json(name, value)
         elif name not in KINDS:
-            yield path_of("", name), f"Unknown key. The known ones are {', '.join(KNOWN)}."
+            known = HTTP_KEYS if table.get("adapter", "http") == "http" else OTHER_KEYS
+            yield path_of("", name), unknown_key(name, known)
         elif not KINDS[name].fits(value):
             yield name, f"Must be {KINDS[name].wanted}."
+
+
+def _not_json(key: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield the key and a sentence for each value that TOML has and JSON does not."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _not_json(path_of(key, name), item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _not_json(f"{key}[{index}]", item)
+    elif isinstance(value, date | time):
+        yield key, f'Must be text: put quotes around it, as in "{value.isoformat()}".'
+    elif isinstance(value, float) and not isfinite(value):
+        yield key, "Must be a finite number."
 
 
 def _below(table: str, slug: str, key: str) -> str:

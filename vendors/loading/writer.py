@@ -11,9 +11,9 @@ MAX_COLUMNS = 100
 TEXT = json.JSONEncoder(ensure_ascii=False)
 
 
-def written(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
-    """Return the table at this path. What is too long for a line in it stands below the rest."""
-    return "".join(f"{line}\n" for line in _lines(table, path)).lstrip("\n")
+def written(table: Mapping[str, Any]) -> str:
+    """Return the table. What is too long for a line in it stands below the rest."""
+    return "".join(f"{line}\n" for line in _lines(table, ())).lstrip("\n")
 
 
 def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:

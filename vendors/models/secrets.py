@@ -1,6 +1,5 @@
 """What a vendor's row reads from the environment: its keys and secrets, and what they lack."""
 
-import base64
 import re
 from collections.abc import Iterator
 from functools import cached_property
@@ -9,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from django.db import models
 
 from vendors import validators, variables
+from vendors.credentials import basic
 from vendors.definitions.callback import CallbackProof, parse_proof
 from vendors.definitions.faults import DefinitionFaults
 from vendors.fields import JSONTextField
@@ -179,7 +179,7 @@ def _of_callbacks(callback: object) -> Iterator[str]:
     for secret in map(str.strip, value.split(",")):
         yield secret
         if ":" in secret:  # of basic authentication
-            yield base64.b64encode(secret.encode()).decode()
+            yield basic(secret)
             yield from secret.partition(":")[::2]
 
 
@@ -193,4 +193,4 @@ def _of_proxy(name: object) -> Iterator[str]:
     if parts.password:
         user, password = unquote(parts.username or ""), unquote(parts.password)
         yield from (parts.password, password)
-        yield base64.b64encode(f"{user}:{password}".encode()).decode()
+        yield basic(f"{user}:{password}")

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from vendors import validators, variables
-from vendors.definitions import durations
 from vendors.definitions.callback import parse_proof
+from vendors.definitions.checking import OUTBOUND, TIMES, check_times
 from vendors.definitions.compiled import compile_definition
-from vendors.definitions.faults import DefinitionFaults, unknown_key
+from vendors.definitions.faults import DefinitionFaults, Faults
 from vendors.models.credential import Credential
 from vendors.registry import is_http
 
@@ -19,9 +19,7 @@ INSTEAD = {
     "definition.",
 }
 # What the definition of a vendor with an adapter other than http may say.
-OUTBOUND_KEYS = ("proxy_env", "ca_file", "client_cert_file")
-OTHER_KEYS = ("callback", "poll", *OUTBOUND_KEYS)
-POLL_KEYS = ("after", "every", "give_up")
+OTHER_KEYS = ("callback", "poll", *OUTBOUND)
 
 
 class Settings(Protocol):
@@ -110,14 +108,10 @@ def _of_poll(poll: object) -> Iterator[tuple[str, str]]:
     if not isinstance(poll, dict):
         yield "poll", 'Must be a table, such as { every = "5s", give_up = "10min" }.'
         return
-    for name, value in poll.items():
-        if name not in POLL_KEYS:
-            yield f"poll.{name}", unknown_key(POLL_KEYS)
-            continue
-        try:
-            durations.parse(value)
-        except ValueError as error:
-            yield f"poll.{name}", str(error)
+    faults = Faults()
+    faults.note_unknown(poll, TIMES, "poll")
+    check_times(poll, faults)
+    yield from faults.items()
 
 
 def _of_outbound(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,15 +17,15 @@ from vendors.http import outbound as outbounds
 from vendors.models import validation
 from vendors.models.credential import new_id
 from vendors.models.secrets import VendorSecrets
-from vendors.registry import BUILT_IN, is_http, make_adapter
+from vendors.registry import is_built_in, is_http, make_adapter
 
 DEFAULT_REQUIRED_INPUT = "name"
 
 
 def required_input_of(adapter: str) -> str:
     """Return what a vendor with this adapter requires, unless it says otherwise."""
-    is_built_in = adapter in BUILT_IN or adapter in BUILT_IN.values()
-    return DEFAULT_REQUIRED_INPUT if is_built_in and not is_http(adapter) else ""
+    has_default = is_built_in(adapter) and not is_http(adapter)
+    return DEFAULT_REQUIRED_INPUT if has_default else ""
 
 
 class Vendor(VendorSecrets):

@@ -258,6 +258,8 @@ def test_adapter_http_compiles_its_definition(fields: dict[str, object], keys: s
         ({"poll": {"every": "soon"}}, "poll.every: Must be a duration"),
         ({"poll": {"url": "GET https://a/"}}, "poll.url: Unknown key. The known ones are after"),
         ({"poll": 5}, "poll: Must be a table"),
+        ({"poll": {"every": "1ms"}}, "poll.every: Must be at least 1s"),
+        ({"poll": {"every": "1h", "give_up": "1min"}}, "poll.give_up: Must be at least 3600s"),
         ({"callback": {"hmac": "md5"}}, "callback.hmac: "),
         ({"client_cert_file": 5}, "client_cert_file: Must be the absolute path"),
     ],

@@ -9,8 +9,8 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs.models import Batch
-from jobs.queue import breaker
-from jobs.queue.breaker import Report
+from jobs.queue.health import breaker
+from jobs.queue.health.breaker import Report
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
 from tests.plans import plan_of, reads_of
 

@@ -6,9 +6,9 @@ from clients.directory import Caller
 from jobs.api import retry_after
 from jobs.api.access.permissions import require_vendor
 from jobs.api.input import options
+from jobs.api.input.posted import JobInput
 from jobs.api.input.validation import validated
 from jobs.api.problems import queue_full
-from jobs.api.serializers import JobInput
 from jobs.models import Job
 from jobs.queue.backlog import backlog
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from jobs.api.batches.posting.upload import MAX_JOBS
 from jobs.api.input.options import MAX_KEY, MAX_PAIRS
+from jobs.api.input.posted import NAME_PATTERN
 from jobs.api.openapi import callbacks, problem_types
 from jobs.api.openapi.batch_operations import OF_ITEMS
 from jobs.api.openapi.operations import PROBLEMS
 from jobs.api.problems import TYPE_PREFIX
-from jobs.api.serializers import NAME_PATTERN
 
 Document = dict[str, Any]
 

@@ -7,8 +7,9 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSe
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from clients.scopes import Scope
+from jobs.api.input.posted import JobInput
 from jobs.api.openapi.shapes import ProblemShown, VendorPage
-from jobs.api.serializers import JobAccepted, JobInput, JobPage, JobShown, ListQuery
+from jobs.api.serializers import JobAccepted, JobPage, JobShown, ListQuery
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -48,7 +48,7 @@ def add(name: str, slug: str, *, dry_run: bool) -> Added:
     if name not in gallery.names():
         raise CommandError(_unknown(name))
     parsed = toml.parse(gallery.text(name))
-    entries = [replace(each, slug=_renamed(each.slug, name, slug)) for each in parsed.entries]
+    entries = [replace(each, slug=_renamed(each.slug, name, slug)) for each in parsed.vendors]
     existing = _stored(Vendor, [entry.slug for entry in entries])
     entries = [entry for entry in entries if entry.slug not in existing]
     if not entries:

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from jobs.api.input import bodies
-from jobs.api.serializers import missing_input
+from jobs.api.input.posted import missing_input
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.recovery import unusable

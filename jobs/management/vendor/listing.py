@@ -11,6 +11,7 @@ from vendors import variables
 from vendors.catalogue import catalogue
 from vendors.loading import gallery
 from vendors.models import Vendor
+from vendors.validators import without_method
 
 VENDOR_HEADINGS = ("VENDOR", "ADAPTER", "HOST", "STATE", "CREDENTIAL")
 GALLERY_HEADINGS = ("GALLERY", "ADDED AS", "DESCRIPTION")
@@ -58,7 +59,7 @@ def _row(vendor: Vendor, state: str) -> dict[str, Any]:
     return {
         "slug": vendor.slug,
         "adapter": vendor.adapter,
-        "host": urlsplit(vendor.url.split()[-1]).netloc.rpartition("@")[2],
+        "host": urlsplit(without_method(vendor.url)).netloc.rpartition("@")[2],
         "enabled": vendor.enabled,
         "state": state if vendor.enabled else f"disabled; {state}",
         "credential": vendor.definition.get("credential") or "",

@@ -69,9 +69,8 @@ def _poll_after_seconds(vendor: Vendor, made: Trial) -> float | None:
     """Return when a job with this answer would be polled next; None if it would not."""
     if not isinstance(made.answer, Accepted) or vendor.polling is None:
         return None
-    asked = made.answer.retry_after.total_seconds() if made.answer.retry_after else 0.0
-    usual = vendor.polling.every_seconds if made.call.reference else vendor.polling.after_seconds
-    return max(usual, asked)
+    is_first = not made.call.reference
+    return vendor.polling.wait(made.answer.retry_after, is_first=is_first).total_seconds()
 
 
 def _exchange(exchange: Exchange, redacted: frozenset[str], hide: _Mask) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 -- Reports calls to a vendor's breaker, and returns the vendor's standing.
 -- KEYS state, freed
--- ARGV failures in a row that open it, code of the last failed call, terms of throttling, then six per call: outcome, token of
+-- ARGV failures in a row that open it, code of the last failed call, terms of throttling, then six per call: signal, token of
 --   its probe ('' if it is none), job id, when it started (microseconds), failures of its job counted before, number of good
 --   calls in a row that it stands for
 --   terms: '' if no call was throttled; else the shortest pause, how long the breaker holds the vendor at most (microseconds),
 --   and since when the vendor's row says that it is throttled (0: it does not)
---   outcome: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), throttled (we call it
+--   signal: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), throttled (we call it
 --   too fast, and it does not say for how long to stop), none (no call was made, or the answer says nothing about its health)
 -- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, the streak of throttled
 -- answers, and for each call 1 if it started before the last outage ended, else 0.
@@ -49,7 +49,7 @@ local function open()
   hold(length, code)
 end
 
--- The reporter writes the pause into the vendor's row (jobs/queue/throttle.py says how long it is). The breaker holds the calls
+-- The reporter writes the pause into the vendor's row (jobs/queue/health/throttle.py says how long it is). The breaker holds the calls
 -- until all workers have read it, and lets one probe through after it. A row whose streak Redis has lost goes on with it.
 local must_pause = 0
 local function throttled()
@@ -77,15 +77,15 @@ local function bad(before)
 end
 
 -- While it is open, only the holder of the probe's token counts: late reports from before the outage say nothing.
-local function probed(outcome)
+local function probed(signal)
   clear('probe', 'probe_until', 'probe_entry')
-  if outcome == 'good' or outcome == 'denied' then
+  if signal == 'good' or signal == 'denied' then
     clear('open_until', 'opened_at', 'open_code', 'failures', 'throttled_at')
     set('recovering', 1)
     set('closed_at', now)
-  elseif outcome == 'bad' then
+  elseif signal == 'bad' then
     open()
-  elseif outcome == 'throttled' then
+  elseif signal == 'throttled' then
     throttled()
   end
   wake()
@@ -99,18 +99,18 @@ end
 
 local starts = {}
 for i = 4, #ARGV, 6 do
-  local outcome, token, job, started, failures, calls = unpack(ARGV, i, i + 5)
-  if (outcome == 'good' or outcome == 'denied') and not state.answered then set('answered', 1) end
+  local signal, token, job, started, failures, calls = unpack(ARGV, i, i + 5)
+  if (signal == 'good' or signal == 'denied') and not state.answered then set('answered', 1) end
   if state.open_until then
-    if token ~= '' and token == state.probe then probed(outcome) end
-  elseif outcome == 'good' or outcome == 'denied' then
+    if token ~= '' and token == state.probe then probed(signal) end
+  elseif signal == 'good' or signal == 'denied' then
     good(tonumber(calls))
-  elseif outcome == 'bad' and tonumber(started) >= number('closed_at') then
+  elseif signal == 'bad' and tonumber(started) >= number('closed_at') then
     bad(tonumber(failures))
-  elseif outcome == 'throttled' and tonumber(started) >= number('closed_at') then
+  elseif signal == 'throttled' and tonumber(started) >= number('closed_at') then
     throttled()
   end
-  if outcome == 'denied' then denied(job) elseif outcome == 'good' then clear('denied', 'denied_job') end
+  if signal == 'denied' then denied(job) elseif signal == 'good' then clear('denied', 'denied_job') end
   starts[#starts + 1] = tonumber(started)
 end
 local is_down = state.open_until and not state.throttled_at

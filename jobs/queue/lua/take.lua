@@ -2,9 +2,9 @@
 -- KEYS, in addition: polls, if the vendor is polled
 -- own arguments: consumer, want, cap on jobs in flight (0: none), token for a probe, life of a probe in microseconds
 -- Returns nothing if the log can't be trusted. Else: now, wait, first charge (0 without windows), whether the entry is a probe,
--- and lists: the streams whose next entry ends the wait of `wait` microseconds, each with its last id; the entries read
--- from retries and from jobs, each as entry id and job id; if the
--- vendor is polled, those read from polls, with what they are due by as a third.
+-- and lists: the streams whose next entry ends the wait of `wait` microseconds, each with its last id; the entries read from
+-- retries and from jobs, each as entry id and job id; and, if the vendor is polled, those read from polls, with their due time
+-- as a third.
 local POLLS = KEYS[9]
 local MAX = 1000 -- Lua passes at most a few thousand arguments to a command
 local consumer, want, cap = ARGV[own], math.min(MAX, tonumber(ARGV[own + 1])), tonumber(ARGV[own + 2])

@@ -52,6 +52,7 @@ def test_a_definition_is_edited_as_toml(vendor):
     assert "→ &#x27;body.price" in browser.get(f"{VENDORS}{vendor.pk}/history/").content.decode()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("typed", "fault"),
     [
@@ -59,7 +60,9 @@ def test_a_definition_is_edited_as_toml(vendor):
         ("cost = 2026-01-01", 'cost: Must be text: put quotes around it, as in "2026-01-01".'),
         ('cost = "body["', "cost: "),
         ('colour = "red"', "colour: Unknown key."),
-        ('rate_limits = "5/s"', "rate_limits: Unknown key."),
+        ('rate_limits = "5/s"', "rate_limits: This is a field of this page."),
+        ('[vendors.acme]\nurl = "GET https://a.test"', "vendors: Paste only what stands in"),
+        ("[credentials.acme]\nbasic = true", "credentials: A credential has a page of its own."),
         ('credential = "<b>"', "credential: There is no credential '<b>'."),
         ('[poll]\nevery = "soon"', "poll.every: Must be a duration"),
     ],
@@ -72,6 +75,7 @@ def test_a_fault_is_shown_with_its_key_and_what_was_typed(vendor, typed, fault):
     assert Vendor.objects.get().definition == DEFINITION
 
 
+@pytest.mark.sqlite
 def test_a_vendor_is_added_with_its_definition(pdl):
     browser = sign_in_as_superuser()
     posted = {
@@ -82,9 +86,22 @@ def test_a_vendor_is_added_with_its_definition(pdl):
         "definition": 'credential = "pdl"',
     }
     assert "was added successfully" in text(browser.post(f"{VENDORS}add/", posted, follow=True))
-    assert (catalogue.get("acme").credential, catalogue.get("acme").required_fields) == (pdl, ())
+    acme = catalogue.get("acme")
+    assert (acme.credential, acme.required_fields, acme.required_input) == (pdl, (), "")
 
 
+def test_the_page_has_only_the_fields_that_the_adapter_reads(vendor):
+    vendor.definition |= {"input": {"id": "required", "country": "optional"}}
+    vendor.save()
+    browser, path = sign_in_as_superuser(), f"{VENDORS}{vendor.pk}/change/"
+    assert "Required input: id" in text(browser.get(path))
+    unread = {"required_input", "api_key_env", "webhook_secret_env"}
+    assert not unread & form_of(browser, path).keys()
+    # Another adapter reads them; the page has them once it is saved.
+    assert "Remove the method" in text(change(browser, vendor, adapter="sync"))
+
+
+@pytest.mark.sqlite
 def test_the_page_of_a_credential_shows_everything_but_the_key(vendor, pdl, monkeypatch):
     browser, path = sign_in_as_superuser(), f"{CREDENTIALS}{pdl.pk}/change/"
     assert "The variable VENDOR_PDL_KEY is not set." in text(browser.get(path))
@@ -97,6 +114,7 @@ def test_the_page_of_a_credential_shows_everything_but_the_key(vendor, pdl, monk
         assert "k3y-s3cret" not in shown.content.decode()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("typed", "variable"),
     [
@@ -119,6 +137,7 @@ def test_another_place_or_variable_must_be_confirmed(vendor, pdl, typed, variabl
     assert "→" in history()[-1]
 
 
+@pytest.mark.sqlite
 def test_a_faulty_credential_is_not_saved(vendor, pdl):
     browser, before = sign_in_as_superuser(), pdl.definition
     for typed, fault in {
@@ -141,6 +160,7 @@ def test_a_credential_is_added_and_its_slug_stays(pdl):
     assert (hunter.slug, hunter.definition) == ("hunter", {"bearer_env": "VENDOR_HUNTER_2"})
 
 
+@pytest.mark.sqlite
 def test_a_credential_in_use_cannot_be_deleted(vendor, pdl):
     browser, path = sign_in_as_superuser(), f"{CREDENTIALS}{pdl.pk}/delete/"
     page_text = text(browser.post(path, {"post": "yes"}, follow=True))

@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import Stream
-from jobs.queue import breaker
-from jobs.queue.breaker import Report
+from jobs.queue.health import breaker
+from jobs.queue.health.breaker import Report
 from jobs.queue.keys import GROUP, HEARTBEATS, Keys
 from jobs.queue.redis import hints
 from jobs.queue.stream import add

@@ -47,7 +47,7 @@ def test_a_job_without_a_name_has_a_dash_instead(browser, make_job, make_vendor)
     job = make_job(id=first_id_at(timezone.now() - timedelta(minutes=65)), name="", status="failed")
     assert f"{job.pk} failed default acme - 1 h 0" in text(browser.get(JOBS))
     page = text(browser.get(f"{JOBS}{job.pk}/change/"))
-    assert "Vendor: acme Name: - " in page
+    assert "Vendor: acme Client" in page
     confirmed = browser.post(JOBS, {"action": "retry", "_selected_action": [job.pk]}, follow=True)
     assert f"{job.pk} failed default acme - " in text(confirmed)
 

@@ -36,8 +36,8 @@ def page(browser):
         ),
         (
             {"status": "complete", "finished_at": NOON, "outcome": "no_data"},
-            "12:00:00 UTC. The vendor has no data for this input. Error code: - Vendor: acme "
-            "Name: John Doe Outcome: no_data Vendor's reference: - Next poll: -",
+            "12:00:00 UTC. The vendor has no data for this input. Vendor: acme "
+            "Name: John Doe Outcome: no_data Client",
         ),
         (
             {"status": "complete", "finished_at": NOON},
@@ -50,7 +50,7 @@ def page(browser):
                 "error_message": "It said no.",
                 "error_code": "vendor_rejected",
             },
-            "failed Finished at 2026-01-31 12:00:00 UTC: It said no. Error code: vendor_rejected",
+            "12:00:00 UTC: It said no. Vendor: acme Error code: vendor_rejected",
         ),
         (
             {"status": "cancelled", "finished_at": NOON},

@@ -63,6 +63,7 @@ def pdl(make_vendor):
     return make_vendor("pdl", adapter="http", url=url, required_input="", definition=definition)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("fields", "variables"),
     [
@@ -99,6 +100,7 @@ def test_a_credential_goes_to_another_target_only_if_confirmed(pdl, fields, vari
     assert Vendor.objects.values().get() != before
 
 
+@pytest.mark.sqlite
 def test_another_method_path_or_rule_needs_no_confirmation(pdl):
     definition = 'credential = "pdl"\ncheck = { url = "GET https://PDL.test/me" }'
     fields = {"url": "POST https://PDL.test/v2/{input.id}", "definition": definition}

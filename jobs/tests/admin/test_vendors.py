@@ -8,8 +8,8 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from jobs.models import Job
-from jobs.queue import breaker
-from jobs.queue.breaker import Report
+from jobs.queue.health import breaker
+from jobs.queue.health.breaker import Report
 from jobs.tests.console import sign_in_as_superuser, text
 from vendors.catalogue import catalogue
 from vendors.models import Vendor

@@ -7,8 +7,9 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import Stream
-from jobs.queue import breaker, limiter, stream
-from jobs.queue.breaker import Report
+from jobs.queue import limiter, stream
+from jobs.queue.health import breaker
+from jobs.queue.health.breaker import Report
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.redis import hints

@@ -6,8 +6,9 @@ import pytest
 
 from harness.waiting import wait_for
 from jobs.models import Stream
-from jobs.queue import breaker, limiter, stream
-from jobs.queue.breaker import Report
+from jobs.queue import limiter, stream
+from jobs.queue.health import breaker
+from jobs.queue.health.breaker import Report
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.queue.take import take
@@ -27,11 +28,11 @@ def queued(redis_client):
     stream.add("acme", [f"job-{n}" for n in range(20)], Stream.JOBS)
 
 
-def report(*outcomes, probe="", **fields):
+def report(*signals, probe="", **fields):
     """Report calls that started just now, or as `fields` say; return the last one's standing."""
     fields = {"started_us": redis_now_us(), **fields}
     return breaker.report(
-        VENDOR, [Report(outcome, probe, f"job-{n}", **fields) for n, outcome in enumerate(outcomes)]
+        VENDOR, [Report(signal, probe, f"job-{n}", **fields) for n, signal in enumerate(signals)]
     )[-1]
 
 
@@ -238,7 +239,7 @@ def test_denied_jobs_in_a_row_count_once_each():
 
 
 @pytest.mark.parametrize(
-    ("answer", "outcome"),
+    ("answer", "signal"),
     [
         (Done({}), "good"),
         (Accepted(), "good"),
@@ -253,5 +254,5 @@ def test_denied_jobs_in_a_row_count_once_each():
         (None, "none"),
     ],
 )
-def test_outcome_of_an_answer(answer, outcome):
-    assert breaker.outcome(answer) == outcome
+def test_what_an_answer_says_about_the_vendors_health(answer, signal):
+    assert breaker.signal_of(answer) == signal

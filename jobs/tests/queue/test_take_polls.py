@@ -5,8 +5,9 @@ from itertools import count
 import pytest
 
 from jobs.models import Stream
-from jobs.queue import breaker, limiter, stream
-from jobs.queue.breaker import Report
+from jobs.queue import limiter, stream
+from jobs.queue.health import breaker
+from jobs.queue.health.breaker import Report
 from jobs.queue.keys import Keys
 from jobs.queue.stream import Settlement
 from jobs.queue.take import take

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.queue.throttle import pause_seconds
+from jobs.queue.health.throttle import pause_seconds
 
 pytestmark = pytest.mark.sqlite
 

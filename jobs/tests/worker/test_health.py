@@ -8,7 +8,7 @@ from jobs.models import Job, Stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.stream import Entry
 from jobs.worker.execution import Execution
-from jobs.worker.health import MAX_RESET, Health
+from jobs.worker.health import Health
 from vendors import pauses
 from vendors.base import VendorError
 from vendors.models import Vendor
@@ -41,7 +41,7 @@ def error(code, wait=None):
         ([error("rate_limited", MINUTE), error("rate_limited", 2 * MINUTE)], 120, pauses.SLOW_DOWN),
         ([error("rate_limited")] * 50, 1, pauses.THROTTLED),
         ([error("no_credits", 9 * DAY)], 9 * 86400, pauses.UNPAID_UNTIL_RESET),
-        ([error("no_credits", 99 * DAY)], MAX_RESET.total_seconds(), pauses.UNPAID_UNTIL_RESET),
+        ([error("no_credits", 99 * DAY)], 32 * 86400, pauses.UNPAID_UNTIL_RESET),
         ([error("no_credits")], None, pauses.UNPAID),
         ([error("auth")] * 2 + [error("api_key_missing")], None, pauses.DENIED),
     ],

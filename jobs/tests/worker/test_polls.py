@@ -42,6 +42,7 @@ def test_a_poll_that_brings_the_result_completes_its_job(polled, make_job, redis
     assert (redis_client.xlen(keys.polls), redis_client.zcard(keys.in_flight)) == (0, 0)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("answer", "outcome", "pause"),
     [
@@ -70,6 +71,7 @@ def test_a_job_that_is_not_done_is_polled_again(polled, make_job, answer, outcom
     assert found.next_poll_at <= found.deadline_at
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("code", "status", "failures"),
     [("no_credits", "queued", 0), ("vendor_error", "queued", 1), ("invalid_input", "failed", 0)],
@@ -83,6 +85,7 @@ def test_a_job_whose_work_was_dropped_is_called_again(polled, make_job, code, st
     assert [poll.outcome for poll in polls_of(job)] == [code]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("code", ["invalid_input", "blocked", "bad_reply"])
 def test_a_permanent_error_fails_the_job(polled, make_job, code):
     polled(VendorError(code, "No such task.", permanent=True))
@@ -129,6 +132,7 @@ def test_a_poll_after_the_deadline_can_still_bring_the_result(polled, make_job):
     assert row(job).status == "complete"
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("code", ["rate_limited", "no_credits", "auth"])
 def test_a_job_does_not_fail_because_its_last_poll_was_held_off(polled, make_job, code):
     polled(VendorError(code, "Not now."))
@@ -138,6 +142,7 @@ def test_a_job_does_not_fail_because_its_last_poll_was_held_off(polled, make_job
     assert row(job).next_poll_at > redis_clock.now()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("failures", "status"), [(0, "queued"), (4, "failed")])
 def test_repeat_overdue_calls_again_after_giving_up(polled, make_job, failures, status):
     polled(DOWN, repeat_overdue=True)
@@ -218,6 +223,7 @@ def test_the_answer_of_a_poll_that_a_callback_overtook_changes_nothing(polled, m
     assert [poll.outcome for poll in polls_of(job)] == ["found"]
 
 
+@pytest.mark.sqlite
 def test_polls_that_fail_open_the_breaker(polled, make_job):
     polled(DOWN)
     for _ in range(5):

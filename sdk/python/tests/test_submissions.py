@@ -184,6 +184,25 @@ def test_the_output_is_as_a_spreadsheet_needs_it(submit, tmp_path, encoding, end
     assert "Jürgen".encode() in written
 
 
+@pytest.mark.parametrize(
+    ("row", "summary", "may_succeed"),
+    [
+        ({"status": "complete", "outcome": "no_data"}, "1 complete (1 without data)", False),
+        (
+            {"status": "failed", "error": {"code": "invalid_input", "message": "S."}},
+            "failed",
+            False,
+        ),
+        ({"status": "failed", "error": {"code": "vendor_error", "message": "S."}}, "failed", True),
+    ],
+)
+def test_a_retry_is_offered_if_it_may_bring_a_result(submit, row, summary, may_succeed):
+    result = Reply(json.dumps({"index": 0, "request_id": "j", **row}).encode() + b"\n")
+    _, said = submit([VENDORS, POSTED, *RESULTS[:2], result], "--wait")
+    assert summary in said
+    assert ("enrichlabs retry b" in said) == may_succeed
+
+
 def test_results_end_with_a_summary(run, tmp_path):
     refusal = {"index": 1, "status": "refused", "error": {"code": "blank", "message": "Sentence."}}
     batch = Reply({**FINISHED, "received": 2})

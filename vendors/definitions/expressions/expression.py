@@ -11,6 +11,10 @@ from vendors.definitions.expressions.budget import Budget, TooMuchWorkError, siz
 from vendors.definitions.expressions.functions import Functions
 from vendors.definitions.expressions.interpreter import Interpreter, Node
 
+REMEDIES = {
+    "=": "Compare with ==, as in body.status == 'done'.",
+    "$": "JMESPath has no $. Begin with a name, as in body.person.",
+}
 MAX_LENGTH = 1000
 MAX_DEPTH = 50
 # An expression of these only selects from what it is given, so its value needs no limit.
@@ -92,7 +96,8 @@ def _parse(text: str) -> Node:
 
 def _not_jmespath(error: ParseError) -> str:
     found = str(error.token_value)[:40]
-    remedy = 'A name with other characters than letters, digits and _ needs quotes: "x-id".'
+    quotes = 'A name with other characters than letters, digits and _ needs quotes: "x-id".'
+    remedy = REMEDIES.get(found.strip("'"), quotes)
     if found.isdigit():
         remedy = f"A number stands in backticks: `{found}`."
     return f"Not JMESPath: see character {error.lex_position + 1}, at {found!r}. {remedy}"

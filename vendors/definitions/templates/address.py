@@ -21,7 +21,11 @@ NOT_AN_ADDRESS = (
     'Must be a method and a URL, such as "GET https://api.example.com/people/{input.id}". '
     f"The methods are {', '.join(METHODS)}."
 )
-AFTER_HOST = "A placeholder must stand after the host, as in https://api.example.com/{input.id}."
+BEFORE_HOST = re.compile(r"[A-Z]+ +\{")
+AFTER_HOST = (
+    "The host can't be a placeholder, or have one in it. "
+    "Placeholders stand after the host, as in https://api.example.com/{input.id}."
+)
 IN_VALUE = "A placeholder in the query must be in a value, as in ?id={input.id}."
 LEAVES = "the value of a placeholder would change the path, so the vendor was not called."
 
@@ -59,6 +63,8 @@ def compile_address(value: object, key: str, compiler: Compiler) -> Address | No
 
 
 def _address(value: object, key: str, compiler: Compiler) -> Address:
+    if isinstance(value, str) and BEFORE_HOST.match(value):
+        raise ValueError(AFTER_HOST)
     method = METHOD.match(value) if isinstance(value, str) else None
     if not isinstance(value, str) or not method:
         raise ValueError(NOT_AN_ADDRESS)

@@ -1,6 +1,5 @@
 """The template of a whole request."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from vendors.definitions.expressions.budget import Budget, TooMuchWorkError
 from vendors.definitions.faults import path_of
 from vendors.definitions.names import Compiler
-from vendors.definitions.request import Request
+from vendors.definitions.request import HEADER_NAME, Request
 from vendors.definitions.templates.address import Address, compile_address
 from vendors.definitions.templates.text import (
     Template,
@@ -19,7 +18,6 @@ from vendors.definitions.templates.text import (
 )
 
 PARTS = ("query", "headers", "json", "form")
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 # They frame the message, or would hold a secret.
 REFUSED_HEADERS = {
     **dict.fromkeys(

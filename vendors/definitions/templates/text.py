@@ -16,6 +16,8 @@ LITERAL_BRACE = "A literal brace is written twice: {{ or }}."
 QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:\\.|[^`\\])*`")
 QUOTES = frozenset("'\"`")
 LITERAL = re.compile(r"(?:[^{}]|\{\{|\}\})+")
+# {{input.email}}, as other languages of templates have it
+DOUBLE_BRACES = re.compile(r"\{\{\s*(?:input|job|call|ref|status|headers|body)\s*[.\[}][^{}]*")
 MAX_LEVELS = 50
 Template = Any  # JSON in which each text is a Text
 
@@ -118,6 +120,7 @@ def _pieces(text: str) -> Iterator[tuple[str, bool]]:
     position = 0
     while position < len(text):
         if literal := LITERAL.match(text, position):
+            _check_braces(literal[0])
             yield literal[0].replace("{{", "{").replace("}}", "}"), False
             position = literal.end()
         elif text[position] == "}":
@@ -126,6 +129,12 @@ def _pieces(text: str) -> Iterator[tuple[str, bool]]:
             end = _end(text, position + 1)
             yield text[position + 1 : end], True
             position = end + 1
+
+
+def _check_braces(literal: str) -> None:
+    if found := DOUBLE_BRACES.search(literal):
+        placeholder = found[0].strip("{} \n")
+        raise ValueError(f"Use single braces for a placeholder: {{{placeholder}}}.")
 
 
 def _end(text: str, start: int) -> int:

@@ -11,7 +11,7 @@ from vendors.loading.load import Loaded, load
 from vendors.management.store_command import StoreCommand
 from vendors.models import Credential, Vendor
 
-TO_CLEAR = "To clear a field, set it to an empty value."
+TO_CHANGE = "To change a setting, name it in the file."
 WORKERS = "This is the environment of this command; that of the workers counts."
 CALLBACKS = "This is the environment of this command; that of the callback server counts."
 
@@ -61,7 +61,7 @@ def _lines(loaded: Loaded) -> Iterator[str]:
         yield from (f"{name}: {change.shown('->')}" for change in changes)
     if kept:
         values = ", ".join(f"{column} = {value!r}" for column, value in kept.items())
-        yield f"{name}: not in the file, kept: {values}. {TO_CLEAR}"
+        yield f"{name}: not in the file, kept: {values}. {TO_CHANGE}"
     if isinstance(row, Credential):
         if row.fault:
             yield f"{name}: {row.fault} {WORKERS}"

@@ -32,11 +32,14 @@ URLS = [
     (f"{BASE}/a#b", "url", "#"),
     (f"{BASE}/a\\b", "url", "backslashes"),
     (f"{BASE}/{{input.id", "url", "not closed"),
+    (f"{BASE}/{{{{input.id}}}}", "url", "single braces for a placeholder: {input.id}"),
+    ("GET {input.url}", "url", "after the host"),
     (f"{BASE}/input.id}}", "url", "without its {"),
     (f"{BASE}/{{}}", "url", "expression"),
     (f"{BASE}/{{input.}}", "url", "incomplete"),
     (f"{BASE}/{{input.other}}", "url", "Add it to `input`"),
-    (f"{BASE}/{{inputs.id}}", "url", "no inputs"),
+    (f"{BASE}/{{inputs.id}}", "url", "Did you mean input?"),
+    (f"{BASE}/{{id}}", "url", "Did you mean input.id?"),
     (f"{BASE}/{{ref}}", "url", "in a poll"),
     (f"{BASE}/{{body.id}}", "url", "no body"),
     (f"{BASE}/{{credentials.key}}", "url", "secrets"),
@@ -48,6 +51,7 @@ URLS = [
 CHANGES: list[tuple[dict[str, Any], str, str]] = [
     # unknown keys
     ({"jason": {}}, "jason", "query, headers, json, form, input"),
+    ({"outcome": []}, "outcome", "Did you mean outcomes?"),
     ({"timeout": 5}, "timeout", "Unknown key"),
     ({"poll": poll(evry="5s")}, "poll.evry", "after, every, give_up"),
     ({"check": {"url": BASE, "result": "body"}}, "check.result", "outcomes, credits"),
@@ -59,6 +63,7 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"query": {"email": {"a": 1}}}, "query.email", "list"),
     ({"query": {"email": [[1]]}}, "query.email", "list"),
     ({"query": {"email": "{input.emial}"}}, "query.email", "Add it to `input`"),
+    ({"query": {"email": "{{ input.email }}"}}, "query.email", "single braces"),
     ({"query": {"email": "{input.email"}}, "query.email", "not closed"),
     ({"query": {"email": "{input email}"}}, "query.email", "see character 7"),
     ({"query": {"{input.id}": "1"}}, 'query."{input.id}"', "in its value"),
@@ -103,7 +108,13 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"result": 1}, "result", "expression"),
     ({"result": "body..data"}, "result", "JMESPath"),
     ({"result": "body.data["}, "result", "incomplete"),
-    ({"result": "data"}, "result", "status, headers, body"),
+    (
+        {"result": "data"},
+        "result",
+        "Did you mean body.data? An expression here sees status, headers",
+    ),
+    ({"result": "email"}, "result", "Did you mean input.email?"),
+    ({"result": "$.data"}, "result", "no $"),
     ({"result": "body" + ".a" * 500}, "result", "at most 1000"),
     ({"result": "!" * 60 + "body"}, "result", "nested too deeply"),
     ({"result": "body[::0]"}, "result", "step 0"),
@@ -125,7 +136,11 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"outcomes": [{"status": 4040, "is": "found"}]}, "outcomes[0].status", "404"),
     ({"outcomes": [{"status": [], "is": "found"}]}, "outcomes[0].status", "list"),
     ({"outcomes": [{"status": [404, True], "is": "found"}]}, "outcomes[0].status", "404"),
-    ({"outcomes": [{"when": "body.code = 1", "is": "found"}]}, "outcomes[0].when", "JMESPath"),
+    (
+        {"outcomes": [{"when": "body.code = 1", "is": "found"}]},
+        "outcomes[0].when",
+        "Compare with ==",
+    ),
     ({"outcomes": [{"when": "code == `1`", "is": "found"}]}, "outcomes[0].when", "no code"),
     ({"outcomes": [{"when": "body.a == 0", "is": "found"}]}, "outcomes[0].when", "`0`"),
     ({"outcomes": [{"when": 'body.a == "x"', "is": "found"}]}, "outcomes[0].when", "single quotes"),
@@ -139,7 +154,7 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"outcomes": [{"status": 404, "is": "no_data"}] * 51}, "outcomes", "at most 50"),
     # polls
     ({"poll": "5s"}, "poll", "table"),
-    ({"poll": poll(every=5)}, "poll.every", '"5s"'),
+    ({"poll": poll(every=5)}, "poll.every", 'such as "5s"'),
     ({"poll": poll(every="5 minutes")}, "poll.every", '"10min"'),
     ({"poll": poll(every="0s")}, "poll.every", "at least 1s"),
     ({"poll": poll(after="100day")}, "poll.after", "at most 30day"),
@@ -162,7 +177,7 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"check": []}, "check", "table"),
     ({"check": {}}, "check.url", "required"),
     ({"check": {"url": "account"}}, "check.url", "method"),
-    ({"check": {"url": f"{BASE}/{{input.id}}"}}, "check.url", "no input"),
+    ({"check": {"url": f"{BASE}/{{input.id}}"}}, "check.url", "A check has no placeholders"),
     ({"check": {"url": BASE, "credits": "left"}}, "check.credits", "status, headers and body"),
     ({"check": {"url": BASE, "outcomes": [{"status": 404}]}}, "check.outcomes[0].is", "found"),
     # callbacks
@@ -200,8 +215,7 @@ def faults_of(url: str, keys: dict[str, Any], **options: Any) -> dict[str, str]:
 
 
 def test_the_definition_without_a_mistake_is_accepted() -> None:
-    compiled = compile_definition(URL, definition())
-    assert compiled.required_input == ("id",)
+    assert faults_of(URL, definition()) == {}
 
 
 @pytest.mark.parametrize(("url", "key", "words"), URLS)

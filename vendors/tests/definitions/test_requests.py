@@ -49,7 +49,7 @@ def call_with(value: Any, reference: str = "") -> Call:
 
 
 def request_of(url: str, keys: dict[str, Any], value: Any, reference: str = "") -> Request:
-    return compile_definition(url, keys).build_request(call_with(value, reference))
+    return compile_definition(url, keys).call.build(call_with(value, reference))
 
 
 def sent(request: Request) -> str:
@@ -128,7 +128,7 @@ def test_a_placeholder_that_fills_a_text_keeps_the_json_type(value: Any) -> None
         ("{input.x} EUR", 1.5, "1.5 EUR"),
         ("{input.x}-", None, None),
         ("{{{input.x}}}", "a", "{a}"),
-        ("{{input.x}}", "a", "{input.x}"),
+        ("{{x}}", "a", "{x}"),
         ("{ {a: input.x} }", "a", {"a": "a"}),
         ("{ {a: input.x, b: '}'} }", "a", {"a": "a", "b": "}"}),
         ("{input.x || 'none'}", None, "none"),

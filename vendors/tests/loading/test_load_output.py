@@ -40,7 +40,7 @@ max_attempts = 0
 def test_an_error_names_the_file_and_the_key(load: Callable[..., str]) -> None:
     assert error_of(load, "[vendors.acme]\nurl = 5\n") == [
         "vendors.toml: vendors.acme.adapter: This key is required.",
-        'vendors.toml: vendors.acme.url: Must be a string, such as "https://example.com".',
+        'vendors.toml: vendors.acme.url: Must be a string, such as "GET https://api.example.com/v1/people".',
     ]
 
 
@@ -76,7 +76,7 @@ def test_each_change_is_printed_with_vendor_and_field(
     assert printed.split("\n") == [
         "acme: rate_limits: '10/s' -> '50/s'",
         "acme: not in the file, kept: enabled = False, max_in_flight = 7, redact = 'dob'. "
-        "To clear a field, set it to an empty value.",
+        "To change a setting, name it in the file.",
         "other: new",
         "Not in the file, unchanged: globex",
         "1 created, 1 changed, 0 unchanged",

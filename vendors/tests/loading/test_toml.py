@@ -12,6 +12,11 @@ timeout_seconds = 5
 required_input = ["name", "email"]
 redact = ["ssn", "dob"]
 """
+MISPLACED = "Not valid TOML: Invalid initial character for a key part"
+ON_ONE_LINE = (
+    "An inline table { } stands on one line, without a comma at its end. A longer one is a table "
+    "of its own, such as [vendors.NAME.callback], at the end of its vendor."
+)
 NO_VENDOR = "vendors: The file has no vendor. Add a table [vendors.SLUG] for each."
 
 
@@ -22,14 +27,14 @@ def faults_of(text: str) -> list[str]:
         return [str(fault) for fault in error.faults]
     of_entries = [
         entry.fault(name, sentence)
-        for entry in parsed.entries
+        for entry in parsed.vendors
         for name, sentence in entry.faults.items()
     ]
     return [str(fault) for fault in [*parsed.faults, *of_entries]]
 
 
 def test_an_entry_has_only_the_named_fields() -> None:
-    (entry,) = parse(GOOD).entries
+    (entry,) = parse(GOOD).vendors
     assert entry.slug == "acme"
     assert entry.fields == {
         "adapter": "sync",
@@ -54,7 +59,7 @@ repeat_overdue = true
 api_key_env = "VENDOR_ACME_KEY"
 webhook_secret_env = "VENDOR_ACME_SECRET"
 """
-    (entry,) = parse(GOOD + others).entries
+    (entry,) = parse(GOOD + others).vendors
     assert len(entry.fields) == 16
 
 
@@ -71,6 +76,8 @@ webhook_secret_env = "VENDOR_ACME_SECRET"
         ),
         ("\n\na = [1,\n", "Not valid TOML: Invalid value (at end of document)."),
         ("a = " + "[" * 5000, "The file is nested too deeply."),
+        ("a = { b = { c = 1 },\n d = 2 }", f"{MISPLACED} (at line 1, column 21). {ON_ONE_LINE}"),
+        ("a = { b = 1, }", f"{MISPLACED} (at line 1, column 14). {ON_ONE_LINE}"),
         ("", NO_VENDOR),
         ("# nothing\n\n[vendors]\n", NO_VENDOR),
         ("vendors = 3", NO_VENDOR),
@@ -100,7 +107,8 @@ def test_a_file_without_vendors_is_an_error(text: str, fault: str) -> None:
         ("callback_timeout_seconds = inf", "callback_timeout_seconds: Must be a number."),
         ("callback_timeout_seconds = true", "callback_timeout_seconds: Must be a number."),
         ("callback_timeout_seconds = 2026-01-01", "callback_timeout_seconds: Must be a number."),
-        ("rate_limits = 50", "rate_limits: Must be a string"),
+        ("rate_limit = '5/s'", "rate_limit: Unknown key. Did you mean rate_limits?"),
+        ("rate_limits = 50", 'rate_limits: Must be a string, such as "10/s, 500/min".'),
         ("api_key_env = {}", "api_key_env: Must be a string"),
     ],
 )
@@ -148,7 +156,7 @@ def test_windows_line_ends_are_read() -> None:
 
 
 def test_the_mock_vendors_have_the_url_they_are_served_at() -> None:
-    urls = {entry.slug: entry.fields["url"] for entry in built_in("http://127.0.0.1:8001/").entries}
+    urls = {entry.slug: entry.fields["url"] for entry in built_in("http://127.0.0.1:8001/").vendors}
     assert urls == {
         "sync": "http://127.0.0.1:8001/mock-vendors/sync",
         "async": "http://127.0.0.1:8001/mock-vendors/async",

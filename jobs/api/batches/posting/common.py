@@ -9,7 +9,7 @@ from clients.directory import Caller
 from jobs.api.access.permissions import require_vendor
 from jobs.api.input.fields import StrictCharField
 from jobs.api.input.options import JobOptions
-from jobs.api.serializers import enabled_vendor
+from jobs.api.input.posted import enabled_vendor
 
 
 class CommonOptions(JobOptions):

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from jobs.api.batches.posting.common import BatchInput
 from jobs.api.batches.posting.refusals import MAX_SHOWN
 from jobs.api.input.fields import StrictCharField
-from jobs.api.serializers import JobInput
+from jobs.api.input.posted import JobInput
 from jobs.models import State
 
 

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from enrichlabs_client import json_text
 from enrichlabs_client.client import Client
-from enrichlabs_client.command.failures import COMPLETE, INCOMPLETE, tally
+from enrichlabs_client.command.failures import COMPLETE, INCOMPLETE, Tally
 from enrichlabs_client.command.files import (
     JSON_LINES,
     check_output,
@@ -79,21 +78,21 @@ def results(args: argparse.Namespace, client: Client) -> int:
         check_output_name(path)
     format = args.format or (format_of(path) if path else JSON_LINES)
     delimiter = (delimiter_of(path) if path else None) or ","
-    counts: Counter[str] = Counter()
+    tally = Tally()
     try:
         with whole(path) if path else nullcontext(_standard_output()) as file:
             own = ResultColumns(args.fields)
             columns = ["index", "reference", *own.names, "created_at", "finished_at"]
             writer = Writer(file, format or JSON_LINES, columns, delimiter)
             for result in client.results(args.id, partial=args.partial):
-                counts[result.status] += 1
+                tally.add(result)
                 writer.write({**own.texts(result), **_more(result)})
     except ConflictError as error:
         if error.code == "not_finished":
             error.args = (UNFINISHED.format(id=args.id),)
         raise
-    _report(args, counts)
-    return COMPLETE if set(counts) <= {"complete"} else INCOMPLETE
+    _report(args, tally)
+    return COMPLETE if tally.is_complete else INCOMPLETE
 
 
 class _Terminal:
@@ -108,14 +107,15 @@ def _standard_output() -> SupportsWrite:
     return _Terminal() if sys.stdout.isatty() else sys.stdout
 
 
-def _report(args: argparse.Namespace, counts: Counter[str]) -> None:
+def _report(args: argparse.Namespace, tally: Tally) -> None:
     """Say what was written. The results themselves may be on standard output."""
     if args.json and args.output:
+        counts = tally.counts
         print(json_text.dumps({"output": args.output, "rows": counts.total(), "counts": counts}))
     elif args.output:
-        print(f"{args.output}: {tally(counts)}.")
+        print(f"{args.output}: {tally}.")
     elif not args.json:
-        print(f"{tally(counts)}.", file=sys.stderr)
+        print(f"{tally}.", file=sys.stderr)
 
 
 def _more(result: Result) -> dict[str, str | None]:

@@ -1,6 +1,5 @@
 """The steps of a submission: upload the rows, wait for their jobs, write the results."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from enrichlabs_client import conflicts
 from enrichlabs_client.batch_calls import query_of
 from enrichlabs_client.client import Client
-from enrichlabs_client.command.failures import UsageError
+from enrichlabs_client.command.failures import Tally, UsageError
 from enrichlabs_client.command.files import CSV, delimiter_of
 from enrichlabs_client.command.mapping import JobMapping
 from enrichlabs_client.command.outputs import ResultColumns, Writer, whole
@@ -126,21 +125,21 @@ class Submission:
 
     # Results
 
-    def write(self, path: Path, format: str, fields: list[str] | None) -> Counter[str]:
-        """Write the rows with their results. Returns the number of rows by status."""
+    def write(self, path: Path, format: str, fields: list[str] | None) -> Tally:
+        """Write the rows with their results. Returns what became of them."""
         own = ResultColumns(fields, self.table.columns)
         columns = [*self.table.columns, *own.names]
         encoding = "utf-8-sig" if self.table.file.needs_mark and format == CSV else "utf-8"
-        counts: Counter[str] = Counter()
+        tally = Tally()
         with whole(path, encoding) as file:
             writer = Writer(file, format, columns, delimiter_of(path) or self.table.delimiter)
             for row, result in zip(self.table.rows(), self._results(), strict=True):
                 writer.write({**row, **own.texts(result)})
-                counts[result.status] += 1
-                self.progress.show("Written", counts.total(), self.table.count)
+                tally.add(result)
+                self.progress.show("Written", tally.counts.total(), self.table.count)
             self.table.file.check_unchanged()
         self.progress.end()
-        return counts
+        return tally
 
     def _results(self) -> Iterator[Result]:
         """Yield one result for each row."""

@@ -13,10 +13,10 @@ from enrichlabs_client.client import Client
 from enrichlabs_client.command.failures import (
     COMPLETE,
     INCOMPLETE,
+    Tally,
     UsageError,
     counted,
     listed,
-    tally,
 )
 from enrichlabs_client.command.files import (
     CSV,
@@ -70,9 +70,9 @@ def run(args: argparse.Namespace, client: Client, progress: Progress) -> int:
             return _report_upload(args, steps, refused)
         with _explained(steps):
             steps.wait()
-            counts = steps.write(output, format_of(output) or format, args.fields)
+            tally = steps.write(output, format_of(output) or format, args.fields)
         state.end()
-    return _report_results(args, steps, output, dict(counts))
+    return _report_results(args, steps, output, tally)
 
 
 def _default_output(path: Path, format: str) -> Path:
@@ -215,16 +215,15 @@ def _report_upload(args: argparse.Namespace, steps: Submission, refused: int) ->
     return INCOMPLETE if refused else COMPLETE
 
 
-def _report_results(
-    args: argparse.Namespace, steps: Submission, output: Path, counts: dict[str, int]
-) -> int:
+def _report_results(args: argparse.Namespace, steps: Submission, output: Path, tally: Tally) -> int:
     ids = [part.batch_id for part in steps.parts()]
     if args.json:
-        found = {"output": str(output), "rows": steps.table.count, "counts": counts, "batches": ids}
+        found = {"output": str(output), "rows": steps.table.count}
+        found |= {"counts": tally.counts, "batches": ids}
         print(json_text.dumps(found))
     else:
-        print(f"{output}: {tally(counts)}.")
-        if len(ids) == 1 and counts.get("failed"):
+        print(f"{output}: {tally}.")
+        if len(ids) == 1 and tally.may_succeed:
             command = f"enrichlabs retry {shown(ids[0] or '')}"
             print(f"To retry what failed: {command}, and then the same command.", file=sys.stderr)
-    return COMPLETE if set(counts) == {"complete"} else INCOMPLETE
+    return COMPLETE if tally.is_complete else INCOMPLETE

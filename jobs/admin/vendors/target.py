@@ -1,6 +1,6 @@
 """Where a vendor's calls go and with which keys: who may change that, and whether it works."""
 
-import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,25 +13,40 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from jobs.admin.definitions.field import DefinitionField, shown
 from jobs.admin.formats import counted
+from jobs.admin.vendors.confirmation import CONFIRMATION_FIELD, ConfirmingForm
+from jobs.admin.vendors.field import DefinitionField, shown
 from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.redis import hints
 from jobs.recovery import unusable
-from vendors.models import Vendor
+from vendors.loading.keys import KINDS
+from vendors.models import Vendor, required_input_of
+from vendors.registry import is_http
+from vendors.validators import without_method
 
 TARGET_FIELDS = ("adapter", "url", "definition", "api_key_env", "webhook_secret_env", "redact")
 # These keys of the definition decide where calls go, or which key they carry.
 TARGET_KEYS = ("credential", "proxy_env", "ca_file", "client_cert_file")
-CONFIRMATION_FIELD = "variables_again"
-METHOD = re.compile(r"[A-Z]+ +")
 HELP = (
     "What the vendor's table in TOML says besides the fields of this page: query, headers, json, "
-    "input, credential, result, outcomes, poll, callback and others."
+    "input, credential, result, outcomes, poll, callback and others. Comments are not kept."
 )
+OTHERWISE_WITH_HTTP = {
+    "required_input": "With adapter http, name the fields as input in the definition instead.",
+    "api_key_env": "With adapter http, name a credential in the definition instead.",
+    "webhook_secret_env": "With adapter http, name callback.secret_env in the definition instead.",
+}
+# Which fields the page of a vendor with adapter http has in place of these.
+WITH_HTTP = {"required_input": "required", "api_key_env": "", "webhook_secret_env": ""}
+ELSEWHERE = {
+    **dict.fromkeys(KINDS, "This is a field of this page. Set it there."),
+    **{key: f"This is a field. {remedy}" for key, remedy in OTHERWISE_WITH_HTTP.items()},
+    "vendors": "Paste only what stands in [vendors.NAME], without this line.",
+    "credentials": "A credential has a page of its own.",
+}
 
 
-class VendorForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument at run time
+class VendorForm(ConfirmingForm):
     # Keys are sent to another host only if the operator confirms these very keys.
     variables_again = forms.CharField(
         required=False,
@@ -40,24 +55,20 @@ class VendorForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument
         "type the names of the vendor's variables again, separated by spaces.",
     )
 
-    @property
-    def changed_data(self) -> list[str]:
-        return [name for name in super().changed_data if name != CONFIRMATION_FIELD]  # no column
-
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         stored = Vendor.objects.filter(pk=self.instance.pk).first()
         if not stored:
+            if cleaned.get("required_input") == self["required_input"].initial:
+                cleaned["required_input"] = required_input_of(cleaned.get("adapter", ""))
             return cleaned
         values = {name: cleaned.get(name, getattr(stored, name)) for name in TARGET_FIELDS}
-        named = Vendor(**values).variable_names
-        confirmed = set(re.split(r"[\s,]+", cleaned.get(CONFIRMATION_FIELD) or ""))
-        if named and confirmed != named and _target(stored) != _target(Vendor(**values)):
-            text = (
+        if _target(stored) != _target(Vendor(**values)):
+            why = (
                 "Calls would go to another host or adapter, or there with another credential. "
-                f"To send it the values of these variables, type {' '.join(sorted(named))} here."
+                "To send it the values of these variables"
             )
-            self.add_error(CONFIRMATION_FIELD, forms.ValidationError(text, code="again"))
+            self.require_again(cleaned, Vendor(**values).variable_names, why)
         return cleaned
 
 
@@ -72,7 +83,7 @@ def _target(vendor: Vendor) -> tuple[object, ...]:
 
 def _origin(url: str) -> tuple[str, str]:
     try:
-        parts = urlsplit(METHOD.sub("", url, count=1))
+        parts = urlsplit(without_method(url))
     except ValueError:
         return "", url
     return parts.scheme, parts.netloc.lower()
@@ -90,7 +101,8 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
     def get_readonly_fields(
         self, request: HttpRequest, obj: Vendor | None = None
     ) -> tuple[str, ...]:
-        fixed = ("slug", "state", "usable") if obj else ("state", "usable")
+        shown = ("state", "usable", "required")
+        fixed = ("slug", *shown) if obj else shown
         if self.has_target_permission(request):
             return fixed
         return (*fixed, *TARGET_FIELDS, "shown_definition")
@@ -98,21 +110,13 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
     def get_fieldsets(self, request: HttpRequest, obj: Vendor | None = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         is_editable = self.has_target_permission(request) and self.has_change_permission(request)
-        if obj and is_editable:
-            return fieldsets
         replaced: dict[Any, str] = {} if is_editable else {"definition": "shown_definition"}
+        if not (obj and is_editable):
+            replaced[CONFIRMATION_FIELD] = ""
+        if obj and is_http(obj.adapter):
+            replaced |= WITH_HTTP
         return [
-            (
-                title,
-                {
-                    **options,
-                    "fields": [
-                        replaced.get(name, name)
-                        for name in options["fields"]
-                        if name != CONFIRMATION_FIELD
-                    ],
-                },
-            )
+            (title, {**options, "fields": list(_replaced(options["fields"], replaced))})
             for title, options in fieldsets
         ]
 
@@ -120,12 +124,20 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
         self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
         if db_field.name == "definition":
-            return DefinitionField(label="Definition", help_text=HELP, required=False)
+            return DefinitionField(
+                label="Definition", help_text=HELP, elsewhere=ELSEWHERE, required=False
+            )
+        if remedy := OTHERWISE_WITH_HTTP.get(db_field.name):
+            kwargs["help_text"] = f"{db_field.help_text} {remedy}"
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @admin.display(description="definition")
     def shown_definition(self, vendor: Vendor) -> SafeString:
         return shown(vendor.definition)
+
+    @admin.display(description="Required input")
+    def required(self, vendor: Vendor) -> str:
+        return ", ".join(vendor.required_fields) or "none"
 
     @admin.display(description="Can be called")
     def usable(self, vendor: Vendor) -> str | SafeString:
@@ -133,6 +145,11 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
             return "-"
         lines = [line for line in (_of_workers(vendor), _of_callbacks(vendor)) if line]
         return format_html_join("\n", "<div>{}</div>", ((line,) for line in lines))
+
+
+def _replaced(names: Iterable[Any], by: Mapping[Any, str]) -> Iterator[Any]:
+    """Yield the names of fields as `by` has them; '' leaves a field out."""
+    return filter(None, (by.get(name, name) for name in names))
 
 
 def _of_workers(vendor: Vendor) -> str:

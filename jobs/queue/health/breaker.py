@@ -3,7 +3,7 @@
 It opens after several failures in a row, then lets one probe through at a time. Once a probe
 succeeds, the number of concurrent calls grows again from one. The same happens when the vendor
 throttles us and does not say for how long, from the first such answer on; the pause until the probe
-is then in the vendor's row (jobs/queue/throttle.py).
+is then in the vendor's row (jobs/queue/health/throttle.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, groupby
 
-from jobs.queue import throttle
 from jobs.queue.clock import redis_clock
+from jobs.queue.health import throttle
+from jobs.queue.health.throttle import Throttle
 from jobs.queue.keys import Keys
 from jobs.queue.limiter import READ_PAUSE_SECONDS, microseconds, moment
 from jobs.queue.redis import commands, script
-from jobs.queue.throttle import Throttle
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
 
@@ -53,7 +53,7 @@ class OpenBreaker:
 class Report:
     """What one call says about the vendor's health."""
 
-    outcome: str  # good, bad, denied, throttled or none, as `outcome` returns it
+    signal: str  # good, bad, denied, throttled or none, as `signal_of` returns it
     probe: str
     job_id: str
     started_us: int = 0  # by Redis' clock
@@ -61,7 +61,7 @@ class Report:
     code: str = ""  # of the error, if the call failed
 
 
-def outcome(answer: Done | Accepted | VendorError | None) -> str:
+def signal_of(answer: Done | Accepted | VendorError | None) -> str:
     """Return what an answer says about the vendor's health. None: no call was made."""
     match answer:
         case Done() | Accepted():
@@ -95,8 +95,8 @@ def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
     for group in groups:
         last = group[-1]
         about_job = (last.job_id, last.started_us, last.failures)
-        rows.append((last.outcome, last.probe, *about_job, len(group)))
-    code = next((item.code for item in reversed(reports) if item.outcome == "bad"), "")
+        rows.append((last.signal, last.probe, *about_job, len(group)))
+    code = next((item.code for item in reversed(reports) if item.signal == "bad"), "")
     terms = _terms(vendor) if any(row[0] == "throttled" for row in rows) else ""
     args = [threshold(vendor), code, terms, *chain.from_iterable(rows)]
     open_us, denied, streak, *started_before = script("report")(
@@ -124,7 +124,7 @@ def _throttle(streak: str) -> Throttle:
 
 def _group_key(item: Report) -> int:
     """Group consecutive good answers: the breaker only needs their number."""
-    return 0 if item.outcome == "good" and not item.probe else id(item)
+    return 0 if item.signal == "good" and not item.probe else id(item)
 
 
 def read_open(state: Mapping[str, str], now: datetime) -> OpenBreaker | None:

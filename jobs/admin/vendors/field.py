@@ -1,5 +1,6 @@
 """The form field of a definition: text for people, a dict for the row."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -13,7 +14,12 @@ from vendors.loading.toml import FaultyVendorsError, parse_definition
 
 
 class DefinitionField(forms.CharField):
-    def __init__(self, *, rows: int = 20, **options: Any) -> None:
+    """`elsewhere` has a sentence for each key that belongs elsewhere."""
+
+    def __init__(
+        self, *, rows: int = 20, elsewhere: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
+        self.elsewhere = elsewhere or {}
         attrs = {"class": "definition", "rows": rows, "spellcheck": "false"}
         super().__init__(widget=forms.Textarea(attrs=attrs), **options)
 
@@ -22,10 +28,15 @@ class DefinitionField(forms.CharField):
 
     def to_python(self, value: Any) -> Any:
         try:
-            return parse_definition(super().to_python(value) or "")
+            definition = parse_definition(super().to_python(value) or "")
         except FaultyVendorsError as error:
             faults = [ValidationError(str(it), code=it.key) for it in error.faults]
             raise ValidationError(faults) from None
+        misplaced = [name for name in definition if name in self.elsewhere]
+        if misplaced:
+            sentences = (f"{name}: {self.elsewhere[name]}" for name in misplaced)
+            raise ValidationError([ValidationError(it, code="elsewhere") for it in sentences])
+        return definition
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:

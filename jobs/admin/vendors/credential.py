@@ -1,6 +1,5 @@
 """Credentials: how vendors are shown who calls. The keys themselves are never shown."""
 
-import re
 from typing import Any
 
 from django import forms
@@ -11,19 +10,26 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from jobs.admin.definitions import field
+from jobs.admin.vendors import field
+from jobs.admin.vendors.confirmation import CONFIRMATION_FIELD, ConfirmingForm
 from vendors import credentials
 from vendors.catalogue import catalogue
 from vendors.models import Credential, Vendor, faults_of_users, users_of
 
-CONFIRMATION_FIELD = "variables_again"
 HELP = (
     'Where the key stands and which variable holds it: header = "X-Api-Key", query or body with a '
-    'name, or basic = true; and keys_env = ["VENDOR_ACME_KEY"]. Or bearer_env = "VENDOR_ACME_KEY".'
+    'name, or basic = true; and keys_env = ["VENDOR_ACME_KEY"]. Or bearer_env = "VENDOR_ACME_KEY". '
+    "Comments are not kept."
 )
 
 
-class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argument at run time
+ELSEWHERE = {
+    "credentials": "Paste only what stands in [credentials.NAME], without this line.",
+    "vendors": "A vendor has a page of its own.",
+}
+
+
+class CredentialForm(ConfirmingForm):
     # A key is sent in another way, or another key is sent, only if the operator confirms which.
     variables_again = forms.CharField(
         required=False,
@@ -31,10 +37,6 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argu
         help_text="Only if you change the definition of a credential in use: "
         "type the name of its variable again.",
     )
-
-    @property
-    def changed_data(self) -> list[str]:
-        return [name for name in super().changed_data if name != CONFIRMATION_FIELD]  # no column
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -44,15 +46,13 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no type argu
         return cleaned
 
     def _check_users(self, stored: Credential, cleaned: dict[str, Any]) -> None:
-        users = [vendor.slug for vendor in users_of(stored)]
-        named = set(credentials.variables_of(cleaned["definition"]))
-        confirmed = set(re.split(r"[\s,]+", cleaned.get(CONFIRMATION_FIELD) or ""))
-        if users and named and confirmed != named:
-            text = (
+        if users := [vendor.slug for vendor in users_of(stored)]:
+            why = (
                 f"Calls of {', '.join(users)} would carry another key, or carry it elsewhere. "
-                f"To send the value of this variable, type {' '.join(sorted(named))} here."
+                "To send the value of this variable"
             )
-            self.add_error(CONFIRMATION_FIELD, forms.ValidationError(text, code="again"))
+            variables = set(credentials.variables_of(cleaned["definition"]))
+            self.require_again(cleaned, variables, why)
         stored.definition = cleaned["definition"]
         for slug, sentence in faults_of_users(stored):
             self.add_error("definition", f"Vendor {slug} could not use it. {sentence}")
@@ -133,6 +133,7 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type ar
             return field.DefinitionField(
                 label="Definition",
                 help_text=HELP,
+                elsewhere=ELSEWHERE,
                 error_messages={"required": credentials.ONE_PLACE},
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)

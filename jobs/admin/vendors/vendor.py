@@ -10,9 +10,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.admin import formats, states
-from jobs.admin.definitions.field import changed
-from jobs.admin.vendor_pauses import PausingAdmin
-from jobs.admin.vendor_target import TargetAdmin
+from jobs.admin.vendors.field import changed
+from jobs.admin.vendors.pauses import PausingAdmin
+from jobs.admin.vendors.target import TargetAdmin
 from jobs.models import OPEN, Job
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue

@@ -1,0 +1,3 @@
+"""Vendors without code: called and polled as their definitions say, and calling back as real
+vendors do.
+"""

@@ -1,1 +1,0 @@
-"""Definitions of vendors and of credentials, which the console edits as TOML."""
