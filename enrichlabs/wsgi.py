@@ -5,6 +5,7 @@ those of the API only when their view asks for them: first it finds out who sent
 import os
 from collections.abc import Iterable
 from contextlib import nullcontext
+from time import monotonic
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import django
@@ -24,6 +25,7 @@ django.setup(set_prefix=False)
 handler = Handler()
 # Imports all views now, or the first requests would wait for that and pile up.
 get_resolver().url_patterns  # noqa: B018
+serving_since = monotonic()
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -32,7 +34,7 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
     body = environ["wsgi.input"] = (Upload if limits.is_upload else Body)(environ, limits.max_bytes)
     response: Iterable[bytes]
     try:
-        if is_late(environ, waited_seconds(environ)):
+        if is_late(environ, waited_seconds(environ, serving_since)):
             raise overloaded()
         if isinstance(body, Body) and not limits.view_refuses:
             body.load()
@@ -49,7 +51,7 @@ def _answer(
 ) -> Iterable[bytes]:
     # The whole request is there: the store's time counts from its last byte.
     seconds = limits.patience_seconds
-    with patience(seconds - waited_seconds(environ)) if seconds else nullcontext():
+    with patience(seconds - waited_seconds(environ, serving_since)) if seconds else nullcontext():
         response = handler(environ, start_response)
     headers = getattr(response, "headers", {})  # a file has none
     if headers.get("Connection") == "close":

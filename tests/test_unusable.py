@@ -9,13 +9,14 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job, Status
 from jobs.recovery.unusable import WorkerReport, everywhere
+from jobs.recovery.unusable_pauses import REMEDY
 from tests.conftest import wait_until_final
 from vendors.models import Vendor
 
 pytestmark = pytest.mark.about_redis
 
 KEY = {"VENDOR_ACME_API_KEY": "k3y"}
-NOT_SET = "No worker can call it: The variable VENDOR_ACME_API_KEY is not set."
+NOT_SET = f"No worker can call it: The variable VENDOR_ACME_API_KEY is not set. {REMEDY}"
 
 
 @pytest.fixture

@@ -20,16 +20,17 @@ from vendors.models import Credential, Vendor
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 KEY = "VENDOR_ACME_KEY"
+LACKING = f"No worker can call it: The variable {KEY} is not set."
 
 
 def vendor(*arguments):
     """Run the command. Returns what it printed and its exit status."""
-    printed, status = StringIO(), 0
+    printed, said, status = StringIO(), StringIO(), 0
     try:
-        call_command("vendor", *arguments, stdout=printed)
+        call_command("vendor", *arguments, stdout=printed, stderr=said)
     except SystemExit as error:
         status = error.code
-    return SimpleNamespace(text=printed.getvalue(), status=status)
+    return SimpleNamespace(text=printed.getvalue(), said=said.getvalue(), status=status)
 
 
 def vendor_json(*arguments):
@@ -71,6 +72,9 @@ def acme(make_vendor, vendor_server, redis_client, monkeypatch):
 
 def test_list_shows_vendors_and_the_gallery(acme, make_vendor, monkeypatch, redis_client):
     make_vendor("off", enabled=False, api_key_env="VENDOR_OFF_KEY")
+    pauses.pause("acme", LACKING)
+    assert "acme: What the workers lack is set here, but not where" in vendor("list").text
+    pauses.resume("acme")
     pauses.pause("acme", "Its contract is over.", "ann")
     found = vendor_json("list")
     first, second = found["vendors"]
@@ -79,20 +83,36 @@ def test_list_shows_vendors_and_the_gallery(acme, make_vendor, monkeypatch, redi
     assert first["variables"] == [{"name": KEY, "is_set": True}]
     assert second["state"] == "disabled; running"
     printed = vendor("list").text
-    assert "paused: Its contract is over (by ann, since" in printed
+    assert "  paused: Its contract is over (by ann, since" in printed
+    assert first["state"].endswith("UTC)")
+    assert max(map(len, printed.split("\n\n")[0].split("\n"))) < 130
     assert f"{KEY} (set here)" in printed
     assert "VENDOR_OFF_KEY (not set here)" in printed
     assert "People Data Labs: the profile of a person." in printed
     assert {"pdl", "hunter"} <= {entry["name"] for entry in found["gallery"]}
 
 
-def test_add_writes_the_vendor_and_says_what_to_do_next(redis_client):
+def test_a_dry_run_prints_the_definition(tmp_path):
+    made = vendor("add", "hunter", "--as", "finder", "--dry-run")
+    assert "Vendor finder_verifier: would be added." in made.said
+    file = tmp_path / "finder.toml"
+    file.write_text(made.text)
+    assert not Vendor.objects.exists()
+    call_command("load_vendors", str(file), stdout=StringIO())
+    loaded = {each.slug: each.definition for each in Vendor.objects.all()}
+    Vendor.objects.all().delete()
+    vendor("add", "hunter", "--as", "finder")
+    assert {each.slug: each.definition for each in Vendor.objects.all()} == loaded
+
+
+def test_add_writes_the_vendor_and_says_what_to_do_next(redis_client, monkeypatch):
     assert vendor_json("add", "pdl", "--dry-run")["vendors"] == ["pdl"]
     assert not Vendor.objects.exists()
+    monkeypatch.setenv("ENRICHLABS_MANAGE", "script/manage")
     printed = vendor("add", "pdl").text
     assert "Vendor pdl: added.\nCredential pdl: added.\n" in printed
     assert "1. Set VENDOR_PDL_KEY (the API key) for the workers: in .env" in printed
-    assert "2. Prove the credential, by a free call: manage.py vendor check pdl\n" in printed
+    assert "2. Prove the credential, by a free call: script/manage vendor check pdl\n" in printed
     assert """vendor try pdl --input '{"email": "..."}'""" in printed
     assert Vendor.objects.get().definition["credential"] == Credential.objects.get().slug == "pdl"
     [added] = [each for each in vendor_json("list")["gallery"] if each["name"] == "pdl"]
@@ -101,7 +121,8 @@ def test_add_writes_the_vendor_and_says_what_to_do_next(redis_client):
 
 def test_add_overwrites_nothing(redis_client):
     Credential.objects.create(slug="hunter", definition={"query": "k", "keys_env": [KEY]})
-    vendor("add", "hunter")
+    printed = vendor("add", "hunter").text
+    assert printed.count("manage.py vendor check") == 1  # of the credential that both use
     Vendor.objects.filter(slug="hunter").update(rate_limits="1/s")
     assert "vendor add hunter --as SLUG" in refusal("add", "hunter")
     added = vendor_json("add", "hunter", "--as", "finder")
@@ -182,11 +203,13 @@ def test_a_pending_call_can_be_polled_by_hand(acme, vendor_server, redis_client,
     [
         (Answer(200, {"left": 12}), (pauses.UNPAID, ""), True, "Credits left: 12.\n"),
         (Answer(200, {}), (pauses.DENIED, ""), True, "The credential of vendor acme works.\nThe"),
+        (Answer(200, {}), (pauses.DENIED, ""), True, "another key still use that one: restart"),
+        (Answer(200, {}), (LACKING, ""), False, "but not where they run: restart them"),
         (Answer(200, {"left": 0}), (pauses.UNPAID, ""), False, "No credits are left, so a pause"),
         (Answer(200, {"left": 5}), ("Ann's.", "ann"), False, "stays paused: Ann's (by ann,"),
         (Answer(401, {}), (pauses.DENIED, ""), False, "The check of vendor acme failed."),
     ],
-    ids=["credits", "denied", "no-credits", "by-operator", "refused"],
+    ids=["credits", "denied", "old-key", "lacking", "no-credits", "by-operator", "refused"],
 )
 def test_check_ends_the_pause_that_it_disproves(vendor_server, answer, paused, is_ended, sentence):
     pauses.pause("acme", *paused)

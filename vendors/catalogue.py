@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from threading import Lock
 from typing import Any
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
 
 from vendors.base import Adapter
 from vendors.models import Credential, Vendor
-from vendors.registry import make_adapter
+from vendors.registry import is_built_in, make_adapter
 
 MAX_AGE_SECONDS = 0.5
 NEVER = float("-inf")
@@ -97,3 +98,20 @@ def listed(slugs: Iterable[str]) -> str:
 
 
 catalogue = Catalogue()
+
+
+def account_url(vendor: Vendor) -> str:
+    """Return the URL of the vendor's whole account, to which it posts its callbacks; '' if each job
+    has a URL of its own.
+    """
+    url = f"{settings.PUBLIC_URL}/vendor-webhook/{vendor.slug}"
+    callback = vendor.definition.get("callback")
+    if isinstance(callback, dict) and "reference" in callback:
+        return url
+    if is_built_in(vendor.adapter):
+        return ""
+    try:
+        kind = type(catalogue.adapter(vendor))
+    except ValueError:
+        return ""
+    return "" if kind.callback_reference is Adapter.callback_reference else url

@@ -12,12 +12,12 @@ from django.views.decorators.csrf import csrf_exempt
 from jobs.api.access.addresses import client_address
 from jobs.api.input import bodies
 from jobs.api.problems import Problem, handle
-from jobs.callbacks import receive, references, refusals, tokens
+from jobs.callbacks import receive, refusals, tokens
 from jobs.models import Job, Verdict
 from jobs.queue import counters
 from jobs.queue.clock import redis_clock
 from jobs.storage.store import STORE_ERRORS
-from vendors.catalogue import catalogue
+from vendors.catalogue import account_url, catalogue
 from vendors.models import Vendor
 from webhooks import proofs
 from webhooks.proofs import Proven, Request
@@ -74,7 +74,7 @@ def _respond(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
 def _receive(request: HttpRequest, slug: str, job_id: str) -> HttpResponse:
     """Check size, vendor, proofs and token; then store and apply the callback."""
     vendor = catalogue.get(slug)
-    has_url = job_id or (vendor and references.has_account_url(vendor))
+    has_url = job_id or (vendor and account_url(vendor))
     if request.method != "POST":
         if not has_url:
             raise Http404

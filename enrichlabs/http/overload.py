@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable
+from time import monotonic
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -21,9 +22,10 @@ EXEMPT = ("/healthz", "/mock-vendors/")
 LAST_DATA_OFFSET = 52  # tcpi_last_data_recv in Linux' struct tcp_info, in milliseconds
 
 
-def waited_seconds(environ: WSGIEnvironment) -> float:
+def waited_seconds(environ: WSGIEnvironment, serving_since: float) -> float:
     """Return how long ago the request's last byte arrived, even if the connection was not accepted
-    yet; 0 if that is unknown.
+    yet; 0 if that is unknown. The time before `serving_since`, in monotonic time, does not count:
+    a request that comes while this process starts says nothing about its load.
     """
     connection: Any = environ.get("gunicorn.socket")
     if sys.platform != "linux" or connection is None:
@@ -33,7 +35,7 @@ def waited_seconds(environ: WSGIEnvironment) -> float:
     except (OSError, AttributeError):
         return 0.0  # not TCP, or not a socket
     milliseconds: int = struct.unpack_from("I", info, LAST_DATA_OFFSET)[0]
-    return milliseconds / 1000
+    return min(milliseconds / 1000, monotonic() - serving_since)
 
 
 def is_late(environ: WSGIEnvironment, waited: float) -> bool:

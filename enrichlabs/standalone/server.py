@@ -4,9 +4,10 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
-from typing import IO
+from typing import IO, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -18,7 +19,7 @@ from jobs.worker.supervisor import GRACE_SECONDS, KeepsDying, Supervisor
 from jobs.worker.supervisor.processes import Program
 
 READY_TIMEOUT_SECONDS = 60.0
-READYZ_TIMEOUT_SECONDS = 10.0
+READY_ANSWER_SECONDS = 10.0
 WORKER_GRACE_SECONDS = GRACE_SECONDS - 5  # the rest is for releasing unfinished jobs
 MOCK_HOST = "127.0.0.1"
 
@@ -63,7 +64,11 @@ def start(supervisor: Supervisor, lock: IO[str]) -> None:
     bootstrap.prepare(f"http://{MOCK_HOST}:{settings.MOCK_PORT}")
     if serves_mocks():
         supervisor.start(mock_vendors())
-    supervisor.start(api(), worker())
+    supervisor.start(api())
+    if not supervisor.wait_until(is_serving, READY_TIMEOUT_SECONDS):
+        raise StartupError(f"The API does not answer within {READY_TIMEOUT_SECONDS:.0f} s.")
+    # Only now: a vendor may answer the first calls of the worker with callbacks at once.
+    supervisor.start(worker())
     if not supervisor.wait_until(lambda: not why_unready(), READY_TIMEOUT_SECONDS):
         raise StartupError(f"Not ready within {READY_TIMEOUT_SECONDS:.0f} s: {why_unready()}")
 
@@ -130,18 +135,35 @@ def api_address() -> str:
     return f"{addresses.reached_at(settings.HOST)}:{settings.PORT}"
 
 
+def is_serving() -> bool:
+    """Return whether the API and the callback endpoint answer."""
+    try:
+        return _ask("/healthz").status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+
+
 def why_unready() -> str:
     """Return what /readyz reports as missing; empty when the service is ready."""
-    host = settings.ALLOWED_HOSTS[0].lstrip(".").replace("*", "localhost")
-    connection = HTTPConnection(api_address(), timeout=READYZ_TIMEOUT_SECONDS)
     try:
-        connection.request("GET", "/readyz", headers={"Host": host})
-        response = connection.getresponse()
-        parts = json.load(response)
+        answer = _ask("/readyz")
+        parts = json.loads(answer.body)
     except (OSError, HTTPException, ValueError) as error:
         return f"The API does not answer ({error})."
-    finally:
-        connection.close()
-    if response.status == HTTPStatus.OK:
+    if answer.status == HTTPStatus.OK:
         return ""
     return " ".join(str(text) for text in parts.values() if text != "ok")
+
+
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
+def _ask(path: str) -> _Answer:
+    """GET a path of the API. Raises OSError, HTTPException."""
+    host = settings.ALLOWED_HOSTS[0].lstrip(".").replace("*", "localhost")
+    with closing(HTTPConnection(api_address(), timeout=READY_ANSWER_SECONDS)) as connection:
+        connection.request("GET", path, headers={"Host": host})
+        response = connection.getresponse()
+        return _Answer(response.status, response.read())

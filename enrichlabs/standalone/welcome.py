@@ -1,7 +1,10 @@
 """What script/server prints once the service is ready."""
 
+import json
 import logging
+import shlex
 import sys
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -26,13 +29,15 @@ EnrichLabs is ready. Press Ctrl-C to stop it.
 
 Post a job, then fetch its result with the request_id that is returned:
 
-  curl {url}/jobs{header} -H 'Content-Type: application/json' -d '{{"vendor": "{vendor}", "name": "John Doe"}}'
+  curl {url}/jobs{header} -H 'Content-Type: application/json' -d {job}
   curl {url}/jobs/REQUEST_ID{header}
 
 A file of rows: see README.md, with ENRICHLABS_URL={url}
 
-"""  # noqa: E501 - a command to copy
+"""
 
+EXAMPLE_VENDOR = "sync"
+EXAMPLE_INPUT = {"name": "John Doe", "email": "john.doe@example.com"}
 HEADER = ' -H "Authorization: Bearer $API_KEY"'
 MAKE_KEY = "export API_KEY=$(script/manage api_key create)"
 OPEN = "none yet. Until there is one, requests need no key."
@@ -42,7 +47,7 @@ NEEDED = "every request needs one."
 
 def show(url: str, serves_mocks: bool, allows_anonymous: bool) -> None:
     """Print where the service is and a first job to try; with LOG_FORMAT=json, log one line."""
-    vendor = _example_vendor(serves_mocks)
+    vendors = _served_vendors(serves_mocks)
     has_key = apps.get_model("clients", "ApiKey").objects.exists()
     keys = NEEDED if has_key else OPEN if allows_anonymous else CLOSED
     if settings.LOG_FORMAT == "json":
@@ -58,24 +63,31 @@ def show(url: str, serves_mocks: bool, allows_anonymous: bool) -> None:
         make_key=f"{'Another' if has_key else 'Make one'}: {MAKE_KEY}",
         data=settings.DATA,
         header="" if keys == OPEN else HEADER,
-        vendor=vendor,
+        job=shlex.quote(json.dumps(_example_job(vendors))),
     )
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
-def _example_vendor(serves_mocks: bool) -> str:
-    """Return a vendor that can be called, and warn of those that can't because no mocks run."""
+def _served_vendors(serves_mocks: bool) -> list[Any]:
+    """Return the enabled vendors, and warn of those that can't be called because no mocks run."""
     vendors = apps.get_model("vendors", "Vendor").objects.filter(enabled=True).order_by("slug")
-    urls = dict(vendors.values_list("slug", "url"))
-    unserved = [slug for slug, url in urls.items() if MOCKS_PATH in url and not serves_mocks]
+    unserved = [each for each in vendors if MOCKS_PATH in each.url and not serves_mocks]
     if unserved:
         text = (
             "These vendors are mock vendors, which are not running: %s. Disable them, or set "
             "MOCK_VENDORS=1."
         )
-        log.warning(text, ", ".join(unserved))
-    return next((slug for slug in reversed(urls) if slug not in unserved), "sync")
+        log.warning(text, ", ".join(each.slug for each in unserved))
+    return [each for each in vendors if each not in unserved]
+
+
+def _example_job(vendors: list[Any]) -> dict[str, str]:
+    """Return a job with all that its vendor requires; for the mock vendor, if it is there."""
+    vendor = min(vendors, key=lambda vendor: vendor.slug != EXAMPLE_VENDOR, default=None)
+    fields = vendor.required_fields if vendor else ("name",)
+    values = {name: EXAMPLE_INPUT.get(name, "...") for name in fields}
+    return {"vendor": vendor.slug if vendor else EXAMPLE_VENDOR, **values}
 
 
 def _login() -> str:

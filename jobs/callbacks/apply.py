@@ -203,8 +203,10 @@ def _record(verdict: Verdict, *callbacks: Callback, reason: str = "") -> Verdict
 def _log(verdict: Verdict, callback: Callback, reason: str) -> None:
     is_newly_unreadable = verdict == Verdict.UNREADABLE != callback.verdict
     level = logging.ERROR if is_newly_unreadable else logging.INFO
-    text = "Callback from vendor %s for job %s is %s%s"
-    log.log(level, text, callback.vendor, callback.job, verdict, reason and f": {reason}")
+    # A vendor's reference may be personal data.
+    subject = f"job {callback.job}" if callback.job else "a reference that no job has yet"
+    text = "Callback from vendor %s for %s is %s%s"
+    log.log(level, text, callback.vendor, subject, verdict, reason and f": {reason}")
 
 
 def _postpone(callback: Callback) -> None:

@@ -5,15 +5,11 @@ answer that tells us this reference. So it is stored before it is looked up, and
 for stored ones after it has recorded a reference: whoever comes second finds the other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from jobs.models import OPEN, Attempt, Callback, Job, Status
 from jobs.storage.store import writing
-from vendors.base import Adapter
-from vendors.catalogue import catalogue
-from vendors.models import Vendor
-from vendors.registry import is_built_in
 
 # For the references that are looked up together. A vendor that uses one for so many jobs has named
 # a wrong field.
@@ -26,20 +22,6 @@ class Found(NamedTuple):
     job_id: str
     run: int
     attempt: int
-
-
-def has_account_url(vendor: Vendor) -> bool:
-    """Whether callbacks of this vendor may come to the URL of its whole account."""
-    callback = vendor.definition.get("callback")
-    if isinstance(callback, Mapping) and "reference" in callback:
-        return True
-    if is_built_in(vendor.adapter):
-        return False
-    try:
-        kind = type(catalogue.adapter(vendor))
-    except ValueError:
-        return False
-    return kind.callback_reference is not Adapter.callback_reference
 
 
 def match(callback: Callback) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from jobs.callbacks import apply, references
 from jobs.models import Callback, Verdict
-from vendors.catalogue import catalogue
+from vendors.catalogue import account_url, catalogue
 
 CHUNK = 500
 MAX_PER_STEP = 100  # each is a commit
@@ -23,7 +23,7 @@ class UnmatchedRetries:
     def step(self, now: datetime) -> bool:
         """Apply up to MAX_PER_STEP callbacks; return whether more are known to have a job."""
         vendors = catalogue.all().values()
-        slugs = {vendor.slug for vendor in vendors if references.has_account_url(vendor)}
+        slugs = {vendor.slug for vendor in vendors if account_url(vendor)}
         if not slugs:
             return False
         if not self._found:

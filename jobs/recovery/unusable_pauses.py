@@ -15,6 +15,9 @@ from vendors.models import Vendor
 log = logging.getLogger(__name__)
 
 REASON = "No worker can call it: "  # begins the reason of these pauses, and of no others
+REMEDY = (
+    "Correct it where they run and, for a variable, restart them: the pause then ends by itself."
+)
 
 
 class UnusablePauses:
@@ -30,7 +33,7 @@ class UnusablePauses:
         """Pause and resume vendors. Raises redis.RedisError and STORE_ERRORS."""
         vendors, texts, before = catalogue.all().values(), commands().hgetall(UNUSABLE), self._found
         self._found = {}
-        if not texts and not any(map(_has_our_pause, vendors)):
+        if not texts and not any(map(has_our_pause, vendors)):
             return 0
         workers = reports(commands(), texts)
         self._found = everywhere(workers)
@@ -38,19 +41,20 @@ class UnusablePauses:
             why = self._found.get(vendor.slug, "")
             if why and vendor.slug in before:
                 _pause(vendor, why)
-            elif workers and not why and _has_our_pause(vendor):
+            elif workers and not why and has_our_pause(vendor):
                 _resume(vendor)
         _drop_reports_of_dead(texts)
         return 0
 
 
-def _has_our_pause(vendor: Vendor) -> bool:
+def has_our_pause(vendor: Vendor) -> bool:
+    """Whether the vendor is paused because no worker can call it."""
     return vendor.paused and not vendor.paused_by and vendor.pause_reason.startswith(REASON)
 
 
 def _pause(vendor: Vendor, why: str) -> None:
-    reason = f"{REASON}{why}"[:200]
-    if vendor.paused and not (_has_our_pause(vendor) and vendor.pause_reason != reason):
+    reason = f"{REASON}{why}"[: pauses.MAX_REASON_LENGTH - len(REMEDY) - 1] + f" {REMEDY}"
+    if vendor.paused and not (has_our_pause(vendor) and vendor.pause_reason != reason):
         return
     if vendor.paused:
         changed = _our_pause(vendor).update(pause_reason=reason)

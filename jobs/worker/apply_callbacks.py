@@ -6,13 +6,12 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
-from jobs.callbacks import references
 from jobs.callbacks.apply import apply_for_references
 from jobs.queue.clock import redis_clock
 from jobs.storage.store import STORE_ERRORS
 from jobs.worker.execution import Execution
 from vendors.base import Accepted
-from vendors.catalogue import catalogue
+from vendors.catalogue import account_url, catalogue
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ def apply_callbacks(executions: Sequence[Execution]) -> None:
             named[execution.vendor.slug].append(answer.reference)
     for slug, names in named.items():
         vendor = catalogue.get(slug)
-        if vendor and references.has_account_url(vendor):
+        if vendor and account_url(vendor):
             try:
                 apply_for_references(vendor, names, redis_clock.now())
             except STORE_ERRORS as error:

@@ -1,12 +1,15 @@
 """The gallery: definitions of real vendors that come with EnrichLabs, in vendors/gallery."""
 
+import re
 import tomllib
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent.parent / "gallery"
 MAX_SUGGESTIONS = 3
+VENDOR_HEADING = re.compile(r"^(\[+vendors\.)([\w-]+)(?=[.\]])", re.MULTILINE)
 
 
 def names() -> list[str]:
@@ -16,6 +19,11 @@ def names() -> list[str]:
 def text(name: str) -> str:
     """Return the file of one of `names`."""
     return (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def renamed(name: str, slugs: Mapping[str, str]) -> str:
+    """Return the file with other slugs for its vendors."""
+    return VENDOR_HEADING.sub(lambda found: found[1] + slugs.get(found[2], found[2]), text(name))
 
 
 def description(name: str) -> str:

@@ -4,6 +4,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from vendors.management.program import command
+
 
 class StoreCommand(BaseCommand):
     """Refuses to run if a migration is missing: MongoDB reads a missing table as an empty one."""
@@ -16,5 +18,5 @@ class StoreCommand(BaseCommand):
         if missing:
             raise CommandError(
                 f"The tables of the store are missing or old: {len(missing)} migrations are not "
-                "applied. Run manage.py migrate, then try again."
+                f"applied. Run {command('migrate')}, then try again."
             )

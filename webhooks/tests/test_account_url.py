@@ -98,8 +98,11 @@ def test_after_the_answer_it_ends_the_job_of_its_reference(vendor, make_waiting,
 
 
 @pytest.mark.parametrize("found_by", ["worker", "sweep", "repeat"])
-def test_before_the_answer_it_waits_for_its_reference(vendor, make_waiting, send, found_by):
-    assert send(RESULT) == UNMATCHED
+def test_before_the_answer_it_waits_for_its_reference(vendor, make_waiting, send, found_by, caplog):
+    with caplog.at_level("INFO"):
+        assert send(RESULT) == UNMATCHED
+    assert "from vendor acme for a reference that no job has yet is unmatched" in caplog.text
+    assert "ref-1" not in caplog.text
     job = make_waiting()
     if found_by == "repeat":
         assert send(RESULT) == APPLIED

@@ -5,6 +5,8 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.client import HTTPResponse
+from time import monotonic
+from types import SimpleNamespace
 
 import pytest
 
@@ -93,4 +95,12 @@ def test_a_request_that_waited_for_less_is_answered(send, held):
 
 
 def test_waited_seconds_is_zero_without_a_socket():
-    assert waited_seconds({}) == 0.0
+    assert waited_seconds({}, serving_since=0.0) == 0.0
+
+
+def test_the_time_before_the_process_serves_does_not_count() -> None:
+    """Requests that came while it started are no overload."""
+    arrived = SimpleNamespace(getsockopt=lambda *_: bytes(52) + (5000).to_bytes(4, "little"))
+    environ = {"gunicorn.socket": arrived}
+    assert waited_seconds(environ, serving_since=monotonic() - 60) == 5.0
+    assert waited_seconds(environ, serving_since=monotonic()) < MAX_WAIT_SECONDS

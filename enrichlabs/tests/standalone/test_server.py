@@ -32,7 +32,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start servers on one data folder, without mock vendors."""
     vendors = tmp_path / "vendors.toml"
-    vendors.write_text('[vendors.acme]\nadapter = "sync"\nurl = "http://127.0.0.1:9/"\n')
+    vendors.write_text(
+        '[vendors.acme]\nadapter = "http"\nurl = "POST http://127.0.0.1:9/"\n'
+        'json = { mail = "{input.email}" }\ninput = { email = "required" }\n'
+    )
     variables = {"PORT": free_port(), "ENRICHLABS_VENDORS": vendors}
     started = []
 
@@ -141,7 +144,7 @@ def test_startup_warns_of_mock_vendors_that_are_not_running(
     server = start().wait_until_ready()
     warning = "These vendors are mock vendors, which are not running: async, sync. Disable them"
     assert warning in server.output
-    assert '"vendor": "acme"' in server.output
+    assert '{"vendor": "acme", "email": "john.doe@example.com"}' in server.output
 
 
 def variables_of(server: Server, words: str, variable: str = "") -> set[str]:

@@ -15,12 +15,17 @@ from django.utils import timezone
 
 from jobs.admin import states
 from jobs.queue.clock import redis_clock
+from jobs.recovery.unusable_pauses import has_our_pause
 from vendors import pauses
 from vendors.models import Vendor
 
 REASON_WIDGET = forms.TextInput(attrs={"size": 60, "autofocus": True})
 ALREADY_PAUSED = "Vendor {} is already paused. Resume it first to change the pause."
 PAUSED_FOR_LONGER = "Vendor {} is already paused for longer. Resume it first to shorten the pause."
+
+ENDS_BY_ITSELF = (
+    "Vendor {} is paused because no worker can call it. The pause ends by itself once a worker can."
+)
 
 
 class PauseForm(forms.Form):
@@ -118,6 +123,8 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argum
             before = _pause_of(vendor)
             if before == "running":
                 messages.warning(request, f"Vendor {vendor} is not paused.")
+            elif has_our_pause(vendor):  # the sweep would pause it again
+                messages.warning(request, ENDS_BY_ITSELF.format(vendor))
             elif pauses.resume(vendor.slug):
                 self._log(request, vendor, "resumed", before)
 

@@ -19,6 +19,7 @@ from jobs.admin.vendors.field import DefinitionField, shown
 from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.redis import hints
 from jobs.recovery import unusable
+from vendors.catalogue import account_url
 from vendors.loading.keys import KINDS
 from vendors.models import Vendor, required_input_of
 from vendors.registry import is_http
@@ -143,7 +144,8 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
     def usable(self, vendor: Vendor) -> str | SafeString:
         if vendor._state.adding:
             return "-"
-        lines = [line for line in (_of_workers(vendor), _of_callbacks(vendor)) if line]
+        found = (_of_workers(vendor), _of_callbacks(vendor), _of_account(vendor))
+        lines = [line for line in found if line]
         return format_html_join("\n", "<div>{}</div>", ((line,) for line in lines))
 
 
@@ -171,3 +173,9 @@ def _of_callbacks(vendor: Vendor) -> str:
     """Return why callbacks are refused, if this process receives them."""
     fault = vendor.webhook_secret_fault or vendor.callback_fault
     return f"Callbacks are refused: {fault}" if fault and "webhooks" in settings.SERVES else ""
+
+
+def _of_account(vendor: Vendor) -> str:
+    """Return where the vendor posts all its callbacks, if it has one URL for them."""
+    url = account_url(vendor)
+    return f"Tell the vendor to post its answers to {url}" if url else ""

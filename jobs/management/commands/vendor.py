@@ -38,7 +38,7 @@ class Command(StoreCommand):
         added.add_argument("name", metavar="NAME", help="its name in the gallery")
         added.add_argument("--as", dest="slug", default="", metavar="SLUG", help="another slug")
         added.add_argument(
-            "--dry-run", action="store_true", help="print what would be added, and add nothing"
+            "--dry-run", action="store_true", help="print the definition, and add nothing"
         )
         checked = actions.add_parser("check", help="prove a vendor's credential by a free call")
         tried = actions.add_parser(
@@ -72,7 +72,12 @@ class Command(StoreCommand):
 
     def _add(self, options: dict[str, Any]) -> None:
         added = adding.add(options["name"], options["slug"], dry_run=options["dry_run"])
-        self._print(options, adding.as_json(added), adding.lines(added))
+        if options["json"] or not added.is_dry_run:
+            self._print(options, adding.as_json(added), adding.lines(added))
+            return
+        for line in adding.lines(added):
+            self.stderr.write(line, style_func=str)
+        self.stdout.write(added.definition)  # alone on standard output: ... --dry-run >pdl.toml
 
     def _check(self, options: dict[str, Any]) -> None:
         vendor = calling.vendor_called(options["vendor"])

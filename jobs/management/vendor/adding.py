@@ -1,6 +1,7 @@
 """`manage.py vendor add`: a vendor from the gallery, in one command."""
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,8 @@ from vendors.catalogue import listed
 from vendors.loading import gallery, toml
 from vendors.loading.load import load
 from vendors.loading.toml import FaultyVendorsError, Parsed
+from vendors.management.callbacks import callback_notes
+from vendors.management.program import command
 from vendors.models import Credential, Vendor
 
 SET_IT = (
@@ -24,7 +27,8 @@ SET_IT = (
 @dataclass(frozen=True)
 class Added:
     """What was added or, in a dry run, would be. `existing`: vendors that were there before;
-    `shared`: credentials that were there before, and are used as they are.
+    `shared`: credentials that were there before, and are used as they are; `definition`: all of it
+    as TOML.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Added:
     credentials: list[str]
     existing: list[str]
     shared: list[str]
+    definition: str
     is_dry_run: bool
 
     @property
@@ -48,7 +53,8 @@ def add(name: str, slug: str, *, dry_run: bool) -> Added:
     if name not in gallery.names():
         raise CommandError(_unknown(name))
     parsed = toml.parse(gallery.text(name))
-    entries = [replace(each, slug=_renamed(each.slug, name, slug)) for each in parsed.vendors]
+    slugs = {each.slug: _renamed(each.slug, name, slug) for each in parsed.vendors}
+    entries = [replace(each, slug=slugs[each.slug]) for each in parsed.vendors]
     existing = _stored(Vendor, [entry.slug for entry in entries])
     entries = [entry for entry in entries if entry.slug not in existing]
     if not entries:
@@ -62,7 +68,7 @@ def add(name: str, slug: str, *, dry_run: bool) -> Added:
         raise CommandError("\n".join(map(str, error.faults))) from None
     vendors = [each.row for each in loaded if isinstance(each.row, Vendor)]
     new = [each.slug for each in credentials]
-    return Added(name, vendors, new, existing, shared, dry_run)
+    return Added(name, vendors, new, existing, shared, gallery.renamed(name, slugs), dry_run)
 
 
 def lines(added: Added) -> Iterator[str]:
@@ -88,6 +94,7 @@ def as_json(added: Added) -> dict[str, Any]:
         "credentials": added.credentials,
         "existing_vendors": added.existing,
         "existing_credentials": added.shared,
+        "definition": added.definition,
         "variables": [{"name": each.name, "is_set": each.is_set} for each in added.variables],
     }
 
@@ -96,23 +103,19 @@ def _steps(added: Added) -> Iterator[str]:
     for variable in added.variables:
         note = ". It is set here" if variable.is_set else ""
         yield f"{SET_IT.format(**variable._asdict())}{note}."
+    checked = set()
     for vendor in added.vendors:
-        if callback := account_callback(vendor):
-            yield callback
-        if can_check(vendor):
-            what = (
-                "Prove the credential" if credential_variables(vendor) else "Check that it answers"
-            )
-            yield f"{what}, by a free call: manage.py vendor check {vendor}"
-        yield f"Make one call: manage.py vendor try {vendor} --input '{example(vendor)}'"
+        yield from callback_notes(vendor)
+        variables = tuple(credential_variables(vendor))
+        if can_check(vendor) and (not variables or variables not in checked):
+            checked.add(variables)
+            what = "Prove the credential" if variables else "Check that it answers"
+            yield f"{what}, by a free call: {command(f'vendor check {vendor}')}"
+        yield f"Make one call: {try_command(vendor)}"
 
 
-def account_callback(vendor: Vendor) -> str:
-    """Return what to tell a vendor that posts all its answers to one URL; '' if it does not."""
-    callback = vendor.definition.get("callback")
-    if not isinstance(callback, dict) or not callback.get("reference"):
-        return ""
-    return f"Tell the vendor to post its answers to PUBLIC_URL/vendor-webhook/{vendor}"
+def try_command(vendor: Vendor) -> str:
+    return command(f"vendor try {vendor} --input {shlex.quote(example(vendor))}")
 
 
 def example(vendor: Vendor) -> str:
@@ -131,7 +134,7 @@ def _nothing_to_add(name: str, existing: Sequence[str]) -> str:
     exist = f"Vendor {slugs} exists" if len(existing) == 1 else f"The vendors {slugs} exist"
     return (
         f"{exist}, and nothing is overwritten. To add another one, choose its slug: "
-        f"manage.py vendor add {name} --as SLUG. To change what exists, use the console or "
+        f"{command(f'vendor add {name} --as SLUG')}. To change what exists, use the console or "
         "load_vendors."
     )
 

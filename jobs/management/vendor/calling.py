@@ -15,6 +15,7 @@ from jobs.api.input.posted import missing_input
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
 from jobs.recovery import unusable
+from jobs.recovery.unusable_pauses import has_our_pause
 from jobs.worker import trial
 from jobs.worker.trial import NoPermitError, Trial
 from vendors.base import Adapter
@@ -23,6 +24,10 @@ from vendors.models import Vendor
 from vendors.payloads.json_reader import InvalidJSON
 from vendors.registry import adapter_class, is_http
 
+RESTART = (
+    "What the workers lack is set here, but not where they run: restart them (script/server) with "
+    "the same environment."
+)
 INPUT_JSON = replace(bodies.JOB_JSON, subject="--input")
 
 
@@ -74,6 +79,13 @@ def warnings(vendor: Vendor) -> Iterator[str]:
         yield f"The vendor is paused: {reason}. Calling it anyway."
     if commands().hexists(Keys(vendor.slug).state, "open_until"):
         yield "The vendor's breaker is open: it seemed down. Calling it anyway."
+
+
+def restart_hint(vendor: Vendor) -> str:
+    """Return what to do if the vendor is paused because no worker can call it, but this process
+    can; '' if that is not so.
+    """
+    return RESTART if has_our_pause(vendor) and not unusable.fault(vendor) else ""
 
 
 def made(vendor: Vendor, make: Callable[[], Trial]) -> Trial:

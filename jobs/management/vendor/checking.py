@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from jobs.admin import states
 from jobs.management.vendor import text
-from jobs.management.vendor.adding import example
+from jobs.management.vendor.adding import try_command
+from jobs.management.vendor.calling import restart_hint
 from jobs.management.vendor.report import report
 from jobs.management.vendor.variables import credential_variables
 from jobs.worker.trial import Trial
@@ -18,14 +19,18 @@ from vendors.models import Vendor
 ENDED = (Outcome.AUTH, Outcome.NO_CREDITS)
 WORKS, ANSWERS = "The credential of vendor {vendor} works.", "Vendor {vendor} answers."
 RESUMED = "The vendor was paused automatically. It works again, so the pause has ended."
-STILL_PAUSED = "The vendor stays {pause}. If it should run, resume it in the console."
+OTHER_KEY = (
+    "Workers that were started with another key still use that one: restart them now. The first "
+    "job that the vendor denies pauses it again."
+)
+IF_IT_SHOULD_RUN = "If it should run, resume it in the console."
 NO_CREDITS_LEFT = "No credits are left, so a pause for lack of credits does not end."
 
 
 def no_check(vendor: Vendor) -> str:
     return (
         f"Vendor {vendor} has no free call: its definition has no `check`. Make one call instead, "
-        f"which may cost: manage.py vendor try {vendor} --input '{example(vendor)}'"
+        f"which may cost: {try_command(vendor)}"
     )
 
 
@@ -55,10 +60,13 @@ def _pause(vendor: Vendor, found: Mapping[str, Any]) -> Iterator[str]:
     """Yield what became of the vendor's pause, if it was paused."""
     if found["resumed"]:
         yield RESUMED
+        if vendor.pause_reason == pauses.DENIED:
+            yield OTHER_KEY
     elif vendor.is_paused(timezone.now()):
         if found["credits"] is not None and found["credits"] <= 0:
             yield NO_CREDITS_LEFT
-        yield STILL_PAUSED.format(pause=states.pause(vendor))
+        hint = restart_hint(vendor) or IF_IT_SHOULD_RUN
+        yield f"The vendor stays {states.pause(vendor)}. {hint}"
 
 
 def _credits(result: Any) -> float | None:

@@ -1,10 +1,12 @@
 """`manage.py vendor list`: the vendors of this installation, and those in the gallery."""
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from jobs.admin import states
+from jobs.management.vendor.calling import restart_hint
 from jobs.management.vendor.variables import credential_variables
 from jobs.queue.snapshot import take_snapshot
 from vendors import variables
@@ -13,6 +15,7 @@ from vendors.loading import gallery
 from vendors.models import Vendor
 from vendors.validators import without_method
 
+MAX_STATE_LENGTH = 60  # in the table; `--json` and the console show all of it
 VENDOR_HEADINGS = ("VENDOR", "ADAPTER", "HOST", "STATE", "CREDENTIAL")
 GALLERY_HEADINGS = ("GALLERY", "ADDED AS", "DESCRIPTION")
 NO_VENDORS = "There are no vendors yet. `vendor add NAME` adds one from the gallery."
@@ -38,10 +41,11 @@ def listing() -> dict[str, Any]:
 def lines(found: dict[str, Any]) -> Iterator[str]:
     """Yield both lists as tables."""
     vendors = [
-        (row["slug"], row["adapter"], row["host"], row["state"], _credential(row))
+        (row["slug"], row["adapter"], row["host"], _shortened(row["state"]), _credential(row))
         for row in found["vendors"]
     ]
     yield from _table(VENDOR_HEADINGS, vendors) if vendors else [NO_VENDORS]
+    yield from (f"{row['slug']}: {row['hint']}" for row in found["vendors"] if row["hint"])
     if not found["redis_answers"]:
         yield NO_REDIS
     yield ""
@@ -63,6 +67,7 @@ def _row(vendor: Vendor, state: str) -> dict[str, Any]:
         "enabled": vendor.enabled,
         "state": state if vendor.enabled else f"disabled; {state}",
         "credential": vendor.definition.get("credential") or "",
+        "hint": restart_hint(vendor),
         "variables": [{"name": name, "is_set": not variables.missing(name)} for name in names],
     }
 
@@ -72,6 +77,10 @@ def _added_as(name: str, vendors: Iterable[Vendor]) -> list[str]:
     tables = gallery.vendors(name)
     urls = {table["url"] for table in tables.values()}
     return [each.slug for each in vendors if each.slug in tables or each.url in urls]
+
+
+def _shortened(state: str) -> str:
+    return textwrap.shorten(state, MAX_STATE_LENGTH, placeholder=" ...")
 
 
 def _credential(row: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ class Standing:
     """A vendor's health after a call."""
 
     open_seconds: float = 0.0  # until the next probe; 0: the breaker is closed
-    denied_jobs: int = 0  # how many jobs in a row the vendor has denied
+    denied_jobs: int = 0  # how many different jobs in a row it has denied, at most DENIED_JOBS
     # The breaker is open, or was when the call started; also True while Redis does not answer.
     in_outage: bool = False
     throttle: Throttle | None = None  # while it throttles us and does not say for how long

@@ -7,14 +7,15 @@
 --   and since when the vendor's row says that it is throttled (0: it does not)
 --   signal: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), throttled (we call it
 --   too fast, and it does not say for how long to stop), none (no call was made, or the answer says nothing about its health)
--- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied, the streak of throttled
--- answers, and for each call 1 if it started before the last outage ended, else 0.
+-- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied (at most 3), the streak of
+-- throttled answers, and for each call 1 if it started before the last outage ended, else 0.
 --   streak: '' if there is none; else since when, now, and 1 if the vendor must be paused for a call that is reported here
 local STATE, FREED = unpack(KEYS)
 local threshold, code = tonumber(ARGV[1]), ARGV[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local MIN_OPEN, MAX_OPEN, RECOVERED = 1000000, 60000000, 64
+local MAX_DENIED = 3 -- as DENIED_JOBS in jobs/queue/breaker.py
 
 local state = {}
 do
@@ -91,10 +92,14 @@ local function probed(signal)
   wake()
 end
 
+local function denied_count() return select(2, string.gsub(state.denied_jobs or '', '%S+', '')) end
+
+-- The jobs of the streak, by their ids, each followed by a space.
 local function denied(job)
-  if state.denied_job ~= job then set('denied', number('denied') + 1) end
-  state.denied_job = job
-  redis.call('HSET', STATE, 'denied_job', job)
+  local jobs = state.denied_jobs or ''
+  if denied_count() >= MAX_DENIED or string.find(' ' .. jobs, ' ' .. job .. ' ', 1, true) then return end
+  state.denied_jobs = jobs .. job .. ' '
+  redis.call('HSET', STATE, 'denied_jobs', state.denied_jobs)
 end
 
 local starts = {}
@@ -110,12 +115,12 @@ for i = 4, #ARGV, 6 do
   elseif signal == 'throttled' and tonumber(started) >= number('closed_at') then
     throttled()
   end
-  if signal == 'denied' then denied(job) elseif signal == 'good' then clear('denied', 'denied_job') end
+  if signal == 'denied' then denied(job) elseif signal == 'good' then clear('denied_jobs') end
   starts[#starts + 1] = tonumber(started)
 end
 local is_down = state.open_until and not state.throttled_at
 local open_for = is_down and math.max(1, number('open_until') - now) or 0
 local streak = state.throttled_at and string.format('%s %.0f %d', state.throttled_at, now, must_pause) or ''
-local reply = { string.format('%.0f', open_for), number('denied'), streak }
+local reply = { string.format('%.0f', open_for), denied_count(), streak }
 for _, started in ipairs(starts) do reply[#reply + 1] = started < number('closed_at') and 1 or 0 end
 return reply

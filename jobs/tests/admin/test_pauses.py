@@ -135,3 +135,10 @@ def test_get_changes_nothing(browser, make_vendor):
     assert browser.get(f"{VENDORS}{vendor.pk}/pause/").status_code == 200
     assert browser.get(f"{VENDORS}{vendor.pk}/resume/").status_code == 405
     assert not Vendor.objects.get().paused
+
+
+def test_a_pause_because_no_worker_can_call_the_vendor_is_not_resumed(browser, make_vendor):
+    vendor = make_vendor(paused=True, pause_reason="No worker can call it: There is no key.")
+    page_text = text(browser.post(f"{VENDORS}{vendor.pk}/resume/", follow=True))
+    assert "The pause ends by itself once a worker can." in page_text
+    assert Vendor.objects.get().paused

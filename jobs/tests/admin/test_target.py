@@ -177,7 +177,11 @@ def test_the_page_shows_whether_workers_can_call_the_vendor(acme, redis_client, 
     )
     assert "Callbacks are refused: The variable VENDOR_ACME_WEBHOOK_SECRET is not set." in page_text
     settings.SERVES = ["api", "admin"]
-    assert "Callbacks are refused" not in text(browser.get(path))
+    Vendor.objects.update(definition={"callback": {"reference": "body.id"}})
+    page_text = text(browser.get(path))
+    assert "Callbacks are refused" not in page_text
+    tell = f"Tell the vendor to post its answers to {settings.PUBLIC_URL}/vendor-webhook/acme"
+    assert tell in page_text
 
 
 def test_a_report_is_json_without_secrets(monkeypatch):

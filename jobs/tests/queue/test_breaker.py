@@ -233,9 +233,12 @@ def test_the_row_continues_a_streak_that_redis_has_lost():
 
 def test_denied_jobs_in_a_row_count_once_each():
     assert report("denied").denied_jobs == 1
-    assert report("denied").denied_jobs == 1  # the same job again
-    assert report("denied", "denied", "denied").denied_jobs == 3
+    assert report("denied", "denied").denied_jobs == 2
+    assert report("denied").denied_jobs == 2  # both were denied before
+    assert report("denied", "denied", "denied", "denied").denied_jobs == 3
+    assert report("denied").denied_jobs == 3  # the streak goes on, also after a resume
     assert report("good").denied_jobs == 0
+    assert report("denied").denied_jobs == 1
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from vendors.loading import toml
 from vendors.loading.load import Loaded, load
+from vendors.management.callbacks import callback_notes
 from vendors.management.store_command import StoreCommand
 from vendors.models import Credential, Vendor
 
@@ -72,6 +73,7 @@ def _lines(loaded: Loaded) -> Iterator[str]:
         yield f"{name}: webhook_secret_env: {row.webhook_secret_fault} {CALLBACKS}"
     if row.callback_fault:
         yield f"{name}: callback: {row.callback_fault} {CALLBACKS}"
+    yield from (f"{name}: {note}" for note in callback_notes(row))
 
 
 def _others(loaded: Sequence[Loaded]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -133,3 +134,20 @@ def test_an_invalid_url_of_the_mock_vendors_is_an_error() -> None:
 @pytest.mark.parametrize("arguments", [[], ["vendors.toml", "--mocks", "http://127.0.0.1"]])
 def test_a_file_and_mocks_are_mutually_exclusive(arguments: list[str]) -> None:
     assert len(error_of(run, *arguments)) == 1
+
+
+def test_where_callbacks_come_is_printed(load: Callable[..., str], settings: Any) -> None:
+    callback = '{ header = "X-Secret", secret_env = "VENDOR_ACME_SECRET", reference = "body.id" }'
+    text = (
+        '[vendors.acme]\nadapter = "http"\nurl = "POST https://acme.test/"\njson = {}\n'
+        f'reference = "body.id"\ncallback = {callback}\n'
+    )
+    tell, unreachable = "acme: Tell the vendor to post its answers to", "which only this machine"
+    settings.PUBLIC_URL = "http://localhost:8000"
+    printed = load(text)
+    assert f"{tell} http://localhost:8000/vendor-webhook/acme\n" in printed
+    assert f"acme: PUBLIC_URL is http://localhost:8000, {unreachable} reaches" in printed
+    settings.PUBLIC_URL = "https://gateway.example"
+    printed = load(text)
+    assert f"{tell} https://gateway.example/vendor-webhook/acme\n" in printed
+    assert unreachable not in printed
