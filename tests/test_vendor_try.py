@@ -99,6 +99,20 @@ def test_it_masks_secrets(acme, vendor_server, monkeypatch):
     assert "whsec_***" not in printed
 
 
+@pytest.mark.sqlite
+@pytest.mark.parametrize("body", ['{"a": "%s"}', '{"%s": 1}', "%s"])
+def test_it_prints_nothing_that_a_terminal_obeys(body, acme, vendor_server):
+    vendor_server.answer = lambda _: Answer(
+        text=body % "x\x1b[2Jy\\u001b[31mz\x9b1m\u202eend", headers=(("X-Request-Id", "\x9b2J"),)
+    )
+    Vendor.objects.update(
+        adapter="http", url=f"GET {vendor_server.url}", definition={"result": "body"}
+    )
+    printed = attempt()
+    assert "end" in printed
+    assert not {"\x1b", "\x9b", "\u202e"} & {*printed}
+
+
 def test_the_callback_of_an_accepted_call_is_unmatched(acme, vendor_server, client):
     Vendor.objects.update(adapter="async")
     assert "pending" in attempt()

@@ -5,6 +5,7 @@ expression; it is read from the environment when a request is ready to be sent.
 """
 
 import base64
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,8 +16,9 @@ from vendors.definitions.faults import DefinitionFaults, unknown_key
 from vendors.definitions.request import HEADER_NAME, Request
 
 PLACES = ("header", "query", "body", "bearer_env", "basic")
-KEYS = ("header", "prefix", "query", "body", "bearer_env", "basic", "keys_env")
+KEYS = ("header", "prefix", "query", "body", "bearer_env", "basic", "keys_env", "hosts")
 ONE_PLACE = f"Name exactly one place for the key: {', '.join(PLACES[:-1])} or {PLACES[-1]}."
+HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 # They frame the request, so a key in them would break it.
 FRAMING = {"host", "content-length", "content-type", "transfer-encoding", "connection", "te"}
 
@@ -53,8 +55,8 @@ class Placement:
         yield from {key, quote(key, safe="")}
         if self.place == "basic":
             yield basic(key)
-            if password := key.partition(":")[2]:
-                yield password
+            # Some vendors take the key as the user, with any password.
+            yield from key.partition(":")[::2]
 
 
 def parse(definition: Mapping[str, Any]) -> Placement:
@@ -120,6 +122,11 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and value.isprintable() and bool(value.strip())
 
 
+def _are_hosts(value: object) -> bool:
+    each = value if isinstance(value, list) else [None]
+    return all(isinstance(host, str) and HOST.fullmatch(host) for host in each)
+
+
 def _is_prefix(value: object) -> bool:
     return isinstance(value, str) and value.isascii() and value.isprintable()
 
@@ -129,6 +136,7 @@ OTHERS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "body": ("the name of a field, such as api_key", _is_name),
     "prefix": ('ASCII text, such as "Token "', _is_prefix),
     "basic": ("true, or left out", lambda value: value is True),
+    "hosts": ('a list of hosts in lower case, such as ["files.acme.example"]', _are_hosts),
 }
 
 

@@ -11,11 +11,17 @@ from vendors.base import Accepted, Adapter, Call, Done, Outcome, VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 from vendors.payloads.cleaning import clean
+from vendors.payloads.masking import masked_in
 from vendors.registry import location_of, location_of_method
 
 log = logging.getLogger(__name__)
 
 NOT_LOADED = "The adapter can't be loaded. The vendor was not called."
+
+KEY_IN_REFERENCE = (
+    "The vendor accepted the job and may do the work, but its reference holds a key of ours, so it "
+    "is not stored. Correct `reference`."
+)
 
 
 def execute(vendor: Vendor, call: Call) -> Done | Accepted | VendorError:
@@ -43,7 +49,7 @@ def _answer(vendor: Vendor, method: str, *args: Call) -> Done | Accepted | Vendo
         log.error("vendor %s is not called: %s", vendor, error)
         return VendorError("adapter_failed", NOT_LOADED)
     try:
-        return _cleaned(getattr(adapter, method)(*args), vendor, adapter, method)
+        return _masked(_cleaned(getattr(adapter, method)(*args), vendor, adapter, method), vendor)
     except VendorError as error:
         return _redacted(error, vendor)
     except Exception as error:
@@ -80,6 +86,19 @@ def _cleaned(answer: object, vendor: Vendor, adapter: Adapter, method: str) -> D
     log.error("the adapter of %s returned %s from the method at %s", vendor, returned, where)
     sentence = f"The adapter returned {returned}; it must return Done with JSON, or Accepted."
     raise VendorError("adapter_failed", sentence, outcome_known=False)
+
+
+def _masked(answer: Done | Accepted, vendor: Vendor) -> Done | Accepted:
+    """Return the answer without the vendor's secrets, which clients must not see."""
+    if not vendor.has_secrets:
+        return answer
+    if isinstance(answer, Done):
+        result = masked_in(answer.result, vendor.secrets_in_results)
+        return answer if result is answer.result else replace(answer, result=result)
+    if masked_in(answer.reference, vendor.secrets_in_results) != answer.reference:
+        # Masked, it would name nothing.
+        raise VendorError("bad_reply", KEY_IN_REFERENCE, permanent=True, outcome_known=False)
+    return answer
 
 
 def _redacted(error: VendorError, vendor: Vendor) -> VendorError:

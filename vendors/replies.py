@@ -9,13 +9,12 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
-from html import escape
-from urllib.parse import quote, quote_plus
 
 from vendors.base import Reply
 from vendors.payloads import exact
 from vendors.payloads.cleaning import clean, plain
 from vendors.payloads.json_reader import VENDOR_JSON
+from vendors.payloads.masking import TEXT, masked, spellings
 
 MAX_BODY_BYTES = 4096
 MAX_HEADERS = 20
@@ -29,9 +28,7 @@ STANDARD_HEADERS = ("content-type", "content-length", "date")
 IDS = {*REQUEST_IDS, *CLOUD_REQUEST_IDS, *TRACE_IDS}
 KEPT_HEADERS = {*STANDARD_HEADERS, *OTHER_HEADERS, *IDS}
 KEPT_PREFIXES = ("ratelimit", "x-ratelimit-", "x-rate-limit-")
-MASK = "***"
 LEFT_OUT = "[left out: not JSON, and names a redacted field]"
-TEXT = json.JSONEncoder(ensure_ascii=False)
 WORD = re.compile(r"\w+")
 
 
@@ -41,8 +38,8 @@ def kept(reply: Reply, redacted_fields: frozenset[str], secrets: Iterable[str]) 
     names = [name for name in reply.headers if _is_kept(name.lower())]
     headers = {}
     for name in names[:MAX_HEADERS]:
-        value = masked(_shown(reply.headers[name]), hidden)
-        headers[_shown(name)[:MAX_HEADER_LENGTH]] = value[:MAX_HEADER_LENGTH]
+        value = masked(shown(reply.headers[name]), hidden)
+        headers[shown(name)[:MAX_HEADER_LENGTH]] = value[:MAX_HEADER_LENGTH]
     text = masked(_body(reply.body, redacted_fields), hidden)
     return Reply(reply.status, headers, text.encode("utf-8", "replace")[:MAX_BODY_BYTES])
 
@@ -57,12 +54,13 @@ def _body(body: bytes, redacted_fields: frozenset[str]) -> str:
         VENDOR_JSON.check_levels(value)
     except (ValueError, RecursionError):
         # More than is kept, because masking and removing characters make it shorter.
-        text = _shown(body[: 4 * MAX_BODY_BYTES].decode("utf-8", "replace"))
-        return LEFT_OUT if _names_any(text, redacted_fields) else text
-    return _shown(exact.write(clean(value, redacted_fields), TEXT))
+        text = shown(body[: 4 * MAX_BODY_BYTES].decode("utf-8", "replace"))
+        return LEFT_OUT if names_any(text, redacted_fields) else text
+    return shown(exact.write(clean(value, redacted_fields), TEXT))
 
 
-def _names_any(text: str, redacted_fields: frozenset[str]) -> bool:
+def names_any(text: str, redacted_fields: frozenset[str]) -> bool:
+    """Whether a text that is not JSON may hold the values of redacted fields."""
     names = {plain(name) for name in redacted_fields}
     words = {plain(word) for word in WORD.findall(text)}
     # A name may have several words: "user_ssn" and "user.ssn" may hold an `ssn`, too.
@@ -71,7 +69,7 @@ def _names_any(text: str, redacted_fields: frozenset[str]) -> bool:
     return not names.isdisjoint(words)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Return the text without characters that are invisible or change how others are shown."""
     if text.isascii() and text.isprintable():
         return text
@@ -79,21 +77,3 @@ def _shown(text: str) -> str:
     return "".join(
         letter for letter in text if letter in "\n\t" or unicodedata.category(letter)[0] != "C"
     )
-
-
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """Return the text without the secrets, which are given in all their spellings."""
-    for spelling in sorted(secrets, key=len, reverse=True):
-        text = text.replace(spelling, MASK)
-    return text
-
-
-def spellings(secret: str) -> set[str]:
-    """Return how a secret may be written: plain, in JSON, in a URL, a form or a page."""
-    in_json = _in_json(secret)
-    in_url = {quote(secret, safe=""), quote_plus(secret)}
-    return {secret, in_json, _in_json(in_json), escape(secret), *in_url}
-
-
-def _in_json(text: str) -> str:
-    return TEXT.encode(text)[1:-1]

@@ -8,6 +8,7 @@ SECRET_KEY sent to a host of theirs.
 import base64
 import os
 import re
+from collections.abc import Iterable
 
 from django.conf import settings
 
@@ -40,6 +41,11 @@ def refusal(name: str) -> str:
 def value(name: str) -> str:
     """Return the variable's current value; empty if it is not set or may not be used."""
     return "" if refusal(name) else os.environ.get(name, "")
+
+
+def values(names: Iterable[str]) -> tuple[str, ...]:
+    """Return what the environment has under these names, whether or not it may be used."""
+    return tuple(os.environ.get(name, "") for name in names)
 
 
 def missing(name: str) -> str:

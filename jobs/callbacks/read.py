@@ -11,6 +11,7 @@ from vendors.catalogue import catalogue
 from vendors.definitions.faults import DefinitionFaults
 from vendors.models import Vendor
 from vendors.payloads.cleaning import clean
+from vendors.payloads.masking import masked_in
 from vendors.registry import location_of
 
 Answer = Done | Accepted | VendorError  # Accepted: the vendor must be polled
@@ -68,6 +69,7 @@ def _cleaned(done: Done, adapter: Adapter, vendor: Vendor) -> Done | Unreadable:
     try:
         result = clean(done.result, vendor.redacted_fields)
         json.dumps(result, allow_nan=False)
+        result = masked_in(result, vendor.secrets_in_results)
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         kind = type(error).__name__
         return Unreadable(f"read_callback returned no valid JSON ({kind}) in {_file_of(adapter)}")

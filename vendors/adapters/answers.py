@@ -8,8 +8,9 @@ from typing import Any
 
 from vendors.base import PERMANENT, Accepted, Done, Outcome, Reply, VendorError
 from vendors.definitions.expressions.budget import TooMuchWorkError
-from vendors.definitions.reading import Reader, Reading, scope_of_reply
+from vendors.definitions.reading import Reader, Reading, body_of, scope_of_reply
 from vendors.http import exchanges, waits
+from vendors.replies import names_any
 
 SENTENCES = {
     Outcome.INVALID_INPUT: "The vendor refused this job",
@@ -28,21 +29,41 @@ NO_RESULT = (
     "The answer was found{where}, but `{key}` is null in it. Correct `{key}`, or add a rule to "
     "`outcomes`."
 )
-NO_REFERENCE = "The vendor accepted the job{where}, but `reference` is no text in its answer."
+NOT_JSON = (
+    "The answer was found{where}, but is not JSON. If this vendor sends text, set `result` to "
+    '"body".'
+)
+NAMES_REDACTED = (
+    "The answer was found{where}, but is not JSON and names a redacted field, so it is not kept."
+)
+NO_REFERENCE = (
+    "The vendor accepted the job{where} and may do the work, but `reference` is no text in its "
+    "answer. Correct `reference`."
+)
 
 
 class Answer:
     """The answer to a call, a poll or a check; without a `reply`, a callback."""
 
-    def __init__(self, reader: Reader, scope: dict[str, Any], reply: Reply | None = None) -> None:
-        self._reply = reply
-        seen = scope_of_reply(reply) if reply else {}
-        self._reading = Reading(reader, {**scope, **seen})
+    def __init__(
+        self,
+        reader: Reader,
+        scope: dict[str, Any],
+        reply: Reply | None = None,
+        redacted_fields: frozenset[str] = frozenset(),
+    ) -> None:
+        self._reply, self._redacted_fields = reply, redacted_fields
+        self._text = ""  # the body, if it is not JSON
+        if reply:
+            body, is_json = body_of(reply)
+            self._text = "" if is_json else body
+            scope = {**scope, **scope_of_reply(reply, body)}
+        self._reading = Reading(reader, scope)
 
-    def done_or_accepted(self) -> Done | Accepted:
+    def done_or_accepted(self, *, needs_result: bool = True) -> Done | Accepted:
         """Raises VendorError."""
         try:
-            return self._read()
+            return self._read(needs_result)
         except TooMuchWorkError:
             sentence = TOO_MUCH_WORK.format(where=self._where())
             raise self._bad_reply(sentence, permanent=True) from None
@@ -51,7 +72,7 @@ class Answer:
     def credits(self) -> float | None:
         return self._reading.credits
 
-    def _read(self) -> Done | Accepted:
+    def _read(self, needs_result: bool) -> Done | Accepted:
         outcome, key, rule = self._reading.decision
         cost, restart = self._reading.cost, self._reading.restart
         if restart:
@@ -62,7 +83,8 @@ class Answer:
         exchanges.note_decision(outcome, rule)
         match outcome:
             case Outcome.FOUND:
-                return Done(self._result(), cost=cost, confidence=self._reading.confidence)
+                result = self._result() if needs_result else None
+                return Done(result, cost=cost, confidence=self._reading.confidence)
             case Outcome.NO_DATA:
                 confidence = self._reading.confidence
                 return Done(None, Outcome.NO_DATA, cost=cost, confidence=confidence)
@@ -71,6 +93,8 @@ class Answer:
         raise self._error(outcome, key, cost)
 
     def _result(self) -> Any:
+        if self._text:
+            self._check_text()
         result = self._reading.result
         if result is None:
             # Calling again would bring the same, and may be charged again.
@@ -78,11 +102,20 @@ class Answer:
             raise self._bad_reply(sentence, permanent=True)
         return result
 
+    def _check_text(self) -> None:
+        """Refuse text that is no result, such as an error page, or can't be redacted."""
+        if self._reading.reader.result is None:
+            raise self._bad_reply(NOT_JSON.format(where=self._where()), permanent=True)
+        if names_any(self._text, self._redacted_fields):
+            raise self._bad_reply(NAMES_REDACTED.format(where=self._where()), permanent=True)
+
     def _reference(self) -> str:
         if self._reading.reader.reference is None:
             return ""
         if not (reference := self._reading.reference):
-            raise self._bad_reply(NO_REFERENCE.format(where=self._where()), outcome_known=False)
+            # Calling again would have the work done twice, and its answer be lost again.
+            sentence = NO_REFERENCE.format(where=self._where())
+            raise self._bad_reply(sentence, permanent=True, outcome_known=False)
         return reference
 
     def _error(

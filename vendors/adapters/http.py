@@ -39,7 +39,7 @@ class HttpAdapter(Adapter):
         if self._definition.check is None:
             raise NotImplementedError
         answer = self._answer(self._definition.check, None)
-        answer.done_or_accepted()
+        answer.done_or_accepted(needs_result=False)
         return Done({"credits": answer.credits})
 
     def read_callback(self, payload: dict[str, Any]) -> Done | Accepted:
@@ -59,7 +59,8 @@ class HttpAdapter(Adapter):
     ) -> Answer:
         """Make a request, and return what the vendor answered. Raises VendorError if it did not."""
         reply = self._reply(self._request(endpoint, call), headers or {})
-        return Answer(endpoint.reader, scope_of(call) if call else {}, reply)
+        scope = scope_of(call) if call else {}
+        return Answer(endpoint.reader, scope, reply, self.vendor.redacted_fields)
 
     def _request(self, endpoint: Endpoint, call: Call | None) -> Request:
         if fault := self.vendor.credential_fault:

@@ -8,6 +8,7 @@ from vendors.definitions import durations
 from vendors.definitions.expressions.expression import Name
 from vendors.definitions.faults import Faults, path_of
 from vendors.definitions.polling import DEFAULT_EVERY
+from vendors.definitions.templates.address import PORTS, Address
 from vendors.definitions.templates.request import PARTS
 
 OUTBOUND = ("proxy_env", "ca_file", "client_cert_file")
@@ -17,6 +18,7 @@ TIMES = ("after", "every", "give_up")
 POLL_KEYS = ("url", *PARTS, *TIMES, "pending", "restart", "result")
 CHECK_KEYS = ("url", *PARTS, "outcomes", "credits")
 NEEDS = ("required", "optional")
+OTHER_HOST = "The credential's key would go to another host, port or scheme than that of `url`."
 MAX_TIME_SECONDS = 30 * 86400
 Used = Mapping[str, set[Name]]
 
@@ -60,6 +62,25 @@ def check_together(
         _check_pending(definition, used, faults)
     if credential and "body" in credential:
         _check_body(definition, faults)
+
+
+def check_hosts(
+    addresses: Mapping[str, Address], credential: Mapping[str, Any], faults: Faults
+) -> None:
+    """Note the requests that would send the credential's key where it may not go: to another host
+    than the call goes to, unless the credential names it.
+    """
+    try:
+        origins = {key: address.origin for key, address in addresses.items()}
+    except ValueError:
+        return  # refused with the rest of the URL
+    scheme, named = origins["url"][0], credential.get("hosts")
+    for key, origin in origins.items():
+        host = origin[1] if origin[2] == PORTS[origin[0]] else f"{origin[1]}:{origin[2]}"
+        is_named = isinstance(named, list) and host in named and origin[0] in (scheme, "https")
+        if origin != origins["url"] and not is_named:
+            sentence = f'{OTHER_HOST} If it may, add hosts = ["{host}"] to the credential.'
+            faults.note(key, sentence)
 
 
 def _check_poll(

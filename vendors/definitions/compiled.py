@@ -6,7 +6,12 @@ from typing import Any
 
 from vendors.base import Call, Outcome
 from vendors.definitions.callback import parse_proof
-from vendors.definitions.checking import check_inputs, check_known, check_together
+from vendors.definitions.checking import (
+    check_hosts,
+    check_inputs,
+    check_known,
+    check_together,
+)
 from vendors.definitions.expressions.budget import Budget
 from vendors.definitions.expressions.expression import Expression
 from vendors.definitions.faults import DefinitionFaults, Faults
@@ -14,6 +19,7 @@ from vendors.definitions.names import Compiler, Names, of_answer, of_callback, o
 from vendors.definitions.reading import Reader, reference_of, scope_of
 from vendors.definitions.request import Request
 from vendors.definitions.rules import compile_rules, compile_signs
+from vendors.definitions.templates.address import Address
 from vendors.definitions.templates.request import RequestTemplate, compile_request
 
 
@@ -54,6 +60,12 @@ class Definition:
     check: Endpoint | None
     callback: CallbackReading
 
+    @property
+    def addresses(self) -> dict[str, Address]:
+        """The address of each request, by its key."""
+        requests = {"url": self.call, "poll.url": self.poll, "check.url": self.check}
+        return {key: made.request.address for key, made in requests.items() if made}
+
 
 def compile_definition(
     url: str, definition: Mapping[str, Any], *, credential: Mapping[str, Any] | None = None
@@ -70,6 +82,8 @@ def compile_definition(
     compilation = _Compilation(url, definition, faults)
     compiled = compilation.run()
     check_together(definition, credential, compilation.used, faults)
+    if compiled and credential:
+        check_hosts(compiled.addresses, credential, faults)
     if faults or compiled is None:
         raise DefinitionFaults(faults)
     return compiled

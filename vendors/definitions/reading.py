@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +11,7 @@ from vendors.definitions.expressions.budget import Budget
 from vendors.definitions.expressions.expression import Expression
 from vendors.definitions.expressions.functions import number_of
 from vendors.definitions.rules import Decision, Rule, by_status, first_that_fits
+from vendors.http import waits
 from vendors.payloads import exact
 from vendors.payloads.json_reader import VENDOR_JSON
 
@@ -93,8 +95,8 @@ class Reading:
         if is_pending and 200 <= status <= 299:
             rule = f"default: status {status} is pending"
             return Decision(Outcome.PENDING, "default", rule)
-        headers = self._scope.get("headers") or {}
-        return by_status(status, has_retry_after="retry-after" in headers)
+        wait = waits.retry_after(self._scope.get("headers") or {}, datetime.now(UTC))
+        return by_status(status, has_retry_after=wait is not None)
 
 
 def scope_of(call: Call) -> dict[str, Any]:
@@ -111,20 +113,20 @@ def scope_of(call: Call) -> dict[str, Any]:
     }
 
 
-def scope_of_reply(reply: Reply) -> dict[str, Any]:
+def scope_of_reply(reply: Reply, body: Any) -> dict[str, Any]:
     """Return what the expressions about an answer see, besides those of the request."""
     headers = {name.lower(): value for name, value in reply.headers.items()}
-    return {"status": reply.status, "headers": headers, "body": body_of(reply.body)}
+    return {"status": reply.status, "headers": headers, "body": body}
 
 
-def body_of(body: bytes) -> Any:
-    """Return a body as JSON, else as text; None if it is empty."""
-    if not body.strip():
-        return None
+def body_of(reply: Reply) -> tuple[Any, bool]:
+    """Return the body as JSON, else as text, and whether it is JSON; None if it is empty."""
+    if not reply.body.strip():
+        return None, True
     try:
-        return VENDOR_JSON.read(body)
+        return VENDOR_JSON.read(reply.body), True
     except ValueError:
-        return body.decode("utf-8", "replace")
+        return reply.body.decode("utf-8", "replace"), False
 
 
 def reference_of(value: Any) -> str:

@@ -13,6 +13,11 @@ from vendors.definitions.callback import CallbackProof, parse_proof
 from vendors.definitions.faults import DefinitionFaults
 from vendors.fields import JSONTextField
 from vendors.models.credential import Credential
+from vendors.payloads.masking import spellings
+
+# Of what is masked in results: a shorter text may well be a word of the data.
+MIN_LENGTH_IN_RESULTS = 8
+MIN_LENGTH = 4  # of what is masked: a shorter text is no secret, and part of many words
 
 
 class VendorSecrets(models.Model):
@@ -127,7 +132,31 @@ class VendorSecrets(models.Model):
             *_of_callbacks(self.definition.get("callback")),
             *_of_proxy(self.definition.get("proxy_env")),
         }
-        return sorted(found - {""}, key=len, reverse=True)
+        return sorted((it for it in found if len(it) >= MIN_LENGTH), key=len, reverse=True)
+
+    @property
+    def secrets_in_results(self) -> frozenset[str]:
+        """Every spelling of every secret that is masked in what clients see.
+
+        Made anew only if a variable has changed, because each result is searched for them.
+        """
+        values = variables.values(self._names)
+        if self._hidden[0] != values:
+            long = (secret for secret in self.secrets if len(secret) >= MIN_LENGTH_IN_RESULTS)
+            found = frozenset(spelling for secret in long for spelling in spellings(secret))
+            self._hidden = values, found
+        return self._hidden[1]
+
+    _hidden: tuple[tuple[str, ...], frozenset[str]] = ((), frozenset())
+
+    @cached_property
+    def has_secrets(self) -> bool:
+        """Whether any variable is named. If not, no result is searched."""
+        return bool(self._names)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self.variable_names)
 
     @property
     def variable_names(self) -> set[str]:
@@ -151,7 +180,7 @@ def _of_callbacks(callback: object) -> Iterator[str]:
         yield secret
         if ":" in secret:  # of basic authentication
             yield basic(secret)
-            yield secret.partition(":")[2]
+            yield from secret.partition(":")[::2]
 
 
 def _of_proxy(name: object) -> Iterator[str]:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.vendor.server import Server, Visit
+from harness.vendor.server import Server, Visit, answering, reply
 from vendors import credentials
-from vendors.base import VendorError
+from vendors.base import Accepted, Done, VendorError
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
 from vendors.execute import execute
@@ -43,6 +43,8 @@ def faults_of(definition: dict[str, object]) -> dict[str, str]:
         ({"header": "X-Key", "keys_env": ["sk_live_123"]}, "keys_env", "Enter the name of an env"),
         ({"bearer_env": "PATH"}, "bearer_env", "does not begin with VENDOR_"),
         ({"bearer_env": "VENDOR_X", **KEY}, "keys_env", "Remove it: bearer_env names"),
+        ({"bearer_env": "VENDOR_X", "hosts": "a.test"}, "hosts", "Must be a list of hosts"),
+        ({"bearer_env": "VENDOR_X", "hosts": ["https://a.test"]}, "hosts", "a list of hosts"),
         ({"bearer_env": "VENDOR_X", "colour": 1}, "colour", "Unknown key. The known ones are hea"),
     ],
 )
@@ -159,6 +161,19 @@ def test_every_spelling_of_every_secret_is_known(monkeypatch: pytest.MonkeyPatch
     assert vendor.variable_names == {"VENDOR_PDL_KEY", "VENDOR_HOOK", "VENDOR_PROXY"}
 
 
+@pytest.mark.parametrize("login", ["sk_live_1:x", "sk_live_1:", "x:sk_live_1"])
+def test_a_user_or_password_that_is_the_key_is_known(
+    login: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VENDOR_PDL_KEY", login)
+    vendor = Vendor(slug="acme", adapter="http", definition={"credential": "pdl"})
+    vendor.credential = Credential(slug="pdl", definition={"basic": True, **KEY})
+    hook = {"callback": {"basic": True, "secret_env": "VENDOR_PDL_KEY"}}
+    for each in (vendor, Vendor(slug="acme", adapter="http", definition=hook)):
+        assert "sk_live_1" in each.secrets
+        assert not {"", "x"} & {*each.secrets}
+
+
 @pytest.mark.parametrize(
     "definition",
     [
@@ -195,3 +210,48 @@ def test_a_vendor_that_repeats_the_request_stores_no_key(
     for spelling in (b"s3cret", b"k3y", encoded):
         assert spelling not in error.reply.body
     assert any(it in server.requests[0] for it in (b"s3cret", encoded))
+
+
+@pytest.fixture
+def echoing(
+    monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]
+) -> Callable[[bytes, dict[str, object]], object]:
+    """Return what a call comes to whose answer has this body."""
+    monkeypatch.setenv("VENDOR_PDL_KEY", 'sk-l1ve/"s3cret')
+
+    def execute_with(body: bytes, keys: dict[str, object]) -> object:
+        vendor = Vendor(
+            slug="pdl",
+            adapter="http",
+            url=f"GET {serve(answering(reply(body=body))).url}",
+            definition={"credential": "pdl", **keys},
+        )
+        vendor.credential = Credential(slug="pdl", definition={"query": "api_key", **KEY})
+        return execute(vendor, CALL)
+
+    return execute_with
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        (rb'{"a": "John", "b": ["k=sk-l1ve/\"s3cret."]}', {"a": "John", "b": ["k=***."]}),
+        (b'{"links": {"/p?api_key=sk-l1ve%2F%22s3cret": 1}}', {"links": {"/p?api_key=***": 1}}),
+        (rb'["{\"again\": \"sk-l1ve/\\\"s3cret\"}"]', ['{"again": "***"}']),
+        (rb'"sk-l1ve/\"s3cret"', "***"),
+        (b'{"a": "sk-l1ve"}', {"a": "sk-l1ve"}),
+    ],
+)
+def test_a_result_does_not_repeat_the_key(
+    body: bytes, result: object, echoing: Callable[..., object]
+) -> None:
+    assert echoing(body, {}) == Done(result)
+
+
+def test_a_reference_with_the_key_in_it_is_not_stored(echoing: Callable[..., object]) -> None:
+    keys = {"reference": "body.self", "poll": {"every": "5s"}}
+    error = echoing(b'{"self": "/p?api_key=sk-l1ve%2F%22s3cret"}', keys)
+    assert isinstance(error, VendorError)
+    assert (error.code, error.permanent, error.outcome_known) == ("bad_reply", True, False)
+    assert "s3cret" not in error.message
+    assert echoing(b'{"self": "/p"}', keys) == Accepted("/p")

@@ -11,9 +11,10 @@ from vendors import replies
 from vendors.base import Accepted, Done
 from vendors.http.exchanges import Exchange
 from vendors.models import Vendor
+from vendors.payloads import masking
 from vendors.payloads.cleaning import clean
 from vendors.payloads.json_reader import VENDOR_JSON
-from vendors.replies import MASK
+from vendors.payloads.masking import MASK
 
 MAX_BODY_LENGTH = 4096  # characters
 SECRET_HEADERS = re.compile(r"auth|key|token|secret|cookie|signature", re.IGNORECASE)
@@ -48,22 +49,20 @@ def report(vendor: Vendor, made: Trial) -> dict[str, Any]:
 
 
 class _Mask:
-    """Masks secrets in a JSON value."""
+    """Masks secrets in a JSON value, and makes its texts fit for a terminal."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._spellings = {
-            spelling for secret in secrets if secret for spelling in replies.spellings(secret)
+            spelling for secret in secrets if secret for spelling in masking.spellings(secret)
         }
 
     def __call__(self, value: Any) -> Any:
-        match value:
-            case str():
-                return SECRET_PARAMETERS.sub(rf"\1{MASK}", replies.masked(value, self._spellings))
-            case dict():
-                return {self(key): self(item) for key, item in value.items()}
-            case list():
-                return [self(item) for item in value]
-        return value
+        return masking.with_texts(value, self._text)
+
+    def _text(self, text: str) -> str:
+        # What a terminal would obey, or show otherwise than it is, is left out.
+        text = masking.masked(replies.shown(text), self._spellings)
+        return SECRET_PARAMETERS.sub(rf"\1{MASK}", text)
 
 
 def _poll_after_seconds(vendor: Vendor, made: Trial) -> float | None:

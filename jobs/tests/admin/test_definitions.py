@@ -120,6 +120,10 @@ def test_the_page_of_a_credential_shows_everything_but_the_key(vendor, pdl, monk
     [
         ('query = "key"\nkeys_env = ["VENDOR_PDL_KEY"]', "VENDOR_PDL_KEY"),
         ('header = "X-Api-Key"\nkeys_env = ["VENDOR_OTHER_KEY"]', "VENDOR_OTHER_KEY"),
+        (
+            'header = "X-Api-Key"\nkeys_env = ["VENDOR_PDL_KEY"]\nhosts = ["b.test"]',
+            "VENDOR_PDL_KEY",
+        ),
     ],
 )
 def test_another_place_or_variable_must_be_confirmed(vendor, pdl, typed, variable):

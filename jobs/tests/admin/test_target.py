@@ -57,6 +57,7 @@ def test_the_same_host_needs_no_confirmation(acme):
 def pdl(make_vendor):
     for slug in ("pdl", "other"):
         definition = {"header": "X-Api-Key", "keys_env": [f"VENDOR_{slug.upper()}_KEY"]}
+        definition["hosts"] = ["files.test"]
         Credential.objects.create(slug=slug, definition=definition)
     url = "GET https://pdl.test/v1/{input.id}"
     definition = {"credential": "pdl", "cost": "body.cost"}
@@ -77,13 +78,13 @@ def pdl(make_vendor):
         ),
         ({"definition": 'credential = "pdl"\nca_file = "/tmp/ca.pem"'}, "VENDOR_PDL_KEY"),
         (
-            {"definition": 'credential = "pdl"\ncheck = { url = "GET https://evil.test/" }'},
+            {"definition": 'credential = "pdl"\ncheck = { url = "GET https://files.test/" }'},
             "VENDOR_PDL_KEY",
         ),
         (
             {
                 "definition": 'credential = "pdl"\nreference = "body.id"\n'
-                'poll = { url = "GET https://evil.test/{ref}" }'
+                'poll = { url = "GET https://files.test/{ref}" }'
             },
             "VENDOR_PDL_KEY",
         ),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from vendors.definitions.expressions.budget import Budget
 from vendors.definitions.expressions.expression import Expression
@@ -14,7 +14,9 @@ from vendors.definitions.templates.text import Text, UnfillableError, parse, tex
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 METHOD = re.compile(rf"({'|'.join(METHODS)}) +(?=https?://)")
 BASE = re.compile(r"https?://[^/?#{}\s\\]+")
+PORTS = {"http": 80, "https": 443}
 UNSAFE = re.compile(r"[\s\x00-\x1f\x7f\\#]")
+IGNORED = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 NOT_AN_ADDRESS = (
     'Must be a method and a URL, such as "GET https://api.example.com/people/{input.id}". '
     f"The methods are {', '.join(METHODS)}."
@@ -36,6 +38,14 @@ class Address:
     base: str
     segments: tuple[Text, ...]
     parameters: tuple[Text, ...]
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port. Raises ValueError if there is no such port."""
+        parts = urlsplit(self.base)
+        host = parts.hostname or ""
+        port = parts.port or PORTS[parts.scheme]
+        return parts.scheme, f"[{host}]" if ":" in host else host, port
 
     def fill(self, scope: Mapping[str, Any], budget: Budget) -> str:
         """Return the URL, percent-encoded. Raises UnfillableError."""
@@ -119,7 +129,12 @@ def _segment(segment: Text, scope: Mapping[str, Any], budget: Budget) -> str:
 def _leaves(text: str) -> bool:
     """Whether a server may take this for another path, once it has decoded it."""
     parts = re.split(r"[/\\]", text)
-    return text == "" or any(part in (".", "..") for part in parts)
+    return text == "" or any(_plain(part) in (".", "..") for part in parts)
+
+
+def _plain(part: str) -> str:
+    """Return what some servers make of a part: parameters after a ; and blanks do not count."""
+    return IGNORED.sub("", part.partition(";")[0])
 
 
 def _filled(text: Text, scope: Mapping[str, Any], budget: Budget) -> str | None:

@@ -14,6 +14,7 @@ from vendors.payloads import exact
 
 LITERAL_BRACE = "A literal brace is written twice: {{ or }}."
 QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:\\.|[^`\\])*`")
+QUOTES = frozenset("'\"`")
 LITERAL = re.compile(r"(?:[^{}]|\{\{|\}\})+")
 # {{input.email}}, as other languages of templates have it
 DOUBLE_BRACES = re.compile(r"\{\{\s*(?:input|job|call|ref|status|headers|body)\s*[.\[}][^{}]*")
@@ -140,7 +141,9 @@ def _end(text: str, start: int) -> int:
     """Return where the placeholder ends whose expression starts here."""
     position, depth = start, 0
     while position < len(text):
-        if quoted := QUOTED.match(text, position):
+        if text[position] in QUOTES:
+            if not (quoted := QUOTED.match(text, position)):
+                raise ValueError("A placeholder has an opening quote without its closing one.")
             position = quoted.end()
             continue
         if text[position] == "}" and not depth:

@@ -1,6 +1,7 @@
 """Definitions with one mistake each. All are refused, and the fault names the key."""
 
 import re
+import time
 from datetime import date
 from typing import Any
 
@@ -236,6 +237,13 @@ def test_there_are_a_hundred_mistakes() -> None:
     assert len(URLS) + len(CHANGES) >= 100
 
 
+def test_a_quote_that_is_not_closed_is_found_at_once() -> None:
+    began = time.process_time()
+    faults = faults_of(URL, definition(json={"a": "{'" + "\\'" * 100_000 + "}"}))
+    assert "without its closing one" in faults["json.a"]
+    assert time.process_time() - began < 1
+
+
 def test_all_faults_are_reported_at_once() -> None:
     broken = definition(
         query={"a": "{x}", "b": "{y}"}, outcomes=[{"status": 1, "is": "z"}], poll={"evry": 1}
@@ -249,6 +257,30 @@ def test_all_faults_are_reported_at_once() -> None:
 def test_without_input_any_field_may_be_used() -> None:
     keys = {"query": {"email": "{input.email}"}}
     assert faults_of("GET https://api.vendor.test/", keys) == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "is_refused"),
+    [
+        ("https://API.vendor.test:443/{ref}", False),
+        ("https://files.vendor.test/{ref}", False),
+        ("https://other.vendor.test/{ref}", True),
+        ("https://api.vendor.test:8443/{ref}", True),
+        ("http://api.vendor.test/{ref}", True),
+        ("http://files.vendor.test/{ref}", True),
+    ],
+)
+def test_a_key_goes_to_another_host_only_if_the_credential_says_so(
+    url: str, is_refused: bool
+) -> None:
+    credential = {"header": "X-Key", "keys_env": ["VENDOR_A"], "hosts": ["files.vendor.test"]}
+    keys = definition(
+        poll=poll(url=f"GET {url}"), check={"url": f"GET {url}".replace("{ref}", "me")}
+    )
+    found = faults_of(URL, keys, credential=credential)
+    assert set(found) == ({"poll.url", "check.url"} if is_refused else set())
+    assert all("`url`" in sentence for sentence in found.values())
+    assert faults_of(URL, keys) == {}
 
 
 @pytest.mark.parametrize("body", [{"json": {}}, {"form": {}}])

@@ -52,7 +52,7 @@ def test_a_value_that_would_leave_the_path_is_not_sent(
     vendor: Callable[..., VendorServer],
 ) -> None:
     server = vendor(Answer())
-    for value in ("..", "", None, "a/../b", [1]):
+    for value in ("..", "", None, "a/../b", [1], "..;", ".%00", "a/..\t;v=1", " . "):
         call = Call(**{**vars(CALL), "input": {"id": value}})
         error = answered(lambda call=call: adapter_of(server, {}).call(call))
         assert isinstance(error, VendorError)
@@ -93,6 +93,8 @@ RULES = [
         (403, [SECRET], (), (Outcome.AUTH, "default")),
         (408, None, (), (Outcome.VENDOR_ERROR, "default")),
         (425, None, (), (Outcome.VENDOR_ERROR, "default")),
+        (403, None, (("Retry-After", "soon"),), (Outcome.AUTH, "default")),
+        (503, None, (("Retry-After", ""),), (Outcome.VENDOR_ERROR, "default")),
         (429, None, (), (Outcome.RATE_LIMITED, "default")),
         (500, None, (), (Outcome.VENDOR_ERROR, "default")),
         (599, None, (), (Outcome.VENDOR_ERROR, "default")),
@@ -185,9 +187,28 @@ def test_too_much_work_is_not_paid_again(vendor: Callable[..., VendorServer]) ->
 )
 def test_a_body_is_json_or_text(body: bytes, result: Any, serve: Callable[..., Server]) -> None:
     server = serve(answering(reply(body=body)))
-    assert adapter_of(server, {}).call(CALL) == Done(result)
+    assert adapter_of(server, {"result": "body"}).call(CALL) == Done(result)
     error = answered(lambda: adapter_of(server, {"result": "body.data"}).call(CALL))
     assert isinstance(error, VendorError)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "words"),
+    [
+        ("<html>blocked</html>", {}, 'set `result` to "body"'),
+        ('{"ssn": "123",}', {}, "not JSON"),
+        ('{"name": "John", "x": NaN}', {"poll": {}}, "not JSON"),
+        ("name;ssn\nJohn;123", {"result": "split(body, ';')[2]"}, "names a redacted field"),
+    ],
+)
+def test_a_body_that_is_not_json_is_no_result(
+    text: str, keys: dict[str, Any], words: str, vendor: Callable[..., VendorServer]
+) -> None:
+    adapter = adapter_of(vendor(Answer(text=text)), keys, redact="ssn")
+    error = answered(lambda: adapter.call(CALL))
+    assert isinstance(error, VendorError)
+    assert (error.code, error.permanent, error.outcome_known) == ("bad_reply", True, True)
+    assert words in error.message
 
 
 def test_a_faulty_definition_makes_no_adapter() -> None:

@@ -42,13 +42,13 @@ def test_pending(
 
 
 @pytest.mark.parametrize("reference", [None, "", [1], "x" * 256])
-def test_a_pending_answer_without_its_reference_leaves_the_outcome_unknown(
+def test_a_pending_answer_without_its_reference_is_not_paid_again(
     reference: Any, vendor: Callable[..., VendorServer]
 ) -> None:
     server = vendor(Answer(200, {"id": reference}))
     error = answered(lambda: adapter_of(server, {"reference": "body.id", "poll": POLL}).call(CALL))
     assert isinstance(error, VendorError)
-    assert (error.code, error.permanent, error.outcome_known) == ("bad_reply", False, False)
+    assert (error.code, error.permanent, error.outcome_known) == ("bad_reply", True, False)
     assert "`reference`" in error.message
 
 
@@ -106,13 +106,14 @@ def test_a_poll_without_url_repeats_the_call(vendor: Callable[..., VendorServer]
 
 
 def test_a_check_proves_the_credential(vendor: Callable[..., VendorServer]) -> None:
-    server = vendor(Answer(200, {"left": "12"}), Answer(401, {}))
+    server = vendor(Answer(200, {"left": "12"}), Answer(401, {}), Answer(200, text="OK"))
     adapter = adapter_of(server, {"check": {"url": "GET SERVER/me", "credits": "body.left"}})
     assert adapter.check() == Done({"credits": 12})
     error = answered(adapter.check)
     assert isinstance(error, VendorError)
     assert error.code == "auth"
     assert server.arrivals[0].path == "/me"
+    assert adapter.check() == Done({"credits": None})
 
 
 def test_a_key_stands_where_the_credential_says(
