@@ -130,21 +130,21 @@ def test_everywhere_returns_the_vendors_that_no_worker_can_call():
         (
             "ReturnsDict",
             (
-                "returned a dict from the method at {}/faulty.py line 14",
+                "returned a dict from the method at {}/faulty.py line 15",
                 "returned a dict; it must return Done",
             ),
         ),
         (
             "ReturnsTuple",
             (
-                "returned Done with a tuple from the method at {}/faulty.py line 19",
+                "returned Done with a tuple from the method at {}/faulty.py line 20",
                 "returned Done with a tuple",
             ),
         ),
-        ("Raises", ("failed with KeyError at {}/faulty.py line 25", "failed with KeyError")),
+        ("Raises", ("failed with KeyError at {}/faulty.py line 26", "failed with KeyError")),
         (
             "RaisesElsewhere",
-            ("failed with JSONDecodeError at {}/faulty.py line 30", "failed with JSONDecodeError"),
+            ("failed with JSONDecodeError at {}/faulty.py line 31", "failed with JSONDecodeError"),
         ),
     ],
 )

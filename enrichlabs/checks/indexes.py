@@ -61,7 +61,7 @@ class DeclaredIndex:
         if connection.vendor == "mongodb":
             keys = json.dumps(dict(self.columns))
             options = {"name": name, **self._options()}
-            return f"db.{self.table}.createIndex({keys}, {json.dumps(options)})"
+            return f"db.{self.table}.createIndex({keys}, {_in_shell(options)})"
         columns = ", ".join(
             f'"{column}"{" DESC" if order < 0 else ""}' for column, order in self.columns
         )
@@ -150,7 +150,13 @@ def _spelled(condition: Any) -> str:
     """Return the condition in a spelling that does not depend on who wrote it."""
     if isinstance(condition, str):
         return re.sub(r'["`\[\]()\s]', "", condition)
-    return json.dumps(condition, sort_keys=True) if condition else ""
+    return _in_shell(condition, sort_keys=True) if condition else ""
+
+
+def _in_shell(value: Any, **options: Any) -> str:
+    """Return a value as MongoDB's shell reads it."""
+    text = json.dumps(value, default=lambda at: f"ISODate({at:%Y-%m-%dT%H:%M:%S}Z)", **options)
+    return re.sub(r'"ISODate\(([^)]*)\)"', r'ISODate("\1")', text)
 
 
 def existing(table: str) -> set[Shape]:

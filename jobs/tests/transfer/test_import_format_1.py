@@ -19,6 +19,7 @@ DEFAULTS = {
         "arrival_margin_ms": 70,
         "paused_at": None,
         "paused_by": "",
+        "resumed_at": None,
         "required_input": "name",
         "definition": {},
     },
