@@ -16,6 +16,7 @@ from vendors.registry import location_of, location_of_method
 
 log = logging.getLogger(__name__)
 
+NO_DATA = Outcome.NO_DATA
 NOT_LOADED = "The adapter can't be loaded. The vendor was not called."
 
 KEY_IN_REFERENCE = (
@@ -63,21 +64,22 @@ def _answer(vendor: Vendor, method: str, *args: Call) -> Done | Accepted | Vendo
 
 def _cleaned(answer: object, vendor: Vendor, adapter: Adapter, method: str) -> Done | Accepted:
     match answer:
+        case Done(dict() | list() | str() | int() | float() as result) if answer.outcome != NO_DATA:
+            try:
+                cleaned = clean(result, vendor.redacted_fields)
+            except (AttributeError, RecursionError):
+                kind = type(result).__name__
+                returned = f"Done with a {kind} that can't be written as JSON"
+            else:
+                cost, confidence = storable.numbers(answer, vendor)
+                return Done(cleaned, answer.outcome, cost, confidence)
         case Accepted() if storable.is_reference(answer.reference):
             return storable.accepted(answer, vendor)
         case Accepted():
             returned = "Accepted with a reference that is not a text of up to 255 characters"
-        case Done(outcome=Outcome.NO_DATA):
-            return replace(storable.done(answer, vendor), result=None)
-        case Done(None) if method == "check":  # it proves the credentials, and need say no more
-            return storable.done(answer, vendor)
-        case Done(dict() | list() | str() | int() | float() as result):
-            try:
-                cleaned = clean(result, vendor.redacted_fields)
-                return replace(storable.done(answer, vendor), result=cleaned)
-            except (AttributeError, RecursionError):
-                kind = type(result).__name__
-                returned = f"Done with a {kind} that can't be written as JSON"
+        # A check proves the credentials, and need say no more.
+        case Done(result) if answer.outcome == NO_DATA or (result is None and method == "check"):
+            return Done(None, answer.outcome, *storable.numbers(answer, vendor))
         case Done(result):
             returned = f"Done with a {type(result).__name__}"
         case _:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from vendors.adapters import storable
@@ -63,9 +63,9 @@ def _checked(answer: object, adapter: Adapter, vendor: Vendor) -> Answer | Unrea
 
 
 def _cleaned(done: Done, adapter: Adapter, vendor: Vendor) -> Done | Unreadable:
-    done = storable.done(done, vendor)
+    numbers = storable.numbers(done, vendor)
     if done.outcome == Outcome.NO_DATA:
-        return replace(done, result=None)
+        return Done(None, done.outcome, *numbers)
     try:
         result = clean(done.result, vendor.redacted_fields)
         json.dumps(result, allow_nan=False)
@@ -73,7 +73,7 @@ def _cleaned(done: Done, adapter: Adapter, vendor: Vendor) -> Done | Unreadable:
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         kind = type(error).__name__
         return Unreadable(f"read_callback returned no valid JSON ({kind}) in {_file_of(adapter)}")
-    return replace(done, result=result)
+    return Done(result, done.outcome, *numbers)
 
 
 def _file_of(adapter: Adapter) -> str:

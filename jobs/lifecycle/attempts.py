@@ -43,10 +43,15 @@ def claimed(job_ids: Iterable[str], run_token: str) -> list[Job]:
 
 
 def complete(job: Job, done: Done, now: datetime) -> Move:
-    move = _end_attempt(job, Status.COMPLETE, completed(done, now), done.outcome, now=now)
-    if move.attempt:
-        move.attempt.cost, move.attempt.confidence = done.cost, done.confidence
-    return move
+    return _end_attempt(
+        job,
+        Status.COMPLETE,
+        completed(done, now),
+        done.outcome,
+        now=now,
+        cost=done.cost,
+        confidence=done.confidence,
+    )
 
 
 def wait(
@@ -59,11 +64,15 @@ def wait(
 ) -> Move:
     reference = accepted.reference
     dates = {"deadline_at": deadline_at, "next_poll_at": next_poll_at}
-    changes = {**dates, "vendor_reference": reference}
-    move = _end_attempt(job, Status.WAITING, changes, Outcome.PENDING, now=now)
-    if move.attempt:
-        move.attempt.cost, move.attempt.vendor_reference = accepted.cost, reference
-    return move
+    return _end_attempt(
+        job,
+        Status.WAITING,
+        {**dates, "vendor_reference": reference},
+        Outcome.PENDING,
+        now=now,
+        cost=accepted.cost,
+        vendor_reference=reference,
+    )
 
 
 def fail(job: Job, code: str, message: str, now: datetime) -> Move:
@@ -117,9 +126,26 @@ def not_storable(move: Move, reason: str, now: datetime) -> Move:
 
 
 def _end_attempt(
-    job: Job, to: Status, changes: dict[str, Any], outcome: str, message: str = "", *, now: datetime
+    job: Job,
+    to: Status,
+    changes: dict[str, Any],
+    outcome: str,
+    message: str = "",
+    *,
+    now: datetime,
+    **answer: Any,
 ) -> Move:
-    attempt = Attempt(job=job.pk, vendor=job.vendor, run=job.run, number=job.attempt)
-    attempt.worker, attempt.outcome, attempt.message = job.worker, outcome[:50], message[:500]
-    attempt.started_at, attempt.ended_at = job.started_at or now, now
+    """`answer`: what else the attempt's row says of the vendor's answer."""
+    attempt = Attempt.new(
+        job=job.pk,
+        vendor=job.vendor,
+        run=job.run,
+        number=job.attempt,
+        worker=job.worker,
+        started_at=job.started_at or now,
+        ended_at=now,
+        outcome=outcome[:50],
+        message=message[:500],
+        **answer,
+    )
     return Move(job.pk, to, (Status.PROCESSING,), {"attempt": job.attempt}, changes, attempt)

@@ -58,12 +58,15 @@ def apply(moves: Sequence[Move]) -> list[bool]:
     with writing():
         happened = bulk_writes.update_each([move.update() for move in moves])
         results = zip(moves, happened, strict=True)
-        ended = [(move.attempt, yes) for move, yes in results if move.attempt]
-        if new := [attempt for attempt, yes in ended if yes and attempt._state.adding]:
+        new = []
+        for move, yes in results:
+            attempt = move.attempt
+            if attempt and not attempt._state.adding:
+                _write(attempt, was_called=move.was_called)
+            elif attempt and yes:
+                new.append(attempt)
+        if new:
             bulk_writes.insert_each(new)
-        for move in moves:
-            if move.attempt and not move.attempt._state.adding:
-                _write(move.attempt, was_called=move.was_called)
     return happened
 
 

@@ -37,10 +37,10 @@ def in_ms(at: datetime | None) -> datetime | None:
 
 def new_poll(job: Job, worker: str, started_at: datetime) -> Attempt:
     """Return an unsaved attempt for a poll under way."""
-    poll = Attempt(job=job.pk, vendor=job.vendor, run=job.run, number=job.attempt, kind=Kind.POLL)
-    poll.worker, poll.outcome = worker, UNKNOWN
-    poll.started_at = poll.ended_at = started_at
-    return poll
+    call = {"kind": Kind.POLL, "worker": worker, "outcome": UNKNOWN}
+    times = {"started_at": started_at, "ended_at": started_at}
+    of_job = {"vendor": job.vendor, "run": job.run, "number": job.attempt}
+    return Attempt.new(job=job.pk, **of_job, **call, **times)
 
 
 def claim_polls(claims: Sequence[tuple[Move, Attempt]]) -> list[bool]:

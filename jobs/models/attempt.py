@@ -1,9 +1,12 @@
 """Calls made for jobs."""
 
+from typing import Any, Self
+
 from django.db import models
 from django.db.models import Q
 
 from jobs.fields import JSONTextField
+from jobs.models.rows import new_row
 from vendors.models import new_id
 
 
@@ -58,3 +61,8 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.job}"
+
+    @classmethod
+    def new(cls, **fields: Any) -> Self:
+        """Return an unsaved attempt."""
+        return new_row(cls, {"id": new_id(), **fields})

@@ -15,11 +15,11 @@ from vendors.http.waits import MAX_CREDITS_WAIT
 log = logging.getLogger(__name__)
 
 
-def done(answer: Done, vendor: object) -> Done:
+def numbers(answer: Done, vendor: object) -> tuple[float | None, float | None]:
+    """Return cost and confidence."""
     if answer.cost is None and answer.confidence is None:
-        return answer
-    cost, confidence = _number(answer, "cost", vendor), _number(answer, "confidence", vendor)
-    return replace(answer, cost=cost, confidence=confidence)
+        return None, None
+    return _number(answer, "cost", vendor), _number(answer, "confidence", vendor)
 
 
 def accepted(answer: Accepted, vendor: object) -> Accepted:

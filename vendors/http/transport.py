@@ -20,7 +20,7 @@ from vendors.base import DIRECT, Outbound
 from vendors.http.connections import make_pool
 from vendors.http.outbound import Stamp, proxy_of, stamp_of
 
-PoolKey = tuple[str | None, str | None, Outbound]
+PoolKey = tuple[str | None, str | None, Outbound | None]
 
 
 class _Request(PreparedRequest):
@@ -64,7 +64,9 @@ class Transport(HTTPAdapter):
         """Return the pool of this host and way out; a new one if certificates have changed."""
         parts = _prepared(str(request.url))[1]
         outbound = cast(_Request, request).outbound
-        key, stamp = (parts.scheme, parts.netloc, outbound), stamp_of(outbound)
+        is_direct = outbound is DIRECT  # whose hash and stamp would be made for each call
+        key = parts.scheme, parts.netloc, None if is_direct else outbound
+        stamp = () if is_direct else stamp_of(outbound)
         found = self._pools.get(key)
         if found and found[0] == stamp:
             return found[1]
