@@ -168,11 +168,12 @@ def test_a_post_waits_only_if_its_key_may_read(no_wait):
     assert plain(post(**submitting, **LONG), 202)
 
 
-def test_a_key_that_is_revoked_meanwhile_is_not_shown_the_result(make_job, acme):
+def test_a_key_that_is_revoked_meanwhile_is_not_shown_the_result(make_job, acme, redis_client):
     key = make_key("team-a")
     job = make_job(client="team-a")
 
     def revoke_and_end():
+        wait_for(lambda: redis_client.zcard(Keys("acme").waited), "the wait to be in Redis")
         issuing.revoke(key_row(key), ACTOR)
         directory.forget()
         cancel()
