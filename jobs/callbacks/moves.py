@@ -55,6 +55,8 @@ def poll_soon(callback: Callback, vendor: Vendor, now: datetime) -> bool:
     job = _jobs(callback).filter(status=Status.WAITING).first()
     if job is None:
         return False
+    if vendor.polling and vendor.polling.needs_reference and not job.vendor_reference:
+        return True  # accepted before the vendor named references; to ask without one would fail it
     at = _earliest_poll(callback, vendor, now)
     # Without a next poll, it began to wait before the vendor was polled. If the move does not
     # happen, a poll that began, or was made due, just now will see what this callback is about.

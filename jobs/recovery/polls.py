@@ -128,7 +128,7 @@ class UnpolledJobs:
 
 def _can_be_polled(job: Job, vendor: Vendor, now: datetime) -> bool:
     """Whether its deadline is ahead, and the request can name what the vendor calls its work."""
-    needs_reference = "url" in vendor.definition["poll"]
+    needs_reference = vendor.polling is not None and vendor.polling.needs_reference
     is_ahead = job.deadline_at is None or job.deadline_at > now
     return is_ahead and bool(job.vendor_reference or not needs_reference)
 

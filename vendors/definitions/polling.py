@@ -15,12 +15,13 @@ class Polling:
     """`after_seconds` after its call a job is polled first, then every `every_seconds`.
 
     `give_up_seconds` after its call it is polled for the last time; None: when its callback would
-    be overdue.
+    be overdue. `needs_reference`: it can't be asked about a job without a vendor_reference.
     """
 
     after_seconds: float
     every_seconds: float
     give_up_seconds: float | None = None
+    needs_reference: bool = False
 
     def wait(self, asked: timedelta | None, *, is_first: bool) -> timedelta:
         """Return how long to wait before the next poll. `asked`: how long the vendor asks to."""
@@ -36,4 +37,4 @@ def polling_of(definition: Mapping[str, Any]) -> Polling | None:
     every_seconds = durations.parse(poll.get("every", DEFAULT_EVERY))
     after_seconds = durations.parse(poll["after"]) if "after" in poll else every_seconds
     give_up = durations.parse(poll["give_up"]) if "give_up" in poll else None
-    return Polling(after_seconds, every_seconds, give_up)
+    return Polling(after_seconds, every_seconds, give_up, needs_reference="url" in poll)
