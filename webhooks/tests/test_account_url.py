@@ -249,6 +249,18 @@ def test_a_thin_callback_makes_the_poll_due(polled, make_waiting, send):
     assert send({"ref": "ref-1", "state": 2}) == LATE
 
 
+@pytest.mark.sqlite
+def test_a_thin_callback_polls_no_job_without_the_reference_to_ask_for(polled, make_waiting, send):
+    polled.definition = {**polled.definition, "poll": {**POLL, "url": "GET http://127.0.0.1:9/"}}
+    polled.save()
+    catalogue.forget()
+    job = make_waiting()
+    Job.objects.update(vendor_reference="")  # only its attempt names it
+    assert send({"ref": "ref-1", "state": 1}) == (200, "polled")
+    job.refresh_from_db()
+    assert (job.status, job.next_poll_at) == ("waiting", None)
+
+
 @pytest.mark.usefixtures("redis_client")
 def test_a_thin_callback_during_a_poll_asks_for_another_one_after_it(polled, make_waiting, send):
     now, hour = redis_clock.now(), timedelta(hours=1)
