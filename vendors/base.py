@@ -58,12 +58,25 @@ class Outbound:
 DIRECT = Outbound()
 
 
+@dataclass(frozen=True)
+class Access:
+    """With which key of the vendor's credential a request is made: the name of the key's variable,
+    '' for the first or only one. `token`: the current OAuth2 token, if the credential has one.
+    """
+
+    key: str = ""
+    token: str = field(default="", repr=False)
+
+
+ANY_KEY = Access()
+
+
 class CredentialSettings(Protocol):
     """How to prove to the vendor who we are: a `vendors.models.Credential`."""
 
     @property
     def definition(self) -> dict[str, Any]: ...
-    def apply(self, request: Any) -> Any: ...
+    def apply(self, request: Any, access: Access) -> Any: ...
 
 
 class VendorSettings(Protocol):
@@ -111,6 +124,7 @@ class Call:
     idempotency_key: str
     callback_url: str
     reference: str = ""
+    access: Access = ANY_KEY
 
 
 @dataclass(frozen=True)
@@ -236,7 +250,7 @@ class Adapter:
         """
         raise NotImplementedError
 
-    def check(self) -> Done:
+    def check(self, access: Access) -> Done:
         """Prove that the credentials work, by a call that costs nothing. Raises VendorError."""
         raise NotImplementedError
 

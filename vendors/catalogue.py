@@ -2,19 +2,23 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Model
 
 from vendors.base import Adapter
-from vendors.models import Credential, Vendor
+from vendors.models import Credential, CredentialKey, Limit, Vendor
 from vendors.registry import is_built_in, make_adapter
 
 MAX_AGE_SECONDS = 0.5
 NEVER = float("-inf")
 MAX_LISTED = 20
+SHARED = (Credential, CredentialKey, Limit)
+M = TypeVar("M", bound=Model)
 FIELDS = [field.attname for field in Vendor._meta.concrete_fields]
 
 
@@ -24,7 +28,7 @@ class Catalogue:
     def __init__(self) -> None:
         self._lock = Lock()
         self._rows: list[tuple[Any, ...]] = []
-        self._credentials: dict[str, Any] = {}  # their definitions
+        self._shared: tuple[Any, ...] = ()  # rows of credentials, of their keys, and of limits
         self._files: dict[str, object] = {}  # of certificates, as they were found
         self._vendors: dict[str, Vendor] = {}
         self._adapters: dict[str, tuple[object, Adapter]] = {}
@@ -72,15 +76,13 @@ class Catalogue:
 
     def _read(self) -> None:
         rows = list(Vendor.objects.values_list(*FIELDS))
-        credentials = {credential.slug: credential for credential in Credential.objects.all()}
-        definitions = {slug: credential.definition for slug, credential in credentials.items()}
+        shared = tuple(list(kind.objects.values_list()) for kind in SHARED)
         # Nearly always nothing has changed. Keeping the objects keeps what they have cached.
-        if (rows, definitions) != (self._rows, self._credentials):
+        if (rows, shared) != (self._rows, self._shared):
             vendors = [Vendor.from_db(DEFAULT_DB_ALIAS, FIELDS, row) for row in rows]
-            for vendor in vendors:
-                vendor.credential = credentials.get(str(vendor.definition.get("credential")))
+            self._attach(vendors, shared)
             self._vendors = {vendor.slug: vendor for vendor in vendors}
-            self._rows, self._credentials = rows, definitions
+            self._rows, self._shared = rows, shared
         # A worker checks again whether it can call the vendors when it gets another dict.
         files = {
             slug: seen for slug, vendor in self._vendors.items() if (seen := vendor.outbound_files)
@@ -88,6 +90,25 @@ class Catalogue:
         if files != self._files:
             self._vendors, self._files = dict(self._vendors), files
         self._read_at = time.monotonic()
+
+    def _attach(self, vendors: Iterable[Vendor], shared: tuple[Any, ...]) -> None:
+        """Give the vendors their credentials and limits."""
+        credentials = {row.slug: row for row in _rows_of(Credential, shared[0])}
+        for credential in credentials.values():
+            credential.states = {}
+        for key in _rows_of(CredentialKey, shared[1]):
+            if key.credential in credentials:
+                credentials[key.credential].states[key.name] = key
+        limits = {row.slug: row for row in _rows_of(Limit, shared[2])}
+        for vendor in vendors:
+            vendor.credential = credentials.get(str(vendor.definition.get("credential")))
+            with suppress(ValueError):  # read again, and raised, where they are used
+                vendor.limits = vendor.limits_among(limits)
+
+
+def _rows_of(kind: type[M], rows: Iterable[tuple[Any, ...]]) -> list[M]:
+    names = [field.attname for field in kind._meta.concrete_fields]
+    return [kind.from_db(DEFAULT_DB_ALIAS, names, row) for row in rows]
 
 
 def listed(slugs: Iterable[str]) -> str:

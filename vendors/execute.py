@@ -7,7 +7,7 @@ from django.conf import settings
 
 from vendors import replies
 from vendors.adapters import storable
-from vendors.base import Accepted, Adapter, Call, Done, Outcome, VendorError
+from vendors.base import ANY_KEY, Accepted, Access, Adapter, Call, Done, Outcome, VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 from vendors.payloads.cleaning import clean
@@ -38,19 +38,21 @@ def poll(vendor: Vendor, call: Call) -> Done | Accepted | VendorError:
     return _answer(vendor, "poll", call)
 
 
-def check(vendor: Vendor) -> Done | Accepted | VendorError:
+def check(vendor: Vendor, access: Access = ANY_KEY) -> Done | Accepted | VendorError:
     """Prove the vendor's credentials by a call that costs nothing, like `execute`."""
-    return _answer(vendor, "check")
+    return _answer(vendor, "check", access)
 
 
-def _answer(vendor: Vendor, method: str, *args: Call) -> Done | Accepted | VendorError:
+def _answer(vendor: Vendor, method: str, argument: Call | Access) -> Done | Accepted | VendorError:
     try:
         adapter = catalogue.adapter(vendor)
     except ValueError as error:
         log.error("vendor %s is not called: %s", vendor, error)
         return VendorError("adapter_failed", NOT_LOADED)
     try:
-        return _masked(_cleaned(getattr(adapter, method)(*args), vendor, adapter, method), vendor)
+        return _masked(
+            _cleaned(getattr(adapter, method)(argument), vendor, adapter, method), vendor
+        )
     except VendorError as error:
         return _redacted(error, vendor)
     except Exception as error:

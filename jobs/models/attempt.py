@@ -43,6 +43,11 @@ class Attempt(models.Model):
     confidence = models.FloatField(null=True)  # in the result, as the vendor rates it
     # As in Job: a callback may name the reference of an earlier attempt.
     vendor_reference = models.CharField(max_length=255, blank=True, default="")
+    # What was charged for it: so many units in the vendor's own windows and in each of these
+    # limits, written ",one,two,". `credential` is the key it was made with, as in Job.
+    units = models.PositiveIntegerField(default=1)
+    limits = models.TextField(blank=True, default="")
+    credential = models.CharField(max_length=100, blank=True, default="")
     # The vendor's response to a failed call, cleaned and truncated:
     # {"status": 422, "headers": {...}, "body": "..."}
     reply = JSONTextField(null=True)
@@ -52,6 +57,8 @@ class Attempt(models.Model):
         indexes = [
             models.Index(fields=["job", "number"], name="attempt_of_job"),
             models.Index(fields=["vendor", "started_at"], name="attempt_started"),
+            # To count a shared limit again.
+            models.Index(fields=["started_at"], name="attempt_limited", condition=Q(limits__gt="")),
             models.Index(
                 fields=["vendor", "vendor_reference"],
                 name="attempt_vendor_reference",

@@ -89,6 +89,9 @@ class Job(models.Model):
     # Names the claim of the job; on MongoDB, the last move made since.
     run_token = models.CharField(max_length=32, default="")
 
+    # The key of its vendor's credential that its latest attempt was made with, by the name of the
+    # key's variable. Its polls are made with the same one.
+    credential = models.CharField(max_length=100, blank=True, default="")
     # What the vendor calls its piece of work, as its answer to the latest attempt named it.
     vendor_reference = models.CharField(max_length=255, blank=True, default="")
     # Of a waiting job: when to poll, or until when a poll is left to whoever has its entry.

@@ -32,6 +32,7 @@ class Entry:
     job_id: str
     charge: str = ""  # microseconds of Redis' clock; '' without rate limits
     due: str = ""  # of a poll: the job's next_poll_at, in microseconds, while the entry is valid
+    credential: str = ""  # the key that the call is made with, by its variable's name
 
 
 class Requeue(StrEnum):

@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from vendors.adapters.answers import Answer
-from vendors.base import Accepted, Adapter, Call, Done, Outcome, Reply, VendorError, VendorSettings
+from vendors.base import (
+    ANY_KEY,
+    Accepted,
+    Access,
+    Adapter,
+    Call,
+    Done,
+    Outcome,
+    Reply,
+    VendorError,
+    VendorSettings,
+)
 from vendors.definitions.compiled import Endpoint, compile_definition
 from vendors.definitions.expressions.budget import TooMuchWorkError
 from vendors.definitions.reading import scope_of
@@ -34,11 +45,11 @@ class HttpAdapter(Adapter):
         # Without the key of the call: a vendor that knows it may repeat what it answered then.
         return self._answer(self._definition.poll, call).done_or_accepted()
 
-    def check(self) -> Done:
+    def check(self, access: Access) -> Done:
         """The result has `credits`: what is left on the account, or None if that is not known."""
         if self._definition.check is None:
             raise NotImplementedError
-        answer = self._answer(self._definition.check, None)
+        answer = self._answer(self._definition.check, None, access=access)
         answer.done_or_accepted(needs_result=False)
         return Done({"credits": answer.credits})
 
@@ -55,14 +66,20 @@ class HttpAdapter(Adapter):
             return ""
 
     def _answer(
-        self, endpoint: Endpoint, call: Call | None, headers: Mapping[str, str] | None = None
+        self,
+        endpoint: Endpoint,
+        call: Call | None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        access: Access = ANY_KEY,
     ) -> Answer:
         """Make a request, and return what the vendor answered. Raises VendorError if it did not."""
-        reply = self._reply(self._request(endpoint, call), headers or {})
+        access = call.access if call else access
+        reply = self._reply(self._request(endpoint, call, access), headers or {})
         scope = scope_of(call) if call else {}
         return Answer(endpoint.reader, scope, reply, self.vendor.redacted_fields)
 
-    def _request(self, endpoint: Endpoint, call: Call | None) -> Request:
+    def _request(self, endpoint: Endpoint, call: Call | None, access: Access) -> Request:
         if fault := self.vendor.credential_fault:
             raise VendorError("api_key_missing", fault)
         try:
@@ -73,7 +90,7 @@ class HttpAdapter(Adapter):
         if self.vendor.credential is None:
             return request
         try:
-            filled: Request = self.vendor.credential.apply(request)
+            filled: Request = self.vendor.credential.apply(request, access)
         except ValueError as error:
             raise VendorError("api_key_missing", str(error)) from None
         return filled

@@ -1,22 +1,49 @@
 """How to prove to vendors who we are: a row without the key."""
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from functools import cached_property
+from typing import Any, NamedTuple
 
-import uuid_utils
 from django.core.exceptions import ValidationError
 from django.db import models
 
 from vendors import credentials, validators
+from vendors.base import Access
 from vendors.credentials import Placement
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
 from vendors.fields import JSONTextField
+from vendors.models.ids import new_id
+from vendors.models.pausable import Pausable
 
 
-def new_id() -> str:
-    """Return a new UUIDv7 as text; later ones sort after earlier ones."""
-    return str(uuid_utils.uuid7())
+class PoolKey(NamedTuple):
+    """A key of a credential, by its variable's name, and what it may be used for now."""
+
+    name: str
+    calls: bool = True
+    polls: bool = True
+
+
+class CredentialKey(Pausable):
+    """The state of one key of a credential. A key without a row is not paused."""
+
+    id = models.CharField(
+        primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
+    )
+    credential = models.CharField(max_length=50)  # its slug
+    name = models.CharField(max_length=100)  # of the variable that holds it
+
+    class Meta:
+        default_permissions = ()
+        ordering = ("credential", "name")
+        constraints = [
+            models.UniqueConstraint(fields=["credential", "name"], name="credential_key_unique")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Credential(models.Model):
@@ -38,6 +65,11 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    @cached_property
+    def states(self) -> dict[str, CredentialKey]:
+        """The states of its keys, by name. The catalogue sets them from its own copies."""
+        return {key.name: key for key in CredentialKey.objects.filter(credential=self.slug)}
 
     @property
     def placement(self) -> Placement:
@@ -70,9 +102,19 @@ class Credential(models.Model):
         """The names of the variables that hold its keys."""
         return credentials.variables_of(self.definition)
 
-    def apply(self, request: Request) -> Request:
-        """Return the request with the key in its place. Raises ValueError if there is no such place
-        or no key.
+    @property
+    def settings_key(self) -> tuple[Any, ...]:
+        """What calls depend on, as a key: equal keys mean that nothing has changed."""
+        states = ((key.name, key.paused, key.paused_until) for key in self.states.values())
+        return (self.definition, *states)
+
+    def pool(self, now: datetime) -> list[PoolKey]:
+        """Return its keys, in the order of the definition."""
+        return [PoolKey(name) for name in self.variable_names]
+
+    def apply(self, request: Request, access: Access) -> Request:
+        """Return the request with the key of `access` in its place. Raises ValueError if there is
+        no such place or no key.
         """
         if fault := self.fault:
             raise ValueError(fault)

@@ -1,8 +1,8 @@
 """The settings of one vendor: a row that operators edit, in effect within a second."""
 
 import re
-from collections.abc import Iterable
-from datetime import datetime
+import secrets
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,8 +15,11 @@ from vendors.base import DIRECT, Outbound, VendorError
 from vendors.definitions.polling import Polling, polling_of
 from vendors.http import outbound as outbounds
 from vendors.models import validation
-from vendors.models.credential import new_id
+from vendors.models.ids import new_id
+from vendors.models.limit import Limit
+from vendors.models.pausable import Pausable
 from vendors.models.secrets import VendorSecrets
+from vendors.models.versions import Versioned
 from vendors.registry import is_built_in, is_http, make_adapter
 
 DEFAULT_REQUIRED_INPUT = "name"
@@ -28,7 +31,7 @@ def required_input_of(adapter: str) -> str:
     return DEFAULT_REQUIRED_INPUT if has_default else ""
 
 
-class Vendor(VendorSecrets):
+class Vendor(Versioned, Pausable, VendorSecrets):
     id = models.CharField(
         primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
     )
@@ -124,14 +127,8 @@ class Vendor(VendorSecrets):
         help_text="Fields to remove from everything the vendor sends, at any depth. "
         "Separate names with commas.",
     )
-    paused = models.BooleanField(default=False, help_text="On: jobs are accepted, but not called.")
-    paused_until = models.DateTimeField(
-        null=True, blank=True, help_text="Set when the vendor asks us to slow down."
-    )
-    pause_reason = models.CharField(max_length=200, blank=True)
-    paused_at = models.DateTimeField(null=True, blank=True)
-    paused_by = models.CharField(max_length=150, blank=True)  # empty if the pause is automatic
-    resumed_at = models.DateTimeField(null=True, blank=True)  # last, by Redis' clock
+    # Changes whenever the vendor joins or leaves a limit, which must then be counted again.
+    membership = models.CharField(max_length=16, blank=True, default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -153,6 +150,34 @@ class Vendor(VendorSecrets):
     def windows(self) -> list[limits.Window]:
         """The windows that the limiter enforces: the rate limits, widened by the arrival margin."""
         return limits.parse(self.rate_limits, margin_seconds=self.arrival_margin_ms / 1000)
+
+    @cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        """The named limits that count its calls. The catalogue sets them from its own copies.
+        Raises ValueError if one does not exist.
+        """
+        found = {row.slug: row for row in Limit.objects.filter(slug__in=self.limit_names)}
+        return self.limits_among(found)
+
+    @property
+    def limit_names(self) -> list[str]:
+        return list(self.definition.get("limits", ()))
+
+    def limits_among(self, known: Mapping[str, Limit]) -> tuple[Limit, ...]:
+        """Return its limits, given all by slug. Raises ValueError if one does not exist."""
+        if missing := [name for name in self.limit_names if name not in known]:
+            raise ValueError(f"There is no limit {missing[0]!r}.")
+        return tuple(known[name] for name in self.limit_names)
+
+    @property
+    def weight(self) -> int:
+        """How many units a call counts in each limit."""
+        return int(self.definition.get("weight", 1))
+
+    @property
+    def poll_weight(self) -> int:
+        """How many units a poll counts in each limit; 0: none, so that it needs no permit."""
+        return int(self.definition.get("poll", {}).get("weight", 1))
 
     @cached_property
     def required_fields(self) -> tuple[str, ...]:
@@ -213,8 +238,13 @@ class Vendor(VendorSecrets):
         except VendorError:
             return ()
 
-    def is_paused(self, now: datetime) -> bool:
-        return self.paused or (self.paused_until is not None and self.paused_until > now)
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        stored = Vendor.objects.filter(pk=self.pk).only("definition").first()
+        if self.limit_names and (stored is None or stored.limit_names != self.limit_names):
+            self.membership = secrets.token_hex(8)
+            if kwargs.get("update_fields") is not None:
+                kwargs["update_fields"] = {*kwargs["update_fields"], "membership"}
+        super().save(*args, **kwargs)
 
     def clean(self) -> None:
         stored = Vendor.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
@@ -240,4 +270,12 @@ class Vendor(VendorSecrets):
     def settings_key(self) -> tuple[Any, ...]:
         """All fields as a key: equal keys mean that nothing has changed."""
         values = (getattr(self, field.attname) for field in self._meta.concrete_fields)
-        return (*values, self.credential and self.credential.definition)
+        credential = self.credential.settings_key if self.credential else ()
+        return (*values, credential, *((limit.slug, limit.version) for limit in self._known_limits))
+
+    @property
+    def _known_limits(self) -> tuple[Limit, ...]:
+        try:
+            return self.limits
+        except ValueError:
+            return ()

@@ -1,0 +1,59 @@
+"""Limits with a name, shared by the vendors that refer to them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from vendors import validators
+from vendors.definitions.faults import DefinitionFaults
+from vendors.definitions.limit import SharedLimit, parse_limit
+from vendors.fields import JSONTextField
+from vendors.models.ids import new_id
+from vendors.models.versions import Versioned
+
+
+class Limit(Versioned):
+    """How often, and how many at once, the vendors that name it may be called together."""
+
+    id = models.CharField(
+        primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
+    )
+    slug = models.CharField(max_length=50, unique=True, validators=[validators.validate_slug])
+    # As in TOML: {"windows": "1000/min", "per": "credential"}
+    definition = JSONTextField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("slug",)
+        indexes = [models.Index(fields=["slug"], name="limit_slug")]
+
+    _parsed: tuple[object, SharedLimit | None] = (None, None)  # a definition, and what it says
+
+    def __str__(self) -> str:
+        return self.slug
+
+    @property
+    def rules(self) -> SharedLimit:
+        """What the definition says. Raises DefinitionFaults."""
+        definition, rules = self._parsed
+        if rules is None or definition is not self.definition:
+            rules = parse_limit(self.definition)
+            self._parsed = self.definition, rules
+        return rules
+
+    def clean(self) -> None:
+        stored = Limit.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
+        if stored is not None and stored != self.slug:
+            raise ValidationError({"slug": f"The slug can't be changed. It is {stored!r}."})
+
+    def full_clean(self, exclude: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
+        excluded = set(exclude or ())
+        super().full_clean({*excluded, "definition"}, *args, **kwargs)
+        if "definition" in excluded:
+            return
+        try:
+            parse_limit(self.definition)
+        except DefinitionFaults as error:
+            raise validators.at_keys(error.faults) from None
