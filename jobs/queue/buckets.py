@@ -55,7 +55,12 @@ class Bucket:
 def _quota_arguments(quota: Quota, second: int) -> list[Any]:
     ranges = quota.ranges(datetime.fromtimestamp(second, UTC))
     times = [round(at.timestamp() * 1_000_000) for pair in ranges for at in pair]
-    return [f"{quota.period} {quota.first_day} {quota.zone}", quota.calls, len(ranges), *times]
+    return [quota_text(quota), quota.calls, len(ranges), *times]
+
+
+def quota_text(quota: Quota | None) -> str:
+    """Return what identifies the periods of a quota; '' without one."""
+    return f"{quota.period} {quota.first_day} {quota.zone}" if quota else ""
 
 
 class Buckets:
