@@ -74,8 +74,6 @@ class Credential(models.Model):
     @cached_property
     def states(self) -> dict[str, CredentialKey]:
         """The states of its keys, by name. The catalogue sets them from its own copies."""
-        if self._state.adding:
-            return {}
         return {key.name: key for key in CredentialKey.objects.filter(credential=self.slug)}
 
     @property
@@ -128,7 +126,8 @@ class Credential(models.Model):
     @property
     def settings_key(self) -> tuple[Any, ...]:
         """What calls depend on, as a key: equal keys mean that nothing has changed."""
-        states = ((key.name, key.paused, key.paused_until) for key in self.states.values())
+        known: dict[str, CredentialKey] = vars(self).get("states", {})  # without a query
+        states = ((key.name, key.paused, key.paused_until) for key in known.values())
         return (self.definition, *states)
 
     def pool(self, now: datetime) -> list[PoolKey]:
