@@ -76,13 +76,5 @@ def mark_stale(shared: Iterable[tuple[str, int]], own: Iterable[tuple[str, int]]
     script("mark_stale")(keys=keys, args=[len(stale), *versions], client=commands())
 
 
-def set_version_back(state: str, refused_by: int, version: int) -> bool:
-    """Set the version of the settings in a bucket's state back to that of the row, which was
-    restored from a backup. False: the state has another one by now. Raises redis.RedisError.
-    """
-    args = [refused_by, version]
-    return bool(script("set_version_back")(keys=[state], args=args, client=commands()))
-
-
 def _listed(members: Sequence[str]) -> str:
     return f" {' '.join(members)} " if members else ""

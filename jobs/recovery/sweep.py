@@ -27,7 +27,7 @@ from jobs.recovery import in_flight, lost_entries, takeover
 from jobs.recovery.batches import BatchSweep
 from jobs.recovery.overdue import resolve_overdue_jobs
 from jobs.recovery.polls import UnpolledJobs, add_due_polls, stop_polls
-from jobs.recovery.rebuild.target import shared_targets
+from jobs.recovery.rebuild.target import capped_targets
 from jobs.recovery.unusable_pauses import UnusablePauses
 from jobs.storage.store import STORE_ERRORS, refuses
 from vendors.catalogue import catalogue
@@ -202,7 +202,7 @@ def correct_in_flight_sets() -> int:
     busy = set().union(*with_rows, in_flight.vendors_with_slots(catalogue.all()))
     for vendor in busy & catalogue.all().keys():
         in_flight.correct(vendor)
-    for target in shared_targets(catalogue.all()):
+    for target in capped_targets(catalogue.all()):
         in_flight.correct_shared(target)
     return 0
 

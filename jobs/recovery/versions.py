@@ -1,46 +1,40 @@
 """What to do when Redis knows newer settings than a worker has."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from jobs.queue import restore
+from jobs.queue import limiter
 from jobs.queue.buckets import Bucket, buckets_of, pool_of
 from jobs.queue.clock import redis_clock
-from jobs.queue.redis import commands
+from jobs.queue.take import Taken
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
 
 
-def read_again(refused: Sequence[Vendor]) -> None:
+def read_again(refused: Sequence[Taken]) -> None:
     """Read the settings of vendors whose copies were refused as outdated. Raises redis.RedisError
     and STORE_ERRORS.
 
-    If the rows still have the lower version, they were restored from a backup, and count.
+    Rows that still have the lower version were restored from a backup, and count.
     """
-    states = list({bucket.keys.state for vendor in refused for bucket in _buckets(vendor)})
-    pipeline = commands().pipeline(transaction=False)
-    for state in states:
-        pipeline.hget(state, "version")
-    versions = dict(zip(states, pipeline.execute(), strict=True))
     catalogue.forget()
     known = catalogue.all()
-    for vendor in refused:
-        for bucket in _buckets(known[vendor.slug]) if vendor.slug in known else ():
-            version = int(versions.get(bucket.keys.state) or 0)
-            if bucket.version < version:
-                _set_back(vendor, bucket, version)
+    for taken in refused:
+        vendor = known.get(taken.vendor.slug)
+        current = _buckets(vendor) if vendor else {}
+        for outdated, version in taken.outdated:
+            bucket = current.get(outdated.keys.state)
+            if bucket and bucket.version < version:
+                name = f"limit {bucket.limit}" if bucket.limit else f"vendor {vendor}"
+                log.warning("%s has older settings than before, which count from now on", name)
+                limiter.forget_version(bucket, version)
 
 
-def _set_back(vendor: Vendor, bucket: Bucket, version: int) -> None:
-    if restore.set_version_back(bucket.keys.state, version, bucket.version):
-        name = f"limit {bucket.limit}" if bucket.limit else f"vendor {vendor}"
-        log.warning("the settings of %s are older than those used before; they are used now", name)
-
-
-def _buckets(vendor: Vendor) -> Iterator[Bucket]:
+def _buckets(vendor: Vendor) -> dict[str, Bucket]:
     try:
-        yield from buckets_of(vendor).of_all(pool_of(vendor, redis_clock.now()))
-    except ValueError:
-        return  # it can't be called
+        buckets = buckets_of(vendor).of_all(pool_of(vendor, redis_clock.now()))
+    except ValueError:  # it can't be called
+        return {}
+    return {bucket.keys.state: bucket for bucket in buckets}

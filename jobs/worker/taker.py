@@ -35,7 +35,7 @@ class Taker:
         self._held = held
         self._pool = pool
         self._stale: list[Vendor] = []
-        self._outdated: list[Vendor] = []
+        self._outdated: list[Taken] = []
         self._set_aside: set[str] = set()  # vendors with a key of the wrong type in Redis
 
     def room(self, vendor: Vendor) -> int:
@@ -60,7 +60,7 @@ class Taker:
             if taken and taken.stale:
                 self._stale.append(vendor)
             if taken and taken.outdated:
-                self._outdated.append(vendor)
+                self._outdated.append(taken)
             if taken and taken.entries:
                 takes.append(taken)
             if takes and _must_start(takes, time.monotonic()):

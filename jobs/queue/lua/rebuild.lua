@@ -34,13 +34,14 @@ local clock_went_back = math.max(tonumber(state.newest or 0), started) > now + 1
 local depth, length = number(), number()
 local vendors, version = argument(), math.max(number(), tonumber(state.version or 0))
 local is_capped, quota, is_estimated = argument() == '1', argument(), argument() == '1'
-local fields = { 'run_id', run_id, 'version', text(version), 'rebuilt', text(now) }
+local fields = { 'run_id', run_id, 'version', text(version) }
 local function set(...)
   for _, part in ipairs({ ... }) do fields[#fields + 1] = part end
 end
 
--- A shared bucket is always written anew: not all that its vendors did is in its log.
-if not is_own or state.run_id ~= run_id or clock_went_back then
+-- A shared bucket is always written anew: not all that its vendors did is in its log. That of a vendor without a run id has lost only
+-- the groups of its streams.
+if not is_own or (state.run_id and state.run_id ~= run_id) or clock_went_back then
   redis.call('DEL', LOG, IN_FLIGHT, STATE)
   if not is_own and not clock_went_back and state.gap then set('pace', state.pace, 'gap', state.gap, 'owed', state.owed or 1) end
   if state.full then redis.call('XADD', FREED, 'MAXLEN', 1, '*', 'slot', '1') end
@@ -54,6 +55,7 @@ for _ = 1, number() do set(argument(), argument()) end
 
 -- What the log of a vendor's own bucket still holds is exact. The rows add what is older.
 local is_empty = redis.call('EXISTS', LOG) == 0
+if is_empty then set('rebuilt', text(now)) end
 local oldest = tonumber(redis.call('LINDEX', LOG, -1) or now)
 local MAX = 1000 -- Lua passes at most a few thousand arguments to a command
 local batch = {}

@@ -67,7 +67,7 @@ class Target:
         return Content(
             windows=self.bucket.windows,
             starts=rows.starts(self.selection, since, units, now_us) if units else (),
-            in_flight=rows.in_flight(self.selection),
+            in_flight=rows.in_flight(self.selection) if self._keeps_slots else (),
             members=[f"{vendor.slug}:{vendor.membership}" for vendor in self.vendors],
             version=self.bucket.version,
             quota=quota_text(self.bucket.quota),
@@ -76,23 +76,20 @@ class Target:
             is_capped=self.bucket.max_in_flight is not None,
         )
 
+    @property
+    def _keeps_slots(self) -> bool:
+        """Whether the jobs in flight are known: of a shared bucket only if their number is limited."""
+        return not self.bucket.limit or self.bucket.max_in_flight is not None
+
 
 def stale_buckets(vendor: Vendor) -> list[Bucket]:
-    """Return those of a vendor's buckets that can't be trusted. Raises redis.RedisError."""
-    now = redis_clock.now()
-    own, *shared = buckets_of(vendor).of_all(pool_of(vendor, now))
-    found = [own] if limiter.is_stale(vendor) else []
-    run_id = commands().info("server")["run_id"]
-    for bucket in shared:
-        state = commands().hgetall(bucket.keys.state)
-        depth = max((window.calls for window in bucket.windows), default=0)
-        if (
-            state.get("run_id") != run_id
-            or f" {bucket.member} " not in state.get("vendors", "")
-            or int(state.get("depth", 0)) < depth
-        ):
-            found.append(bucket)
-    return found
+    """Return those of a vendor's buckets that can't be trusted, whether or not their keys may be
+    used now. None if it can't be called. Raises redis.RedisError.
+    """
+    try:
+        return limiter.stale(buckets_of(vendor).of_all(pool_of(vendor, redis_clock.now())))
+    except ValueError:  # a limit does not exist or can't be read
+        return []
 
 
 def targets_of(buckets: Mapping[str, list[Bucket]], known: Mapping[str, Vendor]) -> list[Target]:
@@ -106,16 +103,17 @@ def targets_of(buckets: Mapping[str, list[Bucket]], known: Mapping[str, Vendor])
     ]
 
 
-def shared_targets(known: Mapping[str, Vendor]) -> Iterable[Target]:
-    """Return a target for each bucket that these vendors share, or could share."""
+def capped_targets(known: Mapping[str, Vendor]) -> Iterable[Target]:
+    """Return a target for each shared limit on jobs in flight, or for each key that it counts."""
     found: dict[str, Target] = {}
     for vendor in known.values():
         try:
             buckets = buckets_of(vendor).of_all(pool_of(vendor, redis_clock.now()))
         except ValueError:
-            continue  # it can't be called
-        shared = {vendor.slug: [bucket for bucket in buckets if bucket.limit]}
-        found |= {target.bucket.keys.state: target for target in targets_of(shared, known)}
+            continue
+        capped = [bucket for bucket in buckets if bucket.limit and bucket.max_in_flight]
+        targets = targets_of({vendor.slug: capped}, known)
+        found |= {target.bucket.keys.state: target for target in targets}
     return found.values()
 
 
