@@ -27,8 +27,8 @@ class Content:
 
     `starts`: the latest first. `members`: the vendors counted, as Bucket.member; empty for a
     vendor's own bucket. `spent`: the units in each range of the quota, by the range's name.
-    `is_estimated`: whether calls in progress are among them. `is_capped`: whether the number of jobs
-    in flight is limited.
+    `is_estimated`: whether calls in progress are among them. `is_capped`: whether the number of
+    jobs in flight is limited.
     """
 
     windows: Sequence[Window] = ()
