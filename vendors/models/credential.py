@@ -105,7 +105,8 @@ class Credential(models.Model):
     @property
     def settings_key(self) -> tuple[Any, ...]:
         """What calls depend on, as a key: equal keys mean that nothing has changed."""
-        states = ((key.name, key.paused, key.paused_until) for key in self.states.values())
+        known: dict[str, CredentialKey] = vars(self).get("states", {})  # without a query
+        states = ((key.name, key.paused, key.paused_until) for key in known.values())
         return (self.definition, *states)
 
     def pool(self, now: datetime) -> list[PoolKey]:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.vendor.server import Server, Visit, answering, reply
 from vendors import credentials
-from vendors.base import Accepted, Done, VendorError
+from vendors.base import ANY_KEY, Accepted, Done, VendorError
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
 from vendors.execute import execute
@@ -118,7 +118,7 @@ def test_a_key_that_cannot_be_sent_is_a_fault(
     credential = Credential(slug="pdl", definition={"header": "X-Api-Key", **KEY})
     assert credential.fault == sentence
     with pytest.raises(ValueError, match="VENDOR_PDL_KEY"):
-        credential.apply(Request("GET", "https://a/"))
+        credential.apply(Request("GET", "https://a/"), ANY_KEY)
 
 
 def test_an_unvalidated_row_is_a_fault_and_reads_no_other_variable(
