@@ -140,9 +140,8 @@ class JobSummary(serializers.Serializer[Any]):
         elif instance["status"] == Status.FAILED:
             code, message = instance["error_code"], instance["error_message"]
             shown["error"] = {"code": code, "message": message}
-        elif "hold" in instance:  # of a queued job, if it is known
-            hold = instance["hold"]
-            shown["held_by"] = HELD_BY.to_representation(hold) if hold else None
+        elif "held_by" in instance:  # of a queued job, if it is known
+            shown["held_by"] = instance["held_by"]
         return shown
 
 
