@@ -113,7 +113,8 @@ class JobAdmin(JobActionsAdmin):
     @admin.display(description="status")
     def badge(self, job: Job) -> SafeString:
         badge, hold = formats.badge(job.status), getattr(job, "hold", None)
-        return format_html("{} {}", badge, hold.message) if hold else badge
+        held = '{} <span class="hold">{}</span>'
+        return format_html(held, badge, hold.message) if hold else badge
 
     @admin.display(description="name")
     def shown_name(self, job: Job) -> str:
