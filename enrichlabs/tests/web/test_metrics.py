@@ -16,7 +16,7 @@ from tests.plans import plan_of, reads_of
 
 pytestmark = pytest.mark.django_db
 
-LABELS = ("vendor", "stream", "outcome", "state")
+LABELS = ("vendor", "stream", "outcome", "state", "kind")
 
 
 def samples(client: Client) -> dict[tuple[str, ...], float]:
