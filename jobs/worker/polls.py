@@ -46,7 +46,8 @@ def claim(found: Sequence[tuple[Taken, Entry]], worker: str) -> list[Execution]:
         move = lifecycle.postpone_poll(job, taken.now + timedelta(seconds=lease_seconds))
         job.next_poll_at = move.changes["next_poll_at"]
         job.started_at = limiter.moment(entry.charge) if entry.charge else taken.now
-        poll = lifecycle.new_poll(job, worker, job.started_at)
+        vendor, key = taken.vendor, entry.credential
+        poll = lifecycle.new_poll(job, vendor, worker, job.started_at, key)
         claims.append((move, poll))
         executions.append(Execution(taken.vendor, entry, job, taken.asked_at, taken.probe, poll))
     won = lifecycle.claim_polls(claims) if claims else []
