@@ -5,8 +5,11 @@ from datetime import UTC, datetime
 
 from jobs import lifecycle
 from jobs.models import FINAL, IN_FLIGHT, Job, Status, Stream
+from jobs.queue.keys import Keys
+from jobs.queue.poll_streams import poll_streams
 from jobs.queue.redis import commands, script
-from jobs.queue.stream import Entry, Place, Requeue, Settlement, settle, streams_of
+from jobs.queue.stream import Entry, Place, Requeue, Settlement, settle
+from vendors.catalogue import catalogue
 
 MAX_ENTRIES = 500
 
@@ -15,7 +18,7 @@ def entries_of(vendor: str, consumer: str) -> list[Entry]:
     """Return up to MAX_ENTRIES pending entries of a worker in each of a vendor's streams. Raises
     redis.RedisError.
     """
-    args, streams = [consumer, MAX_ENTRIES], streams_of(vendor)
+    args, streams = [consumer, MAX_ENTRIES], _streams(vendor)
     flat = script("pending")(keys=list(streams), args=args, client=commands())
     rows = [flat[i : i + 3] for i in range(0, len(flat), 3)]
     return [
@@ -69,4 +72,17 @@ def forget(vendors: list[str], consumer: str) -> None:
     redis.RedisError.
     """
     for vendor in vendors:
-        script("forget")(keys=list(streams_of(vendor)), args=[consumer], client=commands())
+        script("forget")(keys=list(_streams(vendor)), args=[consumer], client=commands())
+
+
+def _streams(slug: str) -> dict[str, tuple[Stream, str]]:
+    """Return what each stream of a vendor holds: by its key in Redis, which stream it is and, of
+    polls, the key of the credential that they are made with.
+    """
+    keys, vendor = Keys(slug), catalogue.get(slug)
+    polls = poll_streams(vendor) if vendor else {"": keys.polls}
+    return {
+        keys.retries: (Stream.RETRIES, ""),
+        keys.jobs: (Stream.JOBS, ""),
+        **{stream: (Stream.POLLS, key) for key, stream in polls.items()},
+    }
