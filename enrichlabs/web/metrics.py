@@ -19,7 +19,7 @@ from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker
 from jobs.queue.heartbeat import live_workers
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
-from jobs.queue.poll_streams import poll_streams
+from jobs.queue.vendor_keys import poll_streams
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
