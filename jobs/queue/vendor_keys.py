@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from jobs.queue.buckets import buckets_of
-from jobs.queue.keys import Keys, key_pause
+from jobs.queue.keys import BucketKeys, Keys, key_pause
 from vendors.models import Vendor
 
 
@@ -24,7 +24,7 @@ def key_types(vendor: Vendor) -> dict[str, str]:
     types |= {keys.intact_since: "string", keys.pause: "string", keys.waited: "zset"}
     if vendor.credential:
         types |= {key_pause(vendor.credential.slug, key): "string" for key in polls if key}
-    counting = [keys]
+    counting: list[BucketKeys] = [keys]
     with suppress(ValueError):  # nobody calls a vendor with a limit that can't be read
         counting = [bucket.keys for bucket in buckets_of(vendor).of_all(polls)]
     for each in counting:
