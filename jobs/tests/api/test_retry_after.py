@@ -207,7 +207,7 @@ def test_many_requests_share_one_query_to_redis_and_store(
     make_vendor()
     job = make_job()
     redis_client.config_resetstat()
-    with django_assert_max_num_queries(20 + 4):  # the vendors, every half second
+    with django_assert_max_num_queries(20 + 2 * 5):  # vendors and keys, every half second
         for _ in range(20):
             client.get(f"/jobs/{job.pk}")
     assert redis_client.info("commandstats")["cmdstat_zcard"]["calls"] <= 4
