@@ -52,6 +52,10 @@ def requests_key(client: str) -> str:
     return f"enrich:client:{{{client}}}:requests"
 
 
+def key_pause(credential: str, key: str) -> str:
+    return f"enrich:credential:{{{credential}/{key}}}:pause"
+
+
 class Keys:
     """The keys of one vendor."""
 
