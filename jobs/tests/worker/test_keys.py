@@ -116,8 +116,9 @@ def test_the_only_key_pauses_its_vendors_for_its_own_reason(use):
 def test_denied_jobs_in_a_row_are_counted_for_each_key(use):
     use()
     report(error("auth"), error("auth"))
-    report(error("auth"), error("auth"), Done({}), key=SECOND)
+    report(error("auth"), error("auth"), key=SECOND)
     assert calls_with() == [FIRST, SECOND]
+    report(Done({}), key=SECOND)
     report(error("auth"), error("auth"), key=SECOND)
     report(error("auth"), error("auth"), error("auth"))
     assert calls_with() == [SECOND]
