@@ -9,8 +9,9 @@ from jobs.callbacks import tokens
 from jobs.models import Job
 from jobs.queue import limiter
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+from jobs.worker.access import Answer, with_access
 from jobs.worker.execution import Execution
-from vendors.base import Call
+from vendors.base import Access, Call
 from vendors.execute import execute as call_vendor
 from vendors.execute import poll as poll_vendor
 from vendors.http.deadline import this_call
@@ -79,9 +80,15 @@ class Permit:
 
 def execute(execution: Execution) -> None:
     """Call the vendor and set the answer. It stays None if the call was not permitted."""
+    # Before the permit is confirmed: the vendor may have to be asked for a token first.
+    key = execution.entry.credential
+    execution.answer = with_access(execution.vendor, key, lambda access: _call(execution, access))
+
+
+def _call(execution: Execution, access: Access) -> Answer | None:
     # If this process was frozen for that long, another worker may have taken the job over.
     if time.monotonic() - execution.charged_at > HEARTBEAT_TIMEOUT_SECONDS:
-        return
+        return None
     vendor, job, charge = execution.vendor, execution.job, execution.entry.charge
     needs_slot = execution.poll is None
     permit = Permit(vendor, job, charge, execution.charged_at, needs_slot=needs_slot)
@@ -91,11 +98,11 @@ def execute(execution: Execution) -> None:
         # Confirmed again once connected, as connecting may take long.
         with this_call.permitted_by(permit.confirm) if charge else nullcontext():
             if execution.poll:
-                execution.answer = poll_vendor(vendor, _call(job, job.vendor_reference))
-            else:
-                execution.answer = call_vendor(vendor, _call(job))
+                return poll_vendor(vendor, _call_of(job, access, job.vendor_reference))
+            return call_vendor(vendor, _call_of(job, access))
+    return None
 
 
-def _call(job: Job, reference: str = "") -> Call:
+def _call_of(job: Job, access: Access, reference: str = "") -> Call:
     callback_url = tokens.callback_url(job.vendor, job.pk, job.run, job.attempt)
-    return Call(job.pk, job.input, job.call_key, callback_url, reference)
+    return Call(job.pk, job.input, job.call_key, callback_url, reference, access)
