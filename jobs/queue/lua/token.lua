@@ -7,7 +7,8 @@ local TOKEN, LEASE, FAILURE = unpack(KEYS)
 local sealed, life = unpack(redis.call('HMGET', TOKEN, 'sealed', 'life'))
 local left = redis.call('PTTL', TOKEN)
 if not sealed or left <= 0 then sealed, life, left = '', 0, 0 end
-local function answer(what) return { sealed, tonumber(life), left, what } end
+life = tonumber(life)
+local function answer(what) return { sealed, life, left, what } end
 
 if left > 0 and left * 5 > life then return answer('use') end -- renewed at 80 % of its life
 local failure = redis.call('GET', FAILURE)
