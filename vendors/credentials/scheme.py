@@ -110,7 +110,9 @@ def apply(scheme: Scheme, request: Request, access: Access, reference: str = "")
     `reference`: what the vendor calls the work that the request is about. Raises ValueError if
     there is no such key, no token, or no place for it in the request.
     """
-    name = access.key or next((it for it in scheme.keys if not scheme.fault(it)), scheme.keys[0])
+    any_key = next((it for it in scheme.keys if not scheme.fault(it)), scheme.keys[0])
+    # The token of a credential is the same, whichever variable it was known by.
+    name = any_key if scheme.grant else access.key or any_key
     if name not in scheme.names:
         raise ValueError(f"The credential does not name {name} any more. Add it to retired_env.")
     if fault := scheme.fault(name):
