@@ -11,6 +11,7 @@ from django.db import models
 from vendors import credentials, validators, variables
 from vendors.base import Access
 from vendors.credentials import Scheme
+from vendors.credentials.grants import Grant
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
 from vendors.fields import JSONTextField
@@ -94,17 +95,18 @@ class Credential(models.Model):
             scheme = self.scheme
         except DefinitionFaults as error:
             return f"The credential {self.slug} can't be used: {error}"
-        faults = self._faults
-        if not all(faults[name] for name in scheme.keys):
-            return ""
-        return " ".join(dict.fromkeys(faults[name] for name in scheme.keys))
+        found = [self.faults[name] for name in scheme.keys]
+        return " ".join(dict.fromkeys(found)) if all(found) else ""
 
     @property
-    def _faults(self) -> dict[str, str]:
+    def faults(self) -> dict[str, str]:
         """Why this process can't use its keys, by name; '' for those that it can use."""
         # Made anew only if a variable has changed, because each take asks.
-        names = self.scheme.names
-        values = (names, *variables.values(names))
+        try:
+            names, needed = self.scheme.names, self.scheme.variables
+        except DefinitionFaults:
+            return {}
+        values = (names, *variables.values(needed))
         if self._seen[0] != values:
             self._seen = values, {name: self.scheme.fault(name) for name in names}
         return self._seen[1]
@@ -128,15 +130,31 @@ class Credential(models.Model):
     def settings_key(self) -> tuple[Any, ...]:
         """What calls depend on, as a key: equal keys mean that nothing has changed."""
         known: dict[str, CredentialKey] = vars(self).get("states", {})  # without a query
-        states = ((key.name, key.paused, key.paused_until) for key in known.values())
+        states = (
+            (key.name, key.paused, key.paused_until, key.pause_reason) for key in known.values()
+        )
         return (self.definition, *states)
+
+    @property
+    def has_others(self) -> bool:
+        """Whether calls are made with more than one key."""
+        try:
+            return len(self.scheme.keys) > 1
+        except DefinitionFaults:
+            return False
+
+    def key_of(self, name: str) -> str:
+        """Return the key that a call was made with, by its variable's name: `name`, or '' for the
+        first or only one.
+        """
+        return name or next(iter(self.variable_names), "")
 
     def pool(self, now: datetime) -> list[PoolKey]:
         """Return all its keys, those that are retired last, and what this process may use each for.
 
         `now` is by the clock that pauses are compared with. Raises DefinitionFaults.
         """
-        scheme, faults = self.scheme, self._faults
+        scheme, faults = self.scheme, self.faults
         retired = frozenset(scheme.retired)
         return [
             self._pool_key(name, now, is_usable=not faults[name], is_retired=name in retired)
@@ -150,15 +168,23 @@ class Credential(models.Model):
         is_paused = state is not None and state.is_paused(now)
         return PoolKey(name, calls=not (is_retired or is_paused))
 
-    def apply(self, request: Request, access: Access) -> Request:
-        """Return the request with the key of `access` in its place. Raises ValueError if there is
-        no such place or no key.
+    @property
+    def grant(self) -> Grant | None:
+        """How it gets the tokens that it needs; None if it needs none, or can't be used."""
+        try:
+            return self.scheme.grant
+        except DefinitionFaults:
+            return None
+
+    def apply(self, request: Request, access: Access, reference: str = "") -> Request:
+        """Return the request with the key or token of `access` in its place, and signed if it must
+        be. Raises ValueError if there is no such place or no key.
         """
         try:
             scheme = self.scheme
         except DefinitionFaults:
             raise ValueError(self.fault) from None
-        return credentials.apply(scheme, request, access)
+        return credentials.apply(scheme, request, access, reference)
 
     def clean(self) -> None:
         stored = Credential.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
@@ -172,9 +198,11 @@ class Credential(models.Model):
         if "definition" in excluded:
             return
         try:
-            credentials.parse(self.definition)
+            grant = credentials.parse(self.definition).grant
         except DefinitionFaults as error:
             raise validators.at_keys(error.faults) from None
+        if grant and (refusal := validators.url_refusal(grant.url)):
+            raise validators.at_keys({grant.url_key: refusal})
         if refusal := self._removal_refusal():
             raise validators.at_keys({"retired_env": refusal})
 
