@@ -120,7 +120,16 @@ def polls_in_line(vendor: str, limit: int, key: str = "") -> list[tuple[str, str
     """
     stream = Keys(vendor).polls_of(key)
     flat = script("in_line")(keys=[stream], args=[limit], client=commands())
-    return list(zip(flat[::2], flat[1::2], strict=True))
+    return list(zip(flat[1::3], flat[2::3], strict=True))
+
+
+def in_line(vendor: str, of: Stream, limit: int) -> list[Entry]:
+    """Return up to `limit` entries of a stream but polls that no worker has taken. Raises
+    redis.RedisError.
+    """
+    keys = [getattr(Keys(vendor), of.value)]
+    flat = script("in_line")(keys=keys, args=[limit], client=commands())
+    return [Entry(vendor, of, *pair) for pair in zip(flat[::3], flat[1::3], strict=True)]
 
 
 class Hints:
