@@ -1,7 +1,7 @@
 """What Redis holds of workers and vendors at one moment, read in one round trip for the console."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,13 +11,12 @@ import redis
 from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import OpenBreaker
-from jobs.queue.heartbeat import WorkerHeartbeat, WorkerReport
+from jobs.queue.heartbeat import WorkerHeartbeat
 from jobs.queue.held.asking import (
-    ask_hold,
+    Question,
     ask_workers,
     checked,
     run,
-    standing_of,
     workers_of,
 )
 from jobs.queue.held.hold import Hold
@@ -27,6 +26,7 @@ from jobs.queue.redis import hints
 from vendors.models import Vendor
 
 MAX_VENDORS = 200
+REPLIES = 8  # for each vendor, besides what holds it
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,24 @@ def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
     does not answer.
     """
     first, asked_at = list(vendors)[:MAX_VENDORS], time.monotonic()
+    questions = [Question(vendor) for vendor in first]
 
     def ask(pipeline: Any) -> None:
         ask_workers(pipeline)
-        for vendor in first:
+        for vendor, question in zip(first, questions, strict=True):
             _ask(pipeline, vendor)
+            question.ask(pipeline)
 
     try:
         replies = iter(run(client or hints(), ask))
         now_us, workers, reports = workers_of([next(replies) for _ in range(3)])
         redis_clock.hear(now_us / 1e6, asked_at)
         now = moment(str(now_us))
-        by_slug = {vendor.slug: _parse(vendor, replies, reports, now) for vendor in first}
+        by_slug = {}
+        for vendor, question in zip(first, questions, strict=True):
+            of_vendor = [next(replies) for _ in range(REPLIES)]
+            hold = question.answer(next(replies), reports).hold_at(now, vendor)
+            by_slug[vendor.slug] = _parse(of_vendor, hold, now)
     except redis.RedisError:
         return Snapshot(redis_clock.now())
     return Snapshot(now, True, workers, by_slug)
@@ -87,24 +93,19 @@ def _ask(pipeline: Any, vendor: Vendor) -> None:
     pipeline.xpending(keys.jobs, GROUP).xpending(keys.retries, GROUP)
     pipeline.zcard(keys.in_flight).hgetall(keys.state)
     pipeline.xlen(keys.polls).xpending(keys.polls, GROUP)
-    ask_hold(pipeline, vendor)
 
 
-def _parse(
-    vendor: Vendor, replies: Iterator[Any], reports: Iterable[WorkerReport], now: datetime
-) -> VendorSnapshot:
-    jobs, retries, *pending = (next(replies) for _ in range(4))
-    in_flight, state = checked(next(replies)), checked(next(replies))
-    polls, polling = checked(next(replies)), _pending(next(replies))
+def _parse(replies: Sequence[Any], hold: Hold | None, now: datetime) -> VendorSnapshot:
+    jobs, retries, *pending, in_flight, state, polls, polling = replies
     calling = sum(map(_pending, pending))
     return VendorSnapshot(
         queued=max(checked(jobs) + checked(retries) - calling, 0),
         calling=calling,
-        in_flight=in_flight,
-        breaker=breaker.read_open(state, now),
-        hold=standing_of(vendor, next(replies), reports).hold_at(now, vendor),
-        polls_queued=max(polls - polling, 0),
-        polling=polling,
+        in_flight=checked(in_flight),
+        breaker=breaker.read_open(checked(state), now),
+        hold=hold,
+        polls_queued=max(checked(polls) - _pending(polling), 0),
+        polling=_pending(polling),
     )
 
 

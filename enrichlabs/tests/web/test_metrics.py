@@ -17,7 +17,7 @@ from vendors.models import Credential
 
 pytestmark = pytest.mark.django_db
 
-LABELS = ("vendor", "stream", "outcome", "state")
+LABELS = ("vendor", "stream", "outcome", "state", "kind")
 
 
 def samples(client: Client) -> dict[tuple[str, ...], float]:

@@ -1,12 +1,13 @@
 """Asks Redis what holds vendors, in one pipeline with whatever else is asked."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import redis
 from redis.exceptions import NoScriptError
 
-from jobs.queue import limiter
+from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import (
     MAX_WORKERS_READ,
     WorkerHeartbeat,
@@ -16,12 +17,14 @@ from jobs.queue.heartbeat import (
 )
 from jobs.queue.held.hold import Hold, Kind, Standing
 from jobs.queue.keys import HEARTBEATS, UNUSABLE
+from jobs.queue.limiter import moment
 from jobs.queue.redis import script
+from jobs.queue.take import Admission, admission
 from vendors.models import Vendor
 
-# What the script calls a hold, if the API calls it otherwise.
-KINDS = {"recovery": Kind.BREAKER}
-HELD = ("limits", "held")
+HELD = ("limits", "admission", "held")
+KINDS = {"recovery": Kind.BREAKER}  # what the script calls otherwise than the API
+OF_BUCKETS = (Kind.LIMIT, Kind.QUOTA, Kind.IN_FLIGHT)
 
 
 def run(client: Any, ask: Callable[[Any], None]) -> list[Any]:
@@ -60,29 +63,39 @@ def workers_of(replies: Sequence[Any]) -> tuple[int, list[WorkerHeartbeat], list
     return now_us, workers, parse_reports(alive, texts)
 
 
-def ask_hold(pipeline: Any, vendor: Vendor) -> None:
-    """Ask for what `standing_of` reads: one reply."""
-    try:
-        keys = limiter.keys_of(vendor.slug)
-        args = [*limiter.arguments(vendor.windows), vendor.max_in_flight or 0]
-    except ValueError:  # its limits are not valid, so workers do not serve it, and report this
-        pipeline.echo("")
-    else:
-        pipeline.evalsha(script(*HELD).sha, len(keys), *keys, *args)
+class Question:
+    """What holds all jobs of one vendor?"""
 
+    def __init__(self, vendor: Vendor) -> None:
+        self._vendor = vendor
+        self._admission: Admission | None = None
+        # If its limits are not valid, workers do not serve it, and report this.
+        with suppress(ValueError):
+            self._admission = admission(vendor, redis_clock.now())
 
-def standing_of(vendor: Vendor, reply: Any, reports: Iterable[WorkerReport]) -> Standing:
-    """Raises redis.RedisError."""
-    is_served = any(report.serves(vendor.slug) for report in reports)
-    if not checked(reply):
+    def ask(self, pipeline: Any) -> None:
+        """Add a command whose reply `answer` reads."""
+        if self._admission is None:
+            pipeline.echo("")
+        else:
+            _, _, keys, args = self._admission
+            pipeline.evalsha(script(*HELD).sha, len(keys), *keys, *args, 1)
+
+    def answer(self, reply: Any, reports: Iterable[WorkerReport]) -> Standing:
+        """Raises redis.RedisError."""
+        is_served = any(report.serves(self._vendor.slug) for report in reports)
+        match checked(reply):
+            case [_, word, name, until_us]:
+                until = moment(until_us) if until_us else None
+                hold = Hold(KINDS.get(word) or Kind(word), self._named(word, name), until)
+                return Standing(is_served, hold)
         return Standing(is_served)
-    word, place, until_us = reply
-    until = limiter.moment(until_us) if int(until_us) else None
-    return Standing(is_served, Hold(KINDS.get(word) or Kind(word), _name(vendor, place), until))
 
-
-def _name(vendor: Vendor, place: int) -> str:
-    return ""
+    def _named(self, word: str, name: str) -> str:
+        """Return the name of the limit or key that the script names."""
+        if word in OF_BUCKETS and self._admission:
+            return self._admission.buckets[int(name) - 1].limit
+        return name
 
 
 def checked(reply: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from jobs.queue.clock import redis_clock
-from jobs.queue.held.asking import ask_hold, ask_workers, run, standing_of, workers_of
+from jobs.queue.held.asking import Question, ask_workers, run, workers_of
 from jobs.queue.held.hold import Hold, Standing
 from jobs.queue.stream import hints_may_fail
 from jobs.storage.store import STORE_ERRORS
@@ -74,11 +74,12 @@ def _read(vendors: Sequence[Vendor]) -> dict[str, Standing]:
     """Return what Redis says of these vendors. One with a key of another type is left out; all are
     if Redis does not answer.
     """
+    questions = [Question(vendor) for vendor in vendors]
 
     def ask(pipeline: Any) -> None:
         ask_workers(pipeline)
-        for vendor in vendors:
-            ask_hold(pipeline, vendor)
+        for question in questions:
+            question.ask(pipeline)
 
     replies: list[Any] = []
     asked_at = time.monotonic()
@@ -89,8 +90,8 @@ def _read(vendors: Sequence[Vendor]) -> dict[str, Standing]:
         return {}
     redis_clock.hear(now_us / 1e6, asked_at)
     return {
-        vendor.slug: standing_of(vendor, reply, reports)
-        for vendor, reply in zip(vendors, replies[3:], strict=True)
+        vendor.slug: question.answer(reply, reports)
+        for vendor, question, reply in zip(vendors, questions, replies[3:], strict=True)
         if not isinstance(reply, redis.RedisError)
     }
 
