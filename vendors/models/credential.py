@@ -144,10 +144,16 @@ class Credential(models.Model):
             return False
 
     def key_of(self, name: str) -> str:
-        """Return the key that a call was made with, by its variable's name: `name`, or '' for the
-        first or only one.
+        """Return the key that a call is made with, by its variable's name: `name` or, for '', the
+        first that this process can use.
         """
-        return name or next(iter(self.variable_names), "")
+        if name:
+            return name
+        try:
+            keys = self.scheme.keys
+        except DefinitionFaults:
+            return ""
+        return next((key for key in keys if not self.faults[key]), keys[0])
 
     def pool(self, now: datetime) -> list[PoolKey]:
         """Return all its keys, those that are retired last, and what this process may use each for.
