@@ -18,17 +18,19 @@ from jobs.worker.worker import Worker
 from tests.conftest import statuses, wait_until_final
 from vendors.models import Credential, Vendor
 
-pytestmark = pytest.mark.usefixtures("transactional_db", "redis_client")
+pytestmark = [pytest.mark.sqlite, pytest.mark.usefixtures("transactional_db", "redis_client")]
 
 THREADS = int(os.environ.get("TOKEN_THREADS", "50"))
+ALL_THREADS = 3 * THREADS // 2  # of a worker: a third stays free for other vendors
 
 
 @pytest.fixture
-def snov(monkeypatch, make_vendor):
+def snov(monkeypatch, make_vendor, redis_client):
     """A vendor whose server issues tokens, and repeats them in its answers."""
     monkeypatch.setenv("VENDOR_SNOV_ID", CLIENT)
     monkeypatch.setenv("VENDOR_SNOV_SECRET", SECRET)
     server = TokenVendor()
+    server.redis = redis_client
     server.work = lambda arrival: Answer(body={"you": arrival.headers["authorization"]})
     url = server.url.rstrip("/")
     names = {"id_env": "VENDOR_SNOV_ID", "secret_env": "VENDOR_SNOV_SECRET"}
@@ -47,7 +49,7 @@ def snov(monkeypatch, make_vendor):
 @pytest.fixture
 def run_worker():
     """Start a worker with as many threads as wanted, in this process."""
-    worker = Worker(threads=THREADS)
+    worker = Worker(threads=ALL_THREADS)
 
     def run():
         worker.run()
@@ -65,14 +67,13 @@ def outcomes():
 
 
 def test_one_request_replaces_a_token_that_fifty_threads_find_refused(
-    snov, submit, run_worker, redis_client, capfd, caplog
+    snov, submit, run_worker, capfd, caplog
 ):
     submit(1, "snov")
     run_worker()
     wait_until_final()
-    wait_for(lambda: redis_client.keys("enrich:credential:*:token:*"), "the token to be kept")
-    [key] = redis_client.keys("enrich:credential:*:token:*")
-    redis_client.pexpire(key, 3_500_000)  # 100 s old
+    [key] = snov.redis.keys("enrich:credential:*:token:*")
+    snov.redis.pexpire(key, 3_500_000)  # 100 s old
     snov.forget_tokens()
     # All of them call with the old token before any of them is answered.
     everybody, work = Barrier(THREADS), snov.answer
@@ -93,11 +94,10 @@ def test_one_request_replaces_a_token_that_fifty_threads_find_refused(
     assert set(map(str, Job.objects.values_list("result", flat=True))) == {"{'you': 'Bearer ***'}"}
     shown = [*Attempt.objects.values_list("reply", "message"), *Job.objects.values_list()]
     shown += [Vendor.objects.values_list(), Credential.objects.values_list(), caplog.text]
-    shown += [capfd.readouterr(), [redis_client.hgetall(key)]]
+    shown += [capfd.readouterr(), snov.redis.hgetall(key)]
     assert not [token for token in (*snov.issued, SECRET) if token in str(shown)]
 
 
-@pytest.mark.sqlite
 def test_a_refused_client_pauses_the_vendor_and_calls_nobody(snov, submit, run_worker, monkeypatch):
     monkeypatch.setenv("VENDOR_SNOV_SECRET", "wrong")
     submit(6, "snov")
@@ -110,7 +110,6 @@ def test_a_refused_client_pauses_the_vendor_and_calls_nobody(snov, submit, run_w
     assert "(status 401, invalid_client). Check its URL and VENDOR_SNOV_ID and" in message
 
 
-@pytest.mark.sqlite
 def test_a_new_token_that_is_refused_speaks_against_our_credentials(snov, submit, run_worker):
     snov.work = lambda arrival: Answer(401)
     submit(4, "snov")
@@ -120,25 +119,12 @@ def test_a_new_token_that_is_refused_speaks_against_our_credentials(snov, submit
     assert len(snov.asked) == 1
 
 
-@pytest.mark.sqlite
-def test_a_token_server_that_is_away_is_an_outage(snov, submit, run_worker):
-    snov.refusal = Answer(503)
-    jobs = submit(8, "snov")
-    run_worker()
-    wait_for(lambda: Attempt.objects.count() >= 5, "the breaker to open")
-    snov.refusal = None
-    wait_until_final()
-    assert statuses() == ["complete"] * len(jobs)
-    assert max(Job.objects.values_list("failures", flat=True)) <= 1
-
-
-@pytest.mark.sqlite
 def test_a_call_by_hand_shows_no_token(snov, capsys):
-    for command in (["check", "snov"], ["try", "snov", '{"name": "A"}']):
+    for command in (["check", "snov"], ["try", "snov", "--input", '{"name": "A"}']):
         call_command("vendor", *command)
     shown = capsys.readouterr().out
     assert "/verify" in shown
-    assert "Bearer ***" in shown or "***" in shown
+    assert "***" in shown
     assert not [token for token in (*snov.issued, SECRET, CLIENT) if token in shown]
     assert [arrival.path for arrival in snov.calls()] == ["/me", "/verify"]
     assert len(snov.asked) == 1
