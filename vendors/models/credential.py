@@ -122,8 +122,13 @@ class Credential(models.Model):
             return []
 
     @property
+    def key_names(self) -> list[str]:
+        """The names of its keys, which are those of their variables: the retired ones last."""
+        return credentials.names_of(self.definition)
+
+    @property
     def variable_names(self) -> list[str]:
-        """The names of the variables that hold its keys, also of those that are retired."""
+        """The names of all variables that hold a key or a secret of it."""
         return credentials.variables_of(self.definition)
 
     @property
@@ -215,5 +220,5 @@ class Credential(models.Model):
     def _removal_refusal(self) -> str:
         """Return why it must keep a key that it had; '' if it need not."""
         stored = Credential.objects.filter(pk=self.pk).first()
-        old = stored.variable_names if stored else []
-        return key_use.removal_refusal(self.slug, old, self.variable_names)
+        old = stored.key_names if stored else []
+        return key_use.removal_refusal(self.slug, old, self.key_names)

@@ -79,7 +79,7 @@ class CredentialAdmin(SharedAdmin):
         credential = Credential.objects.get(pk=credential.pk)  # not the values of a form
         if fault := credential.fault:
             return f"{fault} This is the environment of the console; that of the workers counts."
-        unset = {name: credential.scheme.fault(name) for name in credential.variable_names}
+        unset = {name: credential.scheme.fault(name) for name in credential.key_names}
         lines = (unset[name] or f"The variable {name} is set here." for name in unset)
         return " ".join(lines)
 
