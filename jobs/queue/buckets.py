@@ -57,7 +57,12 @@ def window_arguments(windows: Sequence[Window]) -> list[int]:
 def _quota_arguments(quota: Quota, second: int) -> list[Any]:
     ranges = quota.ranges(datetime.fromtimestamp(second, UTC))
     times = [round(at.timestamp() * 1_000_000) for pair in ranges for at in pair]
-    return [f"{quota.period} {quota.first_day} {quota.zone}", quota.calls, len(ranges), *times]
+    return [quota_text(quota), quota.calls, len(ranges), *times]
+
+
+def quota_text(quota: Quota | None) -> str:
+    """Return what identifies the periods of a quota; '' without one."""
+    return f"{quota.period} {quota.first_day} {quota.zone}" if quota else ""
 
 
 def own_bucket(
@@ -73,10 +78,23 @@ class Buckets:
         """Raises ValueError if a limit that the vendor names does not exist or can't be read."""
         self._vendor = vendor
         self._by_key: dict[str, list[Bucket]] = {}
+        self.admissions: dict[Any, Any] = {}  # of jobs.queue.take, by the keys that may be used
         self._limits = [(row, row.rules) for row in vendor.limits] if vendor.limit_names else []
         cap = vendor.max_in_flight
         self.own = own_bucket(vendor.slug, vendor.version, vendor.windows, cap)
         self.common = [self.own, *(self._bucket(row, "") for row in self._of_limits(False))]
+
+    @cached_property
+    def are_charged(self) -> bool:
+        """Whether a call takes a permit, since a bucket has windows or a quota."""
+        rules = (rules for _, rules in self._limits)
+        return bool(self.own.windows) or any(each.windows or each.quota for each in rules)
+
+    @cached_property
+    def have_slots(self) -> bool:
+        """Whether a bucket limits the jobs in flight."""
+        rules = (rules for _, rules in self._limits)
+        return bool(self.own.max_in_flight) or any(each.max_in_flight for each in rules)
 
     def of(self, key: str) -> list[Bucket]:
         """Return the buckets that a call with this key of the credential is charged to."""

@@ -38,11 +38,14 @@ class WorkerHeartbeat:
 class WorkerReport(NamedTuple):
     """What one worker reports of the vendors that it works for."""
 
-    why: dict[str, str]  # why it can't call these vendors
+    # Why it can't call these vendors, and why it can't use these keys, as "credential/KEY".
+    why: dict[str, str]
     only: list[str] | None  # the vendors it works for; None: all
 
-    def serves(self, slug: str) -> bool:
-        return slug not in self.why and (self.only is None or slug in self.only)
+    def serves(self, name: str) -> bool:
+        """Whether it can call a vendor, or use a key."""
+        works_for = self.only is None or name in self.only or "/" in name
+        return works_for and name not in self.why
 
 
 def parse_reports(workers: Iterable[str], texts: Mapping[str, str]) -> list[WorkerReport]:

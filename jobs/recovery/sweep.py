@@ -23,10 +23,12 @@ from jobs.queue.clock import redis_clock
 from jobs.queue.keys import SWEEPER
 from jobs.queue.redis import commands, script
 from jobs.queue.redis_errors import is_wrong_type
-from jobs.recovery import in_flight, lost_entries, takeover
+from jobs.recovery import in_flight, lost_entries, spent_quotas, takeover
 from jobs.recovery.batches import BatchSweep
+from jobs.recovery.key_pauses import pause_or_resume_users
 from jobs.recovery.overdue import resolve_overdue_jobs
 from jobs.recovery.polls import UnpolledJobs, add_due_polls, stop_polls
+from jobs.recovery.rebuild.target import capped_targets
 from jobs.recovery.unusable_pauses import UnusablePauses
 from jobs.storage.store import STORE_ERRORS, refuses
 from vendors.catalogue import catalogue
@@ -89,6 +91,7 @@ class Sweeper(Thread):
             (stop_polls, 5.0),
             (self._unpolled_jobs.step, 5.0),
             (resolve_overdue_jobs, 1.0),
+            (spent_quotas.fail_jobs, 1.0),
             (take_over_overdue_calls, 5.0),
             (self._batches.advance, 0.0),
             (self._batches.seal_abandoned, 60.0),
@@ -98,6 +101,7 @@ class Sweeper(Thread):
             (self._match_callbacks, 5.0),
             (correct_in_flight_sets, 30.0),
             (self._unusable_pauses.pause_or_resume, 2.0),
+            (pause_or_resume_users, 2.0),
         ]
         has_more = False
         for step, interval_seconds in steps:
@@ -196,11 +200,13 @@ def _requeue_lost(vendor: str) -> int:
 
 
 def correct_in_flight_sets() -> int:
-    """Make each vendor's in-flight set agree with the rows."""
+    """Make each in-flight set, of a vendor or of a shared limit, agree with the rows."""
     with_rows = (_vendors_with(status) for status in IN_FLIGHT)
     busy = set().union(*with_rows, in_flight.vendors_with_slots(catalogue.all()))
     for vendor in busy & catalogue.all().keys():
         in_flight.correct(vendor)
+    for target in capped_targets(catalogue.all()):
+        in_flight.correct_shared(target)
     return 0
 
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jobs.queue.buckets import buckets_of
 from jobs.queue.heartbeat import WorkerReport, live_workers, parse_reports
 from jobs.queue.keys import UNUSABLE
 from vendors.catalogue import catalogue
@@ -25,12 +26,23 @@ def fault(vendor: Vendor) -> str:
     permit was charged.
     """
     try:
-        _ = vendor.windows
+        buckets_of(vendor)
         _ = vendor.polling
         catalogue.adapter(vendor)
     except ValueError as error:
         return str(error)
     return vendor.api_key_fault or vendor.credential_fault or vendor.outbound_fault
+
+
+def key_faults(vendors: Iterable[Vendor]) -> dict[str, str]:
+    """Return why this process can't use keys of the vendors' credentials, by "credential/KEY"."""
+    credentials = {vendor.credential for vendor in vendors if vendor.credential}
+    return {
+        f"{credential.slug}/{name}": why
+        for credential in credentials
+        for name, why in credential.faults.items()
+        if why
+    }
 
 
 def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:
@@ -45,7 +57,9 @@ def reports(client: Any, texts: Mapping[str, str] | None = None) -> list[WorkerR
 
 
 def everywhere(workers: Iterable[WorkerReport]) -> dict[str, str]:
-    """Return the vendors that none of the workers serving them can call, and why."""
+    """Return the vendors that none of the workers serving them can call, and why; and the keys that
+    no worker can use.
+    """
     workers = list(workers)
     why = {slug: reason for worker in workers for slug, reason in worker.why.items()}
     callable_ = {slug for slug in why if any(worker.serves(slug) for worker in workers)}

@@ -5,10 +5,13 @@ import time
 
 import redis
 
+from jobs.queue.buckets import buckets_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.redis import commands
 from jobs.queue.redis_errors import WrongTypeError, is_wrong_type, refusal, require_usable
 from jobs.queue.take import Taken, take
+from jobs.queue.vendor_keys import key_types
+from jobs.recovery import versions
 from jobs.recovery.rebuild import rebuild
 from jobs.worker.execution import Execution
 from jobs.worker.held_entries import HeldEntries
@@ -34,6 +37,7 @@ class Taker:
         self._held = held
         self._pool = pool
         self._stale: list[Vendor] = []
+        self._outdated: list[Taken] = []
         self._set_aside: set[str] = set()  # vendors with a key of the wrong type in Redis
 
     def room(self, vendor: Vendor) -> int:
@@ -42,13 +46,15 @@ class Taker:
             return 0
         # More than there are threads only if no permit or slot expires meanwhile, and if after a
         # crash the calls may be repeated.
-        ahead = vendor.repeat_unknown and not (vendor.windows or vendor.max_in_flight)
+        buckets = buckets_of(vendor)
+        ahead = vendor.repeat_unknown and not (buckets.are_charged or buckets.have_slots)
         return self._pool.room(vendor.slug, ahead=ahead)
 
     def take(self) -> list[Taken]:
-        """Take from the vendors that are due. Raises redis.RedisError, but only if nothing was
-        taken.
+        """Take from the vendors that are due. Raises redis.RedisError and STORE_ERRORS, but only if
+        nothing was taken.
         """
+        self._read_outdated()
         self._rebuild_stale()
         takes: list[Taken] = []
         for vendor in self._schedule.due(time.monotonic()):
@@ -56,11 +62,18 @@ class Taker:
             taken = self._take(vendor, room, is_first=not takes) if room > 0 else None
             if taken and taken.stale:
                 self._stale.append(vendor)
+            if taken and taken.outdated:
+                self._outdated.append(taken)
             if taken and taken.entries:
                 takes.append(taken)
             if takes and _must_start(takes, time.monotonic()):
                 break
         return takes
+
+    def _read_outdated(self) -> None:
+        outdated, self._outdated = self._outdated, []
+        if outdated:
+            versions.read_again(outdated)
 
     def _rebuild_stale(self) -> None:
         """Rebuild limits before anything is taken: it takes a while, and permits would expire."""
@@ -103,7 +116,7 @@ class Taker:
 
 def _must_start(takes: list[Taken], now: float) -> bool:
     """Whether what was taken must be started now."""
-    permits = [taken.asked_at for taken in takes if taken.vendor.windows]
+    permits = [taken.asked_at for taken in takes if buckets_of(taken.vendor).are_charged]
     is_permit_old = bool(permits) and now - min(permits) > MAX_PERMIT_WAIT_SECONDS
     return is_permit_old or now - takes[0].asked_at > MAX_ROUND_SECONDS
 
@@ -111,7 +124,7 @@ def _must_start(takes: list[Taken], now: float) -> bool:
 def _wrong_type_of(vendor: Vendor) -> redis.RedisError | None:
     """Return the error that names the vendor's key of the wrong type. Raises other refusals."""
     try:
-        require_usable(commands(), [vendor.slug])
+        require_usable(commands(), key_types(vendor))
     except WrongTypeError as error:
         return error
     return None
