@@ -11,7 +11,7 @@ from vendors.models import Vendor
 
 GALLERY = ROOT / "vendors/gallery"
 NAMES = sorted(path.stem for path in GALLERY.glob("*.toml"))
-HOST = re.compile(r'(\burl = "[A-Z]+ )https://[^/"]+')
+HOST = re.compile(r'(\b(?:url = "[A-Z]+ |token_url = "))https://[^/"]+')
 VARIABLE = re.compile(r"\bVENDOR_\w+")
 POLL_TIMES = re.compile(r'\b(after|every) = "[0-9a-z]+"')
 
