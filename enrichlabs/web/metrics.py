@@ -18,6 +18,7 @@ from jobs.models import Batch, State
 from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker
 from jobs.queue.heartbeat import live_workers
+from jobs.queue.held.recent import recent_holds
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
 from jobs.queue.vendor_keys import poll_streams
 from jobs.storage.store import STORE_ERRORS
@@ -60,6 +61,7 @@ class RedisCollector(Collector):
         paused = {slug: int(vendors[slug].is_paused(now)) for slug in slugs}
         yield gauge("vendor_paused", "1 if the vendor is paused, else 0.", paused)
         yield from breaker_gauges(slugs)
+        yield held_gauge(slugs)
         yield unfinished_batches()
 
 
@@ -155,6 +157,16 @@ def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
     yield gauge("breaker_opened_timestamp_seconds", "When the open breaker opened.", since)
     description = "When the open breaker allows its next probe."
     yield gauge("breaker_next_probe_timestamp_seconds", description, probes)
+
+
+def held_gauge(slugs: Sequence[str]) -> Metric:
+    """Return what keeps the jobs of each vendor from being called."""
+    description = "1 for the kind of what holds all jobs of the vendor, as held_by in the API."
+    family = GaugeMetricFamily("enrichlabs_vendor_held", description)
+    for slug, hold in recent_holds.of(slugs).items():
+        if hold:
+            family.add_sample(family.name, {"vendor": slug, "kind": hold.kind.value}, 1)
+    return family
 
 
 def unfinished_batches() -> Metric:

@@ -17,9 +17,9 @@ A vendor's keys begin with `enrich:{slug}:`, which makes the slug their hash tag
 | rebuilder    | string | lock of the worker that rebuilds log and in_flight  | 10 s              |
 | waited       | zset   | jobs that requests wait for, by until when (ms)     | 60 s              |
 
-A limit that several vendors share has freed, log, in_flight, state and rebuilder too. They begin
-with `enrich:limit:{slug}:`, or `enrich:limit:{slug/key}:` if each key of a credential counts on its
-own. A key of a credential has one of its own, `enrich:credential:{credential/key}:pause`: as `pause`.
+A limit that vendors share has freed, log, in_flight, state and rebuilder too, which begin with
+`enrich:limit:{slug}:`, or with `enrich:limit:{slug/key}:` if each key of a credential counts on its
+own. A key of a credential has `enrich:credential:{credential/key}:pause`.
 
 The others:
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from jobs import lifecycle
 from jobs.callbacks import tokens
 from jobs.models import UNKNOWN, Attempt, Job, Kind
 from jobs.queue import limiter, stream
@@ -64,19 +65,22 @@ def poll(vendor: Vendor, given: Mapping[str, Any], reference: str) -> Trial:
     return _make(Kind.TRY, vendor, _call(vendor, given, reference), execute.poll)
 
 
-def check(vendor: Vendor) -> Trial:
-    """Prove the vendor's credentials by its free call."""
+def check(vendor: Vendor, key: str = "") -> Trial:
+    """Prove the vendor's credential by its free call. `key`: which one, '' for the first that can
+    be used here.
+    """
 
     def ask(vendor: Vendor, call: Call) -> Answer:
         return execute.check(vendor, call.access)
 
-    return _make(Kind.CHECK, vendor, _call(vendor, {}), ask)
+    return _make(Kind.CHECK, vendor, _call(vendor, {}, key=key), ask)
 
 
-def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "") -> Call:
+def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "", *, key: str = "") -> Call:
     job_id = new_id()
     url = tokens.callback_url(vendor.slug, job_id, 0, 0)
-    return Call(job_id, dict(given), job_id, url, reference)
+    access = Access(vendor.credential.key_of(key) if vendor.credential else "")
+    return Call(job_id, dict(given), job_id, url, reference, access)
 
 
 def _make(
@@ -101,7 +105,7 @@ def _permitted(
 ) -> Trial:
     if limiter.is_stale(vendor):
         rebuild([vendor])  # before there is a row, which would be counted
-    attempt = _begin(kind, vendor)
+    attempt = _begin(kind, vendor, call.access.key)
     try:
         permit, job = _permit(vendor, slot)
         confirmed = this_call.permitted_by(permit.confirm) if vendor.windows else nullcontext()
@@ -120,7 +124,7 @@ def _permitted(
     return Trial(kind, call, exchanges, answer, seconds)
 
 
-def _begin(kind: Kind, vendor: Vendor) -> Attempt:
+def _begin(kind: Kind, vendor: Vendor, key: str) -> Attempt:
     """Write the attempt before the call: if Redis loses its data, limits are rebuilt from rows.
 
     Until it is known when the call started, it counts as late as possible. It never has the
@@ -137,7 +141,9 @@ def _begin(kind: Kind, vendor: Vendor) -> Attempt:
         ended_at=latest,
         outcome=UNKNOWN,
         message="The call by hand did not finish.",
+        credential=key,
     )
+    lifecycle.note_charge(attempt, vendor)
     with writing():
         attempt.save(force_insert=True)
     return attempt

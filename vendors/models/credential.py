@@ -67,6 +67,7 @@ class Credential(models.Model):
     class Meta:
         ordering = ("slug",)
         indexes = [models.Index(fields=["slug"], name="credential_slug")]
+        permissions = [("change_credential_target", "Can change where credentials are sent")]
 
     _parsed: tuple[object, Scheme | None] = (None, None)  # a definition, and what it says
 
@@ -149,10 +150,16 @@ class Credential(models.Model):
             return False
 
     def key_of(self, name: str) -> str:
-        """Return the key that a call was made with, by its variable's name: `name`, or '' for the
-        first or only one.
+        """Return the key that a call is made with, by its variable's name: `name` or, for '', the
+        first that this process can use.
         """
-        return name or next(iter(self.key_names), "")
+        if name:
+            return name
+        try:
+            keys = self.scheme.keys
+        except DefinitionFaults:
+            return ""
+        return next((key for key in keys if not self.faults[key]), keys[0])
 
     def pool(self, now: datetime) -> list[PoolKey]:
         """Return all its keys, those that are retired last, and what this process may use each for.

@@ -17,7 +17,7 @@ from vendors.models import Credential
 
 pytestmark = pytest.mark.django_db
 
-LABELS = ("vendor", "stream", "outcome", "state")
+LABELS = ("vendor", "stream", "outcome", "state", "kind")
 
 
 def samples(client: Client) -> dict[tuple[str, ...], float]:
@@ -102,6 +102,8 @@ def test_an_open_breaker_and_a_pause_are_shown(
     shown = samples(client)
     for name in ("breaker_open", "vendor_paused"):
         assert [shown[name, slug] for slug in ("acme", "well")] == [1, 0]
+    held = [labels for name, *labels in shown if name == "vendor_held"]
+    assert sorted(held) == [["acme", "pause"], ["well", "worker"]]
     since = shown["breaker_opened_timestamp_seconds", "acme"]
     assert began <= since < began + 60
     assert shown["breaker_next_probe_timestamp_seconds", "acme"] == pytest.approx(since + 1)
