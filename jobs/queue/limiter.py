@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.redis import commands, script
+from jobs.queue.restore import ROUNDED_US, Content, Start, restore
 from vendors.limits import Window
 from vendors.models import Vendor
 
@@ -100,13 +101,15 @@ def rebuild(
     calling_us: Sequence[int] = (),
     token: str = "",
 ) -> bool:
-    """Restore the log and the in-flight set. Raises redis.RedisError.
+    """Restore the log and the in-flight set of a vendor's own bucket. Raises redis.RedisError.
 
     `ended_us`: when finished calls started, newest first, in microseconds. `calling_us`: the same
     for calls in progress. False: the lock that `token` holds has expired, and another worker is
     rebuilding.
     """
-    starts = [len(ended_us), *ended_us, len(calling_us), *calling_us]
-    args = [*arguments(windows), token, *starts, *in_flight]
-    keys = [*keys_of(slug), Keys(slug).rebuilder]
-    return bool(script("limits", "rebuild")(keys=keys, args=args, client=commands()))
+    seconds, microseconds = commands().time()
+    keys, now_us = Keys(slug), seconds * 1_000_000 + microseconds
+    calling = [Start(at_us, now_us) for at_us in calling_us]
+    starts = [*calling, *(Start(at_us, at_us + ROUNDED_US) for at_us in ended_us)]
+    streams = [keys.retries, keys.jobs]
+    return restore(keys, Content(windows, starts, in_flight), token=token, streams=streams)
