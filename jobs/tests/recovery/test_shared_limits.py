@@ -63,9 +63,7 @@ def called(vendor, seconds=1, **fields):
     at = datetime.now(UTC) - timedelta(seconds=seconds)
     number = fields.pop("number", 1)
     row = {"job": "job", "worker": "w", "outcome": "found", **fields}
-    Attempt.objects.create(
-        vendor=vendor, run=1, number=number, started_at=at, ended_at=at, **row
-    )
+    Attempt.objects.create(vendor=vendor, run=1, number=number, started_at=at, ended_at=at, **row)
 
 
 def calls(vendor, want=1):
