@@ -181,7 +181,7 @@ def test_the_sweep_counts_keys_that_no_worker_has_as_out(use, monkeypatch):
     report(error("no_credits"))
     monkeypatch.delenv(SECOND)
     assert calls_with() == []
-    why = unusable.key_faults(catalogue.all().values())
+    why = unusable.faults(catalogue.all().values())
     commands().zadd(HEARTBEATS, {"w": redis_clock.now().timestamp() * 1000})
     commands().hset(UNUSABLE, "w", unusable.report(why, None))
     pause_or_resume_users()
