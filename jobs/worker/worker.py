@@ -175,8 +175,7 @@ class Worker:
                 log.error("%s %s is not %s by this worker: %s", *unusable.words(name), why)
         for name in self._unusable.keys() - found.keys():
             log.info("%s %s can be %s", *unusable.words(name))
-        self._unusable = found
-        self._heartbeat.report = unusable.report(found, self._chosen)
+        self._unusable, self._heartbeat.report = found, unusable.report(found, self._chosen)
 
     @property
     def _is_behind(self) -> bool:
