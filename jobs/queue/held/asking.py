@@ -71,14 +71,14 @@ class Question:
         self._admission: Admission | None = None
         # If its limits are not valid, workers do not serve it, and report this.
         with suppress(ValueError):
-            self._admission = admission(vendor, redis_clock.now())
+            self._admission = admission(vendor, redis_clock.now(), anywhere=True)
 
     def ask(self, pipeline: Any) -> None:
         """Add a command whose reply `answer` reads."""
         if self._admission is None:
             pipeline.echo("")
         else:
-            _, _, keys, args = self._admission
+            keys, args = self._admission.keys, self._admission.args(redis_clock.now())
             pipeline.evalsha(script(*HELD).sha, len(keys), *keys, *args, 1)
 
     def answer(self, reply: Any, reports: Iterable[WorkerReport]) -> Standing:
