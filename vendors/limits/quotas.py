@@ -1,13 +1,18 @@
 """Quotas by the calendar: so many calls a day, a week or a month, in the vendor's time zone."""
 
+from bisect import bisect_right
+from calendar import monthrange
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 # How long before and after the boundary of two periods a call counts in both, because the vendor's
 # clock differs from ours.
 BOUNDARY = timedelta(seconds=5)
+PERIODS = ("day", "week", "month")
 
 
 class Range(NamedTuple):
@@ -32,21 +37,44 @@ class Quota:
     fails: bool = False
 
     def ranges(self, now: datetime) -> list[Range]:
-        """Return the ranges of the previous, the current and the next period."""
-        begin = self._begin(now)
-        end = self._next(begin)
-        before, after = self._begin(begin - timedelta(hours=12)), self._next(end)
-        periods = [(before, begin), (begin, end), (end, after)]
-        return [Range(first - BOUNDARY, last + BOUNDARY) for first, last in periods]
-
-    def _begin(self, at: datetime) -> datetime:
-        """Return when the period began that contains `at`."""
-        raise NotImplementedError
-
-    def _next(self, begin: datetime) -> datetime:
-        """Return when the period after the one that began then begins."""
-        raise NotImplementedError
+        """Return the ranges of the previous, the current and the next period, in UTC."""
+        begins = self._begins(now)
+        current = bisect_right(begins, now) - 1
+        around = begins[current - 1 : current + 3]
+        return [
+            Range(begin - BOUNDARY, end + BOUNDARY)
+            for begin, end in zip(around, around[1:], strict=False)
+        ]
 
     @property
+    def identity(self) -> str:
+        """A text that differs if the periods do: then calls that were counted don't count here."""
+        return f"{self.period}/{self.first_day}/{self.zone}"
+
+    def _begins(self, now: datetime) -> list[datetime]:
+        """Return when periods around `now` begin, each once, in order."""
+        # As instants: where clocks are set back past midnight, a date may begin, end and go on. And
+        # where a whole day is left out, it begins with the next one.
+        midnights = (datetime.combine(it, time(), self.tzinfo) for it in self._first_dates(now))
+        return sorted({midnight.astimezone(UTC) for midnight in midnights})
+
+    def _first_dates(self, now: datetime) -> Iterator[date]:
+        """Yield the first dates of the seven periods around `now`."""
+        today = now.astimezone(self.tzinfo).date()
+        monday = today - timedelta(days=today.weekday())
+        for shift in range(-3, 4):
+            if self.period == "month":
+                yield self._first_date(today.year * 12 + today.month - 1 + shift)
+            elif self.period == "week":
+                yield monday + timedelta(weeks=shift)
+            else:
+                yield today + timedelta(days=shift)
+
+    def _first_date(self, month: int) -> date:
+        """Return when the period begins in a month, counted from the year 0."""
+        year, month = month // 12, month % 12 + 1
+        return date(year, month, min(self.first_day, monthrange(year, month)[1]))
+
+    @cached_property
     def tzinfo(self) -> ZoneInfo:
         return ZoneInfo(self.zone)
