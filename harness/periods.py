@@ -1,0 +1,27 @@
+"""Quotas with periods of seconds instead of days, weeks and months, so that a test sees them end.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from vendors.limits import quotas
+
+
+def shorten(
+    period_seconds: float,
+    boundary_seconds: float,
+    put: Callable[[object, str, object], None] = setattr,
+) -> None:
+    """Let all periods of this process be that long and begin at multiples of it in Unix time.
+    `put`: for example pytest's `monkeypatch.setattr`.
+    """
+
+    def begins(quota: quotas.Quota, now: datetime) -> list[datetime]:
+        current = now.timestamp() // period_seconds
+        return [
+            datetime.fromtimestamp((current + shift) * period_seconds, UTC)
+            for shift in range(-3, 4)
+        ]
+
+    put(quotas, "BOUNDARY", timedelta(seconds=boundary_seconds))
+    put(quotas.Quota, "_begins", begins)

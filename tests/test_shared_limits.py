@@ -1,0 +1,188 @@
+"""Three vendors, two keys and limits that they share: no window and no quota ever holds more than
+its limit, at the limiter and at the vendor, though Redis is flushed meanwhile.
+"""
+
+import os
+import time
+from collections import defaultdict
+from itertools import pairwise
+
+import pytest
+
+from chaos.witness import worst_window
+from harness.periods import shorten
+from harness.vendor.account import Account, Allowance
+from harness.waiting import wait_for
+from jobs.models import Attempt, Job, Status, Stream
+from jobs.queue import stream
+from jobs.queue.limiter import microseconds
+from tests.conftest import statuses, wait_until_final
+from vendors.models import Credential, Limit, Vendor
+
+pytestmark = pytest.mark.sqlite
+
+# 10,000 take five minutes: SHARED_LIMITS_JOBS=10000
+JOBS = int(os.environ.get("SHARED_LIMITS_JOBS", "120"))
+IS_LONG = JOBS >= 2000
+KEYS = {"VENDOR_ACME_KEY_1": "first", "VENDOR_ACME_KEY_2": "second"}
+WEIGHTS = {"one": 1, "two": 1, "three": 2}
+# In units and seconds. Only the limit of the keys holds the calls back.
+PER_KEY, TOGETHER = ((400, 10), (1000, 10)) if IS_LONG else ((30, 1), (100, 1))
+# Wide enough for a busy machine; loadtest/strict.py measures the default.
+MARGIN_MS = 500
+AFTER_FLUSH_SECONDS = 30
+MIN_USE = 0.93
+MICROSECONDS = 1_000_000
+
+
+QUOTA = int(os.environ.get("QUOTA_CALLS", "10"))  # of each key in a period
+PERIOD_SECONDS, BOUNDARY_SECONDS = (60.0, 5.0) if QUOTA >= 1000 else (2.0, 0.3)
+
+
+@pytest.fixture
+def account(request, transactional_db):
+    account = Account(
+        {
+            "keys": Allowance((PER_KEY,), per_key=True),
+            "team": Allowance((TOGETHER,)),
+            "two": Allowance((PER_KEY,), slugs=frozenset({"two"})),
+        },
+        weights=WEIGHTS,
+    )
+    Credential.objects.create(
+        slug="acme", definition={"header": "X-Api-Key", "keys_env": list(KEYS)}
+    )
+    yield account
+    account.stop()
+
+
+@pytest.fixture
+def make_member(make_vendor):
+    def make(slug, account, limits, **fields):
+        return make_vendor(
+            slug,
+            adapter="http",
+            url=f"POST {account.address(slug)}",
+            required_input="",
+            arrival_margin_ms=MARGIN_MS,
+            definition={
+                "json": {"name": "{input.name}"},
+                "input": {"name": "required"},
+                "credential": "acme",
+                "limits": limits,
+                "weight": WEIGHTS[slug],
+                "result": "body",
+            },
+            **fields,
+        )
+
+    return make
+
+
+def make_limit(slug, calls_and_seconds, **definition):
+    windows = "{}/{}s".format(*calls_and_seconds)
+    definition = {"windows": windows, "arrival_margin_ms": MARGIN_MS, **definition}
+    return Limit.objects.create(slug=slug, definition=definition)
+
+
+def flush(redis_client):
+    """Empty Redis, and return when. In a short run, add the entries again that the sweep else would
+    add after some seconds.
+    """
+    redis_client.flushall()
+    at = time.time()
+    for vendor in () if IS_LONG else Vendor.objects.all():
+        queued = Job.objects.filter(vendor=vendor.slug, status=Status.QUEUED)
+        stream.add(vendor.slug, list(queued.values_list("pk", flat=True)), Stream.JOBS)
+    return at
+
+
+def charges_of_buckets():
+    """Return when the calls started that each bucket counts, by limit or vendor and key, in
+    microseconds: a call that counts several units as often, a microsecond apart.
+    """
+    charges = defaultdict(list)
+    for attempt in Attempt.objects.all():
+        assert attempt.limits == ",keys,team,"
+        assert attempt.units == WEIGHTS[attempt.vendor]
+        first = microseconds(attempt.started_at)
+        for bucket in (("keys", attempt.credential), ("team", ""), (attempt.vendor, "")):
+            charges[bucket] += range(first, first + attempt.units)
+    return {bucket: sorted(starts) for bucket, starts in charges.items()}
+
+
+def use_of(charges, flushes):
+    """Return which part of its limit a key used, but for the time after each flush."""
+    calls, seconds = PER_KEY
+    first, last = charges[0] / MICROSECONDS, charges[-1] / MICROSECONDS
+    idle = [(first, first), *((at, at + AFTER_FLUSH_SECONDS) for at in flushes), (last, last)]
+    spans = [(left, right) for (_, left), (right, _) in pairwise(idle) if left < right]
+    used = sum(left < at / MICROSECONDS <= right for left, right in spans for at in charges)
+    return used / (sum(right - left for left, right in spans) * calls / seconds)
+
+
+def test_no_window_of_any_bucket_holds_more_than_its_limit(
+    account, make_member, submit, start_worker, redis_client
+):
+    limits = [make_limit("keys", PER_KEY, per="credential"), make_limit("team", TOGETHER)]
+    own = "{}/{}s".format(*PER_KEY)
+    members = [
+        make_member(slug, account, ["keys", "team"], rate_limits=own if slug == "two" else "")
+        for slug in WEIGHTS
+    ]
+    for slug in WEIGHTS:
+        submit(JOBS // 3, slug)
+    start_worker("--processes", "4", **KEYS)
+    flushes = []
+    for calls in (0.3 * JOBS, 0.6 * JOBS):
+        wait_for(lambda calls=calls: len(account.arrivals) > calls, "calls", 60 + JOBS / 20)
+        flushes.append(flush(redis_client))
+    wait_until_final(60 + JOBS / 20)
+
+    assert statuses() == ["complete"] * (JOBS // 3 * 3)
+    assert not account.refusals
+    assert set(Attempt.objects.values_list("outcome", flat=True)) == {"found"}
+    charges = charges_of_buckets()
+    assert charges.keys() == {*(("keys", key) for key in KEYS), ("team", ""), *((slug, "") for slug in WEIGHTS)}
+    windows = {limit.slug: limit.rules.windows for limit in limits}
+    windows |= {member.slug: member.windows for member in members}
+    for bucket, starts in charges.items():
+        for window in windows[bucket[0]]:
+            most, _ = worst_window(starts, window.calls, window.seconds)
+            assert most <= window.calls, bucket
+    if IS_LONG:
+        used = {key: use_of(charges["keys", key], flushes) for key in KEYS}
+        assert min(used.values()) >= MIN_USE, used
+
+
+def test_a_quota_is_spent_exactly_once_in_each_period(
+    account, make_member, submit, work, redis_client, monkeypatch
+):
+    shorten(PERIOD_SECONDS, BOUNDARY_SECONDS, monkeypatch.setattr)
+    for variable, key in KEYS.items():
+        monkeypatch.setenv(variable, key)
+    account.allowances = {"keys": Allowance(quota=QUOTA, period_seconds=PERIOD_SECONDS, per_key=True)}
+    quota = {"calls": QUOTA, "period": "month", "zone": "Europe/Berlin"}
+    Limit.objects.create(slug="keys", definition={"quota": quota, "per": "credential"})
+    make_member("one", account, ["keys"])
+    in_a_period = QUOTA * len(KEYS)
+    submit(2 * in_a_period + 1, "one")
+    wait_for(is_within_a_period, "a period to begin", PERIOD_SECONDS * 2)
+    first = time.time() // PERIOD_SECONDS
+    work()
+    for calls in (in_a_period / 2, in_a_period):
+        wait_for(lambda calls=calls: len(account.arrivals) >= calls, "calls")
+        flush(redis_client)
+    wait_until_final(PERIOD_SECONDS * 4)
+
+    assert not account.refusals
+    for bucket in account.buckets.values():
+        assert (bucket.periods[first], bucket.periods[first + 1]) == (QUOTA, QUOTA)
+    # A call near the boundary counts in both periods. So the new one begins later for us.
+    second = (first + 1) * PERIOD_SECONDS
+    starts = [at.timestamp() for at in Attempt.objects.values_list("started_at", flat=True)]
+    assert not [at for at in starts if abs(at - second) < BOUNDARY_SECONDS]
+
+
+def is_within_a_period():
+    return BOUNDARY_SECONDS < time.time() % PERIOD_SECONDS < PERIOD_SECONDS / 3
