@@ -12,16 +12,19 @@ from django.utils import timezone
 
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
+from vendors.models.pausable import (
+    DENIED,
+    SLOW_DOWN,
+    THROTTLED,
+    UNPAID,
+    UNPAID_UNTIL_RESET,
+)
+
+__all__ = ["DENIED", "SLOW_DOWN", "THROTTLED", "UNPAID", "UNPAID_UNTIL_RESET"]
 
 MAX_REASON_LENGTH = 200
 MAX_NAME_LENGTH = 150
 
-# Reasons of automatic pauses.
-SLOW_DOWN = "The vendor asked us to slow down."
-THROTTLED = "The vendor is rate limiting us without saying for how long; one job probes it then."
-DENIED = "It denied 3 jobs in a row: check its credentials, then resume it."
-UNPAID = "It asks for payment: add credit to its account, then resume it."
-UNPAID_UNTIL_RESET = "It asks for payment. As it says, its account has credit again by then."
 # By outcome, the reasons of pauses that end as soon as a check shows their cause to be gone.
 ENDED_BY_CAUSE = {"auth": (DENIED,), "no_credits": (UNPAID, UNPAID_UNTIL_RESET)}
 

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from vendors import credentials, validators
+from vendors import credentials, validators, variables
 from vendors.base import Access
-from vendors.credentials import Placement
+from vendors.credentials import Scheme
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
 from vendors.fields import JSONTextField
 from vendors.models.ids import new_id
-from vendors.models.pausable import Pausable
+from vendors.models.pausable import UNPAID_REASONS, Pausable
 
 
 class PoolKey(NamedTuple):
@@ -45,6 +45,11 @@ class CredentialKey(Pausable):
     def __str__(self) -> str:
         return self.name
 
+    def allows_polls(self, now: datetime) -> bool:
+        """Whether jobs that were called with it may be polled: also while it is out of credits."""
+        is_unpaid = not self.paused_by and self.pause_reason in UNPAID_REASONS
+        return is_unpaid or not self.is_paused(now)
+
 
 class Credential(models.Model):
     """How to prove to vendors who we are. The keys themselves are in environment variables."""
@@ -61,7 +66,7 @@ class Credential(models.Model):
         ordering = ("slug",)
         indexes = [models.Index(fields=["slug"], name="credential_slug")]
 
-    _parsed: tuple[object, Placement | None] = (None, None)  # a definition, and what it says
+    _parsed: tuple[object, Scheme | None] = (None, None)  # a definition, and what it says
 
     def __str__(self) -> str:
         return self.slug
@@ -72,53 +77,87 @@ class Credential(models.Model):
         return {key.name: key for key in CredentialKey.objects.filter(credential=self.slug)}
 
     @property
-    def placement(self) -> Placement:
-        """Where the key stands. Raises DefinitionFaults."""
+    def scheme(self) -> Scheme:
+        """Where the key stands, and which variables hold one. Raises DefinitionFaults."""
         # Parsed once, but a form may give the row another definition.
-        definition, placement = self._parsed
-        if placement is None or definition is not self.definition:
-            placement = credentials.parse(self.definition)
-            self._parsed = self.definition, placement
-        return placement
+        definition, scheme = self._parsed
+        if scheme is None or definition is not self.definition:
+            scheme = credentials.parse(self.definition)
+            self._parsed = self.definition, scheme
+        return scheme
 
     @property
     def fault(self) -> str:
-        """Why no request can be made with this credential; empty if it can."""
+        """Why this process can make no call with this credential; empty if it can with any key."""
         try:
-            return self.placement.fault
+            scheme = self.scheme
         except DefinitionFaults as error:
             return f"The credential {self.slug} can't be used: {error}"
+        faults = self._faults
+        if not all(faults[name] for name in scheme.keys):
+            return ""
+        return " ".join(dict.fromkeys(faults[name] for name in scheme.keys))
+
+    @property
+    def _faults(self) -> dict[str, str]:
+        """Why this process can't use its keys, by name; '' for those that it can use."""
+        # Made anew only if a variable has changed, because each take asks.
+        names = self.scheme.names
+        values = (names, *variables.values(names))
+        if self._seen[0] != values:
+            self._seen = values, {name: self.scheme.fault(name) for name in names}
+        return self._seen[1]
+
+    _seen: tuple[tuple[object, ...], dict[str, str]] = ((), {})
 
     @property
     def secrets(self) -> list[str]:
-        """The key, in every spelling that may appear."""
+        """All its keys, in every spelling that may appear."""
         try:
-            return list(self.placement.secrets)
+            return list(self.scheme.secrets)
         except DefinitionFaults:
             return []
 
     @property
     def variable_names(self) -> list[str]:
-        """The names of the variables that hold its keys."""
+        """The names of the variables that hold its keys, also of those that are retired."""
         return credentials.variables_of(self.definition)
 
     @property
     def settings_key(self) -> tuple[Any, ...]:
         """What calls depend on, as a key: equal keys mean that nothing has changed."""
-        states = ((key.name, key.paused, key.paused_until) for key in self.states.values())
+        known: dict[str, CredentialKey] = vars(self).get("states", {})  # without a query
+        states = ((key.name, key.paused, key.paused_until) for key in known.values())
         return (self.definition, *states)
 
     def pool(self, now: datetime) -> list[PoolKey]:
-        """Return its keys, in the order of the definition."""
-        return [PoolKey(name) for name in self.variable_names]
+        """Return all its keys, those that are retired last, and what this process may use each for.
+
+        `now` is by the clock that pauses are compared with. Raises DefinitionFaults.
+        """
+        scheme, faults = self.scheme, self._faults
+        retired = frozenset(scheme.retired)
+        return [
+            self._pool_key(name, now, is_usable=not faults[name], is_retired=name in retired)
+            for name in scheme.names
+        ]
+
+    def _pool_key(self, name: str, now: datetime, *, is_usable: bool, is_retired: bool) -> PoolKey:
+        state = self.states.get(name)
+        if not is_usable or (state and not state.allows_polls(now)):
+            return PoolKey(name, calls=False, polls=False)
+        is_paused = state is not None and state.is_paused(now)
+        return PoolKey(name, calls=not (is_retired or is_paused))
 
     def apply(self, request: Request, access: Access) -> Request:
         """Return the request with the key of `access` in its place. Raises ValueError if there is
         no such place or no key.
         """
-        if fault := self.fault:
-            raise ValueError(fault)
-        return credentials.apply(self.placement, request)
+        try:
+            scheme = self.scheme
+        except DefinitionFaults:
+            raise ValueError(self.fault) from None
+        return credentials.apply(scheme, request, access)
 
     def clean(self) -> None:
         stored = Credential.objects.filter(pk=self.pk).values_list("slug", flat=True).first()

@@ -4,6 +4,14 @@ from datetime import datetime
 
 from django.db import models
 
+# Reasons of automatic pauses.
+SLOW_DOWN = "The vendor asked us to slow down."
+THROTTLED = "The vendor is rate limiting us without saying for how long; one job probes it then."
+DENIED = "It denied 3 jobs in a row: check its credentials, then resume it."
+UNPAID = "It asks for payment: add credit to its account, then resume it."
+UNPAID_UNTIL_RESET = "It asks for payment. As it says, its account has credit again by then."
+UNPAID_REASONS = (UNPAID, UNPAID_UNTIL_RESET)
+
 
 class Pausable(models.Model):
     """`paused` lasts until somebody resumes it, `paused_until` until then."""

@@ -156,8 +156,9 @@ class Vendor(Versioned, Pausable, VendorSecrets):
         """The named limits that count its calls. The catalogue sets them from its own copies.
         Raises ValueError if one does not exist.
         """
-        found = {row.slug: row for row in Limit.objects.filter(slug__in=self.limit_names)}
-        return self.limits_among(found)
+        if not (names := self.limit_names):
+            return ()
+        return self.limits_among({row.slug: row for row in Limit.objects.filter(slug__in=names)})
 
     @property
     def limit_names(self) -> list[str]:

@@ -2,16 +2,18 @@
 
 import base64
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from harness.vendor.server import Server, Visit, answering, reply
-from vendors import credentials
-from vendors.base import Accepted, Done, VendorError
+from vendors import credentials, pauses
+from vendors.base import ANY_KEY, Accepted, Access, Done, VendorError
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
 from vendors.execute import execute
-from vendors.models import Credential, Vendor
+from vendors.models import Credential, CredentialKey, Vendor
 from vendors.tests.contract import CALL
 
 KEY = {"keys_env": ["VENDOR_PDL_KEY"]}
@@ -36,8 +38,11 @@ def faults_of(definition: dict[str, object]) -> dict[str, str]:
         ({"header": "X-Key", "prefix": "a\n", **KEY}, "prefix", "Must be ASCII text"),
         ({"basic": False, **KEY}, "basic", "Must be true"),
         ({"header": "X-Key"}, "keys_env", "This key is required"),
-        ({"header": "X-Key", "keys_env": "VENDOR_X"}, "keys_env", "Must be a list with one name"),
-        ({"header": "X-Key", "keys_env": ["VENDOR_A", "VENDOR_B"]}, "keys_env", "one name"),
+        ({"header": "X-Key", "keys_env": "VENDOR_X"}, "keys_env", "Must be a list of names"),
+        ({"header": "X-Key", "keys_env": []}, "keys_env", "Must be a list of names"),
+        ({"header": "X-Key", "keys_env": ["VENDOR_A"] * 2}, "keys_env", "VENDOR_A is named twice."),
+        ({"bearer_env": "VENDOR_A", "retired_env": ["VENDOR_A"]}, "retired_env", "named twice"),
+        ({"header": "X-Key", "retired_env": ["PATH"], **KEY}, "retired_env", "not begin with"),
         ({"header": "X-Key", "keys_env": ["SECRET_KEY"]}, "keys_env", "is a setting of EnrichLabs"),
         ({"header": "X-Key", "keys_env": [5]}, "keys_env", "Enter the name of an environment"),
         ({"header": "X-Key", "keys_env": ["sk_live_123"]}, "keys_env", "Enter the name of an env"),
@@ -59,11 +64,11 @@ def test_a_faulty_definition_names_the_key(
 @pytest.mark.parametrize(
     ("definition", "expected"),
     [
-        ({"header": "X-Api-Key", **KEY}, {"headers": {"A": "1", "X-Api-Key": "k:é 3y"}}),
-        ({"header": "a", "prefix": "Token ", **KEY}, {"headers": {"a": "Token k:é 3y"}}),
+        ({"header": "X-Api-Key", **KEY}, {"headers": {"A": "1", "X-Api-Key": "k:3y"}}),
+        ({"header": "a", "prefix": "Token ", **KEY}, {"headers": {"a": "Token k:3y"}}),
         (
             {"bearer_env": "VENDOR_PDL_KEY"},
-            {"headers": {"A": "1", "Authorization": "Bearer k:é 3y"}},
+            {"headers": {"A": "1", "Authorization": "Bearer k:3y"}},
         ),
         (
             {"basic": True, **KEY},
@@ -76,13 +81,14 @@ def test_a_faulty_definition_names_the_key(
 def test_the_key_is_put_in_its_place(
     monkeypatch: pytest.MonkeyPatch, definition: dict[str, object], expected: dict[str, object]
 ) -> None:
-    monkeypatch.setenv("VENDOR_PDL_KEY", "k:é 3y\n")
+    is_in_header = "header" in definition or "bearer_env" in definition
+    monkeypatch.setenv("VENDOR_PDL_KEY", "k:3y\n" if is_in_header else "k:é 3y\n")
     given = Request(
         "POST", "https://a/", query=[("q", "x"), ("key", "old")], headers={"A": "1"}, json={"q": 1}
     )
     if "query" not in definition:
         given.query.pop()
-    made = credentials.apply(credentials.parse(definition), given)
+    made = credentials.apply(credentials.parse(definition), given, ANY_KEY)
     unchanged = {name: getattr(given, name) for name in ("query", "headers", "json")}
     assert {name: getattr(made, name) for name in unchanged} == {**unchanged, **expected}
 
@@ -93,12 +99,12 @@ def test_a_user_name_alone_has_an_empty_password() -> None:
 
 def test_a_key_of_the_body_is_one_more_field_of_a_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VENDOR_PDL_KEY", "k3y")
-    placement = credentials.parse({"body": "key", **KEY})
+    scheme = credentials.parse({"body": "key", **KEY})
     form = Request("POST", "https://a/", form=[("a", "1"), ("key", "old")])
-    assert credentials.apply(placement, form).form == [("a", "1"), ("key", "k3y")]
+    assert credentials.apply(scheme, form, ANY_KEY).form == [("a", "1"), ("key", "k3y")]
     for body in ([1], None):
         with pytest.raises(ValueError, match="belongs in the body"):
-            credentials.apply(placement, Request("POST", "https://a/", json=body))
+            credentials.apply(scheme, Request("POST", "https://a/", json=body), ANY_KEY)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +124,57 @@ def test_a_key_that_cannot_be_sent_is_a_fault(
     credential = Credential(slug="pdl", definition={"header": "X-Api-Key", **KEY})
     assert credential.fault == sentence
     with pytest.raises(ValueError, match="VENDOR_PDL_KEY"):
-        credential.apply(Request("GET", "https://a/"))
+        credential.apply(Request("GET", "https://a/"), ANY_KEY)
+
+
+def test_each_request_has_the_key_of_its_access(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"keys_env": ["VENDOR_A", "VENDOR_B"], "retired_env": ["VENDOR_C"]}
+    credential = Credential(slug="pdl", definition={"header": "X-Key", **names})
+    assert credential.fault == "The variable VENDOR_A is not set. The variable VENDOR_B is not set."
+    for name in ("VENDOR_B", "VENDOR_C"):
+        monkeypatch.setenv(name, f"the key in {name}")
+    assert credential.fault == ""
+
+    def sent_with(name: str) -> str:
+        return credential.apply(Request("GET", "https://a/"), Access(name)).headers["X-Key"]
+
+    assert [sent_with(name) for name in ("", "VENDOR_B", "VENDOR_C")] == [
+        "the key in VENDOR_B",
+        "the key in VENDOR_B",
+        "the key in VENDOR_C",
+    ]
+    for name, sentence in {"VENDOR_A": "is not set", "VENDOR_D": "Add it to retired_env"}.items():
+        with pytest.raises(ValueError, match=sentence):
+            sent_with(name)
+    assert {"the key in VENDOR_B", "the%20key%20in%20VENDOR_C"} <= {*credential.secrets}
+    assert credential.variable_names == ["VENDOR_A", "VENDOR_B", "VENDOR_C"]
+
+
+def test_a_key_is_used_for_what_its_state_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"VENDOR_{name}" for name in ("GOOD", "UNPAID", "DENIED", "SLOW", "ENDED", "UNSET")]
+    for name in (*names[:-1], "VENDOR_OLD"):
+        monkeypatch.setenv(name, "k3y")
+    now = timezone.now()
+    later, earlier = now + timedelta(seconds=1), now - timedelta(seconds=1)
+    credential = Credential(
+        slug="pdl",
+        definition={"header": "X", "keys_env": names, "retired_env": ["VENDOR_OLD"]},
+    )
+    credential.states = {
+        "VENDOR_UNPAID": CredentialKey(paused=True, pause_reason=pauses.UNPAID),
+        "VENDOR_DENIED": CredentialKey(paused=True, pause_reason=pauses.DENIED),
+        "VENDOR_SLOW": CredentialKey(paused_until=later, pause_reason=pauses.SLOW_DOWN),
+        "VENDOR_ENDED": CredentialKey(paused_until=earlier, pause_reason=pauses.SLOW_DOWN),
+    }
+    assert [(key.name.removeprefix("VENDOR_"), *key[1:]) for key in credential.pool(now)] == [
+        ("GOOD", True, True),
+        ("UNPAID", False, True),
+        ("DENIED", False, False),
+        ("SLOW", False, False),
+        ("ENDED", True, True),
+        ("UNSET", False, False),
+        ("OLD", False, True),
+    ]
 
 
 def test_an_unvalidated_row_is_a_fault_and_reads_no_other_variable(

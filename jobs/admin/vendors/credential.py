@@ -86,7 +86,9 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type ar
         credential = Credential.objects.get(pk=credential.pk)  # not the values of a form
         if fault := credential.fault:
             return f"{fault} This is the environment of the console; that of the workers counts."
-        return f"The variable {credential.placement.variable} is set here."
+        unset = {name: credential.scheme.fault(name) for name in credential.variable_names}
+        lines = (unset[name] or f"The variable {name} is set here." for name in unset)
+        return " ".join(lines)
 
     @admin.display(description="used by")
     def used_by(self, credential: Credential) -> str | SafeString:

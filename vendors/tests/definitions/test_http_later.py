@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.vendor.scripted import Answer, VendorServer
-from vendors.base import Accepted, Done, Outcome, VendorError
+from vendors.base import ANY_KEY, Accepted, Done, Outcome, VendorError
 from vendors.http.exchanges import watched
 from vendors.models import Credential
 from vendors.tests.definitions.calling import CALL, POLLED, adapter_of, answered
@@ -108,12 +108,12 @@ def test_a_poll_without_url_repeats_the_call(vendor: Callable[..., VendorServer]
 def test_a_check_proves_the_credential(vendor: Callable[..., VendorServer]) -> None:
     server = vendor(Answer(200, {"left": "12"}), Answer(401, {}), Answer(200, text="OK"))
     adapter = adapter_of(server, {"check": {"url": "GET SERVER/me", "credits": "body.left"}})
-    assert adapter.check() == Done({"credits": 12})
-    error = answered(adapter.check)
+    assert adapter.check(ANY_KEY) == Done({"credits": 12})
+    error = answered(lambda: adapter.check(ANY_KEY))
     assert isinstance(error, VendorError)
     assert error.code == "auth"
     assert server.arrivals[0].path == "/me"
-    assert adapter.check() == Done({"credits": None})
+    assert adapter.check(ANY_KEY) == Done({"credits": None})
 
 
 def test_a_key_stands_where_the_credential_says(
