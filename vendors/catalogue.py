@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -102,8 +101,7 @@ class Catalogue:
         limits = {row.slug: row for row in _rows_of(Limit, shared[2])}
         for vendor in vendors:
             vendor.credential = credentials.get(str(vendor.definition.get("credential")))
-            with suppress(ValueError):  # read again, and raised, where they are used
-                vendor.limits = vendor.limits_among(limits)
+            vendor.name_limits(limits)
 
 
 def _rows_of(kind: type[M], rows: Iterable[tuple[Any, ...]]) -> list[M]:

@@ -13,9 +13,13 @@ from vendors.definitions.templates.request import PARTS
 
 OUTBOUND = ("proxy_env", "ca_file", "client_cert_file")
 FOUND = ("result", "reference", "confidence", "cost", "outcomes")
-KEYS = (*PARTS, "input", "credential", *FOUND, "callback", "poll", "check", *OUTBOUND)
+CHARGED = ("limits", "weight")  # what a call counts in
+KEYS = (*PARTS, "input", "credential", *FOUND, *CHARGED, "callback", "poll", "check", *OUTBOUND)
+# What the definition of a vendor with an adapter other than http may say.
+WITHOUT_HTTP = (*CHARGED, "callback", "poll", *OUTBOUND)
 TIMES = ("after", "every", "give_up")
-POLL_KEYS = ("url", *PARTS, *TIMES, "pending", "restart", "result")
+POLL_KEYS = ("url", *PARTS, *TIMES, "pending", "restart", "result", "weight")
+POLL_KEYS_WITHOUT_HTTP = (*TIMES, "weight")
 CHECK_KEYS = ("url", *PARTS, "outcomes", "credits")
 NEEDS = ("required", "optional")
 OTHER_HOST = "The credential's key would go to another host, port or scheme than that of `url`."

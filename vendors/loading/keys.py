@@ -65,4 +65,4 @@ LISTS = ("required_input", "redact")
 DEFINITION_KEYS = checking.KEYS
 NOT_OF_HTTP = ("required_input", "api_key_env", "webhook_secret_env")
 HTTP_KEYS = (*(name for name in KINDS if name not in NOT_OF_HTTP), *DEFINITION_KEYS)
-OTHER_KEYS = (*KINDS, "callback", "poll", *checking.OUTBOUND)
+OTHER_KEYS = (*KINDS, *checking.WITHOUT_HTTP)

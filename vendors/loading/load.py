@@ -1,7 +1,7 @@
-"""Create or update vendors and credentials from their definitions: all of them, or none."""
+"""Create or update vendors, credentials and limits from their definitions: all of them, or none."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar
 
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth import get_user_model
@@ -13,39 +13,47 @@ from vendors.catalogue import catalogue
 from vendors.loading.changes import Change, changes
 from vendors.loading.keys import KINDS
 from vendors.loading.toml import (
-    CredentialDefinition,
     DefinitionFault,
     FaultyVendorsError,
     Parsed,
+    SharedDefinition,
     VendorDefinition,
 )
-from vendors.models import Credential, Vendor, faults_of_users, required_input_of
+from vendors.models import Credential, Limit, Vendor, faults_of_users, required_input_of
 
+S = TypeVar("S", Credential, Limit)
 USER = "load_vendors"  # the author of these changes in the console's history; it can't log in
 
 
 class Loaded(NamedTuple):
-    """What was done with one vendor or credential or, in a dry run, would be.
+    """What was done with one vendor, credential or limit or, in a dry run, would be.
 
     `kept` has the columns that the file does not name and whose values are not the defaults.
     """
 
-    row: Vendor | Credential
+    row: Vendor | Credential | Limit
     is_new: bool
     changes: list[Change]
     kept: dict[str, Any]
 
 
 class _Plan(NamedTuple):
-    entry: VendorDefinition | CredentialDefinition
+    entry: VendorDefinition | SharedDefinition
     loaded: Loaded
     is_skipped: bool = False  # it exists, and only new rows are to be written
+
+
+class _Known(NamedTuple):
+    """What vendors may name, by slug: all that exist or are about to."""
+
+    credentials: dict[str, Credential]
+    limits: dict[str, Limit]
 
 
 def load(
     parsed: Parsed, *, only_new: bool = False, dry_run: bool = False, source: str = ""
 ) -> list[Loaded]:
-    """Create the credentials and vendors or, unless `only_new`, change those that exist.
+    """Create the limits, credentials and vendors or, unless `only_new`, change those that exist.
 
     Of a vendor's columns, only the named ones change; its definition becomes that of the file.
     `source` is where the changes come from, for the history. Raises FaultyVendorsError, with
@@ -63,19 +71,18 @@ def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_P
     slugs = [entry.slug for entry in parsed.vendors]
     with transaction.atomic():
         stored = {vendor.slug: vendor for vendor in Vendor.objects.filter(slug__in=slugs)}
-        known = {credential.slug: credential for credential in Credential.objects.all()}
-        credentials = [
-            _credential_plan(entry, known.get(entry.slug), only_new) for entry in parsed.credentials
-        ]
-        known |= {plan.entry.slug: cast(Credential, plan.loaded.row) for plan in credentials}
+        limits, of_limits = _shared_plans(Limit, parsed.limits, only_new)
+        credentials, of_credentials = _shared_plans(Credential, parsed.credentials, only_new)
+        known = _Known(credentials, limits)
+        shared = [*of_limits, *of_credentials]
         vendors = [
             _vendor_plan(entry, stored.get(entry.slug), known, only_new) for entry in parsed.vendors
         ]
-        plans = [*credentials, *vendors]
+        plans = [*shared, *vendors]  # whoever reads while they are written finds what vendors name
         faults = [
             *parsed.faults,
             *(fault for plan in plans for fault in _faults(plan)),
-            *(fault for plan in credentials for fault in _faults_of_users(plan, slugs)),
+            *(fault for plan in shared for fault in _faults_of_users(plan, slugs)),
         ]
         if faults:
             raise FaultyVendorsError(faults)
@@ -84,18 +91,23 @@ def _load(parsed: Parsed, only_new: bool, dry_run: bool, source: str) -> list[_P
     return plans
 
 
-def _credential_plan(
-    entry: CredentialDefinition, stored: Credential | None, only_new: bool
-) -> _Plan:
-    credential = stored or Credential(slug=entry.slug)
-    if stored and only_new:
-        return _Plan(entry, Loaded(stored, is_new=False, changes=[], kept={}), is_skipped=True)
-    found = _define(credential, entry)
-    return _Plan(entry, Loaded(credential, stored is None, found, kept={}))
+def _shared_plans(
+    model: type[S], entries: Sequence[SharedDefinition], only_new: bool
+) -> tuple[dict[str, S], list[_Plan]]:
+    """Return all rows of the model by slug, as they will be, and what is to be done with them."""
+    rows = {row.slug: row for row in model._default_manager.all()}
+    plans = []
+    for entry in entries:
+        is_new = entry.slug not in rows
+        row = rows.setdefault(entry.slug, model(slug=entry.slug))
+        is_skipped = only_new and not is_new
+        found = [] if is_skipped else _define(row, entry)
+        plans.append(_Plan(entry, Loaded(row, is_new, found, kept={}), is_skipped))
+    return rows, plans
 
 
 def _vendor_plan(
-    entry: VendorDefinition, stored: Vendor | None, known: dict[str, Credential], only_new: bool
+    entry: VendorDefinition, stored: Vendor | None, known: _Known, only_new: bool
 ) -> _Plan:
     adapter = entry.fields.get("adapter", "")
     vendor = stored or Vendor(slug=entry.slug, required_input=required_input_of(adapter))
@@ -112,7 +124,8 @@ def _vendor_plan(
     for change in found:
         setattr(vendor, change.name, change.new)
     found += _define(vendor, entry)
-    vendor.credential = known.get(str(vendor.definition.get("credential", "")))
+    vendor.credential = known.credentials.get(str(vendor.definition.get("credential", "")))
+    vendor.name_limits(known.limits)
     return _Plan(entry, Loaded(vendor, stored is None, found, kept))
 
 
@@ -123,7 +136,7 @@ def _default(name: str, adapter: str) -> Any:
 
 
 def _define(
-    row: Vendor | Credential, entry: VendorDefinition | CredentialDefinition
+    row: Vendor | Credential | Limit, entry: VendorDefinition | SharedDefinition
 ) -> list[Change]:
     """Give the row the definition of the file, and return what that changes."""
     found = list(changes(row.definition, entry.definition))
@@ -159,7 +172,7 @@ def _place(item: tuple[str, object]) -> int:
 def _faults_of_users(plan: _Plan, loaded: Sequence[str]) -> Iterator[DefinitionFault]:
     """Yield what becomes wrong with vendors that are not in the file."""
     row, is_new, found, _ = plan.loaded
-    if isinstance(row, Credential) and found and not is_new and not plan.entry.faults:
+    if not isinstance(row, Vendor) and found and not is_new and not plan.entry.faults:
         for slug, sentence in faults_of_users(row, except_for=loaded):
             yield plan.entry.fault("", f"Vendor {slug} could not use it. {sentence}")
 

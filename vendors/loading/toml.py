@@ -1,4 +1,5 @@
-"""Vendors and credentials in a TOML file: a table [vendors.SLUG] or [credentials.SLUG] for each.
+"""Vendors, credentials and limits in a TOML file: a table [vendors.SLUG], [credentials.SLUG] or
+[limits.SLUG] for each.
 
 Pure: text in, definitions out.
 """
@@ -29,7 +30,10 @@ ON_ONE_LINE = (
     "of its own, such as {}, at the end of its vendor."
 )
 NO_VENDOR = "The file has no vendor. Add a table [vendors.SLUG] for each."
-UNKNOWN_TABLE = "Unknown key. Each vendor is a table [vendors.SLUG]."
+UNKNOWN_TABLE = (
+    "Unknown key. Each vendor is a table [vendors.SLUG], each credential [credentials.SLUG], and "
+    "each shared limit [limits.SLUG]."
+)
 
 
 class DefinitionFault(NamedTuple):
@@ -73,9 +77,12 @@ class VendorDefinition:
 
 
 @dataclass(frozen=True)
-class CredentialDefinition:
-    """One credential: its table, and a sentence for each key in it that can't be stored."""
+class SharedDefinition:
+    """What vendors refer to by its slug: its table, and a sentence for each key in it that can't be
+    stored. `kind` is the name of the tables: credentials or limits.
+    """
 
+    kind: str
     slug: str
     definition: dict[str, Any]
     faults: dict[str, str] = field(default_factory=dict)
@@ -85,28 +92,31 @@ class CredentialDefinition:
         return ["definition"]
 
     def fault(self, name: str, message: str) -> DefinitionFault:
-        return DefinitionFault(_below("credentials", self.slug, name), message)
+        return DefinitionFault(_below(self.kind, self.slug, name), message)
 
 
 class Parsed(NamedTuple):
-    """The vendors and credentials of a file, and the faults outside them."""
+    """The vendors, credentials and limits of a file, and the faults outside them."""
 
     vendors: list[VendorDefinition]
     faults: list[DefinitionFault]
-    credentials: tuple[CredentialDefinition, ...] = ()
+    credentials: tuple[SharedDefinition, ...] = ()
+    limits: tuple[SharedDefinition, ...] = ()
 
 
 def parse(text: str) -> Parsed:
-    """Return the vendors and credentials of a file. Raises FaultyVendorsError if it has none."""
+    """Return what a file defines. Raises FaultyVendorsError if that is nothing."""
     document = _load(text, "[vendors.NAME.callback]")
-    vendors, credentials = document.pop("vendors", {}), document.pop("credentials", {})
+    tables = {name: document.pop(name, {}) for name in ("vendors", "credentials", "limits")}
     faults = [DefinitionFault(path_of("", name), UNKNOWN_TABLE) for name in document]
-    if not (_is_table(vendors) or _is_table(credentials)):
+    if not any(map(_is_table, tables.values())):
         raise FaultyVendorsError(faults or [DefinitionFault("vendors", NO_VENDOR)])
+    found = {name: list(_tables(name, table, faults)) for name, table in tables.items()}
     return Parsed(
-        [_vendor(*item) for item in _tables("vendors", vendors, faults)],
+        [_vendor(*item) for item in found["vendors"]],
         faults,
-        tuple(_credential(*item) for item in _tables("credentials", credentials, faults)),
+        tuple(_shared("credentials", *item) for item in found["credentials"]),
+        tuple(_shared("limits", *item) for item in found["limits"]),
     )
 
 
@@ -182,8 +192,8 @@ def _vendor(slug: str, table: dict[str, Any]) -> VendorDefinition:
     return VendorDefinition(slug, fields, faults, definition)
 
 
-def _credential(slug: str, table: dict[str, Any]) -> CredentialDefinition:
-    return CredentialDefinition(slug, table, dict(_not_json("", table)))
+def _shared(kind: str, slug: str, table: dict[str, Any]) -> SharedDefinition:
+    return SharedDefinition(kind, slug, table, dict(_not_json("", table)))
 
 
 def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from vendors.models.credential import Credential, CredentialKey, PoolKey
 from vendors.models.ids import new_id
 from vendors.models.limit import Limit
-from vendors.models.users import faults_of_users, users_of
+from vendors.models.users import faults_of_users, users_of, uses
 from vendors.models.vendor import DEFAULT_REQUIRED_INPUT, Vendor, required_input_of
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "new_id",
     "required_input_of",
     "users_of",
+    "uses",
 ]

@@ -14,6 +14,7 @@ from vendors.credentials import Scheme
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
 from vendors.fields import JSONTextField
+from vendors.models import key_use
 from vendors.models.ids import new_id
 from vendors.models.pausable import UNPAID_REASONS, Pausable
 
@@ -174,3 +175,11 @@ class Credential(models.Model):
             credentials.parse(self.definition)
         except DefinitionFaults as error:
             raise validators.at_keys(error.faults) from None
+        if refusal := self._removal_refusal():
+            raise validators.at_keys({"retired_env": refusal})
+
+    def _removal_refusal(self) -> str:
+        """Return why it must keep a key that it had; '' if it need not."""
+        stored = Credential.objects.filter(pk=self.pk).first()
+        old = stored.variable_names if stored else []
+        return key_use.removal_refusal(self.slug, old, self.variable_names)

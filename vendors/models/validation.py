@@ -5,9 +5,10 @@ from typing import Any, Protocol
 
 from vendors import validators, variables
 from vendors.definitions.callback import parse_proof
-from vendors.definitions.checking import OUTBOUND, TIMES, check_times
+from vendors.definitions.checking import POLL_KEYS_WITHOUT_HTTP, WITHOUT_HTTP, check_times
 from vendors.definitions.compiled import compile_definition
 from vendors.definitions.faults import DefinitionFaults, Faults
+from vendors.models.charging import Charged, faults_of_charging
 from vendors.models.credential import Credential
 from vendors.registry import is_http
 
@@ -18,19 +19,15 @@ INSTEAD = {
     "webhook_secret_env": "Not used with adapter http: name it as callback.secret_env in the "
     "definition.",
 }
-# What the definition of a vendor with an adapter other than http may say.
-OTHER_KEYS = ("callback", "poll", *OUTBOUND)
 
 
-class Settings(Protocol):
+class Settings(Charged, Protocol):
     """What is validated: a vendor."""
 
     @property
     def adapter(self) -> str: ...
     @property
     def url(self) -> str: ...
-    @property
-    def definition(self) -> Any: ...
     @property
     def required_input(self) -> str: ...
     @property
@@ -40,7 +37,8 @@ class Settings(Protocol):
 def faults_of(vendor: Settings) -> dict[str, str]:
     """Return a sentence for each faulty key, as in DefinitionFaults."""
     found = _of_http(vendor) if is_http(vendor.adapter) else _of_others(vendor)
-    return {**dict(_of_outbound(vendor.definition)), **dict(found)}
+    of_all = (*_of_outbound(vendor.definition), *faults_of_charging(vendor))
+    return {**dict(of_all), **dict(found)}
 
 
 def required_of(fields: object) -> tuple[str, ...]:
@@ -89,8 +87,8 @@ def _of_others(vendor: Settings) -> Iterator[tuple[str, str]]:
         yield "url", "Remove the method: only adapter http has one in front of the URL."
     definition = vendor.definition
     for key in definition:
-        if key not in OTHER_KEYS:
-            yield key, f"Only adapter http has this key. Others have {', '.join(OTHER_KEYS)}."
+        if key not in WITHOUT_HTTP:
+            yield key, f"Only adapter http has this key. Others have {', '.join(WITHOUT_HTTP)}."
     if "callback" in definition:
         yield from _of_callback(definition["callback"])
     if "poll" in definition:
@@ -109,7 +107,7 @@ def _of_poll(poll: object) -> Iterator[tuple[str, str]]:
         yield "poll", 'Must be a table, such as { every = "5s", give_up = "10min" }.'
         return
     faults = Faults()
-    faults.note_unknown(poll, TIMES, "poll")
+    faults.note_unknown(poll, POLL_KEYS_WITHOUT_HTTP, "poll")
     check_times(poll, faults)
     yield from faults.items()
 

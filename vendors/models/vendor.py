@@ -153,22 +153,29 @@ class Vendor(Versioned, Pausable, VendorSecrets):
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
-        """The named limits that count its calls. The catalogue sets them from its own copies.
-        Raises ValueError if one does not exist.
-        """
-        if not (names := self.limit_names):
-            return ()
-        return self.limits_among({row.slug: row for row in Limit.objects.filter(slug__in=names)})
-
-    @property
-    def limit_names(self) -> list[str]:
-        return list(self.definition.get("limits", ()))
-
-    def limits_among(self, known: Mapping[str, Limit]) -> tuple[Limit, ...]:
-        """Return its limits, given all by slug. Raises ValueError if one does not exist."""
+        """The named limits that count its calls. Raises ValueError if one does not exist."""
+        known = self.named_limits
         if missing := [name for name in self.limit_names if name not in known]:
             raise ValueError(f"There is no limit {missing[0]!r}.")
         return tuple(known[name] for name in self.limit_names)
+
+    @cached_property
+    def named_limits(self) -> Mapping[str, Limit]:
+        """Those of its limits that exist, by slug. The catalogue sets them from its own copies."""
+        if not self.limit_names:
+            return {}
+        return {row.slug: row for row in Limit.objects.filter(slug__in=self.limit_names)}
+
+    def name_limits(self, known: Mapping[str, Limit]) -> None:
+        """Take its limits from all that exist, by slug."""
+        self.named_limits = {name: known[name] for name in self.limit_names if name in known}
+        self.__dict__.pop("limits", None)
+
+    @property
+    def limit_names(self) -> list[str]:
+        names = self.definition.get("limits", [])
+        # Before it is validated, a definition may say anything.
+        return [it for it in names if isinstance(it, str)] if isinstance(names, list) else []
 
     @property
     def weight(self) -> int:
@@ -272,11 +279,5 @@ class Vendor(Versioned, Pausable, VendorSecrets):
         """All fields as a key: equal keys mean that nothing has changed."""
         values = (getattr(self, field.attname) for field in self._meta.concrete_fields)
         credential = self.credential.settings_key if self.credential else ()
-        return (*values, credential, *((limit.slug, limit.version) for limit in self._known_limits))
-
-    @property
-    def _known_limits(self) -> tuple[Limit, ...]:
-        try:
-            return self.limits
-        except ValueError:
-            return ()
+        limits = ((row.slug, row.version) for row in self.named_limits.values())
+        return (*values, credential, *limits)

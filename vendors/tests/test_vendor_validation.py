@@ -254,7 +254,10 @@ def test_adapter_http_compiles_its_definition(fields: dict[str, object], keys: s
 @pytest.mark.parametrize(
     ("definition", "fault"),
     [
-        ({"result": "body"}, "result: Only adapter http has this key. Others have callback, poll"),
+        (
+            {"result": "body"},
+            "result: Only adapter http has this key. Others have limits, weight, callback, poll",
+        ),
         ({"poll": {"every": "soon"}}, "poll.every: Must be a duration"),
         ({"poll": {"url": "GET https://a/"}}, "poll.url: Unknown key. The known ones are after"),
         ({"poll": 5}, "poll: Must be a table"),

@@ -6,11 +6,12 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from vendors.catalogue import listed
 from vendors.loading import toml
 from vendors.loading.load import Loaded, load
 from vendors.management.callbacks import callback_notes
 from vendors.management.store_command import StoreCommand
-from vendors.models import Credential, Vendor
+from vendors.models import Credential, Limit, Vendor, uses
 
 TO_CHANGE = "To change a setting, name it in the file."
 WORKERS = "This is the environment of this command; that of the workers counts."
@@ -19,8 +20,8 @@ CALLBACKS = "This is the environment of this command; that of the callback serve
 
 class Command(StoreCommand):
     help = (
-        "Create or update the vendors and credentials of a TOML file, all or none. Each is a table "
-        "[vendors.SLUG] or [credentials.SLUG]."
+        "Create or update the vendors, credentials and limits of a TOML file, all or none. Each is "
+        "a table [vendors.SLUG], [credentials.SLUG] or [limits.SLUG]."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -44,6 +45,7 @@ class Command(StoreCommand):
             raise CommandError("\n".join(f"{source}: {fault}" for fault in error.faults)) from None
         for each in loaded:
             self._print(_lines(each))
+        self._print(_users(loaded))
         if file:
             self._print(_others(loaded))
         self._print([_counts(loaded, dry_run)])
@@ -55,7 +57,7 @@ class Command(StoreCommand):
 
 def _lines(loaded: Loaded) -> Iterator[str]:
     row, is_new, changes, kept = loaded
-    name = f"credential {row}" if isinstance(row, Credential) else str(row)
+    name = str(row) if isinstance(row, Vendor) else f"{row._meta.model_name} {row}"
     if is_new:
         yield f"{name}: new"
     else:
@@ -63,17 +65,33 @@ def _lines(loaded: Loaded) -> Iterator[str]:
     if kept:
         values = ", ".join(f"{column} = {value!r}" for column, value in kept.items())
         yield f"{name}: not in the file, kept: {values}. {TO_CHANGE}"
-    if isinstance(row, Credential):
-        if row.fault:
-            yield f"{name}: {row.fault} {WORKERS}"
+    if isinstance(row, Vendor):
+        yield from (f"{name}: {note}" for note in _notes(row))
+    elif isinstance(row, Credential) and row.fault:
+        yield f"{name}: {row.fault} {WORKERS}"
+
+
+def _notes(vendor: Vendor) -> Iterator[str]:
+    """Yield what the environment lacks, and what else must be done."""
+    if vendor.api_key_fault:
+        yield f"api_key_env: {vendor.api_key_fault} {WORKERS}"
+    if vendor.webhook_secret_fault:
+        yield f"webhook_secret_env: {vendor.webhook_secret_fault} {CALLBACKS}"
+    if vendor.callback_fault:
+        yield f"callback: {vendor.callback_fault} {CALLBACKS}"
+    yield from callback_notes(vendor)
+
+
+def _users(loaded: Sequence[Loaded]) -> Iterator[str]:
+    """Yield which vendors each changed limit counts, also those that are not in the file."""
+    changed = [each.row for each in loaded if isinstance(each.row, Limit) and each.changes]
+    if not changed:
         return
-    if row.api_key_fault:
-        yield f"{name}: api_key_env: {row.api_key_fault} {WORKERS}"
-    if row.webhook_secret_fault:
-        yield f"{name}: webhook_secret_env: {row.webhook_secret_fault} {CALLBACKS}"
-    if row.callback_fault:
-        yield f"{name}: callback: {row.callback_fault} {CALLBACKS}"
-    yield from (f"{name}: {note}" for note in callback_notes(row))
+    vendors = {vendor.slug: vendor for vendor in Vendor.objects.all()}
+    vendors |= {each.row.slug: each.row for each in loaded if isinstance(each.row, Vendor)}
+    for limit in changed:
+        users = [slug for slug, vendor in vendors.items() if uses(vendor, limit)]
+        yield f"limit {limit}: used by {listed(users) if users else 'no vendor'}"
 
 
 def _others(loaded: Sequence[Loaded]) -> Iterator[str]:

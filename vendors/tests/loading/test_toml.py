@@ -2,7 +2,7 @@
 
 import pytest
 
-from vendors.loading.toml import FaultyVendorsError, built_in, parse
+from vendors.loading.toml import UNKNOWN_TABLE, FaultyVendorsError, built_in, parse
 
 GOOD = """
 [vendors.acme]
@@ -81,7 +81,7 @@ webhook_secret_env = "VENDOR_ACME_SECRET"
         ("", NO_VENDOR),
         ("# nothing\n\n[vendors]\n", NO_VENDOR),
         ("vendors = 3", NO_VENDOR),
-        ("\n[vendor.acme]\n", "vendor: Unknown key. Each vendor is a table [vendors.SLUG]."),
+        ("\n[vendor.acme]\n", f"vendor: {UNKNOWN_TABLE}"),
         ("[[vendors]]\nurl = ''", NO_VENDOR),
         ("[vendors]\nacme = 3\n", "vendors.acme: Must be a table [vendors.acme]."),
         ("[[vendors.acme]]\nurl = ''", "vendors.acme: Must be a table [vendors.acme]."),
