@@ -179,7 +179,7 @@ def test_a_rebuild_counts_polls_under_way_and_those_of_dead_workers(
         ("pending", 20),
         ("pending", 75),
     ]:
-        poll = lifecycle.new_poll(job, "dead", now - timedelta(seconds=seconds))
+        poll = lifecycle.new_poll(job, vendor, "dead", now - timedelta(seconds=seconds))
         poll.outcome = outcome
         poll.save(force_insert=True)
     assert Attempt.objects.count() == 5
