@@ -1,5 +1,4 @@
-"""Quotas with periods of seconds instead of days, weeks and months, so that a test sees them end.
-"""
+"""Quotas with periods of seconds instead of days or months, so that a test sees them end."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -143,7 +143,11 @@ def test_no_window_of_any_bucket_holds_more_than_its_limit(
     assert not account.refusals
     assert set(Attempt.objects.values_list("outcome", flat=True)) == {"found"}
     charges = charges_of_buckets()
-    assert charges.keys() == {*(("keys", key) for key in KEYS), ("team", ""), *((slug, "") for slug in WEIGHTS)}
+    assert charges.keys() == {
+        *(("keys", key) for key in KEYS),
+        ("team", ""),
+        *((slug, "") for slug in WEIGHTS),
+    }
     windows = {limit.slug: limit.rules.windows for limit in limits}
     windows |= {member.slug: member.windows for member in members}
     for bucket, starts in charges.items():
@@ -155,13 +159,20 @@ def test_no_window_of_any_bucket_holds_more_than_its_limit(
         assert min(used.values()) >= MIN_USE, used
 
 
-def test_a_quota_is_spent_exactly_once_in_each_period(
-    account, make_member, submit, work, redis_client, monkeypatch
-):
+@pytest.fixture
+def short_periods(monkeypatch):
     shorten(PERIOD_SECONDS, BOUNDARY_SECONDS, monkeypatch.setattr)
     for variable, key in KEYS.items():
         monkeypatch.setenv(variable, key)
-    account.allowances = {"keys": Allowance(quota=QUOTA, period_seconds=PERIOD_SECONDS, per_key=True)}
+
+
+@pytest.mark.usefixtures("short_periods")
+def test_a_quota_is_spent_exactly_once_in_each_period(
+    account, make_member, submit, work, redis_client
+):
+    account.allowances = {
+        "keys": Allowance(quota=QUOTA, period_seconds=PERIOD_SECONDS, per_key=True)
+    }
     quota = {"calls": QUOTA, "period": "month", "zone": "Europe/Berlin"}
     Limit.objects.create(slug="keys", definition={"quota": quota, "per": "credential"})
     make_member("one", account, ["keys"])
