@@ -2,6 +2,7 @@
 
 - `key` counts each key on its own.
 - `team` counts all keys together, two units for a call of `posted` and none for a poll of `thin`.
+- `crew` is another limit, for vendors that join and leave.
 - `plan` has a quota. Its day is a period of seconds here (harness/periods.py).
 """
 
@@ -11,26 +12,42 @@ PERIOD_SECONDS, BOUNDARY_SECONDS = 20.0, 2.0
 KEYS = {f"VENDOR_CHAOS_KEY_{number}": f"made up for the campaign {number}" for number in (1, 2, 3)}
 POOL, SPARE = tuple(KEYS)[:2], tuple(KEYS)[2]
 KEY_HEADER = "X-Api-Key"
-CREDENTIALS = {"chaos": {"header": KEY_HEADER, "keys_env": list(POOL)}}
+# A retired key stays known, because open jobs may have been called with it.
+CREDENTIALS = {
+    "chaos": {"header": KEY_HEADER, "keys_env": list(POOL), "retired_env": [SPARE]},
+}
 
 # As wide as that of the vendors (chaos/polls/definitions.py).
 MARGIN = {"arrival_margin_ms": 200}
 LIMITS: dict[str, dict[str, Any]] = {
     "key": {**MARGIN, "windows": "18/s, 900/min", "per": "credential"},
     "team": {**MARGIN, "windows": "26/s, 1400/min", "max_in_flight": 100},
+    "crew": {**MARGIN, "windows": "16/s"},
     "plan": {**MARGIN, "windows": "20/s", "quota": {"calls": 100, "period": "day"}},
 }
 MEMBERS = {
     "polled": ["key", "team"],
     "posted": ["key", "team"],
     "thin": ["key", "team"],
-    "confirmed": ["key"],
+    "confirmed": ["key", "crew"],
     "lookup": ["key", "plan"],
     "windows": ["team"],
     "overdue": ["plan"],
 }
+# What some vendors name for a while instead.
+OTHER_MEMBERS = {
+    "thin": [["key", "crew"], ["key", "crew", "team"], ["key"]],
+    "confirmed": [["key", "crew", "team"], ["key", "team"], ["key"]],
+    "windows": [["crew"], ["team", "crew"]],
+}
 WEIGHTS = {"posted": 2}
-POLL_WEIGHTS = {"thin": 0}
+POLL_# What some vendors name for a while instead.
+OTHER_MEMBERS = {
+    "thin": [["key", "crew"], ["key", "crew", "team"], ["key"]],
+    "confirmed": [["key", "crew", "team"], ["key", "team"], ["key"]],
+    "windows": [["crew"], ["team", "crew"]],
+}
+WEIGHTS = {"thin": 0}
 
 
 def limited(slug: str) -> dict[str, Any]:
