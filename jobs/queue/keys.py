@@ -7,14 +7,19 @@ A vendor's keys begin with `enrich:{slug}:`, which makes the slug their hash tag
 | jobs         | stream | entries of first attempts: a version and a job id   | until settled     |
 | retries      | stream | entries of later attempts, read first               | until settled     |
 | polls        | stream | entries of polls: a job id and its next_poll_at     | until settled     |
+| polls:<key>  | stream | the same, for jobs called with that credential key  | until settled     |
 | intact_since | string | since when no entry was lost (ms; 0: always)        | forever           |
 | freed        | stream | newest entry wakes workers that wait for a slot     | one entry         |
-| log          | list   | starts of calls in microseconds, newest first       | 2 longest windows |
+| log          | list   | units of calls: microseconds, newest first          | 2 longest windows |
 | in_flight    | zset   | processing and waiting jobs, by time added (ms)     | until they leave  |
 | state        | hash   | run id of the log's Redis, pace, breaker            | forever           |
 | pause        | string | a pause that not every worker has read from the row | about a second    |
 | rebuilder    | string | lock of the worker that rebuilds log and in_flight  | 10 s              |
 | waited       | zset   | jobs that requests wait for, by until when (ms)     | 60 s              |
+
+A limit that several vendors share has freed, log, in_flight, state and rebuilder too. They begin
+with `enrich:limit:{slug}:`, or `enrich:limit:{slug/key}:` if each key of a credential counts on its
+own. A key of a credential has one of its own, `enrich:credential:{credential/key}:pause`: as `pause`.
 
 The others:
 
@@ -52,19 +57,39 @@ def requests_key(client: str) -> str:
     return f"enrich:client:{{{client}}}:requests"
 
 
-class Keys:
-    """The keys of one vendor."""
+def key_pause(credential: str, key: str) -> str:
+    return f"enrich:credential:{{{credential}/{key}}}:pause"
 
-    def __init__(self, slug: str) -> None:
-        tag = f"enrich:{{{slug}}}"
-        self.jobs = f"{tag}:jobs"
-        self.retries = f"{tag}:retries"
-        self.polls = f"{tag}:polls"
-        self.intact_since = f"{tag}:intact_since"
+
+class BucketKeys:
+    """The keys of one bucket, which counts calls: a vendor's own, or that of a shared limit."""
+
+    def __init__(self, tag: str) -> None:
         self.freed = f"{tag}:freed"
         self.log = f"{tag}:log"
         self.in_flight = f"{tag}:in_flight"
         self.state = f"{tag}:state"
-        self.pause = f"{tag}:pause"
         self.rebuilder = f"{tag}:rebuilder"
+
+
+def limit_keys(limit: str, key: str = "") -> BucketKeys:
+    """Return the keys of a shared limit, or of one `key` of a credential under that limit."""
+    return BucketKeys(f"enrich:limit:{{{limit}/{key}}}" if key else f"enrich:limit:{{{limit}}}")
+
+
+class Keys(BucketKeys):
+    """The keys of one vendor."""
+
+    def __init__(self, slug: str) -> None:
+        tag = f"enrich:{{{slug}}}"
+        super().__init__(tag)
+        self.jobs = f"{tag}:jobs"
+        self.retries = f"{tag}:retries"
+        self.polls = f"{tag}:polls"
+        self.intact_since = f"{tag}:intact_since"
+        self.pause = f"{tag}:pause"
         self.waited = f"{tag}:waited"
+
+    def polls_of(self, key: str) -> str:
+        """Return the stream of the polls that are made with this key of a credential."""
+        return f"{self.polls}:{key}" if key else self.polls

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from jobs.queue.keys import HEARTBEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys, key_pause
 from jobs.queue.redis import commands, script
 from vendors.limits import Window
 from vendors.models import Vendor
@@ -80,6 +80,11 @@ def is_stale(vendor: Vendor) -> bool:
 def pause(slug: str, seconds: float) -> None:
     """Stop all calls at once, until every worker has read the pause from the vendor's row."""
     commands().set(Keys(slug).pause, "1", px=max(1, int(seconds * 1000)))
+
+
+def pause_key(credential: str, key: str, seconds: float) -> None:
+    """Use a key of a credential for no calls, until every worker has read its pause."""
+    commands().set(key_pause(credential, key), "1", px=max(1, int(seconds * 1000)))
 
 
 def memory(vendor: Vendor) -> tuple[int, float]:

@@ -25,6 +25,7 @@ from jobs.queue.redis import commands, script
 from jobs.queue.redis_errors import is_wrong_type
 from jobs.recovery import in_flight, lost_entries, takeover
 from jobs.recovery.batches import BatchSweep
+from jobs.recovery.key_pauses import pause_or_resume_users
 from jobs.recovery.overdue import resolve_overdue_jobs
 from jobs.recovery.polls import UnpolledJobs, add_due_polls, stop_polls
 from jobs.recovery.unusable_pauses import UnusablePauses
@@ -98,6 +99,7 @@ class Sweeper(Thread):
             (self._match_callbacks, 5.0),
             (correct_in_flight_sets, 30.0),
             (self._unusable_pauses.pause_or_resume, 2.0),
+            (pause_or_resume_users, 2.0),
         ]
         has_more = False
         for step, interval_seconds in steps:

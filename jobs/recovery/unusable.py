@@ -22,7 +22,8 @@ CAN_CALL_ALL = "[{}, null]"
 class WorkerReport(NamedTuple):
     """What one worker reports."""
 
-    why: dict[str, str]  # why it can't call these vendors
+    # Why it can't call these vendors, and why it can't use these keys, as "credential/KEY".
+    why: dict[str, str]
     only: list[str] | None  # the vendors it works for; None: all
 
 
@@ -41,6 +42,17 @@ def fault(vendor: Vendor) -> str:
     return vendor.api_key_fault or vendor.credential_fault or vendor.outbound_fault
 
 
+def key_faults(vendors: Iterable[Vendor]) -> dict[str, str]:
+    """Return why this process can't use keys of the vendors' credentials, by "credential/KEY"."""
+    credentials = {vendor.credential for vendor in vendors if vendor.credential}
+    return {
+        f"{credential.slug}/{name}": why
+        for credential in credentials
+        for name, why in credential.faults.items()
+        if why
+    }
+
+
 def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:
     """Return a worker's report as text; '' if it works for all vendors and can call them."""
     return json.dumps([why, list(only) if only else None]) if why or only else ""
@@ -54,7 +66,9 @@ def reports(client: Any, texts: Mapping[str, str] | None = None) -> list[WorkerR
 
 
 def everywhere(workers: Iterable[WorkerReport]) -> dict[str, str]:
-    """Return the vendors that none of the workers serving them can call, and why."""
+    """Return the vendors that none of the workers serving them can call, and why; and the keys that
+    no worker can use.
+    """
     workers = list(workers)
     why = {slug: reason for worker in workers for slug, reason in worker.why.items()}
     callable_ = {slug for slug in why if any(_can_call(worker, slug) for worker in workers)}
@@ -62,4 +76,5 @@ def everywhere(workers: Iterable[WorkerReport]) -> dict[str, str]:
 
 
 def _can_call(worker: WorkerReport, slug: str) -> bool:
-    return slug not in worker.why and (worker.only is None or slug in worker.only)
+    serves = worker.only is None or slug in worker.only or "/" in slug
+    return serves and slug not in worker.why

@@ -162,18 +162,20 @@ class Worker:
         self._vendors = vendors
         slugs = [slug for slug in vendors if not self._chosen or slug in self._chosen]
         faults = {slug: unusable.fault(vendors[slug]) for slug in slugs}
-        self._report_unusable({slug: why for slug, why in faults.items() if why})
+        of_keys = unusable.key_faults(vendors[slug] for slug in slugs if not faults[slug])
+        self._report_unusable({slug: why for slug, why in faults.items() if why} | of_keys)
         usable = {slug: vendors[slug] for slug in slugs if not faults[slug]}
         self._schedule.serve(usable)
         self._is_paced = any(vendor.windows for vendor in usable.values())
 
     def _report_unusable(self, found: dict[str, str]) -> None:
-        """Log once for each vendor why this worker can't call it, and tell the other workers."""
-        for slug, why in found.items():
-            if self._unusable.get(slug) != why:
-                log.error("vendor %s is not called by this worker: %s", slug, why)
-        for slug in self._unusable.keys() - found.keys():
-            log.info("vendor %s can be called", slug)
+        """Log once for each vendor and key why this worker can't use it, and tell the others."""
+        for name, why in found.items():
+            if self._unusable.get(name) != why:
+                text = "key %s is not used" if "/" in name else "vendor %s is not called"
+                log.error(f"{text} by this worker: %s", name, why)
+        for name in self._unusable.keys() - found.keys():
+            log.info("key %s can be used" if "/" in name else "vendor %s can be called", name)
         self._unusable = found
         self._heartbeat.report = unusable.report(found, self._chosen)
 

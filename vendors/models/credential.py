@@ -94,16 +94,17 @@ class Credential(models.Model):
             scheme = self.scheme
         except DefinitionFaults as error:
             return f"The credential {self.slug} can't be used: {error}"
-        faults = self._faults
-        if not all(faults[name] for name in scheme.keys):
-            return ""
-        return " ".join(dict.fromkeys(faults[name] for name in scheme.keys))
+        found = [self.faults[name] for name in scheme.keys]
+        return " ".join(dict.fromkeys(found)) if all(found) else ""
 
     @property
-    def _faults(self) -> dict[str, str]:
+    def faults(self) -> dict[str, str]:
         """Why this process can't use its keys, by name; '' for those that it can use."""
         # Made anew only if a variable has changed, because each take asks.
-        names = self.scheme.names
+        try:
+            names = self.scheme.names
+        except DefinitionFaults:
+            return {}
         values = (names, *variables.values(names))
         if self._seen[0] != values:
             self._seen = values, {name: self.scheme.fault(name) for name in names}
@@ -128,15 +129,31 @@ class Credential(models.Model):
     def settings_key(self) -> tuple[Any, ...]:
         """What calls depend on, as a key: equal keys mean that nothing has changed."""
         known: dict[str, CredentialKey] = vars(self).get("states", {})  # without a query
-        states = ((key.name, key.paused, key.paused_until) for key in known.values())
+        states = (
+            (key.name, key.paused, key.paused_until, key.pause_reason) for key in known.values()
+        )
         return (self.definition, *states)
+
+    @property
+    def has_others(self) -> bool:
+        """Whether calls are made with more than one key."""
+        try:
+            return len(self.scheme.keys) > 1
+        except DefinitionFaults:
+            return False
+
+    def key_of(self, name: str) -> str:
+        """Return the key that a call was made with, by its variable's name: `name`, or '' for the
+        first or only one.
+        """
+        return name or next(iter(self.variable_names), "")
 
     def pool(self, now: datetime) -> list[PoolKey]:
         """Return all its keys, those that are retired last, and what this process may use each for.
 
         `now` is by the clock that pauses are compared with. Raises DefinitionFaults.
         """
-        scheme, faults = self.scheme, self._faults
+        scheme, faults = self.scheme, self.faults
         retired = frozenset(scheme.retired)
         return [
             self._pool_key(name, now, is_usable=not faults[name], is_retired=name in retired)

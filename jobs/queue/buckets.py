@@ -1,0 +1,143 @@
+"""What counts a vendor's calls: a bucket of its own, with its private limits, and one for each
+limit that it names; if that counts `per = "credential"`, one for each key of the credential.
+
+A call is charged to all buckets of its vendor and key, or to none.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from typing import Any
+
+from jobs.queue.keys import BucketKeys, Keys, limit_keys
+from vendors.limits import Quota, Window
+from vendors.models import Limit, Vendor
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What one limit counts. `limit`: its slug, '' for the vendor's own bucket."""
+
+    limit: str
+    key: str  # that it counts, of the vendor's credential; '' if it counts the calls of all
+    version: int  # of the row that defines it
+    member: str  # "slug:membership" of the vendor; '' for the vendor's own bucket
+    keys: BucketKeys
+    windows: tuple[Window, ...] = ()
+    max_in_flight: int | None = None
+    quota: Quota | None = None
+
+    @property
+    def name(self) -> str:
+        """As in "limit" or "limit/KEY"; '' for the vendor's own bucket."""
+        return f"{self.limit}/{self.key}" if self.key else self.limit
+
+    def arguments(self, now: datetime) -> list[Any]:
+        """Return its ARGV of limits.lua. `now`: by Redis' clock."""
+        if self.quota is None:
+            return self._arguments
+        return [*self._arguments[:-1], *_quota_arguments(self.quota, int(now.timestamp()))]
+
+    @cached_property
+    def _arguments(self) -> list[Any]:
+        """Those without a quota."""
+        windows = [
+            number
+            for window in self.windows
+            for number in (window.calls, round(window.seconds * 1_000_000))
+        ]
+        cap = self.max_in_flight or 0
+        return [self.key, self.version, self.member, cap, len(self.windows), *windows, ""]
+
+
+@lru_cache(maxsize=1000)  # computed once a second: no period begins between two
+def _quota_arguments(quota: Quota, second: int) -> list[Any]:
+    ranges = quota.ranges(datetime.fromtimestamp(second, UTC))
+    times = [round(at.timestamp() * 1_000_000) for pair in ranges for at in pair]
+    return [f"{quota.period} {quota.first_day} {quota.zone}", quota.calls, len(ranges), *times]
+
+
+class Buckets:
+    """The buckets of one vendor. Its own is the first in each list."""
+
+    def __init__(self, vendor: Vendor) -> None:
+        """Raises ValueError if a limit that the vendor names does not exist or can't be read."""
+        self._vendor = vendor
+        self._by_key: dict[str, list[Bucket]] = {}
+        self._limits = [(row, row.rules) for row in vendor.limits] if vendor.limit_names else []
+        self.own = Bucket(
+            limit="",
+            key="",
+            version=vendor.version,
+            member="",
+            keys=Keys(vendor.slug),
+            windows=tuple(vendor.windows),
+            max_in_flight=vendor.max_in_flight,
+        )
+        self.common = [self.own, *(self._bucket(row, "") for row in self._of_limits(False))]
+
+    def of(self, key: str) -> list[Bucket]:
+        """Return the buckets that a call with this key of the credential is charged to."""
+        return [*self.common, *self.of_key_alone(key)]
+
+    def of_key_alone(self, key: str) -> list[Bucket]:
+        """Return those that count this key alone."""
+        if key not in self._by_key:
+            limits = self._of_limits(True) if key else []
+            self._by_key[key] = [self._bucket(row, key) for row in limits]
+        return self._by_key[key]
+
+    def of_all(self, keys: Iterable[str]) -> list[Bucket]:
+        """Return those that calls with any of these keys are charged to."""
+        return [*self.common, *(bucket for key in keys for bucket in self.of_key_alone(key))]
+
+    def _of_limits(self, per_credential: bool) -> list[Limit]:
+        return [row for row, rules in self._limits if rules.per_credential == per_credential]
+
+    def _bucket(self, row: Limit, key: str) -> Bucket:
+        return Bucket(
+            limit=row.slug,
+            key=key,
+            version=row.version,
+            member=f"{self._vendor.slug}:{self._vendor.membership}",
+            keys=limit_keys(row.slug, key),
+            windows=row.rules.windows,
+            max_in_flight=row.rules.max_in_flight,
+            quota=row.rules.quota,
+        )
+
+
+def buckets_of(vendor: Vendor) -> Buckets:
+    """Return the vendor's buckets, computed once for each version of its row. Raises ValueError
+    as Buckets does.
+    """
+    # The catalogue makes a new object when the vendor or one of its limits has changed.
+    cached: tuple[object, Buckets] | None = vars(vendor).get("_buckets")
+    key = (vendor.version, vendor.max_in_flight)
+    if cached is None or cached[0] != key:
+        cached = key, Buckets(vendor)
+        vars(vendor)["_buckets"] = cached
+    return cached[1]
+
+
+def pool_of(vendor: Vendor, now: datetime) -> list[str]:
+    """Return the names of all keys of the vendor's credential; [''] if it has none."""
+    credential = vendor.credential
+    return [key.name for key in credential.pool(now)] if credential else [""]
+
+
+def keys_of(buckets: Iterable[Bucket]) -> list[str]:
+    """Return the first KEYS of limits.lua."""
+    return [
+        key
+        for keys in (bucket.keys for bucket in buckets)
+        for key in (keys.log, keys.state, keys.in_flight, keys.freed)
+    ]
+
+
+def arguments(buckets: Iterable[Bucket], now: datetime) -> list[Any]:
+    """Return the first ARGV of limits.lua. `now`: by Redis' clock."""
+    buckets = list(buckets)
+    flat = [argument for bucket in buckets for argument in bucket.arguments(now)]
+    return [len(buckets), *flat]
