@@ -20,6 +20,7 @@ from jobs.queue.redis_errors import is_wrong_type, refusal
 log = logging.getLogger(__name__)
 
 COOL_OFF_SECONDS = 1.0
+Place = tuple[str, Stream, str, str]  # where an entry is: vendor, stream, the stream's key, id
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class Entry:
     charge: str = ""  # microseconds of Redis' clock; '' without rate limits
     due: str = ""  # of a poll: the job's next_poll_at, in microseconds, while the entry is valid
     credential: str = ""  # the key that the call is made with, by its variable's name
+
+    @property
+    def place(self) -> Place:
+        """Where it is. Only polls have a stream for each key."""
+        key = self.credential if self.stream == Stream.POLLS else ""
+        return self.slug, self.stream, key, self.id
 
 
 class Requeue(StrEnum):
@@ -97,21 +104,22 @@ def add_all(job_ids: Mapping[str, Sequence[str]], stream: Stream, client: Any = 
     )
 
 
-def add_polls(vendor: str, polls: Iterable[tuple[str, int]], client: Any = None) -> None:
-    """Add an entry for each poll: a job id and its next_poll_at in microseconds. Raises
-    redis.RedisError.
+def add_polls(vendor: str, polls: Iterable[tuple[str, int]], key: str = "") -> None:
+    """Add an entry for each poll with this key of the credential: a job id and its next_poll_at in
+    microseconds. Raises redis.RedisError.
     """
-    key, pipeline = Keys(vendor).polls, (client or commands()).pipeline(transaction=False)
+    stream, pipeline = Keys(vendor).polls_of(key), commands().pipeline(transaction=False)
     for job_id, due_us in polls:
-        pipeline.xadd(key, {"v": "1", "job": job_id, "due": due_us})
+        pipeline.xadd(stream, {"v": "1", "job": job_id, "due": due_us})
     pipeline.execute()
 
 
-def polls_in_line(vendor: str, limit: int) -> list[tuple[str, str]]:
-    """Return up to `limit` entries of polls that no worker has taken: each a job id and its
-    next_poll_at in microseconds. Raises redis.RedisError.
+def polls_in_line(vendor: str, limit: int, key: str = "") -> list[tuple[str, str]]:
+    """Return up to `limit` entries of polls with this key that no worker has taken: each a job id
+    and its next_poll_at in microseconds. Raises redis.RedisError.
     """
-    flat = script("in_line")(keys=[Keys(vendor).polls], args=[limit], client=commands())
+    stream = Keys(vendor).polls_of(key)
+    flat = script("in_line")(keys=[stream], args=[limit], client=commands())
     return list(zip(flat[::2], flat[1::2], strict=True))
 
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from jobs.queue.buckets import buckets_of
 from jobs.queue.heartbeat import live_workers
 from jobs.queue.keys import UNUSABLE
 from vendors.catalogue import catalogue
@@ -34,7 +35,7 @@ def fault(vendor: Vendor) -> str:
     permit was charged.
     """
     try:
-        _ = vendor.windows
+        buckets_of(vendor)
         _ = vendor.polling
         catalogue.adapter(vendor)
     except ValueError as error:

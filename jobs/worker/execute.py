@@ -10,7 +10,7 @@ from jobs.models import Job
 from jobs.queue import limiter
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from jobs.worker.execution import Execution
-from vendors.base import Call
+from vendors.base import Access, Call
 from vendors.execute import execute as call_vendor
 from vendors.execute import poll as poll_vendor
 from vendors.http.deadline import this_call
@@ -83,7 +83,7 @@ def execute(execution: Execution) -> None:
     if time.monotonic() - execution.charged_at > HEARTBEAT_TIMEOUT_SECONDS:
         return
     vendor, job, charge = execution.vendor, execution.job, execution.entry.charge
-    needs_slot = execution.poll is None
+    needs_slot, access = execution.poll is None, Access(execution.entry.credential)
     permit = Permit(vendor, job, charge, execution.charged_at, needs_slot=needs_slot)
     with suppress(NotPermittedError):
         if charge or (vendor.max_in_flight and needs_slot):
@@ -91,11 +91,11 @@ def execute(execution: Execution) -> None:
         # Confirmed again once connected, as connecting may take long.
         with this_call.permitted_by(permit.confirm) if charge else nullcontext():
             if execution.poll:
-                execution.answer = poll_vendor(vendor, _call(job, job.vendor_reference))
+                execution.answer = poll_vendor(vendor, _call(job, access, job.vendor_reference))
             else:
-                execution.answer = call_vendor(vendor, _call(job))
+                execution.answer = call_vendor(vendor, _call(job, access))
 
 
-def _call(job: Job, reference: str = "") -> Call:
+def _call(job: Job, access: Access, reference: str = "") -> Call:
     callback_url = tokens.callback_url(job.vendor, job.pk, job.run, job.attempt)
-    return Call(job.pk, job.input, job.call_key, callback_url, reference)
+    return Call(job.pk, job.input, job.call_key, callback_url, reference, access)
