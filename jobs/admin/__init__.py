@@ -1,5 +1,5 @@
-"""The operations console in Django's admin: jobs, batches, callbacks, vendors, credentials and
-clients.
+"""The operations console in Django's admin: jobs, batches, callbacks, vendors, credentials,
+limits and clients.
 """
 
 from django.conf import settings
@@ -12,6 +12,7 @@ from jobs.admin.clients.client import ClientAdmin
 from jobs.admin.job import JobAdmin
 from jobs.admin.users import ConsoleGroupAdmin, ConsoleUserAdmin
 from jobs.admin.vendors.credential import CredentialAdmin
+from jobs.admin.vendors.limit import LimitAdmin
 from jobs.admin.vendors.vendor import VendorAdmin
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ConsoleUserAdmin",
     "CredentialAdmin",
     "JobAdmin",
+    "LimitAdmin",
     "VendorAdmin",
 ]
 

@@ -21,11 +21,12 @@ class Versioned(models.Model):
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        is_new = self._state.adding
-        if not is_new:
-            self.version = F("version") + 1
-            if kwargs.get("update_fields") is not None:
-                kwargs["update_fields"] = {*kwargs["update_fields"], "version"}
+        fields = kwargs.get("update_fields")
+        if self._state.adding or (fields is not None and not fields):  # new, or nothing to write
+            super().save(*args, **kwargs)
+            return
+        self.version = F("version") + 1
+        if fields is not None:
+            kwargs["update_fields"] = {*fields, "version"}
         super().save(*args, **kwargs)
-        if not is_new:
-            self.refresh_from_db(fields=["version"])
+        self.refresh_from_db(fields=["version"])

@@ -1,1 +1,1 @@
-"""The pages of vendors and of credentials, whose definitions are edited as TOML."""
+"""The pages of vendors, credentials and limits, whose definitions are edited as TOML."""

@@ -4,17 +4,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Field
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
+from django.http import HttpRequest
 
-from jobs.admin.vendors import field
 from jobs.admin.vendors.confirmation import CONFIRMATION_FIELD, ConfirmingForm
+from jobs.admin.vendors.shared import SharedAdmin
 from vendors import credentials
-from vendors.catalogue import catalogue
-from vendors.models import Credential, Vendor, faults_of_users, users_of
+from vendors.models import Credential, faults_of_users, users_of
 
 HELP = (
     'Where the key stands and which variable holds it: header = "X-Api-Key", query or body with a '
@@ -26,6 +21,7 @@ HELP = (
 ELSEWHERE = {
     "credentials": "Paste only what stands in [credentials.NAME], without this line.",
     "vendors": "A vendor has a page of its own.",
+    "limits": "A limit has a page of its own.",
 }
 
 
@@ -59,20 +55,17 @@ class CredentialForm(ConfirmingForm):
 
 
 @admin.register(Credential)
-class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argument at run time
+class CredentialAdmin(SharedAdmin):
     form = CredentialForm
+    heading = "Credentials"
+    definition_options = {
+        "help_text": HELP,
+        "elsewhere": ELSEWHERE,
+        "error_messages": {"required": credentials.ONE_PLACE},
+    }
+    edited = ("definition", CONFIRMATION_FIELD)
+    shown = ("key", "used_by")
     list_display = ("slug", "variable", "used_by")
-    sortable_by = ()
-    actions = None  # credentials are deleted one at a time: most are in use
-    fieldsets = ((None, {"fields": ("slug", "definition", CONFIRMATION_FIELD, "key", "used_by")}),)
-
-    class Media:
-        css = {"all": ["jobs/console.css"]}
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        return super().changelist_view(request, {"title": "Credentials", **(extra_context or {})})
 
     @admin.display(description="variable")
     def variable(self, credential: Credential) -> str:
@@ -90,15 +83,6 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type ar
         lines = (unset[name] or f"The variable {name} is set here." for name in unset)
         return " ".join(lines)
 
-    @admin.display(description="used by")
-    def used_by(self, credential: Credential) -> str | SafeString:
-        links = (
-            (reverse("admin:vendors_vendor_change", args=[vendor.pk]), vendor)
-            for vendor in catalogue.all().values()  # the list shows many credentials
-            if vendor.definition.get("credential") == credential.slug
-        )
-        return format_html_join(", ", '<a href="{}">{}</a>', links) or "no vendor"
-
     # Who may do what: a credential decides what is sent to vendors, as their target does.
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -110,82 +94,6 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type ar
     def has_delete_permission(self, request: HttpRequest, obj: Credential | None = None) -> bool:
         return super().has_delete_permission(request, obj) and _may_change_targets(request)
 
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Credential | None = None
-    ) -> tuple[str, ...]:
-        return ("slug", "key", "used_by") if obj else ("key", "used_by")
-
-    def get_fieldsets(self, request: HttpRequest, obj: Credential | None = None) -> Any:
-        if obj is None:
-            return [(None, {"fields": ("slug", "definition")})]
-        if not self.has_change_permission(request, obj):
-            return [(None, {"fields": ("slug", "shown_definition", "key", "used_by")})]
-        return self.fieldsets
-
-    @admin.display(description="definition")
-    def shown_definition(self, credential: Credential) -> SafeString:
-        return field.shown(credential.definition)
-
-    # Saving
-
-    def formfield_for_dbfield(
-        self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
-    ) -> Any:
-        if db_field.name == "definition":
-            return field.DefinitionField(
-                label="Definition",
-                help_text=HELP,
-                elsewhere=ELSEWHERE,
-                error_messages={"required": credentials.ONE_PLACE},
-            )
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
-
-    def get_form(
-        self, request: HttpRequest, obj: Credential | None = None, change: bool = False, **kw: Any
-    ) -> Any:
-        form = super().get_form(request, obj, change, **kw)
-        if "definition" in form.base_fields:
-            form.base_fields["definition"].show_hidden_initial = change
-        return form
-
-    def save_model(self, request: HttpRequest, obj: Credential, form: Any, change: bool) -> None:
-        stored = Credential.objects.filter(pk=obj.pk).values("definition").first()
-        form.old_definition = stored["definition"] if stored else {}
-        obj.save(update_fields=form.changed_data if change else None)
-        catalogue.forget()
-
-    def construct_change_message(
-        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
-    ) -> Any:
-        if add:
-            return super().construct_change_message(request, form, formsets, add)
-        text = field.changed("definition", form.old_definition, form.instance.definition)
-        return f"Changed {text}." if text else "No fields changed."
-
-    # Deleting
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        credential = kwargs["obj"]
-        context["show_delete"] = credential is not None and not users_of(credential)
-        return super().render_change_form(request, context, *args, **kwargs)
-
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        found, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        in_use = [reason for each in objs for reason in _in_use_reasons(each)]
-        return found, counts, lacking, [*protected, *in_use]
-
-    def delete_model(self, request: HttpRequest, obj: Credential) -> None:
-        super().delete_model(request, obj)
-        catalogue.forget()
-
 
 def _may_change_targets(request: HttpRequest) -> bool:
     return request.user.has_perm("vendors.change_vendor_target")
-
-
-def _in_use_reasons(credential: Credential) -> list[str]:
-    """Return why the credential can't be deleted; [] if it can."""
-    users: list[Vendor] = users_of(credential)
-    return [f"Vendor {vendor} uses it. Name another credential there first." for vendor in users]

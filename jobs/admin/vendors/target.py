@@ -30,7 +30,7 @@ TARGET_FIELDS = ("adapter", "url", "definition", "api_key_env", "webhook_secret_
 TARGET_KEYS = ("credential", "proxy_env", "ca_file", "client_cert_file")
 HELP = (
     "What the vendor's table in TOML says besides the fields of this page: query, headers, json, "
-    "input, credential, result, outcomes, poll, callback and others. Comments are not kept."
+    "input, credential, result, outcomes, limits, poll, callback and others. Comments are not kept."
 )
 OTHERWISE_WITH_HTTP = {
     "required_input": "With adapter http, name the fields as input in the definition instead.",
