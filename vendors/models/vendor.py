@@ -2,7 +2,9 @@
 
 import re
 import secrets
+import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -127,7 +129,8 @@ class Vendor(Versioned, Pausable, VendorSecrets):
         help_text="Fields to remove from everything the vendor sends, at any depth. "
         "Separate names with commas.",
     )
-    # Changes whenever the vendor joins or leaves a limit, which must then be counted again.
+    # Changes whenever the vendor joins or leaves a limit, which must then be counted again: when
+    # that was, in milliseconds, and a random rest.
     membership = models.CharField(max_length=16, blank=True, default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -176,6 +179,13 @@ class Vendor(Versioned, Pausable, VendorSecrets):
         names = self.definition.get("limits", [])
         # Before it is validated, a definition may say anything.
         return [it for it in names if isinstance(it, str)] if isinstance(names, list) else []
+
+    @property
+    def limits_changed_at(self) -> datetime | None:
+        """When the vendor last joined or left a limit, by the clock of the machine that wrote it."""
+        if len(self.membership) != 16:
+            return None
+        return datetime.fromtimestamp(int(self.membership[:11], 16) / 1000, UTC)
 
     @property
     def weight(self) -> int:
@@ -248,8 +258,8 @@ class Vendor(Versioned, Pausable, VendorSecrets):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         stored = Vendor.objects.filter(pk=self.pk).only("definition").first()
-        if self.limit_names and (stored is None or stored.limit_names != self.limit_names):
-            self.membership = secrets.token_hex(8)
+        if self.limit_names != (stored.limit_names if stored else []):
+            self.membership = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(3)[:5]}"
             if kwargs.get("update_fields") is not None:
                 kwargs["update_fields"] = {*kwargs["update_fields"], "membership"}
         super().save(*args, **kwargs)
