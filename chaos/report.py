@@ -9,6 +9,7 @@ from chaos import arrivals, recovery, waits
 from chaos.batches import rows as batch_rows
 from chaos.checks import CHECKS, without_record
 from chaos.history import Finding, History, describe
+from chaos.limits import witnessed
 from chaos.limits.buckets import counted, units_us
 from chaos.polls import rows as poll_rows
 from chaos.submissions import CLIENTS
@@ -42,6 +43,9 @@ def write(
     windows = list(_windows(history, witness))
     broken = [window.broken for window in windows if window.broken]
     exceeded = list(arrivals.above_limit(history))
+    quotas = list(witnessed.quotas(history, witness))
+    overspent = [name for name, *counts, calls in quotas if max(counts) > calls]
+    uncounted = list(witnessed.uncounted(history, witness))
     rows = [
         *_submitted(history),
         *batch_rows.rows(history.batches),
@@ -54,13 +58,22 @@ def write(
         ],
         ("windows broken at the limiter", "; ".join(broken) or "0"),
         ("windows broken at the vendor (without delayed calls)", "; ".join(exceeded) or "0"),
+        *[
+            (
+                f"most in a period of {name} (quota {calls})",
+                f"{most} at the limiter, {seen} at the vendor",
+            )
+            for name, most, seen, calls in quotas
+        ],
+        ("quotas exceeded", str(len(overspent))),
+        ("calls of vendors that joined not counted", "; ".join(uncounted) or "0"),
         *_recovered(history, witness, end),
         *more_rows,
         *_faults(history, end.unavailable),
     ]
     _print(rows)
     _describe(history, findings)
-    return not broken and not exceeded and not any(findings.values())
+    return not (broken or exceeded or overspent or uncounted or any(findings.values()))
 
 
 def _print(rows: Sequence[Row]) -> None:

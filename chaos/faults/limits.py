@@ -8,11 +8,19 @@ from typing import Any
 from chaos.faults.kind import registry
 from chaos.faults.vendors import write_until_stored
 from chaos.journal import Edit
-from chaos.limits.definitions import CREDENTIALS, KEYS, LIMITS, MEMBERS, OTHER_MEMBERS, POOL, SPARE
+from chaos.limits.definitions import (
+    CREDENTIAL,
+    CREDENTIALS,
+    KEYS,
+    LIMITS,
+    MEMBERS,
+    OTHER_MEMBERS,
+    POOL,
+    SPARE,
+)
 from chaos.system import System
 from vendors.models import Credential, Limit, Vendor
 
-CREDENTIAL = "chaos"
 # How a limit's windows are changed: one with less and one with more room.
 FACTORS = (0.4, 0.7, 1.5)
 
@@ -87,9 +95,7 @@ def set_pool(system: System, keys: Sequence[str]) -> None:
     edit(system, write, {("pool", CREDENTIAL): tuple(keys)})
 
 
-def edit(
-    system: System, write: Callable[[], None], changes: Mapping[tuple[str, str], Any]
-) -> None:
+def edit(system: System, write: Callable[[], None], changes: Mapping[tuple[str, str], Any]) -> None:
     """Write a change as an operator would, and note what it changes."""
     began = time.time()
     write_until_stored(write)

@@ -12,9 +12,10 @@ PERIOD_SECONDS, BOUNDARY_SECONDS = 20.0, 2.0
 KEYS = {f"VENDOR_CHAOS_KEY_{number}": f"made up for the campaign {number}" for number in (1, 2, 3)}
 POOL, SPARE = tuple(KEYS)[:2], tuple(KEYS)[2]
 KEY_HEADER = "X-Api-Key"
+CREDENTIAL = "chaos"
 # A retired key stays known, because open jobs may have been called with it.
 CREDENTIALS = {
-    "chaos": {"header": KEY_HEADER, "keys_env": list(POOL), "retired_env": [SPARE]},
+    CREDENTIAL: {"header": KEY_HEADER, "keys_env": list(POOL), "retired_env": [SPARE]},
 }
 
 # As wide as that of the vendors (chaos/polls/definitions.py).
@@ -41,13 +42,7 @@ OTHER_MEMBERS = {
     "windows": [["crew"], ["team", "crew"]],
 }
 WEIGHTS = {"posted": 2}
-POLL_# What some vendors name for a while instead.
-OTHER_MEMBERS = {
-    "thin": [["key", "crew"], ["key", "crew", "team"], ["key"]],
-    "confirmed": [["key", "crew", "team"], ["key", "team"], ["key"]],
-    "windows": [["crew"], ["team", "crew"]],
-}
-WEIGHTS = {"thin": 0}
+POLL_WEIGHTS = {"thin": 0}
 
 
 def limited(slug: str) -> dict[str, Any]:

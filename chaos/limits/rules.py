@@ -11,6 +11,7 @@ from vendors.limits import Window, parse
 
 # After a change is stored, every worker acts on it: it reads the rows twice a second.
 READ_SECONDS = 3.0
+PARTS = {"workers", "redis", "store"}  # whose troubles may delay that
 FOREVER = float("inf")
 
 
@@ -45,10 +46,16 @@ def settings(journal: Journal, what: str, slug: str, first: Any) -> list[Setting
 
 
 def _read_by(journal: Journal, edit: Edit) -> float:
-    """Return by when all workers act on a change: later if something keeps them from reading."""
-    by = edit.ended + READ_SECONDS
+    return read_by(journal, edit.began, edit.ended)
+
+
+def read_by(journal: Journal, began: float, ended: float) -> float:
+    """Return by when all workers act on a change that was stored in this time: later if something
+    keeps them from reading.
+    """
+    by = ended + READ_SECONDS
     for trouble in sorted(journal.troubles, key=lambda each: each.began):
-        if trouble.part != "vendor" and trouble.began < by and trouble.ended > edit.began:
+        if trouble.part in PARTS and trouble.began < by and trouble.ended > began:
             by = max(by, trouble.ended + READ_SECONDS)
     return by
 
