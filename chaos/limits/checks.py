@@ -16,7 +16,7 @@ UNPAID = "unpaid"
 
 
 def wrong_keys(history: History) -> Iterator[Finding]:
-    """Calls with another key than their attempts say, and polls with another key than their call."""
+    """Calls with a key that no attempt has, and polls with another key than their call."""
     for job_id, story in _with_keys(history):
         for run in range(1, story.job.run + 1):
             said = Counter(attempt.credential for attempt in story.attempts_of(run))
