@@ -11,6 +11,8 @@ from vendors.models import Vendor
 OUTCOME_UNKNOWN = (
     "It is unknown whether the vendor did the work, and repeat_unknown is off for this vendor."
 )
+# A token that the vendor had issued some time ago: the next call gets a new one.
+TOKEN_REFUSED = "token_refused"  # noqa: S105  # a code
 BASE_SECONDS = 1.0
 CAP_SECONDS = 300.0
 
@@ -78,7 +80,7 @@ def _held_seconds(error: VendorError, standing: Standing, chance: float) -> floa
     """
     if error.code == "rate_limited":
         return _pause_seconds(error, standing) + 1 + chance
-    if error.code == "no_credits":
+    if error.code in ("no_credits", TOKEN_REFUSED):
         return 0.0
     if error.permanent:
         return None

@@ -111,13 +111,18 @@ def test_add_writes_the_vendor_and_says_what_to_do_next(redis_client, monkeypatc
     assert not Vendor.objects.exists()
     monkeypatch.setenv("ENRICHLABS_MANAGE", "script/manage")
     printed = vendor("add", "pdl").text
-    assert "Vendor pdl: added.\nCredential pdl: added.\n" in printed
+    assert "Vendor pdl: added.\nCredential pdl: added.\nLimit pdl: added.\n" in printed
     assert "1. Set VENDOR_PDL_KEY (the API key) for the workers: in .env" in printed
     assert "2. Prove the credential, by a free call: script/manage vendor check pdl\n" in printed
     assert """vendor try pdl --input '{"email": "..."}'""" in printed
     assert Vendor.objects.get().definition["credential"] == Credential.objects.get().slug == "pdl"
-    [added] = [each for each in vendor_json("list")["gallery"] if each["name"] == "pdl"]
-    assert added["added_as"] == ["pdl"]
+    found = vendor_json("list")
+    [added] = [each for each in found["gallery"] if each["name"] == "pdl"]
+    assert added["added_as"] == found["vendors"][0]["limits"] == ["pdl"]
+    definition = {"windows": "1000/min", "per": "credential"}
+    assert found["limits"] == [{"slug": "pdl", "definition": definition, "vendors": ["pdl"]}]
+    assert "pdl    1000/min  -          -      credential  pdl\n" in vendor("list").text
+    assert "Limit pdl exists, and is used as it is." in vendor("add", "pdl", "--as", "pdl_2").text
 
 
 def test_add_overwrites_nothing(redis_client):

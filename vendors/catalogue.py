@@ -53,6 +53,10 @@ class Catalogue:
     def get(self, slug: str) -> Vendor | None:
         return self.all().get(slug)
 
+    def known(self, slug: str) -> Vendor | None:
+        """Return the vendor as it was last read, without asking the store."""
+        return self._vendors.get(slug)
+
     def adapter(self, vendor: Vendor) -> Adapter:
         """Return the vendor's adapter, a new one if the settings have changed.
 

@@ -4,10 +4,11 @@ limit that it names; if that counts `per = "credential"`, one for each key of th
 A call is charged to all buckets of its vendor and key, or to none.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Any
 
 from jobs.queue.keys import BucketKeys, Keys, limit_keys
@@ -42,13 +43,14 @@ class Bucket:
     @cached_property
     def _arguments(self) -> list[Any]:
         """Those without a quota."""
-        windows = [
-            number
-            for window in self.windows
-            for number in (window.calls, round(window.seconds * 1_000_000))
-        ]
-        cap = self.max_in_flight or 0
-        return [self.key, self.version, self.member, cap, len(self.windows), *windows, ""]
+        windows = window_arguments(self.windows)
+        return [self.key, self.version, self.member, self.max_in_flight or 0, *windows, ""]
+
+
+def window_arguments(windows: Sequence[Window]) -> list[int]:
+    """Return the number of windows, then calls and microseconds of each."""
+    pairs = [(window.calls, round(window.seconds * 1_000_000)) for window in windows]
+    return [len(windows), *chain.from_iterable(pairs)]
 
 
 @lru_cache(maxsize=1000)  # computed once a second: no period begins between two
@@ -56,6 +58,12 @@ def _quota_arguments(quota: Quota, second: int) -> list[Any]:
     ranges = quota.ranges(datetime.fromtimestamp(second, UTC))
     times = [round(at.timestamp() * 1_000_000) for pair in ranges for at in pair]
     return [f"{quota.period} {quota.first_day} {quota.zone}", quota.calls, len(ranges), *times]
+
+
+def own_bucket(
+    slug: str, version: int = 0, windows: Sequence[Window] = (), max_in_flight: int | None = None
+) -> Bucket:
+    return Bucket("", "", version, "", Keys(slug), tuple(windows), max_in_flight)
 
 
 class Buckets:
@@ -66,15 +74,8 @@ class Buckets:
         self._vendor = vendor
         self._by_key: dict[str, list[Bucket]] = {}
         self._limits = [(row, row.rules) for row in vendor.limits] if vendor.limit_names else []
-        self.own = Bucket(
-            limit="",
-            key="",
-            version=vendor.version,
-            member="",
-            keys=Keys(vendor.slug),
-            windows=tuple(vendor.windows),
-            max_in_flight=vendor.max_in_flight,
-        )
+        cap = vendor.max_in_flight
+        self.own = own_bucket(vendor.slug, vendor.version, vendor.windows, cap)
         self.common = [self.own, *(self._bucket(row, "") for row in self._of_limits(False))]
 
     def of(self, key: str) -> list[Bucket]:
@@ -84,8 +85,7 @@ class Buckets:
     def of_key_alone(self, key: str) -> list[Bucket]:
         """Return those that count this key alone."""
         if key not in self._by_key:
-            limits = self._of_limits(True) if key else []
-            self._by_key[key] = [self._bucket(row, key) for row in limits]
+            self._by_key[key] = [self._bucket(row, key) for row in self._of_limits(True)]
         return self._by_key[key]
 
     def of_all(self, keys: Iterable[str]) -> list[Bucket]:

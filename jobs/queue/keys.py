@@ -17,9 +17,9 @@ A vendor's keys begin with `enrich:{slug}:`, which makes the slug their hash tag
 | rebuilder    | string | lock of the worker that rebuilds log and in_flight  | 10 s              |
 | waited       | zset   | jobs that requests wait for, by until when (ms)     | 60 s              |
 
-A limit that several vendors share has freed, log, in_flight, state and rebuilder too. They begin
-with `enrich:limit:{slug}:`, or `enrich:limit:{slug/key}:` if each key of a credential counts on its
-own. A key of a credential has one of its own, `enrich:credential:{credential/key}:pause`: as `pause`.
+A limit that vendors share has freed, log, in_flight, state and rebuilder too, which begin with
+`enrich:limit:{slug}:`, or with `enrich:limit:{slug/key}:` if each key of a credential counts on its
+own. A key of a credential has `enrich:credential:{credential/key}:pause`.
 
 The others:
 
@@ -32,6 +32,15 @@ The others:
 | enrich:counters      | hash   | counters of /metrics                          | forever          |
 | enrich:ended         | stream | jobs that were waited for and batches, ended  | 1000 entries     |
 | enrich:probe         | none   | never exists; tests what Redis refuses        | never            |
+
+Of each credential whose vendor issues tokens, with its slug as the hash tag. They end in a digest
+of its definition and secrets:
+
+| key                               | type   | holds                             | lives        |
+|-----------------------------------|--------|-----------------------------------|--------------|
+| enrich:credential:{slug}:token    | hash   | the token, encrypted; its life    | as the token |
+| enrich:credential:{slug}:asking   | string | lock of who asks for a new token  | 15 s         |
+| enrich:credential:{slug}:no_token | string | why the last request brought none | 2 s to 60 s  |
 
 And one for each client with request limits, with its slug as the hash tag:
 
@@ -55,6 +64,12 @@ def wake_key(consumer: str) -> str:
 
 def requests_key(client: str) -> str:
     return f"enrich:client:{{{client}}}:requests"
+
+
+def token_keys(credential: str, digest: str) -> list[str]:
+    """Return KEYS of token.lua."""
+    tag = f"enrich:credential:{{{credential}}}"
+    return [f"{tag}:{name}:{digest}" for name in ("token", "asking", "no_token")]
 
 
 def key_pause(credential: str, key: str) -> str:

@@ -1,4 +1,4 @@
-"""A vendor's rate limits in Redis, timed by Redis' clock (jobs/queue/lua/limits.lua).
+"""A vendor's limits in Redis, timed by Redis' clock (jobs/queue/lua/limits.lua).
 
 The algorithm is the sliding-window log, with starts paced evenly: a call may start when, for each
 window, the start `calls` before it has left the window. `take` charges a permit; it is valid for
@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from jobs.queue.keys import HEARTBEATS, Keys, key_pause
+from jobs.queue.buckets import Bucket, arguments, buckets_of, keys_of, own_bucket, pool_of
+from jobs.queue.clock import redis_clock
+from jobs.queue.keys import Keys, key_pause
 from jobs.queue.redis import commands, script
 from vendors.limits import Window
 from vendors.models import Vendor
@@ -44,37 +46,42 @@ def microseconds(at: datetime) -> int:
     return (at - EPOCH) // MICROSECOND
 
 
-def keys_of(slug: str) -> list[str]:
-    """Return KEYS of limits.lua."""
-    keys = Keys(slug)
-    streams = [keys.retries, keys.jobs, keys.freed]
-    return [*streams, keys.log, keys.in_flight, keys.state, keys.pause, HEARTBEATS]
-
-
-def arguments(windows: Sequence[Window]) -> list[int]:
-    """Return the first ARGV of limits.lua."""
-    pairs = [
-        number for window in windows for number in (window.calls, round(window.seconds * 1_000_000))
-    ]
-    return [len(windows), *pairs]
-
-
-def renew(vendor: Vendor, job_id: str, charge: str) -> Renewal:
+def renew(
+    vendor: Vendor, job_id: str, charge: str, *, credential: str = "", units: int | None = None
+) -> Renewal:
     """Replace a permit that was not used in time. `job_id`: whose slot it needs; '' for a call that
-    needs none, as a poll. Raises redis.RedisError.
+    needs none, as a poll. `credential`: the key that the call is made with. `units`: of the charge;
+    None for those of a call. Raises redis.RedisError.
     """
-    cap = vendor.max_in_flight or 0 if job_id else 0
-    args = [*arguments(vendor.windows), charge, job_id, cap]
-    granted, fresh, wait_us = script("limits", "renew")(
-        keys=keys_of(vendor.slug), args=args, client=commands()
+    of_call = buckets_of(vendor).of(credential)
+    keys = [*keys_of(of_call), Keys(vendor.slug).pause]
+    if vendor.credential and credential:
+        keys.append(key_pause(vendor.credential.slug, credential))
+    args = [*arguments(of_call, redis_clock.now()), charge, units or vendor.weight, job_id]
+    granted, fresh, wait_us = script("limits", "refund", "renew")(
+        keys=keys, args=args, client=commands()
     )
     return Renewal(bool(granted), fresh, int(wait_us) / 1e6)
 
 
+def stale(buckets: Sequence[Bucket]) -> list[Bucket]:
+    """Return those that must be rebuilt before they can be trusted. Raises redis.RedisError."""
+    args = arguments(buckets, redis_clock.now())
+    indexes = script("limits", "stale")(keys=keys_of(buckets), args=args, client=commands())
+    return [buckets[index - 1] for index in indexes]
+
+
 def is_stale(vendor: Vendor) -> bool:
-    """Return whether the log must be rebuilt before it can be trusted. Raises redis.RedisError."""
-    args = arguments(vendor.windows)
-    return bool(script("limits", "stale")(keys=keys_of(vendor.slug), args=args, client=commands()))
+    """Return whether a bucket of the vendor must be rebuilt. Raises redis.RedisError."""
+    of_vendor = buckets_of(vendor)
+    return bool(stale(of_vendor.of_all(pool_of(vendor, redis_clock.now()))))
+
+
+def forget_version(bucket: Bucket, version: int) -> None:
+    """Have Redis trust the bucket's definition although it has named a newer `version`: the rows
+    were restored from a backup. Raises redis.RedisError.
+    """
+    script("forget_version")(keys=[bucket.keys.state], args=[version], client=commands())
 
 
 def pause(slug: str, seconds: float) -> None:
@@ -83,7 +90,7 @@ def pause(slug: str, seconds: float) -> None:
 
 
 def pause_key(credential: str, key: str, seconds: float) -> None:
-    """Use a key of a credential for no calls, until every worker has read its pause."""
+    """Stop all calls with one key of a credential, until every worker has read its pause."""
     commands().set(key_pause(credential, key), "1", px=max(1, int(seconds * 1000)))
 
 
@@ -105,13 +112,19 @@ def rebuild(
     calling_us: Sequence[int] = (),
     token: str = "",
 ) -> bool:
-    """Restore the log and the in-flight set. Raises redis.RedisError.
+    """Restore the log and the in-flight set of a vendor's own bucket. Raises redis.RedisError.
 
     `ended_us`: when finished calls started, newest first, in microseconds. `calling_us`: the same
     for calls in progress. False: the lock that `token` holds has expired, and another worker is
     rebuilding.
     """
+    keys = Keys(slug)
+    own = own_bucket(slug, windows=windows)
     starts = [len(ended_us), *ended_us, len(calling_us), *calling_us]
-    args = [*arguments(windows), token, *starts, *in_flight]
-    keys = [*keys_of(slug), Keys(slug).rebuilder]
-    return bool(script("limits", "rebuild")(keys=keys, args=args, client=commands()))
+    return bool(
+        script("limits", "rebuild")(
+            keys=[*keys_of([own]), keys.rebuilder, keys.retries, keys.jobs],
+            args=[*arguments([own], EPOCH), token, *starts, *in_flight],
+            client=commands(),
+        )
+    )

@@ -8,7 +8,7 @@ or has lost its data, requests are let in (docs/decisions/0022-request-limits-of
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.queue import limiter
+from jobs.queue.buckets import window_arguments
 from jobs.queue.keys import requests_key
 from jobs.queue.redis import script
 from jobs.queue.stream import hints_may_fail
@@ -41,7 +41,7 @@ def count(client: str, windows: Sequence[Window]) -> Count | None:
     hints_may_fail.give(
         lambda redis: replies.append(
             script("request_limits")(
-                keys=[requests_key(client)], args=limiter.arguments(windows), client=redis
+                keys=[requests_key(client)], args=window_arguments(windows), client=redis
             )
         )
     )

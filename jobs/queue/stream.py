@@ -13,9 +13,12 @@ from typing import Any
 import redis
 
 from jobs.models import Stream
+from jobs.queue.buckets import Bucket, buckets_of, keys_of, own_bucket, pool_of
+from jobs.queue.clock import redis_clock
 from jobs.queue.keys import ENDED, Keys
 from jobs.queue.redis import commands, hints, script
 from jobs.queue.redis_errors import is_wrong_type, refusal
+from vendors.catalogue import catalogue
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ class Entry:
     charge: str = ""  # microseconds of Redis' clock; '' without rate limits
     due: str = ""  # of a poll: the job's next_poll_at, in microseconds, while the entry is valid
     credential: str = ""  # the key that the call is made with, by its variable's name
+    units: int = 1  # that the charge counts in each bucket; 0 for a poll that takes no permit
 
     @property
     def place(self) -> Place:
@@ -61,12 +65,14 @@ class Settlement:
     refunds: bool = False  # refund the permit: no call was made
     requeue: Requeue = Requeue.NO
 
-    def arguments(self) -> list[str]:
-        entry = self.entry
-        place = [entry.stream.value, entry.id] if entry else ["", ""]
-        charge = entry.charge if entry and self.refunds else ""
+    def arguments(self, stream: str) -> list[str]:
+        """Return its ARGV of settle.lua. `stream`: how that names the stream of the entry."""
         frees_slot = "final" if self.is_final else "1" if self.frees_slot else ""
-        return [*place, self.job_id, frees_slot, charge, self.requeue]
+        if self.entry is None:
+            return ["", "", self.job_id, frees_slot, "", "", "", self.requeue]
+        charge = self.entry.charge if self.refunds else ""
+        permit = [charge, str(self.entry.units), self.entry.credential]
+        return [stream, self.entry.id, self.job_id, frees_slot, *permit, self.requeue]
 
 
 def refused(entry: Entry, *, frees_slot: bool) -> Settlement:
@@ -78,16 +84,32 @@ def settle(vendor: str, settlements: Sequence[Settlement], client: Any = None) -
     """Settle all in one script call; no call for an empty list. Raises redis.RedisError."""
     if not settlements:
         return
-    keys = Keys(vendor)
-    arguments = [argument for settlement in settlements for argument in settlement.arguments()]
-    of_vendor = [keys.retries, keys.jobs, keys.freed, keys.log, keys.in_flight, keys.state]
-    are_polls = (
-        item.entry is not None and item.entry.stream == Stream.POLLS for item in settlements
-    )
-    polls = [keys.polls] if any(are_polls) else []
-    script("settle")(
-        keys=[*of_vendor, keys.waited, ENDED, *polls], args=arguments, client=client or commands()
-    )
+    keys, buckets = Keys(vendor), _buckets_of(vendor)
+    script_keys = [keys.retries, keys.jobs, keys.waited, ENDED, *keys_of(buckets)]
+    args = [len(buckets), *(bucket.key for bucket in buckets)]
+    for settlement in settlements:
+        entry = settlement.entry
+        stream = entry.stream.value if entry else ""
+        if entry and entry.stream == Stream.POLLS:
+            polls = keys.polls_of(entry.credential)
+            if polls not in script_keys:
+                script_keys.append(polls)
+            stream = str(script_keys.index(polls) + 1)
+        args += settlement.arguments(stream)
+    script("refund", "settle")(keys=script_keys, args=args, client=client or commands())
+
+
+def _buckets_of(slug: str) -> Sequence[Bucket]:
+    """Return the buckets of a vendor and all keys of its credential, as far as they are known
+    without asking the store: the sweep corrects the slots in others.
+    """
+    vendor = catalogue.known(slug)
+    if vendor is None or not vendor.limit_names:
+        return [own_bucket(slug)]
+    try:
+        return buckets_of(vendor).of_all(pool_of(vendor, redis_clock.now()))
+    except ValueError:
+        return [own_bucket(slug)]
 
 
 def add(vendor: str, job_ids: Iterable[str], stream: Stream, client: Any = None) -> None:
@@ -104,23 +126,35 @@ def add_all(job_ids: Mapping[str, Sequence[str]], stream: Stream, client: Any = 
     )
 
 
-def add_polls(vendor: str, polls: Iterable[tuple[str, int]], key: str = "") -> None:
-    """Add an entry for each poll with this key of the credential: a job id and its next_poll_at in
-    microseconds. Raises redis.RedisError.
+def add_polls(
+    vendor: str, polls: Iterable[tuple[str, int]], client: Any = None, *, credential: str = ""
+) -> None:
+    """Add an entry for each poll: a job id and its next_poll_at in microseconds. `credential`: the
+    key that the jobs were called with. Raises redis.RedisError.
     """
-    stream, pipeline = Keys(vendor).polls_of(key), commands().pipeline(transaction=False)
+    key = Keys(vendor).polls_of(credential)
+    pipeline = (client or commands()).pipeline(transaction=False)
     for job_id, due_us in polls:
-        pipeline.xadd(stream, {"v": "1", "job": job_id, "due": due_us})
+        pipeline.xadd(key, {"v": "1", "job": job_id, "due": due_us})
     pipeline.execute()
 
 
-def polls_in_line(vendor: str, limit: int, key: str = "") -> list[tuple[str, str]]:
-    """Return up to `limit` entries of polls with this key that no worker has taken: each a job id
-    and its next_poll_at in microseconds. Raises redis.RedisError.
+def polls_in_line(vendor: str, limit: int, *, credential: str = "") -> list[tuple[str, str]]:
+    """Return up to `limit` entries of polls that no worker has taken: each a job id and its
+    next_poll_at in microseconds. `credential`: as in `add_polls`. Raises redis.RedisError.
     """
-    stream = Keys(vendor).polls_of(key)
-    flat = script("in_line")(keys=[stream], args=[limit], client=commands())
-    return list(zip(flat[::2], flat[1::2], strict=True))
+    keys = [Keys(vendor).polls_of(credential)]
+    flat = script("in_line")(keys=keys, args=[limit], client=commands())
+    return list(zip(flat[1::3], flat[2::3], strict=True))
+
+
+def in_line(vendor: str, of: Stream, limit: int) -> list[Entry]:
+    """Return up to `limit` entries of a stream but polls that no worker has taken. Raises
+    redis.RedisError.
+    """
+    keys = [getattr(Keys(vendor), of.value)]
+    flat = script("in_line")(keys=keys, args=[limit], client=commands())
+    return [Entry(vendor, of, *pair) for pair in zip(flat[::3], flat[1::3], strict=True)]
 
 
 class Hints:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from jobs import lifecycle
 from jobs.models import FINAL, IN_FLIGHT, Job, Status, Stream
 from jobs.queue.keys import Keys
-from jobs.queue.poll_streams import poll_streams
 from jobs.queue.redis import commands, script
 from jobs.queue.stream import Entry, Place, Requeue, Settlement, settle
+from jobs.queue.vendor_keys import poll_streams
 from vendors.catalogue import catalogue
 
 MAX_ENTRIES = 500

@@ -63,7 +63,7 @@ def _add(vendor: Vendor, of: str, key: str) -> int:
     due = rows.filter(next_poll_at__lte=redis_clock.now()).order_by("next_poll_at")[: 2 * limit]
     if not (jobs := list(due)):
         return 0
-    line = stream.polls_in_line(vendor.slug, limit, key)
+    line = stream.polls_in_line(vendor.slug, limit, credential=key)
     in_line = set(line)
     missing = [job for job in jobs if (job.pk, str(_due_us(job))) not in in_line]
     return _add_each(vendor, missing[: max(limit - len(line), 0)], key)
@@ -85,7 +85,9 @@ def _add_each(vendor: Vendor, jobs: list[Job], key: str) -> int:
     leased = [move for move, yes in zip(moves, happened, strict=True) if yes]
     if leased:
         due = ((move.job_id, move.changes["next_poll_at"]) for move in leased)
-        stream.add_polls(vendor.slug, [(pk, limiter.microseconds(at)) for pk, at in due], key)
+        stream.add_polls(
+            vendor.slug, [(pk, limiter.microseconds(at)) for pk, at in due], credential=key
+        )
     return len(leased)
 
 

@@ -7,25 +7,16 @@ heartbeat. jobs.recovery.unusable_pauses acts on the reports.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobs.queue.buckets import buckets_of
-from jobs.queue.heartbeat import live_workers
+from jobs.queue.heartbeat import WorkerReport, live_workers, parse_reports
 from jobs.queue.keys import UNUSABLE
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
 # The report of a worker that has not checked its vendors yet: it works for none.
 NOT_KNOWN_YET = "[{}, []]"
-CAN_CALL_ALL = "[{}, null]"
-
-
-class WorkerReport(NamedTuple):
-    """What one worker reports."""
-
-    # Why it can't call these vendors, and why it can't use these keys, as "credential/KEY".
-    why: dict[str, str]
-    only: list[str] | None  # the vendors it works for; None: all
 
 
 def fault(vendor: Vendor) -> str:
@@ -62,8 +53,7 @@ def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:
 def reports(client: Any, texts: Mapping[str, str] | None = None) -> list[WorkerReport]:
     """Return the report of each live worker. Raises redis.RedisError."""
     texts = client.hgetall(UNUSABLE) if texts is None else texts
-    found = (json.loads(texts.get(worker, CAN_CALL_ALL)) for worker in live_workers(client))
-    return [WorkerReport(*parts) for parts in found]
+    return parse_reports(live_workers(client), texts)
 
 
 def everywhere(workers: Iterable[WorkerReport]) -> dict[str, str]:
@@ -72,10 +62,5 @@ def everywhere(workers: Iterable[WorkerReport]) -> dict[str, str]:
     """
     workers = list(workers)
     why = {slug: reason for worker in workers for slug, reason in worker.why.items()}
-    callable_ = {slug for slug in why if any(_can_call(worker, slug) for worker in workers)}
+    callable_ = {slug for slug in why if any(worker.serves(slug) for worker in workers)}
     return {slug: reason for slug, reason in why.items() if slug not in callable_}
-
-
-def _can_call(worker: WorkerReport, slug: str) -> bool:
-    serves = worker.only is None or slug in worker.only or "/" in slug
-    return serves and slug not in worker.why

@@ -9,6 +9,7 @@ from jobs.callbacks import tokens
 from jobs.models import Job
 from jobs.queue import limiter
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+from jobs.worker.access import Answer, with_access
 from jobs.worker.execution import Execution
 from vendors.base import Access, Call
 from vendors.execute import execute as call_vendor
@@ -79,11 +80,17 @@ class Permit:
 
 def execute(execution: Execution) -> None:
     """Call the vendor and set the answer. It stays None if the call was not permitted."""
+    # Before the permit is confirmed: the vendor may have to be asked for a token first.
+    key = execution.entry.credential
+    execution.answer = with_access(execution.vendor, key, lambda access: _call(execution, access))
+
+
+def _call(execution: Execution, access: Access) -> Answer | None:
     # If this process was frozen for that long, another worker may have taken the job over.
     if time.monotonic() - execution.charged_at > HEARTBEAT_TIMEOUT_SECONDS:
-        return
+        return None
     vendor, job, charge = execution.vendor, execution.job, execution.entry.charge
-    needs_slot, access = execution.poll is None, Access(execution.entry.credential)
+    needs_slot = execution.poll is None
     permit = Permit(vendor, job, charge, execution.charged_at, needs_slot=needs_slot)
     with suppress(NotPermittedError):
         if charge or (vendor.max_in_flight and needs_slot):
@@ -91,11 +98,11 @@ def execute(execution: Execution) -> None:
         # Confirmed again once connected, as connecting may take long.
         with this_call.permitted_by(permit.confirm) if charge else nullcontext():
             if execution.poll:
-                execution.answer = poll_vendor(vendor, _call(job, access, job.vendor_reference))
-            else:
-                execution.answer = call_vendor(vendor, _call(job, access))
+                return poll_vendor(vendor, _call_of(job, access, job.vendor_reference))
+            return call_vendor(vendor, _call_of(job, access))
+    return None
 
 
-def _call(job: Job, access: Access, reference: str = "") -> Call:
+def _call_of(job: Job, access: Access, reference: str = "") -> Call:
     callback_url = tokens.callback_url(job.vendor, job.pk, job.run, job.attempt)
     return Call(job.pk, job.input, job.call_key, callback_url, reference, access)

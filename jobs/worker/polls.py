@@ -22,7 +22,10 @@ from vendors.models import Vendor, counted_since
 # thread and a permit first, and its answer for being recorded.
 LEASE_MARGIN_SECONDS = 30.0
 # These say nothing about the job: it waits on, even beyond its deadline.
-HELD_BY_VENDOR = (Outcome.RATE_LIMITED, Outcome.NO_CREDITS, Outcome.AUTH, "api_key_missing")
+HELD_BY_VENDOR = (
+    *(Outcome.RATE_LIMITED, Outcome.NO_CREDITS, Outcome.AUTH),
+    *("api_key_missing", retry.TOKEN_REFUSED),
+)
 
 
 def is_poll(entry: Entry) -> bool:

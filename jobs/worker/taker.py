@@ -9,6 +9,7 @@ from jobs.queue.clock import redis_clock
 from jobs.queue.redis import commands
 from jobs.queue.redis_errors import WrongTypeError, is_wrong_type, refusal, require_usable
 from jobs.queue.take import Taken, take
+from jobs.queue.vendor_keys import key_types
 from jobs.recovery.rebuild import rebuild
 from jobs.worker.execution import Execution
 from jobs.worker.held_entries import HeldEntries
@@ -111,7 +112,7 @@ def _must_start(takes: list[Taken], now: float) -> bool:
 def _wrong_type_of(vendor: Vendor) -> redis.RedisError | None:
     """Return the error that names the vendor's key of the wrong type. Raises other refusals."""
     try:
-        require_usable(commands(), [vendor.slug])
+        require_usable(commands(), key_types(vendor))
     except WrongTypeError as error:
         return error
     return None

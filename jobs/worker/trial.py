@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,17 +22,17 @@ from jobs.queue.limiter import EPOCH
 from jobs.queue.redis import commands
 from jobs.recovery.rebuild import rebuild
 from jobs.storage.store import writing
+from jobs.worker.access import Answer, with_access
 from jobs.worker.execute import NotPermittedError, Permit
 from vendors import execute
-from vendors.base import Accepted, Call, Done, Outcome, VendorError
+from vendors.base import Accepted, Access, Call, Done, Outcome, VendorError
 from vendors.http.deadline import this_call
 from vendors.http.exchanges import Exchange, watched
 from vendors.models import Vendor, new_id
 
 TIMEOUT_SECONDS = 10.0
 CHECK_INTERVAL_SECONDS = 0.25
-
-Answer = Done | Accepted | VendorError
+NOT_IN_TIME = "Another process is asking for a token, and it did not come in time. Try again."
 
 
 class NoPermitError(Exception):
@@ -56,18 +56,21 @@ def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
     Like the others, raises NoPermitError, redis.RedisError and STORE_ERRORS.
     """
     call = _call(vendor, given)
-    return _make(Kind.TRY, vendor, call, lambda: execute.execute(vendor, call), slot=call.job_id)
+    return _make(Kind.TRY, vendor, call, execute.execute, slot=call.job_id)
 
 
 def poll(vendor: Vendor, given: Mapping[str, Any], reference: str) -> Trial:
     """Ask for the answer to an earlier call, by what the vendor calls it."""
-    call = _call(vendor, given, reference)
-    return _make(Kind.TRY, vendor, call, lambda: execute.poll(vendor, call))
+    return _make(Kind.TRY, vendor, _call(vendor, given, reference), execute.poll)
 
 
 def check(vendor: Vendor) -> Trial:
     """Prove the vendor's credentials by its free call."""
-    return _make(Kind.CHECK, vendor, _call(vendor, {}), lambda: execute.check(vendor))
+
+    def ask(vendor: Vendor, call: Call) -> Answer:
+        return execute.check(vendor, call.access)
+
+    return _make(Kind.CHECK, vendor, _call(vendor, {}), ask)
 
 
 def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "") -> Call:
@@ -77,9 +80,25 @@ def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "") -> Call
 
 
 def _make(
-    kind: Kind, vendor: Vendor, call: Call, ask: Callable[[], Answer], *, slot: str = ""
+    kind: Kind, vendor: Vendor, call: Call, ask: Callable[[Vendor, Call], Answer], *, slot: str = ""
 ) -> Trial:
     """`slot`: under which id the call takes an in-flight slot; '' if it needs none."""
+    made: list[Trial] = []
+
+    def with_permit(access: Access) -> Answer:
+        made.append(_permitted(kind, vendor, replace(call, access=access), ask, slot))
+        return made[0].answer
+
+    answer = with_access(vendor, call.access.key, with_permit)
+    if answer is None:
+        raise NoPermitError(NOT_IN_TIME)
+    # Without a token, the vendor was not called.
+    return replace(made[0], answer=answer) if made else Trial(kind, call, [], answer, 0.0)
+
+
+def _permitted(
+    kind: Kind, vendor: Vendor, call: Call, ask: Callable[[Vendor, Call], Answer], slot: str
+) -> Trial:
     if limiter.is_stale(vendor):
         rebuild([vendor])  # before there is a row, which would be counted
     attempt = _begin(kind, vendor)
@@ -88,7 +107,7 @@ def _make(
         confirmed = this_call.permitted_by(permit.confirm) if vendor.windows else nullcontext()
         with watched() as exchanges, confirmed:
             since = time.monotonic()
-            answer = ask()
+            answer = ask(vendor, call)
             seconds = time.monotonic() - since
         _end(attempt, answer, job.started_at or _now(), seconds)
     except (NoPermitError, NotPermittedError):

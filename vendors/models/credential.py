@@ -11,6 +11,7 @@ from django.db import models
 from vendors import credentials, validators, variables
 from vendors.base import Access
 from vendors.credentials import Scheme
+from vendors.credentials.grants import Grant
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
 from vendors.fields import JSONTextField
@@ -102,10 +103,10 @@ class Credential(models.Model):
         """Why this process can't use its keys, by name; '' for those that it can use."""
         # Made anew only if a variable has changed, because each take asks.
         try:
-            names = self.scheme.names
+            names, needed = self.scheme.names, self.scheme.variables
         except DefinitionFaults:
             return {}
-        values = (names, *variables.values(names))
+        values = (names, *variables.values(needed))
         if self._seen[0] != values:
             self._seen = values, {name: self.scheme.fault(name) for name in names}
         return self._seen[1]
@@ -167,15 +168,23 @@ class Credential(models.Model):
         is_paused = state is not None and state.is_paused(now)
         return PoolKey(name, calls=not (is_retired or is_paused))
 
-    def apply(self, request: Request, access: Access) -> Request:
-        """Return the request with the key of `access` in its place. Raises ValueError if there is
-        no such place or no key.
+    @property
+    def grant(self) -> Grant | None:
+        """How it gets the tokens that it needs; None if it needs none, or can't be used."""
+        try:
+            return self.scheme.grant
+        except DefinitionFaults:
+            return None
+
+    def apply(self, request: Request, access: Access, reference: str = "") -> Request:
+        """Return the request with the key or token of `access` in its place, and signed if it must
+        be. Raises ValueError if there is no such place or no key.
         """
         try:
             scheme = self.scheme
         except DefinitionFaults:
             raise ValueError(self.fault) from None
-        return credentials.apply(scheme, request, access)
+        return credentials.apply(scheme, request, access, reference)
 
     def clean(self) -> None:
         stored = Credential.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
@@ -189,9 +198,11 @@ class Credential(models.Model):
         if "definition" in excluded:
             return
         try:
-            credentials.parse(self.definition)
+            grant = credentials.parse(self.definition).grant
         except DefinitionFaults as error:
             raise validators.at_keys(error.faults) from None
+        if grant and (refusal := validators.url_refusal(grant.url)):
+            raise validators.at_keys({grant.url_key: refusal})
         if refusal := self._removal_refusal():
             raise validators.at_keys({"retired_env": refusal})
 

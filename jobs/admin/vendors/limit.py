@@ -58,14 +58,9 @@ class LimitAdmin(SharedAdmin):
     @admin.display
     def quota(self, limit: Limit) -> str:
         try:
-            quota = limit.rules.quota
+            return str(limit.rules.quota or "-")
         except DefinitionFaults as error:
             return str(error)
-        if quota is None:
-            return "-"
-        begin = f" from day {quota.first_day}" if quota.first_day > 1 else ""
-        then = "fails jobs when spent" if quota.fails else "holds jobs when spent"
-        return f"{quota.calls} a {quota.period}{begin} ({quota.zone}); {then}"
 
     @admin.display
     def per(self, limit: Limit) -> str:

@@ -1,9 +1,10 @@
 -- Restores the log, the counters and in_flight of one bucket from the rows, and creates missing groups.
 -- KEYS log, state, in_flight, freed, rebuilder; and retries and jobs, if the bucket is a vendor's own
 -- ARGV the token of the rebuilder's lock ('': without a lock); the number of units and the length in microseconds that the log
---      must cover; the vendors counted, as `vendors` in the state; the version of the settings; the quota; whether calls in
---      progress count in it; how many of its ranges follow, and for each its field and the units; how many starts follow, and
---      for each, the latest first, its time by the rows, when it may have been at the latest, and its units; the jobs in flight
+--      must cover; the vendors counted, as `vendors` in the state; the version of the settings; whether jobs in flight are limited;
+--      the quota; whether calls in progress count in it; how many of its ranges follow, and for each its field and the units; how
+--      many starts follow, and for each, the latest first, its time by the rows, when it may have been at the latest, and its
+--      units; the jobs in flight
 -- Returns 1, or 0 if another worker holds the lock by now: the rows that the caller has read are then too old.
 local LOG, STATE, IN_FLIGHT, FREED, REBUILDER = unpack(KEYS)
 local is_own = #KEYS > 5
@@ -27,31 +28,34 @@ do
   local flat = redis.call('HGETALL', STATE)
   for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
 end
-local due, due_gap = tonumber(state.pace or 0), tonumber(state.gap or 0)
-local clock_went_back = math.max(tonumber(state.newest or 0), due - due_gap) > now + 1000000
+local started = tonumber(state.pace or 0) - tonumber(state.owed or 1) * tonumber(state.gap or 0) -- by the pace
+local clock_went_back = math.max(tonumber(state.newest or 0), started) > now + 1000000
 
 local depth, length = number(), number()
 local vendors, version = argument(), math.max(number(), tonumber(state.version or 0))
-local quota, is_estimated = argument(), argument() == '1'
-local fields = { 'run_id', run_id, 'version', text(version), 'rebuilt', text(now) }
+local is_capped, quota, is_estimated = argument() == '1', argument(), argument() == '1'
+local fields = { 'run_id', run_id, 'version', text(version) }
 local function set(...)
   for _, part in ipairs({ ... }) do fields[#fields + 1] = part end
 end
 
--- A shared bucket is always written anew: not all that its vendors did is in its log.
-if not is_own or state.run_id ~= run_id or clock_went_back then
+-- A shared bucket is always written anew: not all that its vendors did is in its log. That of a vendor without a run id has lost only
+-- the groups of its streams.
+if not is_own or (state.run_id and state.run_id ~= run_id) or clock_went_back then
   redis.call('DEL', LOG, IN_FLIGHT, STATE)
-  if not is_own and not clock_went_back and due_gap > 0 then set('pace', state.pace, 'gap', state.gap) end
+  if not is_own and not clock_went_back and state.gap then set('pace', state.pace, 'gap', state.gap, 'owed', state.owed or 1) end
   if state.full then redis.call('XADD', FREED, 'MAXLEN', 1, '*', 'slot', '1') end
   state = {}
 end
 if not is_own then set('vendors', vendors) end
+if is_capped then set('capped', 1) end
 if quota ~= '' then set('quota', quota) end
 if is_estimated then set('estimated', text(now)) end
 for _ = 1, number() do set(argument(), argument()) end
 
 -- What the log of a vendor's own bucket still holds is exact. The rows add what is older.
 local is_empty = redis.call('EXISTS', LOG) == 0
+if is_empty then set('rebuilt', text(now)) end
 local oldest = tonumber(redis.call('LINDEX', LOG, -1) or now)
 local MAX = 1000 -- Lua passes at most a few thousand arguments to a command
 local batch = {}

@@ -1,20 +1,26 @@
--- Replaces a permit that was not used in time. It keeps its place in the pace. Runs after limits.lua.
--- own arguments: the charge to return ('' if it was returned before), job id ('' for a poll, whose job is in flight anyway), cap on
--- jobs in flight (0: none)
+-- Replaces a permit that was not used in time. It keeps its place in the pace. Runs after limits.lua and refund.lua.
+-- KEYS, after those of the buckets: pause, and that of the key, if it has one
+-- own arguments: the charge to return ('' if it was returned before), its units, job id ('' for a call that needs no slot)
 -- Returns whether the job may start, its new charge ('' without windows) and, if it may not, the microseconds until it is
 -- worth asking again.
-local old, job, cap = ARGV[own], ARGV[own + 1], tonumber(ARGV[own + 2])
-local FOREVER = 3600 * 1000000
+local old, units, job = argument(), tonumber(argument()), argument()
 
-if is_stale then return { 0, '', 100000 } end
-if old ~= '' and redis.call('LREM', LOG, 1, old) == 1 then
-  newest = tonumber(redis.call('LINDEX', LOG, 0) or 0)
-  redis.call('HSET', STATE, 'newest', text(newest))
+if #outdated > 0 or #stale > 0 then return { 0, '', 100000 } end
+for _, bucket in ipairs(old ~= '' and buckets or {}) do refund(bucket, tonumber(old), units) end
+for i = 4 * #buckets + 1, #KEYS do
+  local pause_ms = redis.call('PTTL', KEYS[i])
+  if pause_ms > 0 then return { 0, '', pause_ms * 1000 } end
 end
-local pause_ms = redis.call('PTTL', PAUSE)
-if pause_ms > 0 then return { 0, '', pause_ms * 1000 } end
--- The slot that take reserved is gone if Redis lost its data before the row recorded that the job has started.
-if cap > 0 and not redis.call('ZSCORE', IN_FLIGHT, job) and redis.call('ZCARD', IN_FLIGHT) >= cap then return { 0, '', FOREVER } end
-if wait_for_windows() > 0 then return { 0, '', text(wait_for_windows()) } end
-if job ~= '' then redis.call('ZADD', IN_FLIGHT, 'NX', text(now / 1000), job) end
-return { 1, #windows > 0 and text(charge(1)) or '', 0 }
+local wait = 0
+for _, bucket in ipairs(buckets) do
+  -- The slot that take reserved is gone if Redis lost its data before the row recorded that the job has started.
+  if job ~= '' and bucket.cap > 0 and not redis.call('ZSCORE', bucket.in_flight, job)
+    and redis.call('ZCARD', bucket.in_flight) >= bucket.cap then return { 0, '', text(FOREVER) } end
+  wait = math.max(wait, (wait_for(bucket, units)))
+end
+if wait > 0 then return { 0, '', text(wait) } end
+for _, bucket in ipairs(job ~= '' and buckets or {}) do
+  if bucket.member == '' or bucket.cap > 0 then redis.call('ZADD', bucket.in_flight, 'NX', text(now / 1000), job) end
+end
+local fresh = charge(buckets, units)
+return { 1, fresh > 0 and text(fresh) or '', 0 }

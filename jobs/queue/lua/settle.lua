@@ -1,43 +1,68 @@
 -- Settles jobs: acknowledges and deletes entries, frees in-flight slots, refunds permits, adds fresh entries, and wakes
--- requests that wait for a job to end.
--- KEYS retries, jobs, freed, log, in_flight, state, waited, ended, and polls if one of the entries is a poll
--- ARGV six per job: stream ('retries', 'jobs', 'polls' or ''), entry id, job id, frees_slot ('', '1', or 'final': the job has
---      ended), charge to refund ('' or microseconds), requeue ('': no fresh entry; 'always'; 'pending': only if the old
---      entry was still pending, so that it happens once)
-local streams = { retries = KEYS[1], jobs = KEYS[2], polls = KEYS[9] }
-local ended = 0
+-- requests that wait for a job to end. Runs after refund.lua.
+-- KEYS retries, jobs, waited, ended; log, state, in_flight and freed of each bucket, the vendor's own first; then streams of polls
+-- ARGV number of buckets, for each the key of the credential that it counts ('': all); then eight per job: stream ('retries', 'jobs', '',
+--      or the index in KEYS of a stream of polls), entry id, job id, frees_slot ('', '1', or 'final': the job has ended), charge to refund
+--      ('' or microseconds), its units, the key it was made with ('': unknown or none), and requeue ('': no fresh entry; 'always';
+--      'pending': only if the old entry was still pending, so that it happens once)
+local RETRIES, JOBS, WAITED, ENDED = unpack(KEYS, 1, 4)
+local streams = { retries = RETRIES, jobs = JOBS }
+local buckets = {}
+for i = 1, tonumber(ARGV[1]) do
+  buckets[i] = { log = KEYS[4 * i + 1], hash = KEYS[4 * i + 2], in_flight = KEYS[4 * i + 3], freed = KEYS[4 * i + 4], key = ARGV[1 + i], ended = 0 }
+end
+local own = buckets[1]
+
+local function wake(bucket) redis.call('XADD', bucket.freed, 'MAXLEN', 1, '*', 'slot', '1') end
+
+local function read_hash(key)
+  local flat, hash = redis.call('HGETALL', key), {}
+  for i = 1, #flat, 2 do hash[flat[i]] = flat[i + 1] end
+  return hash
+end
+
+local function return_charge(bucket, charge, units)
+  bucket.state = read_hash(bucket.hash)
+  local returned = refund(bucket, charge, units)
+  local gap = tonumber(bucket.state.gap or 0)
+  if returned > 0 and gap > 0 then -- its place in the pace
+    redis.call('HINCRBY', bucket.hash, 'pace', string.format('%d', -returned * gap))
+  end
+end
+
 local any_waits -- asked once, and only if a job is final
-local probe = redis.call('HGET', KEYS[6], 'probe_entry')
-for i = 1, #ARGV, 6 do
-  local stream, entry, job, frees_slot, charge, requeue = unpack(ARGV, i, i + 5)
+local probe = redis.call('HGET', own.hash, 'probe_entry')
+for i = #buckets + 2, #ARGV, 8 do
+  local stream, entry, job, frees_slot, charge, units, key, requeue = unpack(ARGV, i, i + 7)
   local was_pending = 0
   if entry ~= '' then
-    was_pending = redis.call('XACK', streams[stream], 'workers', entry)
-    redis.call('XDEL', streams[stream], entry)
+    local of_poll = tonumber(stream)
+    was_pending = redis.call('XACK', of_poll and KEYS[of_poll] or streams[stream], 'workers', entry)
+    redis.call('XDEL', of_poll and KEYS[of_poll] or streams[stream], entry)
     -- A probe ends with its entry, even if it was never reported. The next one may then start at once.
-    if probe == stream .. entry then
-      redis.call('HDEL', KEYS[6], 'probe', 'probe_until', 'probe_entry')
-      redis.call('XADD', KEYS[3], 'MAXLEN', 1, '*', 'slot', '1')
+    if probe == (of_poll and 'polls' or stream) .. entry then
+      redis.call('HDEL', own.hash, 'probe', 'probe_until', 'probe_entry')
+      wake(own)
     end
   end
   if requeue == 'always' or (requeue == 'pending' and was_pending == 1) then
-    redis.call('XADD', KEYS[1], '*', 'v', '1', 'job', job)
+    redis.call('XADD', RETRIES, '*', 'v', '1', 'job', job)
   end
-  ended = ended + was_pending
-  if frees_slot ~= '' then ended = ended + redis.call('ZREM', KEYS[5], job) end
+  own.ended = own.ended + was_pending
+  for _, bucket in ipairs(buckets) do
+    local counts = bucket.key == '' or bucket.key == key
+    if frees_slot ~= '' and (counts or key == '') then bucket.ended = bucket.ended + redis.call('ZREM', bucket.in_flight, job) end
+    if charge ~= '' and counts then return_charge(bucket, tonumber(charge), tonumber(units)) end
+  end
   if frees_slot == 'final' then
-    if any_waits == nil then any_waits = redis.call('EXISTS', KEYS[7]) == 1 end
-    if any_waits and redis.call('ZREM', KEYS[7], job) == 1 then
-      redis.call('XADD', KEYS[8], 'MAXLEN', '~', 1000, '*', 'id', job)
+    if any_waits == nil then any_waits = redis.call('EXISTS', WAITED) == 1 end
+    if any_waits and redis.call('ZREM', WAITED, job) == 1 then
+      redis.call('XADD', ENDED, 'MAXLEN', '~', 1000, '*', 'id', job)
     end
-  end
-  if charge ~= '' and redis.call('LREM', KEYS[4], 1, charge) == 1 then
-    redis.call('HSET', KEYS[6], 'newest', redis.call('LINDEX', KEYS[4], 0) or 0) -- or an emptied log would look lost
-    redis.call('HINCRBY', KEYS[6], 'pace', -tonumber(redis.call('HGET', KEYS[6], 'gap') or 0)) -- its place in the pace
   end
 end
 -- Workers wait for a slot only if take found none.
-if ended > 0 and redis.call('HDEL', KEYS[6], 'full') == 1 then
-  redis.call('XADD', KEYS[3], 'MAXLEN', 1, '*', 'slot', '1')
+for _, bucket in ipairs(buckets) do
+  if bucket.ended > 0 and redis.call('HDEL', bucket.hash, 'full') == 1 then wake(bucket) end
 end
-return ended
+return own.ended

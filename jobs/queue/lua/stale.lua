@@ -1,2 +1,2 @@
--- Returns 1 if the log must be rebuilt from the rows before it can be trusted, else 0. Runs after limits.lua.
-return is_stale and 1 or 0
+-- Returns the indexes of the buckets that must be rebuilt from the rows before they can be trusted. Runs after limits.lua.
+return stale

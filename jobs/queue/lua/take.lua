@@ -1,157 +1,218 @@
--- Takes the entries that may start now, and charges for exactly those. Runs after limits.lua.
--- KEYS, in addition: polls, if the vendor is polled
--- own arguments: consumer, want, cap on jobs in flight (0: none), token for a probe, life of a probe in microseconds
--- Returns nothing if the log can't be trusted. Else: now, wait, first charge (0 without windows), whether the entry is a probe,
--- and lists: the streams whose next entry ends the wait of `wait` microseconds, each with its last id; the entries read from
--- retries and from jobs, each as entry id and job id; and, if the vendor is polled, those read from polls, with their due time
--- as a third.
-local POLLS = KEYS[9]
-local MAX = 1000 -- Lua passes at most a few thousand arguments to a command
-local consumer, want, cap = ARGV[own], math.min(MAX, tonumber(ARGV[own + 1])), tonumber(ARGV[own + 2])
-local FOREVER = 3600 * 1000000
+-- Takes the entries that may start now, and charges for exactly those. Runs after limits.lua and admission.lua.
+-- own arguments: consumer, token for a probe, life of a probe in microseconds
+-- Returns nothing if a bucket can't be trusted. If the definition of one is older than one that a take has named: 'outdated', then for each
+-- such bucket its index and that version. Else: now, wait, whether the entry is a probe, and lists: the streams whose next entry ends the
+-- wait of `wait` microseconds, each with its last id; and for each key with which something was taken its index, first charge (0: nothing
+-- counts), and the entries from retries, from jobs (both as entry id and job id), and from polls (with its due time as a third).
+local consumer, probe, probe_life = argument(), argument(), tonumber(argument())
 
-if is_stale then return {} end
+if #outdated > 0 then
+  local reply = { 'outdated' }
+  for _, index in ipairs(outdated) do
+    reply[#reply + 1], reply[#reply + 2] = index, buckets[index].state.version
+  end
+  return reply
+end
 
-local retries, jobs, polls, first, is_probe = {}, {}, POLLS and {}, 0, 0
-local function answer(wait, ...)
+-- What the definition does not ask for any more is not kept: if it does so again, the bucket is stale.
+local function forget(bucket)
+  local state = bucket.state
+  if not bucket.is_paced and bucket.known_depth > 0 then
+    redis.call('DEL', bucket.log)
+    redis.call('HDEL', bucket.hash, 'depth', 'length', 'newest', 'pace', 'gap', 'owed')
+    bucket.known_depth, bucket.known_length, bucket.newest = 0, 0, 0
+  end
+  if bucket.quota == '' and state.quota then redis.call('HDEL', bucket.hash, 'quota', 'estimated') end
+  if bucket.cap == 0 and state.capped then
+    redis.call('HDEL', bucket.hash, 'capped')
+    redis.call('DEL', bucket.in_flight)
+  end
+end
+
+for _, bucket in ipairs(buckets) do
+  if bucket.state.version ~= bucket.version then redis.call('HSET', bucket.hash, 'version', bucket.version) end
+  forget(bucket)
+end
+if #stale > 0 then return {} end
+
+local groups, is_probe = {}, 0
+local function answer(wait, listen)
   local ends = {}
-  for _, stream in ipairs({ ... }) do
+  for _, stream in ipairs(listen) do
     local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-    ends[#ends + 1] = stream
-    ends[#ends + 1] = last[1] and last[1][1] or '0-0'
+    ends[#ends + 1], ends[#ends + 2] = stream, last[1] and last[1][1] or '0-0'
   end
-  return { now, wait, first, is_probe, ends, retries, jobs, polls }
+  return { now, wait, is_probe, ends, groups }
 end
 
-local pause_ms = redis.call('PTTL', PAUSE)
-if pause_ms > 0 then return answer(pause_ms * 1000) end
-
--- An open breaker lets one probe through at a time, from open_until on.
-local room, probing = want, false
-if state.open_until then
-  local probe_until, open_until = tonumber(state.probe_until or 0), tonumber(state.open_until)
-  if probe_until > now then return answer(probe_until - now, FREED) end
-  if open_until > now then return answer(open_until - now) end
-  room, probing = 1, true
-end
-
--- The cap holds calls back, but not polls: their jobs are in flight already.
-local slots = cap > 0 and cap - redis.call('ZCARD', IN_FLIGHT) or MAX
-if not POLLS then room = math.min(room, slots) end
-
--- After an outage the number of concurrent calls grows again from one. An entry is pending while its call is in progress. Calls
--- that started before the outage ended may hang for long, and do not count.
-if state.recovering then
-  local allowed = tonumber(state.recovering)
-  local idle_ms = math.floor(now / 1000) - math.floor(tonumber(state.closed_at or 0) / 1000) + 1
-  for _, stream in ipairs({ RETRIES, JOBS, POLLS }) do
-    local calls = redis.pcall('XPENDING', stream, 'workers')[1] or 0 -- none if the group is gone
-    local older = calls > 0 and #redis.call('XPENDING', stream, 'workers', 'IDLE', text(idle_ms), '-', '+', calls) or 0
-    allowed = allowed - (calls - older)
-  end
-  room = math.min(room, allowed)
-end
-
-if room <= 0 then
+local kind, wait, freed = hold_of_vendor()
+if kind then return answer(wait, { freed }) end
+if state.open_until then want = 1 end
+if state.recovering then want = math.min(want, room_in_recovery()) end
+if want <= 0 then
   redis.call('HSET', STATE, 'full', 1)
-  return answer(FOREVER, FREED)
+  return answer(FOREVER, { FREED })
 end
 
-local function wait_for_one()
-  if #windows == 0 then return 0 end
-  return math.max(paced_from - now, wait_for_windows())
+for _, bucket in ipairs(buckets) do
+  measure(bucket)
+  -- A quota that is spent by an estimate is counted again, once the calls that were in progress are over.
+  if bucket.ranges and left_of_quota(bucket) < weight and now - tonumber(bucket.state.estimated or now) > 5000000 then
+    redis.call('HDEL', bucket.hash, 'run_id')
+    return {}
+  end
+end
+if keys[2] then
+  -- The key with most room comes first; if several have as much as is wanted, the one that was not used for longest. A vendor that is
+  -- polled goes by that alone: polls of a key with little room would wait for as long as another one had more.
+  for _, key in ipairs(keys) do key.room = is_polled and 0 or room_for(key, weight) end
+  table.sort(keys, function(one, other)
+    if one.room ~= other.room then return one.room > other.room end
+    return one.used < other.used
+  end)
 end
 
-if #windows > 0 then
-  if paced_from > now then return answer(wait_for_one()) end
-  room = math.min(room, math.floor((now - paced_from) / gap) + 1)
-  for _, window in ipairs(windows) do room = room_in(window, room) end
-  if room == 0 then return answer(wait_for_one()) end
-end
+local now_ms, a_group_is_gone, no_calls = text(now / 1000), false, false
 
--- Reads up to `count` entries into `list`, each as entry id and job id ('' if unreadable: it is refused, and its job found lost).
-local now_ms, a_group_is_gone = text(now / 1000), false
-local function read(stream, list, count)
-  local reply = count > 0 and redis.pcall('XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', count, 'STREAMS', stream, '>')
-  if not reply then return end
+-- Reads up to `count` entries into `list`, each with the values of these fields ('' if unreadable: it is refused, and its job found lost).
+-- Returns how many.
+local function read(stream, list, count, fields)
+  if count <= 0 then return 0 end
+  local reply = redis.pcall('XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', count, 'STREAMS', stream, '>')
+  if not reply then return 0 end
   if reply.err then
     if not string.find(reply.err, 'NOGROUP', 1, true) then error(reply) end
-    a_group_is_gone = true -- the stream was deleted alone, and the group with it
-    return
+    return nil -- the stream was deleted alone, and the group with it
   end
-  local scores = {}
   for _, entry in ipairs(reply[1][2]) do
-    local fields, job = entry[2], ''
-    for i = 1, #fields, 2 do
-      if fields[i] == 'job' then job = fields[i + 1] end
-    end
-    list[#list + 1], list[#list + 2] = entry[1], job
-    if job ~= '' then scores[#scores + 1], scores[#scores + 2] = now_ms, job end
+    local values = {}
+    for i = 1, #entry[2], 2 do values[entry[2][i]] = entry[2][i + 1] end
+    list[#list + 1] = entry[1]
+    for _, field in ipairs(fields) do list[#list + 1] = values[field] or '' end
   end
-  if #scores > 0 then redis.call('ZADD', IN_FLIGHT, unpack(scores)) end
+  return #reply[1][2]
 end
 
-if not POLLS then
-  read(RETRIES, retries, room)
-  read(JOBS, jobs, room - #retries / 2)
-else
-  local function read_polls(count)
-    local command = { 'XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', count, 'STREAMS', POLLS, '>' }
-    local reply = count > 0 and redis.pcall(unpack(command))
-    if reply and reply.err and string.find(reply.err, 'NOGROUP', 1, true) then
-      -- No rebuild is needed: with the stream, only hints are lost. The sweep adds an entry again when its lease ends.
-      redis.call('XGROUP', 'CREATE', POLLS, 'workers', '0', 'MKSTREAM')
-      reply = redis.pcall(unpack(command))
-    end
-    if not reply then return end
-    if reply.err then error(reply) end
-    for _, entry in ipairs(reply[1][2]) do
-      local fields = {}
-      for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
-      for _, part in ipairs({ entry[1], fields.job or '', fields.due or '' }) do polls[#polls + 1] = part end
-    end
-  end
+local CALL, POLL = { 'job' }, { 'job', 'due' }
 
-  -- While calls wait that could start, polls get half of the permits. An odd one, such as a single one, goes to both kinds by
-  -- turns: to a poll if `poll_turn` in the state is 1. What one kind leaves, the other takes.
-  slots = math.max(0, slots)
-  local share = math.floor((room + tonumber(state.poll_turn or 0)) / 2)
-  local of_calls = math.min(slots, room - share)
-  read(RETRIES, retries, of_calls)
-  read(JOBS, jobs, of_calls - #retries / 2)
-  local calls = (#retries + #jobs) / 2
-  read_polls(room - calls)
-  if calls == of_calls then -- there may be more
-    local left = math.min(slots, room - #polls / 3) - calls
-    read(RETRIES, retries, left)
-    read(JOBS, jobs, left + calls - (#retries + #jobs) / 2)
-    calls = (#retries + #jobs) / 2
+local function spend(key, entries, units, slots)
+  want = want - entries
+  for _, bucket in ipairs(key.buckets) do
+    bucket.units, bucket.paced = bucket.units - entries * units, bucket.paced - entries * units
+    bucket.slots = bucket.slots - slots
   end
-  local turn = #polls / 3 > calls and '0' or '1'
-  if (calls + #polls / 3) % 2 == 1 and turn ~= (state.poll_turn or '0') then redis.call('HSET', STATE, 'poll_turn', turn) end
 end
 
-local calls = (#retries + #jobs) / 2
-local count = polls and calls + #polls / 3 or calls
-if count == 0 then
-  if a_group_is_gone then return {} end
-  if slots > 0 then return answer(FOREVER, RETRIES, JOBS, POLLS) end
-  redis.call('HSET', STATE, 'full', 1)
-  return answer(FOREVER, FREED, POLLS)
+-- Reads up to `most` calls for a key; returns how many.
+local function read_calls(key, group, most)
+  if most <= 0 or no_calls then return 0 end
+  local retries, jobs = group[3], group[4]
+  local before = #retries + #jobs
+  local first_retry, first_job = #retries + 1, #jobs + 1
+  local got = read(RETRIES, retries, most, CALL)
+  local more = read(JOBS, jobs, most - (got or 0), CALL)
+  a_group_is_gone = a_group_is_gone or not got or not more
+  local scores = {}
+  for _, pair in ipairs({ { retries, first_retry }, { jobs, first_job } }) do
+    for i = pair[2], #pair[1], 2 do
+      if pair[1][i + 1] ~= '' then scores[#scores + 1], scores[#scores + 2] = now_ms, pair[1][i + 1] end
+    end
+  end
+  for _, bucket in ipairs(#scores > 0 and key.buckets or {}) do
+    if bucket.member == '' or bucket.cap > 0 then redis.call('ZADD', bucket.in_flight, unpack(scores)) end
+  end
+  local calls = (#retries + #jobs - before) / 2
+  no_calls = calls < most
+  spend(key, calls, weight, calls)
+  return calls
 end
 
+local function read_polls(key, group, most)
+  local polls = read(key.polls, group[5], most, POLL)
+  if not polls then
+    -- No rebuild is needed: with the stream, only hints are lost. The sweep adds an entry again when its lease ends.
+    redis.call('XGROUP', 'CREATE', key.polls, 'workers', '0', 'MKSTREAM')
+    polls = read(key.polls, group[5], most, POLL)
+  end
+  key.no_polls = polls < most
+  spend(key, polls, poll_weight, 0)
+  return polls
+end
+
+-- While calls wait that could start, polls get half of the permits. An odd one, such as a single one, goes to both kinds by turns: to a
+-- poll if `poll_turn` in the state is 1. What one kind leaves, the other takes.
+local function read_both(key, group)
+  local field = 'poll_turn' .. (key.name ~= '' and ':' .. key.name or '')
+  local turn = state[field] or '0'
+  local most = room_for(key, weight)
+  local of_calls = key.calls and math.min(room_for(key, weight, true), most - math.floor((most + tonumber(turn)) / 2)) or 0
+  local calls = read_calls(key, group, of_calls)
+  local polls = read_polls(key, group, room_for(key, poll_weight))
+  if key.calls and calls == of_calls then -- there may be more
+    calls = calls + read_calls(key, group, room_for(key, weight, true))
+  end
+  local next_turn = polls > calls and '0' or '1'
+  if (calls + polls) % 2 == 1 and next_turn ~= turn then redis.call('HSET', STATE, field, next_turn) end
+  return calls, polls
+end
+
+for _, key in ipairs(keys) do
+  local group, calls, polls = { key.index, 0, {}, {}, {} }, 0, 0
+  if key.polls then
+    calls, polls = read_both(key, group)
+  elseif key.calls then
+    calls = read_calls(key, group, room_for(key, weight, true))
+  end
+  if calls + polls > 0 then
+    group[2] = charge(key.buckets, calls * weight + polls * poll_weight, math.max(calls > 0 and weight or 0, polls > 0 and poll_weight or 0))
+    if keys[2] then redis.call('HSET', STATE, 'used:' .. key.name, text(now)) end
+    groups[#groups + 1] = group
+  end
+end
+
+-- Returns until when there is nothing to take: how long, and the streams whose next entry ends that early.
+local function next_look()
+  local wait, listen, seen = FOREVER, {}, {}
+  local function add(stream)
+    if not seen[stream] then listen[#listen + 1] = stream end
+    seen[stream] = true
+  end
+  if no_calls then
+    add(RETRIES)
+    add(JOBS)
+  end
+  for _, key in ipairs(keys) do
+    if key.calls and not no_calls then
+      local for_call = wait_of(key, weight)
+      local is_full = false
+      for _, bucket in ipairs(for_call == 0 and key.buckets or {}) do
+        if bucket.slots <= 0 then
+          is_full = true
+          if not seen[bucket.freed] then redis.call('HSET', bucket.hash, 'full', 1) end
+          add(bucket.freed)
+        end
+      end
+      if not is_full then wait = math.min(wait, for_call) end
+    end
+    if key.no_polls then add(key.polls) elseif key.polls then wait = math.min(wait, (wait_of(key, poll_weight))) end
+  end
+  return wait, listen
+end
+
+if #groups == 0 then
+  if a_group_is_gone then
+    redis.call('HDEL', STATE, 'run_id')
+    return {}
+  end
+  return answer(next_look())
+end
 -- A worker with entries must be known before its first heartbeat, or its death would not be detected.
 redis.call('ZADD', HEARTBEATS, 'NX', now_ms, consumer)
-if #windows > 0 then
-  paced_from = paced_from + count * gap -- their places in the pace
-  first = charge(count, 'pace', text(paced_from), 'gap', text(gap))
-end
-if probing then
+if state.open_until then
   is_probe = 1
-  local entry = retries[1] and 'retries' .. retries[1] or jobs[1] and 'jobs' .. jobs[1] or 'polls' .. polls[1]
-  local probe, life = ARGV[own + 3], tonumber(ARGV[own + 4])
-  redis.call('HSET', STATE, 'probe', probe, 'probe_until', text(now + life), 'probe_entry', entry)
-  return answer(life, FREED)
+  local group = groups[1]
+  local entry = group[3][1] and 'retries' .. group[3][1] or group[4][1] and 'jobs' .. group[4][1] or 'polls' .. group[5][1]
+  redis.call('HSET', STATE, 'probe', probe, 'probe_until', text(now + probe_life), 'probe_entry', entry)
+  return answer(probe_life, { FREED })
 end
-if count < room and calls < slots then return answer(FOREVER, RETRIES, JOBS, POLLS) end
-return answer(wait_for_one())
+return answer(next_look())

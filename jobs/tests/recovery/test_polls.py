@@ -41,7 +41,7 @@ def pooled(make_vendor, monkeypatch):
 
 
 def in_line(slug="acme", key=""):
-    return [job_id for job_id, _ in stream.polls_in_line(slug, 1000, key)]
+    return [job_id for job_id, _ in stream.polls_in_line(slug, 1000, credential=key)]
 
 
 def age(seconds):
