@@ -8,6 +8,8 @@ from jobs.queue.keys import BucketKeys
 from jobs.queue.redis import commands, script
 from vendors.limits import Window
 
+ROUNDED_US = 999  # some stores keep milliseconds only
+
 
 class Start(NamedTuple):
     """Units charged at a time, in microseconds since 1970. `latest_us`: when they may have been
@@ -25,7 +27,8 @@ class Content:
 
     `starts`: the latest first. `members`: the vendors counted, as Bucket.member; empty for a
     vendor's own bucket. `spent`: the units in each range of the quota, by the range's name.
-    `is_estimated`: whether calls in progress are among them.
+    `is_estimated`: whether calls in progress are among them. `is_capped`: whether the number of
+    jobs in flight is limited.
     """
 
     windows: Sequence[Window] = ()
@@ -36,14 +39,15 @@ class Content:
     quota: str = ""
     spent: Mapping[str, int] = field(default_factory=dict)
     is_estimated: bool = False
+    is_capped: bool = False
 
     def arguments(self) -> list[int | str]:
         depth = max((window.calls for window in self.windows), default=0)
         length_us = max((round(window.seconds * 1e6) for window in self.windows), default=0)
         spent = [part for name, units in self.spent.items() for part in (f"spent:{name}", units)]
         return [
-            *(depth, length_us, "".join(f",{member}" for member in self.members), self.version),
-            *(self.quota, int(self.is_estimated), len(self.spent), *spent),
+            *(depth, length_us, _listed(self.members), self.version),
+            *(int(self.is_capped), self.quota, int(self.is_estimated), len(self.spent), *spent),
             *(len(self.starts), *(number for start in self.starts for number in start)),
             *self.in_flight,
         ]
@@ -72,9 +76,5 @@ def mark_stale(shared: Iterable[tuple[str, int]], own: Iterable[tuple[str, int]]
     script("mark_stale")(keys=keys, args=[len(stale), *versions], client=commands())
 
 
-def set_version_back(state: str, refused_by: int, version: int) -> bool:
-    """Set the version of the settings in a bucket's state back to that of the row, which was
-    restored from a backup. False: the state has another one by now. Raises redis.RedisError.
-    """
-    args = [refused_by, version]
-    return bool(script("set_version_back")(keys=[state], args=args, client=commands()))
+def _listed(members: Sequence[str]) -> str:
+    return f" {' '.join(members)} " if members else ""

@@ -182,7 +182,7 @@ class Vendor(Versioned, Pausable, VendorSecrets):
 
     @property
     def limits_changed_at(self) -> datetime | None:
-        """When the vendor last joined or left a limit, by the clock of the machine that wrote it."""
+        """When the vendor last joined or left a limit, by the clock of whoever wrote its row."""
         if len(self.membership) != 16:
             return None
         return datetime.fromtimestamp(int(self.membership[:11], 16) / 1000, UTC)

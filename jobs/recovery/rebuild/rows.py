@@ -10,7 +10,7 @@ from django.db.models import QuerySet, Sum
 
 from jobs.models import IN_FLIGHT, UNKNOWN, Attempt, Job, Kind, Status
 from jobs.queue import limiter
-from jobs.queue.restore import Start
+from jobs.queue.restore import ROUNDED_US, Start
 from vendors.limits import Range
 from vendors.models import Vendor
 
@@ -18,7 +18,6 @@ from vendors.models import Vendor
 MAX_LATE_SECONDS = 30.0
 # For how long after a vendor has left a limit its calls may still have been charged to it.
 MAX_UNAWARE = timedelta(seconds=60)
-ROUNDED_US = 999  # some stores keep milliseconds only
 JOB_COLUMNS = ("vendor", "credential", "status", "started_at")
 
 
