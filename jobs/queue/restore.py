@@ -9,6 +9,7 @@ from jobs.queue.redis import commands, script
 from vendors.limits import Window
 
 ROUNDED_US = 999  # some stores keep milliseconds only
+NOW_US = 10**16  # later than any time: as late as it can be
 
 
 class Start(NamedTuple):
