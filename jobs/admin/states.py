@@ -8,7 +8,7 @@ from jobs.queue.health.breaker import OpenBreaker
 from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.snapshot import Snapshot
 from vendors.base import Outcome
-from vendors.models import Vendor
+from vendors.models import CredentialKey, Vendor
 
 NO_REDIS = "Redis does not answer. Start it: jobs are accepted, and run when it is back."
 NO_VENDOR = "Its vendor no longer exists. Add the vendor again, or cancel the job."
@@ -96,7 +96,7 @@ def vendor_state(vendor: Vendor, snapshot: Snapshot) -> str:
     return "; ".join(states or ["running"])
 
 
-def pause(vendor: Vendor) -> str:
+def pause(vendor: Vendor | CredentialKey) -> str:
     """Return until when a paused vendor is paused, why, by whom, and since when."""
     until = "" if vendor.paused else f" until {moment(vendor.paused_until)}"
     reason = f": {vendor.pause_reason.rstrip('.')}" if vendor.pause_reason else ""

@@ -40,7 +40,7 @@ of its definition and secrets:
 |-----------------------------------|--------|-----------------------------------|--------------|
 | enrich:credential:{slug}:token    | hash   | the token, encrypted; its life    | as the token |
 | enrich:credential:{slug}:asking   | string | lock of who asks for a new token  | 15 s         |
-| enrich:credential:{slug}:no_token | string | why the last request brought none | 2 s to 60 s  |
+| enrich:credential:{slug}:no_token | string | why the last request brought none | 1 s to 60 s  |
 
 And one for each client with request limits, with its slug as the hash tag:
 

@@ -25,7 +25,7 @@ LEASE_SECONDS = REQUEST_TIMEOUT_SECONDS + 5
 WAIT_SECONDS = REQUEST_TIMEOUT_SECONDS + 2
 LOOK_INTERVAL_SECONDS = 0.02
 # Those who wait when a request fails share the failure, instead of asking one after the other.
-FAILURE_SECONDS = 2.0
+FAILURE_SECONDS = 1.0
 MAX_FAILURE_SECONDS = 60.0
 # A vendor that refuses a token of this age refuses our credentials.
 FRESH_SECONDS = 10.0

@@ -11,7 +11,7 @@ def poll_streams(vendor: Vendor) -> dict[str, str]:
 
     A job is polled with the key that it was called with, so each key has a stream of its own.
     """
-    names = vendor.credential.variable_names if vendor.credential else []
+    names = vendor.credential.key_names if vendor.credential else []
     return {key: Keys(vendor.slug).polls_of(key) for key in ("", *names)}
 
 

@@ -44,4 +44,4 @@ def _pause_or_resume(credential: Credential) -> None:
 def _lacking(credential: Credential) -> set[str]:
     """Return the keys that no live worker has."""
     found = everywhere(reports(commands()))
-    return {name for name in credential.variable_names if f"{credential.slug}/{name}" in found}
+    return {name for name in credential.key_names if f"{credential.slug}/{name}" in found}

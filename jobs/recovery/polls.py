@@ -145,7 +145,7 @@ def _stop(jobs: QuerySet[Job]) -> int:
 
 def _known_keys(vendor: Vendor) -> list[str]:
     """Return what a polled job's `credential` may be."""
-    return ["", *(vendor.credential.variable_names if vendor.credential else [])]
+    return ["", *(vendor.credential.key_names if vendor.credential else [])]
 
 
 class UnpolledJobs:

@@ -6,12 +6,13 @@ from typing import Any
 
 from vendors import variables
 from vendors.credentials import login, oauth2, signing
+from vendors.credentials.grants import Grant
 from vendors.definitions.faults import DefinitionFaults, unknown_key
 from vendors.definitions.request import HEADER_NAME
 
 PLACES = ("header", "query", "body", "bearer_env", "basic")
 OF_PLACES = ("header", "prefix", "query", "body", "bearer_env", "basic")
-GRANTS = {"oauth2": oauth2.parse, "login": login.parse}
+GRANTS: dict[str, Callable[[object], Grant]] = {"oauth2": oauth2.parse, "login": login.parse}
 TABLES: dict[str, Callable[[object], object]] = {**GRANTS, "sign": signing.parse}
 KEYS = (*OF_PLACES, "keys_env", "retired_env", *TABLES, "hosts")
 ONE_PLACE = f"Name exactly one place for the key: {', '.join(PLACES[:-1])} or {PLACES[-1]}."

@@ -48,6 +48,11 @@ class Grant(Protocol):
         ...
 
     @property
+    def key(self) -> str:
+        """The variable by whose name the credential's only key is known."""
+        ...
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """The variables that prove who we are."""
         ...

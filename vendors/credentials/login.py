@@ -48,7 +48,6 @@ class Login:
 
     @property
     def key(self) -> str:
-        """The variable by whose name the credential's only key is known."""
         return min(self.named.values())
 
     @property

@@ -37,7 +37,6 @@ class OAuth2:
 
     @property
     def key(self) -> str:
-        """The variable by whose name the credential's only key is known."""
         return self.secret_env
 
     @property

@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from vendors import variables
 from vendors.base import Access
-from vendors.credentials import login, oauth2, signing
-from vendors.credentials.checking import TABLES, faults_of
+from vendors.credentials import signing
+from vendors.credentials.checking import GRANTS, TABLES, faults_of
 from vendors.credentials.grants import Grant
-from vendors.credentials.login import Login
-from vendors.credentials.oauth2 import OAuth2
 from vendors.credentials.placement import Placement
 from vendors.credentials.signing import Signing
 from vendors.definitions.faults import DefinitionFaults
@@ -75,15 +74,12 @@ def parse(definition: Mapping[str, Any]) -> Scheme:
 
 
 def _with_token(definition: Mapping[str, Any]) -> Scheme | None:
-    grant: OAuth2 | Login
-    if "oauth2" in definition:
-        grant = oauth2.parse(definition["oauth2"])
-    elif "login" in definition:
-        grant = login.parse(definition["login"])
-    else:
-        return None
-    placement = _placement(definition) or Placement("header", "Authorization", "Bearer ")
-    return Scheme(placement, (grant.key,), grant=grant)
+    for name, parse_table in GRANTS.items():
+        if name in definition:
+            grant = parse_table(definition[name])
+            place = _placement(definition) or Placement("header", "Authorization", "Bearer ")
+            return Scheme(place, (grant.key,), grant=grant)
+    return None
 
 
 def _with_keys(definition: Mapping[str, Any]) -> Scheme:
@@ -127,15 +123,27 @@ def apply(scheme: Scheme, request: Request, access: Access, reference: str = "")
     return scheme.signing.sign(request, secret, reference=reference, at=time.time())
 
 
-def variables_of(definition: Mapping[str, Any]) -> list[str]:
-    """Return the names of variables in a definition, even in one that can't be used."""
+def names_of(definition: Mapping[str, Any]) -> list[str]:
+    """Return the names by which a definition's keys are known, even of one that can't be used."""
     found = [definition.get("bearer_env")]
     for key in ("keys_env", "retired_env"):
         named = definition.get(key)
         found += named if isinstance(named, list) else []
-    for key in TABLES:
-        found += _named_in(definition.get(key))
+    for name, parse_table in GRANTS.items():
+        with suppress(DefinitionFaults):
+            found += [parse_table(definition[name]).key] if name in definition else []
     return [name for name in found if isinstance(name, str) and name]
+
+
+def variables_of(definition: Mapping[str, Any]) -> list[str]:
+    """Return the names of all variables in a definition, even in one that can't be used: first
+    those by which keys are known.
+    """
+    found = names_of(definition)
+    for key in TABLES:
+        others = (name for name in _named_in(definition.get(key)) if isinstance(name, str) and name)
+        found += [name for name in others if name not in found]
+    return found
 
 
 def _named_in(table: object) -> list[Any]:

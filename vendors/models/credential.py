@@ -67,6 +67,7 @@ class Credential(models.Model):
     class Meta:
         ordering = ("slug",)
         indexes = [models.Index(fields=["slug"], name="credential_slug")]
+        permissions = [("change_credential_target", "Can change where credentials are sent")]
 
     _parsed: tuple[object, Scheme | None] = (None, None)  # a definition, and what it says
 
@@ -122,8 +123,13 @@ class Credential(models.Model):
             return []
 
     @property
+    def key_names(self) -> list[str]:
+        """The names of its keys, which are those of their variables: the retired ones last."""
+        return credentials.names_of(self.definition)
+
+    @property
     def variable_names(self) -> list[str]:
-        """The names of the variables that hold its keys, also of those that are retired."""
+        """The names of all variables that hold a key or a secret of it."""
         return credentials.variables_of(self.definition)
 
     @property
@@ -144,10 +150,16 @@ class Credential(models.Model):
             return False
 
     def key_of(self, name: str) -> str:
-        """Return the key that a call was made with, by its variable's name: `name`, or '' for the
-        first or only one.
+        """Return the key that a call is made with, by its variable's name: `name` or, for '', the
+        first that this process can use.
         """
-        return name or next(iter(self.variable_names), "")
+        if name:
+            return name
+        try:
+            keys = self.scheme.keys
+        except DefinitionFaults:
+            return ""
+        return next((key for key in keys if not self.faults[key]), keys[0])
 
     def pool(self, now: datetime) -> list[PoolKey]:
         """Return all its keys, those that are retired last, and what this process may use each for.
@@ -209,5 +221,5 @@ class Credential(models.Model):
     def _removal_refusal(self) -> str:
         """Return why it must keep a key that it had; '' if it need not."""
         stored = Credential.objects.filter(pk=self.pk).first()
-        old = stored.variable_names if stored else []
-        return key_use.removal_refusal(self.slug, old, self.variable_names)
+        old = stored.key_names if stored else []
+        return key_use.removal_refusal(self.slug, old, self.key_names)
