@@ -9,16 +9,18 @@ from vendors.limits import quotas
 def shorten(
     period_seconds: float,
     boundary_seconds: float,
+    *,
+    since: float = 0.0,
     put: Callable[[object, str, object], None] = setattr,
 ) -> None:
-    """Let all periods of this process be that long and begin at multiples of it in Unix time.
+    """Let all periods of this process be that long, one of them beginning at `since` in Unix time.
     `put`: for example pytest's `monkeypatch.setattr`.
     """
 
     def begins(quota: quotas.Quota, now: datetime) -> list[datetime]:
-        current = now.timestamp() // period_seconds
+        current = (now.timestamp() - since) // period_seconds
         return [
-            datetime.fromtimestamp((current + shift) * period_seconds, UTC)
+            datetime.fromtimestamp(since + (current + shift) * period_seconds, UTC)
             for shift in range(-3, 4)
         ]
 

@@ -21,12 +21,13 @@ KEY_HEADER = "x-api-key"
 @dataclass(frozen=True)
 class Allowance:
     """What the vendor allows: `windows` are units and seconds. A quota is `quota` units in each
-    period of `period_seconds`, which begin at multiples of it in Unix time.
+    period of `period_seconds`, one of which begins at `since` in Unix time.
     """
 
     windows: tuple[tuple[int, float], ...] = ()
     quota: int | None = None
     period_seconds: float = 1.0
+    since: float = 0.0
     per_key: bool = False
     slugs: frozenset[str] = frozenset()  # whose calls it counts; none: all calls
 
@@ -69,7 +70,7 @@ class Bucket:
             self._units[index] -= recent.popleft()[1]
 
     def _period(self, now: float) -> int:
-        return int(now // self.allowance.period_seconds)
+        return int((now - self.allowance.since) // self.allowance.period_seconds)
 
 
 class Account(VendorServer):
