@@ -19,7 +19,6 @@ from jobs.callbacks import tokens
 from jobs.models import UNKNOWN, Attempt, Job, Kind
 from jobs.queue import limiter, stream
 from jobs.queue.buckets import buckets_of
-from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys
 from jobs.queue.limiter import EPOCH, Renewal
 from jobs.queue.redis import commands
@@ -70,8 +69,8 @@ def poll(vendor: Vendor, given: Mapping[str, Any], reference: str) -> Trial:
 
 
 def check(vendor: Vendor, key: str = "") -> Trial:
-    """Prove the vendor's credentials by its free call. `key`: which of them; '' for the first that
-    may be used.
+    """Prove the vendor's credential by its free call. `key`: which one, '' for the first that can
+    be used here.
     """
 
     def ask(vendor: Vendor, call: Call) -> Answer:
@@ -83,14 +82,8 @@ def check(vendor: Vendor, key: str = "") -> Trial:
 def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "", *, key: str = "") -> Call:
     job_id = new_id()
     url = tokens.callback_url(vendor.slug, job_id, 0, 0)
-    access = Access(key or _first_key(vendor))
+    access = Access(vendor.credential.key_of(key) if vendor.credential else "")
     return Call(job_id, dict(given), job_id, url, reference, access)
-
-
-def _first_key(vendor: Vendor) -> str:
-    pool = vendor.credential.pool(redis_clock.now()) if vendor.credential else []
-    usable = (key.name for key in pool if key.calls)
-    return next(usable, pool[0].name if pool else "")
 
 
 def _make(kind: Kind, vendor: Vendor, call: Call, ask: Ask, units: int, *, slot: str = "") -> Trial:
