@@ -57,7 +57,12 @@ def window_arguments(windows: Sequence[Window]) -> list[int]:
 def _quota_arguments(quota: Quota, second: int) -> list[Any]:
     ranges = quota.ranges(datetime.fromtimestamp(second, UTC))
     times = [round(at.timestamp() * 1_000_000) for pair in ranges for at in pair]
-    return [f"{quota.period} {quota.first_day} {quota.zone}", quota.calls, len(ranges), *times]
+    return [quota_text(quota), quota.calls, len(ranges), *times]
+
+
+def quota_text(quota: Quota | None) -> str:
+    """Return what identifies the periods of a quota; '' without one."""
+    return f"{quota.period} {quota.first_day} {quota.zone}" if quota else ""
 
 
 def own_bucket(

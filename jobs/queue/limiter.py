@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from jobs.queue.buckets import Bucket, arguments, buckets_of, keys_of, own_bucket, pool_of
+from jobs.queue.buckets import Bucket, arguments, buckets_of, keys_of, pool_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys, key_pause
 from jobs.queue.redis import commands, script
+from jobs.queue.restore import ROUNDED_US, Content, Start, restore
 from vendors.limits import Window
 from vendors.models import Vendor
 
@@ -118,13 +119,9 @@ def rebuild(
     for calls in progress. False: the lock that `token` holds has expired, and another worker is
     rebuilding.
     """
-    keys = Keys(slug)
-    own = own_bucket(slug, windows=windows)
-    starts = [len(ended_us), *ended_us, len(calling_us), *calling_us]
-    return bool(
-        script("limits", "rebuild")(
-            keys=[*keys_of([own]), keys.rebuilder, keys.retries, keys.jobs],
-            args=[*arguments([own], EPOCH), token, *starts, *in_flight],
-            client=commands(),
-        )
-    )
+    seconds, microseconds = commands().time()
+    keys, now_us = Keys(slug), seconds * 1_000_000 + microseconds
+    calling = [Start(at_us, now_us) for at_us in calling_us]
+    starts = [*calling, *(Start(at_us, at_us + ROUNDED_US) for at_us in ended_us)]
+    streams = [keys.retries, keys.jobs]
+    return restore(keys, Content(windows, starts, in_flight), token=token, streams=streams)

@@ -1,4 +1,4 @@
-"""Keeps a vendor's in-flight set in agreement with the rows, so that it cannot leak slots."""
+"""Keeps in-flight sets in agreement with the rows, so that they cannot leak slots."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -6,10 +6,13 @@ from datetime import timedelta
 from itertools import islice
 from typing import TypeVar
 
+from django.db.models import QuerySet
+
 from jobs.models import IN_FLIGHT, Job
 from jobs.queue import counters, limiter
-from jobs.queue.keys import Keys
+from jobs.queue.keys import BucketKeys, Keys
 from jobs.queue.redis import commands, script
+from jobs.recovery.rebuild.target import Target
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +28,31 @@ def correct(vendor: str) -> int:
 
     Raises redis.RedisError.
     """
+    corrected = _correct(vendor, Keys(vendor), Job.objects.filter(vendor=vendor))
+    if corrected:
+        counters.count("in_flight_corrections", vendor, corrected)
+    return corrected
+
+
+def correct_shared(target: Target) -> int:
+    """Do the same for a limit that vendors share.
+
+    The jobs of a vendor that has left it keep their slots until they end.
+    """
+    jobs = Job.objects.filter(vendor__in=sorted(target.selection.slugs))
+    return _correct(target.bucket.name, target.bucket.keys, jobs, target.bucket.key)
+
+
+def _correct(name: str, keys: BucketKeys, jobs: QuerySet[Job], key: str = "") -> int:
+    """`key`: of a credential, if the set holds only the jobs called with it."""
     seconds, _ = commands().time()
     before_ms = (seconds - int(GRACE.total_seconds())) * 1000
-    leaked, missing = _free_leaked(vendor, before_ms), _add_missing(vendor, before_ms)
+    called_with = {"credential__in": ("", key)} if key else {}
+    leaked = _free_leaked(keys, Job.objects.filter(**called_with), before_ms)
+    missing = _add_missing(keys, jobs.filter(**called_with), before_ms)
     if leaked or missing:
         text = "corrected the in-flight set of %s: %d slots leaked, %d missing"
-        log.warning(text, vendor, leaked, missing)
-        counters.count("in_flight_corrections", vendor, leaked + missing)
+        log.warning(text, name, leaked, missing)
     return leaked + missing
 
 
@@ -43,32 +64,24 @@ def vendors_with_slots(vendors: Iterable[str]) -> set[str]:
     return {vendor for vendor, slots in zip(vendors, pipeline.execute(), strict=True) if slots}
 
 
-def _free_leaked(vendor: str, before_ms: int) -> int:
-    keys, freed = Keys(vendor), 0
-    script_keys = [keys.in_flight, keys.state, keys.freed]
+def _free_leaked(keys: BucketKeys, jobs: QuerySet[Job], before_ms: int) -> int:
+    script_keys, freed = [keys.in_flight, keys.state, keys.freed], 0
     for chunk in _chunks(commands().zscan_iter(keys.in_flight, count=CHUNK)):
         old = {job_id: int(score) for job_id, score in chunk if score < before_ms}
-        if leaked := old.keys() - _in_flight_rows(list(old)):
+        rows = jobs.filter(pk__in=list(old), status__in=IN_FLIGHT) if old else jobs.none()
+        if leaked := old.keys() - set(rows.values_list("pk", flat=True)):
             args = [part for job_id in leaked for part in (job_id, old[job_id])]
             freed += script("free_leaked")(keys=script_keys, args=args, client=commands())
     return freed
 
 
-def _in_flight_rows(job_ids: list[str]) -> set[str]:
-    if not job_ids:
-        return set()
-    rows = Job.objects.filter(pk__in=job_ids, status__in=IN_FLIGHT)
-    return set(rows.values_list("pk", flat=True))
-
-
-def _add_missing(vendor: str, before_ms: int) -> int:
-    key, added = Keys(vendor).in_flight, 0
-    before = limiter.EPOCH + timedelta(milliseconds=before_ms)
-    rows = Job.objects.filter(status__in=IN_FLIGHT, vendor=vendor, started_at__lt=before)
+def _add_missing(keys: BucketKeys, jobs: QuerySet[Job], before_ms: int) -> int:
+    before, added = limiter.EPOCH + timedelta(milliseconds=before_ms), 0
+    rows = jobs.filter(status__in=IN_FLIGHT, started_at__lt=before)
     for job_ids in _chunks(rows.values_list("pk", flat=True).iterator(CHUNK)):
-        scores = dict(zip(job_ids, commands().zmscore(key, job_ids), strict=True))
+        scores = dict(zip(job_ids, commands().zmscore(keys.in_flight, job_ids), strict=True))
         missing = {job_id: before_ms for job_id, score in scores.items() if score is None}
-        added += commands().zadd(key, missing, nx=True) if missing else 0
+        added += commands().zadd(keys.in_flight, missing, nx=True) if missing else 0
     return added
 
 

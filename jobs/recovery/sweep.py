@@ -28,6 +28,7 @@ from jobs.recovery.batches import BatchSweep
 from jobs.recovery.key_pauses import pause_or_resume_users
 from jobs.recovery.overdue import resolve_overdue_jobs
 from jobs.recovery.polls import UnpolledJobs, add_due_polls, stop_polls
+from jobs.recovery.rebuild.target import capped_targets
 from jobs.recovery.unusable_pauses import UnusablePauses
 from jobs.storage.store import STORE_ERRORS, refuses
 from vendors.catalogue import catalogue
@@ -199,11 +200,13 @@ def _requeue_lost(vendor: str) -> int:
 
 
 def correct_in_flight_sets() -> int:
-    """Make each vendor's in-flight set agree with the rows."""
+    """Make each in-flight set, of a vendor or of a shared limit, agree with the rows."""
     with_rows = (_vendors_with(status) for status in IN_FLIGHT)
     busy = set().union(*with_rows, in_flight.vendors_with_slots(catalogue.all()))
     for vendor in busy & catalogue.all().keys():
         in_flight.correct(vendor)
+    for target in capped_targets(catalogue.all()):
+        in_flight.correct_shared(target)
     return 0
 
 

@@ -51,7 +51,7 @@ class Schedule:
     def note(self, taken: Taken) -> None:
         """Remember for how long a vendor said that there is nothing to take."""
         turn = self._turns[taken.vendor.slug]
-        wait = STALE_WAIT_SECONDS if taken.stale else taken.wait_seconds
+        wait = STALE_WAIT_SECONDS if taken.stale or taken.outdated else taken.wait_seconds
         turn.ask_at = taken.asked_at + (wait if taken.has_no_more else min(wait, MAX_WAIT_SECONDS))
         turn.listen = taken.listen
         if taken.stale and not turn.is_stale:

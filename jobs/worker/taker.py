@@ -10,6 +10,7 @@ from jobs.queue.redis import commands
 from jobs.queue.redis_errors import WrongTypeError, is_wrong_type, refusal, require_usable
 from jobs.queue.take import Taken, take
 from jobs.queue.vendor_keys import key_types
+from jobs.recovery import versions
 from jobs.recovery.rebuild import rebuild
 from jobs.worker.execution import Execution
 from jobs.worker.held_entries import HeldEntries
@@ -35,6 +36,7 @@ class Taker:
         self._held = held
         self._pool = pool
         self._stale: list[Vendor] = []
+        self._outdated: list[Taken] = []
         self._set_aside: set[str] = set()  # vendors with a key of the wrong type in Redis
 
     def room(self, vendor: Vendor) -> int:
@@ -47,9 +49,10 @@ class Taker:
         return self._pool.room(vendor.slug, ahead=ahead)
 
     def take(self) -> list[Taken]:
-        """Take from the vendors that are due. Raises redis.RedisError, but only if nothing was
-        taken.
+        """Take from the vendors that are due. Raises redis.RedisError and STORE_ERRORS, but only if
+        nothing was taken.
         """
+        self._read_outdated()
         self._rebuild_stale()
         takes: list[Taken] = []
         for vendor in self._schedule.due(time.monotonic()):
@@ -57,11 +60,18 @@ class Taker:
             taken = self._take(vendor, room, is_first=not takes) if room > 0 else None
             if taken and taken.stale:
                 self._stale.append(vendor)
+            if taken and taken.outdated:
+                self._outdated.append(taken)
             if taken and taken.entries:
                 takes.append(taken)
             if takes and _must_start(takes, time.monotonic()):
                 break
         return takes
+
+    def _read_outdated(self) -> None:
+        outdated, self._outdated = self._outdated, []
+        if outdated:
+            versions.read_again(outdated)
 
     def _rebuild_stale(self) -> None:
         """Rebuild limits before anything is taken: it takes a while, and permits would expire."""
