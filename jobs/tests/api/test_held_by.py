@@ -6,6 +6,7 @@ import pytest
 
 from jobs.models import Stream
 from jobs.queue import limiter, stream
+from jobs.queue.buckets import buckets_of
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import Report
 from jobs.queue.held.recent import recent_holds
@@ -15,10 +16,13 @@ from jobs.queue.take import take
 from jobs.recovery import unusable
 from jobs.tests.console import sign_in_as_superuser, text
 from vendors.catalogue import catalogue
+from vendors.models import Credential, Limit
 
 # About answers of Redis, whatever the store.
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 WORKER = "host-1-well"
+OF_LIMIT = {"limit": "", "in_flight": "max_in_flight of ", "quota": "the quota of "}
+KEYS = ["VENDOR_POOL_1", "VENDOR_POOL_2"]
 
 
 @pytest.fixture
@@ -31,12 +35,12 @@ def now(redis_client):
 
 @pytest.fixture
 def acme(make_vendor, now):
-    """Return a function that makes the vendor, with an intact limiter and three entries."""
+    """Return a function that makes the vendor, with an intact limiter and six entries."""
 
     def make(**fields):
         vendor = make_vendor("acme", **fields)
         limiter.rebuild(vendor.slug, vendor.windows, [], [])
-        stream.add(vendor.slug, [f"job-{n}" for n in range(3)], Stream.JOBS)
+        stream.add(vendor.slug, [f"job-{n}" for n in range(6)], Stream.JOBS)
         return vendor
 
     return make
@@ -144,6 +148,59 @@ def test_max_in_flight_of_its_own(acme, held_by):
         "until": None,
         "message": "Held by max_in_flight of the vendor.",
     }
+
+
+@pytest.fixture
+def shared(acme, now, redis_client):
+    """Return a function that makes a limit with this definition and a vendor that names it and has
+    two keys, with intact buckets.
+    """
+
+    def make(**definition):
+        Limit.objects.create(slug="pdl", definition=definition)
+        Credential.objects.create(slug="pool", definition={"header": "X-Api-Key", "keys_env": KEYS})
+        acme(adapter="http", definition={"limits": ["pdl"], "credential": "pool"})
+        vendor = catalogue.get("acme")
+        run_id = redis_client.info("server")["run_id"]
+        for bucket in buckets_of(vendor).of_all(KEYS)[1:]:
+            quota = bucket.quota
+            text = f"{quota.period} {quota.first_day} {quota.zone}" if quota else ""
+            members = {"vendors": f" {bucket.member} ", "capped": 1}
+            history = {"depth": 10, "length": 3600 * 1_100_000}
+            state = {"run_id": run_id, "quota": text, **members, **history}
+            redis_client.hset(bucket.keys.state, mapping=state)
+        return vendor
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("definition", "kind"),
+    [
+        ({"windows": "2/h"}, "limit"),
+        ({"max_in_flight": 2}, "in_flight"),
+        ({"quota": {"calls": 2, "period": "day"}}, "quota"),
+    ],
+)
+@pytest.mark.parametrize("per", [{}, {"per": "credential"}])
+def test_a_shared_limit(shared, held_by, definition, kind, per):
+    vendor, taken = shared(**definition, **per), 0
+    while (held := held_by()) is None:
+        taken += len(take(vendor, WORKER, 1).entries)
+    assert (held["kind"], held["name"], taken) == (kind, "pdl", 4 if per else 2)
+    assert held["message"].startswith(f"Held by {OF_LIMIT[kind]}the limit pdl")
+    assert (held["until"] is None) == (kind == "in_flight")
+    assert not take(vendor, WORKER, 1).entries, "take says the same"
+
+
+def test_all_keys_are_paused(shared, held_by):
+    shared(max_in_flight=1)
+    limiter.pause_key("pool", KEYS[0], 100)
+    assert held_by() is None
+    limiter.pause_key("pool", KEYS[1], 50)
+    held = held_by()
+    assert (held["kind"], held["name"]) == ("credential", KEYS[1])
+    assert held["message"].startswith(f"Held by a pause of the key {KEYS[1]} until ")
 
 
 def test_without_redis_it_is_left_out(acme, held_by, client, settings):
