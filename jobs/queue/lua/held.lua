@@ -1,14 +1,10 @@
 -- Says what holds the calls of a vendor, by what take would do now. Runs after limits.lua and admission.lua, and writes nothing.
--- Returns now; if something holds them: its kind (pause, breaker, recovery, credential, in_flight, limit or quota), the index of its bucket
--- or the name of the key ('' for the vendor), and until when it may (0: unknown).
+-- Returns now; and if something holds them: its kind (pause, breaker, recovery, credential, in_flight, limit or quota), the index of its
+-- bucket or the name of the key ('' for the whole vendor), and until when, at most (0: unknown).
 if #outdated > 0 or #stale > 0 then return { now } end
+if held_by then return { now, held_by, '', held_us < FOREVER and now + held_us or 0 } end
 
-local kind, wait = hold_of_vendor()
-if kind then return { now, kind, '', now + wait } end
-if state.recovering and room_in_recovery() <= 0 then return { now, 'recovery', '', 0 } end
-for _, bucket in ipairs(buckets) do measure(bucket) end
-
--- Returns what holds the calls of one key, and for how long; nothing if they may start.
+-- Returns how long the calls with one key are held, by what, and its name; nothing if they may start.
 local function hold_of(key)
   local wait, slowest, is_quota = wait_of(key, weight)
   if slowest then return wait, is_quota and 'quota' or 'limit', text(slowest.index) end

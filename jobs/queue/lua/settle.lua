@@ -3,7 +3,7 @@
 -- KEYS retries, jobs, waited, ended; log, state, in_flight and freed of each bucket, the vendor's own first; then streams of polls
 -- ARGV number of buckets, for each the key of the credential that it counts ('': all); then eight per job: stream ('retries', 'jobs', '',
 --      or the index in KEYS of a stream of polls), entry id, job id, frees_slot ('', '1', or 'final': the job has ended), charge to refund
---      ('' or microseconds), its units, the key it was made with ('': unknown or none), and requeue ('': no fresh entry; 'always';
+--      ('' or microseconds), its units, the key it was made with ('': none or unknown), and requeue ('': no fresh entry; 'always';
 --      'pending': only if the old entry was still pending, so that it happens once)
 local RETRIES, JOBS, WAITED, ENDED = unpack(KEYS, 1, 4)
 local streams = { retries = RETRIES, jobs = JOBS }
@@ -13,36 +13,19 @@ for i = 1, tonumber(ARGV[1]) do
 end
 local own = buckets[1]
 
-local function wake(bucket) redis.call('XADD', bucket.freed, 'MAXLEN', 1, '*', 'slot', '1') end
-
-local function read_hash(key)
-  local flat, hash = redis.call('HGETALL', key), {}
-  for i = 1, #flat, 2 do hash[flat[i]] = flat[i + 1] end
-  return hash
-end
-
-local function return_charge(bucket, charge, units)
-  bucket.state = read_hash(bucket.hash)
-  local returned = refund(bucket, charge, units)
-  local gap = tonumber(bucket.state.gap or 0)
-  if returned > 0 and gap > 0 then -- its place in the pace
-    redis.call('HINCRBY', bucket.hash, 'pace', string.format('%d', -returned * gap))
-  end
-end
-
 local any_waits -- asked once, and only if a job is final
 local probe = redis.call('HGET', own.hash, 'probe_entry')
 for i = #buckets + 2, #ARGV, 8 do
   local stream, entry, job, frees_slot, charge, units, key, requeue = unpack(ARGV, i, i + 7)
   local was_pending = 0
   if entry ~= '' then
-    local of_poll = tonumber(stream)
-    was_pending = redis.call('XACK', of_poll and KEYS[of_poll] or streams[stream], 'workers', entry)
-    redis.call('XDEL', of_poll and KEYS[of_poll] or streams[stream], entry)
+    local name = streams[stream] or KEYS[tonumber(stream)]
+    was_pending = redis.call('XACK', name, 'workers', entry)
+    redis.call('XDEL', name, entry)
     -- A probe ends with its entry, even if it was never reported. The next one may then start at once.
-    if probe == (of_poll and 'polls' or stream) .. entry then
+    if probe == (streams[stream] and stream or 'polls') .. entry then
       redis.call('HDEL', own.hash, 'probe', 'probe_until', 'probe_entry')
-      wake(own)
+      redis.call('XADD', own.freed, 'MAXLEN', 1, '*', 'slot', '1')
     end
   end
   if requeue == 'always' or (requeue == 'pending' and was_pending == 1) then
@@ -52,7 +35,11 @@ for i = #buckets + 2, #ARGV, 8 do
   for _, bucket in ipairs(buckets) do
     local counts = bucket.key == '' or bucket.key == key
     if frees_slot ~= '' and (counts or key == '') then bucket.ended = bucket.ended + redis.call('ZREM', bucket.in_flight, job) end
-    if charge ~= '' and counts then return_charge(bucket, tonumber(charge), tonumber(units)) end
+    if charge ~= '' and counts then
+      local returned = refund(bucket.log, bucket.hash, tonumber(charge), tonumber(units))
+      local gap = returned > 0 and redis.call('HGET', bucket.hash, 'gap')
+      if gap then redis.call('HINCRBY', bucket.hash, 'pace', -returned * gap) end -- its place in the pace
+    end
   end
   if frees_slot == 'final' then
     if any_waits == nil then any_waits = redis.call('EXISTS', WAITED) == 1 end
@@ -63,6 +50,8 @@ for i = #buckets + 2, #ARGV, 8 do
 end
 -- Workers wait for a slot only if take found none.
 for _, bucket in ipairs(buckets) do
-  if bucket.ended > 0 and redis.call('HDEL', bucket.hash, 'full') == 1 then wake(bucket) end
+  if bucket.ended > 0 and redis.call('HDEL', bucket.hash, 'full') == 1 then
+    redis.call('XADD', bucket.freed, 'MAXLEN', 1, '*', 'slot', '1')
+  end
 end
 return own.ended
