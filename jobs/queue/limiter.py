@@ -18,7 +18,7 @@ from jobs.queue.buckets import Bucket, arguments, buckets_of, keys_of, pool_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys, key_pause
 from jobs.queue.redis import commands, script
-from jobs.queue.restore import ROUNDED_US, Content, Start, restore
+from jobs.queue.restore import NOW_US, ROUNDED_US, Content, Start, restore
 from vendors.limits import Window
 from vendors.models import Vendor
 
@@ -119,9 +119,8 @@ def rebuild(
     for calls in progress. False: the lock that `token` holds has expired, and another worker is
     rebuilding.
     """
-    seconds, microseconds = commands().time()
-    keys, now_us = Keys(slug), seconds * 1_000_000 + microseconds
-    calling = [Start(at_us, now_us) for at_us in calling_us]
+    keys = Keys(slug)
+    calling = [Start(at_us, NOW_US) for at_us in calling_us]
     starts = [*calling, *(Start(at_us, at_us + ROUNDED_US) for at_us in ended_us)]
     streams = [keys.retries, keys.jobs]
     return restore(keys, Content(windows, starts, in_flight), token=token, streams=streams)

@@ -9,6 +9,7 @@ from jobs.queue.redis import commands, script
 from vendors.limits import Window
 
 ROUNDED_US = 999  # some stores keep milliseconds only
+NOW_US = 10**16  # later than any time: as late as it can be
 
 
 class Start(NamedTuple):
@@ -27,8 +28,8 @@ class Content:
 
     `starts`: the latest first. `members`: the vendors counted, as Bucket.member; empty for a
     vendor's own bucket. `spent`: the units in each range of the quota, by the range's name.
-    `is_estimated`: whether calls in progress are among them. `is_capped`: whether the number of jobs
-    in flight is limited.
+    `is_estimated`: whether calls in progress are among them. `is_capped`: whether the number of
+    jobs in flight is limited.
     """
 
     windows: Sequence[Window] = ()

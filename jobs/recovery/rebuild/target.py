@@ -78,7 +78,7 @@ class Target:
 
     @property
     def _keeps_slots(self) -> bool:
-        """Whether the jobs in flight are known: of a shared bucket only if their number is limited."""
+        """Whether jobs in flight are kept: in a shared bucket only if their number is limited."""
         return not self.bucket.limit or self.bucket.max_in_flight is not None
 
 

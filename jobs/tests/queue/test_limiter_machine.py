@@ -105,8 +105,8 @@ class Limiter(RuleBasedStateMachine):
         return commands().lrange(self.keys.log, 0, -1)
 
     def log_without(self, charge):
-        log = self.log()
-        if charge in log:
+        log, rebuilt = self.log(), commands().hget(self.keys.state, "rebuilt") or 0
+        if charge in log and int(charge) > int(rebuilt):
             log.remove(
                 charge
             )  # one: a rebuild may have entered a call in progress at the same time

@@ -185,9 +185,9 @@ def test_a_rebuild_with_lower_limits_keeps_the_longer_log(redis_client, make_ven
             outcome="found",
         )
     redis_client.delete(Keys("acme").log)
-    without = Vendor(slug="acme", adapter="sync")
-    assert take(without, "w", 0).stale
-    rebuild([without])
+    lower = Vendor(slug="acme", adapter="sync", rate_limits="1/s", version=vendor.version)
+    assert take(lower, "w", 0).stale
+    rebuild([lower])
     assert len(log_of(redis_client, "acme")) == 2
 
 
