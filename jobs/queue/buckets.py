@@ -78,6 +78,7 @@ class Buckets:
         """Raises ValueError if a limit that the vendor names does not exist or can't be read."""
         self._vendor = vendor
         self._by_key: dict[str, list[Bucket]] = {}
+        self.admissions: dict[Any, Any] = {}  # of jobs.queue.take, by the keys that may be used
         self._limits = [(row, row.rules) for row in vendor.limits] if vendor.limit_names else []
         cap = vendor.max_in_flight
         self.own = own_bucket(vendor.slug, vendor.version, vendor.windows, cap)

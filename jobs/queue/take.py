@@ -6,13 +6,14 @@ entries as they allow, and charges for exactly those.
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 from jobs.models import Stream
-from jobs.queue.buckets import Bucket, arguments, buckets_of, keys_of
+from jobs.queue.buckets import Bucket, Buckets, arguments, buckets_of, keys_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import HEARTBEATS, Keys, key_pause
 from jobs.queue.redis import commands, script
@@ -20,7 +21,8 @@ from jobs.queue.stream import Entry
 from vendors.models import PoolKey, Vendor
 
 PROBE_MARGIN_SECONDS = 10
-ANY = PoolKey("")  # of a vendor without a credential
+NO_POOL = (PoolKey(""),)  # of a vendor without a credential
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,26 @@ class Taken:
         return Keys(self.vendor.slug).jobs in self.listen
 
 
-class Admission(NamedTuple):
+@dataclass(frozen=True)
+class Admission:
     """What limits.lua and admission.lua are given for a vendor."""
 
     buckets: list[Bucket]
-    pool: list[PoolKey]  # the keys that may be used now
+    pool: tuple[PoolKey, ...]  # the keys of its credential that may be used now
     keys: list[str]
-    args: list[Any]  # lacks how many entries are wanted
+    pool_args: list[Any]
+
+    @cached_property
+    def _has_quota(self) -> bool:
+        return any(bucket.quota for bucket in self.buckets)
+
+    @cached_property
+    def _args(self) -> list[Any]:
+        return [*arguments(self.buckets, EPOCH), *self.pool_args]
+
+    def args(self, now: datetime) -> list[Any]:
+        """Return ARGV up to how many entries are wanted. `now`: by Redis' clock."""
+        return [*arguments(self.buckets, now), *self.pool_args] if self._has_quota else self._args
 
 
 def admission(vendor: Vendor, now: datetime) -> Admission:
@@ -60,31 +75,34 @@ def admission(vendor: Vendor, now: datetime) -> Admission:
 
     Raises ValueError if a limit that the vendor names does not exist.
     """
-    credential, keys = vendor.credential, Keys(vendor.slug)
-    pool = [key for key in credential.pool(now) if key.calls or key.polls] if credential else [ANY]
-    buckets = buckets_of(vendor).of_all([key.name for key in pool])
-    of_pool = [
-        redis_key
-        for key in pool
-        for redis_key in (
-            key_pause(credential.slug, key.name) if credential else keys.pause,
-            keys.polls_of(key.name),
-        )
-    ]
+    pool: tuple[PoolKey, ...] = NO_POOL
+    if vendor.credential:
+        pool = tuple(key for key in vendor.credential.pool(now) if key.calls or key.polls)
+    buckets = buckets_of(vendor)
+    found: Admission | None = buckets.admissions.get(pool)
+    if found is None:
+        found = buckets.admissions[pool] = _admission(vendor, buckets, pool)
+    return found
+
+
+def _admission(vendor: Vendor, buckets: Buckets, pool: tuple[PoolKey, ...]) -> Admission:
+    keys = Keys(vendor.slug)
+    keys_of_pool, uses = [], []
+    for key in pool:
+        credential = vendor.credential
+        pause = key_pause(credential.slug, key.name) if credential else keys.pause
+        keys_of_pool += [pause, keys.polls_of(key.name)]
+        polls = vendor.polling is not None and key.polls
+        uses += [key.name, " ".join(["calls"] * key.calls + ["polls"] * polls)]
+    of_pool = buckets.of_all([key.name for key in pool])
     of_vendor = [keys.retries, keys.jobs, keys.pause, HEARTBEATS]
-    uses = [part for key in pool for part in (key.name, _uses(vendor, key))]
     weights = [vendor.weight, vendor.poll_weight if vendor.polling else 0]
     return Admission(
-        buckets,
+        of_pool,
         pool,
-        [*keys_of(buckets), *of_vendor, *of_pool],
-        [*arguments(buckets, now), *weights, len(pool), *uses],
+        [*keys_of(of_pool), *of_vendor, *keys_of_pool],
+        [*weights, len(pool), *uses],
     )
-
-
-def _uses(vendor: Vendor, key: PoolKey) -> str:
-    polls = vendor.polling is not None and key.polls
-    return " ".join(["calls"] * key.calls + ["polls"] * polls)
 
 
 def take(vendor: Vendor, consumer: str, want: int) -> Taken:
@@ -96,10 +114,11 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
     """
     probe, asked_at = secrets.token_hex(8), time.monotonic()
     probe_life_us = int((vendor.timeout_seconds + PROBE_MARGIN_SECONDS) * 1e6)
-    allowed = admission(vendor, redis_clock.now())
+    now = redis_clock.now()
+    allowed = admission(vendor, now)
     reply = script("limits", "admission", "take")(
         keys=allowed.keys,
-        args=[*allowed.args, want, consumer, probe, probe_life_us],
+        args=[*allowed.args(now), want, consumer, probe, probe_life_us],
         client=commands(),
     )
     match reply:
@@ -110,10 +129,11 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
             outdated = [(allowed.buckets[index - 1], int(version)) for index, version in pairs]
             return Taken(vendor, asked_at, outdated=outdated)
     now_us, wait_us, probing, ends, groups = reply
+    entries = [entry for group in groups for entry in _entries(vendor, allowed.pool, group)]
     return Taken(
         vendor,
         asked_at,
-        [entry for group in groups for entry in _entries(vendor, allowed.pool, group)],
+        entries,
         now=datetime.fromtimestamp(now_us / 1e6, UTC),
         wait_seconds=wait_us / 1e6,
         listen=dict(_pairs(ends)),
@@ -121,19 +141,20 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
     )
 
 
-def _entries(vendor: Vendor, pool: list[PoolKey], group: list[Any]) -> Iterator[Entry]:
+def _entries(vendor: Vendor, pool: Sequence[PoolKey], group: list[Any]) -> list[Entry]:
     """Return the entries that were taken with one key. Their charges follow one another."""
     index, charge, retries, jobs, polls = group
-    rows = [(Stream.RETRIES, *pair, "", vendor.weight) for pair in _pairs(retries)]
-    rows += [(Stream.JOBS, *pair, "", vendor.weight) for pair in _pairs(jobs)]
-    triples = zip(polls[::3], polls[1::3], polls[2::3], strict=True)
-    rows += [(Stream.POLLS, *triple, vendor.poll_weight) for triple in triples]
-    for stream, entry_id, job_id, due, units in rows:
-        of_entry = str(charge) if charge and units else ""
-        yield Entry(
-            vendor.slug, stream, entry_id, job_id, of_entry, due, pool[index - 1].name, units
-        )
-        charge += units if charge else 0
+    slug, key, weight, entries = vendor.slug, pool[index - 1].name, vendor.weight, []
+    lists = [(Stream.RETRIES, retries, 2, weight), (Stream.JOBS, jobs, 2, weight)]
+    if polls:
+        lists.append((Stream.POLLS, polls, 3, vendor.poll_weight))
+    for stream, flat, width, units in lists:
+        for at in range(0, len(flat), width):
+            due = flat[at + 2] if width == 3 else ""
+            of_entry = str(charge) if charge and units else ""
+            entries.append(Entry(slug, stream, flat[at], flat[at + 1], of_entry, due, key, units))
+            charge += units if charge else 0
+    return entries
 
 
 def _pairs(flat: list[str]) -> Iterator[tuple[str, str]]:

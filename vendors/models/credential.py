@@ -67,6 +67,7 @@ class Credential(models.Model):
     class Meta:
         ordering = ("slug",)
         indexes = [models.Index(fields=["slug"], name="credential_slug")]
+        permissions = [("change_credential_target", "Can change where credentials are sent")]
 
     _parsed: tuple[object, Scheme | None] = (None, None)  # a definition, and what it says
 

@@ -6,8 +6,8 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 
+from jobs.admin.vendors import sending
 from jobs.admin.vendors.confirmation import CONFIRMATION_FIELD, ConfirmingForm
 from jobs.admin.vendors.keys import KeysAdmin
 from jobs.admin.vendors.pauses import paused_keys
@@ -61,6 +61,8 @@ ELSEWHERE = {
 
 
 class CredentialForm(ConfirmingForm):
+    may_send_credentials = False
+
     # A key is sent in another way, or another key is sent, only if the operator confirms which.
     variables_again = forms.CharField(
         required=False,
@@ -73,8 +75,15 @@ class CredentialForm(ConfirmingForm):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         stored = Credential.objects.filter(pk=self.instance.pk).first()
         if stored and "definition" in cleaned and "definition" in self.changed_data:
-            self._check_users(stored, cleaned)
+            self._check_change(stored, cleaned)
         return cleaned
+
+    def _check_change(self, stored: Credential, cleaned: dict[str, Any]) -> None:
+        definition = cleaned["definition"]
+        if not self.may_send_credentials and sending.changes_place(stored, definition):
+            self.add_error("definition", sending.REFUSAL)
+        else:
+            self._check_users(stored, cleaned)
 
     def _check_users(self, stored: Credential, cleaned: dict[str, Any]) -> None:
         if users := [vendor.slug for vendor in users_of(stored)]:
@@ -110,21 +119,23 @@ class CredentialAdmin(KeysAdmin):
     def paused(self, credential: Credential) -> str:
         return ", ".join(row.name for row in paused_keys(credential)) or "-"
 
-    @admin.display(description="Keys")
-    def keys(self, credential: Credential) -> str | SafeString:
-        return super().keys(credential)
-
-    # Who may do what: a credential decides what is sent to vendors, as their target does.
+    # Who may do what: the place of a key decides where it is sent, as the target of a vendor does.
+    # Without that permission, keys can be added to a pool and retired.
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and _may_change_targets(request)
+        return super().has_add_permission(request) and sending.may_change(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Credential | None = None) -> bool:
-        return super().has_change_permission(request, obj) and _may_change_targets(request)
+        may_change_keys = request.user.has_perm("vendors.change_vendor_target")
+        may_change = may_change_keys or sending.may_change(request)
+        return super().has_change_permission(request, obj) and may_change
 
     def has_delete_permission(self, request: HttpRequest, obj: Credential | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and _may_change_targets(request)
+        return super().has_delete_permission(request, obj) and sending.may_change(request)
 
-
-def _may_change_targets(request: HttpRequest) -> bool:
-    return request.user.has_perm("vendors.change_vendor_target")
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        form.may_send_credentials = sending.may_change(request)
+        return form

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import redis
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -68,6 +68,7 @@ class KeysAdmin(SharedAdmin):
             credential.may_pause = self.has_pause_permission(request, credential)
         return super().render_change_form(request, context, *args, **kwargs)
 
+    @admin.display(description="Keys")
     def keys(self, credential: Credential) -> str | SafeString:
         if credential._state.adding:
             return "-"

@@ -98,7 +98,7 @@ local function read_calls(key, group, most)
   if most <= 0 or no_calls then return 0 end
   local retries, jobs = group[3], group[4]
   local before = #retries + #jobs
-  read(RETRIES, key, retries, most)
+  if redis.call('XLEN', RETRIES) > 0 then read(RETRIES, key, retries, most) end -- mostly empty
   read(JOBS, key, jobs, most - (#retries + #jobs - before) / 2)
   local calls = (#retries + #jobs - before) / 2
   no_calls = calls < most
