@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_serializer
@@ -60,16 +61,16 @@ class HeldBy(serializers.Serializer[Any]):
     )
     message = serializers.CharField(help_text="A sentence for people.")
 
-    def to_representation(self, instance: Hold) -> dict[str, Any]:
-        return {
-            "kind": instance.kind.value,
-            "name": instance.name or None,
-            "until": iso(instance.until),
-            "message": instance.message,
-        }
 
-
-HELD_BY = HeldBy()
+@lru_cache(maxsize=1000)  # mostly, all jobs of a vendor are held by the same
+def held_by(hold: Hold) -> dict[str, Any]:
+    """Return a hold as clients see it."""
+    return {
+        "kind": hold.kind.value,
+        "name": hold.name or None,
+        "until": iso(hold.until),
+        "message": hold.message,
+    }
 
 
 class JobSummary(serializers.Serializer[Any]):
@@ -140,8 +141,9 @@ class JobSummary(serializers.Serializer[Any]):
         elif instance["status"] == Status.FAILED:
             code, message = instance["error_code"], instance["error_message"]
             shown["error"] = {"code": code, "message": message}
-        elif "held_by" in instance:  # of a queued job, if it is known
-            shown["held_by"] = instance["held_by"]
+        elif "hold" in instance:  # of a queued job, if it is known
+            hold = instance["hold"]
+            shown["held_by"] = held_by(hold) if hold else None
         return shown
 
 

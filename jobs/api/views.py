@@ -17,11 +17,11 @@ from jobs.api.input.validation import single_values, validated
 from jobs.api.openapi import operations
 from jobs.api.pagination import Filters
 from jobs.api.problems import Problem
-from jobs.api.serializers import HELD_BY, OUTWARD, STORED, JobShown, JobSummary, ListQuery
+from jobs.api.serializers import OUTWARD, STORED, JobShown, JobSummary, ListQuery
 from jobs.api.waiting import Wait
 from jobs.models import FINAL, Job, Status
 from jobs.queue.clock import redis_clock
-from jobs.queue.held.hold import Hold, hold_of_job
+from jobs.queue.held.hold import hold_of_job
 from jobs.queue.held.recent import recent_holds
 from jobs.storage.lookup import Lookup
 from vendors.catalogue import catalogue
@@ -192,13 +192,9 @@ def _add_holds(rows: Iterable[dict[str, Any]]) -> None:
     if not queued:
         return
     of_vendors, now = recent_holds.of({row["vendor"] for row in queued}), redis_clock.now()
-    shown: dict[Hold | None, Any] = {None: None}  # many jobs have the same
     for row in queued:
         if row["vendor"] in of_vendors:
-            hold = hold_of_job(row["not_before"], of_vendors[row["vendor"]], now)
-            if hold and hold not in shown:
-                shown[hold] = HELD_BY.to_representation(hold)
-            row["held_by"] = shown[hold]
+            row["hold"] = hold_of_job(row["not_before"], of_vendors[row["vendor"]], now)
 
 
 def _not_found() -> Problem:

@@ -58,11 +58,13 @@ def claimed(job_ids: Iterable[str], run_token: str) -> list[Job]:
     return [job for job in rows if job.run_token == run_token and job.status == Status.PROCESSING]
 
 
-def note_charge(attempt: Attempt, vendor: Vendor) -> None:
+def note_charge(attempt: Attempt, vendor: Vendor, units: int | None = None) -> None:
     """Note what the call was charged, from which a limit is counted again: units, in the vendor's
-    own windows and in its limits. `vendor`: as it was when the call was permitted.
+    own windows and in its limits. `vendor`: as it was when the call was permitted. `units`: None
+    for those of its kind.
     """
-    attempt.units = vendor.poll_weight if attempt.kind == Kind.POLL else vendor.weight
+    usual = vendor.poll_weight if attempt.kind == Kind.POLL else vendor.weight
+    attempt.units = usual if units is None else units
     if names := vendor.limit_names:
         attempt.limits = f",{','.join(names)},"
 

@@ -23,10 +23,11 @@ from jobs.queue.held.hold import Hold
 from jobs.queue.keys import GROUP, Keys
 from jobs.queue.limiter import moment
 from jobs.queue.redis import hints
+from jobs.queue.vendor_keys import poll_streams
 from vendors.models import Vendor
 
 MAX_VENDORS = 200
-REPLIES = 8  # for each vendor, besides what holds it
+REPLIES = 6  # for each vendor, besides what holds it and its streams of polls
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
         now = moment(str(now_us))
         by_slug = {}
         for vendor, question in zip(first, questions, strict=True):
-            of_vendor = [next(replies) for _ in range(REPLIES)]
+            count = REPLIES + 2 * len(poll_streams(vendor))
+            of_vendor = [next(replies) for _ in range(count)]
             hold = question.answer(next(replies), reports).hold_at(now, vendor)
             by_slug[vendor.slug] = _parse(of_vendor, hold, now)
     except redis.RedisError:
@@ -92,20 +94,22 @@ def _ask(pipeline: Any, vendor: Vendor) -> None:
     pipeline.xlen(keys.jobs).xlen(keys.retries)
     pipeline.xpending(keys.jobs, GROUP).xpending(keys.retries, GROUP)
     pipeline.zcard(keys.in_flight).hgetall(keys.state)
-    pipeline.xlen(keys.polls).xpending(keys.polls, GROUP)
+    for stream in poll_streams(vendor).values():
+        pipeline.xlen(stream).xpending(stream, GROUP)
 
 
 def _parse(replies: Sequence[Any], hold: Hold | None, now: datetime) -> VendorSnapshot:
-    jobs, retries, *pending, in_flight, state, polls, polling = replies
-    calling = sum(map(_pending, pending))
+    jobs, retries, *pending, in_flight, state = replies[:REPLIES]
+    polls = sum(checked(length) for length in replies[REPLIES::2])
+    calling, polling = sum(map(_pending, pending)), sum(map(_pending, replies[REPLIES + 1 :: 2]))
     return VendorSnapshot(
         queued=max(checked(jobs) + checked(retries) - calling, 0),
         calling=calling,
         in_flight=checked(in_flight),
         breaker=breaker.read_open(checked(state), now),
         hold=hold,
-        polls_queued=max(checked(polls) - _pending(polling), 0),
-        polling=_pending(polling),
+        polls_queued=max(polls - polling, 0),
+        polling=polling,
     )
 
 

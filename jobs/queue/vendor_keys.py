@@ -1,7 +1,5 @@
 """The keys in Redis that a vendor has because of its credential and its limits."""
 
-from contextlib import suppress
-
 from jobs.queue.buckets import buckets_of
 from jobs.queue.keys import BucketKeys, Keys, key_pause
 from vendors.models import Vendor
@@ -17,6 +15,14 @@ def poll_streams(vendor: Vendor) -> dict[str, str]:
     return {key: Keys(vendor.slug).polls_of(key) for key in ("", *names)}
 
 
+def counting_keys(vendor: Vendor) -> list[BucketKeys]:
+    """Return the keys of the buckets that count a vendor's calls, its own first."""
+    try:
+        return [bucket.keys for bucket in buckets_of(vendor).of_all(poll_streams(vendor))]
+    except ValueError:  # nobody calls a vendor with a limit that can't be read
+        return [Keys(vendor.slug)]
+
+
 def key_types(vendor: Vendor) -> dict[str, str]:
     """Return the type of each key in Redis that a vendor's calls need."""
     keys, polls = Keys(vendor.slug), poll_streams(vendor)
@@ -24,10 +30,7 @@ def key_types(vendor: Vendor) -> dict[str, str]:
     types |= {keys.intact_since: "string", keys.pause: "string", keys.waited: "zset"}
     if vendor.credential:
         types |= {key_pause(vendor.credential.slug, key): "string" for key in polls if key}
-    counting: list[BucketKeys] = [keys]
-    with suppress(ValueError):  # nobody calls a vendor with a limit that can't be read
-        counting = [bucket.keys for bucket in buckets_of(vendor).of_all(polls)]
-    for each in counting:
+    for each in counting_keys(vendor):
         types |= {each.freed: "stream", each.rebuilder: "string"}
         types |= {each.log: "list", each.in_flight: "zset", each.state: "hash"}
     return types

@@ -13,8 +13,8 @@ from django.db.models import Model
 
 from clients.models import DEFAULT, Client
 from jobs.models import Batch, Job
-from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
+from jobs.queue.vendor_keys import counting_keys
 from jobs.storage.store import writing
 from jobs.transfer.archive import (
     KINDS,
@@ -108,13 +108,13 @@ class Import:
 
 
 def forget_limits() -> None:
-    """Delete each vendor's limiter state, which may lack calls that were imported. It is rebuilt
-    from the rows before the next call.
+    """Delete the limiter state of all vendors, and of the limits that they share, which may lack
+    calls that were imported. It is rebuilt from the rows before the next call.
 
     Raises redis.RedisError.
     """
-    for slug in Vendor.objects.values_list("slug", flat=True):
-        commands().delete(Keys(slug).state)
+    for vendor in Vendor.objects.all():
+        commands().delete(*(counting.state for counting in counting_keys(vendor)))
 
 
 def _chunks(of: Iterable[Line]) -> Iterator[list[Line]]:

@@ -8,6 +8,7 @@ import redis
 from jobs.callbacks import tokens
 from jobs.models import Job
 from jobs.queue import limiter
+from jobs.queue.buckets import buckets_of
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from jobs.worker.access import Answer, with_access
 from jobs.worker.execution import Execution
@@ -31,7 +32,8 @@ class NotPermittedError(BaseException):
 class Permit:
     """The right to call a vendor now: the charge that `take` made for the job, or a later one.
 
-    `needs_slot`: whether the call needs a slot in flight; that of a poll's job is taken.
+    `key`: of the vendor's credential. `units`: that the charge counts. `needs_slot`: whether the
+    call needs a slot in flight; that of a poll's job is taken.
     """
 
     def __init__(
@@ -41,10 +43,14 @@ class Permit:
         charge: str,
         charged_at: float,
         *,
+        key: str,
+        units: int,
         needs_slot: bool = True,
     ) -> None:
         self._vendor = vendor
         self._job = job
+        self._key = key
+        self._units = units
         self._slot_of = job.pk if needs_slot else ""
         self._charge = charge
         self._charged_at = charged_at
@@ -69,7 +75,9 @@ class Permit:
         """Return None if a fresh permit was granted, or the seconds to wait before trying again."""
         self._charged_at = time.monotonic()
         try:
-            renewal = limiter.renew(self._vendor, self._slot_of, self._charge)
+            renewal = limiter.renew(
+                self._vendor, self._slot_of, self._charge, credential=self._key, units=self._units
+            )
         except redis.RedisError:
             raise NotPermittedError from None
         self._charge = renewal.charge
@@ -89,11 +97,19 @@ def _call(execution: Execution, access: Access) -> Answer | None:
     # If this process was frozen for that long, another worker may have taken the job over.
     if time.monotonic() - execution.charged_at > HEARTBEAT_TIMEOUT_SECONDS:
         return None
-    vendor, job, charge = execution.vendor, execution.job, execution.entry.charge
-    needs_slot = execution.poll is None
-    permit = Permit(vendor, job, charge, execution.charged_at, needs_slot=needs_slot)
+    vendor, job, entry = execution.vendor, execution.job, execution.entry
+    charge, needs_slot = entry.charge, execution.poll is None
+    permit = Permit(
+        vendor,
+        job,
+        charge,
+        execution.charged_at,
+        key=entry.credential,
+        units=entry.units,
+        needs_slot=needs_slot,
+    )
     with suppress(NotPermittedError):
-        if charge or (vendor.max_in_flight and needs_slot):
+        if charge or (needs_slot and buckets_of(vendor).have_slots):
             permit.confirm()
         # Confirmed again once connected, as connecting may take long.
         with this_call.permitted_by(permit.confirm) if charge else nullcontext():

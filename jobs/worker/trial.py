@@ -18,8 +18,9 @@ from jobs import lifecycle
 from jobs.callbacks import tokens
 from jobs.models import UNKNOWN, Attempt, Job, Kind
 from jobs.queue import limiter, stream
+from jobs.queue.buckets import buckets_of
 from jobs.queue.keys import Keys
-from jobs.queue.limiter import EPOCH
+from jobs.queue.limiter import EPOCH, Renewal
 from jobs.queue.redis import commands
 from jobs.recovery.rebuild import rebuild
 from jobs.storage.store import writing
@@ -33,6 +34,7 @@ from vendors.models import Vendor, new_id
 
 TIMEOUT_SECONDS = 10.0
 CHECK_INTERVAL_SECONDS = 0.25
+Ask = Callable[[Vendor, Call], Answer]
 NOT_IN_TIME = "Another process is asking for a token, and it did not come in time. Try again."
 
 
@@ -52,17 +54,18 @@ class Trial:
 
 
 def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
-    """Call the vendor as a job with this input would.
+    """Call the vendor as a job with this input would, with the first key that may be used.
 
     Like the others, raises NoPermitError, redis.RedisError and STORE_ERRORS.
     """
     call = _call(vendor, given)
-    return _make(Kind.TRY, vendor, call, execute.execute, slot=call.job_id)
+    return _make(Kind.TRY, vendor, call, execute.execute, vendor.weight, slot=call.job_id)
 
 
 def poll(vendor: Vendor, given: Mapping[str, Any], reference: str) -> Trial:
     """Ask for the answer to an earlier call, by what the vendor calls it."""
-    return _make(Kind.TRY, vendor, _call(vendor, given, reference), execute.poll)
+    call = _call(vendor, given, reference)
+    return _make(Kind.TRY, vendor, call, execute.poll, vendor.poll_weight)
 
 
 def check(vendor: Vendor, key: str = "") -> Trial:
@@ -73,7 +76,7 @@ def check(vendor: Vendor, key: str = "") -> Trial:
     def ask(vendor: Vendor, call: Call) -> Answer:
         return execute.check(vendor, call.access)
 
-    return _make(Kind.CHECK, vendor, _call(vendor, {}, key=key), ask)
+    return _make(Kind.CHECK, vendor, _call(vendor, {}, key=key), ask, vendor.weight)
 
 
 def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "", *, key: str = "") -> Call:
@@ -83,14 +86,15 @@ def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "", *, key:
     return Call(job_id, dict(given), job_id, url, reference, access)
 
 
-def _make(
-    kind: Kind, vendor: Vendor, call: Call, ask: Callable[[Vendor, Call], Answer], *, slot: str = ""
-) -> Trial:
-    """`slot`: under which id the call takes an in-flight slot; '' if it needs none."""
+def _make(kind: Kind, vendor: Vendor, call: Call, ask: Ask, units: int, *, slot: str = "") -> Trial:
+    """`units`: that it counts in the vendor's limits. `slot`: under which id the call takes an
+    in-flight slot; '' if it needs none.
+    """
     made: list[Trial] = []
 
     def with_permit(access: Access) -> Answer:
-        made.append(_permitted(kind, vendor, replace(call, access=access), ask, slot))
+        call_now = replace(call, access=access)
+        made.append(_permitted(kind, vendor, call_now, ask, units=units, slot=slot))
         return made[0].answer
 
     answer = with_access(vendor, call.access.key, with_permit)
@@ -100,15 +104,14 @@ def _make(
     return replace(made[0], answer=answer) if made else Trial(kind, call, [], answer, 0.0)
 
 
-def _permitted(
-    kind: Kind, vendor: Vendor, call: Call, ask: Callable[[Vendor, Call], Answer], slot: str
-) -> Trial:
+def _permitted(kind: Kind, vendor: Vendor, call: Call, ask: Ask, *, units: int, slot: str) -> Trial:
     if limiter.is_stale(vendor):
         rebuild([vendor])  # before there is a row, which would be counted
-    attempt = _begin(kind, vendor, call.access.key)
+    attempt = _begin(kind, vendor, call.access.key, units)
     try:
-        permit, job = _permit(vendor, slot)
-        confirmed = this_call.permitted_by(permit.confirm) if vendor.windows else nullcontext()
+        permit, job = _permit(vendor, call.access.key, units, slot)
+        is_charged = units and buckets_of(vendor).are_charged
+        confirmed = this_call.permitted_by(permit.confirm) if is_charged else nullcontext()
         with watched() as exchanges, confirmed:
             since = time.monotonic()
             answer = ask(vendor, call)
@@ -117,14 +120,14 @@ def _permitted(
     except (NoPermitError, NotPermittedError):
         with writing():
             attempt.delete()
-        raise NoPermitError(_reason(vendor)) from None
+        raise NoPermitError(_reason(vendor, call.access.key)) from None
     finally:
         if slot:
             stream.settle_final(vendor.slug, [slot])  # if Redis is away, the sweep frees the slot
     return Trial(kind, call, exchanges, answer, seconds)
 
 
-def _begin(kind: Kind, vendor: Vendor, key: str) -> Attempt:
+def _begin(kind: Kind, vendor: Vendor, key: str, units: int) -> Attempt:
     """Write the attempt before the call: if Redis loses its data, limits are rebuilt from rows.
 
     Until it is known when the call started, it counts as late as possible. It never has the
@@ -143,7 +146,7 @@ def _begin(kind: Kind, vendor: Vendor, key: str) -> Attempt:
         message="The call by hand did not finish.",
         credential=key,
     )
-    lifecycle.note_charge(attempt, vendor)
+    lifecycle.note_charge(attempt, vendor, units)
     with writing():
         attempt.save(force_insert=True)
     return attempt
@@ -173,7 +176,7 @@ def outcome(answer: Answer) -> tuple[str, str]:
             return answer.code[:50], answer.message[:500]
 
 
-def _permit(vendor: Vendor, slot: str) -> tuple[Permit, Job]:
+def _permit(vendor: Vendor, key: str, units: int, slot: str) -> tuple[Permit, Job]:
     """Return a permit to call now, and the job that stands for the call.
 
     Raises NoPermitError if there is no permit within TIMEOUT_SECONDS.
@@ -181,29 +184,35 @@ def _permit(vendor: Vendor, slot: str) -> tuple[Permit, Job]:
     give_up_at = time.monotonic() + TIMEOUT_SECONDS
     while True:
         asked_at = time.monotonic()
-        renewal = limiter.renew(vendor, slot, "")
+        if not units:  # it takes no permit
+            renewal = Renewal(True, "", 0.0)
+        else:
+            renewal = limiter.renew(vendor, slot, "", credential=key, units=units)
         if renewal.granted:
             started_at = limiter.moment(renewal.charge) if renewal.charge else _now()
             job = Job(id=slot, vendor=vendor.slug, started_at=started_at)
-            return Permit(vendor, job, renewal.charge, asked_at), job
+            return Permit(vendor, job, renewal.charge, asked_at, key=key, units=units), job
         seconds_left = give_up_at - time.monotonic()
         if seconds_left <= 0:
             raise NoPermitError
         time.sleep(min(max(renewal.wait_seconds, 0.001), CHECK_INTERVAL_SECONDS, seconds_left))
 
 
-def _reason(vendor: Vendor) -> str:
+def _reason(vendor: Vendor, key: str) -> str:
     """Return a sentence that names the limit, and what to do."""
-    keys = Keys(vendor.slug)
     if limiter.is_stale(vendor):
         return "Redis lost its data; the limits are being rebuilt. Retry in a moment."
-    if commands().pttl(keys.pause) > 0:
+    if commands().pttl(Keys(vendor.slug).pause) > 0:
         return "The vendor has just asked for a pause. Retry in a moment."
-    limit, in_flight = vendor.max_in_flight, commands().zcard(keys.in_flight)
-    if limit and in_flight >= limit:
-        advice = "Wait for one to end, or raise it."
-        return f"{in_flight} jobs are in flight, and max_in_flight is {limit}. {advice}"
-    return f"The rate limits ({vendor.rate_limits}) allow no call now. Wait, or raise them."
+    for bucket in buckets_of(vendor).of(key):
+        cap, in_flight = bucket.max_in_flight, commands().zcard(bucket.keys.in_flight)
+        if cap and in_flight >= cap:
+            of = f" of the limit {bucket.limit}" if bucket.limit else ""
+            advice = "Wait for one to end, or raise it."
+            return f"{in_flight} jobs are in flight, and max_in_flight{of} is {cap}. {advice}"
+    limits = [f"limit {name}" for name in vendor.limit_names]
+    named = ", ".join(filter(None, [vendor.rate_limits, *limits]))
+    return f"The rate limits ({named}) allow no call now. Wait, or raise them."
 
 
 def _now() -> datetime:

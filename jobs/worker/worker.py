@@ -15,6 +15,7 @@ import redis
 from django.db import close_old_connections
 
 from jobs.models import OPEN, Job
+from jobs.queue.buckets import buckets_of
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.redis import commands
 from jobs.queue.redis_errors import refusal, require_usable
@@ -166,7 +167,7 @@ class Worker:
         self._report_unusable({slug: why for slug, why in faults.items() if why} | of_keys)
         usable = {slug: vendors[slug] for slug in slugs if not faults[slug]}
         self._schedule.serve(usable)
-        self._is_paced = any(vendor.windows for vendor in usable.values())
+        self._is_paced = any(buckets_of(vendor).are_charged for vendor in usable.values())
 
     def _report_unusable(self, found: dict[str, str]) -> None:
         """Log once for each vendor and key why this worker can't use it, and tell the others."""

@@ -14,7 +14,7 @@ from clients import issuing
 from clients.models import ApiKey, Client
 from clients.tests.actors import OPERATOR
 from jobs.models import Attempt, Batch, Callback, Job, RefusedItem
-from jobs.queue.keys import HEARTBEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys, limit_keys
 from jobs.tests.rows import all_rows, delete_rows, make_rows
 from jobs.tests.transfer.edits import changed, columns, without
 from jobs.tests.transfer.old_rows import make_attempt
@@ -209,10 +209,17 @@ def test_rows_deleted_during_the_import_are_found_by_counting(path, rows, monkey
     assert run(path) == report(0, 0, 0, 0, 0, 12, 0)
 
 
-def test_limiter_state_is_deleted_so_that_it_is_rebuilt(path, rows, redis_client):
+def test_limiter_state_is_deleted_so_that_it_is_rebuilt(path, rows, redis_client, make_vendor):
     redis_client.hset(Keys("acme").state, "run_id", "known")
+    Limit.objects.create(slug="team", definition={"windows": "9/min", "per": "credential"})
+    keys = {"header": "X-Key", "keys_env": ["VENDOR_P"], "retired_env": ["VENDOR_R"]}
+    Credential.objects.create(slug="pdl", definition=keys)
+    make_vendor("pdl", definition={"credential": "pdl", "limits": ["team"]})
+    shared = [limit_keys("team", name).state for name in ("VENDOR_P", "VENDOR_R")]
+    for state in shared:
+        redis_client.hset(state, "run_id", "known")
     run(path)
-    assert not redis_client.exists(Keys("acme").state)
+    assert not redis_client.exists(Keys("acme").state, *shared)
 
 
 def test_import_is_refused_while_a_worker_runs_unless_live(path, rows, redis_client):
