@@ -78,7 +78,7 @@ class Question:
         if self._admission is None:
             pipeline.echo("")
         else:
-            _, _, keys, args = self._admission
+            keys, args = self._admission.keys, self._admission.args(redis_clock.now())
             pipeline.evalsha(script(*HELD).sha, len(keys), *keys, *args, 1)
 
     def answer(self, reply: Any, reports: Iterable[WorkerReport]) -> Standing:
