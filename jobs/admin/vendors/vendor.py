@@ -63,7 +63,7 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     @admin.display(description="Credential")
     def key_states(self, vendor: Vendor) -> str | SafeString:
         """Return which keys of its credential are paused, with a link to the credential."""
-        credential = vendor.credential
+        credential = Vendor.objects.get(pk=vendor.pk).credential  # not the values of a form
         if credential is None:
             return "-"
         url = reverse("admin:vendors_credential_change", args=[credential.pk])
@@ -79,7 +79,8 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Vendor | None = None) -> Any:
         """Leave out what a vendor does not have."""
         has_none = {"usage", "key_states"} if obj is None else set()
-        if obj and obj.credential is None:
+        # The row is about to get the form's definition: its credential must not be read yet.
+        if obj and not obj.definition.get("credential"):
             has_none = {"key_states"}
         return [
             (title, {**options, "fields": [it for it in options["fields"] if it not in has_none]})
