@@ -25,12 +25,14 @@ class Usage:
     """What one bucket counts now.
 
     `is_known`: whether Redis can be trusted; otherwise a worker counts its calls again before the
-    next one. `windows`: as those of the bucket. `quota_units`: that count until `resets_at`.
+    next one. `next_start`: the earliest by the pace. `windows`: as those of the bucket.
+    `quota_units`: that count until `resets_at`.
     """
 
     bucket: Bucket
     is_known: bool = False
     in_flight: int = 0
+    next_start: datetime | None = None
     quota_units: int = 0
     resets_at: datetime | None = None
     windows: list[WindowUsage] = field(default_factory=list)
@@ -65,12 +67,13 @@ def usage_of(buckets: Iterable[Bucket]) -> list[Usage]:
 def _usage(bucket: Bucket, reply: list[int]) -> Usage:
     if not reply:
         return Usage(bucket)
-    in_flight, quota_units, resets_us, *windows = reply
+    in_flight, next_us, quota_units, resets_us, *windows = reply
     pairs = zip(windows[::2], windows[1::2], strict=True)
     return Usage(
         bucket,
         is_known=True,
         in_flight=in_flight,
+        next_start=_moment(next_us),
         quota_units=quota_units,
         resets_at=_moment(resets_us),
         windows=[WindowUsage(units, _moment(full_us)) for units, full_us in pairs],

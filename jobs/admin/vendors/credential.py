@@ -104,6 +104,7 @@ class CredentialAdmin(KeysAdmin):
     heading = "Credentials"
     definition_options = {
         "help_text": HELP,
+        "rows": 10,
         "elsewhere": ELSEWHERE,
         "error_messages": {"required": credentials.ONE_PLACE},
     }

@@ -202,8 +202,9 @@ def _variable(credential: Credential, name: str, workers: Sequence[WorkerReport]
     lacking = [worker.why[of_key] for worker in workers if of_key in worker.why]
     if not lacking:
         return here
-    reasons = " ".join(sorted(set(lacking)))
-    return f"{here} Missing at {len(lacking)} of {counted(len(workers), 'worker')}: {reasons}"
+    reasons = " ".join(sorted({*lacking} - {here}))
+    where = f"Missing at {len(lacking)} of {counted(len(workers), 'worker')}"
+    return f"{here} {where}: {reasons}" if reasons else f"{here} {where}, too."
 
 
 def _state(credential: Credential, name: str) -> str:

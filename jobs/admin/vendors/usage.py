@@ -1,6 +1,7 @@
 """How much of its limits a vendor, or all vendors of a shared limit, have used, as a table."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 import redis
@@ -11,6 +12,7 @@ from django.utils.safestring import SafeString
 from jobs.admin.formats import counted, moment
 from jobs.queue import usage
 from jobs.queue.buckets import Bucket
+from jobs.queue.clock import redis_clock
 from jobs.queue.usage import Usage, usage_of
 from vendors.catalogue import catalogue
 from vendors.limits import parse
@@ -21,6 +23,7 @@ NO_REDIS = "Unknown: Redis does not answer."
 NO_VENDOR = "Nothing: no vendor names this limit."
 NO_LIMITS = "The vendor has no limits."
 NOT_COUNTED = "Not counted yet: a worker does this before the next call."
+SOON = timedelta(seconds=1)
 MAX_BUCKETS = 50  # in one table: a pool may have 100 keys, and a vendor 8 limits for each
 
 
@@ -98,8 +101,10 @@ def _limit_of(bucket: Bucket) -> Limit | None:
 
 def _measures(found: Usage, windows: str) -> Iterator[Measure]:
     # The bucket's own windows are longer, by the arrival margin.
+    paced = _pace(found)
     for window, each in zip(parse(windows), found.windows, strict=True):
-        note = f"full until {moment(each.full_until)}" if each.full_until else ""
+        note = f"full until {moment(each.full_until)}" if each.full_until else paced
+        paced = ""  # which is that of the first window, the shortest
         allows = f"{window.calls:,}/{_period(round(window.seconds))}"
         yield Measure(allows, each.units, window.calls, note)
     bucket = found.bucket
@@ -117,6 +122,13 @@ def _measures(found: Usage, windows: str) -> Iterator[Measure]:
         yield Measure(
             allows, found.quota_units, quota.calls, f"{spent}resets at {moment(found.resets_at)}"
         )
+
+
+def _pace(found: Usage) -> str:
+    """Return when the next call may start, if that is not about now."""
+    soon = redis_clock.now() + SOON
+    is_later = found.next_start is not None and found.next_start > soon
+    return f"evenly apart: the next at {moment(found.next_start)}" if is_later else ""
 
 
 def _period(seconds: int) -> str:

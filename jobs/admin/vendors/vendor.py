@@ -16,6 +16,7 @@ from jobs.admin.vendors.field import changed
 from jobs.admin.vendors.pauses import PausingAdmin, paused_keys
 from jobs.admin.vendors.target import TargetAdmin
 from jobs.models import OPEN, Job
+from jobs.queue.clock import redis_clock
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -67,9 +68,12 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
         if credential is None:
             return "-"
         url = reverse("admin:vendors_credential_change", args=[credential.pk])
-        paused = [f"{row.name} is {states.pause(row)}" for row in paused_keys(credential)]
-        more = ": " if paused else ""
-        return format_html('<a href="{}">{}</a>{}{}', url, credential, more, "; ".join(paused))
+        rows = paused_keys(credential)
+        sentences = [f"{row.name} is {states.pause(row)}." for row in rows]
+        too = [row.name for row in rows if not row.paused_by]
+        if too and vendor.is_paused(redis_clock.now()):
+            sentences.append(f"Resuming the vendor resumes {' and '.join(too)} too.")
+        return format_html('<a href="{}">{}</a> {}', url, credential, " ".join(sentences))
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Vendor | None = None

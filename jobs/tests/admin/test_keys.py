@@ -62,7 +62,7 @@ def test_the_page_shows_each_key_with_its_state(pool, make_job):
     assert f"{OLD} polls alone (retired) The variable {OLD} is not set. running 2" in text(page)
     assert "k3y-s3cret" not in page.content.decode()
     acme = Vendor.objects.get(slug="acme")
-    assert f"Credential: pool : {SECOND} is {state}" in text(browser.get(page_of(acme)))
+    assert f"Credential: pool {SECOND} is {state}." in text(browser.get(page_of(acme)))
 
 
 def test_a_key_is_paused_and_resumed_and_with_the_last_one_the_vendors(pool):
@@ -106,6 +106,8 @@ def test_resuming_a_vendor_says_which_keys_are_resumed_too(pool):
         pauses.keys.pause("pool", key, pauses.DENIED)
     pauses.keys.pause_vendors("pool", now=redis_clock.now())
     acme, browser = Vendor.objects.get(slug="acme"), sign_in_as_superuser()
+    offer = f"Resuming the vendor resumes {FIRST} and {SECOND} too."
+    assert offer in text(browser.get(page_of(acme)))
     shown = text(browser.post(f"/admin/vendors/vendor/{acme.pk}/resume/", follow=True))
     assert f"Vendor acme is resumed. Resumed with it: {FIRST}, {SECOND}." in shown
     assert paused_vendors() == []

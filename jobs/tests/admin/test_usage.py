@@ -50,7 +50,7 @@ def test_what_is_used_of_each_bucket(pages, redis_client):
     stream.add("acme", ["job-1", "job-2"], Stream.JOBS)
     [entry] = take(catalogue.get("acme"), "worker", 5).entries
     page = pages("acme")
-    assert "Its own all 50/5min 2 month" in page
+    assert "Its own all 50/5min 2 evenly apart: the next at 20" in page
     assert "month all 1,000 a month from day 17, Europe/Berlin 2 resets at 20" in page
     assert f"each {entry.credential} 2/h 2 full until 20" in page
     assert "scarce all 1 in flight 1 full until one of them ends 2 a day" in page
