@@ -66,9 +66,9 @@ class CredentialForm(ConfirmingForm):
     # A key is sent in another way, or another key is sent, only if the operator confirms which.
     variables_again = forms.CharField(
         required=False,
-        label="Confirm variable",
+        label="Confirm variables",
         help_text="Only if you change the definition of a credential in use: "
-        "type the name of its variable again.",
+        "type the names of all its variables again, separated by spaces.",
     )
 
     def clean(self) -> dict[str, Any]:
