@@ -21,6 +21,7 @@ from jobs.queue.stream import Entry
 from vendors.models import PoolKey, Vendor
 
 PROBE_MARGIN_SECONDS = 10
+UNUSABLE_WAIT_SECONDS = 1.0
 NO_POOL = (PoolKey(""),)  # of a vendor without a credential
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -73,11 +74,13 @@ class Admission:
 def admission(vendor: Vendor, now: datetime) -> Admission:
     """Return what decides about the vendor's calls. `now`: by Redis' clock.
 
-    Raises ValueError if a limit that the vendor names does not exist.
+    Raises ValueError if a limit that the vendor names, or its credential, can't be used.
     """
     pool: tuple[PoolKey, ...] = NO_POOL
     if vendor.credential:
-        pool = tuple(key for key in vendor.credential.pool(now) if key.calls or key.polls)
+        is_polled = vendor.polling is not None
+        keys = vendor.credential.pool(now)
+        pool = tuple(key for key in keys if key.calls or (key.polls and is_polled))
     buckets = buckets_of(vendor)
     found: Admission | None = buckets.admissions.get(pool)
     if found is None:
@@ -109,13 +112,15 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
     """Take at most `want` entries for `consumer`.
 
     Raises redis.RedisError. It is then unknown whether entries were taken: requeue those that are
-    pending at the consumer and that it does not know (jobs.recovery.pending.requeue). Raises
-    ValueError if a limit that the vendor names does not exist.
+    pending at the consumer and that it does not know (jobs.recovery.pending.requeue).
     """
     probe, asked_at = secrets.token_hex(8), time.monotonic()
     probe_life_us = int((vendor.timeout_seconds + PROBE_MARGIN_SECONDS) * 1e6)
     now = redis_clock.now()
-    allowed = admission(vendor, now)
+    try:
+        allowed = admission(vendor, now)
+    except ValueError:  # without all of its limits, no call is made
+        return Taken(vendor, asked_at, now=now, wait_seconds=UNUSABLE_WAIT_SECONDS)
     reply = script("limits", "admission", "take")(
         keys=allowed.keys,
         args=[*allowed.args(now), want, consumer, probe, probe_life_us],

@@ -58,7 +58,7 @@ for i = 1, tonumber(ARGV[1]) do
   -- may have changed since the last start, which was due at `started`.
   local gap = windows[1] and math.ceil(windows[1].length / windows[1].calls)
   owed = tonumber(owed or 1)
-  local started = pace and pace - owed * last_gap or 0
+  local started = pace and pace - owed * (last_gap or 0) or 0
   local paced_from = gap and math.max(started + owed * gap, now - math.max(gap, 20000))
 
   -- A bucket can't be trusted if Redis lost data or restarted, its clock went back, or the definition needs what is not known. The state

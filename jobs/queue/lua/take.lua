@@ -128,12 +128,12 @@ if is_polled then
     return #entries
   end
 
-  -- While calls wait that could start, polls get half of the permits. An odd one, such as a single one, goes to both kinds by turns: to
+  -- While calls wait that could start, polls get half of the permits (of the entries, if they take none). An odd one, such as a single one, goes to both kinds by turns: to
   -- a poll if `poll_turn` in the state is 1. What one kind leaves, the other takes. Returns how many calls and polls were read.
   function read_both(key, group)
     local field = key.name == '' and 'poll_turn' or 'poll_turn:' .. key.name
     local turn = redis.call('HGET', STATE, field) or '0'
-    local room = room_for(key, weight)
+    local room = poll_weight > 0 and room_for(key, weight) or want
     local of_calls = key.calls and math.min(room_for(key, weight, true), room - math.floor((room + turn) / 2)) or 0
     local calls = read_calls(key, group, of_calls)
     local polls = read_polls(key, group[5], room_for(key, poll_weight))
