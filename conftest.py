@@ -20,6 +20,7 @@ from jobs.api.retry_after import durations
 from jobs.callbacks import caps
 from jobs.queue import stream
 from jobs.queue.backlog import backlog
+from jobs.queue.held.recent import recent_holds
 from jobs.queue.redis import hints
 from vendors.catalogue import catalogue
 
@@ -103,6 +104,7 @@ def clear_caches() -> None:
     stream.hints_may_fail.__init__()
     caps.full.__init__()
     backlog.__init__()
+    recent_holds.__init__()
     durations.__init__()
 
 

@@ -11,6 +11,8 @@ from vendors.models import Vendor
 OUTCOME_UNKNOWN = (
     "It is unknown whether the vendor did the work, and repeat_unknown is off for this vendor."
 )
+# A token that the vendor had issued some time ago: the next call gets a new one.
+TOKEN_REFUSED = "token_refused"  # noqa: S105  # a code
 BASE_SECONDS = 1.0
 CAP_SECONDS = 300.0
 
@@ -50,7 +52,7 @@ def decide(
     """
     if not error.outcome_known and not vendor.repeat_unknown:
         return GiveUp("outcome_unknown", f"{error.message} {OUTCOME_UNKNOWN}")
-    held_seconds = _held_seconds(error, standing, chance)
+    held_seconds = _held_seconds(error, vendor, standing, chance)
     if held_seconds is not None:
         return Retry(counts=False, delay_seconds=held_seconds)
     if error.permanent or error.code in PERMANENT:
@@ -72,13 +74,15 @@ def decide_by_count(
     return Retry(counts=True, delay_seconds=chance * min(CAP_SECONDS, BASE_SECONDS * 2**failures))
 
 
-def _held_seconds(error: VendorError, standing: Standing, chance: float) -> float | None:
+def _held_seconds(
+    error: VendorError, vendor: Vendor, standing: Standing, chance: float
+) -> float | None:
     """Return the delay of a job whose vendor is held by a pause or its breaker after this error;
     None if it is not.
     """
     if error.code == "rate_limited":
-        return _pause_seconds(error, standing) + 1 + chance
-    if error.code == "no_credits":
+        return _pause_seconds(error, vendor, standing) + 1 + chance
+    if error.code in ("no_credits", TOKEN_REFUSED):
         return 0.0
     if error.permanent:
         return None
@@ -88,8 +92,11 @@ def _held_seconds(error: VendorError, standing: Standing, chance: float) -> floa
     return 0.0 if is_denied or error.retry_after is not None else None
 
 
-def _pause_seconds(error: VendorError, standing: Standing) -> float:
-    """Return for how long the vendor is paused after a throttled answer."""
+def _pause_seconds(error: VendorError, vendor: Vendor, standing: Standing) -> float:
+    """Return for how long the vendor is paused after a throttled answer: not if that pauses the key
+    alone, because the job can be called with another.
+    """
     if error.retry_after is not None:
-        return error.retry_after.total_seconds()
+        has_others = vendor.credential is not None and vendor.credential.has_others
+        return 0.0 if has_others else error.retry_after.total_seconds()
     return standing.throttle.pause_seconds if standing.throttle else throttle.UNIT_SECONDS

@@ -30,13 +30,15 @@ VENDORS = [
     ("llm", "llm"),
     ("nominatim", "nominatim"),
     ("pdl", "pdl"),
+    ("snov", "snov"),
     ("vies", "vies"),
 ]
 
 
 def judge_of(vendor: str):
     """Return a judge that allows what the vendor's limits say, exactly."""
-    windows = limits.parse(vendor.rate_limits)
+    texts = [vendor.rate_limits, *(it.definition["windows"] for it in vendor.limits)]
+    windows = [window for text in texts for window in limits.parse(text)]
     judges = [sliding(window.calls, window.seconds) for window in windows]
     return lambda now: all([allows(now) for allows in judges])
 

@@ -8,7 +8,8 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from harness.waiting import wait_for
 from jobs.models import Attempt, Job, Status
-from jobs.recovery.unusable import WorkerReport, everywhere
+from jobs.queue.heartbeat import WorkerReport
+from jobs.recovery.unusable import everywhere
 from jobs.recovery.unusable_pauses import REMEDY
 from tests.conftest import wait_until_final
 from vendors.models import Vendor

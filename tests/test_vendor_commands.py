@@ -111,13 +111,18 @@ def test_add_writes_the_vendor_and_says_what_to_do_next(redis_client, monkeypatc
     assert not Vendor.objects.exists()
     monkeypatch.setenv("ENRICHLABS_MANAGE", "script/manage")
     printed = vendor("add", "pdl").text
-    assert "Vendor pdl: added.\nCredential pdl: added.\n" in printed
+    assert "Vendor pdl: added.\nCredential pdl: added.\nLimit pdl: added.\n" in printed
     assert "1. Set VENDOR_PDL_KEY (the API key) for the workers: in .env" in printed
     assert "2. Prove the credential, by a free call: script/manage vendor check pdl\n" in printed
     assert """vendor try pdl --input '{"email": "..."}'""" in printed
     assert Vendor.objects.get().definition["credential"] == Credential.objects.get().slug == "pdl"
-    [added] = [each for each in vendor_json("list")["gallery"] if each["name"] == "pdl"]
-    assert added["added_as"] == ["pdl"]
+    found = vendor_json("list")
+    [added] = [each for each in found["gallery"] if each["name"] == "pdl"]
+    assert added["added_as"] == found["vendors"][0]["limits"] == ["pdl"]
+    definition = {"windows": "1000/min", "per": "credential"}
+    assert found["limits"] == [{"slug": "pdl", "definition": definition, "vendors": ["pdl"]}]
+    assert "pdl    1000/min  -          -      credential  pdl\n" in vendor("list").text
+    assert "Limit pdl exists, and is used as it is." in vendor("add", "pdl", "--as", "pdl_2").text
 
 
 def test_add_overwrites_nothing(redis_client):
@@ -224,3 +229,27 @@ def test_check_ends_the_pause_that_it_disproves(vendor_server, answer, paused, i
     assert (row.kind, row.job) == (Kind.CHECK, "")
     assert commands().llen(Keys("acme").log) == 1
     assert commands().zcard(Keys("acme").in_flight) == 0
+
+
+def test_check_proves_each_key_of_a_pool(acme, vendor_server, monkeypatch):
+    names = [KEY, "VENDOR_ACME_KEY_2", "VENDOR_ACME_KEY_3"]
+    monkeypatch.setenv(names[1], "an0ther")
+    Credential.objects.update(definition={"query": "sid", "keys_env": names})
+    for name in names[:2]:
+        pauses.keys.pause("acme", name, pauses.DENIED)
+    vendor_server.answer = lambda it: Answer(200 if it.path.endswith("an0ther") else 401, {})
+    made = vendor("check", "acme")
+    assert made.status == 1
+    first, second, third = made.text.split("\nKey ")
+    assert "The check of vendor acme failed." in first
+    assert "The credential of vendor acme works.\nThe key was paused automatically." in second
+    assert third == f"{names[2]}\nNot checked from here: The variable {names[2]} is not set.\n\n"
+    now = redis_clock.now()
+    pool = catalogue.get("acme").credential.pool(now)
+    assert [key.calls for key in pool] == [False, True, False]
+    found = vendor_json("check", "acme")
+    outcomes = [each["outcome"] for each in found["keys"]]
+    assert outcomes == ["auth", "found", "api_key_missing"]
+    assert vendor_json("check", "acme", "--key", names[1])["outcome"] == "found"
+    assert "It has VENDOR_ACME_KEY, VENDOR_ACME_KEY_2" in refusal("check", "acme", "--key", "X")
+    assert {*Attempt.objects.values_list("credential", flat=True)} == {*names[:2]}

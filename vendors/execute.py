@@ -10,8 +10,9 @@ from vendors.adapters import storable
 from vendors.base import ANY_KEY, Accepted, Access, Adapter, Call, Done, Outcome, VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
+from vendors.models.secrets import MIN_LENGTH_IN_RESULTS
 from vendors.payloads.cleaning import clean
-from vendors.payloads.masking import masked_in
+from vendors.payloads.masking import masked_in, spellings
 from vendors.registry import location_of, location_of_method
 
 log = logging.getLogger(__name__)
@@ -30,31 +31,32 @@ def execute(vendor: Vendor, call: Call) -> Done | Accepted | VendorError:
 
     Any Exception of the adapter becomes a VendorError with code adapter_failed.
     """
-    return _answer(vendor, "call", call)
+    return _answer(vendor, "call", call, call.access)
 
 
 def poll(vendor: Vendor, call: Call) -> Done | Accepted | VendorError:
     """Ask once for the answer to an earlier call, like `execute`."""
-    return _answer(vendor, "poll", call)
+    return _answer(vendor, "poll", call, call.access)
 
 
 def check(vendor: Vendor, access: Access = ANY_KEY) -> Done | Accepted | VendorError:
     """Prove the vendor's credentials by a call that costs nothing, like `execute`."""
-    return _answer(vendor, "check", access)
+    return _answer(vendor, "check", access, access)
 
 
-def _answer(vendor: Vendor, method: str, argument: Call | Access) -> Done | Accepted | VendorError:
+def _answer(
+    vendor: Vendor, method: str, argument: Call | Access, access: Access
+) -> Done | Accepted | VendorError:
     try:
         adapter = catalogue.adapter(vendor)
     except ValueError as error:
         log.error("vendor %s is not called: %s", vendor, error)
         return VendorError("adapter_failed", NOT_LOADED)
     try:
-        return _masked(
-            _cleaned(getattr(adapter, method)(argument), vendor, adapter, method), vendor
-        )
+        answer = _cleaned(getattr(adapter, method)(argument), vendor, adapter, method)
+        return _masked(answer, vendor, access)
     except VendorError as error:
-        return _redacted(error, vendor)
+        return _redacted(error, vendor, access)
     except Exception as error:
         kind, where = type(error).__name__, location_of(error)
         # An exception's message may hold personal data, so only DEBUG logs it.
@@ -92,22 +94,26 @@ def _cleaned(answer: object, vendor: Vendor, adapter: Adapter, method: str) -> D
     raise VendorError("adapter_failed", sentence, outcome_known=False)
 
 
-def _masked(answer: Done | Accepted, vendor: Vendor) -> Done | Accepted:
+def _masked(answer: Done | Accepted, vendor: Vendor, access: Access) -> Done | Accepted:
     """Return the answer without the vendor's secrets, which clients must not see."""
     if not vendor.has_secrets:
         return answer
+    secrets = vendor.secrets_in_results
+    if len(access.token) >= MIN_LENGTH_IN_RESULTS:
+        secrets = secrets | spellings(access.token)
     if isinstance(answer, Done):
-        result = masked_in(answer.result, vendor.secrets_in_results)
+        result = masked_in(answer.result, secrets)
         return answer if result is answer.result else replace(answer, result=result)
-    if masked_in(answer.reference, vendor.secrets_in_results) != answer.reference:
+    if masked_in(answer.reference, secrets) != answer.reference:
         # Masked, it would name nothing.
         raise VendorError("bad_reply", KEY_IN_REFERENCE, permanent=True, outcome_known=False)
     return answer
 
 
-def _redacted(error: VendorError, vendor: Vendor) -> VendorError:
+def _redacted(error: VendorError, vendor: Vendor, access: Access) -> VendorError:
     # The frames of the call hold the whole reply.
     error.__traceback__ = error.__cause__ = error.__context__ = None
     if error.reply is not None:
-        error.reply = replies.kept(error.reply, vendor.redacted_fields, vendor.secrets)
+        secrets = [*vendor.secrets, access.token]
+        error.reply = replies.kept(error.reply, vendor.redacted_fields, secrets)
     return storable.error(error, vendor)

@@ -66,7 +66,7 @@ def validate_url(text: str) -> None:
 
     Whether there must be one depends on the adapter (vendors.models.validation).
     """
-    if refusal := _url_refusal(text) if is_plain(text) else request_url_refusal(text):
+    if refusal := url_refusal(text) if is_plain(text) else request_url_refusal(text):
         raise ValidationError(refusal, code="url")
 
 
@@ -89,7 +89,7 @@ def request_url_refusal(text: str) -> str:
     fixed, brace, _ = without_method(text).partition("{")
     if brace and CUT_OFF.match(fixed) and not WITH_HOST.match(fixed):
         return AFTER_HOST
-    return _url_refusal(fixed)
+    return url_refusal(fixed)
 
 
 def at_keys(faults: Mapping[str, str], columns: Container[str] = ()) -> ValidationError:
@@ -107,7 +107,8 @@ def at_keys(faults: Mapping[str, str], columns: Container[str] = ()) -> Validati
     return ValidationError(errors)
 
 
-def _url_refusal(url: str) -> str:
+def url_refusal(url: str) -> str:
+    """Return why no request can have this URL; '' if it can."""
     try:
         parts = urlsplit(url)
         port = parts.port  # parsed when it is read, so an invalid one raises here

@@ -7,9 +7,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 from django.core.exceptions import ValidationError
 
+from jobs.queue.heartbeat import WorkerReport
 from jobs.queue.redis import hints
 from jobs.recovery import unusable
-from jobs.recovery.unusable import WorkerReport
 from vendors.models import Vendor
 
 INVALID = "enrichlabs.W038"

@@ -12,9 +12,10 @@ Redis timeouts are for connecting, and again for each answer. A program that sta
 fault, the system checks list it, and /readyz shows it without host names.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -139,10 +140,10 @@ def redis_server_fault(info: dict[str, Any]) -> Fault | None:
     return REDIS_CLUSTER if info.get("redis_mode") == "cluster" else None
 
 
-def redis_refusal(client: Any, vendors: Iterable[str] = ()) -> Fault | None:
+def redis_refusal(client: Any, key_types: Mapping[str, str] = MappingProxyType({})) -> Fault | None:
     """Return what Redis refuses although it answers. Raises redis.RedisError where it is away."""
     try:
-        require_usable(client, vendors)
+        require_usable(client, key_types)
     except redis.ResponseError as error:
         return explain_refusal(error) or Fault(
             f"Redis refuses a command that workers need ({type(error).__name__}).", "See its log."

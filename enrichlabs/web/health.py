@@ -14,6 +14,7 @@ from enrichlabs.standalone.preflight import READYZ_REDIS_SECONDS, READYZ_STORE_S
 from enrichlabs.web.read_only import read_only
 from jobs.queue.heartbeat import no_live_worker_message, read_heartbeats
 from jobs.queue.redis import connect
+from jobs.queue.vendor_keys import key_types
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -52,7 +53,7 @@ def store() -> str:
 def redis_and_worker() -> dict[str, str]:
     try:
         no_worker = no_live_worker_message(read_heartbeats(client()))
-        refusal = preflight.redis_refusal(client(), _vendors())
+        refusal = preflight.redis_refusal(client(), _key_types())
     except redis.RedisError as error:
         fault = preflight.explain_redis_error(error)
         return {"redis": f"{fault.public} {preflight.JOBS_WAIT}", "worker": UNKNOWN}
@@ -61,11 +62,12 @@ def redis_and_worker() -> dict[str, str]:
     return {"redis": refusal.public if refusal else OK, "worker": no_worker or OK}
 
 
-def _vendors() -> list[str]:
+def _key_types() -> dict[str, str]:
     try:
-        return list(catalogue.all())
+        vendors = catalogue.all().values()
     except STORE_ERRORS:
-        return []  # store() reports that
+        return {}  # store() reports that
+    return {key: type_ for vendor in vendors for key, type_ in key_types(vendor).items()}
 
 
 @lru_cache

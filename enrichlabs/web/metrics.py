@@ -1,6 +1,8 @@
 """/metrics: counters and gauges, for Prometheus. All come from Redis but the number of batches."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import redis
 from django.db.models import Count
@@ -16,9 +18,12 @@ from jobs.models import Batch, State
 from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker
 from jobs.queue.heartbeat import live_workers
+from jobs.queue.held.recent import recent_holds
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
+from jobs.queue.vendor_keys import poll_streams
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
+from vendors.models import Vendor
 
 # Metric and help text of each counter that jobs.queue.counters counts.
 COUNTER_HELP = {
@@ -52,10 +57,11 @@ class RedisCollector(Collector):
         slugs, now = sorted(vendors), redis_clock.now()
         yield from counters(client().hgetall(COUNTERS))
         yield from worker_gauges()
-        yield from stream_gauges(slugs)
+        yield from stream_gauges([vendors[slug] for slug in slugs])
         paused = {slug: int(vendors[slug].is_paused(now)) for slug in slugs}
         yield gauge("vendor_paused", "1 if the vendor is paused, else 0.", paused)
         yield from breaker_gauges(slugs)
+        yield held_gauge(slugs)
         yield unfinished_batches()
 
 
@@ -90,39 +96,48 @@ def worker_gauges() -> Iterator[Metric]:
     yield gauge("workers_silent", description, {"": max(known - alive, 0)})
 
 
-def stream_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
+def stream_gauges(vendors: Sequence[Vendor]) -> Iterator[Metric]:
     """Return the length of each vendor's streams, their pending entries, and jobs in flight."""
-    pipeline = client().pipeline(transaction=False)
-    for slug in slugs:
-        keys = Keys(slug)
-        pipeline.xlen(keys.jobs).xlen(keys.retries).xlen(keys.polls).zcard(keys.in_flight)
-    numbers = pipeline.execute()
+    pipeline, streams = client().pipeline(transaction=False), list(_streams(vendors))
+    for _, _, stream in streams:
+        pipeline.xlen(stream)
+        pipeline.xpending(stream, GROUP)
+    for vendor in vendors:
+        pipeline.zcard(Keys(vendor.slug).in_flight)
+    answers = iter(pipeline.execute(raise_on_error=False))
+    lengths, pending = Counter[tuple[str, str]](), Counter[str]()
+    for slug, name, _ in streams:
+        lengths[slug, name] += _answered(next(answers))
+        group = next(answers)
+        # A stream that no worker has read has no group yet.
+        pending[slug] += 0 if isinstance(group, redis.ResponseError) else int(group["pending"])
     entries = GaugeMetricFamily("enrichlabs_stream_entries", "Entries in the vendor's stream.")
-    for place, stream in enumerate(("jobs", "retries", "polls")):
-        for slug, length in zip(slugs, numbers[place::4], strict=True):
-            entries.add_sample(entries.name, {"vendor": slug, "stream": stream}, length)
+    for (slug, name), length in lengths.items():
+        entries.add_sample(entries.name, {"vendor": slug, "stream": name}, length)
     yield entries
     description = "Stream entries that workers hold: called, or being recorded."
-    yield gauge("stream_entries_pending", description, pending_entries(slugs))
-    in_flight = dict(zip(slugs, numbers[3::4], strict=True))
+    yield gauge("stream_entries_pending", description, pending)
+    in_flight = {vendor.slug: _answered(next(answers)) for vendor in vendors}
     yield gauge("jobs_in_flight", "Jobs that are processing or waiting.", in_flight)
 
 
-def pending_entries(slugs: Sequence[str]) -> dict[str, int]:
-    """Return how many entries of each vendor's streams are pending at workers."""
-    pipeline = client().pipeline(transaction=False)
-    for slug in slugs:
-        keys = Keys(slug)
-        for stream in (keys.jobs, keys.retries, keys.polls):
-            pipeline.xpending(stream, GROUP)
-    # A stream that no worker has read has no group yet, which is an error of this command alone.
-    answers = pipeline.execute(raise_on_error=False)
-    pending = [
-        0 if isinstance(answer, redis.ResponseError) else int(answer["pending"])
-        for answer in answers
-    ]
-    sums = map(sum, zip(pending[0::3], pending[1::3], pending[2::3], strict=True))
-    return dict(zip(slugs, sums, strict=True))
+def _streams(vendors: Iterable[Vendor]) -> Iterator[tuple[str, str, str]]:
+    """Yield the streams of the vendors: slug, name in the metric, and key in Redis. A vendor may
+    have several of polls, which are one in the metric.
+    """
+    for vendor in vendors:
+        keys = Keys(vendor.slug)
+        yield vendor.slug, "jobs", keys.jobs
+        yield vendor.slug, "retries", keys.retries
+        for stream in poll_streams(vendor).values():
+            yield vendor.slug, "polls", stream
+
+
+def _answered(answer: Any) -> int:
+    """Return the number that Redis answered. Raises its error."""
+    if isinstance(answer, redis.RedisError):
+        raise answer
+    return int(answer)
 
 
 def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
@@ -142,6 +157,16 @@ def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
     yield gauge("breaker_opened_timestamp_seconds", "When the open breaker opened.", since)
     description = "When the open breaker allows its next probe."
     yield gauge("breaker_next_probe_timestamp_seconds", description, probes)
+
+
+def held_gauge(slugs: Sequence[str]) -> Metric:
+    """Return what keeps the jobs of each vendor from being called."""
+    description = "1 for the kind of what holds all jobs of the vendor, as held_by in the API."
+    family = GaugeMetricFamily("enrichlabs_vendor_held", description)
+    for slug, hold in recent_holds.of(slugs).items():
+        if hold:
+            family.add_sample(family.name, {"vendor": slug, "kind": hold.kind.value}, 1)
+    return family
 
 
 def unfinished_batches() -> Metric:

@@ -16,7 +16,10 @@ from jobs.admin.job_actions import JobActionsAdmin
 from jobs.admin.listing import ClientFilter, CreatedFilter, Listing, VendorFilter
 from jobs.admin.search import search
 from jobs.admin.timeline import timeline
-from jobs.models import OPEN, Batch, Job
+from jobs.models import OPEN, Batch, Job, Status
+from jobs.queue.clock import redis_clock
+from jobs.queue.held.hold import hold_of_job
+from jobs.queue.held.recent import recent_holds
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 
@@ -97,9 +100,21 @@ class JobAdmin(JobActionsAdmin):
         term = search_term.strip()
         return (search(queryset, term) if term else queryset), False
 
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        changelist = super().get_changelist_instance(request)
+        jobs: list[Any] = list(changelist.result_list)
+        queued = [job for job in jobs if job.status == Status.QUEUED]
+        of_vendors, now = recent_holds.of({job.vendor for job in queued}), redis_clock.now()
+        for job in queued:
+            job.hold = hold_of_job(job.not_before, of_vendors.get(job.vendor), now)
+        changelist.result_list = jobs
+        return changelist
+
     @admin.display(description="status")
     def badge(self, job: Job) -> SafeString:
-        return formats.badge(job.status)
+        badge, hold = formats.badge(job.status), getattr(job, "hold", None)
+        held = '{} <span class="hold">{}</span>'
+        return format_html(held, badge, hold.message) if hold else badge
 
     @admin.display(description="name")
     def shown_name(self, job: Job) -> str:

@@ -6,9 +6,9 @@ from jobs.admin.formats import counted, moment
 from jobs.models import Job, Status
 from jobs.queue.health.breaker import OpenBreaker
 from jobs.queue.heartbeat import no_live_worker_message
-from jobs.queue.snapshot import Snapshot, VendorSnapshot
+from jobs.queue.snapshot import Snapshot
 from vendors.base import Outcome
-from vendors.models import Vendor
+from vendors.models import CredentialKey, Vendor
 
 NO_REDIS = "Redis does not answer. Start it: jobs are accepted, and run when it is back."
 NO_VENDOR = "Its vendor no longer exists. Add the vendor again, or cancel the job."
@@ -64,8 +64,8 @@ def queued_reasons(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> list[
         reasons.append(f"The vendor is {breaker(held.breaker, snapshot.now)}.")
     reasons += _delay(job, snapshot.now)
     if held and not reasons:
-        limited = [f"The vendor is {limit}." for limit in limits(vendor, held, snapshot.now)]
-        reasons = limited or [f"Waiting for its turn since {moment(job.queued_at)}."]
+        waits = f"Waiting for its turn since {moment(job.queued_at)}."
+        reasons = [held.hold.message if held.hold else waits]
         queue = f"{counted(held.queued, 'job')} queued and {held.calling:,} being called"
         reasons.append(f"The vendor has {queue}.")
     reasons += [] if vendor.enabled else [DISABLED]
@@ -86,17 +86,17 @@ def _expiry(job: Job) -> list[str]:
 
 
 def vendor_state(vendor: Vendor, snapshot: Snapshot) -> str:
-    """Return whether a vendor is running, paused or down, and which limit holds its queue."""
+    """Return whether a vendor is running, paused or down, and what else holds its queue."""
     held = snapshot.vendors.get(vendor.slug)
     states = [pause(vendor)] if vendor.is_paused(snapshot.now) else []
     if held and held.breaker:
         states.append(breaker(held.breaker, snapshot.now))
-    if held and held.queued and not states:
-        states = [f"running, {limit}" for limit in limits(vendor, held, snapshot.now)[:1]]
+    if held and held.queued and held.hold and not states:
+        states.append(f"running, {held.hold.message.rstrip('.').replace('Held', 'held', 1)}")
     return "; ".join(states or ["running"])
 
 
-def pause(vendor: Vendor) -> str:
+def pause(vendor: Vendor | CredentialKey) -> str:
     """Return until when a paused vendor is paused, why, by whom, and since when."""
     until = "" if vendor.paused else f" until {moment(vendor.paused_until)}"
     reason = f": {vendor.pause_reason.rstrip('.')}" if vendor.pause_reason else ""
@@ -118,18 +118,3 @@ def breaker(opened: OpenBreaker, now: datetime) -> str:
         probe = "the next job to start is the probe"
     what = "throttling us" if opened.is_throttled else "down"
     return what + (f" ({details})" if details else "") + f": its breaker is open, {probe}"
-
-
-def limits(vendor: Vendor, held: VendorSnapshot, now: datetime) -> list[str]:
-    """Return which limits hold the vendor's queue now, in words that follow 'The vendor is'."""
-    found = []
-    if vendor.max_in_flight and held.in_flight >= vendor.max_in_flight:
-        in_flight = f"{held.in_flight:,} of {counted(vendor.max_in_flight, 'job')}"
-        found.append(f"at its in-flight limit: {in_flight} in flight")
-    if held.max_calls is not None and held.calling >= held.max_calls:
-        calls = counted(held.max_calls, "call")
-        found.append(f"recovering: {calls} at a time, more as calls succeed")
-    if held.next_start and held.next_start > now:
-        next_call = f"next call at {moment(held.next_start)}"
-        found.append(f"at its rate limit of {vendor.rate_limits}: {next_call}")
-    return found

@@ -1,20 +1,24 @@
 """Retry-After: the seconds until a job or a batch is worth fetching again (docs/api.md).
 
 It uses what this process already knows: the vendor's settings, a recent snapshot of its queue in
-Redis, and the durations of calls shown here. No request queries the store or Redis for it. Without
-Redis, the queue counts as unknown.
+Redis and of what holds it, and the durations of calls shown here. All requests of a process share
+these snapshots. Without Redis, the queue counts as unknown.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from jobs.models import Job, Status, Stream
 from jobs.queue.backlog import Queue, backlog
+from jobs.queue.buckets import buckets_of
 from jobs.queue.clock import redis_clock
+from jobs.queue.held.hold import Kind
+from jobs.queue.held.recent import recent_holds
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
+from vendors.limits import Window
 from vendors.models import Vendor
 
 MIN_SECONDS = 1
@@ -92,21 +96,40 @@ def _until_started(slug: str, queue: Queue, ahead: float) -> float:
         return MAX_SECONDS
     now = redis_clock.now()
     paused = _seconds(now, vendor.paused_until) if vendor.paused_until else 0.0
-    held = max(paused, queue.open_until - now.timestamp(), 0.0)
+    held = max(paused, queue.open_until - now.timestamp(), _by_quota(vendor), 0.0)
     return held + max(_by_limits(vendor, ahead), _by_calls(slug, queue, ahead))
 
 
-def _by_limits(vendor: Vendor, ahead: float) -> float:
-    """Return how long the rate limits need for `ahead` starts.
+def _by_quota(vendor: Vendor) -> float:
+    """Return how long a spent quota, or a pool without a usable key, holds the vendor."""
+    if not (vendor.limit_names or vendor.credential):
+        return 0.0
+    hold = recent_holds.of([vendor.slug]).get(vendor.slug)
+    if hold is None or hold.kind not in (Kind.QUOTA, Kind.CREDENTIAL):
+        return 0.0
+    return _seconds(redis_clock.now(), hold.until) if hold.until else MAX_SECONDS
 
-    The shortest window sets the pace. Each longer one admits its calls all at once.
+
+def _by_limits(vendor: Vendor, ahead: float) -> float:
+    """Return how long the rate limits need for `ahead` starts, if no other vendor shares them and
+    all keys of the credential are used alike.
     """
     try:
-        windows = vendor.windows
+        buckets = buckets_of(vendor)
+        keys = vendor.credential.scheme.keys if vendor.credential else ()
     except ValueError:
         return MAX_SECONDS  # workers take no jobs of a vendor with invalid limits
-    pace = [ahead * window.seconds / window.calls for window in windows[:1]]
-    later = [ahead // window.calls * window.seconds for window in windows[1:]]
+    units, one_key = ahead * vendor.weight, keys[0] if keys else ""
+    of_all = [_by_windows(bucket.windows, units) for bucket in buckets.common]
+    units /= len(keys) or 1
+    of_each = [_by_windows(bucket.windows, units) for bucket in buckets.of_key_alone(one_key)]
+    return max([*of_all, *of_each])
+
+
+def _by_windows(windows: Sequence[Window], units: float) -> float:
+    """The shortest window sets the pace. Each longer one admits its calls all at once."""
+    pace = [units * window.seconds / window.calls for window in windows[:1]]
+    later = [units // window.calls * window.seconds for window in windows[1:]]
     return max([*pace, *later], default=0.0)
 
 

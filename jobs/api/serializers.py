@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_serializer
@@ -10,6 +11,7 @@ from rest_framework import serializers
 from jobs.api.input.fields import StrictDateTimeField, StrictIntegerField
 from jobs.api.input.query import Query
 from jobs.models import Status
+from jobs.queue.held.hold import Hold, Kind
 from vendors.base import Outcome
 
 OUTWARD = {status: "processing" if status is Status.WAITING else status.value for status in Status}
@@ -38,6 +40,37 @@ class JobAccepted(serializers.Serializer[Any]):
 class JobError(serializers.Serializer[Any]):
     code = serializers.CharField(source="error_code")
     message = serializers.CharField(source="error_message")
+
+
+class HeldBy(serializers.Serializer[Any]):
+    """What keeps a queued job from being called."""
+
+    kind = serializers.ChoiceField(
+        choices=tuple(kind.value for kind in Kind),
+        help_text="`delay`: until its not_before. `pause`: of the vendor. `worker`: no live worker "
+        "serves the vendor. `breaker`: the vendor is down or throttles us, or was until now. "
+        "`limit`: rate limits. `quota`: a limit's, for the day, week or month. `in_flight`: "
+        "max_in_flight. `credential`: no key can be used.",
+    )
+    name = serializers.CharField(
+        allow_null=True,
+        help_text="Of the limit, key or credential. Null if it is the vendor's own, or has none.",
+    )
+    until = serializers.DateTimeField(
+        allow_null=True, help_text="When it ends, perhaps for another one; null if unknown."
+    )
+    message = serializers.CharField(help_text="A sentence for people.")
+
+
+@lru_cache(maxsize=1000)  # mostly, all jobs of a vendor are held by the same
+def held_by(hold: Hold) -> dict[str, Any]:
+    """Return a hold as clients see it."""
+    return {
+        "kind": hold.kind.value,
+        "name": hold.name or None,
+        "until": iso(hold.until),
+        "message": hold.message,
+    }
 
 
 class JobSummary(serializers.Serializer[Any]):
@@ -77,6 +110,12 @@ class JobSummary(serializers.Serializer[Any]):
         allow_null=True, help_text="Its place in the batch, counted from 0."
     )
     error = JobError(source="*", required=False, help_text="Present only if the job failed.")
+    held_by = HeldBy(
+        required=False,
+        allow_null=True,
+        help_text="Present only if the job is queued, and Redis answers. Null if the job waits for "
+        "its turn. At most a second old.",
+    )
 
     def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
         # A row of `values()`. Written out, because going through the fields takes a tenth of a GET.
@@ -102,6 +141,9 @@ class JobSummary(serializers.Serializer[Any]):
         elif instance["status"] == Status.FAILED:
             code, message = instance["error_code"], instance["error_message"]
             shown["error"] = {"code": code, "message": message}
+        elif "hold" in instance:  # of a queued job, if it is known
+            hold = instance["hold"]
+            shown["held_by"] = held_by(hold) if hold else None
         return shown
 
 

@@ -1,6 +1,6 @@
 """The jobs API: post a job, show it, list jobs, cancel or retry one."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
 
 from rest_framework.request import Request
@@ -21,6 +21,8 @@ from jobs.api.serializers import OUTWARD, STORED, JobShown, JobSummary, ListQuer
 from jobs.api.waiting import Wait
 from jobs.models import FINAL, Job, Status
 from jobs.queue.clock import redis_clock
+from jobs.queue.held.hold import hold_of_job
+from jobs.queue.held.recent import recent_holds
 from jobs.storage.lookup import Lookup
 from vendors.catalogue import catalogue
 
@@ -98,6 +100,7 @@ class JobViewSet(APIViewSet):
         )
         rows = pagination.newest(caller.client, filters, limit + 1)
         items, more = rows[:limit], rows[limit:]
+        _add_holds(items)
         next_page = pagination.next_page(request, items[-1]["id"], caller.client) if more else None
         return Response({"items": JobSummary(items, many=True).data, "next": next_page})
 
@@ -179,7 +182,19 @@ def _row(job_id: str, caller: Caller) -> dict[str, Any]:
 def _shown(row: dict[str, Any], headers: Mapping[str, str]) -> Response:
     if row["status"] == Status.COMPLETE:
         retry_after.durations.note(row)
+    _add_holds([row])
     return Response(SHOWN.to_representation(row), headers={**headers, **_poll_after(row)})
+
+
+def _add_holds(rows: Iterable[dict[str, Any]]) -> None:
+    """Add what holds them to the rows of queued jobs, if it is known."""
+    queued = [row for row in rows if row["status"] == Status.QUEUED]
+    if not queued:
+        return
+    of_vendors, now = recent_holds.of({row["vendor"] for row in queued}), redis_clock.now()
+    for row in queued:
+        if row["vendor"] in of_vendors:
+            row["hold"] = hold_of_job(row["not_before"], of_vendors[row["vendor"]], now)
 
 
 def _not_found() -> Problem:

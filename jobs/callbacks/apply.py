@@ -83,7 +83,7 @@ def _apply(
     if move and isinstance(answer, Done | VendorError):
         effect = _Effect(callback, answer, move)
         if _applying.commit(effect):
-            _settle(effect, now)
+            _settle(effect)
             return Verdict.APPLIED
     verdict = verdict_without_effect(callback, answer, move)
     if verdict is None:
@@ -138,7 +138,7 @@ def apply_late(callback: Callback, now: datetime) -> bool:
     effect = _Effect(callback, answer, move)
     if not _applying.commit(effect):
         return False
-    _settle(effect, now)
+    _settle(effect)
     return True
 
 
@@ -193,16 +193,25 @@ def _note_on_attempt(effect: _Effect) -> None:
             attempts.update(**changes)
 
 
-def _settle(effect: _Effect, now: datetime) -> None:
+def _settle(effect: _Effect) -> None:
     callback, answer, move = effect.callback, effect.answer, effect.move
     if move.to == Status.QUEUED:
         if isinstance(answer, VendorError) and answer.code == Outcome.NO_CREDITS:
-            pausing.pause_unpaid(callback.vendor, answer.retry_after, now)
+            _pause_unpaid(callback, answer)
         stream.settle_requeued(callback.vendor, move.settlement())
         return
     stream.settle_final(callback.vendor, [callback.job])
     if move.to == Status.FAILED:
         failures.report(callback.vendor, move)
+
+
+def _pause_unpaid(callback: Callback, answer: VendorError) -> None:
+    if vendor := catalogue.get(callback.vendor):
+        key = ""
+        if vendor.credential:
+            used = Job.objects.filter(pk=callback.job).values_list("credential", flat=True).first()
+            key = vendor.credential.key_of(used or "")
+        pausing.pause_unpaid(pausing.paused_of(vendor, key), answer.retry_after)
 
 
 def _record(verdict: Verdict, *callbacks: Callback, reason: str = "") -> Verdict:

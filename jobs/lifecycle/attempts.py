@@ -3,36 +3,52 @@ declared dead changes nothing; all but `release` end that attempt. `repeat`: whe
 be called again although it may have done the work.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.db.models import F, Q
 
 from jobs.lifecycle.move import Move, completed, failed, queued
-from jobs.models import Attempt, Job, Status
+from jobs.models import Attempt, Job, Kind, Status
 from jobs.retry import OUTCOME_UNKNOWN
 from jobs.storage.store import writing
 from vendors.base import Accepted, Done, Outcome
+from vendors.models import Vendor
 
 MAX_CRASHES = 3
+NO_KEYS: Mapping[str, str] = MappingProxyType({})
 # What an attempt and the moves that end it need. To read all columns takes twice as long.
 ATTEMPT_COLUMNS = (
     *("vendor", "input", "status", "run", "attempt", "failures"),
-    *("crashes", "worker", "run_token", "started_at", "expires_at"),
+    *("crashes", "worker", "run_token", "started_at", "expires_at", "credential"),
 )
 
 
 def claim(
-    job_ids: Iterable[str], *, worker: str, run_token: str, now: datetime, deadline_at: datetime
+    job_ids: Sequence[str],
+    *,
+    worker: str,
+    run_token: str,
+    now: datetime,
+    deadline_at: datetime,
+    keys: Mapping[str, str] = NO_KEYS,
 ) -> list[Job]:
-    """Claim those of the jobs that are queued, due and not expired. Returns them like `claimed`."""
-    queued = Job.objects.filter(pk__in=job_ids, status=Status.QUEUED, not_before=None)
-    due = queued.filter(Q(deadline_at=None) | Q(deadline_at__gt=now))
+    """Claim those of the jobs that are queued, due and not expired, in one commit. Returns them
+    like `claimed`. `keys`: with which key of its vendor's credential a job is called, by id.
+    """
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for job_id in job_ids:
+        by_key[keys.get(job_id, "")].append(job_id)
     dates = {"started_at": now, "deadline_at": deadline_at}
     changes = {"status": Status.PROCESSING, "worker": worker, "run_token": run_token, **dates}
     with writing():
-        due.update(attempt=F("attempt") + 1, **changes)
+        for key, ids in by_key.items():
+            queued = Job.objects.filter(pk__in=ids, status=Status.QUEUED, not_before=None)
+            due = queued.filter(Q(deadline_at=None) | Q(deadline_at__gt=now))
+            due.update(attempt=F("attempt") + 1, credential=key, **changes)
     return claimed(job_ids, run_token)
 
 
@@ -40,6 +56,17 @@ def claimed(job_ids: Iterable[str], run_token: str) -> list[Job]:
     """Return those of the jobs that were claimed with this run token, with ATTEMPT_COLUMNS."""
     rows = Job.objects.filter(pk__in=job_ids).only(*ATTEMPT_COLUMNS)
     return [job for job in rows if job.run_token == run_token and job.status == Status.PROCESSING]
+
+
+def note_charge(attempt: Attempt, vendor: Vendor, units: int | None = None) -> None:
+    """Note what the call was charged, from which a limit is counted again: units, in the vendor's
+    own windows and in its limits. `vendor`: as it was when the call was permitted. `units`: None
+    for those of its kind.
+    """
+    usual = vendor.poll_weight if attempt.kind == Kind.POLL else vendor.weight
+    attempt.units = usual if units is None else units
+    if names := vendor.limit_names:
+        attempt.limits = f",{','.join(names)},"
 
 
 def complete(job: Job, done: Done, now: datetime) -> Move:
@@ -142,6 +169,7 @@ def _end_attempt(
         run=job.run,
         number=job.attempt,
         worker=job.worker,
+        credential=job.credential,
         started_at=job.started_at or now,
         ended_at=now,
         outcome=outcome[:50],

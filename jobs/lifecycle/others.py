@@ -1,16 +1,18 @@
 """The moves of a job by callbacks, clients, operators and the sweep."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobs.lifecycle.move import NO_DATES, NO_ERROR, Move, completed, failed, queued
 from jobs.models import Job, Status
 from vendors.base import Done
+from vendors.models import Limit
 
 OVERDUE = "callback_overdue"
 GAVE_UP = "poll_gave_up"  # the same, where no callback was expected
 OVERDUE_CODES = (OVERDUE, GAVE_UP)
 EXPIRED = "expired"
+QUOTA_SPENT = "quota_spent"
 
 
 def complete_by_callback(
@@ -65,6 +67,22 @@ def expire(job: Job, now: datetime) -> Move:
         "asked. If it is still wanted, retry it, or post it again with a longer expires_in."
     )
     return Move(job.pk, Status.FAILED, (Status.QUEUED,), fence, failed(EXPIRED, message, now))
+
+
+def fail_spent(job: Job, limit: Limit, until: datetime, now: datetime) -> Move:
+    """Fail a queued job because the quota of a limit is spent. `until`: when it no longer is."""
+    fence = {"run": job.run, "attempt": job.attempt}
+    message = (
+        f"The quota of the limit {limit} is spent until {_ceiling(until):%Y-%m-%d %H:%M:%S} UTC, "
+        "and its jobs fail meanwhile. If this one is still wanted, retry it then. To have jobs "
+        'wait, set spent = "wait" in the quota.'
+    )
+    return Move(job.pk, Status.FAILED, (Status.QUEUED,), fence, failed(QUOTA_SPENT, message, now))
+
+
+def _ceiling(at: datetime) -> datetime:
+    """Return the first whole second that is not before a time."""
+    return at + timedelta(microseconds=-at.microsecond % 1_000_000)
 
 
 def cancel(job: Job, now: datetime) -> Move:

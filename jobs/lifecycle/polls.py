@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from jobs.lifecycle.attempts import ATTEMPT_COLUMNS
+from jobs.lifecycle.attempts import ATTEMPT_COLUMNS, note_charge
 from jobs.lifecycle.move import NO_DATES, Move, completed, failed, queued
 from jobs.models import UNKNOWN, Attempt, Job, Kind, Status
 from jobs.storage import bulk_writes
 from jobs.storage.store import writing
 from vendors.base import Done
+from vendors.models import Vendor
 
 WAITING = (Status.WAITING,)
 POLL_COLUMNS = (*ATTEMPT_COLUMNS, "vendor_reference", "next_poll_at", "deadline_at")
@@ -35,12 +36,14 @@ def in_ms(at: datetime | None) -> datetime | None:
     return at and at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def new_poll(job: Job, worker: str, started_at: datetime) -> Attempt:
-    """Return an unsaved attempt for a poll under way."""
-    call = {"kind": Kind.POLL, "worker": worker, "outcome": UNKNOWN}
+def new_poll(job: Job, vendor: Vendor, worker: str, started_at: datetime, key: str = "") -> Attempt:
+    """Return an unsaved attempt for a poll under way. `key`: of the vendor's credential."""
+    call = {"kind": Kind.POLL, "worker": worker, "outcome": UNKNOWN, "credential": key}
     times = {"started_at": started_at, "ended_at": started_at}
     of_job = {"vendor": job.vendor, "run": job.run, "number": job.attempt}
-    return Attempt.new(job=job.pk, **of_job, **call, **times)
+    poll = Attempt.new(job=job.pk, **of_job, **call, **times)
+    note_charge(poll, vendor)
+    return poll
 
 
 def claim_polls(claims: Sequence[tuple[Move, Attempt]]) -> list[bool]:

@@ -147,8 +147,8 @@ class Job(models.Model):
                 fields=["batch", "batch_index"], name="job_batch_index", condition=Q(batch__gt="")
             ),
             models.Index(
-                fields=["vendor", "next_poll_at"],
-                name="job_next_poll",
+                fields=["vendor", "credential", "next_poll_at"],
+                name="job_next_poll_of_key",
                 condition=Q(next_poll_at__gt=EPOCH),
             ),
             models.Index(

@@ -84,6 +84,18 @@ class Buckets:
         self.own = own_bucket(vendor.slug, vendor.version, vendor.windows, cap)
         self.common = [self.own, *(self._bucket(row, "") for row in self._of_limits(False))]
 
+    @cached_property
+    def are_charged(self) -> bool:
+        """Whether a call takes a permit, since a bucket has windows or a quota."""
+        rules = (rules for _, rules in self._limits)
+        return bool(self.own.windows) or any(each.windows or each.quota for each in rules)
+
+    @cached_property
+    def have_slots(self) -> bool:
+        """Whether a bucket limits the jobs in flight."""
+        rules = (rules for _, rules in self._limits)
+        return bool(self.own.max_in_flight) or any(each.max_in_flight for each in rules)
+
     def of(self, key: str) -> list[Bucket]:
         """Return the buckets that a call with this key of the credential is charged to."""
         return [*self.common, *self.of_key_alone(key)]

@@ -1,11 +1,12 @@
 """A worker's heartbeat, sent by a thread with its own connection."""
 
+import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_INTERVAL_SECONDS = 1.0
 HEARTBEAT_TIMEOUT_SECONDS = 5.0  # without a heartbeat for this long, a worker counts as silent
 MAX_WORKERS_READ = 1000
+CAN_CALL_ALL = "[{}, null]"  # the report of a worker that sends none
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,25 @@ class WorkerHeartbeat:
     @property
     def is_alive(self) -> bool:
         return self.silent_seconds <= HEARTBEAT_TIMEOUT_SECONDS
+
+
+class WorkerReport(NamedTuple):
+    """What one worker reports of the vendors that it works for."""
+
+    # Why it can't call these vendors, and why it can't use these keys, as "credential/KEY".
+    why: dict[str, str]
+    only: list[str] | None  # the vendors it works for; None: all
+
+    def serves(self, name: str) -> bool:
+        """Whether it can call a vendor, or use a key."""
+        works_for = self.only is None or name in self.only or "/" in name
+        return works_for and name not in self.why
+
+
+def parse_reports(workers: Iterable[str], texts: Mapping[str, str]) -> list[WorkerReport]:
+    """Return the reports of these workers, given the hash at UNUSABLE."""
+    found = (json.loads(texts.get(worker, CAN_CALL_ALL)) for worker in workers)
+    return [WorkerReport(*parts) for parts in found]
 
 
 def parse_heartbeats(scores: Iterable[tuple[str, float]], now_us: int) -> list[WorkerHeartbeat]:

@@ -33,6 +33,15 @@ The others:
 | enrich:ended         | stream | jobs that were waited for and batches, ended  | 1000 entries     |
 | enrich:probe         | none   | never exists; tests what Redis refuses        | never            |
 
+Of each credential whose vendor issues tokens, with its slug as the hash tag. They end in a digest
+of its definition and secrets:
+
+| key                               | type   | holds                             | lives        |
+|-----------------------------------|--------|-----------------------------------|--------------|
+| enrich:credential:{slug}:token    | hash   | the token, encrypted; its life    | as the token |
+| enrich:credential:{slug}:asking   | string | lock of who asks for a new token  | 15 s         |
+| enrich:credential:{slug}:no_token | string | why the last request brought none | 1 s to 60 s  |
+
 And one for each client with request limits, with its slug as the hash tag:
 
 | key                           | type | holds                            | lives              |
@@ -55,6 +64,12 @@ def wake_key(consumer: str) -> str:
 
 def requests_key(client: str) -> str:
     return f"enrich:client:{{{client}}}:requests"
+
+
+def token_keys(credential: str, digest: str) -> list[str]:
+    """Return KEYS of token.lua."""
+    tag = f"enrich:credential:{{{credential}}}"
+    return [f"{tag}:{name}:{digest}" for name in ("token", "asking", "no_token")]
 
 
 def key_pause(credential: str, key: str) -> str:

@@ -1,7 +1,8 @@
 """Why Redis answers but can't be used, and the remedy."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from redis.exceptions import (
@@ -13,7 +14,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from jobs.queue.keys import ACCESS_PROBE, COUNTERS, ENDED, HEARTBEATS, SWEEPER, Keys
+from jobs.queue.keys import ACCESS_PROBE, COUNTERS, ENDED, HEARTBEATS, SWEEPER
 from jobs.queue.redis import script
 
 LOGIN = "Redis refuses the user or the password of REDIS_URL. Correct them."
@@ -88,16 +89,11 @@ def is_wrong_type(error: BaseException) -> bool:
     return "WRONGTYPE" in str(error)
 
 
-def require_usable(client: Any, vendors: Iterable[str] = ()) -> None:
-    """Check that Redis takes a worker's commands and that the keys of these vendors have the right
-    types. Raises redis.RedisError.
+def require_usable(client: Any, of_vendors: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Check that Redis takes a worker's commands and that the keys that all vendors share, and
+    those of some, have the right types. Raises redis.RedisError.
     """
-    types = {HEARTBEATS: "zset", SWEEPER: "string", COUNTERS: "hash", ENDED: "stream"}
-    for slug in vendors:
-        keys = Keys(slug)
-        types |= dict.fromkeys((keys.jobs, keys.retries, keys.polls, keys.freed), "stream")
-        types |= {keys.log: "list", keys.in_flight: "zset", keys.state: "hash", keys.waited: "zset"}
-        types |= dict.fromkeys((keys.intact_since, keys.pause, keys.rebuilder), "string")
+    types = {HEARTBEATS: "zset", SWEEPER: "string", COUNTERS: "hash", ENDED: "stream", **of_vendors}
     keys_and_probe = [ACCESS_PROBE, *types]
     if key := script("check_access")(keys=keys_and_probe, args=[*types.values()], client=client):
         raise WrongTypeError(key)

@@ -1,9 +1,9 @@
 """What Redis holds of workers and vendors at one moment, read in one round trip for the console."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import redis
@@ -11,13 +11,23 @@ import redis
 from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import OpenBreaker
-from jobs.queue.heartbeat import MAX_WORKERS_READ, WorkerHeartbeat, parse_heartbeats
-from jobs.queue.keys import GROUP, HEARTBEATS, Keys
+from jobs.queue.heartbeat import WorkerHeartbeat
+from jobs.queue.held.asking import (
+    Question,
+    ask_workers,
+    checked,
+    run,
+    workers_of,
+)
+from jobs.queue.held.hold import Hold
+from jobs.queue.keys import GROUP, Keys
 from jobs.queue.limiter import moment
 from jobs.queue.redis import hints
+from jobs.queue.vendor_keys import poll_streams
 from vendors.models import Vendor
 
 MAX_VENDORS = 200
+REPLIES = 6  # for each vendor, besides what holds it and its streams of polls
 
 
 @dataclass(frozen=True)
@@ -28,8 +38,7 @@ class VendorSnapshot:
     calling: int  # entries taken by workers: being called or recorded
     in_flight: int  # jobs that are processing or waiting
     breaker: OpenBreaker | None
-    max_calls: int | None  # at a time, while the vendor recovers from an outage
-    next_start: datetime | None  # allowed by the rate limits; None without rate limits
+    hold: Hold | None  # what holds all of its jobs
     polls_queued: int = 0  # polls that are due and not taken yet
     polling: int = 0  # polls taken by workers; their jobs are not in `calling`
 
@@ -56,20 +65,25 @@ def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
     does not answer.
     """
     first, asked_at = list(vendors)[:MAX_VENDORS], time.monotonic()
-    pipeline = (client or hints()).pipeline(transaction=False)
-    pipeline.time()
-    pipeline.zrevrange(HEARTBEATS, 0, MAX_WORKERS_READ - 1, withscores=True)
-    for vendor in first:
-        _ask(pipeline, vendor)
+    questions = [Question(vendor) for vendor in first]
+
+    def ask(pipeline: Any) -> None:
+        ask_workers(pipeline)
+        for vendor, question in zip(first, questions, strict=True):
+            _ask(pipeline, vendor)
+            question.ask(pipeline)
+
     try:
-        # A stream has no group until the first worker reads it: only that one command fails.
-        replies = iter(pipeline.execute(raise_on_error=False))
-        seconds, microseconds = _checked(next(replies))
-        now_us = seconds * 1_000_000 + microseconds
+        replies = iter(run(client or hints(), ask))
+        now_us, workers, reports = workers_of([next(replies) for _ in range(3)])
         redis_clock.hear(now_us / 1e6, asked_at)
         now = moment(str(now_us))
-        workers = parse_heartbeats(_checked(next(replies)), now_us)
-        by_slug = {vendor.slug: _parse(vendor, replies, now) for vendor in first}
+        by_slug = {}
+        for vendor, question in zip(first, questions, strict=True):
+            count = REPLIES + 2 * len(poll_streams(vendor))
+            of_vendor = [next(replies) for _ in range(count)]
+            hold = question.answer(next(replies), reports).hold_at(now, vendor)
+            by_slug[vendor.slug] = _parse(of_vendor, hold, now)
     except redis.RedisError:
         return Snapshot(redis_clock.now())
     return Snapshot(now, True, workers, by_slug)
@@ -80,40 +94,27 @@ def _ask(pipeline: Any, vendor: Vendor) -> None:
     pipeline.xlen(keys.jobs).xlen(keys.retries)
     pipeline.xpending(keys.jobs, GROUP).xpending(keys.retries, GROUP)
     pipeline.zcard(keys.in_flight).hgetall(keys.state)
-    pipeline.xlen(keys.polls).xpending(keys.polls, GROUP)
-    for window in vendor.windows:
-        pipeline.lindex(keys.log, window.calls - 1)
+    for stream in poll_streams(vendor).values():
+        pipeline.xlen(stream).xpending(stream, GROUP)
 
 
-def _parse(vendor: Vendor, replies: Any, now: datetime) -> VendorSnapshot:
-    jobs, retries, *pending = (next(replies) for _ in range(4))
-    in_flight, state = _checked(next(replies)), _checked(next(replies))
-    polls, polling = _checked(next(replies)), _pending(next(replies))
-    starts = [(window, _checked(next(replies))) for window in vendor.windows]
-    calling = sum(map(_pending, pending))
-    next_starts = [
-        moment(start) + timedelta(seconds=window.seconds) for window, start in starts if start
-    ]
-    if starts and "pace" in state:
-        next_starts.append(moment(state["pace"]))
+def _parse(replies: Sequence[Any], hold: Hold | None, now: datetime) -> VendorSnapshot:
+    jobs, retries, *pending, in_flight, state = replies[:REPLIES]
+    polls = sum(checked(length) for length in replies[REPLIES::2])
+    calling, polling = sum(map(_pending, pending)), sum(map(_pending, replies[REPLIES + 1 :: 2]))
     return VendorSnapshot(
-        queued=max(_checked(jobs) + _checked(retries) - calling, 0),
+        queued=max(checked(jobs) + checked(retries) - calling, 0),
         calling=calling,
-        in_flight=in_flight,
-        breaker=breaker.read_open(state, now),
-        max_calls=int(state["recovering"]) if "recovering" in state else None,
-        next_start=max(next_starts, default=None),
+        in_flight=checked(in_flight),
+        breaker=breaker.read_open(checked(state), now),
+        hold=hold,
         polls_queued=max(polls - polling, 0),
         polling=polling,
     )
 
 
 def _pending(reply: Any) -> int:
-    """Return how many entries are pending; 0 if the stream has no group."""
+    """Return how many entries are pending; 0 if no worker has read the stream, so that it has no
+    group.
+    """
     return 0 if isinstance(reply, redis.ResponseError) else int(reply["pending"])
-
-
-def _checked(reply: Any) -> Any:
-    if isinstance(reply, redis.RedisError):
-        raise reply
-    return reply

@@ -23,6 +23,7 @@ from vendors.catalogue import catalogue
 log = logging.getLogger(__name__)
 
 COOL_OFF_SECONDS = 1.0
+Place = tuple[str, Stream, str, str]  # where an entry is: vendor, stream, the stream's key, id
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ class Entry:
     due: str = ""  # of a poll: the job's next_poll_at, in microseconds, while the entry is valid
     credential: str = ""  # the key that the call is made with, by its variable's name
     units: int = 1  # that the charge counts in each bucket; 0 for a poll that takes no permit
+
+    @property
+    def place(self) -> Place:
+        """Where it is. Only polls have a stream for each key."""
+        key = self.credential if self.stream == Stream.POLLS else ""
+        return self.slug, self.stream, key, self.id
 
 
 class Requeue(StrEnum):
@@ -138,7 +145,16 @@ def polls_in_line(vendor: str, limit: int, *, credential: str = "") -> list[tupl
     """
     keys = [Keys(vendor).polls_of(credential)]
     flat = script("in_line")(keys=keys, args=[limit], client=commands())
-    return list(zip(flat[::2], flat[1::2], strict=True))
+    return list(zip(flat[1::3], flat[2::3], strict=True))
+
+
+def in_line(vendor: str, of: Stream, limit: int) -> list[Entry]:
+    """Return up to `limit` entries of a stream but polls that no worker has taken. Raises
+    redis.RedisError.
+    """
+    keys = [getattr(Keys(vendor), of.value)]
+    flat = script("in_line")(keys=keys, args=[limit], client=commands())
+    return [Entry(vendor, of, *pair) for pair in zip(flat[::3], flat[1::3], strict=True)]
 
 
 class Hints:

@@ -7,7 +7,9 @@ from jobs import lifecycle
 from jobs.models import FINAL, IN_FLIGHT, Job, Status, Stream
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands, script
-from jobs.queue.stream import Entry, Requeue, Settlement, settle
+from jobs.queue.stream import Entry, Place, Requeue, Settlement, settle
+from jobs.queue.vendor_keys import poll_streams
+from vendors.catalogue import catalogue
 
 MAX_ENTRIES = 500
 
@@ -16,13 +18,16 @@ def entries_of(vendor: str, consumer: str) -> list[Entry]:
     """Return up to MAX_ENTRIES pending entries of a worker in each of a vendor's streams. Raises
     redis.RedisError.
     """
-    args = [consumer, MAX_ENTRIES]
-    flat = script("pending")(keys=_streams(vendor), args=args, client=commands())
+    args, streams = [consumer, MAX_ENTRIES], _streams(vendor)
+    flat = script("pending")(keys=list(streams), args=args, client=commands())
     rows = [flat[i : i + 3] for i in range(0, len(flat), 3)]
-    return [Entry(vendor, Stream(stream), entry_id, job_id) for stream, entry_id, job_id in rows]
+    return [
+        Entry(vendor, of, entry_id, job_id, credential=key)
+        for (of, key), entry_id, job_id in ((streams[name], *rest) for name, *rest in rows)
+    ]
 
 
-def requeue(vendor: str, consumer: str, held: Container[tuple[str, Stream, str]]) -> int:
+def requeue(vendor: str, consumer: str, held: Container[Place]) -> int:
     """Requeue entries that are pending at `consumer` and that it does not hold; returns how many.
 
     That happens when the reply to a take is lost, or when Redis restarts without its last second.
@@ -30,7 +35,7 @@ def requeue(vendor: str, consumer: str, held: Container[tuple[str, Stream, str]]
     and polls, which are due again when their lease ends, are dropped. Raises redis.RedisError.
     """
     found = entries_of(vendor, consumer)
-    entries = [entry for entry in found if (entry.slug, entry.stream, entry.id) not in held]
+    entries = [entry for entry in found if entry.place not in held]
     if entries:
         rows = Job.objects.filter(pk__in=[entry.job_id for entry in entries])
         statuses = dict(rows.values_list("pk", "status"))
@@ -67,9 +72,17 @@ def forget(vendors: list[str], consumer: str) -> None:
     redis.RedisError.
     """
     for vendor in vendors:
-        script("forget")(keys=_streams(vendor), args=[consumer], client=commands())
+        script("forget")(keys=list(_streams(vendor)), args=[consumer], client=commands())
 
 
-def _streams(vendor: str) -> list[str]:
-    keys = Keys(vendor)
-    return [keys.retries, keys.jobs, keys.polls]
+def _streams(slug: str) -> dict[str, tuple[Stream, str]]:
+    """Return what each stream of a vendor holds: by its key in Redis, which stream it is and, of
+    polls, the key of the credential that they are made with.
+    """
+    keys, vendor = Keys(slug), catalogue.get(slug)
+    polls = poll_streams(vendor) if vendor else {"": keys.polls}
+    return {
+        keys.retries: (Stream.RETRIES, ""),
+        keys.jobs: (Stream.JOBS, ""),
+        **{stream: (Stream.POLLS, key) for key, stream in polls.items()},
+    }

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from jobs import lifecycle
 from jobs.models import EPOCH, Job, Status
 from jobs.queue import limiter, stream
+from jobs.queue.buckets import buckets_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.redis_errors import is_wrong_type
 from vendors.catalogue import catalogue
@@ -25,44 +26,58 @@ ENTRY_LEASE = timedelta(seconds=30)
 MIN_IN_LINE = 10
 MAX_IN_LINE = 1000
 CHUNK = 500
-COLUMNS = ("vendor", "attempt", "next_poll_at", "deadline_at", "vendor_reference")
+COLUMNS = ("vendor", "credential", "attempt", "next_poll_at", "deadline_at", "vendor_reference")
 
 
 def add_due_polls() -> int:
     """Add entries for due polls of vendors that are not paused, oldest first. Returns how many."""
     now, count = redis_clock.now(), 0
     for vendor in catalogue.all().values():
-        # While a vendor is paused, its polls wait in the rows.
+        # While a vendor is paused, its polls wait in the rows, and so do those of a paused key.
         if not is_polled(vendor) or vendor.is_paused(now):
             continue
         try:
-            count += _add(vendor)
+            count += sum(_add(vendor, of, key) for of, key in _lines(vendor, now))
         except redis.ResponseError as error:
             if not is_wrong_type(error):
                 raise  # else the worker that serves this vendor logs it
     return count
 
 
-def _add(vendor: Vendor) -> int:
-    limit, rows = max_in_line(vendor), _polled_jobs().filter(vendor=vendor.slug)
+def _lines(vendor: Vendor, now: datetime) -> list[tuple[str, str]]:
+    """Return with which key jobs are polled: pairs of a job's `credential` and of a key that may be
+    used for polls. Jobs that were called before there were keys are polled with the first.
+    """
+    if vendor.credential is None:
+        return [("", "")]
+    first, *others = vendor.credential.pool(now)
+    lines = [("", first), (first.name, first), *((key.name, key) for key in others)]
+    return [(of, key.name) for of, key in lines if key.polls]
+
+
+def _add(vendor: Vendor, of: str, key: str) -> int:
+    """Add entries for due polls of jobs with the `credential` `of`."""
+    limit = max_in_line(vendor, key)
+    rows = _polled_jobs().filter(vendor=vendor.slug, credential=of)
     # Twice as many: if the line is slow, the leases of those that are in line may be over too.
     due = rows.filter(next_poll_at__lte=redis_clock.now()).order_by("next_poll_at")[: 2 * limit]
     if not (jobs := list(due)):
         return 0
-    line = stream.polls_in_line(vendor.slug, limit)
+    line = stream.polls_in_line(vendor.slug, limit, credential=key)
     in_line = set(line)
     missing = [job for job in jobs if (job.pk, str(_due_us(job))) not in in_line]
-    return _add_each(vendor, missing[: max(limit - len(line), 0)])
+    return _add_each(vendor, missing[: max(limit - len(line), 0)], key)
 
 
 def _polled_jobs() -> QuerySet[Job]:
     """Return the jobs that wait to be polled, as no others have a `next_poll_at`. SQLite considers
     a partial index only if its condition is repeated.
     """
-    return Job.objects.filter(next_poll_at__gt=EPOCH).only("vendor", "attempt", "next_poll_at")
+    rows = Job.objects.filter(next_poll_at__gt=EPOCH)
+    return rows.only("vendor", "credential", "attempt", "next_poll_at")
 
 
-def _add_each(vendor: Vendor, jobs: list[Job]) -> int:
+def _add_each(vendor: Vendor, jobs: list[Job], key: str) -> int:
     """Move the rows first: after a crash between the two, the polls are due when the lease ends."""
     until = redis_clock.now() + ENTRY_LEASE
     moves = [lifecycle.postpone_poll(job, until) for job in jobs]
@@ -70,7 +85,9 @@ def _add_each(vendor: Vendor, jobs: list[Job]) -> int:
     leased = [move for move, yes in zip(moves, happened, strict=True) if yes]
     if leased:
         due = ((move.job_id, move.changes["next_poll_at"]) for move in leased)
-        stream.add_polls(vendor.slug, [(pk, limiter.microseconds(at)) for pk, at in due])
+        stream.add_polls(
+            vendor.slug, [(pk, limiter.microseconds(at)) for pk, at in due], credential=key
+        )
     return len(leased)
 
 
@@ -78,24 +95,57 @@ def _due_us(job: Job) -> int:
     return limiter.microseconds(job.next_poll_at or EPOCH)
 
 
-def max_in_line(vendor: Vendor) -> int:
-    """Return how many polls of a vendor may be in line: as many as its windows permit within a
-    lease, so that a backlog waits in the rows, in order.
+def max_in_line(vendor: Vendor, key: str = "") -> int:
+    """Return how many polls with this key may be in line: as many as the vendor's limits permit
+    within a lease, so that a backlog waits in the rows, in order.
     """
-    lease_seconds = ENTRY_LEASE.total_seconds()
-    permitted = [each.calls * math.ceil(lease_seconds / each.seconds) for each in vendor.windows]
-    return max(MIN_IN_LINE, min([MAX_IN_LINE, *permitted]))
+    if not (units := vendor.poll_weight):
+        return MAX_IN_LINE
+    lease_seconds, buckets = ENTRY_LEASE.total_seconds(), buckets_of(vendor).of(key)
+    permitted = [
+        window.calls * math.ceil(lease_seconds / window.seconds)
+        for bucket in buckets
+        for window in bucket.windows
+    ]
+    permitted += [bucket.quota.calls for bucket in buckets if bucket.quota]
+    return max(MIN_IN_LINE, min([MAX_IN_LINE, *(number // units for number in permitted)]))
 
 
 def stop_polls() -> int:
-    """Leave jobs of vendors that are not polled any more to their deadlines. Returns how many."""
+    """Leave jobs that can't be polled any more to their deadlines: those of vendors that are not
+    polled, and those whose key is unknown. Returns how many.
+    """
     vendors, stopped, last = catalogue.all(), 0, ""
     while job := _polled_jobs().filter(vendor__gt=last).order_by("vendor").first():
         last = job.vendor
-        if last in vendors and "poll" not in vendors[last].definition:
-            jobs = _polled_jobs().filter(vendor=last)[:CHUNK]
-            stopped += sum(lifecycle.apply([lifecycle.postpone_poll(job, None) for job in jobs]))
+        if last not in vendors:
+            continue
+        if "poll" not in vendors[last].definition:
+            stopped += _stop(_polled_jobs().filter(vendor=last))
+        elif is_polled(vendors[last]):
+            stopped += _stop_without_key(vendors[last])
     return stopped
+
+
+def _stop_without_key(vendor: Vendor) -> int:
+    key, stopped, known = "", 0, _known_keys(vendor)
+    jobs = _polled_jobs().filter(vendor=vendor.slug)
+    while job := jobs.filter(credential__gt=key).order_by("credential").first():
+        key = job.credential
+        if key not in known and (count := _stop(jobs.filter(credential=key))):
+            stopped += count
+            text = "%d jobs of %s are not polled: it has no key %s, with which they were called"
+            log.warning(text, count, vendor, key)
+    return stopped
+
+
+def _stop(jobs: QuerySet[Job]) -> int:
+    return sum(lifecycle.apply([lifecycle.postpone_poll(job, None) for job in jobs[:CHUNK]]))
+
+
+def _known_keys(vendor: Vendor) -> list[str]:
+    """Return what a polled job's `credential` may be."""
+    return ["", *(vendor.credential.key_names if vendor.credential else [])]
 
 
 class UnpolledJobs:
@@ -127,15 +177,22 @@ class UnpolledJobs:
 
 
 def _can_be_polled(job: Job, vendor: Vendor, now: datetime) -> bool:
-    """Whether its deadline is ahead, and the request can name what the vendor calls its work."""
+    """Whether its deadline is ahead, its key is known, and the request can name what the vendor
+    calls its work.
+    """
     needs_reference = vendor.polling is not None and vendor.polling.needs_reference
     is_ahead = job.deadline_at is None or job.deadline_at > now
-    return is_ahead and bool(job.vendor_reference or not needs_reference)
+    has_key = job.credential in _known_keys(vendor)
+    return is_ahead and has_key and bool(job.vendor_reference or not needs_reference)
 
 
 def is_polled(vendor: Vendor) -> bool:
-    """Whether a vendor is polled. If its definition can't be read, its polls wait in the rows."""
+    """Whether a vendor is polled. If its definition, a limit or its credential can't be read, its
+    polls wait in the rows.
+    """
     try:
-        return vendor.polling is not None and vendor.windows is not None
+        if vendor.polling is None or not buckets_of(vendor):
+            return False
+        return vendor.credential is None or bool(vendor.credential.scheme)
     except ValueError:
         return False

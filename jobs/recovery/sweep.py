@@ -23,8 +23,9 @@ from jobs.queue.clock import redis_clock
 from jobs.queue.keys import SWEEPER
 from jobs.queue.redis import commands, script
 from jobs.queue.redis_errors import is_wrong_type
-from jobs.recovery import in_flight, lost_entries, takeover
+from jobs.recovery import in_flight, lost_entries, spent_quotas, takeover
 from jobs.recovery.batches import BatchSweep
+from jobs.recovery.key_pauses import pause_or_resume_users
 from jobs.recovery.overdue import resolve_overdue_jobs
 from jobs.recovery.polls import UnpolledJobs, add_due_polls, stop_polls
 from jobs.recovery.rebuild.target import capped_targets
@@ -90,6 +91,7 @@ class Sweeper(Thread):
             (stop_polls, 5.0),
             (self._unpolled_jobs.step, 5.0),
             (resolve_overdue_jobs, 1.0),
+            (spent_quotas.fail_jobs, 1.0),
             (take_over_overdue_calls, 5.0),
             (self._batches.advance, 0.0),
             (self._batches.seal_abandoned, 60.0),
@@ -99,6 +101,7 @@ class Sweeper(Thread):
             (self._match_callbacks, 5.0),
             (correct_in_flight_sets, 30.0),
             (self._unusable_pauses.pause_or_resume, 2.0),
+            (pause_or_resume_users, 2.0),
         ]
         has_more = False
         for step, interval_seconds in steps:

@@ -94,7 +94,7 @@ def take_from(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[...,
 
     Raises redis.RedisError and DatabaseError.
     """
-    moves = [how(job, repeat=_repeats(job), now=redis_clock.now()) for job in jobs]
+    moves = [_noted(how(job, repeat=_repeats(job), now=redis_clock.now()), job) for job in jobs]
     happened = lifecycle.apply(moves) if moves else []
     taken_over = [(job, move) for job, move, yes in zip(jobs, moves, happened, strict=True) if yes]
     for job, move in taken_over:
@@ -103,6 +103,14 @@ def take_from(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[...,
         if move.to == Status.FAILED:
             failures.report(job.vendor, move)
     return len(taken_over)
+
+
+def _noted(move: Move, job: Job) -> Move:
+    """Note on its attempt what the call was charged, as its vendor says now."""
+    vendor = catalogue.get(job.vendor)
+    if vendor and move.attempt:
+        lifecycle.note_charge(move.attempt, vendor)
+    return move
 
 
 def _repeats(job: Job) -> bool:

@@ -7,23 +7,16 @@ heartbeat. jobs.recovery.unusable_pauses acts on the reports.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from jobs.queue.heartbeat import live_workers
+from jobs.queue.buckets import buckets_of
+from jobs.queue.heartbeat import WorkerReport, live_workers, parse_reports
 from jobs.queue.keys import UNUSABLE
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
 # The report of a worker that has not checked its vendors yet: it works for none.
 NOT_KNOWN_YET = "[{}, []]"
-CAN_CALL_ALL = "[{}, null]"
-
-
-class WorkerReport(NamedTuple):
-    """What one worker reports."""
-
-    why: dict[str, str]  # why it can't call these vendors
-    only: list[str] | None  # the vendors it works for; None: all
 
 
 def fault(vendor: Vendor) -> str:
@@ -33,12 +26,32 @@ def fault(vendor: Vendor) -> str:
     permit was charged.
     """
     try:
-        _ = vendor.windows
+        buckets_of(vendor)
         _ = vendor.polling
         catalogue.adapter(vendor)
     except ValueError as error:
         return str(error)
     return vendor.api_key_fault or vendor.credential_fault or vendor.outbound_fault
+
+
+def faults(vendors: Iterable[Vendor]) -> dict[str, str]:
+    """Return why this process can't call vendors, by slug, and why it can't use some of the keys of
+    those that it can call, by "credential/KEY".
+    """
+    found, credentials = {}, set()
+    for vendor in vendors:
+        if why := fault(vendor):
+            found[vendor.slug] = why
+        elif vendor.credential:
+            credentials.add(vendor.credential)
+    for credential in credentials:
+        found |= {f"{credential.slug}/{key}": why for key, why in credential.faults.items() if why}
+    return found
+
+
+def words(name: str) -> tuple[str, str, str]:
+    """Return what a name in `faults` is of, the name, and what is done with it."""
+    return ("key", name, "used") if "/" in name else ("vendor", name, "called")
 
 
 def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:
@@ -49,17 +62,14 @@ def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:
 def reports(client: Any, texts: Mapping[str, str] | None = None) -> list[WorkerReport]:
     """Return the report of each live worker. Raises redis.RedisError."""
     texts = client.hgetall(UNUSABLE) if texts is None else texts
-    found = (json.loads(texts.get(worker, CAN_CALL_ALL)) for worker in live_workers(client))
-    return [WorkerReport(*parts) for parts in found]
+    return parse_reports(live_workers(client), texts)
 
 
 def everywhere(workers: Iterable[WorkerReport]) -> dict[str, str]:
-    """Return the vendors that none of the workers serving them can call, and why."""
+    """Return the vendors that none of the workers serving them can call, and why; and the keys that
+    no worker can use.
+    """
     workers = list(workers)
     why = {slug: reason for worker in workers for slug, reason in worker.why.items()}
-    callable_ = {slug for slug in why if any(_can_call(worker, slug) for worker in workers)}
+    callable_ = {slug for slug in why if any(worker.serves(slug) for worker in workers)}
     return {slug: reason for slug, reason in why.items() if slug not in callable_}
-
-
-def _can_call(worker: WorkerReport, slug: str) -> bool:
-    return slug not in worker.why and (worker.only is None or slug in worker.only)

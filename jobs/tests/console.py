@@ -14,6 +14,12 @@ def sign_in(*permissions):
     return _browser_of(user)
 
 
+def grant(permission):
+    """Give the user that `sign_in` made one permission more."""
+    user = User.objects.get(username="operator")
+    user.user_permissions.add(Permission.objects.get(codename=permission))
+
+
 def sign_in_as_superuser():
     """Return a browser in which a superuser is signed in.
 

@@ -77,6 +77,10 @@ class PollingWorker:
     def poll(self, slug="acme"):
         """Poll what is due, from the sweep to settle. Returns the executions."""
         add_due_polls()
+        return self.work(slug)
+
+    def work(self, slug="acme"):
+        """Call and poll what is in line. Returns the executions."""
         executions = self.claim(slug)
         for execution in executions:
             execute(execution)

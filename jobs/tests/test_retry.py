@@ -8,7 +8,7 @@ from jobs.queue.health.breaker import Standing
 from jobs.queue.health.throttle import Throttle
 from jobs.retry import GiveUp, Retry, decide
 from vendors.base import VendorError
-from vendors.models import Vendor
+from vendors.models import Credential, Vendor
 
 DOWN = VendorError("vendor_error", "It answered 500.", outage=True)
 CLOSED = Standing()
@@ -41,6 +41,18 @@ def test_the_last_attempt_gives_up_with_the_vendors_error():
 def test_a_permanent_error_is_not_retried():
     refused = VendorError("invalid_input", "It answered 422.", permanent=True)
     assert decision(refused) == GiveUp("invalid_input", "It answered 422.")
+
+
+def test_a_job_that_one_of_several_keys_throttles_is_called_with_another():
+    error = VendorError("rate_limited", "It answered 429.", retry_after=timedelta(minutes=9))
+    vendor = Vendor(slug="acme")
+    assert _retried(error, vendor).delay_seconds == 541.5
+    vendor.credential = Credential(definition={"header": "X", "keys_env": ["VENDOR_A", "VENDOR_B"]})
+    assert _retried(error, vendor) == Retry(counts=False, delay_seconds=1.5)
+
+
+def _retried(error, vendor):
+    return decide(error, failures=0, vendor=vendor, standing=CLOSED, chance=0.5)
 
 
 @pytest.mark.parametrize("code", ["invalid_input", "blocked"])

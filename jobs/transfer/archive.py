@@ -2,7 +2,7 @@
 
     {"format": "enrichlabs", "version": 2}
     {"kind": "job", "id": "01a2036a-3737-730f-8b75-355ab24a179b", "vendor": "async", ...}
-    {"kind": "end", "credential": 1, "vendor": 2, "client": 1, "batch": 7, "job": 100000, ...}
+    {"kind": "end", "credential": 1, "limit": 1, "vendor": 2, "client": 1, "job": 100000, ...}
 
 A row's line has every column. Rows are grouped by kind, in the order of KINDS, and sorted by id
 within a kind. The last complete line of an interrupted export therefore says where to continue, and
@@ -25,16 +25,19 @@ from django.db.models import CharField, DateTimeField, Field, Model
 from clients.models import Client
 from jobs.models import Attempt, Batch, Callback, Job, RefusedItem
 from jobs.transfer import format_1
-from vendors.models import Credential, Vendor
+from vendors.models import Credential, CredentialKey, Limit, Vendor
 from vendors.payloads import exact
 
 FORMAT = "enrichlabs"
 VERSION = 2
 # A row comes after those that it refers to: no attempt without its job, no job without its client,
 # vendor and batch. API keys stay behind: a store accepts only keys that were created for it. A
-# credential has no key in it, only the name of the variable that has.
+# credential, and a row that says whether a key is paused, has no key in it, only the name of the
+# variable that has.
 KINDS: dict[str, type[Model]] = {
     "credential": Credential,
+    "credential key": CredentialKey,
+    "limit": Limit,
     "vendor": Vendor,
     "client": Client,
     "batch": Batch,

@@ -13,8 +13,8 @@ from django.db.models import Model
 
 from clients.models import DEFAULT, Client
 from jobs.models import Batch, Job
-from jobs.queue.keys import Keys
 from jobs.queue.redis import commands
+from jobs.queue.vendor_keys import counting_keys
 from jobs.storage.store import writing
 from jobs.transfer.archive import (
     KINDS,
@@ -26,11 +26,13 @@ from jobs.transfer.archive import (
     lines,
     row,
 )
-from vendors.models import Credential, Vendor
+from vendors.models import Credential, CredentialKey, Limit, Vendor
 
 CHUNK = 500
 CHUNK_BYTES = 4 * 1024 * 1024
 # Rows of clients, each of which may use an idempotency key once.
+# How often a row was saved says nothing of its content. Files of 0.1.0 do not have it.
+NOT_COMPARED = {"version"}
 OWNED: dict[str, type[Job] | type[Batch]] = {"batch": Batch, "job": Job}
 
 
@@ -106,13 +108,13 @@ class Import:
 
 
 def forget_limits() -> None:
-    """Delete each vendor's limiter state, which may lack calls that were imported. It is rebuilt
-    from the rows before the next call.
+    """Delete the limiter state of all vendors, and of the limits that they share, which may lack
+    calls that were imported. It is rebuilt from the rows before the next call.
 
     Raises redis.RedisError.
     """
-    for slug in Vendor.objects.values_list("slug", flat=True):
-        commands().delete(Keys(slug).state)
+    for vendor in Vendor.objects.all():
+        commands().delete(*(counting.state for counting in counting_keys(vendor)))
 
 
 def _chunks(of: Iterable[Line]) -> Iterator[list[Line]]:
@@ -133,12 +135,15 @@ def _chunks(of: Iterable[Line]) -> Iterator[list[Line]]:
 
 def _with_taken_values(kind: str, rows: dict[str, Row]) -> set[str]:
     """Return the ids of rows whose unique value a stored row has, or an earlier one of these: the
-    slug of a credential, a vendor or a client, a callback's key, an idempotency key among those of
-    the client's jobs or batches, a job's place in its batch.
+    slug of a credential, a limit, a vendor or a client, a credential's key, a callback's key, an
+    idempotency key among those of the client's jobs or batches, a job's place in its batch.
     """
     found = _with_taken_keys(OWNED[kind], rows) if kind in OWNED else set()
     if kind == "job":
         found |= _with_taken_places(rows)
+    if kind == "credential key":
+        keys = {row_id: (row["credential"], row["name"]) for row_id, row in rows.items()}
+        found |= _taken(keys, CredentialKey.objects.values_list("credential", "name"))
     for name, field in fields(kind).items():
         if field.unique and not field.primary_key:
             values = {row_id: columns[name] for row_id, columns in rows.items()}
@@ -183,9 +188,8 @@ def _taken(values: dict[str, Any], stored: Iterable[Any]) -> set[str]:
 
 
 def _are_same(stored: Row, new: Row) -> bool:
-    return {name: _to_millisecond(value) for name, value in stored.items()} == {
-        name: _to_millisecond(value) for name, value in new.items()
-    }
+    names = stored.keys() - NOT_COMPARED
+    return all(_to_millisecond(stored[name]) == _to_millisecond(new[name]) for name in names)
 
 
 def _to_millisecond(value: Any) -> Any:
@@ -210,7 +214,7 @@ def _create_missing(slugs: set[str]) -> list[str]:
 
 def _insert(model: type[Model], rows: list[Model]) -> None:
     with writing():
-        if model in (Credential, Vendor):
+        if model in (Credential, Limit, Vendor):
             for each in rows:
                 each.save_base(raw=True, force_insert=True)  # raw keeps created_at
         else:

@@ -22,7 +22,7 @@ from jobs.api.pagination import first_id_at
 from jobs.models import FINAL, Attempt, Batch, Callback, Job, RefusedItem, State
 from jobs.storage.store import writing
 from vendors import limits
-from vendors.models import Vendor
+from vendors.models import Limit, Vendor, counted_since
 
 CHUNK = 200
 # Windows count by the clock of Redis, jobs end by that of another machine. The minute covers the
@@ -42,6 +42,25 @@ def with_windows_beyond(age: timedelta, vendors: Iterable[Vendor]) -> list[Vendo
         for vendor in vendors
         if any(window.seconds > age.total_seconds() for window in limits.parse(vendor.rate_limits))
     ]
+
+
+def limits_beyond(before: datetime, vendor: str, now: datetime) -> list[Limit]:
+    """Return the named limits that count calls from before a moment, of one vendor or, for '', of
+    any that names the limit or did so when it was called.
+    """
+    of_vendor = {"vendor": vendor} if vendor else {}
+    vendors = Vendor.objects.filter(slug=vendor) if vendor else Vendor.objects.all()
+    named = {name for each in vendors for name in each.limit_names}
+    calls = Attempt.objects.filter(limits__gt="", started_at__lt=before, **of_vendor)
+    found = []
+    for limit in Limit.objects.all():
+        since = counted_since((), (limit,), now)
+        if since < before and (
+            limit.slug in named
+            or calls.filter(started_at__gte=since, limits__contains=f",{limit.slug},").exists()
+        ):
+            found.append(limit)
+    return found
 
 
 @dataclass(frozen=True)

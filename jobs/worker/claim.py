@@ -57,16 +57,23 @@ def _claim_polls(takes: Sequence[Taken], worker: str, held: HeldEntries) -> list
 
 def _claim_rows(takes: Sequence[Taken], worker: str, held: HeldEntries) -> dict[str, Job]:
     entries = [entry for taken in takes for entry in taken.entries]
-    ids = [entry.job_id for entry in entries if not polls.is_poll(entry)]
-    if not ids:
+    calls = [entry for entry in entries if not polls.is_poll(entry)]
+    if not calls:
         return {}
+    # Of two entries of a job, the first is the one that is executed.
+    keys = {entry.job_id: entry.credential for entry in reversed(calls) if entry.credential}
     run_token = lifecycle.new_token()
     now = min(taken.now for taken in takes)  # none of these calls was permitted earlier
     timeout_seconds = max(taken.vendor.timeout_seconds for taken in takes)
     deadline_at = now + timedelta(seconds=timeout_seconds + DEADLINE_MARGIN_SECONDS)
     try:
         jobs = lifecycle.claim(
-            ids, worker=worker, run_token=run_token, now=now, deadline_at=deadline_at
+            [entry.job_id for entry in calls],
+            worker=worker,
+            run_token=run_token,
+            now=now,
+            deadline_at=deadline_at,
+            keys=keys,
         )
     except STORE_ERRORS:
         held.suspect_claim(entries, run_token)

@@ -8,9 +8,11 @@ import redis
 from jobs.callbacks import tokens
 from jobs.models import Job
 from jobs.queue import limiter
+from jobs.queue.buckets import buckets_of
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+from jobs.worker.access import Answer, with_access
 from jobs.worker.execution import Execution
-from vendors.base import Call
+from vendors.base import Access, Call
 from vendors.execute import execute as call_vendor
 from vendors.execute import poll as poll_vendor
 from vendors.http.deadline import this_call
@@ -30,7 +32,8 @@ class NotPermittedError(BaseException):
 class Permit:
     """The right to call a vendor now: the charge that `take` made for the job, or a later one.
 
-    `needs_slot`: whether the call needs a slot in flight; that of a poll's job is taken.
+    `key`: of the vendor's credential. `units`: that the charge counts. `needs_slot`: whether the
+    call needs a slot in flight; that of a poll's job is taken.
     """
 
     def __init__(
@@ -40,10 +43,14 @@ class Permit:
         charge: str,
         charged_at: float,
         *,
+        key: str,
+        units: int,
         needs_slot: bool = True,
     ) -> None:
         self._vendor = vendor
         self._job = job
+        self._key = key
+        self._units = units
         self._slot_of = job.pk if needs_slot else ""
         self._charge = charge
         self._charged_at = charged_at
@@ -68,7 +75,9 @@ class Permit:
         """Return None if a fresh permit was granted, or the seconds to wait before trying again."""
         self._charged_at = time.monotonic()
         try:
-            renewal = limiter.renew(self._vendor, self._slot_of, self._charge)
+            renewal = limiter.renew(
+                self._vendor, self._slot_of, self._charge, credential=self._key, units=self._units
+            )
         except redis.RedisError:
             raise NotPermittedError from None
         self._charge = renewal.charge
@@ -79,23 +88,37 @@ class Permit:
 
 def execute(execution: Execution) -> None:
     """Call the vendor and set the answer. It stays None if the call was not permitted."""
+    # Before the permit is confirmed: the vendor may have to be asked for a token first.
+    key = execution.entry.credential
+    execution.answer = with_access(execution.vendor, key, lambda access: _call(execution, access))
+
+
+def _call(execution: Execution, access: Access) -> Answer | None:
     # If this process was frozen for that long, another worker may have taken the job over.
     if time.monotonic() - execution.charged_at > HEARTBEAT_TIMEOUT_SECONDS:
-        return
-    vendor, job, charge = execution.vendor, execution.job, execution.entry.charge
-    needs_slot = execution.poll is None
-    permit = Permit(vendor, job, charge, execution.charged_at, needs_slot=needs_slot)
+        return None
+    vendor, job, entry = execution.vendor, execution.job, execution.entry
+    charge, needs_slot = entry.charge, execution.poll is None
+    permit = Permit(
+        vendor,
+        job,
+        charge,
+        execution.charged_at,
+        key=entry.credential,
+        units=entry.units,
+        needs_slot=needs_slot,
+    )
     with suppress(NotPermittedError):
-        if charge or (vendor.max_in_flight and needs_slot):
+        if charge or (needs_slot and buckets_of(vendor).have_slots):
             permit.confirm()
         # Confirmed again once connected, as connecting may take long.
         with this_call.permitted_by(permit.confirm) if charge else nullcontext():
             if execution.poll:
-                execution.answer = poll_vendor(vendor, _call(job, job.vendor_reference))
-            else:
-                execution.answer = call_vendor(vendor, _call(job))
+                return poll_vendor(vendor, _call_of(job, access, job.vendor_reference))
+            return call_vendor(vendor, _call_of(job, access))
+    return None
 
 
-def _call(job: Job, reference: str = "") -> Call:
+def _call_of(job: Job, access: Access, reference: str = "") -> Call:
     callback_url = tokens.callback_url(job.vendor, job.pk, job.run, job.attempt)
-    return Call(job.pk, job.input, job.call_key, callback_url, reference)
+    return Call(job.pk, job.input, job.call_key, callback_url, reference, access)

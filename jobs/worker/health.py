@@ -4,21 +4,23 @@ into pauses.
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
 
 import redis
 
 from jobs.queue import limiter
-from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker, pausing
 from jobs.queue.health.breaker import DENIED_JOBS, Report, Standing
 from jobs.worker.execution import Execution
 from vendors import pauses
-from vendors.base import VendorError
+from vendors.base import Outcome, VendorError
 from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
+
+Failed = tuple[Execution, VendorError]
 
 
 class Health:
@@ -61,28 +63,59 @@ def _report_of(execution: Execution) -> Report:
     started_us = limiter.microseconds(job.started_at) if job.started_at else 0
     code = answer.code if isinstance(answer, VendorError) else ""
     signal = breaker.signal_of(answer)
-    return Report(signal, execution.probe, job.pk, started_us, job.failures, code)
+    key = _key_of(execution)
+    return Report(signal, execution.probe, job.pk, started_us, job.failures, code, key)
+
+
+def _key_of(execution: Execution) -> str:
+    """Return the key of the vendor's credential that the call was made with; '' without one."""
+    credential = execution.vendor.credential
+    return credential.key_of(execution.entry.credential) if credential else ""
 
 
 def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
-    errors = [one.answer for one in executions if isinstance(one.answer, VendorError)]
-    unpaid = [error for error in errors if error.code == "no_credits"]
-    waits = [error.retry_after for error in errors if error.retry_after and error not in unpaid]
-    standing = executions[-1].standing
-    if waits:
-        pausing.pause_for(vendor.slug, max(waits), pauses.SLOW_DOWN, redis_clock.now())
-    if standing.throttle and standing.throttle.is_new:
-        pausing.pause_throttled(vendor.slug, standing.throttle)
-    if standing.denied_jobs >= DENIED_JOBS:
-        denied = [one for one in executions if breaker.signal_of(one.answer) == "denied"]
-        if denied:
-            pausing.pause_until_resumed(vendor.slug, pauses.DENIED, called_at=_called_at(denied))
-    if unpaid:
-        called_at = _called_at([one for one in executions if one.answer in unpaid])
-        resets_in, now = unpaid[-1].retry_after, redis_clock.now()
-        pausing.pause_unpaid(vendor.slug, resets_in, now, called_at=called_at)
+    by_key: dict[str, list[Failed]] = defaultdict(list)
+    for execution in executions:
+        if isinstance(execution.answer, VendorError):
+            by_key[_key_of(execution)].append((execution, execution.answer))
+    for key, wait in _waits(vendor, by_key).items():
+        pausing.pause_for(pausing.paused_of(vendor, key), wait, pauses.SLOW_DOWN)
+    throttle = executions[-1].standing.throttle
+    if throttle and throttle.is_new:
+        pausing.pause_throttled(vendor, throttle)
+    for key, failed in by_key.items():
+        what = pausing.paused_of(vendor, key)
+        if denied := [each for each in failed if _pauses_for_denial(*each)]:
+            pausing.pause_until_resumed(what, pauses.DENIED, called_at=_called_at(denied))
+        if unpaid := [each for each in failed if each[1].code == Outcome.NO_CREDITS]:
+            resets_in = unpaid[-1][1].retry_after
+            pausing.pause_unpaid(what, resets_in, called_at=_called_at(unpaid))
 
 
-def _called_at(executions: Sequence[Execution]) -> datetime | None:
+def _waits(vendor: Vendor, by_key: Mapping[str, Sequence[Failed]]) -> dict[str, timedelta]:
+    """Return how long the vendor asks us to wait, by the key to pause, '' for the vendor: a key if
+    it is rate limited and there are others.
+    """
+    found: dict[str, timedelta] = {}
+    has_others = vendor.credential is not None and vendor.credential.has_others
+    for key, failed in by_key.items():
+        for _, error in failed:
+            if error.retry_after and error.code != Outcome.NO_CREDITS:
+                of = key if has_others and error.code == Outcome.RATE_LIMITED else ""
+                found[of] = max(error.retry_after, found.get(of, timedelta()))
+    return found
+
+
+def _pauses_for_denial(execution: Execution, error: VendorError) -> bool:
+    """Whether several jobs were denied in a row; or a poll, with the key that had its job accepted:
+    the key was revoked.
+    """
+    if breaker.signal_of(error) != "denied":
+        return False
+    is_revoked = execution.poll and error.reply and error.reply.status == HTTPStatus.UNAUTHORIZED
+    return execution.standing.denied_jobs >= DENIED_JOBS or bool(is_revoked and _key_of(execution))
+
+
+def _called_at(failed: Sequence[Failed]) -> datetime | None:
     """Return when the last of these calls started."""
-    return max((one.job.started_at for one in executions if one.job.started_at), default=None)
+    return max((one.job.started_at for one, _ in failed if one.job.started_at), default=None)

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 import redis
 
 from jobs import lifecycle
-from jobs.models import Stream
 from jobs.queue import counters, stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.redis_errors import is_wrong_type
-from jobs.queue.stream import Entry, Settlement
+from jobs.queue.stream import Entry, Place, Settlement
 from jobs.recovery import pending
 from jobs.storage.store import STORE_ERRORS
 
@@ -35,7 +34,7 @@ class HeldEntries:
     def __init__(self, consumer: str, heartbeat: Heartbeat) -> None:
         self._consumer = consumer
         self._heartbeat = heartbeat
-        self._held: set[tuple[str, Stream, str]] = set()
+        self._held: set[Place] = set()
         self._suspect_claims: list[tuple[list[Entry], str]] = []  # entries, run token
         self._late_claims: list[tuple[list[Entry], str, float]] = []  # and until when to check
         self._check_late_claims_at = 0.0
@@ -43,10 +42,10 @@ class HeldEntries:
         self._check_at = time.monotonic() + CHECK_INTERVAL_SECONDS
 
     def add(self, entries: Iterable[Entry]) -> None:
-        self._held.update((entry.slug, entry.stream, entry.id) for entry in entries)
+        self._held.update(entry.place for entry in entries)
 
     def remove(self, entries: Iterable[Entry]) -> None:
-        self._held.difference_update([(entry.slug, entry.stream, entry.id) for entry in entries])
+        self._held.difference_update([entry.place for entry in entries])
 
     def settle(self, slug: str, settlements: Sequence[Settlement]) -> None:
         """Settle entries of one vendor, and hold them no longer.

@@ -16,13 +16,16 @@ from jobs.queue.stream import Entry
 from jobs.queue.take import Taken
 from jobs.worker.execution import Execution
 from vendors.base import PERMANENT, Accepted, Done, Outcome, VendorError
-from vendors.models import Vendor
+from vendors.models import Vendor, counted_since
 
 # For how long a claimed poll is left to its worker, besides the vendor's timeout: it may wait for a
 # thread and a permit first, and its answer for being recorded.
 LEASE_MARGIN_SECONDS = 30.0
 # These say nothing about the job: it waits on, even beyond its deadline.
-HELD_BY_VENDOR = (Outcome.RATE_LIMITED, Outcome.NO_CREDITS, Outcome.AUTH, "api_key_missing")
+HELD_BY_VENDOR = (
+    *(Outcome.RATE_LIMITED, Outcome.NO_CREDITS, Outcome.AUTH),
+    *("api_key_missing", retry.TOKEN_REFUSED),
+)
 
 
 def is_poll(entry: Entry) -> bool:
@@ -46,7 +49,8 @@ def claim(found: Sequence[tuple[Taken, Entry]], worker: str) -> list[Execution]:
         move = lifecycle.postpone_poll(job, taken.now + timedelta(seconds=lease_seconds))
         job.next_poll_at = move.changes["next_poll_at"]
         job.started_at = limiter.moment(entry.charge) if entry.charge else taken.now
-        poll = lifecycle.new_poll(job, worker, job.started_at)
+        vendor, key = taken.vendor, entry.credential
+        poll = lifecycle.new_poll(job, vendor, worker, job.started_at, key)
         claims.append((move, poll))
         executions.append(Execution(taken.vendor, entry, job, taken.asked_at, taken.probe, poll))
     won = lifecycle.claim_polls(claims) if claims else []
@@ -131,9 +135,9 @@ def _wait(vendor: Vendor, retry_after: timedelta | None) -> timedelta:
 
 
 def forget_old(executions: Sequence[Execution], now: datetime) -> None:
-    """Delete polls that neither the history of their jobs nor a window needs. Raises STORE_ERRORS.
+    """Delete polls that neither the history of their jobs nor a limit needs. Raises STORE_ERRORS.
 
-    A window counts a poll from its permit on, which may have been charged as long after its row was
+    A limit counts a poll from its permit on, which may have been charged as long after its row was
     written as its lease lasts.
     """
     vendors: dict[str, Vendor] = {}
@@ -144,7 +148,6 @@ def forget_old(executions: Sequence[Execution], now: datetime) -> None:
             jobs[execution.vendor.slug].append(execution.job.pk)
     for slug, job_ids in jobs.items():
         vendor = vendors[slug]
-        window_seconds = max((window.seconds for window in vendor.windows), default=0.0)
-        lease_seconds = vendor.timeout_seconds + LEASE_MARGIN_SECONDS
-        since = now - timedelta(seconds=window_seconds + lease_seconds)
+        lease = timedelta(seconds=vendor.timeout_seconds + LEASE_MARGIN_SECONDS)
+        since = counted_since(vendor.windows, vendor.limits, now) - lease
         lifecycle.forget_polls(job_ids, since)

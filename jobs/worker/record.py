@@ -75,13 +75,16 @@ def _move(execution: Execution, now: datetime) -> Move:
     job, and no other.
     """
     try:
-        return _move_by_answer(execution, now)
+        move = _move_by_answer(execution, now)
     except Exception as error:
         job, poll, reason = execution.job, execution.poll, type(error).__name__
         where = location_of(error)
         log.error("the answer to job %s can't be recorded: %s at %s", job.pk, reason, where)
-        move = lifecycle.fail_by_poll(job, "", "", poll, now) if poll else None
-        return lifecycle.not_storable(move or lifecycle.fail(job, "", "", now), reason, now)
+        by_poll = lifecycle.fail_by_poll(job, "", "", poll, now) if poll else None
+        move = lifecycle.not_storable(by_poll or lifecycle.fail(job, "", "", now), reason, now)
+    if move.attempt and not execution.poll:  # that of a poll has its row
+        lifecycle.note_charge(move.attempt, execution.vendor)
+    return move
 
 
 def _move_by_answer(execution: Execution, now: datetime) -> Move:

@@ -5,10 +5,12 @@ import time
 
 import redis
 
+from jobs.queue.buckets import buckets_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.redis import commands
 from jobs.queue.redis_errors import WrongTypeError, is_wrong_type, refusal, require_usable
 from jobs.queue.take import Taken, take
+from jobs.queue.vendor_keys import key_types
 from jobs.recovery import versions
 from jobs.recovery.rebuild import rebuild
 from jobs.worker.execution import Execution
@@ -44,7 +46,8 @@ class Taker:
             return 0
         # More than there are threads only if no permit or slot expires meanwhile, and if after a
         # crash the calls may be repeated.
-        ahead = vendor.repeat_unknown and not (vendor.windows or vendor.max_in_flight)
+        buckets = buckets_of(vendor)
+        ahead = vendor.repeat_unknown and not (buckets.are_charged or buckets.have_slots)
         return self._pool.room(vendor.slug, ahead=ahead)
 
     def take(self) -> list[Taken]:
@@ -113,7 +116,7 @@ class Taker:
 
 def _must_start(takes: list[Taken], now: float) -> bool:
     """Whether what was taken must be started now."""
-    permits = [taken.asked_at for taken in takes if taken.vendor.windows]
+    permits = [taken.asked_at for taken in takes if buckets_of(taken.vendor).are_charged]
     is_permit_old = bool(permits) and now - min(permits) > MAX_PERMIT_WAIT_SECONDS
     return is_permit_old or now - takes[0].asked_at > MAX_ROUND_SECONDS
 
@@ -121,7 +124,7 @@ def _must_start(takes: list[Taken], now: float) -> bool:
 def _wrong_type_of(vendor: Vendor) -> redis.RedisError | None:
     """Return the error that names the vendor's key of the wrong type. Raises other refusals."""
     try:
-        require_usable(commands(), [vendor.slug])
+        require_usable(commands(), key_types(vendor))
     except WrongTypeError as error:
         return error
     return None

@@ -10,29 +10,32 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from jobs import lifecycle
 from jobs.callbacks import tokens
 from jobs.models import UNKNOWN, Attempt, Job, Kind
 from jobs.queue import limiter, stream
+from jobs.queue.buckets import buckets_of
 from jobs.queue.keys import Keys
-from jobs.queue.limiter import EPOCH
+from jobs.queue.limiter import EPOCH, Renewal
 from jobs.queue.redis import commands
 from jobs.recovery.rebuild import rebuild
 from jobs.storage.store import writing
+from jobs.worker.access import Answer, with_access
 from jobs.worker.execute import NotPermittedError, Permit
 from vendors import execute
-from vendors.base import Accepted, Call, Done, Outcome, VendorError
+from vendors.base import Accepted, Access, Call, Done, Outcome, VendorError
 from vendors.http.deadline import this_call
 from vendors.http.exchanges import Exchange, watched
 from vendors.models import Vendor, new_id
 
 TIMEOUT_SECONDS = 10.0
 CHECK_INTERVAL_SECONDS = 0.25
-
-Answer = Done | Accepted | VendorError
+Ask = Callable[[Vendor, Call], Answer]
+NOT_IN_TIME = "Another process is asking for a token, and it did not come in time. Try again."
 
 
 class NoPermitError(Exception):
@@ -51,57 +54,80 @@ class Trial:
 
 
 def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
-    """Call the vendor as a job with this input would.
+    """Call the vendor as a job with this input would, with the first key that may be used.
 
     Like the others, raises NoPermitError, redis.RedisError and STORE_ERRORS.
     """
     call = _call(vendor, given)
-    return _make(Kind.TRY, vendor, call, lambda: execute.execute(vendor, call), slot=call.job_id)
+    return _make(Kind.TRY, vendor, call, execute.execute, vendor.weight, slot=call.job_id)
 
 
 def poll(vendor: Vendor, given: Mapping[str, Any], reference: str) -> Trial:
     """Ask for the answer to an earlier call, by what the vendor calls it."""
     call = _call(vendor, given, reference)
-    return _make(Kind.TRY, vendor, call, lambda: execute.poll(vendor, call))
+    return _make(Kind.TRY, vendor, call, execute.poll, vendor.poll_weight)
 
 
-def check(vendor: Vendor) -> Trial:
-    """Prove the vendor's credentials by its free call."""
-    return _make(Kind.CHECK, vendor, _call(vendor, {}), lambda: execute.check(vendor))
+def check(vendor: Vendor, key: str = "") -> Trial:
+    """Prove the vendor's credential by its free call. `key`: which one, '' for the first that can
+    be used here.
+    """
+
+    def ask(vendor: Vendor, call: Call) -> Answer:
+        return execute.check(vendor, call.access)
+
+    return _make(Kind.CHECK, vendor, _call(vendor, {}, key=key), ask, vendor.weight)
 
 
-def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "") -> Call:
+def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "", *, key: str = "") -> Call:
     job_id = new_id()
     url = tokens.callback_url(vendor.slug, job_id, 0, 0)
-    return Call(job_id, dict(given), job_id, url, reference)
+    access = Access(vendor.credential.key_of(key) if vendor.credential else "")
+    return Call(job_id, dict(given), job_id, url, reference, access)
 
 
-def _make(
-    kind: Kind, vendor: Vendor, call: Call, ask: Callable[[], Answer], *, slot: str = ""
-) -> Trial:
-    """`slot`: under which id the call takes an in-flight slot; '' if it needs none."""
+def _make(kind: Kind, vendor: Vendor, call: Call, ask: Ask, units: int, *, slot: str = "") -> Trial:
+    """`units`: that it counts in the vendor's limits. `slot`: under which id the call takes an
+    in-flight slot; '' if it needs none.
+    """
+    made: list[Trial] = []
+
+    def with_permit(access: Access) -> Answer:
+        call_now = replace(call, access=access)
+        made.append(_permitted(kind, vendor, call_now, ask, units=units, slot=slot))
+        return made[0].answer
+
+    answer = with_access(vendor, call.access.key, with_permit)
+    if answer is None:
+        raise NoPermitError(NOT_IN_TIME)
+    # Without a token, the vendor was not called.
+    return replace(made[0], answer=answer) if made else Trial(kind, call, [], answer, 0.0)
+
+
+def _permitted(kind: Kind, vendor: Vendor, call: Call, ask: Ask, *, units: int, slot: str) -> Trial:
     if limiter.is_stale(vendor):
         rebuild([vendor])  # before there is a row, which would be counted
-    attempt = _begin(kind, vendor)
+    attempt = _begin(kind, vendor, call.access.key, units)
     try:
-        permit, job = _permit(vendor, slot)
-        confirmed = this_call.permitted_by(permit.confirm) if vendor.windows else nullcontext()
+        permit, job = _permit(vendor, call.access.key, units, slot)
+        is_charged = units and buckets_of(vendor).are_charged
+        confirmed = this_call.permitted_by(permit.confirm) if is_charged else nullcontext()
         with watched() as exchanges, confirmed:
             since = time.monotonic()
-            answer = ask()
+            answer = ask(vendor, call)
             seconds = time.monotonic() - since
         _end(attempt, answer, job.started_at or _now(), seconds)
     except (NoPermitError, NotPermittedError):
         with writing():
             attempt.delete()
-        raise NoPermitError(_reason(vendor)) from None
+        raise NoPermitError(_reason(vendor, call.access.key)) from None
     finally:
         if slot:
             stream.settle_final(vendor.slug, [slot])  # if Redis is away, the sweep frees the slot
     return Trial(kind, call, exchanges, answer, seconds)
 
 
-def _begin(kind: Kind, vendor: Vendor) -> Attempt:
+def _begin(kind: Kind, vendor: Vendor, key: str, units: int) -> Attempt:
     """Write the attempt before the call: if Redis loses its data, limits are rebuilt from rows.
 
     Until it is known when the call started, it counts as late as possible. It never has the
@@ -118,7 +144,9 @@ def _begin(kind: Kind, vendor: Vendor) -> Attempt:
         ended_at=latest,
         outcome=UNKNOWN,
         message="The call by hand did not finish.",
+        credential=key,
     )
+    lifecycle.note_charge(attempt, vendor, units)
     with writing():
         attempt.save(force_insert=True)
     return attempt
@@ -148,7 +176,7 @@ def outcome(answer: Answer) -> tuple[str, str]:
             return answer.code[:50], answer.message[:500]
 
 
-def _permit(vendor: Vendor, slot: str) -> tuple[Permit, Job]:
+def _permit(vendor: Vendor, key: str, units: int, slot: str) -> tuple[Permit, Job]:
     """Return a permit to call now, and the job that stands for the call.
 
     Raises NoPermitError if there is no permit within TIMEOUT_SECONDS.
@@ -156,29 +184,35 @@ def _permit(vendor: Vendor, slot: str) -> tuple[Permit, Job]:
     give_up_at = time.monotonic() + TIMEOUT_SECONDS
     while True:
         asked_at = time.monotonic()
-        renewal = limiter.renew(vendor, slot, "")
+        if not units:  # it takes no permit
+            renewal = Renewal(True, "", 0.0)
+        else:
+            renewal = limiter.renew(vendor, slot, "", credential=key, units=units)
         if renewal.granted:
             started_at = limiter.moment(renewal.charge) if renewal.charge else _now()
             job = Job(id=slot, vendor=vendor.slug, started_at=started_at)
-            return Permit(vendor, job, renewal.charge, asked_at), job
+            return Permit(vendor, job, renewal.charge, asked_at, key=key, units=units), job
         seconds_left = give_up_at - time.monotonic()
         if seconds_left <= 0:
             raise NoPermitError
         time.sleep(min(max(renewal.wait_seconds, 0.001), CHECK_INTERVAL_SECONDS, seconds_left))
 
 
-def _reason(vendor: Vendor) -> str:
+def _reason(vendor: Vendor, key: str) -> str:
     """Return a sentence that names the limit, and what to do."""
-    keys = Keys(vendor.slug)
     if limiter.is_stale(vendor):
         return "Redis lost its data; the limits are being rebuilt. Retry in a moment."
-    if commands().pttl(keys.pause) > 0:
+    if commands().pttl(Keys(vendor.slug).pause) > 0:
         return "The vendor has just asked for a pause. Retry in a moment."
-    limit, in_flight = vendor.max_in_flight, commands().zcard(keys.in_flight)
-    if limit and in_flight >= limit:
-        advice = "Wait for one to end, or raise it."
-        return f"{in_flight} jobs are in flight, and max_in_flight is {limit}. {advice}"
-    return f"The rate limits ({vendor.rate_limits}) allow no call now. Wait, or raise them."
+    for bucket in buckets_of(vendor).of(key):
+        cap, in_flight = bucket.max_in_flight, commands().zcard(bucket.keys.in_flight)
+        if cap and in_flight >= cap:
+            of = f" of the limit {bucket.limit}" if bucket.limit else ""
+            advice = "Wait for one to end, or raise it."
+            return f"{in_flight} jobs are in flight, and max_in_flight{of} is {cap}. {advice}"
+    limits = [f"limit {name}" for name in vendor.limit_names]
+    named = ", ".join(filter(None, [vendor.rate_limits, *limits]))
+    return f"The rate limits ({named}) allow no call now. Wait, or raise them."
 
 
 def _now() -> datetime:

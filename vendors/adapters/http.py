@@ -90,7 +90,8 @@ class HttpAdapter(Adapter):
         if self.vendor.credential is None:
             return request
         try:
-            filled: Request = self.vendor.credential.apply(request, access)
+            reference = call.reference if call else ""
+            filled: Request = self.vendor.credential.apply(request, access, reference)
         except ValueError as error:
             raise VendorError("api_key_missing", str(error)) from None
         return filled

@@ -7,6 +7,15 @@ request is ready to be sent. A key is known by its variable's name.
 
 from vendors.credentials.checking import ONE_PLACE
 from vendors.credentials.placement import Placement, basic
-from vendors.credentials.scheme import Scheme, apply, parse, variables_of
+from vendors.credentials.scheme import Scheme, apply, names_of, parse, variables_of
 
-__all__ = ["ONE_PLACE", "Placement", "Scheme", "apply", "basic", "parse", "variables_of"]
+__all__ = [
+    "ONE_PLACE",
+    "Placement",
+    "Scheme",
+    "apply",
+    "basic",
+    "names_of",
+    "parse",
+    "variables_of",
+]

@@ -5,12 +5,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from vendors import variables
-from vendors.definitions.faults import unknown_key
+from vendors.credentials import login, oauth2, signing
+from vendors.credentials.grants import Grant
+from vendors.definitions.faults import DefinitionFaults, unknown_key
 from vendors.definitions.request import HEADER_NAME
 
 PLACES = ("header", "query", "body", "bearer_env", "basic")
 OF_PLACES = ("header", "prefix", "query", "body", "bearer_env", "basic")
-KEYS = (*OF_PLACES, "keys_env", "retired_env", "hosts")
+GRANTS: dict[str, Callable[[object], Grant]] = {"oauth2": oauth2.parse, "login": login.parse}
+TABLES: dict[str, Callable[[object], object]] = {**GRANTS, "sign": signing.parse}
+KEYS = (*OF_PLACES, "keys_env", "retired_env", *TABLES, "hosts")
 ONE_PLACE = f"Name exactly one place for the key: {', '.join(PLACES[:-1])} or {PLACES[-1]}."
 NAMES = 'Must be a list of names of variables, such as ["VENDOR_ACME_KEY_1", "VENDOR_ACME_KEY_2"].'
 HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
@@ -22,18 +26,65 @@ FRAMING = {"host", "content-length", "content-type", "transfer-encoding", "conne
 def faults_of(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each faulty key, and a sentence that says what is wrong with it."""
     places = [place for place in PLACES if place in definition]
-    if not places:
-        yield "", ONE_PLACE
     for place in places[1:]:
         yield place, f"Remove it, or {places[0]}: the key stands in one place."
     for name, value in definition.items():
-        if sentence := _fault(name, value):
+        if name in TABLES:
+            yield from _of_table(name, value)
+        elif sentence := _fault(name, value):
             yield name, sentence
     yield from _of_names(definition)
     if "prefix" in definition and "header" not in definition:
         yield "prefix", "Remove it: only a key in a header has a prefix."
-    if places and (places == ["bearer_env"]) == ("keys_env" in definition):
+    if any(name in definition for name in GRANTS):
+        yield from _of_grant(definition)
+    else:
+        yield from _of_keys(definition, places)
+
+
+def _of_keys(definition: Mapping[str, Any], places: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a credential that has keys."""
+    if not places and "sign" not in definition:  # a key that signs may stand nowhere
+        yield "", ONE_PLACE
+    elif (places == ["bearer_env"]) == ("keys_env" in definition):
         yield "keys_env", _superfluous_or_missing("keys_env" in definition)
+    names = [*_listed(definition, "keys_env"), *_listed(definition, "retired_env")]
+    names += [definition["bearer_env"]] if "bearer_env" in definition else []
+    if _signs_with_secret(definition) and len(names) > 1:
+        yield "sign.secret_env", "Remove all keys but one: this secret belongs to one key."
+
+
+def _of_grant(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a credential whose key is a token that the vendor issues."""
+    grant, *others = (name for name in GRANTS if name in definition)
+    for name in others:
+        yield name, f"Remove it, or {grant}: tokens are asked for in one way."
+    for name in ("body", "bearer_env", "basic"):
+        if name in definition:
+            yield name, "Remove it: a token stands in a header or in the query."
+    for name in ("keys_env", "retired_env"):
+        if name in definition:
+            yield name, f"Remove it: {grant} names the variables."
+    if "sign" in definition and not _signs_with_secret(definition):
+        yield "sign.secret_env", "This key is required: a token does not sign."
+
+
+def _of_table(name: str, value: object) -> Iterator[tuple[str, str]]:
+    try:
+        TABLES[name](value)
+    except DefinitionFaults as error:
+        for key, sentence in error.faults.items():
+            yield f"{name}.{key}" if key else name, sentence
+
+
+def _signs_with_secret(definition: Mapping[str, Any]) -> bool:
+    sign = definition.get("sign")
+    return isinstance(sign, Mapping) and "secret_env" in sign
+
+
+def _listed(definition: Mapping[str, Any], name: str) -> list[Any]:
+    value = definition.get(name)
+    return value if isinstance(value, list) else []
 
 
 def _superfluous_or_missing(is_given: bool) -> str:
@@ -102,8 +153,7 @@ def _of_names(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the lists that name a variable which is named before."""
     seen = {definition.get("bearer_env")} if isinstance(definition.get("bearer_env"), str) else {""}
     for key in ("keys_env", "retired_env"):
-        names = definition.get(key)
-        for name in names if isinstance(names, list) else []:
+        for name in _listed(definition, key):
             if isinstance(name, str) and name in seen and not _variable_fault(name):
                 yield key, f"{name} is named twice. Name each variable once."
             seen.add(name if isinstance(name, str) else "")

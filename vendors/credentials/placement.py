@@ -10,7 +10,9 @@ from vendors.definitions.request import Request
 
 @dataclass(frozen=True)
 class Placement:
-    """`place` is header, query, body or basic; `name` is that of the header, parameter or field."""
+    """`place` is header, query, body, basic or nowhere; `name` is that of the header, parameter or
+    field.
+    """
 
     place: str
     name: str
@@ -30,6 +32,8 @@ class Placement:
                 return replace(request, headers={**others, name: value})
             case "query":
                 return replace(request, query=[*_without(request.query, name), (name, key)])
+            case "nowhere":
+                return request
         if request.form is not None:
             return replace(request, form=[*_without(request.form, name), (name, key)])
         if isinstance(request.json, dict):

@@ -113,6 +113,11 @@ class _ThreadLocal(threading.local):
 this_thread = _ThreadLocal()
 
 
+def target_of(url: str) -> str:
+    """Return path and query as they are sent. Raises ValueError."""
+    return _prepared(url)[1].request_uri
+
+
 @lru_cache
 def _prepared(url: str) -> tuple[str, Url]:
     """Return the URL as it is sent, and its parts. Raises what requests and urllib3 raise."""

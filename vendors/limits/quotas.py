@@ -36,6 +36,11 @@ class Quota:
     first_day: int = 1
     fails: bool = False
 
+    def __str__(self) -> str:
+        begin = f" from day {self.first_day}" if self.first_day > 1 else ""
+        then = "fails jobs" if self.fails else "holds jobs"
+        return f"{self.calls} a {self.period}{begin} ({self.zone}), then {then}"
+
     def ranges(self, now: datetime) -> list[Range]:
         """Return the ranges of the previous, the current and the next period, in UTC."""
         begins = self._begins(now)
@@ -45,11 +50,6 @@ class Quota:
             Range(begin - BOUNDARY, end + BOUNDARY)
             for begin, end in zip(around, around[1:], strict=False)
         ]
-
-    @property
-    def identity(self) -> str:
-        """A text that differs if the periods do: then calls that were counted don't count here."""
-        return f"{self.period}/{self.first_day}/{self.zone}"
 
     def _begins(self, now: datetime) -> list[datetime]:
         """Return when periods around `now` begin, each once, in order."""

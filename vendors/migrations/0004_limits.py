@@ -14,6 +14,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='credential',
+            options={'ordering': ('slug',), 'permissions': [('change_credential_target', 'Can change where credentials are sent')]},
+        ),
         migrations.AddField(
             model_name='vendor',
             name='membership',

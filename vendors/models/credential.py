@@ -11,6 +11,7 @@ from django.db import models
 from vendors import credentials, validators, variables
 from vendors.base import Access
 from vendors.credentials import Scheme
+from vendors.credentials.grants import Grant
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
 from vendors.fields import JSONTextField
@@ -66,6 +67,7 @@ class Credential(models.Model):
     class Meta:
         ordering = ("slug",)
         indexes = [models.Index(fields=["slug"], name="credential_slug")]
+        permissions = [("change_credential_target", "Can change where credentials are sent")]
 
     _parsed: tuple[object, Scheme | None] = (None, None)  # a definition, and what it says
 
@@ -94,17 +96,18 @@ class Credential(models.Model):
             scheme = self.scheme
         except DefinitionFaults as error:
             return f"The credential {self.slug} can't be used: {error}"
-        faults = self._faults
-        if not all(faults[name] for name in scheme.keys):
-            return ""
-        return " ".join(dict.fromkeys(faults[name] for name in scheme.keys))
+        found = [self.faults[name] for name in scheme.keys]
+        return " ".join(dict.fromkeys(found)) if all(found) else ""
 
     @property
-    def _faults(self) -> dict[str, str]:
+    def faults(self) -> dict[str, str]:
         """Why this process can't use its keys, by name; '' for those that it can use."""
         # Made anew only if a variable has changed, because each take asks.
-        names = self.scheme.names
-        values = (names, *variables.values(names))
+        try:
+            names, needed = self.scheme.names, self.scheme.variables
+        except DefinitionFaults:
+            return {}
+        values = (names, *variables.values(needed))
         if self._seen[0] != values:
             self._seen = values, {name: self.scheme.fault(name) for name in names}
         return self._seen[1]
@@ -120,26 +123,54 @@ class Credential(models.Model):
             return []
 
     @property
+    def key_names(self) -> list[str]:
+        """The names of its keys, which are those of their variables: the retired ones last."""
+        return credentials.names_of(self.definition)
+
+    @property
     def variable_names(self) -> list[str]:
-        """The names of the variables that hold its keys, also of those that are retired."""
+        """The names of all variables that hold a key or a secret of it."""
         return credentials.variables_of(self.definition)
 
     @property
     def settings_key(self) -> tuple[Any, ...]:
         """What calls depend on, as a key: equal keys mean that nothing has changed."""
         known: dict[str, CredentialKey] = vars(self).get("states", {})  # without a query
-        states = ((key.name, key.paused, key.paused_until) for key in known.values())
+        states = (
+            (key.name, key.paused, key.paused_until, key.pause_reason) for key in known.values()
+        )
         return (self.definition, *states)
 
-    def pool(self, now: datetime) -> list[PoolKey]:
-        """Return all its keys, those that are retired last, and what this process may use each for.
+    @property
+    def has_others(self) -> bool:
+        """Whether calls are made with more than one key."""
+        try:
+            return len(self.scheme.keys) > 1
+        except DefinitionFaults:
+            return False
+
+    def key_of(self, name: str) -> str:
+        """Return the key that a call is made with, by its variable's name: `name` or, for '', the
+        first that this process can use.
+        """
+        if name:
+            return name
+        try:
+            keys = self.scheme.keys
+        except DefinitionFaults:
+            return ""
+        return next((key for key in keys if not self.faults[key]), keys[0])
+
+    def pool(self, now: datetime, *, anywhere: bool = False) -> list[PoolKey]:
+        """Return all its keys, those that are retired last, and what this process may use each for;
+        with `anywhere`, what one that has all of their variables may.
 
         `now` is by the clock that pauses are compared with. Raises DefinitionFaults.
         """
-        scheme, faults = self.scheme, self._faults
+        scheme, faults = self.scheme, {} if anywhere else self.faults
         retired = frozenset(scheme.retired)
         return [
-            self._pool_key(name, now, is_usable=not faults[name], is_retired=name in retired)
+            self._pool_key(name, now, is_usable=not faults.get(name), is_retired=name in retired)
             for name in scheme.names
         ]
 
@@ -150,15 +181,23 @@ class Credential(models.Model):
         is_paused = state is not None and state.is_paused(now)
         return PoolKey(name, calls=not (is_retired or is_paused))
 
-    def apply(self, request: Request, access: Access) -> Request:
-        """Return the request with the key of `access` in its place. Raises ValueError if there is
-        no such place or no key.
+    @property
+    def grant(self) -> Grant | None:
+        """How it gets the tokens that it needs; None if it needs none, or can't be used."""
+        try:
+            return self.scheme.grant
+        except DefinitionFaults:
+            return None
+
+    def apply(self, request: Request, access: Access, reference: str = "") -> Request:
+        """Return the request with the key or token of `access` in its place, and signed if it must
+        be. Raises ValueError if there is no such place or no key.
         """
         try:
             scheme = self.scheme
         except DefinitionFaults:
             raise ValueError(self.fault) from None
-        return credentials.apply(scheme, request, access)
+        return credentials.apply(scheme, request, access, reference)
 
     def clean(self) -> None:
         stored = Credential.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
@@ -172,14 +211,16 @@ class Credential(models.Model):
         if "definition" in excluded:
             return
         try:
-            credentials.parse(self.definition)
+            grant = credentials.parse(self.definition).grant
         except DefinitionFaults as error:
             raise validators.at_keys(error.faults) from None
+        if grant and (refusal := validators.url_refusal(grant.url)):
+            raise validators.at_keys({grant.url_key: refusal})
         if refusal := self._removal_refusal():
             raise validators.at_keys({"retired_env": refusal})
 
     def _removal_refusal(self) -> str:
         """Return why it must keep a key that it had; '' if it need not."""
         stored = Credential.objects.filter(pk=self.pk).first()
-        old = stored.variable_names if stored else []
-        return key_use.removal_refusal(self.slug, old, self.variable_names)
+        old = stored.key_names if stored else []
+        return key_use.removal_refusal(self.slug, old, self.key_names)

@@ -1,6 +1,7 @@
 """Limits with a name, shared by the vendors that refer to them."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -10,6 +11,7 @@ from vendors import validators
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.limit import SharedLimit, parse_limit
 from vendors.fields import JSONTextField
+from vendors.limits import Window
 from vendors.models.ids import new_id
 from vendors.models.versions import Versioned
 
@@ -57,3 +59,13 @@ class Limit(Versioned):
             parse_limit(self.definition)
         except DefinitionFaults as error:
             raise validators.at_keys(error.faults) from None
+
+
+def counted_since(windows: Iterable[Window], limits: Iterable[Limit], now: datetime) -> datetime:
+    """Return since when calls count in one of the windows or limits; `now` if there are none."""
+    rules = [limit.rules for limit in limits]
+    sliding = [*windows, *(window for each in rules for window in each.windows)]
+    begins = [now - timedelta(seconds=window.seconds) for window in sliding]
+    for quota in (each.quota for each in rules if each.quota):
+        begins += [period.begin for period in quota.ranges(now) if period.end > now]
+    return min(begins, default=now)

@@ -13,10 +13,11 @@ from jobs.queue.health import breaker
 from jobs.queue.health.breaker import Report
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
 from tests.plans import plan_of, reads_of
+from vendors.models import Credential
 
 pytestmark = pytest.mark.django_db
 
-LABELS = ("vendor", "stream", "outcome", "state")
+LABELS = ("vendor", "stream", "outcome", "state", "kind")
 
 
 def samples(client: Client) -> dict[tuple[str, ...], float]:
@@ -54,14 +55,17 @@ def test_attempts_are_one_counter_by_outcome(client: Client, redis_client: redis
 def test_streams_and_jobs_in_flight_are_shown_per_vendor(
     client: Client, redis_client: redis.Redis, make_vendor: Callable[..., object]
 ) -> None:
-    make_vendor("acme")
+    keys = {"header": "X-Key", "keys_env": ["VENDOR_1", "VENDOR_2"]}
+    Credential.objects.create(slug="pool", definition=keys)
+    make_vendor("acme", definition={"credential": "pool"})
     make_vendor("other")
     redis_client.xadd(Keys("acme").jobs, {"job": "1"})
     redis_client.xadd(Keys("other").retries, {"job": "2"})
-    redis_client.xadd(Keys("acme").polls, {"job": "3"})
+    for key in ("", "VENDOR_2"):
+        redis_client.xadd(Keys("acme").polls_of(key), {"job": "3"})
     redis_client.zadd(Keys("other").in_flight, {"3": 1, "4": 2})
     shown = samples(client)
-    for stream, lengths in {"jobs": (1, 0), "retries": (0, 1), "polls": (1, 0)}.items():
+    for stream, lengths in {"jobs": (1, 0), "retries": (0, 1), "polls": (2, 0)}.items():
         found = [shown["stream_entries", slug, stream] for slug in ("acme", "other")]
         assert found == list(lengths)
     assert [shown["jobs_in_flight", slug] for slug in ("acme", "other")] == [0, 2]
@@ -98,6 +102,8 @@ def test_an_open_breaker_and_a_pause_are_shown(
     shown = samples(client)
     for name in ("breaker_open", "vendor_paused"):
         assert [shown[name, slug] for slug in ("acme", "well")] == [1, 0]
+    held = [labels for name, *labels in shown if name == "vendor_held"]
+    assert sorted(held) == [["acme", "pause"], ["well", "worker"]]
     since = shown["breaker_opened_timestamp_seconds", "acme"]
     assert began <= since < began + 60
     assert shown["breaker_next_probe_timestamp_seconds", "acme"] == pytest.approx(since + 1)

@@ -14,6 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from jobs.admin.formats import counted
+from jobs.admin.vendors import sending
 from jobs.admin.vendors.confirmation import CONFIRMATION_FIELD, ConfirmingForm
 from jobs.admin.vendors.field import DefinitionField, shown
 from jobs.queue.heartbeat import no_live_worker_message
@@ -26,8 +27,6 @@ from vendors.registry import is_http
 from vendors.validators import without_method
 
 TARGET_FIELDS = ("adapter", "url", "definition", "api_key_env", "webhook_secret_env", "redact")
-# These keys of the definition decide where calls go, or which key they carry.
-TARGET_KEYS = ("credential", "proxy_env", "ca_file", "client_cert_file")
 HELP = (
     "What the vendor's table in TOML says besides the fields of this page: query, headers, json, "
     "input, credential, result, outcomes, limits, poll, callback and others. Comments are not kept."
@@ -48,6 +47,8 @@ ELSEWHERE = {
 
 
 class VendorForm(ConfirmingForm):
+    may_send_credentials = False
+
     # Keys are sent to another host only if the operator confirms these very keys.
     variables_again = forms.CharField(
         required=False,
@@ -59,11 +60,14 @@ class VendorForm(ConfirmingForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         stored = Vendor.objects.filter(pk=self.instance.pk).first()
+        old = stored or Vendor()
+        values = {name: cleaned.get(name, getattr(old, name)) for name in TARGET_FIELDS}
+        if not self.may_send_credentials and sending.changes_target(stored, Vendor(**values)):
+            self.add_error(None, forms.ValidationError(sending.REFUSAL, code="permission"))
         if not stored:
             if cleaned.get("required_input") == self["required_input"].initial:
                 cleaned["required_input"] = required_input_of(cleaned.get("adapter", ""))
             return cleaned
-        values = {name: cleaned.get(name, getattr(stored, name)) for name in TARGET_FIELDS}
         if _target(stored) != _target(Vendor(**values)):
             why = (
                 "Calls would go to another host or adapter, or there with another credential. "
@@ -79,7 +83,7 @@ def _target(vendor: Vendor) -> tuple[object, ...]:
     tables = (definition.get(name) for name in ("poll", "check"))
     urls = [table.get("url") for table in tables if isinstance(table, dict)]
     origins = {_origin(url) for url in (vendor.url, *urls) if isinstance(url, str)}
-    return vendor.adapter, origins, *(definition.get(key) for key in TARGET_KEYS)
+    return vendor.adapter, origins, *(definition.get(key) for key in sending.TARGET_KEYS)
 
 
 def _origin(url: str) -> tuple[str, str]:
@@ -120,6 +124,13 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
             (title, {**options, "fields": list(_replaced(options["fields"], replaced))})
             for title, options in fieldsets
         ]
+
+    def get_form(
+        self, request: HttpRequest, obj: Vendor | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.may_send_credentials = sending.may_change(request)
+        return form
 
     def formfield_for_dbfield(
         self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from jobs.management.terminal import INTERRUPTED, confirm, counted, interruptible, store_fault
 from jobs.models import FINAL, Attempt, Callback, Job
 from jobs.storage.store import STORE_ERRORS
-from jobs.transfer.prune import CLOCK_MARGIN, Prune, with_windows_beyond
+from jobs.transfer.prune import CLOCK_MARGIN, Prune, limits_beyond, with_windows_beyond
 from vendors.catalogue import catalogue, listed
 from vendors.management.store_command import StoreCommand
 from vendors.models import Vendor
@@ -24,6 +24,10 @@ from vendors.models import Vendor
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 MIN_AGE = timedelta(days=1)
 MAX_AGE = timedelta(weeks=5200)
+KEPT = (
+    "rebuilt from the attempts when Redis loses its data. Pass a longer --older-than, or another "
+    "--vendor."
+)
 
 
 class Command(StoreCommand):
@@ -112,14 +116,16 @@ def _refuse_unknown(vendor: str) -> None:
 
 def _refuse_age_within_limits(vendor: str, age: timedelta) -> None:
     """Refuse to delete attempts from which limits would be rebuilt."""
+    now = timezone.now()
     vendors = Vendor.objects.filter(slug=vendor) if vendor else Vendor.objects.all()
     if longer := with_windows_beyond(age, vendors):
         first = longer[0]
         raise CommandError(
             f"The limits of vendor {first} ({first.rate_limits}) count calls that are older. They "
-            "are rebuilt from the attempts when Redis loses its data. Pass a longer --older-than, "
-            "or another --vendor."
+            f"are {KEPT}"
         )
+    if shared := limits_beyond(now - age, vendor, now):
+        raise CommandError(f"The limit {shared[0]} counts calls that are older. It is {KEPT}")
 
 
 def _age(text: str) -> timedelta:

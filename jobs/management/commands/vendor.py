@@ -40,7 +40,12 @@ class Command(StoreCommand):
         added.add_argument(
             "--dry-run", action="store_true", help="print the definition, and add nothing"
         )
-        checked = actions.add_parser("check", help="prove a vendor's credential by a free call")
+        checked = actions.add_parser(
+            "check", help="prove a vendor's credential by a free call with each of its keys"
+        )
+        checked.add_argument(
+            "--key", default="", metavar="VARIABLE", help="only the key in this variable"
+        )
         tried = actions.add_parser(
             "try", help="call a vendor once, within its limits, even while it is paused"
         )
@@ -83,11 +88,20 @@ class Command(StoreCommand):
         vendor = calling.vendor_called(options["vendor"])
         if not calling.can_check(vendor):
             raise CommandError(checking.no_check(vendor))
-        made = self._made(options, vendor, partial(trial.check, vendor))
-        found = checking.concluded(vendor, made)
-        self._print(options, found, checking.lines(vendor, found))
-        if not isinstance(made.answer, Done):
+        names = checking.keys_of(vendor, options["key"])
+        checks = [self._check_key(options, vendor, name) for name in names]
+        if len(checks) > 1:
+            self._print(options, checking.together(vendor, checks), checking.all_lines(checks))
+        else:
+            self._print(options, checks[0].report, checking.lines(checks[0]))
+        if not all(check.works for check in checks):
             sys.exit(1)
+
+    def _check_key(self, options: dict[str, Any], vendor: Vendor, key: str) -> checking.Check:
+        if fault := checking.fault_of(vendor, key):
+            return checking.unset(vendor, key, fault)
+        made = self._made(options, vendor, partial(trial.check, vendor, key))
+        return checking.concluded(vendor, key, made)
 
     def _try(self, options: dict[str, Any]) -> None:
         vendor = calling.vendor_called(options["vendor"])

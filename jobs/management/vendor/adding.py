@@ -13,10 +13,10 @@ from jobs.management.vendor.variables import Needed, credential_variables, neede
 from vendors.catalogue import listed
 from vendors.loading import gallery, toml
 from vendors.loading.load import load
-from vendors.loading.toml import FaultyVendorsError, Parsed
+from vendors.loading.toml import FaultyVendorsError, Parsed, SharedDefinition
 from vendors.management.callbacks import callback_notes
 from vendors.management.program import command
-from vendors.models import Credential, Vendor
+from vendors.models import Credential, Limit, Vendor
 
 SET_IT = (
     "Set {name} ({holds}) for {readers}: in .env for script/server, or in the environment of your "
@@ -27,15 +27,17 @@ SET_IT = (
 @dataclass(frozen=True)
 class Added:
     """What was added or, in a dry run, would be. `existing`: vendors that were there before;
-    `shared`: credentials that were there before, and are used as they are; `definition`: all of it
-    as TOML.
+    `shared` and `shared_limits`: credentials and limits that were there before, and are used as
+    they are; `definition`: all of it as TOML.
     """
 
     name: str
     vendors: list[Vendor]
     credentials: list[str]
+    limits: list[str]
     existing: list[str]
     shared: list[str]
+    shared_limits: list[str]
     definition: str
     is_dry_run: bool
 
@@ -59,16 +61,24 @@ def add(name: str, slug: str, *, dry_run: bool) -> Added:
     entries = [entry for entry in entries if entry.slug not in existing]
     if not entries:
         raise CommandError(_nothing_to_add(name, existing))
-    shared = _stored(Credential, [each.slug for each in parsed.credentials])
-    credentials = tuple(each for each in parsed.credentials if each.slug not in shared)
+    shared, credentials = _split(Credential, parsed.credentials)
+    shared_limits, limits = _split(Limit, parsed.limits)
+    new = Parsed(entries, parsed.faults, credentials, limits)
     try:
-        source = f"the gallery ({name})"
-        loaded = load(Parsed(entries, parsed.faults, credentials), dry_run=dry_run, source=source)
+        loaded = load(new, dry_run=dry_run, source=f"the gallery ({name})")
     except FaultyVendorsError as error:
         raise CommandError("\n".join(map(str, error.faults))) from None
-    vendors = [each.row for each in loaded if isinstance(each.row, Vendor)]
-    new = [each.slug for each in credentials]
-    return Added(name, vendors, new, existing, shared, gallery.renamed(name, slugs), dry_run)
+    return Added(
+        name,
+        vendors=[each.row for each in loaded if isinstance(each.row, Vendor)],
+        credentials=[each.slug for each in credentials],
+        limits=[each.slug for each in limits],
+        existing=existing,
+        shared=shared,
+        shared_limits=shared_limits,
+        definition=gallery.renamed(name, slugs),
+        is_dry_run=dry_run,
+    )
 
 
 def lines(added: Added) -> Iterator[str]:
@@ -78,8 +88,10 @@ def lines(added: Added) -> Iterator[str]:
     verb = "would be added" if added.is_dry_run else "added"
     yield from (f"Vendor {vendor}: {verb}." for vendor in added.vendors)
     yield from (f"Credential {slug}: {verb}." for slug in added.credentials)
+    yield from (f"Limit {slug}: {verb}." for slug in added.limits)
     yield from (f"Vendor {slug} exists, and is left as it is." for slug in added.existing)
     yield from (f"Credential {slug} exists, and is used as it is." for slug in added.shared)
+    yield from (f"Limit {slug} exists, and is used as it is." for slug in added.shared_limits)
     yield ""
     yield "Next steps:"
     for number, step in enumerate(_steps(added), 1):
@@ -92,8 +104,10 @@ def as_json(added: Added) -> dict[str, Any]:
         "dry_run": added.is_dry_run,
         "vendors": [vendor.slug for vendor in added.vendors],
         "credentials": added.credentials,
+        "limits": added.limits,
         "existing_vendors": added.existing,
         "existing_credentials": added.shared,
+        "existing_limits": added.shared_limits,
         "definition": added.definition,
         "variables": [{"name": each.name, "is_set": each.is_set} for each in added.variables],
     }
@@ -146,6 +160,14 @@ def _renamed(slug: str, name: str, wanted: str) -> str:
     return wanted + slug.removeprefix(name) if slug.startswith(name) else f"{wanted}_{slug}"
 
 
-def _stored(model: type[Vendor | Credential], slugs: Sequence[str]) -> list[str]:
+def _split(
+    model: type[Credential | Limit], entries: Sequence[SharedDefinition]
+) -> tuple[list[str], tuple[SharedDefinition, ...]]:
+    """Return which of the entries exist, by slug, and those that don't."""
+    stored = _stored(model, [each.slug for each in entries])
+    return stored, tuple(each for each in entries if each.slug not in stored)
+
+
+def _stored(model: type[Vendor | Credential | Limit], slugs: Sequence[str]) -> list[str]:
     rows = model._default_manager.filter(slug__in=slugs).order_by("slug")
     return list(rows.values_list("slug", flat=True))

@@ -1,8 +1,10 @@
 """`manage.py vendor check`: what the free call found, and which pause it ends."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from jobs.admin import states
@@ -15,11 +17,11 @@ from jobs.queue.clock import redis_clock
 from jobs.worker.trial import Trial
 from vendors import pauses
 from vendors.base import Done, Outcome
-from vendors.models import Vendor
+from vendors.models import CredentialKey, Vendor
 
 ENDED = (Outcome.AUTH, Outcome.NO_CREDITS)
 WORKS, ANSWERS = "The credential of vendor {vendor} works.", "Vendor {vendor} answers."
-RESUMED = "The vendor was paused automatically. It works again, so the pause has ended."
+RESUMED = "The {what} was paused automatically. It works again, so the pause has ended."
 OTHER_KEY = (
     "Workers that were started with another key still use that one: restart them now. The first "
     "job that the vendor denies pauses it again."
@@ -35,39 +37,107 @@ def no_check(vendor: Vendor) -> str:
     )
 
 
-def concluded(vendor: Vendor, made: Trial) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Check:
+    """What the free call with one key found. `paused`: what was paused before, the vendor or that
+    key of several; None if it was not.
+    """
+
+    vendor: Vendor
+    key: str
+    report: dict[str, Any]
+    paused: Vendor | CredentialKey | None = None
+
+    @property
+    def works(self) -> bool:
+        return self.report["outcome"] in (Outcome.FOUND, Outcome.NO_DATA)
+
+
+def keys_of(vendor: Vendor, only: str) -> list[str]:
+    """Return the keys to check; '' for a vendor without a credential. Raises CommandError if `only`
+    is none of them.
+    """
+    credential = vendor.credential
+    if credential is None:
+        if only:
+            raise CommandError(f"Vendor {vendor} has no credential. Leave out --key.")
+        return [""]
+    if only and only not in credential.scheme.names:
+        known = ", ".join(credential.scheme.names)
+        raise CommandError(f"Credential {credential} has no key {only!r}. It has {known}.")
+    return [only] if only else list(credential.scheme.keys)
+
+
+def unset(vendor: Vendor, key: str, fault: str) -> Check:
+    """Return the report for a key that this process can't use."""
+    found = {"vendor": vendor.slug, "kind": "check", "key": key}
+    return Check(vendor, key, {**found, "outcome": "api_key_missing", "message": fault})
+
+
+def fault_of(vendor: Vendor, key: str) -> str:
+    """Return why this process can't use the key; '' if it can."""
+    return vendor.credential.faults.get(key, "") if vendor.credential else ""
+
+
+def concluded(vendor: Vendor, key: str, made: Trial) -> Check:
     """Return the report, after ending an automatic pause that the answer disproves."""
-    answer = made.answer
+    answer, paused = made.answer, _paused(vendor, key)
     credits = _credits(answer.result) if isinstance(answer, Done) else None
-    resumed = isinstance(answer, Done) and _resume(vendor, credits)
-    return {**report(vendor, made), "credits": credits, "resumed": resumed}
+    resumed = isinstance(answer, Done) and _resume(vendor, key, credits)
+    found = {"key": key, "credits": credits, "resumed": resumed}
+    return Check(vendor, key, {**report(vendor, made), **found}, paused)
 
 
-def lines(vendor: Vendor, found: Mapping[str, Any]) -> Iterator[str]:
+def together(vendor: Vendor, checks: Sequence[Check]) -> dict[str, Any]:
+    """Return the report on several keys."""
+    return {"vendor": vendor.slug, "keys": [check.report for check in checks]}
+
+
+def all_lines(checks: Iterable[Check]) -> Iterator[str]:
+    for check in checks:
+        yield f"Key {check.key}"
+        yield from lines(check)
+        yield ""
+
+
+def lines(check: Check) -> Iterator[str]:
+    vendor, found = check.vendor, check.report
+    if "exchanges" not in found:
+        yield f"Not checked from here: {found['message']}"
+        return
     shown = {**found, "result": None} if _says_credits_only(found["result"]) else found
     yield from text.lines(vendor, shown)
     yield ""
-    if found["outcome"] not in (Outcome.FOUND, Outcome.NO_DATA):
+    if not check.works:
         yield f"The check of vendor {vendor} failed."
         return
     has_credential = bool(credential_variables(vendor))
     yield WORKS.format(vendor=vendor) if has_credential else ANSWERS.format(vendor=vendor)
     if (credits := found["credits"]) is not None:
         yield f"Credits left: {credits:g}."
-    yield from _pause(vendor, found)
+    yield from _pause(check)
 
 
-def _pause(vendor: Vendor, found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what became of the vendor's pause, if it was paused."""
-    if found["resumed"]:
-        yield RESUMED
-        if vendor.pause_reason == pauses.DENIED:
+def _paused(vendor: Vendor, key: str) -> Vendor | CredentialKey | None:
+    """Return what a pause of calls with the key is about, if there is one."""
+    now, credential = timezone.now(), vendor.credential
+    of_key = credential.states.get(key) if credential and credential.has_others else None
+    paused = of_key if of_key and of_key.is_paused(now) else vendor
+    return paused if paused.is_paused(now) else None
+
+
+def _pause(check: Check) -> Iterator[str]:
+    """Yield what became of the pause, if there was one."""
+    what = "key" if isinstance(check.paused, CredentialKey) else "vendor"
+    if check.report["resumed"]:
+        yield RESUMED.format(what=what)
+        if check.paused and check.paused.pause_reason == pauses.DENIED:
             yield OTHER_KEY
-    elif vendor.is_paused(timezone.now()):
-        if found["credits"] is not None and found["credits"] <= 0:
+    elif check.paused:
+        if check.report["credits"] is not None and check.report["credits"] <= 0:
             yield NO_CREDITS_LEFT
-        hint = restart_hint(vendor) or IF_IT_SHOULD_RUN
-        yield f"The vendor stays {states.pause(vendor)}. {hint}"
+        hint = restart_hint(check.vendor) or IF_IT_SHOULD_RUN
+        yield f"The {what} stays {states.pause(check.paused)}. {hint}"
 
 
 def _credits(result: Any) -> float | None:
@@ -81,7 +151,7 @@ def _says_credits_only(result: Any) -> bool:
     return isinstance(result, dict) and result.keys() <= {"credits"}
 
 
-def _resume(vendor: Vendor, credits: float | None) -> bool:
+def _resume(vendor: Vendor, key: str, credits: float | None) -> bool:
     """A vendor without credits would only be paused again."""
     outcomes = [Outcome.AUTH] if credits is not None and credits <= 0 else list(ENDED)
-    return pauses.resume_if_automatic(vendor.slug, outcomes, now=redis_clock.now())
+    return pauses.resume_if_automatic(vendor.slug, outcomes, key=key, now=redis_clock.now())

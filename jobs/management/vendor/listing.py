@@ -1,4 +1,4 @@
-"""`manage.py vendor list`: the vendors of this installation, and those in the gallery."""
+"""`manage.py vendor list`: the vendors and limits of this installation, and the gallery."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -10,20 +10,23 @@ from jobs.management.vendor.calling import restart_hint
 from jobs.management.vendor.variables import credential_variables
 from jobs.queue.snapshot import take_snapshot
 from vendors import variables
-from vendors.catalogue import catalogue
+from vendors.catalogue import catalogue, listed
+from vendors.definitions.faults import DefinitionFaults
+from vendors.definitions.limit import parse_limit
 from vendors.loading import gallery
-from vendors.models import Vendor
+from vendors.models import Limit, Vendor, uses
 from vendors.validators import without_method
 
 MAX_STATE_LENGTH = 60  # in the table; `--json` and the console show all of it
 VENDOR_HEADINGS = ("VENDOR", "ADAPTER", "HOST", "STATE", "CREDENTIAL")
+LIMIT_HEADINGS = ("LIMIT", "WINDOWS", "IN FLIGHT", "QUOTA", "PER", "USED BY")
 GALLERY_HEADINGS = ("GALLERY", "ADDED AS", "DESCRIPTION")
 NO_VENDORS = "There are no vendors yet. `vendor add NAME` adds one from the gallery."
 NO_REDIS = "Redis does not answer, so open breakers are not shown."
 
 
 def listing() -> dict[str, Any]:
-    """Return both lists as JSON shows them."""
+    """Return the lists as JSON shows them."""
     vendors = sorted(catalogue.all().values(), key=lambda vendor: vendor.slug)
     snapshot = take_snapshot(vendors)
     rows = [_row(vendor, states.vendor_state(vendor, snapshot)) for vendor in vendors]
@@ -35,11 +38,13 @@ def listing() -> dict[str, Any]:
         }
         for name in gallery.names()
     ]
-    return {"vendors": rows, "gallery": offered, "redis_answers": snapshot.redis_answers}
+    limits = [_limit(limit, vendors) for limit in Limit.objects.all()]
+    answers = snapshot.redis_answers
+    return {"vendors": rows, "limits": limits, "gallery": offered, "redis_answers": answers}
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
-    """Yield both lists as tables."""
+    """Yield the lists as tables."""
     vendors = [
         (row["slug"], row["adapter"], row["host"], _shortened(row["state"]), _credential(row))
         for row in found["vendors"]
@@ -48,6 +53,9 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield from (f"{row['slug']}: {row['hint']}" for row in found["vendors"] if row["hint"])
     if not found["redis_answers"]:
         yield NO_REDIS
+    if found["limits"]:
+        yield ""
+        yield from _table(LIMIT_HEADINGS, [_limit_cells(limit) for limit in found["limits"]])
     yield ""
     yield from _table(
         GALLERY_HEADINGS,
@@ -67,9 +75,26 @@ def _row(vendor: Vendor, state: str) -> dict[str, Any]:
         "enabled": vendor.enabled,
         "state": state if vendor.enabled else f"disabled; {state}",
         "credential": vendor.definition.get("credential") or "",
+        "limits": vendor.limit_names,
         "hint": restart_hint(vendor),
         "variables": [{"name": name, "is_set": not variables.missing(name)} for name in names],
     }
+
+
+def _limit(limit: Limit, vendors: Iterable[Vendor]) -> dict[str, Any]:
+    users = [vendor.slug for vendor in vendors if uses(vendor, limit)]
+    return {"slug": limit.slug, "definition": limit.definition, "vendors": users}
+
+
+def _limit_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    definition = row["definition"]
+    try:
+        quota = parse_limit(definition).quota
+    except DefinitionFaults:  # `check` says what is wrong
+        quota = definition.get("quota")
+    others = (definition.get(name) for name in ("windows", "max_in_flight"))
+    cells = (*others, quota, definition.get("per"), listed(row["vendors"]))
+    return (row["slug"], *(str(cell or "-") for cell in cells))
 
 
 def _added_as(name: str, vendors: Iterable[Vendor]) -> list[str]:

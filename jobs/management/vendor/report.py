@@ -29,7 +29,7 @@ def report(vendor: Vendor, made: Trial) -> dict[str, Any]:
     and parameters with names of secrets.
     """
     token = made.call.callback_url.rpartition("token=")[2]
-    hide = _Mask([*vendor.secrets, token])
+    hide = _Mask([*vendor.secrets, token, made.call.access.token])
     answer = made.answer
     outcome, message = trial.outcome(answer)
     exchanges = [_exchange(exchange, vendor.redacted_fields, hide) for exchange in made.exchanges]

@@ -28,7 +28,8 @@ class Standing:
     """A vendor's health after a call."""
 
     open_seconds: float = 0.0  # until the next probe; 0: the breaker is closed
-    denied_jobs: int = 0  # how many different jobs in a row it has denied, at most DENIED_JOBS
+    # How many different jobs in a row it has denied with the same key, at most DENIED_JOBS.
+    denied_jobs: int = 0
     # The breaker is open, or was when the call started; also True while Redis does not answer.
     in_outage: bool = False
     throttle: Throttle | None = None  # while it throttles us and does not say for how long
@@ -59,6 +60,7 @@ class Report:
     started_us: int = 0  # by Redis' clock
     failures: int = 0  # of the job, counted before this call
     code: str = ""  # of the error, if the call failed
+    key: str = ""  # of the vendor's credential, that the call was made with
 
 
 def signal_of(answer: Done | Accepted | VendorError | None) -> str:
@@ -95,17 +97,17 @@ def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
     for group in groups:
         last = group[-1]
         about_job = (last.job_id, last.started_us, last.failures)
-        rows.append((last.signal, last.probe, *about_job, len(group)))
+        rows.append((last.signal, last.probe, *about_job, len(group), last.key))
     code = next((item.code for item in reversed(reports) if item.signal == "bad"), "")
     terms = _terms(vendor) if any(row[0] == "throttled" for row in rows) else ""
     args = [threshold(vendor), code, terms, *chain.from_iterable(rows)]
-    open_us, denied, streak, *started_before = script("report")(
+    open_us, streak, *each = script("report")(
         keys=[keys.state, keys.freed], args=args, client=commands()
     )
     open_seconds, throttled = int(open_us) / 1e6, _throttle(streak) if streak else None
     standings = [
-        Standing(open_seconds, int(denied), open_seconds > 0 or bool(was_before), throttled)
-        for was_before in started_before
+        Standing(open_seconds, denied, open_seconds > 0 or bool(was_before), throttled)
+        for was_before, denied in zip(each[::2], each[1::2], strict=True)
     ]
     return [standing for standing, of in zip(standings, groups, strict=True) for _ in of]
 
@@ -122,9 +124,9 @@ def _throttle(streak: str) -> Throttle:
     return Throttle(moment(since_us), moment(now_us), is_new=must_pause == "1")
 
 
-def _group_key(item: Report) -> int:
-    """Group consecutive good answers: the breaker only needs their number."""
-    return 0 if item.signal == "good" and not item.probe else id(item)
+def _group_key(item: Report) -> int | str:
+    """Group consecutive good answers with a key: the breaker only needs their number."""
+    return item.key if item.signal == "good" and not item.probe else id(item)
 
 
 def read_open(state: Mapping[str, str], now: datetime) -> OpenBreaker | None:

@@ -1,71 +1,148 @@
-"""Pauses a vendor because of what it answered: in Redis at once, and in its row."""
+"""Pauses a vendor, or the key that it was called with, because of what it answered: in Redis at
+once, and in the row.
+"""
 
 import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 
 from jobs.queue import limiter
+from jobs.queue.clock import redis_clock
 from jobs.queue.health.throttle import Throttle
 from jobs.storage.store import STORE_ERRORS
 from vendors import pauses
 from vendors.http.waits import MAX_CREDITS_WAIT
+from vendors.models import Credential, Vendor
+from vendors.pauses import keys
 
 log = logging.getLogger(__name__)
 
 
+class Paused(Protocol):
+    """What is paused: a vendor, or a key of its credential."""
+
+    def __str__(self) -> str: ...
+    def stop(self, seconds: float) -> None: ...
+    def pause(self, reason: str, called_at: datetime | None) -> bool: ...
+    def pause_until(self, until: datetime, reason: str, **times: Any) -> bool: ...
+
+
+class PausedVendor:
+    def __init__(self, vendor: Vendor) -> None:
+        self._slug = vendor.slug
+
+    def __str__(self) -> str:
+        return f"vendor {self._slug}"
+
+    def stop(self, seconds: float) -> None:
+        limiter.pause(self._slug, seconds)
+
+    def pause(self, reason: str, called_at: datetime | None) -> bool:
+        return pauses.pause(self._slug, reason, called_at=called_at)
+
+    def pause_until(self, until: datetime, reason: str, **times: Any) -> bool:
+        return pauses.pause_until(self._slug, until, reason, **times)
+
+
+class PausedKey:
+    """Pausing the last key that calls could be made with pauses all vendors of the credential."""
+
+    def __init__(self, vendor: Vendor, credential: Credential, key: str) -> None:
+        self._vendor, self._credential, self._key = vendor.slug, credential.slug, key
+
+    def __str__(self) -> str:
+        return f"key {self._key} of credential {self._credential}"
+
+    def stop(self, seconds: float) -> None:
+        limiter.pause_key(self._credential, self._key, seconds)
+
+    def pause(self, reason: str, called_at: datetime | None) -> bool:
+        if not pauses.is_current(self._vendor, called_at):
+            return False
+        changed = keys.pause(self._credential, self._key, reason, called_at=called_at)
+        return self._pause_users(called_at, changed=changed)
+
+    def pause_until(
+        self, until: datetime, reason: str, *, called_at: datetime | None = None, **times: Any
+    ) -> bool:
+        if not pauses.is_current(self._vendor, called_at):
+            return False
+        where = (self._credential, self._key)
+        changed = keys.pause_until(*where, until, reason, called_at=called_at, **times)
+        return self._pause_users(called_at, changed=changed)
+
+    def _pause_users(self, called_at: datetime | None, *, changed: bool) -> bool:
+        if changed:
+            pause_users(self._credential, called_at=called_at)
+        return changed
+
+
+def paused_of(vendor: Vendor, key: str) -> Paused:
+    """Return what a pause is about: the vendor or, if a call is made with a key, that key."""
+    if key and vendor.credential:
+        return PausedKey(vendor, vendor.credential, key)
+    return PausedVendor(vendor)
+
+
 def pause_for(
-    slug: str, wait: timedelta, reason: str, now: datetime, *, called_at: datetime | None = None
+    what: Paused, wait: timedelta, reason: str, *, called_at: datetime | None = None
 ) -> None:
-    """Pause the vendor for as long as it asks."""
-    _stop_calls(slug, min(wait.total_seconds(), limiter.READ_PAUSE_SECONDS))
-    _write_until(slug, now + wait, reason, now=now, called_at=called_at)
+    """Pause for as long as the vendor asks. `called_at`: as for `pauses.pause`."""
+    now = redis_clock.now()
+    _stop(what, min(wait.total_seconds(), limiter.READ_PAUSE_SECONDS))
+    _write_until(what, now + wait, reason, now=now, called_at=called_at)
 
 
-def pause_throttled(slug: str, throttle: Throttle) -> None:
+def pause_throttled(vendor: Vendor, throttle: Throttle) -> None:
     """Write the pause into the row. The breaker holds the vendor until it is read."""
     times = {"now": throttle.now, "since": throttle.since}
-    _write_until(slug, throttle.until, pauses.THROTTLED, **times)
+    _write_until(PausedVendor(vendor), throttle.until, pauses.THROTTLED, **times)
 
 
 def pause_unpaid(
-    slug: str, resets_in: timedelta | None, now: datetime, *, called_at: datetime | None = None
+    what: Paused, resets_in: timedelta | None, *, called_at: datetime | None = None
 ) -> None:
-    """Pause a vendor whose account has no credits left until it has some again, if it says when.
-    `called_at`: as for `pauses.pause`.
-    """
+    """Pause what has no credits left until it has some again, if the vendor says when."""
     if resets_in:
         wait = min(resets_in, MAX_CREDITS_WAIT)
-        pause_for(slug, wait, pauses.UNPAID_UNTIL_RESET, now, called_at=called_at)
+        pause_for(what, wait, pauses.UNPAID_UNTIL_RESET, called_at=called_at)
     else:
-        pause_until_resumed(slug, pauses.UNPAID, called_at=called_at)
+        pause_until_resumed(what, pauses.UNPAID, called_at=called_at)
 
 
-def pause_until_resumed(slug: str, reason: str, *, called_at: datetime | None = None) -> None:
-    _stop_calls(slug, limiter.READ_PAUSE_SECONDS)
-    if _write(slug, lambda: pauses.pause(slug, reason, called_at=called_at)):
-        log.error("vendor %s is paused until an operator resumes it: %s", slug, reason)
+def pause_until_resumed(what: Paused, reason: str, *, called_at: datetime | None = None) -> None:
+    _stop(what, limiter.READ_PAUSE_SECONDS)
+    if _write(what, lambda: what.pause(reason, called_at)):
+        log.error("%s is paused until an operator resumes it: %s", what, reason)
 
 
-def _stop_calls(slug: str, seconds: float) -> None:
+def pause_users(credential: str, **options: Any) -> None:
+    """Pause the vendors that use the credential if no key is left for calls, as
+    `vendors.pauses.keys.pause_vendors` does. Raises STORE_ERRORS.
+    """
+    for slug in keys.pause_vendors(credential, now=redis_clock.now(), **options):
+        log.error("vendor %s is paused: no key of credential %s is left", slug, credential)
+
+
+def _stop(what: Paused, seconds: float) -> None:
     """Stop all workers at once, until each has read the pause from the row."""
     with suppress(redis.RedisError):  # without Redis no call starts
-        limiter.pause(slug, seconds)
+        what.stop(seconds)
 
 
-def _write_until(slug: str, until: datetime, reason: str, **times: Any) -> None:
-    if _write(slug, lambda: pauses.pause_until(slug, until, reason, **times)):
-        time = f"{until:%Y-%m-%d %H:%M:%S} UTC"
-        log.warning("vendor %s is paused until %s: %s", slug, time, reason)
+def _write_until(what: Paused, until: datetime, reason: str, **times: Any) -> None:
+    if _write(what, lambda: what.pause_until(until, reason, **times)):
+        log.warning("%s is paused until %s UTC: %s", what, f"{until:%Y-%m-%d %H:%M:%S}", reason)
 
 
-def _write(slug: str, pause: Callable[[], bool]) -> bool:
-    """Return whether the vendor is newly paused. A store that fails must not keep an answer."""
+def _write(what: Paused, pause: Callable[[], bool]) -> bool:
+    """Return whether it is newly paused. A store that fails must not keep an answer."""
     try:
         return pause()
     except STORE_ERRORS as error:
-        log.warning("vendor %s could not be paused: %s", slug, type(error).__name__)
+        log.warning("%s could not be paused: %s", what, type(error).__name__)
         return False

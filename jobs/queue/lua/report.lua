@@ -1,14 +1,14 @@
 -- Reports calls to a vendor's breaker, and returns the vendor's standing.
 -- KEYS state, freed
--- ARGV failures in a row that open it, code of the last failed call, terms of throttling, then six per call: signal, token of
---   its probe ('' if it is none), job id, when it started (microseconds), failures of its job counted before, number of good
---   calls in a row that it stands for
+-- ARGV failures in a row that open it, code of the last failed call, terms of throttling, then seven per call: signal, token
+--   of its probe ('' if it is none), job id, when it started (microseconds), failures of its job counted before, number of good
+--   calls in a row that it stands for, key of the vendor's credential that it was made with ('' without one)
 --   terms: '' if no call was throttled; else the shortest pause, how long the breaker holds the vendor at most (microseconds),
 --   and since when the vendor's row says that it is throttled (0: it does not)
 --   signal: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), throttled (we call it
 --   too fast, and it does not say for how long to stop), none (no call was made, or the answer says nothing about its health)
--- Returns microseconds until the next probe (0: closed), how many different jobs in a row were denied (at most 3), the streak of
--- throttled answers, and for each call 1 if it started before the last outage ended, else 0.
+-- Returns microseconds until the next probe (0: closed), the streak of throttled answers, and for each call: 1 if it started
+-- before the last outage ended, else 0; how many different jobs in a row were denied with its key (at most 3).
 --   streak: '' if there is none; else since when, now, and 1 if the vendor must be paused for a call that is reported here
 local STATE, FREED = unpack(KEYS)
 local threshold, code = tonumber(ARGV[1]), ARGV[2]
@@ -92,19 +92,21 @@ local function probed(signal)
   wake()
 end
 
-local function denied_count() return select(2, string.gsub(state.denied_jobs or '', '%S+', '')) end
+-- The jobs of a key's streak, by their ids, each followed by a space.
+local function streak_of(key) return key == '' and 'denied_jobs' or 'denied_jobs:' .. key end
+local function denied_count(key) return select(2, string.gsub(state[streak_of(key)] or '', '%S+', '')) end
 
--- The jobs of the streak, by their ids, each followed by a space.
-local function denied(job)
-  local jobs = state.denied_jobs or ''
-  if denied_count() >= MAX_DENIED or string.find(' ' .. jobs, ' ' .. job .. ' ', 1, true) then return end
-  state.denied_jobs = jobs .. job .. ' '
-  redis.call('HSET', STATE, 'denied_jobs', state.denied_jobs)
+local function denied(job, key)
+  local field = streak_of(key)
+  local jobs = state[field] or ''
+  if denied_count(key) >= MAX_DENIED or string.find(' ' .. jobs, ' ' .. job .. ' ', 1, true) then return end
+  state[field] = jobs .. job .. ' '
+  redis.call('HSET', STATE, field, state[field])
 end
 
-local starts = {}
-for i = 4, #ARGV, 6 do
-  local signal, token, job, started, failures, calls = unpack(ARGV, i, i + 5)
+local starts, keys = {}, {}
+for i = 4, #ARGV, 7 do
+  local signal, token, job, started, failures, calls, key = unpack(ARGV, i, i + 6)
   if (signal == 'good' or signal == 'denied') and not state.answered then set('answered', 1) end
   if state.open_until then
     if token ~= '' and token == state.probe then probed(signal) end
@@ -115,12 +117,16 @@ for i = 4, #ARGV, 6 do
   elseif signal == 'throttled' and tonumber(started) >= number('closed_at') then
     throttled()
   end
-  if signal == 'denied' then denied(job) elseif signal == 'good' then clear('denied_jobs') end
-  starts[#starts + 1] = tonumber(started)
+  if signal == 'denied' then denied(job, key) elseif signal == 'good' then clear(streak_of(key)) end
+  starts[#starts + 1], keys[#keys + 1] = tonumber(started), key
 end
 local is_down = state.open_until and not state.throttled_at
 local open_for = is_down and math.max(1, number('open_until') - now) or 0
 local streak = state.throttled_at and string.format('%s %.0f %d', state.throttled_at, now, must_pause) or ''
-local reply = { string.format('%.0f', open_for), denied_count(), streak }
-for _, started in ipairs(starts) do reply[#reply + 1] = started < number('closed_at') and 1 or 0 end
+local reply, counts = { string.format('%.0f', open_for), streak }, {}
+for i, started in ipairs(starts) do
+  local key = keys[i]
+  counts[key] = counts[key] or denied_count(key)
+  reply[#reply + 1], reply[#reply + 2] = started < number('closed_at') and 1 or 0, counts[key]
+end
 return reply

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from jobs.tests.admin.test_vendors import VENDORS, change, form_of
-from jobs.tests.console import sign_in, sign_in_as_superuser, text
+from jobs.tests.console import grant, sign_in, sign_in_as_superuser, text
 from vendors.catalogue import catalogue
 from vendors.models import Credential, Vendor
 
@@ -107,7 +107,7 @@ def test_the_page_of_a_credential_shows_everything_but_the_key(vendor, pdl, monk
     assert "The variable VENDOR_PDL_KEY is not set." in text(browser.get(path))
     monkeypatch.setenv("VENDOR_PDL_KEY", "k3y-s3cret")
     page = browser.get(path)
-    assert "The variable VENDOR_PDL_KEY is set here." in text(page)
+    assert "VENDOR_PDL_KEY calls and polls Set here. running" in text(page)
     assert f'href="{VENDORS}{vendor.pk}/change/">pdl</a>' in page.content.decode()
     assert 'keys_env = ["VENDOR_PDL_KEY"]' in text(page)
     for shown in (page, browser.get(CREDENTIALS), browser.get(f"{CREDENTIALS}{pdl.pk}/history/")):
@@ -174,7 +174,11 @@ def test_a_credential_in_use_cannot_be_deleted(vendor, pdl):
 @pytest.mark.sqlite  # permissions, see jobs/tests/console.py
 @pytest.mark.parametrize(
     "permissions",
-    [("view_credential",), ("view_credential", "change_credential", "delete_credential")],
+    [
+        ("view_credential",),
+        ("view_credential", "change_credential", "delete_credential", "add_credential"),
+        ("view_credential", "change_credential_target"),
+    ],
 )
 def test_a_credential_needs_the_target_permission(vendor, pdl, permissions):
     browser, path = sign_in(*permissions), f"{CREDENTIALS}{pdl.pk}/change/"
@@ -185,3 +189,28 @@ def test_a_credential_needs_the_target_permission(vendor, pdl, permissions):
     assert browser.post(f"{CREDENTIALS}{pdl.pk}/delete/", {"post": "yes"}).status_code == 403
     assert browser.get(f"{CREDENTIALS}add/").status_code == 403
     assert Credential.objects.get().definition == pdl.definition
+
+
+@pytest.mark.sqlite
+def test_where_a_credential_is_sent_needs_a_permission_of_its_own(vendor, pdl):
+    Credential.objects.create(slug="hunter", definition={"bearer_env": "VENDOR_HUNTER_KEY"})
+    permissions = ("view_credential", "change_credential", "delete_credential", "add_credential")
+    browser = sign_in(*permissions, "change_vendor_target")
+    place, again = 'header = "X-Api-Key"\nkeys_env = ["VENDOR_PDL_KEY"', "VENDOR_PDL_KEY"
+    for typed, variables in {
+        'query = "key"\nkeys_env = ["VENDOR_PDL_KEY"]': again,
+        f'{place}]\nhosts = ["b.test"]': again,
+        f'{place}, "VENDOR_HUNTER_KEY"]': f"{again} VENDOR_HUNTER_KEY",
+    }.items():
+        page_text = text(edit(browser, pdl, definition=typed, variables_again=variables))
+        assert "This would change where a credential is sent" in page_text
+        assert Credential.objects.get(slug="pdl").definition == pdl.definition
+    assert browser.get(f"{CREDENTIALS}add/").status_code == 403
+    assert browser.get(f"{CREDENTIALS}{pdl.pk}/delete/").status_code == 403
+    pool = f'{place}]\nretired_env = ["VENDOR_PDL_KEY_0"]'
+    edit(browser, pdl, definition=pool, variables_again=f"{again} VENDOR_PDL_KEY_0")
+    assert Credential.objects.get(slug="pdl").definition["retired_env"] == ["VENDOR_PDL_KEY_0"]
+    grant("change_credential_target")
+    typed = f'{place}]\nhosts = ["b.test"]'
+    assert "was changed" in text(edit(browser, pdl, definition=typed, variables_again=again))
+    assert browser.get(f"{CREDENTIALS}add/").status_code == 200

@@ -27,6 +27,7 @@ def heartbeat(client, worker, seconds_ago=0.0):
 
 def test_each_vendor_shows_its_jobs(make_vendor, make_job, redis_client):
     make_vendor("acme"), make_vendor("globex", enabled=False, paused=True)
+    heartbeat(redis_client, "host-1-well")
     (
         add("acme", ["a", "b", "called"], Stream.JOBS, redis_client),
         add("acme", ["c"], Stream.RETRIES, redis_client),

@@ -71,7 +71,7 @@ def test_a_limit_is_added_listed_and_deleted_once_no_vendor_names_it(team):
     assert "was added" in text(browser.post(f"{LIMITS}add/", posted, follow=True))
     page = text(browser.get(LIMITS))
     assert "daily - 2 - each key no vendor" in page
-    assert "team 10/s - 5000 a month from day 17 (Europe/Berlin); holds jobs when spent" in page
+    assert "team 10/s - 5000 a month from day 17 (Europe/Berlin), then holds jobs" in page
     edit(browser, team, slug="other")
     assert not Limit.objects.filter(slug="other").exists()
     path = f"{LIMITS}{team.pk}/delete/"

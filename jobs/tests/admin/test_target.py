@@ -8,7 +8,7 @@ from django.utils import timezone
 from jobs.queue.heartbeat import Heartbeat
 from jobs.recovery import unusable
 from jobs.tests.admin.test_vendors import VENDORS, change, form_of
-from jobs.tests.console import sign_in, sign_in_as_superuser, text
+from jobs.tests.console import grant, sign_in, sign_in_as_superuser, text
 from vendors.catalogue import catalogue
 from vendors.models import Credential, Vendor
 
@@ -153,6 +153,47 @@ def test_target_permission_allows_changing_the_target(acme):
     change(browser, acme, url="https://other.test/", variables_again=BOTH)
     assert Vendor.objects.get().url == "https://other.test/"
     assert browser.get(f"{VENDORS}add/").status_code == 200
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("fields", "needs_permission"),
+    [
+        ({"url": "GET https://pdl.test/v2/{input.id}"}, True),
+        ({"definition": 'credential = "other"'}, True),
+        (
+            {"definition": 'credential = "pdl"\ncheck = { url = "GET https://files.test/" }'},
+            True,
+        ),
+        ({"definition": 'credential = "pdl"\nproxy_env = "VENDOR_PROXY"'}, True),
+        ({"definition": 'credential = "pdl"\ncost = "body.price"'}, False),
+        ({"definition": 'cost = "body.cost"', "url": "GET https://evil.test/"}, False),
+    ],
+)
+def test_where_a_credential_is_sent_needs_a_permission_of_its_own(pdl, fields, needs_permission):
+    permissions = ("view_vendor", "change_vendor", "add_vendor", "change_vendor_target")
+    every = "VENDOR_PDL_KEY VENDOR_PROXY"
+    browser = sign_in(*permissions)
+    for expects_refusal in sorted({needs_permission, False}, reverse=True):
+        if not expects_refusal:
+            grant("change_credential_target")
+        for again in (every, "VENDOR_PDL_KEY", "VENDOR_OTHER_KEY", ""):
+            page_text = text(change(browser, pdl, **fields, variables_again=again))
+            if "was changed successfully" in page_text:
+                break
+        assert ("was changed successfully" in page_text) == (not expects_refusal)
+        assert ("Ask a superuser for the permission" in page_text) == expects_refusal
+
+
+@pytest.mark.sqlite
+def test_a_credentials_variable_as_api_key_needs_the_permission_too(pdl, acme):
+    permissions = ("view_vendor", "change_vendor", "add_vendor", "change_vendor_target")
+    fields = {"api_key_env": "VENDOR_PDL_KEY"}
+    browser = sign_in(*permissions)
+    page_text = text(change(browser, acme, **fields))
+    assert "or send another vendor's key. Ask a superuser" in page_text
+    grant("change_credential_target")
+    assert "was changed successfully" in text(change(browser, acme, **fields))
 
 
 @pytest.mark.sqlite

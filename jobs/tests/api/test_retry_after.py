@@ -8,8 +8,11 @@ import pytest
 
 from jobs.models import Status, Stream
 from jobs.queue.backlog import backlog
+from jobs.queue.held.hold import Hold, Kind
+from jobs.queue.held.recent import recent_holds
 from jobs.queue.keys import Keys
 from jobs.queue.redis import hints
+from vendors.models import Credential, Limit
 
 # About requests and answers, whatever the store.
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -92,6 +95,28 @@ def test_a_longer_window_counts_too(post, make_vendor, queue):
     make_vendor(arrival_margin_ms=0, rate_limits="100/s, 100/10s")
     queue(300)
     assert post() == (202, 30)
+
+
+def test_limits_that_are_shared_count_units_and_keys(post, make_vendor, queue):
+    keys = ["VENDOR_ONE", "VENDOR_TWO"]
+    Credential.objects.create(slug="pool", definition={"header": "X-Key", "keys_env": keys})
+    limits = {"team": {"windows": "100/s"}, "plan": {"windows": "30/s", "per": "credential"}}
+    for slug, limit in limits.items():
+        Limit.objects.create(slug=slug, definition={**limit, "arrival_margin_ms": 0})
+    make_vendor(definition={"limits": [*limits], "credential": "pool", "weight": 2})
+    queue(600)
+    assert post() == (202, 20)
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [(Kind.QUOTA, 60), (Kind.LIMIT, 1)])
+def test_a_spent_quota_holds_for_longer_than_a_window(
+    post, make_vendor, monkeypatch, kind, seconds
+):
+    Limit.objects.create(slug="plan", definition={"quota": {"calls": 1, "period": "month"}})
+    make_vendor(definition={"limits": ["plan"]})
+    hold = Hold(kind, "plan", datetime.now(UTC) + timedelta(days=3))
+    monkeypatch.setattr(recent_holds, "of", lambda _: {"acme": hold})
+    assert post() == (202, seconds)
 
 
 def test_a_job_waits_only_for_jobs_before_it(shown, make_vendor, queue, now):
@@ -210,7 +235,9 @@ def test_many_requests_share_one_query_to_redis_and_store(
     with django_assert_max_num_queries(20 + 2 * 4):  # the vendors, every half second
         for _ in range(20):
             client.get(f"/jobs/{job.pk}")
-    assert redis_client.info("commandstats")["cmdstat_zcard"]["calls"] <= 4
+    stats = redis_client.info("commandstats")
+    assert stats["cmdstat_zcard"]["calls"] <= 4
+    assert stats["cmdstat_evalsha"]["calls"] <= 4  # what holds it, once in half a second
 
 
 def test_500_queued_jobs_are_polled_less_than_60_times_a_second(shown, make_vendor, queue, now):

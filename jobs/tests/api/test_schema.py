@@ -150,11 +150,18 @@ def test_a_posted_job_may_have_additional_fields(schema):
 
 
 @pytest.mark.django_db
-def test_a_job_has_exactly_the_fields_of_the_schema(client, make_job, schema):
+def test_a_job_has_exactly_the_fields_of_the_schema(
+    client, make_job, make_vendor, redis_client, schema
+):
+    make_vendor("acme")
     described = schema["components"]["schemas"]["JobShown"]
     complete = client.get(f"/jobs/{make_job(status='complete', result={}).pk}").json()
     failed = client.get(f"/jobs/{make_job(status='failed').pk}").json()
-    assert complete.keys() | failed.keys() == described["properties"].keys()
+    queued = client.get(f"/jobs/{make_job().pk}").json()
+    shown = complete.keys() | failed.keys() | queued.keys()
+    assert shown == described["properties"].keys()
+    held_by = schema["components"]["schemas"]["HeldBy"]["properties"]
+    assert queued["held_by"].keys() == held_by.keys()
     assert complete.keys() & failed.keys() == set(described["required"])
     assert schema["info"]["title"] == settings.SPECTACULAR_SETTINGS["TITLE"]
 

@@ -12,7 +12,7 @@ STARTED = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 ENDED = datetime(2026, 5, 1, 12, 0, 3, tzinfo=UTC)
 
 
-def test_a_queued_job_shows_everything_but_a_result(client, make_job, make_vendor):
+def test_a_queued_job_shows_everything_but_a_result(client, make_job, make_vendor, redis_client):
     make_vendor()
     job = make_job(id="019a0000-0000-7000-8000-000000000000", queued_at=datetime.now(UTC))
     answer = client.get(f"/jobs/{job.pk}")
@@ -32,6 +32,12 @@ def test_a_queued_job_shows_everything_but_a_result(client, make_job, make_vendo
         "metadata": None,
         "batch_id": None,
         "batch_index": None,
+        "held_by": {
+            "kind": "worker",
+            "name": None,
+            "until": None,
+            "message": "Held because no live worker serves the vendor.",
+        },
     }
     assert (answer["Retry-After"], answer["Cache-Control"]) == ("1", "no-store")
 

@@ -17,7 +17,7 @@ from vendors import pauses
 from vendors.base import Accepted, Done, VendorError
 from vendors.models import Vendor
 
-pytestmark = pytest.mark.usefixtures("redis_client")
+pytestmark = pytest.mark.usefixtures("redis_client", "db")
 
 VENDOR = Vendor(slug="acme", adapter="sync", max_attempts=3)
 

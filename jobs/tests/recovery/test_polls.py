@@ -14,13 +14,15 @@ from jobs.recovery.polls import UnpolledJobs, add_due_polls, max_in_line, stop_p
 from jobs.recovery.rebuild import rebuild
 from jobs.tests.polling import MINUTE, POLLED, PollingWorker, Scripted, row, waiting
 from tests.plans import assert_quick, reads_of
+from vendors import pauses
 from vendors.base import Done
 from vendors.catalogue import catalogue
-from vendors.models import Vendor
+from vendors.models import Credential, CredentialKey, Limit, Vendor
 
 pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
 
 LEASE = polls.ENTRY_LEASE
+ONE, TWO, RETIRED = "VENDOR_ACME_1", "VENDOR_ACME_2", "VENDOR_ACME_0"
 
 
 @pytest.fixture
@@ -28,8 +30,18 @@ def acme(make_vendor):
     return make_vendor(definition=POLLED)
 
 
-def in_line(slug="acme"):
-    return [job_id for job_id, _ in stream.polls_in_line(slug, 1000)]
+@pytest.fixture
+def pooled(make_vendor, monkeypatch):
+    """A vendor with two keys and a retired one."""
+    for name in (ONE, TWO, RETIRED):
+        monkeypatch.setenv(name, f"value of {name}")
+    keys = {"header": "X-Key", "keys_env": [ONE, TWO], "retired_env": [RETIRED]}
+    Credential.objects.create(slug="pool", definition=keys)
+    return make_vendor(definition={**POLLED, "credential": "pool"})
+
+
+def in_line(slug="acme", key=""):
+    return [job_id for job_id, _ in stream.polls_in_line(slug, 1000, credential=key)]
 
 
 def age(seconds):
@@ -78,6 +90,51 @@ def test_a_poll_that_waits_in_line_beyond_its_lease_keeps_its_place(acme, make_j
 @pytest.mark.sqlite
 def test_only_as_many_are_in_line_as_the_windows_permit_within_a_lease(limits, number):
     assert max_in_line(Vendor(rate_limits=limits)) == number
+
+
+@pytest.mark.parametrize(
+    ("limit", "weight", "number"),
+    [
+        ({"windows": "300/min"}, 5, 60),
+        ({"windows": "300/min", "per": "credential"}, 5, 60),
+        ({"quota": {"calls": 100, "period": "day"}}, 2, 50),
+        ({"windows": "1/min"}, 0, 1000),
+    ],
+)
+@pytest.mark.sqlite
+def test_shared_limits_count_too(make_vendor, limit, weight, number):
+    Limit.objects.create(slug="team", definition=limit)
+    poll = {**POLLED["poll"], "weight": weight}
+    vendor = make_vendor(definition={"poll": poll, "limits": ["team"]}, rate_limits="9000/min")
+    assert max_in_line(vendor, ONE) == number
+
+
+def test_a_job_waits_in_the_stream_of_the_key_it_was_called_with(pooled, make_job):
+    keys = ("", ONE, TWO, RETIRED)
+    jobs = [
+        waiting(make_job, credential=key, due=-number * MINUTE) for number, key in enumerate(keys)
+    ]
+    assert (add_due_polls(), add_due_polls()) == (4, 0)
+    assert in_line(key=ONE) == [jobs[0].pk, jobs[1].pk]
+    assert (in_line(key=TWO), in_line(key=RETIRED)) == ([jobs[2].pk], [jobs[3].pk])
+    assert in_line() == []
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(("reason", "number"), [(pauses.DENIED, 0), (pauses.UNPAID, 1)])
+def test_polls_of_a_key_that_is_denied_wait_in_the_rows(pooled, make_job, reason, number):
+    CredentialKey.objects.create(credential="pool", name=ONE, paused=True, pause_reason=reason)
+    catalogue.forget()
+    waiting(make_job, credential=ONE)
+    assert add_due_polls() == number
+
+
+def test_a_job_whose_key_is_in_no_list_is_left_to_its_deadline(pooled, make_job, caplog):
+    job, other = waiting(make_job, credential="VENDOR_GONE"), waiting(make_job, credential=RETIRED)
+    assert (add_due_polls(), stop_polls(), stop_polls()) == (1, 1, 0)
+    assert (row(job).next_poll_at, row(other).next_poll_at is None) == (None, False)
+    assert "it has no key VENDOR_GONE" in caplog.text
+    assert UnpolledJobs().step() == 0
 
 
 def test_a_backlog_of_polls_waits_in_the_rows(make_vendor, make_job):
@@ -179,7 +236,7 @@ def test_a_rebuild_counts_polls_under_way_and_those_of_dead_workers(
         ("pending", 20),
         ("pending", 75),
     ]:
-        poll = lifecycle.new_poll(job, "dead", now - timedelta(seconds=seconds))
+        poll = lifecycle.new_poll(job, vendor, "dead", now - timedelta(seconds=seconds))
         poll.outcome = outcome
         poll.save(force_insert=True)
     assert Attempt.objects.count() == 5

@@ -46,7 +46,8 @@ def test_missing_column_has_its_default(path):
 
 
 NOT_A_ROW = (
-    "is not a credential, vendor, client, batch, refused item, job, attempt or callback with an id."
+    "is not a credential, credential key, limit, vendor, client, batch, refused item, job, attempt "
+    "or callback with an id."
 )
 UNFINISHED = "The export is not finished: its end line is missing. Run the export again."
 NOT_SORTED = "is not in the order in which rows are written."

@@ -18,8 +18,8 @@ from jobs.transfer.export import opened
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
 COUNTS = (
-    "0 credentials, 2 vendors, 2 clients, 2 batches, 2 refused items, 12 jobs, 12 attempts, "
-    "6 callbacks"
+    "0 credentials, 0 credential keys, 0 limits, 2 vendors, 2 clients, 2 batches, 2 refused items, "
+    "12 jobs, 12 attempts, 6 callbacks"
 )
 
 
@@ -43,6 +43,8 @@ def test_export_writes_every_column_of_every_row(path):
     assert last == {
         "kind": "end",
         "credential": 0,
+        "credential key": 0,
+        "limit": 0,
         "vendor": 2,
         "client": 2,
         "batch": 2,

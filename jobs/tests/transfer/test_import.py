@@ -14,11 +14,12 @@ from clients import issuing
 from clients.models import ApiKey, Client
 from clients.tests.actors import OPERATOR
 from jobs.models import Attempt, Batch, Callback, Job, RefusedItem
-from jobs.queue.keys import HEARTBEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys, limit_keys
 from jobs.tests.rows import all_rows, delete_rows, make_rows
 from jobs.tests.transfer.edits import changed, columns, without
+from jobs.tests.transfer.old_rows import make_attempt
 from jobs.transfer import importing
-from vendors.models import Credential, Vendor
+from vendors.models import Credential, CredentialKey, Limit, Vendor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
@@ -32,6 +33,8 @@ def run(path, *arguments):
 
 COUNTS = {
     "credentials": 0,
+    "credential keys": 0,
+    "limits": 0,
     "vendors": 2,
     "clients": 2,
     "batches": 2,
@@ -43,11 +46,11 @@ COUNTS = {
 
 
 def report(*written):
-    """The output when so many rows of each kind but credentials, of which there are none, were
-    written.
+    """The output when so many rows of each kind were written, from vendors on: of those before,
+    there are none.
     """
     text = "{0}: {1} in the file, {1} read, {2} written, {1} in the store\n"
-    counts = zip(COUNTS.items(), (0, *written), strict=True)
+    counts = zip(COUNTS.items(), (0, 0, 0, *written), strict=True)
     return "".join(text.format(name, whole, count) for (name, whole), count in counts)
 
 
@@ -58,13 +61,28 @@ def test_import_restores_every_row(path, rows, tmp_path):
     assert (tmp_path / "second").read_bytes() == path.read_bytes()
 
 
-def test_credentials_come_with_their_vendors(tmp_path):
+def test_credentials_and_limits_come_with_their_vendors(tmp_path, make_vendor, make_job):
     Credential.objects.create(slug="pdl", definition={"header": "X-Key", "keys_env": ["VENDOR_P"]})
+    key = CredentialKey.objects.create(credential="pdl", name="VENDOR_P", paused=True)
+    limit = Limit.objects.create(slug="team", definition={"windows": "9/min"})
+    limit.save()
+    Client.objects.create(slug="default")
+    vendor = make_vendor(definition={"credential": "pdl", "limits": ["team"]})
+    job = make_job(credential="VENDOR_P")
+    charged = {"units": 5, "limits": ",team,", "credential": "VENDOR_P"}
+    make_attempt(job.pk, **charged)
     stored, path = all_rows(), tmp_path / "rows.jsonl"
     call_command("export", str(path), stdout=StringIO())
     delete_rows()
     assert run(path).startswith("credentials: 1 in the file, 1 read, 1 written, 1 in the store")
     assert all_rows() == stored
+    [row] = stored["vendor"]
+    assert (row["membership"], row["version"]) == (vendor.membership, vendor.version)
+    assert stored["attempt"][0].items() >= charged.items()
+    key.delete()
+    CredentialKey.objects.create(id="another", credential="pdl", name="VENDOR_P")
+    assert "credential keys: 1 stored already" in run(path)
+    assert CredentialKey.objects.get().pk == "another"
 
 
 def test_second_import_writes_nothing(path, rows):
@@ -192,10 +210,17 @@ def test_rows_deleted_during_the_import_are_found_by_counting(path, rows, monkey
     assert run(path) == report(0, 0, 0, 0, 0, 12, 0)
 
 
-def test_limiter_state_is_deleted_so_that_it_is_rebuilt(path, rows, redis_client):
+def test_limiter_state_is_deleted_so_that_it_is_rebuilt(path, rows, redis_client, make_vendor):
     redis_client.hset(Keys("acme").state, "run_id", "known")
+    Limit.objects.create(slug="team", definition={"windows": "9/min", "per": "credential"})
+    keys = {"header": "X-Key", "keys_env": ["VENDOR_P"], "retired_env": ["VENDOR_R"]}
+    Credential.objects.create(slug="pdl", definition=keys)
+    make_vendor("pdl", definition={"credential": "pdl", "limits": ["team"]})
+    shared = [limit_keys("team", name).state for name in ("VENDOR_P", "VENDOR_R")]
+    for state in shared:
+        redis_client.hset(state, "run_id", "known")
     run(path)
-    assert not redis_client.exists(Keys("acme").state)
+    assert not redis_client.exists(Keys("acme").state, *shared)
 
 
 def test_import_is_refused_while_a_worker_runs_unless_live(path, rows, redis_client):

@@ -22,6 +22,7 @@ DEFAULTS = {
         "resumed_at": None,
         "required_input": "name",
         "definition": {},
+        "membership": "",
     },
     "job": {
         "batch": "",
@@ -35,6 +36,7 @@ DEFAULTS = {
         "outcome": "",
         "vendor_reference": "",
         "next_poll_at": None,
+        "credential": "",
     },
     "attempt": {
         "kind": "call",
@@ -42,12 +44,18 @@ DEFAULTS = {
         "cost": None,
         "confidence": None,
         "vendor_reference": "",
+        "units": 1,
+        "limits": "",
+        "credential": "",
     },
     "callback": {"reason": "", "vendor_reference": ""},
 }
 KINDS = {"delivery": "callback"}
+ABSENT = ("credential", "credential key", "limit", "batch", "refused item")
 ORDER = (
     "credentials",
+    "credential keys",
+    "limits",
     "vendors",
     "clients",
     "batches",
@@ -99,7 +107,8 @@ def test_every_row_is_imported_with_its_new_words(path, counts):
     assert run(path) == "".join(text.format(name, count) for name, count in counts.items())
     stored = all_rows()
     assert [client["slug"] for client in stored.pop("client")] == ["default"]
-    assert [stored.pop(kind) for kind in ("credential", "batch", "refused item")] == [[], [], []]
+    assert [stored.pop(kind) for kind in ABSENT] == [[]] * len(ABSENT)
+    assert all(vendor.pop("version") > 0 for vendor in stored["vendor"])
     assert stored == expected_rows(path)
 
 
@@ -148,7 +157,8 @@ def test_export_after_the_import_writes_version_2(tmp_path):
         (
             '"kind":"delivery"',
             '"kind":"letter"',
-            "is not a credential, vendor, client, batch, refused item, job, attempt or callback",
+            "is not a credential, credential key, limit, vendor, client, batch, refused item, job, "
+            "attempt or callback",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """Entries that a worker holds, and those that it requeues because it lost track of them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
 
@@ -27,11 +28,12 @@ def held():
     return HeldEntries("w", Heartbeat("w"))
 
 
-def test_entries_of_two_vendors_can_have_the_same_id(held):
+def test_entries_of_two_streams_can_have_the_same_id(held):
     acme, beta = (Entry(slug, Stream.JOBS, "1-0", "job") for slug in ("acme", "beta"))
-    held.add([acme, beta])
-    held.remove([acme])
-    assert held._held == {("beta", Stream.JOBS, "1-0")}
+    one, two = (Entry("beta", Stream.POLLS, "1-0", "job", credential=key) for key in ("", "K"))
+    held.add([acme, beta, one, two])
+    held.remove([acme, one, replace(beta, credential="K")])
+    assert held._held == {two.place}
 
 
 def test_entries_are_requeued_when_the_reply_to_take_is_lost(held, make_vendor, make_job):

@@ -24,7 +24,7 @@ from enrichlabs_client.errors import (
     UnexpectedAnswer,
     WaitTimedOut,
 )
-from enrichlabs_client.models import Batch, Failure, Job, Refusal, Upload, Vendor
+from enrichlabs_client.models import Batch, Failure, HeldBy, Job, Refusal, Upload, Vendor
 from enrichlabs_client.results import Result
 from enrichlabs_client.version import VERSION
 
@@ -41,6 +41,7 @@ __all__ = [
     "EnrichLabsError",
     "Failure",
     "FieldError",
+    "HeldBy",
     "InvalidArgument",
     "InvalidRequest",
     "Job",

@@ -29,6 +29,27 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class HeldBy:
+    """What keeps a queued job from being called."""
+
+    kind: str
+    """delay, pause, worker, breaker, limit, quota, in_flight or credential"""
+    message: str
+    """A sentence for people."""
+    name: str | None = None
+    """Of the limit, key or credential; None if it is the vendor's own, or has none."""
+    until: datetime | None = None
+    """When it ends; None if that is unknown."""
+
+    @classmethod
+    def of(cls, raw: Any) -> Self | None:
+        if not isinstance(raw, Mapping):
+            return None
+        kind, message = text(raw, "kind"), text(raw, "message")
+        return cls(kind, message, optional(raw, "name"), time(raw, "until"))
+
+
+@dataclass(frozen=True)
 class Job:
     """A request to a vendor. A job that was just posted has an id and a status only."""
 
@@ -53,6 +74,8 @@ class Job:
     expires_at: datetime | None = None
     batch_id: str | None = None
     batch_index: int | None = None
+    held_by: HeldBy | None = None
+    """If queued: what holds it; None if it waits for its turn, or if this is not known."""
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -80,6 +103,7 @@ class Job:
             expires_at=time(raw, "expires_at"),
             batch_id=optional(raw, "batch_id"),
             batch_index=number(raw, "batch_index"),
+            held_by=HeldBy.of(raw.get("held_by")),
             raw=raw,
         )
 

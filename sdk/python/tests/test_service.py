@@ -65,6 +65,8 @@ def test_jobs_are_submitted_awaited_listed_and_retried(api):
     assert api.submit(vendor="broken", name="Jane", idempotency_key="k").id == failed.id
     assert api.retry(failed.id).run == 2
     slow = api.submit(vendor="slow", name="Jim", options={"not_before": SOON})
+    held_by = api.get(slow.id).held_by
+    assert (held_by.kind, held_by.until) == ("delay", datetime.fromisoformat(SOON))
     with pytest.raises(ConflictError):
         api.retry(slow.id)
     assert api.cancel(slow.id).status == "cancelled"

@@ -161,12 +161,16 @@ def _details(args: argparse.Namespace, raw: Raw) -> None:
         return
     width = max(map(len, raw), default=0)
     for name, value in raw.items():
-        print(f"{shown(name).ljust(width)}  {_counts(value) if name == 'counts' else _cell(value)}")
+        print(f"{shown(name).ljust(width)}  {DETAILS.get(name, _cell)(value)}")
 
 
 def _counts(value: Any) -> str:
     known = value.items() if isinstance(value, dict) else ()
     return ", ".join(f"{shown(name)} {_cell(number)}" for name, number in known if number) or "-"
+
+
+def _held_by(value: Any) -> str:
+    return _cell(value.get("message") if isinstance(value, dict) else value)
 
 
 def _cell(value: Any) -> str:
@@ -177,3 +181,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, str):
         return shown(value)
     return json_text.dumps(value)
+
+
+DETAILS: dict[str, Callable[[Any], str]] = {"counts": _counts, "held_by": _held_by}

@@ -1,0 +1,68 @@
+"""Fails the queued jobs of vendors whose quota is spent, where the limit has `spent = "fail"`."""
+
+from datetime import datetime
+
+from jobs import failures, lifecycle
+from jobs.models import QUEUES, Job, Status, Stream
+from jobs.queue import stream
+from jobs.queue.clock import redis_clock
+from jobs.queue.held.hold import Kind
+from jobs.queue.held.recent import RecentHolds
+from jobs.queue.stream import Settlement
+from vendors.catalogue import catalogue
+from vendors.models import Limit, Vendor
+
+CHUNK = 500
+
+
+def fail_jobs() -> int:
+    """Fail jobs, and drop the entries of those that have failed. Returns how many at most, of one
+    vendor and stream.
+    """
+    vendors = [vendor for vendor in catalogue.all().values() if _failing_limits(vendor)]
+    if not vendors:
+        return 0
+    # Not those that requests share: a quota may have been raised within the last second.
+    holds, done = RecentHolds().of(vendor.slug for vendor in vendors), 0
+    for vendor in vendors:
+        hold = holds.get(vendor.slug)
+        if hold is None or hold.kind != Kind.QUOTA or hold.until is None:
+            continue  # paused, for example: the quota may be another one by then
+        if limit := _failing_limits(vendor).get(hold.name.partition("/")[0]):
+            done = max(done, *(_fail(vendor.slug, of, limit, hold.until) for of in QUEUES))
+    return done
+
+
+def _failing_limits(vendor: Vendor) -> dict[str, Limit]:
+    """Return the limits whose quota fails jobs when it is spent, by slug."""
+    if not vendor.limit_names:
+        return {}
+    try:
+        limits = [limit for limit in vendor.limits if limit.rules.quota]
+    except ValueError:
+        return {}  # nobody calls such a vendor
+    return {limit.slug: limit for limit in limits if limit.rules.quota and limit.rules.quota.fails}
+
+
+def _fail(vendor: str, of: Stream, limit: Limit, until: datetime) -> int:
+    """A job that is delayed is queued as of the end of its delay: beyond the reset, it is kept."""
+    jobs = Job.objects.filter(status=Status.QUEUED, vendor=vendor, stream=of, queued_at__lte=until)
+    found = list(jobs.order_by("queued_at")[:CHUNK])
+    moves = [lifecycle.fail_spent(job, limit, until, redis_clock.now()) for job in found]
+    happened = lifecycle.apply(moves) if moves else []
+    failed = [move for move, yes in zip(moves, happened, strict=True) if yes]
+    for move in failed:
+        failures.report(vendor, move)
+    if failed:
+        stream.settle_final(vendor, [move.job_id for move in failed])
+    return max(len(found), _drop_entries(vendor, of))
+
+
+def _drop_entries(vendor: str, of: Stream) -> int:
+    """Drop entries that nobody would take before the reset, and whose jobs are not queued."""
+    entries = stream.in_line(vendor, of, CHUNK)
+    rows = Job.objects.filter(pk__in=[entry.job_id for entry in entries], status=Status.QUEUED)
+    queued = set(rows.values_list("pk", flat=True))
+    dropped = [Settlement(it.job_id, it) for it in entries if it.job_id not in queued]
+    stream.settle(vendor, dropped)
+    return len(dropped)

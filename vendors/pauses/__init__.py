@@ -1,0 +1,29 @@
+"""Pauses, stored in the rows of vendors and of the keys of credentials.
+
+A pause with an end is set when a vendor throttles us, or by an operator. A pause without an end
+overrides it and lasts until an operator resumes the vendor or the key. While all keys of a
+credential are paused, so are the vendors that use it.
+"""
+
+from vendors.models.pausable import DENIED, SLOW_DOWN, THROTTLED, UNPAID, UNPAID_UNTIL_RESET
+from vendors.pauses import keys
+from vendors.pauses.keys import NONE_USABLE
+from vendors.pauses.terms import MAX_NAME_LENGTH, MAX_REASON_LENGTH
+from vendors.pauses.vendors import is_current, pause, pause_until, resume, resume_if_automatic
+
+__all__ = [
+    "DENIED",
+    "MAX_NAME_LENGTH",
+    "MAX_REASON_LENGTH",
+    "NONE_USABLE",
+    "SLOW_DOWN",
+    "THROTTLED",
+    "UNPAID",
+    "UNPAID_UNTIL_RESET",
+    "is_current",
+    "keys",
+    "pause",
+    "pause_until",
+    "resume",
+    "resume_if_automatic",
+]
