@@ -102,9 +102,11 @@ local function read_calls(key, group, most)
   if most <= 0 or no_calls then return 0 end
   local retries, jobs = group[3], group[4]
   local before = #retries + #jobs
-  if redis.call('XLEN', RETRIES) > 0 then read(RETRIES, key, retries, most) end -- mostly empty
+  local any_retries = redis.call('XLEN', RETRIES) > 0 -- mostly none, and to read takes several times as long
+  if any_retries then read(RETRIES, key, retries, most) end
   read(JOBS, key, jobs, most - (#retries + #jobs - before) / 2)
   local calls = (#retries + #jobs - before) / 2
+  if calls == 0 and not any_retries then read(RETRIES, key, retries, most) end -- to find that its group is gone
   no_calls = calls < most
   spend(key, calls, weight, calls)
   return calls
