@@ -11,7 +11,7 @@ from vendors.models import Vendor
 
 GALLERY = ROOT / "vendors/gallery"
 NAMES = sorted(path.stem for path in GALLERY.glob("*.toml"))
-HOST = re.compile(r'(\burl = "[A-Z]+ )https://[^/"]+')
+HOST = re.compile(r'(\b(?:url = "[A-Z]+ |token_url = "))https://[^/"]+')
 VARIABLE = re.compile(r"\bVENDOR_\w+")
 POLL_TIMES = re.compile(r'\b(after|every) = "[0-9a-z]+"')
 
@@ -25,6 +25,9 @@ def load_definition(
     text = HOST.sub(rf"\g<1>{server.url.rstrip('/')}", (GALLERY / f"{name}.toml").read_text())
     text = POLL_TIMES.sub(rf'\1 = "{polls_after}"', text)
     text = re.sub(rf"\[vendors\.{vendor}(?=[.\]])", f"[vendors.{slug}", text)
+    if slug != vendor:  # a credential of its own, whose key may be paused
+        text = re.sub(r"\[credentials\.[a-z_]+", f"[credentials.{slug}", text)
+        text = re.sub(r'\bcredential = "[a-z_]+"', f'credential = "{slug}"', text)
     parsed = parse(text)
     load(parsed._replace(vendors=[entry for entry in parsed.vendors if entry.slug == slug]))
     catalogue.forget()

@@ -30,6 +30,7 @@ VENDORS = [
     ("llm", "llm"),
     ("nominatim", "nominatim"),
     ("pdl", "pdl"),
+    ("snov", "snov"),
     ("vies", "vies"),
 ]
 

@@ -6,6 +6,7 @@ enough.
 """
 
 import hmac
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from harness.vendor.recordings import KEY, Exchange, Recording, recordings, segments
+from harness.vendor.recordings import KEY, Exchange, Recording, body_of, recordings, segments
 from harness.vendor.scripted import Answer, Arrival, VendorServer
 from harness.vendor.strict import Judge
 
@@ -54,6 +55,7 @@ class GalleryVendor(VendorServer):
             each.name: each for each in recordings(name) if each.vendor == (vendor or name)
         }
         self._work = _work(self._recorded)
+        self._token = self._recorded["token"].call if "token" in self._recorded else None
         self._asked: dict[str, int] = {}  # how often, by reference or, without one, by request
         self._submitted: list[tuple[str, Any]] = []
         self._lock = Lock()
@@ -78,6 +80,9 @@ class GalleryVendor(VendorServer):
 
     def _respond(self, arrival: Arrival) -> Answer:
         with self._lock:
+            if self._token and arrival.path == self._token.request["path"]:
+                is_known = body_of(arrival) == self._token.request["body"]
+                return (self._token if is_known else self._recorded["wrong_key"].call).answer
             if _fits(self._work.call, arrival, self._work.input.values()):
                 return self._guarded(arrival, self._answer_call)
             if self._reference(arrival):
@@ -116,7 +121,7 @@ class GalleryVendor(VendorServer):
         self.charged += 1
         if len(self._work.exchanges) == 1:
             return self._work.call.answer
-        self._submitted.append((arrival.path, arrival.body if arrival.content else None))
+        self._submitted.append((arrival.path, body_of(arrival)))
         if self._is_repeated:
             self._asked[arrival.path] = 0
             return self._work.call.answer
@@ -143,27 +148,32 @@ class GalleryVendor(VendorServer):
 
     @property
     def _recorded_reference(self) -> str:
-        return segments(self._work.exchanges[1].request["path"])[-1]
+        return _parts_of(self._work.exchanges[1].request)[-1]
 
     def _reference(self, arrival: Arrival) -> str:
-        """Return the reference in the path of a poll; '' if it is not one."""
+        """Return the reference in the path or query of a poll; '' if it is not one."""
         if len(self._work.exchanges) == 1 or self._is_repeated:
             return ""
-        came = segments(urlsplit(arrival.path).path)
+        parts = urlsplit(arrival.path)
+        came = _parts_of({"path": parts.path, "query": dict(parse_qsl(parts.query))})
         wanted = self._work.exchanges[1].request
-        is_poll = arrival.method == wanted["method"] and came[:-1] == segments(wanted["path"])[:-1]
+        is_poll = arrival.method == wanted["method"] and came[:-1] == _parts_of(wanted)[:-1]
         return came[-1] if is_poll and came[-1] in self._asked else ""
 
     def _renamed(self, exchange: Exchange, reference: str) -> Answer:
         """Return the answer with another reference, in place of the recorded one."""
-        old = self._recorded_reference
-        body = {name: reference if value == old else value for name, value in exchange.body.items()}
-        return replace(exchange.answer, body=body)
+        text = json.dumps(exchange.body).replace(self._recorded_reference, reference)
+        return replace(exchange.answer, body=json.loads(text))
 
 
 def _work(recorded: Mapping[str, Recording]) -> Recording:
     """Return the recording of a call that ends well, after "not yet" if there is one."""
     return recorded["pending"] if "pending" in recorded else recorded["found"]
+
+
+def _parts_of(request: Mapping[str, Any]) -> list[str]:
+    """Return the segments of a path and the values of a query, the last of which is a reference."""
+    return [*segments(request["path"]), *request.get("query", {}).values()]
 
 
 def _fits(exchange: Exchange, arrival: Arrival, inputs: Any) -> bool:
@@ -178,5 +188,5 @@ def _fits(exchange: Exchange, arrival: Arrival, inputs: Any) -> bool:
         and len(wanted) == len(came)
         and all(want in values or want == have for want, have in zip(wanted, came, strict=True))
         and request.get("query", {}).keys() == dict(parse_qsl(parts.query)).keys()
-        and (request.get("body") or {}).keys() == (arrival.body if arrival.content else {}).keys()
+        and (request.get("body") or {}).keys() == (body_of(arrival) or {}).keys()
     )

@@ -46,7 +46,7 @@ class Exchange:
             "path": (path.path or "/", expected["path"]),
             "query": (dict(parse_qsl(path.query)), expected.get("query", {})),
             "headers": ({name: arrival.headers.get(name) for name in headers}, headers),
-            "body": (arrival.body if arrival.content else None, json.loads(text)),
+            "body": (body_of(arrival), json.loads(text)),
         }
         return [
             f"{name}: {came!r} is not {wanted!r}"
@@ -70,6 +70,10 @@ class Recording:
         return self.exchanges[0]
 
     @property
+    def is_call(self) -> bool:
+        return not self.is_check and self.name != "token"
+
+    @property
     def is_check(self) -> bool:
         return self.name.startswith("check")
 
@@ -89,6 +93,18 @@ def _recording(name: str, entry: dict[str, Any]) -> Recording:
     )
     vendor = entry.get("vendor", name)
     return Recording(vendor, entry["name"], entry["input"], exchanges, entry.get("callback"))
+
+
+def token_of(name: str) -> Exchange | None:
+    """Return how the vendor issues a token, if it does."""
+    return next((each.call for each in recordings(name) if each.name == "token"), None)
+
+
+def body_of(arrival: Arrival) -> Any:
+    """Return the JSON value that was posted, or the fields of a form; None if there is no body."""
+    if "form" in arrival.headers.get("content-type", ""):
+        return dict(parse_qsl(arrival.content.decode()))
+    return arrival.body if arrival.content else None
 
 
 def segments(path: str) -> list[str]:

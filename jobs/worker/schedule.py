@@ -17,6 +17,10 @@ MAX_WAIT_SECONDS = 5.0
 STALE_WAIT_SECONDS = 0.1
 
 
+def _entry_number(entry_id: str) -> tuple[int, ...]:
+    return tuple(map(int, entry_id.split("-")))
+
+
 @dataclass
 class _Turn:
     vendor: Vendor
@@ -88,8 +92,16 @@ class Schedule:
         return max(0.0, ask_at - now)
 
     def ends(self) -> dict[str, str]:
-        """Return the streams to listen to, each with the id of its last entry."""
-        return {stream: end for turn in self._turns.values() for stream, end in turn.listen.items()}
+        """Return the streams to listen to, each with the id of its last entry.
+
+        Of a stream of several vendors, the entry that one of them knew first: the next may be news
+        to that vendor.
+        """
+        ends: dict[str, str] = {}
+        for turn in self._turns.values():
+            for stream, end in turn.listen.items():
+                ends[stream] = min(ends.get(stream, end), end, key=_entry_number)
+        return ends
 
     def _check_one(self, now: float) -> None:
         """Ask the vendor that was not checked for longest.

@@ -51,11 +51,6 @@ class Quota:
             for begin, end in zip(around, around[1:], strict=False)
         ]
 
-    @property
-    def identity(self) -> str:
-        """A text that differs if the periods do: then calls that were counted don't count here."""
-        return f"{self.period}/{self.first_day}/{self.zone}"
-
     def _begins(self, now: datetime) -> list[datetime]:
         """Return when periods around `now` begin, each once, in order."""
         # As instants: where clocks are set back past midnight, a date may begin, end and go on. And

@@ -1,10 +1,7 @@
 """The settings of one vendor: a row that operators edit, in effect within a second."""
 
 import re
-import secrets
-import time
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -18,10 +15,9 @@ from vendors.definitions.polling import Polling, polling_of
 from vendors.http import outbound as outbounds
 from vendors.models import validation
 from vendors.models.ids import new_id
-from vendors.models.limit import Limit
+from vendors.models.limited import Limited
 from vendors.models.pausable import Pausable
 from vendors.models.secrets import VendorSecrets
-from vendors.models.versions import Versioned
 from vendors.registry import is_built_in, is_http, make_adapter
 
 DEFAULT_REQUIRED_INPUT = "name"
@@ -33,7 +29,7 @@ def required_input_of(adapter: str) -> str:
     return DEFAULT_REQUIRED_INPUT if has_default else ""
 
 
-class Vendor(Versioned, Pausable, VendorSecrets):
+class Vendor(Limited, Pausable, VendorSecrets):
     id = models.CharField(
         primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
     )
@@ -129,9 +125,6 @@ class Vendor(Versioned, Pausable, VendorSecrets):
         help_text="Fields to remove from everything the vendor sends, at any depth. "
         "Separate names with commas.",
     )
-    # Changes whenever the vendor joins or leaves a limit, which must then be counted again: when
-    # that was, in milliseconds, and a random rest.
-    membership = models.CharField(max_length=16, blank=True, default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -153,49 +146,6 @@ class Vendor(Versioned, Pausable, VendorSecrets):
     def windows(self) -> list[limits.Window]:
         """The windows that the limiter enforces: the rate limits, widened by the arrival margin."""
         return limits.parse(self.rate_limits, margin_seconds=self.arrival_margin_ms / 1000)
-
-    @cached_property
-    def limits(self) -> tuple[Limit, ...]:
-        """The named limits that count its calls. Raises ValueError if one does not exist."""
-        known = self.named_limits
-        if missing := [name for name in self.limit_names if name not in known]:
-            raise ValueError(f"There is no limit {missing[0]!r}.")
-        return tuple(known[name] for name in self.limit_names)
-
-    @cached_property
-    def named_limits(self) -> Mapping[str, Limit]:
-        """Those of its limits that exist, by slug. The catalogue sets them from its own copies."""
-        if not self.limit_names:
-            return {}
-        return {row.slug: row for row in Limit.objects.filter(slug__in=self.limit_names)}
-
-    def name_limits(self, known: Mapping[str, Limit]) -> None:
-        """Take its limits from all that exist, by slug."""
-        self.named_limits = {name: known[name] for name in self.limit_names if name in known}
-        self.__dict__.pop("limits", None)
-
-    @property
-    def limit_names(self) -> list[str]:
-        names = self.definition.get("limits", [])
-        # Before it is validated, a definition may say anything.
-        return [it for it in names if isinstance(it, str)] if isinstance(names, list) else []
-
-    @property
-    def limits_changed_at(self) -> datetime | None:
-        """When the vendor last joined or left a limit, by the clock of whoever wrote its row."""
-        if len(self.membership) != 16:
-            return None
-        return datetime.fromtimestamp(int(self.membership[:11], 16) / 1000, UTC)
-
-    @property
-    def weight(self) -> int:
-        """How many units a call counts in each limit."""
-        return int(self.definition.get("weight", 1))
-
-    @property
-    def poll_weight(self) -> int:
-        """How many units a poll counts in each limit; 0: none, so that it needs no permit."""
-        return int(self.definition.get("poll", {}).get("weight", 1))
 
     @cached_property
     def required_fields(self) -> tuple[str, ...]:
@@ -255,14 +205,6 @@ class Vendor(Versioned, Pausable, VendorSecrets):
             return outbounds.seen_of(self.outbound)
         except VendorError:
             return ()
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        stored = Vendor.objects.filter(pk=self.pk).only("definition").first()
-        if self.limit_names != (stored.limit_names if stored else []):
-            self.membership = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(3)[:5]}"
-            if kwargs.get("update_fields") is not None:
-                kwargs["update_fields"] = {*kwargs["update_fields"], "membership"}
-        super().save(*args, **kwargs)
 
     def clean(self) -> None:
         stored = Vendor.objects.filter(pk=self.pk).values_list("slug", flat=True).first()

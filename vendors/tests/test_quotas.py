@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vendors.limits import Quota
@@ -35,6 +35,7 @@ times = st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1), timezones=st.ju
 
 
 @given(quotas, times)
+@example(Quota(5000, "day", "Pacific/Apia"), datetime(2011, 12, 30, 12, tzinfo=UTC))
 def test_each_time_is_in_one_period_and_periods_follow_each_other(
     quota: Quota, now: datetime
 ) -> None:

@@ -68,14 +68,16 @@ def _now() -> datetime:
 
 
 def _current(vendors: list[Vendor]) -> dict[str, Vendor]:
-    """Return all vendors that are needed, by slug, with settings read just now where a limit is
-    shared: calls of vendors that have just joined it count.
+    """Return all vendors by slug, with the settings that the store has now: calls of vendors that
+    have just joined a limit count.
     """
-    given = {vendor.slug: vendor for vendor in vendors}
-    if not any(vendor.limit_names for vendor in vendors):
-        return given
     catalogue.forget()
-    return {**given, **catalogue.all()}
+    known = dict(catalogue.all())
+    for vendor in vendors:
+        current = known.get(vendor.slug)
+        if current is None or (current.version <= vendor.version and not vendor.limit_names):
+            known[vendor.slug] = vendor
+    return known
 
 
 def _lock_stale(vendor: Vendor, token: str) -> list[Bucket]:

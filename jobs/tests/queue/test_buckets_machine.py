@@ -285,7 +285,9 @@ class Buckets(RuleBasedStateMachine):
 
     @rule(joins=st.booleans())
     def a_vendor_joins_or_leaves(self, joins):
+        """What it called before counts in the limit from its next take on."""
         self.model.vendor("core", limits=["team"] if joins else [])
+        self.take("core", 1)
 
     @rule(data=st.data())
     def redis_loses_everything(self, data):

@@ -101,3 +101,12 @@ def test_a_listener_reports_only_streams_that_grew(redis_client, monkeypatch):
     commands().xadd("stream", {"job": "1"})
     listener._listen()
     assert grown == [{"stream"}]
+
+
+def test_a_stream_of_several_vendors_is_read_from_the_entry_that_one_of_them_knew_first():
+    schedule = schedule_of("a", "b", "c")
+    last_ids = {"a": "9-1", "b": "9-0", "c": "10-0"}
+    for vendor in schedule.vendors():
+        listen = {"shared": last_ids[vendor.slug]}
+        schedule.note(Taken(vendor, 100, wait_seconds=HOUR, listen=listen))
+    assert schedule.ends() == {"shared": "9-0"}
