@@ -23,7 +23,7 @@ MARGIN = {"arrival_margin_ms": 200}
 LIMITS: dict[str, dict[str, Any]] = {
     "key": {**MARGIN, "windows": "18/s, 900/min", "per": "credential"},
     "team": {**MARGIN, "windows": "26/s, 1400/min", "max_in_flight": 100},
-    "crew": {**MARGIN, "windows": "16/s"},
+    "crew": {**MARGIN, "windows": "10/s, 60/15s"},
     "plan": {**MARGIN, "windows": "20/s", "quota": {"calls": 100, "period": "day"}},
 }
 MEMBERS = {
