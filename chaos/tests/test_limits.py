@@ -29,7 +29,7 @@ def history_of(*arrivals, vendor="posted", polls=(), keys=(), edits=(), troubles
 
 
 def changed(at, calls, limit="team"):
-    return Edit(at, at + 1, "windows", limit, f"{calls}/s, 1400/min")
+    return Edit(at, at + 1, "windows", limit, f"{calls}/s, 140/10s")
 
 
 @pytest.mark.parametrize(
