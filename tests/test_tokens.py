@@ -103,6 +103,7 @@ def test_a_refused_client_pauses_the_vendor_and_calls_nobody(snov, submit, run_w
     submit(6, "snov")
     run_worker()
     wait_for(lambda: Vendor.objects.get().paused, "the vendor to be paused")
+    wait_for(outcomes, "the answers to be recorded")
     assert outcomes().keys() == {"auth"}
     assert snov.calls() == []
     assert "failed" not in statuses()
@@ -115,6 +116,7 @@ def test_a_new_token_that_is_refused_speaks_against_our_credentials(snov, submit
     submit(4, "snov")
     run_worker()
     wait_for(lambda: Vendor.objects.get().paused, "the vendor to be paused")
+    wait_for(outcomes, "the answers to be recorded")
     assert outcomes().keys() == {"auth"}
     assert len(snov.asked) == 1
 

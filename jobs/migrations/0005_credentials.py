@@ -3,6 +3,7 @@ import datetime
 from django.db import migrations, models
 
 from jobs.migrations._add_fields import AddFields
+from jobs.migrations._remove_index import RemoveIndex
 
 
 class Migration(migrations.Migration):
@@ -21,11 +22,11 @@ class Migration(migrations.Migration):
             ],
         ),
         AddFields("Job", [("credential", models.CharField(blank=True, default="", max_length=100))]),
-        migrations.RemoveIndex(model_name='job', name='job_next_poll'),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('next_poll_at__gt', datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), fields=['vendor', 'credential', 'next_poll_at'], name='job_next_poll'),
+            index=models.Index(condition=models.Q(('next_poll_at__gt', datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), fields=['vendor', 'credential', 'next_poll_at'], name='job_next_poll_of_key'),
         ),
+        RemoveIndex(model_name='job', name='job_next_poll'),
         migrations.AddIndex(
             model_name='attempt',
             index=models.Index(condition=models.Q(('limits__gt', '')), fields=['started_at'], name='attempt_limited'),

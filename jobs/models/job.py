@@ -148,7 +148,7 @@ class Job(models.Model):
             ),
             models.Index(
                 fields=["vendor", "credential", "next_poll_at"],
-                name="job_next_poll",
+                name="job_next_poll_of_key",
                 condition=Q(next_poll_at__gt=EPOCH),
             ),
             models.Index(

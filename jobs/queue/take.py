@@ -71,15 +71,16 @@ class Admission:
         return [*arguments(self.buckets, now), *self.pool_args] if self._has_quota else self._args
 
 
-def admission(vendor: Vendor, now: datetime) -> Admission:
-    """Return what decides about the vendor's calls. `now`: by Redis' clock.
+def admission(vendor: Vendor, now: datetime, *, anywhere: bool = False) -> Admission:
+    """Return what decides about the vendor's calls. `now`: by Redis' clock. `anywhere`: not only
+    about those of this process, which may lack keys.
 
     Raises ValueError if a limit that the vendor names, or its credential, can't be used.
     """
     pool: tuple[PoolKey, ...] = NO_POOL
     if vendor.credential:
         is_polled = vendor.polling is not None
-        keys = vendor.credential.pool(now)
+        keys = vendor.credential.pool(now, anywhere=anywhere)
         pool = tuple(key for key in keys if key.calls or (key.polls and is_polled))
     buckets = buckets_of(vendor)
     found: Admission | None = buckets.admissions.get(pool)

@@ -34,15 +34,24 @@ def fault(vendor: Vendor) -> str:
     return vendor.api_key_fault or vendor.credential_fault or vendor.outbound_fault
 
 
-def key_faults(vendors: Iterable[Vendor]) -> dict[str, str]:
-    """Return why this process can't use keys of the vendors' credentials, by "credential/KEY"."""
-    credentials = {vendor.credential for vendor in vendors if vendor.credential}
-    return {
-        f"{credential.slug}/{name}": why
-        for credential in credentials
-        for name, why in credential.faults.items()
-        if why
-    }
+def faults(vendors: Iterable[Vendor]) -> dict[str, str]:
+    """Return why this process can't call vendors, by slug, and why it can't use some of the keys of
+    those that it can call, by "credential/KEY".
+    """
+    found, credentials = {}, set()
+    for vendor in vendors:
+        if why := fault(vendor):
+            found[vendor.slug] = why
+        elif vendor.credential:
+            credentials.add(vendor.credential)
+    for credential in credentials:
+        found |= {f"{credential.slug}/{key}": why for key, why in credential.faults.items() if why}
+    return found
+
+
+def words(name: str) -> tuple[str, str, str]:
+    """Return what a name in `faults` is of, the name, and what is done with it."""
+    return ("key", name, "used") if "/" in name else ("vendor", name, "called")
 
 
 def report(why: Mapping[str, str], only: Iterable[str] | None) -> str:

@@ -73,7 +73,7 @@ class Worker:
         self._round_seconds = 0.0
         self._is_paced = False
         self._vendors: dict[str, Vendor] = {}
-        self._unusable: dict[str, str] = {}  # why, by slug
+        self._unusable: dict[str, str] = {}  # why, as in unusable.faults
         self._wake = Event()
         self._schedule = Schedule()
         self._heartbeat = Heartbeat(self.name)
@@ -162,23 +162,20 @@ class Worker:
             return
         self._vendors = vendors
         slugs = [slug for slug in vendors if not self._chosen or slug in self._chosen]
-        faults = {slug: unusable.fault(vendors[slug]) for slug in slugs}
-        of_keys = unusable.key_faults(vendors[slug] for slug in slugs if not faults[slug])
-        self._report_unusable({slug: why for slug, why in faults.items() if why} | of_keys)
-        usable = {slug: vendors[slug] for slug in slugs if not faults[slug]}
+        found = unusable.faults(vendors[slug] for slug in slugs)
+        self._report_unusable(found)
+        usable = {slug: vendors[slug] for slug in slugs if slug not in found}
         self._schedule.serve(usable)
         self._is_paced = any(buckets_of(vendor).are_charged for vendor in usable.values())
 
     def _report_unusable(self, found: dict[str, str]) -> None:
-        """Log once for each vendor and key why this worker can't use it, and tell the others."""
+        """Log once why this worker can't use a vendor or a key, and tell the other workers."""
         for name, why in found.items():
             if self._unusable.get(name) != why:
-                text = "key %s is not used" if "/" in name else "vendor %s is not called"
-                log.error(f"{text} by this worker: %s", name, why)
+                log.error("%s %s is not %s by this worker: %s", *unusable.words(name), why)
         for name in self._unusable.keys() - found.keys():
-            log.info("key %s can be used" if "/" in name else "vendor %s can be called", name)
-        self._unusable = found
-        self._heartbeat.report = unusable.report(found, self._chosen)
+            log.info("%s %s can be %s", *unusable.words(name))
+        self._unusable, self._heartbeat.report = found, unusable.report(found, self._chosen)
 
     @property
     def _is_behind(self) -> bool:

@@ -161,15 +161,16 @@ class Credential(models.Model):
             return ""
         return next((key for key in keys if not self.faults[key]), keys[0])
 
-    def pool(self, now: datetime) -> list[PoolKey]:
-        """Return all its keys, those that are retired last, and what this process may use each for.
+    def pool(self, now: datetime, *, anywhere: bool = False) -> list[PoolKey]:
+        """Return all its keys, those that are retired last, and what this process may use each for;
+        with `anywhere`, what one that has all of their variables may.
 
         `now` is by the clock that pauses are compared with. Raises DefinitionFaults.
         """
-        scheme, faults = self.scheme, self.faults
+        scheme, faults = self.scheme, {} if anywhere else self.faults
         retired = frozenset(scheme.retired)
         return [
-            self._pool_key(name, now, is_usable=not faults[name], is_retired=name in retired)
+            self._pool_key(name, now, is_usable=not faults.get(name), is_retired=name in retired)
             for name in scheme.names
         ]
 

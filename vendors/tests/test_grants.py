@@ -138,7 +138,7 @@ def test_a_token_server_that_hangs_or_is_away_is_an_outage(
 ) -> None:
     monkeypatch.setattr(grants, "REQUEST_TIMEOUT_SECONDS", 0.1)
     server = serve(Visit.hang)
-    hanging, cut = oauth2(server), oauth2(serve(Visit.reset))
+    hanging, cut = oauth2(server), oauth2(serve(Visit.read_request))
     away = grant_of({"oauth2": {**OAUTH2, "token_url": "http://127.0.0.1:1/"}})
     for grant, sentence in (
         (hanging, "did not answer in full within 10 s."),

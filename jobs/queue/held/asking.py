@@ -71,7 +71,7 @@ class Question:
         self._admission: Admission | None = None
         # If its limits are not valid, workers do not serve it, and report this.
         with suppress(ValueError):
-            self._admission = admission(vendor, redis_clock.now())
+            self._admission = admission(vendor, redis_clock.now(), anywhere=True)
 
     def ask(self, pipeline: Any) -> None:
         """Add a command whose reply `answer` reads."""

@@ -27,9 +27,6 @@ if keys[2] then
   end
 end
 
-local open_until, probe_until, recovering, closed_at = unpack(redis.call(
-  'HMGET', STATE, 'open_until', 'probe_until', 'recovering', 'closed_at'))
-
 -- What holds all calls of the vendor, for how many microseconds at most, and the stream that grows if it ends earlier.
 local held_by, held_us, wakes
 local pause_ms = redis.call('PTTL', PAUSE)
@@ -62,11 +59,13 @@ end
 -- What each bucket permits now: units by its windows and quota, units by its pace (negative: none yet), and slots in flight. One call more
 -- than is wanted: if there is room for it, nobody has to ask again when it will be.
 local most_units = math.min(MAX_UNITS, (want + 1) * math.max(weight, poll_weight))
-for _, bucket in ipairs(held_by and {} or buckets) do
-  local units = bucket.ranges and math.max(0, math.min(most_units, left_of(bucket))) or most_units
+for i = 1, held_by and 0 or #buckets do
+  local bucket, units = buckets[i], most_units
+  local windows = bucket.windows
+  if bucket.ranges then units = math.max(0, math.min(units, left_of(bucket))) end
   bucket.paced = bucket.gap and math.floor((now - bucket.paced_from) / bucket.gap) or MAX
   if bucket.paced >= 0 then
-    for _, window in ipairs(bucket.windows) do units = room_in(bucket, window, units) end
+    for w = 1, #windows do units = room_in(bucket, windows[w], units) end
   end
   bucket.units = units
   bucket.slots = bucket.cap > 0 and bucket.cap - redis.call('ZCARD', bucket.in_flight) or math.huge
@@ -76,10 +75,11 @@ end
 -- that is its quota.
 local function wait_of(key, units)
   local wait, slowest, is_quota = key.pause_us, nil, false
-  for _, bucket in ipairs(units > 0 and key.buckets or {}) do
+  for i = 1, units > 0 and #key.buckets or 0 do
+    local bucket = key.buckets[i]
     local for_units, by_quota = wait_for(bucket, units)
-    local for_bucket = bucket.gap and math.max(for_units, bucket.paced_from - now) or for_units
-    if for_bucket > wait then wait, slowest, is_quota = for_bucket, bucket, by_quota and for_bucket == for_units end
+    if for_units > wait then wait, slowest, is_quota = for_units, bucket, by_quota end
+    if bucket.gap and bucket.paced_from - now > wait then wait, slowest, is_quota = bucket.paced_from - now, bucket, false end
   end
   return wait, slowest, is_quota
 end

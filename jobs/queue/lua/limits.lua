@@ -10,7 +10,7 @@
 -- take has named; quota: its text; spent:BEGIN:END: units of that range; estimated: when it was rebuilt, if calls were in progress;
 -- rebuilt: older charges are not refunded; vendors: the members that it was rebuilt for, each between spaces; capped: 1 if in_flight is
 -- kept; full: 1 if somebody waits for a slot. The vendor's own has its breaker, too.
--- The costs are commands, conversions between numbers and strings, and closures: keep all of them few.
+-- The costs are commands, conversions between numbers and strings, closures, and calls such as those of ipairs: keep all of them few.
 local FOREVER = 3600 * 1000000
 local MAX_UNITS = 1000 -- in one charge: Lua passes at most a few thousand arguments to a command
 local CLOCK_SLACK = 1000000 -- Redis' clock may go back by so much before the starts are counted again
@@ -28,6 +28,7 @@ end
 local function text(number) return string.format('%d', number) end
 
 local buckets, stale, outdated = {}, {}, {} -- the last two: indexes of buckets
+local open_until, probe_until, recovering, closed_at -- of the vendor's breaker
 local own, any_quota = 2, false
 for i = 1, tonumber(ARGV[1]) do
   local log, hash = KEYS[4 * i - 3], KEYS[4 * i - 2]
@@ -36,12 +37,11 @@ for i = 1, tonumber(ARGV[1]) do
   for w = 1, tonumber(ARGV[own + 4]) do
     local calls = tonumber(ARGV[own + 3 + 2 * w])
     length = tonumber(ARGV[own + 4 + 2 * w])
-    windows[w] = { calls = calls, length = length }
-    depth = math.max(depth, calls)
+    windows[w] = { calls = calls, length = length, spare = 0 }
+    if calls > depth then depth = calls end
   end
-  own = own + 5 + 2 * #windows
-  local quota, calls, ranges = ARGV[own], nil, nil
-  own = own + 1
+  own = own + 6 + 2 * #windows
+  local quota, calls, ranges = ARGV[own - 1], nil, nil
   if quota ~= '' then
     any_quota, calls, ranges = true, tonumber(ARGV[own]), {}
     for r = 1, tonumber(ARGV[own + 1]) do
@@ -51,29 +51,37 @@ for i = 1, tonumber(ARGV[1]) do
     own = own + 2 + 2 * #ranges
   end
 
-  local its_run_id, known_version, known_depth, known_length, newest, pace, last_gap, owed, vendors, known_quota, capped = unpack(redis.call(
-    'HMGET', hash, 'run_id', 'version', 'depth', 'length', 'newest', 'pace', 'gap', 'owed', 'vendors', 'quota', 'capped'))
+  local its_run_id, known_version, known_depth, known_length, newest, pace, last_gap, owed, vendors, known_quota, capped
+  if i == 1 then
+    its_run_id, known_version, known_depth, known_length, newest, pace, last_gap, owed, open_until, probe_until, recovering, closed_at =
+      unpack(redis.call('HMGET', hash, 'run_id', 'version', 'depth', 'length', 'newest', 'pace', 'gap', 'owed',
+        'open_until', 'probe_until', 'recovering', 'closed_at'))
+  else
+    its_run_id, known_version, known_depth, known_length, newest, pace, last_gap, owed, vendors, known_quota, capped =
+      unpack(redis.call('HMGET', hash, 'run_id', 'version', 'depth', 'length', 'newest', 'pace', 'gap', 'owed',
+        'vendors', 'quota', 'capped'))
+  end
   known_depth, known_length, newest = tonumber(known_depth or 0), tonumber(known_length or 0), tonumber(newest or 0)
   -- Starts in the shortest window are paced: evenly apart, with one gap of catch-up, or 20 ms (a worker's round) if that is longer. The gap
   -- may have changed since the last start, which was due at `started`.
-  local gap = windows[1] and math.ceil(windows[1].length / windows[1].calls)
-  owed = tonumber(owed or 1)
-  local started = pace and pace - owed * (last_gap or 0) or 0
-  local paced_from = gap and math.max(started + owed * gap, now - math.max(gap, 20000))
+  local gap, paced_from = windows[1] and math.ceil(windows[1].length / windows[1].calls), nil
+  local started = pace and pace - (owed or 1) * (last_gap or 0) or 0
+  if gap then paced_from = math.max(started + (owed or 1) * gap, now - math.max(gap, 20000)) end
 
   -- A bucket can't be trusted if Redis lost data or restarted, its clock went back, or the definition needs what is not known. The state
   -- holds the newest start too, so that a log that was deleted alone is noticed.
   local log_life_ms = gap and redis.call('PTTL', log)
-  if its_run_id ~= run_id or math.max(newest, started) > now + CLOCK_SLACK
+  local is_shared = member ~= ''
+  if its_run_id ~= run_id or newest > now + CLOCK_SLACK or started > now + CLOCK_SLACK
     or log_life_ms == -2 and newest + known_length >= now or known_depth < depth or known_length < length
-    or member ~= '' and (not string.find(vendors or '', ' ' .. member .. ' ', 1, true)
+    or is_shared and (not string.find(vendors or '', ' ' .. member .. ' ', 1, true)
       or quota ~= '' and known_quota ~= quota or cap > 0 and not capped) then stale[#stale + 1] = i end
-  if known_version and known_version ~= version and tonumber(version) < tonumber(known_version) then outdated[#outdated + 1] = i end
+  if known_version ~= version and known_version and tonumber(version) < tonumber(known_version) then outdated[#outdated + 1] = i end
   buckets[i] = {
-    index = i, run_id = its_run_id, log = log, hash = hash, in_flight = KEYS[4 * i - 1], freed = KEYS[4 * i],
-    key = key, version = version, cap = cap, is_shared = member ~= '', windows = windows, gap = gap, quota = calls, ranges = ranges,
-    known_version = known_version, known_quota = known_quota, capped = capped, depth = depth, length = length, known_depth = known_depth, known_length = known_length,
-    newest = newest, started = started, paced_from = paced_from, log_life_ms = log_life_ms, units = 0, paced = 0, slots = 0,
+    index = i, log = log, hash = hash, in_flight = KEYS[4 * i - 1], freed = KEYS[4 * i], key = key, is_shared = is_shared, cap = cap,
+    windows = windows, gap = gap, quota = calls, ranges = ranges, version = version, known_version = known_version,
+    known_quota = known_quota, capped = capped, known_depth = known_depth, known_length = known_length, newest = newest,
+    paced_from = paced_from, log_life_ms = log_life_ms, units = 0, paced = 0, slots = 0,
   }
 end
 
@@ -149,13 +157,17 @@ end
 
 -- Returns the microseconds until the windows and the quota of a bucket permit so many units, and whether the quota takes longest.
 local function wait_for(bucket, units)
-  local wait = 0
-  for _, window in ipairs(bucket.windows) do
-    if units > window.calls then return FOREVER end
-    local start = (window.spare or 0) < units and redis.call('LINDEX', bucket.log, window.calls - units)
-    if start then wait = math.max(wait, tonumber(start) + window.length + 1 - now) end
+  local wait, windows = 0, bucket.windows
+  for i = 1, #windows do
+    local window = windows[i]
+    if window.spare < units then
+      if units > window.calls then return FOREVER end
+      local start = redis.call('LINDEX', bucket.log, window.calls - units)
+      if start then wait = math.max(wait, start + window.length + 1 - now) end
+    end
   end
-  local for_quota = bucket.ranges and wait_for_quota(bucket, units) or 0
+  if not bucket.ranges then return wait end
+  local for_quota = wait_for_quota(bucket, units)
   return math.max(wait, for_quota), for_quota > wait
 end
 
@@ -166,26 +178,29 @@ local SPARE = 1000
 -- apart, so that each is unique. `owed`: units of the last call, which gets its place in the pace; nil if it keeps an earlier place.
 local function charge(to, units, owed)
   local first, starts = 0, {}
-  for _, bucket in ipairs(to) do
+  for i = 1, #to do
+    local bucket = to[i]
     if bucket.gap or bucket.ranges then first = math.max(first, now, bucket.newest + 1) end
   end
   if first == 0 or units == 0 then return 0 end
   for i = 1, units do starts[i] = text(first + i - 1) end
-  for _, bucket in ipairs(to) do
+  for i = 1, #to do
+    local bucket = to[i]
     if bucket.gap or bucket.ranges then
+      local hash, depth, windows = bucket.hash, bucket.known_depth, bucket.windows
       bucket.newest = first + units - 1
       local known = redis.call('LPUSH', bucket.log, unpack(starts))
-      if known > bucket.known_depth + SPARE then redis.call('LTRIM', bucket.log, 0, bucket.known_depth + SPARE - 1) end
+      if known > depth + SPARE then redis.call('LTRIM', bucket.log, 0, depth + SPARE - 1) end
       -- Twice as long as needed, so that it is not set each time. What a quota counts can be refunded for a minute.
-      local life_ms = math.max(bucket.known_length / 1000 + 1000, bucket.ranges and 60000 or 0)
+      local life_ms = bucket.known_length / 1000 + (bucket.ranges and 60000 or 1000)
       if (bucket.log_life_ms or 0) < life_ms or known == units then redis.call('PEXPIRE', bucket.log, text(2 * life_ms)) end
       if bucket.gap and owed then
         bucket.paced_from = bucket.paced_from + units * bucket.gap
-        redis.call('HSET', bucket.hash, 'newest', starts[units], 'pace', text(bucket.paced_from), 'gap', text(bucket.gap), 'owed', owed)
+        redis.call('HSET', hash, 'newest', starts[units], 'pace', text(bucket.paced_from), 'gap', text(bucket.gap), 'owed', owed)
       else
-        redis.call('HSET', bucket.hash, 'newest', starts[units])
+        redis.call('HSET', hash, 'newest', starts[units])
       end
-      for _, window in ipairs(bucket.windows) do window.spare = (window.spare or 0) - units end
+      for w = 1, #windows do windows[w].spare = windows[w].spare - units end
       if bucket.ranges then count(bucket, first, units) end
     end
   end

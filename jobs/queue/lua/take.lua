@@ -14,7 +14,8 @@ if outdated[1] then
   return reply
 end
 
-for _, bucket in ipairs(buckets) do
+for i = 1, #buckets do
+  local bucket = buckets[i]
   local hash = bucket.hash
   if bucket.known_version ~= bucket.version then redis.call('HSET', hash, 'version', bucket.version) end
   -- What the definition does not ask for any more is forgotten. If it asks for that again, the bucket is stale.
@@ -37,9 +38,9 @@ if stale[1] then return {} end
 local groups, is_probe = {}, 0
 local function answer(wait, listen)
   local ends = {}
-  for _, stream in ipairs(listen) do
-    local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-    ends[#ends + 1], ends[#ends + 2] = stream, last[1] and last[1][1] or '0-0'
+  for i = 1, #listen do
+    local last = redis.call('XREVRANGE', listen[i], '+', '-', 'COUNT', 1)
+    ends[#ends + 1], ends[#ends + 2] = listen[i], last[1] and last[1][1] or '0-0'
   end
   return { now, wait, is_probe, ends, groups }
 end
@@ -49,21 +50,23 @@ if held_by then return answer(held_us, { wakes }) end
 
 -- Returns how many calls of so many units may start with this key.
 local function room_for(key, units, needs_slot)
-  local room = key.pause_us > 0 and 0 or want
-  for _, bucket in ipairs(key.buckets) do
+  local room, of_key = key.pause_us > 0 and 0 or want, key.buckets
+  for i = 1, #of_key do
+    local bucket = of_key[i]
     if units > 0 then
       if bucket.paced < 0 then return 0 end
       -- A call may start when the pace has it due, however many units later the next one is due.
       room = math.min(room, math.floor(bucket.units / units), math.floor(bucket.paced / units) + 1)
     end
-    if needs_slot then room = math.min(room, bucket.slots) end
+    if needs_slot and bucket.slots < room then room = bucket.slots end
   end
   return math.max(0, room)
 end
 
 local function spend(key, entries, units, slots)
   want = want - entries
-  for _, bucket in ipairs(key.buckets) do
+  for i = 1, #key.buckets do
+    local bucket = key.buckets[i]
     bucket.units, bucket.paced = bucket.units - entries * units, bucket.paced - entries * units
     bucket.slots = bucket.slots - slots
   end
@@ -79,16 +82,17 @@ local function read(stream, key, list, count)
     a_group_is_gone = true -- the stream was deleted alone, and the group with it
     return
   end
-  local scores = {}
-  for _, entry in ipairs(reply[1][2]) do
-    local fields, job = entry[2], ''
+  local scores, entries = {}, reply[1][2]
+  for e = 1, #entries do
+    local fields, job = entries[e][2], ''
     for i = 1, #fields, 2 do
       if fields[i] == 'job' then job = fields[i + 1] end
     end
-    list[#list + 1], list[#list + 2] = entry[1], job
+    list[#list + 1], list[#list + 2] = entries[e][1], job
     if job ~= '' then scores[#scores + 1], scores[#scores + 2] = now_ms, job end
   end
-  for _, bucket in ipairs(scores[1] and key.buckets or {}) do
+  for i = 1, scores[1] and #key.buckets or 0 do
+    local bucket = key.buckets[i]
     if not bucket.is_shared or bucket.cap > 0 then redis.call('ZADD', bucket.in_flight, unpack(scores)) end
   end
 end
@@ -159,7 +163,8 @@ if keys[2] then
   end)
 end
 
-for _, key in ipairs(keys) do
+for i = 1, #keys do
+  local key = keys[i]
   local group, calls, polls = { key.index, 0, {}, {}, {} }, 0, 0
   if key.polls then
     calls, polls = read_both(key, group)
@@ -167,7 +172,7 @@ for _, key in ipairs(keys) do
     calls = read_calls(key, group, room_for(key, weight, true))
   end
   if calls + polls > 0 then
-    local owed = math.max(calls > 0 and weight or 0, polls > 0 and poll_weight or 0)
+    local owed = calls > 0 and math.max(weight, polls > 0 and poll_weight or 0) or poll_weight
     group[2] = charge(key.buckets, calls * weight + polls * poll_weight, owed)
     if keys[2] then redis.call('HSET', STATE, 'used:' .. key.name, text(now)) end
     groups[#groups + 1] = group
@@ -193,10 +198,12 @@ end
 
 -- Nothing can be taken until the limits permit more, new entries come, or a slot is freed: whichever comes first for one of the keys.
 local wait, listen = FOREVER, no_calls and { RETRIES, JOBS } or {}
-for _, key in ipairs(keys) do
+for i = 1, #keys do
+  local key = keys[i]
   if key.calls and not no_calls then
     local for_call, is_full = wait_of(key, weight), false
-    for _, bucket in ipairs(for_call == 0 and key.buckets or {}) do
+    for b = 1, for_call == 0 and #key.buckets or 0 do
+      local bucket = key.buckets[b]
       if bucket.slots <= 0 then
         is_full = true
         if not bucket.is_awaited then listen[#listen + 1] = bucket.freed end
@@ -204,7 +211,7 @@ for _, key in ipairs(keys) do
         redis.call('HSET', bucket.hash, 'full', 1)
       end
     end
-    if not is_full then wait = math.min(wait, for_call) end
+    if not is_full and for_call < wait then wait = for_call end
   end
   if key.no_polls then
     listen[#listen + 1] = key.polls

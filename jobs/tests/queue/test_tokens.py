@@ -7,9 +7,9 @@ import pytest
 from harness.vendor.scripted import Answer
 from harness.vendor.tokens import CLIENT, SECRET, TOKEN_PATH, TokenVendor
 from harness.waiting import wait_for
-from jobs.queue import sealing, tokens
+from jobs.queue import tokens
 from jobs.queue.keys import token_keys
-from jobs.queue.tokens import NoTokenError
+from jobs.queue.tokens import NoTokenError, sealing, shared
 from vendors.base import VendorError
 from vendors.models import Credential, Vendor
 
@@ -131,25 +131,25 @@ def test_those_who_wait_share_the_failure(snov, answer, code, sentence):
 
 
 def test_who_waits_too_long_gives_up_and_a_dead_holder_is_replaced(snov, monkeypatch):
-    monkeypatch.setattr(tokens, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(shared, "WAIT_SECONDS", 0.1)
     lease = snov.key.replace(":token:", ":asking:")
     snov.redis.set(lease, "dead", px=400)
     with pytest.raises(NoTokenError):
         snov.current()
-    monkeypatch.setattr(tokens, "WAIT_SECONDS", 20)
+    monkeypatch.setattr(shared, "WAIT_SECONDS", 20)
     assert snov.current().value == snov.server.issued[0]
 
 
 def test_who_answers_after_its_lease_replaces_no_newer_token(snov):
     lease, other = snov.key.replace(":token:", ":asking:"), "other"
-    late = tokens._Tokens(snov.vendor, snov.grant)
+    late = shared._Tokens(snov.vendor, snov.grant)
     assert late._read() == (None, "ask")
     snov.redis.set(lease, other)
-    late._keep(tokens.Issued("late", 60), 0)
+    late._keep(shared.Issued("late", 60), 0)
     assert not snov.redis.exists(snov.key)
     snov.redis.delete(lease)
     new = snov.current().value
-    late._keep(tokens.Issued("late", 60), 0)
+    late._keep(shared.Issued("late", 60), 0)
     assert snov.current().value == new
 
 

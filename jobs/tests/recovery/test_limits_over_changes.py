@@ -14,6 +14,7 @@ import pytest
 from jobs.models import Attempt, Job, Status, Stream
 from jobs.queue import limiter, stream
 from jobs.queue.clock import redis_clock
+from jobs.queue.keys import Keys, limit_keys
 from jobs.queue.redis import commands
 from jobs.queue.take import take
 from jobs.recovery.rebuild import rebuild
@@ -61,8 +62,6 @@ class Walk:
         self.calls: list[Made] = []
         self.in_progress: list[Made] = []
         self.old: list[Vendor] = []  # as workers have them that know no newer ones
-        # By vendor: the limits that it names by the newest settings that the limiter knows.
-        self.limits_of: dict[str, list[str]] = {}
         self.number = 0
         monkeypatch.setattr(redis_clock, "now", self.now)
         monkeypatch.setattr("jobs.recovery.rebuild._now", self.now)
@@ -102,9 +101,6 @@ class Walk:
         if taken.stale:
             rebuild([vendor])
             taken = take(vendor, "w", 3)
-        for each in catalogue.all().values():
-            if str(each.version) == commands().hget(f"enrich:{{{each.slug}}}:state", "version"):
-                self.limits_of[each.slug] = each.limit_names
         for entry in taken.entries:
             self.starts(vendor, entry)
 
@@ -114,12 +110,20 @@ class Walk:
         job.save(force_insert=True)
         at_us = int(entry.charge) if entry.charge else self.clock.now_us
         made = Made(vendor.slug, at_us, vendor.weight, entry.credential, vendor.limit_names, job)
-        commands().xack(f"enrich:{{{vendor.slug}}}:jobs", "workers", entry.id)
+        commands().xack(Keys(vendor.slug).jobs, "workers", entry.id)
         self.calls.append(made)
         self.in_progress.append(made)
         for limit in vendor.limits:
-            members = {slug for slug, names in self.limits_of.items() if limit.slug in names}
+            # A vendor that has just joined counts once its settings are used.
+            vendors = commands().hget(
+                limit_keys(limit.slug, self.key_of(limit, made)).state, "vendors"
+            )
+            known = catalogue.all().values()
+            members = {it.slug for it in known if f" {it.slug}:{it.membership} " in vendors}
             self.check(limit, members | {vendor.slug}, made)
+
+    def key_of(self, limit, made):
+        return made.credential if limit.rules.per_credential else ""
 
     def check(self, limit, members, made):
         """No limit that the call was charged to is broken by it."""
@@ -128,7 +132,7 @@ class Walk:
             call
             for call in self.calls
             if call.slug in members or limit.slug in call.limits
-            if not rules.per_credential or call.credential == made.credential
+            if self.key_of(limit, made) in ("", call.credential)
         ]
         for window in rules.windows:
             since = made.at_us - window.seconds * SECOND

@@ -79,9 +79,10 @@ def test_credentials_and_limits_come_with_their_vendors(tmp_path, make_vendor, m
     [row] = stored["vendor"]
     assert (row["membership"], row["version"]) == (vendor.membership, vendor.version)
     assert stored["attempt"][0].items() >= charged.items()
-    CredentialKey.objects.update(id="another")
+    key.delete()
+    CredentialKey.objects.create(id="another", credential="pdl", name="VENDOR_P")
     assert "credential keys: 1 stored already" in run(path)
-    assert not CredentialKey.objects.filter(pk=key.pk).exists()
+    assert CredentialKey.objects.get().pk == "another"
 
 
 def test_second_import_writes_nothing(path, rows):

@@ -8,7 +8,8 @@ from jobs.models import Attempt, Job, Kind, Status, Stream
 from jobs.queue import stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys
-from jobs.recovery import takeover
+from jobs.recovery import pending, takeover
+from jobs.recovery.polls import add_due_polls
 from jobs.tests.polling import MINUTE, PollingWorker, Scripted, polls_of, row, waiting
 from vendors.base import Accepted, Done
 from vendors.catalogue import catalogue
@@ -89,6 +90,18 @@ def test_a_poll_is_made_with_the_key_of_its_job(make_vendor, make_job, pool, cal
     assert sorted(adapter.keys) == [ONE, ONE, TWO]
     assert [row(job).status for job in jobs] == ["complete"] * 3
     assert [charged(*polls_of(job)) for job in jobs] == [(key, 2, "") for key in (TWO, ONE, ONE)]
+
+
+@pytest.mark.sqlite
+def test_polls_that_a_worker_lost_track_of_are_dropped(make_vendor, make_job, pool, redis_client):
+    make_vendor(definition={"credential": "pool", "poll": POLL})
+    waiting(make_job, credential=TWO)
+    add_due_polls()
+    PollingWorker("w").take()  # and the reply is not kept
+    [entry] = pending.entries_of("acme", "w")
+    assert (entry.stream, entry.credential) == (Stream.POLLS, TWO)
+    assert (pending.requeue("acme", "w", [entry.place]), pending.requeue("acme", "w", [])) == (0, 1)
+    assert redis_client.xlen(Keys("acme").polls_of(TWO)) == 0
 
 
 def test_a_poll_of_weight_0_takes_no_permit(make_vendor, make_job, called, redis_client):

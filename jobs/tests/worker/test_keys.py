@@ -22,6 +22,7 @@ from vendors.pauses import keys
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
 FIRST, SECOND, OLD = "VENDOR_KEY_1", "VENDOR_KEY_2", "VENDOR_KEY_0"
+URL = "GET http://127.0.0.1:9/"
 MINUTE = timedelta(minutes=1)
 POOL = {"header": "X-Key", "keys_env": [FIRST, SECOND], "retired_env": [OLD]}
 
@@ -35,7 +36,7 @@ def use(make_vendor, monkeypatch):
     def make(definition=POOL):
         Credential.objects.create(slug="pdl", definition=definition)
         for slug in ("pdl", "bulk"):
-            make_vendor(slug, adapter="http", definition={"credential": "pdl"})
+            make_vendor(slug, adapter="http", url=URL, definition={"credential": "pdl"})
 
     return make
 
@@ -181,7 +182,7 @@ def test_the_sweep_counts_keys_that_no_worker_has_as_out(use, monkeypatch):
     report(error("no_credits"))
     monkeypatch.delenv(SECOND)
     assert calls_with() == []
-    why = unusable.key_faults(catalogue.all().values())
+    why = unusable.faults(catalogue.all().values())
     commands().zadd(HEARTBEATS, {"w": redis_clock.now().timestamp() * 1000})
     commands().hset(UNUSABLE, "w", unusable.report(why, None))
     pause_or_resume_users()

@@ -1,5 +1,4 @@
-"""The tokens that vendors issue for a credential: OAuth2's, or those of a login. One serves all
-workers (docs/decisions/0036-tokens.md).
+"""The current token of a credential, which serves all workers (docs/decisions/0036-tokens.md).
 
 A token is kept in Redis alone, encrypted, for as long as it lives. Whoever finds none, or one that
 has lived for 80 % of its life, asks the vendor for the next, under a lease: the others wait, or go
@@ -14,8 +13,9 @@ from datetime import timedelta
 from threading import Lock
 from typing import Any
 
-from jobs.queue import keys, sealing
+from jobs.queue import keys
 from jobs.queue.redis import commands, script
+from jobs.queue.tokens import sealing
 from vendors.base import VendorError
 from vendors.credentials.grants import REQUEST_TIMEOUT_SECONDS, Grant, Issued, ask
 from vendors.models import Vendor, new_id
