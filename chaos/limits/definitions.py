@@ -21,10 +21,10 @@ CREDENTIALS = {
 # As wide as that of the vendors (chaos/polls/definitions.py).
 MARGIN = {"arrival_margin_ms": 200}
 LIMITS: dict[str, dict[str, Any]] = {
-    "key": {**MARGIN, "windows": "18/s, 900/min", "per": "credential"},
-    "team": {**MARGIN, "windows": "26/s, 1400/min", "max_in_flight": 100},
-    "crew": {**MARGIN, "windows": "16/s"},
-    "plan": {**MARGIN, "windows": "20/s", "quota": {"calls": 100, "period": "day"}},
+    "key": {**MARGIN, "windows": "18/s, 85/10s", "per": "credential"},
+    "team": {**MARGIN, "windows": "26/s, 140/10s", "max_in_flight": 100},
+    "crew": {**MARGIN, "windows": "10/s, 45/15s"},
+    "plan": {**MARGIN, "windows": "20/s", "quota": {"calls": 80, "period": "day"}},
 }
 MEMBERS = {
     "polled": ["key", "team"],

@@ -29,7 +29,7 @@ def history_of(*arrivals, vendor="posted", polls=(), keys=(), edits=(), troubles
 
 
 def changed(at, calls, limit="team"):
-    return Edit(at, at + 1, "windows", limit, f"{calls}/s, 1400/min")
+    return Edit(at, at + 1, "windows", limit, f"{calls}/s, 140/10s")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_calls_count_by_bucket_in_their_units():
     ]
     assert len(units_us(windows["1 s of team (limit 26)"].reached)) == 4
     assert len(units_us(windows["1 s of posted (limit 14)"].reached)) == 4
-    assert not windows["1 s of crew (limit 16)"].reached
+    assert not windows["1 s of crew (limit 10)"].reached
 
 
 def test_a_poll_without_weight_counts_nowhere():
@@ -132,7 +132,7 @@ def test_the_calls_of_a_period_are_counted():
 @pytest.mark.parametrize("is_counted", [True, False])
 def test_the_earlier_calls_of_a_vendor_that_joins_must_count(is_counted):
     second = 100 * MILLION
-    before = [second + n for n in range(10)]  # of a vendor that joins after them
+    before = [second + n for n in range(4)]  # of a vendor that joins after them
     allowed = 6 if is_counted else 7
     after = [second + 500_000 + n for n in range(allowed)]
     seen = Seen({"crew": after}, {"thin": [*before, *after]})
