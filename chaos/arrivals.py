@@ -2,14 +2,13 @@
 delayed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from chaos.faults import KINDS
 from chaos.history import History
 from chaos.journal import Trouble
-from chaos.vendors import VENDORS
-from chaos.witness import worst_window
-from vendors import limits
+from chaos.limits.buckets import Reached, counted, units_us
+from chaos.witness import above
 
 # These freeze or delay calls between their permit and the vendor, or make Redis slower than the
 # lifetime of a permit.
@@ -23,31 +22,23 @@ DELAYING = {
 GRACE_SECONDS = 2.0  # within which delayed calls arrive
 
 
-def regular_arrivals_us(history: History, slug: str) -> list[int]:
-    """Return the sorted arrival times (microseconds) of calls that the campaign did not delay."""
+def regular(history: History, reached: Sequence[Reached]) -> list[Reached]:
+    """Return the calls that the campaign did not delay."""
     troubles = [trouble for trouble in history.journal.troubles if _delays(trouble)]
-    times = sorted(
-        at
-        for story in history.stories.values()
-        if story.job.vendor == slug
-        for at in story.reached_at
-    )
     return [
-        int(at * 1e6)
-        for at in times
-        if not any(each.began <= at <= each.ended + GRACE_SECONDS for each in troubles)
+        each
+        for each in reached
+        if not any(it.began <= each.at <= it.ended + GRACE_SECONDS for it in troubles)
     ]
 
 
 def above_limit(history: History) -> Iterator[str]:
     """Describe each limit that was exceeded at the vendor."""
-    for slug, settings in VENDORS.items():
-        arrivals = regular_arrivals_us(history, slug)
-        for window in limits.parse(settings.fields.get("rate_limits", "")):
-            most, _ = worst_window(arrivals, window.calls, window.seconds)
-            if most > window.calls:
-                limit = f"within {window.seconds:g} s (limit {window.calls})"
-                yield f"{most} calls of {slug} arrived {limit}"
+    for window in counted(history):
+        arrived_us = units_us(regular(history, window.reached))
+        if found := above(arrived_us, window.seconds, window.allowed):
+            count, allowed, _ = found
+            yield f"{count} calls arrived within {window.name}, which allowed {allowed}"
 
 
 def _delays(trouble: Trouble) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import StringIO
+from itertools import product
 from random import Random
 from threading import Lock
 
@@ -17,13 +18,17 @@ from chaos.client import Clients
 from chaos.faults import KINDS, Kind
 from chaos.journal import Trouble
 from chaos.keyring import Keyring
+from chaos.limits.definitions import KEYS, LIMITS
+from chaos.limits.periods import shorten_all
 from chaos.schedule import Fault, schedule
 from chaos.system import System
 from chaos.vendors import VENDORS
 from chaos.witness import Witness
 from jobs.models import OPEN, Job, Status
-from jobs.queue.keys import Keys
-from vendors.models import Vendor
+from jobs.queue.clock import redis_clock
+from jobs.queue.keys import Keys, limit_keys
+from vendors import pauses
+from vendors.models import CredentialKey, Vendor
 
 DRAIN_SECONDS = 180.0
 QUIET_SECONDS = 45.0  # for late callbacks, and for slots that the sweep has yet to free
@@ -71,6 +76,7 @@ def run(options: Options, system: System) -> bool:
 
 def prepare(system: System) -> Keyring:
     """Create the store, load the vendors, and create clients with API keys."""
+    shorten_all()
     call_command("migrate", verbosity=0)
     file = system.logs / "vendors.toml"
     file.write_text(system.vendors_toml())
@@ -138,6 +144,9 @@ def heal(system: System) -> None:
     """Undo what the last faults left behind."""
     for proxy in system.proxies:
         proxy.heal()
+    for key in CredentialKey.objects.filter(paused=True):
+        system.journal.note(f"{key} was paused at the end: {key.pause_reason}")
+        pauses.keys.resume(key.credential, key.name, now=redis_clock.now())
     for vendor in Vendor.objects.filter(paused=True):
         system.journal.note(f"{vendor} was paused at the end: {vendor.pause_reason}")
         vendor.paused = False
@@ -171,10 +180,12 @@ def wait_until_quiet(system: System) -> dict[str, int]:
 
 
 def left_in(system: System) -> dict[str, int]:
-    left = {"entries": 0, "slots": 0}
+    left, client = {"entries": 0, "slots": 0}, system.redis_client
     for slug in VENDORS:
-        keys, client = Keys(slug), system.redis_client
-        streams = (keys.jobs, keys.retries, keys.polls)
-        left["entries"] += sum(map(client.xlen, streams))
+        keys = Keys(slug)
+        polls = map(keys.polls_of, ("", *KEYS))
+        left["entries"] += sum(map(client.xlen, (keys.jobs, keys.retries, *polls)))
         left["slots"] += client.zcard(keys.in_flight)
+    for limit, key in product(LIMITS, ("", *KEYS)):
+        left["slots"] += client.zcard(limit_keys(limit, key).in_flight)
     return left

@@ -9,6 +9,7 @@ from django.conf import settings
 from chaos import promises
 from chaos.batches import checks as batches
 from chaos.history import Finding, History, Story
+from chaos.limits import checks as keys
 from chaos.plans import error_of, may_fail_with, plan_of
 from chaos.polls import checks as polls
 from chaos.polls.definitions import DEFINITIONS
@@ -213,6 +214,7 @@ CHECKS: dict[str, Callable[[History], Iterator[Finding]]] = {
     "unexplained vendor calls": unexplained_calls,
     "forged callbacks accepted": forged,
     **polls.CHECKS,
+    **keys.CHECKS,
     **promises.CHECKS,
     **batches.CHECKS,
 }

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,24 @@ class Trouble:
     ended: float
 
 
+@dataclass(frozen=True)
+class Edit:
+    """A change of settings while everything runs."""
+
+    began: float
+    ended: float  # then it was stored
+    what: str  # windows, members, pool or outage
+    slug: str  # of the limit, vendor or credential, or the name of a key
+    now: Any  # what it was set to
+
+
 @dataclass
 class Journal:
     events: list[Event] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     flushes: list[float] = field(default_factory=list)
+    edits: list[Edit] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)  # faults that could not be injected
     deaths: int = 0
     _lock: Lock = field(default_factory=Lock)
@@ -58,3 +71,9 @@ class Journal:
     def note_trouble(self, trouble: Trouble) -> None:
         with self._lock:
             self.troubles.append(trouble)
+
+    def note_edit(self, edit: Edit) -> None:
+        with self._lock:
+            self.edits.append(edit)
+            words = f"{edit.what} of {edit.slug} set to {edit.now}"
+            self.events.append(Event(edit.ended, words))

@@ -22,6 +22,7 @@ class Arrival:
     mood: str
     attempt: int | None  # named by the callback URL's token
     caller: str = ""  # IP address
+    api_key: str = ""  # the name of the key in its header
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Poll:
     poll: int  # among the polls for that call, from 1
     mood: str
     caller: str = ""  # IP address
+    api_key: str = ""  # the name of the key in its header
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ from chaos import arrivals, recovery, waits
 from chaos.batches import rows as batch_rows
 from chaos.checks import CHECKS, without_record
 from chaos.history import Finding, History, describe
+from chaos.limits import witnessed
+from chaos.limits.buckets import counted, units_us
 from chaos.polls import rows as poll_rows
 from chaos.submissions import CLIENTS
-from chaos.vendors import VENDORS
-from chaos.witness import Witness, worst_window
+from chaos.witness import Witness, above, worst_window
 from jobs.models import Status
-from vendors import limits
-from vendors.models import Vendor
 
 MAX_HISTORIES = 3
 Row = tuple[str, str]
@@ -42,8 +41,11 @@ def write(
     """Print the table, and return whether all checks passed."""
     findings = {name: list(check(history)) for name, check in checks.items()}
     windows = list(_windows(history, witness))
-    broken = [name for name, worst, _, calls in windows if worst > calls]
+    broken = [window.broken for window in windows if window.broken]
     exceeded = list(arrivals.above_limit(history))
+    quotas = list(witnessed.quotas(history, witness))
+    overspent = [name for name, *counts, calls in quotas if max(counts) > calls]
+    uncounted = list(witnessed.uncounted(history, witness))
     rows = [
         *_submitted(history),
         *batch_rows.rows(history.batches),
@@ -51,18 +53,27 @@ def write(
         *_ended(history),
         *[(name, str(len(found))) for name, found in findings.items()],
         *[
-            (f"most calls in {name}", f"{worst} at the limiter, {seen} at the vendor")
-            for name, worst, seen, _ in windows
+            (f"most in {it.name}", f"{it.at_limiter} at the limiter, {it.at_vendor} at the vendor")
+            for it in windows
         ],
-        ("windows broken at the limiter", str(len(broken))),
+        ("windows broken at the limiter", "; ".join(broken) or "0"),
         ("windows broken at the vendor (without delayed calls)", "; ".join(exceeded) or "0"),
+        *[
+            (
+                f"most in a period of {name} (quota {calls})",
+                f"{most} at the limiter, {seen} at the vendor",
+            )
+            for name, most, seen, calls in quotas
+        ],
+        ("quotas exceeded", str(len(overspent))),
+        ("calls of vendors that joined not counted", "; ".join(uncounted) or "0"),
         *_recovered(history, witness, end),
         *more_rows,
         *_faults(history, end.unavailable),
     ]
     _print(rows)
     _describe(history, findings)
-    return not broken and not exceeded and not any(findings.values())
+    return not (broken or exceeded or overspent or uncounted or any(findings.values()))
 
 
 def _print(rows: Sequence[Row]) -> None:
@@ -110,27 +121,25 @@ def _ended(history: History) -> Iterator[Row]:
     yield from poll_rows.rows(history)
 
 
-def _windows(history: History, witness: Witness) -> Iterator[tuple[str, int, int, int]]:
-    """Yield each limit, the most calls in any such window at the limiter and at the vendor, and the
-    allowed number.
+@dataclass(frozen=True)
+class _Seen:
+    """The most calls in any window of one kind."""
 
-    At the limiter the window is longer by the vendor's arrival margin.
-    """
-    for slug, settings in VENDORS.items():
-        stories = [story for story in history.stories.values() if story.job.vendor == slug]
-        arrived_us = sorted(int(at * 1e6) for story in stories for at in story.reached_at)
-        names = ("rate_limits", "arrival_margin_ms")
-        limiting = {name: settings.fields[name] for name in names if name in settings.fields}
-        text = limiting.get("rate_limits", "")
-        for window, widened in zip(limits.parse(text), Vendor(**limiting).windows, strict=True):
-            worst, _ = worst_window(witness.starts(slug), window.calls, widened.seconds)
-            seen, _ = worst_window(arrived_us, window.calls, window.seconds)
-            yield (
-                f"{window.seconds:g} s of {slug} (limit {window.calls})",
-                worst,
-                seen,
-                window.calls,
-            )
+    name: str
+    at_limiter: int
+    at_vendor: int
+    broken: str  # how the first window at the limiter was, or ""
+
+
+def _windows(history: History, witness: Witness) -> Iterator[_Seen]:
+    """At the limiter, the windows are longer by the arrival margin."""
+    for window in counted(history):
+        starts, seconds = window.starts_us(witness), window.seconds + window.margin_seconds
+        most, _ = worst_window(starts, sys.maxsize, seconds)
+        seen, _ = worst_window(units_us(window.reached), sys.maxsize, window.seconds)
+        found = above(starts, seconds, window.allowed)
+        broken = f"{window.name}: {found[0]}, not {found[1]}, until {found[2]} us" if found else ""
+        yield _Seen(window.name, most, seen, broken)
 
 
 def _faults(history: History, unavailable: Sequence[str]) -> Iterator[Row]:

@@ -1,10 +1,9 @@
-"""Runs a manage.py command with a wrong clock: python -m chaos.skewed SECONDS run_worker ...
+"""Runs a command of chaos.manage with a wrong clock: python -m chaos.skewed SECONDS run_worker ...
 
 libfaketime can't: with a wrong wall clock and a right monotonic one, it makes Python's sleep fail.
 """
 
 import datetime
-import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,6 @@ datetime.datetime = WrongDatetime  # type: ignore[misc]  # before any import by 
 time.time = lambda: true_time() + wrong_by.total_seconds()
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
-    from django.core.management import execute_from_command_line
+    from chaos.manage import main
 
-    execute_from_command_line(["manage.py", *sys.argv[2:]])
+    main(sys.argv[2:])

@@ -97,7 +97,7 @@ class Spread(System):
             "PUBLIC_URL": f"http://{webhooks.address}:{PORT}",
         }
         clock = CLOCKS[number]
-        command = self._worker_command(["-m", "chaos.skewed", str(clock)] if clock else [MANAGE])
+        command = self._worker_command(["-m", "chaos.skewed", str(clock)] if clock else MANAGE)
         return self._on(host, self._part(host.name, command, environment=own))
 
     def _store_command(self) -> list[str]:

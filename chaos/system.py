@@ -23,8 +23,7 @@ from harness.ports import free_port
 from harness.proxy import Proxy
 from harness.waiting import wait_for
 
-ROOT = Path(__file__).parent.parent
-MANAGE = str(ROOT / "manage.py")
+MANAGE = ("-m", "chaos.manage")
 WORKERS = 3
 WORKER_THREADS = "16"
 WORKER_GRACE_SECONDS = "5"
@@ -144,7 +143,7 @@ class System:
     def skew(self, worker: Part, seconds: int) -> None:
         """Make a worker's clock wrong from its next start."""
         worker.command = self._worker_command(
-            ["-m", "chaos.skewed", str(seconds)] if seconds else [MANAGE]
+            ["-m", "chaos.skewed", str(seconds)] if seconds else MANAGE
         )
 
     def vendors_toml(self) -> str:
@@ -181,12 +180,12 @@ class System:
 
     def _web(self, name: str, serves: str, address: Address, **environment: str) -> Part:
         options = ["--config=python:enrichlabs.gunicorn", "--bind={}:{}".format(*address)]
-        options.append("--worker-class=harness.gunicorn_workers.SmallChunksWorker")
+        options.append("--worker-class=chaos.web.CampaignWorker")
         is_ready = answers(url_of(address, "/healthz"))
         command = [sys.executable, "-m", "gunicorn", *options, "enrichlabs.wsgi"]
         return self._part(name, command, is_ready, {"SERVES": serves, **environment})
 
-    def _worker_command(self, program: Sequence[str] = (MANAGE,)) -> list[str]:
+    def _worker_command(self, program: Sequence[str] = MANAGE) -> list[str]:
         options = ["--threads", WORKER_THREADS, "--grace-seconds", WORKER_GRACE_SECONDS]
         return [sys.executable, *program, "run_worker", *options]
 

@@ -8,7 +8,9 @@ body has a callback_url. Callbacks of the vendor "signed" are signed with
 VENDOR_CHAOS_WEBHOOK_SECRET. The vendors without code (chaos/polls) answer a call with a reference,
 `GET /<slug>/<reference>` polls it, and `GET /lookup/<serial>` is a call. `POST /control` with
 {"vendor": slug, "mood": mood, "seconds": n} puts all requests to a vendor in that mood for n
-seconds. `GET /control` returns what is going on. SIGTERM ends it.
+seconds. Instead of a slug, it may name a key of the credential: all calls with it, and if it is
+denied all polls too, are then in that mood. `GET /control` returns what is going on. SIGTERM ends
+it.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from chaos.calls import CUT_SHORT, Call
 from chaos.ledger import Arrival as LedgerArrival
 from chaos.ledger import Ledger
 from chaos.ledger import Poll as LedgerPoll
+from chaos.limits.definitions import KEY_HEADER, name_of_key
 from chaos.moods import send
 from chaos.plans import EVERY_MOOD, is_charged, plan_of, result_of, run_of
 from chaos.polls import definitions, pen
@@ -38,6 +41,7 @@ from harness.vendor.server import Server, Visit
 from vendors.mock.callbacks import key_of
 
 SECRET_ENV = "VENDOR_CHAOS_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
+DENIED = "denied"
 
 
 class Vendor(Server):
@@ -62,7 +66,7 @@ class Vendor(Server):
         self._lock = Lock()
         self._numbers: Counter[tuple[str, str]] = Counter()
         self._newest_urls: dict[str, str] = {}
-        # The mood imposed on a vendor, and until when (monotonic seconds).
+        # The mood imposed on a vendor or a key, and until when (monotonic seconds).
         self._imposed: dict[str, tuple[str, float]] = {}
         super().__init__(self._talk, host=host, port=port)
 
@@ -109,8 +113,8 @@ class Vendor(Server):
     def _arrive(self, arrival: Arrival) -> Call:
         """Record a call or a poll in the ledger and return it."""
         vendor, _, last = urlsplit(arrival.path).path.strip("/").partition("/")
-        if vendor in DEFINITIONS and arrival.headers.get("x-api-key") != definitions.KEY:
-            raise ValueError("without the API key")
+        if vendor in DEFINITIONS and not _api_key(arrival):
+            raise ValueError("without one of the API keys")
         if vendor == "lookup":
             return self._called(arrival, vendor, {**_query(arrival), "serial": last})
         if last:
@@ -118,9 +122,12 @@ class Vendor(Server):
         return self._called(arrival, vendor, dict(arrival.body))
 
     def _polled(self, arrival: Arrival, vendor: str, reference: str) -> Poll:
-        poll = self._desk.poll(reference, self._imposed_mood(vendor))
+        api_key = _api_key(arrival)
+        is_denied = self._imposed_mood(api_key) == DENIED
+        mood = self._imposed_mood(vendor) or DENIED * is_denied
+        poll = self._desk.poll(reference, mood)
         named = (poll.key, poll.number, poll.poll, poll.mood)
-        self.ledger.write(LedgerPoll(arrival.at, vendor, *named, arrival.caller))
+        self.ledger.write(LedgerPoll(arrival.at, vendor, *named, arrival.caller, api_key))
         return poll
 
     def _called(self, arrival: Arrival, vendor: str, fields: Mapping[str, Any]) -> Call:
@@ -128,13 +135,13 @@ class Vendor(Server):
         url, key = str(fields.get("callback_url") or fields.get("callback", "")), arrival.key
         number, other_url = self._number(vendor, key, url)
         plan = plan_of(self._seed, serial, vendor)
-        mood = self._imposed_mood(vendor) or plan.mood_of(run_of(key), number)
+        imposed = self._imposed_mood(vendor) or self._imposed_mood(_api_key(arrival))
+        mood = imposed or plan.mood_of(run_of(key), number)
         result = result_of(self._seed, key, name=name, serial=serial, mood=mood)
         call = Call(vendor, key, number, mood, plan, result, url, other_url)
+        where = (arrival.caller, _api_key(arrival))
         self.ledger.write(
-            LedgerArrival(
-                arrival.at, vendor, key, number, serial, mood, call.attempt, arrival.caller
-            )
+            LedgerArrival(arrival.at, vendor, key, number, serial, mood, call.attempt, *where)
         )
         return self._desk.take_in(call, serial) if vendor in DEFINITIONS else call
 
@@ -149,8 +156,8 @@ class Vendor(Server):
         is_same_job = urlsplit(other_url).path == urlsplit(url).path
         return number, "" if is_same_job else other_url
 
-    def _imposed_mood(self, vendor: str) -> str:
-        mood, until = self._imposed.get(vendor, ("", 0.0))
+    def _imposed_mood(self, target: str) -> str:
+        mood, until = self._imposed.get(target, ("", 0.0))
         return mood if time.monotonic() < until else ""
 
     def _serve_call(self, visit: Visit, call: Call) -> bool:
@@ -166,6 +173,10 @@ class Vendor(Server):
             is_whole = stays_open = False
         self.ledger.write(call.answered(time.time(), is_whole))
         return stays_open
+
+
+def _api_key(arrival: Arrival) -> str:
+    return name_of_key(arrival.headers.get(KEY_HEADER.lower(), ""))
 
 
 def _query(arrival: Arrival) -> dict[str, str]:

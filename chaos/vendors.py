@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from chaos.limits.definitions import CREDENTIALS, KEYS, LIMITS, limited
 from chaos.polls.definitions import (
-    CREDENTIALS,
     DEFINITIONS,
-    KEY,
-    KEY_ENV,
     SECRET,
     SECRET_ENV,
     SHARES,
@@ -20,7 +18,7 @@ from chaos.polls.definitions import (
 
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - made up for the campaign
 WEBHOOK_SECRET_ENV = "VENDOR_CHAOS_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
-SECRETS = {WEBHOOK_SECRET_ENV: WEBHOOK_SECRET, KEY_ENV: KEY, SECRET_ENV: SECRET}
+SECRETS = {WEBHOOK_SECRET_ENV: WEBHOOK_SECRET, SECRET_ENV: SECRET, **KEYS}
 TIMEOUT_SECONDS = 4
 CALLBACK_TIMEOUT_SECONDS = 15
 MAX_ATTEMPTS = 6
@@ -36,14 +34,14 @@ class Settings:
 VENDORS = {
     "quick": Settings(27, "sync"),
     "limited": Settings(10, "sync", {"rate_limits": "20/s"}),
-    "windows": Settings(5, "sync", {"rate_limits": "10/s, 200/min"}),
+    "windows": Settings(5, "sync", {"rate_limits": "10/s, 200/min", **limited("windows")}),
     "once": Settings(4, "sync", {"repeat_unknown": False}),
     "signed": Settings(
         12,
         "async",
         {"rate_limits": "20/s", "max_in_flight": 100, "webhook_secret_env": WEBHOOK_SECRET_ENV},
     ),
-    "overdue": Settings(4, "async", {"repeat_overdue": True}),
+    "overdue": Settings(4, "async", {"repeat_overdue": True, **limited("overdue")}),
     **{slug: Settings(share, "http", DEFINITIONS[slug]) for slug, share in SHARES.items()},
 }
 COMMON = {
@@ -69,9 +67,10 @@ def as_toml(address: str, account: str) -> str:
     """Return the vendors for `manage.py load_vendors`, all served below `address`. `account`: where
     we receive callbacks.
     """
+    limits = [_table(f"limits.{slug}", each) for slug, each in LIMITS.items()]
     credentials = [_table(f"credentials.{slug}", each) for slug, each in CREDENTIALS.items()]
     vendors = [_vendor(slug, address, account) for slug in VENDORS]
-    return "\n".join([*credentials, *vendors])
+    return "\n".join([*limits, *credentials, *vendors])
 
 
 def url_of(slug: str, address: str) -> str:

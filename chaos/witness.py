@@ -1,18 +1,20 @@
 """An independent witness of the limiter: it monitors Redis' commands, and so knows when each call
 was permitted.
 
-A script charges a call by pushing its start (microseconds of Redis' clock) to the head of the
-vendor's log, and refunds a call that was not made by removing its start. What a rebuild pushes to
-the tail comes from rows, and is not a call.
+A script charges a call by pushing its start (microseconds of Redis' clock) to the head of the log
+of each bucket that counts it, once for each unit. A worker that does not make the call returns its
+start to a script. What a rebuild pushes to the tail comes from rows, and is not a call.
 """
 
 import re
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from threading import Event, Lock, Thread
+
+from jobs.queue.redis import script
 
 Address = tuple[str, int] | str  # host and port, or the path of a Unix socket
 
@@ -23,8 +25,12 @@ CHECK_INTERVAL_SECONDS = 0.2  # how often it checks whether to end
 # escaped.
 MARK, MARK_ENDS = b' lua] "L', 40
 CHARGE = re.compile(
-    rb'\+[\d.]+ \[\d+ lua\] "(?:LPUSH|(LREM))" "enrich:\{([^}"]+)\}:log" (?:"1" )?((?:"\d+" ?)+)'
+    rb'\+[\d.]+ \[\d+ lua\] "LPUSH" "enrich:((?:limit:)?\{[^}"]+\}):log" ((?:"\d+" ?)+)'
 )
+LOG = re.compile(rb"enrich:((?:limit:)?\{[^}]+\}):log")
+WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+SETTLE, RENEW = script("refund", "settle").sha, script("limits", "refund", "renew").sha
+RETURNS = re.compile(f'"EVALSHA" "({SETTLE}|{RENEW})" '.encode())
 
 
 class Witness(Thread):
@@ -50,9 +56,18 @@ class Witness(Thread):
         return [*self._blind, (since, time.time())] if since else list(self._blind)
 
     def starts(self, vendor: str) -> list[int]:
-        """Return when calls of the vendor were permitted, in microseconds of Redis' clock."""
+        """Return when calls of the vendor were permitted, in microseconds of Redis' clock: those
+        with several units as often, a microsecond apart.
+        """
+        return self._starts(f"{{{vendor}}}")
+
+    def starts_of_limit(self, limit: str, key: str = "") -> list[int]:
+        """Return the same of all calls that a shared limit counts, or that it counts for a key."""
+        return self._starts(f"limit:{{{limit}/{key}}}" if key else f"limit:{{{limit}}}")
+
+    def _starts(self, tag: str) -> list[int]:
         with self._lock:
-            return sorted(self._charges.get(vendor, Counter()).elements())
+            return sorted(self._charges.get(tag, Counter()).elements())
 
     def start(self) -> None:
         self._blind_since = time.time()
@@ -92,19 +107,45 @@ class Witness(Thread):
             self._blind.append((self._blind_since, time.time()))
             self._blind_since = None
         for line in lines:
-            if line.find(MARK, 0, MARK_ENDS) > 0 and (charge := CHARGE.match(line)):
-                for start in charge[3].split():
-                    self._note(
-                        charge[2].decode(), int(start.strip(b'"')), is_given_back=bool(charge[1])
-                    )
+            if line.find(MARK, 0, MARK_ENDS) > 0:
+                if charge := CHARGE.match(line):
+                    self._charge(charge[1].decode(), map(int, WORD.findall(charge[2])))
+            elif RETURNS.search(line):
+                for tag, starts in _returned(line[line.index(b'"EVALSHA"') :]):
+                    self._return(tag, starts)
 
-    def _note(self, vendor: str, start_us: int, *, is_given_back: bool) -> None:
+    def _charge(self, tag: str, starts_us: Iterable[int]) -> None:
         with self._lock:
-            charges = self._charges.setdefault(vendor, Counter())
-            if not is_given_back:
-                charges[start_us] += 1
-            elif charges[start_us]:  # the charge may have been unseen
-                charges[start_us] -= 1
+            self._charges.setdefault(tag, Counter()).update(starts_us)
+
+    def _return(self, tag: str, starts_us: Iterable[int]) -> None:
+        with self._lock:
+            charges = self._charges.setdefault(tag, Counter())
+            for start_us in starts_us:
+                charges.pop(start_us, None)  # it may have been unseen
+
+
+def _returned(command: bytes) -> Iterator[tuple[str, Iterable[int]]]:
+    """Yield the bucket and the units of each charge that a worker returns. Those that were charged
+    before a rebuild stay in the log, but were not used either.
+    """
+    _, sha, count, *words = WORD.findall(command)
+    keys, args = words[: int(count)], words[int(count) :]
+    tags = [log[1].decode() for key in keys if (log := LOG.fullmatch(key))]
+    if sha.decode() == RENEW:
+        charge, units, _ = args[-3:]
+        yield from ((tag, _units(charge, units)) for tag in tags)
+        return
+    buckets = int(args[0])
+    for at in range(1 + buckets, len(args), 8):
+        charge, units, key = args[at + 4 : at + 7]
+        for tag, its_key in zip(tags, args[1 : 1 + buckets], strict=True):
+            if its_key in (b"", key):
+                yield tag, _units(charge, units)
+
+
+def _units(charge: bytes, units: bytes) -> Iterable[int]:
+    return range(int(charge), int(charge) + int(units)) if charge else ()
 
 
 def worst_window(times_us: Sequence[int], calls: int, seconds: float) -> tuple[int, int]:
@@ -114,15 +155,33 @@ def worst_window(times_us: Sequence[int], calls: int, seconds: float) -> tuple[i
     `times_us` are sorted microseconds. A window is closed, as in jobs/queue/lua/limits.lua: two
     starts exactly that far apart are in one.
     """
-    length_us, first, most, broken_at = round(seconds * 1_000_000), 0, 0, 0
+    most, broken_at = 0, 0
+    for count, first, _ in _windows(times_us, seconds):
+        most = max(most, count)
+        if count > calls and not broken_at:
+            broken_at = first
+    return most, broken_at
+
+
+def above(
+    times_us: Sequence[int], seconds: float, allowed: Callable[[float], int]
+) -> tuple[int, int, int] | None:
+    """Return the first window that holds more than is allowed when it ends, in Unix seconds: how
+    many it holds, how many are allowed, and when it ends in microseconds.
+    """
+    for count, _, last in _windows(times_us, seconds):
+        if count > (calls := allowed(last / 1_000_000)):
+            return count, calls, last
+    return None
+
+
+def _windows(times_us: Sequence[int], seconds: float) -> Iterator[tuple[int, int, int]]:
+    """Yield, for the window that ends with each time, how many it holds, the first and the last."""
+    length_us, first = round(seconds * 1_000_000), 0
     for last, time_us in enumerate(times_us):
         while times_us[first] + length_us < time_us:
             first += 1
-        count = last - first + 1
-        most = max(most, count)
-        if count > calls and not broken_at:
-            broken_at = times_us[first]
-    return most, broken_at
+        yield last - first + 1, times_us[first], time_us
 
 
 def _connected(address: Address) -> socket.socket:

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
@@ -26,10 +26,20 @@ SERVER.set_forkserver_preload([__name__])
 
 
 class PreloadedWorker:
-    """Has the interface of `subprocess.Popen`. Its environment is that of the first one started."""
+    """Has the interface of `subprocess.Popen`. Its environment is that of the first one started,
+    and `variables`, which must be none that the settings read.
+    """
 
-    def __init__(self, options: Sequence[str], *, log: Path, store: str) -> None:
-        self._process = SERVER.Process(target=_run, args=(options, str(log)))
+    def __init__(
+        self,
+        options: Sequence[str],
+        *,
+        log: Path,
+        store: str,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        arguments = (options, str(log), dict(variables or {}))
+        self._process = SERVER.Process(target=_run, args=arguments)
         with patch.dict(os.environ, DATABASE_URL=store):
             self._process.start()
         assert self._process.pid is not None
@@ -49,8 +59,9 @@ class PreloadedWorker:
         return status
 
 
-def _run(options: Sequence[str], log: str) -> None:
+def _run(options: Sequence[str], log: str, variables: Mapping[str, str]) -> None:
     os.setsid()
+    os.environ.update(variables)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

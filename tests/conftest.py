@@ -41,10 +41,13 @@ class WorkerProcess:
         self.log.touch()
         # In its own session, so that a worker and its children can be killed together.
         self.process: subprocess.Popen[bytes] | PreloadedWorker
-        if environment:
-            self.process = self._from_scratch(options, environment)
+        # Keys of vendors are read when they are used, so that a forked process can have them, too.
+        if all(name.startswith("VENDOR_") for name in environment):
+            self.process = PreloadedWorker(
+                options, log=log, store=store_url(), variables=environment
+            )
         else:
-            self.process = PreloadedWorker(options, log=log, store=store_url())
+            self.process = self._from_scratch(options, environment)
 
     def _from_scratch(
         self, options: Sequence[str], environment: dict[str, str]

@@ -8,9 +8,11 @@ from chaos.system import System
 from jobs.queue.redis import script
 
 STEPS = {
-    "take": script("limits", "take").sha,
-    "renew": script("limits", "renew").sha,
-    "settle": script("settle").sha,
+    "take": script("limits", "admission", "take").sha,
+    "renew": script("limits", "refund", "renew").sha,
+    "settle": script("refund", "settle").sha,
+    "rebuilding": script("rebuild").sha,
+    "stopping the use of limits": script("mark_stale").sha,
     "report": script("report").sha,
     "the sweep's look": script("heads").sha,
     "adding an entry": script("add").sha,

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from django.db import Error
 
 from chaos.faults.kind import disturb_connections, registry
+from chaos.journal import Edit
+from chaos.limits.definitions import CREDENTIAL, POOL
 from chaos.plans import QUOTA, UNPAID
 from chaos.polls.definitions import DEFINITIONS
 from chaos.system import System
@@ -46,6 +48,29 @@ def vendor_denies(system: System, chance: random.Random) -> str:
     time.sleep(4)
     write_until_stored(lambda: pauses.resume(slug, now=redis_clock.now()))
     return slug
+
+
+@fault()
+def key_unpaid(system: System, chance: random.Random) -> str:
+    """One key of the pool runs out of credits. After a while an operator adds some."""
+    key, seconds = chance.choice(POOL), chance.uniform(3, 8)
+    return break_key(system, key, "unpaid", seconds)
+
+
+@fault()
+def key_denied(system: System, chance: random.Random) -> str:
+    """One key of the pool is refused, for polls too, until an operator resumes it."""
+    key, seconds = chance.choice(POOL), chance.uniform(2, 5)
+    return break_key(system, key, "denied", seconds)
+
+
+def break_key(system: System, key: str, mood: str, seconds: float) -> str:
+    began = time.time()
+    system.impose_mood(key, mood, seconds)
+    time.sleep(seconds + 0.5)
+    system.journal.note_edit(Edit(began, time.time(), mood, key, seconds))
+    write_until_stored(lambda: pauses.keys.resume(CREDENTIAL, key, now=redis_clock.now()))
+    return f"{key} is {mood} for {seconds:.1f} s"
 
 
 @fault()

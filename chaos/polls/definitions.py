@@ -9,13 +9,12 @@
 
 from typing import Any
 
-KEY_ENV = "VENDOR_CHAOS_KEY"
-KEY = "made up for the campaign"
+from chaos.limits.definitions import POLL_WEIGHTS, limited
+
 SECRET_ENV = "VENDOR_CHAOS_SECRET"  # noqa: S105 - the name of a variable
 SECRET = "made up for the campaign too"  # noqa: S105
 ACCOUNT = "http://account"  # stands for the address at which callbacks are received
 
-CREDENTIALS = {"chaos": {"header": "X-Api-Key", "keys_env": [KEY_ENV]}}
 SIGNATURE = {
     "hmac": "sha256",
     "header": "X-Signature",
@@ -42,6 +41,7 @@ PENDING = {"pending": [{"when": "body.state == 'working'"}]}
 DEFINITIONS: dict[str, dict[str, Any]] = {
     "polled": {
         **WORKS,
+        **limited("polled"),
         "json": BODY,
         "rate_limits": "15/s, 600/min",
         "max_in_flight": 60,
@@ -49,22 +49,25 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
     },
     "posted": {
         **WORKS,
+        **limited("posted"),
         "json": {**BODY, "callback": f"{ACCOUNT}/vendor-webhook/posted"},
-        "rate_limits": "10/s",
+        "rate_limits": "14/s",
         "max_in_flight": 40,
         "callback": {**SIGNATURE, "reference": "body.id"},
         "poll": {**PENDING, "after": "6s", "every": "3s"},
     },
     "thin": {
         **WORKS,
+        **limited("thin"),
         "json": {**BODY, "callback": "{call.callback_url}"},
         "rate_limits": "8/s",
         "max_in_flight": 30,
         "callback": {**SIGNATURE, "thin": True},
-        "poll": {**PENDING, "after": "9s", "every": "8s"},
+        "poll": {**PENDING, "after": "9s", "every": "8s", "weight": POLL_WEIGHTS["thin"]},
     },
     "confirmed": {
         **WORKS,
+        **limited("confirmed"),
         "json": {**BODY, "callback": f"{ACCOUNT}/vendor-webhook/confirmed"},
         "rate_limits": "8/s",
         "callback": {"confirm": True, "reference": "body.id"},
@@ -72,6 +75,7 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
     },
     "lookup": {
         **ALL,
+        **limited("lookup"),
         "query": {"name": "{input.name}"},
         "outcomes": [*ALL["outcomes"], {"status": 404, "is": "no_data"}],
         "rate_limits": "10/s",

@@ -20,13 +20,12 @@ def history_of(times, *troubles):
     )
 
 
+TOO_MANY_SENTENCE = "21 calls arrived within 1 s of limited (limit 20), which allowed 20"
 TOO_MANY = [100 + number / 50 for number in range(21)]
 
 
 def test_more_arrivals_than_the_limit_are_found():
-    assert list(arrivals.above_limit(history_of(TOO_MANY))) == [
-        "21 calls of limited arrived within 1 s (limit 20)"
-    ]
+    assert list(arrivals.above_limit(history_of(TOO_MANY))) == [TOO_MANY_SENTENCE]
     assert not list(arrivals.above_limit(history_of(TOO_MANY[1:])))
 
 
@@ -42,6 +41,6 @@ def test_more_arrivals_than_the_limit_are_found():
 def test_calls_delayed_by_the_campaign_are_excluded(name, is_excluded):
     trouble = Trouble(name, "workers", 90.0, 100.0)
     assert list(arrivals.above_limit(history_of(TOO_MANY, trouble))) == (
-        [] if is_excluded else ["21 calls of limited arrived within 1 s (limit 20)"]
+        [] if is_excluded else [TOO_MANY_SENTENCE]
     )
     assert list(arrivals.above_limit(history_of([at + 10 for at in TOO_MANY], trouble)))

@@ -13,7 +13,7 @@ from chaos.calls import Call
 from chaos.history import History, Story
 from chaos.journal import End, Journal
 from chaos.plans import Plan
-from chaos.polls import checks, definitions, pen
+from chaos.polls import checks, pen
 from chaos.polls.desk import Desk
 from chaos.tests.conftest import JOB, SEED
 from chaos.vendors import as_toml
@@ -31,8 +31,7 @@ def call_of(vendor="polled", callback="normal", **plan):
     return Call(vendor, JOB, 1, "ok", plan, {"name": "Job", "serial": 5}, url)
 
 
-def test_the_definitions_have_no_faults(monkeypatch):
-    monkeypatch.setenv(definitions.KEY_ENV, "key")
+def test_the_definitions_have_no_faults():
     text = as_toml("http://127.0.0.1:8001", "http://127.0.0.1:8002")
     assert toml.parse(text)
     tables = tomllib.loads(text)["vendors"]

@@ -5,21 +5,54 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 
 from jobs.admin.vendors import sending
 from jobs.admin.vendors.confirmation import CONFIRMATION_FIELD, ConfirmingForm
-from jobs.admin.vendors.shared import SharedAdmin
+from jobs.admin.vendors.keys import KeysAdmin
+from jobs.admin.vendors.pauses import paused_keys
 from vendors import credentials
 from vendors.models import Credential, faults_of_users, users_of
 
-HELP = (
+EXAMPLES = (
+    """\
+header = "X-Api-Key"  # a pool of keys
+keys_env = ["VENDOR_ACME_KEY_1", "VENDOR_ACME_KEY_2"]
+retired_env = ["VENDOR_ACME_KEY_0"]
+""",
+    """\
+[oauth2]  # OAuth2 client credentials
+token_url = "https://api.acme.example/oauth/token"
+id_env = "VENDOR_ACME_ID"
+secret_env = "VENDOR_ACME_SECRET"
+""",
+    """\
+[login]  # a request that returns a token
+url = "POST https://api.acme.example/login"
+json_env = { user = "VENDOR_ACME_USER", password = "VENDOR_ACME_PASSWORD" }
+token = "body.data.token"
+life = "1h"
+""",
+    """\
+header = "X-Api-Key"
+keys_env = ["VENDOR_ACME_KEY"]
+
+[sign]  # signs each request
+hmac = "sha256"
+header = "X-Signature"
+signed = "{t}{method}{path}{body}"
+timestamp_header = "X-Timestamp"
+secret_env = "VENDOR_ACME_SECRET"
+""",
+)
+HELP = format_html(
+    "{}<details><summary>Examples</summary>{}</details>",
     'Where the key stands and which variable holds it: header = "X-Api-Key", query or body with a '
     'name, or basic = true; and keys_env = ["VENDOR_ACME_KEY"]. Or bearer_env = "VENDOR_ACME_KEY". '
     "With several keys, each call is made with the one that has most room; those in retired_env "
-    "are used for polls alone. Comments are not kept."
+    "are used for polls alone. Comments are not kept.",
+    format_html_join("", "<pre>{}</pre>", ((example,) for example in EXAMPLES)),
 )
-
-
 ELSEWHERE = {
     "credentials": "Paste only what stands in [credentials.NAME], without this line.",
     "vendors": "A vendor has a page of its own.",
@@ -33,9 +66,9 @@ class CredentialForm(ConfirmingForm):
     # A key is sent in another way, or another key is sent, only if the operator confirms which.
     variables_again = forms.CharField(
         required=False,
-        label="Confirm variable",
+        label="Confirm variables",
         help_text="Only if you change the definition of a credential in use: "
-        "type the name of its variable again.",
+        "type the names of all its variables again, separated by spaces.",
     )
 
     def clean(self) -> dict[str, Any]:
@@ -66,33 +99,26 @@ class CredentialForm(ConfirmingForm):
 
 
 @admin.register(Credential)
-class CredentialAdmin(SharedAdmin):
+class CredentialAdmin(KeysAdmin):
     form = CredentialForm
     heading = "Credentials"
     definition_options = {
         "help_text": HELP,
+        "rows": 10,
         "elsewhere": ELSEWHERE,
         "error_messages": {"required": credentials.ONE_PLACE},
     }
     edited = ("definition", CONFIRMATION_FIELD)
-    shown = ("key", "used_by")
-    list_display = ("slug", "variable", "used_by")
+    shown = ("keys", "used_by")
+    list_display = ("slug", "variables", "paused", "used_by")
 
-    @admin.display(description="variable")
-    def variable(self, credential: Credential) -> str:
+    @admin.display
+    def variables(self, credential: Credential) -> str:
         return ", ".join(credential.variable_names)
 
-    @admin.display(description="key")
-    def key(self, credential: Credential) -> str:
-        """Return which variable holds the key, and whether this process has it."""
-        if credential._state.adding:
-            return "-"
-        credential = Credential.objects.get(pk=credential.pk)  # not the values of a form
-        if fault := credential.fault:
-            return f"{fault} This is the environment of the console; that of the workers counts."
-        unset = {name: credential.scheme.fault(name) for name in credential.key_names}
-        lines = (unset[name] or f"The variable {name} is set here." for name in unset)
-        return " ".join(lines)
+    @admin.display(description="paused keys")
+    def paused(self, credential: Credential) -> str:
+        return ", ".join(row.name for row in paused_keys(credential)) or "-"
 
     # Who may do what: the place of a key decides where it is sent, as the target of a vendor does.
     # Without that permission, keys can be added to a pool and retired.

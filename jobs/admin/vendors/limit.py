@@ -4,7 +4,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.utils.safestring import SafeString
 
+from jobs.admin.vendors import usage
 from jobs.admin.vendors.shared import SharedAdmin
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.limit import NOTHING
@@ -45,7 +47,12 @@ class LimitAdmin(SharedAdmin):
         "elsewhere": ELSEWHERE,
         "error_messages": {"required": NOTHING},
     }
+    shown = ("usage", "used_by")
     list_display = ("slug", "windows", "max_in_flight", "quota", "per", "used_by")
+
+    @admin.display(description="Used now")
+    def usage(self, limit: Limit) -> str | SafeString:
+        return "-" if limit._state.adding else usage.of_limit(limit)
 
     @admin.display
     def windows(self, limit: Limit) -> str:

@@ -1,6 +1,6 @@
 """Pause and resume vendors in the console. Vendor and history keep why, by whom and when."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django import forms
@@ -17,7 +17,8 @@ from jobs.admin import states
 from jobs.queue.clock import redis_clock
 from jobs.recovery.unusable_pauses import has_our_pause
 from vendors import pauses
-from vendors.models import Vendor
+from vendors.definitions.faults import DefinitionFaults
+from vendors.models import Credential, CredentialKey, Vendor
 
 REASON_WIDGET = forms.TextInput(attrs={"size": 60, "autofocus": True})
 ALREADY_PAUSED = "Vendor {} is already paused. Resume it first to change the pause."
@@ -25,6 +26,10 @@ PAUSED_FOR_LONGER = "Vendor {} is already paused for longer. Resume it first to 
 
 ENDS_BY_ITSELF = (
     "Vendor {} is paused because no worker can call it. The pause ends by itself once a worker can."
+)
+KEYS_PAUSED = (
+    "Vendor {0} is paused because all keys of its credential are. Resume one of them on the page "
+    "of the credential {1}: {2}."
 )
 
 
@@ -125,14 +130,33 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argum
                 messages.warning(request, f"Vendor {vendor} is not paused.")
             elif has_our_pause(vendor):  # the sweep would pause it again
                 messages.warning(request, ENDS_BY_ITSELF.format(vendor))
-            elif pauses.resume(vendor.slug, now=redis_clock.now()):
-                self._log(request, vendor, "resumed", before)
+            elif stay := _keys_paused_by_people(vendor):
+                names = ", ".join(f"{row.name} was paused by {row.paused_by}" for row in stay)
+                text = KEYS_PAUSED.format(vendor, vendor.credential, names)
+                messages.warning(request, text)
+            else:
+                paused = {row.name for row in _keys_of(vendor)}
+                if pauses.resume(vendor.slug, now=redis_clock.now()):
+                    resumed = paused - {row.name for row in _keys_of(vendor)}
+                    self._log(request, vendor, "resumed", before, resumed)
 
-    def _log(self, request: HttpRequest, vendor: Vendor, done: str, before: str) -> None:
+    def _log(
+        self,
+        request: HttpRequest,
+        vendor: Vendor,
+        done: str,
+        before: str,
+        keys: Collection[str] = (),
+    ) -> None:
+        """`keys`: of its credential, to which the same was done."""
         vendor.refresh_from_db()
         message = f"{done.capitalize()}. State: {before} → {_pause_of(vendor)}."
-        self.log_change(request, vendor, message)
-        messages.success(request, f"Vendor {vendor} is {done}.")
+        also = f" {done.capitalize()} with it: {', '.join(sorted(keys))}." if keys else ""
+        self.log_change(request, vendor, f"{message}{also}")
+        if keys and vendor.credential:
+            text = f"{done.capitalize()} with vendor {vendor}: {', '.join(sorted(keys))}."
+            self.log_change(request, vendor.credential, text)
+        messages.success(request, f"Vendor {vendor} is {done}.{also}")
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -144,6 +168,31 @@ class PausingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argum
 
 def _pause_of(vendor: Vendor) -> str:
     return states.pause(vendor) if vendor.is_paused(timezone.now()) else "running"
+
+
+def paused_keys(credential: Credential) -> list[CredentialKey]:
+    """Return those of the credential's keys that are paused, as the store has them now."""
+    now, rows = redis_clock.now(), CredentialKey.objects.filter(credential=credential.slug)
+    names = credential.key_names
+    return [row for row in rows if row.is_paused(now) and row.name in names]
+
+
+def _keys_of(vendor: Vendor) -> list[CredentialKey]:
+    return paused_keys(vendor.credential) if vendor.credential else []
+
+
+def _keys_paused_by_people(vendor: Vendor) -> list[CredentialKey]:
+    """Return the keys of the vendor, if people have paused all that calls are made with: the sweep
+    would pause the vendor again.
+    """
+    if vendor.paused_by:
+        return []
+    stay = [row for row in _keys_of(vendor) if row.paused_by]
+    try:
+        names = vendor.credential.scheme.keys if vendor.credential else ()
+    except DefinitionFaults:
+        return []
+    return stay if names and {*names} <= {row.name for row in stay} else []
 
 
 def _back_url(vendors: list[Vendor]) -> str:

@@ -57,9 +57,9 @@ class SharedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
         if obj is None:
             names: tuple[str, ...] = ("slug", "definition")
         elif self.has_change_permission(request, obj):
-            names = ("slug", *self.edited, *self.shown)
+            names = ("slug", *self.shown, *self.edited)
         else:
-            names = ("slug", "shown_definition", *self.shown)
+            names = ("slug", *self.shown, "shown_definition")
         return [(None, {"fields": names})]
 
     # Saving

@@ -6,18 +6,22 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.admin import formats, states
+from jobs.admin.vendors import usage
 from jobs.admin.vendors.field import changed
-from jobs.admin.vendors.pauses import PausingAdmin
+from jobs.admin.vendors.pauses import PausingAdmin, paused_keys
 from jobs.admin.vendors.target import TargetAdmin
 from jobs.models import OPEN, Job
+from jobs.queue.clock import redis_clock
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
+LIMITS = ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued", "usage")
 TIMEOUTS = ("timeout_seconds", "max_attempts", "callback_timeout_seconds")
 SECRETS = ("api_key_env", "webhook_secret_env", "variables_again", "redact")
 
@@ -29,10 +33,10 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     fieldsets = (
-        (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "usable")}),
+        (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "key_states", "usable")}),
         ("Definition", {"fields": ("definition",)}),
         ("Jobs", {"fields": ("required_input",)}),
-        ("Limits", {"fields": ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued")}),
+        ("Limits", {"fields": LIMITS}),
         ("Timeouts and attempts", {"fields": TIMEOUTS}),
         ("When an answer is missing", {"fields": ("repeat_unknown", "repeat_overdue")}),
         ("Secrets and privacy", {"fields": SECRETS}),
@@ -52,6 +56,50 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
             snapshot = take_snapshot([vendor])
         state = formats.vendor_state(states.vendor_state(vendor, snapshot))
         return state if snapshot.redis_answers else format_html("{}; Redis does not answer", state)
+
+    @admin.display(description="Used now")
+    def usage(self, vendor: Vendor) -> str | SafeString:
+        may_open = "limit" in _openable(vendor)
+        return "-" if vendor._state.adding else usage.of_vendor(vendor, has_links=may_open)
+
+    @admin.display(description="Credential")
+    def key_states(self, vendor: Vendor) -> str | SafeString:
+        """Return which keys of its credential are paused, with a link to the credential."""
+        credential = Vendor.objects.get(pk=vendor.pk).credential  # not the values of a form
+        if credential is None:
+            return "-"
+        url = reverse("admin:vendors_credential_change", args=[credential.pk])
+        rows = paused_keys(credential)
+        sentences = [f"{row.name} is {states.pause(row)}." for row in rows]
+        too = [row.name for row in rows if not row.paused_by]
+        if too and vendor.is_paused(redis_clock.now()):
+            sentences.append(f"Resuming the vendor resumes {' and '.join(too)} too.")
+        link = format_html('<a href="{}">{}</a>', url, credential)
+        shown = link if "credential" in _openable(vendor) else credential
+        return format_html("{} {}", shown, " ".join(sentences))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        if vendor := kwargs.get("obj"):
+            vendor.openable = _openable_by(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Vendor | None = None
+    ) -> tuple[str, ...]:
+        return (*super().get_readonly_fields(request, obj), "usage", "key_states")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Vendor | None = None) -> Any:
+        """Leave out what a vendor does not have."""
+        has_none = {"usage", "key_states"} if obj is None else set()
+        # The row is about to get the form's definition: its credential must not be read yet.
+        if obj and not obj.definition.get("credential"):
+            has_none = {"key_states"}
+        return [
+            (title, {**options, "fields": [it for it in options["fields"] if it not in has_none]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -108,6 +156,18 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Vendor]) -> None:
         super().delete_queryset(request, queryset)
         catalogue.forget()
+
+
+def _openable_by(request: HttpRequest) -> set[str]:
+    """Return whose pages the user may open; a link to another would lead to a 403."""
+    may = request.user.has_perm
+    kinds = ("credential", "limit")
+    return {it for it in kinds if may(f"vendors.view_{it}") or may(f"vendors.change_{it}")}
+
+
+def _openable(vendor: Vendor) -> set[str]:
+    found: set[str] = vars(vendor).get("openable", set())
+    return found
 
 
 def _in_use_reasons(vendor: Vendor) -> list[str]:

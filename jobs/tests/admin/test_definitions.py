@@ -107,7 +107,7 @@ def test_the_page_of_a_credential_shows_everything_but_the_key(vendor, pdl, monk
     assert "The variable VENDOR_PDL_KEY is not set." in text(browser.get(path))
     monkeypatch.setenv("VENDOR_PDL_KEY", "k3y-s3cret")
     page = browser.get(path)
-    assert "The variable VENDOR_PDL_KEY is set here." in text(page)
+    assert "VENDOR_PDL_KEY calls and polls Set here. running" in text(page)
     assert f'href="{VENDORS}{vendor.pk}/change/">pdl</a>' in page.content.decode()
     assert 'keys_env = ["VENDOR_PDL_KEY"]' in text(page)
     for shown in (page, browser.get(CREDENTIALS), browser.get(f"{CREDENTIALS}{pdl.pk}/history/")):
