@@ -29,7 +29,7 @@ local function text(number) return string.format('%d', number) end
 
 local buckets, stale, outdated = {}, {}, {} -- the last two: indexes of buckets
 local open_until, probe_until, recovering, closed_at -- of the vendor's breaker
-local own, any_quota = 2, false
+local own, any_quota, any_changed = 2, false, false
 for i = 1, tonumber(ARGV[1]) do
   local log, hash = KEYS[4 * i - 3], KEYS[4 * i - 2]
   local member, version, cap = ARGV[own], ARGV[own + 1], tonumber(ARGV[own + 2])
@@ -81,6 +81,8 @@ for i = 1, tonumber(ARGV[1]) do
     or is_shared and (not string.find(vendors or '', ' ' .. member .. ' ', 1, true)
       or quota ~= '' and known_quota ~= quota or cap > 0 and not capped) then stale[#stale + 1] = i end
   if known_version ~= version and known_version and tonumber(version) < tonumber(known_version) then outdated[#outdated + 1] = i end
+  -- Whether the state names another version, or holds what the definition does not ask for any more.
+  any_changed = any_changed or known_version ~= version or not gap and known_depth > 0 or known_quota and quota == '' or capped and cap == 0
   buckets[i] = {
     index = i, log = log, hash = hash, in_flight = KEYS[4 * i - 1], freed = KEYS[4 * i], key = key, is_shared = is_shared, cap = cap,
     windows = windows, gap = gap, quota = calls, ranges = ranges, version = version, known_version = known_version,

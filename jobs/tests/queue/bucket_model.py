@@ -34,7 +34,7 @@ class Credential:
     slug = "pool"
     settings_key = ()
 
-    def pool(self, now):
+    def pool(self, now, *, anywhere=False):
         return [*(PoolKey(name) for name in KEYS), PoolKey("KEY_OLD", calls=False)]
 
 
