@@ -1,6 +1,6 @@
 """The keys in Redis that a vendor has because of its credential and its limits."""
 
-from jobs.queue.buckets import buckets_of
+from jobs.queue.buckets import all_buckets_of
 from jobs.queue.keys import BucketKeys, Keys, key_pause
 from vendors.models import Vendor
 
@@ -18,8 +18,8 @@ def poll_streams(vendor: Vendor) -> dict[str, str]:
 def counting_keys(vendor: Vendor) -> list[BucketKeys]:
     """Return the keys of the buckets that count a vendor's calls, its own first."""
     try:
-        return [bucket.keys for bucket in buckets_of(vendor).of_all(poll_streams(vendor))]
-    except ValueError:  # nobody calls a vendor with a limit that can't be read
+        return [bucket.keys for bucket in all_buckets_of(vendor)]
+    except ValueError:  # nobody calls a vendor with a limit or credential that can't be read
         return [Keys(vendor.slug)]
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet, Sum
 
-from jobs.models import IN_FLIGHT, UNKNOWN, Attempt, Job, Kind, Status
+from jobs.models import EPOCH, IN_FLIGHT, UNKNOWN, Attempt, Job, Kind, Status
 from jobs.queue import limiter
 from jobs.queue.restore import ROUNDED_US, Start
 from vendors.limits import Range
@@ -87,7 +87,7 @@ class Rows:
         rows = Job.objects.filter(status=Status.PROCESSING, vendor__in=list(self.vendors))
         columns = ("pk", "attempt", "vendor", "credential", "started_at")
         for job_id, number, slug, credential, at in rows.values_list(*columns):
-            at = at or limiter.EPOCH
+            at = at or EPOCH
             limits, units = self._may_count_in(slug, at), self.vendors[slug].weight
             call = Call(job_id, slug, credential, limits, units, at)
             self._of_jobs[job_id, number] = call
@@ -200,7 +200,7 @@ class Rows:
         attempts = Attempt.objects.filter(job__in=[job.pk for job in jobs], kind=Kind.CALL)
         charged_to = dict(attempts.order_by("number").values_list("job", "limits"))
         for job in jobs:
-            at = job.started_at or limiter.EPOCH
+            at = job.started_at or EPOCH
             limits = charged_to.get(job.pk, "")
             if job.status == Status.PROCESSING:
                 limits = self._may_count_in(job.vendor, at)
