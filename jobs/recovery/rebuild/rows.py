@@ -208,13 +208,17 @@ class Rows:
 
     def _may_count_in(self, slug: str, at: datetime) -> str:
         """Return the limits to which a call was perhaps charged before its vendor left them."""
-        changed_at = self.vendors[slug].limits_changed_at
-        has_moved = changed_at is not None and at < changed_at + MAX_UNAWARE
-        return f",{','.join(self.limits)}," if has_moved else ""
+        return f",{','.join(self.limits)}," if has_moved(self.vendors[slug], at) else ""
 
     def _timeout(self, slug: str) -> float:
         vendor = self.vendors.get(slug)
         return vendor.timeout_seconds if vendor else 0.0
+
+
+def has_moved(vendor: Vendor, at: datetime) -> bool:
+    """Whether a call that started then was perhaps charged to limits that the vendor has left."""
+    changed_at = vendor.limits_changed_at
+    return changed_at is not None and at < changed_at + MAX_UNAWARE
 
 
 def _calls(attempts: QuerySet[Attempt]) -> list[Call]:

@@ -145,3 +145,20 @@ def test_the_attempt_of_a_dead_worker_has_its_key_too(make_vendor, make_job, poo
     job = make_job(status=Status.PROCESSING, **fields)
     takeover.take_over("dead")
     assert charged(Attempt.objects.get(job=job.pk)) == (TWO, 4, "")
+
+
+def test_a_call_of_a_dead_worker_counts_in_what_its_vendor_left_meanwhile(make_vendor, make_job):
+    for slug in ("left", "joined"):
+        Limit.objects.create(slug=slug, definition={"windows": "100/min"})
+    vendor = make_vendor(definition={"limits": ["left"], "weight": 4})
+    at = redis_clock.now() - timedelta(seconds=30)
+    called = {"status": Status.PROCESSING, "attempt": 1, "started_at": at, "worker": "dead"}
+    make_job(**called)
+    takeover.take_over("dead")  # so that a call from before the change is recorded
+    job = make_job(**called)
+    vendor.definition = {"limits": ["joined"]}
+    vendor.save()
+    catalogue.forget()
+    takeover.take_over("dead")
+    found = Attempt.objects.get(job=job.pk)
+    assert (found.units, set(found.limits.split(","))) == (4, {"", "left", "joined"})
