@@ -208,9 +208,7 @@ class Vendor(Limited, Pausable, VendorSecrets):
             return ()
 
     def clean(self) -> None:
-        stored = Vendor.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
-        if stored is not None and stored != self.slug:
-            raise ValidationError({"slug": f"The slug can't be changed. It is {stored!r}."})
+        validators.validate_same_slug(self)
 
     def full_clean(self, exclude: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
         excluded = set(exclude or ())
