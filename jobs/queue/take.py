@@ -146,7 +146,7 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
         entries,
         now=datetime.fromtimestamp(now_us / 1e6, UTC),
         wait_seconds=wait_us / 1e6,
-        listen=dict(_pairs(ends or [])),
+        listen=dict(_pairs(ends)) if ends else {},
         probe=probe if probing else "",
     )
 
