@@ -2,8 +2,9 @@
 
 import pytest
 
+from harness.limits import restore_own
 from jobs.models import Stream
-from jobs.queue import limiter, stream
+from jobs.queue import stream
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.stream import Settlement
 from jobs.queue.take import take
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
 
 def vendor_with(slug, rate_limits=""):
     vendor = Vendor(slug=slug, adapter="sync", rate_limits=rate_limits)
-    limiter.rebuild(slug, vendor.windows, [], [])
+    restore_own(slug, vendor.windows, [], [])
     return vendor
 
 
