@@ -47,10 +47,12 @@ def add_due_polls() -> int:
 def _lines(vendor: Vendor, now: datetime) -> list[tuple[str, str]]:
     """Return with which key jobs are polled: pairs of a job's `credential` and of a key that may be
     used for polls. Jobs that were called before there were keys are polled with the first.
+
+    The variables of the keys may be set only where the workers run that serve the vendor.
     """
     if vendor.credential is None:
         return [("", "")]
-    first, *others = vendor.credential.pool(now)
+    first, *others = vendor.credential.pool(now, anywhere=True)
     lines = [("", first), (first.name, first), *((key.name, key) for key in others)]
     return [(of, key.name) for of, key in lines if key.polls]
 
