@@ -23,9 +23,7 @@ def pause_or_resume_users() -> int:
             users[vendor.credential.slug].append(vendor)
             credentials[vendor.credential.slug] = vendor.credential
     for slug, credential in credentials.items():
-        now = redis_clock.now()
-        is_any_paused = any(key.is_paused(now) for key in credential.states.values())
-        if is_any_paused or any(map(_is_paused_for_keys, users[slug])):
+        if _reasons(credential) or any(map(_is_paused_for_keys, users[slug])):
             _pause_or_resume(credential)
     return 0
 
@@ -36,9 +34,15 @@ def _is_paused_for_keys(vendor: Vendor) -> bool:
 
 def _pause_or_resume(credential: Credential) -> None:
     now, lacking = redis_clock.now(), _lacking(credential)
-    reasons = {key.pause_reason for key in credential.states.values() if key.is_paused(now)}
-    pauses.keys.resume_vendors(credential.slug, reasons, now=now, lacking=lacking)
+    pauses.keys.resume_vendors(credential.slug, _reasons(credential), now=now, lacking=lacking)
     pause_users(credential.slug, lacking=lacking)
+
+
+def _reasons(credential: Credential) -> set[str]:
+    """Return for which reasons its keys are paused. A key that was removed keeps its row."""
+    now, names = redis_clock.now(), credential.key_names
+    rows = (credential.states[name] for name in names if name in credential.states)
+    return {row.pause_reason for row in rows if row.is_paused(now)}
 
 
 def _lacking(credential: Credential) -> set[str]:

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from vendors.catalogue import catalogue
 from vendors.definitions.faults import DefinitionFaults
 from vendors.models import Credential, CredentialKey, Vendor, users_of
-from vendors.models.pausable import DENIED, UNPAID_REASONS
+from vendors.models.pausable import DENIED, SLOW_DOWN, THROTTLED, UNPAID_REASONS
 from vendors.pauses.terms import (
     RUNNING,
     begin,
@@ -17,8 +17,9 @@ from vendors.pauses.terms import (
 )
 
 # Begins the reason for which a vendor is paused while no key of its credential can be used. If the
-# credential has one key, the reason is that key's alone.
+# credential has one key, the reason is that key's alone, unless vendors are paused for it too.
 NONE_USABLE = "None of its keys can be used. "
+OF_VENDORS = (SLOW_DOWN, THROTTLED)
 NO_KEYS: frozenset[str] = frozenset()
 
 
@@ -108,7 +109,8 @@ def pause_vendors(
     ends = [key.paused_until for key in pauses if key.paused_until and not key.paused]
     until = min(ends, default=None)
     first = next(key for key in pauses if not until or key.paused_until == until)
-    reason = f"{NONE_USABLE if len(names) > 1 else ''}{first.pause_reason}"
+    is_alone = len(names) == 1 and first.pause_reason not in OF_VENDORS
+    reason = f"{'' if is_alone else NONE_USABLE}{first.pause_reason}"
     paused = []
     for vendor in _users(credential):
         running = Vendor.objects.filter(not_resumed_since(called_at), pk=vendor.pk, paused=False)
@@ -134,7 +136,8 @@ def resume_vendors(
     """
     if not has_key_to_call_with(credential, now, lacking):
         return 0
-    for_keys = Q(pause_reason__startswith=NONE_USABLE) | Q(pause_reason__in=list(reasons))
+    of_keys = [reason for reason in reasons if reason not in OF_VENDORS]
+    for_keys = Q(pause_reason__startswith=NONE_USABLE) | Q(pause_reason__in=of_keys)
     users = [vendor.pk for vendor in _users(credential)]
     vendors = Vendor.objects.filter(for_keys, pk__in=users, paused_by="")
     changed = vendors.update(**RUNNING, resumed_at=now)
