@@ -34,7 +34,7 @@ def add_due_polls() -> int:
     now, count = redis_clock.now(), 0
     for vendor in catalogue.all().values():
         # While a vendor is paused, its polls wait in the rows, and so do those of a paused key.
-        if not is_polled(vendor) or vendor.is_paused(now):
+        if not is_polled(vendor) or not vendor.allows_polls(now):
             continue
         try:
             count += sum(_add(vendor, of, key) for of, key in _lines(vendor, now))
