@@ -6,6 +6,7 @@ passes and the entry is gone, because Redis lost its data or a worker died, the 
 
 import logging
 import math
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import redis
@@ -16,7 +17,10 @@ from jobs.models import EPOCH, Job, Status
 from jobs.queue import limiter, stream
 from jobs.queue.buckets import buckets_of
 from jobs.queue.clock import redis_clock
+from jobs.queue.keys import Keys
+from jobs.queue.redis import commands
 from jobs.queue.redis_errors import is_wrong_type
+from jobs.queue.vendor_keys import poll_streams
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
@@ -34,7 +38,7 @@ def add_due_polls() -> int:
     now, count = redis_clock.now(), 0
     for vendor in catalogue.all().values():
         # While a vendor is paused, its polls wait in the rows, and so do those of a paused key.
-        if not is_polled(vendor) or vendor.is_paused(now):
+        if not is_polled(vendor) or not vendor.allows_polls(now):
             continue
         try:
             count += sum(_add(vendor, of, key) for of, key in _lines(vendor, now))
@@ -47,11 +51,15 @@ def add_due_polls() -> int:
 def _lines(vendor: Vendor, now: datetime) -> list[tuple[str, str]]:
     """Return with which key jobs are polled: pairs of a job's `credential` and of a key that may be
     used for polls. Jobs that were called before there were keys are polled with the first.
+
+    The variables of the keys may be set only where the workers run that serve the vendor.
     """
     if vendor.credential is None:
         return [("", "")]
-    first, *others = vendor.credential.pool(now)
-    lines = [("", first), (first.name, first), *((key.name, key) for key in others)]
+    first, *others = vendor.credential.pool(now, anywhere=True)
+    # There is one token, by whatever name it was known. Its calls and polls count together.
+    of_others = [(key.name, first if vendor.credential.grant else key) for key in others]
+    lines = [("", first), (first.name, first), *of_others]
     return [(of, key.name) for of, key in lines if key.polls]
 
 
@@ -146,6 +154,35 @@ def _stop(jobs: QuerySet[Job]) -> int:
 def _known_keys(vendor: Vendor) -> list[str]:
     """Return what a polled job's `credential` may be."""
     return ["", *(vendor.credential.key_names if vendor.credential else [])]
+
+
+class UnreadStreams:
+    """Deletes streams of polls that nobody reads any more: those of keys that a credential has lost
+    and, of a vendor that has a credential now, that of polls without a key.
+
+    Goes through the keys in Redis, some of them at a time.
+    """
+
+    def __init__(self) -> None:
+        self._cursor = 0
+
+    def step(self) -> int:
+        """Raises redis.RedisError."""
+        redis_client, polls = commands(), Keys("*").polls
+        self._cursor, found = redis_client.scan(self._cursor, match=f"{polls}*", count=CHUNK)
+        vendors = {Keys(slug).polls: vendor for slug, vendor in catalogue.all().items()}
+        for name in found:
+            vendor = vendors.get(name.partition(":polls")[0] + ":polls")
+            if vendor and is_polled(vendor) and name not in _streams_read(vendor):
+                redis_client.unlink(name)
+        return 0
+
+
+def _streams_read(vendor: Vendor) -> Collection[str]:
+    streams = poll_streams(vendor)
+    if vendor.credential:
+        del streams[""]
+    return streams.values()
 
 
 class UnpolledJobs:

@@ -16,7 +16,7 @@ from vendors.http import outbound as outbounds
 from vendors.models import validation
 from vendors.models.ids import new_id
 from vendors.models.limited import Limited
-from vendors.models.pausable import Pausable
+from vendors.models.pausable import PausableVendor
 from vendors.models.secrets import VendorSecrets
 from vendors.outbound import DIRECT, Outbound
 from vendors.registry import is_built_in, is_http, make_adapter
@@ -30,7 +30,7 @@ def required_input_of(adapter: str) -> str:
     return DEFAULT_REQUIRED_INPUT if has_default else ""
 
 
-class Vendor(Limited, Pausable, VendorSecrets):
+class Vendor(Limited, PausableVendor, VendorSecrets):
     id = models.CharField(
         primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
     )
@@ -215,7 +215,7 @@ class Vendor(Limited, Pausable, VendorSecrets):
         super().full_clean(excluded, *args, **kwargs)
         if "adapter" in excluded:
             return
-        if not excluded & {"url", "definition"} and (faults := validation.faults_of(self)):
+        if not excluded & {"url", "definition"} and (faults := self._faults()):
             raise validators.at_keys(faults, validation.COLUMNS)
         if is_http(self.adapter):
             return  # it has just been compiled
@@ -224,6 +224,12 @@ class Vendor(Limited, Pausable, VendorSecrets):
         except ValueError as error:
             fault = ValidationError(str(error), code="adapter")
             raise ValidationError({"adapter": fault}) from None
+
+    def _faults(self) -> dict[str, str]:
+        """Return a sentence for each faulty key of the definition, or column of that name."""
+        stored = Vendor.objects.filter(pk=self.pk).first()
+        refusal = self.removal_refusal(stored) if stored else ""
+        return ({"credential": refusal} if refusal else {}) | validation.faults_of(self)
 
     @cached_property
     def settings_key(self) -> tuple[Any, ...]:

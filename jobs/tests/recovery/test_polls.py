@@ -10,7 +10,7 @@ from jobs.queue import limiter, stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys
 from jobs.recovery import polls, sweep
-from jobs.recovery.polls import UnpolledJobs, add_due_polls, max_in_line, stop_polls
+from jobs.recovery.polls import UnpolledJobs, UnreadStreams, add_due_polls, max_in_line, stop_polls
 from jobs.recovery.rebuild import rebuild
 from jobs.tests.polling import MINUTE, POLLED, PollingWorker, Scripted, row, waiting
 from tests.plans import assert_quick, reads_of
@@ -121,6 +121,18 @@ def test_a_job_waits_in_the_stream_of_the_key_it_was_called_with(pooled, make_jo
 
 
 @pytest.mark.sqlite
+def test_jobs_that_were_called_with_what_a_token_replaced_are_polled_with_the_token(
+    pooled, make_job
+):
+    oauth2 = {"token_url": "https://a.test/", "id_env": ONE, "secret_env": TWO}
+    definition = {"oauth2": oauth2, "retired_env": [RETIRED]}
+    Credential.objects.update(definition=definition)
+    catalogue.forget()
+    job = waiting(make_job, credential=RETIRED)
+    assert (add_due_polls(), in_line(key=TWO)) == (1, [job.pk])
+
+
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("reason", "number"), [(pauses.DENIED, 0), (pauses.UNPAID, 1)])
 def test_polls_of_a_key_that_is_denied_wait_in_the_rows(pooled, make_job, reason, number):
     CredentialKey.objects.create(credential="pool", name=ONE, paused=True, pause_reason=reason)
@@ -129,12 +141,40 @@ def test_polls_of_a_key_that_is_denied_wait_in_the_rows(pooled, make_job, reason
     assert add_due_polls() == number
 
 
+@pytest.mark.sqlite
+def test_polls_are_added_by_a_worker_that_lacks_the_key_for_one_that_has_it(
+    pooled, make_job, monkeypatch
+):
+    job = waiting(make_job, credential=TWO)
+    monkeypatch.delenv(TWO)
+    assert (add_due_polls(), in_line(key=TWO)) == (1, [job.pk])
+
+
 def test_a_job_whose_key_is_in_no_list_is_left_to_its_deadline(pooled, make_job, caplog):
     job, other = waiting(make_job, credential="VENDOR_GONE"), waiting(make_job, credential=RETIRED)
     assert (add_due_polls(), stop_polls(), stop_polls()) == (1, 1, 0)
     assert (row(job).next_poll_at, row(other).next_poll_at is None) == (None, False)
     assert "it has no key VENDOR_GONE" in caplog.text
     assert UnpolledJobs().step() == 0
+
+
+@pytest.mark.about_redis
+def test_streams_of_polls_are_deleted_once_nobody_reads_them(
+    pooled, make_vendor, make_job, redis_client, monkeypatch
+):
+    make_vendor("other", definition=POLLED)
+    for slug in ("acme", "other", "gone"):
+        stream.add_polls(slug, [("job", 1)])
+    for key in (ONE, RETIRED):
+        stream.add_polls("acme", [("job", 1)], credential=key)
+    Credential.objects.update(definition={"header": "X-Key", "keys_env": [ONE]})
+    catalogue.forget()
+    monkeypatch.setattr(polls, "CHUNK", 2)
+    unread = UnreadStreams()
+    for _ in range(30):
+        unread.step()
+    acme, others = Keys("acme"), {Keys("other").polls, Keys("gone").polls}
+    assert {*redis_client.scan_iter("*polls*")} == {acme.polls_of(ONE), *others}
 
 
 def test_a_backlog_of_polls_waits_in_the_rows(make_vendor, make_job):

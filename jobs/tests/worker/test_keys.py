@@ -11,6 +11,7 @@ from jobs.queue.redis import commands
 from jobs.queue.stream import Entry
 from jobs.recovery import unusable
 from jobs.recovery.key_pauses import pause_or_resume_users
+from jobs.worker import trial
 from jobs.worker.execution import Execution
 from jobs.worker.health import Health
 from vendors import pauses
@@ -100,6 +101,38 @@ def test_answers_that_are_about_the_vendor_pause_the_vendor(use):
     report(error("vendor_error", MINUTE))
     assert [*paused_vendors()] == ["pdl"]
     assert calls_with() == [FIRST, SECOND]
+
+
+def test_the_sweep_leaves_a_vendor_paused_that_has_asked_for_it_itself(use):
+    use()
+    report(error("rate_limited", MINUTE))
+    report(error("vendor_error", 9 * MINUTE))
+    assert calls_with() == [SECOND]
+    pause_or_resume_users()
+    keys.resume("pdl", FIRST, now=redis_clock.now())
+    assert [*paused_vendors()] == ["pdl"]
+
+
+@pytest.mark.sqlite
+def test_the_pause_of_a_key_that_was_removed_is_not_looked_at(
+    use, django_assert_num_queries, monkeypatch
+):
+    monkeypatch.setattr("vendors.catalogue.MAX_AGE_SECONDS", 3600)
+    use({"bearer_env": FIRST})
+    keys.pause("pdl", "VENDOR_REMOVED", pauses.DENIED)
+    catalogue.all()
+    with django_assert_num_queries(0):
+        pause_or_resume_users()
+
+
+def test_a_vendor_is_resumed_whose_only_key_is_replaced(use):
+    use({"bearer_env": FIRST})
+    report(error("no_credits"))
+    assert {*paused_vendors()} == {"pdl", "bulk"}
+    Credential.objects.update(definition={"bearer_env": SECOND})
+    catalogue.forget()
+    pause_or_resume_users()
+    assert paused_vendors() == {}
 
 
 def test_the_only_key_pauses_its_vendors_for_its_own_reason(use):
@@ -192,3 +225,17 @@ def test_the_sweep_counts_keys_that_no_worker_has_as_out(use, monkeypatch):
     commands().hdel(UNUSABLE, "w")  # it was started again, with the other key
     pause_or_resume_users()
     assert paused_vendors() == {}
+
+
+@pytest.mark.sqlite
+def test_a_call_by_hand_is_made_with_a_key_that_may_be_used_if_there_is_one(use, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "jobs.worker.trial._make", lambda _kind, _vendor, call, *_, **__: made.append(call)
+    )
+    use()
+    for paused in (FIRST, SECOND):
+        keys.pause("pdl", paused, pauses.UNPAID)
+        trial.run(catalogue.get("pdl"), {})
+    trial.check(catalogue.get("pdl"), FIRST)
+    assert [call.access.key for call in made] == [SECOND, FIRST, FIRST]
