@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import redis
@@ -15,11 +17,13 @@ from prometheus_client.registry import Collector
 from enrichlabs.web.health import client
 from enrichlabs.web.read_only import read_only
 from jobs.models import Batch, State
+from jobs.queue.buckets import Bucket, buckets_of, pool_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker
 from jobs.queue.heartbeat import live_workers
 from jobs.queue.held.recent import recent_holds
 from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
+from jobs.queue.limiter import microseconds
 from jobs.queue.vendor_keys import poll_streams
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
@@ -62,6 +66,7 @@ class RedisCollector(Collector):
         yield gauge("vendor_paused", "1 if the vendor is paused, else 0.", paused)
         yield from breaker_gauges(slugs)
         yield held_gauge(slugs)
+        yield from quota_gauges(vendors.values(), now)
         yield unfinished_batches()
 
 
@@ -167,6 +172,31 @@ def held_gauge(slugs: Sequence[str]) -> Metric:
         if hold:
             family.add_sample(family.name, {"vendor": slug, "kind": hold.kind.value}, 1)
     return family
+
+
+def quota_gauges(vendors: Iterable[Vendor], now: datetime) -> Iterator[Metric]:
+    """Return how many units each quota has in its current period, and how many are spent."""
+    units = GaugeMetricFamily("enrichlabs_quota_units", "Units in a period of the quota.")
+    spent = GaugeMetricFamily("enrichlabs_quota_spent_units", "Units spent in the current period.")
+    pipeline, all_labels = client().pipeline(transaction=False), []
+    for bucket in {bucket.name: bucket for bucket in _buckets(vendors, now)}.values():
+        if bucket.quota:
+            all_labels.append({"limit": bucket.limit, "key": bucket.key})
+            units.add_sample(units.name, all_labels[-1], bucket.quota.calls)
+            _, current, _ = bucket.quota.ranges(now)
+            begin, end = map(microseconds, current)
+            pipeline.hget(bucket.keys.state, f"spent:{begin}:{end}")
+    for labels, count in zip(all_labels, pipeline.execute(), strict=True):
+        spent.add_sample(spent.name, labels, int(count or 0))
+    yield from (units, spent)
+
+
+def _buckets(vendors: Iterable[Vendor], now: datetime) -> Iterator[Bucket]:
+    """Return the buckets of all limits that vendors name."""
+    for vendor in vendors:
+        if vendor.limit_names:
+            with suppress(ValueError):  # a limit does not exist or is not valid: none is called
+                yield from buckets_of(vendor).of_all(pool_of(vendor, now))
 
 
 def unfinished_batches() -> Metric:

@@ -19,6 +19,7 @@ from vendors.base import Accepted, Done, Outcome
 from vendors.models import Vendor
 
 MAX_CRASHES = 3
+CHARGING = frozenset(("weight", "limits"))  # what a vendor's definition says of charges
 NO_KEYS: Mapping[str, str] = MappingProxyType({})
 # What an attempt and the moves that end it need. To read all columns takes twice as long.
 ATTEMPT_COLUMNS = (
@@ -63,6 +64,8 @@ def note_charge(attempt: Attempt, vendor: Vendor, units: int | None = None) -> N
     own windows and in its limits. `vendor`: as it was when the call was permitted. `units`: None
     for those of its kind.
     """
+    if units is None and attempt.kind == Kind.CALL and CHARGING.isdisjoint(vendor.definition):
+        return  # one unit in its own windows, as a new attempt says
     usual = vendor.poll_weight if attempt.kind == Kind.POLL else vendor.weight
     attempt.units = usual if units is None else units
     if names := vendor.limit_names:

@@ -29,6 +29,6 @@ class Migration(migrations.Migration):
         RemoveIndex(model_name='job', name='job_next_poll'),
         migrations.AddIndex(
             model_name='attempt',
-            index=models.Index(condition=models.Q(('limits__gt', '')), fields=['started_at'], name='attempt_limited'),
+            index=models.Index(condition=models.Q(('limits__gt', '')), fields=['started_at', 'vendor'], name='attempt_limited'),
         ),
     ]

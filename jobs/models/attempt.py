@@ -58,7 +58,11 @@ class Attempt(models.Model):
             models.Index(fields=["job", "number"], name="attempt_of_job"),
             models.Index(fields=["vendor", "started_at"], name="attempt_started"),
             # To count a shared limit again.
-            models.Index(fields=["started_at"], name="attempt_limited", condition=Q(limits__gt="")),
+            models.Index(
+                fields=["started_at", "vendor"],
+                name="attempt_limited",
+                condition=Q(limits__gt=""),
+            ),
             models.Index(
                 fields=["vendor", "vendor_reference"],
                 name="attempt_vendor_reference",

@@ -44,7 +44,8 @@ class Bucket:
     def _arguments(self) -> list[Any]:
         """Those without a quota."""
         windows = window_arguments(self.windows)
-        return [self.key, self.version, self.member, self.max_in_flight or 0, *windows, ""]
+        shared = [self.key, ""] if self.limit else []
+        return [self.member, self.version, self.max_in_flight or 0, *windows, *shared]
 
 
 def window_arguments(windows: Sequence[Window]) -> list[int]:

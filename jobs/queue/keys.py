@@ -14,7 +14,7 @@ A vendor's keys begin with `enrich:{slug}:`, which makes the slug their hash tag
 | in_flight    | zset   | processing and waiting jobs, by time added (ms)     | until they leave  |
 | state        | hash   | run id of the log's Redis, pace, breaker            | forever           |
 | pause        | string | a pause that not every worker has read from the row | about a second    |
-| rebuilder    | string | lock of the worker that rebuilds log and in_flight  | 10 s              |
+| rebuilder    | string | lock of the worker that rebuilds log and in_flight  | 20 s              |
 | waited       | zset   | jobs that requests wait for, by until when (ms)     | 60 s              |
 
 A limit that vendors share has freed, log, in_flight, state and rebuilder too, which begin with

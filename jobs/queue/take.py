@@ -93,10 +93,11 @@ def _admission(vendor: Vendor, buckets: Buckets, pool: tuple[PoolKey, ...]) -> A
     keys = Keys(vendor.slug)
     keys_of_pool, uses = [], []
     for key in pool:
-        credential = vendor.credential
-        pause = key_pause(credential.slug, key.name) if credential else keys.pause
-        keys_of_pool += [pause, keys.polls_of(key.name)]
+        if vendor.credential:
+            keys_of_pool.append(key_pause(vendor.credential.slug, key.name))
         polls = vendor.polling is not None and key.polls
+        if polls:
+            keys_of_pool.append(keys.polls_of(key.name))
         uses += [key.name, " ".join(["calls"] * key.calls + ["polls"] * polls)]
     of_pool = buckets.of_all([key.name for key in pool])
     of_vendor = [keys.retries, keys.jobs, keys.pause, HEARTBEATS]

@@ -1,6 +1,7 @@
 """/metrics in Prometheus' text format."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 import redis
@@ -11,13 +12,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from jobs.models import Batch
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import Report
-from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
+from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys, limit_keys
+from jobs.queue.limiter import microseconds
 from tests.plans import plan_of, reads_of
-from vendors.models import Credential
+from vendors.models import Credential, Limit
 
 pytestmark = pytest.mark.django_db
 
-LABELS = ("vendor", "stream", "outcome", "state", "kind")
+LABELS = ("vendor", "stream", "outcome", "state", "kind", "limit", "key")
+POOL = ["VENDOR_POOL_1", "VENDOR_POOL_2"]
 
 
 def samples(client: Client) -> dict[tuple[str, ...], float]:
@@ -108,6 +111,24 @@ def test_an_open_breaker_and_a_pause_are_shown(
     assert began <= since < began + 60
     assert shown["breaker_next_probe_timestamp_seconds", "acme"] == pytest.approx(since + 1)
     assert ("breaker_opened_timestamp_seconds", "well") not in shown
+
+
+def test_quotas_are_shown_with_what_is_spent(
+    client: Client, redis_client: redis.Redis, make_vendor: Callable[..., object]
+) -> None:
+    limit = Limit.objects.create(
+        slug="pdl", definition={"quota": {"calls": 9, "period": "month"}, "per": "credential"}
+    )
+    Credential.objects.create(slug="pool", definition={"header": "X-Key", "keys_env": POOL})
+    definition = {"credential": "pool", "limits": ["pdl"]}
+    for slug in ("acme", "other"):
+        make_vendor(slug, adapter="http", definition=definition)
+    _, (begin, end), _ = limit.rules.quota.ranges(datetime.now(UTC))
+    field = f"spent:{microseconds(begin)}:{microseconds(end)}"
+    redis_client.hset(limit_keys("pdl", POOL[1]).state, field, 4)
+    shown = samples(client)
+    assert [shown["quota_units", "pdl", key] for key in POOL] == [9, 9]
+    assert [shown["quota_spent_units", "pdl", key] for key in POOL] == [0, 4]
 
 
 def test_silent_workers_are_counted_apart_from_those_alive(

@@ -49,10 +49,10 @@ class Row(NamedTuple):
     measures: list[Measure]
 
 
-def of_vendor(vendor: Vendor) -> str | SafeString:
+def of_vendor(vendor: Vendor, *, has_links: bool) -> str | SafeString:
     """Return the usage of all buckets that count the vendor's calls."""
     known = catalogue.get(vendor.slug) or vendor  # not the values of a form
-    return _table(lambda: usage.of_vendor(known), known) or NO_LIMITS
+    return _table(lambda: usage.of_vendor(known), known, has_links=has_links) or NO_LIMITS
 
 
 def of_limit(limit: Limit) -> str | SafeString:
@@ -60,7 +60,9 @@ def of_limit(limit: Limit) -> str | SafeString:
     return _table(lambda: usage.of_limit(limit), None) or NO_VENDOR
 
 
-def _table(read_buckets: Callable[[], Sequence[Bucket]], vendor: Vendor | None) -> str | SafeString:
+def _table(
+    read_buckets: Callable[[], Sequence[Bucket]], vendor: Vendor | None, *, has_links: bool = False
+) -> str | SafeString:
     """Return a table; '' without buckets that limit anything. `vendor`: whose page it is."""
     try:
         buckets = [bucket for bucket in read_buckets() if _limits_anything(bucket)]
@@ -72,7 +74,7 @@ def _table(read_buckets: Callable[[], Sequence[Bucket]], vendor: Vendor | None) 
     if not found:
         return ""
     context = {
-        "rows": [_row(each, vendor) for each in found],
+        "rows": [_row(each, vendor, has_links=has_links) for each in found],
         "is_vendor": vendor is not None,
         "has_keys": any(each.bucket.key for each in found),
         "not_counted": NOT_COUNTED,
@@ -85,10 +87,10 @@ def _limits_anything(bucket: Bucket) -> bool:
     return bool(bucket.windows or bucket.max_in_flight or bucket.quota)
 
 
-def _row(found: Usage, vendor: Vendor | None) -> Row:
+def _row(found: Usage, vendor: Vendor | None, *, has_links: bool) -> Row:
     bucket = found.bucket
     limit = _limit_of(bucket)
-    url = reverse("admin:vendors_limit_change", args=[limit.pk]) if limit and vendor else ""
+    url = reverse("admin:vendors_limit_change", args=[limit.pk]) if limit and has_links else ""
     windows = limit.definition.get("windows", "") if limit else vendor.rate_limits if vendor else ""
     name = bucket.limit or "Its own"
     return Row(name, bucket.key, url, list(_measures(found, windows)) if found.is_known else [])

@@ -59,7 +59,8 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
 
     @admin.display(description="Used now")
     def usage(self, vendor: Vendor) -> str | SafeString:
-        return "-" if vendor._state.adding else usage.of_vendor(vendor)
+        may_open = "limit" in _openable(vendor)
+        return "-" if vendor._state.adding else usage.of_vendor(vendor, has_links=may_open)
 
     @admin.display(description="Credential")
     def key_states(self, vendor: Vendor) -> str | SafeString:
@@ -73,7 +74,16 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
         too = [row.name for row in rows if not row.paused_by]
         if too and vendor.is_paused(redis_clock.now()):
             sentences.append(f"Resuming the vendor resumes {' and '.join(too)} too.")
-        return format_html('<a href="{}">{}</a> {}', url, credential, " ".join(sentences))
+        link = format_html('<a href="{}">{}</a>', url, credential)
+        shown = link if "credential" in _openable(vendor) else credential
+        return format_html("{} {}", shown, " ".join(sentences))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        if vendor := kwargs.get("obj"):
+            vendor.openable = _openable_by(request)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Vendor | None = None
@@ -146,6 +156,18 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Vendor]) -> None:
         super().delete_queryset(request, queryset)
         catalogue.forget()
+
+
+def _openable_by(request: HttpRequest) -> set[str]:
+    """Return whose pages the user may open; a link to another would lead to a 403."""
+    may = request.user.has_perm
+    kinds = ("credential", "limit")
+    return {it for it in kinds if may(f"vendors.view_{it}") or may(f"vendors.change_{it}")}
+
+
+def _openable(vendor: Vendor) -> set[str]:
+    found: set[str] = vars(vendor).get("openable", set())
+    return found
 
 
 def _in_use_reasons(vendor: Vendor) -> list[str]:

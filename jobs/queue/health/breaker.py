@@ -106,8 +106,8 @@ def report(vendor: Vendor, reports: Sequence[Report]) -> list[Standing]:
     )
     open_seconds, throttled = int(open_us) / 1e6, _throttle(streak) if streak else None
     standings = [
-        Standing(open_seconds, denied, open_seconds > 0 or bool(was_before), throttled)
-        for was_before, denied in zip(each[::2], each[1::2], strict=True)
+        Standing(open_seconds, number // 2, open_seconds > 0 or number % 2 == 1, throttled)
+        for number in each
     ]
     return [standing for standing, of in zip(standings, groups, strict=True) for _ in of]
 

@@ -1,20 +1,25 @@
 -- What holds a vendor's calls, or how many may start with which key of its credential. Runs after limits.lua, before take and held.
--- KEYS, after those of the buckets: retries, jobs, pause, heartbeats; then for each key its pause (that of the vendor, if it has none) and
--- its polls
--- own arguments: units of a call, units of a poll, number of keys; for each its name and what it may be used for ('calls', 'polls' or
--- 'calls polls'); then how many entries are wanted, and those of the script
-local after_buckets = 4 * #buckets
-local RETRIES, JOBS, PAUSE, HEARTBEATS = unpack(KEYS, after_buckets + 1, after_buckets + 4)
+-- KEYS, after those of the buckets: retries, jobs, pause, heartbeats; then for each key its pause, if it has a name, and its polls, if it is
+-- used for them
+-- own arguments: units of a call, units of a poll, number of keys; for each its name ('' for a vendor without a credential) and what it may
+-- be used for ('calls', 'polls' or 'calls polls'); then how many entries are wanted, and those of the script
+local position = 4 * #buckets + 4 -- in KEYS
+local RETRIES, JOBS, PAUSE, HEARTBEATS = unpack(KEYS, position - 3, position)
 local STATE, FREED = buckets[1].hash, buckets[1].freed
 local MAX = 1000 -- as MAX_UNITS
 
 local weight, poll_weight, keys, is_polled = tonumber(ARGV[own]), tonumber(ARGV[own + 1]), {}, false
 for i = 1, tonumber(ARGV[own + 2]) do
-  local name, uses, pause = ARGV[own + 1 + 2 * i], ARGV[own + 2 + 2 * i], KEYS[after_buckets + 3 + 2 * i]
-  local polls = uses ~= 'calls' and KEYS[after_buckets + 4 + 2 * i]
-  local pause_us = pause ~= PAUSE and math.max(0, 1000 * redis.call('PTTL', pause)) or 0
-  keys[i] = { index = i, name = name, calls = uses ~= 'polls', polls = polls, pause_us = pause_us, buckets = buckets }
-  is_polled = is_polled or polls
+  local name, uses, pause_us, polls = ARGV[own + 1 + 2 * i], ARGV[own + 2 + 2 * i], 0, nil
+  if name ~= '' then
+    position = position + 1
+    pause_us = math.max(0, 1000 * redis.call('PTTL', KEYS[position]))
+  end
+  if uses ~= 'calls' then
+    position = position + 1
+    polls, is_polled = KEYS[position], true
+  end
+  keys[i] = { index = i, name = name, calls = uses ~= 'polls', polls = polls, pause_us = pause_us, buckets = buckets, no_polls = false }
 end
 own = own + 3 + 2 * #keys
 local want = math.min(MAX, tonumber(ARGV[own]))
@@ -46,7 +51,7 @@ elseif recovering then
   local allowed = tonumber(recovering)
   local idle_ms = math.floor(now / 1000) - math.floor(tonumber(closed_at or 0) / 1000) + 1
   local streams = { RETRIES, JOBS }
-  for _, key in ipairs(keys) do streams[#streams + 1] = key.polls or nil end
+  for _, key in ipairs(keys) do streams[#streams + 1] = key.polls end
   for _, stream in ipairs(streams) do
     local calls = redis.pcall('XPENDING', stream, 'workers')[1] or 0 -- none if the group is gone
     local older = calls > 0 and #redis.call('XPENDING', stream, 'workers', 'IDLE', text(idle_ms), '-', '+', calls) or 0

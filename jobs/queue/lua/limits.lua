@@ -1,10 +1,10 @@
 -- The buckets that count a vendor's calls, in units: windows as sliding-window logs, pace, and quotas by the calendar. Runs before
 -- take, held, renew, rebuild and stale.
 -- KEYS log, state, in_flight and freed of each bucket, the vendor's own first; then those of the script
--- ARGV number of buckets; for each: the key of the credential whose calls it counts ('': all), version of its definition, member
---      ("slug:membership" of the vendor; '' for the vendor's own bucket), cap on jobs in flight (0: none), number of windows, calls and
---      length in microseconds of each, shortest first, and its quota as a text ('': none), followed by its calls, the number of
---      ranges, and begin and end of each in microseconds; then the script's own arguments, from ARGV[own] on
+-- ARGV number of buckets; for each: member ("slug:membership" of the vendor; '' for the vendor's own bucket), version of its definition,
+--      cap on jobs in flight (0: none), number of windows, calls and length in microseconds of each, shortest first; and of a shared one
+--      the key of the credential whose calls it counts ('': all), and its quota as a text ('': none), followed by its calls, the number
+--      of ranges, and begin and end of each in microseconds; then the script's own arguments, from ARGV[own] on
 -- A bucket's state: run_id of the Redis that its log and counters belong to; depth, length: starts and microseconds that the log covers;
 -- newest start; pace: when the next start is due, gap: between two units, owed: units of the last start; version: the highest that a
 -- take has named; quota: its text; spent:BEGIN:END: units of that range; estimated: when it was rebuilt, if calls were in progress;
@@ -29,19 +29,23 @@ local function text(number) return string.format('%d', number) end
 
 local buckets, stale, outdated = {}, {}, {} -- the last two: indexes of buckets
 local open_until, probe_until, recovering, closed_at -- of the vendor's breaker
-local own, any_quota = 2, false
+local own, any_quota, any_changed = 2, false, false
 for i = 1, tonumber(ARGV[1]) do
   local log, hash = KEYS[4 * i - 3], KEYS[4 * i - 2]
-  local key, version, member, cap = ARGV[own], ARGV[own + 1], ARGV[own + 2], tonumber(ARGV[own + 3])
-  local windows, depth, length = {}, 0, 0
-  for w = 1, tonumber(ARGV[own + 4]) do
-    local calls = tonumber(ARGV[own + 3 + 2 * w])
-    length = tonumber(ARGV[own + 4 + 2 * w])
+  local member, version, cap = ARGV[own], ARGV[own + 1], tonumber(ARGV[own + 2])
+  local is_shared, windows, depth, length = member ~= '', {}, 0, 0
+  for w = 1, tonumber(ARGV[own + 3]) do
+    local calls = tonumber(ARGV[own + 2 + 2 * w])
+    length = tonumber(ARGV[own + 3 + 2 * w])
     windows[w] = { calls = calls, length = length, spare = 0 }
     if calls > depth then depth = calls end
   end
-  own = own + 6 + 2 * #windows
-  local quota, calls, ranges = ARGV[own - 1], nil, nil
+  own = own + 4 + 2 * #windows
+  local key, quota, calls, ranges = '', '', nil, nil
+  if is_shared then
+    key, quota = ARGV[own], ARGV[own + 1]
+    own = own + 2
+  end
   if quota ~= '' then
     any_quota, calls, ranges = true, tonumber(ARGV[own]), {}
     for r = 1, tonumber(ARGV[own + 1]) do
@@ -52,7 +56,7 @@ for i = 1, tonumber(ARGV[1]) do
   end
 
   local its_run_id, known_version, known_depth, known_length, newest, pace, last_gap, owed, vendors, known_quota, capped
-  if i == 1 then
+  if not is_shared then
     its_run_id, known_version, known_depth, known_length, newest, pace, last_gap, owed, open_until, probe_until, recovering, closed_at =
       unpack(redis.call('HMGET', hash, 'run_id', 'version', 'depth', 'length', 'newest', 'pace', 'gap', 'owed',
         'open_until', 'probe_until', 'recovering', 'closed_at'))
@@ -65,23 +69,25 @@ for i = 1, tonumber(ARGV[1]) do
   -- Starts in the shortest window are paced: evenly apart, with one gap of catch-up, or 20 ms (a worker's round) if that is longer. The gap
   -- may have changed since the last start, which was due at `started`.
   local gap, paced_from = windows[1] and math.ceil(windows[1].length / windows[1].calls), nil
-  local started = pace and pace - (owed or 1) * (last_gap or 0) or 0
-  if gap then paced_from = math.max(started + (owed or 1) * gap, now - math.max(gap, 20000)) end
+  owed, last_gap = tonumber(owed or 1), tonumber(last_gap or 0)
+  local started = pace and pace - owed * last_gap or 0
+  if gap then paced_from = math.max(started + owed * gap, now - math.max(gap, 20000)) end
 
   -- A bucket can't be trusted if Redis lost data or restarted, its clock went back, or the definition needs what is not known. The state
   -- holds the newest start too, so that a log that was deleted alone is noticed.
   local log_life_ms = gap and redis.call('PTTL', log)
-  local is_shared = member ~= ''
   if its_run_id ~= run_id or newest > now + CLOCK_SLACK or started > now + CLOCK_SLACK
     or log_life_ms == -2 and newest + known_length >= now or known_depth < depth or known_length < length
     or is_shared and (not string.find(vendors or '', ' ' .. member .. ' ', 1, true)
       or quota ~= '' and known_quota ~= quota or cap > 0 and not capped) then stale[#stale + 1] = i end
   if known_version ~= version and known_version and tonumber(version) < tonumber(known_version) then outdated[#outdated + 1] = i end
+  -- Whether the state names another version, or holds what the definition does not ask for any more.
+  any_changed = any_changed or known_version ~= version or not gap and known_depth > 0 or known_quota and quota == '' or capped and cap == 0
   buckets[i] = {
     index = i, log = log, hash = hash, in_flight = KEYS[4 * i - 1], freed = KEYS[4 * i], key = key, is_shared = is_shared, cap = cap,
     windows = windows, gap = gap, quota = calls, ranges = ranges, version = version, known_version = known_version,
     known_quota = known_quota, capped = capped, known_depth = known_depth, known_length = known_length, newest = newest,
-    paced_from = paced_from, log_life_ms = log_life_ms, units = 0, paced = 0, slots = 0,
+    paced_from = paced_from, owed = owed, last_gap = last_gap, log_life_ms = log_life_ms, units = 0, paced = 0, slots = 0,
   }
 end
 
@@ -196,7 +202,11 @@ local function charge(to, units, owed)
       if (bucket.log_life_ms or 0) < life_ms or known == units then redis.call('PEXPIRE', bucket.log, text(2 * life_ms)) end
       if bucket.gap and owed then
         bucket.paced_from = bucket.paced_from + units * bucket.gap
-        redis.call('HSET', hash, 'newest', starts[units], 'pace', text(bucket.paced_from), 'gap', text(bucket.gap), 'owed', owed)
+        redis.call('HSET', hash, 'newest', starts[units], 'pace', text(bucket.paced_from))
+        if bucket.last_gap ~= bucket.gap or bucket.owed ~= owed then
+          bucket.last_gap, bucket.owed = bucket.gap, owed
+          redis.call('HSET', hash, 'gap', text(bucket.gap), 'owed', owed)
+        end
       else
         redis.call('HSET', hash, 'newest', starts[units])
       end

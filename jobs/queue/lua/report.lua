@@ -7,8 +7,8 @@
 --   and since when the vendor's row says that it is throttled (0: it does not)
 --   signal: good (the vendor answered), bad (it seems to be down), denied (it refuses our credentials), throttled (we call it
 --   too fast, and it does not say for how long to stop), none (no call was made, or the answer says nothing about its health)
--- Returns microseconds until the next probe (0: closed), the streak of throttled answers, and for each call: 1 if it started
--- before the last outage ended, else 0; how many different jobs in a row were denied with its key (at most 3).
+-- Returns microseconds until the next probe (0: closed), the streak of throttled answers, and for each call a number: 1 if it
+-- started before the last outage ended, else 0; and 2 for each of the different jobs in a row that were denied with its key (at most 3).
 --   streak: '' if there is none; else since when, now, and 1 if the vendor must be paused for a call that is reported here
 local STATE, FREED = unpack(KEYS)
 local threshold, code = tonumber(ARGV[1]), ARGV[2]
@@ -92,19 +92,17 @@ local function probed(signal)
   wake()
 end
 
--- The jobs of a key's streak, by their ids, each followed by a space.
-local function streak_of(key) return key == '' and 'denied_jobs' or 'denied_jobs:' .. key end
-local function denied_count(key) return select(2, string.gsub(state[streak_of(key)] or '', '%S+', '')) end
+local function denied_count(streak) return select(2, string.gsub(state[streak] or '', '%S+', '')) end
 
-local function denied(job, key)
-  local field = streak_of(key)
-  local jobs = state[field] or ''
-  if denied_count(key) >= MAX_DENIED or string.find(' ' .. jobs, ' ' .. job .. ' ', 1, true) then return end
-  state[field] = jobs .. job .. ' '
-  redis.call('HSET', STATE, field, state[field])
+-- `streak`: the field with the jobs of a key's streak, by their ids, each followed by a space.
+local function denied(job, streak)
+  local jobs = state[streak] or ''
+  if denied_count(streak) >= MAX_DENIED or string.find(' ' .. jobs, ' ' .. job .. ' ', 1, true) then return end
+  state[streak] = jobs .. job .. ' '
+  redis.call('HSET', STATE, streak, state[streak])
 end
 
-local starts, keys = {}, {}
+local starts, streaks = {}, {}
 for i = 4, #ARGV, 7 do
   local signal, token, job, started, failures, calls, key = unpack(ARGV, i, i + 6)
   if (signal == 'good' or signal == 'denied') and not state.answered then set('answered', 1) end
@@ -117,16 +115,16 @@ for i = 4, #ARGV, 7 do
   elseif signal == 'throttled' and tonumber(started) >= number('closed_at') then
     throttled()
   end
-  if signal == 'denied' then denied(job, key) elseif signal == 'good' then clear(streak_of(key)) end
-  starts[#starts + 1], keys[#keys + 1] = tonumber(started), key
+  local streak = key == '' and 'denied_jobs' or 'denied_jobs:' .. key
+  if signal == 'denied' then denied(job, streak) elseif signal == 'good' and state[streak] then clear(streak) end
+  starts[#starts + 1], streaks[#starts + 1] = tonumber(started), streak
 end
 local is_down = state.open_until and not state.throttled_at
 local open_for = is_down and math.max(1, number('open_until') - now) or 0
 local streak = state.throttled_at and string.format('%s %.0f %d', state.throttled_at, now, must_pause) or ''
-local reply, counts = { string.format('%.0f', open_for), streak }, {}
+local closed_at, reply = number('closed_at'), { string.format('%.0f', open_for), streak }
 for i, started in ipairs(starts) do
-  local key = keys[i]
-  counts[key] = counts[key] or denied_count(key)
-  reply[#reply + 1], reply[#reply + 2] = started < number('closed_at') and 1 or 0, counts[key]
+  local denied_jobs = state[streaks[i]] and denied_count(streaks[i]) or 0
+  reply[i + 2] = (started < closed_at and 1 or 0) + 2 * denied_jobs
 end
 return reply

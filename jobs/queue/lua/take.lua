@@ -14,23 +14,26 @@ if outdated[1] then
   return reply
 end
 
-for i = 1, #buckets do
+for i = 1, any_changed and #buckets or 0 do
   local bucket = buckets[i]
   local hash = bucket.hash
-  if bucket.known_version ~= bucket.version then redis.call('HSET', hash, 'version', bucket.version) end
+  redis.call('HSET', hash, 'version', bucket.version)
   -- What the definition does not ask for any more is forgotten. If it asks for that again, the bucket is stale.
   if not bucket.gap and bucket.known_depth > 0 then
     redis.call('DEL', bucket.log)
     redis.call('HDEL', hash, 'depth', 'length', 'newest', 'pace', 'gap', 'owed')
     bucket.newest = 0
   end
-  if bucket.known_quota and not bucket.ranges then redis.call('HDEL', hash, 'quota', 'estimated') end
-  if bucket.capped and bucket.cap == 0 then redis.call('HDEL', hash, 'capped') end
+  if not bucket.ranges and bucket.known_quota then redis.call('HDEL', hash, 'quota', 'estimated') end
+  if bucket.cap == 0 and bucket.capped then redis.call('HDEL', hash, 'capped') end
+end
+for i = 1, any_quota and #buckets or 0 do
+  local bucket = buckets[i]
   -- A quota that is spent by an estimate is counted again, once the calls that were in progress are over.
-  local estimated = bucket.ranges and left_of(bucket) < weight and redis.call('HGET', hash, 'estimated')
+  local estimated = bucket.ranges and left_of(bucket) < weight and redis.call('HGET', bucket.hash, 'estimated')
   if estimated and now - estimated > 5000000 then
-    redis.call('HDEL', hash, 'run_id')
-    stale[#stale + 1] = bucket.index
+    redis.call('HDEL', bucket.hash, 'run_id')
+    stale[#stale + 1] = i
   end
 end
 if stale[1] then return {} end
@@ -102,9 +105,11 @@ local function read_calls(key, group, most)
   if most <= 0 or no_calls then return 0 end
   local retries, jobs = group[3], group[4]
   local before = #retries + #jobs
-  if redis.call('XLEN', RETRIES) > 0 then read(RETRIES, key, retries, most) end -- mostly empty
+  local any_retries = redis.call('XLEN', RETRIES) > 0 -- mostly none, and to read takes several times as long
+  if any_retries then read(RETRIES, key, retries, most) end
   read(JOBS, key, jobs, most - (#retries + #jobs - before) / 2)
   local calls = (#retries + #jobs - before) / 2
+  if calls == 0 and not any_retries then read(RETRIES, key, retries, most) end -- to find that its group is gone
   no_calls = calls < most
   spend(key, calls, weight, calls)
   return calls

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 # Within this time, a permit charged before the loss is used and its job in the rows, or it is
 # renewed.
 SETTLING_SECONDS = 0.1
-LOCK_MS = 10_000
+LOCK_MS = 20_000  # longer than it takes to read a month's calls
 
 
 def rebuild(vendors: list[Vendor]) -> list[Vendor]:
@@ -49,7 +49,7 @@ def rebuild(vendors: list[Vendor]) -> list[Vendor]:
     rows.read_calling()
     now = _now()
     for target in targets:
-        rows.read_unfinished(target.selection, target.since(now))
+        target.read_unfinished(rows, now)
     counted = {
         vendor.slug
         for target in targets
@@ -117,8 +117,9 @@ def _rows(targets: list[Target], known: Mapping[str, Vendor]) -> Rows:
 
 
 def _restore(target: Target, rows: Rows, now: datetime, token: str) -> bool:
-    content = target.content(rows, now)
     keys = target.bucket.keys
+    commands().pexpire(keys.rebuilder, LOCK_MS)
+    content = target.content(rows, now)
     if not restore.restore(keys, content, token=token, streams=target.streams):
         return False
     name = (

@@ -92,8 +92,9 @@ class Rows:
             call = Call(job_id, slug, credential, limits, units, at)
             self._of_jobs[job_id, number] = call
 
-    def read_unfinished(self, selection: Selection, since: datetime) -> None:
-        """Note the attempts of this bucket that have a row but no end: polls, and calls by hand.
+    def read_unfinished(self, selection: Selection, since: datetime, until: datetime) -> None:
+        """Note the attempts of this bucket that have a row but no end, polls and calls by hand, if
+        they may have been permitted between these times.
 
         Those of dead workers count as well: their permits may have been renewed until their workers
         died.
@@ -102,6 +103,7 @@ class Rows:
         late = timedelta(seconds=max(timeouts, default=0.0) + MAX_LATE_SECONDS)
         for part in selection.attempts():
             unfinished = part.filter(outcome=UNKNOWN, started_at__gte=since - late)
+            unfinished = unfinished.filter(started_at__lte=until)
             self._of_attempts |= {call.id: call for call in _calls(unfinished)}
 
     @cached_property
@@ -168,8 +170,7 @@ class Rows:
         units = sum(call.units for call in inside) + sum(start.units for start in late)
         for part in selection.attempts():
             rows = part.filter(started_at__gte=range_.begin, started_at__lt=range_.end)
-            rows = rows.exclude(outcome=UNKNOWN).exclude(pk__in=list(self._of_attempts))
-            rows = rows.exclude(job__in=self._jobs)
+            rows = rows.exclude(pk__in=list(self._of_attempts)).exclude(job__in=self._jobs)
             units += rows.aggregate(units=Sum("units"))["units"] or 0
         return units, any(start.latest_us == now_us for start in late)
 

@@ -49,10 +49,14 @@ class Target:
         ranges = self.bucket.quota.ranges(now) if self.bucket.quota else []
         return [each for each in ranges if each.begin <= now < each.end]
 
-    def since(self, now: datetime) -> datetime:
-        """Return from when on its calls matter."""
-        windows = now - timedelta(seconds=self._memory[1])
-        return min([windows, *(each.begin for each in self._ranges(now))])
+    def read_unfinished(self, rows: Rows, now: datetime) -> None:
+        """Note the calls without an end: those that may be in progress or in the log, and those of
+        which it is not known whether they began in a range of the quota.
+        """
+        latest = now + timedelta(hours=1)  # until the permit of a call by hand is known
+        rows.read_unfinished(self.selection, now - timedelta(seconds=self._memory[1]), latest)
+        for each in self._ranges(now):
+            rows.read_unfinished(self.selection, each.begin, each.begin)
 
     def content(self, rows: Rows, now: datetime) -> Content:
         now_us = limiter.microseconds(now)

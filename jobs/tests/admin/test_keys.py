@@ -11,8 +11,9 @@ from jobs.models import Status
 from jobs.queue.clock import redis_clock
 from jobs.tests.console import sign_in, sign_in_as_superuser, text
 from vendors import credentials, pauses
+from vendors.catalogue import catalogue
 from vendors.loading.toml import parse_definition
-from vendors.models import Credential, CredentialKey, Vendor
+from vendors.models import Credential, CredentialKey, Limit, Vendor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 FIRST, SECOND, OLD = "VENDOR_KEY_1", "VENDOR_KEY_2", "VENDOR_KEY_0"
@@ -113,6 +114,19 @@ def test_resuming_a_vendor_says_which_keys_are_resumed_too(pool):
     assert paused_vendors() == []
     assert history(acme)[0].endswith(f"→ running. Resumed with it: {FIRST}, {SECOND}.")
     assert history(pool) == [f"Resumed with vendor acme: {FIRST}, {SECOND}."]
+
+
+@pytest.mark.parametrize("kind", ["credential", "limit"])
+def test_the_page_of_a_vendor_links_to_pages_that_may_be_opened(pool, kind, redis_client):
+    Limit.objects.create(slug="team", definition={"max_in_flight": 5})
+    acme = Vendor.objects.get(slug="acme")
+    acme.definition |= {"limits": ["team"]}
+    acme.save()
+    catalogue.forget()
+    page = sign_in("view_vendor", f"view_{kind}").get(page_of(acme)).content.decode()
+    assert f"/admin/vendors/{kind}/" in page
+    other = {"credential": "limit", "limit": "credential"}[kind]
+    assert f"/admin/vendors/{other}/" not in page
 
 
 def test_whoever_may_pause_vendors_may_pause_keys(pool):

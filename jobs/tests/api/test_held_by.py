@@ -9,6 +9,7 @@ from jobs.queue import limiter, stream
 from jobs.queue.buckets import buckets_of
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import Report
+from jobs.queue.held.hold import Hold, Kind, Standing
 from jobs.queue.held.recent import recent_holds
 from jobs.queue.keys import HEARTBEATS, UNUSABLE, Keys
 from jobs.queue.redis import hints
@@ -99,13 +100,19 @@ def test_a_pause_that_workers_have_not_read_yet(acme, held_by):
     assert held_by()["kind"] == "pause"
 
 
+def test_a_hold_is_not_shown_beyond_its_end(acme, now):
+    vendor, standing = acme(), Standing(True, Hold(Kind.LIMIT, until=now))
+    assert standing.hold_at(now - timedelta(seconds=1), vendor) == standing.hold
+    assert standing.hold_at(now, vendor) is None
+
+
 @pytest.mark.parametrize(
     "report", [None, unusable.report({"acme": "No key."}, None), unusable.report({}, ["globex"])]
 )
 def test_no_live_worker_that_serves_the_vendor(acme, held_by, redis_client, report):
     acme()
     if report is None:
-        redis_client.delete(HEARTBEATS)
+        redis_client.zincrby(HEARTBEATS, -60_000, WORKER)
     else:
         redis_client.hset(UNUSABLE, WORKER, report)
     assert held_by()["message"] == "Held because no live worker serves the vendor."
@@ -212,13 +219,15 @@ def test_all_keys_are_paused(shared, held_by):
     assert held["message"].startswith(f"Held by a pause of the key {KEYS[1]} until ")
 
 
-def test_without_redis_it_is_left_out(acme, held_by, client, settings):
+def test_without_redis_it_is_left_out(acme, held_by, client, settings, monkeypatch):
     acme()
     assert held_by() is None
     settings.REDIS_URL = "redis://127.0.0.1:1"
     hints.cache_clear()
-    assert held_by() is ...
+    assert client.get("/jobs").json()["items"][0]["held_by"] is None, "a second at most"
+    monkeypatch.setattr("jobs.queue.held.recent.MAX_AGE_SECONDS", 0)
     assert "held_by" not in client.get("/jobs").json()["items"][0]
+    assert held_by() is ...
 
 
 def test_a_page_asks_redis_once_for_all_of_its_vendors(

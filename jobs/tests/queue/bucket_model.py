@@ -6,11 +6,10 @@ from itertools import count
 
 from jobs.models import Stream
 from jobs.queue import limiter
-from jobs.queue.buckets import Bucket, arguments, buckets_of
-from jobs.queue.clock import redis_clock
-from jobs.queue.redis import commands
+from jobs.queue.buckets import buckets_of, quota_text
+from jobs.queue.keys import Keys
+from jobs.queue.restore import NOW_US, ROUNDED_US, Content, Start, restore
 from jobs.queue.stream import Entry
-from jobs.tests.clock import SECOND
 from vendors.definitions.limit import SharedLimit
 from vendors.limits import Quota, Range, parse
 from vendors.models import Limit, PoolKey, Vendor
@@ -35,7 +34,7 @@ class Credential:
     slug = "pool"
     settings_key = ()
 
-    def pool(self, now):
+    def pool(self, now, *, anywhere=False):
         return [*(PoolKey(name) for name in KEYS), PoolKey("KEY_OLD", calls=False)]
 
 
@@ -88,7 +87,8 @@ class Model:
         copy = Vendor(
             **{it.attname: getattr(vendor, it.attname) for it in Vendor._meta.concrete_fields}
         )
-        copy.credential, copy.limits = vendor.credential, copy.limits_among(self.limits)
+        copy.credential = vendor.credential
+        copy.name_limits(self.limits)
         return copy
 
     def buckets(self, slug):
@@ -128,47 +128,38 @@ class Model:
     def rebuild(self, slug, now_us):
         """From the rows: ended calls as charged, calls in progress as late as possible."""
         for bucket in limiter.stale(self.buckets(slug)):
-            running = [
-                now_us
-                for call in self.counted(bucket, self.calls.values())
-                if call.start
-                for _ in range(call.entry.units)
-            ]
-            ended = self.starts(bucket, every=False)[::-1]
-            if bucket.limit:
-                self._write(bucket, now_us, ended, running)
-            else:
-                windows = self.vendors[slug].windows
-                in_flight = sorted(self.in_flight(bucket))
-                assert limiter.rebuild(slug, windows, ended, in_flight, calling_us=running)
+            calls = [it for it in self.counted(bucket, self.calls.values()) if it.start]
+            ended = [it for it in self.counted(bucket, self.ended) if it.start]
+            running = [Start(it.start, NOW_US, it.entry.units) for it in calls]
+            over = [Start(it.start, it.start + ROUNDED_US, it.entry.units) for it in ended]
+            starts = [*running, *sorted(over, reverse=True)]
+            is_own = not bucket.limit
+            content = Content(
+                windows=bucket.windows,
+                starts=[start for start in starts if start.units],
+                in_flight=sorted(self.in_flight(bucket)),
+                members=() if is_own else [self.member(it) for it in self.members(bucket)],
+                version=bucket.version,
+                quota=quota_text(bucket.quota),
+                spent=self.spent(bucket, now_us) if bucket.quota else {},
+                is_estimated=bool(running),
+                is_capped=bucket.max_in_flight is not None,
+            )
+            streams = [Keys(slug).retries, Keys(slug).jobs] if is_own else []
+            assert restore(bucket.keys, content, token="", streams=streams)
 
-    def _write(self, bucket: Bucket, now_us, ended, running):
-        keys, redis = bucket.keys, commands()
-        redis.delete(keys.log, keys.in_flight, keys.state)
-        log = [*running, *ended][:3000]
-        if log:
-            redis.rpush(keys.log, *log)
-        if jobs := self.in_flight(bucket):
-            redis.zadd(keys.in_flight, dict.fromkeys(jobs, now_us // 1000))
-        members = " ".join(f"{it}:{self.vendors[it].membership}" for it in self.members(bucket))
-        state = {
-            "run_id": redis.info("server")["run_id"],
-            "depth": max([window.calls for window in bucket.windows], default=0),
-            "length": round(max([it.seconds for it in bucket.windows], default=0) * SECOND),
-            "newest": log[0] if log else 0,
-            "vendors": f" {members} ",
-            "version": bucket.version,
-            "rebuilt": now_us,
-            "capped": 1,
+    def member(self, slug):
+        return f"{slug}:{self.vendors[slug].membership}"
+
+    def spent(self, bucket, now_us):
+        """Return the units in each range: of calls in progress, too, as if they started now."""
+        running = [it for it in self.counted(bucket, self.calls.values()) if it.start]
+        now = sum(it.entry.units for it in running)
+        ended = self.starts(bucket, every=False)
+        return {
+            f"{begin}:{end}": now + sum(begin <= start < end for start in ended)
+            for begin, end in self.ranges(bucket, now_us)
         }
-        if bucket.quota:
-            state["quota"] = arguments([bucket], redis_clock.now())[6 + 2 * len(bucket.windows)]
-            for begin, end in self.ranges(bucket, now_us):
-                inside = sum(begin <= start < end for start in [*running, *ended])
-                state[f"spent:{begin}:{end}"] = inside
-            if running:
-                state["estimated"] = now_us
-        redis.hset(keys.state, mapping=state)
 
     def ranges(self, bucket, now_us):
         """Return the ranges of its quota that contain this time, in microseconds."""

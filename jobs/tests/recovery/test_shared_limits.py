@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.models import Attempt, Kind, Status, Stream
+from jobs.models import UNKNOWN, Attempt, Kind, Status, Stream
 from jobs.queue import limiter, stream
 from jobs.queue.keys import limit_keys
 from jobs.queue.take import take
@@ -14,6 +14,7 @@ from jobs.recovery import in_flight, versions
 from jobs.recovery.rebuild import rebuild
 from jobs.recovery.rebuild.target import capped_targets
 from vendors.catalogue import catalogue
+from vendors.limits import Quota, Range
 from vendors.models import Credential, Limit, Vendor
 
 pytestmark = [pytest.mark.usefixtures("redis_client"), pytest.mark.django_db]
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.usefixtures("redis_client"), pytest.mark.django_db]
 FIVE = {"windows": "5/min"}
 OF_KEYS = {**FIVE, "per": "credential"}
 QUOTA = {"quota": {"calls": 3, "period": "month"}}
+DAY = timedelta(days=1)
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -267,6 +269,31 @@ def test_a_quota_counted_while_a_call_was_in_progress_is_counted_again_before_it
     assert len(calls(vendor)) == 1
     assert calls(vendor) == []
     assert spent_of(redis_client) == [3]
+
+
+@pytest.mark.parametrize("seconds", [5, 3600])
+def test_a_poll_without_an_end_counts_in_a_quota(
+    redis_client, make_limit, member, monkeypatch, seconds
+):
+    """It may be in progress, or its worker died long ago."""
+    monkeypatch.setattr(Quota, "ranges", lambda quota, now: [Range(OLD, now + 2 * DAY)])
+    make_limit(**QUOTA)
+    called("a", seconds, kind=Kind.POLL, outcome=UNKNOWN)
+    rebuild([member("a", "team")])
+    assert spent_of(redis_client) == [1]
+    assert redis_client.hexists(limit_keys("team").state, "estimated") == (seconds == 5)
+
+
+def test_a_poll_from_before_a_period_counts_if_its_permit_may_be_younger(
+    redis_client, make_limit, member, monkeypatch
+):
+    begin = datetime.now(UTC) - timedelta(seconds=100)
+    monkeypatch.setattr(Quota, "ranges", lambda quota, now: [Range(begin, now + 2 * DAY)])
+    make_limit(**QUOTA)
+    for seconds in (120, 220):
+        called("a", seconds, kind=Kind.POLL, outcome=UNKNOWN)
+    rebuild([member("a", "team")])
+    assert spent_of(redis_client) == [1]
 
 
 def test_a_quota_for_other_periods_is_counted_anew(redis_client, make_limit, member):
