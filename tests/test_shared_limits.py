@@ -20,7 +20,7 @@ from jobs.queue.redis import commands
 from tests.conftest import statuses, wait_until_final
 from vendors.models import Credential, Limit, Vendor
 
-# 10,000 jobs take five minutes, and a quota of 5,000 seven.
+# 10,000 jobs take five minutes, and a quota of 2,500 for each of two keys four.
 JOBS = int(os.environ.get("SHARED_LIMITS_JOBS", "120"))
 QUOTA = int(os.environ.get("QUOTA_CALLS", "10"))  # of each key in a period
 IS_LONG, IS_LARGE = JOBS >= 2000, QUOTA >= 1000
@@ -31,14 +31,12 @@ WEIGHTS = {"one": 1, "two": 1, "three": 2}
 # faster than the longer window permits, so that it must not be forgotten.
 PER_KEY = ((300, 10),) if IS_LONG else ((40, 1), (60, 3))
 TOGETHER = ((1000, 10),) if IS_LONG else ((150, 1),)
-# Wide enough for a busy machine; loadtest/strict.py measures the default. Of a long run, this leaves
-# 97.6 % of the limit to use.
+# Wide enough for a busy machine; loadtest/strict.py measures the default. A long run can then use
+# 97.6 % of the limit.
 MARGIN_MS = 250 if IS_LONG else 500
 AFTER_FLUSH_SECONDS = 30
 MIN_USE = 0.93
 MICROSECONDS = 1_000_000
-
-
 PERIOD_SECONDS, BOUNDARY_SECONDS = (180.0, 5.0) if IS_LARGE else (4.0, 0.3)
 
 
