@@ -38,7 +38,13 @@ class JobAccepted(serializers.Serializer[Any]):
 
 
 class JobError(serializers.Serializer[Any]):
-    code = serializers.CharField(source="error_code")
+    code = serializers.CharField(
+        source="error_code",
+        help_text="The outcome of the last attempt, such as `invalid_input` or `vendor_error`; "
+        "`outcome_unknown`, `worker_lost` or `not_storable` if its answer is not known or could "
+        "not be kept; `callback_overdue` or `poll_gave_up` if none came in time; `expired` or "
+        "`quota_spent` if the vendor could not be called in time. Adapters may have others.",
+    )
     message = serializers.CharField(source="error_message")
 
 

@@ -7,60 +7,34 @@ callbacks of those jobs that are gone. A crash in between (on MongoDB; on SQLite
 commit) leaves rows without a job. The next run deletes these at its end, like callbacks for jobs
 that never existed. The refused items of deleted batches are deleted in the same way. So a prune can
 be stopped at any point, and several can run at once.
+
+Attempts that a window or a quota still counts are kept, but no longer say for which job they were.
+Later runs find them among the rows without a job.
 """
 
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from jobs.api.pagination import first_id_at
 from jobs.models import FINAL, Attempt, Batch, Callback, Job, RefusedItem, State
 from jobs.storage.store import writing
-from vendors import limits
-from vendors.models import Limit, Vendor, counted_since
+from jobs.transfer.counted import CountedCalls
 
 CHUNK = 200
-# Windows count by the clock of Redis, jobs end by that of another machine. The minute covers the
-# difference, and arrival margins of up to 10 s.
-CLOCK_MARGIN = timedelta(minutes=1)
 MAX_REST_SECONDS = 0.5
 
 HISTORY: dict[str, type[Attempt] | type[Callback]] = {"attempt": Attempt, "callback": Callback}
-
-
-def with_windows_beyond(age: timedelta, vendors: Iterable[Vendor]) -> list[Vendor]:
-    """Return the vendors with a window longer than `age`. After a loss of Redis data their limits
-    are rebuilt from attempts that old.
-    """
-    return [
-        vendor
-        for vendor in vendors
-        if any(window.seconds > age.total_seconds() for window in limits.parse(vendor.rate_limits))
-    ]
-
-
-def limits_beyond(before: datetime, vendor: str, now: datetime) -> list[Limit]:
-    """Return the named limits that count calls from before a moment, of one vendor or, for '', of
-    any that names the limit or did so when it was called.
-    """
-    of_vendor = {"vendor": vendor} if vendor else {}
-    vendors = Vendor.objects.filter(slug=vendor) if vendor else Vendor.objects.all()
-    named = {name for each in vendors for name in each.limit_names}
-    calls = Attempt.objects.filter(limits__gt="", started_at__lt=before, **of_vendor)
-    found = []
-    for limit in Limit.objects.all():
-        since = counted_since((), (limit,), now)
-        if since < before and (
-            limit.slug in named
-            or calls.filter(started_at__gte=since, limits__contains=f",{limit.slug},").exists()
-        ):
-            found.append(limit)
-    return found
+# What a kept attempt no longer has. The vendor's reference would lead a callback to it.
+FORGOTTEN: dict[str, Any] = {"job": "", "vendor_reference": "", "message": "", "reply": None}
 
 
 @dataclass(frozen=True)
@@ -74,12 +48,22 @@ class Prune:
     def __len__(self) -> int:
         return sum(self._ended(status).count() for status in self._statuses())
 
-    def jobs(self) -> Iterator[int]:
-        """Delete the jobs; after each chunk, yield its number of jobs."""
+    def jobs(self) -> Iterator[Counter[str]]:
+        """Delete the jobs; after each chunk, yield the numbers of jobs, and of their attempts that
+        were kept.
+        """
         for status in self._statuses():
             ended = self._ended(status)
             for chunk in _chunks(ended.values_list("pk")):
-                yield _delete([job_id for (job_id,) in chunk], ended)
+                yield self._delete([job_id for (job_id,) in chunk], ended)
+
+    def count_kept(self) -> int:
+        """Return how many attempts of the jobs would be kept."""
+        if not self._counted:
+            return 0
+        chunks = (_chunks(self._ended(status).values_list("pk")) for status in self._statuses())
+        jobs = ([job_id for (job_id,) in chunk] for chunk in chain.from_iterable(chunks))
+        return sum(len(self._counted.among(Attempt.objects.filter(job__in=ids))) for ids in jobs)
 
     def batches(self) -> Iterator[int]:
         """Delete the finished batches of which no job is left; after each chunk, yield its number
@@ -100,8 +84,8 @@ class Prune:
             yield _delete_all(finished.filter(pk__in=empty))
 
     def orphans(self) -> Iterator[Counter[str]]:
-        """Delete old attempts and callbacks without a job, and refused items without a batch; after
-        each chunk, yield their numbers.
+        """Delete old attempts and callbacks without a job, unless they still count, and refused
+        items without a batch; after each chunk, yield their numbers.
 
         Does nothing if a status was chosen, since an orphan has none.
         """
@@ -110,7 +94,9 @@ class Prune:
             for chunk in _chunks(old.values_list("pk", "job", "vendor")):
                 jobs = {pk: job for pk, job, vendor in chunk if self.vendor in ("", vendor)}
                 stored = _stored(jobs.values())
-                orphans = [pk for pk, job in jobs.items() if job not in stored]
+                orphans = {pk for pk, job in jobs.items() if job not in stored}
+                if model is Attempt:
+                    orphans -= self._kept(Attempt.objects.filter(pk__in=orphans))
                 yield Counter({kind: _delete_all(model.objects.filter(pk__in=orphans))})
         if not self.vendor and not self.status:
             yield from self._refused_items()
@@ -134,17 +120,27 @@ class Prune:
         )
         return rows.filter(vendor=self.vendor) if self.vendor else rows
 
+    def _delete(self, job_ids: list[str], ended: QuerySet[Job]) -> Counter[str]:
+        """Delete those of the jobs that are still among `ended`, with their history."""
+        with writing():
+            count = _delete_all(ended.filter(pk__in=job_ids))
+            gone = set(job_ids) - _stored(job_ids)
+            kept = self._kept(Attempt.objects.filter(job__in=gone))
+            for model in HISTORY.values():
+                _delete_all(model.objects.filter(job__in=gone))
+        return Counter({"job": count, "kept": len(kept)})
 
-def _delete(job_ids: list[str], ended: QuerySet[Job]) -> int:
-    """Delete those of the jobs that are still among `ended`, with their history. Return how many
-    jobs were deleted.
-    """
-    with writing():
-        count = _delete_all(ended.filter(pk__in=job_ids))
-        gone = set(job_ids) - _stored(job_ids)
-        for model in HISTORY.values():
-            _delete_all(model.objects.filter(job__in=gone))
-    return count
+    def _kept(self, attempts: QuerySet[Attempt]) -> set[str]:
+        """Return the ids of the attempts that still count, after they have forgotten their jobs."""
+        ids = self._counted.among(attempts)
+        for start in range(0, len(ids), CHUNK):
+            counted = Attempt.objects.filter(pk__in=ids[start : start + CHUNK])
+            counted.exclude(**FORGOTTEN).update(**FORGOTTEN)
+        return set(ids)
+
+    @cached_property
+    def _counted(self) -> CountedCalls:
+        return CountedCalls.before(self.ended_before, timezone.now())
 
 
 def _delete_all(rows: QuerySet[Any]) -> int:

@@ -16,26 +16,22 @@ from tqdm import tqdm
 from jobs.management.terminal import INTERRUPTED, confirm, counted, interruptible, store_fault
 from jobs.models import FINAL, Attempt, Callback, Job
 from jobs.storage.store import STORE_ERRORS
-from jobs.transfer.prune import CLOCK_MARGIN, Prune, limits_beyond, with_windows_beyond
+from jobs.transfer.prune import Prune
 from vendors.catalogue import catalogue, listed
 from vendors.management.store_command import StoreCommand
-from vendors.models import Vendor
 
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 MIN_AGE = timedelta(days=1)
 MAX_AGE = timedelta(weeks=5200)
-KEPT = (
-    "rebuilt from the attempts when Redis loses its data. Pass a longer --older-than, or another "
-    "--vendor."
-)
 
 
 class Command(StoreCommand):
     help = (
         "Deletes jobs that ended long ago, with their attempts and callbacks, and old attempts and "
         "callbacks without a job. Open jobs are kept, however old. Without --vendor and --status, "
-        "also deletes batches that finished long ago and of which no job is left. It can run "
-        "beside the service, be interrupted and run again."
+        "also deletes batches that finished long ago and of which no job is left. Attempts that a "
+        "rate limit or a running quota still counts are kept without their job, until a later "
+        "prune. It can run beside the service, be interrupted and run again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -53,12 +49,11 @@ class Command(StoreCommand):
         add("--yes", action="store_true", help="do not ask for confirmation")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        age = options["older_than"]
         try:
             _refuse_unknown(options["vendor"])
-            _refuse_age_within_limits(options["vendor"], age)
-            before = timezone.now() - age - CLOCK_MARGIN
-            prune = Prune(before, options["vendor"], options["status"])
+            prune = Prune(
+                timezone.now() - options["older_than"], options["vendor"], options["status"]
+            )
             self._prune(prune, len(prune), options)
         except STORE_ERRORS as error:
             raise CommandError(f"{store_fault(error)} Then run prune again.") from None
@@ -66,7 +61,7 @@ class Command(StoreCommand):
     def _prune(self, prune: Prune, count: int, options: dict[str, Any]) -> None:
         jobs = counted(count, "job")
         if options["dry_run"]:
-            return self.stdout.write(f"{jobs} would be deleted.")
+            return self.stdout.write(f"{jobs} would be deleted{_kept(prune.count_kept())}.")
         question = f"{jobs} and old callbacks without a job will be permanently deleted."
         if not options["yes"] and not confirm(question):
             return self.stdout.write("Nothing was changed.")
@@ -79,6 +74,7 @@ class Command(StoreCommand):
         if deleted["attempt"] or deleted["callback"]:
             orphans = [counted(deleted[kind], kind) for kind in ("attempt", "callback")]
             report += f", and {' and '.join(orphans)} without a job"
+        report += _kept(deleted["kept"])
         if not interrupted.is_set():
             return self.stdout.write(report)
         self.stdout.write(f"Interrupted: {report}. Run it again for the rest.")
@@ -98,9 +94,13 @@ def _deleted(prune: Prune, count: int, interrupted: Event) -> Counter[str]:
 
 
 def _steps(prune: Prune) -> Iterator[Counter[str]]:
-    yield from (Counter({"job": count}) for count in prune.jobs())
+    yield from prune.jobs()
     yield from (Counter({"batch": count}) for count in prune.batches())
     yield from prune.orphans()
+
+
+def _kept(count: int) -> str:
+    return f"; {counted(count, 'attempt')} kept, which limits still count" if count else ""
 
 
 def _refuse_unknown(vendor: str) -> None:
@@ -112,20 +112,6 @@ def _refuse_unknown(vendor: str) -> None:
             f"There is no vendor {vendor!r}, and no rows of one are stored. "
             f"Known vendors: {listed(catalogue.all())}."
         )
-
-
-def _refuse_age_within_limits(vendor: str, age: timedelta) -> None:
-    """Refuse to delete attempts from which limits would be rebuilt."""
-    now = timezone.now()
-    vendors = Vendor.objects.filter(slug=vendor) if vendor else Vendor.objects.all()
-    if longer := with_windows_beyond(age, vendors):
-        first = longer[0]
-        raise CommandError(
-            f"The limits of vendor {first} ({first.rate_limits}) count calls that are older. They "
-            f"are {KEPT}"
-        )
-    if shared := limits_beyond(now - age, vendor, now):
-        raise CommandError(f"The limit {shared[0]} counts calls that are older. It is {KEPT}")
 
 
 def _age(text: str) -> timedelta:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from harness.clients import bearer, make_key
+from jobs import lifecycle
 from jobs.api.batches.views import BatchViewSet
 from jobs.api.openapi import details, problem_types
 from jobs.api.openapi.batch_operations import OF_ITEMS
@@ -141,6 +142,15 @@ def test_every_code_is_in_the_docs_and_in_the_schema(schema):
     used = {code for codes in PROBLEMS.values() for code in codes}
     outside = {*details.OUTSIDE, "permission_denied"} - used  # some end an upload as well
     assert documented - used == outside | (set(OF_ITEMS) - used)
+
+
+def test_the_codes_of_failed_jobs_are_in_the_docs_and_in_the_schema(schema):
+    described = schema["components"]["schemas"]["JobError"]["properties"]["code"]["description"]
+    rows = Path(settings.BASE_DIR, "docs/api.md").read_text().splitlines()
+    [row] = [row for row in rows if row.startswith("| `error` |")]
+    for code in (lifecycle.EXPIRED, lifecycle.QUOTA_SPENT, *lifecycle.OVERDUE_CODES):
+        assert f"`{code}`" in described
+        assert f"`{code}`" in row
 
 
 def test_a_posted_job_may_have_additional_fields(schema):
