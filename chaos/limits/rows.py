@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from chaos.history import History
 from chaos.journal import Edit
+from chaos.limits import in_flight
 from chaos.limits.definitions import CREDENTIAL
 from chaos.plans import UNPAID
 
@@ -17,6 +18,10 @@ def rows(history: History) -> Iterator[tuple[str, str]]:
     )
     polls = Counter(each.api_key for story in stories for each in story.polls)
     edits = Counter("pools" if each.slug == CREDENTIAL else each.what for each in _edits(history))
+    caps = {name: cap for name, cap, _ in in_flight.caps()}
+    found = in_flight.most(history)
+    counts = (f"{count} of {name} (limit {caps[name]})" for name, count in found.items())
+    yield "most in flight, at least", ", ".join(counts)
     yield "calls with each key", _counted(Counter(each.api_key for each in arrivals))
     yield "polls with each key", _counted(polls)
     yield "calls that were refused for their key", _counted(refused)
