@@ -22,6 +22,7 @@ from vendors.models import PoolKey, Vendor
 
 PROBE_MARGIN_SECONDS = 10
 UNUSABLE_WAIT_SECONDS = 1.0
+STREAMS = ((Stream.RETRIES, 2), (Stream.JOBS, 2), (Stream.POLLS, 3))  # and values of an entry
 NO_POOL = (PoolKey(""),)  # of a vendor without a credential
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -135,27 +136,30 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
             pairs = zip(versions[::2], versions[1::2], strict=True)
             outdated = [(allowed.buckets[index - 1], int(version)) for index, version in pairs]
             return Taken(vendor, asked_at, outdated=outdated)
-    now_us, wait_us, probing, ends, groups = reply
-    entries = [entry for group in groups for entry in _entries(vendor, allowed.pool, group)]
+    now_us, wait_us, probing, ends, *groups = reply
+    entries: list[Entry] = []
+    for at in range(0, len(groups), 5):
+        entries += _entries(vendor, allowed.pool, *groups[at : at + 5])
     return Taken(
         vendor,
         asked_at,
         entries,
         now=datetime.fromtimestamp(now_us / 1e6, UTC),
         wait_seconds=wait_us / 1e6,
-        listen=dict(_pairs(ends)),
+        listen=dict(_pairs(ends)) if ends else {},
         probe=probe if probing else "",
     )
 
 
-def _entries(vendor: Vendor, pool: Sequence[PoolKey], group: list[Any]) -> list[Entry]:
+def _entries(
+    vendor: Vendor, pool: Sequence[PoolKey], index: int, charge: int, *lists: Any
+) -> list[Entry]:
     """Return the entries that were taken with one key. Their charges follow one another."""
-    index, charge, retries, jobs, polls = group
-    slug, key, weight, entries = vendor.slug, pool[index - 1].name, vendor.weight, []
-    lists = [(Stream.RETRIES, retries, 2, weight), (Stream.JOBS, jobs, 2, weight)]
-    if polls:
-        lists.append((Stream.POLLS, polls, 3, vendor.poll_weight))
-    for stream, flat, width, units in lists:
+    slug, key, entries = vendor.slug, pool[index - 1].name, []
+    for (stream, width), flat in zip(STREAMS, lists, strict=True):
+        if not flat:
+            continue
+        units = vendor.poll_weight if stream is Stream.POLLS else vendor.weight
         for at in range(0, len(flat), width):
             due = flat[at + 2] if width == 3 else ""
             of_entry = str(charge) if charge and units else ""

@@ -18,7 +18,7 @@ import redis
 
 from chaos.witness import worst_window
 from loadtest.bench.apart import apart
-from loadtest.bench.permit_cost import Cost, costs
+from loadtest.bench.permit_cost import GROUPS, Cost, costs
 from loadtest.bench.permits import VENDOR, Limits, Permits, PyrateLimiter, our_take
 from loadtest.bench.race import Race, ask, clock, most_within
 from loadtest.bench.results import Line, Table
@@ -66,11 +66,14 @@ def _cost_lines(found: dict[str, dict[int, list[Cost]]]) -> list[Line]:
     """For 100 jobs the libraries are asked one by one, so that as many start as are allowed. The
     cost of all-or-none requests is shown as well.
     """
-    ours, peers = found["take"], {name: way for name, way in found.items() if name != "take"}
+    ours, groups = found["take"], found[GROUPS]
+    peers = {name: way for name, way in found.items() if name not in ("take", GROUPS)}
     return [
         _cost_line("a job: take", ours[1]),
+        _cost_line(f"a job: {GROUPS}", groups[1], ours[1], "at most 1.5 x"),
         *(_cost_line(f"a job: {name}", way[1], ours[1]) for name, way in peers.items()),
         _cost_line("each of 100 jobs: take", ours[100]),
+        _cost_line(f"each of 100 jobs: {GROUPS}", groups[100], ours[100], "at most 1.5 x"),
         *(
             _cost_line(f"each of 100 jobs: {name}, one by one", way[1], ours[100])
             for name, way in peers.items()

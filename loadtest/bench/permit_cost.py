@@ -10,6 +10,8 @@ import redis
 from loadtest.bench.permits import VENDOR, Limits, Permits, PyrateLimiter, Take, WithJobs, our_take
 
 LIMITS = "100000/s, 500000/min, 1000000/day"  # never reached
+SHARED = ("one", "two", "three")
+GROUPS = "take, three shared limits"
 CALLS = {1: 200, 100: 20}  # calls in a round, by how many permits each asks for
 
 
@@ -29,10 +31,12 @@ def costs(
     The logs hold `starts` starts of the last day.
     """
     client.flushdb()
-    ours, hits, rates = our_take(LIMITS), Limits(url, LIMITS), PyrateLimiter(url, LIMITS)
-    _remember_a_day(client, starts, ours, hits, rates)
+    hits, rates = Limits(url, LIMITS), PyrateLimiter(url, LIMITS)
+    ours, groups = our_take(LIMITS), our_take(LIMITS, SHARED)
+    _remember_a_day(client, starts, groups, hits, rates)
     ways: dict[str, Permits] = {
         "take": ours,
+        GROUPS: groups,
         "limits": hits,
         "limits, then the jobs": WithJobs(hits, client),
         "pyrate-limiter": rates,
@@ -46,7 +50,8 @@ def costs(
             for name, permits in ways.items():
                 permits.queue(count * calls)
                 found[name][count].append(_cost(client, permits, count, calls))
-            ours.settle()
+            for our in (ours, groups):
+                our.settle()
     return found
 
 

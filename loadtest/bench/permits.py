@@ -36,17 +36,28 @@ class Permits:
 class Take(Permits):
     """Our `take`: the permits and their jobs. Django must be set up."""
 
-    def __init__(self, limits: str) -> None:
-        from vendors.models import Vendor
+    def __init__(self, limits: str, shared: Sequence[str] = ()) -> None:
+        """`shared`: the names of limits of the same windows, in which its calls count as well."""
+        from vendors.models import Limit, Vendor
 
-        self._vendor = Vendor(slug=VENDOR, adapter="sync", rate_limits=limits)
+        self._vendor = Vendor(slug=VENDOR, adapter="sync", rate_limits=limits, version=1)
+        self._vendor.membership, self._vendor.definition = "1", {"limits": list(shared)}
+        rules: Any = {"windows": limits}
+        self._vendor.name_limits({name: Limit(slug=name, definition=rules) for name in shared})
         self._entries: list[Entry] = []
 
     def remember(self, starts_us: Sequence[int]) -> None:
         """Build the log from these starts, newest first. Nothing is permitted before that."""
-        from jobs.queue import limiter
+        from jobs.queue.buckets import buckets_of
+        from jobs.queue.keys import Keys
+        from jobs.queue.restore import Content, Start, restore
 
-        limiter.rebuild(VENDOR, self._vendor.windows, starts_us, [])
+        streams = [Keys(VENDOR).retries, Keys(VENDOR).jobs]
+        starts = [Start(at_us, at_us) for at_us in starts_us]
+        for bucket in buckets_of(self._vendor).common:
+            members = [bucket.member] if bucket.limit else []
+            content = Content(bucket.windows, starts, members=members, version=bucket.version)
+            restore(bucket.keys, content, token="", streams=[] if bucket.limit else streams)
 
     def queue(self, count: int) -> None:
         from jobs.models import Stream
@@ -64,7 +75,9 @@ class Take(Permits):
     def settle(self) -> None:
         """Settle everything that was taken."""
         from jobs.queue import stream
+        from vendors.catalogue import catalogue
 
+        catalogue._vendors = {VENDOR: self._vendor}
         stream.settle(
             VENDOR,
             [stream.Settlement(entry.job_id, entry, frees_slot=True) for entry in self._entries],
@@ -72,13 +85,13 @@ class Take(Permits):
         self._entries = []
 
 
-def our_take(limits: str) -> Take:
+def our_take(limits: str, shared: Sequence[str] = ()) -> Take:
     """Return our permits. Sets Django up, with the Redis of REDIS_URL."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
     import django
 
     django.setup()
-    return Take(limits)
+    return Take(limits, shared)
 
 
 class Limits(Permits):

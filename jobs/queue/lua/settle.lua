@@ -19,11 +19,11 @@ for i = #buckets + 2, #ARGV, 8 do
   local stream, entry, job, frees_slot, charge, units, key, requeue = unpack(ARGV, i, i + 7)
   local was_pending = 0
   if entry ~= '' then
-    local name = streams[stream] or KEYS[tonumber(stream)]
+    local name = streams[stream] or KEYS[tonumber(stream)] -- of polls
     was_pending = redis.call('XACK', name, 'workers', entry)
     redis.call('XDEL', name, entry)
     -- A probe ends with its entry, even if it was never reported. The next one may then start at once.
-    if probe == (streams[stream] and stream or 'polls') .. entry then
+    if probe and probe == (streams[stream] and stream or 'polls') .. entry then
       redis.call('HDEL', own.hash, 'probe', 'probe_until', 'probe_entry')
       redis.call('XADD', own.freed, 'MAXLEN', 1, '*', 'slot', '1')
     end
@@ -32,7 +32,8 @@ for i = #buckets + 2, #ARGV, 8 do
     redis.call('XADD', RETRIES, '*', 'v', '1', 'job', job)
   end
   own.ended = own.ended + was_pending
-  for _, bucket in ipairs(buckets) do
+  for b = 1, (frees_slot ~= '' or charge ~= '') and #buckets or 0 do
+    local bucket = buckets[b]
     local counts = bucket.key == '' or bucket.key == key
     if frees_slot ~= '' and (counts or key == '') then bucket.ended = bucket.ended + redis.call('ZREM', bucket.in_flight, job) end
     if charge ~= '' and counts then

@@ -1,9 +1,10 @@
 -- Takes the entries that may start now, and charges for exactly those. Runs after limits.lua and admission.lua.
 -- own arguments, after those of admission: consumer, token for a probe, life of a probe in microseconds
 -- Returns nothing if a bucket can't be trusted. If the definition of one is older than one that a take has named: 'outdated', then for each
--- such bucket its index and that version. Else: now, wait, whether the entry is a probe, and lists: the streams whose next entry ends the
--- wait of `wait` microseconds, each with its last id; and for each key with which something was taken its index, first charge (0: nothing
--- counts), and the entries from retries, from jobs (both as entry id and job id), and from polls (with its due time as a third).
+-- such bucket its index and that version. Else: now, wait, whether the entry is a probe, the streams whose next entry ends the wait of
+-- `wait` microseconds, each with its last id; and for each key with which something was taken its index, first charge (0: nothing counts),
+-- and the entries from retries, from jobs (both as entry id and job id), and from polls (with its due time as a third). Of the lists, an
+-- empty one is 0: to return a table takes as long as a short command.
 local consumer = ARGV[own + 1]
 
 if outdated[1] then
@@ -38,14 +39,15 @@ for i = 1, any_quota and #buckets or 0 do
 end
 if stale[1] then return {} end
 
-local groups, is_probe = {}, 0
+local reply = { now, 0, 0, 0 }
 local function answer(wait, listen)
   local ends = {}
   for i = 1, #listen do
     local last = redis.call('XREVRANGE', listen[i], '+', '-', 'COUNT', 1)
     ends[#ends + 1], ends[#ends + 2] = listen[i], last[1] and last[1][1] or '0-0'
   end
-  return { now, wait, is_probe, ends, groups }
+  reply[2], reply[4] = wait, ends[1] and ends or 0
+  return reply
 end
 
 if held_by == 'recovery' then redis.call('HSET', STATE, 'full', 1) end
@@ -101,9 +103,8 @@ local function read(stream, key, list, count)
 end
 
 -- Reads up to `most` calls for a key, and returns how many.
-local function read_calls(key, group, most)
+local function read_calls(key, retries, jobs, most)
   if most <= 0 or no_calls then return 0 end
-  local retries, jobs = group[3], group[4]
   local before = #retries + #jobs
   local any_retries = redis.call('XLEN', RETRIES) > 0 -- mostly none, and to read takes several times as long
   if any_retries then read(RETRIES, key, retries, most) end
@@ -139,15 +140,15 @@ if is_polled then
 
   -- While calls wait that could start, polls get half of the permits (of the entries, if they take none). An odd one, such as a single one, goes to both kinds by turns: to
   -- a poll if `poll_turn` in the state is 1. What one kind leaves, the other takes. Returns how many calls and polls were read.
-  function read_both(key, group)
+  function read_both(key, retries, jobs, list)
     local field = key.name == '' and 'poll_turn' or 'poll_turn:' .. key.name
     local turn = redis.call('HGET', STATE, field) or '0'
     local room = poll_weight > 0 and room_for(key, weight) or want
     local of_calls = key.calls and math.min(room_for(key, weight, true), room - math.floor((room + turn) / 2)) or 0
-    local calls = read_calls(key, group, of_calls)
-    local polls = read_polls(key, group[5], room_for(key, poll_weight))
+    local calls = read_calls(key, retries, jobs, of_calls)
+    local polls = read_polls(key, list, room_for(key, poll_weight))
     if key.calls and calls == of_calls then -- there may be more
-      calls = calls + read_calls(key, group, room_for(key, weight, true))
+      calls = calls + read_calls(key, retries, jobs, room_for(key, weight, true))
     end
     local next_turn = polls > calls and '0' or '1'
     if (calls + polls) % 2 == 1 and next_turn ~= turn then redis.call('HSET', STATE, field, next_turn) end
@@ -168,38 +169,39 @@ if keys[2] then
   end)
 end
 
+local any_taken = false
 for i = 1, #keys do
-  local key = keys[i]
-  local group, calls, polls = { key.index, 0, {}, {}, {} }, 0, 0
+  local key, retries, jobs, polls = keys[i], {}, {}, {}
+  local calls, others = 0, 0
   if key.polls then
-    calls, polls = read_both(key, group)
+    calls, others = read_both(key, retries, jobs, polls)
   else
-    calls = read_calls(key, group, room_for(key, weight, true))
+    calls = read_calls(key, retries, jobs, room_for(key, weight, true))
   end
-  if calls + polls > 0 then
-    local owed = calls > 0 and math.max(weight, polls > 0 and poll_weight or 0) or poll_weight
-    group[2] = charge(key.buckets, calls * weight + polls * poll_weight, owed)
+  if calls + others > 0 then
+    any_taken = true
+    local owed = calls > 0 and math.max(weight, others > 0 and poll_weight or 0) or poll_weight
+    local first = charge(key.buckets, calls * weight + others * poll_weight, owed)
+    local size = #reply
+    reply[size + 1], reply[size + 2] = key.index, first
+    reply[size + 3], reply[size + 4], reply[size + 5] = retries[1] and retries or 0, jobs[1] and jobs or 0, polls[1] and polls or 0
     if keys[2] then redis.call('HSET', STATE, 'used:' .. key.name, text(now)) end
-    groups[#groups + 1] = group
+    if open_until then -- the entry is a probe
+      local entry = retries[1] and 'retries' .. retries[1] or jobs[1] and 'jobs' .. jobs[1] or 'polls' .. polls[1]
+      redis.call('HSET', STATE, 'probe', ARGV[own + 2], 'probe_until', text(now + ARGV[own + 3]), 'probe_entry', entry)
+      reply[3] = 1
+    end
   end
 end
 
-if not groups[1] and a_group_is_gone then
+if any_taken then
+  -- A worker with entries must be known before its first heartbeat, or its death would not be detected.
+  redis.call('ZADD', HEARTBEATS, 'NX', now_ms, consumer)
+elseif a_group_is_gone then
   redis.call('HDEL', STATE, 'run_id')
   return {}
 end
-if groups[1] then
-  -- A worker with entries must be known before its first heartbeat, or its death would not be detected.
-  redis.call('ZADD', HEARTBEATS, 'NX', now_ms, consumer)
-  if open_until then
-    is_probe = 1
-    local _, _, retries, jobs, polls = unpack(groups[1])
-    local entry = retries[1] and 'retries' .. retries[1] or jobs[1] and 'jobs' .. jobs[1] or 'polls' .. polls[1]
-    local probe, life = ARGV[own + 2], tonumber(ARGV[own + 3])
-    redis.call('HSET', STATE, 'probe', probe, 'probe_until', text(now + life), 'probe_entry', entry)
-    return answer(life, { FREED })
-  end
-end
+if reply[3] == 1 then return answer(tonumber(ARGV[own + 3]), { FREED }) end
 
 -- Nothing can be taken until the limits permit more, new entries come, or a slot is freed: whichever comes first for one of the keys.
 local wait, listen = FOREVER, no_calls and { RETRIES, JOBS } or {}

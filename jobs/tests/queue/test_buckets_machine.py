@@ -129,6 +129,7 @@ class Buckets(RuleBasedStateMachine):
 
     def check_bucket(self, bucket, first, end):
         starts = self.model.starts(bucket)
+        assert len(starts) == len(set(starts)), "two units of one moment"
         for window in bucket.windows:
             inside = [it for it in starts if end - 1 - window.seconds * SECOND <= it < end]
             assert len(inside) <= window.calls, f"{len(inside)} in {window} of {bucket.name}"
