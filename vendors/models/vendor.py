@@ -200,12 +200,15 @@ class Vendor(Limited, PausableVendor, VendorSecrets):
         return "" if outbound is DIRECT else outbounds.fault_of(outbound)
 
     @property
-    def outbound_files(self) -> object:
-        """What changes when a file of certificates does; empty if none is named."""
+    def files(self) -> tuple[object, ...]:
+        """What changes when a file that it depends on does; empty if there is none."""
+        of_outbound: object
         try:
-            return outbounds.seen_of(self.outbound)
+            of_outbound = outbounds.seen_of(self.outbound)
         except VendorError:
-            return ()
+            of_outbound = ()
+        of_secrets = variables.files_of(sorted(self.variable_names))
+        return (of_outbound, *of_secrets) if of_outbound or of_secrets else ()
 
     def clean(self) -> None:
         validators.validate_same_slug(self)
