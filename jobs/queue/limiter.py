@@ -12,9 +12,10 @@ arrival margin, which covers the life of a permit and the jitter of the network
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from jobs.queue.buckets import Bucket, arguments, buckets_of, keys_of, pool_of
+from jobs.models import EPOCH
+from jobs.queue.buckets import Bucket, all_buckets_of, arguments, buckets_of, keys_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys, key_pause
 from jobs.queue.redis import commands, script
@@ -24,7 +25,6 @@ from vendors.models import Vendor
 
 PERMIT_SECONDS = 0.015
 READ_PAUSE_SECONDS = 1.1  # longer than any worker takes to read a pause from the vendor's row
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -74,8 +74,7 @@ def stale(buckets: Sequence[Bucket]) -> list[Bucket]:
 
 def is_stale(vendor: Vendor) -> bool:
     """Return whether a bucket of the vendor must be rebuilt. Raises redis.RedisError."""
-    of_vendor = buckets_of(vendor)
-    return bool(stale(of_vendor.of_all(pool_of(vendor, redis_clock.now()))))
+    return bool(stale(all_buckets_of(vendor)))
 
 
 def forget_version(bucket: Bucket, version: int) -> None:

@@ -16,11 +16,11 @@ from typing import Any
 
 from jobs import lifecycle
 from jobs.callbacks import tokens
-from jobs.models import UNKNOWN, Attempt, Job, Kind
+from jobs.models import EPOCH, UNKNOWN, Attempt, Job, Kind
 from jobs.queue import limiter, stream
 from jobs.queue.buckets import buckets_of
 from jobs.queue.keys import Keys
-from jobs.queue.limiter import EPOCH, Renewal
+from jobs.queue.limiter import Renewal
 from jobs.queue.redis import commands
 from jobs.recovery.rebuild import rebuild
 from jobs.storage.store import writing
