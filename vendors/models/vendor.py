@@ -186,7 +186,8 @@ class Vendor(Limited, PausableVendor, VendorSecrets):
         if not (proxy_env or ca_file or client_cert_file):
             return DIRECT
         if proxy_env and (fault := variables.missing(proxy_env)):
-            raise VendorError("vendor_unreachable", f"proxy_env: {fault}", outage=True)
+            sentence = f"proxy_env: {fault}"
+            raise VendorError("vendor_unreachable", sentence, outage=True, sent=False)
         return Outbound(variables.value(proxy_env).strip(), ca_file, client_cert_file)
 
     @property
