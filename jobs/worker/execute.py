@@ -98,14 +98,18 @@ def execute(execution: Execution) -> None:
     def ask(access: Access) -> Answer | None:
         this_call.has_sent = False
         answer = _call(execution, access)
-        unsent = isinstance(answer, VendorError) and not answer.sent
-        # An adapter may have sent other requests before the one that failed.
-        execution.is_unsent = unsent and not this_call.has_sent
+        execution.is_unsent = is_unsent(answer)
         return answer
 
     # Before the permit is confirmed: the vendor may have to be asked for a token first.
     execution.is_unsent = True
     execution.answer = with_access(execution.vendor, execution.entry.credential, ask)
+
+
+def is_unsent(answer: Answer | None) -> bool:
+    """Whether nothing was sent to the vendor since `this_call.has_sent` was set to False."""
+    # An adapter may have sent other requests before the one that failed.
+    return isinstance(answer, VendorError) and not answer.sent and not this_call.has_sent
 
 
 def _call(execution: Execution, access: Access) -> Answer | None:
