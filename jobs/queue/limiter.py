@@ -19,8 +19,6 @@ from jobs.queue.buckets import Bucket, all_buckets_of, arguments, buckets_of, ke
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys, key_pause
 from jobs.queue.redis import commands, script
-from jobs.queue.restore import NOW_US, ROUNDED_US, Content, Start, restore
-from vendors.limits import Window
 from vendors.models import Vendor
 
 PERMIT_SECONDS = 0.015
@@ -101,25 +99,3 @@ def memory(vendor: Vendor) -> tuple[int, float]:
     depth, length_us = commands().hmget(Keys(vendor.slug).state, "depth", "length")
     calls = max([int(depth or 0), *(window.calls for window in vendor.windows)])
     return calls, max([int(length_us or 0) / 1e6, *(window.seconds for window in vendor.windows)])
-
-
-def rebuild(
-    slug: str,
-    windows: Sequence[Window],
-    ended_us: Sequence[int],
-    in_flight: Sequence[str],
-    *,
-    calling_us: Sequence[int] = (),
-    token: str = "",
-) -> bool:
-    """Restore the log and the in-flight set of a vendor's own bucket. Raises redis.RedisError.
-
-    `ended_us`: when finished calls started, newest first, in microseconds. `calling_us`: the same
-    for calls in progress. False: the lock that `token` holds has expired, and another worker is
-    rebuilding.
-    """
-    keys = Keys(slug)
-    calling = [Start(at_us, NOW_US) for at_us in calling_us]
-    starts = [*calling, *(Start(at_us, at_us + ROUNDED_US) for at_us in ended_us)]
-    streams = [keys.retries, keys.jobs]
-    return restore(keys, Content(windows, starts, in_flight), token=token, streams=streams)
