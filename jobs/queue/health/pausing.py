@@ -63,7 +63,8 @@ class PausedKey:
     def pause(self, reason: str, called_at: datetime | None) -> bool:
         if not pauses.is_current(self._vendor, called_at):
             return False
-        changed = keys.pause(self._credential, self._key, reason, called_at=called_at)
+        where, now = (self._credential, self._key), redis_clock.now()
+        changed = keys.pause(*where, reason, now=now, called_at=called_at)
         return self._pause_users(called_at, changed=changed)
 
     def pause_until(
