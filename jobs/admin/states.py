@@ -89,6 +89,8 @@ def vendor_state(vendor: Vendor, snapshot: Snapshot) -> str:
     """Return whether a vendor is running, paused or down, and what else holds its queue."""
     held = snapshot.vendors.get(vendor.slug)
     states = [pause(vendor)] if vendor.is_paused(snapshot.now) else []
+    if states and "poll" in vendor.definition and vendor.allows_polls(snapshot.now):
+        states.append("polls go on")
     if held and held.breaker:
         states.append(breaker(held.breaker, snapshot.now))
     if held and held.queued and held.hold and not states:

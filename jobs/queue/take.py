@@ -72,9 +72,11 @@ class Admission:
         return [*arguments(self.buckets, now), *self.pool_args] if self._has_quota else self._args
 
 
-def admission(vendor: Vendor, now: datetime, *, anywhere: bool = False) -> Admission:
+def admission(
+    vendor: Vendor, now: datetime, *, anywhere: bool = False, polls_alone: bool = False
+) -> Admission:
     """Return what decides about the vendor's calls. `now`: by Redis' clock. `anywhere`: not only
-    about those of this process, which may lack keys.
+    about those of this process, which may lack keys. `polls_alone`: about none but polls.
 
     Raises ValueError if a limit that the vendor names, or its credential, can't be used.
     """
@@ -82,6 +84,8 @@ def admission(vendor: Vendor, now: datetime, *, anywhere: bool = False) -> Admis
     if vendor.credential:
         is_polled = vendor.polling is not None
         keys = vendor.credential.pool(now, anywhere=anywhere)
+        if polls_alone:
+            keys = [key._replace(calls=False) for key in keys]
         pool = tuple(key for key in keys if key.calls or (key.polls and is_polled))
     buckets = buckets_of(vendor)
     found: Admission | None = buckets.admissions.get(pool)
@@ -121,7 +125,7 @@ def take(vendor: Vendor, consumer: str, want: int) -> Taken:
     probe_life_us = int((vendor.timeout_seconds + PROBE_MARGIN_SECONDS) * 1e6)
     now = redis_clock.now()
     try:
-        allowed = admission(vendor, now)
+        allowed = admission(vendor, now, polls_alone=vendor.is_paused(now))
     except ValueError:  # without all of its limits, no call is made
         return Taken(vendor, asked_at, now=now, wait_seconds=UNUSABLE_WAIT_SECONDS)
     reply = script("limits", "admission", "take")(

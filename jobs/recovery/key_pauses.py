@@ -4,6 +4,7 @@ changed since, or the other keys are not set where the workers run.
 """
 
 from collections import defaultdict
+from datetime import datetime
 
 from jobs.queue.clock import redis_clock
 from jobs.queue.health.pausing import pause_users
@@ -23,20 +24,23 @@ def pause_or_resume_users() -> int:
             users[vendor.credential.slug].append(vendor)
             credentials[vendor.credential.slug] = vendor.credential
     for slug, credential in credentials.items():
-        now = redis_clock.now()
-        is_any_paused = any(key.is_paused(now) for key in credential.states.values())
-        if is_any_paused or any(map(_is_paused_for_keys, users[slug])):
-            _pause_or_resume(credential)
+        now, names = redis_clock.now(), set(credential.key_names)
+        paused = [row for row in credential.states.values() if row.is_paused(now)]
+        # A key that was removed keeps its row.
+        is_any_paused = any(row.name in names for row in paused)
+        if is_any_paused or any(_is_paused_for_keys(vendor, now) for vendor in users[slug]):
+            _pause_or_resume(credential, {row.pause_reason for row in paused})
     return 0
 
 
-def _is_paused_for_keys(vendor: Vendor) -> bool:
-    return not vendor.paused_by and vendor.pause_reason.startswith(pauses.NONE_USABLE)
+def _is_paused_for_keys(vendor: Vendor, now: datetime) -> bool:
+    is_automatic = vendor.is_paused(now) and not vendor.paused_by
+    reason = vendor.pause_reason
+    return is_automatic and (reason.startswith(pauses.NONE_USABLE) or reason in pauses.OF_KEYS)
 
 
-def _pause_or_resume(credential: Credential) -> None:
+def _pause_or_resume(credential: Credential, reasons: set[str]) -> None:
     now, lacking = redis_clock.now(), _lacking(credential)
-    reasons = {key.pause_reason for key in credential.states.values() if key.is_paused(now)}
     pauses.keys.resume_vendors(credential.slug, reasons, now=now, lacking=lacking)
     pause_users(credential.slug, lacking=lacking)
 

@@ -34,7 +34,7 @@ def add_due_polls() -> int:
     now, count = redis_clock.now(), 0
     for vendor in catalogue.all().values():
         # While a vendor is paused, its polls wait in the rows, and so do those of a paused key.
-        if not is_polled(vendor) or vendor.is_paused(now):
+        if not is_polled(vendor) or not vendor.allows_polls(now):
             continue
         try:
             count += sum(_add(vendor, of, key) for of, key in _lines(vendor, now))
@@ -47,10 +47,12 @@ def add_due_polls() -> int:
 def _lines(vendor: Vendor, now: datetime) -> list[tuple[str, str]]:
     """Return with which key jobs are polled: pairs of a job's `credential` and of a key that may be
     used for polls. Jobs that were called before there were keys are polled with the first.
+
+    The variables of the keys may be set only where the workers run that serve the vendor.
     """
     if vendor.credential is None:
         return [("", "")]
-    first, *others = vendor.credential.pool(now)
+    first, *others = vendor.credential.pool(now, anywhere=True)
     lines = [("", first), (first.name, first), *((key.name, key) for key in others)]
     return [(of, key.name) for of, key in lines if key.polls]
 

@@ -42,7 +42,8 @@ class Taker:
 
     def room(self, vendor: Vendor) -> int:
         """Return how many entries may be taken from the vendor."""
-        if vendor.is_paused(redis_clock.now()):
+        now = redis_clock.now()
+        if vendor.is_paused(now) and not ("poll" in vendor.definition and vendor.allows_polls(now)):
             return 0
         # More than there are threads only if no permit or slot expires meanwhile, and if after a
         # crash the calls may be repeated.

@@ -1,6 +1,7 @@
 """Rows that can be paused: vendors, and the keys of their credentials."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 
@@ -11,6 +12,11 @@ DENIED = "It denied 3 jobs in a row: check its credentials, then resume it."
 UNPAID = "It asks for payment: add credit to its account, then resume it."
 UNPAID_UNTIL_RESET = "It asks for payment. As it says, its account has credit again by then."
 UNPAID_REASONS = (UNPAID, UNPAID_UNTIL_RESET)
+# Those for which a credential's key is paused, but never a vendor that has one.
+OF_KEYS = (DENIED, *UNPAID_REASONS)
+# Begins the reason for which a vendor is paused while no key of its credential can be used. Of the
+# only key of a credential, the reasons OF_KEYS stand alone.
+NONE_USABLE = "None of its keys can be used. "
 
 
 class Pausable(models.Model):
@@ -30,3 +36,23 @@ class Pausable(models.Model):
 
     def is_paused(self, now: datetime) -> bool:
         return self.paused or (self.paused_until is not None and self.paused_until > now)
+
+
+class PausableVendor(Pausable):
+    definition: Any
+
+    class Meta:
+        abstract = True
+
+    @property
+    def only_calls_are_paused(self) -> bool:
+        """Whether a pause is there for the keys of its credential, which say themselves whether
+        jobs may be polled with them: those that are out of credits do.
+        """
+        if self.paused_by or not self.definition.get("credential"):
+            return False
+        reason = self.pause_reason
+        return reason.startswith(NONE_USABLE) or reason in UNPAID_REASONS
+
+    def allows_polls(self, now: datetime) -> bool:
+        return self.only_calls_are_paused or not self.is_paused(now)

@@ -16,7 +16,7 @@ from vendors.http import outbound as outbounds
 from vendors.models import validation
 from vendors.models.ids import new_id
 from vendors.models.limited import Limited
-from vendors.models.pausable import Pausable
+from vendors.models.pausable import PausableVendor
 from vendors.models.secrets import VendorSecrets
 from vendors.registry import is_built_in, is_http, make_adapter
 
@@ -29,7 +29,7 @@ def required_input_of(adapter: str) -> str:
     return DEFAULT_REQUIRED_INPUT if has_default else ""
 
 
-class Vendor(Limited, Pausable, VendorSecrets):
+class Vendor(Limited, PausableVendor, VendorSecrets):
     id = models.CharField(
         primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
     )

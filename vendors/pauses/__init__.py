@@ -5,9 +5,16 @@ overrides it and lasts until an operator resumes the vendor or the key. While al
 credential are paused, so are the vendors that use it.
 """
 
-from vendors.models.pausable import DENIED, SLOW_DOWN, THROTTLED, UNPAID, UNPAID_UNTIL_RESET
+from vendors.models.pausable import (
+    DENIED,
+    NONE_USABLE,
+    OF_KEYS,
+    SLOW_DOWN,
+    THROTTLED,
+    UNPAID,
+    UNPAID_UNTIL_RESET,
+)
 from vendors.pauses import keys
-from vendors.pauses.keys import NONE_USABLE
 from vendors.pauses.terms import MAX_NAME_LENGTH, MAX_REASON_LENGTH
 from vendors.pauses.vendors import is_current, pause, pause_until, resume, resume_if_automatic
 
@@ -16,6 +23,7 @@ __all__ = [
     "MAX_NAME_LENGTH",
     "MAX_REASON_LENGTH",
     "NONE_USABLE",
+    "OF_KEYS",
     "SLOW_DOWN",
     "THROTTLED",
     "UNPAID",

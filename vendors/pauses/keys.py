@@ -8,7 +8,12 @@ from django.db.models import Q, QuerySet
 from vendors.catalogue import catalogue
 from vendors.definitions.faults import DefinitionFaults
 from vendors.models import Credential, CredentialKey, Vendor, users_of
-from vendors.models.pausable import DENIED, UNPAID_REASONS
+from vendors.models.pausable import (
+    DENIED,
+    NONE_USABLE,
+    OF_KEYS,
+    UNPAID_REASONS,
+)
 from vendors.pauses.terms import (
     RUNNING,
     begin,
@@ -16,10 +21,11 @@ from vendors.pauses.terms import (
     not_resumed_since,
 )
 
-# Begins the reason for which a vendor is paused while no key of its credential can be used. If the
-# credential has one key, the reason is that key's alone.
-NONE_USABLE = "None of its keys can be used. "
 NO_KEYS: frozenset[str] = frozenset()
+# As Vendor.only_calls_are_paused, of a vendor with a credential.
+ONLY_CALLS = Q(paused_by="") & (
+    Q(pause_reason__startswith=NONE_USABLE) | Q(pause_reason__in=UNPAID_REASONS)
+)
 
 
 def pause(
@@ -99,7 +105,7 @@ def pause_vendors(
 ) -> list[str]:
     """Pause the vendors that use the credential if no call may be made with any of its keys, until
     one may be made with the first. `lacking`: keys that no worker has. Returns the vendors that are
-    newly paused.
+    newly paused. A vendor that is paused for another reason stays so until that pause ends.
     """
     names = _names(credential)
     pauses = [key for key in _paused(credential, now) if key.name in names]
@@ -108,10 +114,13 @@ def pause_vendors(
     ends = [key.paused_until for key in pauses if key.paused_until and not key.paused]
     until = min(ends, default=None)
     first = next(key for key in pauses if not until or key.paused_until == until)
-    reason = f"{NONE_USABLE if len(names) > 1 else ''}{first.pause_reason}"
+    is_alone = len(names) == 1 and first.pause_reason in OF_KEYS
+    reason = f"{'' if is_alone else NONE_USABLE}{first.pause_reason}"
     paused = []
     for vendor in _users(credential):
-        running = Vendor.objects.filter(not_resumed_since(called_at), pk=vendor.pk, paused=False)
+        has_no_other = ONLY_CALLS | Q(paused_until=None) | Q(paused_until__lte=now)
+        running = Vendor.objects.filter(has_no_other, not_resumed_since(called_at), paused=False)
+        running = running.filter(pk=vendor.pk)
         if until:
             is_new = begin_until(running, until, reason, "", now=now, since=now)
         else:
@@ -134,7 +143,8 @@ def resume_vendors(
     """
     if not has_key_to_call_with(credential, now, lacking):
         return 0
-    for_keys = Q(pause_reason__startswith=NONE_USABLE) | Q(pause_reason__in=list(reasons))
+    of_keys = [reason for reason in reasons if reason in OF_KEYS]
+    for_keys = Q(pause_reason__startswith=NONE_USABLE) | Q(pause_reason__in=of_keys)
     users = [vendor.pk for vendor in _users(credential)]
     vendors = Vendor.objects.filter(for_keys, pk__in=users, paused_by="")
     changed = vendors.update(**RUNNING, resumed_at=now)

@@ -34,6 +34,7 @@ def pause_until(
     compare pauses with. `since`: when what it is paused for began, if earlier. `called_at`: as for
     `pause`.
     """
+    _give_way(slug, called_at)
     running = _running(slug, called_at)
     changed = begin_until(running, until, reason, by, now=now, since=since or now)
     catalogue.forget()
@@ -46,6 +47,7 @@ def pause(slug: str, reason: str, by: str = "", *, called_at: datetime | None = 
     `called_at`: when the call started, by Redis' clock, whose answer is the reason. If the vendor
     was resumed since, the answer is out of date and pauses nothing.
     """
+    _give_way(slug, called_at)
     changed = begin(_running(slug, called_at), reason, by)
     catalogue.forget()
     return changed
@@ -91,6 +93,15 @@ def is_current(slug: str, called_at: datetime | None) -> bool:
     if called_at is None:
         return True
     return Vendor.objects.filter(not_resumed_since(called_at), slug=slug).exists()
+
+
+def _give_way(slug: str, called_at: datetime | None) -> None:
+    """End a pause of calls alone, so that one begins that stops polls too. Its keys stay paused:
+    the sweep pauses the vendor for them again, once the other pause has ended.
+    """
+    if keys.credential_of(slug):
+        rows = Vendor.objects.filter(keys.ONLY_CALLS, not_resumed_since(called_at), slug=slug)
+        rows.update(**RUNNING)
 
 
 def _running(slug: str, called_at: datetime | None) -> QuerySet[Vendor]:

@@ -7,6 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from jobs.tests.console import sign_in_as_superuser, text
+from vendors import pauses
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
@@ -46,6 +47,19 @@ def test_a_vendor_is_paused_with_a_reason_and_resumed(browser, make_vendor):
         f"Paused. State: running → paused: They ask us to wait (by operator, since {since}).",
         f"Resumed. State: paused: They ask us to wait (by operator, since {since}) → running.",
     ]
+
+
+def test_a_pause_that_lets_polls_go_on_says_so_and_can_be_replaced(browser, make_vendor):
+    definition = {"credential": "pdl", "poll": {"every": "1s"}}
+    vendor = make_vendor(paused=True, pause_reason=pauses.UNPAID, definition=definition)
+    page = f"{VENDORS}{vendor.pk}/"
+    shown = text(browser.get(f"{page}change/"))
+    assert "then resume it; polls go on" in shown
+    assert "Resume Pause" in shown
+    browser.post(f"{page}pause/", {"reason": "Budget."})
+    shown = text(browser.get(f"{page}change/"))
+    assert "polls go on" not in shown
+    assert "Resume Pause" not in shown
 
 
 def test_a_form_with_errors_shows_the_stored_state(browser, make_vendor):

@@ -129,6 +129,15 @@ def test_polls_of_a_key_that_is_denied_wait_in_the_rows(pooled, make_job, reason
     assert add_due_polls() == number
 
 
+@pytest.mark.sqlite
+def test_polls_are_added_by_a_worker_that_lacks_the_key_for_one_that_has_it(
+    pooled, make_job, monkeypatch
+):
+    job = waiting(make_job, credential=TWO)
+    monkeypatch.delenv(TWO)
+    assert (add_due_polls(), in_line(key=TWO)) == (1, [job.pk])
+
+
 def test_a_job_whose_key_is_in_no_list_is_left_to_its_deadline(pooled, make_job, caplog):
     job, other = waiting(make_job, credential="VENDOR_GONE"), waiting(make_job, credential=RETIRED)
     assert (add_due_polls(), stop_polls(), stop_polls()) == (1, 1, 0)

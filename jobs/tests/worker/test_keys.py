@@ -102,6 +102,38 @@ def test_answers_that_are_about_the_vendor_pause_the_vendor(use):
     assert calls_with() == [FIRST, SECOND]
 
 
+def test_the_sweep_leaves_a_vendor_paused_that_has_asked_for_it_itself(use):
+    use()
+    report(error("rate_limited", MINUTE))
+    report(error("vendor_error", 9 * MINUTE))
+    assert calls_with() == [SECOND]
+    pause_or_resume_users()
+    keys.resume("pdl", FIRST, now=redis_clock.now())
+    assert [*paused_vendors()] == ["pdl"]
+
+
+@pytest.mark.sqlite
+def test_the_pause_of_a_key_that_was_removed_is_not_looked_at(
+    use, django_assert_num_queries, monkeypatch
+):
+    monkeypatch.setattr("vendors.catalogue.MAX_AGE_SECONDS", 3600)
+    use({"bearer_env": FIRST})
+    keys.pause("pdl", "VENDOR_REMOVED", pauses.DENIED)
+    catalogue.all()
+    with django_assert_num_queries(0):
+        pause_or_resume_users()
+
+
+def test_a_vendor_is_resumed_whose_only_key_is_replaced(use):
+    use({"bearer_env": FIRST})
+    report(error("no_credits"))
+    assert {*paused_vendors()} == {"pdl", "bulk"}
+    Credential.objects.update(definition={"bearer_env": SECOND})
+    catalogue.forget()
+    pause_or_resume_users()
+    assert paused_vendors() == {}
+
+
 def test_the_only_key_pauses_its_vendors_for_its_own_reason(use):
     use({"bearer_env": FIRST})
     report(error("rate_limited", MINUTE))
