@@ -81,7 +81,7 @@ def test_list_shows_vendors_and_the_gallery(acme, make_vendor, monkeypatch, redi
     first, second = found["vendors"]
     assert first["slug"] == first["credential"] == "acme"
     assert first["host"].startswith("127.0.0.1:")
-    assert first["variables"] == [{"name": KEY, "is_set": True}]
+    assert first["variables"] == [{"name": KEY, "is_set": True, "states": []}]
     assert second["state"] == "disabled; running"
     printed = vendor("list").text
     assert "  paused: Its contract is over (by ann, since" in printed
@@ -91,6 +91,16 @@ def test_list_shows_vendors_and_the_gallery(acme, make_vendor, monkeypatch, redi
     assert "VENDOR_OFF_KEY (not set here)" in printed
     assert "People Data Labs: the profile of a person." in printed
     assert {"pdl", "hunter"} <= {entry["name"] for entry in found["gallery"]}
+
+
+def test_list_shows_keys_that_are_paused_or_retired(acme, redis_client):
+    pool = {"query": "sid", "keys_env": [KEY, "VENDOR_OTHER"], "retired_env": ["VENDOR_OLD"]}
+    Credential.objects.update(definition=pool)
+    pauses.keys.pause("acme", KEY, pauses.UNPAID)
+    printed = vendor("list").text
+    assert "running, 1 of 2 keys paused" in printed
+    assert f"{KEY} (set here, paused), VENDOR_OTHER (not set here)" in printed
+    assert "VENDOR_OLD (not set here, retired)" in printed
 
 
 def test_a_dry_run_prints_the_definition(tmp_path):
