@@ -11,9 +11,12 @@ from vendors.models import Credential, users_of
 MAX_COUNTED = 10_000  # jobs that are read, since no index has them by key
 
 
-def keys_in_use(credential: str, names: Collection[str]) -> set[str]:
-    """Return those of the named keys with which open jobs of its vendors were called."""
+def keys_in_use(credential: str, names: Collection[str], vendor: str = "") -> set[str]:
+    """Return those of the named keys with which open jobs of its vendors, or of one `vendor` alone,
+    were called.
+    """
     jobs = _open_jobs(credential, OPEN).filter(credential__in=names)
+    jobs = jobs.filter(vendor=vendor) if vendor else jobs
     return set(jobs.values_list("credential", flat=True).distinct())
 
 

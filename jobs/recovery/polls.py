@@ -53,7 +53,9 @@ def _lines(vendor: Vendor, now: datetime) -> list[tuple[str, str]]:
     if vendor.credential is None:
         return [("", "")]
     first, *others = vendor.credential.pool(now, anywhere=True)
-    lines = [("", first), (first.name, first), *((key.name, key) for key in others)]
+    # There is one token, by whatever name it was known. Its calls and polls count together.
+    of_others = [(key.name, first if vendor.credential.grant else key) for key in others]
+    lines = [("", first), (first.name, first), *of_others]
     return [(of, key.name) for of, key in lines if key.polls]
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from vendors import variables
@@ -62,9 +63,12 @@ def _of_grant(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("body", "bearer_env", "basic"):
         if name in definition:
             yield name, "Remove it: a token stands in a header or in the query."
-    for name in ("keys_env", "retired_env"):
-        if name in definition:
-            yield name, f"Remove it: {grant} names the variables."
+    if "keys_env" in definition:
+        yield "keys_env", f"Remove it: {grant} names the variables."
+    with suppress(DefinitionFaults):
+        key = GRANTS[grant](definition[grant]).key
+        if key in _listed(definition, "retired_env"):
+            yield "retired_env", f"Remove {key}: {grant} names it."
     if "sign" in definition and not _signs_with_secret(definition):
         yield "sign.secret_env", "This key is required: a token does not sign."
 

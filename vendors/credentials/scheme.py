@@ -22,7 +22,8 @@ class Scheme:
     """How requests show who calls: where the key stands, and which variables hold one.
 
     `keys` are the names of the pool, `retired` those with which no new call is made. With a
-    `grant`, the only key stands for what it proves, and the token that it gets is sent.
+    `grant`, the only key stands for what it proves, and the token that it gets is sent. Its retired
+    keys are names by which it was known, or stand for keys that were sent before.
     """
 
     placement: Placement
@@ -50,7 +51,9 @@ class Scheme:
 
     def fault(self, name: str) -> str:
         """Return why this process can't use a key; '' if it can."""
-        if not self.grant and (key := _value(name)) and not self.placement.can_hold(key):
+        if self.grant:  # the token is sent, for all names
+            return next(filter(None, map(variables.missing, self._others)), "")
+        if (key := _value(name)) and not self.placement.can_hold(key):
             return f"The variable {name} holds characters that no API key can have."
         return next(filter(None, map(variables.missing, (name, *self._others))), "")
 
@@ -78,7 +81,8 @@ def _with_token(definition: Mapping[str, Any]) -> Scheme | None:
         if name in definition:
             grant = parse_table(definition[name])
             place = _placement(definition) or Placement("header", "Authorization", "Bearer ")
-            return Scheme(place, (grant.key,), grant=grant)
+            retired = tuple(definition.get("retired_env", ()))
+            return Scheme(place, (grant.key,), retired, grant=grant)
     return None
 
 
@@ -126,12 +130,12 @@ def apply(scheme: Scheme, request: Request, access: Access, reference: str = "")
 def names_of(definition: Mapping[str, Any]) -> list[str]:
     """Return the names by which a definition's keys are known, even of one that can't be used."""
     found = [definition.get("bearer_env")]
-    for key in ("keys_env", "retired_env"):
-        named = definition.get(key)
-        found += named if isinstance(named, list) else []
     for name, parse_table in GRANTS.items():
         with suppress(DefinitionFaults):
             found += [parse_table(definition[name]).key] if name in definition else []
+    for key in ("keys_env", "retired_env"):
+        named = definition.get(key)
+        found += named if isinstance(named, list) else []
     return [name for name in found if isinstance(name, str) and name]
 
 

@@ -12,6 +12,7 @@ from vendors.credentials import basic
 from vendors.definitions.callback import CallbackProof, parse_proof
 from vendors.definitions.faults import DefinitionFaults
 from vendors.fields import JSONTextField
+from vendors.models import key_use
 from vendors.models.credential import Credential
 from vendors.payloads.masking import spellings
 
@@ -57,6 +58,15 @@ class VendorSecrets(models.Model):
         if not slug:
             return ""
         return self.credential.fault if self.credential else f"There is no credential {slug!r}."
+
+    def removal_refusal(self, stored: "VendorSecrets") -> str:
+        """Return why the vendor may not have another credential than it has; '' if it may."""
+        slug, old = self.definition.get("credential"), stored.credential
+        if old is None or old.slug == slug:
+            return ""
+        new = self.credential  # it may not be stored yet, or be that of the old definition
+        names = new.key_names if new and new.slug == slug else []
+        return key_use.removal_refusal(old.slug, old.key_names, names, vendor=str(stored))
 
     @property
     def api_key(self) -> str:

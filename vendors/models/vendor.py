@@ -216,7 +216,7 @@ class Vendor(Limited, PausableVendor, VendorSecrets):
         super().full_clean(excluded, *args, **kwargs)
         if "adapter" in excluded:
             return
-        if not excluded & {"url", "definition"} and (faults := validation.faults_of(self)):
+        if not excluded & {"url", "definition"} and (faults := self._faults()):
             raise validators.at_keys(faults, validation.COLUMNS)
         if is_http(self.adapter):
             return  # it has just been compiled
@@ -225,6 +225,12 @@ class Vendor(Limited, PausableVendor, VendorSecrets):
         except ValueError as error:
             fault = ValidationError(str(error), code="adapter")
             raise ValidationError({"adapter": fault}) from None
+
+    def _faults(self) -> dict[str, str]:
+        """Return a sentence for each faulty key of the definition, or column of that name."""
+        stored = Vendor.objects.filter(pk=self.pk).first()
+        refusal = self.removal_refusal(stored) if stored else ""
+        return ({"credential": refusal} if refusal else {}) | validation.faults_of(self)
 
     @cached_property
     def settings_key(self) -> tuple[Any, ...]:

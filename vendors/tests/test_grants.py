@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from harness.vendor.scripted import Answer
 from harness.vendor.server import Server, Visit, answering, reply
@@ -219,6 +220,7 @@ def test_a_vendor_that_repeats_the_token_shows_it_to_nobody(serve: Callable[...,
         ({"oauth2": OAUTH2, "body": "key"}, "body", "a header or in the query"),
         ({"oauth2": OAUTH2, "bearer_env": "VENDOR_X"}, "bearer_env", "a header or in the query"),
         ({"oauth2": OAUTH2, "keys_env": ["VENDOR_X"]}, "keys_env", "oauth2 names the variables"),
+        ({"oauth2": OAUTH2, "retired_env": [NAMES["secret_env"]]}, "retired_env", "oauth2 names"),
         ({"oauth2": OAUTH2, "header": "a", "query": "b"}, "query", "one place"),
         ({"login": {**LOGIN, "url": URL}}, "login.url", "Must be a method and a URL"),
         ({"login": {**LOGIN, "token": "body."}}, "login.token", ""),
@@ -249,3 +251,17 @@ def test_a_row_names_a_token_server_that_can_be_called() -> None:
     ):
         with pytest.raises(ValidationError, match=key):
             Credential(slug="snov", definition=definition).full_clean()
+
+
+@pytest.mark.parametrize("grant", [{"oauth2": OAUTH2}, {"login": LOGIN}])
+def test_a_variable_can_be_renamed_while_jobs_need_the_key_known_by_it(
+    grant: dict[str, Any],
+) -> None:
+    definition = {**grant, "retired_env": ["VENDOR_OLD_SECRET"]}  # which is not set any more
+    credential = Credential(slug="snov", definition=definition)
+    credential.states = {}
+    old = credential.pool(timezone.now())[-1]
+    assert old == ("VENDOR_OLD_SECRET", False, True)
+    sent = credential.apply(Request("GET", "https://a/"), Access(old.name, "t0ken"))
+    assert sent.headers["Authorization"] == "Bearer t0ken"
+    assert credential.key_names[-1] == old.name

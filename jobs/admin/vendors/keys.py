@@ -189,6 +189,8 @@ def _keys(credential: Credential) -> Iterator[Key]:
 def _variable(credential: Credential, name: str, workers: Sequence[WorkerReport]) -> str:
     """Return whether this process has what the key needs, and how many workers lack it."""
     of_key = f"{credential.slug}/{name}"
+    if credential.grant and name in credential.definition.get("retired_env", []):
+        return "Not needed: the token is sent."
     here = credential.faults.get(name, "") or "Set here."
     lacking = [worker.why[of_key] for worker in workers if of_key in worker.why]
     if not lacking:

@@ -112,3 +112,31 @@ def test_a_key_that_open_jobs_need_can_be_retired_but_not_removed(make_vendor, m
     job.save()
     load(parse(f"[credentials.acme]\n{removed}"))
     assert Credential.objects.get().variable_names == ["VENDOR_KEY_2"]
+
+
+@pytest.mark.parametrize("other", ['credential = "other"', ""])
+def test_a_vendor_keeps_its_credential_while_its_open_jobs_need_a_key_of_it(
+    make_vendor, make_job, other
+):
+    definition = {"header": "X-Api-Key", "keys_env": ["VENDOR_KEY_1"]}
+    Credential.objects.create(slug="acme", definition=definition)
+    url, named = "GET https://acme.test/{input.id}", {"credential": "acme"}
+    for slug in ("acme", "free"):
+        make_vendor(slug, adapter="http", url=url, definition=named)
+    make_job(status=Status.WAITING, credential="VENDOR_KEY_1")
+
+    def change(slug, keys='keys_env = ["VENDOR_KEY_2"]', other=other):
+        vendor = f'[vendors.{slug}]\nadapter = "http"\nurl = "{url}"\n{other}\n'
+        load(parse(f'{vendor}[credentials.other]\nheader = "X"\n{keys}\n'))
+
+    with pytest.raises(FaultyVendorsError) as caught:
+        change("acme")
+    [fault] = caught.value.faults
+    assert str(fault).startswith("vendors.acme.credential: Open jobs were called with VENDOR_KEY_1")
+    change("free")  # its jobs need none
+    retired = 'keys_env = ["VENDOR_KEY_2"]\nretired_env = ["VENDOR_KEY_1"]'
+    change("acme", retired, 'credential = "other"')
+    vendor = Vendor.objects.get(slug="acme")
+    assert vendor.credential.slug == "other"
+    typed = {"definition": 'credential = "acme"', "variables_again": "VENDOR_KEY_1"}
+    assert "was changed" in text(edit(sign_in_as_superuser(), vendor, **typed))

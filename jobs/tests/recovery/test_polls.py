@@ -121,6 +121,18 @@ def test_a_job_waits_in_the_stream_of_the_key_it_was_called_with(pooled, make_jo
 
 
 @pytest.mark.sqlite
+def test_jobs_that_were_called_with_what_a_token_replaced_are_polled_with_the_token(
+    pooled, make_job
+):
+    oauth2 = {"token_url": "https://a.test/", "id_env": ONE, "secret_env": TWO}
+    definition = {"oauth2": oauth2, "retired_env": [RETIRED]}
+    Credential.objects.update(definition=definition)
+    catalogue.forget()
+    job = waiting(make_job, credential=RETIRED)
+    assert (add_due_polls(), in_line(key=TWO)) == (1, [job.pk])
+
+
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("reason", "number"), [(pauses.DENIED, 0), (pauses.UNPAID, 1)])
 def test_polls_of_a_key_that_is_denied_wait_in_the_rows(pooled, make_job, reason, number):
     CredentialKey.objects.create(credential="pool", name=ONE, paused=True, pause_reason=reason)
