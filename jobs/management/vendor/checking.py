@@ -131,7 +131,7 @@ def _pause(check: Check) -> Iterator[str]:
     what = "key" if isinstance(check.paused, CredentialKey) else "vendor"
     if check.report["resumed"]:
         yield RESUMED.format(what=what)
-        if check.paused and check.paused.pause_reason == pauses.DENIED:
+        if check.paused and check.paused.pause_reason in pauses.DENIED_REASONS:
             yield OTHER_KEY
     elif check.paused:
         if check.report["credits"] is not None and check.report["credits"] <= 0:
