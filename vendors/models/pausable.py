@@ -56,5 +56,12 @@ class PausableVendor(Pausable):
         reason = self.pause_reason
         return reason.startswith(NONE_USABLE) or reason in UNPAID_REASONS
 
+    @property
+    def is_for_keys(self) -> bool:
+        """Whether a pause is there because no key of its credential can be used for calls."""
+        if self.paused_by or not self.definition.get("credential"):
+            return False
+        return self.pause_reason.startswith(NONE_USABLE) or self.pause_reason in OF_KEYS
+
     def allows_polls(self, now: datetime) -> bool:
         return self.only_calls_are_paused or not self.is_paused(now)
