@@ -241,6 +241,14 @@ def test_check_ends_the_pause_that_it_disproves(vendor_server, answer, paused, i
     assert commands().zcard(Keys("acme").in_flight) == 0
 
 
+def test_check_names_a_vendor_that_can_be_checked_with_the_same_credential(acme, make_vendor):
+    url = "GET https://acme.test/{input.id}"
+    make_vendor("other", adapter="http", url=url, definition={"credential": "acme"})
+    said = refusal("check", "other")
+    end = "Vendor acme has one, and the same credential: manage.py vendor check acme"
+    assert said.endswith(end)
+
+
 def test_check_proves_each_key_of_a_pool(acme, vendor_server, monkeypatch):
     names = [KEY, "VENDOR_ACME_KEY_2", "VENDOR_ACME_KEY_3"]
     monkeypatch.setenv(names[1], "an0ther")

@@ -10,14 +10,15 @@ from django.utils import timezone
 from jobs.admin import states
 from jobs.management.vendor import text
 from jobs.management.vendor.adding import try_command
-from jobs.management.vendor.calling import restart_hint
+from jobs.management.vendor.calling import can_check, restart_hint
 from jobs.management.vendor.report import report
 from jobs.management.vendor.variables import credential_variables
 from jobs.queue.clock import redis_clock
 from jobs.worker.trial import Trial
 from vendors import pauses
 from vendors.base import Done, Outcome
-from vendors.models import CredentialKey, Vendor
+from vendors.management.program import command
+from vendors.models import CredentialKey, Vendor, users_of
 
 ENDED = (Outcome.AUTH, Outcome.NO_CREDITS)
 WORKS, ANSWERS = "The credential of vendor {vendor} works.", "Vendor {vendor} answers."
@@ -31,10 +32,17 @@ NO_CREDITS_LEFT = "No credits are left, so a pause for lack of credits does not 
 
 
 def no_check(vendor: Vendor) -> str:
-    return (
-        f"Vendor {vendor} has no free call: its definition has no `check`. Make one call instead, "
-        f"which may cost: {try_command(vendor)}"
-    )
+    none = f"Vendor {vendor} has no free call: its definition has no `check`."
+    if other := _other_user(vendor):
+        check = command(f"vendor check {other}")
+        return f"{none} Vendor {other} has one, and the same credential: {check}"
+    return f"{none} Make one call instead, which may cost: {try_command(vendor)}"
+
+
+def _other_user(vendor: Vendor) -> Vendor | None:
+    """Return a vendor with the same credential that can be checked."""
+    users = users_of(vendor.credential) if vendor.credential else []
+    return next((each for each in users if can_check(each)), None)
 
 
 @dataclass(frozen=True)

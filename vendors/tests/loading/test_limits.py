@@ -53,6 +53,13 @@ def test_a_vendor_is_loaded_with_its_limits(load: Callable[..., str]) -> None:
     assert parse_definition(definition_text(acme.definition)) == acme.definition
 
 
+def test_a_limit_that_no_vendor_names_any_more_is_printed(load: Callable[..., str]) -> None:
+    load(LIMITS + VENDOR + OTHER)
+    line = "Used by no vendor any more: limit month. Delete it in the console if it is not needed."
+    for options in (["--dry-run"], []):
+        assert line in load(VENDOR.replace('["team", "month"]', "[]"), *options).split("\n")
+
+
 def test_each_changed_key_of_a_limit_is_printed_and_recorded(load: Callable[..., str]) -> None:
     load(LIMITS + VENDOR)
     version = Limit.objects.get(slug="month").version
