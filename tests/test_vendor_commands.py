@@ -159,7 +159,7 @@ def test_add_overwrites_nothing(redis_client):
         (("add", "fulenrich"), "Did you mean fullenrich?"),
         (("add", "people data"), "Did you mean pdl?"),
         (("add", "../secrets"), "The gallery has no '../secrets'. It has: "),
-        (("add", "pdl", "--as", "P D L"), "slug"),
+        (("add", "pdl", "--as", "P D L"), 'vendors."P D L": Use only lower-case'),
         (("check", "nobody"), "There is no vendor 'nobody'."),
         (("try", "acme"), """Say what to send: --input '{"email": "..."}'"""),
         (("try", "acme", "--input", "{}"), "--input: email: This vendor requires this field."),
@@ -232,7 +232,7 @@ def test_check_ends_the_pause_that_it_disproves(vendor_server, answer, paused, i
     vendor_server.answer = lambda _: answer
     made = vendor("check", "acme")
     assert sentence in made.text
-    assert made.status == (answer.status == 401)
+    assert made.status == (answer.status == 401 or answer == Answer(200, {"left": 0}))
     assert vendor_server.arrivals[0].path.startswith("/account?sid=")
     assert catalogue.get("acme").is_paused(timezone.now()) == (not is_ended)
     row = Attempt.objects.get()

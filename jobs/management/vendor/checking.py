@@ -60,6 +60,11 @@ class Check:
     def works(self) -> bool:
         return self.report["outcome"] in (Outcome.FOUND, Outcome.NO_DATA)
 
+    @property
+    def succeeds(self) -> bool:
+        """Whether calls can be made with the key: not if no credits are left."""
+        return self.works and not _is_none_left(self.report["credits"])
+
 
 def keys_of(vendor: Vendor, only: str) -> list[str]:
     """Return the keys to check; '' for a vendor without a credential. Raises CommandError if `only`
@@ -142,7 +147,7 @@ def _pause(check: Check) -> Iterator[str]:
         if check.paused and check.paused.pause_reason in pauses.DENIED_REASONS:
             yield OTHER_KEY
     elif check.paused:
-        if check.report["credits"] is not None and check.report["credits"] <= 0:
+        if _is_none_left(check.report["credits"]):
             yield NO_CREDITS_LEFT
         hint = restart_hint(check.vendor) or IF_IT_SHOULD_RUN
         yield f"The {what} stays {states.pause(check.paused)}. {hint}"
@@ -155,11 +160,15 @@ def _credits(result: Any) -> float | None:
     return credits if is_number else None
 
 
+def _is_none_left(credits: float | None) -> bool:
+    return credits is not None and credits <= 0
+
+
 def _says_credits_only(result: Any) -> bool:
     return isinstance(result, dict) and result.keys() <= {"credits"}
 
 
 def _resume(vendor: Vendor, key: str, credits: float | None) -> bool:
     """A vendor without credits would only be paused again."""
-    outcomes = [Outcome.AUTH] if credits is not None and credits <= 0 else list(ENDED)
+    outcomes = [Outcome.AUTH] if _is_none_left(credits) else list(ENDED)
     return pauses.resume_if_automatic(vendor.slug, outcomes, key=key, now=redis_clock.now())

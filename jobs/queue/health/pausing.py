@@ -132,7 +132,7 @@ def pause_users(credential: str, **options: Any) -> None:
     slugs = keys.pause_vendors(credential, now=redis_clock.now(), **options)
     for vendor in Vendor.objects.filter(slug__in=slugs) if slugs else ():
         why = f"no key of credential {credential} is left"
-        reason = vendor.pause_reason.removeprefix(keys.NONE_USABLE)
+        reason = vendor.pause_reason.removeprefix(pauses.NONE_USABLE)
         if vendor.paused:
             log.error(
                 "vendor %s is paused until an operator resumes it: %s. %s", vendor, why, reason
