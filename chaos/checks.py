@@ -10,6 +10,7 @@ from chaos import promises
 from chaos.batches import checks as batches
 from chaos.history import Finding, History, Story
 from chaos.limits import checks as keys
+from chaos.limits import in_flight
 from chaos.plans import error_of, may_fail_with, plan_of
 from chaos.polls import checks as polls
 from chaos.polls.definitions import DEFINITIONS
@@ -215,6 +216,7 @@ CHECKS: dict[str, Callable[[History], Iterator[Finding]]] = {
     "forged callbacks accepted": forged,
     **polls.CHECKS,
     **keys.CHECKS,
+    **in_flight.CHECKS,
     **promises.CHECKS,
     **batches.CHECKS,
 }

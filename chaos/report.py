@@ -9,6 +9,7 @@ from chaos import arrivals, recovery, waits
 from chaos.batches import rows as batch_rows
 from chaos.checks import CHECKS, without_record
 from chaos.history import Finding, History, describe
+from chaos.limits import rows as limit_rows
 from chaos.limits import witnessed
 from chaos.limits.buckets import counted, units_us
 from chaos.polls import rows as poll_rows
@@ -119,6 +120,7 @@ def _ended(history: History) -> Iterator[Row]:
     yield "vendor calls without an attempt", str(sum(without_record(*each) for each in runs))
     yield "vendor calls", str(sum(len(story.arrivals) for story in stories))
     yield from poll_rows.rows(history)
+    yield from limit_rows.rows(history)
 
 
 @dataclass(frozen=True)

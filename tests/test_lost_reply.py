@@ -66,7 +66,7 @@ def assert_each_called_once(jobs, vendor_server, redis_client):
 def test_jobs_are_called_once_when_the_reply_to_take_is_lost(
     worker, submit, proxy, vendor_server, redis_client
 ):
-    proxy.lose_reply(known(redis_client, "limits", "take"), count=2)
+    proxy.lose_reply(known(redis_client, "limits", "admission", "take"), count=2)
     jobs = submit(5)
     wait_for(lambda: proxy.replies_lost == 2, "two replies to be lost")
     assert_each_called_once(jobs, vendor_server, redis_client)
@@ -76,7 +76,7 @@ def test_jobs_are_called_once_when_the_reply_to_take_is_lost(
 def test_jobs_are_called_once_when_the_reply_to_settle_is_lost(
     calls_under_way, proxy, vendor_server, redis_client
 ):
-    proxy.lose_reply(known(redis_client, "settle"))
+    proxy.lose_reply(known(redis_client, "refund", "settle"))
     vendor_server.hold.set()
     wait_for(lambda: proxy.replies_lost, "the reply to be lost")
     assert_each_called_once(calls_under_way, vendor_server, redis_client)

@@ -13,7 +13,8 @@ from jobs.callbacks.retry_unreadable import UnreadableRetries
 from jobs.callbacks.tokens import AttemptRef
 from jobs.models import Attempt, Job, Status, Stream
 from jobs.queue.clock import redis_clock
-from jobs.recovery import lost_entries, rebuild, sweep, takeover
+from jobs.recovery import lost_entries, sweep, takeover
+from jobs.recovery.rebuild.rows import Rows, Selection
 from jobs.storage.bulk_writes import insert_each
 from tests.mongodb_recording import columns, indexes_for, recording
 from vendors.base import Done
@@ -246,8 +247,9 @@ def test_jobs_of_a_dead_worker_are_found_with_an_index(sent):
 def test_calls_for_the_limiters_rebuild_are_found_in_the_order_of_an_index(
     sent, acme, redis_client
 ):
-    rebuild._ended_us(acme)
-    [read] = sent
+    rows = Rows({"acme": acme})
+    rows.starts(Selection(frozenset({"acme"})), NOW, 10, now_us=0)
+    [read] = (read for read in sent if read.sort)
     assert read.sort == {"started_at": -1}
     assert ("vendor", "started_at") in indexes_for(read)
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from harness.limits import restore_own
 from harness.vendor.scripted import Answer, VendorServer
 from harness.waiting import wait_for
 from jobs.models import Job, Status
-from jobs.queue import limiter
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.keys import Keys
 from jobs.queue.take import take
@@ -115,7 +115,7 @@ def test_concurrent_calls_grow_by_one_for_each_answer_after_an_outage(outage):
 
 @pytest.fixture
 def queued(submit, redis_client):
-    limiter.rebuild("acme", [], [], [])
+    restore_own("acme", [], [], [])
     submit(1)
 
 
@@ -166,7 +166,7 @@ def test_a_job_survives_repeated_flushes_of_redis_during_an_outage(
     acme.max_attempts = max_attempts
     for _ in range(12):
         redis_client.flushall()
-        limiter.rebuild("acme", [], [], [])
+        restore_own("acme", [], [], [])
         # In place of the sweep for lost entries.
         Job.objects.filter(not_before=None).update(not_before=Job.new().created_at)
         end_all_pauses(redis_client)

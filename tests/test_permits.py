@@ -6,6 +6,7 @@ from threading import Event
 
 import pytest
 
+from harness.limits import restore_own
 from jobs.models import Job
 from jobs.queue import limiter, stream
 from jobs.queue.keys import Keys
@@ -34,7 +35,7 @@ class SlowAdapter(SyncAdapter):
 def execution(make_vendor, vendor_server, monkeypatch):
     monkeypatch.setattr(catalogue, "adapter", SlowAdapter)
     vendor = make_vendor(url=vendor_server.url, rate_limits="1/s")
-    limiter.rebuild(vendor.slug, vendor.windows, [], [])
+    restore_own(vendor.slug, vendor.windows, [], [])
     job = Job(vendor=vendor.slug, input={"name": "John Doe"})
     stream.offer(vendor.slug, [job.pk])
     taken = take(vendor, "w", 1)

@@ -45,7 +45,7 @@ def rate(redis_client):
 
 
 def test_an_idle_worker_sends_fewer_than_20_commands_a_second(idle_worker, redis_client):
-    wait_for(lambda: redis_client.exists(Keys("acme9").state), "the limits to be set up")
+    wait_for(lambda: redis_client.hget(Keys("acme9").state, "run_id"), "the limits to be set up")
     assert rate(redis_client) < 20
 
 

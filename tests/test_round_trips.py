@@ -5,9 +5,9 @@ request, and for an idle worker.
 import pytest
 from django.db import connection
 
+from harness.limits import restore_own
 from jobs.api.intake import accept
 from jobs.models import Job
-from jobs.queue import limiter
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.redis import script
 from jobs.queue.take import take
@@ -53,7 +53,7 @@ class Batch:
 @pytest.fixture
 def batch(make_vendor, submit):
     vendor = make_vendor()
-    limiter.rebuild(vendor.slug, [], [], [])
+    restore_own(vendor.slug, [], [], [])
     batch = Batch(vendor)
     submit(3)
     batch.run(3)  # loads scripts and opens connections

@@ -20,7 +20,7 @@ from jobs.queue.redis import commands
 from tests.conftest import statuses, wait_until_final
 from vendors.models import Credential, Limit, Vendor
 
-# 10,000 jobs take five minutes, and a quota of 5,000 seven.
+# 10,000 jobs take five minutes, and a quota of 2,500 for each of two keys four.
 JOBS = int(os.environ.get("SHARED_LIMITS_JOBS", "120"))
 QUOTA = int(os.environ.get("QUOTA_CALLS", "10"))  # of each key in a period
 IS_LONG, IS_LARGE = JOBS >= 2000, QUOTA >= 1000
@@ -29,15 +29,14 @@ KEYS = {"VENDOR_ACME_KEY_1": "first", "VENDOR_ACME_KEY_2": "second"}
 WEIGHTS = {"one": 1, "two": 1, "three": 2}
 # In units and seconds. Only the limit of the keys holds the calls back. In a short run, calls come
 # faster than the longer window permits, so that it must not be forgotten.
-PER_KEY = ((400, 10),) if IS_LONG else ((40, 1), (60, 3))
+PER_KEY = ((300, 10),) if IS_LONG else ((40, 1), (60, 3))
 TOGETHER = ((1000, 10),) if IS_LONG else ((150, 1),)
-# Wide enough for a busy machine; loadtest/strict.py measures the default.
-MARGIN_MS = 500
+# Wide enough for a busy machine; loadtest/strict.py measures the default. A long run can then use
+# 97.6 % of the limit.
+MARGIN_MS = 250 if IS_LONG else 500
 AFTER_FLUSH_SECONDS = 30
 MIN_USE = 0.93
 MICROSECONDS = 1_000_000
-
-
 PERIOD_SECONDS, BOUNDARY_SECONDS = (180.0, 5.0) if IS_LARGE else (4.0, 0.3)
 
 
@@ -116,6 +115,10 @@ def charges_of_buckets():
     return {bucket: sorted(starts) for bucket, starts in charges.items()}
 
 
+def wait_for_calls(account, count):
+    wait_for(lambda: len(account.arrivals) >= count, f"{count} calls", 60 + JOBS / 20)
+
+
 def use_of(charges, flushes):
     """Return which part of its limit a key used, but for the time after each flush."""
     [(calls, seconds)] = PER_KEY
@@ -139,14 +142,13 @@ def test_no_window_of_any_bucket_holds_more_than_its_limit(
         submit(JOBS // 3, slug)
     start_worker("--processes", "4", **KEYS)
     flushes = []
-    for calls in (0.3 * JOBS, 0.6 * JOBS):
-        wait_for(lambda calls=calls: len(account.arrivals) > calls, "calls", 60 + JOBS / 20)
+    for part in (0.3, 0.6):
+        wait_for_calls(account, int(part * JOBS))
         flushes.append(flush(is_long=IS_LONG))
-    wait_until_final(60 + JOBS / 20)
+    # Asking the store all the time would take the workers' CPU.
+    wait_for_calls(account, JOBS // 3 * 3)
+    wait_until_final()
 
-    assert statuses() == ["complete"] * (JOBS // 3 * 3)
-    assert not account.refusals
-    assert set(Attempt.objects.values_list("outcome", flat=True)) == {"found"}
     charges = charges_of_buckets()
     assert charges.keys() == {
         *(("keys", key) for key in KEYS),
@@ -159,6 +161,9 @@ def test_no_window_of_any_bucket_holds_more_than_its_limit(
         for window in windows[bucket[0]]:
             most, _ = worst_window(starts, window.calls, window.seconds)
             assert most <= window.calls, bucket
+    assert not account.refusals
+    assert statuses() == ["complete"] * (JOBS // 3 * 3)
+    assert set(Attempt.objects.values_list("outcome", flat=True)) == {"found"}
     if IS_LONG:
         used = {key: use_of(charges["keys", key], flushes) for key in KEYS}
         assert min(used.values()) >= MIN_USE, used

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from vendors.outbound import Outbound
 from vendors.payloads.json_reader import VENDOR_JSON
 
 
@@ -39,23 +40,6 @@ FORMER_CODES = {
     "vendor_refused": Outcome.INVALID_INPUT,
     "vendor_timeout": Outcome.TIMEOUT,
 }
-
-
-@dataclass(frozen=True)
-class Outbound:
-    """How a vendor's calls leave this machine.
-
-    `proxy_url` names an egress proxy. `ca_file` is trusted in addition to the public certificate
-    authorities and VENDOR_CA_FILE. `client_cert_file` holds a certificate and its private key. All
-    are empty for none.
-    """
-
-    proxy_url: str = field(default="", repr=False)  # may hold a password
-    ca_file: str = ""
-    client_cert_file: str = ""
-
-
-DIRECT = Outbound()
 
 
 @dataclass(frozen=True)

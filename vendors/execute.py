@@ -113,7 +113,7 @@ def _masked(answer: Done | Accepted, vendor: Vendor, access: Access) -> Done | A
 def _redacted(error: VendorError, vendor: Vendor, access: Access) -> VendorError:
     # The frames of the call hold the whole reply.
     error.__traceback__ = error.__cause__ = error.__context__ = None
+    secrets = [*vendor.secrets, access.token]
     if error.reply is not None:
-        secrets = [*vendor.secrets, access.token]
         error.reply = replies.kept(error.reply, vendor.redacted_fields, secrets)
-    return storable.error(error, vendor)
+    return storable.error(error, vendor, secrets)

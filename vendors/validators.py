@@ -3,6 +3,7 @@
 import re
 from collections.abc import Container, Mapping
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import idna
@@ -31,6 +32,13 @@ validate_slug = RegexValidator(
     "Use only lower-case letters, digits, - and _, and start with a letter or digit.",
     code="slug",
 )
+
+
+def validate_same_slug(row: Any) -> None:
+    """Refuse another slug for a row that is stored: others refer to it."""
+    stored = type(row).objects.filter(pk=row.pk).values_list("slug", flat=True).first()
+    if stored is not None and stored != row.slug:
+        raise ValidationError({"slug": f"The slug can't be changed. It is {stored!r}."})
 
 
 def validate_rate_limits(text: str) -> None:

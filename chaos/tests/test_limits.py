@@ -1,12 +1,14 @@
 """What the campaign knows about shared limits: which were in force, and what they counted."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from chaos.faults.limits import scaled
 from chaos.history import History, Story
 from chaos.journal import Edit, Journal, Trouble
 from chaos.ledger import Arrival, Poll
-from chaos.limits import checks, witnessed
+from chaos.limits import checks, in_flight, witnessed
 from chaos.limits.buckets import counted, units_us
 from chaos.limits.definitions import LIMITS, PERIOD_SECONDS, POOL, SPARE
 from chaos.limits.rules import rules_of
@@ -143,3 +145,20 @@ def test_the_earlier_calls_of_a_vendor_that_joins_must_count(is_counted):
 
 def test_windows_are_scaled():
     assert scaled("18/s, 900/min", 0.5) == "9/s, 450/min"
+
+
+@pytest.mark.parametrize(("count", "is_above"), [(10, False), (11, True)])
+def test_jobs_in_flight_at_once_are_counted(count, is_above):
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    times = [(begin + timedelta(seconds=n), begin + timedelta(seconds=20)) for n in range(count)]
+    times += [(begin + timedelta(seconds=20), begin + timedelta(seconds=30))]  # after the others
+    stories = {
+        str(n): Story(
+            Job(id=str(n), vendor="lookup"),
+            [Attempt(run=1, number=1, outcome="found", started_at=started_at, ended_at=ended_at)],
+        )
+        for n, (started_at, ended_at) in enumerate(times)
+    }
+    history = History(1, [], stories, Journal())
+    assert in_flight.most(history)["lookup"] == count
+    assert bool(list(in_flight.above_cap(history))) == is_above

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from chaos.witness import Witness, worst_window
+from harness.limits import restore_own
 from harness.ports import free_port
 from harness.valkey import Valkey
 from harness.waiting import wait_for
@@ -41,7 +42,7 @@ def own_valkey(tmp_path):
 @pytest.fixture
 def vendor(redis_client):
     vendor = Vendor(slug=f"seen{next(NUMBERS)}", adapter="sync", rate_limits="10000/s")
-    limiter.rebuild(vendor.slug, vendor.windows, [], [])
+    restore_own(vendor.slug, vendor.windows, [], [])
     return vendor
 
 
@@ -98,7 +99,7 @@ def test_a_renewed_permit_is_one_start(witness, vendor):
 
 def test_a_rebuild_or_a_command_outside_scripts_is_not_a_start(witness, vendor):
     long_ago = int(time.time() * MILLION) - 500_000
-    limiter.rebuild(vendor.slug, vendor.windows, [long_ago], [])
+    restore_own(vendor.slug, vendor.windows, [long_ago], [])
     commands().lpush(Keys(vendor.slug).log, long_ago)
     assert commands().llen(Keys(vendor.slug).log) == 2
     wait_until_seen(witness, vendor, charges(take_jobs(vendor, 1)))
@@ -107,7 +108,7 @@ def test_a_rebuild_or_a_command_outside_scripts_is_not_a_start(witness, vendor):
 def test_starts_before_and_after_a_flush_are_kept(witness, vendor, redis_client):
     before = take_jobs(vendor, 3)
     redis_client.flushall()
-    limiter.rebuild(vendor.slug, vendor.windows, [], [])
+    restore_own(vendor.slug, vendor.windows, [], [])
     after = take_jobs(vendor, 3)
     wait_until_seen(witness, vendor, charges(before + after))
     stream.settle(vendor.slug, [stream.refused(entry, frees_slot=True) for entry in before])

@@ -18,7 +18,7 @@ from enrichlabs.web.health import client
 from enrichlabs.web.key_metrics import key_gauges
 from enrichlabs.web.read_only import read_only
 from jobs.models import Batch, State
-from jobs.queue.buckets import Bucket, buckets_of, pool_of
+from jobs.queue.buckets import Bucket, all_buckets_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker
 from jobs.queue.heartbeat import live_workers
@@ -183,7 +183,7 @@ def quota_gauges(vendors: Iterable[Vendor], now: datetime) -> Iterator[Metric]:
     units = GaugeMetricFamily("enrichlabs_quota_units", "Units in a period of the quota.")
     spent = GaugeMetricFamily("enrichlabs_quota_spent_units", "Units spent in the current period.")
     pipeline, all_labels = client().pipeline(transaction=False), []
-    for bucket in {bucket.name: bucket for bucket in _buckets(vendors, now)}.values():
+    for bucket in {bucket.name: bucket for bucket in _buckets(vendors)}.values():
         if bucket.quota:
             all_labels.append({"limit": bucket.limit, "key": bucket.key})
             units.add_sample(units.name, all_labels[-1], bucket.quota.calls)
@@ -195,12 +195,12 @@ def quota_gauges(vendors: Iterable[Vendor], now: datetime) -> Iterator[Metric]:
     yield from (units, spent)
 
 
-def _buckets(vendors: Iterable[Vendor], now: datetime) -> Iterator[Bucket]:
+def _buckets(vendors: Iterable[Vendor]) -> Iterator[Bucket]:
     """Return the buckets of all limits that vendors name."""
     for vendor in vendors:
         if vendor.limit_names:
             with suppress(ValueError):  # a limit does not exist or is not valid: none is called
-                yield from buckets_of(vendor).of_all(pool_of(vendor, now))
+                yield from all_buckets_of(vendor)
 
 
 def unfinished_batches() -> Metric:

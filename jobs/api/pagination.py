@@ -6,7 +6,7 @@ while others arrive.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -19,13 +19,12 @@ from django.utils.http import urlencode
 from rest_framework.request import Request
 
 from jobs.api.problems import not_valid
-from jobs.models import Job, Status
+from jobs.models import EPOCH, Job, Status
 from jobs.models.owned import Row
 
 SALT = "jobs.api.pagination"
 Choices = Mapping[str, Collection[str]]  # by field: the values of which it has one
 MAX_SCANS = 100  # in one statement; SQLite allows 500
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = (
     *("status", "vendor", "name", "attempt", "run", "error_code", "error_message"),
     *("created_at", "started_at", "finished_at", "not_before", "expires_at"),

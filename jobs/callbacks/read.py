@@ -46,7 +46,7 @@ def read(body: Any, vendor: Vendor) -> Answer | Unreadable:
             return _checked(Accepted(), adapter, vendor)
         return _checked(adapter.read_callback(body), adapter, vendor)
     except VendorError as error:
-        return storable.error(error, vendor)
+        return storable.error(error, vendor, vendor.secrets)
     except Exception as error:
         return Unreadable(f"{type(error).__name__} at {location_of(error)}")
 

@@ -15,6 +15,7 @@ from jobs.callbacks.apply import apply
 from jobs.callbacks.read import EQUAL_NAMES
 from jobs.callbacks.tokens import AttemptRef
 from jobs.models import Callback, Verdict
+from jobs.queue.tokens import kept_token
 from jobs.storage import bulk_writes
 from jobs.storage.group_commit import GroupCommit
 from jobs.storage.store import writing
@@ -22,6 +23,7 @@ from vendors.adapters import storable
 from vendors.base import VendorError
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
+from vendors.models.secrets import MIN_LENGTH_IN_RESULTS
 from vendors.payloads.cleaning import clean
 from vendors.payloads.json_reader import (
     UNAMBIGUOUS_JSON,
@@ -29,6 +31,7 @@ from vendors.payloads.json_reader import (
     EqualNames,
     InvalidJSON,
 )
+from vendors.payloads.masking import masked_in, spellings
 from vendors.registry import location_of
 
 
@@ -158,11 +161,20 @@ def _new(message: Message, job_id: str, ref: AttemptRef | None, reference: str =
         vendor_reference=reference,
         run=run,
         attempt=attempt,
-        body=clean(payload, message.vendor.redacted_fields),
+        body=_storable(payload, message.vendor),
         body_bytes=len(message.body),
         reason=reason,
         received_at=message.now,
     )
+
+
+def _storable(payload: dict[str, Any], vendor: Vendor) -> Any:
+    """Return the payload without redacted fields, and without the token that the vendor has issued:
+    a later one may hide it no more. Keys of ours are masked when it is read.
+    """
+    token = kept_token(vendor)
+    hidden = spellings(token) if len(token) >= MIN_LENGTH_IN_RESULTS else ()
+    return masked_in(clean(payload, vendor.redacted_fields), hidden)
 
 
 def _read(body: bytes) -> tuple[dict[str, Any], str]:

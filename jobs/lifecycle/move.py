@@ -14,7 +14,7 @@ from jobs.storage.store import writing
 from vendors.base import Done
 
 # What the end of a call adds to an attempt that has its row already.
-WRITTEN = ("started_at", "ended_at", "outcome", "message", "cost", "confidence", "reply")
+WRITTEN = ("started_at", "ended_at", "outcome", "message", "cost", "confidence", "reply", "units")
 NO_ERROR = {"error_code": "", "error_message": ""}
 NO_DATES = {"not_before": None, "deadline_at": None, "next_poll_at": None}
 

@@ -36,16 +36,15 @@ class Bucket:
 
     def arguments(self, now: datetime) -> list[Any]:
         """Return its ARGV of limits.lua. `now`: by Redis' clock."""
-        if self.quota is None:
-            return self._arguments
-        return [*self._arguments[:-1], *_quota_arguments(self.quota, int(now.timestamp()))]
+        if not self.limit:
+            return self._settings
+        quota = _quota_arguments(self.quota, int(now.timestamp())) if self.quota else [""]
+        return [*self._settings, self.key, *quota]
 
     @cached_property
-    def _arguments(self) -> list[Any]:
-        """Those without a quota."""
+    def _settings(self) -> list[Any]:
         windows = window_arguments(self.windows)
-        shared = [self.key, ""] if self.limit else []
-        return [self.member, self.version, self.max_in_flight or 0, *windows, *shared]
+        return [self.member, self.version, self.max_in_flight or 0, *windows]
 
 
 def window_arguments(windows: Sequence[Window]) -> list[int]:
@@ -133,17 +132,18 @@ def buckets_of(vendor: Vendor) -> Buckets:
     """
     # The catalogue makes a new object when the vendor or one of its limits has changed.
     cached: tuple[object, Buckets] | None = vars(vendor).get("_buckets")
-    key = (vendor.version, vendor.max_in_flight)
-    if cached is None or cached[0] != key:
-        cached = key, Buckets(vendor)
+    if cached is None or cached[0] != vendor.version:
+        cached = vendor.version, Buckets(vendor)
         vars(vendor)["_buckets"] = cached
     return cached[1]
 
 
-def pool_of(vendor: Vendor, now: datetime) -> list[str]:
-    """Return the names of all keys of the vendor's credential; [''] if it has none."""
-    credential = vendor.credential
-    return [key.name for key in credential.pool(now)] if credential else [""]
+def all_buckets_of(vendor: Vendor) -> list[Bucket]:
+    """Return the buckets that calls are charged to with any key of the vendor's credential. Raises
+    ValueError if its limits, or its credential, can't be used.
+    """
+    names = vendor.credential.scheme.names if vendor.credential else [""]
+    return buckets_of(vendor).of_all(names)
 
 
 def keys_of(buckets: Iterable[Bucket]) -> list[str]:

@@ -80,6 +80,7 @@ class BucketKeys:
     """The keys of one bucket, which counts calls: a vendor's own, or that of a shared limit."""
 
     def __init__(self, tag: str) -> None:
+        self.tag = tag
         self.freed = f"{tag}:freed"
         self.log = f"{tag}:log"
         self.in_flight = f"{tag}:in_flight"

@@ -12,19 +12,17 @@ arrival margin, which covers the life of a permit and the jitter of the network
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from jobs.queue.buckets import Bucket, arguments, buckets_of, keys_of, pool_of
+from jobs.models import EPOCH
+from jobs.queue.buckets import Bucket, all_buckets_of, arguments, buckets_of, keys_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys, key_pause
 from jobs.queue.redis import commands, script
-from jobs.queue.restore import NOW_US, ROUNDED_US, Content, Start, restore
-from vendors.limits import Window
 from vendors.models import Vendor
 
 PERMIT_SECONDS = 0.015
 READ_PAUSE_SECONDS = 1.1  # longer than any worker takes to read a pause from the vendor's row
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -74,8 +72,7 @@ def stale(buckets: Sequence[Bucket]) -> list[Bucket]:
 
 def is_stale(vendor: Vendor) -> bool:
     """Return whether a bucket of the vendor must be rebuilt. Raises redis.RedisError."""
-    of_vendor = buckets_of(vendor)
-    return bool(stale(of_vendor.of_all(pool_of(vendor, redis_clock.now()))))
+    return bool(stale(all_buckets_of(vendor)))
 
 
 def forget_version(bucket: Bucket, version: int) -> None:
@@ -102,25 +99,3 @@ def memory(vendor: Vendor) -> tuple[int, float]:
     depth, length_us = commands().hmget(Keys(vendor.slug).state, "depth", "length")
     calls = max([int(depth or 0), *(window.calls for window in vendor.windows)])
     return calls, max([int(length_us or 0) / 1e6, *(window.seconds for window in vendor.windows)])
-
-
-def rebuild(
-    slug: str,
-    windows: Sequence[Window],
-    ended_us: Sequence[int],
-    in_flight: Sequence[str],
-    *,
-    calling_us: Sequence[int] = (),
-    token: str = "",
-) -> bool:
-    """Restore the log and the in-flight set of a vendor's own bucket. Raises redis.RedisError.
-
-    `ended_us`: when finished calls started, newest first, in microseconds. `calling_us`: the same
-    for calls in progress. False: the lock that `token` holds has expired, and another worker is
-    rebuilding.
-    """
-    keys = Keys(slug)
-    calling = [Start(at_us, NOW_US) for at_us in calling_us]
-    starts = [*calling, *(Start(at_us, at_us + ROUNDED_US) for at_us in ended_us)]
-    streams = [keys.retries, keys.jobs]
-    return restore(keys, Content(windows, starts, in_flight), token=token, streams=streams)

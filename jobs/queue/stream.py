@@ -13,8 +13,7 @@ from typing import Any
 import redis
 
 from jobs.models import Stream
-from jobs.queue.buckets import Bucket, buckets_of, keys_of, own_bucket, pool_of
-from jobs.queue.clock import redis_clock
+from jobs.queue.buckets import Bucket, all_buckets_of, keys_of, own_bucket
 from jobs.queue.keys import ENDED, Keys
 from jobs.queue.redis import commands, hints, script
 from jobs.queue.redis_errors import is_wrong_type, refusal
@@ -107,7 +106,7 @@ def _buckets_of(slug: str) -> Sequence[Bucket]:
     if vendor is None or not vendor.limit_names:
         return [own_bucket(slug)]
     try:
-        return buckets_of(vendor).of_all(pool_of(vendor, redis_clock.now()))
+        return all_buckets_of(vendor)
     except ValueError:
         return [own_bucket(slug)]
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from jobs.models import Stream
+from jobs.models import EPOCH, Stream
 from jobs.queue.buckets import Bucket, Buckets, arguments, buckets_of, keys_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import HEARTBEATS, Keys, key_pause
@@ -24,7 +24,6 @@ PROBE_MARGIN_SECONDS = 10
 UNUSABLE_WAIT_SECONDS = 1.0
 STREAMS = ((Stream.RETRIES, 2), (Stream.JOBS, 2), (Stream.POLLS, 3))  # and values of an entry
 NO_POOL = (PoolKey(""),)  # of a vendor without a credential
-EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from jobs.queue.buckets import Bucket, arguments, buckets_of, keys_of, pool_of
+from jobs.queue.buckets import Bucket, all_buckets_of, arguments, keys_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.limiter import moment
 from jobs.queue.redis import hints, script
@@ -43,7 +43,7 @@ def of_vendor(vendor: Vendor) -> list[Bucket]:
 
     Raises ValueError if its limits, or its credential, can't be used.
     """
-    return buckets_of(vendor).of_all(pool_of(vendor, redis_clock.now()))
+    return all_buckets_of(vendor)
 
 
 def of_limit(limit: Limit) -> list[Bucket]:

@@ -1,7 +1,10 @@
 """The keys in Redis that a vendor has because of its credential and its limits."""
 
-from jobs.queue.buckets import buckets_of
-from jobs.queue.keys import BucketKeys, Keys, key_pause
+from typing import Any
+
+from jobs.queue.buckets import all_buckets_of
+from jobs.queue.keys import BucketKeys, Keys, key_pause, limit_keys
+from jobs.queue.stream import hints_may_fail
 from vendors.models import Vendor
 
 
@@ -18,9 +21,21 @@ def poll_streams(vendor: Vendor) -> dict[str, str]:
 def counting_keys(vendor: Vendor) -> list[BucketKeys]:
     """Return the keys of the buckets that count a vendor's calls, its own first."""
     try:
-        return [bucket.keys for bucket in buckets_of(vendor).of_all(poll_streams(vendor))]
-    except ValueError:  # nobody calls a vendor with a limit that can't be read
+        return [bucket.keys for bucket in all_buckets_of(vendor)]
+    except ValueError:  # nobody calls a vendor with a limit or credential that can't be read
         return [Keys(vendor.slug)]
+
+
+def forget_limit(slug: str) -> bool:
+    """Remove what Redis counts of a limit that is deleted, best effort. False: Redis failed."""
+
+    def unlink(client: Any) -> None:
+        matches = [f"{limit_keys(slug, key).tag}:*" for key in ("", "*")]
+        names = [name for match in matches for name in client.scan_iter(match, count=1000)]
+        if names:
+            client.unlink(*names)
+
+    return hints_may_fail.give(unlink)
 
 
 def key_types(vendor: Vendor) -> dict[str, str]:

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from django.db.models import QuerySet
 
-from jobs.models import IN_FLIGHT, Job
-from jobs.queue import counters, limiter
+from jobs.models import EPOCH, IN_FLIGHT, Job
+from jobs.queue import counters
 from jobs.queue.keys import BucketKeys, Keys
 from jobs.queue.redis import commands, script
 from jobs.recovery.rebuild.target import Target
@@ -76,7 +76,7 @@ def _free_leaked(keys: BucketKeys, jobs: QuerySet[Job], before_ms: int) -> int:
 
 
 def _add_missing(keys: BucketKeys, jobs: QuerySet[Job], before_ms: int) -> int:
-    before, added = limiter.EPOCH + timedelta(milliseconds=before_ms), 0
+    before, added = EPOCH + timedelta(milliseconds=before_ms), 0
     rows = jobs.filter(status__in=IN_FLIGHT, started_at__lt=before)
     for job_ids in _chunks(rows.values_list("pk", flat=True).iterator(CHUNK)):
         scores = dict(zip(job_ids, commands().zmscore(keys.in_flight, job_ids), strict=True))

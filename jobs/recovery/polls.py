@@ -6,6 +6,7 @@ passes and the entry is gone, because Redis lost its data or a worker died, the 
 
 import logging
 import math
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import redis
@@ -16,7 +17,10 @@ from jobs.models import EPOCH, Job, Status
 from jobs.queue import limiter, stream
 from jobs.queue.buckets import buckets_of
 from jobs.queue.clock import redis_clock
+from jobs.queue.keys import Keys
+from jobs.queue.redis import commands
 from jobs.queue.redis_errors import is_wrong_type
+from jobs.queue.vendor_keys import poll_streams
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
@@ -150,6 +154,35 @@ def _stop(jobs: QuerySet[Job]) -> int:
 def _known_keys(vendor: Vendor) -> list[str]:
     """Return what a polled job's `credential` may be."""
     return ["", *(vendor.credential.key_names if vendor.credential else [])]
+
+
+class UnreadStreams:
+    """Deletes streams of polls that nobody reads any more: those of keys that a credential has lost
+    and, of a vendor that has a credential now, that of polls without a key.
+
+    Goes through the keys in Redis, some of them at a time.
+    """
+
+    def __init__(self) -> None:
+        self._cursor = 0
+
+    def step(self) -> int:
+        """Raises redis.RedisError."""
+        redis_client, polls = commands(), Keys("*").polls
+        self._cursor, found = redis_client.scan(self._cursor, match=f"{polls}*", count=CHUNK)
+        vendors = {Keys(slug).polls: vendor for slug, vendor in catalogue.all().items()}
+        for name in found:
+            vendor = vendors.get(name.partition(":polls")[0] + ":polls")
+            if vendor and is_polled(vendor) and name not in _streams_read(vendor):
+                redis_client.unlink(name)
+        return 0
+
+
+def _streams_read(vendor: Vendor) -> Collection[str]:
+    streams = poll_streams(vendor)
+    if vendor.credential:
+        del streams[""]
+    return streams.values()
 
 
 class UnpolledJobs:

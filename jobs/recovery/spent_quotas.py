@@ -28,7 +28,7 @@ def fail_jobs() -> int:
         hold = holds.get(vendor.slug)
         if hold is None or hold.kind != Kind.QUOTA or hold.until is None:
             continue  # paused, for example: the quota may be another one by then
-        if limit := _failing_limits(vendor).get(hold.name.partition("/")[0]):
+        if limit := _failing_limits(vendor).get(hold.name):
             done = max(done, *(_fail(vendor.slug, of, limit, hold.until) for of in QUEUES))
     return done
 

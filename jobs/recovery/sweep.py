@@ -27,7 +27,7 @@ from jobs.recovery import in_flight, lost_entries, spent_quotas, takeover
 from jobs.recovery.batches import BatchSweep
 from jobs.recovery.key_pauses import pause_or_resume_users
 from jobs.recovery.overdue import resolve_overdue_jobs
-from jobs.recovery.polls import UnpolledJobs, add_due_polls, stop_polls
+from jobs.recovery.polls import UnpolledJobs, UnreadStreams, add_due_polls, stop_polls
 from jobs.recovery.rebuild.target import capped_targets
 from jobs.recovery.unusable_pauses import UnusablePauses
 from jobs.storage.store import STORE_ERRORS, refuses
@@ -56,6 +56,7 @@ class Sweeper(Thread):
         self._unreadable_retries = UnreadableRetries()
         self._unmatched_retries = UnmatchedRetries()
         self._unpolled_jobs = UnpolledJobs()
+        self._unread_streams = UnreadStreams()
         self._unusable_pauses = UnusablePauses()
         self._batches = BatchSweep()
         self._next_at: dict[Step, float] = {}
@@ -90,6 +91,7 @@ class Sweeper(Thread):
             (add_due_polls, 0.0),
             (stop_polls, 5.0),
             (self._unpolled_jobs.step, 5.0),
+            (self._unread_streams.step, 5.0),
             (resolve_overdue_jobs, 1.0),
             (spent_quotas.fail_jobs, 1.0),
             (take_over_overdue_calls, 5.0),

@@ -7,10 +7,11 @@ entry replaces the old one.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from jobs import failures, lifecycle
 from jobs.lifecycle import Move
-from jobs.models import Job, Status, Stream
+from jobs.models import Attempt, Job, Kind, Status, Stream
 from jobs.queue import counters, stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import HEARTBEAT_INTERVAL_SECONDS, HEARTBEAT_TIMEOUT_SECONDS
@@ -18,7 +19,9 @@ from jobs.queue.keys import HEARTBEATS
 from jobs.queue.redis import commands, script
 from jobs.queue.stream import Entry
 from jobs.recovery import pending
+from jobs.recovery.rebuild.rows import has_moved
 from vendors.catalogue import catalogue
+from vendors.models import Limit
 
 log = logging.getLogger(__name__)
 
@@ -106,11 +109,22 @@ def take_from(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[...,
 
 
 def _noted(move: Move, job: Job) -> Move:
-    """Note on its attempt what the call was charged, as its vendor says now."""
-    vendor = catalogue.get(job.vendor)
-    if vendor and move.attempt:
-        lifecycle.note_charge(move.attempt, vendor)
+    """Note on its attempt what the call was charged at most: as its vendor says now, and as it may
+    have said when the call was permitted.
+    """
+    vendor, attempt = catalogue.get(job.vendor), move.attempt
+    if vendor and attempt:
+        at = attempt.started_at
+        lifecycle.note_charge(attempt, vendor, max(vendor.weight, _units_before(job.vendor, at)))
+        if has_moved(vendor, at) and (names := Limit.objects.values_list("slug", flat=True)):
+            attempt.limits = f",{','.join(names)},"
     return move
+
+
+def _units_before(vendor: str, at: datetime) -> int:
+    """Return the units of the vendor's last call that is recorded from before this time."""
+    calls = Attempt.objects.filter(vendor=vendor, kind=Kind.CALL, started_at__lte=at, units__gt=0)
+    return calls.order_by("-started_at").values_list("units", flat=True).first() or 0
 
 
 def _repeats(job: Job) -> bool:

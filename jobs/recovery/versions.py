@@ -4,8 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from jobs.queue import limiter
-from jobs.queue.buckets import Bucket, buckets_of, pool_of
-from jobs.queue.clock import redis_clock
+from jobs.queue.buckets import Bucket, all_buckets_of
 from jobs.queue.take import Taken
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -34,7 +33,7 @@ def read_again(refused: Sequence[Taken]) -> None:
 
 def _buckets(vendor: Vendor) -> dict[str, Bucket]:
     try:
-        buckets = buckets_of(vendor).of_all(pool_of(vendor, redis_clock.now()))
+        buckets = all_buckets_of(vendor)
     except ValueError:  # it can't be called
         return {}
     return {bucket.keys.state: bucket for bucket in buckets}

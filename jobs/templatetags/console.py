@@ -12,9 +12,8 @@ from django.utils.safestring import SafeString
 
 from clients.directory import directory
 from jobs.admin import formats, states
-from jobs.models import Job, Status
+from jobs.models import EPOCH, Job, Status
 from jobs.queue.heartbeat import no_live_worker_message
-from jobs.queue.limiter import EPOCH
 from jobs.queue.snapshot import MAX_VENDORS, Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 from vendors.models import Vendor

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from harness.limits import restore_own
 from jobs import lifecycle, operator_actions
 from jobs.models import Attempt, Job, Status, Stream
-from jobs.queue import limiter, stream
+from jobs.queue import stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import COUNTERS, Keys
 from jobs.queue.take import take
@@ -26,7 +27,7 @@ DOWN = ("vendor_error", "It answered 500.")
 
 @pytest.fixture(autouse=True)
 def acme(make_vendor, redis_client):
-    limiter.rebuild("acme", [], [], [])
+    restore_own("acme", [], [], [])
     return make_vendor()
 
 
@@ -99,7 +100,7 @@ def test_the_entry_of_an_expired_job_is_dropped_and_its_permit_refunded(
     job, at, acme, redis_client, make_job
 ):
     acme.rate_limits = "1/min"
-    limiter.rebuild("acme", acme.windows, [], [])
+    restore_own("acme", acme.windows, [], [])
     live = make_job()
     stream.add("acme", [job.pk, live.pk], Stream.JOBS)
     at(SOON)

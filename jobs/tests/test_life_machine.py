@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
+from harness.limits import restore_own
 from jobs.models import FINAL, Attempt, Callback, Job
-from jobs.queue import limiter
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.recovery import rebuild, sweep
 from jobs.tests.life_checks import Checks
@@ -46,7 +46,7 @@ class LifeMachine(Clients, Workers, Sweep, Checks, RuleBasedStateMachine):
         for rows in (Job, Attempt, Callback):
             rows.objects.all().delete()
         for slug in TERMS:
-            limiter.rebuild(slug, [], [], [])
+            restore_own(slug, [], [], [])
         self.life = Life()
         self.born = 0
         self.workers = [self.new_worker(), self.new_worker()]

@@ -30,9 +30,9 @@ from vendors.models import Credential, CredentialKey, Limit, Vendor
 
 CHUNK = 500
 CHUNK_BYTES = 4 * 1024 * 1024
-# Rows of clients, each of which may use an idempotency key once.
 # How often a row was saved says nothing of its content. Files of 0.1.0 do not have it.
 NOT_COMPARED = {"version"}
+# Rows of clients, each of which may use an idempotency key once.
 OWNED: dict[str, type[Job] | type[Batch]] = {"batch": Batch, "job": Job}
 
 

@@ -88,9 +88,14 @@ class Permit:
 
 def execute(execution: Execution) -> None:
     """Call the vendor and set the answer. It stays None if the call was not permitted."""
+
+    def ask(access: Access) -> Answer | None:
+        execution.lacks_token = False
+        return _call(execution, access)
+
     # Before the permit is confirmed: the vendor may have to be asked for a token first.
-    key = execution.entry.credential
-    execution.answer = with_access(execution.vendor, key, lambda access: _call(execution, access))
+    execution.lacks_token = True
+    execution.answer = with_access(execution.vendor, execution.entry.credential, ask)
 
 
 def _call(execution: Execution, access: Access) -> Answer | None:

@@ -26,11 +26,17 @@ class Execution:
 
     # Set by execute. None: the vendor was not called.
     answer: Done | Accepted | VendorError | None = None
+    lacks_token: bool = False  # there is an answer, the vendor's refusal of a token, but no call
 
     # Set by record.
     standing: Standing = Standing()  # of the vendor, after this answer
     move: Move | None = None
     happened: bool = False  # False: another process moved the job first
+
+    @property
+    def was_called(self) -> bool:
+        """Whether there was a call, which limits count."""
+        return self.answer is not None and not self.lacks_token
 
     @property
     def moved_to(self) -> Status | None:

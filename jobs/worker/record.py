@@ -82,7 +82,9 @@ def _move(execution: Execution, now: datetime) -> Move:
         log.error("the answer to job %s can't be recorded: %s at %s", job.pk, reason, where)
         by_poll = lifecycle.fail_by_poll(job, "", "", poll, now) if poll else None
         move = lifecycle.not_storable(by_poll or lifecycle.fail(job, "", "", now), reason, now)
-    if move.attempt and not execution.poll:  # that of a poll has its row
+    if move.attempt and not execution.was_called:
+        move.attempt.units = 0
+    elif move.attempt and not execution.poll:  # that of a poll says it since its claim
         lifecycle.note_charge(move.attempt, execution.vendor)
     return move
 

@@ -27,7 +27,7 @@ def settle(executions: Sequence[Execution], held: HeldEntries) -> None:
 
 def _settlement(execution: Execution, status: str) -> Settlement:
     """`status`: of the job whose move did not happen; empty if it is unknown."""
-    entry, refunds = execution.entry, execution.answer is None
+    entry, refunds = execution.entry, not execution.was_called
     if execution.move and execution.happened:
         return execution.move.settlement(entry, refunds=refunds)
     # The process that took the job over may not have replaced its entry yet, and would not find

@@ -16,13 +16,14 @@ from typing import Any
 
 from jobs import lifecycle
 from jobs.callbacks import tokens
-from jobs.models import UNKNOWN, Attempt, Job, Kind
+from jobs.models import EPOCH, UNKNOWN, Attempt, Job, Kind
 from jobs.queue import limiter, stream
 from jobs.queue.buckets import buckets_of
+from jobs.queue.clock import redis_clock
 from jobs.queue.held.hold import Hold
 from jobs.queue.held.hold import Kind as HoldKind
 from jobs.queue.keys import Keys
-from jobs.queue.limiter import EPOCH, Renewal
+from jobs.queue.limiter import Renewal
 from jobs.queue.redis import commands
 from jobs.queue.usage import usage_of
 from jobs.recovery.rebuild import rebuild
@@ -85,8 +86,15 @@ def check(vendor: Vendor, key: str = "") -> Trial:
 def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "", *, key: str = "") -> Call:
     job_id = new_id()
     url = tokens.callback_url(vendor.slug, job_id, 0, 0)
-    access = Access(vendor.credential.key_of(key) if vendor.credential else "")
-    return Call(job_id, dict(given), job_id, url, reference, access)
+    return Call(job_id, dict(given), job_id, url, reference, Access(key or _key_of(vendor)))
+
+
+def _key_of(vendor: Vendor) -> str:
+    """Return the first key that may be used for calls or, if there is none, that is set here."""
+    if vendor.credential is None:
+        return ""
+    usable = (key.name for key in vendor.credential.pool(redis_clock.now()) if key.calls)
+    return next(usable, "") or vendor.credential.key_of("")
 
 
 def _make(kind: Kind, vendor: Vendor, call: Call, ask: Ask, units: int, *, slot: str = "") -> Trial:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobs.queue import limiter
+from harness.limits import restore_own
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.take import take
 from jobs.worker.claim import claim
@@ -28,7 +28,7 @@ class Stepwise:
     def __init__(self) -> None:
         self.cpu_us: dict[str, list[float]] = defaultdict(list)
         self._vendor = Vendor.objects.get()
-        limiter.rebuild(self._vendor.slug, self._vendor.windows, [], [])
+        restore_own(self._vendor.slug, self._vendor.windows, [], [])
         self._held = HeldEntries(NAME, Heartbeat(NAME))
         self._recorder = Recorder()
 

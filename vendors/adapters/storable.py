@@ -4,6 +4,7 @@ A cost that is no number is left out, because the answer may have been paid for.
 """
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from vendors.base import MAX_REFERENCE_LENGTH, Accepted, Done, VendorError
 from vendors.definitions.expressions.functions import number_of
 from vendors.http.waits import MAX_CREDITS_WAIT
+from vendors.payloads.masking import masked, spellings
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +31,10 @@ def accepted(answer: Accepted, vendor: object) -> Accepted:
     return replace(answer, cost=cost, retry_after=retry_after)
 
 
-def error(answer: VendorError, vendor: object) -> VendorError:
-    answer.code, answer.message = _text(answer.code), _text(answer.message)
+def error(answer: VendorError, vendor: object, secrets: Iterable[str]) -> VendorError:
+    """`secrets`: which its message must not repeat, empty ones aside."""
+    hidden = [spelling for secret in secrets if secret for spelling in spellings(secret)]
+    answer.code, answer.message = _text(answer.code), masked(_text(answer.message), hidden)
     answer.cost, answer.retry_after = _number(answer, "cost", vendor), _wait(answer, vendor)
     return answer
 

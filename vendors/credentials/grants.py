@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from vendors import variables
-from vendors.base import Outbound, Outcome, Reply, VendorError
+from vendors.base import Outcome, Reply, VendorError
 from vendors.definitions.reading import body_of, scope_of_reply
 from vendors.definitions.request import Request
 from vendors.http import statuses, waits
 from vendors.http.call import request as send
+from vendors.outbound import Outbound
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 MIN_LIFE_SECONDS, MAX_LIFE_SECONDS = 1.0, 30 * 86400.0

@@ -2,7 +2,7 @@
 folder are its parts.
 """
 
-from vendors.base import DIRECT, Outbound
 from vendors.http.call import error_of, post_json, request
+from vendors.outbound import DIRECT, Outbound
 
 __all__ = ["DIRECT", "Outbound", "error_of", "post_json", "request"]

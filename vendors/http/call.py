@@ -11,11 +11,12 @@ from typing import Any
 from django.conf import settings
 from urllib3 import BaseHTTPResponse
 
-from vendors.base import DIRECT, Outbound, Reply, VendorError
+from vendors.base import Reply, VendorError
 from vendors.http import exchanges, failures, statuses
 from vendors.http.connections import refused_by_proxy
 from vendors.http.deadline import this_call
 from vendors.http.transport import this_thread
+from vendors.outbound import DIRECT, Outbound
 from vendors.payloads import exact
 
 CHUNK_BYTES = 64 * 1024

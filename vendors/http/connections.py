@@ -11,11 +11,11 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 from urllib3.util import Url
 
-from vendors.base import Outbound
 from vendors.http import addresses
 from vendors.http.deadline import this_call
 from vendors.http.outbound import OutboundError, Proxy, proxy_of, tls_context
 from vendors.http.response import Response, Source
+from vendors.outbound import Outbound
 
 PROXY_REASONS: dict[type[BaseException], str] = {
     socket.gaierror: "has a host name that can't be resolved",

@@ -11,7 +11,7 @@ import requests
 from django.conf import settings
 from urllib3.util.ssl_ import create_urllib3_context
 
-from vendors.base import DIRECT, Outbound
+from vendors.outbound import DIRECT, Outbound
 
 DEFAULT_PROXY_PORT = 80
 NOT_A_PROXY = (

@@ -16,9 +16,9 @@ from urllib3 import BaseHTTPResponse
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import Url, parse_url
 
-from vendors.base import DIRECT, Outbound
 from vendors.http.connections import make_pool
 from vendors.http.outbound import Stamp, proxy_of, stamp_of
+from vendors.outbound import DIRECT, Outbound
 
 PoolKey = tuple[str | None, str | None, Outbound | None]
 

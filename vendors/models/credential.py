@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.core.exceptions import ValidationError
 from django.db import models
 
 from vendors import credentials, validators, variables
@@ -206,9 +205,7 @@ class Credential(models.Model):
         return credentials.apply(scheme, request, access, reference)
 
     def clean(self) -> None:
-        stored = Credential.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
-        if stored is not None and stored != self.slug:
-            raise ValidationError({"slug": f"The slug can't be changed. It is {stored!r}."})
+        validators.validate_same_slug(self)
 
     def full_clean(self, exclude: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
         excluded = set(exclude or ())

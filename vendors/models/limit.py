@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import models
 
 from vendors import validators
@@ -46,9 +45,7 @@ class Limit(Versioned):
         return rules
 
     def clean(self) -> None:
-        stored = Limit.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
-        if stored is not None and stored != self.slug:
-            raise ValidationError({"slug": f"The slug can't be changed. It is {stored!r}."})
+        validators.validate_same_slug(self)
 
     def full_clean(self, exclude: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
         excluded = set(exclude or ())

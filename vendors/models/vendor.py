@@ -10,7 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from vendors import limits, validators, variables
-from vendors.base import DIRECT, Outbound, VendorError
+from vendors.base import VendorError
 from vendors.definitions.polling import Polling, polling_of
 from vendors.http import outbound as outbounds
 from vendors.models import validation
@@ -18,6 +18,7 @@ from vendors.models.ids import new_id
 from vendors.models.limited import Limited
 from vendors.models.pausable import PausableVendor
 from vendors.models.secrets import VendorSecrets
+from vendors.outbound import DIRECT, Outbound
 from vendors.registry import is_built_in, is_http, make_adapter
 
 DEFAULT_REQUIRED_INPUT = "name"
@@ -207,9 +208,7 @@ class Vendor(Limited, PausableVendor, VendorSecrets):
             return ()
 
     def clean(self) -> None:
-        stored = Vendor.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
-        if stored is not None and stored != self.slug:
-            raise ValidationError({"slug": f"The slug can't be changed. It is {stored!r}."})
+        validators.validate_same_slug(self)
 
     def full_clean(self, exclude: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
         excluded = set(exclude or ())

@@ -13,13 +13,14 @@ from harness.vendor.scripted import Answer
 from harness.vendor.server import Server, Visit, answering, reply
 from harness.vendor.tokens import CLIENT, LOGIN_PATH, SECRET, TOKEN_PATH, TokenVendor
 from vendors import credentials
-from vendors.base import DIRECT, Access, Done, VendorError
+from vendors.base import Access, Done, VendorError
 from vendors.credentials import grants
 from vendors.credentials.grants import Grant, Issued
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.request import Request
 from vendors.execute import execute
 from vendors.models import Credential, Vendor
+from vendors.outbound import DIRECT
 from vendors.tests.contract import CALL
 
 NAMES = {"id_env": "VENDOR_SNOV_ID", "secret_env": "VENDOR_SNOV_SECRET"}

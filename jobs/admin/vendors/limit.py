@@ -4,10 +4,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from jobs.admin.vendors import usage
 from jobs.admin.vendors.shared import SharedAdmin
+from jobs.queue.vendor_keys import forget_limit
 from vendors.definitions.faults import DefinitionFaults
 from vendors.definitions.limit import NOTHING
 from vendors.models import Limit, faults_of_users
@@ -72,3 +74,7 @@ class LimitAdmin(SharedAdmin):
     @admin.display
     def per(self, limit: Limit) -> str:
         return "each key" if "per" in limit.definition else "-"
+
+    def delete_model(self, request: HttpRequest, obj: Limit) -> None:
+        super().delete_model(request, obj)
+        forget_limit(obj.slug)

@@ -42,10 +42,14 @@ def _target(vendor: Vendor, known: set[str]) -> tuple[object, ...]:
     definition = vendor.definition
     if not definition.get("credential") and vendor.api_key_env not in known:
         return ()
-    tables = (definition.get(name) for name in ("poll", "check"))
-    urls = [table.get("url") for table in tables if isinstance(table, dict)]
     keys = (definition.get(key) for key in TARGET_KEYS)
-    return vendor.adapter, vendor.url, *urls, vendor.api_key_env, *keys
+    return vendor.adapter, *urls_of(vendor), vendor.api_key_env, *keys
+
+
+def urls_of(vendor: Vendor) -> list[Any]:
+    """Return the URLs of the vendor's calls, polls and checks, which may be no valid ones yet."""
+    tables = (vendor.definition.get(name) for name in ("poll", "check"))
+    return [vendor.url, *(table.get("url") for table in tables if isinstance(table, dict))]
 
 
 def _place(definition: Mapping[str, Any]) -> dict[str, object]:

@@ -79,11 +79,8 @@ class VendorForm(ConfirmingForm):
 
 def _target(vendor: Vendor) -> tuple[object, ...]:
     """Return where a vendor's calls, polls and checks go, and with which credential."""
-    definition = vendor.definition
-    tables = (definition.get(name) for name in ("poll", "check"))
-    urls = [table.get("url") for table in tables if isinstance(table, dict)]
-    origins = {_origin(url) for url in (vendor.url, *urls) if isinstance(url, str)}
-    return vendor.adapter, origins, *(definition.get(key) for key in sending.TARGET_KEYS)
+    origins = {_origin(url) for url in sending.urls_of(vendor) if isinstance(url, str)}
+    return vendor.adapter, origins, *(vendor.definition.get(key) for key in sending.TARGET_KEYS)
 
 
 def _origin(url: str) -> tuple[str, str]:

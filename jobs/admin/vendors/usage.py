@@ -125,8 +125,9 @@ def _keys(bucket_keys: set[str], vendor: Vendor | None) -> dict[str, str]:
 
 
 def _limit_of(bucket: Bucket) -> Limit | None:
-    limits = (limit for vendor in catalogue.all().values() for limit in vendor.limits)
-    return next((limit for limit in limits if limit.slug == bucket.limit), None)
+    # Not by `limits`: another vendor may name one that does not exist.
+    named = (vendor.named_limits.get(bucket.limit) for vendor in catalogue.all().values())
+    return next((limit for limit in named if limit), None)
 
 
 def _measures(found: Usage, windows: str) -> Iterator[Measure]:

@@ -15,7 +15,7 @@ local threshold, code = tonumber(ARGV[1]), ARGV[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local MIN_OPEN, MAX_OPEN, RECOVERED = 1000000, 60000000, 64
-local MAX_DENIED = 3 -- as DENIED_JOBS in jobs/queue/breaker.py
+local MAX_DENIED = 3 -- as DENIED_JOBS in jobs/queue/health/breaker.py
 
 local state = {}
 do

@@ -8,6 +8,7 @@ on with the old one.
 import json
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
@@ -15,6 +16,7 @@ from typing import Any
 
 from jobs.queue import keys
 from jobs.queue.redis import commands, script
+from jobs.queue.stream import hints_may_fail
 from jobs.queue.tokens import sealing
 from vendors.base import VendorError
 from vendors.credentials.grants import REQUEST_TIMEOUT_SECONDS, Grant, Issued, ask
@@ -63,6 +65,19 @@ def current(vendor: Vendor, grant: Grant) -> Token:
     Raises VendorError if the vendor issues none, NoTokenError and redis.RedisError.
     """
     return _Tokens(vendor, grant).current()
+
+
+def kept_token(vendor: Vendor) -> str:
+    """Return the token that Redis has for the vendor's credential now; '' if there is none, or
+    Redis does not answer. Nobody is asked for one.
+    """
+    grant, found = vendor.credential.grant if vendor.credential else None, [""]
+    if grant is None:
+        return ""
+    with suppress(VendorError):  # its calls can't leave
+        key = _Tokens(vendor, grant).keys[0]
+        hints_may_fail.give(lambda client: found.append(client.hget(key, "sealed") or ""))
+    return sealing.unseal(found[-1]) if found[-1] else ""
 
 
 def drop(vendor: Vendor, grant: Grant, token: Token) -> None:

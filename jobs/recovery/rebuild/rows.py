@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet, Sum
 
-from jobs.models import IN_FLIGHT, UNKNOWN, Attempt, Job, Kind, Status
+from jobs.models import EPOCH, IN_FLIGHT, UNKNOWN, Attempt, Job, Kind, Status
 from jobs.queue import limiter
 from jobs.queue.restore import ROUNDED_US, Start
 from vendors.limits import Range
@@ -87,7 +87,7 @@ class Rows:
         rows = Job.objects.filter(status=Status.PROCESSING, vendor__in=list(self.vendors))
         columns = ("pk", "attempt", "vendor", "credential", "started_at")
         for job_id, number, slug, credential, at in rows.values_list(*columns):
-            at = at or limiter.EPOCH
+            at = at or EPOCH
             limits, units = self._may_count_in(slug, at), self.vendors[slug].weight
             call = Call(job_id, slug, credential, limits, units, at)
             self._of_jobs[job_id, number] = call
@@ -200,7 +200,7 @@ class Rows:
         attempts = Attempt.objects.filter(job__in=[job.pk for job in jobs], kind=Kind.CALL)
         charged_to = dict(attempts.order_by("number").values_list("job", "limits"))
         for job in jobs:
-            at = job.started_at or limiter.EPOCH
+            at = job.started_at or EPOCH
             limits = charged_to.get(job.pk, "")
             if job.status == Status.PROCESSING:
                 limits = self._may_count_in(job.vendor, at)
@@ -208,13 +208,17 @@ class Rows:
 
     def _may_count_in(self, slug: str, at: datetime) -> str:
         """Return the limits to which a call was perhaps charged before its vendor left them."""
-        changed_at = self.vendors[slug].limits_changed_at
-        has_moved = changed_at is not None and at < changed_at + MAX_UNAWARE
-        return f",{','.join(self.limits)}," if has_moved else ""
+        return f",{','.join(self.limits)}," if has_moved(self.vendors[slug], at) else ""
 
     def _timeout(self, slug: str) -> float:
         vendor = self.vendors.get(slug)
         return vendor.timeout_seconds if vendor else 0.0
+
+
+def has_moved(vendor: Vendor, at: datetime) -> bool:
+    """Whether a call that started then was perhaps charged to limits that the vendor has left."""
+    changed_at = vendor.limits_changed_at
+    return changed_at is not None and at < changed_at + MAX_UNAWARE
 
 
 def _calls(attempts: QuerySet[Attempt]) -> list[Call]:

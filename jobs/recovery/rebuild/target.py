@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from jobs.queue import limiter
-from jobs.queue.buckets import Bucket, buckets_of, pool_of, quota_text
-from jobs.queue.clock import redis_clock
+from jobs.queue.buckets import Bucket, all_buckets_of, quota_text
 from jobs.queue.keys import Keys, limit_keys
 from jobs.queue.redis import commands
 from jobs.queue.restore import Content
@@ -91,7 +90,7 @@ def stale_buckets(vendor: Vendor) -> list[Bucket]:
     used now. None if it can't be called. Raises redis.RedisError.
     """
     try:
-        return limiter.stale(buckets_of(vendor).of_all(pool_of(vendor, redis_clock.now())))
+        return limiter.stale(all_buckets_of(vendor))
     except ValueError:  # a limit does not exist or can't be read
         return []
 
@@ -112,7 +111,7 @@ def capped_targets(known: Mapping[str, Vendor]) -> Iterable[Target]:
     found: dict[str, Target] = {}
     for vendor in known.values():
         try:
-            buckets = buckets_of(vendor).of_all(pool_of(vendor, redis_clock.now()))
+            buckets = all_buckets_of(vendor)
         except ValueError:
             continue
         capped = [bucket for bucket in buckets if bucket.limit and bucket.max_in_flight]

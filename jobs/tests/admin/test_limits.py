@@ -4,6 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from jobs.models import Status
+from jobs.queue.keys import limit_keys
 from jobs.tests.admin.test_vendors import form_of
 from jobs.tests.console import sign_in, sign_in_as_superuser, text
 from vendors.catalogue import catalogue
@@ -66,7 +67,7 @@ def test_a_faulty_limit_is_not_saved(team, typed, fault):
 
 
 @pytest.mark.sqlite
-def test_a_limit_is_added_listed_and_deleted_once_no_vendor_names_it(team):
+def test_a_limit_is_added_listed_and_deleted_once_no_vendor_names_it(team, redis_client):
     browser = sign_in_as_superuser()
     posted = {"slug": "daily", "definition": 'max_in_flight = 2\nper = "credential"'}
     assert "was added" in text(browser.post(f"{LIMITS}add/", posted, follow=True))
@@ -79,8 +80,12 @@ def test_a_limit_is_added_listed_and_deleted_once_no_vendor_names_it(team):
     refusal = "Vendor acme uses it. Remove it from that vendor's `limits` first."
     assert refusal in text(browser.post(path, {"post": "yes"}, follow=True))
     Vendor.objects.all().delete()
+    kept = [limit_keys(slug, key).in_flight for slug in ("daily", "teams") for key in ("", "KEY")]
+    for name in (*kept, limit_keys("team").state, limit_keys("team", "KEY").log):
+        redis_client.set(name, 1)
     assert "was deleted successfully" in text(browser.post(path, {"post": "yes"}, follow=True))
     assert [limit.slug for limit in Limit.objects.all()] == ["daily"]
+    assert sorted(redis_client.scan_iter("enrich:limit:*")) == sorted(kept)
 
 
 @pytest.mark.sqlite  # permissions, see jobs/tests/console.py

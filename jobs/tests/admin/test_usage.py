@@ -67,6 +67,13 @@ def test_what_is_used_of_each_bucket(pages, redis_client):
     assert f"{other} 2/h 0 20/day 0" in page
 
 
+def test_another_vendor_whose_limit_is_gone_spoils_no_page(pages, make_vendor):
+    make_vendor("broken", definition={"limits": ["gone"]})
+    catalogue.forget()
+    for page in (pages("acme"), pages("month")):
+        assert "Not counted yet" in page
+
+
 def test_without_redis_the_pages_say_so(pages, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1"
     hints.cache_clear()

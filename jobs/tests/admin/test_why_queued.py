@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from harness.limits import restore_own
 from jobs.models import Stream
-from jobs.queue import limiter, stream
+from jobs.queue import stream
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import Report
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
@@ -34,7 +35,7 @@ def heartbeat(client, worker, seconds_ago=0.0):
 
 
 def queue(vendor, count=3):
-    limiter.rebuild(vendor.slug, vendor.windows, [], [])
+    restore_own(vendor.slug, vendor.windows, [], [])
     stream.add(vendor.slug, [f"job-{n}" for n in range(count)], Stream.JOBS)
 
 

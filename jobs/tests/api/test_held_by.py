@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from harness.limits import restore_own
 from jobs.models import Stream
 from jobs.queue import limiter, stream
 from jobs.queue.buckets import buckets_of
@@ -41,7 +42,7 @@ def acme(make_vendor, now):
 
     def make(**fields):
         vendor = make_vendor("acme", **fields)
-        limiter.rebuild(vendor.slug, vendor.windows, [], [])
+        restore_own(vendor.slug, vendor.windows, [], [])
         stream.add(vendor.slug, [f"job-{n}" for n in range(6)], Stream.JOBS)
         return vendor
 

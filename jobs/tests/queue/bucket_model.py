@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
+from types import SimpleNamespace
 
 from jobs.models import Stream
 from jobs.queue import limiter
@@ -33,6 +34,7 @@ class Credential:
 
     slug = "pool"
     settings_key = ()
+    scheme = SimpleNamespace(names=(*KEYS, "KEY_OLD"))
 
     def pool(self, now, *, anywhere=False):
         return [*(PoolKey(name) for name in KEYS), PoolKey("KEY_OLD", calls=False)]

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from harness.limits import restore_own
 from harness.waiting import wait_for
 from jobs.models import Stream
 from jobs.queue import limiter, stream
@@ -24,7 +25,7 @@ VENDOR = Vendor(slug="acme", adapter="sync", max_attempts=3)
 
 @pytest.fixture(autouse=True)
 def queued(redis_client):
-    limiter.rebuild("acme", [], [], [])
+    restore_own("acme", [], [], [])
     stream.add("acme", [f"job-{n}" for n in range(20)], Stream.JOBS)
 
 

@@ -6,6 +6,7 @@ from itertools import combinations, count
 
 import pytest
 
+from harness.limits import restore_own
 from jobs.models import Stream
 from jobs.queue import limiter, stream
 from jobs.queue.keys import Keys
@@ -21,7 +22,7 @@ NUMBERS = count()
 
 def vendor_with(rate_limits="", **fields):
     vendor = Vendor(slug=f"acme{next(NUMBERS)}", adapter="sync", rate_limits=rate_limits, **fields)
-    limiter.rebuild(vendor.slug, vendor.windows, [], [])
+    restore_own(vendor.slug, vendor.windows, [], [])
     return vendor
 
 
@@ -223,7 +224,7 @@ def test_a_raised_limit_applies_at_once():
     queue(slow, 4)
     take(slow, "w", 2)
     quick = Vendor(slug=slow.slug, adapter="sync", rate_limits="20/s")
-    limiter.rebuild(slow.slug, quick.windows, [], [])
+    restore_own(slow.slug, quick.windows, [], [])
     assert take(quick, "w", 2).wait_seconds <= 0.06
     assert len(take_all(quick, 2)) == 2
 
@@ -231,7 +232,7 @@ def test_a_raised_limit_applies_at_once():
 def test_a_refunded_permit_makes_no_room_under_a_lowered_limit():
     lower = Vendor(slug=f"acme{next(NUMBERS)}", adapter="sync", rate_limits="2/min")
     now_us = time.time_ns() // 1000
-    limiter.rebuild(lower.slug, lower.windows, [now_us - 20_000_000, now_us - 30_000_000], [])
+    restore_own(lower.slug, lower.windows, [now_us - 20_000_000, now_us - 30_000_000], [])
     queue(lower, 2)
     higher = Vendor(slug=lower.slug, adapter="sync", rate_limits="2/s")
     [entry] = take(higher, "w", 1).entries

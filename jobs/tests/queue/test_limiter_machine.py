@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from harness.limits import restore_own
 from jobs.models import QUEUES, Stream
 from jobs.queue import limiter, stream
 from jobs.queue.keys import Keys
@@ -97,7 +98,7 @@ class Limiter(RuleBasedStateMachine):
         max_calls, seconds = limiter.memory(self.vendor)
         since = self.clock.now_us - seconds * SECOND
         ended = sorted((start for start in self.ended if start >= since), reverse=True)[:max_calls]
-        assert limiter.rebuild(
+        assert restore_own(
             self.slug, self.vendor.windows, ended, sorted(self.in_flight), calling_us=running
         )
 

@@ -4,6 +4,7 @@ from itertools import count
 
 import pytest
 
+from harness.limits import restore_own
 from jobs.models import Stream
 from jobs.queue import limiter, stream
 from jobs.queue.health import breaker
@@ -22,7 +23,7 @@ POLLED = {"poll": {"every": "1s"}}
 def polled_vendor(**fields):
     fields.setdefault("definition", POLLED)
     vendor = Vendor(slug=f"polled{next(NUMBERS)}", adapter="sync", **fields)
-    limiter.rebuild(vendor.slug, vendor.windows, [], [])
+    restore_own(vendor.slug, vendor.windows, [], [])
     return vendor
 
 

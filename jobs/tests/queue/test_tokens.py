@@ -1,17 +1,22 @@
 """One token serves all workers: whoever finds none asks, and the others wait or use the old one."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.utils import timezone
 
 from harness.vendor.scripted import Answer
 from harness.vendor.tokens import CLIENT, SECRET, TOKEN_PATH, TokenVendor
 from harness.waiting import wait_for
+from jobs.callbacks import receive
 from jobs.queue import tokens
 from jobs.queue.keys import token_keys
 from jobs.queue.tokens import NoTokenError, sealing, shared
-from vendors.base import VendorError
-from vendors.models import Credential, Vendor
+from vendors.base import Access, Call, VendorError
+from vendors.catalogue import catalogue
+from vendors.execute import execute
+from vendors.models import Credential, Vendor, new_id
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.usefixtures("redis_client")]
 
@@ -189,3 +194,19 @@ def test_a_token_is_fresh_for_a_moment(snov, life, age_share, is_fresh):
     snov.current()
     snov.age(age_share)
     assert snov.current().is_fresh == is_fresh
+
+
+@pytest.mark.django_db
+def test_no_token_is_stored_with_what_the_vendor_says(snov, monkeypatch):
+    class Adapter:
+        def call(self, call):
+            raise VendorError("auth", f"Wrong token {call.access.token}.")
+
+    token = snov.current().value
+    body = json.dumps({"request": {"headers": [f"Bearer {token}"]}}).encode()
+    names = {"webhook_id": "", "body": body, "now": timezone.now()}
+    stored = receive.store(snov.vendor, new_id(), None, **names)
+    assert stored.body == {"request": {"headers": ["Bearer ***"]}}
+    monkeypatch.setattr(catalogue, "adapter", lambda _: Adapter())
+    call = Call("job", {}, "key", "", access=Access("VENDOR_SNOV_SECRET", token))
+    assert execute(snov.vendor, call).message == "Wrong token ***."

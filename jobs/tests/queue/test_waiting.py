@@ -5,11 +5,12 @@ from unittest.mock import patch
 
 import pytest
 
+from harness.limits import restore_own
 from harness.waiting import wait_for
 from jobs import batches, lifecycle, operator_actions
 from jobs.callbacks import apply
 from jobs.models import FINAL, Batch, Callback, Job, Status, Verdict
-from jobs.queue import limiter, stream
+from jobs.queue import stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.keys import ENDED, Keys
@@ -33,7 +34,7 @@ PAST = timedelta(minutes=1)
 
 @pytest.fixture(autouse=True)
 def acme(make_vendor, redis_client):
-    limiter.rebuild("acme", [], [], [])
+    restore_own("acme", [], [], [])
     return make_vendor(adapter="async", repeat_unknown=False, repeat_overdue=False)
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs.models import Attempt, Job, Status, Stream
+from jobs.models import EPOCH, Attempt, Job, Status, Stream
 from jobs.queue import limiter, stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys, limit_keys
@@ -80,7 +80,7 @@ class Walk:
         catalogue.forget()
 
     def now(self):
-        return limiter.EPOCH + timedelta(microseconds=self.clock.now_us)
+        return EPOCH + timedelta(microseconds=self.clock.now_us)
 
     def settle(self, seconds):
         self.time_passes(seconds)
@@ -206,9 +206,7 @@ class Walk:
 def ranges_of(now):
     """As of a quota by the minute."""
     begin = int(now.timestamp()) // PERIOD_SECONDS * PERIOD_SECONDS
-    begins = [
-        limiter.EPOCH + timedelta(seconds=begin + shift * PERIOD_SECONDS) for shift in (-1, 0, 1)
-    ]
+    begins = [EPOCH + timedelta(seconds=begin + shift * PERIOD_SECONDS) for shift in (-1, 0, 1)]
     margin, length = timedelta(seconds=5), timedelta(seconds=PERIOD_SECONDS)
     return [Range(at - margin, at + length + margin) for at in begins]
 

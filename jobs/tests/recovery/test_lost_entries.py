@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from harness.limits import restore_own
 from jobs.models import Job, Stream
-from jobs.queue import limiter, stream
+from jobs.queue import stream
 from jobs.queue.keys import Keys
 from jobs.queue.take import take
 from jobs.recovery import lost_entries, pending
@@ -20,7 +21,7 @@ KEYS = Keys("acme")
 def acme(make_vendor):
     """A vendor whose streams were checked while its queue was empty."""
     vendor = make_vendor()
-    limiter.rebuild("acme", [], [], [])
+    restore_own("acme", [], [], [])
     lost_entries.requeue("acme")
     return vendor
 

@@ -10,7 +10,7 @@ from jobs.queue import limiter, stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import Keys
 from jobs.recovery import polls, sweep
-from jobs.recovery.polls import UnpolledJobs, add_due_polls, max_in_line, stop_polls
+from jobs.recovery.polls import UnpolledJobs, UnreadStreams, add_due_polls, max_in_line, stop_polls
 from jobs.recovery.rebuild import rebuild
 from jobs.tests.polling import MINUTE, POLLED, PollingWorker, Scripted, row, waiting
 from tests.plans import assert_quick, reads_of
@@ -156,6 +156,25 @@ def test_a_job_whose_key_is_in_no_list_is_left_to_its_deadline(pooled, make_job,
     assert (row(job).next_poll_at, row(other).next_poll_at is None) == (None, False)
     assert "it has no key VENDOR_GONE" in caplog.text
     assert UnpolledJobs().step() == 0
+
+
+@pytest.mark.about_redis
+def test_streams_of_polls_are_deleted_once_nobody_reads_them(
+    pooled, make_vendor, make_job, redis_client, monkeypatch
+):
+    make_vendor("other", definition=POLLED)
+    for slug in ("acme", "other", "gone"):
+        stream.add_polls(slug, [("job", 1)])
+    for key in (ONE, RETIRED):
+        stream.add_polls("acme", [("job", 1)], credential=key)
+    Credential.objects.update(definition={"header": "X-Key", "keys_env": [ONE]})
+    catalogue.forget()
+    monkeypatch.setattr(polls, "CHUNK", 2)
+    unread = UnreadStreams()
+    for _ in range(30):
+        unread.step()
+    acme, others = Keys("acme"), {Keys("other").polls, Keys("gone").polls}
+    assert {*redis_client.scan_iter("*polls*")} == {acme.polls_of(ONE), *others}
 
 
 def test_a_backlog_of_polls_waits_in_the_rows(make_vendor, make_job):

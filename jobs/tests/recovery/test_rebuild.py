@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from harness.limits import restore_own
 from jobs.models import Attempt, Job, Status
 from jobs.queue import limiter
 from jobs.queue.keys import Keys
@@ -78,7 +79,7 @@ def test_a_deleted_stream_is_created_again(redis_client, stream_name):
     vendor = vendor_with()
     redis_client.delete(getattr(Keys(vendor.slug), stream_name))
     assert take(vendor, "w", 1).stale
-    limiter.rebuild(vendor.slug, [], [], [])
+    restore_own(vendor.slug, [], [], [])
     queue(vendor, 1)
     assert len(take(vendor, "w", 1).entries) == 1
 
@@ -89,7 +90,7 @@ def test_take_is_stale_when_only_the_log_was_deleted(redis_client):
     take(vendor, "w", 1)
     redis_client.delete(Keys(vendor.slug).log)
     assert take(vendor, "w", 1).stale
-    limiter.rebuild(vendor.slug, vendor.windows, [], [])
+    restore_own(vendor.slug, vendor.windows, [], [])
     assert len(take(vendor, "w", 1).entries) == 1
 
 
@@ -97,14 +98,14 @@ def test_a_start_known_in_milliseconds_is_rounded_up(redis_client):
     vendor = Vendor(slug="acme", adapter="sync", rate_limits="5/s")
     at = now_us() - SECOND // 2
     in_milliseconds = at // 1000 * 1000  # as MongoDB keeps it
-    limiter.rebuild("acme", vendor.windows, [in_milliseconds], [])
+    restore_own("acme", vendor.windows, [in_milliseconds], [])
     assert 0 <= log_of(redis_client, "acme")[0] - at < 1000
 
 
 def test_a_call_in_progress_counts_as_started_now(redis_client):
     vendor = Vendor(slug="acme", adapter="sync", rate_limits="5/min")
     before = now_us()
-    limiter.rebuild("acme", vendor.windows, [], [], calling_us=[before - 30 * SECOND])
+    restore_own("acme", vendor.windows, [], [], calling_us=[before - 30 * SECOND])
     assert log_of(redis_client, "acme")[0] >= before
 
 
@@ -115,7 +116,7 @@ def test_a_long_call_trimmed_from_the_log_counts_when_limits_need_a_longer_log(
     queue(vendor, 2)
     known = [int(entry.charge) for entry in take(vendor, "w", 2).entries]
     longer = Vendor(slug=vendor.slug, adapter="sync", rate_limits="3/min")
-    limiter.rebuild(
+    restore_own(
         vendor.slug, longer.windows, [], [], calling_us=[known[0] - 20 * SECOND, known[0] + 5]
     )
     assert log_of(redis_client, vendor.slug) == [*reversed(known), known[0]]
@@ -125,7 +126,7 @@ def test_a_rebuilder_that_lost_its_lock_changes_nothing(redis_client):
     vendor = vendor_with("5/s")
     redis_client.flushall()
     redis_client.set(Keys(vendor.slug).rebuilder, "another")
-    assert not limiter.rebuild(vendor.slug, vendor.windows, [], [], token="late")
+    assert not restore_own(vendor.slug, vendor.windows, [], [], token="late")
     assert take(vendor, "w", 1).stale
     assert redis_client.get(Keys(vendor.slug).rebuilder) == "another"
 
@@ -137,7 +138,7 @@ def late_job(redis_client, make_job):
     queue(vendor, 2)
     [entry] = take(vendor, "slow", 1).entries
     redis_client.flushall()
-    limiter.rebuild(vendor.slug, vendor.windows, [], [])
+    restore_own(vendor.slug, vendor.windows, [], [])
     queue(vendor, 1)
     return Execution(
         vendor, entry, Job(vendor=vendor.slug), time.monotonic() - 2 * limiter.PERMIT_SECONDS

@@ -6,11 +6,12 @@ import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
+from harness.limits import restore_own
 from jobs.callbacks import apply, receive, retry_unreadable
 from jobs.callbacks.read import Unreadable
 from jobs.callbacks.tokens import AttemptRef
 from jobs.models import Callback, Job, Status, Stream
-from jobs.queue import limiter, stream
+from jobs.queue import stream
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.take import take
 from jobs.recovery import pending, sweep, takeover
@@ -26,7 +27,7 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 @pytest.fixture
 def acme(make_vendor, redis_client):
     vendor = make_vendor()
-    limiter.rebuild("acme", [], [], [])
+    restore_own("acme", [], [], [])
     return vendor
 
 

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from harness.ports import free_port
 from jobs.models import Attempt, Job, Kind, Status, Stream
 from jobs.queue import stream
 from jobs.queue.clock import redis_clock
-from jobs.queue.keys import Keys
+from jobs.queue.keys import Keys, limit_keys
 from jobs.recovery import pending, takeover
 from jobs.recovery.polls import add_due_polls
 from jobs.tests.polling import MINUTE, PollingWorker, Scripted, polls_of, row, waiting
@@ -92,6 +93,29 @@ def test_a_poll_is_made_with_the_key_of_its_job(make_vendor, make_job, pool, cal
     assert [charged(*polls_of(job)) for job in jobs] == [(key, 2, "") for key in (TWO, ONE, ONE)]
 
 
+def test_what_ends_without_a_token_is_charged_nothing(
+    make_vendor, make_job, called, redis_client, monkeypatch
+):
+    for name in ("VENDOR_ACME_ID", "VENDOR_ACME_SECRET"):
+        monkeypatch.setenv(name, "value")
+    names = {"id_env": "VENDOR_ACME_ID", "secret_env": "VENDOR_ACME_SECRET"}
+    oauth2 = {"token_url": f"http://127.0.0.1:{free_port()}/token", **names}
+    Credential.objects.create(slug="snov", definition={"oauth2": oauth2})
+    quota = {"quota": {"calls": 10, "period": "month"}}
+    Limit.objects.create(slug="plan", definition=quota)
+    definition = {"credential": "snov", "limits": ["plan"], "poll": POLL}
+    make_vendor(definition=definition, rate_limits="1000/s")
+    adapter = called(Done({"name": "John Doe"}))
+    waiting(make_job, credential="VENDOR_ACME_SECRET")
+    queued(make_job, 1)
+    assert len(PollingWorker().poll()) == 2
+    assert (adapter.keys, redis_client.llen(Keys("acme").log)) == ([], 0)
+    found = sorted(Attempt.objects.values_list("kind", "outcome", "units"))
+    assert found == [("call", "vendor_unreachable", 0), ("poll", "vendor_unreachable", 0)]
+    state = redis_client.hgetall(limit_keys("plan").state)
+    assert [value for field, value in state.items() if field.startswith("spent:")] == ["0"]
+
+
 @pytest.mark.sqlite
 def test_polls_that_a_worker_lost_track_of_are_dropped(make_vendor, make_job, pool, redis_client):
     make_vendor(definition={"credential": "pool", "poll": POLL})
@@ -121,3 +145,20 @@ def test_the_attempt_of_a_dead_worker_has_its_key_too(make_vendor, make_job, poo
     job = make_job(status=Status.PROCESSING, **fields)
     takeover.take_over("dead")
     assert charged(Attempt.objects.get(job=job.pk)) == (TWO, 4, "")
+
+
+def test_a_call_of_a_dead_worker_counts_in_what_its_vendor_left_meanwhile(make_vendor, make_job):
+    for slug in ("left", "joined"):
+        Limit.objects.create(slug=slug, definition={"windows": "100/min"})
+    vendor = make_vendor(definition={"limits": ["left"], "weight": 4})
+    at = redis_clock.now() - timedelta(seconds=30)
+    called = {"status": Status.PROCESSING, "attempt": 1, "started_at": at, "worker": "dead"}
+    make_job(**called)
+    takeover.take_over("dead")  # so that a call from before the change is recorded
+    job = make_job(**called)
+    vendor.definition = {"limits": ["joined"]}
+    vendor.save()
+    catalogue.forget()
+    takeover.take_over("dead")
+    found = Attempt.objects.get(job=job.pk)
+    assert (found.units, set(found.limits.split(","))) == (4, {"", "left", "joined"})

@@ -6,10 +6,10 @@ from threading import Event
 
 import pytest
 
+from harness.limits import restore_own
 from harness.waiting import wait_for
 from jobs import lifecycle
 from jobs.models import Job, Stream
-from jobs.queue import limiter
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.keys import Keys
 from jobs.queue.stream import Entry, add
@@ -38,7 +38,7 @@ def test_entries_of_two_streams_can_have_the_same_id(held):
 
 def test_entries_are_requeued_when_the_reply_to_take_is_lost(held, make_vendor, make_job):
     acme, job = make_vendor(), make_job()
-    limiter.rebuild("acme", [], [], [])
+    restore_own("acme", [], [], [])
     add("acme", [job.pk], Stream.JOBS)
     take(acme, "w", 1)  # and the reply is not kept
     held.expect_unknown_entries()
@@ -56,7 +56,7 @@ def test_a_collector_is_behind_when_answers_come_faster_than_they_are_recorded()
 
 def test_a_collector_is_behind_while_the_store_is_slow(monkeypatch, held, make_vendor, make_job):
     acme, job = make_vendor(), make_job()
-    limiter.rebuild("acme", [], [], [])
+    restore_own("acme", [], [], [])
     add("acme", [job.pk], Stream.JOBS)
     [execution] = claim([take(acme, "w", 1)], "w", held)
     execution.answer = Done({})
@@ -76,7 +76,7 @@ def test_a_claim_that_reaches_the_store_after_its_failure_is_released(
 ):
     monkeypatch.setattr("jobs.worker.held_entries.LATE_CLAIM_CHECK_INTERVAL_SECONDS", 0)
     acme, job, now = make_vendor(max_in_flight=1), make_job(), datetime.now(UTC)
-    limiter.rebuild("acme", [], [], [])
+    restore_own("acme", [], [], [])
     add("acme", [job.pk], Stream.JOBS)
     entries = take(acme, "w", 1).entries
     held.add(entries)

@@ -11,6 +11,7 @@ from jobs.queue.redis import commands
 from jobs.queue.stream import Entry
 from jobs.recovery import unusable
 from jobs.recovery.key_pauses import pause_or_resume_users
+from jobs.worker import trial
 from jobs.worker.execution import Execution
 from jobs.worker.health import Health
 from vendors import pauses
@@ -252,3 +253,17 @@ def test_a_token_server_that_refuses_us_is_named(use):
     assert paused_vendors()["pdl"].pause_reason == pauses.NOT_ISSUED
     assert pauses.resume_if_automatic("pdl", ["auth"], now=redis_clock.now())
     assert paused_vendors() == {}
+
+
+@pytest.mark.sqlite
+def test_a_call_by_hand_is_made_with_a_key_that_may_be_used_if_there_is_one(use, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "jobs.worker.trial._make", lambda _kind, _vendor, call, *_, **__: made.append(call)
+    )
+    use()
+    for paused in (FIRST, SECOND):
+        keys.pause("pdl", paused, pauses.UNPAID)
+        trial.run(catalogue.get("pdl"), {})
+    trial.check(catalogue.get("pdl"), FIRST)
+    assert [call.access.key for call in made] == [SECOND, FIRST, FIRST]

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from harness.limits import restore_own
 from jobs.models import Stream
-from jobs.queue import limiter, stream
+from jobs.queue import stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.health.pausing import pause_users
 from jobs.queue.heartbeat import Heartbeat
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
 
 def vendor_with(slug, rate_limits=""):
     vendor = Vendor(slug=slug, adapter="sync", rate_limits=rate_limits)
-    limiter.rebuild(slug, vendor.windows, [], [])
+    restore_own(slug, vendor.windows, [], [])
     return vendor
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from harness.vendor.server import Server, answering, reply
 from harness.waiting import wait_for
-from vendors.base import DIRECT, Call, Outbound, Reply, VendorError
+from vendors.base import Call, Reply, VendorError
 from vendors.http import request
 from vendors.http.deadline import this_call
 from vendors.http.outbound import fault_of
 from vendors.models import Vendor
+from vendors.outbound import DIRECT, Outbound
 from vendors.registry import make_adapter
 from vendors.tests.http.certificates import make_certificate, server_context
 

@@ -10,10 +10,11 @@ import pytest
 
 from harness.ports import free_port
 from harness.vendor.server import Server, Visit, answering, reply
-from vendors.base import Outbound, Reply, VendorError
+from vendors.base import Reply, VendorError
 from vendors.http import post_json, request
 from vendors.http.deadline import this_call
 from vendors.http.exchanges import watched
+from vendors.outbound import Outbound
 from vendors.tests.http.certificates import make_certificate, server_context
 from vendors.tests.http.egress_proxy import EgressProxy
 
