@@ -86,6 +86,7 @@ def test_list_shows_vendors_and_the_gallery(acme, make_vendor, monkeypatch, redi
     printed = vendor("list").text
     assert "  paused: Its contract is over (by ann, since" in printed
     assert first["state"].endswith("UTC)")
+    assert f"\nacme: {first['state']}\n" in printed
     assert max(map(len, printed.split("\n\n")[0].split("\n"))) < 130
     assert f"{KEY} (set here)" in printed
     assert "VENDOR_OFF_KEY (not set here)" in printed

@@ -17,7 +17,7 @@ from vendors.loading import gallery
 from vendors.models import Limit, Vendor, uses
 from vendors.validators import without_method
 
-MAX_STATE_LENGTH = 60  # in the table; `--json` and the console show all of it
+MAX_STATE_LENGTH = 60  # in the table; all of it stands below
 VENDOR_HEADINGS = ("VENDOR", "ADAPTER", "HOST", "STATE", "CREDENTIAL")
 LIMIT_HEADINGS = ("LIMIT", "WINDOWS", "IN FLIGHT", "QUOTA", "PER", "USED BY")
 GALLERY_HEADINGS = ("GALLERY", "ADDED AS", "DESCRIPTION")
@@ -50,6 +50,9 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         for row in found["vendors"]
     ]
     yield from _table(VENDOR_HEADINGS, vendors) if vendors else [NO_VENDORS]
+    for row in found["vendors"]:
+        if row["state"] != _shortened(row["state"]):  # its end may say what to do
+            yield f"{row['slug']}: {row['state']}"
     yield from (f"{row['slug']}: {row['hint']}" for row in found["vendors"] if row["hint"])
     if not found["redis_answers"]:
         yield NO_REDIS
