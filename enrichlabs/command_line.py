@@ -1,5 +1,6 @@
 """Runs manage.py: Django's commands, with known faults reported in one line, not as a traceback."""
 
+import os
 import sys
 
 import django
@@ -15,6 +16,8 @@ from jobs.storage.store import STORE_ERRORS
 WITHOUT_STORE = {"check", "collectstatic", "diffsettings", "findstatic", "help", "makemigrations"}
 WITHOUT_STORE |= {"spectacular", "sqlmigrate", "version"}
 
+NOBODY_READS = 141  # the exit status that shells report for SIGPIPE
+
 
 def main() -> None:
     try:
@@ -24,6 +27,10 @@ def main() -> None:
             django.setup()
             startup.refuse_old_store()
         execute_from_command_line(sys.argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        end_if_nobody_reads()
+        raise
     except (StartupError, ImproperlyConfigured) as error:
         startup.report(error)
         sys.exit(1)
@@ -32,6 +39,18 @@ def main() -> None:
             raise  # with its traceback
         logs.say(fault.public)
         sys.exit(1)
+
+
+def end_if_nobody_reads() -> None:
+    """Exit as a program does that SIGPIPE ends, if standard output is closed: by `head`, say, which
+    has read enough.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left would be written, and fail, once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(NOBODY_READS)
 
 
 def uses_store(arguments: list[str]) -> bool:

@@ -19,7 +19,7 @@ from jobs.queue import limiter
 from jobs.queue.keys import Keys
 from jobs.recovery.rebuild import rebuild
 from jobs.worker import trial
-from vendors.models import Vendor
+from vendors.models import Limit, Vendor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -159,6 +159,18 @@ def test_it_takes_a_permit(acme, vendor_server, monkeypatch, redis_client):
     assert "The rate limits (2/h) allow no call now." in error_of()
     assert len(vendor_server.arrivals) == 2
     assert Attempt.objects.count() == 2
+
+
+def test_it_says_until_when_a_quota_is_spent(make_vendor, vendor_server, monkeypatch):
+    monkeypatch.setattr(trial, "TIMEOUT_SECONDS", 0.3)
+    quota = {"calls": 1, "period": "month"}
+    Limit.objects.create(slug="plan", definition={"quota": quota, "windows": "9/s"})
+    Vendor.objects.update(definition={"limits": ["plan"]})
+    attempt()
+    start = "No permit for vendor acme within 0 s. Held by the quota of the limit plan until 20"
+    said = error_of()
+    assert said.startswith(start)
+    assert said.endswith(" UTC. Wait, or raise quota.calls of the limit plan.")
 
 
 def test_it_respects_max_in_flight(acme, vendor_server, monkeypatch, redis_client):

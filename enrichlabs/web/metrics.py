@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from enrichlabs.web.health import client
+from enrichlabs.web.key_metrics import key_gauges
 from enrichlabs.web.read_only import read_only
 from jobs.models import Batch, State
 from jobs.queue.buckets import Bucket, all_buckets_of
@@ -64,6 +65,7 @@ class RedisCollector(Collector):
         yield from stream_gauges([vendors[slug] for slug in slugs])
         paused = {slug: int(vendors[slug].is_paused(now)) for slug in slugs}
         yield gauge("vendor_paused", "1 if the vendor is paused, else 0.", paused)
+        yield from key_gauges(vendors.values(), now)
         yield from breaker_gauges(slugs)
         yield held_gauge(slugs)
         yield from quota_gauges(vendors.values(), now)
@@ -166,7 +168,9 @@ def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
 
 def held_gauge(slugs: Sequence[str]) -> Metric:
     """Return what keeps the jobs of each vendor from being called."""
-    description = "1 for the kind of what holds all jobs of the vendor, as held_by in the API."
+    description = (
+        "1 for the kind of what would hold a job of the vendor now, as held_by in the API."
+    )
     family = GaugeMetricFamily("enrichlabs_vendor_held", description)
     for slug, hold in recent_holds.of(slugs).items():
         if hold:

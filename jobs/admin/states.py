@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from jobs.admin import key_states
 from jobs.admin.formats import counted, moment
 from jobs.models import Job, Status
 from jobs.queue.health.breaker import OpenBreaker
@@ -93,9 +94,12 @@ def vendor_state(vendor: Vendor, snapshot: Snapshot) -> str:
         states.append("polls go on")
     if held and held.breaker:
         states.append(breaker(held.breaker, snapshot.now))
-    if held and held.queued and held.hold and not states:
-        states.append(f"running, {held.hold.message.rstrip('.').replace('Held', 'held', 1)}")
-    return "; ".join(states or ["running"])
+    is_held = held and held.queued and held.hold and not states
+    keys = "" if vendor.is_paused(snapshot.now) else key_states.summary(vendor, snapshot)
+    state = ["; ".join(states or ["running"]), *([keys] if keys else [])]
+    if held and held.hold and is_held:
+        state.append(held.hold.message.rstrip(".").replace("Held", "held", 1))
+    return ", ".join(state)
 
 
 def pause(vendor: Vendor | CredentialKey) -> str:

@@ -97,6 +97,8 @@ def _notes(attempt: Attempt, is_complete: bool) -> Iterator[str]:
         yield NOT_RECORDED
     elif attempt.outcome != UNKNOWN and attempt.message:
         yield attempt.message
+    if attempt.credential:
+        yield f"Key: {attempt.credential}."
     if attempt.vendor_reference:
         yield f"Vendor's reference: {attempt.vendor_reference}."
     if attempt.cost is not None:

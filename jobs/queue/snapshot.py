@@ -11,7 +11,7 @@ import redis
 from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import OpenBreaker
-from jobs.queue.heartbeat import WorkerHeartbeat
+from jobs.queue.heartbeat import WorkerHeartbeat, WorkerReport
 from jobs.queue.held.asking import (
     Question,
     ask_workers,
@@ -52,6 +52,7 @@ class Snapshot:
     now: datetime  # Redis' clock
     redis_answers: bool = False
     workers: list[WorkerHeartbeat] = field(default_factory=list)  # newest heartbeat first
+    reports: list[WorkerReport] = field(default_factory=list)  # of the live ones
     vendors: Mapping[str, VendorSnapshot] = field(default_factory=dict)
 
     def silent_seconds(self, worker: str) -> float:
@@ -86,7 +87,7 @@ def take_snapshot(vendors: Iterable[Vendor], client: Any = None) -> Snapshot:
             by_slug[vendor.slug] = _parse(of_vendor, hold, now)
     except redis.RedisError:
         return Snapshot(redis_clock.now())
-    return Snapshot(now, True, workers, by_slug)
+    return Snapshot(now, True, workers, reports, by_slug)
 
 
 def _ask(pipeline: Any, vendor: Vendor) -> None:

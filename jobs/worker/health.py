@@ -16,6 +16,7 @@ from jobs.queue.health.breaker import DENIED_JOBS, Report, Standing
 from jobs.worker.execution import Execution
 from vendors import pauses
 from vendors.base import Outcome, VendorError
+from vendors.credentials.grants import NoTokenIssuedError
 from vendors.models import Vendor
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def _pause_if_asked(vendor: Vendor, executions: Sequence[Execution]) -> None:
     for key, failed in by_key.items():
         what = pausing.paused_of(vendor, key)
         if denied := [each for each in failed if _pauses_for_denial(*each)]:
-            pausing.pause_until_resumed(what, pauses.DENIED, called_at=_called_at(denied))
+            pausing.pause_until_resumed(what, _reason(denied), called_at=_called_at(denied))
         if unpaid := [each for each in failed if each[1].code == Outcome.NO_CREDITS]:
             resets_in = unpaid[-1][1].retry_after
             pausing.pause_unpaid(what, resets_in, called_at=_called_at(unpaid))
@@ -114,6 +115,12 @@ def _pauses_for_denial(execution: Execution, error: VendorError) -> bool:
         return False
     is_revoked = execution.poll and error.reply and error.reply.status == HTTPStatus.UNAUTHORIZED
     return execution.standing.denied_jobs >= DENIED_JOBS or bool(is_revoked and _key_of(execution))
+
+
+def _reason(denied: Sequence[Failed]) -> str:
+    """Return why to pause: the vendor's token server need not be the vendor's own."""
+    is_token_missing = isinstance(denied[-1][1], NoTokenIssuedError)
+    return pauses.NOT_ISSUED if is_token_missing else pauses.DENIED
 
 
 def _called_at(failed: Sequence[Failed]) -> datetime | None:

@@ -190,7 +190,9 @@ def _log(execution: Execution) -> None:
         failures.log_failure(vendor.slug, move)
     elif isinstance(execution.answer, VendorError):
         what = "polled again" if execution.poll else "retried"
-        log.info("job %s of %s will be %s: %s", job.pk, vendor, what, execution.answer.message)
+        message, key = execution.answer.message, execution.entry.credential
+        with_key = f" (key {key})" if key else ""
+        log.info("job %s of %s will be %s: %s%s", job.pk, vendor, what, message, with_key)
 
 
 def _keep_attempt(move: Move) -> None:

@@ -20,9 +20,12 @@ from jobs.models import EPOCH, UNKNOWN, Attempt, Job, Kind
 from jobs.queue import limiter, stream
 from jobs.queue.buckets import buckets_of
 from jobs.queue.clock import redis_clock
+from jobs.queue.held.hold import Hold
+from jobs.queue.held.hold import Kind as HoldKind
 from jobs.queue.keys import Keys
 from jobs.queue.limiter import Renewal
 from jobs.queue.redis import commands
+from jobs.queue.usage import usage_of
 from jobs.recovery.rebuild import rebuild
 from jobs.storage.store import writing
 from jobs.worker.access import Answer, with_access
@@ -131,7 +134,7 @@ def _permitted(kind: Kind, vendor: Vendor, call: Call, ask: Ask, *, units: int, 
     except (NoPermitError, NotPermittedError):
         with writing():
             attempt.delete()
-        raise NoPermitError(_reason(vendor, call.access.key)) from None
+        raise NoPermitError(_reason(vendor, call.access.key, units)) from None
     finally:
         if slot:
             stream.settle_final(vendor.slug, [slot])  # if Redis is away, the sweep frees the slot
@@ -209,7 +212,7 @@ def _permit(vendor: Vendor, key: str, units: int, slot: str) -> tuple[Permit, Jo
         time.sleep(min(max(renewal.wait_seconds, 0.001), CHECK_INTERVAL_SECONDS, seconds_left))
 
 
-def _reason(vendor: Vendor, key: str) -> str:
+def _reason(vendor: Vendor, key: str, units: int) -> str:
     """Return a sentence that names the limit, and what to do."""
     if limiter.is_stale(vendor):
         return "Redis lost its data; the limits are being rebuilt. Retry in a moment."
@@ -221,6 +224,11 @@ def _reason(vendor: Vendor, key: str) -> str:
             of = f" of the limit {bucket.limit}" if bucket.limit else ""
             advice = "Wait for one to end, or raise it."
             return f"{in_flight} jobs are in flight, and max_in_flight{of} is {cap}. {advice}"
+    for used in usage_of(buckets_of(vendor).of(key)):
+        quota, limit = used.bucket.quota, used.bucket.limit
+        if quota and used.quota_units + units > quota.calls:
+            hold = Hold(HoldKind.QUOTA, limit, used.resets_at)
+            return f"{hold.message} Wait, or raise quota.calls of the limit {limit}."
     limits = [f"limit {name}" for name in vendor.limit_names]
     named = ", ".join(filter(None, [vendor.rate_limits, *limits]))
     return f"The rate limits ({named}) allow no call now. Wait, or raise them."

@@ -30,6 +30,10 @@ OF_TRANSPORT = {
 }
 
 
+class NoTokenIssuedError(VendorError):
+    """The token server refuses us, so that an operator must see to it. The vendor was not asked."""
+
+
 @dataclass(frozen=True)
 class Issued:
     """A token, and for how long it can be used from the moment of the request."""
@@ -168,4 +172,4 @@ def _denied(grant: Grant, why: str) -> VendorError:
     """An error that an operator must see to."""
     names = " and ".join(grant.variables)
     sentence = f"The token server issued no token: {why}. Check its URL and {names}."
-    return VendorError(Outcome.AUTH, sentence)
+    return NoTokenIssuedError(Outcome.AUTH, sentence)

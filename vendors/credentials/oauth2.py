@@ -12,6 +12,7 @@ from vendors.definitions.expressions.functions import number_of
 from vendors.definitions.faults import DefinitionFaults, Faults
 from vendors.definitions.request import Request
 
+HINTS = {"url": "Did you mean token_url?"}
 KEYS = ("token_url", "id_env", "secret_env", "scope", "send")
 SEND = ("body", "basic")
 # Of a token whose answer names no life, as RFC 6749 allows. A 401 ends it before.
@@ -79,7 +80,7 @@ def parse(table: object) -> OAuth2:
     """Return what the table `oauth2` says. Raises DefinitionFaults."""
     faults = Faults()
     given = faults.table(table, "")
-    faults.note_unknown(given, KEYS, "")
+    faults.note_unknown(given, KEYS, "", HINTS)
     url = given.get("token_url")
     if not isinstance(url, str) or not ADDRESS.fullmatch(url):
         faults.note("token_url", NO_URL)

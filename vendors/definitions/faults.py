@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 
+NO_HINTS: Mapping[str, str] = MappingProxyType({})
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -22,10 +24,16 @@ class DefinitionFaults(ValueError):  # noqa: N818 - several at once
         super().__init__("\n".join(f"{key}: {message}" for key, message in faults.items()))
 
 
-def unknown_key(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return a question with the known name that is most like this one; '' if none is like it."""
+    near = get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
+    return f"Did you mean {near[0]}? " if near else ""
+
+
+def unknown_key(name: str, known: Iterable[str], hints: Mapping[str, str] = NO_HINTS) -> str:
+    """`hints`: for keys that are known elsewhere or by another name, a sentence on them."""
     known = list(known)
-    near = get_close_matches(name, known, n=1)
-    meant = f"Did you mean {near[0]}? " if near else ""
+    meant = f"{hints[name]} " if name in hints else did_you_mean(name, known)
     return f"Unknown key. {meant}The known ones are {', '.join(known)}."
 
 
@@ -43,10 +51,16 @@ class Faults(dict[str, str]):
         except ValueError as error:
             self.note(key, str(error))
 
-    def note_unknown(self, table: Mapping[str, object], known: Iterable[str], path: str) -> None:
+    def note_unknown(
+        self,
+        table: Mapping[str, object],
+        known: Iterable[str],
+        path: str,
+        hints: Mapping[str, str] = NO_HINTS,
+    ) -> None:
         for name in table:
             if name not in known:
-                self.note(path_of(path, name), unknown_key(name, known))
+                self.note(path_of(path, name), unknown_key(name, known, hints))
 
     def table(self, value: object, key: str) -> Mapping[str, Any]:
         """Return a table; an empty one, with a fault, if the value is no table."""

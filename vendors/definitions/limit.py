@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
-from vendors.definitions.faults import DefinitionFaults, Faults
+from vendors.definitions.faults import DefinitionFaults, Faults, did_you_mean
 from vendors.limits import Quota, Window, parse
 from vendors.limits.quotas import PERIODS
 from vendors.limits.windows import MAX_CALLS
 
 KEYS = ("windows", "max_in_flight", "quota", "per", "arrival_margin_ms")
 QUOTA_KEYS = ("calls", "period", "from", "zone", "spent")
+HINTS = {"rate_limits": "Here it is called windows."}
+QUOTA_HINTS = {"reset": "Say when it is reset by period and, of a month, from."}
 SPENT = ("wait", "fail")
 DEFAULT_MARGIN_MS = 70
 MAX_MARGIN_MS = 10_000
@@ -44,7 +45,7 @@ class SharedLimit:
 def parse_limit(definition: Mapping[str, Any]) -> SharedLimit:
     """Return what a limit's table says. Raises DefinitionFaults."""
     faults = Faults()
-    faults.note_unknown(definition, KEYS, "")
+    faults.note_unknown(definition, KEYS, "", HINTS)
     if not {"windows", "max_in_flight", "quota"} & definition.keys():
         faults.note("", NOTHING)
     margin_ms = _whole(definition, "arrival_margin_ms", (0, MAX_MARGIN_MS), faults)
@@ -74,7 +75,7 @@ def _quota(value: object, faults: Faults) -> Quota | None:
         faults.note("quota", f"Must be a table, such as {EXAMPLE}.")
         return None
     known = len(faults)
-    faults.note_unknown(value, QUOTA_KEYS, "quota")
+    faults.note_unknown(value, QUOTA_KEYS, "quota", QUOTA_HINTS)
     for name in ("calls", "period"):
         if name not in value:
             faults.note(f"quota.{name}", f"This key is required, as in {EXAMPLE}.")
@@ -126,8 +127,7 @@ def _one_of(
 def _zone_fault(value: object) -> str:
     if value == "UTC" or (isinstance(value, str) and value in _zones()):
         return ""
-    near = get_close_matches(value, _zones(), n=1) if isinstance(value, str) else []
-    meant = f"Did you mean {near[0]}? " if near else ""
+    meant = did_you_mean(value, _zones())
     return f"{meant}Must be the name of a time zone, such as Europe/Berlin or UTC."
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from vendors.base import Outcome
 from vendors.definitions.expressions.budget import Budget
 from vendors.definitions.expressions.expression import Expression, is_true
-from vendors.definitions.faults import Faults
+from vendors.definitions.faults import Faults, did_you_mean
 from vendors.definitions.names import Compiler
 from vendors.http.statuses import outcome_of
 
@@ -105,7 +105,9 @@ def _rule(table: object, key: str, compiler: Compiler) -> Rule | None:
     if "status" not in table and "when" not in table:
         faults.note(key, "A rule needs status or when. Add one of them.")
     if table.get("is") not in list(Outcome):
-        faults.note(f"{key}.is", f"Must be one of {', '.join(Outcome)}.")
+        missing = "" if "is" in table else "This key is required. "
+        meant = missing or did_you_mean(table["is"], Outcome)
+        faults.note(f"{key}.is", f"{meant}Must be one of {', '.join(Outcome)}.")
     statuses = None
     with faults.at(f"{key}.status"):
         statuses = _statuses(table["status"]) if "status" in table else None

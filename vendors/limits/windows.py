@@ -8,6 +8,11 @@ MAX_CALLS = 1_000_000
 MAX_WINDOW_SECONDS = 31 * 86400
 LIMIT = re.compile(r"([0-9]+)\s*/\s*([0-9]+)?\s*([a-z]+)")
 
+CALENDAR = (
+    "For months and weeks of the calendar, name a limit with a quota: "
+    'quota = { calls = 500, period = "month" } in a table [limits.NAME].'
+)
+
 
 @dataclass(frozen=True)
 class Window:
@@ -36,7 +41,8 @@ def _window(part: str, to_stop: str) -> Window:
     match = LIMIT.fullmatch(part.lower())
     if not match or match[3] not in SECONDS:
         examples = "10/s, 500/min, 1000/h or 20000/day"
-        raise ValueError(f"{part!r} is not a valid rate limit. Write for example {examples}.")
+        hint = f" {CALENDAR}" if match and match[3].startswith(("month", "week")) else ""
+        raise ValueError(f"{part!r} is not a valid rate limit. Write for example {examples}.{hint}")
     calls, seconds = int(match[1]), int(match[2] or 1) * SECONDS[match[3]]
     if not 1 <= calls <= MAX_CALLS:
         raise ValueError(f"{part!r} must allow between 1 and {MAX_CALLS} calls. {to_stop}")

@@ -66,3 +66,9 @@ DEFINITION_KEYS = checking.KEYS
 NOT_OF_HTTP = ("required_input", "api_key_env", "webhook_secret_env")
 HTTP_KEYS = (*(name for name in KINDS if name not in NOT_OF_HTTP), *DEFINITION_KEYS)
 OTHER_KEYS = (*KINDS, *checking.WITHOUT_HTTP)
+OF_A_LIMIT = "It belongs in a table [limits.NAME]. Name that in `limits`."
+HINTS = {
+    "quota": OF_A_LIMIT,
+    "per": OF_A_LIMIT,
+    "windows": "Here it is called rate_limits.",
+}

@@ -158,6 +158,7 @@ def _faults(plan: _Plan) -> Iterator[DefinitionFault]:
             for each in errors:
                 # Of a definition, the faulty key (vendors.validators.at_keys).
                 key = each.code or "" if name == "definition" else name
+                key = "" if key == "slug" else key  # which is the table's own name
                 if key not in entry.faults:
                     message = " ".join(each.messages).removeprefix(f"{key}: ")
                     yield entry.fault(key, message)

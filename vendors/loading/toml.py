@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from vendors.definitions.faults import path_of, unknown_key
 from vendors.loading.keys import (
     DEFINITION_KEYS,
+    HINTS,
     HTTP_KEYS,
     KINDS,
     LIMIT,
@@ -29,6 +30,7 @@ ON_ONE_LINE = (
     "An inline table {{ }} stands on one line, without a comma at its end. A longer one is a table "
     "of its own, such as {}, at the end of its vendor."
 )
+QUOTES = 'If it is text, put quotes around it, as in "X-Api-Key".'
 NO_VENDOR = "The file has no vendor. Add a table [vendors.SLUG] for each."
 UNKNOWN_TABLE = (
     "Unknown key. Each vendor is a table [vendors.SLUG], each credential [credentials.SLUG], and "
@@ -144,9 +146,20 @@ def _load(text: str, example: str) -> dict[str, Any]:
         raise FaultyVendorsError([DefinitionFault("", "The file is nested too deeply.")]) from None
     except ValueError as error:
         sentence = f"Not valid TOML: {error}."
-        if _is_in_inline_table(text, str(error)):
+        if _is_bare_text(text, str(error)):
+            sentence += f" {QUOTES}"
+        elif _is_in_inline_table(text, str(error)):
             sentence += f" {ON_ONE_LINE.format(example)}"
         raise FaultyVendorsError([DefinitionFault("", sentence)]) from None
+
+
+def _is_bare_text(text: str, error: str) -> bool:
+    """Whether a value begins with a letter: text without quotes."""
+    at = AT.search(error)
+    if not at or not error.startswith("Invalid value"):
+        return False
+    line, column = text.split("\n")[int(at[1]) - 1], int(at[2])
+    return line[column - 1 : column].isalpha()
 
 
 def _is_in_inline_table(text: str, error: str) -> bool:
@@ -205,7 +218,7 @@ def _faults(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _not_json(name, value)
         elif name not in KINDS:
             known = HTTP_KEYS if table.get("adapter", "http") == "http" else OTHER_KEYS
-            yield path_of("", name), unknown_key(name, known)
+            yield path_of("", name), unknown_key(name, known, HINTS)
         elif not KINDS[name].fits(value):
             yield name, f"Must be {KINDS[name].wanted}."
 

@@ -58,7 +58,8 @@ def _too_heavy(vendor: Charged, rules: Mapping[str, SharedLimit]) -> Iterator[tu
     for key, weight in _weights(vendor).items():
         if rooms and weight > rooms[0][0]:
             most, what = rooms[0]
-            yield key, f"Must be at most {most}, because {what} never allows more."
+            remedy = f"It is {weight}: lower it, or raise {what}."
+            yield key, f"Must be at most {most}, because {what} never allows more. {remedy}"
 
 
 def _weights(vendor: Charged) -> dict[str, int]:

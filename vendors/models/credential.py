@@ -127,6 +127,12 @@ class Credential(models.Model):
         return credentials.names_of(self.definition)
 
     @property
+    def retired(self) -> list[str]:
+        """The names of the keys that no new call is made with."""
+        found = self.definition.get("retired_env")
+        return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+    @property
     def variable_names(self) -> list[str]:
         """The names of all variables that hold a key or a secret of it."""
         return credentials.variables_of(self.definition)

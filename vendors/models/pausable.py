@@ -9,11 +9,13 @@ from django.db import models
 SLOW_DOWN = "The vendor asked us to slow down."
 THROTTLED = "The vendor is rate limiting us without saying for how long; one job probes it then."
 DENIED = "It denied 3 jobs in a row: check its credentials, then resume it."
+NOT_ISSUED = "Its token server issues no token: check its URL and our credentials, then resume it."
+DENIED_REASONS = (DENIED, NOT_ISSUED)
 UNPAID = "It asks for payment: add credit to its account, then resume it."
 UNPAID_UNTIL_RESET = "It asks for payment. As it says, its account has credit again by then."
 UNPAID_REASONS = (UNPAID, UNPAID_UNTIL_RESET)
 # Those for which a credential's key is paused, but never a vendor that has one.
-OF_KEYS = (DENIED, *UNPAID_REASONS)
+OF_KEYS = (*DENIED_REASONS, *UNPAID_REASONS)
 # Begins the reason for which a vendor is paused while no key of its credential can be used. Of the
 # only key of a credential, the reasons OF_KEYS stand alone.
 NONE_USABLE = "None of its keys can be used. "
@@ -53,6 +55,13 @@ class PausableVendor(Pausable):
             return False
         reason = self.pause_reason
         return reason.startswith(NONE_USABLE) or reason in UNPAID_REASONS
+
+    @property
+    def is_for_keys(self) -> bool:
+        """Whether a pause is there because no key of its credential can be used for calls."""
+        if self.paused_by or not self.definition.get("credential"):
+            return False
+        return self.pause_reason.startswith(NONE_USABLE) or self.pause_reason in OF_KEYS
 
     def allows_polls(self, now: datetime) -> bool:
         return self.only_calls_are_paused or not self.is_paused(now)

@@ -7,7 +7,9 @@ credential are paused, so are the vendors that use it.
 
 from vendors.models.pausable import (
     DENIED,
+    DENIED_REASONS,
     NONE_USABLE,
+    NOT_ISSUED,
     OF_KEYS,
     SLOW_DOWN,
     THROTTLED,
@@ -20,9 +22,11 @@ from vendors.pauses.vendors import is_current, pause, pause_until, resume, resum
 
 __all__ = [
     "DENIED",
+    "DENIED_REASONS",
     "MAX_NAME_LENGTH",
     "MAX_REASON_LENGTH",
     "NONE_USABLE",
+    "NOT_ISSUED",
     "OF_KEYS",
     "SLOW_DOWN",
     "THROTTLED",

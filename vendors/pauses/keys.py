@@ -10,7 +10,7 @@ from vendors.catalogue import catalogue
 from vendors.definitions.faults import DefinitionFaults
 from vendors.models import Credential, CredentialKey, Vendor, users_of
 from vendors.models.pausable import (
-    DENIED,
+    DENIED_REASONS,
     NONE_USABLE,
     OF_KEYS,
     UNPAID_REASONS,
@@ -45,7 +45,7 @@ def pause(
     """
     rows = _rows(credential, key).filter(_may_pause(by, now or timezone.now()))
     running = Q(paused=False)
-    if reason == DENIED:  # which also ends the polls of a key that is out of credits
+    if reason in DENIED_REASONS:  # which also ends the polls of a key that is out of credits
         running |= Q(paused_by="", pause_reason__in=UNPAID_REASONS)
     changed = begin(rows.filter(running, not_resumed_since(called_at)), reason, by)
     catalogue.forget()

@@ -7,13 +7,13 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from vendors.models.pausable import DENIED, UNPAID, UNPAID_UNTIL_RESET
+from vendors.models.pausable import DENIED_REASONS, UNPAID_REASONS
 
 MAX_REASON_LENGTH = 200
 MAX_NAME_LENGTH = 150
 
 # By outcome, the reasons of pauses that end as soon as a check shows their cause to be gone.
-ENDED_BY_CAUSE = {"auth": (DENIED,), "no_credits": (UNPAID, UNPAID_UNTIL_RESET)}
+ENDED_BY_CAUSE = {"auth": DENIED_REASONS, "no_credits": UNPAID_REASONS}
 
 RUNNING = {
     "paused": False,

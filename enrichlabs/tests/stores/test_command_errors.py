@@ -1,5 +1,6 @@
 """Commands and gunicorn report a store that they can't use in one line, without a traceback."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from enrichlabs import command_line
 from harness.mongodb import SecantusDB
 from harness.ports import free_port
 from harness.running import ROOT, environment
@@ -97,3 +99,16 @@ def test_gunicorn_reports_once_why_it_cannot_start(tmp_path: Path) -> None:
         == 1
     )
     assert "Traceback" not in log.read_text()
+
+
+def test_a_command_ends_quietly_once_nobody_reads_its_output(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readable, writable = os.pipe()
+    os.close(readable)
+    monkeypatch.setattr(sys, "argv", ["manage.py", "version"])
+    with os.fdopen(writable, "w") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        with pytest.raises(SystemExit) as caught:
+            command_line.main()
+    assert caught.value.code == command_line.NOBODY_READS

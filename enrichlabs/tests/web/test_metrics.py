@@ -12,14 +12,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from jobs.models import Batch
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import Report
-from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys, limit_keys
+from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, UNUSABLE, Keys, limit_keys
 from jobs.queue.limiter import microseconds
+from jobs.recovery import unusable
 from tests.plans import plan_of, reads_of
+from vendors import pauses
 from vendors.models import Credential, Limit
 
 pytestmark = pytest.mark.django_db
 
-LABELS = ("vendor", "stream", "outcome", "state", "kind", "limit", "key")
+LABELS = ("vendor", "stream", "outcome", "state", "kind", "limit", "credential", "key")
 POOL = ["VENDOR_POOL_1", "VENDOR_POOL_2"]
 
 
@@ -162,3 +164,17 @@ def test_unfinished_batches_are_counted_by_an_index(
     assert {labels[1]: count for labels, count in found.items()} == {"receiving": 1, "running": 2}
     [read] = reads
     assert connection.vendor == "mongodb" or "COVERING INDEX batch_state" in plan_of(read)
+
+
+def test_keys_are_shown_that_are_paused_or_that_no_worker_has(
+    client: Client, redis_client: redis.Redis, make_vendor: Callable[..., object]
+) -> None:
+    Credential.objects.create(slug="pool", definition={"header": "X-Key", "keys_env": POOL})
+    make_vendor("acme", adapter="http", definition={"credential": "pool"})
+    pauses.keys.pause("pool", POOL[0], pauses.UNPAID)
+    redis_client.zadd(HEARTBEATS, {"worker": redis_client.time()[0] * 1000})
+    missing = unusable.report({f"pool/{POOL[1]}": "It is not set."}, None)
+    redis_client.hset(UNUSABLE, "worker", missing)
+    shown = samples(client)
+    assert [shown["key_paused", "pool", key] for key in POOL] == [1, 0]
+    assert [shown["key_unused", "pool", key] for key in POOL] == [0, 1]

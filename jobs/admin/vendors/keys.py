@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import redis
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
@@ -13,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from jobs.admin import states
+from jobs.admin import key_states, states
 from jobs.admin.formats import counted
 from jobs.admin.vendors.pauses import PauseForm
 from jobs.admin.vendors.shared import SharedAdmin
@@ -21,12 +20,11 @@ from jobs.models.keys_in_use import open_jobs_by_key
 from jobs.queue.clock import redis_clock
 from jobs.queue.health.pausing import pause_users
 from jobs.queue.heartbeat import WorkerReport
-from jobs.queue.redis import hints
-from jobs.recovery import unusable
 from vendors import pauses
 from vendors.models import Credential, CredentialKey, users_of
 
 RUNNING = "running"
+UNUSED = f"{key_states.NOT_USED}. Set it in the environment of the workers, and restart them."
 UNTIL = "Leave empty to pause until an operator resumes the key."
 PAUSED_FOR_LONGER = "Key {} is already paused for longer. Resume it first to shorten the pause."
 ALREADY_PAUSED = "Key {} is already paused. Resume it first to change the pause."
@@ -171,28 +169,21 @@ class KeysAdmin(SharedAdmin):
 
 
 def _keys(credential: Credential) -> Iterator[Key]:
-    now, workers = redis_clock.now(), _workers()
+    now, workers = redis_clock.now(), key_states.workers()
     jobs, is_all = open_jobs_by_key(credential.slug)
-    retired = credential.definition.get("retired_env", [])
+    unused = key_states.lacking(credential, workers)
     for name in credential.key_names:
         row = credential.states.get(name)
         is_paused = row is not None and row.is_paused(now)
         yield Key(
             name,
-            is_retired=name in retired,
+            is_retired=name in credential.retired,
             variable=_variable(credential, name, workers),
-            state=states.pause(row) if row and is_paused else RUNNING,
+            state=states.pause(row) if row and is_paused else UNUSED if name in unused else RUNNING,
             open_jobs=f"{jobs[name]:,}" if is_all else f"{jobs[name]:,} or more",
             can_pause=row is None or not row.paused,
             can_resume=is_paused,
         )
-
-
-def _workers() -> Sequence[WorkerReport]:
-    try:
-        return unusable.reports(hints())
-    except redis.RedisError:
-        return []
 
 
 def _variable(credential: Credential, name: str, workers: Sequence[WorkerReport]) -> str:

@@ -1,7 +1,7 @@
 """How much of its limits a vendor, or all vendors of a shared limit, have used, as a table."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import redis
@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from jobs.admin import key_states
 from jobs.admin.formats import counted, moment
 from jobs.queue import usage
 from jobs.queue.buckets import Bucket
@@ -23,6 +24,7 @@ NO_REDIS = "Unknown: Redis does not answer."
 NO_VENDOR = "Nothing: no vendor names this limit."
 NO_LIMITS = "The vendor has no limits."
 NOT_COUNTED = "Not counted yet: a worker does this before the next call."
+SHORT_SECONDS = 10
 SOON = timedelta(seconds=1)
 MAX_BUCKETS = 50  # in one table: a pool may have 100 keys, and a vendor 8 limits for each
 
@@ -38,6 +40,16 @@ class Measure(NamedTuple):
     @property
     def shown(self) -> str:
         return f"{self.used:,}"
+
+    @property
+    def low(self) -> str:
+        """From where on it is shown as nearly full."""
+        return f"{self.most * 0.9:.1f}"
+
+    @property
+    def high(self) -> str:
+        """From where on it is shown as full."""
+        return f"{self.most - 0.5:.1f}"
 
 
 class Row(NamedTuple):
@@ -73,10 +85,13 @@ def _table(
         return f"Unknown: {error}"
     if not found:
         return ""
+    keys = _keys({each.bucket.key for each in found} - {""}, vendor)
     context = {
-        "rows": [_row(each, vendor, has_links=has_links) for each in found],
+        "rows": [
+            _row(each, keys.get(each.bucket.key, ""), vendor, has_links=has_links) for each in found
+        ],
         "is_vendor": vendor is not None,
-        "has_keys": any(each.bucket.key for each in found),
+        "has_keys": bool(keys),
         "not_counted": NOT_COUNTED,
         "more": len(buckets) - len(found) and counted(len(buckets) - len(found), "bucket"),
     }
@@ -87,13 +102,26 @@ def _limits_anything(bucket: Bucket) -> bool:
     return bool(bucket.windows or bucket.max_in_flight or bucket.quota)
 
 
-def _row(found: Usage, vendor: Vendor | None, *, has_links: bool) -> Row:
+def _row(found: Usage, key: str, vendor: Vendor | None, *, has_links: bool) -> Row:
     bucket = found.bucket
     limit = _limit_of(bucket)
     url = reverse("admin:vendors_limit_change", args=[limit.pk]) if limit and has_links else ""
     windows = limit.definition.get("windows", "") if limit else vendor.rate_limits if vendor else ""
     name = bucket.limit or "Its own"
-    return Row(name, bucket.key, url, list(_measures(found, windows)) if found.is_known else [])
+    return Row(name, key, url, list(_measures(found, windows)) if found.is_known else [])
+
+
+def _keys(bucket_keys: set[str], vendor: Vendor | None) -> dict[str, str]:
+    """Return the keys by name, each with its state unless calls are made with it."""
+    shown = {name: name for name in bucket_keys}
+    vendors = [vendor] if vendor else catalogue.all().values()
+    pools = {each.credential for each in vendors if each.credential}
+    alive = key_states.workers() if shown else []
+    for pool in pools:
+        for name, words in key_states.words(pool, alive, redis_clock.now()).items():
+            if words and name in shown:
+                shown[name] = f"{name} ({', '.join(words)})"
+    return shown
 
 
 def _limit_of(bucket: Bucket) -> Limit | None:
@@ -106,7 +134,7 @@ def _measures(found: Usage, windows: str) -> Iterator[Measure]:
     # The bucket's own windows are longer, by the arrival margin.
     paced = _pace(found)
     for window, each in zip(parse(windows), found.windows, strict=True):
-        note = f"full until {moment(each.full_until)}" if each.full_until else paced
+        note = _full(each.full_until) if each.full_until else paced
         paced = ""  # which is that of the first window, the shortest
         allows = f"{window.calls:,}/{_period(round(window.seconds))}"
         yield Measure(allows, each.units, window.calls, note)
@@ -125,6 +153,14 @@ def _measures(found: Usage, windows: str) -> Iterator[Measure]:
         yield Measure(
             allows, found.quota_units, quota.calls, f"{spent}resets at {moment(found.resets_at)}"
         )
+
+
+def _full(until: datetime) -> str:
+    """Return until when a window is full: of a short one, in how many seconds it is not."""
+    seconds = (until - redis_clock.now()).total_seconds()
+    if seconds < SHORT_SECONDS:
+        return f"full for {max(seconds, 0.1):.1f} s more"
+    return f"full until {moment(until)}"
 
 
 def _pace(found: Usage) -> str:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.admin import formats, states
+from jobs.admin import formats, key_states, states
 from jobs.admin.vendors import usage
 from jobs.admin.vendors.field import changed
 from jobs.admin.vendors.pauses import PausingAdmin, paused_keys
@@ -64,7 +64,7 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
 
     @admin.display(description="Credential")
     def key_states(self, vendor: Vendor) -> str | SafeString:
-        """Return which keys of its credential are paused, with a link to the credential."""
+        """Return which keys of its credential are out, with a link to the credential."""
         credential = Vendor.objects.get(pk=vendor.pk).credential  # not the values of a form
         if credential is None:
             return "-"
@@ -74,6 +74,8 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
         too = [row.name for row in rows if not row.paused_by]
         if too and vendor.is_paused(redis_clock.now()):
             sentences.append(f"Resuming the vendor resumes {' and '.join(too)} too.")
+        unused = sorted(key_states.lacking(credential, key_states.workers()))
+        sentences += [f"{name} is {key_states.NOT_USED}." for name in unused]
         link = format_html('<a href="{}">{}</a>', url, credential)
         shown = link if "credential" in _openable(vendor) else credential
         return format_html("{} {}", shown, " ".join(sentences))

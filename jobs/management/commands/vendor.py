@@ -30,6 +30,7 @@ class Command(StoreCommand):
         "by a free call, or calls a vendor once without a job. Secrets are masked."
     )
     requires_system_checks = ()
+    _has_warned = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -94,7 +95,7 @@ class Command(StoreCommand):
             self._print(options, checking.together(vendor, checks), checking.all_lines(checks))
         else:
             self._print(options, checks[0].report, checking.lines(checks[0]))
-        if not all(check.works for check in checks):
+        if not all(check.succeeds for check in checks):
             sys.exit(1)
 
     def _check_key(self, options: dict[str, Any], vendor: Vendor, key: str) -> checking.Check:
@@ -113,12 +114,18 @@ class Command(StoreCommand):
 
     def _made(self, options: dict[str, Any], vendor: Vendor, make: Callable[[], Trial]) -> Trial:
         def make_with_warnings() -> Trial:
-            for warning in calling.warnings(vendor):
+            for warning in self._warnings_once(vendor):
                 # Standard output is for the JSON alone.
                 (self.stderr if options["json"] else self.stdout).write(warning, style_func=str)
             return make()
 
         return calling.made(vendor, make_with_warnings)
+
+    def _warnings_once(self, vendor: Vendor) -> list[str]:
+        """Return what would keep jobs from calling the vendor, before the first call only."""
+        found = [] if self._has_warned else list(calling.warnings(vendor))
+        self._has_warned = True
+        return found
 
     def _print(self, options: dict[str, Any], found: Any, lines: Iterable[str]) -> None:
         if options["json"]:

@@ -10,14 +10,15 @@ from django.utils import timezone
 from jobs.admin import states
 from jobs.management.vendor import text
 from jobs.management.vendor.adding import try_command
-from jobs.management.vendor.calling import restart_hint
+from jobs.management.vendor.calling import can_check, restart_hint
 from jobs.management.vendor.report import report
 from jobs.management.vendor.variables import credential_variables
 from jobs.queue.clock import redis_clock
 from jobs.worker.trial import Trial
 from vendors import pauses
 from vendors.base import Done, Outcome
-from vendors.models import CredentialKey, Vendor
+from vendors.management.program import command
+from vendors.models import CredentialKey, Vendor, users_of
 
 ENDED = (Outcome.AUTH, Outcome.NO_CREDITS)
 WORKS, ANSWERS = "The credential of vendor {vendor} works.", "Vendor {vendor} answers."
@@ -31,10 +32,17 @@ NO_CREDITS_LEFT = "No credits are left, so a pause for lack of credits does not 
 
 
 def no_check(vendor: Vendor) -> str:
-    return (
-        f"Vendor {vendor} has no free call: its definition has no `check`. Make one call instead, "
-        f"which may cost: {try_command(vendor)}"
-    )
+    none = f"Vendor {vendor} has no free call: its definition has no `check`."
+    if other := _other_user(vendor):
+        check = command(f"vendor check {other}")
+        return f"{none} Vendor {other} has one, and the same credential: {check}"
+    return f"{none} Make one call instead, which may cost: {try_command(vendor)}"
+
+
+def _other_user(vendor: Vendor) -> Vendor | None:
+    """Return a vendor with the same credential that can be checked."""
+    users = users_of(vendor.credential) if vendor.credential else []
+    return next((each for each in users if can_check(each)), None)
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,11 @@ class Check:
     @property
     def works(self) -> bool:
         return self.report["outcome"] in (Outcome.FOUND, Outcome.NO_DATA)
+
+    @property
+    def succeeds(self) -> bool:
+        """Whether calls can be made with the key: not if no credits are left."""
+        return self.works and not _is_none_left(self.report["credits"])
 
 
 def keys_of(vendor: Vendor, only: str) -> list[str]:
@@ -131,10 +144,10 @@ def _pause(check: Check) -> Iterator[str]:
     what = "key" if isinstance(check.paused, CredentialKey) else "vendor"
     if check.report["resumed"]:
         yield RESUMED.format(what=what)
-        if check.paused and check.paused.pause_reason == pauses.DENIED:
+        if check.paused and check.paused.pause_reason in pauses.DENIED_REASONS:
             yield OTHER_KEY
     elif check.paused:
-        if check.report["credits"] is not None and check.report["credits"] <= 0:
+        if _is_none_left(check.report["credits"]):
             yield NO_CREDITS_LEFT
         hint = restart_hint(check.vendor) or IF_IT_SHOULD_RUN
         yield f"The {what} stays {states.pause(check.paused)}. {hint}"
@@ -147,11 +160,15 @@ def _credits(result: Any) -> float | None:
     return credits if is_number else None
 
 
+def _is_none_left(credits: float | None) -> bool:
+    return credits is not None and credits <= 0
+
+
 def _says_credits_only(result: Any) -> bool:
     return isinstance(result, dict) and result.keys() <= {"credits"}
 
 
 def _resume(vendor: Vendor, key: str, credits: float | None) -> bool:
     """A vendor without credits would only be paused again."""
-    outcomes = [Outcome.AUTH] if credits is not None and credits <= 0 else list(ENDED)
+    outcomes = [Outcome.AUTH] if _is_none_left(credits) else list(ENDED)
     return pauses.resume_if_automatic(vendor.slug, outcomes, key=key, now=redis_clock.now())

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from jobs.admin import states
+from jobs.admin import key_states, states
 from jobs.management.vendor.calling import restart_hint
 from jobs.management.vendor.variables import credential_variables
-from jobs.queue.snapshot import take_snapshot
+from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors import variables
 from vendors.catalogue import catalogue, listed
 from vendors.definitions.faults import DefinitionFaults
@@ -17,7 +17,7 @@ from vendors.loading import gallery
 from vendors.models import Limit, Vendor, uses
 from vendors.validators import without_method
 
-MAX_STATE_LENGTH = 60  # in the table; `--json` and the console show all of it
+MAX_STATE_LENGTH = 60  # in the table; all of it stands below
 VENDOR_HEADINGS = ("VENDOR", "ADAPTER", "HOST", "STATE", "CREDENTIAL")
 LIMIT_HEADINGS = ("LIMIT", "WINDOWS", "IN FLIGHT", "QUOTA", "PER", "USED BY")
 GALLERY_HEADINGS = ("GALLERY", "ADDED AS", "DESCRIPTION")
@@ -29,7 +29,7 @@ def listing() -> dict[str, Any]:
     """Return the lists as JSON shows them."""
     vendors = sorted(catalogue.all().values(), key=lambda vendor: vendor.slug)
     snapshot = take_snapshot(vendors)
-    rows = [_row(vendor, states.vendor_state(vendor, snapshot)) for vendor in vendors]
+    rows = [_row(vendor, snapshot) for vendor in vendors]
     offered = [
         {
             "name": name,
@@ -50,6 +50,9 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         for row in found["vendors"]
     ]
     yield from _table(VENDOR_HEADINGS, vendors) if vendors else [NO_VENDORS]
+    for row in found["vendors"]:
+        if row["state"] != _shortened(row["state"]):  # its end may say what to do
+            yield f"{row['slug']}: {row['state']}"
     yield from (f"{row['slug']}: {row['hint']}" for row in found["vendors"] if row["hint"])
     if not found["redis_answers"]:
         yield NO_REDIS
@@ -66,8 +69,8 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     )
 
 
-def _row(vendor: Vendor, state: str) -> dict[str, Any]:
-    names = credential_variables(vendor)
+def _row(vendor: Vendor, snapshot: Snapshot) -> dict[str, Any]:
+    state = states.vendor_state(vendor, snapshot)
     return {
         "slug": vendor.slug,
         "adapter": vendor.adapter,
@@ -77,8 +80,18 @@ def _row(vendor: Vendor, state: str) -> dict[str, Any]:
         "credential": vendor.definition.get("credential") or "",
         "limits": vendor.limit_names,
         "hint": restart_hint(vendor),
-        "variables": [{"name": name, "is_set": not variables.missing(name)} for name in names],
+        "variables": list(_variables(vendor, snapshot)),
     }
+
+
+def _variables(vendor: Vendor, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+    """Yield the variables of the vendor's credential, with the states of the keys in them."""
+    credential, of_keys = vendor.credential, {}
+    if credential:
+        of_keys = key_states.words(credential, snapshot.reports, snapshot.now)
+    for name in credential_variables(vendor):
+        is_set = not variables.missing(name)
+        yield {"name": name, "is_set": is_set, "states": of_keys.get(name, [])}
 
 
 def _limit(limit: Limit, vendors: Iterable[Vendor]) -> dict[str, Any]:
@@ -109,11 +122,15 @@ def _shortened(state: str) -> str:
 
 
 def _credential(row: dict[str, Any]) -> str:
-    states = (
-        f"{each['name']} ({'set' if each['is_set'] else 'not set'} here)"
+    shown = (
+        f"{each['name']} ({', '.join([_here(each['is_set']), *each['states']])})"
         for each in row["variables"]
     )
-    return ", ".join(states) or "none"
+    return ", ".join(shown) or "none"
+
+
+def _here(is_set: bool) -> str:
+    return "set here" if is_set else "not set here"
 
 
 def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

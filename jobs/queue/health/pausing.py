@@ -3,8 +3,8 @@ once, and in the row.
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -21,6 +21,8 @@ from vendors.pauses import keys
 
 log = logging.getLogger(__name__)
 
+UTC_TIME = "%Y-%m-%d %H:%M:%S"
+
 
 class Paused(Protocol):
     """What is paused: a vendor, or a key of its credential."""
@@ -29,6 +31,7 @@ class Paused(Protocol):
     def stop(self, seconds: float) -> None: ...
     def pause(self, reason: str, called_at: datetime | None) -> bool: ...
     def pause_until(self, until: datetime, reason: str, **times: Any) -> bool: ...
+    def pause_users(self, called_at: datetime | None) -> None: ...
 
 
 class PausedVendor:
@@ -47,6 +50,9 @@ class PausedVendor:
     def pause_until(self, until: datetime, reason: str, **times: Any) -> bool:
         return pauses.pause_until(self._slug, until, reason, **times)
 
+    def pause_users(self, called_at: datetime | None) -> None:
+        """Nothing is paused with a vendor."""
+
 
 class PausedKey:
     """Pausing the last key that calls could be made with pauses all vendors of the credential."""
@@ -64,8 +70,7 @@ class PausedKey:
         if not pauses.is_current(self._vendor, called_at):
             return False
         where, now = (self._credential, self._key), redis_clock.now()
-        changed = keys.pause(*where, reason, now=now, called_at=called_at)
-        return self._pause_users(called_at, changed=changed)
+        return keys.pause(*where, reason, now=now, called_at=called_at)
 
     def pause_until(
         self, until: datetime, reason: str, *, called_at: datetime | None = None, **times: Any
@@ -73,13 +78,11 @@ class PausedKey:
         if not pauses.is_current(self._vendor, called_at):
             return False
         where = (self._credential, self._key)
-        changed = keys.pause_until(*where, until, reason, called_at=called_at, **times)
-        return self._pause_users(called_at, changed=changed)
+        return keys.pause_until(*where, until, reason, called_at=called_at, **times)
 
-    def _pause_users(self, called_at: datetime | None, *, changed: bool) -> bool:
-        if changed:
-            pause_users(self._credential, called_at=called_at)
-        return changed
+    def pause_users(self, called_at: datetime | None) -> None:
+        """Pause the vendors that no key is left for."""
+        pause_users(self._credential, called_at=called_at)
 
 
 def paused_of(vendor: Vendor, key: str) -> Paused:
@@ -117,16 +120,27 @@ def pause_unpaid(
 
 def pause_until_resumed(what: Paused, reason: str, *, called_at: datetime | None = None) -> None:
     _stop(what, limiter.READ_PAUSE_SECONDS)
-    if _write(what, lambda: what.pause(reason, called_at)):
-        log.error("%s is paused until an operator resumes it: %s", what, reason)
+    with _store_may_fail(what):
+        if what.pause(reason, called_at):
+            log.error("%s is paused until an operator resumes it: %s", what, reason)
+            what.pause_users(called_at)
 
 
 def pause_users(credential: str, **options: Any) -> None:
     """Pause the vendors that use the credential if no key is left for calls, as
     `vendors.pauses.keys.pause_vendors` does. Raises STORE_ERRORS.
     """
-    for slug in keys.pause_vendors(credential, now=redis_clock.now(), **options):
-        log.error("vendor %s is paused: no key of credential %s is left", slug, credential)
+    slugs = keys.pause_vendors(credential, now=redis_clock.now(), **options)
+    for vendor in Vendor.objects.filter(slug__in=slugs) if slugs else ():
+        why = f"no key of credential {credential} is left"
+        reason = vendor.pause_reason.removeprefix(pauses.NONE_USABLE)
+        if vendor.paused:
+            log.error(
+                "vendor %s is paused until an operator resumes it: %s. %s", vendor, why, reason
+            )
+        elif vendor.paused_until:
+            until = f"{vendor.paused_until:{UTC_TIME}}"
+            log.warning("vendor %s is paused until %s UTC: %s. %s", vendor, until, why, reason)
 
 
 def _stop(what: Paused, seconds: float) -> None:
@@ -135,15 +149,24 @@ def _stop(what: Paused, seconds: float) -> None:
         what.stop(seconds)
 
 
-def _write_until(what: Paused, until: datetime, reason: str, **times: Any) -> None:
-    if _write(what, lambda: what.pause_until(until, reason, **times)):
-        log.warning("%s is paused until %s UTC: %s", what, f"{until:%Y-%m-%d %H:%M:%S}", reason)
+def _write_until(
+    what: Paused,
+    until: datetime,
+    reason: str,
+    *,
+    called_at: datetime | None = None,
+    **times: Any,
+) -> None:
+    with _store_may_fail(what):
+        if what.pause_until(until, reason, called_at=called_at, **times):
+            log.warning("%s is paused until %s UTC: %s", what, f"{until:{UTC_TIME}}", reason)
+            what.pause_users(called_at)
 
 
-def _write(what: Paused, pause: Callable[[], bool]) -> bool:
-    """Return whether it is newly paused. A store that fails must not keep an answer."""
+@contextmanager
+def _store_may_fail(what: Paused) -> Iterator[None]:
+    """A store that fails must not keep an answer."""
     try:
-        return pause()
+        yield
     except STORE_ERRORS as error:
         log.warning("%s could not be paused: %s", what, type(error).__name__)
-        return False

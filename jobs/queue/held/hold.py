@@ -54,6 +54,7 @@ class Hold:
 
 
 RECOVERING = "by the vendor's breaker, which lets few calls through after an outage"
+BY_PEOPLE = (Kind.PAUSE, Kind.CREDENTIAL)  # without an end: it lasts until somebody ends it
 NO_KEY = "because no key of the vendor's credential can be used"
 
 
@@ -73,11 +74,12 @@ class Standing:
         """Return what holds the vendor's jobs. Of several holds, the one that ends last; before all
         others, one that somebody has to end.
         """
+        of_pause = Kind.CREDENTIAL if vendor.is_for_keys else Kind.PAUSE
         if vendor.paused:
-            return Hold(Kind.PAUSE)
+            return Hold(of_pause)
         if not self.is_served:
             return Hold(Kind.WORKER)
-        pause = Hold(Kind.PAUSE, until=vendor.paused_until) if vendor.is_paused(now) else None
+        pause = Hold(of_pause, until=vendor.paused_until) if vendor.is_paused(now) else None
         holds = [hold for hold in (pause, self.hold) if hold and not hold.has_ended(now)]
         return max(holds, key=lambda hold: hold.until or now, default=None)
 
@@ -88,7 +90,7 @@ def hold_of_job(not_before: datetime | None, of_vendor: Hold | None, now: dateti
     """
     if not_before is None or not_before <= now:
         return of_vendor
-    if of_vendor and of_vendor.kind == Kind.PAUSE and of_vendor.until is None:
+    if of_vendor and of_vendor.kind in BY_PEOPLE and of_vendor.until is None:
         return of_vendor
     ends_later = of_vendor and of_vendor.until and of_vendor.until > not_before
     return of_vendor if ends_later else Hold(Kind.DELAY, until=not_before)

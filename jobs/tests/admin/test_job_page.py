@@ -96,7 +96,15 @@ def test_polls_are_listed_with_what_the_vendor_said(page, make_vendor, make_job)
     job = make_job(status="complete", attempt=1)
     now = timezone.now()
     polls = [
-        (NOON, {"outcome": "pending", "vendor_reference": "ref-1", "cost": 0.5}),
+        (
+            NOON,
+            {
+                "outcome": "pending",
+                "vendor_reference": "ref-1",
+                "cost": 0.5,
+                "credential": "VENDOR_KEY_1",
+            },
+        ),
         (NOON + timedelta(minutes=1), {"outcome": UNKNOWN, "message": "Unfinished."}),
         (NOON + timedelta(minutes=2), {"outcome": "found", "cost": 1, "confidence": 0.75}),
         (now, {"outcome": UNKNOWN, "message": "Unfinished."}),
@@ -106,7 +114,8 @@ def test_polls_are_listed_with_what_the_vendor_said(page, make_vendor, make_job)
         Attempt.objects.create(job=job.pk, kind="poll", started_at=at, ended_at=at, **fields)
     page_text = text(page(job))
     for row in (
-        "12:00:00 UTC Poll of attempt 1 pending 0.00 s w1 Vendor's reference: ref-1. Cost: 0.5.",
+        "12:00:00 UTC Poll of attempt 1 pending 0.00 s w1 Key: VENDOR_KEY_1. "
+        "Vendor's reference: ref-1. Cost: 0.5.",
         "12:01:00 UTC Poll of attempt 1 unknown w1 Its worker stopped before it recorded an answer",
         "12:02:00 UTC Poll of attempt 1 found 0.00 s w1 Cost: 1. Confidence: 0.75.",
         f"{now:%H:%M:%S} UTC Poll of attempt 1 under way w1",

@@ -9,6 +9,8 @@ from django.contrib.auth.models import Permission, User
 from jobs.admin.vendors.credential import EXAMPLES
 from jobs.models import Status
 from jobs.queue.clock import redis_clock
+from jobs.queue.keys import HEARTBEATS, UNUSABLE
+from jobs.recovery import unusable
 from jobs.tests.console import sign_in, sign_in_as_superuser, text
 from vendors import credentials, pauses
 from vendors.catalogue import catalogue
@@ -64,6 +66,17 @@ def test_the_page_shows_each_key_with_its_state(pool, make_job):
     assert "k3y-s3cret" not in page.content.decode()
     acme = Vendor.objects.get(slug="acme")
     assert f"Credential: pool {SECOND} is {state}." in text(browser.get(page_of(acme)))
+
+
+def test_a_key_that_no_worker_has_is_not_shown_as_running(pool, redis_client):
+    browser = sign_in_as_superuser()
+    redis_client.zadd(HEARTBEATS, {"worker": redis_client.time()[0] * 1000})
+    missing = unusable.report({f"pool/{SECOND}": "It is not set."}, None)
+    redis_client.hset(UNUSABLE, "worker", missing)
+    page = text(browser.get(page_of(pool)))
+    assert "not used: no worker has it. Set it in the environment of the workers, and" in page
+    assert f"{FIRST} calls and polls Set here. running" in page
+    assert "acme running, 1 of 2 keys not used, as no worker has it" in text(browser.get("/admin/"))
 
 
 def test_a_key_is_paused_and_resumed_and_with_the_last_one_the_vendors(pool):

@@ -54,6 +54,7 @@ def test_a_limit_is_edited_as_toml(team):
         ('per = "client"\nmax_in_flight = 1', 'per: Must be "credential"'),
         ('[limits.team]\nwindows = "1/s"', "limits: Paste only what stands in [limits.NAME]"),
         ('windows = "4/s"', "Vendor acme could not use it. weight: Must be at most 4, because"),
+        ('windows = "4/s"', "It is 5: lower it, or raise the limit 'team'."),
         ('windows = "5/s"\nper = "credential"', "Vendor acme could not use it. limits[0]: The lim"),
     ],
 )

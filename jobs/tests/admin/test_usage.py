@@ -2,12 +2,16 @@
 
 import pytest
 
+from jobs.admin.vendors.usage import Measure
 from jobs.models import Stream
 from jobs.queue import stream
+from jobs.queue.keys import HEARTBEATS, UNUSABLE
 from jobs.queue.redis import hints
 from jobs.queue.take import take
+from jobs.recovery import unusable
 from jobs.recovery.rebuild import rebuild
 from jobs.tests.console import sign_in_as_superuser, text
+from vendors import pauses
 from vendors.catalogue import catalogue
 from vendors.models import Credential, Limit
 
@@ -75,3 +79,22 @@ def test_without_redis_the_pages_say_so(pages, settings):
     hints.cache_clear()
     for page in (pages("acme"), pages("month")):
         assert "Used now: Unknown: Redis does not answer." in page
+
+
+def test_a_key_that_no_call_is_made_with_is_marked(pages, redis_client):
+    pauses.keys.pause("pool", FIRST, pauses.UNPAID)
+    seconds, _ = redis_client.time()
+    redis_client.zadd(HEARTBEATS, {"worker": seconds * 1000})
+    missing = unusable.report({f"pool/{SECOND}": "It is not set."}, None)
+    redis_client.hset(UNUSABLE, "worker", missing)
+    page = pages("each")
+    assert f"{FIRST} (paused)" in page
+    assert f"{SECOND} (not used: no worker has it)" in page
+    assert f"{SECOND} is not used: no worker has it." in pages("acme")
+    assert "running, 1 of 2 keys paused, 1 of 2 keys not used, as no worker has it" in pages("acme")
+
+
+@pytest.mark.parametrize(("most", "low", "high"), [(2, "1.8", "1.5"), (60, "54.0", "59.5")])
+def test_a_full_window_looks_full(most, low, high):
+    measure = Measure("calls", most, most)
+    assert (measure.low, measure.high) == (low, high)

@@ -17,8 +17,9 @@ from jobs.queue.redis import hints
 from jobs.queue.take import take
 from jobs.recovery import unusable
 from jobs.tests.console import sign_in_as_superuser, text
+from vendors import pauses
 from vendors.catalogue import catalogue
-from vendors.models import Credential, Limit
+from vendors.models import Credential, Limit, Vendor
 
 # About answers of Redis, whatever the store.
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -231,6 +232,29 @@ def test_all_keys_are_paused(shared, held_by):
     held = held_by()
     assert (held["kind"], held["name"]) == ("credential", KEYS[1])
     assert held["message"].startswith(f"Held by a pause of the key {KEYS[1]} until ")
+
+
+def test_a_pause_for_want_of_a_key_is_not_an_operators(shared, held_by, now):
+    vendor, message = shared(max_in_flight=1), "no key of the vendor's credential can be used"
+    vendor.paused, vendor.pause_reason = True, pauses.NONE_USABLE + "Leaked, says Bob."
+    vendor.save()
+    catalogue.forget()
+    held = held_by(not_before=now + timedelta(days=1))
+    assert held == {
+        "kind": "credential",
+        "name": None,
+        "until": None,
+        "message": f"Held because {message}.",
+    }
+    until = now + timedelta(days=400)
+    Vendor.objects.update(paused=False, paused_until=until, pause_reason=pauses.DENIED)
+    catalogue.forget()
+    held = held_by()
+    assert (held["kind"], datetime.fromisoformat(held["until"])) == ("credential", until)
+    assert held["message"].startswith(f"Held because {message} until 20")
+    Vendor.objects.update(paused_by="ann")
+    catalogue.forget()
+    assert held_by()["kind"] == "pause"
 
 
 def test_without_redis_it_is_left_out(acme, held_by, client, settings, monkeypatch):

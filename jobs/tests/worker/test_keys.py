@@ -17,6 +17,7 @@ from jobs.worker.health import Health
 from vendors import pauses
 from vendors.base import Done, Reply, VendorError
 from vendors.catalogue import catalogue
+from vendors.credentials.grants import NoTokenIssuedError
 from vendors.models import Credential, CredentialKey, Vendor
 from vendors.pauses import keys
 
@@ -243,6 +244,33 @@ def test_the_sweep_counts_keys_that_no_worker_has_as_out(use, monkeypatch):
     }
     commands().hdel(UNUSABLE, "w")  # it was started again, with the other key
     pause_or_resume_users()
+    assert paused_vendors() == {}
+
+
+def test_the_log_asks_for_an_operator_only_if_one_is_needed(use, caplog):
+    use()
+    report(error("no_credits"))
+    report(error("rate_limited", MINUTE), key=SECOND)
+    lines = [(row.levelname, row.getMessage()) for row in caplog.records]
+    assert lines[0][0] == "ERROR", "of the first key"
+    assert lines[1][1].startswith(f"key {SECOND} of credential pdl is paused until ")
+    for level, line in lines[1:]:
+        assert (level, line[-len(pauses.SLOW_DOWN) :]) == ("WARNING", pauses.SLOW_DOWN)
+    assert lines[2][1].split(" UTC: ")[1].startswith("no key of credential pdl is left. ")
+    assert len(lines) == 4
+    caplog.clear()
+    keys.pause("pdl", SECOND, pauses.UNPAID)
+    pause_or_resume_users()
+    levels = {row.levelname for row in caplog.records}
+    assert levels == {"ERROR"}
+    assert "until an operator resumes it: no key of credential pdl is left." in caplog.text
+
+
+def test_a_token_server_that_refuses_us_is_named(use):
+    use({"header": "X-Key", "keys_env": [FIRST]})
+    report(*[NoTokenIssuedError("auth", "It refused our credentials.")] * 3)
+    assert paused_vendors()["pdl"].pause_reason == pauses.NOT_ISSUED
+    assert pauses.resume_if_automatic("pdl", ["auth"], now=redis_clock.now())
     assert paused_vendors() == {}
 
 

@@ -14,6 +14,7 @@ from vendors.management.store_command import StoreCommand
 from vendors.models import Credential, Limit, Vendor, uses
 
 TO_CHANGE = "To change a setting, name it in the file."
+TO_DELETE = "Delete it in the console if it is not needed."
 WORKERS = "This is the environment of this command; that of the workers counts."
 CALLBACKS = "This is the environment of this command; that of the callback server counts."
 
@@ -46,6 +47,7 @@ class Command(StoreCommand):
         for each in loaded:
             self._print(_lines(each))
         self._print(_users(loaded))
+        self._print(_unused(loaded))
         if file:
             self._print(_others(loaded))
         self._print([_counts(loaded, dry_run)])
@@ -92,6 +94,26 @@ def _users(loaded: Sequence[Loaded]) -> Iterator[str]:
     for limit in changed:
         users = [slug for slug, vendor in vendors.items() if uses(vendor, limit)]
         yield f"limit {limit}: used by {listed(users) if users else 'no vendor'}"
+
+
+def _unused(loaded: Sequence[Loaded]) -> Iterator[str]:
+    """Yield which limits that vendors named before no vendor names any more."""
+    dropped = set[str]()
+    for each in loaded:
+        for change in each.changes:
+            if isinstance(each.row, Vendor) and change.name == "limits":
+                dropped |= {*_names(change.old)} - {*_names(change.new)}
+    if not dropped:
+        return
+    rows = {vendor.slug: vendor for vendor in Vendor.objects.all()}
+    rows |= {each.row.slug: each.row for each in loaded if isinstance(each.row, Vendor)}
+    named = {name for vendor in rows.values() for name in vendor.limit_names}
+    if unused := sorted(dropped - named):
+        yield f"Used by no vendor any more: limit {', '.join(unused)}. {TO_DELETE}"
+
+
+def _names(value: object) -> list[str]:
+    return value if isinstance(value, list) else []
 
 
 def _others(loaded: Sequence[Loaded]) -> Iterator[str]:

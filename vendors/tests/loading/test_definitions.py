@@ -107,7 +107,7 @@ def test_a_credential_may_not_change_so_that_another_vendor_cannot_use_it(
         ("api.pdl.test/v5/{ref}", "169.254.169.254/{ref}", "vendors.pdl.poll.url: 169.254.169.254"),
         ("X-Api-Key", "X Api", "credentials.pdl.header: Must be the name of a header"),
         ("VENDOR_PDL_KEY", "SECRET_KEY", "credentials.pdl.keys_env: SECRET_KEY is a setting"),
-        ("[credentials.pdl]", "[credentials.'P L']", 'credentials."P L".slug: Use only lower-case'),
+        ("[credentials.pdl]", "[credentials.'P L']", 'credentials."P L": Use only lower-case'),
         ("rate_limits", "api_key_env", "vendors.pdl.api_key_env: "),
         ('"http"', '"sync"', "vendors.pdl.url: Remove the method"),
     ],

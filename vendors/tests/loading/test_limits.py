@@ -53,6 +53,13 @@ def test_a_vendor_is_loaded_with_its_limits(load: Callable[..., str]) -> None:
     assert parse_definition(definition_text(acme.definition)) == acme.definition
 
 
+def test_a_limit_that_no_vendor_names_any_more_is_printed(load: Callable[..., str]) -> None:
+    load(LIMITS + VENDOR + OTHER)
+    line = "Used by no vendor any more: limit month. Delete it in the console if it is not needed."
+    for options in (["--dry-run"], []):
+        assert line in load(VENDOR.replace('["team", "month"]', "[]"), *options).split("\n")
+
+
 def test_each_changed_key_of_a_limit_is_printed_and_recorded(load: Callable[..., str]) -> None:
     load(LIMITS + VENDOR)
     version = Limit.objects.get(slug="month").version
@@ -107,14 +114,39 @@ def test_a_limit_may_not_change_so_that_another_vendor_cannot_use_it(
     ("old", "new", "fault"),
     [
         ("100/min", "100/x", "limits.team.windows: '100/x' is not a valid rate limit."),
+        (
+            "100/min",
+            "5/month",
+            "limits.team.windows: '5/month' is not a valid rate limit. ",
+        ),
+        (
+            "windows",
+            "rate_limits",
+            "limits.team.rate_limits: Unknown key. Here it is called",
+        ),
+        (
+            "from = 17",
+            "reset = 1",
+            "limits.month.quota.reset: Unknown key. Say when it is",
+        ),
+        (
+            "weight = 5",
+            "quota = {}",
+            "vendors.acme.quota: Unknown key. It belongs in a table",
+        ),
+        ('"50/s"', "X-Key", "Not valid TOML: Invalid value (at line 11, column 15)"),
         ("from = 17", "from = 32", "limits.month.quota.from: Must be a whole number from 1 to 31."),
         ("from = 17", "from = 2026-01-17", "limits.month.quota.from: Must be text"),
-        ("[limits.team]", "[limits.'T 1']", 'limits."T 1".slug: Use only lower-case'),
+        ("[limits.team]", "[limits.'T 1']", 'limits."T 1": Use only lower-case'),
         ("[limits.team]\nwindows", "[limits]\nteam", "limits.team: Must be a table [limits.team]."),
         ('["team", "month"]', '"team"', "vendors.acme.limits: Must be a list of names of tables"),
         ('["team", "month"]', '["team", 5]', "vendors.acme.limits[1]: Must be the name of a table"),
         ('"month"]', '"team"]', "vendors.acme.limits[1]: 'team' stands in the list twice."),
-        ('"month"]', '"moth"]', "vendors.acme.limits[1]: There is no limit 'moth'. Add it first"),
+        (
+            '"month"]',
+            '"moth"]',
+            "vendors.acme.limits[1]: There is no limit 'moth'. Add it first",
+        ),
         ('"month"]', f'"month"{8 * ", 5"}]', "vendors.acme.limits: Must be at most 8 names."),
         ("weight = 5", "weight = 0", "vendors.acme.weight: Must be a whole number from 1 to 100."),
         ("weight = 5", "weight = true", "vendors.acme.weight: Must be a whole number from 1 to"),

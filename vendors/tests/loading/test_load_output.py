@@ -26,13 +26,13 @@ max_attempts = 0
 """
     lines = error_of(load, text)
     assert [line.split(" is ")[0] for line in lines] == [
-        f'vendors.toml: vendors."New One".{fault}'
+        f'vendors.toml: vendors."New One"{fault}'
         for fault in (
-            "slug: Use only lower-case letters, digits, - and _, and start with a letter or digit.",
-            "adapter: 'nope'",
-            "url: Enter a full URL that starts with https:// or http://.",
-            "rate_limits: '10/x'",
-            "max_attempts: Ensure this value",
+            ": Use only lower-case letters, digits, - and _, and start with a letter or digit.",
+            ".adapter: 'nope'",
+            ".url: Enter a full URL that starts with https:// or http://.",
+            ".rate_limits: '10/x'",
+            ".max_attempts: Ensure this value",
         )
     ]
     assert list(Vendor.objects.values_list("slug", "rate_limits")) == [("acme", "1/h")]
