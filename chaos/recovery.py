@@ -57,7 +57,9 @@ def after_flushes(history: History) -> list[Recovery]:
     """
     found = []
     for story in history.stories.values():
-        first = min((attempt.started_at.timestamp() for attempt in story.attempts), default=0.0)
+        # Of a job that expired first, a retry may start it much later.
+        starts = (attempt.started_at.timestamp() for attempt in story.attempts_of(1))
+        first = min(starts, default=0.0)
         between = [
             at for at in history.journal.flushes if story.job.created_at.timestamp() < at < first
         ]

@@ -132,11 +132,12 @@ def test_it_exits_with_1_when_the_call_fails(vendor_server):
     assert Attempt.objects.get().outcome == "invalid_input"
 
 
-def test_it_says_when_the_vendor_refuses_connections(acme):
-    Vendor.objects.update(url="http://127.0.0.1:9/")
+def test_it_says_when_the_vendor_refuses_connections(acme, redis_client):
+    Vendor.objects.update(url="http://127.0.0.1:9/", rate_limits="2/h")
     printed = failed()
     assert "Response\n  none" in printed
     assert "it refused the connection" in printed
+    assert (Attempt.objects.get().units, redis_client.llen(Keys("acme").log)) == (0, 0)
 
 
 def test_it_calls_a_vendor_despite_a_pause_or_an_open_breaker(acme, redis_client, vendor_server):

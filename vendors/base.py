@@ -182,6 +182,7 @@ class VendorError(Exception):
         has credits again.
     outcome_known: False if the vendor may have done the work although no answer arrived.
     restart: of a poll: the vendor has dropped its work, so the job must be called again.
+    sent: False if nothing was sent to the vendor, so that no limit counts the call.
     cost: what the vendor charged, in its own unit.
     reply: the vendor's response. Its beginning is stored with the attempt, cleaned
         (vendors/replies.py).
@@ -197,6 +198,7 @@ class VendorError(Exception):
         retry_after: timedelta | None = None,
         outcome_known: bool = True,
         restart: bool = False,
+        sent: bool = True,
         cost: float | None = None,
         reply: Reply | None = None,
     ) -> None:
@@ -211,6 +213,7 @@ class VendorError(Exception):
         self.retry_after = retry_after
         self.outcome_known = outcome_known
         self.restart = restart
+        self.sent = sent
         self.cost = cost
         self.reply = reply
 

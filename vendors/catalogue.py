@@ -28,7 +28,9 @@ class Catalogue:
         self._lock = Lock()
         self._rows: list[tuple[Any, ...]] = []
         self._shared: tuple[Any, ...] = ()  # rows of credentials, of their keys, and of limits
-        self._files: dict[str, object] = {}  # of certificates, as they were found
+        self._files: dict[
+            str, tuple[object, ...]
+        ] = {}  # of certificates and secrets, as they were found
         self._vendors: dict[str, Vendor] = {}
         self._adapters: dict[str, tuple[object, Adapter]] = {}
         self._read_at = NEVER
@@ -87,9 +89,7 @@ class Catalogue:
             self._vendors = {vendor.slug: vendor for vendor in vendors}
             self._rows, self._shared = rows, shared
         # A worker checks again whether it can call the vendors when it gets another dict.
-        files = {
-            slug: seen for slug, vendor in self._vendors.items() if (seen := vendor.outbound_files)
-        }
+        files = {slug: seen for slug, vendor in self._vendors.items() if (seen := vendor.files)}
         if files != self._files:
             self._vendors, self._files = dict(self._vendors), files
         self._read_at = time.monotonic()

@@ -51,7 +51,7 @@ def _answer(
         adapter = catalogue.adapter(vendor)
     except ValueError as error:
         log.error("vendor %s is not called: %s", vendor, error)
-        return VendorError("adapter_failed", NOT_LOADED)
+        return VendorError("adapter_failed", NOT_LOADED, sent=False)
     try:
         answer = _cleaned(getattr(adapter, method)(argument), vendor, adapter, method)
         return _masked(answer, vendor, access)

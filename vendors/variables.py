@@ -1,5 +1,8 @@
 """The environment variables that hold vendors' API keys and webhook secrets.
 
+Instead of a variable, one with `_FILE` at the end of its name may be set to the path of a file that
+holds the value, as container platforms mount secrets. The file is read again when it changes.
+
 A vendor's row names a variable. The name must begin with one of VENDOR_VARIABLE_PREFIXES, and no
 setting of EnrichLabs may be read from it. Otherwise a user who may edit vendors could have
 SECRET_KEY sent to a host of theirs.
@@ -11,6 +14,8 @@ import re
 from collections.abc import Iterable
 
 from django.conf import settings
+
+from vendors import secret_files
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # a marker of Standard Webhooks, not a secret
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -40,20 +45,44 @@ def refusal(name: str) -> str:
 
 def value(name: str) -> str:
     """Return the variable's current value; empty if it is not set or may not be used."""
-    return "" if refusal(name) else os.environ.get(name, "")
+    return "" if refusal(name) else _current(name)
 
 
 def values(names: Iterable[str]) -> tuple[str, ...]:
-    """Return what the environment has under these names, whether or not it may be used."""
-    return tuple(os.environ.get(name, "") for name in names)
+    """Return the current values under these names, whether or not they may be used."""
+    return tuple(map(_current, names))
+
+
+def files_of(names: Iterable[str]) -> tuple[object, ...]:
+    """Return what changes when a file with the value of one of these variables does."""
+    paths = (path for name in names if (path := _path(name)))
+    return tuple(secret_files.state(path) for path in paths)
+
+
+def _current(name: str) -> str:
+    if (value := os.environ.get(name)) is not None:
+        return value
+    path = _path(name)
+    return secret_files.text(path) if path else ""
+
+
+def _path(name: str) -> str:
+    """Return the path of the file with the variable's value; '' if it is not in a file."""
+    variable = f"{name}_FILE"
+    if name in os.environ or variable in settings.SETTINGS_VARIABLES:
+        return ""
+    return os.environ.get(variable, "")
 
 
 def missing(name: str) -> str:
     """Return why the variable has no value, or an empty string."""
     if reason := refusal(name):
         return reason
-    is_set = os.environ.get(name, "").strip(" \t\r\n,")
-    return "" if is_set else f"The variable {name} is not set."
+    if _current(name).strip(" \t\r\n,"):
+        return ""
+    if path := _path(name):
+        return f"The file of {name}_FILE {secret_files.fault(path)}."
+    return f"The variable {name} is not set."
 
 
 def signing_key(secret: str) -> bytes:

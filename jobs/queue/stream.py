@@ -211,6 +211,13 @@ def settle_final(vendor: str, job_ids: Sequence[str]) -> bool:
     return hints_may_fail.give(lambda client: settle(vendor, settlements, client))
 
 
+def refund(vendor: str, charge: str, units: int, credential: str) -> None:
+    """Refund the permit of a call that no job has made, best effort."""
+    entry = Entry(vendor, Stream.JOBS, "", "", charge, credential=credential, units=units)
+    refunded = Settlement("", entry, refunds=True)
+    hints_may_fail.give(lambda client: settle(vendor, [refunded], client))
+
+
 def settle_requeued(vendor: str, settlement: Settlement) -> bool:
     """Settle a job that was queued again outside of a worker, best effort. False: Redis failed, and
     the sweep will free its slot and add its entry.

@@ -3,11 +3,11 @@
 from datetime import datetime
 
 from jobs import failures, lifecycle
-from jobs.models import QUEUES, Job, Status, Stream
+from jobs.models import EPOCH, QUEUES, Job, Status, Stream
 from jobs.queue import stream
 from jobs.queue.clock import redis_clock
-from jobs.queue.held.hold import Kind
-from jobs.queue.held.recent import RecentHolds
+from jobs.queue.held.hold import Standing
+from jobs.queue.held.recent import read
 from jobs.queue.stream import Settlement
 from vendors.catalogue import catalogue
 from vendors.models import Limit, Vendor
@@ -22,15 +22,28 @@ def fail_jobs() -> int:
     vendors = [vendor for vendor in catalogue.all().values() if _failing_limits(vendor)]
     if not vendors:
         return 0
-    # Not those that requests share: a quota may have been raised within the last second.
-    holds, done = RecentHolds().of(vendor.slug for vendor in vendors), 0
+    # Not what requests share: a quota may have been raised within the last second.
+    standings, done = read(vendors), 0
     for vendor in vendors:
-        hold = holds.get(vendor.slug)
-        if hold is None or hold.kind != Kind.QUOTA or hold.until is None:
-            continue  # paused, for example: the quota may be another one by then
-        if limit := _failing_limits(vendor).get(hold.name):
-            done = max(done, *(_fail(vendor.slug, of, limit, hold.until) for of in QUEUES))
+        standing = standings.get(vendor.slug)
+        if standing and (failing := _failing(vendor, standing)):
+            limit, until = failing
+            done = max(done, *(_fail(vendor.slug, of, limit, until) for of in QUEUES))
     return done
+
+
+def _failing(vendor: Vendor, standing: Standing) -> tuple[Limit, datetime] | None:
+    """Return the limit whose quota fails the vendor's jobs now, and until when; None if none does,
+    or not with each key that may be used.
+    """
+    limits = _failing_limits(vendor)
+    of_keys = [[it for it in spent if it.name in limits] for spent in standing.spent]
+    if not of_keys or not all(of_keys) or not standing.is_served:
+        return None
+    until, name = min(max((it.until or EPOCH, it.name) for it in spent) for spent in of_keys)
+    # The quota may be another one by the end of a pause.
+    is_paused = vendor.paused or vendor.is_paused(until)
+    return None if is_paused else (limits[name], until)
 
 
 def _failing_limits(vendor: Vendor) -> dict[str, Limit]:

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 
 import redis
 
@@ -12,7 +13,7 @@ from jobs.queue.buckets import buckets_of
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from jobs.worker.access import Answer, with_access
 from jobs.worker.execution import Execution
-from vendors.base import Access, Call
+from vendors.base import Access, Call, VendorError
 from vendors.execute import execute as call_vendor
 from vendors.execute import poll as poll_vendor
 from vendors.http.deadline import this_call
@@ -55,6 +56,11 @@ class Permit:
         self._charge = charge
         self._charged_at = charged_at
 
+    @property
+    def charge(self) -> str:
+        """What is charged now."""
+        return self._charge
+
     def confirm(self) -> None:
         """Return once the permit is fresh. Raises NotPermittedError if none can be had in time.
 
@@ -90,12 +96,20 @@ def execute(execution: Execution) -> None:
     """Call the vendor and set the answer. It stays None if the call was not permitted."""
 
     def ask(access: Access) -> Answer | None:
-        execution.lacks_token = False
-        return _call(execution, access)
+        this_call.has_sent = False
+        answer = _call(execution, access)
+        execution.is_unsent = is_unsent(answer)
+        return answer
 
     # Before the permit is confirmed: the vendor may have to be asked for a token first.
-    execution.lacks_token = True
+    execution.is_unsent = True
     execution.answer = with_access(execution.vendor, execution.entry.credential, ask)
+
+
+def is_unsent(answer: Answer | None) -> bool:
+    """Whether nothing was sent to the vendor since `this_call.has_sent` was set to False."""
+    # An adapter may have sent other requests before the one that failed.
+    return isinstance(answer, VendorError) and not answer.sent and not this_call.has_sent
 
 
 def _call(execution: Execution, access: Access) -> Answer | None:
@@ -119,8 +133,12 @@ def _call(execution: Execution, access: Access) -> Answer | None:
         # Confirmed again once connected, as connecting may take long.
         with this_call.permitted_by(permit.confirm) if charge else nullcontext():
             if execution.poll:
-                return poll_vendor(vendor, _call_of(job, access, job.vendor_reference))
-            return call_vendor(vendor, _call_of(job, access))
+                answer = poll_vendor(vendor, _call_of(job, access, job.vendor_reference))
+            else:
+                answer = call_vendor(vendor, _call_of(job, access))
+        if permit.charge != charge:  # a late one was traded, and this one may be refunded
+            execution.entry = replace(entry, charge=permit.charge)
+        return answer
     return None
 
 

@@ -26,7 +26,7 @@ class Execution:
 
     # Set by execute. None: the vendor was not called.
     answer: Done | Accepted | VendorError | None = None
-    lacks_token: bool = False  # there is an answer, the vendor's refusal of a token, but no call
+    is_unsent: bool = False  # there is an answer, an error, but nothing was sent to the vendor
 
     # Set by record.
     standing: Standing = Standing()  # of the vendor, after this answer
@@ -36,7 +36,7 @@ class Execution:
     @property
     def was_called(self) -> bool:
         """Whether there was a call, which limits count."""
-        return self.answer is not None and not self.lacks_token
+        return self.answer is not None and not self.is_unsent
 
     @property
     def moved_to(self) -> Status | None:

@@ -29,7 +29,7 @@ from jobs.queue.usage import usage_of
 from jobs.recovery.rebuild import rebuild
 from jobs.storage.store import writing
 from jobs.worker.access import Answer, with_access
-from jobs.worker.execute import NotPermittedError, Permit
+from jobs.worker.execute import NotPermittedError, Permit, is_unsent
 from vendors import execute
 from vendors.base import Accepted, Access, Call, Done, Outcome, VendorError
 from vendors.http.deadline import this_call
@@ -124,9 +124,12 @@ def _permitted(kind: Kind, vendor: Vendor, call: Call, ask: Ask, *, units: int, 
         is_charged = units and buckets_of(vendor).are_charged
         confirmed = this_call.permitted_by(permit.confirm) if is_charged else nullcontext()
         with watched() as exchanges, confirmed:
-            since = time.monotonic()
+            since, this_call.has_sent = time.monotonic(), False
             answer = ask(vendor, call)
             seconds = time.monotonic() - since
+        if is_unsent(answer):
+            attempt.units = 0
+            stream.refund(vendor.slug, permit.charge, units, call.access.key)
         _end(attempt, answer, job.started_at or _now(), seconds)
     except (NoPermitError, NotPermittedError):
         with writing():

@@ -81,19 +81,19 @@ class HttpAdapter(Adapter):
 
     def _request(self, endpoint: Endpoint, call: Call | None, access: Access) -> Request:
         if fault := self.vendor.credential_fault:
-            raise VendorError("api_key_missing", fault)
+            raise VendorError("api_key_missing", fault, sent=False)
         try:
             request = endpoint.build(call)
         except UnfillableError as error:
             sentence = f"The request can't be made from the job's input. {error}"
-            raise VendorError(Outcome.INVALID_INPUT, sentence, permanent=True) from None
+            raise VendorError(Outcome.INVALID_INPUT, sentence, permanent=True, sent=False) from None
         if self.vendor.credential is None:
             return request
         try:
             reference = call.reference if call else ""
             filled: Request = self.vendor.credential.apply(request, access, reference)
         except ValueError as error:
-            raise VendorError("api_key_missing", str(error)) from None
+            raise VendorError("api_key_missing", str(error), sent=False) from None
         return filled
 
     def _reply(self, request: Request, headers: Mapping[str, str]) -> Reply:

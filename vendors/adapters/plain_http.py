@@ -28,5 +28,5 @@ def post(
 
 def _authorization(vendor: VendorSettings) -> dict[str, str]:
     if fault := vendor.api_key_fault:
-        raise VendorError("api_key_missing", fault)
+        raise VendorError("api_key_missing", fault, sent=False)
     return {"Authorization": f"Bearer {vendor.api_key}"} if vendor.api_key_env else {}

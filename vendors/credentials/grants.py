@@ -91,17 +91,18 @@ def ask(grant: Grant, outbound: Outbound) -> Issued:
     body, _ = body_of(reply)
     if issued := grant.read(scope_of_reply(reply, body)):
         return issued
-    raise _denied(grant, f"its answer (status {reply.status}) has no token that can be used")
+    why = f"its answer (status {reply.status}) has no token that can be used"
+    raise _denied(grant, why) if isinstance(body, dict) else _astray(why)
 
 
 def issued(value: object, life: float | None, default_seconds: float) -> Issued | None:
     """Return a token that can be sent; None if it can't."""
-    if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+    value = value.strip() if isinstance(value, str) else ""
+    if not (value and value.isascii() and value.isprintable()) or len(value) > MAX_LENGTH:
         return None
-    if not value.strip() or len(value) > MAX_LENGTH:
-        return None
+    # Some write 0 or -1 for a token that does not expire.
     seconds = life if life and life > 0 else default_seconds
-    return Issued(value.strip(), min(max(seconds, MIN_LIFE_SECONDS), MAX_LIFE_SECONDS))
+    return Issued(value, min(max(seconds, MIN_LIFE_SECONDS), MAX_LIFE_SECONDS))
 
 
 def values(names: Mapping[str, str]) -> dict[str, str]:
@@ -153,10 +154,18 @@ def _refusal(grant: Grant, reply: Reply) -> VendorError:
             outage=not is_limited,
             retry_after=waits.wait_of(reply.headers, now) if is_limited else None,
         )
+    if 300 <= reply.status <= 399:
+        return _astray(f"it answered with a redirect (status {reply.status})")
     body, _ = body_of(reply)
     code = body.get("error") if isinstance(body, dict) else None
     named = f", {code}" if isinstance(code, str) and ERROR_CODE.fullmatch(code) else ""
     return _denied(grant, f"it refused our credentials (status {reply.status}{named})")
+
+
+def _astray(why: str) -> VendorError:
+    """The answer is a page, as during maintenance, so it says nothing about our credentials."""
+    sentence = f"The token server issued no token: {why}. It may be away. Else check its URL."
+    return VendorError(Outcome.VENDOR_ERROR, sentence, outage=True)
 
 
 def _denied(grant: Grant, why: str) -> VendorError:

@@ -13,6 +13,7 @@ class _Call(threading.local):
     ends_at = float("-inf")  # on the monotonic clock
     fresh_connection = False
     sent = False  # the vendor may have seen a part of the request
+    has_sent = False  # or of an earlier one, since this was last set to False
     before_sending: Callable[[], None] | None = None
 
     def begin(self, seconds: float, *, fresh_connection: bool) -> None:
@@ -44,7 +45,7 @@ class _Call(threading.local):
 
     def begin_sending(self) -> None:
         self.before_sending = None
-        self.sent = True
+        self.sent = self.has_sent = True
 
     def time_left(self) -> float:
         """Return the seconds left, always more than 0. Raises TimeoutError if there are none."""

@@ -49,7 +49,7 @@ def error_of(error: Exception, *, sent: bool, timeout_seconds: float) -> VendorE
     causes = list(_causes(error))
     if not sent or any(map(_is_before_the_call, causes)):
         sentence = f"The vendor could not be reached: {_reason(causes)}."
-        return VendorError("vendor_unreachable", sentence, outage=True)
+        return VendorError("vendor_unreachable", sentence, outage=True, sent=sent)
     for cause in causes:
         if isinstance(cause, BadResponseError):
             return bad_reply(f"The vendor's answer is not valid HTTP: {cause}.")

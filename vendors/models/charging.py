@@ -54,16 +54,31 @@ def _rules(known: Mapping[str, Limit]) -> Iterator[tuple[str, SharedLimit]]:
 
 def _too_heavy(vendor: Charged, rules: Mapping[str, SharedLimit]) -> Iterator[tuple[str, str]]:
     """Yield the weights that no window would ever permit."""
-    poll = vendor.definition.get("poll")
-    weights = {"weight": vendor.definition.get("weight", 1)}
-    if isinstance(poll, Mapping):
-        weights["poll.weight"] = poll.get("weight", 1)
     rooms = sorted(_rooms(vendor, rules))
-    for key, weight in weights.items():
+    for key, weight in _weights(vendor).items():
         if rooms and weight > rooms[0][0]:
             most, what = rooms[0]
             remedy = f"It is {weight}: lower it, or raise {what}."
             yield key, f"Must be at most {most}, because {what} never allows more. {remedy}"
+
+
+def _weights(vendor: Charged) -> dict[str, int]:
+    poll = vendor.definition.get("poll")
+    weights = {"weight": vendor.definition.get("weight", 1)}
+    if isinstance(poll, Mapping):
+        weights["poll.weight"] = poll.get("weight", 1)
+    return weights
+
+
+def rate_limits_refusal(vendor: Charged) -> str:
+    """Return why its rate limits would never permit a call or poll; '' if they would."""
+    if dict(charging_faults(vendor.definition)):
+        return ""  # which says what is wrong with the weights
+    key, weight = max(_weights(vendor).items(), key=lambda item: item[1])
+    fewest = min((window.calls for window in limits.parse(vendor.rate_limits)), default=weight)
+    if weight <= fewest:
+        return ""
+    return f"Each limit must allow at least {weight} calls, because {key} is {weight}."
 
 
 def _rooms(vendor: Charged, rules: Mapping[str, SharedLimit]) -> Iterator[tuple[int, str]]:

@@ -14,6 +14,7 @@ from vendors.base import VendorError
 from vendors.definitions.polling import Polling, polling_of
 from vendors.http import outbound as outbounds
 from vendors.models import validation
+from vendors.models.charging import rate_limits_refusal
 from vendors.models.ids import new_id
 from vendors.models.limited import Limited
 from vendors.models.pausable import PausableVendor
@@ -187,7 +188,8 @@ class Vendor(Limited, PausableVendor, VendorSecrets):
         if not (proxy_env or ca_file or client_cert_file):
             return DIRECT
         if proxy_env and (fault := variables.missing(proxy_env)):
-            raise VendorError("vendor_unreachable", f"proxy_env: {fault}", outage=True)
+            sentence = f"proxy_env: {fault}"
+            raise VendorError("vendor_unreachable", sentence, outage=True, sent=False)
         return Outbound(variables.value(proxy_env).strip(), ca_file, client_cert_file)
 
     @property
@@ -200,12 +202,15 @@ class Vendor(Limited, PausableVendor, VendorSecrets):
         return "" if outbound is DIRECT else outbounds.fault_of(outbound)
 
     @property
-    def outbound_files(self) -> object:
-        """What changes when a file of certificates does; empty if none is named."""
+    def files(self) -> tuple[object, ...]:
+        """What changes when a file that it depends on does; empty if there is none."""
+        of_outbound: object
         try:
-            return outbounds.seen_of(self.outbound)
+            of_outbound = outbounds.seen_of(self.outbound)
         except VendorError:
-            return ()
+            of_outbound = ()
+        of_secrets = variables.files_of(sorted(self.variable_names))
+        return (of_outbound, *of_secrets) if of_outbound or of_secrets else ()
 
     def clean(self) -> None:
         validators.validate_same_slug(self)
@@ -213,6 +218,9 @@ class Vendor(Limited, PausableVendor, VendorSecrets):
     def full_clean(self, exclude: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
         excluded = set(exclude or ())
         super().full_clean(excluded, *args, **kwargs)
+        is_fixed = "definition" in excluded and "rate_limits" not in excluded
+        if is_fixed and (refusal := rate_limits_refusal(self)):
+            raise ValidationError({"rate_limits": refusal})
         if "adapter" in excluded:
             return
         if not excluded & {"url", "definition"} and (faults := self._faults()):

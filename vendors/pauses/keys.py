@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from vendors.catalogue import catalogue
 from vendors.definitions.faults import DefinitionFaults
@@ -29,13 +30,20 @@ ONLY_CALLS = Q(paused_by="") & (
 
 
 def pause(
-    credential: str, key: str, reason: str, by: str = "", *, called_at: datetime | None = None
+    credential: str,
+    key: str,
+    reason: str,
+    by: str = "",
+    *,
+    now: datetime | None = None,
+    called_at: datetime | None = None,
 ) -> bool:
-    """Pause a key until it is resumed. Returns False if it already is.
+    """Pause a key until it is resumed. Returns False if it already is, or if an operator's pause
+    has not ended, unless `by` says that this is one too.
 
-    `called_at`: as for `vendors.pauses.pause`.
+    `now`: as for `pause_until`. `called_at`: as for `vendors.pauses.pause`.
     """
-    rows = _rows(credential, key)
+    rows = _rows(credential, key).filter(_may_pause(by, now or timezone.now()))
     running = Q(paused=False)
     if reason in DENIED_REASONS:  # which also ends the polls of a key that is out of credits
         running |= Q(paused_by="", pause_reason__in=UNPAID_REASONS)
@@ -54,10 +62,11 @@ def pause_until(
     now: datetime,
     called_at: datetime | None = None,
 ) -> bool:
-    """Pause a key until a time. Returns False if it is already paused for longer. `now` is by the
-    clock that workers compare pauses with.
+    """Pause a key until a time. Returns False if it is already paused for longer, or as `pause`
+    does. `now` is by the clock that workers compare pauses with.
     """
-    running = _rows(credential, key).filter(not_resumed_since(called_at), paused=False)
+    rows = _rows(credential, key).filter(_may_pause(by, now))
+    running = rows.filter(not_resumed_since(called_at), paused=False)
     changed = begin_until(running, until, reason, by, now=now, since=now)
     catalogue.forget()
     return changed
@@ -164,6 +173,14 @@ def credential_of(slug: str) -> str:
     """Return the credential that a vendor's definition names; '' if it names none."""
     vendor = Vendor.objects.filter(slug=slug).only("definition").first()
     return str(vendor.definition.get("credential") or "") if vendor else ""
+
+
+def _may_pause(by: str, now: datetime) -> Q:
+    """Select what may be paused. An answer does not replace the pause of an operator, which would
+    then end as automatic ones do. After its end, the next call brings the same answer.
+    """
+    is_running = Q(paused_until=None) | Q(paused_until__lte=now)
+    return Q() if by else Q(paused_by="") | is_running
 
 
 def _rows(credential: str, key: str) -> QuerySet[CredentialKey]:

@@ -1,5 +1,6 @@
 """Where credentials are sent: changing that needs a permission of its own."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,8 +32,13 @@ def changes_target(stored: Vendor | None, changed: Vendor) -> bool:
 
 def changes_place(stored: Credential, definition: Mapping[str, Any]) -> bool:
     """Whether the definition would send the credential elsewhere or otherwise than the stored one
-    does, or send a key that is not its own.
+    does, or send a key that is not its own, or use one of its variables for something else: a
+    secret that only signs would be sent as a key.
     """
+    known = _roles(stored.definition)
+    roles = _roles(definition).items()
+    if any(its_roles - known[name] for name, its_roles in roles if name in known):
+        return True
     added = {*credentials.variables_of(definition)} - {*stored.variable_names}
     return _place(definition) != _place(stored.definition) or bool(added & _used_by_others(stored))
 
@@ -65,6 +71,23 @@ def _place(definition: Mapping[str, Any]) -> dict[str, object]:
 def _inner(key: str, table: dict[str, Any]) -> object:
     """Return the fields of a table of names, or what a table says besides names."""
     return sorted(table) if key.endswith("_env") else _place(table)
+
+
+def _roles(definition: Mapping[str, Any], path: str = "") -> dict[str, set[str]]:
+    """Return what each variable is used for. All keys have one role, retired or not."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for key, value in definition.items():
+        role = "keys_env" if key in NAMES else f"{path}{key}"
+        if isinstance(value, dict):
+            # Of a table of names, each key is the name of a field.
+            fields = {f"{it}_env": name for it, name in value.items()}
+            inner = fields if key.endswith("_env") else value
+            for name, roles in _roles(inner, f"{role}.").items():
+                found[name] |= roles
+        elif key.endswith("_env"):
+            for name in value if isinstance(value, list) else [value]:
+                found[str(name)].add(role)
+    return found
 
 
 def _used_by_others(credential: Credential) -> set[str]:

@@ -69,7 +69,8 @@ class PausedKey:
     def pause(self, reason: str, called_at: datetime | None) -> bool:
         if not pauses.is_current(self._vendor, called_at):
             return False
-        return keys.pause(self._credential, self._key, reason, called_at=called_at)
+        where, now = (self._credential, self._key), redis_clock.now()
+        return keys.pause(*where, reason, now=now, called_at=called_at)
 
     def pause_until(
         self, until: datetime, reason: str, *, called_at: datetime | None = None, **times: Any

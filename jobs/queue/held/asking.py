@@ -85,17 +85,22 @@ class Question:
         """Raises redis.RedisError."""
         is_served = any(report.serves(self._vendor.slug) for report in reports)
         match checked(reply):
-            case [_, word, name, until_us]:
+            case [_, word, name, until_us, *spent]:
                 until = moment(until_us) if until_us else None
                 hold = Hold(KINDS.get(word) or Kind(word), self._named(word, name), until)
-                return Standing(is_served, hold)
+                return Standing(is_served, hold, tuple(map(self._spent, spent)))
         return Standing(is_served)
 
-    def _named(self, word: str, name: str) -> str:
+    def _spent(self, of_key: Sequence[int]) -> tuple[Hold, ...]:
+        pairs = zip(of_key[::2], of_key[1::2], strict=True)
+        quota = Kind.QUOTA
+        return tuple(Hold(quota, self._named(quota, at), moment(str(until))) for at, until in pairs)
+
+    def _named(self, word: str, name: str | int) -> str:
         """Return the name of the limit or key that the script names."""
         if word in OF_BUCKETS and self._admission:
             return self._admission.buckets[int(name) - 1].limit
-        return name
+        return str(name)
 
 
 def checked(reply: Any) -> Any:

@@ -60,10 +60,15 @@ NO_KEY = "because no key of the vendor's credential can be used"
 
 @dataclass(frozen=True)
 class Standing:
-    """What Redis says of a vendor that concerns all of its jobs."""
+    """What Redis says of a vendor that concerns all of its jobs.
+
+    `spent`: while no key of its credential permits a call, the quotas that are spent, for each key
+    that may be used.
+    """
 
     is_served: bool  # by a live worker
     hold: Hold | None = None
+    spent: tuple[tuple[Hold, ...], ...] = ()
 
     def hold_at(self, now: datetime, vendor: Vendor) -> Hold | None:
         """Return what holds the vendor's jobs. Of several holds, the one that ends last; before all

@@ -52,7 +52,7 @@ class RecentHolds:
             return
         try:
             if asked := self._older_than(RENEWED_AFTER_SECONDS, vendors):
-                at, found = time.monotonic(), _read(asked)
+                at, found = time.monotonic(), read(asked)
                 self._is_down = not found
                 self._standings.update((slug, (at, each)) for slug, each in found.items())
         finally:
@@ -70,7 +70,7 @@ def _vendors(slugs: Iterable[str]) -> list[Vendor]:
         return []
 
 
-def _read(vendors: Sequence[Vendor]) -> dict[str, Standing]:
+def read(vendors: Sequence[Vendor]) -> dict[str, Standing]:
     """Return what Redis says of these vendors. One with a key of another type is left out; all are
     if Redis does not answer.
     """

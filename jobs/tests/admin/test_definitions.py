@@ -6,6 +6,7 @@ from django.contrib.admin.models import LogEntry
 from jobs.tests.admin.test_vendors import VENDORS, change, form_of
 from jobs.tests.console import grant, sign_in, sign_in_as_superuser, text
 from vendors.catalogue import catalogue
+from vendors.loading.toml import parse_definition
 from vendors.models import Credential, Vendor
 
 pytestmark = pytest.mark.django_db
@@ -214,3 +215,25 @@ def test_where_a_credential_is_sent_needs_a_permission_of_its_own(vendor, pdl):
     typed = f'{place}]\nhosts = ["b.test"]'
     assert "was changed" in text(edit(browser, pdl, definition=typed, variables_again=again))
     assert browser.get(f"{CREDENTIALS}add/").status_code == 200
+
+
+SIGNED = 'header = "X-Key"\nkeys_env = ["{0}"]\n[sign]\nhmac = "sha256"\nheader = "X-Sig"\n'
+OAUTH2 = '[oauth2]\ntoken_url = "https://a.test/t"\nid_env = "{0}"\nsecret_env = "{1}"'
+LOGIN = (
+    '[login]\nurl = "POST https://a.test/t"\ntoken = "body.t"\n'
+    'json_env = {{ user = "{0}", password = "{1}" }}'
+)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("typed", [SIGNED + 'secret_env = "{1}"', OAUTH2, LOGIN])
+def test_to_use_a_variable_for_something_else_needs_the_permission_too(pdl, typed):
+    """The secret would be sent where the vendor may log it."""
+    names = ["VENDOR_A", "VENDOR_B"]
+    Credential.objects.update(definition=parse_definition(typed.format(*names)))
+    browser = sign_in("view_credential", "change_credential", "change_vendor_target")
+    for used, is_refused in ([*reversed(names)], True), (["VENDOR_A", "VENDOR_C"], False):
+        posted = {"definition": typed.format(*used), "variables_again": " ".join(sorted(used))}
+        page = text(edit(browser, pdl, **posted))
+        assert ("This would change where a credential is sent" in page) == is_refused
+        assert ("was changed" in page) != is_refused

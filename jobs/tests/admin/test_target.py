@@ -121,6 +121,17 @@ def test_change_permission_shows_a_definition_and_does_not_change_it(pdl):
     assert (vendor.rate_limits, vendor.definition) == ("5/s", pdl.definition)
 
 
+@pytest.mark.sqlite
+def test_rate_limits_that_never_permit_a_call_are_refused_to_everybody(pdl):
+    pdl.definition["weight"] = 5
+    pdl.save()
+    browser = sign_in("view_vendor", "change_vendor")
+    page = text(change(browser, pdl, rate_limits="9/min, 4/s"))
+    assert "Each limit must allow at least 5 calls, because weight is 5." in page
+    change(browser, pdl, rate_limits="9/min, 5/s")
+    assert Vendor.objects.get().rate_limits == "9/min, 5/s"
+
+
 @pytest.mark.sqlite  # permissions, see jobs/tests/console.py
 def test_change_permission_does_not_include_the_target(acme):
     browser = sign_in("view_vendor", "change_vendor", "add_vendor")

@@ -159,6 +159,19 @@ def test_max_in_flight_of_its_own(acme, held_by):
     }
 
 
+def test_slots_that_are_full_longer_than_a_rate_limit_is(acme, held_by):
+    vendor = acme(rate_limits="2/min", max_in_flight=2)
+    take(vendor, WORKER, 5)
+    assert held_by()["kind"] == "in_flight"
+
+
+def test_a_rate_limit_that_never_permits_a_call(acme, held_by):
+    """An older release accepted it."""
+    acme(rate_limits="2/s", definition={"weight": 5})
+    held = held_by()
+    assert (held["kind"], held["until"]) == ("limit", None)
+
+
 @pytest.fixture
 def shared(acme, now, redis_client):
     """Return a function that makes a limit with this definition and a vendor that names it and has

@@ -17,24 +17,29 @@ from vendors.models import Credential, Limit
 pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
 
 KEYS = ["VENDOR_ACME_1", "VENDOR_ACME_2"]
+PER_KEY = {"per": "credential"}
+WAITING = {"calls": 2, "period": "month", "spent": "wait"}
 
 
 @pytest.fixture
 def limited(make_vendor, monkeypatch):
     """Make a vendor, each of whose keys has a quota of so many calls; all are spent but `left`."""
 
-    def make(left=0, spent="fail", **fields):
+    def make(
+        left=0, spent="fail", *, period="month", per=PER_KEY, limits=("plan",), frees=True, **fields
+    ):
         for name in KEYS:
             monkeypatch.setenv(name, f"value of {name}")
         keys = {"header": "X-Key", "keys_env": KEYS}
         Credential.objects.create(slug="pool", definition=keys)
-        quota = {"calls": 2, "period": "month", "spent": spent}
-        Limit.objects.create(slug="plan", definition={"quota": quota, "per": "credential"})
-        make_vendor(definition={"credential": "pool", "limits": ["plan"]}, **fields)
+        quota = {"calls": 2, "period": period, "spent": spent}
+        Limit.objects.create(slug="plan", definition={"quota": quota, **per})
+        make_vendor(definition={"credential": "pool", "limits": [*limits]}, **fields)
         stream.add("acme", ["gone"] * (4 - left), Stream.JOBS)
         worker = PollingWorker()
         taken = worker.take()
-        worker.held.settle("acme", [stream.Settlement(it.job_id, it) for it in taken.entries])
+        settled = [stream.Settlement(it.job_id, it, frees_slot=frees) for it in taken.entries]
+        worker.held.settle("acme", settled)
 
     return make
 
@@ -92,6 +97,20 @@ def test_a_backlog_fails_in_chunks_and_leaves_no_entries(
         pass
     assert outcomes() == [FAILED] * 5
     assert redis_client.xlen(Keys("acme").jobs) == 0
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("waits", [{"quota": WAITING}, {"windows": "2/day"}, {"max_in_flight": 2}])
+def test_jobs_fail_whatever_else_holds_them(limited, make_job, waits):
+    """A quota that waits is spent for longer than the day's, which fails jobs."""
+    day = redis_clock.now().day
+    if "quota" in waits:
+        waits = {"quota": {**WAITING, "from": (day + 9) % 28 + 1}}
+    Limit.objects.create(slug="other", definition=waits)
+    limited(period="day", limits=["plan", "other"], per={}, frees=False)
+    queue(make_job)
+    assert fail_jobs()
+    assert outcomes() == [FAILED]
 
 
 @pytest.mark.sqlite

@@ -12,8 +12,10 @@ from jobs.queue.keys import Keys, limit_keys
 from jobs.recovery import pending, takeover
 from jobs.recovery.polls import add_due_polls
 from jobs.tests.polling import MINUTE, PollingWorker, Scripted, polls_of, row, waiting
-from vendors.base import Accepted, Done
+from jobs.worker.execute import execute
+from vendors.base import Accepted, Done, VendorError
 from vendors.catalogue import catalogue
+from vendors.http.deadline import this_call
 from vendors.models import Credential, Limit
 
 pytestmark = pytest.mark.usefixtures("redis_client", "transactional_db")
@@ -93,27 +95,56 @@ def test_a_poll_is_made_with_the_key_of_its_job(make_vendor, make_job, pool, cal
     assert [charged(*polls_of(job)) for job in jobs] == [(key, 2, "") for key in (TWO, ONE, ONE)]
 
 
-def test_what_ends_without_a_token_is_charged_nothing(
-    make_vendor, make_job, called, redis_client, monkeypatch
+@pytest.mark.parametrize("lacks", ["token", "key", "vendor"])
+def test_what_is_never_sent_is_charged_nothing(
+    make_vendor, make_job, redis_client, monkeypatch, lacks
 ):
-    for name in ("VENDOR_ACME_ID", "VENDOR_ACME_SECRET"):
+    """By a call or a poll: no token can be had, its key is gone, or the vendor can't be reached."""
+    for name in (ONE, TWO):
         monkeypatch.setenv(name, "value")
-    names = {"id_env": "VENDOR_ACME_ID", "secret_env": "VENDOR_ACME_SECRET"}
-    oauth2 = {"token_url": f"http://127.0.0.1:{free_port()}/token", **names}
-    Credential.objects.create(slug="snov", definition={"oauth2": oauth2})
+    url = f"http://127.0.0.1:{free_port()}/"
+    names = {"id_env": ONE, "secret_env": TWO}
+    table = {"oauth2": {"token_url": url, **names}} if lacks == "token" else {"bearer_env": TWO}
+    Credential.objects.create(slug="one", definition=table)
     quota = {"quota": {"calls": 10, "period": "month"}}
     Limit.objects.create(slug="plan", definition=quota)
-    definition = {"credential": "snov", "limits": ["plan"], "poll": POLL}
-    make_vendor(definition=definition, rate_limits="1000/s")
-    adapter = called(Done({"name": "John Doe"}))
-    waiting(make_job, credential="VENDOR_ACME_SECRET")
+    answer = {"result": "body", "reference": "body.id"}
+    poll = {**POLL, "result": "body", "url": f"GET {url}{{ref}}"}
+    definition = {"credential": "one", "limits": ["plan"], "poll": poll, **answer}
+    make_vendor(adapter="http", url=f"POST {url}", definition=definition, rate_limits="1000/s")
+    waiting(make_job, credential=TWO, vendor_reference="r")
     queued(make_job, 1)
-    assert len(PollingWorker().poll()) == 2
-    assert (adapter.keys, redis_client.llen(Keys("acme").log)) == ([], 0)
+    worker = PollingWorker()
+    add_due_polls()
+    executions = worker.claim()
+    if lacks == "key":
+        monkeypatch.delenv(TWO)
+    for execution in executions:
+        execute(execution)
+    worker.finish(executions)
+    code = "api_key_missing" if lacks == "key" else "vendor_unreachable"
     found = sorted(Attempt.objects.values_list("kind", "outcome", "units"))
-    assert found == [("call", "vendor_unreachable", 0), ("poll", "vendor_unreachable", 0)]
+    assert found == [("call", code, 0), ("poll", code, 0)]
+    assert redis_client.llen(Keys("acme").log) == 0
     state = redis_client.hgetall(limit_keys("plan").state)
     assert [value for field, value in state.items() if field.startswith("spent:")] == ["0"]
+
+
+def test_what_an_adapter_has_sent_before_it_failed_is_charged(
+    make_vendor, make_job, redis_client, called
+):
+    adapter = called(None)
+    make_vendor(rate_limits="1000/s")
+    queued(make_job, 1)
+
+    def call(_):
+        this_call.has_sent = True  # as of a request that was answered
+        raise VendorError("vendor_unreachable", "It refused the connection.", sent=False)
+
+    adapter.call = call
+    PollingWorker().work()
+    assert [attempt.units for attempt in Attempt.objects.all()] == [1]
+    assert redis_client.llen(Keys("acme").log) == 1
 
 
 @pytest.mark.sqlite
