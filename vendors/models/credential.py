@@ -220,7 +220,9 @@ class Credential(models.Model):
         if grant and (refusal := validators.url_refusal(grant.url)):
             raise validators.at_keys({grant.url_key: refusal})
         if refusal := self._removal_refusal():
-            raise validators.at_keys({"retired_env": refusal})
+            names = ("retired_env", "keys_env")
+            at = next((name for name in names if name in self.definition), "")
+            raise validators.at_keys({at: refusal})
 
     def _removal_refusal(self) -> str:
         """Return why it must keep a key that it had; '' if it need not."""

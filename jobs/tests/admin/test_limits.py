@@ -106,7 +106,7 @@ def test_a_key_that_open_jobs_need_can_be_retired_but_not_removed(make_vendor, m
     job = make_job(status=Status.WAITING, credential="VENDOR_KEY_1")
     make_job(status=Status.COMPLETE, credential="VENDOR_KEY_2")
     removed = 'header = "X-Api-Key"\nkeys_env = ["VENDOR_KEY_2"]\n'
-    refusal = "retired_env: Open jobs were called with VENDOR_KEY_1, and may still have to be"
+    refusal = "keys_env: Open jobs were called with VENDOR_KEY_1, and may still have to be"
     browser, again = sign_in_as_superuser(), {"variables_again": "VENDOR_KEY_2"}
     assert refusal in text(edit(browser, credential, definition=removed, **again))
     with pytest.raises(FaultyVendorsError) as caught:
