@@ -178,14 +178,12 @@ class VendorError(Exception):
     message: a sentence without personal data.
     permanent: retrying can't help.
     outage: the vendor seems to be down, as opposed to rejecting this job.
-    retry_after: how long the vendor asks all callers to wait. With no_credits: until its account
-        has credits again.
+    retry_after: how long the vendor asks all callers to wait; with no_credits, for its credits.
     outcome_known: False if the vendor may have done the work although no answer arrived.
     restart: of a poll: the vendor has dropped its work, so the job must be called again.
     sent: False if nothing was sent to the vendor, so that no limit counts the call.
     cost: what the vendor charged, in its own unit.
-    reply: the vendor's response. Its beginning is stored with the attempt, cleaned
-        (vendors/replies.py).
+    reply: the vendor's response. Its beginning is stored, cleaned (vendors/replies.py).
     """
 
     def __init__(

@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from vendors import pauses
-from vendors.models import Vendor
+from vendors.models import Credential, CredentialKey, Vendor
+from vendors.pauses import keys
 
 pytestmark = pytest.mark.django_db
 
@@ -89,3 +90,23 @@ def test_a_pause_until_credits_are_reset_can_be_ended_early(make_vendor, now):
     pauses.pause_until("acme", now + timedelta(days=9), pauses.UNPAID_UNTIL_RESET, now=now)
     assert pauses.resume_if_automatic("acme", now=now)
     assert (stored().paused_until, stored().pause_reason) == (None, "")
+
+
+def test_answers_leave_an_operators_pause_with_an_end(make_vendor, now):
+    """Of a key and of a vendor that shares it; nor does resuming another vendor end it."""
+    table = {"header": "X-Key", "keys_env": ["VENDOR_KEY"]}
+    Credential.objects.create(slug="pdl", definition=table)
+    for slug in ("pdl", "bulk"):
+        make_vendor(slug, adapter="http", url="GET http://a/", definition={"credential": "pdl"})
+    later, key = now + timedelta(minutes=9), ("pdl", "VENDOR_KEY")
+    pauses.pause_until("bulk", later, "Budget.", "ann", now=now)
+    assert keys.pause(*key, pauses.UNPAID, now=now)
+    assert keys.pause_vendors("pdl", now=now) == ["pdl"]
+    pauses.resume("pdl", now=now)
+    assert Vendor.objects.get(slug="bulk").paused_by == "ann"
+    keys.pause_until(*key, later, "It leaked.", "ann", now=now)
+    assert not keys.pause(*key, pauses.UNPAID, now=now)
+    assert not keys.pause_until(*key, later + timedelta(1), pauses.SLOW_DOWN, now=now)
+    pauses.resume("pdl", now=now)
+    assert CredentialKey.objects.get().paused_by == "ann"
+    assert keys.pause(*key, pauses.UNPAID, now=later)

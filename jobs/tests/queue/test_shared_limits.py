@@ -55,7 +55,7 @@ def held(model, slug):
     )
     if len(reply) == 1:
         return None
-    now_us, kind, name, until_us = reply[:4]
+    now_us, kind, name, until_us, *_ = reply
     if kind in ("limit", "quota", "in_flight"):
         name = asked.buckets[int(name) - 1].name
     return kind, name, (until_us - now_us) / 1e6 if until_us else None

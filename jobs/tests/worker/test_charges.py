@@ -120,6 +120,7 @@ def test_what_is_never_sent_is_charged_nothing(
     if lacks == "key":
         monkeypatch.delenv(TWO)
     for execution in executions:
+        execution.charged_at -= 1  # so that the permit is late, and traded for another
         execute(execution)
     worker.finish(executions)
     code = "api_key_missing" if lacks == "key" else "vendor_unreachable"

@@ -200,25 +200,6 @@ def test_an_operators_pauses_stay(use):
     assert [*paused_vendors()] == ["bulk"]
 
 
-def test_an_answer_does_not_replace_an_operators_pause_with_an_end(use):
-    """Nor does the resuming of another vendor of the credential end it."""
-    use({"header": "X-Key", "keys_env": [FIRST]})
-    now = redis_clock.now()
-    pauses.pause_until("bulk", now + MINUTE, "Budget.", "ann", now=now)
-    report(error("no_credits"))
-    assert paused_vendors()["pdl"].pause_reason == pauses.UNPAID
-    pauses.resume("pdl", now=redis_clock.now())
-    assert {slug: it.paused_by for slug, it in paused_vendors().items()} == {"bulk": "ann"}
-    keys.pause_until("pdl", FIRST, now + MINUTE, "It leaked.", "ann", now=now)
-    for answer in (error("no_credits"), error("rate_limited", 2 * MINUTE)):
-        report(answer)
-        pauses.resume("pdl", now=redis_clock.now())
-        assert calls_with() == []
-        assert CredentialKey.objects.get().paused_by == "ann"
-    later = redis_clock.now() + 2 * MINUTE
-    assert keys.pause("pdl", FIRST, pauses.UNPAID, now=later)
-
-
 def test_a_check_of_one_key_ends_the_pause_of_that_key(use):
     use()
     for key in (FIRST, SECOND):
