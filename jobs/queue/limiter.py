@@ -31,7 +31,7 @@ class Renewal:
     """A fresh permit, or how long to wait before asking again."""
 
     granted: bool
-    charge: str  # '' without rate limits, and if not granted
+    charge: str  # what counts for the call now: '' without rate limits, and once it was returned
     wait_seconds: float
 
 
@@ -53,14 +53,15 @@ def renew(
     None for those of a call. Raises redis.RedisError.
     """
     of_call = buckets_of(vendor).of(credential)
+    units = vendor.weight if units is None else units
     keys = [*keys_of(of_call), Keys(vendor.slug).pause]
     if vendor.credential and credential:
         keys.append(key_pause(vendor.credential.slug, credential))
-    args = [*arguments(of_call, redis_clock.now()), charge, units or vendor.weight, job_id]
-    granted, fresh, wait_us = script("limits", "refund", "renew")(
+    args = [*arguments(of_call, redis_clock.now()), charge, units, job_id]
+    granted, left, wait_us = script("limits", "refund", "renew")(
         keys=keys, args=args, client=commands()
     )
-    return Renewal(bool(granted), fresh, int(wait_us) / 1e6)
+    return Renewal(bool(granted), left, int(wait_us) / 1e6)
 
 
 def stale(buckets: Sequence[Bucket]) -> list[Bucket]:

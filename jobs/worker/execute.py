@@ -1,7 +1,7 @@
 """Executes one attempt or poll: confirms its permit, then calls the vendor through its adapter."""
 
 import time
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 
 import redis
@@ -87,7 +87,7 @@ class Permit:
         except redis.RedisError:
             raise NotPermittedError from None
         self._charge = renewal.charge
-        if renewal.charge:
+        if renewal.granted and renewal.charge:
             self._job.started_at = limiter.moment(renewal.charge)
         return None if renewal.granted else renewal.wait_seconds
 
@@ -127,19 +127,19 @@ def _call(execution: Execution, access: Access) -> Answer | None:
         units=entry.units,
         needs_slot=needs_slot,
     )
-    with suppress(NotPermittedError):
+    try:
         if charge or (needs_slot and buckets_of(vendor).have_slots):
             permit.confirm()
         # Confirmed again once connected, as connecting may take long.
         with this_call.permitted_by(permit.confirm) if charge else nullcontext():
             if execution.poll:
-                answer = poll_vendor(vendor, _call_of(job, access, job.vendor_reference))
-            else:
-                answer = call_vendor(vendor, _call_of(job, access))
+                return poll_vendor(vendor, _call_of(job, access, job.vendor_reference))
+            return call_vendor(vendor, _call_of(job, access))
+    except NotPermittedError:
+        return None
+    finally:
         if permit.charge != charge:  # a late one was traded, and this one may be refunded
             execution.entry = replace(entry, charge=permit.charge)
-        return answer
-    return None
 
 
 def _call_of(job: Job, access: Access, reference: str = "") -> Call:

@@ -1,11 +1,11 @@
 -- Replaces a permit that was not used in time. It keeps its place in the pace. Runs after limits.lua and refund.lua.
 -- KEYS, after those of the buckets: pause, and that of the key, if it has one
 -- own arguments: the charge to return ('' if it was returned before), its units, job id ('' for a call that needs no slot)
--- Returns whether the job may start, its new charge ('' if nothing counts) and, if it may not, the microseconds until it is
+-- Returns whether the job may start, the charge that counts for it now ('' if none), and, if it may not, the microseconds until it is
 -- worth asking again.
 local old, units, job = ARGV[own], tonumber(ARGV[own + 1]), ARGV[own + 2]
 
-if #outdated > 0 or #stale > 0 then return { 0, '', 100000 } end
+if #outdated > 0 or #stale > 0 then return { 0, old, 100000 } end -- nothing was returned
 for _, bucket in ipairs(old ~= '' and buckets or {}) do
   local returned, newest = refund(bucket.log, bucket.hash, tonumber(old), units)
   bucket.newest = newest or bucket.newest
