@@ -47,11 +47,13 @@ def execution(make_vendor, vendor_server, monkeypatch):
 def test_a_permit_that_expires_in_the_adapter_is_renewed_before_the_first_byte(
     execution, redis_client
 ):
+    first = execution.entry.charge
     execute(execution)
     assert isinstance(execution.answer, Done)
     assert execution.job.started_at >= SlowAdapter.sent_at
     [start] = redis_client.lrange(Keys(execution.vendor.slug).log, 0, -1)
-    assert int(start) > int(execution.entry.charge)
+    assert int(start) > int(first)
+    assert execution.entry.charge == start
 
 
 def test_a_call_without_a_fresh_permit_is_not_sent(execution, redis_client, vendor_server):

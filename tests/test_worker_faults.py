@@ -88,8 +88,7 @@ def test_a_redis_that_refuses_to_write_is_reported_once(worker, submit, redis_cl
 @pytest.mark.parametrize("name", ["jobs", "in_flight", "state"])
 def test_a_key_of_the_wrong_type_stops_only_its_vendor(worker, submit, redis_client, name):
     key = getattr(Keys("acme"), name)
-    redis_client.delete(key)
-    redis_client.sadd(key, "x")
+    redis_client.pipeline().delete(key).sadd(key, "x").execute()  # the worker may write in between
     submit(1)
     wait_for(lambda: "acme is not served" in worker.output, "the worker to report the fault")
     [job] = submit(1, "other")
