@@ -6,7 +6,6 @@
 local position = 4 * #buckets + 4 -- in KEYS
 local RETRIES, JOBS, PAUSE, HEARTBEATS = unpack(KEYS, position - 3, position)
 local STATE, FREED = buckets[1].hash, buckets[1].freed
-local MAX = 1000 -- as MAX_UNITS
 
 local weight, poll_weight, keys, is_polled = tonumber(ARGV[own]), tonumber(ARGV[own + 1]), {}, false
 for i = 1, tonumber(ARGV[own + 2]) do
@@ -22,7 +21,7 @@ for i = 1, tonumber(ARGV[own + 2]) do
   keys[i] = { index = i, name = name, calls = uses ~= 'polls', polls = polls, pause_us = pause_us, buckets = buckets, no_polls = false }
 end
 own = own + 3 + 2 * #keys
-local want = math.min(MAX, tonumber(ARGV[own]))
+local want = math.min(MAX_UNITS, tonumber(ARGV[own]))
 if keys[2] then
   for _, key in ipairs(keys) do
     key.buckets = {}
@@ -68,7 +67,7 @@ for i = 1, held_by and 0 or #buckets do
   local bucket, units = buckets[i], most_units
   local windows = bucket.windows
   if bucket.ranges then units = math.max(0, math.min(units, left_of(bucket))) end
-  bucket.paced = bucket.gap and math.floor((now - bucket.paced_from) / bucket.gap) or MAX
+  bucket.paced = bucket.gap and math.floor((now - bucket.paced_from) / bucket.gap) or MAX_UNITS
   if bucket.paced >= 0 then
     for w = 1, #windows do units = room_in(bucket, windows[w], units) end
   end

@@ -138,8 +138,9 @@ if is_polled then
     return #entries
   end
 
-  -- While calls wait that could start, polls get half of the permits (of the entries, if they take none). An odd one, such as a single one, goes to both kinds by turns: to
-  -- a poll if `poll_turn` in the state is 1. What one kind leaves, the other takes. Returns how many calls and polls were read.
+  -- While calls wait that could start, polls get half of the permits (of the entries, if they take none). An odd one, such as a single one,
+  -- goes to both kinds by turns: to a poll if `poll_turn` in the state is 1. What one kind leaves, the other takes. Returns how many calls
+  -- and polls were read.
   function read_both(key, retries, jobs, list)
     local field = key.name == '' and 'poll_turn' or 'poll_turn:' .. key.name
     local turn = redis.call('HGET', STATE, field) or '0'
