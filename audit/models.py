@@ -31,7 +31,12 @@ class Entry(models.Model):
     class Meta:
         verbose_name_plural = "entries"
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["target", "at"], name="audit_target")]
+        indexes = [
+            models.Index(fields=["target", "at"], name="audit_target"),
+            # The list, newest first. Ids are in the order of time.
+            models.Index(fields=["actor", "id"], name="audit_actor"),
+            models.Index(fields=["action", "id"], name="audit_action"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.target} by {self.actor}"

@@ -89,7 +89,11 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CONTRIB_APPS = [f"django.contrib.{app}" for app in ("admin", "auth", "contenttypes")]
+CONTRIB_APPS = [
+    "enrichlabs.console.ConsoleConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+]
 if ON_MONGODB:
     CONTRIB_APPS = [
         f"enrichlabs.mongodb.apps.{name}Config" for name in ("Admin", "Auth", "ContentTypes")

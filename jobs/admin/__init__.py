@@ -2,9 +2,6 @@
 limits and clients.
 """
 
-from django.conf import settings
-from django.contrib import admin
-
 from jobs.admin.batch import BatchAdmin
 from jobs.admin.callback import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
@@ -27,12 +24,3 @@ __all__ = [
     "LimitAdmin",
     "VendorAdmin",
 ]
-
-admin.site.site_header = admin.site.site_title = "EnrichLabs"
-admin.site.index_title = "Console"
-# Not admin/index.html: Django's app comes first in INSTALLED_APPS, and so does its template.
-admin.site.index_template = "admin/jobs/index.html"
-# The front page lists everything that the sidebar would; without it, tables fit on a laptop.
-admin.site.enable_nav_sidebar = False
-# "View site" leads to the API's page, which another process may serve.
-admin.site.site_url = "/" if "api" in settings.SERVES else None

@@ -2,8 +2,10 @@
 
 from jobs.models.attempt import UNKNOWN, Attempt, Kind
 from jobs.models.batch import Batch, RefusedItem, State
+from jobs.models.bulk_action import BulkAction, BulkState
 from jobs.models.callback import Callback, Verdict
 from jobs.models.job import EPOCH, FINAL, IN_FLIGHT, OPEN, QUEUES, Job, Status, Stream, time_of
+from jobs.models.tally import Span, Tally, TallyMark
 
 __all__ = [
     "EPOCH",
@@ -14,13 +16,18 @@ __all__ = [
     "UNKNOWN",
     "Attempt",
     "Batch",
+    "BulkAction",
+    "BulkState",
     "Callback",
     "Job",
     "Kind",
     "RefusedItem",
+    "Span",
     "State",
     "Status",
     "Stream",
+    "Tally",
+    "TallyMark",
     "Verdict",
     "time_of",
 ]

@@ -41,6 +41,7 @@ class Callback(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        permissions = [("apply_callback", "Can apply stored callbacks again")]
         indexes = [
             models.Index(fields=["key"], name="callback_key"),
             models.Index(fields=["job", "received_at"], name="callback_of_job"),

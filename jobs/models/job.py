@@ -89,6 +89,8 @@ class Job(models.Model):
     # Names the claim of the job; on MongoDB, the last move made since.
     run_token = models.CharField(max_length=32, default="")
 
+    # The bulk action that moved it last (jobs.bulk).
+    bulk = models.CharField(max_length=36, blank=True, default="")
     # The key of its vendor's credential that its latest attempt was made with, by the name of the
     # key's variable. Its polls are made with the same one.
     credential = models.CharField(max_length=100, blank=True, default="")
@@ -111,7 +113,13 @@ class Job(models.Model):
 
     class Meta:
         default_permissions = ("view",)
-        permissions = [("retry_job", "Can retry jobs"), ("cancel_job", "Can cancel jobs")]
+        permissions = [
+            ("retry_job", "Can retry jobs"),
+            ("cancel_job", "Can cancel jobs"),
+            ("edit_job", "Can edit the input of a job and retry it"),
+            ("view_personal_data", "Can see names, inputs, results and what vendors answered"),
+            ("manage_workers", "Can drain and stop workers"),
+        ]
         indexes = [
             models.Index(fields=["status", "vendor", "stream", "queued_at"], name="job_lost"),
             models.Index(fields=["status", "not_before"], name="job_due"),
@@ -151,6 +159,17 @@ class Job(models.Model):
                 name="job_next_poll_of_key",
                 condition=Q(next_poll_at__gt=EPOCH),
             ),
+            models.Index(
+                fields=["error_code", "vendor", "id"],
+                name="job_error",
+                condition=Q(error_code__gt=""),
+            ),
+            models.Index(
+                fields=["error_code", "id"],
+                name="job_error_newest",
+                condition=Q(error_code__gt=""),
+            ),
+            models.Index(fields=["bulk", "id"], name="job_bulk", condition=Q(bulk__gt="")),
             models.Index(
                 fields=["vendor", "vendor_reference"],
                 name="job_vendor_reference",

@@ -135,7 +135,11 @@ class Vendor(Limited, PausableVendor, VendorSecrets):
             (
                 "change_vendor_target",
                 "Can change where a vendor's calls go, by which adapter and with which keys",
-            )
+            ),
+            ("pause_vendor", "Can pause and resume vendors and their keys"),
+            ("change_vendor_limits", "Can change the limits of a vendor"),
+            ("try_vendor", "Can call a vendor by hand"),
+            ("close_breaker", "Can close the open breaker of a vendor"),
         ]
         # MongoDB can't use the index of a unique field for look-ups
         # (docs/decisions/0002-mongodb.md).

@@ -1,16 +1,6 @@
-"""What the pages of clients and of API keys share: who acts, and how pages ask."""
+"""Changes of clients and API keys in words."""
 
 from typing import Any
-
-from django.http import HttpRequest
-
-from audit.record import Actor
-from jobs.api.access.addresses import client_address
-
-
-def actor(request: HttpRequest) -> Actor:
-    """Return the signed-in user, at the address that the request came from."""
-    return Actor(request.user.get_username(), client_address(request.META))
 
 
 def changed(changes: dict[str, list[Any]]) -> str:

@@ -16,7 +16,7 @@ from clients import issuing
 from clients.issuing import Issued
 from clients.models import ApiKey, Client
 from clients.states import describe, moment
-from jobs.admin.clients.acts import actor
+from jobs.admin.actor import actor
 from jobs.admin.clients.api_key_acts import ApiKeyActs, url_of
 from jobs.admin.clients.forms import ApiKeyForm
 from jobs.admin.clients.once import created_before

@@ -18,7 +18,7 @@ from clients.issuing import Issued, IssuingError
 from clients.keys import masked
 from clients.models import ApiKey
 from clients.states import moment
-from jobs.admin.clients.acts import actor
+from jobs.admin.actor import actor
 from jobs.admin.clients.forms import RevokeForm, RotateForm
 from jobs.admin.clients.history import AuditedAdmin
 from jobs.admin.clients.once import created_before

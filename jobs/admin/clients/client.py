@@ -11,7 +11,8 @@ from django.utils.safestring import SafeString
 from clients import editing
 from clients.models import DEFAULT, Client
 from jobs.admin import formats
-from jobs.admin.clients.acts import actor, changed
+from jobs.admin.actor import actor
+from jobs.admin.clients.acts import changed
 from jobs.admin.clients.history import AuditedAdmin
 from jobs.models import Job
 

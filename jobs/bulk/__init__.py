@@ -1,0 +1,1 @@
+"""Actions on all jobs that match a filter, carried out by the sweep."""

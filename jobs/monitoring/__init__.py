@@ -1,0 +1,1 @@
+"""How the service is: one snapshot for the console and /metrics, what is wrong, and alert rules."""

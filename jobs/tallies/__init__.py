@@ -1,0 +1,1 @@
+"""History: what happened in each minute, hour and day (jobs.models.tally)."""
