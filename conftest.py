@@ -22,6 +22,7 @@ from jobs.queue import stream
 from jobs.queue.backlog import backlog
 from jobs.queue.held.recent import recent_holds
 from jobs.queue.redis import hints
+from jobs.tallies import read
 from jobs.tallies.memory import memory
 from vendors.catalogue import catalogue
 
@@ -112,6 +113,7 @@ def clear_caches() -> None:
     recent_holds.__init__()
     durations.__init__()
     memory.reset()
+    read.forget()
 
 
 @pytest.fixture

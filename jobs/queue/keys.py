@@ -29,7 +29,6 @@ The others:
 | enrich:unusable      | hash   | per worker: vendors it can't call, and why    | until taken over |
 | enrich:sweeper       | string | lock of the worker that sweeps                | 5 s              |
 | enrich:wake:<worker> | stream | newest entry makes a worker change streams    | 60 s             |
-| enrich:counters      | hash   | counters of /metrics                          | forever          |
 | enrich:ended         | stream | jobs that were waited for and batches, ended  | 1000 entries     |
 | enrich:probe         | none   | never exists; tests what Redis refuses        | never            |
 
@@ -53,7 +52,6 @@ GROUP = "workers"
 HEARTBEATS = "enrich:heartbeats"
 UNUSABLE = "enrich:unusable"
 SWEEPER = "enrich:sweeper"
-COUNTERS = "enrich:counters"
 ENDED = "enrich:ended"
 ACCESS_PROBE = "enrich:probe"
 
