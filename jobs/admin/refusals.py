@@ -6,8 +6,7 @@ import time
 from collections import Counter
 from threading import Lock
 
-from django.contrib.auth.models import Permission
-from django.contrib.contenttypes.models import ContentType
+from django.apps import apps
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
@@ -85,7 +84,13 @@ def _record(request: HttpRequest, permission: str) -> None:
 def _in_words(permission: str) -> str:
     """Return what the permission allows, such as 'retry jobs'."""
     app, _, codename = permission.partition(".")
-    found = Permission.objects.filter(codename=codename).values_list("content_type_id", "name")
-    tables = ContentType.objects.filter(app_label=app).values_list("pk", flat=True)
-    names = [name for table, name in found if table in set(tables)]
-    return names[0].removeprefix("Can ") if names else ""
+    if app not in apps.app_configs:
+        return ""
+    for model in apps.get_app_config(app).get_models():
+        options = model._meta
+        if words := dict(options.permissions).get(codename):
+            return str(words).removeprefix("Can ")
+        for verb in options.default_permissions:
+            if codename == f"{verb}_{options.model_name}":
+                return f"{verb} {options.verbose_name_plural}"
+    return ""
