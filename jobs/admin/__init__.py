@@ -2,12 +2,13 @@
 limits and clients.
 """
 
+from jobs.admin.accounts.users import ConsoleGroupAdmin, ConsoleUserAdmin
+from jobs.admin.audit import pages as audit_pages
 from jobs.admin.batch import BatchAdmin
 from jobs.admin.callback import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
 from jobs.admin.job import JobAdmin
-from jobs.admin.users import ConsoleGroupAdmin, ConsoleUserAdmin
 from jobs.admin.vendors.credential import CredentialAdmin
 from jobs.admin.vendors.limit import LimitAdmin
 from jobs.admin.vendors.vendor import VendorAdmin
@@ -23,4 +24,5 @@ __all__ = [
     "JobAdmin",
     "LimitAdmin",
     "VendorAdmin",
+    "audit_pages",
 ]
