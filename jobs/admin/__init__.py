@@ -7,6 +7,7 @@ from jobs.admin.callback import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
 from jobs.admin.job import JobAdmin
+from jobs.admin.overview import overview
 from jobs.admin.users import ConsoleGroupAdmin, ConsoleUserAdmin
 from jobs.admin.vendors.credential import CredentialAdmin
 from jobs.admin.vendors.limit import LimitAdmin
@@ -23,4 +24,5 @@ __all__ = [
     "JobAdmin",
     "LimitAdmin",
     "VendorAdmin",
+    "overview",
 ]
