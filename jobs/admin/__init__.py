@@ -9,9 +9,11 @@ from jobs.admin.callback import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
 from jobs.admin.job import JobAdmin
+from jobs.admin.overview import overview
 from jobs.admin.vendors.credential import CredentialAdmin
 from jobs.admin.vendors.limit import LimitAdmin
 from jobs.admin.vendors.vendor import VendorAdmin
+from jobs.admin.workers import worker_drain, worker_resume, worker_stop
 
 __all__ = [
     "ApiKeyAdmin",
@@ -25,4 +27,8 @@ __all__ = [
     "LimitAdmin",
     "VendorAdmin",
     "audit_pages",
+    "overview",
+    "worker_drain",
+    "worker_resume",
+    "worker_stop",
 ]
