@@ -18,6 +18,7 @@ from harness.markers import starts_processes
 from harness.valkey import Valkey
 from jobs.api.retry_after import durations
 from jobs.callbacks import caps
+from jobs.monitoring.snapshot import monitor
 from jobs.queue import stream
 from jobs.queue.backlog import backlog
 from jobs.queue.held.recent import recent_holds
@@ -106,6 +107,7 @@ def clear_caches() -> None:
     backlog.__init__()
     recent_holds.__init__()
     durations.__init__()
+    monitor.__init__()
 
 
 @pytest.fixture
