@@ -73,7 +73,7 @@ def test_an_answer_is_hidden_from_those_who_may_not_see_personal_data(acme, vend
 )
 @pytest.mark.parametrize("act", ["show", "call"])
 def test_a_faulty_input_is_refused(acme, vendor_server, given, sentence, act):
-    Vendor.objects.update(definition={**acme.definition, "input": ["id"]})
+    Vendor.objects.update(definition={**acme.definition, "input": {"id": "required"}})
     catalogue.forget()
     page = sign_in_as_superuser().post(PAGE, {"input": given, "act": act})
     assert sentence in text(page)
