@@ -4,7 +4,7 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Protocol
 
 from django.conf import settings
@@ -34,7 +34,7 @@ class Records(Protocol):
 
 
 class WorkerStatus:
-    """Counts what a worker does between two heartbeats, and knows whether it is drained."""
+    """Counts what a worker does, and knows whether it is drained or stops."""
 
     def __init__(
         self,
@@ -42,7 +42,6 @@ class WorkerStatus:
         threads: int,
         pool: Busy,
         recorder: Records,
-        stop: Callable[[], None],
         only: Collection[str],
     ) -> None:
         self.is_drained = False
@@ -51,7 +50,6 @@ class WorkerStatus:
         self._threads = threads
         self._pool = pool
         self._recorder = recorder
-        self._stop = stop
         self._only = tuple(only)
         self._host = socket.gethostname()
         self._started_at = 0.0
@@ -81,7 +79,7 @@ class WorkerStatus:
         log.info("worker %s obeys the console: %s", self._name, order.value)
         match order:
             case Order.STOP:
-                self._stop()
+                self.is_stopping = True
             case Order.DRAIN:
                 self.is_drained = True
             case Order.RESUME:

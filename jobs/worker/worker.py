@@ -78,8 +78,7 @@ class Worker:
         self._schedule = Schedule()
         self._pool: Pool[Execution] = Pool(threads, self._execute, self._wake.set)
         self._recorder = Recorder()
-        facts_from = (self._pool, self._recorder)
-        self._status = WorkerStatus(self.name, threads, *facts_from, self.stop, vendors or ())
+        self._status = WorkerStatus(self.name, threads, self._pool, self._recorder, vendors or ())
         self._heartbeat = Heartbeat(self.name, self._status.facts, self._status.obey)
         self._heartbeat.report = unusable.NOT_KNOWN_YET
         self._held = HeldEntries(self.name, self._heartbeat)
