@@ -6,8 +6,7 @@ from audit.models import Entry
 from harness.vendor.scripted import Answer
 from jobs.models import Attempt, Job, Kind
 from jobs.tests.console import sign_in, sign_in_as_superuser, text
-from vendors.catalogue import catalogue
-from vendors.models import Credential, Vendor
+from vendors.models import Credential
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/admin/vendors/acme/try/"
@@ -19,14 +18,19 @@ KEY = "VENDOR_ACME_KEY"
 def acme(make_vendor, vendor_server, redis_client, monkeypatch):
     monkeypatch.setenv(KEY, "k3y-secret")
     Credential.objects.create(slug="acme", definition={"header": "X-Api-Key", "keys_env": [KEY]})
-    definition = {"credential": "acme", "json": {"who": "{input.name}"}, "result": "body"}
+    definition = {
+        "credential": "acme",
+        "input": {"id": "required", "name": "optional"},
+        "json": {"who": "{input.name}"},
+        "result": "body",
+    }
     url = f"POST {vendor_server.url}people/{{input.id}}"
     return make_vendor("acme", adapter="http", url=url, definition=definition)
 
 
 def test_the_request_is_shown_without_a_call(acme, vendor_server):
     browser = sign_in_as_superuser()
-    assert '{"name": "..."}' in text(browser.get(PAGE))
+    assert '{"id": "..."}' in text(browser.get(PAGE))
     page = browser.post(PAGE, {"input": INPUT, "act": "show"})
     shown = text(page)
     assert f"POST {vendor_server.url}people/p%201" in shown
@@ -69,12 +73,14 @@ def test_an_answer_is_hidden_from_those_who_may_not_see_personal_data(acme, vend
 @pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("given", "sentence"),
-    [("{", "The input"), ("[]", "must be a JSON object"), ("{}", "id")],
+    [
+        ("{", "The input is not valid JSON"),
+        ("[]", "The input must be a JSON object"),
+        ("{}", "The input: id: This vendor requires this field"),
+    ],
 )
 @pytest.mark.parametrize("act", ["show", "call"])
 def test_a_faulty_input_is_refused(acme, vendor_server, given, sentence, act):
-    Vendor.objects.update(definition={**acme.definition, "input": {"id": "required"}})
-    catalogue.forget()
     page = sign_in_as_superuser().post(PAGE, {"input": given, "act": act})
     assert sentence in text(page)
     assert not vendor_server.arrivals
