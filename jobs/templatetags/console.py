@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from clients.directory import directory
-from jobs.admin import formats, navigation, reader, states, texts
+from jobs.admin import formats, states
+from jobs.admin.page import navigation, reader, texts
 from jobs.models import EPOCH, Job, Status
 from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.snapshot import MAX_VENDORS, Snapshot, take_snapshot

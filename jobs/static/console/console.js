@@ -123,6 +123,22 @@ function isInUse(region) {
         || region.querySelector("details[open]:not([data-open])") !== null;
 }
 
+// --- Charts: the numbers of the step under the pointer, from the chart's table ---
+
+function readOut(event) {
+    const svg = event.target.closest?.(".chart > svg");
+    if (!svg) return;
+    const chart = svg.parentElement;
+    const rows = chart.querySelectorAll(".numbers tbody tr");
+    const box = svg.getBoundingClientRect();
+    // The plot's left and right edge, of 300 (jobs.admin.charts.frame).
+    const share = (300 * (event.clientX - box.left) / box.width - 34) / (296 - 34);
+    const row = rows[Math.floor(share * rows.length)];
+    const names = [...chart.querySelectorAll(".numbers thead th")].map((head) => head.textContent);
+    const words = row && [...row.cells].map((cell, at) => (at ? `${names[at]} ${cell.textContent}` : cell.textContent));
+    chart.querySelector(".readout").textContent = words ? words.join(" · ") : "";
+}
+
 // --- Keys ---
 
 function isTyping(target) {
@@ -201,6 +217,7 @@ async function copy(button) {
 }
 
 document.addEventListener("keydown", answerKey);
+document.addEventListener("pointermove", readOut, { passive: true });
 document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
     if (button) copy(button);

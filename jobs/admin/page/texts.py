@@ -6,7 +6,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.admin.reader import zone_name
+from jobs.admin.page.reader import zone_name
 
 NONE = "–"
 MAX_WHOLE = 99_999  # above it, a number is shortened
