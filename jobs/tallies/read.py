@@ -71,3 +71,15 @@ def _rows(since: datetime, until: datetime) -> Iterator[tuple[str, datetime, Cou
     found: Iterable[tuple[str, datetime, Any]] = rows.values_list("vendor", "at", "counts")
     for vendor, at, counts in found:
         yield vendor, at, Counts.from_json(counts)
+
+
+def by_minute(since: datetime, until: datetime) -> dict[str, dict[datetime, Counts]]:
+    """Return what happened in each minute in which anything did, by vendor, for the last hours."""
+    found: dict[str, dict[datetime, Counts]] = {}
+    for vendor, at, counts in _rows(since, until):
+        minutes = found.setdefault(vendor, {})
+        if at in minutes:
+            minutes[at].merge(counts)
+        else:
+            minutes[at] = counts
+    return found
