@@ -11,7 +11,6 @@ from jobs.admin.clients.client import ClientAdmin
 from jobs.admin.errors.page import errors_view
 from jobs.admin.job import JobAdmin
 from jobs.admin.overview import overview
-from jobs.admin.users import ConsoleGroupAdmin, ConsoleUserAdmin
 from jobs.admin.vendors.credential import CredentialAdmin
 from jobs.admin.vendors.limit import LimitAdmin
 from jobs.admin.vendors.page.breaker import close_view
