@@ -1,8 +1,8 @@
 """Errors of calls and jobs by vendor and code, from the tallies, each with an example."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from jobs.advice import Advice, advice_on
@@ -11,7 +11,6 @@ from jobs.choice import Choice
 from jobs.models import Job, Status
 from jobs.tallies import read
 from jobs.tallies.counts import Counts, summed
-from jobs.tallies.read import Point
 
 MAX_GROUPS = 50
 STEPS = {1: timedelta(minutes=5), 24: timedelta(hours=1)}  # of the sparklines, by hours
@@ -25,8 +24,8 @@ class Group:
     code: str
     jobs: int  # that failed
     calls: int  # that ended so, whatever became of their jobs
-    numbers: list[int]
-    first_seen: datetime | None = None
+    numbers: list[int] = field(default_factory=list)
+    first_seen: datetime | None = None  # to the step, without an example
     last_seen: datetime | None = None
     example: Job | None = None  # the newest of the jobs
 
@@ -59,16 +58,16 @@ class Errors:
 
 def errors(hours: int, now: datetime, vendor: str = "") -> Errors:
     """Return the errors of the last hours, of one vendor or of all, most first."""
-    since, step = now - timedelta(hours=hours), STEPS[hours]
+    since = now - timedelta(hours=hours)
+    counted = read.by_vendor(since, now)
     if vendor:
-        of_vendors = {vendor: read.series(since, now, step, vendor)}
-    else:
-        of_vendors = read.series_by_vendor(since, now, step)
-    total = summed(point.counts for points in of_vendors.values() for point in points)
-    found = [group for slug, points in of_vendors.items() for group in _groups(slug, points)]
+        counted = {vendor: counted.get(vendor, Counts())}
+    total = summed(counted.values())
+    found = [group for slug, counts in counted.items() for group in _groups(slug, counts)]
     found.sort(key=lambda group: (-group.jobs, -group.calls, group.vendor, group.code))
+    shown = _with_numbers(found[:MAX_GROUPS], since, now, STEPS[hours])
     return Errors(
-        groups=list(_with_examples(found[:MAX_GROUPS], since)),
+        groups=[_with_example(group, since) if group.jobs else group for group in shown],
         hidden=len(found[MAX_GROUPS:]),
         jobs=sum(total.job_codes.values()),
         calls=sum(total.call_codes.values()),
@@ -76,27 +75,30 @@ def errors(hours: int, now: datetime, vendor: str = "") -> Errors:
     )
 
 
-def _groups(vendor: str, points: Sequence[Point]) -> Iterator[Group]:
-    total = summed(point.counts for point in points)
-    for code in {**total.job_codes, **total.call_codes}:
-        jobs, calls = total.job_codes[code], total.call_codes[code]
-        if not jobs and not calls:
-            continue
-        numbers = [_count(point.counts, code, of_jobs=bool(jobs)) for point in points]
-        seen = [point.at for point, count in zip(points, numbers, strict=True) if count]
-        first, last = (seen[0], seen[-1]) if seen else (None, None)
-        yield Group(vendor, code, jobs, calls, numbers, first, last)
+def _groups(vendor: str, counts: Counts) -> Iterator[Group]:
+    for code in {**counts.job_codes, **counts.call_codes}:
+        jobs, calls = counts.job_codes[code], counts.call_codes[code]
+        if jobs or calls:
+            yield Group(vendor, code, jobs, calls)
 
 
-def _count(counts: Counts, code: str, *, of_jobs: bool) -> int:
-    codes: Counter[str] = counts.job_codes if of_jobs else counts.call_codes
-    return codes[code]
-
-
-def _with_examples(groups: Iterable[Group], since: datetime) -> Iterator[Group]:
-    """Yield the groups, each with its newest job and exact times, if it has failed jobs."""
+def _with_numbers(
+    groups: Sequence[Group], since: datetime, now: datetime, step: timedelta
+) -> Iterator[Group]:
+    """Yield the groups with what happened in each step."""
+    slugs = {group.vendor for group in groups}
+    of_vendors = {slug: read.series(since, now, step, slug) for slug in slugs}
     for group in groups:
-        yield _with_example(group, since) if group.jobs else group
+        points = of_vendors[group.vendor]
+        numbers = [_count(point.counts, group) for point in points]
+        seen = [point.at for point, count in zip(points, numbers, strict=True) if count]
+        first, last = (max(seen[0], since), seen[-1]) if seen else (None, None)
+        yield replace(group, numbers=numbers, first_seen=first, last_seen=last)
+
+
+def _count(counts: Counts, group: Group) -> int:
+    codes: Counter[str] = counts.job_codes if group.jobs else counts.call_codes
+    return codes[group.code]
 
 
 def _with_example(group: Group, since: datetime) -> Group:
@@ -105,12 +107,8 @@ def _with_example(group: Group, since: datetime) -> Group:
     jobs = jobs.filter(status=Status.FAILED).only("pk", "error_message", "finished_at")
     newest = jobs.order_by("-id").first()
     oldest = jobs.filter(id__gte=first_id_at(since)).order_by("id").first()
-    return Group(
-        group.vendor,
-        group.code,
-        group.jobs,
-        group.calls,
-        group.numbers,
+    return replace(
+        group,
         first_seen=(oldest and oldest.finished_at) or group.first_seen,
         last_seen=(newest and newest.finished_at) or group.last_seen,
         example=newest,
