@@ -17,6 +17,7 @@ from jobs.admin.vendors.page.breaker import close_view
 from jobs.admin.vendors.page.limits import limits_view
 from jobs.admin.vendors.page.trying import try_view
 from jobs.admin.vendors.vendor import VendorAdmin
+from jobs.admin.workers import worker_drain, worker_resume, worker_stop
 
 __all__ = [
     "ApiKeyAdmin",
@@ -29,10 +30,13 @@ __all__ = [
     "JobAdmin",
     "LimitAdmin",
     "VendorAdmin",
+    "audit_pages",
     "close_view",
     "errors_view",
     "limits_view",
-    "try_view",
-    "audit_pages",
     "overview",
+    "try_view",
+    "worker_drain",
+    "worker_resume",
+    "worker_stop",
 ]
