@@ -64,10 +64,31 @@ KINDS = {kind.name: kind for kind in (RETRY, CANCEL)}
 
 def jobs_of(action: BulkAction) -> list["QuerySet[Job]"]:
     """Return the jobs that an action moves, as `Kind.jobs` does."""
-    return KINDS[action.kind].jobs(Choice.from_json(action.choice), action.started_at)
+    return KINDS[action.kind].jobs(choice_of(action), action.started_at)
+
+
+def being_called(action: BulkAction) -> "QuerySet[Job]":
+    """Return the jobs that an action would cancel if they were not being called."""
+    choice = choice_of(action)
+    if action.kind != CANCEL.name or choice.status:
+        return Job.objects.none()
+    called = replace(choice, status=Status.PROCESSING.value).jobs()
+    return called.filter(pk__lt=first_id_at(action.started_at))
+
+
+def choice_of(action: BulkAction) -> Choice:
+    return Choice.from_json(action.choice)
 
 
 def in_order(rows: Sequence["QuerySet[Job]"], after: str, limit: int) -> list[Job]:
     """Return the first `limit` of these jobs, in the order of their ids, after the id `after`."""
     found = [job for each in rows for job in each.filter(pk__gt=after).order_by("pk")[:limit]]
     return sorted(found, key=lambda job: job.pk)[:limit]
+
+
+def ids_in_order(rows: Sequence["QuerySet[Job]"], after: str, limit: int) -> list[str]:
+    """Return their ids alone."""
+    found: list[str] = []
+    for each in rows:
+        found += each.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:limit]
+    return sorted(found)[:limit]
