@@ -1,7 +1,8 @@
 """The operations console in Django's admin: jobs, batches, callbacks, vendors, credentials,
-limits and clients.
+limits, clients and bulk actions.
 """
 
+from jobs.admin import bulk
 from jobs.admin.batch import BatchAdmin
 from jobs.admin.callback import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
@@ -23,4 +24,5 @@ __all__ = [
     "JobAdmin",
     "LimitAdmin",
     "VendorAdmin",
+    "bulk",
 ]
