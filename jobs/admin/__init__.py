@@ -8,9 +8,13 @@ from jobs.admin.batch import BatchAdmin
 from jobs.admin.callback import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
+from jobs.admin.errors.page import errors_view
 from jobs.admin.job import JobAdmin
 from jobs.admin.vendors.credential import CredentialAdmin
 from jobs.admin.vendors.limit import LimitAdmin
+from jobs.admin.vendors.page.breaker import close_view
+from jobs.admin.vendors.page.limits import limits_view
+from jobs.admin.vendors.page.trying import try_view
 from jobs.admin.vendors.vendor import VendorAdmin
 
 __all__ = [
@@ -25,4 +29,8 @@ __all__ = [
     "LimitAdmin",
     "VendorAdmin",
     "audit_pages",
+    "close_view",
+    "errors_view",
+    "limits_view",
+    "try_view",
 ]
