@@ -10,6 +10,7 @@ from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
 from jobs.admin.errors.page import errors_view
 from jobs.admin.job import JobAdmin
+from jobs.admin.overview import overview
 from jobs.admin.vendors.credential import CredentialAdmin
 from jobs.admin.vendors.limit import LimitAdmin
 from jobs.admin.vendors.page.breaker import close_view
@@ -33,4 +34,5 @@ __all__ = [
     "errors_view",
     "limits_view",
     "try_view",
+    "overview",
 ]
