@@ -1,4 +1,4 @@
-"""A service with a day of history, on SQLite or, under harness.mongodb, on MongoDB's wire protocol."""
+"""A service with a day of history: on SQLite or, under harness.mongodb, on MongoDB's protocol."""
 
 import json
 import os
@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
