@@ -129,6 +129,8 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before those of Django's admin, whose frame the console replaces.
+        "DIRS": [BASE_DIR / "jobs" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

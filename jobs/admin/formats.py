@@ -16,7 +16,9 @@ UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def badge(word: str, kind: str = "") -> SafeString:
-    """Return the word on a coloured background. `kind`: the status that names the colour."""
+    """Return the word with the sign and colour of its kind: a status, a vendor's state, or good,
+    info, warning, bad or off.
+    """
     return format_html('<span class="badge badge-{}">{}</span>', kind or word, word)
 
 

@@ -72,9 +72,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argu
     aliases: Mapping[str, str] = {}  # what people type for it
     large: tuple[str, ...] = ()  # columns that a list does not read
 
-    class Media:
-        css = {"all": ["jobs/console.css"]}
-
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return Listing
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from jobs import failures, lifecycle
 from jobs.lifecycle import Move
 from jobs.models import Attempt, Job, Kind, Status, Stream
-from jobs.queue import counters, stream
+from jobs.queue import counters, stream, workers
 from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import HEARTBEAT_INTERVAL_SECONDS, HEARTBEAT_TIMEOUT_SECONDS
 from jobs.queue.keys import HEARTBEATS
@@ -70,6 +70,7 @@ def take_over(worker: str) -> bool:
         pending.requeue(vendor, worker, held=())
     pending.forget(vendors, worker)
     commands().zrem(HEARTBEATS, worker)
+    workers.forget_old(commands())
     log.warning("worker %s is dead; took over %d of its jobs", worker, len(jobs))
     return True
 

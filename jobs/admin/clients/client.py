@@ -31,9 +31,6 @@ class ClientAdmin(AuditedAdmin):
         ("What it may do", {"fields": ("vendors", "request_limits")}),
     )
 
-    class Media:
-        css = {"all": ["jobs/console.css"]}
-
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         # Django would allow filters by the columns of the client's keys as well.
         return lookup in LOOKUPS

@@ -29,9 +29,6 @@ class SharedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
     sortable_by = ()
     actions = None  # they are deleted one at a time: most are in use
 
-    class Media:
-        css = {"all": ["jobs/console.css"]}
-
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

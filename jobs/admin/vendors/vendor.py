@@ -42,9 +42,6 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
         ("Secrets and privacy", {"fields": SECRETS}),
     )
 
-    class Media:
-        css = {"all": ["jobs/console.css"]}
-
     @admin.display
     def state(self, vendor: Vendor) -> SafeString:
         if vendor._state.adding:
