@@ -111,6 +111,7 @@ INSTALLED_APPS = [
     "vendors",
     "audit",
     "clients",
+    "users",
     "jobs",
     "webhooks",
     "enrichlabs",  # system checks

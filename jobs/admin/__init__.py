@@ -6,10 +6,14 @@ from jobs.admin.batch import BatchAdmin
 from jobs.admin.callback import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
+from jobs.admin.errors.page import errors_view
 from jobs.admin.job import JobAdmin
 from jobs.admin.users import ConsoleGroupAdmin, ConsoleUserAdmin
 from jobs.admin.vendors.credential import CredentialAdmin
 from jobs.admin.vendors.limit import LimitAdmin
+from jobs.admin.vendors.page.breaker import close_view
+from jobs.admin.vendors.page.limits import limits_view
+from jobs.admin.vendors.page.trying import try_view
 from jobs.admin.vendors.vendor import VendorAdmin
 
 __all__ = [
@@ -23,4 +27,8 @@ __all__ = [
     "JobAdmin",
     "LimitAdmin",
     "VendorAdmin",
+    "close_view",
+    "errors_view",
+    "limits_view",
+    "try_view",
 ]

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from jobs.admin import formats
 from jobs.admin.listing import ClientFilter, CreatedFilter, ReadOnlyAdmin
-from jobs.admin.search import search_batches
+from jobs.choice import search_batches
 from jobs.models import Batch, Job, RefusedItem, State, Status
 
 BADGE_KINDS = {State.RECEIVING: "waiting", State.RUNNING: "processing", State.FINISHED: "queued"}

@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 from jobs.admin import formats, states
 from jobs.admin.job_actions import JobActionsAdmin
 from jobs.admin.listing import ClientFilter, CreatedFilter, Listing, VendorFilter
-from jobs.admin.search import search
 from jobs.admin.timeline import timeline
+from jobs.choice import search
 from jobs.models import OPEN, Batch, Job, Status
 from jobs.queue.clock import redis_clock
 from jobs.queue.held.hold import hold_of_job

@@ -13,9 +13,10 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
+from jobs.choice import Choice
 from jobs.management.terminal import INTERRUPTED, confirm, counted, interruptible
 from jobs.models import Job, Status
-from jobs.transfer.replay import RETRIABLE, CallbackReplay, Choice, JobReplay, Replay, run
+from jobs.transfer.replay import RETRIABLE, CallbackReplay, JobReplay, Replay, run
 from vendors.catalogue import catalogue, listed
 from vendors.management.store_command import StoreCommand
 
@@ -62,7 +63,9 @@ class Command(StoreCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         choice = _choice(options)
-        replay = (CallbackReplay if options["callbacks"] else JobReplay)(choice, timezone.now())
+        replay = (CallbackReplay if options["callbacks"] else JobReplay)(
+            choice, timezone.now(), options["limit"]
+        )
         count = len(replay)
         if options["dry_run"]:
             return self._preview(replay, count)
@@ -106,7 +109,6 @@ def _choice(options: dict[str, Any]) -> Choice:
         error_code=options["error_code"] or "",
         created_after=options["created_after"],
         created_before=options["created_before"],
-        limit=options["limit"],
     )
 
 

@@ -1,5 +1,5 @@
-"""The search of the list of jobs, by id, by reference, and by the beginning of a name; and that of
-the list of batches, by id and by reference.
+"""The search of jobs, by id, by reference, and by the beginning of a name; and that of
+batches, by id and by reference.
 """
 
 from uuid import UUID
@@ -9,10 +9,10 @@ from django.db.models import F, QuerySet, Value
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from clients.models import DEFAULT, Client
-from jobs.admin.listing import MAX_LISTED
 from jobs.api.pagination import OfFew, with_reference
 from jobs.models import Batch, Job
 
+MAX_FOUND = 1000  # rows with one reference
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -28,7 +28,7 @@ def search(jobs: QuerySet[Job], term: str) -> QuerySet[Job]:
     named = _named(jobs, term).order_by("name")
     if not by_reference:
         return named
-    by_name = named.values_list("pk", flat=True)[:MAX_LISTED]
+    by_name = named.values_list("pk", flat=True)[:MAX_FOUND]
     return jobs.filter(pk__in={*by_reference, *by_name})
 
 
@@ -53,7 +53,11 @@ def _ids_with_reference(model: type[Job] | type[Batch], term: str) -> list[str]:
     # The index of references begins with the client. The console's users see all clients.
     clients = {DEFAULT, *Client.objects.values_list("slug", flat=True)}
     rows = with_reference(model._default_manager.filter(client__in=clients), term)
-    return list(rows.values_list("pk", flat=True)[:MAX_LISTED])
+    return list(rows.values_list("pk", flat=True)[:MAX_FOUND])
+
+
+def is_id(term: str) -> bool:
+    return bool(_as_id(term))
 
 
 def _as_id(term: str) -> str:
