@@ -11,10 +11,12 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
 
+from users.site import AccountPages
+
 View = Callable[..., HttpResponse]
 
 
-class ConsoleSite(admin.AdminSite):
+class ConsoleSite(AccountPages):
     site_header = site_title = "EnrichLabs"
     index_title = "Console"
     # Not admin/index.html: Django's app comes first in INSTALLED_APPS, and so does its template.

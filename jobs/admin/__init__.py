@@ -2,6 +2,7 @@
 limits and clients.
 """
 
+from jobs.admin.audit import pages as audit_pages
 from jobs.admin.batch import BatchAdmin
 from jobs.admin.callback import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
@@ -31,4 +32,5 @@ __all__ = [
     "errors_view",
     "limits_view",
     "try_view",
+    "audit_pages",
 ]
