@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from jobs.admin.formats import counted
-from jobs.admin.texts import words_of
+from jobs.admin.page.texts import words_of
 from jobs.monitoring.facts import VendorLine
 from vendors.limits import Window, parse
 from vendors.limits.windows import SECONDS
