@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from django.utils import timezone
 
 from clients.models import ApiKey
-from demo import history, people, rows
+from demo import history, people, rows, tallies
 from jobs.models import Batch, Callback, Job
 
 FILLED = (Job, Batch, Callback, ApiKey)
@@ -32,9 +32,10 @@ def fill(count: int, seed: str) -> Filled:
             "Set ENRICHLABS_DATA to a new folder."
         )
     now = timezone.now()
-    # The same seed makes the same past.
-    pasts = list(history.jobs_of_a_day(count, now, random.Random(seed)))
+    luck = random.Random(seed)  # the same seed makes the same past
+    pasts = list(history.jobs_of_a_day(count, now, luck))
     rows.write(pasts)
+    tallies.write(pasts, now, luck)
     people.pause_vendors(now)
     people.add_entries(now)
     return Filled(people.add_clients(), people.add_users())

@@ -39,8 +39,9 @@ def spoil() -> dict[str, str]:
     Attempt.objects.filter(job=failed.pk).update(message=MARKUP, reply=reply, worker=MARKUP[:100])
     callback = Callback.objects.filter(job=complete.pk).first()
     Callback.objects.filter(pk=callback.pk).update(body=data, reason=MARKUP)
-    Client.objects.filter(slug="crm").update(name=MARKUP, note=MARKUP)
-    ApiKey.objects.filter(client__in=Client.objects.filter(slug="crm")).update(name=MARKUP)
+    client = Client.objects.get(slug="crm")
+    Client.objects.filter(pk=client.pk).update(name=MARKUP, note=MARKUP)
+    ApiKey.objects.filter(client=client).update(name=MARKUP)
     Vendor.objects.filter(slug="vat").update(pause_reason=MARKUP)
     Entry.objects.filter(target="vendor:vat").update(reason=MARKUP, changes={MARKUP: [MARKUP, ""]})
     return {
@@ -48,8 +49,8 @@ def spoil() -> dict[str, str]:
         **new_rows(failed.pk),
         "callback": callback.pk,
         "vendor": Vendor.objects.get(slug="vat").pk,
-        "client": Client.objects.get(slug="crm").pk,
-        "api_key": ApiKey.objects.filter(client=Client.objects.get(slug="crm")).first().pk,
+        "client": client.pk,
+        "api_key": ApiKey.objects.get(client=client).pk,
     }
 
 
