@@ -5,12 +5,13 @@ login, however often the session is used. docs/decisions/0020-user-model.md
 """
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import signed_cookies
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from users.models import Session
@@ -63,3 +64,13 @@ def _begin(user: str, address: str) -> str:
     )
     session.save(force_insert=True)
     return session.id
+
+
+def of_user(user: str, now: datetime) -> QuerySet[Session]:
+    """Return the live sessions of a user, by primary key."""
+    return Session.objects.filter(user=user, ends_at__gt=now).order_by("ends_at")
+
+
+def end_all(user: str) -> int:
+    """End a user's sessions everywhere, and return how many there were."""
+    return Session.objects.filter(user=user).delete()[0]

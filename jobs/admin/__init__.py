@@ -2,6 +2,7 @@
 limits and clients.
 """
 
+from jobs.admin.accounts.users import ConsoleGroupAdmin, ConsoleUserAdmin
 from jobs.admin.audit import pages as audit_pages
 from jobs.admin.batch import BatchAdmin
 from jobs.admin.callback import CallbackAdmin
@@ -9,7 +10,7 @@ from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
 from jobs.admin.errors.page import errors_view
 from jobs.admin.job import JobAdmin
-from jobs.admin.users import ConsoleGroupAdmin, ConsoleUserAdmin
+from jobs.admin.overview import overview
 from jobs.admin.vendors.credential import CredentialAdmin
 from jobs.admin.vendors.limit import LimitAdmin
 from jobs.admin.vendors.page.breaker import close_view
@@ -33,4 +34,5 @@ __all__ = [
     "limits_view",
     "try_view",
     "audit_pages",
+    "overview",
 ]

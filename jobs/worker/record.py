@@ -197,7 +197,7 @@ def _log(execution: Execution) -> None:
     if move is None or not execution.happened:
         log.info("job %s of %s moved before attempt %d was recorded", job.pk, vendor, job.attempt)
     elif move.to == Status.FAILED:
-        failures.log_failure(vendor.slug, move)
+        failures.report(vendor.slug, move)
     elif isinstance(execution.answer, VendorError):
         what = "polled again" if execution.poll else "retried"
         message, key = execution.answer.message, execution.entry.credential

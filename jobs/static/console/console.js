@@ -165,7 +165,7 @@ function showKeys() {
     const list = document.createElement("dl");
     for (const one of document.querySelectorAll("[data-key]")) {
         if (one.closest("[hidden]")) continue;
-        const what = one.getAttribute("aria-label") || one.textContent.trim();
+        const what = one.dataset.keyName || one.getAttribute("aria-label") || one.textContent.trim();
         list.append(part("dt", "", part("kbd", one.dataset.key)), part("dd", what));
     }
     const isOn = part("input", "");
@@ -190,7 +190,7 @@ function nextTheme() {
     const next = themes[(themes.indexOf(root.dataset.theme) + 1) % themes.length];
     root.dataset.theme = next;
     remember("console_theme", next);
-    this.textContent = next[0].toUpperCase() + next.slice(1);
+    this.querySelector("b").textContent = next;
 }
 
 function nextZone() {
