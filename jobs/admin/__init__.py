@@ -17,6 +17,7 @@ from jobs.admin.vendors.page.breaker import close_view
 from jobs.admin.vendors.page.limits import limits_view
 from jobs.admin.vendors.page.trying import try_view
 from jobs.admin.vendors.vendor import VendorAdmin
+from jobs.admin.workers import worker_drain, worker_resume, worker_stop
 
 __all__ = [
     "ApiKeyAdmin",
@@ -35,4 +36,7 @@ __all__ = [
     "try_view",
     "audit_pages",
     "overview",
+    "worker_drain",
+    "worker_resume",
+    "worker_stop",
 ]

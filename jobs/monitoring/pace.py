@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.monitoring.facts import WindowUse
-from jobs.monitoring.history import History, VendorHistory
+from jobs.monitoring.history import VendorHistory, recent_minutes
 from jobs.monitoring.windows import as_written, label_of
 from jobs.queue.usage import Usage
 from vendors.limits import Window
@@ -88,5 +88,5 @@ def _by_experience(history: VendorHistory, now: datetime) -> list[Pace]:
     ended = history.done + history.failed
     if len(samples) < 4 or not all(samples) or ended < MIN_SAMPLES:
         return []
-    minutes = History.recent_minutes(now)
+    minutes = recent_minutes(now)
     return [Pace(ended / minutes / 60, "the rate of the last five minutes")]

@@ -97,8 +97,7 @@ class Monitor:
         redis = sources.redis
         try:
             with patience(STORE_SECONDS):
-                self._history.read(redis.now)
-                self._histories = self._history.of_vendors(redis.now)
+                self._histories = self._history.by_vendor(redis.now)
                 sources.delayed = self._delayed.by_vendor()
                 if not redis.redis_answers:
                     slugs = [vendor.slug for vendor in self._vendors]

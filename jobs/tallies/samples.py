@@ -2,6 +2,7 @@
 
 from jobs.queue.keys import GROUP, Keys
 from jobs.queue.redis import commands, script
+from jobs.queue.snapshot import take_snapshot
 from jobs.tallies.memory import memory
 from vendors.catalogue import catalogue
 
@@ -20,6 +21,9 @@ class Sampler:
             if slug in waiting or slug in self._waited:  # else nothing is as good as a zero
                 memory.sample(slug, waiting.get(slug, 0), _oldest_seconds(slug))
         self._waited = set(waiting)
+        for slug, held in take_snapshot(catalogue.all().values()).vendors.items():
+            if held.has_no_slot:
+                memory.count("at_cap", slug)
         return 0
 
 

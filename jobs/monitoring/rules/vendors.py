@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 from jobs.monitoring.facts import Problem, ServiceSnapshot, Severity, VendorLine, VendorState
 from jobs.monitoring.rules.rule import Alert, Rule, counted, ended, span, waits
-from jobs.monitoring.windows import is_at_cap
-from jobs.queue.snapshot import VendorSnapshot
 
 CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
 OLDEST_SECONDS = 600.0
@@ -99,17 +97,12 @@ def at_cap(snapshot: ServiceSnapshot) -> Iterator[Problem]:
     for line in snapshot.vendors:
         held = snapshot.redis.vendors.get(line.slug)
         history = snapshot.histories.get(line.slug)
-        if held and has_no_slot(held) and history and history.at_cap >= AT_CAP_MINUTES:
+        if held and held.has_no_slot and history and history.at_cap >= AT_CAP_MINUTES:
             sentence = (
                 f"{line.slug} has been at its cap on jobs in flight for {AT_CAP_MINUTES} min: "
                 f"{counted(held.waiting, 'job')} wait for its answer.{waits(line)}"
             )
             yield _about(line, "at_cap", WARNING, sentence, ("change_limits", "see_callbacks"))
-
-
-def has_no_slot(held: VendorSnapshot) -> bool:
-    """Whether jobs wait for a slot, and most slots are taken by jobs that wait for an answer."""
-    return held.queued > 0 and held.waiting > held.calling and is_at_cap(held.usages)
 
 
 def _about(
