@@ -30,6 +30,7 @@ __all__ = [
     "JobAdmin",
     "LimitAdmin",
     "VendorAdmin",
+    "audit_pages",
     "close_view",
     "errors_view",
     "limits_view",
