@@ -26,6 +26,7 @@ class Kind:
     done: str
     sources: tuple[Status, ...]
     each: Callable[[Sequence[Job], datetime, str], list[bool]]
+    needs_vendor: bool = False
 
     def statuses(self, choice: Choice) -> tuple[Status, ...]:
         """Return the statuses of those jobs of a choice that it moves."""
@@ -52,6 +53,7 @@ RETRY = Kind(
     "retried",
     RETRIABLE,
     lambda jobs, now, bulk: operator_actions.retry_each(jobs, now, bulk=bulk),
+    needs_vendor=True,
 )
 CANCEL = Kind(
     "cancel",
