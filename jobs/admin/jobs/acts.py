@@ -85,16 +85,11 @@ def possible_acts(request: HttpRequest, job: Job) -> list[Action]:
     return [it for it in ACTIONS.values() if it.is_possible(job, now) and may(it.permission)]
 
 
-def act_on_job(request: HttpRequest, job_id: str, action: Action) -> HttpResponse:
+def act_on_job(request: HttpRequest, job: Job, action: Action) -> HttpResponse:
     """GET: ask for confirmation. POST: act on the job."""
-    require(request, "jobs.view_job", action.permission)
-    jobs = find([job_id])
-    if not jobs:
-        return _none_found(request)
-    url = page_of(job_id)
-    return _act(request, action, jobs, url) if request.method == "POST" else _ask(
-        request, action, jobs, url
-    )
+    require(request, action.permission)
+    view = _act if request.method == "POST" else _ask
+    return view(request, action, [job], page_of(job.pk))
 
 
 def act_on_selected(request: HttpRequest, action: Action) -> HttpResponse:
@@ -173,9 +168,10 @@ def page_of(job_id: str) -> str:
 
 def _act_url(action: Action, url: str) -> str:
     is_list = url.partition("?")[0] == reverse(LIST)
-    return reverse(f"admin:jobs_job_{action.name}_selected") if is_list else f"{url}../{action.name}/"
+    selected = reverse(f"admin:jobs_job_{action.name}_selected")
+    return selected if is_list else f"{url.removesuffix('change/')}{action.name}/"
 
 
-def _none_found(request: HttpRequest, url: str = "") -> HttpResponse:
+def _none_found(request: HttpRequest, url: str) -> HttpResponse:
     messages.warning(request, "No such job. It may have been pruned.")
-    return HttpResponseRedirect(url or reverse(LIST))
+    return HttpResponseRedirect(url)

@@ -1,6 +1,6 @@
 """Edit and retry: a failed or cancelled job gets another input, and a new run."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.contrib import messages
@@ -60,7 +60,7 @@ def edit(request: HttpRequest, job: Job) -> HttpResponse:
         edited = read(job, text)
     except (InvalidJSON, Problem) as error:
         return _form(request, job, text, _faults(error))
-    if not operator_actions.retry_edited(job, edited.input, edited.name, redis_clock.now()):
+    if not operator_actions.retry(job, redis_clock.now(), edited=asdict(edited)):
         messages.warning(request, MOVED_ON)
         return HttpResponseRedirect(page_of(job.pk))
     reason = request.POST.get("reason", "").strip()

@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from jobs.admin import formats, personal
@@ -20,7 +18,7 @@ from jobs.admin.lists.fields import unknown_filters
 from jobs.admin.lists.page import PER_PAGE, Page, number
 from jobs.choice import Choice, ChoiceError
 from jobs.console import console
-from jobs.models import FINAL, OPEN, Job, Status
+from jobs.models import Job, Status
 from jobs.models.job import time_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.held.hold import hold_of_job
@@ -129,9 +127,7 @@ def _permitted(request: HttpRequest) -> list[str]:
     return [name for name in ACTIONS if request.user.has_perm(f"jobs.{name}_job")]
 
 
-def _newer(
-    request: HttpRequest, choice: Choice | None, page: Page, before: str
-) -> dict[str, Any]:
+def _newer(request: HttpRequest, choice: Choice | None, page: Page, before: str) -> dict[str, Any]:
     """Return how many jobs have come since the page was first shown. A reader's page is refreshed
     with the first id that it shows in `newest`, and its rows stay as they are.
     """
@@ -140,7 +136,7 @@ def _newer(
         return {"newer": 0, "newest": ""}
     newer = newer_than(choice, newest) if newest and newest != page.rows[0].pk else 0
     more = "+" if newer > MAX_NEWER else ""
-    return {"newer": f"{min(newer, MAX_NEWER)}{more}" if newer else 0, "newest": page.rows[0].pk}
+    return {"newer": f"{min(newer, MAX_NEWER)}{more}" if newer else 0, "newest": newest or page.rows[0].pk}
 
 
 def _redirect(request: HttpRequest, aliased: Iterable[str]) -> HttpResponse:
