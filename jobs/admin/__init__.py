@@ -36,7 +36,6 @@ __all__ = [
     "errors_view",
     "limits_view",
     "try_view",
-    "audit_pages",
     "overview",
     "worker_drain",
     "worker_resume",
