@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.admin import texts
+from jobs.admin.page import texts
 from jobs.admin.jobs.events import Event
 from jobs.admin.lists.fields import Filters
 from jobs.models import Job

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from jobs.admin import states, texts
+from jobs.admin import states
+from jobs.admin.page import texts
 from jobs.admin.formats import counted
 from jobs.advice import advice_on
 from jobs.models import OPEN, Job, Status
