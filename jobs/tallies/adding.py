@@ -31,18 +31,15 @@ class MoveMade(Protocol):
     def run(self) -> int: ...
 
 
-def add_move(counts: Counts, move: MoveMade, now: float, *, ends: bool) -> None:
-    attempt, accepted_at = move.attempt, time_of(move.job_id)
+def add_move(counts: Counts, move: MoveMade, *, ends: bool) -> None:
+    """`ends`: whether the move happened and ended its job."""
+    attempt, accepted_at, changes = move.attempt, time_of(move.job_id), move.changes
     if attempt and move.was_called and attempt.outcome not in UNSEEN:
         add_call(counts, attempt, accepted_at)
     if ends:
         is_first_run = (attempt or move).run == 1
-        add_end(
-            counts,
-            move.to,
-            move.changes.get("error_code", ""),
-            now - accepted_at if is_first_run else None,
-        )
+        seconds = changes["finished_at"].timestamp() - accepted_at if is_first_run else None
+        add_end(counts, move.to, changes.get("error_code", ""), seconds)
 
 
 def add_call(counts: Counts, attempt: Attempt, accepted_at: float) -> None:

@@ -57,7 +57,7 @@ class Memory:
                 if counts is None:
                     counts = found[vendor] = self._counts(now, vendor)
                 try:
-                    add_move(counts, move, now, ends=ends)
+                    add_move(counts, move, ends=ends)
                 except Exception as error:  # what happened has happened, counted or not
                     log.error("a move can't be counted: %s", type(error).__name__)
         self.wake()
