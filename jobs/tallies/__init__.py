@@ -11,5 +11,6 @@ note = memory.note
 accepted = memory.accepted
 count = memory.count
 flush = writer.flush
+finish = writer.finish
 
-__all__ = ["accepted", "count", "flush", "note"]
+__all__ = ["accepted", "count", "finish", "flush", "note"]
