@@ -22,9 +22,9 @@ def cancel(job: Job, now: datetime) -> bool:
     return cancel_each([job], now)[0]
 
 
-def cancel_each(jobs: Sequence[Job], now: datetime) -> list[bool]:
-    """Do the same to several jobs, in one commit."""
-    happened = lifecycle.apply([lifecycle.cancel(job, now) for job in jobs])
+def cancel_each(jobs: Sequence[Job], now: datetime, *, bulk: str = "") -> list[bool]:
+    """Do the same to several jobs, in one commit. `bulk`: the bulk action that does it."""
+    happened = lifecycle.apply([lifecycle.cancel(job, now, bulk=bulk) for job in jobs])
     for vendor, job_ids in _by_vendor(jobs, happened).items():
         stream.settle_final(vendor, job_ids)
     return happened
@@ -35,16 +35,18 @@ def retry(job: Job, now: datetime) -> bool:
     return retry_each([job], now)[0]
 
 
-def retry_each(jobs: Sequence[Job], now: datetime) -> list[bool]:
-    """Do the same to several jobs, in one commit."""
+def retry_each(jobs: Sequence[Job], now: datetime, *, bulk: str = "") -> list[bool]:
+    """Do the same to several jobs, in one commit. `bulk`: the bulk action that does it; its jobs
+    queue behind what waits.
+    """
     with writing():
         batch_ids = {job.batch for job in jobs if job.batch}
         batches.finish_cancelled(*batch_ids)
         batches.reopen(*batch_ids)
-        happened = lifecycle.apply([lifecycle.retry(job, now) for job in jobs])
+        happened = lifecycle.apply([lifecycle.retry(job, now, bulk=bulk) for job in jobs])
         batches.reopen(*batch_ids)
     for vendor, job_ids in _by_vendor(jobs, happened).items():
-        stream.offer(vendor, job_ids, Stream.RETRIES)
+        stream.offer(vendor, job_ids, Stream.JOBS if bulk else Stream.RETRIES)
     return happened
 
 
