@@ -35,7 +35,7 @@ def by_vendor(since: datetime, until: datetime) -> dict[str, Counts]:
     what belongs to none. Before yesterday, and before the last 90 days, whole hours and days.
     """
     now, found = redis_clock.now(), defaultdict[str, Counts](Counts)
-    since = _floor(since, MINUTE)
+    since = floor(since, MINUTE)
     if since >= begin(now):
         for at, minute in recent.minutes(now).items():
             if since <= at < until:
@@ -63,7 +63,7 @@ def series(
         final_before = marks.read().minute
         by_step: dict[datetime, list[Counts]] = defaultdict(list)
         for at, counts in _of_vendor(of, missing[0], missing[-1] + step, step, now):
-            by_step[_floor(at, step)].append(counts)
+            by_step[floor(at, step)].append(counts)
         for at in missing:
             points[at] = Point(at, summed(by_step[at]))
         final = [points[at] for at in missing if at + step <= final_before]
@@ -79,7 +79,7 @@ def series_by_vendor(since: datetime, until: datetime, step: timedelta) -> dict[
     for at, minute in recent.minutes(now).items():
         if steps[0] <= at < until:
             for vendor, counts in minute.items():
-                found[vendor][_floor(at, step)].merge(counts)
+                found[vendor][floor(at, step)].merge(counts)
     found.pop(ALL, None)
     return {slug: [Point(at, of[at]) for at in steps] for slug, of in found.items()}
 
@@ -151,8 +151,8 @@ def _pieces(
     """
     for span, step in ((Span.DAY, DAY), (Span.HOUR, HOUR)):
         first, end = (
-            _floor(since + step - RESOLUTION, step),
-            min(_floor(until, step), found.of(span)),
+            floor(since + step - RESOLUTION, step),
+            min(floor(until, step), found.of(span)),
         )
         if step <= longest and first < end:
             yield from _pieces(since, first, step - RESOLUTION, found)
@@ -169,16 +169,16 @@ def _kept(since: datetime, now: datetime) -> datetime:
     """Return the beginning of the hour or day, if of that time only those are kept."""
     for span, step in ((Span.HOUR, DAY), (Span.MINUTE, HOUR)):
         if since < now - KEPT[span]:
-            return _floor(since, step)
+            return floor(since, step)
     return since
 
 
-def _floor(at: datetime, step: timedelta) -> datetime:
+def floor(at: datetime, step: timedelta) -> datetime:
     return at - (at - EPOCH) % step
 
 
 def _steps(since: datetime, until: datetime, step: timedelta) -> Iterator[datetime]:
-    at = _floor(since, step)
+    at = floor(since, step)
     while at < until:
         yield at
         at += step
