@@ -26,6 +26,11 @@ class JobVerdict:
     meaning: str = ""
     next_step: str = ""
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the sentence begins with the status, instead of saying what the job waits for."""
+        return self.kind not in ("info", "warning")
+
 
 def verdict_on(job: Job) -> JobVerdict:
     """Return the verdict. For an open job, it asks Redis."""
