@@ -18,10 +18,13 @@ from harness.markers import starts_processes
 from harness.valkey import Valkey
 from jobs.api.retry_after import durations
 from jobs.callbacks import caps
+from jobs.monitoring.snapshot import monitor
 from jobs.queue import stream
 from jobs.queue.backlog import backlog
 from jobs.queue.held.recent import recent_holds
 from jobs.queue.redis import hints
+from jobs.tallies import read
+from jobs.tallies.memory import memory
 from vendors.catalogue import catalogue
 
 # No deadline: the machine is busy with other tests, so the duration of an example says little.
@@ -74,6 +77,8 @@ def speed_up() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch, override_settings(WHITENOISE_AUTOREFRESH=True):
         patch.setattr(TransactionTestCase, "_fixture_teardown", empty_store)
+        # A thread of its own would write to the store between tests. They call `flush`.
+        patch.setattr(memory, "wake", lambda: None)
         yield
 
 
@@ -97,7 +102,9 @@ def empty_store(case: TransactionTestCase) -> None:
 
 @pytest.fixture(autouse=True)
 def clear_caches() -> None:
-    """Forget the vendors, the keys, the backlog and the Redis outages of earlier tests."""
+    """Forget the vendors, the keys, the backlog, the Redis outages and the counts of
+    earlier tests.
+    """
     catalogue.forget()
     directory.forget()
     hints.cache_clear()
@@ -106,6 +113,9 @@ def clear_caches() -> None:
     backlog.__init__()
     recent_holds.__init__()
     durations.__init__()
+    monitor.__init__()
+    memory.reset()
+    read.forget()
 
 
 @pytest.fixture

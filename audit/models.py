@@ -4,12 +4,26 @@ Django's own LogEntry serves its own pages. It goes away with the user who wrote
 searched by what was acted on.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db import models
 from django.utils import timezone
 
 from vendors.models import new_id
+
+
+class AppendOnlyError(Exception):
+    """An entry was about to be changed or deleted, which would be a mistake in our code."""
+
+
+class Entries(models.QuerySet["Entry"]):
+    """Entries can be added and read."""
+
+    def update(self, **values: Any) -> NoReturn:
+        raise AppendOnlyError
+
+    def delete(self) -> NoReturn:
+        raise AppendOnlyError
 
 
 class Entry(models.Model):
@@ -28,15 +42,26 @@ class Entry(models.Model):
     bulk = models.CharField(max_length=36, blank=True, default="")  # the bulk action it belongs to
     address = models.CharField(max_length=45, blank=True, default="")  # empty for a command
 
+    objects = Entries.as_manager()
+
     class Meta:
-        verbose_name_plural = "entries"
+        verbose_name, verbose_name_plural = "audit entry", "audit entries"
         default_permissions = ("view",)
         indexes = [
-            models.Index(fields=["target", "at"], name="audit_target"),
-            # The list, newest first. Ids are in the order of time.
+            # Newest first: ids are in the order of time.
+            models.Index(fields=["target", "id"], name="audit_of_target"),
             models.Index(fields=["actor", "id"], name="audit_actor"),
             models.Index(fields=["action", "id"], name="audit_action"),
+            models.Index(fields=["actor", "action", "id"], name="audit_actor_action"),
         ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.target} by {self.actor}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnlyError
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError

@@ -143,16 +143,18 @@ TEMPLATES = [
     }
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
     )
 ]
-# A session table would have to be read and pruned; on MongoDB its key could not even use its unique
-# index.
-SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+AUTHENTICATION_BACKENDS = ["users.backends.ConsoleBackend"]
+PASSWORD_HASHERS = ["users.hashing.PBKDF2PasswordHasher"]
+# Signed cookies with a row each, which ends with them (docs/decisions/0020-user-model.md).
+SESSION_ENGINE = "users.sessions"
+SESSION_COOKIE_AGE = 12 * 3600  # from the login on
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 # TLS ends at the proxy. Only the proxy knows whether a request used TLS, so it redirects and sends
 # HSTS (docs/decisions/0010-tls-at-the-proxy.md).

@@ -66,6 +66,6 @@ urlpatterns = [
 ]
 
 handler400 = "jobs.api.problems.bad_request"
-handler403 = "jobs.api.problems.forbidden"
+handler403 = "jobs.admin.accounts.refusals.forbidden"
 handler404 = "jobs.api.problems.not_found"
 handler500 = "jobs.api.problems.server_error"

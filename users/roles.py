@@ -3,8 +3,12 @@
 Each is a group of Django's. They are made once, and are the operator's to change afterwards.
 """
 
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+
 VIEWER = (
-    "audit.view_entry",
     "clients.view_client",
     "jobs.view_batch",
     "jobs.view_bulkaction",
@@ -15,6 +19,7 @@ VIEWER = (
     "vendors.view_vendor",
 )
 OPERATOR = (
+    "audit.view_entry",
     "jobs.apply_callback",
     "jobs.cancel_job",
     "jobs.edit_job",
@@ -55,8 +60,31 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 
 
-def role_with(permission: str) -> str:
-    """Return the least role that has this permission, such as jobs.retry_job, as it was made;
-    empty if only superusers have it.
-    """
-    return next((name for name, granted in ROLES.items() if permission in granted), "")
+def roles_with(permission: str) -> list[str]:
+    """Return the roles that have this permission, such as jobs.retry_job, as they were made."""
+    return [name for name, granted in ROLES.items() if permission in granted]
+
+
+def create_missing(**kwargs: Any) -> None:
+    """Make the groups of roles that do not exist, after permissions were (signal post_migrate)."""
+    missing = [name for name in ROLES if not Group.objects.filter(name=name).exists()]
+    if not missing:
+        return
+    permissions = _permissions()
+    for name in missing:
+        group = Group(name=name)
+        group.save(force_insert=True)
+        grant = Group.permissions.through
+        grant._default_manager.bulk_create(
+            grant(group_id=group.pk, permission_id=permissions[each])
+            for each in ROLES[name]
+            if each in permissions
+        )
+
+
+def _permissions() -> dict[str, Any]:
+    """Return the primary keys of all permissions by name, such as jobs.retry_job."""
+    # Without a join, for MongoDB.
+    apps = dict(ContentType.objects.values_list("pk", "app_label"))
+    found = Permission.objects.values_list("pk", "content_type_id", "codename")
+    return {f"{apps[table]}.{name}": pk for pk, table, name in found if table in apps}

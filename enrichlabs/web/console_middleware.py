@@ -8,6 +8,8 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
+from jobs.api.access.addresses import client_address
+
 
 class _ConsoleOnly(MiddlewareMixin):
     """Applies a middleware to requests for the console only."""
@@ -19,7 +21,9 @@ class _ConsoleOnly(MiddlewareMixin):
 
 
 class ConsoleSessions(_ConsoleOnly, SessionMiddleware):
-    pass
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        request.session.address = client_address(request.META)  # type: ignore[attr-defined]  # of users.sessions
 
 
 class ConsoleUsers(_ConsoleOnly, AuthenticationMiddleware):

@@ -1,4 +1,4 @@
-"""/metrics: counters and gauges, for Prometheus. All come from Redis but the number of batches."""
+"""/metrics, for Prometheus: gauges from Redis, and what was counted (tally_metrics)."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,39 +10,26 @@ import redis
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from enrichlabs.web.health import client
 from enrichlabs.web.key_metrics import key_gauges
 from enrichlabs.web.read_only import read_only
+from enrichlabs.web.tally_metrics import tally_metrics
 from jobs.models import Batch, State
 from jobs.queue.buckets import Bucket, all_buckets_of
 from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker
 from jobs.queue.heartbeat import live_workers
 from jobs.queue.held.recent import recent_holds
-from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, Keys
+from jobs.queue.keys import GROUP, HEARTBEATS, Keys
 from jobs.queue.limiter import microseconds
 from jobs.queue.vendor_keys import poll_streams
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
-
-# Metric and help text of each counter that jobs.queue.counters counts.
-COUNTER_HELP = {
-    "jobs_failed": "Jobs that failed.",
-    "callbacks_overdue": "Jobs whose answer did not come by its deadline, by callback or poll.",
-    "callbacks_refused": "Callbacks to the URL of a vendor's whole account that were refused.",
-    "takeovers": "Jobs taken over from a dead worker or an overdue call.",
-    "lost_entries": "Stream entries that Redis lost and that were added again.",
-    "requeued_entries": "Pending stream entries unknown to their worker, requeued.",
-    "in_flight_corrections": "In-flight slots that were leaked or missing, and corrected.",
-    "limiter_rebuilds": "Times the limiter was rebuilt from the store.",
-}
-# The counters that are one metric: attempts_found is attempts{outcome="found"}.
-OUTCOMES = ("found", "no_data", "pending", "error")
 
 
 @read_only
@@ -60,7 +47,7 @@ class RedisCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         vendors = catalogue.all()
         slugs, now = sorted(vendors), redis_clock.now()
-        yield from counters(client().hgetall(COUNTERS))
+        yield from tally_metrics()
         yield from worker_gauges()
         yield from stream_gauges([vendors[slug] for slug in slugs])
         paused = {slug: int(vendors[slug].is_paused(now)) for slug in slugs}
@@ -70,30 +57,6 @@ class RedisCollector(Collector):
         yield held_gauge(slugs)
         yield from quota_gauges(vendors.values(), now)
         yield unfinished_batches()
-
-
-def counters(fields: Mapping[str, str]) -> Iterator[Metric]:
-    """Return the counters in Redis' hash, whose fields are called `name` or `name|vendor`."""
-    by_name: dict[str, dict[str, float]] = {}
-    for field, value in sorted(fields.items()):
-        name, _, slug = field.partition("|")
-        by_name.setdefault(name, {})[slug] = float(value)
-    yield _by_outcome(by_name, "attempts", "Calls of the vendor that ended, by outcome.")
-    yield _by_outcome(by_name, "polls", "Polls of the vendor that ended, by outcome.")
-    for name, description in COUNTER_HELP.items():
-        family = CounterMetricFamily(f"enrichlabs_{name}", description)
-        for slug, count in by_name.get(name, {}).items():
-            family.add_sample(f"enrichlabs_{name}_total", _labels(slug), count)
-        yield family
-
-
-def _by_outcome(by_name: Mapping[str, Mapping[str, float]], name: str, description: str) -> Metric:
-    family = CounterMetricFamily(f"enrichlabs_{name}", description)
-    for outcome in OUTCOMES:
-        for slug, count in by_name.get(f"{name}_{outcome}", {}).items():
-            labels = {**_labels(slug), "outcome": outcome}
-            family.add_sample(f"enrichlabs_{name}_total", labels, count)
-    return family
 
 
 def worker_gauges() -> Iterator[Metric]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from jobs import tallies
 from jobs.models import Job
 from jobs.queue import stream
 from jobs.queue.clock import redis_clock
@@ -28,7 +29,10 @@ def insert(jobs: Sequence[Job]) -> list[bool]:
 
 
 def offer(jobs: Sequence[Job], are_stored: Sequence[bool]) -> None:
-    """Queue those of the committed jobs that are stored and not delayed, best effort."""
+    """Count those of the committed jobs that are stored, and queue those of them that are not
+    delayed, best effort.
+    """
+    tallies.accepted(job for job, yes in zip(jobs, are_stored, strict=True) if yes)
     ids: dict[str, list[str]] = defaultdict(list)
     for job, is_stored in zip(jobs, are_stored, strict=True):
         if is_stored and job.not_before is None:

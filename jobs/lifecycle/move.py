@@ -4,8 +4,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from django.db import transaction
+
+from jobs import tallies
 from jobs.models import FINAL, IN_FLIGHT, Attempt, Status, Stream
 from jobs.queue.stream import Entry, Requeue, Settlement
 from jobs.storage import bulk_writes
@@ -36,6 +40,9 @@ class Move:
     attempt: Attempt | None = None  # that it ends
     was_called: bool = True  # False: the row that the attempt has already is deleted
     token: str = field(default_factory=new_token)  # recognises the move if it is applied again
+    # Of the job, for the tallies. Needed only if the move ends the job and no attempt.
+    vendor: str = ""
+    run: int = 0
 
     def update(self) -> Update:
         condition = {"status__in": self.sources, **self.fence}
@@ -67,6 +74,7 @@ def apply(moves: Sequence[Move]) -> list[bool]:
                 new.append(attempt)
         if new:
             bulk_writes.insert_each(new)
+        transaction.on_commit(partial(tallies.note, moves, happened), robust=True)
     return happened
 
 

@@ -22,7 +22,8 @@ def complete_by_callback(
     """Complete the job by a callback for any attempt of its run: that answer was paid for."""
     fence = {"vendor": vendor, "run": run, "attempt__gte": attempt}
     sources = (Status.WAITING, Status.PROCESSING, Status.QUEUED)
-    return Move(job_id, Status.COMPLETE, sources, fence, completed(done, now) | NO_DATES)
+    changes = completed(done, now) | NO_DATES
+    return Move(job_id, Status.COMPLETE, sources, fence, changes, vendor=vendor, run=run)
 
 
 def fail_by_callback(
@@ -31,7 +32,8 @@ def fail_by_callback(
     """Fail the job by a callback for its current attempt. After an earlier one it may succeed."""
     fence = {"vendor": vendor, "run": run, "attempt": attempt}
     sources = (Status.WAITING, Status.PROCESSING)
-    return Move(job_id, Status.FAILED, sources, fence, failed(code, message, now))
+    changes = failed(code, message, now)
+    return Move(job_id, Status.FAILED, sources, fence, changes, vendor=vendor, run=run)
 
 
 def retry_by_callback(
@@ -57,28 +59,35 @@ def overdue(job: Job, *, repeat: bool, now: datetime, code: str = OVERDUE, hint:
     what = "callback did not come" if code == OVERDUE else "result was not there"
     message = f"The vendor accepted the job, but its {what} by {deadline}. {hint}"
     changes = failed(code, message.strip(), now)
-    return Move(job.pk, Status.FAILED, (Status.WAITING,), fence, changes)
+    return Move(
+        job.pk, Status.FAILED, (Status.WAITING,), fence, changes, vendor=job.vendor, run=job.run
+    )
 
 
 def expire(job: Job, now: datetime) -> Move:
     """Fail a queued job that was not started in time."""
-    fence = {"run": job.run, "attempt": job.attempt}
     message = (
         f"The job was not started by {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC, as its expires_in "
         "asked. If it is still wanted, retry it, or post it again with a longer expires_in."
     )
-    return Move(job.pk, Status.FAILED, (Status.QUEUED,), fence, failed(EXPIRED, message, now))
+    return _fail_queued(job, EXPIRED, message, now)
 
 
 def fail_spent(job: Job, limit: Limit, until: datetime, now: datetime) -> Move:
     """Fail a queued job because the quota of a limit is spent. `until`: when it no longer is."""
-    fence = {"run": job.run, "attempt": job.attempt}
     message = (
         f"The quota of the limit {limit} is spent until {_ceiling(until):%Y-%m-%d %H:%M:%S} UTC, "
         "and its jobs fail meanwhile. If this one is still wanted, retry it then. To have jobs "
         'wait, set spent = "wait" in the quota.'
     )
-    return Move(job.pk, Status.FAILED, (Status.QUEUED,), fence, failed(QUOTA_SPENT, message, now))
+    return _fail_queued(job, QUOTA_SPENT, message, now)
+
+
+def _fail_queued(job: Job, code: str, message: str, now: datetime) -> Move:
+    fence, changes = {"run": job.run, "attempt": job.attempt}, failed(code, message, now)
+    return Move(
+        job.pk, Status.FAILED, (Status.QUEUED,), fence, changes, vendor=job.vendor, run=job.run
+    )
 
 
 def _ceiling(at: datetime) -> datetime:
@@ -95,7 +104,7 @@ def cancel(job: Job, now: datetime, *, bulk: str = "") -> Move:
     if bulk:
         # One that has been called since it was read was passed over as under way.
         fence["attempt"], changes["bulk"] = job.attempt, bulk
-    return Move(job.pk, Status.CANCELLED, sources, fence, changes)
+    return Move(job.pk, Status.CANCELLED, sources, fence, changes, vendor=job.vendor, run=job.run)
 
 
 def retry(
@@ -118,7 +127,8 @@ def complete_overdue(
 ) -> Move:
     """Complete a job that failed as overdue, by a stored callback that an operator replays."""
     fence = {"vendor": vendor, "run": run, "attempt__gte": attempt, "error_code__in": OVERDUE_CODES}
-    return Move(job_id, Status.COMPLETE, (Status.FAILED,), fence, completed(done, now))
+    changes = completed(done, now)
+    return Move(job_id, Status.COMPLETE, (Status.FAILED,), fence, changes, vendor=vendor)
 
 
 def enqueue_due(job_ids: Iterable[str], now: datetime) -> int:

@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.CharField(db_column='_id', editable=False, max_length=120, primary_key=True, serialize=False)),
                 ('vendor', models.CharField(blank=True, max_length=50)),
-                ('span', models.CharField(choices=[('minute', 'Minute'), ('hour', 'Hour'), ('day', 'Day')], max_length=6)),
+                ('span', models.CharField(choices=[('part', 'Part'), ('minute', 'Minute'), ('hour', 'Hour'), ('day', 'Day')], max_length=6)),
                 ('at', models.DateTimeField()),
                 ('process', models.CharField(blank=True, max_length=20)),
                 ('counts', vendors.fields.JSONTextField()),

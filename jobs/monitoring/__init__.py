@@ -1,1 +1,3 @@
-"""How the service is: one snapshot for the console and /metrics, what is wrong, and alert rules."""
+"""What the service does now, and what is wrong with it: for the console's front page, for /metrics
+and for the alert rules. One snapshot serves them all.
+"""

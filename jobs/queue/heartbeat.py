@@ -3,7 +3,8 @@
 import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Any, NamedTuple
@@ -11,9 +12,10 @@ from typing import Any, NamedTuple
 import redis
 
 from jobs.queue.clock import redis_clock
-from jobs.queue.keys import HEARTBEATS, UNUSABLE
+from jobs.queue.keys import HEARTBEATS, ORDERS, UNUSABLE, WORKERS
 from jobs.queue.redis import connect, script
 from jobs.queue.redis_errors import refusal
+from jobs.queue.workers import Order, WorkerFacts
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,7 @@ HEARTBEAT_INTERVAL_SECONDS = 1.0
 HEARTBEAT_TIMEOUT_SECONDS = 5.0  # without a heartbeat for this long, a worker counts as silent
 MAX_WORKERS_READ = 1000
 CAN_CALL_ALL = "[{}, null]"  # the report of a worker that sends none
+WORKS_FOR_NONE = "[{}, []]"
 
 
 @dataclass(frozen=True)
@@ -90,26 +93,45 @@ def live_workers(client: Any) -> list[str]:
 
 
 class Heartbeat(Thread):
-    """Sends a heartbeat every second.
+    """Sends a heartbeat every second, with what `facts` returns, and gives each order that it hears
+    to `obey`.
 
     `redis_run_id` identifies the Redis process that took the last heartbeat; '' before the first.
     """
 
-    def __init__(self, consumer: str) -> None:
+    def __init__(
+        self,
+        consumer: str,
+        facts: Callable[[], WorkerFacts] = WorkerFacts,
+        obey: Callable[[Order], None] = lambda order: None,
+    ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self.redis_run_id = ""
         self.refused: redis.RedisError | None = None  # why Redis refuses heartbeats, if it does
         self.report = ""  # the vendors this worker can't call (jobs.recovery.unusable.report)
         self._consumer = consumer
+        self._facts, self._obey = facts, obey
+        self._obeyed = ""  # the last order, which Redis keeps until it knows that it was heard
         self._client = connect(HEARTBEAT_INTERVAL_SECONDS)
         self._ended = Event()
 
     def send(self) -> None:
-        """Send one heartbeat and set redis_clock from the reply. Raises redis.RedisError."""
-        asked_at = time.monotonic()
-        keys, args = [HEARTBEATS, UNUSABLE], [self._consumer, self.report]
-        self.redis_run_id, now_us = script("heartbeat")(keys=keys, args=args, client=self._client)
+        """Send one heartbeat, set redis_clock from the reply and obey the order in it. Raises
+        redis.RedisError.
+        """
+        asked_at, facts = time.monotonic(), self._facts()
+        # One that takes nothing more, since it is drained or stops, works for no vendor.
+        report = WORKS_FOR_NONE if facts.state else self.report
+        self.redis_run_id, now_us, order = script("heartbeat")(
+            keys=[HEARTBEATS, UNUSABLE, WORKERS, ORDERS],
+            args=[self._consumer, report, facts.as_text(), self._obeyed],
+            client=self._client,
+        )
         redis_clock.hear(int(now_us) / 1e6, asked_at)
+        if order and order != self._obeyed:
+            self._obeyed = order
+            with suppress(ValueError):  # an order of a later version
+                self._obey(Order(order.partition(" ")[0]))
 
     def run(self) -> None:
         while not self._ended.wait(HEARTBEAT_INTERVAL_SECONDS):
@@ -129,6 +151,7 @@ class Heartbeat(Thread):
         self.join()
         try:
             self._client.zrem(HEARTBEATS, self._consumer)
-            self._client.hdel(UNUSABLE, self._consumer)
+            for key in (UNUSABLE, WORKERS, ORDERS):
+                self._client.hdel(key, self._consumer)
         except redis.RedisError as error:
             log.debug("could not remove this worker from Redis: %s", type(error).__name__)

@@ -27,9 +27,11 @@ The others:
 |----------------------|--------|-----------------------------------------------|------------------|
 | enrich:heartbeats    | zset   | workers, by time of their last heartbeat (ms) | until taken over |
 | enrich:unusable      | hash   | per worker: vendors it can't call, and why    | until taken over |
+| enrich:workers       | hash   | per worker: its last report, with its time    | an hour          |
+| enrich:orders        | hash   | per worker: drain, resume or stop             | until obeyed     |
+| enrich:version:<v>   | string | lock of the worker that notes a new version   | 60 s             |
 | enrich:sweeper       | string | lock of the worker that sweeps                | 5 s              |
 | enrich:wake:<worker> | stream | newest entry makes a worker change streams    | 60 s             |
-| enrich:counters      | hash   | counters of /metrics                          | forever          |
 | enrich:ended         | stream | jobs that were waited for and batches, ended  | 1000 entries     |
 | enrich:probe         | none   | never exists; tests what Redis refuses        | never            |
 
@@ -52,14 +54,19 @@ And one for each client with request limits, with its slug as the hash tag:
 GROUP = "workers"
 HEARTBEATS = "enrich:heartbeats"
 UNUSABLE = "enrich:unusable"
+WORKERS = "enrich:workers"
+ORDERS = "enrich:orders"
 SWEEPER = "enrich:sweeper"
-COUNTERS = "enrich:counters"
 ENDED = "enrich:ended"
 ACCESS_PROBE = "enrich:probe"
 
 
 def wake_key(consumer: str) -> str:
     return f"enrich:wake:{consumer}"
+
+
+def version_key(version: str) -> str:
+    return f"enrich:version:{version}"
 
 
 def requests_key(client: str) -> str:

@@ -1,9 +1,11 @@
 """How much of its limits a vendor, or all vendors of a shared limit, have used: for the console."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import redis
 
 from jobs.queue.buckets import Bucket, all_buckets_of, arguments, keys_of
 from jobs.queue.clock import redis_clock
@@ -55,13 +57,46 @@ def of_limit(limit: Limit) -> list[Bucket]:
     return list({bucket.name: bucket for bucket in found if bucket.limit == limit.slug}.values())
 
 
+USAGE = ("limits", "usage")
+
+
+class UsageQuestion:
+    """How much of a vendor's limits is used? Asked in one pipeline with other questions."""
+
+    def __init__(self, vendor: Vendor) -> None:
+        try:
+            buckets = of_vendor(vendor)
+        except ValueError:  # nobody calls a vendor with a limit or credential that can't be read
+            buckets = []
+        self._buckets = [it for it in buckets if it.windows or it.quota or it.max_in_flight]
+
+    def ask(self, pipeline: Any) -> None:
+        """Add a command whose reply `answer` reads."""
+        if not self._buckets:
+            pipeline.echo("")
+            return
+        keys, args = keys_of(self._buckets), arguments(self._buckets, redis_clock.now())
+        pipeline.evalsha(script(*USAGE).sha, len(keys), *keys, *args)
+
+    def answer(self, reply: Any) -> list[Usage]:
+        """Return the usage of its buckets that limit anything; of none if Redis refused to say."""
+        if not self._buckets or isinstance(reply, redis.RedisError):
+            return []
+        return _usages(self._buckets, reply)
+
+
 def usage_of(buckets: Iterable[Bucket]) -> list[Usage]:
     """Return what these buckets count, by one script. Raises redis.RedisError."""
     buckets = list(buckets)
     args = arguments(buckets, redis_clock.now())
     # The script counts windows and quotas as `take` does.
-    _, *replies = script("limits", "usage")(keys=keys_of(buckets), args=args, client=hints())
-    return [_usage(bucket, reply) for bucket, reply in zip(buckets, replies, strict=True)]
+    replies = script(*USAGE)(keys=keys_of(buckets), args=args, client=hints())
+    return _usages(buckets, replies)
+
+
+def _usages(buckets: Sequence[Bucket], replies: Sequence[Any]) -> list[Usage]:
+    """Return the usages in a reply of the script, which begins with the time."""
+    return [_usage(bucket, reply) for bucket, reply in zip(buckets, replies[1:], strict=True)]
 
 
 def _usage(bucket: Bucket, reply: list[int]) -> Usage:

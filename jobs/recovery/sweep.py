@@ -31,6 +31,8 @@ from jobs.recovery.polls import UnpolledJobs, UnreadStreams, add_due_polls, stop
 from jobs.recovery.rebuild.target import capped_targets
 from jobs.recovery.unusable_pauses import UnusablePauses
 from jobs.storage.store import STORE_ERRORS, refuses
+from jobs.tallies.fold import Folder
+from jobs.tallies.samples import Sampler
 from vendors.catalogue import catalogue
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,8 @@ class Sweeper(Thread):
         self._unread_streams = UnreadStreams()
         self._unusable_pauses = UnusablePauses()
         self._batches = BatchSweep()
+        self._tallies = Folder()
+        self._samples = Sampler()
         self._next_at: dict[Step, float] = {}
         self._failing: set[Step] = set()
 
@@ -104,6 +108,8 @@ class Sweeper(Thread):
             (correct_in_flight_sets, 30.0),
             (self._unusable_pauses.pause_or_resume, 2.0),
             (pause_or_resume_users, 2.0),
+            (self._samples.step, 60.0),
+            (self._tallies.step, 5.0),
         ]
         has_more = False
         for step, interval_seconds in steps:

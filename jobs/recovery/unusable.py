@@ -10,13 +10,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobs.queue.buckets import buckets_of
-from jobs.queue.heartbeat import WorkerReport, live_workers, parse_reports
+from jobs.queue.heartbeat import (
+    WORKS_FOR_NONE,
+    WorkerReport,
+    live_workers,
+    parse_reports,
+)
 from jobs.queue.keys import UNUSABLE
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
 # The report of a worker that has not checked its vendors yet: it works for none.
-NOT_KNOWN_YET = "[{}, []]"
+NOT_KNOWN_YET = WORKS_FOR_NONE
 
 
 def fault(vendor: Vendor) -> str:

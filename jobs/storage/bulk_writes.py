@@ -16,16 +16,16 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import CharField, Field, IntegerField
-from pymongo import UpdateOne
+from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from jobs.models import Attempt, Batch, Callback, Job, RefusedItem
+from jobs.models import Attempt, Batch, Callback, Job, RefusedItem, Tally
 
 DUPLICATE_KEY = 11000
 FIELDS = {field.name: field for field in Job._meta.concrete_fields}
 OPERATORS = {"": "= %s", "gte": ">= %s", "is": "IS %s"}
 
-Row = Job | Attempt | Callback | Batch | RefusedItem
+Row = Job | Attempt | Callback | Batch | RefusedItem | Tally
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,15 @@ def insert_each(rows: Sequence[Row]) -> list[bool]:
     stored = model._default_manager.filter(pk__in=[row.pk for row in rows])
     ids = set(stored.values_list("pk", flat=True))
     return [row.pk in ids for row in rows]
+
+
+def replace_each(rows: Sequence[Row]) -> None:
+    """Write whole rows of one model, whether or not they are stored already. To repeat it changes
+    nothing.
+    """
+    model = type(rows[0])
+    write = _replace_on_mongodb if connection.vendor == "mongodb" else _replace_in_sql
+    write(model, rows)
 
 
 def _prepared(field: "Field[Any, Any]", value: Any) -> Any:
@@ -168,6 +177,19 @@ def _insert(model: type[Row]) -> str:
     return f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608 - our names
 
 
+def _replace_in_sql(model: type[Row], rows: Sequence[Row]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(_replace(model), [_values(row) for row in rows])
+
+
+@cache
+def _replace(model: type[Row]) -> str:
+    key, *others = map(connection.ops.quote_name, _columns(model))
+    changes = ", ".join(f"{name} = excluded.{name}" for name in others)
+    insert = _insert(model).removesuffix("DO NOTHING")
+    return f"{insert.strip()} ({key}) DO UPDATE SET {changes}"
+
+
 def _quoted(name: str) -> str:
     return connection.ops.quote_name(str(FIELDS[name].column))
 
@@ -198,6 +220,13 @@ def _insert_on_mongodb(model: type[Row], rows: Sequence[Row]) -> int:
         if error.details["writeConcernErrors"] or codes - {DUPLICATE_KEY}:
             raise
         return int(error.details["nInserted"])
+
+
+def _replace_on_mongodb(model: type[Row], rows: Sequence[Row]) -> None:
+    columns = _columns(model)
+    documents = [dict(zip(columns, _values(row), strict=True)) for row in rows]
+    writes = [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents]
+    _collection(model).bulk_write(writes, ordered=False)
 
 
 def _collection(model: type[Row]) -> Any:

@@ -36,6 +36,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.store_is_away = False
+        self.recorded = 0  # executions, since the worker started
+        self._slowest_seconds: float | None = None
         self._health = Health()
 
     def record(self, executions: Sequence[Execution]) -> None:
@@ -43,13 +45,21 @@ class Recorder:
         self._health.report(executions)
         now = redis_clock.now()
         moves = [_move(execution, now) for execution in executions]
+        began_at = time.monotonic()
         happened = self._apply(moves)
+        self.recorded += len(executions)
+        self._slowest_seconds = max(self._slowest_seconds or 0.0, time.monotonic() - began_at)
         for execution, move, yes in zip(executions, moves, happened, strict=True):
             execution.move, execution.happened = move, yes
             _log(execution)
             if not yes:
                 _keep_attempt(move)
         _forget_old_polls(executions, now)
+
+    def slowest_ms(self) -> float | None:
+        """Return how long the slowest write took since the last call; None if there was none."""
+        slowest, self._slowest_seconds = self._slowest_seconds, None
+        return None if slowest is None else slowest * 1000
 
     def _apply(self, moves: list[Move]) -> list[bool]:
         """Apply the moves, again and again while the store is away."""
@@ -187,7 +197,7 @@ def _log(execution: Execution) -> None:
     if move is None or not execution.happened:
         log.info("job %s of %s moved before attempt %d was recorded", job.pk, vendor, job.attempt)
     elif move.to == Status.FAILED:
-        failures.log_failure(vendor.slug, move)
+        failures.report(vendor.slug, move)
     elif isinstance(execution.answer, VendorError):
         what = "polled again" if execution.poll else "retried"
         message, key = execution.answer.message, execution.entry.credential

@@ -36,12 +36,15 @@ class Taker:
         self._schedule = schedule
         self._held = held
         self._pool = pool
+        self.is_drained = False  # takes nothing
         self._stale: list[Vendor] = []
         self._outdated: list[Taken] = []
         self._set_aside: set[str] = set()  # vendors with a key of the wrong type in Redis
 
     def room(self, vendor: Vendor) -> int:
         """Return how many entries may be taken from the vendor."""
+        if self.is_drained:
+            return 0
         now = redis_clock.now()
         if vendor.is_paused(now) and not ("poll" in vendor.definition and vendor.allows_polls(now)):
             return 0

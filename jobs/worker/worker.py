@@ -31,6 +31,7 @@ from jobs.worker.held_entries import HeldEntries
 from jobs.worker.record import Recorder
 from jobs.worker.schedule import Schedule
 from jobs.worker.settle import settle
+from jobs.worker.status import WorkerStatus
 from jobs.worker.taker import Taker
 from jobs.worker.threads.collector import Collector
 from jobs.worker.threads.listener import Listener
@@ -67,7 +68,6 @@ class Worker:
         self._chosen = vendors  # slugs; None: all
         self._drain = drain
         self._grace_seconds = grace_seconds
-        self.is_stopping = False  # no Event: its lock could block the signal handler that sets it
         self._away = ""  # what does not answer
         self._has_started = False  # any job in the last round
         self._round_seconds = 0.0
@@ -76,13 +76,14 @@ class Worker:
         self._unusable: dict[str, str] = {}  # why, as in unusable.faults
         self._wake = Event()
         self._schedule = Schedule()
-        self._heartbeat = Heartbeat(self.name)
+        self._pool: Pool[Execution] = Pool(threads, self._execute, self._wake.set)
+        self._recorder = Recorder()
+        self._status = WorkerStatus(self.name, threads, self._pool, self._recorder, vendors or ())
+        self._heartbeat = Heartbeat(self.name, self._status.facts, self._status.obey)
         self._heartbeat.report = unusable.NOT_KNOWN_YET
         self._held = HeldEntries(self.name, self._heartbeat)
-        self._pool: Pool[Execution] = Pool(threads, self._execute, self._wake.set)
         self._taker = Taker(self.name, self._schedule, self._held, self._pool)
         self._executed: Collector[Execution] = Collector(self._record_and_settle)
-        self._recorder = Recorder()
         self._listener = Listener(self.name, self._hear)
         self._sweeper = Sweeper(self.name)
 
@@ -117,7 +118,11 @@ class Worker:
 
     def stop(self) -> None:
         """Take nothing more, and end after the calls under way, or after the grace period."""
-        self.is_stopping = True
+        self._status.is_stopping = True
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._status.is_stopping
 
     def _try_round(self) -> None:
         began_at = time.monotonic()
@@ -140,6 +145,7 @@ class Worker:
         self._serve_vendors()
         self._held.reconcile(list(self._vendors))
         self._has_started = False
+        self._taker.is_drained = self._status.is_drained
         if not self._is_behind:
             self._take_and_claim()
         # If a quick vendor stops answering, its jobs should not wait here.

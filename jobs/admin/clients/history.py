@@ -36,7 +36,7 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argum
 
 def _entries(target: str, number: str) -> Page[Any]:
     """Return a page of the entries, newest first, each with its changes in words."""
-    found = Entry.objects.filter(target=target).order_by("-at")
+    found = Entry.objects.filter(target=target).order_by("-id")
     page: Page[Any] = Paginator(found, PER_PAGE).get_page(number)
     for entry in page.object_list:
         entry.shown_changes = shown(entry.changes)

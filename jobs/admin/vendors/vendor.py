@@ -1,5 +1,6 @@
 """The settings of vendors. A change applies within a second."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -12,9 +13,9 @@ from django.utils.safestring import SafeString
 
 from jobs.admin import formats, key_states, states
 from jobs.admin.vendors import usage
-from jobs.admin.vendors.field import changed
-from jobs.admin.vendors.pauses import PausingAdmin, paused_keys
+from jobs.admin.vendors.page.pausing import PausingAdmin, paused_keys
 from jobs.admin.vendors.target import TargetAdmin
+from jobs.admin.vendors.trail import TrailAdmin, differences
 from jobs.models import OPEN, Job
 from jobs.queue.clock import redis_clock
 from jobs.queue.snapshot import Snapshot, take_snapshot
@@ -27,7 +28,7 @@ SECRETS = ("api_key_env", "webhook_secret_env", "variables_again", "redact")
 
 
 @admin.register(Vendor)
-class VendorAdmin(TargetAdmin, PausingAdmin):
+class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
     list_display = ("slug", "state", "enabled", "adapter", "rate_limits", "max_in_flight")
     list_filter = ("enabled",)
     show_facets = admin.ShowFacets.NEVER
@@ -82,6 +83,7 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     ) -> HttpResponse:
         if vendor := kwargs.get("obj"):
             vendor.openable = _openable_by(request)
+            context["paused"] = vendor.is_paused(redis_clock.now())
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_readonly_fields(
@@ -138,8 +140,10 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
         if add:
             return super().construct_change_message(request, form, formsets, add)
         old, new = form.instance.old_values, form.instance
-        changes = [changed(name, old.get(name), getattr(new, name)) for name in form.changed_data]
-        return f"Changed {'; '.join(changes)}." if changes else "No fields changed."
+        return differences(old, {name: getattr(new, name) for name in form.changed_data})
+
+    def are_limits(self, changed: Iterable[str]) -> bool:
+        return {*changed} <= {*LIMITS}
 
     # Deleting
 

@@ -13,15 +13,14 @@ from django.core.management.base import CommandError
 
 from jobs.management.terminal import store_fault
 from jobs.management.vendor import adding, calling, checking, listing, text
-from jobs.management.vendor.report import report
 from jobs.storage.store import STORE_ERRORS
+from jobs.trials import trying
+from jobs.trials.report import report
 from jobs.worker import trial
 from jobs.worker.trial import Trial
 from vendors.base import Accepted, Done
 from vendors.management.store_command import StoreCommand
 from vendors.models import Vendor
-
-NOT_POLLED = "Vendor {vendor} is not polled: its definition has no `poll`."
 
 
 class Command(StoreCommand):
@@ -123,7 +122,7 @@ class Command(StoreCommand):
 
     def _warnings_once(self, vendor: Vendor) -> list[str]:
         """Return what would keep jobs from calling the vendor, before the first call only."""
-        found = [] if self._has_warned else list(calling.warnings(vendor))
+        found = [] if self._has_warned else list(trying.warnings(vendor))
         self._has_warned = True
         return found
 
@@ -140,14 +139,14 @@ def _make(vendor: Vendor, given: str | None, reference: str | None) -> Callable[
     if reference is not None:
         return _make_poll(vendor, given or "{}", reference)
     if given is None:
-        raise CommandError(f"Say what to send: --input '{adding.example(vendor)}'")
+        raise CommandError(f"Say what to send: --input '{trying.example(vendor)}'")
     return partial(trial.run, vendor, calling.read_input(vendor, given))
 
 
 def _make_poll(vendor: Vendor, given: str, reference: str) -> Callable[[], Trial]:
     if vendor.polling is None:
-        raise CommandError(NOT_POLLED.format(vendor=vendor))
-    by_reference = calling.asks_by_reference(vendor)
+        raise CommandError(trying.NOT_POLLED.format(vendor=vendor))
+    by_reference = trying.asks_by_reference(vendor)
     if by_reference and not reference:
         raise CommandError("Say what the vendor calls the work: --poll REFERENCE")
     job_input = calling.read_input(vendor, given, is_complete=not by_reference)

@@ -27,13 +27,16 @@ KINDS = {"recovery": Kind.BREAKER}  # what the script calls otherwise than the A
 OF_BUCKETS = (Kind.LIMIT, Kind.QUOTA, Kind.IN_FLIGHT)
 
 
-def run(client: Any, ask: Callable[[Any], None]) -> list[Any]:
+def run(
+    client: Any, ask: Callable[[Any], None], scripts: Iterable[Sequence[str]] = (HELD,)
+) -> list[Any]:
     """Return the replies to what `ask` adds to a pipeline; a command that failed replies its error.
-    Raises redis.RedisError if Redis does not answer.
+    `scripts`: those that it runs. Raises redis.RedisError if Redis does not answer.
     """
     replies = _replies(client, ask)
     if any(isinstance(reply, NoScriptError) for reply in replies):
-        client.script_load(script(*HELD).script)
+        for names in scripts:
+            client.script_load(script(*names).script)
         replies = _replies(client, ask)
     return replies
 

@@ -126,6 +126,22 @@ function isInUse(region) {
         || region.querySelector("details[open]:not([data-open])") !== null;
 }
 
+// --- Charts: the numbers of the step under the pointer, from the chart's table ---
+
+function readOut(event) {
+    const svg = event.target.closest?.(".chart > svg");
+    if (!svg) return;
+    const chart = svg.parentElement;
+    const rows = chart.querySelectorAll(".numbers tbody tr");
+    const box = svg.getBoundingClientRect();
+    // The plot's left and right edge, of 300 (jobs.admin.charts.frame).
+    const share = (300 * (event.clientX - box.left) / box.width - 34) / (296 - 34);
+    const row = rows[Math.floor(share * rows.length)];
+    const names = [...chart.querySelectorAll(".numbers thead th")].map((head) => head.textContent);
+    const words = row && [...row.cells].map((cell, at) => (at ? `${names[at]} ${cell.textContent}` : cell.textContent));
+    chart.querySelector(".readout").textContent = words ? words.join(" · ") : "";
+}
+
 // --- Keys ---
 
 function isTyping(target) {
@@ -152,7 +168,7 @@ function showKeys() {
     const list = document.createElement("dl");
     for (const one of document.querySelectorAll("[data-key]")) {
         if (one.closest("[hidden]")) continue;
-        const what = one.getAttribute("aria-label") || one.textContent.trim();
+        const what = one.dataset.keyName || one.getAttribute("aria-label") || one.textContent.trim();
         list.append(part("dt", "", part("kbd", one.dataset.key)), part("dd", what));
     }
     const isOn = part("input", "");
@@ -177,7 +193,7 @@ function nextTheme() {
     const next = themes[(themes.indexOf(root.dataset.theme) + 1) % themes.length];
     root.dataset.theme = next;
     remember("console_theme", next);
-    this.textContent = next[0].toUpperCase() + next.slice(1);
+    this.querySelector("b").textContent = next;
 }
 
 function nextZone() {
@@ -204,6 +220,7 @@ async function copy(button) {
 }
 
 document.addEventListener("keydown", answerKey);
+document.addEventListener("pointermove", readOut, { passive: true });
 document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
     if (button) copy(button);

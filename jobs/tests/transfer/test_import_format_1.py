@@ -37,6 +37,7 @@ DEFAULTS = {
         "vendor_reference": "",
         "next_poll_at": None,
         "credential": "",
+        "bulk": "",
     },
     "attempt": {
         "kind": "call",

@@ -2,13 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from jobs.worker import trial
 from jobs.worker.trial import Trial
 from vendors import replies
 from vendors.base import Accepted, Done
+from vendors.definitions.faults import path_of
 from vendors.http.exchanges import Exchange
 from vendors.models import Vendor
 from vendors.payloads import masking
@@ -17,6 +19,7 @@ from vendors.payloads.json_reader import VENDOR_JSON
 from vendors.payloads.masking import MASK
 
 MAX_BODY_LENGTH = 4096  # characters
+MAX_REMOVED = 50
 SECRET_HEADERS = re.compile(r"auth|key|token|secret|cookie|signature", re.IGNORECASE)
 SHOWN_HEADERS = ("Idempotency-Key",)  # would match, but is no secret
 SECRET_PARAMETERS = re.compile(
@@ -84,7 +87,31 @@ def _exchange(exchange: Exchange, redacted: frozenset[str], hide: _Mask) -> dict
         "response_body": hide(_body(exchange.reply_body, redacted)),
         "outcome": exchange.outcome,
         "rule": exchange.rule,
+        "removed": removed(exchange.reply_body, redacted),
     }
+
+
+def removed(body: bytes, redacted: frozenset[str]) -> list[str]:
+    """Return the paths of what cleaning removes from an answer; [] if it is not JSON."""
+    try:
+        value = VENDOR_JSON.read(body)
+    except ValueError:
+        return []
+    found = _missing(clean(value, frozenset()), clean(value, redacted), "")
+    return list(islice(found, MAX_REMOVED))
+
+
+def _missing(before: Any, after: Any, path: str) -> Iterator[str]:
+    """Yield the paths of what is no longer there, or of a text that has lost something."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name, value in before.items():
+            where = path_of(path, name)
+            yield from _missing(value, after[name], where) if name in after else [where]
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, pair in enumerate(zip(before, after, strict=True)):
+            yield from _missing(*pair, f"{path}[{index}]")
+    elif before != after:
+        yield path or "body"
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
