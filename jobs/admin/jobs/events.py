@@ -9,7 +9,8 @@ from datetime import datetime
 from django.utils.safestring import SafeString
 
 from audit.models import Entry
-from jobs.admin import formats, texts
+from jobs.admin import formats
+from jobs.admin.page import texts
 from jobs.models import FINAL, BulkAction, Callback, Job, Status, Verdict
 
 VERDICT_BADGE_KINDS = {
