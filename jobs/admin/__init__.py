@@ -5,12 +5,12 @@ limits, clients and bulk actions.
 from jobs.admin import bulk
 from jobs.admin.accounts.users import ConsoleGroupAdmin, ConsoleUserAdmin
 from jobs.admin.audit import pages as audit_pages
-from jobs.admin.batch import BatchAdmin
-from jobs.admin.callback import CallbackAdmin
+from jobs.admin.batches.model_admin import BatchAdmin
+from jobs.admin.callbacks.model_admin import CallbackAdmin
 from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
 from jobs.admin.errors.page import errors_view
-from jobs.admin.job import JobAdmin
+from jobs.admin.jobs.model_admin import JobAdmin
 from jobs.admin.overview import overview
 from jobs.admin.vendors.credential import CredentialAdmin
 from jobs.admin.vendors.limit import LimitAdmin

@@ -1,6 +1,6 @@
 """The moves of a job by callbacks, clients, operators and the sweep."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -107,13 +107,16 @@ def cancel(job: Job, now: datetime, *, bulk: str = "") -> Move:
     return Move(job.pk, Status.CANCELLED, sources, fence, changes, vendor=job.vendor, run=job.run)
 
 
-def retry(job: Job, now: datetime, *, bulk: str = "") -> Move:
+def retry(
+    job: Job, now: datetime, *, bulk: str = "", edited: Mapping[str, Any] | None = None
+) -> Move:
     """Queue a final job for a new run with fresh counters. The attempts of earlier runs stay.
-    `bulk`: the bulk action that does it; its jobs queue behind what waits.
+    `bulk`: the bulk action that does it; its jobs queue behind what waits. `edited`: what a person
+    changed of its name and input.
     """
     fresh = {"run": job.run + 1, "failures": 0, "crashes": 0, "result": None, "finished_at": None}
     sources, fence = (Status.FAILED, Status.CANCELLED), {"run": job.run}
-    changes: dict[str, Any] = {**fresh, **NO_ERROR, **queued(now)}
+    changes: dict[str, Any] = {**fresh, **NO_ERROR, **queued(now), **(edited or {})}
     if bulk:
         changes |= {"stream": Stream.JOBS, "bulk": bulk}
     return Move(job.pk, Status.QUEUED, sources, fence, changes)

@@ -74,7 +74,10 @@ const refresher = {
         this.isFetching = true;
         const started = Date.now();
         try {
-            const answer = await fetch(location.href, { headers: { "X-Console-Refresh": "1" }, cache: "no-store" });
+            // A list says in data-refresh-with which row came first, to be told how many are newer.
+            const more = document.querySelector("[data-refresh-with]")?.dataset.refreshWith;
+            const url = more ? `${location.pathname}${location.search ? `${location.search}&` : "?"}${more}` : location.href;
+            const answer = await fetch(url, { headers: { "X-Console-Refresh": "1" }, cache: "no-store" });
             if (answer.redirected) return location.reload(); // signed out
             if (!answer.ok) throw new Error(String(answer.status));
             this.replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
