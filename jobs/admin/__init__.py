@@ -1,7 +1,8 @@
 """The operations console in Django's admin: jobs, batches, callbacks, vendors, credentials,
-limits and clients.
+limits, clients and bulk actions.
 """
 
+from jobs.admin import bulk
 from jobs.admin.accounts.users import ConsoleGroupAdmin, ConsoleUserAdmin
 from jobs.admin.audit import pages as audit_pages
 from jobs.admin.batches.model_admin import BatchAdmin
@@ -30,6 +31,7 @@ __all__ = [
     "JobAdmin",
     "LimitAdmin",
     "VendorAdmin",
+    "bulk",
     "audit_pages",
     "close_view",
     "errors_view",

@@ -1,6 +1,5 @@
 """What people do with bulk actions: start, pause, resume and cancel one."""
 
-from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -39,8 +38,12 @@ def start(actor: Actor, **fields: Any) -> BulkAction:
         action = BulkAction.objects.create(
             actor=actor.name[:150], started_at=redis_clock.now(), skipped={}, **fields
         )
-        changes = {"kind": [None, action.kind], "vendor": [None, action.vendor]}
-        changes |= {"jobs": [None, action.planned], "per_second": [None, action.per_second]}
+        changes: dict[str, list[Any]] = {
+            "kind": [None, action.kind],
+            "vendor": [None, action.vendor],
+            "jobs": [None, action.planned],
+            "per_second": [None, action.per_second],
+        }
         _note(actor, "bulk.started", action, changes, reason=action.reason)
     return action
 
@@ -61,7 +64,7 @@ def cancel(actor: Actor, action: BulkAction) -> bool:
     return _turn(actor, action, "bulk.cancelled", open_states, BulkState.CANCELLED)
 
 
-def finish(action: BulkAction, at: datetime) -> None:
+def note_end(action: BulkAction) -> None:
     """Note in the audit trail that an action has done all."""
     changes = {"done": [0, action.done], "skipped": [0, sum(action.skipped.values())]}
     _note(Actor("EnrichLabs"), "bulk.finished", action, changes)

@@ -7,7 +7,6 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from jobs import operator_actions
-from jobs.api.pagination import first_id_at
 from jobs.choice import Choice
 from jobs.models import BulkAction, Job, Status
 
@@ -26,6 +25,7 @@ class Kind:
     done: str
     sources: tuple[Status, ...]
     each: Callable[[Sequence[Job], datetime, str], list[bool]]
+    needs_vendor: bool = False
 
     def statuses(self, choice: Choice) -> tuple[Status, ...]:
         """Return the statuses of those jobs of a choice that it moves."""
@@ -39,12 +39,12 @@ class Kind:
         """Return the jobs that an action started at `until` moves: one set for each status, so that
         an index has it in the order of ids.
 
-        Those that end, or are posted, later are left alone.
+        Those that end later are left alone.
         """
         rows = [replace(choice, status=status.value).jobs() for status in self.statuses(choice)]
         if self.name == "retry":
             return [each.filter(finished_at__lte=until) for each in rows]
-        return [each.filter(pk__lt=first_id_at(until)) for each in rows]
+        return rows
 
 
 RETRY = Kind(
@@ -52,6 +52,7 @@ RETRY = Kind(
     "retried",
     RETRIABLE,
     lambda jobs, now, bulk: operator_actions.retry_each(jobs, now, bulk=bulk),
+    needs_vendor=True,
 )
 CANCEL = Kind(
     "cancel",
@@ -64,10 +65,30 @@ KINDS = {kind.name: kind for kind in (RETRY, CANCEL)}
 
 def jobs_of(action: BulkAction) -> list["QuerySet[Job]"]:
     """Return the jobs that an action moves, as `Kind.jobs` does."""
-    return KINDS[action.kind].jobs(Choice.from_json(action.choice), action.started_at)
+    return KINDS[action.kind].jobs(choice_of(action), action.started_at)
+
+
+def being_called(action: BulkAction) -> "QuerySet[Job]":
+    """Return the jobs that an action would cancel if they were not being called."""
+    choice = choice_of(action)
+    if action.kind != CANCEL.name or choice.status:
+        return Job.objects.none()
+    return replace(choice, status=Status.PROCESSING.value).jobs()
+
+
+def choice_of(action: BulkAction) -> Choice:
+    return Choice.from_json(action.choice)
 
 
 def in_order(rows: Sequence["QuerySet[Job]"], after: str, limit: int) -> list[Job]:
     """Return the first `limit` of these jobs, in the order of their ids, after the id `after`."""
     found = [job for each in rows for job in each.filter(pk__gt=after).order_by("pk")[:limit]]
     return sorted(found, key=lambda job: job.pk)[:limit]
+
+
+def ids_in_order(rows: Sequence["QuerySet[Job]"], after: str, limit: int) -> list[str]:
+    """Return their ids alone."""
+    found: list[str] = []
+    for each in rows:
+        found += each.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:limit]
+    return sorted(found)[:limit]

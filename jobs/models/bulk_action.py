@@ -1,5 +1,7 @@
 """Actions on all jobs that match a filter, which the sweep carries out step by step."""
 
+from typing import Any
+
 from django.db import models
 
 from jobs.fields import JSONTextField
@@ -21,7 +23,7 @@ class BulkAction(models.Model):
     )
     kind = models.CharField(max_length=10)  # retry or cancel
     state = models.CharField(max_length=10, choices=BulkState.choices, default=BulkState.RUNNING)
-    choice = JSONTextField()  # which jobs (jobs.choice.Choice)
+    choice: "models.Field[dict[str, Any], dict[str, Any]]" = JSONTextField()  # jobs.choice.Choice
     vendor = models.CharField(max_length=50)  # an action is of one vendor's jobs
     reason = models.CharField(max_length=500, blank=True)
     actor = models.CharField(max_length=150)
@@ -35,7 +37,7 @@ class BulkAction(models.Model):
     finished_at = models.DateTimeField(null=True)
     cursor = models.CharField(max_length=36, blank=True)  # the last id that was looked at
     done = models.PositiveIntegerField(default=0)
-    skipped = JSONTextField()  # numbers by reason
+    skipped: "models.Field[dict[str, int], dict[str, int]]" = JSONTextField()  # by reason
     per_minute = models.FloatField(null=True)  # how many it has moved of late
     held_by = models.CharField(max_length=500, blank=True)  # why it does not go on at present
 
