@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from jobs.admin import states
-from jobs.admin.page import texts
 from jobs.admin.formats import counted
+from jobs.admin.page import texts
 from jobs.advice import advice_on
 from jobs.models import OPEN, Job, Status
 from jobs.queue.snapshot import Snapshot, take_snapshot
@@ -27,6 +27,11 @@ class JobVerdict:
     meaning: str = ""
     next_step: str = ""
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the sentence begins with the status, instead of saying what the job waits for."""
+        return self.kind not in ("info", "warning")
+
 
 def verdict_on(job: Job) -> JobVerdict:
     """Return the verdict. For an open job, it asks Redis."""
@@ -39,7 +44,8 @@ def verdict_on(job: Job) -> JobVerdict:
     if status == Status.FAILED:
         advice = advice_on(job.error_code)
         what = f"{ended}: {job.error_message or job.error_code}"
-        return JobVerdict("bad", what, advice.meaning, f"{advice.remedy} {advice.on_retry}")
+        retry = "" if advice.retry_helps != "no" else f" {advice.on_retry}"
+        return JobVerdict("bad", what, advice.meaning, advice.remedy + retry)
     if status == Status.CANCELLED:
         return JobVerdict("off", f"{ended}.", next_step=CANCELLED)
     found = " The vendor has no data for this input." if job.outcome == Outcome.NO_DATA else ""
