@@ -58,6 +58,7 @@ def test_a_vendor_that_is_down_comes_first_with_what_helps(make_vendor, redis_cl
     assert reverse("admin:vendor_close_breaker", args=["zeta"]) in problem
 
 
+@pytest.mark.sqlite
 def test_without_redis_the_page_is_quick_and_says_so(make_vendor, settings, tmp_path):
     make_vendor("acme")
     silent = socket.socket(socket.AF_UNIX)
