@@ -6,6 +6,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 WIDTH, HEIGHT = 90, 20
+HIDDEN = SafeString(' aria-hidden="true"')
 
 
 def sparkline(numbers: Sequence[float], label: str = "", kind: str = "") -> SafeString:
@@ -25,9 +26,7 @@ def sparkline(numbers: Sequence[float], label: str = "", kind: str = "") -> Safe
         f" sparkline-{kind}" if kind else "",
         WIDTH + 1,
         HEIGHT,
-        format_html(' role="img" aria-label="{}"', label)
-        if label
-        else SafeString(' aria-hidden="true"'),
+        format_html(' role="img" aria-label="{}"', label) if label else HIDDEN,
         HEIGHT,
         WIDTH,
         bars,
