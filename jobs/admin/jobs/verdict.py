@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from jobs.admin import states
-from jobs.admin.page import texts
 from jobs.admin.formats import counted
+from jobs.admin.page import texts
 from jobs.advice import advice_on
 from jobs.models import OPEN, Job, Status
 from jobs.queue.snapshot import Snapshot, take_snapshot
