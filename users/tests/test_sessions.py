@@ -72,6 +72,7 @@ def test_a_session_belongs_to_one_user_and_to_an_active_one(browser, ann):
     assert not is_signed_in(copy_of(browser))
 
 
+@pytest.mark.sqlite  # the tests' MongoDB can't show the form of a user
 def test_a_superuser_ends_the_sessions_of_others(browser, ann, log_in):
     other = log_in().client
     page = browser.get(f"/admin/auth/user/{ann.pk}/change/").content.decode()
