@@ -23,6 +23,7 @@ from jobs.queue import stream
 from jobs.queue.backlog import backlog
 from jobs.queue.held.recent import recent_holds
 from jobs.queue.redis import hints
+from jobs.tallies import read
 from jobs.tallies.memory import memory
 from vendors.catalogue import catalogue
 
@@ -114,6 +115,7 @@ def clear_caches() -> None:
     durations.__init__()
     monitor.__init__()
     memory.reset()
+    read.forget()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from enrichlabs.http.overload import is_late, refuse, waited_seconds
 from enrichlabs.http.request_limits import Limits, limits_of
 from enrichlabs.http.upload import Upload
 from enrichlabs.http.wsgi_request import Body, Handler
+from jobs import tallies
 from jobs.api.problems import Problem, overloaded
 from jobs.storage.store import patience
 
@@ -35,6 +36,7 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
     response: Iterable[bytes]
     try:
         if is_late(environ, waited_seconds(environ, serving_since)):
+            tallies.count("overloaded")
             raise overloaded()
         if isinstance(body, Body) and not limits.view_refuses:
             body.load()

@@ -194,7 +194,7 @@ def sample(full: Service, count: int) -> Figures:
         "jobs/s": complete.count() / elapsed,
         "called twice (must be 0)": sum(times > 1 for times in calls.values()),
         "recorded twice (must be 0)": sum(times > 1 for times in attempts.values()),
-        "requeued entries": int(full.redis.hget("enrich:counters", "requeued_entries|slow") or 0),
+        "requeued entries": full.counter("requeued_entries"),
     }
 
 

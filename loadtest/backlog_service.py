@@ -58,7 +58,11 @@ class Service(OwnService):
                 yield from (fields["job"] for _, fields in page)
 
     def counter(self, name: str) -> int:
-        return int(self.redis.hget("enrich:counters", f"{name}|slow") or 0)
+        """Return how often an event was counted, up to a second ago."""
+        from jobs.tallies import read  # Django is set up only now
+
+        counted = read.totals().get("slow")
+        return counted.events[name] if counted else 0
 
     def worker_cpu_seconds(self) -> float:
         return sum(cpu_seconds(pid) for pid in self.processes("run_worker"))

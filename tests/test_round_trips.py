@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("transactional_db", "redis_client")
 
 FEW, MANY = 10, 100
 STORE_OPERATIONS = {"sqlite": 8, "mongodb": 5}  # including BEGIN
-REDIS_ROUND_TRIPS = 4  # take, report, settle, counters
+REDIS_ROUND_TRIPS = 3  # take, report, settle
 
 
 class Batch:

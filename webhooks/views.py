@@ -9,12 +9,12 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
+from jobs import tallies
 from jobs.api.access.addresses import client_address
 from jobs.api.input import bodies
 from jobs.api.problems import Problem, handle
 from jobs.callbacks import receive, refusals, tokens
 from jobs.models import Job, Verdict
-from jobs.queue import counters
 from jobs.queue.clock import redis_clock
 from jobs.storage.store import STORE_ERRORS
 from vendors.catalogue import account_url, catalogue
@@ -165,7 +165,7 @@ def _count_when_sent(
     def count_and_close() -> None:
         try:
             if not job_id:
-                counters.count("callbacks_refused", slug)
+                tallies.count("callbacks_refused", slug)
                 return
             ref = tokens.read(request.GET.get("token", ""), slug, job_id)
             length = request.META.get("CONTENT_LENGTH") or ""

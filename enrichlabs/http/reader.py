@@ -11,6 +11,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from enrichlabs.http import head_check, refusals
 from enrichlabs.http.connection import Connection
 from enrichlabs.http.incoming import Incoming
+from jobs import tallies
 from jobs.api.problems import Problem, overloaded
 
 MAX_WAITING_BYTES = 64 * 1024 * 1024  # of incomplete requests, per process
@@ -123,6 +124,7 @@ class RequestReader:
     def _limit_memory(self) -> None:
         """Refuse the largest incomplete request when all together take too much memory."""
         if self._waiting_bytes > MAX_WAITING_BYTES:
+            tallies.count("overloaded")
             largest = max(self._connections, key=lambda each: len(each.incoming.data))
             self._refuse(largest, overloaded())
 

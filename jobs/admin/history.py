@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Lock
 from typing import NamedTuple
 
 from django.http import HttpRequest
@@ -15,11 +14,9 @@ from jobs.admin.page.reader import zone
 from jobs.api.pagination import first_id_at
 from jobs.storage.store import STORE_ERRORS
 from jobs.tallies.counts import OUTCOMES, Counts, Histogram
-from jobs.tallies.read import MINUTE, Point, floor, series
+from jobs.tallies.read import MINUTE, series
 
 FEW_SAMPLES = 20
-MAX_AGE = timedelta(seconds=10)
-SETTLED_AFTER = timedelta(minutes=15)  # nothing is counted any more for a time longer ago
 MAX_MARKS = 12
 MARKED = (
     "service.version",
@@ -68,52 +65,13 @@ def panel(request: HttpRequest, vendor: str | None = None) -> Panel:
     tabs = [Tab(each.words, f"?range={each.name}", each is chosen) for each in RANGES]
     now = timezone.now()
     try:
-        points, marks = history.read(chosen, vendor, now)
+        points = series(now - (chosen.steps - 1) * chosen.step, now, chosen.step, vendor)
+        marks = _marks(chosen, vendor, now)
     except STORE_ERRORS:
         return Panel(tabs, [], SafeString(""), is_known=False)
     frame = Frame([point.at for point in points], chosen.step, zone(request.COOKIES), now, marks)
     charts = _charts(frame, [point.counts for point in points], chosen)
     return Panel(tabs, charts, marks_list(frame), is_known=True)
-
-
-class _History:
-    """What was counted, kept for a few seconds; longer, where it changes no more."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._settled: dict[tuple[str, str | None], dict[datetime, Counts]] = {}
-        self._read: dict[
-            tuple[str, str | None], tuple[datetime, list[Point], tuple[ChartMark, ...]]
-        ] = {}
-
-    def read(
-        self, chosen: Range, vendor: str | None, now: datetime
-    ) -> tuple[list[Point], tuple[ChartMark, ...]]:
-        key = (chosen.name, vendor)
-        with self._lock:
-            read_at, points, marks = self._read.get(key) or (None, [], ())
-            if read_at is None or not timedelta(0) <= now - read_at <= MAX_AGE:
-                points, marks = self._points(chosen, vendor, now), _marks(chosen, vendor, now)
-                self._read[key] = (now, points, marks)
-            return points, marks
-
-    def _points(self, chosen: Range, vendor: str | None, now: datetime) -> list[Point]:
-        first = floor(now, chosen.step) - (chosen.steps - 1) * chosen.step
-        kept = self._settled.get((chosen.name, vendor), {})
-        kept = {at: counts for at, counts in kept.items() if at >= first}
-        since = max(kept) + chosen.step if min(kept, default=None) == first else first
-        kept |= {point.at: point.counts for point in series(since, now, chosen.step, vendor)}
-        settled = {at: each for at, each in kept.items() if at + chosen.step < now - SETTLED_AFTER}
-        self._settled[(chosen.name, vendor)] = settled
-        return [Point(at, kept[at]) for at in sorted(kept)]
-
-    def forget(self) -> None:
-        with self._lock:
-            self._settled.clear()
-            self._read.clear()
-
-
-history = _History()
 
 
 def _marks(chosen: Range, vendor: str | None, now: datetime) -> tuple[ChartMark, ...]:

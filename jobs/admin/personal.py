@@ -10,13 +10,14 @@ from django.utils.safestring import SafeString
 
 from audit.record import record
 from jobs.admin.actor import actor
+from jobs.models import Job
 
 PERMISSION = "jobs.view_personal_data"
 MASKED = format_html('<span class="masked" title="{}">•••••</span>', "Personal data is hidden.")
 
 
 def may_see(request: HttpRequest) -> bool:
-    return bool(request.user.has_perm(PERMISSION))  # type: ignore[union-attr]  # staff only
+    return bool(request.user.has_perm(PERMISSION))
 
 
 def name_for(request: HttpRequest, name: str) -> str | SafeString:
@@ -24,6 +25,13 @@ def name_for(request: HttpRequest, name: str) -> str | SafeString:
     if not name:
         return "-"
     return name if may_see(request) else MASKED
+
+
+def without_name(request: HttpRequest, job: Job, text: str) -> str:
+    """Return a text about the job without its name, for a user who may not see that. An adapter's
+    message should not hold it, but may.
+    """
+    return text.replace(job.name, "•••••") if job.name and not may_see(request) else text
 
 
 def note_seen(request: HttpRequest, target: str, action: str, response: HttpResponse) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from jobs import failures, lifecycle
+from jobs import failures, lifecycle, tallies
 from jobs.callbacks import references
 from jobs.callbacks.moves import late_move_of, move_of, poll_soon
 from jobs.callbacks.read import EQUAL_NAMES, Answer, Unreadable, read
@@ -231,6 +231,8 @@ def _record(verdict: Verdict, *callbacks: Callback, reason: str = "") -> Verdict
 def _log(verdict: Verdict, callback: Callback, reason: str) -> None:
     is_newly_unreadable = verdict == Verdict.UNREADABLE != callback.verdict
     level = logging.ERROR if is_newly_unreadable else logging.INFO
+    if is_newly_unreadable:
+        tallies.count("callbacks_unreadable", callback.vendor)
     # A vendor's reference may be personal data.
     subject = f"job {callback.job}" if callback.job else "a reference that no job has yet"
     text = "Callback from vendor %s for %s is %s%s"

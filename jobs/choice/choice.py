@@ -38,6 +38,7 @@ class Choice:
     waiting_over: timedelta | None = None
     waiting_since: datetime | None = None  # what `fixed` makes of waiting_over
     reruns: bool = False  # only those that were retried by a person or a client
+    by_name: bool = True  # whether `q` may be a name; not in a URL
 
     @classmethod
     def from_query(cls, query: QueryDict) -> Self:
@@ -110,7 +111,7 @@ class Choice:
             jobs = indexes.of_any_client(jobs)
         if self._waits and not self.status:
             jobs = jobs.filter(status__in=OPEN)
-        return search(jobs, self.q) if self.q else jobs
+        return search(jobs, self.q, by_name=self.by_name) if self.q else jobs
 
     def parts(self) -> list[Self]:
         """Return choices that have no job in common and together choose the same: each is read in

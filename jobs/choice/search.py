@@ -16,20 +16,23 @@ MAX_FOUND = 1000  # rows with one reference
 LAST_CHARACTER = "\U0010ffff"
 
 
-def search(jobs: QuerySet[Job], term: str) -> QuerySet[Job]:
+def search(jobs: QuerySet[Job], term: str, *, by_name: bool = True) -> QuerySet[Job]:
     """Return those of the jobs that have the term as id or reference, or a name that begins with
-    it. Each query reads one index, in its order.
+    it. Each query reads one index, in its order. `by_name`: False for a person who may not see
+    names, and could guess them so.
     """
     by_reference = _ids_with_reference(Job, term)
     if job_id := _as_id(term):
         return (
             jobs.filter(pk__in=[job_id, *by_reference]) if by_reference else jobs.filter(pk=job_id)
         )
+    if not by_name:
+        return jobs.filter(pk__in=by_reference)
     named = _named(jobs, term).order_by("name")
     if not by_reference:
         return named
-    by_name = named.values_list("pk", flat=True)[:MAX_FOUND]
-    return jobs.filter(pk__in={*by_reference, *by_name})
+    ids = named.values_list("pk", flat=True)[:MAX_FOUND]
+    return jobs.filter(pk__in={*by_reference, *ids})
 
 
 def search_batches(batches: QuerySet[Batch], term: str) -> QuerySet[Batch]:

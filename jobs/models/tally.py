@@ -8,7 +8,8 @@ from jobs.fields import JSONTextField
 class Span(models.TextChoices):
     """How long the time of a tally is."""
 
-    MINUTE = "minute"
+    PART = "part"  # a minute, of one process
+    MINUTE = "minute"  # of all processes
     HOUR = "hour"
     DAY = "day"
 
@@ -21,10 +22,10 @@ class Tally(models.Model):
     """
 
     id = models.CharField(primary_key=True, max_length=120, db_column="_id", editable=False)
-    vendor = models.CharField(max_length=50, blank=True)  # '' for what belongs to no vendor
+    vendor = models.CharField(max_length=50, blank=True)  # '': of no vendor; '*': of all together
     span = models.CharField(max_length=6, choices=Span.choices)
     at = models.DateTimeField()  # when the time begins
-    process = models.CharField(max_length=20, blank=True)  # '' once it is folded over processes
+    process = models.CharField(max_length=20, blank=True)  # of a part
     counts = JSONTextField()  # jobs.tallies.counts.Counts
 
     class Meta:
@@ -44,9 +45,9 @@ class TallyMark(models.Model):
     mark and shorter ones after it, so that a fold appears to happen in one step.
     """
 
-    id = models.CharField(primary_key=True, max_length=6, db_column="_id")  # a Span, or `total`
+    id = models.CharField(primary_key=True, max_length=6, db_column="_id")  # a Span
     at = models.DateTimeField()
-    counts = JSONTextField(null=True)  # of `total`: what was counted before `at`, by vendor
+    counts = JSONTextField(null=True)  # of hours: all that was counted before `at`, by vendor
 
     class Meta:
         default_permissions = ()

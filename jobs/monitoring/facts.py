@@ -1,10 +1,12 @@
 """What a snapshot of the service consists of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from jobs.models import BulkAction
+from jobs.monitoring.history import VendorHistory
 from jobs.queue.snapshot import Snapshot
 from vendors.models import Vendor
 
@@ -156,8 +158,14 @@ class ServiceSnapshot:
     redis_health: RedisHealth = field(default_factory=RedisHealth)
     store_health: StoreHealth = field(default_factory=StoreHealth)
     bulk_actions: list[BulkAction] = field(default_factory=list)
+    # What was counted lately, by vendor; '' for what belongs to none.
+    histories: Mapping[str, VendorHistory] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)  # worst first, at most 8
     hidden_problems: int = 0  # how many more there are
+
+    def events(self, name: str) -> int:
+        """Return how often something happened in the last ten minutes (jobs.tallies.count)."""
+        return sum(history.events[name] for history in self.histories.values())
 
     def vendor(self, slug: str) -> VendorLine | None:
         return next((line for line in self.vendors if line.slug == slug), None)

@@ -1,27 +1,29 @@
 """The snapshot of the service: at most a second old, one for all threads of a process."""
 
+import logging
 import time
+from dataclasses import replace
 from threading import Lock
 
+from django.db import close_old_connections
 from django.utils import timezone
 
-from jobs.monitoring.facts import (
-    Figures,
-    RedisHealth,
-    ServiceSnapshot,
-    StoreHealth,
-    VendorLine,
-    VendorState,
-    WorkerLine,
-)
+from jobs.models import BulkAction, BulkState
+from jobs.monitoring import backlog, health, vendors, workers
+from jobs.monitoring.facts import Figures, Problem, ServiceSnapshot, Severity, VendorLine
+from jobs.monitoring.history import History, VendorHistory
+from jobs.monitoring.rules import RULES
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from jobs.storage.store import STORE_ERRORS, patience
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
+log = logging.getLogger(__name__)
+
 MAX_AGE_SECONDS = 1.0
-STORE_SECONDS = 1.0  # for all that a snapshot reads
-NEVER = float("-inf")
+STORE_SECONDS = 0.8  # for all that a snapshot reads
+MAX_PROBLEMS = 8
+MAX_BULK_ACTIONS = 10
 
 
 class Monitor:
@@ -30,81 +32,121 @@ class Monitor:
     def __init__(self) -> None:
         self._lock = Lock()
         self._snapshot: ServiceSnapshot | None = None
-        self._taken_at = NEVER
+        self._vendors: list[Vendor] = []  # as last read, for when the store is away
+        self._histories: dict[str, VendorHistory] = {}
+        self._history = History()
+        self._delayed = backlog.Delayed()
+        self._size = health.StoreSize()
+        self._bulk_actions: list[BulkAction] = []
+        self._taken_at = float("-inf")
 
     def current(self) -> ServiceSnapshot:
+        """Return a snapshot that is at most a second old. It comes within two seconds whatever is
+        away, with the last known values of what the store does not tell.
+        """
         with self._lock:  # who waits for another thread's snapshot gets that one
             if self._snapshot is None or time.monotonic() - self._taken_at > MAX_AGE_SECONDS:
-                self._snapshot = _take()
+                self._snapshot = self._take()
                 self._taken_at = time.monotonic()
             return self._snapshot
 
     def forget(self) -> None:
         """Have the next call take a new one."""
-        self._taken_at = NEVER
+        self._taken_at = float("-inf")
 
-
-def _take() -> ServiceSnapshot:
-    asked_at = time.monotonic()
-    vendors: list[Vendor] = []
-    store_ms = None
-    try:
-        with patience(STORE_SECONDS):
-            vendors = list(catalogue.all().values())
-            store_ms = (time.monotonic() - asked_at) * 1000
-    except STORE_ERRORS:
-        pass
-    redis = take_snapshot(vendors)
-    lines = [_line(vendor, redis) for vendor in vendors]
-    order = list(VendorState)
-    lines.sort(key=lambda line: (order.index(line.state), line.slug))
-    workers = [
-        WorkerLine(
-            each.name,
-            host=each.name.rsplit("-", 2)[0],
-            silent_seconds=each.silent_seconds,
-            state="alive" if each.is_alive else "silent",
+    def _take(self) -> ServiceSnapshot:
+        store_ms = self._read_vendors()
+        redis = take_snapshot(self._vendors)
+        sources = vendors.Sources(redis)
+        if store_ms is not None:
+            store_ms = self._read_store(sources, store_ms)
+        sources.histories = self._histories
+        lines = vendors.lines(self._vendors, sources)
+        worker_lines = workers.lines(redis)
+        size = self._size.read() if store_ms is not None else None
+        snapshot = ServiceSnapshot(
+            taken_at=timezone.now(),
+            redis=redis,
+            redis_answers=redis.redis_answers,
+            store_answers=store_ms is not None,
+            store_ms=store_ms,
+            figures=_figures(lines, redis, self._histories, len(worker_lines)),
+            vendors=lines,
+            workers=worker_lines,
+            redis_health=health.redis_health(redis.redis_answers),
+            store_health=health.store_health(store_ms, size, worker_lines),
+            bulk_actions=self._bulk_actions,
+            histories=self._histories,
         )
-        for each in redis.workers
-    ]
-    return ServiceSnapshot(
-        timezone.now(),
-        redis,
-        redis.redis_answers,
-        store_ms is not None,
-        store_ms,
-        Figures(
-            waiting=sum(line.waiting or 0 for line in lines),
-            in_flight=sum(line.in_flight or 0 for line in lines),
-            workers_alive=sum(each.is_alive for each in redis.workers),
-            workers_seen=len(redis.workers),
-        ),
-        lines,
-        workers,
-        RedisHealth(redis.redis_answers),
-        StoreHealth(store_ms is not None, milliseconds=store_ms),
+        return _with_problems(snapshot)
+
+    def _read_vendors(self) -> float | None:
+        """Read the vendors. Returns how many milliseconds the store took; None if it is away."""
+        asked_at = time.monotonic()
+        try:
+            with patience(STORE_SECONDS):
+                catalogue.forget()  # so that it asks the store, whose time counts
+                self._vendors = list(catalogue.all().values())
+        except STORE_ERRORS:
+            close_old_connections()
+            return None
+        return (time.monotonic() - asked_at) * 1000
+
+    def _read_store(self, sources: vendors.Sources, store_ms: float) -> float | None:
+        """Read everything else. Returns `store_ms`, or None if the store has gone away."""
+        redis = sources.redis
+        try:
+            with patience(STORE_SECONDS):
+                self._histories = self._history.by_vendor(redis.now)
+                sources.delayed = self._delayed.by_vendor()
+                if not redis.redis_answers:
+                    slugs = [vendor.slug for vendor in self._vendors]
+                    sources.rows = backlog.from_rows(slugs, redis.now)
+                under_way = (BulkState.RUNNING, BulkState.PAUSED)
+                running = BulkAction.objects.filter(state__in=under_way).order_by("state", "id")
+                self._bulk_actions = list(running[:MAX_BULK_ACTIONS])
+        except STORE_ERRORS:
+            close_old_connections()
+            return None
+        return store_ms
+
+
+def _figures(
+    lines: list[VendorLine],
+    redis: Snapshot,
+    histories: dict[str, VendorHistory],
+    workers_seen: int,
+) -> Figures:
+    waiting = [line.waiting for line in lines if line.waiting is not None]
+    in_flight = [line.in_flight for line in lines if line.in_flight is not None]
+    ages = [line.oldest_seconds for line in lines if line.oldest_seconds is not None]
+    calls = sum(each.calls_hour for each in histories.values())
+    errors = sum(each.errors_hour for each in histories.values())
+    is_known = len(waiting) == len(lines)
+    alive = sum(worker.is_alive for worker in redis.workers)
+    return Figures(
+        waiting=sum(waiting) if is_known else None,
+        in_flight=sum(in_flight) if is_known else None,
+        done_per_minute=sum(line.done_per_minute for line in lines),
+        errors_hour=errors,
+        errors_hour_share=errors / calls if calls else 0.0,
+        oldest_seconds=max(ages, default=0.0) if is_known else None,
+        workers_alive=alive if redis.redis_answers else None,
+        workers_seen=workers_seen if redis.redis_answers else None,
     )
 
 
-def _line(vendor: Vendor, redis: Snapshot) -> VendorLine:
-    held = redis.vendors.get(vendor.slug)
-    state = VendorState.RUNNING
-    if vendor.is_paused(redis.now):
-        state = VendorState.PAUSED
-    elif held and held.breaker:
-        state = VendorState.PROBING if held.breaker.is_probing else VendorState.DOWN
-    elif not vendor.enabled:
-        state = VendorState.DISABLED
-    return VendorLine(
-        vendor,
-        vendor.slug,
-        state,
-        "",
-        waiting=held.queued if held else None,
-        in_flight=held.in_flight if held else None,
-        max_in_flight=vendor.max_in_flight,
-        calling=held.calling if held else None,
-    )
+def _with_problems(snapshot: ServiceSnapshot) -> ServiceSnapshot:
+    found = [problem for rule in RULES for problem in rule.find(snapshot)]
+    found.sort(key=_badness)
+    hidden = len(found[MAX_PROBLEMS:])
+    return replace(snapshot, problems=found[:MAX_PROBLEMS], hidden_problems=hidden)
+
+
+def _badness(problem: Problem) -> tuple[bool, int]:
+    """Sort critical ones first. Within, the rules are in the order of how much they explain."""
+    order = [rule.name for rule in RULES]
+    return problem.severity != Severity.CRITICAL, order.index(problem.rule)
 
 
 monitor = Monitor()

@@ -32,7 +32,6 @@ The others:
 | enrich:version:<v>   | string | lock of the worker that notes a new version   | 60 s             |
 | enrich:sweeper       | string | lock of the worker that sweeps                | 5 s              |
 | enrich:wake:<worker> | stream | newest entry makes a worker change streams    | 60 s             |
-| enrich:counters      | hash   | counters of /metrics                          | forever          |
 | enrich:ended         | stream | jobs that were waited for and batches, ended  | 1000 entries     |
 | enrich:probe         | none   | never exists; tests what Redis refuses        | never            |
 
@@ -58,7 +57,6 @@ UNUSABLE = "enrich:unusable"
 WORKERS = "enrich:workers"
 ORDERS = "enrich:orders"
 SWEEPER = "enrich:sweeper"
-COUNTERS = "enrich:counters"
 ENDED = "enrich:ended"
 ACCESS_PROBE = "enrich:probe"
 

@@ -14,7 +14,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from jobs.queue.keys import ACCESS_PROBE, COUNTERS, ENDED, HEARTBEATS, ORDERS, SWEEPER, WORKERS
+from jobs.queue.keys import ACCESS_PROBE, ENDED, HEARTBEATS, ORDERS, SWEEPER, WORKERS
 from jobs.queue.redis import script
 
 LOGIN = "Redis refuses the user or the password of REDIS_URL. Correct them."
@@ -93,7 +93,7 @@ def require_usable(client: Any, of_vendors: Mapping[str, str] = MappingProxyType
     """Check that Redis takes a worker's commands and that the keys that all vendors share, and
     those of some, have the right types. Raises redis.RedisError.
     """
-    types = {HEARTBEATS: "zset", SWEEPER: "string", COUNTERS: "hash", ENDED: "stream", **of_vendors}
+    types = {HEARTBEATS: "zset", SWEEPER: "string", ENDED: "stream", **of_vendors}
     types |= {WORKERS: "hash", ORDERS: "hash"}
     keys_and_probe = [ACCESS_PROBE, *types]
     if key := script("check_access")(keys=keys_and_probe, args=[*types.values()], client=client):

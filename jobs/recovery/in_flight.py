@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from django.db.models import QuerySet
 
+from jobs import tallies
 from jobs.models import EPOCH, IN_FLIGHT, Job
-from jobs.queue import counters
 from jobs.queue.keys import BucketKeys, Keys
 from jobs.queue.redis import commands, script
 from jobs.recovery.rebuild.target import Target
@@ -30,7 +30,7 @@ def correct(vendor: str) -> int:
     """
     corrected = _correct(vendor, Keys(vendor), Job.objects.filter(vendor=vendor))
     if corrected:
-        counters.count("in_flight_corrections", vendor, corrected)
+        tallies.count("in_flight_corrections", vendor, corrected)
     return corrected
 
 

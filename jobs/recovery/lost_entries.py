@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import QuerySet
 
-from jobs import lifecycle
+from jobs import lifecycle, tallies
 from jobs.models import QUEUES, Job, Status, Stream
-from jobs.queue import counters, stream
+from jobs.queue import stream
 from jobs.queue.keys import Keys
 from jobs.queue.redis import commands, script
 
@@ -95,7 +95,7 @@ def _requeue(vendor: str, of: Stream, times: _StreamTimes) -> int:
         stream.add(vendor, lost, of)
         lifecycle.requeue_lost(lost, lost_before=lost_before, now=times.requeued_at)
         log.warning("Redis lost %d entries of %s; requeued", len(lost), vendor)
-        counters.count("lost_entries", vendor, len(lost))
+        tallies.count("lost_entries", vendor, len(lost))
     return len(lost)
 
 

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from django.db.models import Count, Max, Min
 
-from jobs import failures, lifecycle
+from jobs import failures, lifecycle, tallies
 from jobs.callbacks import apply, refusals
 from jobs.models import Attempt, Job, Kind, Status
-from jobs.queue import counters, stream
+from jobs.queue import stream
 from jobs.queue.clock import redis_clock
 from vendors.catalogue import catalogue
 
@@ -63,7 +63,7 @@ def _resolve_waiting(jobs: Sequence[Job], now: datetime) -> None:
         if happened:
             stream.settle(job.vendor, [move.settlement()])
             _log_overdue(job, move)
-            counters.count("callbacks_overdue", job.vendor)
+            tallies.count("callbacks_overdue", job.vendor)
 
 
 def _log_overdue(job: Job, move: lifecycle.Move) -> None:

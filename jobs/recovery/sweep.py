@@ -14,6 +14,7 @@ import redis
 from django.db import close_old_connections
 
 from jobs import lifecycle
+from jobs.bulk import step as bulk
 from jobs.callbacks import apply
 from jobs.callbacks.retry_unmatched import UnmatchedRetries
 from jobs.callbacks.retry_unreadable import UnreadableRetries
@@ -31,6 +32,8 @@ from jobs.recovery.polls import UnpolledJobs, UnreadStreams, add_due_polls, stop
 from jobs.recovery.rebuild.target import capped_targets
 from jobs.recovery.unusable_pauses import UnusablePauses
 from jobs.storage.store import STORE_ERRORS, refuses
+from jobs.tallies.fold import Folder
+from jobs.tallies.samples import Sampler
 from vendors.catalogue import catalogue
 
 log = logging.getLogger(__name__)
@@ -59,6 +62,8 @@ class Sweeper(Thread):
         self._unread_streams = UnreadStreams()
         self._unusable_pauses = UnusablePauses()
         self._batches = BatchSweep()
+        self._tallies = Folder()
+        self._samples = Sampler()
         self._next_at: dict[Step, float] = {}
         self._failing: set[Step] = set()
 
@@ -97,6 +102,7 @@ class Sweeper(Thread):
             (take_over_overdue_calls, 5.0),
             (self._batches.advance, 0.0),
             (self._batches.seal_abandoned, 60.0),
+            (bulk.advance, 0.0),
             (requeue_lost_entries, 5.0),
             (apply_stored_callbacks, 5.0),
             (self._reread_callbacks, 5.0),
@@ -104,6 +110,8 @@ class Sweeper(Thread):
             (correct_in_flight_sets, 30.0),
             (self._unusable_pauses.pause_or_resume, 2.0),
             (pause_or_resume_users, 2.0),
+            (self._samples.step, 60.0),
+            (self._tallies.step, 5.0),
         ]
         has_more = False
         for step, interval_seconds in steps:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobs import failures, lifecycle
+from jobs import failures, lifecycle, tallies
 from jobs.lifecycle import Move
 from jobs.models import Attempt, Job, Kind, Status, Stream
-from jobs.queue import counters, stream, workers
+from jobs.queue import stream, workers
 from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import HEARTBEAT_INTERVAL_SECONDS, HEARTBEAT_TIMEOUT_SECONDS
 from jobs.queue.keys import HEARTBEATS
@@ -103,7 +103,7 @@ def take_from(jobs: Sequence[Job], entries: dict[str, Entry], how: Callable[...,
     taken_over = [(job, move) for job, move, yes in zip(jobs, moves, happened, strict=True) if yes]
     for job, move in taken_over:
         stream.settle(job.vendor, [move.settlement(entries.get(job.pk))])
-        counters.count("takeovers", job.vendor)
+        tallies.count("takeovers", job.vendor)
         if move.to == Status.FAILED:
             failures.report(job.vendor, move)
     return len(taken_over)

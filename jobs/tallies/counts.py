@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 BUCKETS = 40
@@ -115,6 +115,9 @@ class Counts:
                 mine = getattr(self, name)
                 setattr(self, name, value if mine is None else max(mine, value))
 
+    def without_samples(self) -> "Counts":
+        return replace(self, waiting=None, oldest_seconds=None)
+
     def as_json(self) -> dict[str, Any]:
         """Return what is not zero."""
         numbers = {name: getattr(self, name) for name in (*NUMBERS, *SAMPLES)}
@@ -146,4 +149,15 @@ def summed(several: Iterable[Counts]) -> Counts:
     total = Counts()
     for counts in several:
         total.merge(counts)
+    return total
+
+
+def across_vendors(several: Iterable[Counts]) -> Counts:
+    """Return the sum of what happened to several vendors in the same minute, for which the jobs
+    that wait add up too.
+    """
+    several = list(several)
+    total = summed(several)
+    samples = [counts.waiting for counts in several if counts.waiting is not None]
+    total.waiting = sum(samples) if samples else None
     return total

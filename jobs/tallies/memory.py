@@ -1,5 +1,6 @@
 """What this process has counted and not yet forgotten: one row for each vendor and minute."""
 
+import math
 import os
 import secrets
 from bisect import bisect_left
@@ -9,13 +10,14 @@ from datetime import datetime
 from threading import Lock
 from typing import Any, Protocol
 
-from jobs.models import FINAL, UNKNOWN, Attempt, Job, Kind, Status
+from jobs.models import FINAL, UNKNOWN, Attempt, Job, Status
 from jobs.queue.clock import redis_clock
 from jobs.tallies.counts import BOUNDS, Counts, Histogram
 
 ANSWERED = frozenset(("found", "no_data", "pending"))  # other outcomes are codes of errors
 # Of attempts whose end nobody saw. That says nothing about the vendor.
 UNSEEN = frozenset((UNKNOWN, "worker_lost", "worker_stopped"))
+SLOW_SECONDS = 1.0  # of a commit
 
 
 class MoveMade(Protocol):
@@ -67,17 +69,22 @@ class Memory:
         or not another process moved the job first, and the jobs.
         """
         now = redis_clock.now().timestamp()
+        found: dict[str, Counts] = {}
         with self.lock:
             for move, yes in zip(moves, happened, strict=True):
-                if attempt := move.attempt:
-                    if move.was_called and attempt.outcome not in UNSEEN:
-                        _add_call(self._counts(now, attempt.vendor), attempt)
-                    if yes and move.to in FINAL:
-                        counts = self._counts(now, attempt.vendor)
-                        _add_end(counts, move, now if attempt.run == 1 else None)
-                elif yes and move.to in FINAL:
-                    counts = self._counts(now, move.vendor)
-                    _add_end(counts, move, now if move.run == 1 else None)
+                attempt, ends = move.attempt, yes and move.to in FINAL
+                if not (attempt or ends):
+                    continue
+                vendor = attempt.vendor if attempt else move.vendor
+                counts = found.get(vendor)
+                if counts is None:
+                    counts = found[vendor] = self._counts(now, vendor)
+                accepted_at = _time_of(move.job_id)
+                if attempt and move.was_called and attempt.outcome not in UNSEEN:
+                    _add_call(counts, attempt, accepted_at)
+                if ends:
+                    is_first_run = (attempt or move).run == 1
+                    _add_end(counts, move, now - accepted_at if is_first_run else None)
         self.wake()
 
     def accepted(self, jobs: Iterable[Job]) -> None:
@@ -94,6 +101,11 @@ class Memory:
         with self.lock:
             self._counts(now, vendor).events[event] += by
         self.wake()
+
+    def committed(self, seconds: float) -> None:
+        """Count a commit that took too long."""
+        if seconds > SLOW_SECONDS:
+            self.count("slow_commits")
 
     def sample(self, vendor: str, waiting: int, oldest_seconds: float | None) -> None:
         """Note how many jobs wait now, and for how long the oldest does."""
@@ -118,52 +130,53 @@ class Memory:
         return row.counts
 
 
-def _add_call(counts: Counts, attempt: Attempt) -> None:
-    outcome = str(attempt.outcome)
-    ended = counts.polls if attempt.kind == Kind.POLL else counts.calls
+def _add_call(counts: Counts, attempt: Attempt, accepted_at: float) -> None:
+    outcome, is_call = attempt.outcome, attempt.kind == "call"
+    ended = counts.calls if is_call else counts.polls
     if outcome in ANSWERED:
         ended[outcome] += 1
     else:
         ended["error"] += 1
-        counts.call_codes[outcome] += 1
+        counts.call_codes[str(outcome)] += 1
     if attempt.cost:
         counts.cost += attempt.cost
-    if attempt.kind != Kind.CALL:
-        return
-    if attempt.units:  # something was sent
-        _add_seconds(counts.call, (attempt.ended_at - attempt.started_at).total_seconds())
-    if attempt.number == 1:
-        waited = _seconds_since_acceptance(attempt.job, attempt.started_at.timestamp())
-        _add_seconds(counts.wait, waited)
+    if is_call:
+        started_at = attempt.started_at.timestamp()
+        if attempt.units:  # something was sent
+            _add_seconds(counts.call, attempt.ended_at.timestamp() - started_at)
+        if attempt.number == 1:
+            _add_seconds(counts.wait, started_at - accepted_at)
 
 
-def _add_end(counts: Counts, move: MoveMade, now: float | None) -> None:
-    """`now`: None if the job was retried by an operator, and its duration says little."""
-    if move.to == Status.COMPLETE:
+def _add_end(counts: Counts, move: MoveMade, seconds: float | None) -> None:
+    """`seconds`: since the job was accepted. None if it was retried since then."""
+    to = move.to
+    if to == Status.COMPLETE:
         counts.done += 1
-    elif move.to == Status.FAILED:
+    elif to == Status.FAILED:
         counts.failed += 1
         counts.job_codes[str(move.changes["error_code"])] += 1
     else:
         counts.cancelled += 1
-    if now is not None and move.to != Status.CANCELLED:
-        _add_seconds(counts.job, _seconds_since_acceptance(move.job_id, now))
-
-
-def _add_seconds(histogram: Histogram, seconds: float | None) -> None:
-    """Do what Histogram.add does, with one call less for each job."""
+        return
     if seconds is not None:
-        number, buckets = bisect_left(BOUNDS, seconds), histogram.buckets
-        buckets[number] = buckets.get(number, 0) + 1
-        histogram.total += max(seconds, 0.0)
+        _add_seconds(counts.job, seconds)
 
 
-def _seconds_since_acceptance(job_id: str, now: float) -> float | None:
-    """Return how long ago the id, a UUIDv7, was made. Much quicker than jobs.models.time_of."""
+def _add_seconds(histogram: Histogram, seconds: float) -> None:
+    """Do what Histogram.add does, at half its price."""
+    number, buckets = bisect_left(BOUNDS, seconds), histogram.buckets
+    buckets[number] = buckets.get(number, 0) + 1
+    if seconds > 0:  # clocks may disagree
+        histogram.total += seconds
+
+
+def _time_of(job_id: str) -> float:
+    """Return when the id, a UUIDv7, was made. Much quicker than jobs.models.time_of."""
     try:
-        return now - int(job_id[:8] + job_id[9:13], 16) / 1000
+        return int(job_id[:8] + job_id[9:13], 16) / 1000
     except ValueError:
-        return None
+        return math.nan
 
 
 def minute_of(at: datetime) -> int:

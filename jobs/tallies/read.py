@@ -1,15 +1,25 @@
-"""Reads what was counted."""
+"""Reads what was counted, wherever it is by now: in rows of processes, minutes, hours or days."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from threading import Lock
 
-from jobs.models import Span, Tally
-from jobs.tallies.counts import Counts, summed
+from jobs.models import EPOCH, Span
+from jobs.queue.clock import redis_clock
+from jobs.tallies import marks
+from jobs.tallies.counts import Counts, across_vendors, summed
+from jobs.tallies.fold import KEPT
+from jobs.tallies.marks import ALL, Marks
+from jobs.tallies.recent import begin, recent, rows
 
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+FAR = datetime(9000, 1, 1, tzinfo=UTC)
+MAX_POINTS = 5000  # that are kept in memory
+FORGET_SECONDS = 3600.0
+RESOLUTION = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -22,41 +32,149 @@ class Point:
 
 def by_vendor(since: datetime, until: datetime) -> dict[str, Counts]:
     """Return what happened from `since` on and before `until`, to the minute, by vendor; '' for
-    what belongs to none.
+    what belongs to none. Before yesterday, and before the last 90 days, whole hours and days.
     """
-    found: dict[str, Counts] = defaultdict(Counts)
-    for vendor, _, counts in _rows(since, until):
-        found[vendor].merge(counts)
+    now, found = redis_clock.now(), defaultdict[str, Counts](Counts)
+    since = floor(since, MINUTE)
+    if since >= begin(now):
+        for at, minute in recent.minutes(now).items():
+            if since <= at < until:
+                for vendor, counts in minute.items():
+                    found[vendor].merge(counts)
+    else:
+        for span, first, end in _pieces(_kept(since, now), until, DAY, marks.read()):
+            for vendor, _, counts in rows(span, first, end):
+                found[vendor].merge(counts)
+    found.pop(ALL, None)
     return dict(found)
 
 
 def series(
     since: datetime, until: datetime, step: timedelta, vendor: str | None = None
 ) -> list[Point]:
-    """Return what happened in each step (a minute, five, an hour or a day), of one vendor or of
-    all. The first step begins at or before `since`, and the last one may be under way.
+    """Return what happened in each step (a minute, five, an hour or a day of UTC), of one vendor or
+    of all. The first step begins at or before `since`, and the last one may be under way.
     """
-    by_step: dict[datetime, list[Counts]] = defaultdict(list)
-    for slug, at, counts in _rows(since, until):
-        if vendor in (None, slug):
+    now, of = redis_clock.now(), ALL if vendor is None else vendor
+    steps = list(_steps(since, until, step))
+    points = _points.of(of, step, steps)
+    missing = [at for at in steps if at not in points]
+    if missing:
+        final_before = marks.read().minute
+        by_step: dict[datetime, list[Counts]] = defaultdict(list)
+        for at, counts in _of_vendor(of, missing[0], missing[-1] + step, step, now):
             by_step[floor(at, step)].append(counts)
-    return [Point(at, summed(by_step[at])) for at in _steps(since, until, step)]
+        for at in missing:
+            points[at] = Point(at, summed(by_step[at]))
+        final = [points[at] for at in missing if at + step <= final_before]
+        _points.keep(of, step, final)
+    return [points[at] for at in steps]
 
 
 def series_by_vendor(since: datetime, until: datetime, step: timedelta) -> dict[str, list[Point]]:
-    """Return the series of each vendor to which anything happened."""
-    slugs = by_vendor(since, until)
-    return {slug: series(since, until, step, slug) for slug in slugs}
+    """Return the series of each vendor to which anything happened in the last two hours."""
+    now = redis_clock.now()
+    found: dict[str, dict[datetime, Counts]] = defaultdict(lambda: defaultdict(Counts))
+    steps = list(_steps(since, until, step))
+    for at, minute in recent.minutes(now).items():
+        if steps[0] <= at < until:
+            for vendor, counts in minute.items():
+                found[vendor][floor(at, step)].merge(counts)
+    found.pop(ALL, None)
+    return {slug: [Point(at, of[at]) for at in steps] for slug, of in found.items()}
 
 
 def totals() -> dict[str, Counts]:
-    """Return everything that was ever counted, by vendor. None of the numbers ever falls."""
-    return by_vendor(datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
+    """Return everything that was ever counted, by vendor, without samples. None of the numbers
+    ever falls.
+    """
+    since, found = marks.counted_before()
+    for vendor, counts in by_vendor(since, FAR).items():
+        found.setdefault(vendor, Counts()).merge(counts.without_samples())
+    return found
+
+
+class _Points:
+    """Points of series that do not change any more. They are read again after an hour, because
+    `manage.py recount` may have changed them.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self._lock = Lock()
+        self._points: dict[tuple[str, timedelta, datetime], Point] = {}
+        self._begun_at = 0.0
+
+    def of(self, vendor: str, step: timedelta, steps: Iterable[datetime]) -> dict[datetime, Point]:
+        with self._lock:
+            monotonic = time.monotonic()
+            if len(self._points) > MAX_POINTS or monotonic - self._begun_at > FORGET_SECONDS:
+                self._points, self._begun_at = {}, monotonic
+            keys = [(vendor, step, at) for at in steps]
+            return {key[2]: self._points[key] for key in keys if key in self._points}
+
+    def keep(self, vendor: str, step: timedelta, points: Iterable[Point]) -> None:
+        with self._lock:
+            for point in points:
+                self._points[vendor, step, point.at] = point
+
+
+_points = _Points()
+
+
+def _of_vendor(
+    vendor: str, since: datetime, until: datetime, step: timedelta, now: datetime
+) -> Iterator[tuple[datetime, Counts]]:
+    """Yield what happened to a vendor, or to ALL, in pieces of at most a step."""
+    if since >= begin(now):
+        for at, minute in recent.minutes(now).items():
+            if since <= at < until and vendor in minute:
+                yield at, minute[vendor]
+        return
+    found: dict[datetime, dict[str, Counts]] = defaultdict(lambda: defaultdict(Counts))
+    for span, first, end in _pieces(since, until, step, marks.read()):
+        is_of_all = vendor == ALL and span == Span.PART  # those of all are made by the fold
+        condition = {} if is_of_all else {"vendor": vendor}
+        for slug, at, counts in rows(span, first, end, **condition):
+            found[at][slug].merge(counts)
+    for at, of_vendors in found.items():
+        yield at, across_vendors(of_vendors.values())
+
+
+def _pieces(
+    since: datetime, until: datetime, longest: timedelta, found: Marks
+) -> Iterator[tuple[Span, datetime, datetime]]:
+    """Divide a time into pieces, and yield for each which rows tell of it: those of the longest
+    span that fits, is folded, and is not longer than `longest`.
+    """
+    for span, step in ((Span.DAY, DAY), (Span.HOUR, HOUR)):
+        first, end = (
+            floor(since + step - RESOLUTION, step),
+            min(floor(until, step), found.of(span)),
+        )
+        if step <= longest and first < end:
+            yield from _pieces(since, first, step - RESOLUTION, found)
+            yield span, first, end
+            yield from _pieces(end, until, step - RESOLUTION, found)
+            return
+    if since < min(until, found.minute):
+        yield Span.MINUTE, since, min(until, found.minute)
+    if max(since, found.minute) < until:
+        yield Span.PART, max(since, found.minute), until
+
+
+def _kept(since: datetime, now: datetime) -> datetime:
+    """Return the beginning of the hour or day, if of that time only those are kept."""
+    for span, step in ((Span.HOUR, DAY), (Span.MINUTE, HOUR)):
+        if since < now - KEPT[span]:
+            return floor(since, step)
+    return since
 
 
 def floor(at: datetime, step: timedelta) -> datetime:
-    """Return when the step that this time is in begins, in UTC."""
-    return at - timedelta(seconds=at.timestamp() % step.total_seconds())
+    return at - (at - EPOCH) % step
 
 
 def _steps(since: datetime, until: datetime, step: timedelta) -> Iterator[datetime]:
@@ -66,8 +184,7 @@ def _steps(since: datetime, until: datetime, step: timedelta) -> Iterator[dateti
         at += step
 
 
-def _rows(since: datetime, until: datetime) -> Iterator[tuple[str, datetime, Counts]]:
-    rows = Tally.objects.filter(span=Span.MINUTE, at__gte=floor(since, MINUTE), at__lt=until)
-    found: Iterable[tuple[str, datetime, Any]] = rows.values_list("vendor", "at", "counts")
-    for vendor, at, counts in found:
-        yield vendor, at, Counts.from_json(counts)
+def forget() -> None:
+    """Forget what was read, as tests do between each other."""
+    recent.forget()
+    _points.forget()

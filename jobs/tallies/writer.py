@@ -17,6 +17,7 @@ from jobs.storage import bulk_writes
 from jobs.storage.store import patience, writing
 from jobs.tallies.counts import Counts
 from jobs.tallies.memory import Memory, Row, memory, minute_of
+from jobs.tallies.recent import recent
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class Writer:
                     bulk_writes.replace_each([write.tally for write in writes])
                 for write in writes:
                     write.row.written = write.changes
+                recent.refresh()
             self._forget_old_rows(now)
 
     def at_exit(self) -> None:
@@ -122,10 +124,9 @@ class Writer:
         for row in old:
             written = stored.get(tally_id(row.vendor, row.minute, counted.process), {})
             row.counts.merge(Counts.from_json(written), sign=-1)
-            row.counts.waiting = row.counts.oldest_seconds = None  # of then, not of now
             with counted.lock:
                 del counted.rows[row.minute, row.vendor]
-            counted.add(row.vendor, row.counts)
+            counted.add(row.vendor, row.counts.without_samples())  # those are of then
 
     def _forget_old_rows(self, now: int) -> None:
         with self._memory.lock:
@@ -142,7 +143,7 @@ def _is_old(row: Row, now: int) -> bool:
 def tally(vendor: str, minute: int, process: str, counts: Counts) -> Tally:
     """Return the unsaved row of a process."""
     at = datetime.fromtimestamp(minute * 60, UTC)
-    found: dict[str, Any] = {"span": Span.MINUTE, "at": at, "counts": counts.as_json()}
+    found: dict[str, Any] = {"span": Span.PART, "at": at, "counts": counts.as_json()}
     pk = tally_id(vendor, minute, process)
     return Tally(id=pk, vendor=vendor, process=process, **found)
 

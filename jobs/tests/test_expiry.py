@@ -9,10 +9,11 @@ from jobs import lifecycle, operator_actions
 from jobs.models import Attempt, Job, Status, Stream
 from jobs.queue import stream
 from jobs.queue.clock import redis_clock
-from jobs.queue.keys import COUNTERS, Keys
+from jobs.queue.keys import Keys
 from jobs.queue.take import take
 from jobs.recovery import lost_entries, sweep
 from jobs.recovery.overdue import CHUNK
+from jobs.tests.tallies.counted import counted
 from jobs.worker.claim import claim
 from tests.plans import reads_of
 from vendors.base import Accepted
@@ -87,7 +88,7 @@ def test_a_job_that_was_not_started_in_time_fails(job, at, redis_client):
         f"The job was not started by {SOON:%Y-%m-%d %H:%M:%S} UTC, as its expires_in asked. "
         "If it is still wanted, retry it, or post it again with a longer expires_in."
     )
-    assert redis_client.hget(COUNTERS, "jobs_failed|acme") == "1"
+    assert counted("acme").job_codes == {"expired": 1}
     assert sweep.resolve_overdue_jobs() == 0
 
 

@@ -94,10 +94,15 @@ class CallbackReplay:
 
     def do(self, callback: Callback) -> bool:
         """Apply one callback. False if it changed nothing."""
-        now = redis_clock.now()
-        vendor = catalogue.get(callback.vendor)
-        verdict = apply.apply(callback, vendor, now, by_operator=True)
-        return verdict == Verdict.APPLIED or apply.apply_late(callback, now)
+        return apply_again(callback, redis_clock.now())
+
+
+def apply_again(callback: Callback, now: datetime) -> bool:
+    """Apply a stored callback for an operator. False if it changed nothing."""
+    if callback.verdict == Verdict.APPLIED:
+        return False
+    verdict = apply.apply(callback, catalogue.get(callback.vendor), now, by_operator=True)
+    return verdict == Verdict.APPLIED or apply.apply_late(callback, now)
 
 
 def run(replay: Replay) -> Iterator[bool]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import redis
 
-from jobs import lifecycle
-from jobs.queue import counters, stream
+from jobs import lifecycle, tallies
+from jobs.queue import stream
 from jobs.queue.clock import redis_clock
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.redis_errors import is_wrong_type
@@ -103,7 +103,7 @@ class HeldEntries:
                 log.warning(
                     "%d unknown pending entries of %s found on this worker; requeued", count, slug
                 )
-                counters.count("requeued_entries", slug, count)
+                tallies.count("requeued_entries", slug, count)
 
     def _resolve_suspect_claim(self, entries: list[Entry], run_token: str) -> None:
         self._release_claimed(entries, run_token)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db import close_old_connections
 
-from jobs import failures, lifecycle, retry
+from jobs import failures, lifecycle, retry, tallies
 from jobs.lifecycle import Move
 from jobs.models import Attempt, Job, Kind, Status
 from jobs.queue.clock import redis_clock
@@ -48,7 +48,9 @@ class Recorder:
         began_at = time.monotonic()
         happened = self._apply(moves)
         self.recorded += len(executions)
-        self._slowest_seconds = max(self._slowest_seconds or 0.0, time.monotonic() - began_at)
+        seconds = time.monotonic() - began_at
+        self._slowest_seconds = max(self._slowest_seconds or 0.0, seconds)
+        tallies.committed(seconds)
         for execution, move, yes in zip(executions, moves, happened, strict=True):
             execution.move, execution.happened = move, yes
             _log(execution)
@@ -197,7 +199,7 @@ def _log(execution: Execution) -> None:
     if move is None or not execution.happened:
         log.info("job %s of %s moved before attempt %d was recorded", job.pk, vendor, job.attempt)
     elif move.to == Status.FAILED:
-        failures.log_failure(vendor.slug, move)
+        failures.report(vendor.slug, move)
     elif isinstance(execution.answer, VendorError):
         what = "polled again" if execution.poll else "retried"
         message, key = execution.answer.message, execution.entry.credential

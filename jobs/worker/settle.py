@@ -1,16 +1,13 @@
-"""Settles recorded executions: acknowledges their entries, frees slots, and counts outcomes."""
+"""Settles recorded executions: acknowledges their entries and frees slots."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 
-from jobs import failures
 from jobs.models import FINAL, Job, Status
-from jobs.queue import counters
 from jobs.queue.stream import Requeue, Settlement
 from jobs.storage.store import STORE_ERRORS
 from jobs.worker.execution import Execution
 from jobs.worker.held_entries import HeldEntries
-from vendors.base import Accepted, Done, VendorError
 
 
 def settle(executions: Sequence[Execution], held: HeldEntries) -> None:
@@ -22,7 +19,6 @@ def settle(executions: Sequence[Execution], held: HeldEntries) -> None:
         settlements[execution.vendor.slug].append(_settlement(execution, status))
     for slug, of_vendor in settlements.items():
         held.settle(slug, of_vendor)
-    counters.count_all(Counter(_counters(executions)))
 
 
 def _settlement(execution: Execution, status: str) -> Settlement:
@@ -47,17 +43,3 @@ def _statuses(job_ids: Sequence[str]) -> dict[str, str]:
         return dict(Job.objects.filter(pk__in=job_ids).values_list("pk", "status"))
     except STORE_ERRORS:
         return {}  # the sweep corrects slots and entries
-
-
-def _counters(executions: Sequence[Execution]) -> Iterator[tuple[str, str]]:
-    for execution in executions:
-        slug, made = execution.vendor.slug, "polls" if execution.poll else "attempts"
-        match execution.answer:
-            case Done(outcome=outcome):
-                yield f"{made}_{outcome}", slug
-            case Accepted():
-                yield f"{made}_pending", slug
-            case VendorError():
-                yield f"{made}_error", slug
-        if execution.moved_to == Status.FAILED:
-            yield failures.JOBS_FAILED, slug

@@ -23,7 +23,7 @@ STEPS = {  # of a worker
     "claim": "claim: one update, one read",
     "execute": "execute: the call through the adapter",
     "record": "record: one update, one insert",
-    "settle": "settle: one script, one pipeline of counters",
+    "settle": "settle: one script",
 }
 ALONE = "requests.Session().post() alone"
 

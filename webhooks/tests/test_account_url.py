@@ -12,9 +12,9 @@ from jobs.callbacks.apply import apply_for_references
 from jobs.callbacks.retry_unmatched import UnmatchedRetries
 from jobs.models import Attempt, Callback, Job, Kind, Verdict
 from jobs.queue.clock import redis_clock
-from jobs.queue.keys import COUNTERS
 from jobs.recovery.polls import add_due_polls
 from jobs.tests.polling import PollingWorker
+from jobs.tests.tallies.counted import counted
 from jobs.worker.polls import LEASE_MARGIN_SECONDS
 from tests.plans import plan_of, reads_of
 from vendors.base import Accepted
@@ -153,10 +153,10 @@ def test_what_is_refused_is_not_stored(vendor, make_waiting, send, sent, answer)
 
 
 @pytest.mark.sqlite
-def test_refused_ones_are_counted_for_the_vendor(vendor, send, redis_client):
+def test_refused_ones_are_counted_for_the_vendor(vendor, send):
     send(RESULT, "another")
     send({"result": 1})
-    assert redis_client.hget(COUNTERS, "callbacks_refused|acme") == "2"
+    assert counted("acme").events == {"callbacks_refused": 2}
 
 
 @pytest.mark.sqlite

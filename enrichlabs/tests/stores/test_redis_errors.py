@@ -11,7 +11,7 @@ from django.test import Client
 from enrichlabs import alive
 from enrichlabs.tests.web.test_health import heartbeat
 from harness.waiting import wait_for
-from jobs.queue.keys import COUNTERS, HEARTBEATS, Keys
+from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.redis_errors import OOM, WRONG_TYPE, refusal
 
 pytestmark = [pytest.mark.django_db, pytest.mark.about_redis]
@@ -125,7 +125,6 @@ def test_readyz_accepts_our_own_keys_and_changes_none(
     redis_client.lpush(keys.log, 1)
     redis_client.zadd(keys.in_flight, {"job": 1})
     redis_client.hset(keys.state, "newest", 1)
-    redis_client.hset(COUNTERS, "limiter_rebuilds|acme", 1)
     heartbeat(redis_client, seconds_ago=0)
     before = set(redis_client.keys())
     assert client.get("/readyz").json() == {"store": "ok", "redis": "ok", "worker": "ok"}

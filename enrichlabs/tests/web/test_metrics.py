@@ -1,5 +1,6 @@
 """/metrics in Prometheus' text format."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -9,19 +10,22 @@ from django.db import connection
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from jobs import tallies
 from jobs.models import Batch
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import Report
-from jobs.queue.keys import COUNTERS, GROUP, HEARTBEATS, UNUSABLE, Keys, limit_keys
+from jobs.queue.keys import GROUP, HEARTBEATS, UNUSABLE, Keys, limit_keys
 from jobs.queue.limiter import microseconds
 from jobs.recovery import unusable
+from jobs.tallies.counts import Counts
+from jobs.tallies.memory import memory
 from tests.plans import plan_of, reads_of
 from vendors import pauses
 from vendors.models import Credential, Limit
 
 pytestmark = pytest.mark.django_db
 
-LABELS = ("vendor", "stream", "outcome", "state", "kind", "limit", "credential", "key")
+LABELS = ("vendor", "stream", "outcome", "state", "kind", "limit", "credential", "key", "le")
 POOL = ["VENDOR_POOL_1", "VENDOR_POOL_2"]
 
 
@@ -40,21 +44,37 @@ def samples(client: Client) -> dict[tuple[str, ...], float]:
 def test_counters_are_shown_with_and_without_a_vendor(
     client: Client, redis_client: redis.Redis
 ) -> None:
-    fields = {"lost_entries|acme": 3, "lost_entries|other": 1, "takeovers": 2}
-    redis_client.hset(COUNTERS, mapping=fields)
+    tallies.count("lost_entries", "acme", 3)
+    tallies.count("lost_entries", "other")
+    tallies.count("overloaded", by=2)
+    tallies.flush()
     shown = samples(client)
     assert shown["lost_entries_total", "acme"] == 3
     assert shown["lost_entries_total", "other"] == 1
-    assert shown["takeovers_total",] == 2
+    assert shown["overloaded_total",] == 2
 
 
 def test_attempts_are_one_counter_by_outcome(client: Client, redis_client: redis.Redis) -> None:
-    counts = {"attempts_found|acme": 3, "attempts_error|acme": 1, "polls_pending|acme": 2}
-    redis_client.hset(COUNTERS, mapping=counts)
+    counts = Counts(calls=Counter(found=3, error=1), polls=Counter(pending=2))
+    memory.add("acme", counts)
+    tallies.flush()
     shown = samples(client)
     assert shown["attempts_total", "acme", "found"] == 3
     assert shown["attempts_total", "acme", "error"] == 1
     assert shown["polls_total", "acme", "pending"] == 2
+
+
+def test_durations_are_histograms(client: Client, redis_client: redis.Redis) -> None:
+    counts = Counts()
+    for seconds in (0.001, 0.3, 0.3, 10**6):
+        counts.wait.add(seconds)
+    memory.add("acme", counts)
+    tallies.flush()
+    shown = samples(client)
+    buckets = {key[2]: number for key, number in shown.items() if key[0] == "wait_seconds_bucket"}
+    assert [buckets[le] for le in ("0.015", "0.1709", "0.3844", "+Inf")] == [1, 1, 3, 4]
+    assert shown["wait_seconds_count", "acme"] == 4
+    assert shown["wait_seconds_sum", "acme"] == pytest.approx(10**6, rel=0.01)
 
 
 def test_streams_and_jobs_in_flight_are_shown_per_vendor(
@@ -142,13 +162,17 @@ def test_silent_workers_are_counted_apart_from_those_alive(
     assert (shown["workers_alive",], shown["workers_silent",]) == (1, 1)
 
 
-def test_without_redis_the_response_is_a_503_that_says_why(
-    client: Client, redis_at: Callable[[str], None]
+def test_without_redis_what_is_known_is_shown(
+    client: Client, redis_at: Callable[[str], None], make_vendor: Callable[..., object]
 ) -> None:
+    make_vendor("acme")
+    tallies.count("lost_entries", "acme", 3)
+    tallies.flush()
     redis_at("redis://127.0.0.1:1")
-    response = client.get("/metrics")
-    assert response.status_code == 503
-    assert response.content == b"Redis does not answer (ConnectionError).\n"
+    shown = samples(client)
+    assert (shown["redis_up",], shown["store_up",]) == (0, 1)
+    assert shown["lost_entries_total", "acme"] == 3
+    assert ("workers_alive",) not in shown, "unknown"
 
 
 def test_unfinished_batches_are_counted_by_an_index(

@@ -35,7 +35,7 @@ def figures(now: ServiceSnapshot, request: HttpRequest) -> list[Figure]:
         Figure(
             "In flight",
             number(found.in_flight),
-            "called, or awaiting an answer",
+            "called or awaited",
             jobs_url(request, status="processing"),
         ),
         Figure("Done per minute", _rate(found.done_per_minute), "over 5 minutes"),

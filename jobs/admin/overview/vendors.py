@@ -66,9 +66,8 @@ def _row(line: VendorLine, request: HttpRequest, *, links_vendor: bool) -> Vendo
 def _in_flight(line: VendorLine) -> SafeString | str:
     if line.in_flight is None:
         return "–"
-    if not line.max_in_flight:
-        return f"{line.in_flight:,}"
-    return bar(line.in_flight, line.max_in_flight, f"{line.in_flight:,}/{line.max_in_flight:,}")
+    most = line.max_in_flight or 0
+    return bar(line.in_flight, most, f"{line.in_flight:,}" + (f"/{most:,}" if most else ""))
 
 
 def _window(window: WindowUse | None) -> SafeString | str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from clients.directory import Caller
+from jobs import tallies
 from jobs.api import retry_after
 from jobs.api.access.permissions import require_vendor
 from jobs.api.input import options
@@ -34,4 +35,5 @@ def new_job(body: dict[str, Any], caller: Caller) -> Job:
 def require_room(slug: str, whose: str = "This vendor's queue") -> None:
     """Raise Problem if the vendor's queue is full."""
     if backlog.is_full(slug):
+        tallies.count("queue_full", slug)
         raise queue_full(retry_after.of_full_queue(slug), whose)

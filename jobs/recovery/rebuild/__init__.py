@@ -12,8 +12,9 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 
+from jobs import tallies
 from jobs.models import Job, Status
-from jobs.queue import counters, limiter, restore
+from jobs.queue import limiter, restore
 from jobs.queue.buckets import Bucket
 from jobs.queue.keys import HEARTBEATS, Keys
 from jobs.queue.redis import commands
@@ -57,7 +58,7 @@ def rebuild(vendors: list[Vendor]) -> list[Vendor]:
         for vendor in target.vendors
     }
     for slug in counted:
-        counters.count("limiter_rebuilds", slug)
+        tallies.count("limiter_rebuilds", slug)
     return [vendor for vendor in vendors if vendor.slug in counted]
 
 
