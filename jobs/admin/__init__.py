@@ -1,4 +1,4 @@
-"""The operations console: pages of our own, and of Django's admin. Importing them registers them."""
+"""The operations console: our own pages, and those of Django's admin, registered by import."""
 
 from jobs.admin import bulk, overview, workers
 from jobs.admin.accounts import users

@@ -6,10 +6,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from jobs.admin import formats
-<<<<<<< HEAD
-=======
-from jobs.admin.page import texts
->>>>>>> main
 from jobs.admin.jobs import events, replies
 from jobs.admin.jobs.events import MAX_EACH, Event
 from jobs.admin.page import texts

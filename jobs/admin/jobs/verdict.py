@@ -5,10 +5,6 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from jobs.admin import states
-<<<<<<< HEAD
-=======
-from jobs.admin.page import texts
->>>>>>> main
 from jobs.admin.formats import counted
 from jobs.admin.page import texts
 from jobs.advice import advice_on

@@ -99,9 +99,7 @@ def test_the_batch_list_is_read_by_an_index(browser, params):
     assert_read_quickly(reads(browser, BATCHES, params))
 
 
-@pytest.mark.parametrize(
-    "params", [{}, {"client": "default"}, {"status": "failed"}], ids=str
-)
+@pytest.mark.parametrize("params", [{}, {"client": "default"}, {"status": "failed"}], ids=str)
 @pytest.mark.parametrize("reference", ["", "John"])
 @pytest.mark.usefixtures("of_two_clients")
 def test_a_search_reads_indexes_only(browser, make_job, params, reference):
