@@ -72,6 +72,29 @@ def test_the_job_list_is_read_by_an_index(browser, make_job, params):
     assert_read_quickly(reads(browser, JOBS, params))
 
 
+@pytest.mark.parametrize(
+    ("params", "count"),
+    [
+        # The end of the part, the count in it and the page.
+        ({"status": "failed", "reruns": "1"}, 3),
+        ({"client": "default", "error_code": "timeout", "vendor": "acme"}, 3),
+        ({"client": "default", "status": "failed", "vendor": "acme", "created": "week"}, 3),
+        # The same for each of three statuses.
+        ({"waiting_over": "1h"}, 9),
+        ({"vendor": "acme", "waiting_over": "1h", "before": "ffffffff"}, 9),
+        # Count, page, and how many are newer.
+        ({"status": "failed", "newest": "01"}, 3),
+    ],
+    ids=str,
+)
+def test_a_part_of_the_job_list_is_read_by_an_index(browser, make_job, params, count):
+    for status in ("failed", "queued", "waiting", "processing"):
+        make_job(status=status)
+    found = reads(browser, JOBS, params)
+    assert len(found) == count
+    assert_quick(found, finds=False)
+
+
 @pytest.mark.sqlite
 def test_jobs_of_a_batch_are_found_by_their_status(browser, make_job):
     """They are sorted then: a batch has few jobs, compared with a table."""
