@@ -13,7 +13,11 @@ from vendors.models import Vendor
 
 # Not a rate limit or a cap: a vendor at its limits takes jobs all the time.
 HOLDS = (Kind.PAUSE, Kind.WORKER, Kind.BREAKER, Kind.QUOTA, Kind.CREDENTIAL)
-MAX_AHEAD = 1000  # jobs of an action that wait in the queue, unless more of others do
+# How many jobs of an action wait in the queue: enough that it never runs dry, but few, so that
+# its progress is that of the jobs, and what is left can still be paused or cancelled.
+MIN_AHEAD = 200
+AHEAD_SECONDS = 5.0  # at its rate
+MAX_SHARE = 10_000  # as many as wait of others, up to this
 SLOW_AFTER_SECONDS = 10.0
 LONG = timedelta(minutes=1)
 KEPT_FREE = 0.1  # of a queue, for new jobs: a bulk action must not have them refused
@@ -42,12 +46,11 @@ def _reason(vendor: Vendor, now: datetime) -> str:
 
 
 def room(action: BulkAction, course: Course) -> int:
-    """Return how many jobs more may queue now: no more of this action than of others, but at least
-    MAX_AHEAD. So an action can still be paused or cancelled, and takes no more than its share.
-    """
+    """Return how many jobs more may queue now."""
     queue, own = backlog.queue(action.vendor), course.not_started()
-    others = queue.length - queue.taken - own
-    return max(MAX_AHEAD, others) - own
+    others = min(queue.length - queue.taken - own, MAX_SHARE)
+    at_its_rate = AHEAD_SECONDS * (course.per_minute() or 0.0) / 60
+    return max(MIN_AHEAD, int(at_its_rate), others) - own
 
 
 def of_queue(action: BulkAction, course: Course) -> str:

@@ -97,7 +97,8 @@ def _move(action: BulkAction, course: Course, limit: int) -> bool:
     chosen = [job for job in found if job.bulk != action.pk and not _is_left_out(action, job)]
     happened = kind.each(chosen, now, action.pk) if chosen else []
     is_last = len(found) < limit
-    course.note([job for job, yes in zip(chosen, happened, strict=True) if yes])
+    moved = [job for job, yes in zip(chosen, happened, strict=True) if yes]
+    course.note(moved, they_wait=action.kind == "retry")
     _save(action, found, is_last=is_last, course=course)
     return not is_last
 

@@ -1,5 +1,6 @@
 """The page of one bulk action, and its buttons."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -17,11 +18,12 @@ from jobs.admin.bulk import estimate, words
 from jobs.bulk import actions
 from jobs.bulk.kinds import choice_of
 from jobs.console import console
-from jobs.models import BulkAction, BulkState
+from jobs.models import BulkAction, BulkState, Job, Status
 from jobs.monitoring import snapshot
 from jobs.queue.clock import redis_clock
 
 REFRESH_SECONDS = 2
+MAX_OUTCOMES = 10_000
 ACTS: dict[str, tuple[Callable[[Actor, BulkAction], bool], str]] = {
     "pause": (actions.pause, "The bulk action is paused."),
     "resume": (actions.resume, "The bulk action goes on."),
@@ -96,12 +98,22 @@ def _figures(action: BulkAction) -> dict[str, Any]:
         "left": left,
         "moved": action.done + skipped,
         "total": total,
+        **_outcomes(action),
         "percent": f"{100 * (action.done + skipped) // total if total else 100} %",
         "seconds_left": _seconds_left(action, left) if is_open else None,
         "seconds": max((ended_at - action.started_at).total_seconds(), 0.0),
         "done_word": words.done(action),
         "state": words.state(action),
     }
+
+
+def _outcomes(action: BulkAction) -> dict[str, Any]:
+    """Return the statuses that the jobs which it has moved have by now, with their numbers."""
+    moved = Job.objects.filter(bulk=action.pk, bulk__gt="").order_by("pk")
+    counts = Counter(moved.values_list("status", flat=True)[:MAX_OUTCOMES])
+    outcomes = [(status, counts[status]) for status in Status.values if counts[status]]
+    is_bound = counts.total() == MAX_OUTCOMES
+    return {"outcomes": outcomes, "outcomes_are_bound": is_bound, "outcomes_bound": MAX_OUTCOMES}
 
 
 def _seconds_left(action: BulkAction, left: int) -> float | None:

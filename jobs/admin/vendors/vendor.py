@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.admin import formats, key_states, states
-from jobs.admin.vendors import usage
+from jobs.admin.vendors.page.content import content
 from jobs.admin.vendors.page.pausing import PausingAdmin, paused_keys
 from jobs.admin.vendors.target import TargetAdmin
 from jobs.admin.vendors.trail import TrailAdmin
@@ -23,7 +23,7 @@ from vendors.catalogue import catalogue
 from vendors.loading.trail import differences
 from vendors.models import Vendor
 
-LIMITS = ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued", "usage")
+LIMITS = ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued")
 TIMEOUTS = ("timeout_seconds", "max_attempts", "callback_timeout_seconds")
 SECRETS = ("api_key_env", "webhook_secret_env", "variables_again", "redact")
 
@@ -35,7 +35,7 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     fieldsets = (
-        (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "key_states", "usable")}),
+        (None, {"fields": ("slug", "adapter", "url", "enabled", "key_states", "usable")}),
         ("Definition", {"fields": ("definition",)}),
         ("Jobs", {"fields": ("required_input",)}),
         ("Limits", {"fields": LIMITS}),
@@ -55,11 +55,6 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
             snapshot = take_snapshot([vendor])
         state = formats.vendor_state(states.vendor_state(vendor, snapshot))
         return state if snapshot.redis_answers else format_html("{}; Redis does not answer", state)
-
-    @admin.display(description="Used now")
-    def usage(self, vendor: Vendor) -> str | SafeString:
-        may_open = "limit" in _openable(vendor)
-        return "-" if vendor._state.adding else usage.of_vendor(vendor, has_links=may_open)
 
     @admin.display(description="Credential")
     def key_states(self, vendor: Vendor) -> str | SafeString:
@@ -84,17 +79,19 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
     ) -> HttpResponse:
         if vendor := kwargs.get("obj"):
             vendor.openable = _openable_by(request)
-            context["paused"] = vendor.is_paused(redis_clock.now())
+            context |= content(request, Vendor.objects.get(pk=vendor.pk))  # not what a form says
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Vendor | None = None
     ) -> tuple[str, ...]:
-        return (*super().get_readonly_fields(request, obj), "usage", "key_states")
+        # Limits are changed on a page that shows the effect first.
+        limits = LIMITS if obj else ()
+        return (*super().get_readonly_fields(request, obj), *limits, "key_states")
 
     def get_fieldsets(self, request: HttpRequest, obj: Vendor | None = None) -> Any:
         """Leave out what a vendor does not have."""
-        has_none = {"usage", "key_states"} if obj is None else set()
+        has_none = {"key_states"} if obj is None else set()
         # The row is about to get the form's definition: its credential must not be read yet.
         if obj and not obj.definition.get("credential"):
             has_none = {"key_states"}
