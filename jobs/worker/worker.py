@@ -14,6 +14,7 @@ from threading import Event
 import redis
 from django.db import close_old_connections
 
+from jobs import tallies
 from jobs.models import OPEN, Job
 from jobs.queue.buckets import buckets_of
 from jobs.queue.heartbeat import Heartbeat
@@ -241,6 +242,7 @@ class Worker:
             self._interrupt_calls()
         else:  # interrupting now could discard answers, should the store come back meanwhile
             log.error("worker %s ends with unrecorded answers; its jobs are taken over", self.name)
+        tallies.finish()  # a forked process does not call what is registered for its exit
 
     def _interrupt_calls(self) -> None:
         slugs = list(self._vendors)
