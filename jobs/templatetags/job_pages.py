@@ -7,9 +7,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.admin.page import texts
 from jobs.admin.jobs.events import Event
 from jobs.admin.lists.fields import Filters
+from jobs.admin.page import texts
 from jobs.models import Job
 
 register = template.Library()

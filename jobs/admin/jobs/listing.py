@@ -136,7 +136,10 @@ def _newer(request: HttpRequest, choice: Choice | None, page: Page, before: str)
         return {"newer": 0, "newest": ""}
     newer = newer_than(choice, newest) if newest and newest != page.rows[0].pk else 0
     more = "+" if newer > MAX_NEWER else ""
-    return {"newer": f"{min(newer, MAX_NEWER)}{more}" if newer else 0, "newest": newest or page.rows[0].pk}
+    return {
+        "newer": f"{min(newer, MAX_NEWER)}{more}" if newer else 0,
+        "newest": newest or page.rows[0].pk,
+    }
 
 
 def _redirect(request: HttpRequest, aliased: Iterable[str]) -> HttpResponse:

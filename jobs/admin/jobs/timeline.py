@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from jobs.admin import formats
-from jobs.admin.page import texts
 from jobs.admin.jobs import events, replies
 from jobs.admin.jobs.events import MAX_EACH, Event
+from jobs.admin.page import texts
 from jobs.models import UNKNOWN, Attempt, Job, Kind
 from jobs.queue.clock import redis_clock
 from vendors.base import Outcome

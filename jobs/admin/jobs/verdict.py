@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from jobs.admin import states
-from jobs.admin.page import texts
 from jobs.admin.formats import counted
+from jobs.admin.page import texts
 from jobs.advice import advice_on
 from jobs.models import OPEN, Job, Status
 from jobs.queue.snapshot import Snapshot, take_snapshot
@@ -26,6 +26,11 @@ class JobVerdict:
     sentence: str
     meaning: str = ""
     next_step: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the sentence begins with the status, instead of saying what the job waits for."""
+        return self.kind not in ("info", "warning")
 
 
 def verdict_on(job: Job) -> JobVerdict:
