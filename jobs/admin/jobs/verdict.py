@@ -44,7 +44,8 @@ def verdict_on(job: Job) -> JobVerdict:
     if status == Status.FAILED:
         advice = advice_on(job.error_code)
         what = f"{ended}: {job.error_message or job.error_code}"
-        return JobVerdict("bad", what, advice.meaning, f"{advice.remedy} {advice.on_retry}")
+        retry = "" if advice.retry_helps != "no" else f" {advice.on_retry}"
+        return JobVerdict("bad", what, advice.meaning, advice.remedy + retry)
     if status == Status.CANCELLED:
         return JobVerdict("off", f"{ended}.", next_step=CANCELLED)
     found = " The vendor has no data for this input." if job.outcome == Outcome.NO_DATA else ""
