@@ -2,7 +2,6 @@
 
 import pytest
 
-from jobs.admin.vendors.usage import Measure
 from jobs.models import Stream
 from jobs.queue import stream
 from jobs.queue.keys import HEARTBEATS, UNUSABLE
@@ -92,9 +91,3 @@ def test_a_key_that_no_call_is_made_with_is_marked(pages, redis_client):
     assert f"{SECOND} (not used: no worker has it)" in page
     assert f"{SECOND} is not used: no worker has it." in pages("acme")
     assert "running, 1 of 2 keys paused, 1 of 2 keys not used, as no worker has it" in pages("acme")
-
-
-@pytest.mark.parametrize(("most", "low", "high"), [(2, "1.8", "1.5"), (60, "54.0", "59.5")])
-def test_a_full_window_looks_full(most, low, high):
-    measure = Measure("calls", most, most)
-    assert (measure.low, measure.high) == (low, high)
