@@ -11,7 +11,7 @@ from jobs.admin.clients.api_key import ApiKeyAdmin
 from jobs.admin.clients.client import ClientAdmin
 from jobs.admin.errors.page import errors_view
 from jobs.admin.jobs.model_admin import JobAdmin
-from jobs.admin.overview import overview
+from jobs.admin.overview import overview_view
 from jobs.admin.vendors.credential import CredentialAdmin
 from jobs.admin.vendors.limit import LimitAdmin
 from jobs.admin.vendors.page.breaker import close_view
@@ -36,7 +36,7 @@ __all__ = [
     "close_view",
     "errors_view",
     "limits_view",
-    "overview",
+    "overview_view",
     "try_view",
     "worker_drain",
     "worker_resume",
