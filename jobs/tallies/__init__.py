@@ -10,7 +10,8 @@ from jobs.tallies.writer import writer
 note = memory.note
 accepted = memory.accepted
 count = memory.count
+add_cost = memory.add_cost
 flush = writer.flush
 finish = writer.finish
 
-__all__ = ["accepted", "count", "finish", "flush", "note"]
+__all__ = ["accepted", "add_cost", "count", "finish", "flush", "note"]

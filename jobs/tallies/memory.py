@@ -77,6 +77,10 @@ class Memory:
             self._counts(now, vendor).events[event] += by
         self.wake()
 
+    def add_cost(self, vendor: str, cost: float) -> None:
+        """Add to the cost of a call that is counted already."""
+        self.add(vendor, Counts(cost=cost))
+
     def sample(self, vendor: str, waiting: int, oldest_seconds: float | None) -> None:
         """Note how many jobs wait now, and for how long the oldest does."""
         now = redis_clock.now().timestamp()
@@ -89,6 +93,7 @@ class Memory:
         now = redis_clock.now().timestamp()
         with self.lock:
             self._counts(now, vendor).merge(counts)
+        self.wake()
 
     def _counts(self, now: float, vendor: str) -> Counts:
         """Return the counts of the current minute, to be changed under the lock."""
