@@ -18,11 +18,8 @@ View = Callable[..., HttpResponse]
 
 class ConsoleSite(AccountPages):
     site_header = site_title = "EnrichLabs"
-    index_title = "Console"
-    # Not admin/index.html: Django's app comes first in INSTALLED_APPS, and so does its template.
-    index_template = "admin/jobs/index.html"
-    # The front page lists everything that the sidebar would; without it, tables fit on a laptop.
-    enable_nav_sidebar = False
+    index_title = "Overview"
+    enable_nav_sidebar = False  # jobs/templates/admin/base.html has the console's own navigation
     # "View site" leads to the API's page, which another process may serve.
     site_url = "/" if "api" in settings.SERVES else None
 

@@ -1,12 +1,14 @@
 """What clients and operators may do: cancel or retry a job, or the jobs of a batch."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Q
 
 from jobs import batches, lifecycle
+from jobs.lifecycle import Move
 from jobs.models import Batch, Job, Status, Stream
 from jobs.queue import stream
 from jobs.queue.clock import redis_clock
@@ -22,29 +24,37 @@ def cancel(job: Job, now: datetime) -> bool:
     return cancel_each([job], now)[0]
 
 
-def cancel_each(jobs: Sequence[Job], now: datetime) -> list[bool]:
-    """Do the same to several jobs, in one commit."""
-    happened = lifecycle.apply([lifecycle.cancel(job, now) for job in jobs])
+def cancel_each(jobs: Sequence[Job], now: datetime, *, bulk: str = "") -> list[bool]:
+    """Do the same to several jobs, in one commit. `bulk`: the bulk action that does it."""
+    happened = lifecycle.apply([lifecycle.cancel(job, now, bulk=bulk) for job in jobs])
     for vendor, job_ids in _by_vendor(jobs, happened).items():
         stream.settle_final(vendor, job_ids)
     return happened
 
 
-def retry(job: Job, now: datetime) -> bool:
-    """Queue a failed or cancelled job for a new run. Returns False if it is in another status."""
-    return retry_each([job], now)[0]
+def retry(job: Job, now: datetime, *, edited: Mapping[str, Any] | None = None) -> bool:
+    """Queue a failed or cancelled job for a new run. Returns False if it is in another status.
+    `edited`: what a person changed of its name and input.
+    """
+    return _retry([job], [lifecycle.retry(job, now, edited=edited)])[0]
 
 
-def retry_each(jobs: Sequence[Job], now: datetime) -> list[bool]:
-    """Do the same to several jobs, in one commit."""
+def retry_each(jobs: Sequence[Job], now: datetime, *, bulk: str = "") -> list[bool]:
+    """Do the same to several jobs, in one commit. `bulk`: the bulk action that does it; its jobs
+    queue behind what waits.
+    """
+    return _retry(jobs, [lifecycle.retry(job, now, bulk=bulk) for job in jobs], bulk)
+
+
+def _retry(jobs: Sequence[Job], moves: Sequence[Move], bulk: str = "") -> list[bool]:
     with writing():
         batch_ids = {job.batch for job in jobs if job.batch}
         batches.finish_cancelled(*batch_ids)
         batches.reopen(*batch_ids)
-        happened = lifecycle.apply([lifecycle.retry(job, now) for job in jobs])
+        happened = lifecycle.apply(moves)
         batches.reopen(*batch_ids)
     for vendor, job_ids in _by_vendor(jobs, happened).items():
-        stream.offer(vendor, job_ids, Stream.RETRIES)
+        stream.offer(vendor, job_ids, Stream.JOBS if bulk else Stream.RETRIES)
     return happened
 
 

@@ -1,10 +1,11 @@
 """The moves of a job by callbacks, clients, operators and the sweep."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from jobs.lifecycle.move import NO_DATES, NO_ERROR, Move, completed, failed, queued
-from jobs.models import Job, Status
+from jobs.models import Job, Status, Stream
 from vendors.base import Done
 from vendors.models import Limit
 
@@ -94,18 +95,31 @@ def _ceiling(at: datetime) -> datetime:
     return at + timedelta(microseconds=-at.microsecond % 1_000_000)
 
 
-def cancel(job: Job, now: datetime) -> Move:
-    """Cancel a job that is queued or waiting. A call under way can't be cancelled."""
+def cancel(job: Job, now: datetime, *, bulk: str = "") -> Move:
+    """Cancel a job that is queued or waiting. A call under way can't be cancelled. `bulk`: the bulk
+    action that does it.
+    """
     sources, fence = (Status.QUEUED, Status.WAITING), {"run": job.run}
-    changes = {"finished_at": now, **NO_DATES}
+    changes: dict[str, Any] = {"finished_at": now, **NO_DATES}
+    if bulk:
+        # One that has been called since it was read was passed over as under way.
+        fence["attempt"], changes["bulk"] = job.attempt, bulk
     return Move(job.pk, Status.CANCELLED, sources, fence, changes, vendor=job.vendor, run=job.run)
 
 
-def retry(job: Job, now: datetime) -> Move:
-    """Queue a final job for a new run with fresh counters. The attempts of earlier runs stay."""
+def retry(
+    job: Job, now: datetime, *, bulk: str = "", edited: Mapping[str, Any] | None = None
+) -> Move:
+    """Queue a final job for a new run with fresh counters. The attempts of earlier runs stay.
+    `bulk`: the bulk action that does it; its jobs queue behind what waits. `edited`: what a person
+    changed of its name and input.
+    """
     fresh = {"run": job.run + 1, "failures": 0, "crashes": 0, "result": None, "finished_at": None}
     sources, fence = (Status.FAILED, Status.CANCELLED), {"run": job.run}
-    return Move(job.pk, Status.QUEUED, sources, fence, {**fresh, **NO_ERROR, **queued(now)})
+    changes: dict[str, Any] = {**fresh, **NO_ERROR, **queued(now), **(edited or {})}
+    if bulk:
+        changes |= {"stream": Stream.JOBS, "bulk": bulk}
+    return Move(job.pk, Status.QUEUED, sources, fence, changes)
 
 
 def complete_overdue(

@@ -19,10 +19,11 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(max_length=10)),
                 ('state', models.CharField(choices=[('running', 'Running'), ('paused', 'Paused'), ('cancelled', 'Cancelled'), ('done', 'Done')], default='running', max_length=10)),
                 ('choice', vendors.fields.JSONTextField()),
-                ('vendor', models.CharField(blank=True, max_length=50)),
+                ('vendor', models.CharField(max_length=50)),
                 ('reason', models.CharField(blank=True, max_length=500)),
                 ('actor', models.CharField(max_length=150)),
                 ('per_second', models.FloatField(null=True)),
+                ('repeats_unknown', models.BooleanField(default=False)),
                 ('planned', models.PositiveIntegerField()),
                 ('planned_is_bound', models.BooleanField(default=False)),
                 ('started_at', models.DateTimeField()),
@@ -30,6 +31,7 @@ class Migration(migrations.Migration):
                 ('cursor', models.CharField(blank=True, max_length=36)),
                 ('done', models.PositiveIntegerField(default=0)),
                 ('skipped', vendors.fields.JSONTextField()),
+                ('per_minute', models.FloatField(null=True)),
                 ('held_by', models.CharField(blank=True, max_length=500)),
             ],
             options={
@@ -86,11 +88,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='bulkaction',
-            index=models.Index(fields=['state', 'id'], name='bulk_state'),
+            index=models.Index(fields=['finished_at', 'id'], name='bulk_open'),
         ),
         migrations.AddIndex(
             model_name='bulkaction',
-            index=models.Index(fields=['vendor', 'state'], name='bulk_vendor'),
+            index=models.Index(fields=['vendor', 'id'], name='bulk_vendor'),
         ),
         migrations.AddIndex(
             model_name='tally',

@@ -36,7 +36,7 @@ FINAL = (Status.COMPLETE, Status.FAILED, Status.CANCELLED)
 class Stream(models.TextChoices):
     """Which of its vendor's streams holds an entry."""
 
-    JOBS = "jobs"  # first attempts, in order of arrival
+    JOBS = "jobs"  # first attempts, in order of arrival, and jobs that a bulk action retries
     RETRIES = "retries"  # retries, takeovers and released jobs; read before `jobs`
     POLLS = "polls"  # waiting jobs whose vendor is to be asked; only if the vendor is polled
 

@@ -1,17 +1,17 @@
 """What was counted in the last hour and day, as a snapshot needs it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from jobs.tallies import read
 from jobs.tallies.counts import Counts, Histogram
-from jobs.tallies.read import MINUTE, floor
+from jobs.tallies.marks import ALL
+from jobs.tallies.read import MINUTE, by_vendor
+from jobs.tallies.recent import recent
 
 HOUR = timedelta(hours=1)
 RECENT = timedelta(minutes=5)
 EVENTS = timedelta(minutes=10)
-OPEN_MINUTES = 4  # processes may still write to so many minutes, the current one included
 SPARKS = 30
 
 
@@ -48,46 +48,39 @@ class VendorHistory:
 
 
 class History:
-    """Keeps the minutes of the last hour, and reads again only those that may still change."""
+    """Remembers what was counted over the last day, which is read once a minute."""
 
     def __init__(self) -> None:
-        self._minutes: dict[str, dict[datetime, Counts]] = {}
         self._day: dict[str, Counts] = {}
         self._read_at: datetime | None = None
-        self._minute: datetime | None = None  # when the day was read
 
-    def read(self, now: datetime) -> None:
-        """Read what is new. `now`: by Redis' clock. Raises STORE_ERRORS."""
-        minute = floor(now, MINUTE)
-        since = minute - HOUR
-        if self._read_at and self._read_at > since:
-            since = floor(self._read_at, MINUTE) - (OPEN_MINUTES - 1) * MINUTE
-        fresh = read.by_minute(since, now + MINUTE)
-        for minutes in self._minutes.values():
-            for at in [at for at in minutes if at >= since or at < minute - HOUR]:
-                del minutes[at]
-        for vendor, minutes in fresh.items():
-            self._minutes.setdefault(vendor, {}).update(minutes)
-        if self._minute != minute:
-            self._day, self._minute = read.by_vendor(now - timedelta(days=1), now), minute
-        self._read_at = now
+    def by_vendor(self, now: datetime) -> dict[str, VendorHistory]:
+        """Return what happened, by vendor; '' for what belongs to none. `now`: by Redis' clock.
+        Raises STORE_ERRORS.
+        """
+        minute = floor(now)
+        if self._read_at != minute:
+            self._day, self._read_at = by_vendor(now - timedelta(days=1), now), minute
+        found: dict[str, VendorHistory] = defaultdict(VendorHistory)
+        for at, of_vendors in sorted(recent.minutes(now).items()):
+            if at >= minute - HOUR:
+                for vendor, counts in of_vendors.items():
+                    _add(found[vendor], counts, minute - at)
+        found.pop(ALL, None)
+        for vendor, counts in self._day.items():
+            found[vendor].calls_day = counts.calls.total()
+            found[vendor].errors_day = counts.calls["error"]
+        return dict(found)
 
-    def of_vendors(self, now: datetime) -> dict[str, VendorHistory]:
-        """Return what happened, by vendor; '' for what belongs to none."""
-        minute = floor(now, MINUTE)
-        found = {}
-        for vendor, minutes in self._minutes.items():
-            found[vendor] = history = VendorHistory()
-            for at in sorted(minutes):
-                _add(history, minutes[at], minute - at)
-            if day := self._day.get(vendor):
-                history.calls_day, history.errors_day = day.calls.total(), day.calls["error"]
-        return found
 
-    @staticmethod
-    def recent_minutes(now: datetime) -> float:
-        """Return how many minutes the recent ones are, of which the last is under way."""
-        return (now - floor(now, MINUTE) + RECENT) / MINUTE
+def recent_minutes(now: datetime) -> float:
+    """Return how many minutes the recent ones are, of which the last is under way."""
+    return (now - floor(now) + RECENT) / MINUTE
+
+
+def floor(now: datetime) -> datetime:
+    """Return when the minute began."""
+    return now.replace(second=0, microsecond=0)
 
 
 def _add(history: VendorHistory, counts: Counts, age: timedelta) -> None:

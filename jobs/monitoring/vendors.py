@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from jobs.monitoring import pace
 from jobs.monitoring.backlog import Backlog
 from jobs.monitoring.facts import VendorLine, VendorState
-from jobs.monitoring.history import History, VendorHistory
+from jobs.monitoring.history import VendorHistory, recent_minutes
 from jobs.monitoring.states import state_of
 from jobs.monitoring.windows import fullest_cap, tightest_of, uses_of
 from jobs.queue.snapshot import Snapshot
@@ -63,7 +63,7 @@ def _line(vendor: Vendor, sources: Sources, unusable: Mapping[str, str]) -> Vend
         calling=held.calling if held else None,
         windows=windows,
         tightest=tightest,
-        done_per_minute=history.done / History.recent_minutes(redis.now),
+        done_per_minute=history.done / recent_minutes(redis.now),
         sparkline=history.sparkline,
         calls_5min=history.calls,
         errors_5min=history.errors,

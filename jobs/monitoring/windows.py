@@ -59,9 +59,3 @@ def fullest_cap(vendor: Vendor, usages: list[Usage]) -> int | None:
     """Return the smallest cap on jobs in flight that applies to the vendor; None without one."""
     caps = [usage.bucket.max_in_flight for usage in usages if usage.bucket.max_in_flight]
     return min(caps, default=vendor.max_in_flight)
-
-
-def is_at_cap(usages: list[Usage]) -> bool:
-    """Whether a limit has no free slot for a job in flight."""
-    caps = ((usage.in_flight, usage.bucket.max_in_flight) for usage in usages if usage.is_known)
-    return any(cap is not None and in_flight >= cap for in_flight, cap in caps)

@@ -46,6 +46,19 @@ class VendorSnapshot:
     def waiting(self) -> int:
         return max(self.in_flight - self.calling, 0)
 
+    @property
+    def is_at_cap(self) -> bool:
+        """Whether a limit has no free slot for a job in flight."""
+        caps = ((it.in_flight, it.bucket.max_in_flight) for it in self.usages if it.is_known)
+        return any(cap is not None and in_flight >= cap for in_flight, cap in caps)
+
+    @property
+    def has_no_slot(self) -> bool:
+        """Whether jobs wait for a slot, and most slots are taken by jobs that wait for an answer.
+        A vendor that answers at once may be at its cap for as long as it has much to do.
+        """
+        return self.queued > 0 and self.waiting > self.calling and self.is_at_cap
+
 
 @dataclass(frozen=True)
 class Snapshot:

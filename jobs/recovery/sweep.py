@@ -14,6 +14,7 @@ import redis
 from django.db import close_old_connections
 
 from jobs import lifecycle
+from jobs.bulk import step as bulk
 from jobs.callbacks import apply
 from jobs.callbacks.retry_unmatched import UnmatchedRetries
 from jobs.callbacks.retry_unreadable import UnreadableRetries
@@ -101,6 +102,7 @@ class Sweeper(Thread):
             (take_over_overdue_calls, 5.0),
             (self._batches.advance, 0.0),
             (self._batches.seal_abandoned, 60.0),
+            (bulk.advance, 0.0),
             (requeue_lost_entries, 5.0),
             (apply_stored_callbacks, 5.0),
             (self._reread_callbacks, 5.0),

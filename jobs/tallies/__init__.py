@@ -11,7 +11,8 @@ note = memory.note
 accepted = memory.accepted
 count = memory.count
 add_cost = memory.add_cost
+committed = memory.committed
 flush = writer.flush
 finish = writer.finish
 
-__all__ = ["accepted", "add_cost", "count", "finish", "flush", "note"]
+__all__ = ["accepted", "add_cost", "committed", "count", "finish", "flush", "note"]

@@ -20,4 +20,7 @@ class Sampler:
             vendor = snapshot.vendors[slug]
             memory.sample(slug, vendor.queued, vendor.oldest_seconds)
         self._waited = waiting
+        for slug, vendor in snapshot.vendors.items():
+            if vendor.has_no_slot:
+                memory.count("at_cap", slug)
         return 0

@@ -43,4 +43,5 @@ def text(response):
 
 def listed(response):
     """Return the ids of the rows in a list, in its order."""
-    return [row.pk for row in response.context["cl"].result_list]
+    found = response.context
+    return [row.pk for row in (found["page"].rows if "page" in found else found["cl"].result_list)]

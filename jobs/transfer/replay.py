@@ -5,7 +5,6 @@ and a replay can be interrupted, or run twice, without harm.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol
@@ -13,37 +12,14 @@ from typing import Any, Protocol
 from django.db.models import QuerySet
 
 from jobs import lifecycle, operator_actions
-from jobs.api.pagination import first_id_at
 from jobs.callbacks import apply
+from jobs.choice import Choice
 from jobs.models import OPEN, Callback, Job, Status, Verdict
 from jobs.queue.clock import redis_clock
 from vendors.catalogue import catalogue
 
 CHUNK = 500
 RETRIABLE = (Status.FAILED, Status.CANCELLED)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which jobs to replay. An empty field does not restrict; `created_before` is exclusive."""
-
-    ids: tuple[str, ...] = ()
-    status: str = ""
-    vendor: str = ""
-    error_code: str = ""
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    limit: int | None = None
-
-    def as_filter(self) -> dict[str, Any]:
-        conditions = {
-            "pk__in": self.ids,
-            "vendor": self.vendor,
-            "error_code": self.error_code,
-            "pk__gte": self.created_after and first_id_at(self.created_after),
-            "pk__lt": self.created_before and first_id_at(self.created_before),
-        }
-        return {name: value for name, value in conditions.items() if value}
 
 
 class Replay(Protocol):
@@ -68,11 +44,10 @@ class JobReplay:
 
     noun, verb, done = "job", "retry", "retried"
 
-    def __init__(self, choice: Choice, started_at: datetime) -> None:
-        statuses = [choice.status] if choice.status else RETRIABLE
-        ended = Job.objects.filter(status__in=statuses, finished_at__lte=started_at)
-        self._rows = ended.filter(**choice.as_filter()).defer("input", "result")
-        self._limit = choice.limit
+    def __init__(self, choice: Choice, started_at: datetime, limit: int | None = None) -> None:
+        retriable = {} if choice.status else {"status__in": RETRIABLE}
+        self._rows = choice.jobs(started_at).filter(finished_at__lte=started_at, **retriable)
+        self._limit = limit
 
     def __len__(self) -> int:
         return self._rows[: self._limit].count()
@@ -98,7 +73,7 @@ class CallbackReplay:
     noun, verb, done = "callback", "apply", "applied"
     VERDICTS = ("", Verdict.UNREADABLE, Verdict.UNMATCHED, Verdict.LATE)
 
-    def __init__(self, choice: Choice, started_at: datetime) -> None:
+    def __init__(self, choice: Choice, started_at: datetime, limit: int | None = None) -> None:
         rows = Callback.objects.filter(received_at__lte=started_at).defer("body")
         rows = rows.filter(vendor=choice.vendor) if choice.vendor else rows
         self._rows = rows.filter(job__in=choice.ids) if choice.ids else rows
@@ -119,10 +94,15 @@ class CallbackReplay:
 
     def do(self, callback: Callback) -> bool:
         """Apply one callback. False if it changed nothing."""
-        now = redis_clock.now()
-        vendor = catalogue.get(callback.vendor)
-        verdict = apply.apply(callback, vendor, now, by_operator=True)
-        return verdict == Verdict.APPLIED or apply.apply_late(callback, now)
+        return apply_again(callback, redis_clock.now())
+
+
+def apply_again(callback: Callback, now: datetime) -> bool:
+    """Apply a stored callback for an operator. False if it changed nothing."""
+    if callback.verdict == Verdict.APPLIED:
+        return False
+    verdict = apply.apply(callback, catalogue.get(callback.vendor), now, by_operator=True)
+    return verdict == Verdict.APPLIED or apply.apply_late(callback, now)
 
 
 def run(replay: Replay) -> Iterator[bool]:

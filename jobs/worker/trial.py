@@ -62,13 +62,13 @@ def run(vendor: Vendor, given: Mapping[str, Any]) -> Trial:
 
     Like the others, raises NoPermitError, redis.RedisError and STORE_ERRORS.
     """
-    call = _call(vendor, given)
+    call = call_of(vendor, given)
     return _make(Kind.TRY, vendor, call, execute.execute, vendor.weight, slot=call.job_id)
 
 
 def poll(vendor: Vendor, given: Mapping[str, Any], reference: str) -> Trial:
     """Ask for the answer to an earlier call, by what the vendor calls it."""
-    call = _call(vendor, given, reference)
+    call = call_of(vendor, given, reference)
     return _make(Kind.TRY, vendor, call, execute.poll, vendor.poll_weight)
 
 
@@ -80,13 +80,21 @@ def check(vendor: Vendor, key: str = "") -> Trial:
     def ask(vendor: Vendor, call: Call) -> Answer:
         return execute.check(vendor, call.access)
 
-    return _make(Kind.CHECK, vendor, _call(vendor, {}, key=key), ask, vendor.weight)
+    return _make(Kind.CHECK, vendor, call_of(vendor, {}, key=key), ask, vendor.weight)
 
 
-def _call(vendor: Vendor, given: Mapping[str, Any], reference: str = "", *, key: str = "") -> Call:
+def call_of(
+    vendor: Vendor,
+    given: Mapping[str, Any],
+    reference: str = "",
+    *,
+    key: str = "",
+    access: Callable[[str], Access] = Access,
+) -> Call:
+    """Return the call of a job with this input. `access`: what it shows the vendor, by the key."""
     job_id = new_id()
     url = tokens.callback_url(vendor.slug, job_id, 0, 0)
-    return Call(job_id, dict(given), job_id, url, reference, Access(key or _key_of(vendor)))
+    return Call(job_id, dict(given), job_id, url, reference, access(key or _key_of(vendor)))
 
 
 def _key_of(vendor: Vendor) -> str:

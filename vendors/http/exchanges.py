@@ -1,4 +1,4 @@
-"""Records the requests and responses of a call, for `manage.py vendor try`."""
+"""Records the requests and responses of a call by hand."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from requests.structures import CaseInsensitiveDict
+
+from vendors.base import VendorError
+
+NOT_SENT = "not_sent"
 
 
 @dataclass
@@ -28,6 +32,7 @@ class Exchange:
 
 class _Watch(threading.local):
     exchanges: list[Exchange] | None = None
+    is_rehearsal = False  # requests are recorded, and not sent
 
 
 _watch = _Watch()
@@ -43,10 +48,24 @@ def watched() -> Iterator[list[Exchange]]:
         _watch.exchanges = None
 
 
+@contextmanager
+def rehearsed() -> Iterator[list[Exchange]]:
+    """Record the requests that this thread would send. None is sent: its call fails as NOT_SENT."""
+    _watch.is_rehearsal = True
+    try:
+        with watched() as exchanges:
+            yield exchanges
+    finally:
+        _watch.is_rehearsal = False
+
+
 def note_request(method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
+    """Raises VendorError in a rehearsal."""
     if _watch.exchanges is not None:
         sent = dict(CaseInsensitiveDict(headers))  # of two spellings of a name, the last is sent
         _watch.exchanges.append(Exchange(method, url, sent, body))
+    if _watch.is_rehearsal:
+        raise VendorError(NOT_SENT, "The request was not sent.", sent=False)
 
 
 def note_reply(status: int, headers: Mapping[str, str], body: bytearray) -> None:

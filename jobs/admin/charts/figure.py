@@ -32,7 +32,7 @@ def figure(
 
 def _legend(series: Sequence[Series]) -> str:
     if len(series) < 2:
-        return ""
+        return '<ul class="legend"></ul>'  # its height, so that charts in a row stand level
     items = "".join(f'<li class="key-{one.kind}">{escape(one.name)}</li>' for one in series)
     return f'<ul class="legend">{items}</ul>'
 

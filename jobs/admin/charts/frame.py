@@ -96,7 +96,7 @@ def time_axis(frame: Frame) -> str:
         local = at.astimezone(frame.zone)
         is_day = frame.times[-1] - frame.times[0] > timedelta(days=2)
         text = f"{local:%a} {local.day}" if is_day else f"{local:%H:%M}"
-        place = ' class="start"' if x < LEFT + 12 else ' class="end"' if x > RIGHT - 12 else ""
+        place = ' class="start"' if x < LEFT + 8 else ' class="end"' if x > RIGHT - 8 else ""
         words.append(f'<text x="{x:.1f}" y="{BOTTOM + 12}"{place}>{text}</text>')
     return "".join(words)
 

@@ -9,7 +9,14 @@ from jobs.admin.charts.figure import figure
 from jobs.admin.charts.frame import BOTTOM, LEFT, TOP, Frame, Label, Series, grid, top_of
 from jobs.admin.page.texts import words_of
 
-MAX_DECADES = 4
+# Round times in seconds: the labels of a logarithmic axis, and the top of a linear one.
+TICKS = (0.001, 0.01, 0.1, 1, 10, 60, 600, 3600, 36_000, 86_400, 864_000)
+DURATIONS = tuple(
+    unit * count
+    for unit, counts in ((60, (2, 4, 10, 20, 40)), (3600, (1, 2, 4, 8, 16)), (86_400, (1, 2, 4, 8)))
+    for count in counts
+)
+MAX_TICKS = 5
 Scale = Callable[[float], float]
 
 
@@ -33,7 +40,10 @@ def lines(
 
 
 def _linear(found: list[float], label: Label) -> tuple[Scale, list[tuple[float, str]]]:
-    top = top_of(max(found, default=0))
+    highest = max(found, default=0)
+    is_long = label is words_of and highest > 60
+    top: float = next((top for top in DURATIONS if top >= highest), 0) if is_long else 0
+    top = top or top_of(highest)
 
     def y(value: float) -> float:
         return BOTTOM - value / top * (BOTTOM - TOP)
@@ -42,18 +52,18 @@ def _linear(found: list[float], label: Label) -> tuple[Scale, list[tuple[float, 
 
 
 def _logarithmic(found: list[float], label: Label) -> tuple[Scale, list[tuple[float, str]]]:
-    """Return the scale between the powers of ten around the values."""
-    seen = [math.log10(value) for value in found if value > 0] or [-1, 0]
-    low, high = math.floor(min(seen)), math.ceil(max(seen))
-    high = max(high, low + 1)
-    low = max(low, high - MAX_DECADES)
+    """Return the scale between the round times around the values."""
+    seen = [value for value in found if value > 0] or [0.1]
+    low = max((tick for tick in TICKS if tick <= min(seen)), default=TICKS[0])
+    high = min((tick for tick in TICKS if tick >= max(seen) and tick > low), default=TICKS[-1])
+    low = max(low, TICKS[max(TICKS.index(high) - MAX_TICKS, 0)])
+    length = math.log(high / low)
 
     def y(value: float) -> float:
-        place = math.log10(value) if value > 0 else low
-        share = (min(max(place, low), high) - low) / (high - low)
-        return BOTTOM - share * (BOTTOM - TOP)
+        inside = min(max(value, low), high)
+        return BOTTOM - math.log(inside / low) / length * (BOTTOM - TOP)
 
-    return y, [(y(10.0**power), label(10.0**power)) for power in range(low, high + 1)]
+    return y, [(y(tick), label(tick)) for tick in TICKS if low <= tick <= high]
 
 
 def _line(one: Series, frame: Frame, scale: Scale) -> str:

@@ -27,7 +27,7 @@ def sparkline(numbers: Sequence[float], label: str = "", kind: str = "") -> Safe
         HEIGHT,
         format_html(' role="img" aria-label="{}"', label)
         if label
-        else format_html(' aria-hidden="true"'),
+        else SafeString(' aria-hidden="true"'),
         HEIGHT,
         WIDTH,
         bars,

@@ -93,9 +93,13 @@ def share(part: float | None) -> str:
 
 
 def bar(value: float, most: float, label: str, kind: str = "") -> SafeString:
-    """Return a bar filled by value of `most`, before its label. `kind`: a colour (console.css)."""
-    width = round(min(max(value / most, 0.0), 1.0) * 100, 1) if most else 0
-    kind = kind or ("full" if most and value >= most else "")
+    """Return a bar filled by value of `most`, before its label; the label alone if `most` is 0.
+    `kind`: a colour (console.css).
+    """
+    if not most:
+        return format_html('<span class="bar bar-none"><span>{}</span></span>', label)
+    width = round(min(max(value / most, 0.0), 1.0) * 100, 1)
+    kind = kind or ("full" if value >= most else "")
     return format_html(
         '<span class="bar {}"><svg viewBox="0 0 100 6" preserveAspectRatio="none"'
         ' aria-hidden="true"><rect class="track" width="100" height="6"/>'

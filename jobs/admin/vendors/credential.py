@@ -10,7 +10,7 @@ from django.utils.html import format_html, format_html_join
 from jobs.admin.vendors import sending
 from jobs.admin.vendors.confirmation import CONFIRMATION_FIELD, ConfirmingForm
 from jobs.admin.vendors.keys import KeysAdmin
-from jobs.admin.vendors.pauses import paused_keys
+from jobs.admin.vendors.page.pausing import paused_keys
 from vendors import credentials
 from vendors.models import Credential, faults_of_users, users_of
 

@@ -48,10 +48,3 @@ class DefinitionField(forms.CharField):
 def shown(definition: dict[str, Any]) -> SafeString:
     """Return a definition for those who may not edit it."""
     return format_html('<pre class="json">{}</pre>', definition_text(definition) or "-")
-
-
-def changed(name: str, old: Any, new: Any) -> str:
-    """Return what the history says about one field."""
-    if name == "definition":
-        return "; ".join(change.shown("→") for change in changes(old or {}, new))
-    return f"{name}: {old!r} → {new!r}"

@@ -12,20 +12,22 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
+from audit.record import record
 from jobs.admin import key_states, states
+from jobs.admin.actor import actor
 from jobs.admin.formats import counted
-from jobs.admin.vendors.pauses import PauseForm
+from jobs.admin.vendors.page.pausing import PauseForm
 from jobs.admin.vendors.shared import SharedAdmin
 from jobs.models.keys_in_use import open_jobs_by_key
 from jobs.queue.clock import redis_clock
 from jobs.queue.health.pausing import pause_users
 from jobs.queue.heartbeat import WorkerReport
 from vendors import pauses
+from vendors.loading.trail import target_of
 from vendors.models import Credential, CredentialKey, users_of
 
 RUNNING = "running"
 UNUSED = f"{key_states.NOT_USED}. Set it in the environment of the workers, and restart them."
-UNTIL = "Leave empty to pause until an operator resumes the key."
 PAUSED_FOR_LONGER = "Key {} is already paused for longer. Resume it first to shorten the pause."
 ALREADY_PAUSED = "Key {} is already paused. Resume it first to change the pause."
 NOT_RESUMED = "Key {} is not paused."
@@ -56,7 +58,7 @@ class KeysAdmin(SharedAdmin):
 
     def has_pause_permission(self, request: HttpRequest, obj: Credential) -> bool:
         """Whether the user may pause keys: whoever may pause the vendors that use them."""
-        may_pause = request.user.has_perm("vendors.change_vendor")
+        may_pause = request.user.has_perm("vendors.pause_vendor")
         return may_pause and self.has_view_permission(request, obj)
 
     def render_change_form(
@@ -85,13 +87,15 @@ class KeysAdmin(SharedAdmin):
         if (credential := self._credential(request, object_id, name)) is None:
             return HttpResponseRedirect(reverse("admin:vendors_credential_changelist"))
         form = PauseForm(request.POST if request.method == "POST" else None)
-        form.fields["until"].help_text = UNTIL
         if not form.is_valid():
             return self._ask(request, credential, name, "pause", form)
         before, running = _state(credential, name), _paused_users(credential, is_paused=False)
         if _pause(credential, name, by=request.user.get_username(), **form.cleaned_data):
             also = running & _paused_users(credential)
-            self._log_key(request, credential, name, "paused", before=before, vendors=also)
+            reason = form.cleaned_data["reason"]
+            self._record_key(
+                request, credential, name, "paused", before=before, vendors=also, reason=reason
+            )
         else:
             warning = PAUSED_FOR_LONGER if form.cleaned_data["until"] else ALREADY_PAUSED
             messages.warning(request, warning.format(name))
@@ -106,7 +110,7 @@ class KeysAdmin(SharedAdmin):
         before, paused = _state(credential, name), _paused_users(credential)
         if pauses.keys.resume(credential.slug, name, now=redis_clock.now()):
             also = paused - _paused_users(credential)
-            self._log_key(request, credential, name, "resumed", before=before, vendors=also)
+            self._record_key(request, credential, name, "resumed", before=before, vendors=also)
         else:
             messages.warning(request, NOT_RESUMED.format(name))
         return HttpResponseRedirect(_url(credential))
@@ -147,7 +151,7 @@ class KeysAdmin(SharedAdmin):
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/vendors/credential/key.html", context)
 
-    def _log_key(
+    def _record_key(
         self,
         request: HttpRequest,
         credential: Credential,
@@ -156,15 +160,16 @@ class KeysAdmin(SharedAdmin):
         *,
         before: str,
         vendors: set[str],
+        reason: str = "",
     ) -> None:
         """Record what was done to a key, and to the vendors that it was done to as well."""
+        by, after = actor(request), _state(credential, name)
+        action = f"credential.key_{done}"
+        record(by, action, target_of(credential), {name: [before, after]}, reason=reason)
+        for slug in sorted(vendors):
+            change = {"state": ["", f"{done} with the key {name} of credential {credential}"]}
+            record(by, f"vendor.{done}", f"vendor:{slug}", change, reason=reason)
         also = f" Vendors {done} with it: {', '.join(sorted(vendors))}." if vendors else ""
-        change = f"State: {before} → {_state(credential, name)}."
-        self.log_change(request, credential, f"Key {name} {done}. {change}{also}")
-        for vendor in users_of(credential):
-            if vendor.slug in vendors:
-                text = f"{done.capitalize()} with the key {name} of credential {credential}."
-                self.log_change(request, vendor, text)
         messages.success(request, f"Key {name} is {done}.{also}")
 
 

@@ -10,13 +10,15 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from jobs.admin.vendors import field
+from jobs.admin.vendors.trail import TrailAdmin
 from vendors.catalogue import catalogue
+from vendors.loading.trail import differences
 from vendors.models import Credential, Limit, users_of, uses
 
 Shared = Credential | Limit
 
 
-class SharedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argument at run time
+class SharedAdmin(TrailAdmin):
     """A page with the definition as TOML. Subclasses say what else it shows.
 
     `shown` are the names of fields that are only shown; `edited` are those below the slug.
@@ -87,8 +89,8 @@ class SharedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argume
     ) -> Any:
         if add:
             return super().construct_change_message(request, form, formsets, add)
-        text = field.changed("definition", form.old_definition, form.instance.definition)
-        return f"Changed {text}." if text else "No fields changed."
+        old, new = form.old_definition, form.instance.definition
+        return differences({"definition": old}, {"definition": new})
 
     # Deleting
 

@@ -1,5 +1,6 @@
 """The settings of vendors. A change applies within a second."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -11,29 +12,30 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.admin import formats, key_states, states
-from jobs.admin.vendors import usage
-from jobs.admin.vendors.field import changed
-from jobs.admin.vendors.pauses import PausingAdmin, paused_keys
+from jobs.admin.vendors.page.content import content
+from jobs.admin.vendors.page.pausing import PausingAdmin, paused_keys
 from jobs.admin.vendors.target import TargetAdmin
+from jobs.admin.vendors.trail import TrailAdmin
 from jobs.models import OPEN, Job
 from jobs.queue.clock import redis_clock
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
+from vendors.loading.trail import differences
 from vendors.models import Vendor
 
-LIMITS = ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued", "usage")
+LIMITS = ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued")
 TIMEOUTS = ("timeout_seconds", "max_attempts", "callback_timeout_seconds")
 SECRETS = ("api_key_env", "webhook_secret_env", "variables_again", "redact")
 
 
 @admin.register(Vendor)
-class VendorAdmin(TargetAdmin, PausingAdmin):
+class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
     list_display = ("slug", "state", "enabled", "adapter", "rate_limits", "max_in_flight")
     list_filter = ("enabled",)
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     fieldsets = (
-        (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "key_states", "usable")}),
+        (None, {"fields": ("slug", "adapter", "url", "enabled", "key_states", "usable")}),
         ("Definition", {"fields": ("definition",)}),
         ("Jobs", {"fields": ("required_input",)}),
         ("Limits", {"fields": LIMITS}),
@@ -53,11 +55,6 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
             snapshot = take_snapshot([vendor])
         state = formats.vendor_state(states.vendor_state(vendor, snapshot))
         return state if snapshot.redis_answers else format_html("{}; Redis does not answer", state)
-
-    @admin.display(description="Used now")
-    def usage(self, vendor: Vendor) -> str | SafeString:
-        may_open = "limit" in _openable(vendor)
-        return "-" if vendor._state.adding else usage.of_vendor(vendor, has_links=may_open)
 
     @admin.display(description="Credential")
     def key_states(self, vendor: Vendor) -> str | SafeString:
@@ -82,16 +79,19 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
     ) -> HttpResponse:
         if vendor := kwargs.get("obj"):
             vendor.openable = _openable_by(request)
+            context |= content(request, Vendor.objects.get(pk=vendor.pk))  # not what a form says
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Vendor | None = None
     ) -> tuple[str, ...]:
-        return (*super().get_readonly_fields(request, obj), "usage", "key_states")
+        # Limits are changed on a page that shows the effect first.
+        limits = LIMITS if obj else ()
+        return (*super().get_readonly_fields(request, obj), *limits, "key_states")
 
     def get_fieldsets(self, request: HttpRequest, obj: Vendor | None = None) -> Any:
         """Leave out what a vendor does not have."""
-        has_none = {"usage", "key_states"} if obj is None else set()
+        has_none = {"key_states"} if obj is None else set()
         # The row is about to get the form's definition: its credential must not be read yet.
         if obj and not obj.definition.get("credential"):
             has_none = {"key_states"}
@@ -138,8 +138,10 @@ class VendorAdmin(TargetAdmin, PausingAdmin):
         if add:
             return super().construct_change_message(request, form, formsets, add)
         old, new = form.instance.old_values, form.instance
-        changes = [changed(name, old.get(name), getattr(new, name)) for name in form.changed_data]
-        return f"Changed {'; '.join(changes)}." if changes else "No fields changed."
+        return differences(old, {name: getattr(new, name) for name in form.changed_data})
+
+    def are_limits(self, changed: Iterable[str]) -> bool:
+        return {*changed} <= {*LIMITS}
 
     # Deleting
 

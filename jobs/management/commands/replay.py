@@ -13,13 +13,16 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
+from audit.record import command_line, record
+from jobs.choice import Choice
 from jobs.management.terminal import INTERRUPTED, confirm, counted, interruptible
 from jobs.models import Job, Status
-from jobs.transfer.replay import RETRIABLE, CallbackReplay, Choice, JobReplay, Replay, run
+from jobs.transfer.replay import RETRIABLE, CallbackReplay, JobReplay, Replay, run
 from vendors.catalogue import catalogue, listed
 from vendors.management.store_command import StoreCommand
 
 MAX_SHOWN = 5
+MAX_TEXT = 500  # of a value in the audit trail
 JOB_OPTIONS = ("status", "error_code", "created_after", "created_before", "limit")
 TIME_HELP = "ISO 8601; UTC unless it has an offset"
 
@@ -62,7 +65,9 @@ class Command(StoreCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         choice = _choice(options)
-        replay = (CallbackReplay if options["callbacks"] else JobReplay)(choice, timezone.now())
+        replay = (CallbackReplay if options["callbacks"] else JobReplay)(
+            choice, timezone.now(), options["limit"]
+        )
         count = len(replay)
         if options["dry_run"]:
             return self._preview(replay, count)
@@ -71,6 +76,7 @@ class Command(StoreCommand):
         question = f"{counted(count, replay.noun)} will be {replay.done}."
         if not options["yes"] and not confirm(question):
             return self.stdout.write("Nothing was changed.")
+        _record(options, replay, count)
         return self._run(replay, count)
 
     def _preview(self, replay: Replay, count: int) -> None:
@@ -94,6 +100,16 @@ class Command(StoreCommand):
         sys.exit(INTERRUPTED)
 
 
+def _record(options: dict[str, Any], replay: Replay, count: int) -> None:
+    """Write an audit entry for all rows, before the first of them changes."""
+    names = (*JOB_OPTIONS, "ids", "vendor")
+    chosen = {name: options[name] for name in names if options[name]}
+    changes: dict[str, list[Any]]
+    changes = {name: [None, str(value)[:MAX_TEXT]] for name, value in chosen.items()}
+    changes[f"{replay.noun}s"] = [None, count]
+    record(command_line(), f"{replay.noun}s.replayed", "command:replay", changes)
+
+
 def _choice(options: dict[str, Any]) -> Choice:
     """Return what the options choose. Raises CommandError if they contradict each other."""
     _refuse_contradictions(options)
@@ -106,7 +122,6 @@ def _choice(options: dict[str, Any]) -> Choice:
         error_code=options["error_code"] or "",
         created_after=options["created_after"],
         created_before=options["created_before"],
-        limit=options["limit"],
     )
 
 

@@ -11,17 +11,17 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from audit.record import command_line, record
 from jobs.management.terminal import store_fault
 from jobs.management.vendor import adding, calling, checking, listing, text
-from jobs.management.vendor.report import report
 from jobs.storage.store import STORE_ERRORS
+from jobs.trials import trying
+from jobs.trials.report import report
 from jobs.worker import trial
 from jobs.worker.trial import Trial
 from vendors.base import Accepted, Done
 from vendors.management.store_command import StoreCommand
 from vendors.models import Vendor
-
-NOT_POLLED = "Vendor {vendor} is not polled: its definition has no `poll`."
 
 
 class Command(StoreCommand):
@@ -108,6 +108,8 @@ class Command(StoreCommand):
         vendor = calling.vendor_called(options["vendor"])
         made = self._made(options, vendor, _make(vendor, options["input"], options["poll"]))
         found = report(vendor, made)
+        changes = {"outcome": [None, found["outcome"]]}
+        record(command_line(), "vendor.tried", f"vendor:{vendor}", changes)
         self._print(options, found, text.lines(vendor, found))
         if not isinstance(made.answer, Done | Accepted):
             sys.exit(1)
@@ -123,7 +125,7 @@ class Command(StoreCommand):
 
     def _warnings_once(self, vendor: Vendor) -> list[str]:
         """Return what would keep jobs from calling the vendor, before the first call only."""
-        found = [] if self._has_warned else list(calling.warnings(vendor))
+        found = [] if self._has_warned else list(trying.warnings(vendor))
         self._has_warned = True
         return found
 
@@ -140,14 +142,14 @@ def _make(vendor: Vendor, given: str | None, reference: str | None) -> Callable[
     if reference is not None:
         return _make_poll(vendor, given or "{}", reference)
     if given is None:
-        raise CommandError(f"Say what to send: --input '{adding.example(vendor)}'")
+        raise CommandError(f"Say what to send: --input '{trying.example(vendor)}'")
     return partial(trial.run, vendor, calling.read_input(vendor, given))
 
 
 def _make_poll(vendor: Vendor, given: str, reference: str) -> Callable[[], Trial]:
     if vendor.polling is None:
-        raise CommandError(NOT_POLLED.format(vendor=vendor))
-    by_reference = calling.asks_by_reference(vendor)
+        raise CommandError(trying.NOT_POLLED.format(vendor=vendor))
+    by_reference = trying.asks_by_reference(vendor)
     if by_reference and not reference:
         raise CommandError("Say what the vendor calls the work: --poll REFERENCE")
     job_input = calling.read_input(vendor, given, is_complete=not by_reference)

@@ -1,6 +1,5 @@
 """`manage.py vendor add`: a vendor from the gallery, in one command."""
 
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from django.core.management.base import CommandError
 
 from jobs.management.vendor.calling import can_check
 from jobs.management.vendor.variables import Needed, credential_variables, needed
+from jobs.trials import trying
 from vendors.catalogue import listed
 from vendors.loading import gallery, toml
 from vendors.loading.load import load
@@ -129,12 +129,7 @@ def _steps(added: Added) -> Iterator[str]:
 
 
 def try_command(vendor: Vendor) -> str:
-    return command(f"vendor try {vendor} --input {shlex.quote(example(vendor))}")
-
-
-def example(vendor: Vendor) -> str:
-    """Return an input with the fields that the vendor requires."""
-    return json.dumps(dict.fromkeys(vendor.required_fields or ("name",), "..."))
+    return command(f"vendor try {vendor} --input {shlex.quote(trying.example(vendor))}")
 
 
 def _unknown(name: str) -> str:

@@ -3,32 +3,25 @@ what prevents a call.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import contextmanager
 from typing import Any
 
-import redis
 from django.core.management.base import CommandError
-from django.utils import timezone
 
-from jobs.api.input import bodies
-from jobs.api.input.posted import missing_input
-from jobs.queue.keys import Keys
-from jobs.queue.redis import commands
 from jobs.recovery import unusable
 from jobs.recovery.unusable_pauses import has_our_pause
-from jobs.worker import trial
-from jobs.worker.trial import NoPermitError, Trial
+from jobs.trials import trying
+from jobs.trials.trying import RefusedError
+from jobs.worker.trial import Trial
 from vendors.base import Adapter
 from vendors.catalogue import catalogue, listed
 from vendors.models import Vendor
-from vendors.payloads.json_reader import InvalidJSON
 from vendors.registry import adapter_class, is_http
 
 RESTART = (
     "What the workers lack is set here, but not where they run: restart them (script/server) with "
     "the same environment."
 )
-INPUT_JSON = replace(bodies.JOB_JSON, subject="--input")
 
 
 def vendor_called(slug: str) -> Vendor:
@@ -49,36 +42,18 @@ def can_check(vendor: Vendor) -> bool:
     return adapter_class(vendor.adapter).check is not Adapter.check
 
 
-def asks_by_reference(vendor: Vendor) -> bool:
-    """Whether a poll names the work, and does not repeat the request with its input."""
-    return is_http(vendor.adapter) and "url" in vendor.definition["poll"]
+@contextmanager
+def as_command_errors() -> Iterator[None]:
+    try:
+        yield
+    except RefusedError as error:
+        raise CommandError(str(error)) from None
 
 
 def read_input(vendor: Vendor, text: str, *, is_complete: bool = True) -> dict[str, Any]:
-    """Return the input. Raises CommandError if it is none or, if it must be complete, lacks a
-    field that the vendor requires.
-    """
-    try:
-        given = INPUT_JSON.read(text.encode("utf-8", "surrogateescape"))
-    except InvalidJSON as error:
-        raise CommandError(str(error)) from None
-    if not isinstance(given, dict):
-        raise CommandError("""--input must be a JSON object, such as '{"name": "John Doe"}'.""")
-    missing = missing_input(vendor, given) if is_complete else {}
-    if missing:
-        raise CommandError(
-            "\n".join(f"--input: {name}: {faults[0]}" for name, faults in missing.items())
-        )
-    return given
-
-
-def warnings(vendor: Vendor) -> Iterator[str]:
-    """Yield what would keep jobs from calling the vendor now. Raises redis.RedisError."""
-    if vendor.is_paused(timezone.now()):
-        reason = vendor.pause_reason.rstrip(".")
-        yield f"The vendor is paused: {reason}. Calling it anyway."
-    if commands().hexists(Keys(vendor.slug).state, "open_until"):
-        yield "The vendor's breaker is open: it seemed down. Calling it anyway."
+    """Return the input. Raises CommandError as `trying.read_input` raises RefusedError."""
+    with as_command_errors():
+        return trying.read_input(vendor, text, is_complete=is_complete, subject="--input")
 
 
 def restart_hint(vendor: Vendor) -> str:
@@ -90,13 +65,5 @@ def restart_hint(vendor: Vendor) -> str:
 
 def made(vendor: Vendor, make: Callable[[], Trial]) -> Trial:
     """Return the call that `make` makes. Raises CommandError if none could be made."""
-    try:
-        return make()
-    except NoPermitError as error:
-        timeout = f"{trial.TIMEOUT_SECONDS:.0f} s"
-        raise CommandError(f"No permit for vendor {vendor} within {timeout}. {error}") from None
-    except redis.RedisError as error:
-        raise CommandError(
-            f"Redis does not respond ({type(error).__name__}), and a call needs a permit from it. "
-            "Start script/server, or Redis."
-        ) from None
+    with as_command_errors():
+        return trying.made(vendor, make)

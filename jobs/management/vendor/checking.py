@@ -11,9 +11,9 @@ from jobs.admin import states
 from jobs.management.vendor import text
 from jobs.management.vendor.adding import try_command
 from jobs.management.vendor.calling import can_check, restart_hint
-from jobs.management.vendor.report import report
 from jobs.management.vendor.variables import credential_variables
 from jobs.queue.clock import redis_clock
+from jobs.trials.report import report
 from jobs.worker.trial import Trial
 from vendors import pauses
 from vendors.base import Done, Outcome

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.management.vendor.report import MAX_BODY_LENGTH
+from jobs.trials.report import MAX_BODY_LENGTH
 from vendors.base import Outcome
 from vendors.models import Vendor
 

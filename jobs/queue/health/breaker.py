@@ -129,6 +129,15 @@ def _group_key(item: Report) -> int | str:
     return item.key if item.signal == "good" and not item.probe else id(item)
 
 
+def close(slug: str) -> bool:
+    """Close a vendor's open breaker. Returns False if it is closed. Raises redis.RedisError.
+
+    Calls begin again one at a time. If the vendor is still down, its breaker opens again.
+    """
+    keys = Keys(slug)
+    return bool(script("close_breaker")(keys=[keys.state, keys.freed], client=commands()))
+
+
 def read_open(state: Mapping[str, str], now: datetime) -> OpenBreaker | None:
     """Return the open breaker in the hash at a vendor's `state` key; None if it is closed."""
     if "open_until" not in state:

@@ -74,7 +74,10 @@ const refresher = {
         this.isFetching = true;
         const started = Date.now();
         try {
-            const answer = await fetch(location.href, { headers: { "X-Console-Refresh": "1" }, cache: "no-store" });
+            // A list says in data-refresh-with which row came first, to be told how many are newer.
+            const more = document.querySelector("[data-refresh-with]")?.dataset.refreshWith;
+            const url = more ? `${location.pathname}${location.search ? `${location.search}&` : "?"}${more}` : location.href;
+            const answer = await fetch(url, { headers: { "X-Console-Refresh": "1" }, cache: "no-store" });
             if (answer.redirected) return location.reload(); // signed out
             if (!answer.ok) throw new Error(String(answer.status));
             this.replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
@@ -165,7 +168,7 @@ function showKeys() {
     const list = document.createElement("dl");
     for (const one of document.querySelectorAll("[data-key]")) {
         if (one.closest("[hidden]")) continue;
-        const what = one.getAttribute("aria-label") || one.textContent.trim();
+        const what = one.dataset.keyName || one.getAttribute("aria-label") || one.textContent.trim();
         list.append(part("dt", "", part("kbd", one.dataset.key)), part("dd", what));
     }
     const isOn = part("input", "");
@@ -190,7 +193,7 @@ function nextTheme() {
     const next = themes[(themes.indexOf(root.dataset.theme) + 1) % themes.length];
     root.dataset.theme = next;
     remember("console_theme", next);
-    this.textContent = next[0].toUpperCase() + next.slice(1);
+    this.querySelector("b").textContent = next;
 }
 
 function nextZone() {

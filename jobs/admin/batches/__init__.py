@@ -1,0 +1,1 @@
+"""Batches in the console: the list, and the page of one batch."""

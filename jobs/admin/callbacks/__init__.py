@@ -1,0 +1,1 @@
+"""Callbacks in the console: the list, and the page of one callback."""

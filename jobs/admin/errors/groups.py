@@ -1,0 +1,115 @@
+"""Errors of calls and jobs by vendor and code, from the tallies, each with an example."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from jobs.advice import Advice, advice_on
+from jobs.api.pagination import first_id_at
+from jobs.choice import Choice
+from jobs.models import Job, Status
+from jobs.tallies import read
+from jobs.tallies.counts import Counts, summed
+
+MAX_GROUPS = 50
+STEPS = {1: timedelta(minutes=5), 24: timedelta(hours=1)}  # of the sparklines, by hours
+
+
+@dataclass(frozen=True)
+class Group:
+    """The errors of one vendor with one code. `numbers`: of each step, for a sparkline."""
+
+    vendor: str
+    code: str
+    jobs: int  # that failed
+    calls: int  # that ended so, whatever became of their jobs
+    numbers: list[int] = field(default_factory=list)
+    first_seen: datetime | None = None  # to the step, without an example
+    last_seen: datetime | None = None
+    example: Job | None = None  # the newest of the jobs
+
+    @property
+    def advice(self) -> Advice:
+        return advice_on(self.code)
+
+    @property
+    def choice(self) -> str:
+        """The failed jobs, as the query of a URL."""
+        chosen = Choice(status=Status.FAILED, vendor=self.vendor, error_code=self.code)
+        return chosen.as_query()
+
+
+@dataclass(frozen=True)
+class Errors:
+    """All errors of a time. `hidden`: how many groups more there are."""
+
+    groups: list[Group]
+    hidden: int
+    jobs: int
+    calls: int
+    all_calls: int
+
+    @property
+    def share(self) -> float | None:
+        """The share of calls that ended in an error."""
+        return self.calls / self.all_calls if self.all_calls else None
+
+
+def errors(hours: int, now: datetime, vendor: str = "") -> Errors:
+    """Return the errors of the last hours, of one vendor or of all, most first."""
+    since = now - timedelta(hours=hours)
+    counted = read.by_vendor(since, now)
+    if vendor:
+        counted = {vendor: counted.get(vendor, Counts())}
+    total = summed(counted.values())
+    found = [group for slug, counts in counted.items() for group in _groups(slug, counts)]
+    found.sort(key=lambda group: (-group.jobs, -group.calls, group.vendor, group.code))
+    shown = _with_numbers(found[:MAX_GROUPS], since, now, STEPS[hours])
+    return Errors(
+        groups=[_with_example(group, since) if group.jobs else group for group in shown],
+        hidden=len(found[MAX_GROUPS:]),
+        jobs=sum(total.job_codes.values()),
+        calls=sum(total.call_codes.values()),
+        all_calls=sum(total.calls.values()),
+    )
+
+
+def _groups(vendor: str, counts: Counts) -> Iterator[Group]:
+    for code in {**counts.job_codes, **counts.call_codes}:
+        jobs, calls = counts.job_codes[code], counts.call_codes[code]
+        if jobs or calls:
+            yield Group(vendor, code, jobs, calls)
+
+
+def _with_numbers(
+    groups: Sequence[Group], since: datetime, now: datetime, step: timedelta
+) -> Iterator[Group]:
+    """Yield the groups with what happened in each step."""
+    slugs = {group.vendor for group in groups}
+    of_vendors = {slug: read.series(since, now, step, slug) for slug in slugs}
+    for group in groups:
+        points = of_vendors[group.vendor]
+        numbers = [_count(point.counts, group) for point in points]
+        seen = [point.at for point, count in zip(points, numbers, strict=True) if count]
+        first, last = (max(seen[0], since), seen[-1]) if seen else (None, None)
+        yield replace(group, numbers=numbers, first_seen=first, last_seen=last)
+
+
+def _count(counts: Counts, group: Group) -> int:
+    codes: Counter[str] = counts.job_codes if group.jobs else counts.call_codes
+    return codes[group.code]
+
+
+def _with_example(group: Group, since: datetime) -> Group:
+    # The index job_error has them in order of their ids, which is that of acceptance.
+    jobs = Job.objects.filter(error_code__gt="", error_code=group.code, vendor=group.vendor)
+    jobs = jobs.filter(status=Status.FAILED).only("pk", "error_message", "finished_at")
+    newest = jobs.order_by("-id").first()
+    oldest = jobs.filter(id__gte=first_id_at(since)).order_by("id").first()
+    return replace(
+        group,
+        first_seen=(oldest and oldest.finished_at) or group.first_seen,
+        last_seen=(newest and newest.finished_at) or group.last_seen,
+        example=newest,
+    )

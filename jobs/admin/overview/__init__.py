@@ -1,0 +1,5 @@
+"""The console's front page: what is wrong, and how the service, its vendors and workers are."""
+
+from jobs.admin.overview.view import overview
+
+__all__ = ["overview"]

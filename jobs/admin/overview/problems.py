@@ -1,0 +1,97 @@
+"""The lines of "What is wrong", with what helps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+
+from jobs.admin.overview.links import Act, act, jobs_url, url
+from jobs.monitoring.facts import Problem, ServiceSnapshot
+
+SEES_VENDORS = ("vendors.view_vendor", "vendors.change_vendor")
+
+
+@dataclass(frozen=True)
+class ProblemLine:
+    """A problem. What it is about is a link within its sentence: before, name, after."""
+
+    problem: Problem
+    before: str
+    name: str
+    name_url: str
+    after: str
+    acts: list[Act]
+
+
+def problem_lines(now: ServiceSnapshot, request: HttpRequest) -> list[ProblemLine]:
+    return [_line(problem, now, request) for problem in now.problems]
+
+
+def _line(problem: Problem, now: ServiceSnapshot, request: HttpRequest) -> ProblemLine:
+    kind, name = problem.subject or ("", "")
+    before, found, after = problem.sentence.partition(name) if name else (problem.sentence, "", "")
+    acts = [each for key in problem.acts if key in ACTS for each in ACTS[key](request, name)]
+    return ProblemLine(problem, before, found, _subject_url(kind, name, now, request), after, acts)
+
+
+def _subject_url(kind: str, name: str, now: ServiceSnapshot, request: HttpRequest) -> str:
+    line = now.vendor(name) if kind == "vendor" else None
+    if line and any(request.user.has_perm(permission) for permission in SEES_VENDORS):
+        return url("vendors_vendor_change", line.vendor.pk)
+    return ""
+
+
+def _resume(request: HttpRequest, vendor: str) -> list[Act]:
+    target = url("vendor_resume", vendor)
+    return act(request, "Resume", target, "vendors.pause_vendor", is_post=True)
+
+
+def _close_breaker(request: HttpRequest, vendor: str) -> list[Act]:
+    target = url("vendor_close_breaker", vendor)
+    return act(request, "Close breaker", target, "vendors.close_breaker", is_post=True)
+
+
+def _see_errors(request: HttpRequest, vendor: str) -> list[Act]:
+    filters = {"vendor": vendor} if vendor else {}
+    return act(request, "See errors", url("errors", **filters), "jobs.view_job")
+
+
+def _see_jobs(request: HttpRequest, vendor: str) -> list[Act]:
+    filters = {"vendor": vendor} if vendor else {}
+    return act(request, "See jobs", jobs_url(request, status="queued", **filters), "jobs.view_job")
+
+
+def _see_callbacks(request: HttpRequest, vendor: str) -> list[Act]:
+    target = url("jobs_callback_changelist", verdict="refused")
+    return act(request, "See callbacks", target, "jobs.view_callback")
+
+
+def _apply_callbacks(request: HttpRequest, vendor: str) -> list[Act]:
+    target = url("jobs_callback_changelist", verdict="none")
+    return act(request, "Apply callbacks", target, "jobs.apply_callback")
+
+
+def _change_limits(request: HttpRequest, vendor: str) -> list[Act]:
+    target = url("vendor_limits", vendor)
+    return act(request, "Change limits", target, "vendors.change_vendor_limits")
+
+
+def _see_workers(request: HttpRequest, name: str) -> list[Act]:
+    return [Act("See workers", "#workers")]
+
+
+def _see_bulk_action(request: HttpRequest, action_id: str) -> list[Act]:
+    return act(request, "See progress", url("bulk_action", action_id), "jobs.view_bulkaction")
+
+
+ACTS: dict[str, Callable[[HttpRequest, str], list[Act]]] = {
+    "resume": _resume,
+    "close_breaker": _close_breaker,
+    "see_errors": _see_errors,
+    "see_jobs": _see_jobs,
+    "see_callbacks": _see_callbacks,
+    "apply_callbacks": _apply_callbacks,
+    "change_limits": _change_limits,
+    "see_workers": _see_workers,
+    "see_bulk_action": _see_bulk_action,
+}

@@ -1,0 +1,1 @@
+"""Calls by hand, as `manage.py vendor` and the console make them: what is sent, and the report."""
