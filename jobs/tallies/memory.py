@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 SLOW_SECONDS = 1.0  # of a commit
 
+
 @dataclass(eq=False, slots=True)
 class Row:
     """What this process has counted for a vendor in a minute."""
@@ -78,6 +79,10 @@ class Memory:
             self._counts(now, vendor).events[event] += by
         self.wake()
 
+    def add_cost(self, vendor: str, cost: float) -> None:
+        """Add to the cost of a call that is counted already."""
+        self.add(vendor, Counts(cost=cost))
+
     def committed(self, seconds: float) -> None:
         """Count a commit that took too long."""
         if seconds > SLOW_SECONDS:
@@ -95,6 +100,7 @@ class Memory:
         now = redis_clock.now().timestamp()
         with self.lock:
             self._counts(now, vendor).merge(counts)
+        self.wake()
 
     def _counts(self, now: float, vendor: str) -> Counts:
         """Return the counts of the current minute, to be changed under the lock."""
