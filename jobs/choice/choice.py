@@ -79,8 +79,10 @@ class Choice:
             self, created="", waiting_over=None, created_after=after, waiting_since=since
         )
 
-    def __bool__(self) -> bool:
-        return self != type(self)()
+    @property
+    def is_all(self) -> bool:
+        """Whether it restricts nothing."""
+        return self == type(self)()
 
     @property
     def searches_names(self) -> bool:

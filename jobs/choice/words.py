@@ -33,7 +33,7 @@ def moment(at: datetime) -> str:
 def _kind(choice: "Choice") -> Iterator[str]:
     if choice.status:
         yield choice.status
-    if not (choice.ids or choice):
+    if choice.is_all:
         yield "all"
     if choice.ids:
         yield f"{len(choice.ids):,} named"
