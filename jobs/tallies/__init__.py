@@ -10,6 +10,7 @@ from jobs.tallies.writer import writer
 note = memory.note
 accepted = memory.accepted
 count = memory.count
+committed = memory.committed
 flush = writer.flush
 
-__all__ = ["accepted", "count", "flush", "note"]
+__all__ = ["accepted", "committed", "count", "flush", "note"]

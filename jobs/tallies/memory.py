@@ -17,6 +17,7 @@ from jobs.tallies.counts import BOUNDS, Counts, Histogram
 ANSWERED = frozenset(("found", "no_data", "pending"))  # other outcomes are codes of errors
 # Of attempts whose end nobody saw. That says nothing about the vendor.
 UNSEEN = frozenset((UNKNOWN, "worker_lost", "worker_stopped"))
+SLOW_SECONDS = 1.0  # of a commit
 
 
 class MoveMade(Protocol):
@@ -100,6 +101,11 @@ class Memory:
         with self.lock:
             self._counts(now, vendor).events[event] += by
         self.wake()
+
+    def committed(self, seconds: float) -> None:
+        """Count a commit that took too long."""
+        if seconds > SLOW_SECONDS:
+            self.count("slow_commits")
 
     def sample(self, vendor: str, waiting: int, oldest_seconds: float | None) -> None:
         """Note how many jobs wait now, and for how long the oldest does."""
