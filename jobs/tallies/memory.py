@@ -1,5 +1,6 @@
 """What this process has counted and not yet forgotten: one row for each vendor and minute."""
 
+import logging
 import math
 import os
 import secrets
@@ -13,6 +14,8 @@ from typing import Any, Protocol
 from jobs.models import FINAL, UNKNOWN, Attempt, Job, Status
 from jobs.queue.clock import redis_clock
 from jobs.tallies.counts import BOUNDS, Counts, Histogram
+
+log = logging.getLogger(__name__)
 
 ANSWERED = frozenset(("found", "no_data", "pending"))  # other outcomes are codes of errors
 # Of attempts whose end nobody saw. That says nothing about the vendor.
@@ -79,12 +82,10 @@ class Memory:
                 counts = found.get(vendor)
                 if counts is None:
                     counts = found[vendor] = self._counts(now, vendor)
-                accepted_at = _time_of(move.job_id)
-                if attempt and move.was_called and attempt.outcome not in UNSEEN:
-                    _add_call(counts, attempt, accepted_at)
-                if ends:
-                    is_first_run = (attempt or move).run == 1
-                    _add_end(counts, move, now - accepted_at if is_first_run else None)
+                try:
+                    _add(counts, move, now, ends=ends)
+                except Exception as error:  # what happened has happened, counted or not
+                    log.error("a move can't be counted: %s", type(error).__name__)
         self.wake()
 
     def accepted(self, jobs: Iterable[Job]) -> None:
@@ -128,6 +129,15 @@ class Memory:
             row = self.rows[key] = Row(vendor, key[0])
         row.changes += 1
         return row.counts
+
+
+def _add(counts: Counts, move: MoveMade, now: float, *, ends: bool) -> None:
+    attempt, accepted_at = move.attempt, _time_of(move.job_id)
+    if attempt and move.was_called and attempt.outcome not in UNSEEN:
+        _add_call(counts, attempt, accepted_at)
+    if ends:
+        is_first_run = (attempt or move).run == 1
+        _add_end(counts, move, now - accepted_at if is_first_run else None)
 
 
 def _add_call(counts: Counts, attempt: Attempt, accepted_at: float) -> None:
