@@ -6,10 +6,14 @@ searched by what was acted on.
 
 from typing import Any, NoReturn
 
+import uuid_utils
 from django.db import models
 from django.utils import timezone
 
-from vendors.models import new_id
+
+def new_id() -> str:
+    """Return a new UUIDv7 as text: later ones sort after earlier ones."""
+    return str(uuid_utils.uuid7())
 
 
 class AppendOnlyError(Exception):

@@ -35,17 +35,22 @@ def by_vendor(since: datetime, until: datetime) -> dict[str, Counts]:
     what belongs to none. Before yesterday, and before the last 90 days, whole hours and days.
     """
     now, found = redis_clock.now(), defaultdict[str, Counts](Counts)
-    since = _floor(since, MINUTE)
-    if since >= begin(now):
-        for at, minute in recent.minutes(now).items():
-            if since <= at < until:
-                for vendor, counts in minute.items():
-                    found[vendor].merge(counts)
-    else:
-        for span, first, end in _pieces(_kept(since, now), until, DAY, marks.read()):
-            for vendor, _, counts in rows(span, first, end):
-                found[vendor].merge(counts)
+    for vendor, _, counts in _of_vendors(_kept(floor(since, MINUTE), now), until, DAY, now):
+        found[vendor].merge(counts)
     found.pop(ALL, None)
+    return dict(found)
+
+
+def by_minute(since: datetime, until: datetime) -> dict[str, dict[datetime, Counts]]:
+    """Return what happened in each minute in which anything did, by vendor, of the last two hours.
+    Not to be changed by the caller.
+    """
+    found: dict[str, dict[datetime, Counts]] = defaultdict(dict)
+    since = floor(since, MINUTE)
+    for at, minute in recent.minutes(redis_clock.now()).items():
+        if since <= at < until:
+            for vendor in minute.keys() - {ALL}:
+                found[vendor][at] = minute[vendor]
     return dict(found)
 
 
@@ -63,7 +68,7 @@ def series(
         final_before = marks.read().minute
         by_step: dict[datetime, list[Counts]] = defaultdict(list)
         for at, counts in _of_vendor(of, missing[0], missing[-1] + step, step, now):
-            by_step[_floor(at, step)].append(counts)
+            by_step[floor(at, step)].append(counts)
         for at in missing:
             points[at] = Point(at, summed(by_step[at]))
         final = [points[at] for at in missing if at + step <= final_before]
@@ -72,14 +77,11 @@ def series(
 
 
 def series_by_vendor(since: datetime, until: datetime, step: timedelta) -> dict[str, list[Point]]:
-    """Return the series of each vendor to which anything happened in the last two hours."""
-    now = redis_clock.now()
+    """Return the series of each vendor to which anything happened."""
+    now, steps = redis_clock.now(), list(_steps(since, until, step))
     found: dict[str, dict[datetime, Counts]] = defaultdict(lambda: defaultdict(Counts))
-    steps = list(_steps(since, until, step))
-    for at, minute in recent.minutes(now).items():
-        if steps[0] <= at < until:
-            for vendor, counts in minute.items():
-                found[vendor][_floor(at, step)].merge(counts)
+    for vendor, at, counts in _of_vendors(steps[0], until, step, now):
+        found[vendor][floor(at, step)].merge(counts)
     found.pop(ALL, None)
     return {slug: [Point(at, of[at]) for at in steps] for slug, of in found.items()}
 
@@ -124,6 +126,20 @@ class _Points:
 _points = _Points()
 
 
+def _of_vendors(
+    since: datetime, until: datetime, step: timedelta, now: datetime
+) -> Iterator[tuple[str, datetime, Counts]]:
+    """Yield what happened to each vendor, and sometimes to ALL, in pieces of at most a step."""
+    if since >= begin(now):
+        for at, minute in recent.minutes(now).items():
+            if since <= at < until:
+                for vendor, counts in minute.items():
+                    yield vendor, at, counts
+        return
+    for span, first, end in _pieces(since, until, step, marks.read()):
+        yield from rows(span, first, end)
+
+
 def _of_vendor(
     vendor: str, since: datetime, until: datetime, step: timedelta, now: datetime
 ) -> Iterator[tuple[datetime, Counts]]:
@@ -151,8 +167,8 @@ def _pieces(
     """
     for span, step in ((Span.DAY, DAY), (Span.HOUR, HOUR)):
         first, end = (
-            _floor(since + step - RESOLUTION, step),
-            min(_floor(until, step), found.of(span)),
+            floor(since + step - RESOLUTION, step),
+            min(floor(until, step), found.of(span)),
         )
         if step <= longest and first < end:
             yield from _pieces(since, first, step - RESOLUTION, found)
@@ -169,16 +185,17 @@ def _kept(since: datetime, now: datetime) -> datetime:
     """Return the beginning of the hour or day, if of that time only those are kept."""
     for span, step in ((Span.HOUR, DAY), (Span.MINUTE, HOUR)):
         if since < now - KEPT[span]:
-            return _floor(since, step)
+            return floor(since, step)
     return since
 
 
-def _floor(at: datetime, step: timedelta) -> datetime:
+def floor(at: datetime, step: timedelta) -> datetime:
+    """Return when the step that this time is in begins, in UTC."""
     return at - (at - EPOCH) % step
 
 
 def _steps(since: datetime, until: datetime, step: timedelta) -> Iterator[datetime]:
-    at = _floor(since, step)
+    at = floor(since, step)
     while at < until:
         yield at
         at += step

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
-from django.contrib.auth import get_user_model
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from audit.record import command_line, record
 from vendors.catalogue import catalogue
 from vendors.loading.changes import Change, changes
 from vendors.loading.keys import KINDS
@@ -19,10 +17,10 @@ from vendors.loading.toml import (
     SharedDefinition,
     VendorDefinition,
 )
+from vendors.loading.trail import target_of, values_of
 from vendors.models import Credential, Limit, Vendor, faults_of_users, required_input_of
 
 S = TypeVar("S", Credential, Limit)
-USER = "load_vendors"  # the author of these changes in the console's history; it can't log in
 
 
 class Loaded(NamedTuple):
@@ -191,16 +189,7 @@ def _write(plans: Sequence[_Plan], source: str, *, logs_new: bool) -> None:
 
 
 def _log(loaded: Loaded, source: str) -> None:
-    user, _ = get_user_model().objects.get_or_create(
-        username=USER, defaults={"is_active": False, "password": "!"}
-    )
-    shown = "; ".join(change.shown("→") for change in loaded.changes)
-    message = f"Added from {source}." if loaded.is_new else f"Changed {shown}, from {source}."
-    LogEntry.objects.create(
-        user_id=user.pk,
-        content_type_id=ContentType.objects.get_for_model(type(loaded.row)).pk,
-        object_id=loaded.row.pk,
-        object_repr=str(loaded.row),
-        action_flag=ADDITION if loaded.is_new else CHANGE,
-        change_message=message,
-    )
+    row = loaded.row
+    action = f"{row._meta.model_name}.{'added' if loaded.is_new else 'changed'}"
+    changed = {} if loaded.is_new else values_of(loaded.changes)
+    record(command_line(), action, target_of(row), changed, reason=f"From {source}.")

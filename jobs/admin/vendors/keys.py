@@ -18,12 +18,12 @@ from jobs.admin.actor import actor
 from jobs.admin.formats import counted
 from jobs.admin.vendors.page.pausing import PauseForm
 from jobs.admin.vendors.shared import SharedAdmin
-from jobs.admin.vendors.trail import target_of
 from jobs.models.keys_in_use import open_jobs_by_key
 from jobs.queue.clock import redis_clock
 from jobs.queue.health.pausing import pause_users
 from jobs.queue.heartbeat import WorkerReport
 from vendors import pauses
+from vendors.loading.trail import target_of
 from vendors.models import Credential, CredentialKey, users_of
 
 RUNNING = "running"

@@ -10,8 +10,9 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from jobs.admin.vendors import field
-from jobs.admin.vendors.trail import TrailAdmin, differences
+from jobs.admin.vendors.trail import TrailAdmin
 from vendors.catalogue import catalogue
+from vendors.loading.trail import differences
 from vendors.models import Credential, Limit, users_of, uses
 
 Shared = Credential | Limit

@@ -15,11 +15,12 @@ from jobs.admin import formats, key_states, states
 from jobs.admin.vendors import usage
 from jobs.admin.vendors.page.pausing import PausingAdmin, paused_keys
 from jobs.admin.vendors.target import TargetAdmin
-from jobs.admin.vendors.trail import TrailAdmin, differences
+from jobs.admin.vendors.trail import TrailAdmin
 from jobs.models import OPEN, Job
 from jobs.queue.clock import redis_clock
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
+from vendors.loading.trail import differences
 from vendors.models import Vendor
 
 LIMITS = ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued", "usage")

@@ -28,7 +28,7 @@ def tally(db):
         Tally.objects.create(
             id=f"{vendor}|{at:%H%M}|test",
             vendor=vendor,
-            span=Span.MINUTE,
+            span=Span.PART,
             at=at,
             process="test",
             counts=found.as_json(),

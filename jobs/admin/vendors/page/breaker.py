@@ -9,12 +9,12 @@ from jobs.admin import states
 from jobs.admin.access import requires
 from jobs.admin.actor import actor
 from jobs.admin.vendors.page.acting import ReasonForm, ask, back_url, page_of, vendor_of
-from jobs.admin.vendors.trail import target_of
 from jobs.console import console
 from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import OpenBreaker
 from jobs.queue.snapshot import take_snapshot
+from vendors.loading.trail import target_of
 from vendors.models import Vendor
 
 NO_REDIS = "Redis does not answer, and the breaker is kept there. Start Redis, then close it again."

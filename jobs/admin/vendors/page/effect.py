@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jobs.admin.formats import counted
 from jobs.admin.page.texts import words_of
 from jobs.monitoring.facts import VendorLine
+from jobs.monitoring.windows import label_of
 from vendors.limits import Window, parse
 from vendors.limits.windows import SECONDS
 from vendors.models import Vendor
@@ -55,7 +56,7 @@ def pace_of(vendor: Vendor, line: VendorLine | None) -> Pace:
     """Return how fast its limits let the vendor be called."""
     weight, found = vendor.weight, []
     for window in parse(vendor.rate_limits):
-        found.append(Pace(window.calls / window.seconds / weight, label(window)))
+        found.append(Pace(window.calls / window.seconds / weight, label_of(window)))
     for name, windows in _shared(vendor):
         rates = (Pace(each.calls / each.seconds / weight, f"the limit {name}") for each in windows)
         found.extend(rates)
@@ -64,12 +65,6 @@ def pace_of(vendor: Vendor, line: VendorLine | None) -> Pace:
         bound = f"{vendor.max_in_flight:,} in flight"
         found.append(Pace(vendor.max_in_flight / held_seconds, bound))
     return min(found, key=lambda pace: pace.per_second or math.inf, default=Pace(None, ""))
-
-
-def label(window: Window) -> str:
-    """Return the window as operators write it."""
-    unit, count = _period(window)
-    return f"{window.calls:,}/{unit if count == 1 else f'{count}{unit}'}"
 
 
 def _shared(vendor: Vendor) -> Iterator[tuple[str, list[Window]]]:
@@ -139,13 +134,13 @@ def _at_once(stored: Vendor, changed: Vendor, line: VendorLine | None) -> Iterat
 def _stops(changed: Vendor, line: VendorLine | None) -> Iterator[str]:
     """Yield which windows are full at once, because more calls count in them than they allow."""
     spent = {use.label: use.spent for use in line.windows if not use.bucket} if line else {}
-    known = {label(window).partition("/")[2]: window for window in parse(changed.rate_limits)}
+    known = {label_of(window).partition("/")[2]: window for window in parse(changed.rate_limits)}
     for name, count in spent.items():
         window = known.get(name.partition("/")[2])
         if window and count > window.calls:
             wait = words_of(window.seconds)
             yield (
-                f"{count:,} calls already count where {label(window)} would allow "
+                f"{count:,} calls already count where {label_of(window)} would allow "
                 f"{window.calls:,}: no call starts until enough of them are past, for {wait} at "
                 "most."
             )

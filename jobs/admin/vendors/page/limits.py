@@ -14,10 +14,10 @@ from jobs.admin.actor import actor
 from jobs.admin.vendors import usage
 from jobs.admin.vendors.page.acting import back_url, page_of, vendor_of
 from jobs.admin.vendors.page.effect import effect, is_much_more
-from jobs.admin.vendors.trail import differences, target_of
 from jobs.console import console
 from jobs.monitoring import snapshot
 from vendors.catalogue import catalogue
+from vendors.loading.trail import differences, target_of
 from vendors.models import Vendor
 
 FIELDS = ("rate_limits", "max_in_flight", "max_queued", "arrival_margin_ms")

@@ -16,12 +16,12 @@ from jobs.admin import states
 from jobs.admin.access import requires
 from jobs.admin.actor import actor
 from jobs.admin.vendors.page.acting import ReasonForm, ask, back_url, page_of, vendor_of
-from jobs.admin.vendors.trail import target_of
 from jobs.console import console
 from jobs.queue.clock import redis_clock
 from jobs.recovery.unusable_pauses import has_our_pause
 from vendors import pauses
 from vendors.definitions.faults import DefinitionFaults
+from vendors.loading.trail import target_of
 from vendors.models import Credential, CredentialKey, Vendor
 
 REASON_WIDGET = forms.TextInput(attrs={"size": 60, "autofocus": True})

@@ -19,7 +19,6 @@ from jobs.admin import formats
 from jobs.admin.access import requires
 from jobs.admin.actor import actor
 from jobs.admin.vendors.page.acting import vendor_of
-from jobs.admin.vendors.trail import target_of
 from jobs.console import console
 from jobs.recovery import unusable
 from jobs.trials import trying
@@ -30,6 +29,7 @@ from jobs.worker import trial
 from jobs.worker.trial import Trial
 from vendors.base import Outcome
 from vendors.catalogue import catalogue
+from vendors.loading.trail import target_of
 from vendors.models import Vendor
 from vendors.registry import is_built_in
 

@@ -1,0 +1,40 @@
+"""Every page, light and dark, on a laptop and on a phone: all can read it, and nothing runs in it
+that is not ours.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from playwright.sync_api import Page as Tab
+
+from tests.browser.console import reading
+from tests.browser.console.conftest import Console
+from tests.browser.console.pages import ACTS, LEFT_OUT, PAGES, Page
+
+# A page looks the same on either store.
+LOOKS = reading.LOOKS[:1] if "mongodb" in os.environ.get("DATABASE_URL", "") else reading.LOOKS
+
+
+@pytest.mark.parametrize("found", PAGES, ids=lambda page: page.label)
+def test_a_page_can_be_read_by_all(
+    open_page: Callable[[str], Tab], console: Console, errors: list[str], found: Page
+) -> None:
+    tab = open_page(found.path(console.rows))
+    faults = [fault for look in LOOKS for fault in reading.faults(tab, *look)]
+    made = tab.locator("img[src=x]").count()  # of the markup in names and texts
+    assert "\n".join(errors + faults) == ""
+    assert made == 0
+
+
+def test_every_page_is_visited() -> None:
+    names = {pattern.name for pattern in patterns(admin.site.urls[0]) if pattern.name}
+    known = {page.name for page in PAGES} | ACTS | LEFT_OUT
+    assert sorted(names - known) == []
+
+
+def patterns(found: list[Any]) -> Iterator[Any]:
+    for each in found:
+        yield from patterns(each.url_patterns) if hasattr(each, "url_patterns") else [each]
