@@ -20,7 +20,7 @@ class Sampler:
             vendor = snapshot.vendors[slug]
             memory.sample(slug, vendor.queued, vendor.oldest_seconds)
         self._waited = waiting
-        for slug, held in snapshot.vendors.items():
-            if held.has_no_slot:
+        for slug, vendor in snapshot.vendors.items():
+            if vendor.has_no_slot:
                 memory.count("at_cap", slug)
         return 0

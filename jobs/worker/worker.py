@@ -16,6 +16,7 @@ from django.db import close_old_connections
 
 from jobs import tallies
 from jobs.models import OPEN, Job
+from jobs.monitoring.versions import note_version
 from jobs.queue.buckets import buckets_of
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.redis import commands
@@ -109,6 +110,7 @@ class Worker:
         """Work. Returns when it was stopped or has drained, and holds nothing any more."""
         log.info("worker %s starts, for %s", self.name, ", ".join(self._chosen or ["all vendors"]))
         self._heartbeat.try_send()  # sets our clock by that of Redis before anything uses it
+        note_version()
         for thread in (self._heartbeat, self._executed, self._listener, self._sweeper):
             thread.start()
         while not self.is_stopping:
