@@ -15,6 +15,8 @@ from jobs.tallies.counts import Counts
 
 log = logging.getLogger(__name__)
 
+SLOW_SECONDS = 1.0  # of a commit
+
 
 @dataclass(eq=False, slots=True)
 class Row:
@@ -76,6 +78,11 @@ class Memory:
         with self.lock:
             self._counts(now, vendor).events[event] += by
         self.wake()
+
+    def committed(self, seconds: float) -> None:
+        """Count a commit that took too long."""
+        if seconds > SLOW_SECONDS:
+            self.count("slow_commits")
 
     def sample(self, vendor: str, waiting: int, oldest_seconds: float | None) -> None:
         """Note how many jobs wait now, and for how long the oldest does."""
