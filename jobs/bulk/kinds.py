@@ -7,7 +7,6 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from jobs import operator_actions
-from jobs.api.pagination import first_id_at
 from jobs.choice import Choice
 from jobs.models import BulkAction, Job, Status
 
@@ -40,12 +39,12 @@ class Kind:
         """Return the jobs that an action started at `until` moves: one set for each status, so that
         an index has it in the order of ids.
 
-        Those that end, or are posted, later are left alone.
+        Those that end later are left alone.
         """
         rows = [replace(choice, status=status.value).jobs() for status in self.statuses(choice)]
         if self.name == "retry":
             return [each.filter(finished_at__lte=until) for each in rows]
-        return [each.filter(pk__lt=first_id_at(until)) for each in rows]
+        return rows
 
 
 RETRY = Kind(
@@ -74,8 +73,7 @@ def being_called(action: BulkAction) -> "QuerySet[Job]":
     choice = choice_of(action)
     if action.kind != CANCEL.name or choice.status:
         return Job.objects.none()
-    called = replace(choice, status=Status.PROCESSING.value).jobs()
-    return called.filter(pk__lt=first_id_at(action.started_at))
+    return replace(choice, status=Status.PROCESSING.value).jobs()
 
 
 def choice_of(action: BulkAction) -> Choice:

@@ -31,6 +31,7 @@ class Choice:
     client: str = ""
     batch: str = ""
     reference: str = ""
+    bulk: str = ""  # the bulk action that moved them last
     q: str = ""
     created: str = ""
     created_after: datetime | None = None
@@ -79,8 +80,10 @@ class Choice:
             self, created="", waiting_over=None, created_after=after, waiting_since=since
         )
 
-    def __bool__(self) -> bool:
-        return self != type(self)()
+    @property
+    def is_all(self) -> bool:
+        """Whether it restricts nothing."""
+        return self == type(self)()
 
     @property
     def searches_names(self) -> bool:

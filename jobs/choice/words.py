@@ -33,7 +33,7 @@ def moment(at: datetime) -> str:
 def _kind(choice: "Choice") -> Iterator[str]:
     if choice.status:
         yield choice.status
-    if not (choice.ids or choice):
+    if choice.is_all:
         yield "all"
     if choice.ids:
         yield f"{len(choice.ids):,} named"
@@ -54,6 +54,8 @@ def _details(choice: "Choice") -> Iterator[str]:
         yield f"in the batch {choice.batch}"
     if choice.reference:
         yield f"with the reference {choice.reference}"
+    if choice.bulk:
+        yield f"moved by the bulk action {choice.bulk}"
     if choice.q:
         yield f"found by {choice.q}"
     yield from _times(choice)

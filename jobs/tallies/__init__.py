@@ -12,5 +12,6 @@ accepted = memory.accepted
 count = memory.count
 committed = memory.committed
 flush = writer.flush
+finish = writer.finish
 
-__all__ = ["accepted", "committed", "count", "flush", "note"]
+__all__ = ["accepted", "committed", "count", "finish", "flush", "note"]

@@ -35,17 +35,22 @@ def by_vendor(since: datetime, until: datetime) -> dict[str, Counts]:
     what belongs to none. Before yesterday, and before the last 90 days, whole hours and days.
     """
     now, found = redis_clock.now(), defaultdict[str, Counts](Counts)
-    since = floor(since, MINUTE)
-    if since >= begin(now):
-        for at, minute in recent.minutes(now).items():
-            if since <= at < until:
-                for vendor, counts in minute.items():
-                    found[vendor].merge(counts)
-    else:
-        for span, first, end in _pieces(_kept(since, now), until, DAY, marks.read()):
-            for vendor, _, counts in rows(span, first, end):
-                found[vendor].merge(counts)
+    for vendor, _, counts in _of_vendors(_kept(floor(since, MINUTE), now), until, DAY, now):
+        found[vendor].merge(counts)
     found.pop(ALL, None)
+    return dict(found)
+
+
+def by_minute(since: datetime, until: datetime) -> dict[str, dict[datetime, Counts]]:
+    """Return what happened in each minute in which anything did, by vendor, of the last two hours.
+    Not to be changed by the caller.
+    """
+    found: dict[str, dict[datetime, Counts]] = defaultdict(dict)
+    since = floor(since, MINUTE)
+    for at, minute in recent.minutes(redis_clock.now()).items():
+        if since <= at < until:
+            for vendor in minute.keys() - {ALL}:
+                found[vendor][at] = minute[vendor]
     return dict(found)
 
 
@@ -72,14 +77,11 @@ def series(
 
 
 def series_by_vendor(since: datetime, until: datetime, step: timedelta) -> dict[str, list[Point]]:
-    """Return the series of each vendor to which anything happened in the last two hours."""
-    now = redis_clock.now()
+    """Return the series of each vendor to which anything happened."""
+    now, steps = redis_clock.now(), list(_steps(since, until, step))
     found: dict[str, dict[datetime, Counts]] = defaultdict(lambda: defaultdict(Counts))
-    steps = list(_steps(since, until, step))
-    for at, minute in recent.minutes(now).items():
-        if steps[0] <= at < until:
-            for vendor, counts in minute.items():
-                found[vendor][floor(at, step)].merge(counts)
+    for vendor, at, counts in _of_vendors(steps[0], until, step, now):
+        found[vendor][floor(at, step)].merge(counts)
     found.pop(ALL, None)
     return {slug: [Point(at, of[at]) for at in steps] for slug, of in found.items()}
 
@@ -122,6 +124,20 @@ class _Points:
 
 
 _points = _Points()
+
+
+def _of_vendors(
+    since: datetime, until: datetime, step: timedelta, now: datetime
+) -> Iterator[tuple[str, datetime, Counts]]:
+    """Yield what happened to each vendor, and sometimes to ALL, in pieces of at most a step."""
+    if since >= begin(now):
+        for at, minute in recent.minutes(now).items():
+            if since <= at < until:
+                for vendor, counts in minute.items():
+                    yield vendor, at, counts
+        return
+    for span, first, end in _pieces(since, until, step, marks.read()):
+        yield from rows(span, first, end)
 
 
 def _of_vendor(
@@ -174,6 +190,7 @@ def _kept(since: datetime, now: datetime) -> datetime:
 
 
 def floor(at: datetime, step: timedelta) -> datetime:
+    """Return when the step that this time is in begins, in UTC."""
     return at - (at - EPOCH) % step
 
 

@@ -90,11 +90,10 @@ def acts(job: Job) -> Iterator[Event]:
 
 def end(job: Job) -> Iterator[Event]:
     if job.status in FINAL and job.finished_at:
-        note = job.error_message if job.status == Status.FAILED else ""
-        badge = formats.badge(job.status)
-        seconds = (job.finished_at - job.created_at).total_seconds()
+        # The verdict on top of the page says why it failed.
+        seconds = max((job.finished_at - job.created_at).total_seconds(), 0)
         whole = f"{texts.words_of(seconds)} after it was accepted."
-        yield Event(job.finished_at, "Finished", badge, note=f"{note} {whole}".strip())
+        yield Event(job.finished_at, "Finished", formats.badge(job.status), note=whole)
 
 
 def due(job: Job, now: datetime) -> Iterator[Event]:
@@ -121,4 +120,4 @@ def _act_note(entry: Entry) -> str:
     fields = ", ".join(
         f"{name.removeprefix('input.')} {new}" for name, (_, new) in entry.changes.items()
     )
-    return ". ".join(filter(None, [entry.reason.rstrip("."), fields]))
+    return " · ".join(filter(None, [entry.reason, fields]))

@@ -27,6 +27,11 @@ class JobVerdict:
     meaning: str = ""
     next_step: str = ""
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the sentence begins with the status, instead of saying what the job waits for."""
+        return self.kind not in ("info", "warning")
+
 
 def verdict_on(job: Job) -> JobVerdict:
     """Return the verdict. For an open job, it asks Redis."""
@@ -35,11 +40,12 @@ def verdict_on(job: Job) -> JobVerdict:
         vendor = catalogue.get(job.vendor)
         snapshot = take_snapshot([vendor] if vendor else [])
         return JobVerdict(_kind(job, snapshot), states.job_state(job, vendor, snapshot))
-    ended = f"{WORDS[status]} {_ago(job)}"
+    ended = f"{WORDS[status]}{_ago(job)}"
     if status == Status.FAILED:
         advice = advice_on(job.error_code)
         what = f"{ended}: {job.error_message or job.error_code}"
-        return JobVerdict("bad", what, advice.meaning, f"{advice.remedy} {advice.on_retry}")
+        retry = "" if advice.retry_helps != "no" else f" {advice.on_retry}"
+        return JobVerdict("bad", what, advice.meaning, advice.remedy + retry)
     if status == Status.CANCELLED:
         return JobVerdict("off", f"{ended}.", next_step=CANCELLED)
     found = " The vendor has no data for this input." if job.outcome == Outcome.NO_DATA else ""
@@ -56,4 +62,4 @@ def _ago(job: Job) -> str:
     if job.finished_at is None:
         return ""
     seconds = max((timezone.now() - job.finished_at).total_seconds(), 0)
-    return f"{texts.words_of(seconds)} ago"
+    return f" {texts.words_of(seconds)} ago"

@@ -111,8 +111,8 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
 
     def save_model(self, request: HttpRequest, obj: Vendor, form: Any, change: bool) -> None:
         # Only changed fields: a pause, or another operator's change made since, stays.
-        stored = Vendor.objects.filter(pk=obj.pk).values(*form.changed_data).first()
-        obj.old_values = stored or {}  # type: ignore[attr-defined]
+        stored = Vendor.objects.filter(pk=obj.pk).values("pk", *form.changed_data).first() or {}
+        obj.old_values = {name: stored.get(name) for name in form.changed_data}  # type: ignore[attr-defined]
         obj.save(update_fields=form.changed_data if change else None)
         catalogue.forget()
 
