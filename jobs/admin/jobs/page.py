@@ -1,5 +1,6 @@
 """The page of one job: verdict, what can be done, timeline, input and result."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -37,12 +38,16 @@ def show_personal_data(request: HttpRequest, job: Job) -> HttpResponse:
 
 def _page(request: HttpRequest, job: Job, *, is_shown: bool) -> HttpResponse:
     only_errors = request.GET.get("only") == "errors"
-    events = timeline(job, shows_bodies=is_shown, only_errors=only_errors)
+    events = [
+        replace(event, note=personal.without_name(request, job, event.note))
+        for event in timeline(job, shows_bodies=is_shown, only_errors=only_errors)
+    ]
+    said = verdict_on(job)
     context = {
         "title": f"Job {job.pk}",
         "job": job,
         "badge": formats.badge(job.status),
-        "verdict": verdict_on(job),
+        "verdict": replace(said, sentence=personal.without_name(request, job, said.sentence)),
         "acts": possible_acts(request, job),
         "can_edit": edit.can_be_edited(request, job),
         "events": events,

@@ -35,29 +35,23 @@ def test_retry_and_cancel_need_their_permissions(
     assert browser.get(f"{JOBS}{job.pk}/{action}/").status_code == 403
     assert browser.post(f"{JOBS}{job.pk}/{action}/").status_code == 403
     assert browser.post(f"{JOBS}{action}/", {"ids": job.pk}).status_code == 403
-    browser.post(JOBS, {"action": f"{action}_jobs", "_selected_action": job.pk, "index": "0"})
     assert Job.objects.get().status == status
 
 
 def test_view_permission_for_jobs_shows_no_buttons_and_no_actions(make_vendor, make_job):
     browser, _acme = sign_in("view_job"), make_vendor()
     for status in ("failed", "queued"):
-        assert browser.get(f"{JOBS}{make_job(status=status).pk}/change/").context["buttons"] == []
-    assert "_jobs" not in browser.get(JOBS).content.decode()
+        assert browser.get(f"{JOBS}{make_job(status=status).pk}/change/").context["acts"] == []
+    assert "selected" not in text(browser.get(JOBS))
 
 
 def test_an_action_needs_its_permission(make_vendor, make_job):
-    browser, _acme, job = (
-        sign_in("view_job", "cancel_job"),
-        make_vendor(),
-        make_job(status="failed"),
-    )
-    answer = browser.post(
-        JOBS, {"action": "retry_jobs", "_selected_action": job.pk, "index": "0"}, follow=True
-    )
-    assert "Yes, retry" not in answer.content.decode()
-    assert browser.post(f"{JOBS}retry/", {"ids": job.pk}).status_code == 403
-    assert "retry_jobs" not in browser.get(JOBS).content.decode()
+    browser, _acme = sign_in("view_job", "cancel_job"), make_vendor()
+    job = make_job(status="failed")
+    for fields in ({"ask": "1"}, {}):
+        assert browser.post(f"{JOBS}retry/", {"ids": job.pk, **fields}).status_code == 403
+    page = text(browser.get(JOBS))
+    assert ("Retry selected" in page, "Cancel selected" in page) == (False, True)
 
 
 def test_a_request_without_csrf_token_does_nothing(make_vendor, make_job):
@@ -148,7 +142,7 @@ def test_no_link_leads_to_a_forbidden_page(make_vendor, make_job, permissions, r
             if link.startswith("/admin/") and not ("?" in link and "?" in path)
         }
         to_see += sorted(new - {*seen, *to_see})
-    assert len(seen) > (3 if permissions else 0)
+    assert len(seen) >= (3 if permissions else 1)
 
 
 def test_only_superusers_change_users_and_groups(db):

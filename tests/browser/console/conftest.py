@@ -17,7 +17,7 @@ from harness.ports import free_port
 from harness.running import ROOT, Server, environment
 from tests.browser.conftest import PASSWORD, Site
 
-JOBS = 300
+JOBS = 900
 
 
 @dataclass
