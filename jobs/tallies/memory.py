@@ -26,6 +26,7 @@ class Row:
     changes: int = 0  # rises with each change
     written: int = 0  # `changes` when the row was last written
     was_sent: bool = False  # it may be in the store, whether or not a write was confirmed
+SLOW_SECONDS = 1.0  # of a commit
 
 
 class Memory:
@@ -76,6 +77,11 @@ class Memory:
         with self.lock:
             self._counts(now, vendor).events[event] += by
         self.wake()
+
+    def committed(self, seconds: float) -> None:
+        """Count a commit that took too long."""
+        if seconds > SLOW_SECONDS:
+            self.count("slow_commits")
 
     def sample(self, vendor: str, waiting: int, oldest_seconds: float | None) -> None:
         """Note how many jobs wait now, and for how long the oldest does."""
