@@ -28,7 +28,7 @@ class Page(NamedTuple):
 
 PAGES = [
     Page("index"),
-    Page("index", query="?span=week"),
+    Page("index", query="?range=week"),
     Page("errors"),
     Page("errors", query="?hours=24"),
     Page("bulk_actions"),
@@ -45,7 +45,7 @@ PAGES = [
     Page("jobs_job_change", "failed"),
     Page("jobs_job_change", "complete"),
     Page("jobs_job_change", "queued"),
-    Page("jobs_job_history", "failed"),
+    Page("jobs_job_edit", "failed"),
     Page("jobs_batch_changelist"),
     Page("jobs_batch_change", "batch"),
     Page("jobs_callback_changelist"),
