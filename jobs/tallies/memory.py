@@ -15,6 +15,8 @@ from jobs.tallies.counts import Counts
 
 log = logging.getLogger(__name__)
 
+SLOW_SECONDS = 1.0  # of a commit
+
 
 @dataclass(eq=False, slots=True)
 class Row:

@@ -240,7 +240,7 @@ def test_a_vendor_that_is_down_shows_since_when_and_its_next_probe(
     assert re.search(
         rf"breaker open {re.escape(sentence)} · since \d\d:\d\d · until \d\d:\d\d", listed
     )
-    assert re.search(rf"Down. {re.escape(sentence)} Since \d\d:\d\d, until \d\d:\d\d", page)
+    assert re.search(rf"Down. {re.escape(sentence)} Since \d\d:\d\d , until \d\d:\d\d", page)
     assert "One of them probes the vendor then" in page
     assert "Close breaker" in page
 
