@@ -15,12 +15,8 @@ from jobs.admin.accounts.recording import RecordedAdmin
 from jobs.admin.formats import counted, moment
 from users import sessions
 
-HISTORY_TEMPLATE = "admin/jobs/object_history.html"
-
 
 class SuperusersOnly(RecordedAdmin):
-    object_history_template = HISTORY_TEMPLATE
-
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
 
