@@ -12,7 +12,7 @@ from threading import Lock
 from django.core.management import call_command
 from django.db import connection
 
-from chaos import history, report
+from chaos import bulk, history, report
 from chaos.batches.client import BatchClients
 from chaos.client import Clients
 from chaos.faults import KINDS, Kind
@@ -132,6 +132,8 @@ def come_to_rest(system: System, clients: Everyone) -> tuple[float, dict[str, in
     """
     heal(system)
     drained_seconds = drain()
+    bulk.retry_some_failed(system)
+    drain()
     failed = set(Job.objects.filter(status=Status.FAILED).values_list("pk", flat=True))
     clients.singly.retry(failed)
     clients.batches.retry()

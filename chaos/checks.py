@@ -207,6 +207,11 @@ def forged(history: History) -> Iterator[Finding]:
                 yield job_id, f"a {callback.kind} callback was answered {callback.status}"
 
 
+def wrong_bulk_actions(history: History) -> Iterator[Finding]:
+    """Jobs that a bulk action has moved twice or forgotten, and counts that do not add up."""
+    yield from history.journal.bulk_findings
+
+
 CHECKS: dict[str, Callable[[History], Iterator[Finding]]] = {
     "lost": lost,
     "stuck": stuck,
@@ -214,6 +219,7 @@ CHECKS: dict[str, Callable[[History], Iterator[Finding]]] = {
     "wrong": wrong,
     "unexplained vendor calls": unexplained_calls,
     "forged callbacks accepted": forged,
+    "wrong bulk actions": wrong_bulk_actions,
     **polls.CHECKS,
     **keys.CHECKS,
     **in_flight.CHECKS,

@@ -51,6 +51,7 @@ class Journal:
     flushes: list[float] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)  # faults that could not be injected
+    bulk_findings: list[tuple[str, str]] = field(default_factory=list)  # a job and what is wrong
     deaths: int = 0
     _lock: Lock = field(default_factory=Lock)
 

@@ -1,4 +1,4 @@
-"""python -m demo [--jobs 20000] [--seed 1]: fills an empty store and runs the service on it.
+"""python -m demo [--jobs 45000] [--seed 1]: fills an empty store and runs the service on it.
 
 Settings come from the environment, as for the server. Its vendors are the demo's own.
 """
@@ -50,7 +50,7 @@ def main() -> int:
 
 def arguments() -> Namespace:
     parser = ArgumentParser(prog="script/demo", description="Shows the console alive.")
-    parser.add_argument("--jobs", type=int, default=20_000, help="how many the last day had")
+    parser.add_argument("--jobs", type=int, default=45_000, help="how many the last day had")
     parser.add_argument("--seed", default="1", help="the same seed makes the same day")
     parser.add_argument("--only-fill", action="store_true", help="fill the store, start nothing")
     return parser.parse_args()

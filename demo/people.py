@@ -79,7 +79,7 @@ def add_entries(now: datetime) -> None:
             "admin",
             "vendor.limits_changed",
             "vendor:addresses",
-            {"rate_limits": ["120/min", "60/min, 20000/day"]},
+            {"rate_limits": ["20/min", "8/min, 20000/day"]},
             "Too many of their answers came late",
         ),
         (

@@ -16,18 +16,18 @@ HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 CHECK_SECONDS = 0.2
 TIMEOUT_SECONDS = 10.0
-BATCH_ITEMS = 40
+BATCH_ITEMS = 12
 # Jobs a second, by vendor.
 RATES = {
-    "people": 1.5,
-    "companies": 1.0,
-    "addresses": 1.2,
-    "emails": 0.6,
-    "phones": 0.5,
-    "registry": 0.1,
-    "credit": 0.05,
-    "sanctions": 0.3,
-    "vat": 0.05,
+    "people": 0.27,
+    "companies": 0.2,
+    "addresses": 0.15,
+    "emails": 0.11,
+    "phones": 0.06,
+    "registry": 0.04,
+    "credit": 0.03,
+    "sanctions": 0.05,
+    "vat": 0.02,
 }
 NAMES = ("Ada Brandt", "Kofi Garcia", "Hana Ito", "Mateo Castro", "Elif Kaya", "Goran Fischer")
 

@@ -4,6 +4,7 @@ import pytest
 
 from harness.waiting import wait_for
 from jobs.models import Callback, Job
+from jobs.tallies import read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,6 +45,8 @@ def test_jobs_of_both_mock_vendors_complete(service, client, vendor):
     assert "ssn" not in str(Job.objects.values_list("result", "input"))
     assert "ssn" not in str(list(Callback.objects.values_list("body", flat=True)))
     assert "John" not in service.output
+    wait_for(lambda: vendor in read.totals(), "the worker to write what it has counted")
+    assert read.totals()[vendor].calls.total() == 1
 
 
 def test_a_lost_callback_fails_the_job_and_a_retry_completes_it(

@@ -4,7 +4,11 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 
 from enrichlabs.standalone.bootstrap import ADMIN
-from enrichlabs.standalone.default_secrets import DEFAULT_PREFIX, admin_has_default_password
+from enrichlabs.standalone.default_secrets import (
+    DEFAULT_PREFIX,
+    admin_has_default_password,
+    admin_has_weak_password,
+)
 
 MIN_LENGTH = 32
 MIN_DIFFERENT_CHARACTERS = 5
@@ -29,12 +33,11 @@ def _check_secret(name: str, secret: str) -> list[CheckMessage]:
 
 def check_admin() -> list[CheckMessage]:
     """Raises one of STORE_ERRORS."""
-    if not admin_has_default_password():
-        return []
-    return [
-        Warning(
-            f"The user {ADMIN} has the published default password.",
-            hint=f"Change it: manage.py changepassword {ADMIN}",
-            id="enrichlabs.W033",
-        )
-    ]
+    hint = f"Change it: manage.py changepassword {ADMIN}"
+    if admin_has_default_password():
+        message = f"The user {ADMIN} has the published default password."
+        return [Warning(message, hint=hint, id="enrichlabs.W033")]
+    if admin_has_weak_password():
+        message = f"The user {ADMIN} has the password in ADMIN_PASSWORD, which can be guessed."
+        return [Warning(message, hint=hint, id="enrichlabs.W033")]
+    return []

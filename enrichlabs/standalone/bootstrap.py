@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import connections
 
@@ -61,7 +63,8 @@ def prepare(mocks_url: str) -> None:
 
 def create_admin() -> None:
     """Create the superuser `admin` unless a superuser exists. Its password is ADMIN_PASSWORD or,
-    where that is unset, a random one kept in the data folder. Raises StartupError.
+    where that is unset, a random one kept in the data folder. Raises StartupError, also for a weak
+    password.
     """
     users = get_user_model().objects
     if users.filter(is_superuser=True).exists() or users.filter(username=ADMIN).exists():
@@ -75,7 +78,20 @@ def create_admin() -> None:
             f"The password of the user {ADMIN} can't be written to {settings.SECRETS} "
             f"({error.strerror}). Set ADMIN_PASSWORD."
         ) from None
+    if faults := weaknesses(password):
+        raise StartupError(
+            f"ADMIN_PASSWORD is too weak. {' '.join(faults)} openssl rand -base64 18 generates one."
+        )
     users.create_superuser(ADMIN, password=password)
+
+
+def weaknesses(password: str) -> list[str]:
+    """Return why the console would not take this as the admin's password; [] if it would."""
+    try:
+        validate_password(password, get_user_model()(username=ADMIN))
+    except ValidationError as error:
+        return error.messages
+    return []
 
 
 def create_client() -> None:

@@ -8,7 +8,7 @@ from django.contrib.auth.hashers import check_password
 
 from enrichlabs.config import environment as env
 from enrichlabs.standalone import preflight
-from enrichlabs.standalone.bootstrap import ADMIN
+from enrichlabs.standalone.bootstrap import ADMIN, weaknesses
 from enrichlabs.standalone.startup import StartupError
 from jobs.storage.store import STORE_ERRORS
 
@@ -58,7 +58,19 @@ def is_public() -> bool:
 
 def admin_has_default_password() -> bool:
     """Raises one of STORE_ERRORS."""
+    return _admin_has(DEFAULT_PASSWORD)
+
+
+def admin_has_weak_password() -> bool:
+    """Whether the admin has the password in ADMIN_PASSWORD, as of an earlier version, and the
+    console would not take it any more. Raises one of STORE_ERRORS.
+    """
+    password = env.text("ADMIN_PASSWORD")
+    return bool(password) and bool(weaknesses(password)) and _admin_has(password)
+
+
+def _admin_has(password: str) -> bool:
     admins = get_user_model().objects.filter(username=ADMIN)
     password_hash = admins.values_list("password", flat=True).first()
     # Not the user's own check_password, which may write a new hash.
-    return check_password(DEFAULT_PASSWORD, password_hash) if password_hash else False
+    return check_password(password, password_hash) if password_hash else False

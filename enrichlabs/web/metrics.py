@@ -1,7 +1,9 @@
-"""/metrics, for Prometheus: gauges from Redis, and what was counted (tally_metrics)."""
+"""/metrics, for Prometheus: gauges of Redis' streams and quotas here; what the console's snapshot
+says in service_gauges, and what was counted in tally_metrics.
+"""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -17,53 +19,53 @@ from prometheus_client.registry import Collector
 from enrichlabs.web.health import client
 from enrichlabs.web.key_metrics import key_gauges
 from enrichlabs.web.read_only import read_only
+from enrichlabs.web.service_gauges import gauge, service_gauges
 from enrichlabs.web.tally_metrics import tally_metrics
 from jobs.models import Batch, State
+from jobs.monitoring import snapshot
+from jobs.monitoring.facts import ServiceSnapshot
 from jobs.queue.buckets import Bucket, all_buckets_of
 from jobs.queue.clock import redis_clock
-from jobs.queue.health import breaker
-from jobs.queue.heartbeat import live_workers
-from jobs.queue.held.recent import recent_holds
-from jobs.queue.keys import GROUP, HEARTBEATS, Keys
+from jobs.queue.keys import GROUP, Keys
 from jobs.queue.limiter import microseconds
+from jobs.queue.snapshot import Snapshot
 from jobs.queue.vendor_keys import poll_streams
 from jobs.storage.store import STORE_ERRORS
-from vendors.catalogue import catalogue
 from vendors.models import Vendor
 
 
 @read_only
 def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer with whatever is known: that Redis or the store is away is one of the metrics."""
     registry = CollectorRegistry()
-    try:
-        registry.register(RedisCollector())
-        return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-    except redis.RedisError as error:
-        text = f"Redis does not answer ({type(error).__name__}).\n"
-        return HttpResponse(text, status=503, content_type="text/plain")
+    registry.register(ServiceCollector(snapshot.current()))
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
-class RedisCollector(Collector):
+class ServiceCollector(Collector):
+    def __init__(self, now: ServiceSnapshot) -> None:
+        self._now = now
+
+    def describe(self) -> Iterator[Metric]:
+        """Name nothing, so that the registry does not collect twice."""
+        return iter(())
+
     def collect(self) -> Iterator[Metric]:
-        vendors = catalogue.all()
-        slugs, now = sorted(vendors), redis_clock.now()
+        yield from service_gauges(self._now)
         yield from tally_metrics()
-        yield from worker_gauges()
-        yield from stream_gauges([vendors[slug] for slug in slugs])
-        paused = {slug: int(vendors[slug].is_paused(now)) for slug in slugs}
-        yield gauge("vendor_paused", "1 if the vendor is paused, else 0.", paused)
-        yield from key_gauges(vendors.values(), now)
-        yield from breaker_gauges(slugs)
-        yield held_gauge(slugs)
-        yield from quota_gauges(vendors.values(), now)
+        if self._now.redis_answers:
+            with suppress(redis.RedisError):  # it has gone away meanwhile
+                yield from list(self._of_redis())
         yield unfinished_batches()
 
-
-def worker_gauges() -> Iterator[Metric]:
-    known, alive = client().zcard(HEARTBEATS), len(live_workers(client()))
-    yield gauge("workers_alive", "Worker processes with a recent heartbeat.", {"": alive})
-    description = "Worker processes without a recent heartbeat that were not stopped."
-    yield gauge("workers_silent", description, {"": max(known - alive, 0)})
+    def _of_redis(self) -> Iterator[Metric]:
+        vendors = {line.slug: line.vendor for line in self._now.vendors}
+        slugs, now = sorted(vendors), redis_clock.now()
+        yield from stream_gauges([vendors[slug] for slug in slugs])
+        yield from key_gauges(vendors.values(), now)
+        yield from breaker_gauges(self._now.redis)
+        yield held_gauge(self._now.redis)
+        yield from quota_gauges(vendors.values(), now)
 
 
 def stream_gauges(vendors: Sequence[Vendor]) -> Iterator[Metric]:
@@ -110,17 +112,12 @@ def _answered(answer: Any) -> int:
     return int(answer)
 
 
-def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
+def breaker_gauges(now: Snapshot) -> Iterator[Metric]:
     """Return which breakers are open, since when, and when each is probed next."""
-    pipeline = client().pipeline(transaction=False)
-    for slug in slugs:
-        pipeline.hgetall(Keys(slug).state)
-    openings = {}
-    for slug, state in zip(slugs, pipeline.execute(), strict=True):
-        opening = breaker.read_open(state, redis_clock.now())
-        if opening and not opening.is_throttled:  # that is shown as a pause
-            openings[slug] = opening
-    is_open = {slug: int(slug in openings) for slug in slugs}
+    breakers = {slug: held.breaker for slug, held in now.vendors.items()}
+    # That of a vendor that throttles us is shown as a pause.
+    openings = {slug: it for slug, it in breakers.items() if it and not it.is_throttled}
+    is_open = {slug: int(slug in openings) for slug in breakers}
     since = {slug: each.since.timestamp() for slug, each in openings.items() if each.since}
     probes = {slug: each.next_probe.timestamp() for slug, each in openings.items()}
     yield gauge("breaker_open", "1 if the vendor's breaker is open, else 0.", is_open)
@@ -129,15 +126,15 @@ def breaker_gauges(slugs: Sequence[str]) -> Iterator[Metric]:
     yield gauge("breaker_next_probe_timestamp_seconds", description, probes)
 
 
-def held_gauge(slugs: Sequence[str]) -> Metric:
+def held_gauge(now: Snapshot) -> Metric:
     """Return what keeps the jobs of each vendor from being called."""
     description = (
         "1 for the kind of what would hold a job of the vendor now, as held_by in the API."
     )
     family = GaugeMetricFamily("enrichlabs_vendor_held", description)
-    for slug, hold in recent_holds.of(slugs).items():
-        if hold:
-            family.add_sample(family.name, {"vendor": slug, "kind": hold.kind.value}, 1)
+    for slug, held in now.vendors.items():
+        if held.hold:
+            family.add_sample(family.name, {"vendor": slug, "kind": held.hold.kind.value}, 1)
     return family
 
 
@@ -178,14 +175,3 @@ def unfinished_batches() -> Metric:
     for state in (State.RECEIVING, State.RUNNING):
         family.add_sample(family.name, {"state": state.value}, counts.get(state, 0))
     return family
-
-
-def gauge(name: str, description: str, by_vendor: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(f"enrichlabs_{name}", description)
-    for slug, number in by_vendor.items():
-        family.add_sample(family.name, _labels(slug), number)
-    return family
-
-
-def _labels(slug: str) -> dict[str, str]:
-    return {"vendor": slug} if slug else {}

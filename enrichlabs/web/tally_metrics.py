@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from jobs.storage.store import STORE_ERRORS
 from jobs.tallies import read
 from jobs.tallies.counts import Counts, Histogram
+from vendors.catalogue import catalogue
 
 ByVendor = Mapping[str, Counts]
 
@@ -31,7 +32,9 @@ EVENTS = {
     "limiter_rebuilds": "Times the limiter was rebuilt from the store.",
     "queue_full": "Jobs refused because the vendor's queue was full.",
     "overloaded": "Requests refused because the service was overloaded.",
+    "slow_commits": "Commits to the store that took longer than a second.",
 }
+OF_SERVICE = ("overloaded", "slow_commits")  # rather than of a vendor
 # The same of each counter with a label: the name in Counts, and the label.
 LABELLED = {
     "attempts": ("calls", "outcome", "Calls of the vendor that ended, by outcome."),
@@ -50,17 +53,30 @@ def tally_metrics() -> Iterator[Metric]:
     """Yield nothing while the store is away: a counter that is missing does not fall."""
     try:
         totals = read.totals()
+        catalogue.all()
     except STORE_ERRORS:
         return
     for name, (field, description) in NUMBERS.items():
         numbers = {slug: getattr(totals[slug], field) for slug in totals}
         yield _counter(name, description, numbers)
     for name, description in EVENTS.items():
-        yield _counter(name, description, {slug: totals[slug].events[name] for slug in totals})
+        yield _events(name, description, totals)
     for name, (field, label, description) in LABELLED.items():
         yield _labelled(name, description, totals, field, label)
     for name, (field, description) in HISTOGRAMS.items():
         yield _histogram(name, description, {slug: getattr(totals[slug], field) for slug in totals})
+
+
+def _events(name: str, description: str, totals: ByVendor) -> Metric:
+    """Return a counter that begins at 0: Prometheus takes the first number that it sees for the
+    beginning, and its alerts would miss what happened first.
+    """
+    numbers = dict.fromkeys([""] if name in OF_SERVICE else catalogue.all(), 0)
+    numbers |= {slug: count for slug in totals if (count := totals[slug].events[name])}
+    family = CounterMetricFamily(f"enrichlabs_{name}", description)
+    for slug, count in numbers.items():
+        family.add_sample(f"enrichlabs_{name}_total", _labels(slug), count)
+    return family
 
 
 def _counter(name: str, description: str, by_vendor: Mapping[str, float]) -> Metric:

@@ -1,5 +1,6 @@
 """Accepts jobs: a job is committed before its client gets the id, and then queued for workers."""
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -17,7 +18,11 @@ def accept(job: Job) -> bool:
 
     Raises DatabaseError if the store does not accept it.
     """
-    return _accepting.commit(job)
+    began_at = time.monotonic()
+    try:
+        return _accepting.commit(job)
+    finally:
+        tallies.committed(time.monotonic() - began_at)
 
 
 def insert(jobs: Sequence[Job]) -> list[bool]:

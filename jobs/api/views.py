@@ -10,6 +10,7 @@ from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import operator_actions
 from jobs.api import idempotency, pagination, retry_after, waiting
+from jobs.api.access.trail import record_act
 from jobs.api.base import ID, APIViewSet
 from jobs.api.formats import posted
 from jobs.api.input.job import new_job, require_its_vendor, require_room
@@ -110,6 +111,7 @@ class JobViewSet(APIViewSet):
         job = _find(request_id, caller)
         if not operator_actions.cancel(job, redis_clock.now()):
             raise _refusal(job.pk, caller, CANCEL_REFUSALS)
+        record_act(request, "job.cancelled", f"job:{job.pk}")
         return _shown(_row(job.pk, caller), {})
 
     @operations.retry
@@ -120,6 +122,7 @@ class JobViewSet(APIViewSet):
             raise Problem("vendor_unknown", 409, "This job's vendor no longer exists.")
         if not operator_actions.retry(job, redis_clock.now()):
             raise _refusal(job.pk, caller, RETRY_REFUSALS)
+        record_act(request, "job.retried", f"job:{job.pk}")
         return _shown(_row(job.pk, caller), {})
 
 

@@ -31,6 +31,7 @@ class Choice:
     client: str = ""
     batch: str = ""
     reference: str = ""
+    bulk: str = ""  # the bulk action that moved them last
     q: str = ""
     created: str = ""
     created_after: datetime | None = None

@@ -19,7 +19,7 @@ UNITS = {
 }
 MAX_LENGTH = 255
 MAX_IDS = 1000
-TEXTS = ("vendor", "error_code", "client", "batch", "reference", "q")
+TEXTS = ("vendor", "error_code", "client", "batch", "reference", "bulk", "q")
 
 
 class ChoiceError(ValueError):

@@ -54,6 +54,8 @@ def _details(choice: "Choice") -> Iterator[str]:
         yield f"in the batch {choice.batch}"
     if choice.reference:
         yield f"with the reference {choice.reference}"
+    if choice.bulk:
+        yield f"moved by the bulk action {choice.bulk}"
     if choice.q:
         yield f"found by {choice.q}"
     yield from _times(choice)

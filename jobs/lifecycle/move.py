@@ -74,7 +74,7 @@ def apply(moves: Sequence[Move]) -> list[bool]:
                 new.append(attempt)
         if new:
             bulk_writes.insert_each(new)
-        transaction.on_commit(partial(tallies.note, moves, happened), robust=True)
+        transaction.on_commit(partial(tallies.note, moves, happened))
     return happened
 
 

@@ -22,7 +22,7 @@ def redis_health(redis_answers: bool) -> RedisHealth:
         return RedisHealth()
     asked_at = time.monotonic()
     try:
-        info: dict[str, Any] = hints().info()
+        info: dict[str, Any] = hints().info("server", "memory", "stats", "clients")
     except redis.RedisError:
         return RedisHealth()
     product = "Valkey" if "valkey_version" in info else "Redis"

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.monitoring.facts import WindowUse
 from jobs.monitoring.history import VendorHistory, recent_minutes
 from jobs.monitoring.windows import as_written, label_of
 from jobs.queue.usage import Usage
@@ -42,11 +41,6 @@ def done_in(waiting: int, pace: Pace | None) -> tuple[float | None, str]:
     if pace is None or pace.per_second <= 0:
         return None, ""
     return waiting / pace.per_second, pace.bound
-
-
-def spent_quota(uses: list[WindowUse]) -> WindowUse | None:
-    """Return the quota or long window that holds its vendor for longer than a minute or so."""
-    return next((use for use in uses if use.spent >= use.allowed and use.full_until), None)
 
 
 def _by_windows(vendor: Vendor, usages: list[Usage]) -> list[Pace]:

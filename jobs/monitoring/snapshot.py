@@ -102,13 +102,19 @@ class Monitor:
                 if not redis.redis_answers:
                     slugs = [vendor.slug for vendor in self._vendors]
                     sources.rows = backlog.from_rows(slugs, redis.now)
-                under_way = (BulkState.RUNNING, BulkState.PAUSED)
-                running = BulkAction.objects.filter(state__in=under_way).order_by("state", "id")
-                self._bulk_actions = list(running[:MAX_BULK_ACTIONS])
+                self._bulk_actions = _bulk_actions()
         except STORE_ERRORS:
             close_old_connections()
             return None
         return store_ms
+
+
+def _bulk_actions() -> list[BulkAction]:
+    """Return those under way, a state at a time as the index is."""
+    found: list[BulkAction] = []
+    for state in (BulkState.RUNNING, BulkState.PAUSED):
+        found += BulkAction.objects.filter(state=state).order_by("id")[:MAX_BULK_ACTIONS]
+    return found[:MAX_BULK_ACTIONS]
 
 
 def _figures(

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from jobs.monitoring.facts import WorkerLine
-from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from jobs.queue.snapshot import Snapshot
 from jobs.queue.workers import WorkerFacts
 
@@ -39,16 +38,18 @@ def _alive(redis: Snapshot) -> Iterator[WorkerFacts]:
 
 
 def _known(redis: Snapshot) -> Iterator[tuple[str, float, WorkerFacts]]:
-    """Yield the name of each worker, for how long it has been silent, and what it reported."""
-    seen = {worker.name: worker.silent_seconds for worker in redis.workers}
-    for name, facts in redis.facts.items():
-        seen.setdefault(name, max(redis.now.timestamp() - facts.sent_at, 0.0))
+    """Yield the name of each worker, for how long it has been silent (0 if it is alive), and what
+    it reported.
+    """
+    seen = {it.name: 0.0 if it.is_alive else it.silent_seconds for it in redis.workers}
+    for name, facts in redis.facts.items():  # also of those that were taken over
+        seen.setdefault(name, redis.now.timestamp() - facts.sent_at)
     for name, seconds in seen.items():
         yield name, seconds, redis.facts.get(name, WorkerFacts())
 
 
 def _line(name: str, silent_seconds: float, facts: WorkerFacts, newest: str) -> WorkerLine:
-    is_silent = silent_seconds > HEARTBEAT_TIMEOUT_SECONDS
+    is_silent = silent_seconds > 0
     started_at = datetime.fromtimestamp(facts.started_at, UTC) if facts.started_at else None
     return WorkerLine(
         name,

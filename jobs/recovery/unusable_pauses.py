@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 from django.db.models import QuerySet
 
+from jobs.queue.clock import redis_clock
+from jobs.queue.health.trail import note_pause, note_resume
 from jobs.queue.keys import HEARTBEATS, UNUSABLE
 from jobs.queue.redis import commands
 from jobs.recovery.unusable import everywhere, reports
@@ -63,11 +65,13 @@ def _pause(vendor: Vendor, why: str) -> None:
         changed = pauses.pause(vendor.slug, reason)
     if changed:
         log.error("vendor %s is paused: no worker can call it. %s", vendor, why)
+        note_pause(f"vendor:{vendor}", reason, now=redis_clock.now())
 
 
 def _resume(vendor: Vendor) -> None:
     if _our_pause(vendor).update(paused=False, pause_reason="", paused_at=None):
         log.info("vendor %s is resumed: a worker can call it", vendor)
+        note_resume(f"vendor:{vendor}", "A worker can call it.")
     catalogue.forget()
 
 

@@ -10,6 +10,8 @@ from jobs.tallies.writer import writer
 note = memory.note
 accepted = memory.accepted
 count = memory.count
+committed = memory.committed
 flush = writer.flush
+finish = writer.finish
 
-__all__ = ["accepted", "count", "flush", "note"]
+__all__ = ["accepted", "committed", "count", "finish", "flush", "note"]

@@ -35,6 +35,11 @@ class Histogram:
         self.buckets[number] = self.buckets.get(number, 0) + 1
         self.total += seconds
 
+    @classmethod
+    def of(cls, number: int, count: int) -> Self:
+        """Return so many durations of a bucket."""
+        return cls({number: count}, count * _middle(number))
+
     def merge(self, other: "Histogram", sign: int = 1) -> None:
         for number, count in other.buckets.items():
             self.buckets[number] = self.buckets.get(number, 0) + sign * count
@@ -50,7 +55,7 @@ class Histogram:
         for number in sorted(self.buckets):
             seen += self.buckets[number]
             if seen >= rank and seen > 0:
-                return (*BOUNDS, BOUNDS[-1] * 1.5)[number] * MIDDLE
+                return _middle(number)
         return None
 
     def cumulative(self) -> Iterable[tuple[float, int]]:
@@ -74,6 +79,10 @@ class Histogram:
     @classmethod
     def from_json(cls, value: list[Any]) -> Self:
         return cls(dict(zip(value[1::2], value[2::2], strict=True)), value[0])
+
+
+def _middle(number: int) -> float:
+    return (*BOUNDS, BOUNDS[-1] * 1.5)[number] * MIDDLE
 
 
 @dataclass(slots=True)

@@ -81,7 +81,7 @@ def fold_minutes(found: Marks, now: datetime) -> bool:
     if marks.read() != found:
         return False  # another leader was first, and may have deleted some of these rows
     folded = {cell: summed(each) for cell, each in cells.items()}
-    _write(Span.MINUTE, _with_all(folded))
+    write(Span.MINUTE, _with_all(folded))
     return marks.move(Span.MINUTE, found.minute, until)
 
 
@@ -104,7 +104,7 @@ def fold_hour(found: Marks) -> bool:
             before.setdefault(vendor, Counts()).merge(counts.without_samples())
     if marks.read() != found:
         return False
-    _write(Span.HOUR, folded)
+    write(Span.HOUR, folded)
     return marks.move(Span.HOUR, at, end, before)
 
 
@@ -119,7 +119,7 @@ def fold_day(found: Marks) -> bool:
     folded = _folded(hours.filter(at__gte=day, at__lt=end), day)
     if marks.read() != found:
         return False
-    _write(Span.DAY, folded)
+    write(Span.DAY, folded)
     return marks.move(Span.DAY, found.day, end)
 
 
@@ -172,7 +172,7 @@ def _with_all(folded: dict[Cell, Counts]) -> dict[Cell, Counts]:
     return folded | {(ALL, at): across_vendors(each) for at, each in by_time.items()}
 
 
-def _write(span: Span, folded: dict[Cell, Counts]) -> None:
+def write(span: Span, folded: dict[Cell, Counts]) -> None:
     rows = [_row(span, vendor, at, counts) for (vendor, at), counts in folded.items()]
     if rows:
         with writing():

@@ -1,42 +1,21 @@
 """What this process has counted and not yet forgotten: one row for each vendor and minute."""
 
-import math
+import logging
 import os
 import secrets
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
-from typing import Any, Protocol
 
-from jobs.models import FINAL, UNKNOWN, Attempt, Job, Status
+from jobs.models import FINAL, Job
 from jobs.queue.clock import redis_clock
-from jobs.tallies.counts import BOUNDS, Counts, Histogram
+from jobs.tallies.adding import MoveMade, add_move
+from jobs.tallies.counts import Counts
 
-ANSWERED = frozenset(("found", "no_data", "pending"))  # other outcomes are codes of errors
-# Of attempts whose end nobody saw. That says nothing about the vendor.
-UNSEEN = frozenset((UNKNOWN, "worker_lost", "worker_stopped"))
+log = logging.getLogger(__name__)
 
-
-class MoveMade(Protocol):
-    """A jobs.lifecycle.Move, which is a layer above."""
-
-    @property
-    def job_id(self) -> str: ...
-    @property
-    def to(self) -> Status: ...
-    @property
-    def changes(self) -> dict[str, Any]: ...
-    @property
-    def attempt(self) -> Attempt | None: ...
-    @property
-    def was_called(self) -> bool: ...
-    @property
-    def vendor(self) -> str: ...
-    @property
-    def run(self) -> int: ...
-
+SLOW_SECONDS = 1.0  # of a commit
 
 @dataclass(eq=False, slots=True)
 class Row:
@@ -78,12 +57,10 @@ class Memory:
                 counts = found.get(vendor)
                 if counts is None:
                     counts = found[vendor] = self._counts(now, vendor)
-                accepted_at = _time_of(move.job_id)
-                if attempt and move.was_called and attempt.outcome not in UNSEEN:
-                    _add_call(counts, attempt, accepted_at)
-                if ends:
-                    is_first_run = (attempt or move).run == 1
-                    _add_end(counts, move, now - accepted_at if is_first_run else None)
+                try:
+                    add_move(counts, move, ends=ends)
+                except Exception as error:  # what happened has happened, counted or not
+                    log.error("a move can't be counted: %s", type(error).__name__)
         self.wake()
 
     def accepted(self, jobs: Iterable[Job]) -> None:
@@ -100,6 +77,11 @@ class Memory:
         with self.lock:
             self._counts(now, vendor).events[event] += by
         self.wake()
+
+    def committed(self, seconds: float) -> None:
+        """Count a commit that took too long."""
+        if seconds > SLOW_SECONDS:
+            self.count("slow_commits")
 
     def sample(self, vendor: str, waiting: int, oldest_seconds: float | None) -> None:
         """Note how many jobs wait now, and for how long the oldest does."""
@@ -122,55 +104,6 @@ class Memory:
             row = self.rows[key] = Row(vendor, key[0])
         row.changes += 1
         return row.counts
-
-
-def _add_call(counts: Counts, attempt: Attempt, accepted_at: float) -> None:
-    outcome, is_call = attempt.outcome, attempt.kind == "call"
-    ended = counts.calls if is_call else counts.polls
-    if outcome in ANSWERED:
-        ended[outcome] += 1
-    else:
-        ended["error"] += 1
-        counts.call_codes[str(outcome)] += 1
-    if attempt.cost:
-        counts.cost += attempt.cost
-    if is_call:
-        started_at = attempt.started_at.timestamp()
-        if attempt.units:  # something was sent
-            _add_seconds(counts.call, attempt.ended_at.timestamp() - started_at)
-        if attempt.number == 1:
-            _add_seconds(counts.wait, started_at - accepted_at)
-
-
-def _add_end(counts: Counts, move: MoveMade, seconds: float | None) -> None:
-    """`seconds`: since the job was accepted. None if it was retried since then."""
-    to = move.to
-    if to == Status.COMPLETE:
-        counts.done += 1
-    elif to == Status.FAILED:
-        counts.failed += 1
-        counts.job_codes[str(move.changes["error_code"])] += 1
-    else:
-        counts.cancelled += 1
-        return
-    if seconds is not None:
-        _add_seconds(counts.job, seconds)
-
-
-def _add_seconds(histogram: Histogram, seconds: float) -> None:
-    """Do what Histogram.add does, at half its price."""
-    number, buckets = bisect_left(BOUNDS, seconds), histogram.buckets
-    buckets[number] = buckets.get(number, 0) + 1
-    if seconds > 0:  # clocks may disagree
-        histogram.total += seconds
-
-
-def _time_of(job_id: str) -> float:
-    """Return when the id, a UUIDv7, was made. Much quicker than jobs.models.time_of."""
-    try:
-        return int(job_id[:8] + job_id[9:13], 16) / 1000
-    except ValueError:
-        return math.nan
 
 
 def minute_of(at: datetime) -> int:

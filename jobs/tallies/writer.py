@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from threading import Event, Lock, Thread
 from typing import Any
 
-from django.db import close_old_connections, connection
+from django.db import close_old_connections
 
 from jobs.models import Span, Tally
 from jobs.queue.clock import redis_clock
@@ -91,15 +91,13 @@ class Writer:
                 recent.refresh()
             self._forget_old_rows(now)
 
-    def at_exit(self) -> None:
-        """Write the last second, if the store answers."""
+    def finish(self) -> None:
+        """Write the last second, if the store answers, because the process ends."""
         try:
             with patience(EXIT_SECONDS):
                 self.flush()
         except Exception as error:
             log.debug("the last tallies are lost: %s", type(error).__name__)
-        if self._memory.rows:
-            connection.close()
 
     def _writes(self) -> list[_Write]:
         counted, process = self._memory, self._memory.process
@@ -154,5 +152,5 @@ def tally_id(vendor: str, minute: int, process: str) -> str:
 
 writer = Writer(memory)
 memory.wake = writer.wake
-atexit.register(writer.at_exit)
+atexit.register(writer.finish)
 os.register_at_fork(after_in_child=writer.reset)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db import close_old_connections
 
-from jobs import failures, lifecycle, retry
+from jobs import failures, lifecycle, retry, tallies
 from jobs.lifecycle import Move
 from jobs.models import Attempt, Job, Kind, Status
 from jobs.queue.clock import redis_clock
@@ -48,7 +48,9 @@ class Recorder:
         began_at = time.monotonic()
         happened = self._apply(moves)
         self.recorded += len(executions)
-        self._slowest_seconds = max(self._slowest_seconds or 0.0, time.monotonic() - began_at)
+        seconds = time.monotonic() - began_at
+        self._slowest_seconds = max(self._slowest_seconds or 0.0, seconds)
+        tallies.committed(seconds)
         for execution, move, yes in zip(executions, moves, happened, strict=True):
             execution.move, execution.happened = move, yes
             _log(execution)

@@ -14,7 +14,9 @@ from threading import Event
 import redis
 from django.db import close_old_connections
 
+from jobs import tallies
 from jobs.models import OPEN, Job
+from jobs.monitoring.versions import note_version
 from jobs.queue.buckets import buckets_of
 from jobs.queue.heartbeat import Heartbeat
 from jobs.queue.redis import commands
@@ -108,6 +110,7 @@ class Worker:
         """Work. Returns when it was stopped or has drained, and holds nothing any more."""
         log.info("worker %s starts, for %s", self.name, ", ".join(self._chosen or ["all vendors"]))
         self._heartbeat.try_send()  # sets our clock by that of Redis before anything uses it
+        note_version()
         for thread in (self._heartbeat, self._executed, self._listener, self._sweeper):
             thread.start()
         while not self.is_stopping:
@@ -241,6 +244,7 @@ class Worker:
             self._interrupt_calls()
         else:  # interrupting now could discard answers, should the store come back meanwhile
             log.error("worker %s ends with unrecorded answers; its jobs are taken over", self.name)
+        tallies.finish()  # a forked process does not call what is registered for its exit
 
     def _interrupt_calls(self) -> None:
         slugs = list(self._vendors)

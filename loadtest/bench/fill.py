@@ -4,7 +4,7 @@ by SQL.
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,15 @@ DONE = {
     "started_at": TIME,
     "finished_at": TIME,
     "status": "iif(n % 33, 'complete', 'failed')",
+}
+# By another divisor than the vendors, so that each vendor has some of each.
+IS_FAILED = "(n / 7) % 5 = 0"
+CODES = "substr('vendor_error    timeout         invalid_input   callback_overdueoutcome_unknown '"
+FAILED = {
+    "status": f"iif({IS_FAILED}, 'failed', 'complete')",
+    "error_code": f"iif({IS_FAILED}, trim({CODES}, (n / 35) % 5 * 16 + 1, 16)), '')",
+    "client": "'c' || (n / 3) % 10",
+    "run": "1 + (n % 50 = 0)",
 }
 ATTEMPT = {
     "_id": "job._id",
@@ -55,6 +64,32 @@ def fill_with_done(store: Path, count: int) -> None:
         )
         connection.execute(
             _insert(connection, "jobs_attempt", ATTEMPT, f"jobs_job AS job, {templates[1]}")
+        )
+
+
+def fill_with_mixed(store: Path, count: int, vendors: Sequence[str]) -> None:
+    """Replace all jobs by `count` copies of the complete one, spread over the last month, these
+    vendors and ten clients. A fifth has failed, for one of five reasons.
+    """
+    by_number = " ".join(f"WHEN {n} THEN '{slug}'" for n, slug in enumerate(vendors))
+    vendor = f"CASE n % {len(vendors)} {by_number} END"
+    with _filling(store) as connection:
+        templates = [
+            _template(connection, "jobs_job", "complete"),
+            _template(connection, "jobs_attempt"),
+        ]
+        connection.execute(
+            _insert(
+                connection,
+                "jobs_job",
+                {**DONE, **FAILED, "vendor": vendor},
+                f"{MOMENTS}, {templates[0]}",
+            ),
+            _span(count, MONTH_MS),
+        )
+        copied = {**ATTEMPT, "vendor": "job.vendor"}
+        connection.execute(
+            _insert(connection, "jobs_attempt", copied, f"jobs_job AS job, {templates[1]}")
         )
 
 

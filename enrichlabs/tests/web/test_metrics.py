@@ -162,13 +162,17 @@ def test_silent_workers_are_counted_apart_from_those_alive(
     assert (shown["workers_alive",], shown["workers_silent",]) == (1, 1)
 
 
-def test_without_redis_the_response_is_a_503_that_says_why(
-    client: Client, redis_at: Callable[[str], None]
+def test_without_redis_what_is_known_is_shown(
+    client: Client, redis_at: Callable[[str], None], make_vendor: Callable[..., object]
 ) -> None:
+    make_vendor("acme")
+    tallies.count("lost_entries", "acme", 3)
+    tallies.flush()
     redis_at("redis://127.0.0.1:1")
-    response = client.get("/metrics")
-    assert response.status_code == 503
-    assert response.content == b"Redis does not answer (ConnectionError).\n"
+    shown = samples(client)
+    assert (shown["redis_up",], shown["store_up",]) == (0, 1)
+    assert shown["lost_entries_total", "acme"] == 3
+    assert ("workers_alive",) not in shown, "unknown"
 
 
 def test_unfinished_batches_are_counted_by_an_index(

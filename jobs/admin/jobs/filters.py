@@ -41,6 +41,7 @@ def filters_of(request: HttpRequest) -> Filters:
             Field(**{**client_field().__dict__, "is_more": True}),
             Field("batch", "Batch", "text", is_more=True, hint="Its id"),
             Field("reference", "Reference", "text", is_more=True),
+            Field("bulk", "Bulk action", "text", is_more=True, hint="Its id"),
             Field("created_after", "Accepted since (UTC)", "datetime-local", is_more=True),
             Field("created_before", "Accepted before (UTC)", "datetime-local", is_more=True),
             Field("reruns", "Retried before", "checkbox", is_more=True),

@@ -11,31 +11,29 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.admin import formats, key_states, states
-from jobs.admin.vendors import usage
+from jobs.admin import key_states, states
+from jobs.admin.vendors.page import listing
+from jobs.admin.vendors.page.content import content
 from jobs.admin.vendors.page.pausing import PausingAdmin, paused_keys
 from jobs.admin.vendors.target import TargetAdmin
 from jobs.admin.vendors.trail import TrailAdmin
 from jobs.models import OPEN, Job
 from jobs.queue.clock import redis_clock
-from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 from vendors.loading.trail import differences
 from vendors.models import Vendor
 
-LIMITS = ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued", "usage")
+LIMITS = ("rate_limits", "arrival_margin_ms", "max_in_flight", "max_queued")
 TIMEOUTS = ("timeout_seconds", "max_attempts", "callback_timeout_seconds")
 SECRETS = ("api_key_env", "webhook_secret_env", "variables_again", "redact")
 
 
 @admin.register(Vendor)
 class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
-    list_display = ("slug", "state", "enabled", "adapter", "rate_limits", "max_in_flight")
-    list_filter = ("enabled",)
-    show_facets = admin.ShowFacets.NEVER
+    list_display = ("slug",)
     sortable_by = ()
     fieldsets = (
-        (None, {"fields": ("slug", "adapter", "url", "enabled", "state", "key_states", "usable")}),
+        (None, {"fields": ("slug", "adapter", "url", "enabled", "key_states", "usable")}),
         ("Definition", {"fields": ("definition",)}),
         ("Jobs", {"fields": ("required_input",)}),
         ("Limits", {"fields": LIMITS}),
@@ -43,23 +41,6 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
         ("When an answer is missing", {"fields": ("repeat_unknown", "repeat_overdue")}),
         ("Secrets and privacy", {"fields": SECRETS}),
     )
-
-    @admin.display
-    def state(self, vendor: Vendor) -> SafeString:
-        if vendor._state.adding:
-            return SafeString("-")
-        # The list has read the snapshot of all its vendors at once.
-        snapshot: Snapshot | None = vendor.__dict__.get("snapshot")
-        if snapshot is None:
-            vendor = Vendor.objects.get(pk=vendor.pk)  # not the values of a form with errors
-            snapshot = take_snapshot([vendor])
-        state = formats.vendor_state(states.vendor_state(vendor, snapshot))
-        return state if snapshot.redis_answers else format_html("{}; Redis does not answer", state)
-
-    @admin.display(description="Used now")
-    def usage(self, vendor: Vendor) -> str | SafeString:
-        may_open = "limit" in _openable(vendor)
-        return "-" if vendor._state.adding else usage.of_vendor(vendor, has_links=may_open)
 
     @admin.display(description="Credential")
     def key_states(self, vendor: Vendor) -> str | SafeString:
@@ -84,17 +65,19 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
     ) -> HttpResponse:
         if vendor := kwargs.get("obj"):
             vendor.openable = _openable_by(request)
-            context["paused"] = vendor.is_paused(redis_clock.now())
+            context |= content(request, Vendor.objects.get(pk=vendor.pk))  # not what a form says
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Vendor | None = None
     ) -> tuple[str, ...]:
-        return (*super().get_readonly_fields(request, obj), "usage", "key_states")
+        # Limits are changed on a page that shows the effect first.
+        limits = LIMITS if obj else ()
+        return (*super().get_readonly_fields(request, obj), *limits, "key_states")
 
     def get_fieldsets(self, request: HttpRequest, obj: Vendor | None = None) -> Any:
         """Leave out what a vendor does not have."""
-        has_none = {"usage", "key_states"} if obj is None else set()
+        has_none = {"key_states"} if obj is None else set()
         # The row is about to get the form's definition: its credential must not be read yet.
         if obj and not obj.definition.get("credential"):
             has_none = {"key_states"}
@@ -106,15 +89,13 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return super().changelist_view(request, {"title": "Vendors", **(extra_context or {})})
+        context = {"title": "Vendors", "refresh_seconds": listing.REFRESH_SECONDS}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Give each vendor what the list shows of it, and put the worst first."""
         changelist = super().get_changelist_instance(request)
-        vendors: list[Any] = list(changelist.result_list)
-        snapshot = take_snapshot(vendors)
-        for vendor in vendors:
-            vendor.snapshot = snapshot
-        changelist.result_list = vendors
+        changelist.result_list = listing.listed(request, changelist.result_list)
         return changelist
 
     # Saving
@@ -130,8 +111,8 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
 
     def save_model(self, request: HttpRequest, obj: Vendor, form: Any, change: bool) -> None:
         # Only changed fields: a pause, or another operator's change made since, stays.
-        stored = Vendor.objects.filter(pk=obj.pk).values(*form.changed_data).first()
-        obj.old_values = stored or {}  # type: ignore[attr-defined]
+        stored = Vendor.objects.filter(pk=obj.pk).values("pk", *form.changed_data).first() or {}
+        obj.old_values = {name: stored.get(name) for name in form.changed_data}  # type: ignore[attr-defined]
         obj.save(update_fields=form.changed_data if change else None)
         catalogue.forget()
 

@@ -13,6 +13,7 @@ from clients.directory import Caller
 from clients.scopes import Scope
 from jobs import batches, operator_actions
 from jobs.api import pagination, retry_after, waiting
+from jobs.api.access.trail import record_act
 from jobs.api.base import APIViewSet
 from jobs.api.batches import current, results
 from jobs.api.batches.current import Items
@@ -87,6 +88,7 @@ class BatchViewSet(APIViewSet):
         if not batches.request_cancel(batch.pk, now):
             raise Problem("already_final", 409, "This batch is finished.")
         batch.cancel_requested_at, batch.retry_requested_at = now, None
+        record_act(request, "batch.cancelled", f"batch:{batch.pk}")
         return _carried_out(batch, items, caller)
 
     @batch_operations.retry
@@ -103,6 +105,7 @@ class BatchViewSet(APIViewSet):
             detail = "This batch is receiving items. It can be retried when all have come."
             raise Problem("not_final", 409, detail)
         batch.cancel_requested_at, batch.retry_requested_at = None, now
+        record_act(request, "batch.retried", f"batch:{batch.pk}")
         return _carried_out(batch, items, caller)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
+from audit.record import command_line, record
 from jobs.management.terminal import INTERRUPTED, counted, interruptible, store_fault
 from jobs.management.workers import require_no_workers
 from jobs.storage.store import STORE_ERRORS
@@ -66,6 +67,7 @@ class Command(StoreCommand):
                 f"Continuing {path} after {counted(begun, 'row')}. If the service has run since, "
                 "remove the file and start again."
             )
+        record(command_line(), "store.exported", "command:export")
         with interruptible() as interrupted:
             for _ in tqdm(export, initial=begun, total=len(export), unit=" rows", disable=None):
                 if interrupted.is_set():

@@ -11,6 +11,7 @@ import redis
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
+from audit.record import command_line, record
 from jobs.management.terminal import INTERRUPTED, counted, interruptible, store_fault
 from jobs.management.workers import require_no_workers
 from jobs.storage.store import STORE_ERRORS
@@ -70,6 +71,8 @@ class Command(StoreCommand):
             written = counted(rows.written.total(), "row")
             self.stdout.write(f"Interrupted: {written} written. Run the import again to continue.")
             sys.exit(INTERRUPTED)
+        changes = {plural(kind): [None, rows.written[kind]] for kind in KINDS}
+        record(command_line(), "store.imported", "command:import", changes)
         self._report(rows)
 
     def _forget_limits(self) -> None:

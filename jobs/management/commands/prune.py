@@ -13,6 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
+from audit.record import command_line, record
 from jobs.management.terminal import INTERRUPTED, confirm, counted, interruptible, store_fault
 from jobs.models import FINAL, Attempt, Callback, Job
 from jobs.storage.store import STORE_ERRORS
@@ -65,6 +66,7 @@ class Command(StoreCommand):
         question = f"{jobs} and old callbacks without a job will be permanently deleted."
         if not options["yes"] and not confirm(question):
             return self.stdout.write("Nothing was changed.")
+        _record(prune, count)
         with interruptible() as interrupted:
             deleted = _deleted(prune, count, interrupted)
         report = counted(deleted["job"], "job")
@@ -79,6 +81,14 @@ class Command(StoreCommand):
             return self.stdout.write(report)
         self.stdout.write(f"Interrupted: {report}. Run it again for the rest.")
         sys.exit(INTERRUPTED)
+
+
+def _record(prune: Prune, count: int) -> None:
+    """Write an audit entry, before the first row is deleted."""
+    chosen: dict[str, Any] = {"vendor": prune.vendor, "status": prune.status, "jobs": count}
+    chosen["ended_before"] = prune.ended_before.isoformat()
+    changes = {name: [None, value] for name, value in chosen.items() if value}
+    record(command_line(), "jobs.pruned", "command:prune", changes)
 
 
 def _deleted(prune: Prune, count: int, interrupted: Event) -> Counter[str]:

@@ -13,6 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
+from audit.record import command_line, record
 from jobs.choice import Choice
 from jobs.management.terminal import INTERRUPTED, confirm, counted, interruptible
 from jobs.models import Job, Status
@@ -21,6 +22,7 @@ from vendors.catalogue import catalogue, listed
 from vendors.management.store_command import StoreCommand
 
 MAX_SHOWN = 5
+MAX_TEXT = 500  # of a value in the audit trail
 JOB_OPTIONS = ("status", "error_code", "created_after", "created_before", "limit")
 TIME_HELP = "ISO 8601; UTC unless it has an offset"
 
@@ -74,6 +76,7 @@ class Command(StoreCommand):
         question = f"{counted(count, replay.noun)} will be {replay.done}."
         if not options["yes"] and not confirm(question):
             return self.stdout.write("Nothing was changed.")
+        _record(options, replay, count)
         return self._run(replay, count)
 
     def _preview(self, replay: Replay, count: int) -> None:
@@ -95,6 +98,16 @@ class Command(StoreCommand):
             return self.stdout.write(report)
         self.stdout.write(f"Interrupted: {report}. Run it again for the rest.")
         sys.exit(INTERRUPTED)
+
+
+def _record(options: dict[str, Any], replay: Replay, count: int) -> None:
+    """Write an audit entry for all rows, before the first of them changes."""
+    names = (*JOB_OPTIONS, "ids", "vendor")
+    chosen = {name: options[name] for name in names if options[name]}
+    changes: dict[str, list[Any]]
+    changes = {name: [None, str(value)[:MAX_TEXT]] for name, value in chosen.items()}
+    changes[f"{replay.noun}s"] = [None, count]
+    record(command_line(), f"{replay.noun}s.replayed", "command:replay", changes)
 
 
 def _choice(options: dict[str, Any]) -> Choice:

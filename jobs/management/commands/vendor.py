@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from audit.record import command_line, record
 from jobs.management.terminal import store_fault
 from jobs.management.vendor import adding, calling, checking, listing, text
 from jobs.storage.store import STORE_ERRORS
@@ -107,6 +108,8 @@ class Command(StoreCommand):
         vendor = calling.vendor_called(options["vendor"])
         made = self._made(options, vendor, _make(vendor, options["input"], options["poll"]))
         found = report(vendor, made)
+        changes = {"outcome": [None, found["outcome"]]}
+        record(command_line(), "vendor.tried", f"vendor:{vendor}", changes)
         self._print(options, found, text.lines(vendor, found))
         if not isinstance(made.answer, Done | Accepted):
             sys.exit(1)

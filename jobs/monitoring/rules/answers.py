@@ -118,14 +118,16 @@ def _share(duration: str) -> str:
     return f"{errors} / sum by (vendor) (increase(enrichlabs_attempts_total[{duration}]))"
 
 
-def _increase(*names: str, since: str = "[10m]") -> str:
-    found = (f"sum by (vendor) (increase(enrichlabs_{name}_total{since}))" for name in names)
-    return " + ".join(found)
+def _increase(name: str, since: str = "[10m]") -> str:
+    return f"sum by (vendor) (increase(enrichlabs_{name}_total{since}))"
 
 
 def _any(*names: str, since: str = "[10m]") -> str:
-    series = "|".join(f"enrichlabs_{name}_total" for name in names)
-    return f'sum by (vendor) (increase({{__name__=~"{series}"}}{since})) > 0'
+    """Return which vendors had one of these. Two counters have the same labels, so that a range of
+    both at once is an error.
+    """
+    found = (f"{_increase(name, since=since)} > 0" for name in names)
+    return f"({' or '.join(found)})"
 
 
 RULES = [
@@ -156,7 +158,7 @@ RULES = [
         callbacks_refused,
         Alert(
             f"{_increase('callbacks_refused')} >= 20 and {_increase('callbacks_refused')}"
-            f" > 3 * ({_increase('callbacks_refused', since='[10m] offset 10m')})",
+            f" > 3 * {_increase('callbacks_refused', since='[10m] offset 10m')}",
             "0s",
             "Many callbacks of {{ $labels.vendor }} are refused.",
         ),

@@ -126,7 +126,11 @@ RULES = [
         "store_away",
         CRITICAL,
         store_away,
-        Alert("enrichlabs_store_up == 0", "30s", "The store does not answer: nothing is accepted."),
+        Alert(
+            "enrichlabs_store_up == 0 or absent(enrichlabs_store_up)",
+            "30s",
+            "The store, or the whole service, does not answer: nothing is accepted.",
+        ),
     ),
     Rule(
         "no_worker",
@@ -156,7 +160,8 @@ RULES = [
         WARNING,
         redis_memory,
         Alert(
-            "enrichlabs_redis_used_bytes > 0.9 * enrichlabs_redis_max_bytes > 0",
+            "enrichlabs_redis_used_bytes > 0.9 * enrichlabs_redis_max_bytes"
+            " and enrichlabs_redis_max_bytes > 0",
             "5m",
             "Redis is nearly full.",
         ),

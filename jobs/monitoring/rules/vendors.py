@@ -2,23 +2,36 @@
 
 from collections.abc import Iterator
 
-from jobs.monitoring.facts import Problem, ServiceSnapshot, Severity, VendorLine, VendorState
+from jobs.monitoring.facts import (
+    Problem,
+    ServiceSnapshot,
+    Severity,
+    VendorLine,
+    VendorState,
+    WindowUse,
+)
 from jobs.monitoring.rules.rule import Alert, Rule, counted, ended, span, waits
+from vendors.models import Credential, CredentialKey
 
 CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
 OLDEST_SECONDS = 600.0
 BACKLOG_SECONDS = 3600.0
 AT_CAP_MINUTES = 5
+LONG_PERIODS = ("day", "week", "month")
 STILL = (VendorState.PAUSED, VendorState.NO_WORKER, VendorState.DOWN, VendorState.PROBING)
 
 
 def vendor_paused(snapshot: ServiceSnapshot) -> Iterator[Problem]:
     """Find pauses that an answer has begun and that somebody has to end."""
     for line in snapshot.vendors:
-        if line.vendor.paused and not line.vendor.paused_by:
+        if needs_resume(line):
             sentence = f"{line.slug} is paused: {ended(line.vendor.pause_reason)}{waits(line)}"
             acts = ("resume", "see_errors")
             yield _about(line, "vendor_paused", CRITICAL, sentence, acts)
+
+
+def needs_resume(line: VendorLine) -> bool:
+    return line.vendor.paused and not line.vendor.paused_by
 
 
 def vendor_uncalled(snapshot: ServiceSnapshot) -> Iterator[Problem]:
@@ -46,23 +59,32 @@ def key_paused(snapshot: ServiceSnapshot) -> Iterator[Problem]:
     rows = (line.vendor.credential for line in snapshot.vendors if line.vendor.credential)
     credentials = {row.slug: row for row in rows}
     for slug, credential in sorted(credentials.items()):
-        paused = [key for key in credential.states.values() if key.paused and not key.paused_by]
+        paused = keys_to_resume(credential)
         if paused and len(paused) < len(credential.key_names):
             names = ", ".join(sorted(key.name for key in paused))
             sentence = f"{names} of the credential {slug} is paused: {paused[0].pause_reason}"
             yield Problem("key_paused", WARNING, ended(sentence), paused[0].paused_at)
 
 
+def keys_to_resume(credential: Credential) -> list[CredentialKey]:
+    return [key for key in credential.states.values() if key.paused and not key.paused_by]
+
+
 def quota_spent(snapshot: ServiceSnapshot) -> Iterator[Problem]:
     for line in snapshot.vendors:
-        for use in line.windows:
-            is_spent = "/day" in use.label or "/week" in use.label or "/month" in use.label
-            if is_spent and line.waiting and use.spent >= use.allowed and use.full_until:
-                left = span((use.full_until - snapshot.redis.now).total_seconds())
-                what = f"{use.label} of the limit {use.bucket}" if use.bucket else use.label
-                sentence = f"{line.slug} has used up {what}, for {left} more.{waits(line)}"
-                yield _about(line, "quota_spent", WARNING, sentence, ("change_limits",))
-                break
+        use = spent_quota(line)
+        if use and use.full_until:
+            left = span((use.full_until - snapshot.redis.now).total_seconds())
+            what = f"{use.label} of the limit {use.bucket}" if use.bucket else use.label
+            sentence = f"{line.slug} has used up {what}, for {left} more.{waits(line)}"
+            yield _about(line, "quota_spent", WARNING, sentence, ("change_limits",))
+
+
+def spent_quota(line: VendorLine) -> WindowUse | None:
+    """Return a spent limit of a day or longer for which jobs wait; None if there is none."""
+    spent = (it for it in line.windows if it.full_until and it.spent >= it.allowed)
+    long = (use for use in spent if use.label.partition("/")[2] in LONG_PERIODS)
+    return next(long, None) if line.waiting else None
 
 
 def oldest_waiting(snapshot: ServiceSnapshot) -> Iterator[Problem]:

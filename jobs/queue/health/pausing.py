@@ -13,6 +13,7 @@ import redis
 from jobs.queue import limiter
 from jobs.queue.clock import redis_clock
 from jobs.queue.health.throttle import Throttle
+from jobs.queue.health.trail import note_pause
 from jobs.storage.store import STORE_ERRORS
 from vendors import pauses
 from vendors.http.waits import MAX_CREDITS_WAIT
@@ -32,11 +33,18 @@ class Paused(Protocol):
     def pause(self, reason: str, called_at: datetime | None) -> bool: ...
     def pause_until(self, until: datetime, reason: str, **times: Any) -> bool: ...
     def pause_users(self, called_at: datetime | None) -> None: ...
+    @property
+    def target(self) -> str: ...  # as the audit trail names it
+    @property
+    def key(self) -> str: ...  # of a credential; '' for a vendor
 
 
 class PausedVendor:
+    key = ""
+
     def __init__(self, vendor: Vendor) -> None:
         self._slug = vendor.slug
+        self.target = f"vendor:{vendor.slug}"
 
     def __str__(self) -> str:
         return f"vendor {self._slug}"
@@ -58,18 +66,19 @@ class PausedKey:
     """Pausing the last key that calls could be made with pauses all vendors of the credential."""
 
     def __init__(self, vendor: Vendor, credential: Credential, key: str) -> None:
-        self._vendor, self._credential, self._key = vendor.slug, credential.slug, key
+        self._vendor, self._credential, self.key = vendor.slug, credential.slug, key
+        self.target = f"credential:{credential.slug}"
 
     def __str__(self) -> str:
-        return f"key {self._key} of credential {self._credential}"
+        return f"key {self.key} of credential {self._credential}"
 
     def stop(self, seconds: float) -> None:
-        limiter.pause_key(self._credential, self._key, seconds)
+        limiter.pause_key(self._credential, self.key, seconds)
 
     def pause(self, reason: str, called_at: datetime | None) -> bool:
         if not pauses.is_current(self._vendor, called_at):
             return False
-        where, now = (self._credential, self._key), redis_clock.now()
+        where, now = (self._credential, self.key), redis_clock.now()
         return keys.pause(*where, reason, now=now, called_at=called_at)
 
     def pause_until(
@@ -77,7 +86,7 @@ class PausedKey:
     ) -> bool:
         if not pauses.is_current(self._vendor, called_at):
             return False
-        where = (self._credential, self._key)
+        where = (self._credential, self.key)
         return keys.pause_until(*where, until, reason, called_at=called_at, **times)
 
     def pause_users(self, called_at: datetime | None) -> None:
@@ -123,6 +132,7 @@ def pause_until_resumed(what: Paused, reason: str, *, called_at: datetime | None
     with _store_may_fail(what):
         if what.pause(reason, called_at):
             log.error("%s is paused until an operator resumes it: %s", what, reason)
+            note_pause(what.target, reason, key=what.key, now=redis_clock.now())
             what.pause_users(called_at)
 
 
@@ -141,6 +151,8 @@ def pause_users(credential: str, **options: Any) -> None:
         elif vendor.paused_until:
             until = f"{vendor.paused_until:{UTC_TIME}}"
             log.warning("vendor %s is paused until %s UTC: %s. %s", vendor, until, why, reason)
+        ends = None if vendor.paused else vendor.paused_until
+        note_pause(f"vendor:{vendor}", f"{why}. {reason}", ends, now=redis_clock.now())
 
 
 def _stop(what: Paused, seconds: float) -> None:
@@ -160,6 +172,7 @@ def _write_until(
     with _store_may_fail(what):
         if what.pause_until(until, reason, called_at=called_at, **times):
             log.warning("%s is paused until %s UTC: %s", what, f"{until:{UTC_TIME}}", reason)
+            note_pause(what.target, reason, until, key=what.key, now=redis_clock.now())
             what.pause_users(called_at)
 
 

@@ -1,37 +1,123 @@
-"""What is counted, and how it reaches the store."""
+"""What is counted when jobs are accepted and moved."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs import lifecycle, tallies
+from jobs import lifecycle
 from jobs.api import intake
 from jobs.models import Job
-from jobs.queue.clock import redis_clock
-from jobs.tallies import read
-from vendors.base import Done
+from jobs.tests.tallies.counted import counted
+from vendors.base import Accepted, Done
+from vendors.models import Limit, Vendor
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.usefixtures("transactional_db"), pytest.mark.sqlite]
 
-TOKEN = {"worker": "w", "run_token": "t"}
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(minutes=1)
+DOWN = ("vendor_error", "It answered 500.")
+ACME = {"vendor": "acme", "run": 1, "attempt": 1}
+CALLED = {"call": 1, "wait": 1}
+FAILED = {"failed": 1, "job": 1}
+DONE = {"done": 1, "job": 1}
+ERROR = {"calls": {"error": 1}, "call_codes": {"vendor_error": 1}}
 
 
-def claimed(job: Job, seconds_ago: float = 0.4) -> Job:
-    now = redis_clock.now() - timedelta(seconds=seconds_ago)
-    [found] = lifecycle.claim([job.pk], **TOKEN, now=now, deadline_at=now + timedelta(minutes=1))
-    return found
+def complete(job):
+    return lifecycle.complete(job, Done({}, cost=0.5), NOW)
 
 
-def test_a_job_is_counted_from_acceptance_to_its_end(make_job: Callable[..., Job]) -> None:
-    job = Job.new(vendor="acme", input={})
-    assert intake.accept(job)
-    done = Done({}, cost=0.5)
-    lifecycle.apply([lifecycle.complete(claimed(job), done, redis_clock.now())])
-    tallies.flush()
-    now = redis_clock.now()
-    counts = read.by_vendor(now - timedelta(minutes=2), now)["acme"]
-    assert (counts.accepted, counts.done, counts.failed) == (1, 1, 0)
-    assert (counts.calls, counts.cost) == ({"found": 1}, 0.5)
-    assert counts.call.quantile(0.5) == pytest.approx(0.4, rel=0.3)
-    assert (counts.job.count, counts.wait.count) == (1, 1)
+def retry_later(job):
+    return lifecycle.retry_later(job, *DOWN, counts=True, not_before=None, now=NOW)
+
+
+def not_called(job):
+    return lifecycle.release(job, NOW)
+
+
+def rejected(job):
+    move = lifecycle.fail(job, *DOWN, NOW)
+    move.attempt.units = 0  # nothing was sent
+    return move
+
+
+def accept(job):
+    return lifecycle.wait(job, Accepted(), deadline_at=LATER, now=NOW)
+
+
+def poll(job):
+    attempt = lifecycle.new_poll(job, Vendor(slug="acme"), "w", NOW)
+    attempt.outcome, attempt._state.adding = "pending", False
+    return lifecycle.poll_again(job, LATER, attempt)
+
+
+def rerun(job):
+    job.run = 2
+    return complete(job)
+
+
+def by_callback(job):
+    return lifecycle.complete_by_callback(job.pk, Done({}), **ACME, now=NOW)
+
+
+def failed_by_callback(job):
+    return lifecycle.fail_by_callback(job.pk, *DOWN, **ACME, now=NOW)
+
+
+def spent(job):
+    return lifecycle.fail_spent(job, Limit(slug="pdl"), LATER, NOW)
+
+
+def overdue(job):
+    return lifecycle.overdue(job, repeat=False, now=LATER)
+
+
+def taken_over(job):
+    return lifecycle.take_over(job, repeat=True, now=NOW)
+
+
+def late(job):
+    return lifecycle.complete_overdue(job.pk, Done({}), **ACME, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "move", "expected"),
+    [
+        ("processing", complete, {**DONE, **CALLED, "calls": {"found": 1}, "cost": 0.5}),
+        ("processing", retry_later, {**CALLED, **ERROR}),
+        ("processing", not_called, {}),
+        ("processing", rejected, {**FAILED, **ERROR, "wait": 1, "job_codes": {DOWN[0]: 1}}),
+        ("processing", accept, {**CALLED, "calls": {"pending": 1}}),
+        ("processing", taken_over, {}),
+        ("processing", rerun, {"done": 1, **CALLED, "calls": {"found": 1}, "cost": 0.5}),
+        ("waiting", poll, {"polls": {"pending": 1}}),
+        ("waiting", by_callback, DONE),
+        ("waiting", failed_by_callback, {**FAILED, "job_codes": {DOWN[0]: 1}}),
+        ("waiting", overdue, {**FAILED, "job_codes": {"callback_overdue": 1}}),
+        ("queued", lifecycle.expire, {**FAILED, "job_codes": {"expired": 1}}),
+        ("queued", spent, {**FAILED, "job_codes": {"quota_spent": 1}}),
+        ("queued", lifecycle.cancel, {"cancelled": 1}),
+        ("failed", late, {"done": 1}),
+        ("failed", lifecycle.retry, {}),
+        ("complete", by_callback, {}),  # another process was first
+    ],
+)
+def test_what_a_move_does_is_counted(make_job, status, move, expected):
+    code = "callback_overdue" if status == "failed" else ""
+    dates = {"started_at": NOW - timedelta(seconds=2), "deadline_at": NOW}
+    job = make_job(status=status, attempt=1, error_code=code, **dates)
+    made = move(job, NOW) if move.__module__.startswith("jobs.life") else move(job)
+    lifecycle.apply([made])
+    assert plain(counted("acme")) == expected
+
+
+def test_jobs_are_counted_when_they_are_accepted():
+    jobs = [Job.new(vendor="acme", input={}, idempotency_key="k") for _ in range(2)]
+    assert [intake.accept(job) for job in jobs] == [True, False]
+    assert plain(counted("acme")) == {"accepted": 1}
+
+
+def plain(counts):
+    """Return what is not zero, and of histograms only how many durations they have."""
+    found = counts.as_json()
+    return found | {name: sum(found[name][2::2]) for name in found.keys() & {"call", "job", "wait"}}

@@ -28,6 +28,17 @@ class Page(NamedTuple):
 
 PAGES = [
     Page("index"),
+    Page("index", query="?span=week"),
+    Page("errors"),
+    Page("errors", query="?hours=24"),
+    Page("bulk_actions"),
+    Page("bulk_action", "bulk"),
+    Page("bulk_plan", query="?kind=retry&status=failed&vendor=emails"),
+    Page("audit"),
+    Page("audit", query="?target=vendor:vat"),
+    Page("vendor_limits", "vat"),
+    Page("vendor_try", "vat"),
+    Page("vendor_pause", "people"),
     Page("jobs_job_changelist"),
     Page("jobs_job_changelist", query="?status=failed&vendor=emails"),
     Page("jobs_job_changelist", query="?status=cancelled"),
@@ -66,6 +77,8 @@ PAGES = [
 
 # What changes something, and is reached by a button.
 ACTS = {
+    *("vendor_resume", "vendor_close_breaker", "worker_drain", "worker_resume", "worker_stop"),
+    *("bulk_act", "audit_csv", "jobs_job_show", "jobs_callback_show", "jobs_callback_apply"),
     *("logout", "jobs_job_retry", "jobs_job_cancel", "jobs_job_retry_selected"),
     *("jobs_job_cancel_selected", "vendors_vendor_pause", "vendors_vendor_resume"),
     *("vendors_vendor_pause_selected", "clients_apikey_rotate", "clients_apikey_revoke"),

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 
+from audit.models import Entry
 from vendors.models import Vendor
 from vendors.tests.loading.command import ACME, error_of, run
 
@@ -96,7 +96,7 @@ def test_a_dry_run_prints_the_changes_and_writes_nothing(
         "Dry run, nothing written: 1 would be created, 1 changed, 0 unchanged",
     ]
     assert list(Vendor.objects.values_list("slug", "rate_limits")) == [("acme", "10/s")]
-    assert not LogEntry.objects.exists()
+    assert not Entry.objects.exists()
     assert error_of(load, text.replace("50/s", "50/x"), "--dry-run")
 
 

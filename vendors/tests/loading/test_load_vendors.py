@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.db import IntegrityError, OperationalError
 
+from audit.models import Entry
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
 from vendors.tests.loading.command import ACME, counts, error_of, run
@@ -81,21 +81,19 @@ def test_only_new_keeps_existing_vendors(
     assert Vendor.objects.filter(slug="other").exists()
 
 
-def test_a_change_is_in_the_history_with_its_old_value(
+def test_a_change_is_in_the_trail_with_its_old_value(
     load: Callable[..., str], make_vendor: Callable[..., Vendor]
 ) -> None:
-    vendor = make_vendor("acme", url="https://acme.test/", rate_limits="10/s")
+    make_vendor("acme", url="https://acme.test/", rate_limits="10/s")
     load(ACME)
     load(ACME)
-    entry = LogEntry.objects.get()
-    assert (entry.object_id, entry.object_repr, entry.user.username) == (
-        vendor.pk,
-        "acme",
-        "load_vendors",
+    entry = Entry.objects.get()
+    assert (entry.action, entry.target, entry.reason) == (
+        *("vendor.changed", "vendor:acme"),
+        "From vendors.toml.",
     )
-    assert entry.get_change_message() == "Changed rate_limits: '10/s' → '50/s', from vendors.toml."
-    assert not entry.user.is_active
-    assert not entry.user.has_usable_password()
+    assert entry.changes == {"rate_limits": ["10/s", "50/s"]}
+    assert entry.actor.startswith("command line")
 
 
 def test_only_new_does_not_validate_existing_vendors(

@@ -1,0 +1,116 @@
+"""Each rule finds its fault, and the alert made of it fires at the same time."""
+
+import json
+import re
+import shutil
+import subprocess
+from contextlib import ExitStack
+
+import pytest
+from django.conf import settings as project
+from prometheus_client.parser import text_string_to_metric_families
+
+from jobs.monitoring import snapshot
+from jobs.monitoring.rules import RULES, alerts
+from jobs.monitoring.snapshot import monitor
+from jobs.tallies.recent import recent
+from jobs.tests.monitoring.faults import FAULTS, Stage
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+ALERTS_FILE = project.BASE_DIR / "deploy/prometheus/alerts.yml"
+BY_NAME = {rule.name: rule for rule in RULES}
+RISING = {"oldest_waiting": 30, "repairs_rising": 1}  # what these alerts look for must go on
+
+
+@pytest.fixture
+def stage(redis_client, make_vendor, settings):
+    with ExitStack() as until_the_end:
+        yield Stage(redis_client, make_vendor, settings, until_the_end)
+
+
+def problems():
+    monitor.forget()
+    recent.forget()
+    return snapshot.current().problems
+
+
+def metrics(client):
+    """Return the numbers in /metrics, by name and labels as Prometheus writes them."""
+    families = text_string_to_metric_families(client.get("/metrics").content.decode())
+    samples = (sample for family in families for sample in family.samples)
+    return {each.name + json.dumps(each.labels): each for each in samples}
+
+
+def test_every_rule_has_a_fault():
+    assert [fault.__name__ for fault in FAULTS] == [rule.name for rule in RULES]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_fault_is_found_and_its_alert_fires(fault, stage, client, tmp_path):
+    rule, sentence = BY_NAME[fault.__name__], FAULTS[fault]
+    assert problems() == [], "the service is well"
+    before = metrics(client)
+    fault(stage)
+    [found] = [problem for problem in problems() if problem.rule == rule.name]
+    assert sentence in found.sentence
+    assert found.severity == rule.severity
+    if rule.alert is None:
+        assert rule.no_alert_because
+        return
+    after = metrics(client)
+    shown = {sample.name for sample in after.values()}
+    assert set(re.findall(r"enrichlabs_\w+", rule.alert.expr)) <= shown
+    if promtool := shutil.which("promtool"):
+        assert_fires(promtool, rule, before, after, tmp_path)
+
+
+def test_the_exported_alerts_are_those_of_the_rules():
+    assert ALERTS_FILE.read_text() == alerts.text(), "run manage.py alert_rules"
+
+
+def test_each_runbook_is_a_section():
+    sections = (project.BASE_DIR / "docs/operations.md").read_text()
+    missing = [rule.name for rule in RULES if f"### {alerts.runbook_of(rule)}\n" not in sections]
+    assert missing == []
+
+
+def assert_fires(promtool, rule, before, after, folder):
+    """Let Prometheus evaluate the rules over an hour that is well and another with the fault."""
+    series = [
+        {"series": _series(sample), "values": _values(rule, before.get(key), sample)}
+        for key, sample in after.items()
+        if sample.name in rule.alert.expr
+    ]
+    lasts = {"s": 1, "m": 60}[rule.alert.lasts[-1]] * int(rule.alert.lasts[:-1])
+    alert = alerts.name_of(rule)
+    test = {
+        "interval": "30s",
+        "input_series": series,
+        "alert_rule_test": [{"eval_time": "59m", "alertname": alert, "exp_alerts": []}],
+        "promql_expr_test": [
+            {
+                "expr": f'count(ALERTS{{alertname="{alert}", alertstate="firing"}})',
+                "eval_time": f"{60 + lasts // 60 + (12 if rule.name in RISING else 2)}m",
+                "exp_samples": [{"labels": "{}", "value": 1}],
+            }
+        ],
+    }
+    (folder / "alerts.yml").write_text(alerts.text())
+    file = folder / "test.yml"
+    file.write_text(json.dumps({"rule_files": ["alerts.yml"], "tests": [test]}))
+    run = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def _series(sample):
+    labels = ", ".join(f"{name}={json.dumps(value)}" for name, value in sample.labels.items())
+    return f"{sample.name}{{{labels}}}"
+
+
+def _values(rule, before, sample):
+    well = f"0+{before.value / 120}x120" if before else "_x120"  # counters have always risen
+    if before and not sample.name.endswith("_total"):
+        well = f"{before.value}x120"
+    rise = RISING.get(rule.name, 0) if before is None or before.value != sample.value else 0
+    return f"{well} {sample.value}+{rise}x120"
