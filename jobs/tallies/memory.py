@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 SLOW_SECONDS = 1.0  # of a commit
 
+
 @dataclass(eq=False, slots=True)
 class Row:
     """What this process has counted for a vendor in a minute."""
