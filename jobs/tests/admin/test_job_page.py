@@ -61,9 +61,9 @@ def show(browser):
                 "error_message": "It answered 422.",
                 "error_code": "invalid_input",
             },
-            "Failed 30 d ago: It answered 422. The vendor refused this input. What to do: Read what "
-            "it answered. Change the input and retry the job, or have the client post it again. "
-            "If every job fails, check the vendor's URL and its definition. A retry will not help "
+            "Failed 30 d ago: It answered 422. The vendor refused this input. What to do: Read "
+            "what it answered. Change the input and retry the job, or have the client post it "
+            "again. If every job fails, check the vendor's URL and its definition. A retry will not help "
             "until the input is changed.",
         ),
         (
