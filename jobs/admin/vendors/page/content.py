@@ -140,7 +140,7 @@ def _message(request: HttpRequest, job: Job) -> str:
 
 def _entries(vendor: Vendor) -> list[dict[str, Any]]:
     """Return what people did last to the vendor."""
-    found = Entry.objects.filter(target=target_of(vendor)).order_by("-at")[:MAX_ENTRIES]
+    found = Entry.objects.filter(target=target_of(vendor)).order_by("-id")[:MAX_ENTRIES]
     return [{"entry": entry, "changes": shown(entry.changes)} for entry in found]
 
 
