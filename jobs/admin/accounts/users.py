@@ -39,7 +39,7 @@ admin.site.unregister([User, Group])
 class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
     kind = "user"
     actions = ("end_sessions",)
-    readonly_fields = ("signed_in",)
+    readonly_fields = ("signed_in", "last_login", "date_joined")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
