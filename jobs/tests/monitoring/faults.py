@@ -136,6 +136,13 @@ def key_paused(stage):
     pauses.keys.pause("pool", KEYS[0], pauses.UNPAID)
 
 
+def key_unused(stage):
+    Credential.objects.create(slug="pool", definition={"header": "X-Key", "keys_env": KEYS})
+    stage.limited(definition={"credential": "pool"})
+    missing = {f"pool/{KEYS[1]}": "VENDOR_POOL_2 is not set."}
+    stage.heartbeat("w1", report=unusable.report(missing, None))
+
+
 def quota_spent(stage):
     vendor = stage.limited(rate_limits="1/day")
     stage.queue("a", "b", "c")
@@ -224,6 +231,7 @@ FAULTS = {
     vendor_uncalled: "No live worker can call acme. VENDOR_ACME_KEY is not set.",
     breaker_open: "acme seems to be down: its calls fail (vendor_error).",
     key_paused: "VENDOR_POOL_1 of the credential pool is paused: It asks for payment",
+    key_unused: "No worker can use VENDOR_POOL_2 of the credential pool. VENDOR_POOL_2 is not set.",
     quota_spent: "acme has used up 1/day, for 1 d more. 2 jobs wait",
     oldest_waiting: "The jobs of acme wait ever longer. 1 job waits, the oldest for 20 min.",
     backlog_long: "acme needs 1 h for the 100 jobs that wait, because of its limit 1/min.",
