@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
-from django.forms import CheckboxSelectMultiple
+from django.db.models import ManyToManyField, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -18,7 +18,9 @@ from users import sessions
 
 
 class SuperusersOnly(RecordedAdmin):
+    # Boxes to tick, which all can use: Django's two lists need a script and a mouse.
     filter_horizontal = ()
+    formfield_overrides = {ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -29,12 +31,6 @@ class SuperusersOnly(RecordedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.is_superuser)
 
-    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
-        # Boxes to tick: they need no script, and can be found by searching in the page.
-        return super().formfield_for_manytomany(
-            db_field, request, **{"widget": CheckboxSelectMultiple(), **kwargs}
-        )
-
 
 admin.site.unregister([User, Group])
 
@@ -43,7 +39,6 @@ admin.site.unregister([User, Group])
 class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
     kind = "user"
     actions = ("end_sessions",)
-    filter_horizontal = ()
     readonly_fields = ("signed_in", "last_login", "date_joined")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -90,4 +85,3 @@ class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
 @admin.register(Group)
 class ConsoleGroupAdmin(SuperusersOnly, GroupAdmin):
     kind = "group"
-    filter_horizontal = ()
