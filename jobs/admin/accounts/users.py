@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
+from django.db.models import ManyToManyField, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -15,11 +16,11 @@ from jobs.admin.accounts.recording import RecordedAdmin
 from jobs.admin.formats import counted, moment
 from users import sessions
 
-HISTORY_TEMPLATE = "admin/jobs/object_history.html"
-
 
 class SuperusersOnly(RecordedAdmin):
-    object_history_template = HISTORY_TEMPLATE
+    # Boxes to tick, which all can use: Django's two lists need a script and a mouse.
+    filter_horizontal = ()
+    formfield_overrides = {ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -38,7 +39,7 @@ admin.site.unregister([User, Group])
 class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
     kind = "user"
     actions = ("end_sessions",)
-    readonly_fields = ("signed_in",)
+    readonly_fields = ("signed_in", "last_login", "date_joined")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)

@@ -34,9 +34,9 @@ def test_a_row_shows_what_became_of_the_job(browser, make_job):
     failed = {"status": "failed", "attempt": 3, "error_code": "auth", "error_message": "No."}
     job = make_job(id=at, name="Jane <b>Roe</b>", run=2, **failed)
     shown = text(browser.get(JOBS))
-    assert f"{job.pk[-12:]} failed acme default Jane <b>Roe</b> 3 h ago 3 run 2 auth No." in shown
+    assert f"{job.pk[-12:]} failed acme Jane <b>Roe</b> 3 h ago 3 run 2 auth No." in shown
     make_job(name="", status="processing", worker="w1")
-    assert "processing acme default - " in text(browser.get(JOBS))
+    assert "processing acme - " in text(browser.get(JOBS))
     assert "on w1" in text(browser.get(JOBS))
 
 
