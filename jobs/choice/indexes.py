@@ -12,12 +12,13 @@ from clients.models import DEFAULT, Client
 from jobs.api.pagination import OfMany, Unindexed, with_reference
 from jobs.models import Job
 
-FIELDS = ("reference", "batch", "error_code", "client", "vendor", "status")
+FIELDS = ("reference", "batch", "bulk", "error_code", "client", "vendor", "status")
 # In order of preference: the fewest jobs first.
 LEADING = (
     ("reference", "client"),
     ("reference",),
     ("batch",),
+    ("bulk",),
     ("error_code", "vendor"),
     ("error_code",),
     ("client", "status"),
@@ -43,6 +44,8 @@ def having(jobs: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
             return with_reference(jobs, value)
         case "batch":
             return jobs.filter(batch=value, batch__gt="")
+        case "bulk":
+            return jobs.filter(bulk=value, bulk__gt="")
         case "error_code" if connection.vendor != "mongodb":
             is_set = OfMany(GreaterThan(F("error_code"), Value("")))
             return jobs.filter(is_set, error_code=value)
