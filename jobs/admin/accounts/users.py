@@ -42,7 +42,7 @@ class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
     list_filter = ("is_active", "is_superuser")
     search_fields = ("username",)
     show_facets = admin.ShowFacets.NEVER
-    actions = ("end_sessions",)
+    actions: tuple[str, ...] = ("end_sessions",)
     readonly_fields = ("last_login", "date_joined", "signed_in")
     filter_horizontal = ("user_permissions",)
 
