@@ -90,8 +90,3 @@ def _acts(line: VendorLine, request: HttpRequest) -> list[Act]:
         target = url("vendor_resume", line.slug)
         return act(request, "Resume", target, "vendors.pause_vendor", is_post=True)
     return act(request, "Pause", url("vendor_pause", line.slug), "vendors.pause_vendor")
-
-
-def _sentence(line: VendorLine) -> str:
-    """Return why it is in its state. Since when and until when follow."""
-    return line.sentence.rstrip(".") if line.since or line.until else line.sentence
