@@ -63,8 +63,8 @@ def show(browser):
             },
             "Failed 30 d ago: It answered 422. The vendor refused this input. What to do: Read "
             "what it answered. Change the input and retry the job, or have the client post it "
-            "again. If every job fails, check the vendor's URL and its definition. A retry will not help "
-            "until the input is changed.",
+            "again. If every job fails, check the vendor's URL and its definition. A retry will "
+            "not help until the input is changed.",
         ),
         (
             {"status": "cancelled", "finished_at": DAYS_AGO},
