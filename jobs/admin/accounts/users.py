@@ -42,9 +42,8 @@ class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
     list_filter = ("is_active", "is_superuser")
     search_fields = ("username",)
     show_facets = admin.ShowFacets.NEVER
-    actions: tuple[str, ...] = ("end_sessions",)
+    actions = ("end_sessions",)
     readonly_fields = ("last_login", "date_joined", "signed_in")
-    filter_horizontal = ("user_permissions",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
