@@ -1,5 +1,6 @@
 """The page of a job shows the vendor's replies to failed calls, and why callbacks were refused."""
 
+import re
 import tracemalloc
 
 import pytest
@@ -60,12 +61,12 @@ def test_the_body_of_a_reply_is_shown_on_request(failed):
     make_attempt(failed, reply=REPLY)
     browser = sign_in_as_superuser()
     answered = (
-        "It answered 422. Waited 0 ms. The vendor answered 422 content-type: application/json "
+        r"It answered 422. Waited \d+ ms. The vendor answered 422 content-type: application/json "
         "x-request-id: <b>17</b>"
     )
     hidden, shown = page(browser, failed), show(browser, failed)
     for response in (hidden, shown):
-        assert answered in text(response).replace("Waited 1 ms", "Waited 0 ms")
+        assert re.search(answered, text(response))
         assert "<b>17" not in response.content.decode()
     assert "<b>no age" not in shown.content.decode()
     assert "Its body is hidden: it may hold personal data." in text(hidden)
