@@ -12,7 +12,7 @@ CLIENTS = {"billing": 0.5, "crm": 0.35, "research": 0.15}
 PERMANENT = ("invalid_input", "auth")
 MAX_ATTEMPTS = 2
 CALLBACK_SECONDS = 1.5
-OVERDUE_SECONDS = 30.0
+OVERDUE_SECONDS = TIMEOUT_SECONDS = 30.0
 FIRST_NAMES = ("Ada", "Ben", "Chloe", "Dario", "Elif", "Fatima", "Goran", "Hana", "Ivan", "June")
 LAST_NAMES = ("Almeida", "Brandt", "Castro", "Dube", "Eriksen", "Fischer", "Garcia", "Haddad")
 
@@ -81,6 +81,8 @@ def _calls(story: Story, begins: datetime, now: datetime, luck: random.Random) -
         found = [each for each in story.troubles if each.applies(ago)]
         trouble = next((each for each in found if luck.random() < each.share), None)
         seconds = story.call_seconds * luck.lognormvariate(0, 0.4)
+        if trouble and trouble.code == "timeout":
+            seconds = TIMEOUT_SECONDS
         ended_at = begins + timedelta(seconds=seconds)
         yield Call(begins, ended_at, trouble)
         is_last = number + 1 == MAX_ATTEMPTS

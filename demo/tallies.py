@@ -58,7 +58,7 @@ def _count(past: Past, found: Minutes, minutes_ago: int = 0) -> None:
 
 
 def _count_call(past: Past, call: Call, counts: Counts) -> None:
-    is_error = call.trouble is not None and call.trouble.status is not None
+    is_error = call.trouble is not None and call.trouble.code != "callback_overdue"
     counts.calls["error" if is_error else outcome_of(past, call)] += 1
     counts.call.add((call.ended_at - call.started_at).total_seconds())
     if is_error and call.trouble:

@@ -68,4 +68,4 @@ urlpatterns = [
 handler400 = "jobs.api.problems.bad_request"
 handler403 = "jobs.admin.accounts.refusals.forbidden"
 handler404 = "jobs.api.problems.not_found"
-handler500 = "jobs.api.problems.server_error"
+handler500 = "jobs.admin.faults.server_error"

@@ -1,7 +1,7 @@
 """Measures a bulk retry of many failed jobs whose workers are killed again and again, and checks
 that it moves each job once and counts it once. Prints one line of JSON per step.
 
-    .venv/bin/python -m loadtest.bulk --jobs 300000 --kills 5 --cancel-at 20000
+    .venv/bin/python -m loadtest.bulk --jobs 300000 --kills 4 --cancel-at 20000
 
 loadtest/README.md explains the figures.
 """
@@ -26,6 +26,8 @@ VENDOR = '[vendors.acme]\nadapter = "sync"\nurl = "{mocks}/sync"\n'
 LONG_AGO = datetime(2026, 5, 1, 12, tzinfo=UTC)
 CHUNK = 10_000
 KILL_INTERVAL_SECONDS = 2.0
+KILLS_AT_ONCE = 4  # the server ends after five ends of a worker within a minute
+REST_SECONDS = 60.0
 MAX_SECONDS = 3600.0
 
 
@@ -35,7 +37,7 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--jobs", type=int, default=20_000, help="failed jobs to retry (default 20,000)")
-    add("--kills", type=int, default=5, help="how often all workers are killed (default 5)")
+    add("--kills", type=int, default=4, help="how often all workers are killed (default 4)")
     add("--cancel-at", type=int, help="cancel when so many are retried (default: never)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # cleans up
@@ -106,8 +108,9 @@ def kill_workers(service: OwnService, kills: int) -> int:
     from jobs.models import BulkState
 
     killed = 0
-    for _ in range(kills):
-        time.sleep(KILL_INTERVAL_SECONDS)
+    for number in range(kills):
+        rests = number and number % KILLS_AT_ONCE == 0
+        time.sleep(REST_SECONDS if rests else KILL_INTERVAL_SECONDS)
         if stored().state != BulkState.RUNNING:
             break
         for pid, command in processes_of(service.folder).items():

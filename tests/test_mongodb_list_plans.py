@@ -1,12 +1,13 @@
 """The exact queries that MongoDB gets for the lists of API and console, with their indexes."""
 
 import pytest
-from django.contrib import admin
-from django.contrib.auth.models import User
-from django.test import RequestFactory
+from django.http import QueryDict
 
-from jobs.admin.listing import ClientFilter
+from jobs.admin.callbacks.listing import chosen
+from jobs.admin.jobs.rows import page_of
+from jobs.admin.lists import simple
 from jobs.api.pagination import COLUMNS, Filters, newest
+from jobs.choice import Choice
 from jobs.models import Callback, Job
 from tests.mongodb_recording import columns, columns_of, indexes_for, recording
 from vendors.catalogue import catalogue
@@ -14,13 +15,12 @@ from vendors.models import Vendor
 
 ID = "019a0000-0000-7000-8000-000000000001"
 LARGE = {"input", "result", "metadata"}
-COUNTED = [{"$project": {"_id": 1}}, {"$limit": 1000}]
+COUNTED = [{"$project": {"_id": 1}}, {"$limit": 10_000}]
 
 
 @pytest.fixture(autouse=True)
-def known_vendors_and_clients(monkeypatch):
-    """Read no vendors from the store, and no clients to filter by."""
-    monkeypatch.setattr(ClientFilter, "lookups", lambda *of: [("billing", "billing")])
+def known_vendors(monkeypatch):
+    """Read no vendors from the store."""
     monkeypatch.setattr(catalogue, "all", lambda: {"acme": Vendor(slug="acme")})
 
 
@@ -87,51 +87,86 @@ def test_jobs_are_listed_in_the_order_of_an_index(filters, match, index):
     assert index in indexes_for(read)
 
 
-def show(model, **params):
-    """Show the list as the console does to a superuser."""
-    request = RequestFactory().get("/", params)
-    request.user = User(is_superuser=True, is_active=True, is_staff=True)
-    listing = admin.site._registry[model].get_changelist_instance(request)
-    list(listing.result_list)
+def _query(**params):
+    query = QueryDict(mutable=True)
+    query.update(params)
+    return query
 
 
 @pytest.mark.parametrize(
-    ("params", "match", "by", "index"),
+    ("params", "match", "index"),
     [
-        ({}, {}, "_id", ("_id",)),
-        ({"status__exact": "failed"}, {"status": "failed"}, "_id", ("status", "_id")),
-        ({"vendor": "acme"}, {"vendor": "acme"}, "_id", ("vendor", "_id")),
+        ({}, {}, ("_id",)),
+        ({"status": "failed"}, {"status": "failed"}, ("status", "_id")),
+        ({"vendor": "acme"}, {"vendor": "acme"}, ("vendor", "_id")),
         (
-            {"status__exact": "failed", "vendor": "acme", "id__lt": "01"},
-            {"status": "failed", "vendor": "acme", "_id": {"$lt": "01"}},
-            "_id",
+            {"status": "failed", "vendor": "acme"},
+            {"vendor": "acme", "status": "failed"},
             ("vendor", "status", "_id"),
         ),
-        ({"client": "billing"}, {"client": "billing"}, "_id", ("client", "_id")),
+        ({"client": "billing"}, {"client": "billing"}, ("client", "_id")),
         (
-            {"client": "billing", "status__exact": "failed", "vendor": "acme"},
-            {"status": "failed", "client": "billing", "vendor": "acme"},
-            "_id",
+            {"client": "billing", "status": "failed"},
+            {"client": "billing", "status": "failed"},
             ("client", "status", "_id"),
         ),
-        ({"q": ID}, {"_id": ID}, "_id", ("_id",)),
-        ({"q": "John"}, {"name": {"$gte": "John", "$lt": "John\U0010ffff"}}, "name", ("name",)),
+        (
+            {"error_code": "timeout", "status": "failed"},
+            {"error_code": "timeout"},
+            ("error_code", "_id"),
+        ),
+        (
+            {"error_code": "timeout", "vendor": "acme"},
+            {"error_code": "timeout", "vendor": "acme"},
+            ("error_code", "vendor", "_id"),
+        ),
     ],
     ids=str,
 )
-def test_the_console_lists_jobs_in_the_order_of_an_index(params, match, by, index):
+def test_the_console_lists_jobs_in_the_order_of_an_index(params, match, index):
     with recording() as sent:
-        show(Job, **params)
-    *first, count, page = [each for each in sent if each.collection == "jobs_job"]
-    for by_reference in first:  # of a search
-        assert by_reference.match == {"client": {"$in": ("default",)}, "reference": params["q"]}
-        assert ("client", "reference", "_id") in indexes_for(by_reference)
-        assert {"$limit": 1000} in by_reference.whole
+        page_of(Choice.from_query(_query(**params)), "02")
+    page, count = [each for each in sent if each.collection == "jobs_job"]
     filters = [{"$match": match}] if match else []
     assert count.whole[: len(filters) + 2] == [*filters, *COUNTED]
-    order = {by: 1 if by == "name" else -1}
-    assert page.whole == [*filters, {"$sort": order}, {"$limit": 50}, columns_of(Job, LARGE)]
+    assert page.whole == [
+        {"$match": {**match, "_id": {"$lt": "02"}}},
+        {"$sort": {"_id": -1}},
+        {"$limit": 51},
+        columns_of(Job, LARGE),
+    ]
     assert index in indexes_for(page)
+
+
+def test_the_console_searches_a_part_of_the_jobs_if_no_index_has_all_filters():
+    match = {"client": "billing", "status": "failed"}
+    with recording() as sent:
+        page_of(Choice.from_query(_query(**match, vendor="acme", reruns="1")))
+    end, page, count = sent
+    assert end.whole == [
+        {"$match": match},
+        {"$sort": {"_id": -1}},
+        {"$skip": 19_999},
+        {"$limit": 1},
+        columns("_id"),
+    ]
+    assert ("client", "status", "_id") in indexes_for(end)
+    filters = {**match, "vendor": "acme", "run": {"$gt": 1}, "_id": {"$gte": ""}}
+    assert page.match == count.match == filters
+    assert ("client", "status", "_id") in indexes_for(page)
+
+
+def test_a_search_of_jobs_reads_the_indexes_of_references_and_names():
+    with recording() as sent:
+        page_of(Choice.from_query(_query(q="John")))
+    # Nothing is found, so that no page is read.
+    by_reference, by_name = [each for each in sent if each.collection == "jobs_job"]
+    assert by_reference.match == {"client": {"$in": ("default",)}, "reference": "John"}
+    assert ("client", "reference", "_id") in indexes_for(by_reference)
+    assert by_name.match == {"name": {"$gte": "John", "$lt": "John\U0010ffff"}}
+    assert ("name",) in indexes_for(by_name)
+    assert {"$limit": 1000} in by_reference.whole
+    assert {"$limit": 1000} in by_name.whole
 
 
 @pytest.mark.parametrize(
@@ -146,13 +181,14 @@ def test_the_console_lists_jobs_in_the_order_of_an_index(params, match, by, inde
 )
 def test_the_console_lists_callbacks_in_the_order_of_an_index(params, match, by, index):
     with recording() as sent:
-        show(Callback, **params)
-    _, page = sent
+        rows, order = chosen(params.get("q", ""), params)
+        simple.page_of(rows, "", 1, order)
+    page, _count = sent
     filters = [{"$match": match}] if match else []
     assert page.whole == [
         *filters,
         {"$sort": {by: -1}},
-        {"$limit": 50},
+        {"$limit": 51},
         columns_of(Callback, {"body"}),
     ]
     assert index in indexes_for(page)

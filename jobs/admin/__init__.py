@@ -1,44 +1,32 @@
-"""The operations console in Django's admin: jobs, batches, callbacks, vendors, credentials,
-limits, clients and bulk actions.
-"""
+"""The operations console: our own pages, and those of Django's admin, registered by import."""
 
-from jobs.admin import bulk
-from jobs.admin.accounts.users import ConsoleGroupAdmin, ConsoleUserAdmin
+from jobs.admin import bulk, overview, workers
+from jobs.admin.accounts import users
 from jobs.admin.audit import pages as audit_pages
-from jobs.admin.batches.model_admin import BatchAdmin
-from jobs.admin.callbacks.model_admin import CallbackAdmin
-from jobs.admin.clients.api_key import ApiKeyAdmin
-from jobs.admin.clients.client import ClientAdmin
-from jobs.admin.errors.page import errors_view
-from jobs.admin.jobs.model_admin import JobAdmin
-from jobs.admin.overview import overview
-from jobs.admin.vendors.credential import CredentialAdmin
-from jobs.admin.vendors.limit import LimitAdmin
-from jobs.admin.vendors.page.breaker import close_view
-from jobs.admin.vendors.page.limits import limits_view
-from jobs.admin.vendors.page.trying import try_view
-from jobs.admin.vendors.vendor import VendorAdmin
-from jobs.admin.workers import worker_drain, worker_resume, worker_stop
+from jobs.admin.batches import model_admin as batch_pages
+from jobs.admin.callbacks import model_admin as callback_pages
+from jobs.admin.clients import api_key, client
+from jobs.admin.errors import page as error_page
+from jobs.admin.jobs import model_admin as job_pages
+from jobs.admin.vendors import credential, limit, vendor
+from jobs.admin.vendors.page import breaker, limits, trying
 
 __all__ = [
-    "ApiKeyAdmin",
-    "BatchAdmin",
-    "CallbackAdmin",
-    "ClientAdmin",
-    "ConsoleGroupAdmin",
-    "ConsoleUserAdmin",
-    "CredentialAdmin",
-    "JobAdmin",
-    "LimitAdmin",
-    "VendorAdmin",
-    "audit_pages",
+    "api_key",
+    "batch_pages",
+    "breaker",
     "bulk",
-    "close_view",
-    "errors_view",
-    "limits_view",
+    "callback_pages",
+    "client",
+    "credential",
+    "job_pages",
+    "limit",
+    "limits",
     "overview",
-    "try_view",
-    "worker_drain",
-    "worker_resume",
-    "worker_stop",
+    "error_page",
+    "audit_pages",
+    "trying",
+    "users",
+    "vendor",
+    "workers",
 ]

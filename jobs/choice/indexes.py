@@ -46,9 +46,7 @@ def having(jobs: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
             return jobs.filter(batch=value, batch__gt="")
         case "bulk":
             return jobs.filter(bulk=value, bulk__gt="")
-        case "error_code" if connection.vendor == "mongodb":
-            return jobs.filter(error_code=value, error_code__gt="")
-        case "error_code":
+        case "error_code" if connection.vendor != "mongodb":
             is_set = OfMany(GreaterThan(F("error_code"), Value("")))
             return jobs.filter(is_set, error_code=value)
     return jobs.filter(**{name: value})

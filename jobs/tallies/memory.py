@@ -30,6 +30,9 @@ class Row:
     was_sent: bool = False  # it may be in the store, whether or not a write was confirmed
 
 
+SLOW_SECONDS = 1.0  # of a commit
+
+
 class Memory:
     """Counts, from all threads of a process."""
 

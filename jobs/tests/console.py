@@ -6,6 +6,8 @@ import re
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from audit.models import Entry
+
 
 def sign_in(*permissions):
     """Return a browser in which a user with these permissions is signed in."""
@@ -27,6 +29,13 @@ def sign_in_as_superuser():
     permissions with.
     """
     return _browser_of(User.objects.create_superuser("operator"))
+
+
+def trail(target=""):
+    """Return action and changes of the audit entries, of one target or of all, oldest first."""
+    found = Entry.objects.order_by("id")
+    found = found.filter(target=target) if target else found
+    return [(entry.action, entry.changes) for entry in found]
 
 
 def _browser_of(user):

@@ -19,7 +19,7 @@ def main() -> None:
 
 
 def spoil() -> dict[str, str]:
-    from audit.models import Entry
+    from audit.record import Actor, record
     from clients.models import ApiKey, Client
     from jobs.models import Attempt, Callback, Job
     from vendors.models import Vendor
@@ -43,7 +43,9 @@ def spoil() -> dict[str, str]:
     Client.objects.filter(pk=client.pk).update(name=MARKUP, note=MARKUP)
     ApiKey.objects.filter(client=client).update(name=MARKUP)
     Vendor.objects.filter(slug="vat").update(pause_reason=MARKUP)
-    Entry.objects.filter(target="vendor:vat").update(reason=MARKUP, changes={MARKUP: [MARKUP, ""]})
+    changes: dict[str, list[Any]] = {MARKUP: [MARKUP, ""]}
+    for target in ("vendor:vat", f"job:{failed.pk}"):
+        record(Actor(MARKUP), "vendor.paused", target, changes, reason=MARKUP)
     return {
         **found,
         **new_rows(failed.pk),

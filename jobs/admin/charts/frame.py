@@ -103,6 +103,8 @@ def time_axis(frame: Frame) -> str:
 
 def _time_labels(frame: Frame) -> list[datetime]:
     """Return round times, in the reader's zone."""
+    if not frame.times:
+        return []
     length = frame.step * len(frame.times)
     gap = next((step for step in TIME_STEPS if length / step <= MAX_TIME_LABELS), TIME_STEPS[-1])
     start, end = frame.times[0], frame.times[0] + length

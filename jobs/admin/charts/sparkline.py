@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-WIDTH, HEIGHT = 90, 20
+HEIGHT = 18
+HIDDEN = SafeString(' aria-hidden="true"')
 
 
 def sparkline(numbers: Sequence[float], label: str = "", kind: str = "") -> SafeString:
@@ -13,22 +14,17 @@ def sparkline(numbers: Sequence[float], label: str = "", kind: str = "") -> Safe
     it does.
     """
     highest = max(numbers, default=0)
-    width = WIDTH / max(len(numbers), 1)
     bars = "".join(
-        f"M{step * width:.1f} {HEIGHT}v-{max(value / highest * (HEIGHT - 1), 1):.1f}"
+        f"M{step} {HEIGHT}v-{max(round(value / highest * HEIGHT), 1)}"
         for step, value in enumerate(numbers)
         if value > 0
     )
     return format_html(
-        '<svg class="sparkline{}" viewBox="-1 0 {} {}" preserveAspectRatio="none"{}>'
-        '<path class="ground" d="M-1 {}H{}"/><path d="{}"/></svg>',
+        '<svg class="sparkline{}" viewBox="-.5 0 {} {}" preserveAspectRatio="none"{}>'
+        '<path d="{}"/></svg>',
         f" sparkline-{kind}" if kind else "",
-        WIDTH + 1,
+        max(len(numbers), 1),
         HEIGHT,
-        format_html(' role="img" aria-label="{}"', label)
-        if label
-        else SafeString(' aria-hidden="true"'),
-        HEIGHT,
-        WIDTH,
+        format_html(' role="img" aria-label="{}"', label) if label else HIDDEN,
         bars,
     )

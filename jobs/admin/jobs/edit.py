@@ -60,11 +60,11 @@ def edit(request: HttpRequest, job: Job) -> HttpResponse:
         edited = read(job, text)
     except (InvalidJSON, Problem) as error:
         return _form(request, job, text, _faults(error))
+    changes = changed_fields(job.input, edited.input)  # before the row has the new input
     if not operator_actions.retry(job, redis_clock.now(), edited=asdict(edited)):
         messages.warning(request, MOVED_ON)
         return HttpResponseRedirect(page_of(job.pk))
     reason = request.POST.get("reason", "").strip()
-    changes = changed_fields(job.input, edited.input)
     record(actor(request), "job.edited", f"job:{job.pk}", changes, reason=reason)
     messages.success(request, "The job is queued for a new run with the edited input.")
     return HttpResponseRedirect(page_of(job.pk))

@@ -120,4 +120,4 @@ def _act_note(entry: Entry) -> str:
     fields = ", ".join(
         f"{name.removeprefix('input.')} {new}" for name, (_, new) in entry.changes.items()
     )
-    return ". ".join(filter(None, [entry.reason.rstrip("."), fields]))
+    return " · ".join(filter(None, [entry.reason, fields]))

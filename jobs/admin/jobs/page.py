@@ -1,5 +1,6 @@
 """The page of one job: verdict, what can be done, timeline, input and result."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,6 +13,7 @@ from jobs.admin.jobs import curl, edit
 from jobs.admin.jobs.acts import page_of, possible_acts
 from jobs.admin.jobs.timeline import longest, timeline
 from jobs.admin.jobs.verdict import verdict_on
+from jobs.advice import advice_on
 from jobs.console import console
 from jobs.models import OPEN, Batch, Job
 from vendors.catalogue import catalogue
@@ -37,13 +39,18 @@ def show_personal_data(request: HttpRequest, job: Job) -> HttpResponse:
 
 def _page(request: HttpRequest, job: Job, *, is_shown: bool) -> HttpResponse:
     only_errors = request.GET.get("only") == "errors"
-    events = timeline(job, shows_bodies=is_shown, only_errors=only_errors)
+    events = [
+        replace(event, note=personal.without_name(request, job, event.note))
+        for event in timeline(job, shows_bodies=is_shown, only_errors=only_errors)
+    ]
+    said = verdict_on(job)
     context = {
         "title": f"Job {job.pk}",
         "job": job,
         "badge": formats.badge(job.status),
-        "verdict": verdict_on(job),
+        "verdict": replace(said, sentence=personal.without_name(request, job, said.sentence)),
         "acts": possible_acts(request, job),
+        "main_act": "edit" if advice_on(job.error_code).retry_helps == "no" else "retry",
         "can_edit": edit.can_be_edited(request, job),
         "events": events,
         "longest": longest(events),

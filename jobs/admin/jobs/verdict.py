@@ -40,7 +40,7 @@ def verdict_on(job: Job) -> JobVerdict:
         vendor = catalogue.get(job.vendor)
         snapshot = take_snapshot([vendor] if vendor else [])
         return JobVerdict(_kind(job, snapshot), states.job_state(job, vendor, snapshot))
-    ended = f"{WORDS[status]} {_ago(job)}"
+    ended = f"{WORDS[status]}{_ago(job)}"
     if status == Status.FAILED:
         advice = advice_on(job.error_code)
         what = f"{ended}: {job.error_message or job.error_code}"
@@ -62,4 +62,4 @@ def _ago(job: Job) -> str:
     if job.finished_at is None:
         return ""
     seconds = max((timezone.now() - job.finished_at).total_seconds(), 0)
-    return f"{texts.words_of(seconds)} ago"
+    return f" {texts.words_of(seconds)} ago"

@@ -51,7 +51,7 @@ def _row(line: VendorLine, request: HttpRequest, *, links_vendor: bool) -> Vendo
         line,
         url=url("vendors_vendor_change", line.vendor.pk) if links_vendor else "",
         word=WORDS.get(line.state, line.state.replace("_", " ")),
-        sentence=line.sentence if line.state in EXPLAINED else "",
+        sentence=_sentence(line) if line.state in EXPLAINED else "",
         in_flight=_in_flight(line),
         window=_window(line.tightest),
         sparkline=sparkline(line.sparkline) if any(line.sparkline) else "",
@@ -83,3 +83,8 @@ def _acts(line: VendorLine, request: HttpRequest) -> list[Act]:
         target = url("vendor_resume", line.slug)
         return act(request, "Resume", target, "vendors.pause_vendor", is_post=True)
     return act(request, "Pause", url("vendor_pause", line.slug), "vendors.pause_vendor")
+
+
+def _sentence(line: VendorLine) -> str:
+    """Return why it is in its state. Since when and until when follow."""
+    return line.sentence.rstrip(".") if line.since or line.until else line.sentence

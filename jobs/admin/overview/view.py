@@ -18,7 +18,7 @@ MAY_SEE = ("vendors.view_vendor", "vendors.change_vendor", "jobs.view_job")
 
 
 @console.page("", "index")
-def overview(request: HttpRequest) -> HttpResponse:
+def overview_view(request: HttpRequest) -> HttpResponse:
     may = request.user.has_perm
     context = console.context(request, title="Overview")
     if not any(may(permission) for permission in MAY_SEE):

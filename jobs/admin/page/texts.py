@@ -97,14 +97,12 @@ def bar(value: float, most: float, label: str, kind: str = "") -> SafeString:
     `kind`: a colour (console.css).
     """
     if not most:
-        return format_html('<span class="bar bar-none"><span>{}</span></span>', label)
-    width = round(min(max(value / most, 0.0), 1.0) * 100, 1)
+        return format_html('<span class="bar bar-none">{}</span>', label)
     kind = kind or ("full" if value >= most else "")
     return format_html(
-        '<span class="bar {}"><svg viewBox="0 0 100 6" preserveAspectRatio="none"'
-        ' aria-hidden="true"><rect class="track" width="100" height="6"/>'
-        '<rect class="fill" width="{}" height="6"/></svg><span>{}</span></span>',
-        kind and f"bar-{kind}",
-        f"{width:g}",
+        '<span class="bar{}"><progress value="{}" max="{}" aria-hidden="true"></progress>{}</span>',
+        f" bar-{kind}" if kind else "",
+        f"{min(value, most):g}",
+        f"{most:g}",
         label,
     )

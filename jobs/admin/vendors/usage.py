@@ -41,16 +41,6 @@ class Measure(NamedTuple):
     def shown(self) -> str:
         return f"{self.used:,}"
 
-    @property
-    def low(self) -> str:
-        """From where on it is shown as nearly full."""
-        return f"{self.most * 0.9:.1f}"
-
-    @property
-    def high(self) -> str:
-        """From where on it is shown as full."""
-        return f"{self.most - 0.5:.1f}"
-
 
 class Row(NamedTuple):
     """A bucket in the table. `url`: of its limit's page."""

@@ -11,14 +11,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.admin import formats, key_states, states
+from jobs.admin import key_states, states
+from jobs.admin.vendors.page import listing
 from jobs.admin.vendors.page.content import content
 from jobs.admin.vendors.page.pausing import PausingAdmin, paused_keys
 from jobs.admin.vendors.target import TargetAdmin
 from jobs.admin.vendors.trail import TrailAdmin
 from jobs.models import OPEN, Job
 from jobs.queue.clock import redis_clock
-from jobs.queue.snapshot import Snapshot, take_snapshot
 from vendors.catalogue import catalogue
 from vendors.loading.trail import differences
 from vendors.models import Vendor
@@ -30,9 +30,7 @@ SECRETS = ("api_key_env", "webhook_secret_env", "variables_again", "redact")
 
 @admin.register(Vendor)
 class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
-    list_display = ("slug", "state", "enabled", "adapter", "rate_limits", "max_in_flight")
-    list_filter = ("enabled",)
-    show_facets = admin.ShowFacets.NEVER
+    list_display = ("slug",)
     sortable_by = ()
     fieldsets = (
         (None, {"fields": ("slug", "adapter", "url", "enabled", "key_states", "usable")}),
@@ -43,18 +41,6 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
         ("When an answer is missing", {"fields": ("repeat_unknown", "repeat_overdue")}),
         ("Secrets and privacy", {"fields": SECRETS}),
     )
-
-    @admin.display
-    def state(self, vendor: Vendor) -> SafeString:
-        if vendor._state.adding:
-            return SafeString("-")
-        # The list has read the snapshot of all its vendors at once.
-        snapshot: Snapshot | None = vendor.__dict__.get("snapshot")
-        if snapshot is None:
-            vendor = Vendor.objects.get(pk=vendor.pk)  # not the values of a form with errors
-            snapshot = take_snapshot([vendor])
-        state = formats.vendor_state(states.vendor_state(vendor, snapshot))
-        return state if snapshot.redis_answers else format_html("{}; Redis does not answer", state)
 
     @admin.display(description="Credential")
     def key_states(self, vendor: Vendor) -> str | SafeString:
@@ -95,23 +81,29 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
         # The row is about to get the form's definition: its credential must not be read yet.
         if obj and not obj.definition.get("credential"):
             has_none = {"key_states"}
+        description = {"Limits": _where_limits_are_changed(request, obj)} if obj else {}
         return [
-            (title, {**options, "fields": [it for it in options["fields"] if it not in has_none]})
+            (
+                title,
+                {
+                    **options,
+                    "fields": [it for it in options["fields"] if it not in has_none],
+                    "description": description.get(title),
+                },
+            )
             for title, options in super().get_fieldsets(request, obj)
         ]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return super().changelist_view(request, {"title": "Vendors", **(extra_context or {})})
+        context = {"title": "Vendors", "refresh_seconds": listing.REFRESH_SECONDS}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Give each vendor what the list shows of it, and put the worst first."""
         changelist = super().get_changelist_instance(request)
-        vendors: list[Any] = list(changelist.result_list)
-        snapshot = take_snapshot(vendors)
-        for vendor in vendors:
-            vendor.snapshot = snapshot
-        changelist.result_list = vendors
+        changelist.result_list = listing.listed(request, changelist.result_list)
         return changelist
 
     # Saving
@@ -127,8 +119,8 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
 
     def save_model(self, request: HttpRequest, obj: Vendor, form: Any, change: bool) -> None:
         # Only changed fields: a pause, or another operator's change made since, stays.
-        stored = Vendor.objects.filter(pk=obj.pk).values(*form.changed_data).first()
-        obj.old_values = stored or {}  # type: ignore[attr-defined]
+        stored = Vendor.objects.filter(pk=obj.pk).values("pk", *form.changed_data).first() or {}
+        obj.old_values = {name: stored.get(name) for name in form.changed_data}  # type: ignore[attr-defined]
         obj.save(update_fields=form.changed_data if change else None)
         catalogue.forget()
 
@@ -157,6 +149,14 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Vendor]) -> None:
         super().delete_queryset(request, queryset)
         catalogue.forget()
+
+
+def _where_limits_are_changed(request: HttpRequest, vendor: Vendor) -> SafeString:
+    page = "a page of their own"
+    if request.user.has_perm("vendors.change_vendor_limits"):
+        url = reverse("admin:vendor_limits", args=[vendor.slug])
+        page = format_html('<a href="{}">{}</a>', url, page)
+    return format_html("They are changed on {}, which shows the effect first.", page)
 
 
 def _openable_by(request: HttpRequest) -> set[str]:

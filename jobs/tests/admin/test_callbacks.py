@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.models import Callback
-from jobs.tests.console import listed, sign_in_as_superuser, text
+from audit.models import Entry
+from jobs.models import Callback, Job
+from jobs.tests.console import listed, sign_in, sign_in_as_superuser, text
 
 pytestmark = pytest.mark.django_db
 CALLBACKS = "/admin/jobs/callback/"
@@ -44,7 +45,7 @@ def test_callbacks_can_be_filtered_by_verdict(browser, make_callback, verdict):
     for other in ("applied", "polled", "late", "unmatched", "refused", ""):
         make_callback(verdict=other)
     found = browser.get(CALLBACKS, {"verdict": verdict or "none"})
-    assert [callback.verdict for callback in found.context["cl"].result_list] == [verdict]
+    assert [callback.verdict for callback in found.context["page"].rows] == [verdict]
     assert (verdict or "not yet applied") in text(found)
 
 
@@ -66,14 +67,44 @@ def test_a_callback_can_be_found_by_its_reference_before_it_has_a_job(
     assert "Ref-1" in text(browser.get(f"{CALLBACKS}{wanted.pk}/change/"))
 
 
-def test_a_callback_shows_its_body_and_is_read_only(browser, make_callback):
+def test_the_body_is_shown_on_request_and_that_is_recorded(browser, make_callback):
     callback = make_callback(body={"name": "<b>Jane Roe</b>"}, verdict="late")
-    page = text(browser.get(f"{CALLBACKS}{callback.pk}/change/"))
-    assert '{ "name": "<b>Jane Roe</b>" }' in page
-    assert browser.post(f"{CALLBACKS}{callback.pk}/change/", {}).status_code == 403
+    url = f"{CALLBACKS}{callback.pk}/"
+    assert "Jane" not in browser.get(f"{url}change/").content.decode()
+    shown = browser.post(f"{url}show/")
+    assert '{ "name": "<b>Jane Roe</b>" }' in text(shown)
+    assert "no-store" in shown["Cache-Control"]
+    entry = Entry.objects.get()
+    assert (entry.action, entry.target) == ("callback.body_seen", f"callback:{callback.pk}")
+    assert browser.post(f"{url}change/", {}).status_code == 403, "nothing can be changed"
 
 
 def test_a_callback_whose_job_is_not_known_shows_its_reference(browser, make_callback):
     callback = make_callback(job="", vendor_reference="ref-1")
-    assert "not yet applied acme -" in text(browser.get(CALLBACKS))
-    assert "Vendor's reference: ref-1" in text(browser.get(f"{CALLBACKS}{callback.pk}/change/"))
+    assert "not yet applied acme –" in text(browser.get(CALLBACKS))
+    page = text(browser.get(f"{CALLBACKS}{callback.pk}/change/"))
+    assert "Job not known yet Vendor's reference ref-1" in page
+
+
+def test_a_late_callback_can_be_applied_again(browser, make_callback, make_vendor, make_job):
+    make_vendor()
+    fields = {"status": "failed", "error_code": "callback_overdue", "attempt": 1}
+    job = make_job(**fields, finished_at=NOON)
+    answers = {"job": job.pk, "run": 1, "attempt": 1, "verdict": "late"}
+    callback = make_callback(**answers, body={"city": "Zurich"})
+    url = f"{CALLBACKS}{callback.pk}/"
+    assert "Apply again" in text(browser.get(f"{url}change/"))
+    assert "The callback is applied." in text(browser.post(f"{url}apply/", follow=True))
+    assert Job.objects.values_list("status").get(pk=job.pk) == ("complete",)
+    entry = Entry.objects.get()
+    assert (entry.action, entry.changes) == ("callback.applied", {"verdict": ["late", "applied"]})
+    assert "Apply again" not in text(browser.get(f"{url}change/"))
+    assert "It changed nothing." in text(browser.post(f"{url}apply/", follow=True))
+    assert Entry.objects.count() == 1
+
+
+@pytest.mark.sqlite  # about permissions (jobs.tests.console.sign_in_as_superuser)
+def test_the_body_and_applying_again_need_their_permissions(make_callback):
+    url, viewer = f"{CALLBACKS}{make_callback().pk}/", sign_in("view_callback")
+    assert viewer.get(f"{url}change/").status_code == 200
+    assert [viewer.post(f"{url}{act}/").status_code for act in ("show", "apply")] == [403, 403]

@@ -1,16 +1,22 @@
 """The page of a job shows its state, input, result and history."""
 
+import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
-from jobs.models import UNKNOWN, Attempt, Callback, Job
+from audit.models import Entry
+from audit.record import Actor, record
+from jobs.models import UNKNOWN, Attempt, BulkAction, Callback, Job
 from jobs.tests.console import sign_in_as_superuser, text
 
 pytestmark = pytest.mark.django_db
+JOBS = "/admin/jobs/job/"
 NOON = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
+DAYS_AGO = timezone.now() - timedelta(days=30, hours=1)
 
 
 @pytest.fixture
@@ -20,7 +26,13 @@ def browser(db):
 
 @pytest.fixture
 def page(browser):
-    return lambda job: browser.get(f"/admin/jobs/job/{job.pk}/change/")
+    return lambda job, query="": browser.get(f"{JOBS}{job.pk}/change/{query}")
+
+
+@pytest.fixture
+def show(browser):
+    """Return a function that asks for the personal data of a job."""
+    return lambda job: browser.post(f"{JOBS}{job.pk}/show/")
 
 
 @pytest.mark.parametrize(
@@ -35,26 +47,28 @@ def page(browser):
             "The vendor accepted the job. Its callback is due by 2026-01-31 12:00:00",
         ),
         (
-            {"status": "complete", "finished_at": NOON, "outcome": "no_data"},
-            "12:00:00 UTC. The vendor has no data for this input. Vendor: acme "
-            "Name: John Doe Outcome: no_data Client",
+            {"status": "complete", "finished_at": DAYS_AGO, "outcome": "no_data", "attempt": 2},
+            "Complete 30 d ago, after 2 attempts. The vendor has no data for this input.",
         ),
         (
-            {"status": "complete", "finished_at": NOON},
-            "complete Finished at 2026-01-31 12:00:00 UTC.",
+            {"status": "complete", "finished_at": DAYS_AGO, "attempt": 1},
+            "Complete 30 d ago, after 1 attempt.",
         ),
         (
             {
                 "status": "failed",
-                "finished_at": NOON,
-                "error_message": "It said no.",
-                "error_code": "vendor_rejected",
+                "finished_at": DAYS_AGO,
+                "error_message": "It answered 422.",
+                "error_code": "invalid_input",
             },
-            "12:00:00 UTC: It said no. Vendor: acme Error code: vendor_rejected",
+            "Failed 30 d ago: It answered 422. The vendor refused this input. What to do: Read "
+            "what it answered. Change the input and retry the job, or have the client post it "
+            "again. If every job fails, check the vendor's URL and its definition. A retry will "
+            "not help until the input is changed.",
         ),
         (
-            {"status": "cancelled", "finished_at": NOON},
-            "cancelled Finished at 2026-01-31 12:00:00 UTC.",
+            {"status": "cancelled", "finished_at": DAYS_AGO},
+            "Cancelled 30 d ago. What to do: To have it done after all, retry it.",
         ),
     ],
     ids=lambda value: value.get("status") if isinstance(value, dict) else "",
@@ -124,26 +138,54 @@ def test_polls_are_listed_with_what_the_vendor_said(page, make_vendor, make_job)
     assert "Unfinished" not in page_text
 
 
-def test_input_and_result_are_escaped(page, make_job):
+def test_personal_data_is_shown_on_request_and_that_is_recorded(browser, page, show, make_job):
     job = make_job(
-        input={"name": "<script>alert(1)</script>"},
+        name="Jane",
+        input={"name": "<script>alert(1)</script>", "quote": "it's"},
         result={"city": "Zürich", "half": "\ud800"},
+        metadata={"team": "<b>"},
+        reference="order-1",
         status="complete",
     )
-    response = page(job)
-    assert "<script>alert(1)" not in response.content.decode()
-    assert '{ "name": "<script>alert(1)</script>" }' in text(response)
-    assert '"city": "Zürich"' in text(response)
+    hidden = page(job)
+    for secret in ("alert(1)", "Zürich", "&lt;b&gt;"):
+        assert secret not in hidden.content.decode()
+    assert not Entry.objects.filter(target=f"job:{job.pk}").exists()
+
+    shown = show(job)
+    assert "<script>alert(1)" not in shown.content.decode()
+    page_text = text(shown)
+    for part in ('"name": "<script>alert(1)</script>"', '"city": "Zürich"', '{ "team": "<b>" }'):
+        assert part in page_text
+    assert "no-store" in shown["Cache-Control"]
+    entry = Entry.objects.get(target=f"job:{job.pk}")
+    assert (entry.actor, entry.action) == ("operator", "job.personal_data_seen")
+    assert "Personal data shown operator" in text(page(job))
+    assert browser.get(f"{JOBS}{job.pk}/show/").status_code == 302, "a GET shows nothing"
 
 
-def test_a_large_result_is_truncated(page, make_job):
-    job = make_job(result={"text": "x" * 900_000}, status="complete")
-    response = page(job)
-    assert len(response.content) < 60_000
-    assert (
-        f"only the first 20,000 characters are shown. GET /jobs/{job.pk} returns all of it."
-        in text(response)
+def test_a_request_can_be_repeated_by_curl(show, make_job, tmp_path):
+    """The shell passes on exactly what the client posted, whatever it holds."""
+    posted = {"name": 'O\'Hara $HOME "`id`"\n', "age": 12345678901234567890}
+    job = make_job(input=posted, reference="order-1", metadata={"team": "sales"}, status="failed")
+    command = show(job).context["personal"]["curl"]
+    assert "$ENRICHLABS_KEY" in command
+    curl = tmp_path / "curl"
+    curl.write_text('#!/bin/sh\nfor last; do :; done; printf "%s" "$last"\n')
+    curl.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, env={"PATH": f"{tmp_path}:/bin"}, check=True
     )
+    options = {"reference": "order-1", "metadata": {"team": "sales"}}
+    assert json.loads(done.stdout) == {"vendor": "acme", **posted, "options": options}
+
+
+def test_a_large_result_is_truncated(show, make_job):
+    job = make_job(result={"text": "x" * 900_000}, status="complete")
+    response = show(job)
+    assert len(response.content) < 60_000
+    more = f"only the first 20,000 characters are shown. GET /jobs/{job.pk} returns all of it."
+    assert more in text(response)
 
 
 def test_attempts_and_callbacks_are_listed_in_order(page, make_job):
@@ -187,24 +229,48 @@ def test_attempts_and_callbacks_are_listed_in_order(page, make_job):
     )
     assert first < second < third
     assert "1,234 bytes, answers attempt 2, received 3 times" in page_text
+    assert f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC Accepted default" in page_text
+    errors = text(page(job, "?only=errors"))
+    assert "Attempt 1 vendor_unavailable" in errors
+    assert "Attempt 2" not in errors
+    assert "Callback" not in errors.partition("Timeline")[2].partition("Input and result")[0]
+
+
+def test_the_timeline_shows_what_people_did_and_what_is_due(page, make_job):
+    job = make_job(status="waiting", deadline_at=LATER, next_poll_at=LATER)
+    action = BulkAction.objects.create(
+        kind="retry",
+        choice={},
+        vendor="acme",
+        reason="Fixed.",
+        actor="bob",
+        planned=1,
+        started_at=NOON,
+        skipped={},
+    )
+    Job.objects.filter(pk=job.pk).update(bulk=action.pk)
+    record(Actor("alice"), "job.retried", f"job:{job.pk}", reason="It said that it is mended.")
+    page_text = text(page(job))
+    for row in (
+        "Retried alice It said that it is mended.",
+        "12:00:00 UTC Retried by a bulk action bob Fixed.",
+        "2100-01-01 00:00:00 UTC Next poll due",
+        "2100-01-01 00:00:00 UTC Deadline due Its answer is overdue then.",
+    ):
+        assert row in page_text
 
 
 def test_the_page_shows_run_attempt_failures_and_crashes(page, make_job):
     page_text = text(page(make_job(run=2, attempt=7, failures=3, crashes=1)))
-    assert "Run: 2 Attempt: 7 Failures: 3 Crashes: 1" in page_text
+    assert "Run 2 Attempts 7 (3 failed in this run, 1 ended because a worker died)" in page_text
 
 
 def test_the_page_shows_what_the_client_said_about_the_job(page, make_job):
     at = {"expires_at": NOON, "not_before": NOON - timedelta(hours=1)}
-    said = {"reference": "order-1", "metadata": {"team": "<b>"}, "idempotency_key": "k-1", **at}
-    page_text = text(page(make_job(client="billing", **said)))
-    assert "Client: billing Reference: order-1 Idempotency-Key: k-1" in page_text
-    assert 'Metadata: { "team": "<b>" }' in page_text
-    assert "Not before: 2026-01-31 11:00:00 UTC" in page_text
-    assert "Expires at: 2026-01-31 12:00:00 UTC" in page_text
-    page_text = text(page(make_job()))
-    assert "Client: default Reference: - Idempotency-Key: - Metadata: -" in page_text
-    assert "Not before: - Expires at: -" in page_text
+    page_text = text(page(make_job(client="billing", reference="r", idempotency_key="k", **at)))
+    assert "Client billing · its jobs" in page_text
+    assert "Reference r Idempotency-Key k" in page_text
+    assert "Not before 2026-01-31 11:00:00 UTC Expires at 2026-01-31 12:00:00 UTC" in page_text
 
 
 def test_the_page_is_read_only(browser, page, make_job):

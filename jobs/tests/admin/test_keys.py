@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 
 from jobs.admin.vendors.credential import EXAMPLES
@@ -11,7 +10,7 @@ from jobs.models import Status
 from jobs.queue.clock import redis_clock
 from jobs.queue.keys import HEARTBEATS, UNUSABLE
 from jobs.recovery import unusable
-from jobs.tests.console import sign_in, sign_in_as_superuser, text
+from jobs.tests.console import sign_in, sign_in_as_superuser, text, trail
 from vendors import credentials, pauses
 from vendors.catalogue import catalogue
 from vendors.loading.toml import parse_definition
@@ -39,11 +38,6 @@ def page_of(row):
 def act(browser, pool, key, do, **posted):
     path = f"/admin/vendors/credential/{pool.pk}/keys/{key}/{do}/"
     return text(browser.post(path, posted, follow=True))
-
-
-def history(row):
-    entries = LogEntry.objects.filter(object_id=row.pk).order_by("action_time")
-    return [entry.get_change_message() for entry in entries]
 
 
 def paused_vendors():
@@ -76,7 +70,8 @@ def test_a_key_that_no_worker_has_is_not_shown_as_running(pool, redis_client):
     page = text(browser.get(page_of(pool)))
     assert "not used: no worker has it. Set it in the environment of the workers, and" in page
     assert f"{FIRST} calls and polls Set here. running" in page
-    assert "acme running, 1 of 2 keys not used, as no worker has it" in text(browser.get("/admin/"))
+    listed = text(browser.get("/admin/vendors/vendor/"))
+    assert "acme http running 1 of 2 keys not used, as no worker has it" in listed
 
 
 def test_a_key_is_paused_and_resumed_and_with_the_last_one_the_vendors(pool):
@@ -95,7 +90,7 @@ def test_a_key_is_paused_and_resumed_and_with_the_last_one_the_vendors(pool):
     assert f"Key {SECOND} is already paused. Resume it first to change the pause." in again
 
     acme = Vendor.objects.get(slug="acme")
-    stays = text(browser.post(f"/admin/vendors/vendor/{acme.pk}/resume/", follow=True))
+    stays = text(browser.post(f"/admin/vendors/{acme}/resume/", follow=True))
     assert "Vendor acme is paused because all keys of its credential are." in stays
     assert "Resume key" in text(browser.get(f"{path}/resume/"))
     assert paused_vendors() == ["acme", "globex"], "GET changes nothing"
@@ -103,16 +98,14 @@ def test_a_key_is_paused_and_resumed_and_with_the_last_one_the_vendors(pool):
     assert f"Key {FIRST} is resumed. Vendors resumed with it: acme, globex." in resumed
     assert paused_vendors() == []
     assert f"Key {FIRST} is not paused." in act(browser, pool, FIRST, "resume")
-    end = f"{until:%F %T} UTC: Audit (by operator, since "
-    assert [entry.partition(end)[0] for entry in history(pool)][1:] == [
-        f"Key {FIRST} paused. State: running → paused until ",
-        f"Key {FIRST} resumed. State: paused until ",
-    ]
-    assert history(pool)[-1].endswith(" → running. Vendors resumed with it: acme, globex.")
-    assert history(acme) == [
-        f"Paused with the key {FIRST} of credential pool.",
-        f"Resumed with the key {FIRST} of credential pool.",
-    ]
+    _, (paused, its_pause), (resumed, its_end) = trail("credential:pool")
+    assert (paused, resumed) == ("credential.key_paused", "credential.key_resumed")
+    assert its_pause[FIRST][0] == its_end[FIRST][1] == "running"
+    state = f"paused until {until:%F %T} UTC: Audit (by operator, since "
+    assert its_pause[FIRST][1] == its_end[FIRST][0]
+    assert its_pause[FIRST][1].startswith(state)
+    assert [action for action, _ in trail("vendor:acme")] == ["vendor.paused", "vendor.resumed"]
+    assert f"resumed with the key {FIRST} of credential pool" in str(trail("vendor:acme"))
 
 
 def test_resuming_a_vendor_says_which_keys_are_resumed_too(pool):
@@ -122,11 +115,13 @@ def test_resuming_a_vendor_says_which_keys_are_resumed_too(pool):
     acme, browser = Vendor.objects.get(slug="acme"), sign_in_as_superuser()
     offer = f"Resuming the vendor resumes {FIRST} and {SECOND} too."
     assert offer in text(browser.get(page_of(acme)))
-    shown = text(browser.post(f"/admin/vendors/vendor/{acme.pk}/resume/", follow=True))
+    shown = text(browser.post(f"/admin/vendors/{acme}/resume/", follow=True))
     assert f"Vendor acme is resumed. Resumed with it: {FIRST}, {SECOND}." in shown
     assert paused_vendors() == []
-    assert history(acme)[0].endswith(f"→ running. Resumed with it: {FIRST}, {SECOND}.")
-    assert history(pool) == [f"Resumed with vendor acme: {FIRST}, {SECOND}."]
+    [(_, changes)] = trail("vendor:acme")
+    assert changes["keys"] == ["paused", f"running: {FIRST}, {SECOND}"]
+    both = {key: ["paused", "resumed with vendor acme"] for key in (SECOND, FIRST)}
+    assert trail("credential:pool") == [("credential.key_resumed", both)]
 
 
 @pytest.mark.parametrize("kind", ["credential", "limit"])
@@ -144,10 +139,10 @@ def test_the_page_of_a_vendor_links_to_pages_that_may_be_opened(pool, kind, redi
 
 def test_whoever_may_pause_vendors_may_pause_keys(pool):
     browser = sign_in("view_credential")
-    assert "Pause" not in text(browser.get(page_of(pool)))
+    assert "/pause/" not in browser.get(page_of(pool)).content.decode()
     path = f"/admin/vendors/credential/{pool.pk}/keys/{FIRST}/pause/"
     assert browser.post(path, {"reason": "Audit."}).status_code == 403
-    User.objects.get().user_permissions.add(Permission.objects.get(codename="change_vendor"))
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="pause_vendor"))
     assert f"Key {FIRST} is paused." in act(browser, pool, FIRST, "pause", reason="Audit.")
     assert "The credential has no key" in act(browser, pool, "VENDOR_X", "pause", reason="Audit.")
 

@@ -1,10 +1,8 @@
 """Operators retry and cancel jobs in the console: if possible and permitted, confirmed, logged."""
 
-import re
-
 import pytest
-from django.contrib.admin.models import LogEntry
 
+from audit.models import Entry
 from jobs.models import Job
 from jobs.queue.keys import Keys
 from jobs.queue.redis import hints
@@ -28,18 +26,17 @@ def status_of(job):
     return Job.objects.values_list("status", "run").get(pk=job.pk)
 
 
-def select(browser, action, jobs, path=JOBS, **extra):
+def select(browser, action, jobs, back=""):
     """Choose an action for jobs of the list; return the page that asks for confirmation."""
-    return browser.post(
-        path,
-        {"action": action, "_selected_action": [job.pk for job in jobs], "index": "0", **extra},
-    )
+    ids = [job.pk for job in jobs]
+    return browser.post(f"{JOBS}{action}/", {"ask": "1", "ids": ids, "back": back})
 
 
-def confirm(browser, page):
+def confirm(browser, page, **fields):
     """Press the button of the confirmation page."""
     ids = " ".join(job.pk for job in page.context["possible"])
-    return browser.post(page.context["act_url"], {"ids": ids}, follow=True)
+    fields |= {"ids": ids, "back": page.context["back"] and f"?{page.context['back']}"}
+    return browser.post(page.context["act_url"], fields, follow=True)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +52,12 @@ def confirm(browser, page):
 )
 def test_only_possible_actions_are_offered(browser, make_job, status, offered):
     page = browser.get(f"{JOBS}{make_job(status=status).pk}/change/")
-    assert [name for name, _url in page.context["buttons"]] == offered
+    assert [action.name for action in page.context["acts"]] == offered
 
 
 def test_a_job_of_a_deleted_vendor_is_not_retried(browser, make_job):
     job = make_job(vendor="gone", status="failed")
-    assert browser.get(f"{JOBS}{job.pk}/change/").context["buttons"] == []
+    assert browser.get(f"{JOBS}{job.pk}/change/").context["acts"] == []
     page_text = text(browser.post(f"{JOBS}{job.pk}/retry/", follow=True))
     assert "0 jobs retried, 1 skipped: 1 belongs to a vendor that no longer exists." in page_text
     assert status_of(job) == ("failed", 1)
@@ -68,10 +65,11 @@ def test_a_job_of_a_deleted_vendor_is_not_retried(browser, make_job):
 
 def test_a_job_is_retried_after_confirmation(browser, make_job, redis_client):
     job = make_job(status="failed", attempt=3, error_code="vendor_rejected", name="Jane Roe")
-    [(_name, url)] = browser.get(f"{JOBS}{job.pk}/change/").context["buttons"]
+    url = f"{JOBS}{job.pk}/retry/"
+    assert f'href="{url}"' in browser.get(f"{JOBS}{job.pk}/change/").content.decode()
     confirmation = browser.get(url)
     assert "Retry this job?" in text(confirmation)
-    assert f"{job.pk} failed acme Jane Roe" in text(confirmation)
+    assert f"{job.pk} failed acme ••••• vendor_rejected" in text(confirmation)
     assert status_of(job) == ("failed", 1)
     done = browser.post(url, follow=True)
     assert done.redirect_chain[-1][0] == f"{JOBS}{job.pk}/change/"
@@ -93,7 +91,7 @@ def test_selected_jobs_are_retried_together(browser, make_job):
         make_job(status=status)
         for status in ("failed", "failed", "cancelled", "processing", "complete", "complete")
     ]
-    confirmation = select(browser, "retry_jobs", jobs)
+    confirmation = select(browser, "retry", jobs)
     assert "Retry 3 jobs?" in text(confirmation)
     assert "3 jobs can't be retried: 2 are complete, 1 is processing." in text(confirmation)
     assert "3 jobs retried." in text(confirm(browser, confirmation))
@@ -107,14 +105,14 @@ def test_selected_jobs_are_retried_together(browser, make_job):
 
 def test_a_job_that_moved_on_before_confirmation_is_skipped(browser, make_job):
     jobs = [make_job(status="queued"), make_job(status="waiting")]
-    confirmation = select(browser, "cancel_jobs", jobs)
+    confirmation = select(browser, "cancel", jobs)
     Job.objects.filter(pk=jobs[0].pk).update(status="processing")
     assert "1 job cancelled, 1 skipped: 1 is processing." in text(confirm(browser, confirmation))
     assert status_of(jobs[0]) == ("processing", 1)
 
 
 def test_an_impossible_action_cannot_be_confirmed(browser, make_job):
-    confirmation = select(browser, "cancel_jobs", [make_job(status="complete")])
+    confirmation = select(browser, "cancel", [make_job(status="complete")])
     assert "No selected job can be cancelled. 1 job can't be cancelled: 1 is complete." in text(
         confirmation
     )
@@ -123,37 +121,36 @@ def test_an_impossible_action_cannot_be_confirmed(browser, make_job):
 
 def test_confirming_returns_to_the_filtered_list(browser, make_job):
     jobs = [make_job(status="failed"), make_job(status="failed")]
-    page = select(browser, "retry_jobs", jobs[:1], f"{JOBS}?status__exact=failed&vendor=acme")
+    page = select(browser, "retry", jobs[:1], "?status=failed&vendor=acme")
     assert listed(confirm(browser, page)) == [jobs[1].pk]
 
 
-def test_select_all_is_bounded(browser, make_job, monkeypatch):
-    for module in ("listing", "job_actions"):
-        monkeypatch.setattr(f"jobs.admin.{module}.MAX_LISTED", 12)
-    jobs = [make_job(status="failed") for _ in range(15)]
-    confirmation = select(browser, "retry_jobs", jobs[:1], select_across="1")
+def test_many_jobs_are_counted_and_the_first_named(browser, make_job):
+    confirmation = select(browser, "retry", [make_job(status="failed") for _ in range(12)])
     assert "Retry 12 jobs?" in text(confirmation)
     assert "and 2 more" in text(confirmation)
-    assert "Only the first 12 jobs of the list are selected." in text(confirmation)
-    assert "12 jobs retried." in text(confirm(browser, confirmation))
-    assert [status_of(job)[0] for job in jobs[:3]] == ["failed"] * 3
+
+
+@pytest.mark.parametrize(("code", "warns"), [("timeout", True), ("auth", False), ("", False)])
+def test_a_retry_that_may_be_paid_twice_says_so(browser, make_job, code, warns):
+    page = browser.get(f"{JOBS}{make_job(status='failed', error_code=code).pk}/retry/")
+    assert ("may have done the work already, and charge for it again." in text(page)) is warns
 
 
 def test_posted_ids_are_bounded(browser, make_job, monkeypatch):
-    monkeypatch.setattr("jobs.admin.job_actions.MAX_LISTED", 2)
+    monkeypatch.setattr("jobs.admin.jobs.acts.MAX_JOBS", 2)
     ids = " ".join(make_job(status="failed").pk for _ in range(3))
     assert "2 jobs retried." in text(browser.post(f"{JOBS}retry/", {"ids": ids}, follow=True))
 
 
-def test_the_history_records_the_operator(browser, make_job):
+def test_the_audit_trail_records_the_operator_and_the_reason(browser, make_job):
     jobs = [make_job(status="failed"), make_job(status="failed"), make_job(status="complete")]
-    browser.post(f"{JOBS}retry/", {"ids": " ".join(job.pk for job in jobs)})
-    entries = LogEntry.objects.order_by("object_id")
-    assert [
-        (entry.object_id, entry.user.username, entry.get_change_message()) for entry in entries
-    ] == [(job.pk, "operator", "Retried.") for job in jobs[:2]]
-    page = text(browser.get(f"{JOBS}{jobs[0].pk}/history/"))
-    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC operator Retried\.", page)
+    confirm(browser, select(browser, "retry", jobs), reason=" It is mended. ")
+    entries = Entry.objects.order_by("target").values_list("target", "actor", "action", "reason")
+    assert list(entries) == [
+        (f"job:{job.pk}", "operator", "job.retried", "It is mended.") for job in jobs[:2]
+    ]
+    assert "Retried operator It is mended." in text(browser.get(f"{JOBS}{jobs[0].pk}/change/"))
 
 
 def test_get_changes_nothing(browser, make_job):

@@ -45,7 +45,7 @@ def test_another_host_or_adapter_needs_the_variables_confirmed(acme, fields):
 def test_the_same_host_needs_no_confirmation(acme):
     browser = sign_in_as_superuser()
     assert "was changed successfully" in text(
-        change(browser, acme, url="https://ACME.test/v2?page=1", rate_limits="5/s")
+        change(browser, acme, url="https://ACME.test/v2?page=1", max_attempts="7")
     )
     without = {"url": "https://other.test/", "api_key_env": "", "webhook_secret_env": ""}
     assert "was changed successfully" in text(change(browser, acme, **without))
@@ -115,21 +115,22 @@ def test_change_permission_shows_a_definition_and_does_not_change_it(pdl):
     page = browser.get(path)
     assert 'credential = "pdl"' in text(page)
     assert 'name="definition"' not in page.content.decode()
-    posted = {**form_of(browser, path), "definition": 'credential = "other"', "rate_limits": "5/s"}
+    posted = {**form_of(browser, path), "definition": 'credential = "other"', "max_attempts": "7"}
     assert "was changed successfully" in text(browser.post(path, posted, follow=True))
     vendor = Vendor.objects.get()
-    assert (vendor.rate_limits, vendor.definition) == ("5/s", pdl.definition)
+    assert (vendor.max_attempts, vendor.definition) == (7, pdl.definition)
 
 
 @pytest.mark.sqlite
 def test_rate_limits_that_never_permit_a_call_are_refused_to_everybody(pdl):
     pdl.definition["weight"] = 5
     pdl.save()
-    browser = sign_in("view_vendor", "change_vendor")
-    page = text(change(browser, pdl, rate_limits="9/min, 4/s"))
+    browser = sign_in("view_vendor", "change_vendor_limits")
+    posted = {"rate_limits": "9/min, 4/s", "arrival_margin_ms": "70", "act": "show"}
+    page = text(browser.post("/admin/vendors/pdl/limits/", posted))
     assert "Each limit must allow at least 5 calls, because weight is 5." in page
-    change(browser, pdl, rate_limits="9/min, 5/s")
-    assert Vendor.objects.get().rate_limits == "9/min, 5/s"
+    page = text(browser.post("/admin/vendors/pdl/limits/", {**posted, "rate_limits": "9/min, 5/s"}))
+    assert "at most 1 call in any second (5 units, 5 a call)" in page
 
 
 @pytest.mark.sqlite  # permissions, see jobs/tests/console.py
@@ -146,7 +147,7 @@ def test_change_permission_does_not_include_the_target(acme):
         "api_key_env": "VENDOR_OTHER_KEY",
     }
     assert "was changed successfully" in text(
-        browser.post(path, {**posted, "rate_limits": "5/s"}, follow=True)
+        browser.post(path, {**posted, "max_attempts": "7"}, follow=True)
     )
     vendor = Vendor.objects.get()
     assert (vendor.url, vendor.adapter, vendor.api_key_env) == (
@@ -154,7 +155,7 @@ def test_change_permission_does_not_include_the_target(acme):
         "sync",
         "VENDOR_ACME_API_KEY",
     )
-    assert vendor.rate_limits == "5/s"
+    assert vendor.max_attempts == 7
     assert browser.get(f"{VENDORS}add/").status_code == 403
 
 
@@ -210,8 +211,8 @@ def test_a_credentials_variable_as_api_key_needs_the_permission_too(pdl, acme):
 @pytest.mark.sqlite
 def test_an_invalid_target_of_an_earlier_release_does_not_block_other_changes(make_vendor):
     acme = make_vendor(url="http://*.example", adapter="own.Adapter", api_key_env="ACME_API_KEY")
-    change(sign_in("view_vendor", "change_vendor"), acme, rate_limits="5/s")
-    assert Vendor.objects.get().rate_limits == "5/s"
+    change(sign_in("view_vendor", "change_vendor"), acme, max_attempts="7")
+    assert Vendor.objects.get().max_attempts == 7
 
 
 def test_the_page_shows_whether_workers_can_call_the_vendor(acme, redis_client, settings):

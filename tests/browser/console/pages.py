@@ -28,13 +28,24 @@ class Page(NamedTuple):
 
 PAGES = [
     Page("index"),
+    Page("index", query="?range=week"),
+    Page("errors"),
+    Page("errors", query="?hours=24"),
+    Page("bulk_actions"),
+    Page("bulk_action", "bulk"),
+    Page("bulk_plan", query="?kind=retry&status=failed&vendor=emails"),
+    Page("audit"),
+    Page("audit", query="?target=vendor:vat"),
+    Page("vendor_limits", "vat"),
+    Page("vendor_try", "vat"),
+    Page("vendor_pause", "people"),
     Page("jobs_job_changelist"),
     Page("jobs_job_changelist", query="?status=failed&vendor=emails"),
     Page("jobs_job_changelist", query="?status=cancelled"),
     Page("jobs_job_change", "failed"),
     Page("jobs_job_change", "complete"),
     Page("jobs_job_change", "queued"),
-    Page("jobs_job_history", "failed"),
+    Page("jobs_job_edit", "failed"),
     Page("jobs_batch_changelist"),
     Page("jobs_batch_change", "batch"),
     Page("jobs_callback_changelist"),
@@ -66,6 +77,8 @@ PAGES = [
 
 # What changes something, and is reached by a button.
 ACTS = {
+    *("vendor_resume", "vendor_close_breaker", "worker_drain", "worker_resume", "worker_stop"),
+    *("bulk_act", "audit_csv", "jobs_job_show", "jobs_callback_show", "jobs_callback_apply"),
     *("logout", "jobs_job_retry", "jobs_job_cancel", "jobs_job_retry_selected"),
     *("jobs_job_cancel_selected", "vendors_vendor_pause", "vendors_vendor_resume"),
     *("vendors_vendor_pause_selected", "clients_apikey_rotate", "clients_apikey_revoke"),
@@ -74,7 +87,7 @@ ACTS = {
 # Pages with the same template as one above, those that nobody sees, and what is no page.
 LEFT_OUT = {
     *("login", "app_list", "view_on_site", "autocomplete", "jsi18n", "password_change_done"),
-    *("jobs_job_delete", "jobs_job_add", "jobs_batch_add", "jobs_batch_delete"),
+    *("jobs_job_history", "jobs_job_delete", "jobs_job_add", "jobs_batch_add", "jobs_batch_delete"),
     *("jobs_callback_add", "jobs_callback_delete", "jobs_batch_history", "jobs_callback_history"),
     *("clients_apikey_delete", "clients_client_delete", "clients_client_history"),
     *("clients_apikey_history", "vendors_credential_delete", "vendors_credential_history"),

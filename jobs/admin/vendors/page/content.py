@@ -1,6 +1,6 @@
 """What the page of a vendor shows above its settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.http import HttpRequest
@@ -16,13 +16,14 @@ from jobs.admin.overview.links import Act, act, jobs_url, url
 from jobs.admin.page.texts import number, share, span
 from jobs.admin.vendors import usage
 from jobs.admin.vendors.page.verdict import NOTED_SHARE, verdict
-from jobs.admin.vendors.trail import target_of
+from jobs.choice import Choice
 from jobs.models import Job, Status
 from jobs.monitoring import snapshot
 from jobs.monitoring.facts import ServiceSnapshot, VendorLine, VendorState
 from jobs.queue.clock import redis_clock
 from jobs.recovery.unusable_pauses import has_our_pause
 from vendors.catalogue import catalogue
+from vendors.loading.trail import target_of
 from vendors.models import Vendor
 
 REFRESH_SECONDS = 5
@@ -35,7 +36,7 @@ PAUSE_FIELDS = ("paused", "paused_until", "pause_reason", "paused_by", "enabled"
 
 def content(request: HttpRequest, vendor: Vendor) -> dict[str, Any]:
     """Return the context of the page. `vendor`: as the store has it now."""
-    now = _snapshot(vendor)
+    now = current([vendor])
     line, may = now.vendor(vendor.slug), request.user.has_perm
     found = errors(ERROR_HOURS, timezone.now(), vendor.slug)
     shows_jobs = may("jobs.view_job")
@@ -57,14 +58,21 @@ def content(request: HttpRequest, vendor: Vendor) -> dict[str, Any]:
     }
 
 
-def _snapshot(vendor: Vendor) -> ServiceSnapshot:
-    """Return the snapshot, a new one if this one does not know yet what the operator has done."""
+def current(vendors: Iterable[Vendor]) -> ServiceSnapshot:
+    """Return the snapshot, a new one if this one does not know yet what an operator has done.
+    `vendors`: as the store has them now.
+    """
     now = snapshot.current()
-    line = now.vendor(vendor.slug)
-    if line and all(getattr(line.vendor, it) == getattr(vendor, it) for it in PAUSE_FIELDS):
+    if all(_is_known(vendor, now) for vendor in vendors):
         return now
     forget()
     return snapshot.current()
+
+
+def _is_known(vendor: Vendor, now: ServiceSnapshot) -> bool:
+    line = now.vendor(vendor.slug)
+    known = line.vendor if line else None
+    return all(getattr(known, name, None) == getattr(vendor, name) for name in PAUSE_FIELDS)
 
 
 def forget() -> None:
@@ -119,8 +127,8 @@ def _rate(per_minute: float) -> str:
 
 def _failed(request: HttpRequest, vendor: Vendor) -> Iterator[dict[str, Any]]:
     """Yield the newest jobs that failed, by when they were accepted."""
-    jobs = Job.objects.filter(vendor=vendor.slug, status=Status.FAILED)
-    for job in jobs.defer("input", "result", "metadata").order_by("-id")[:MAX_FAILED]:
+    chosen = Choice(vendor=vendor.slug, status=Status.FAILED)
+    for job in chosen.jobs().order_by("-id")[:MAX_FAILED]:
         yield {"job": job, "message": _message(request, job)}
 
 
@@ -132,7 +140,7 @@ def _message(request: HttpRequest, job: Job) -> str:
 
 def _entries(vendor: Vendor) -> list[dict[str, Any]]:
     """Return what people did last to the vendor."""
-    found = Entry.objects.filter(target=target_of(vendor)).order_by("-at")[:MAX_ENTRIES]
+    found = Entry.objects.filter(target=target_of(vendor)).order_by("-id")[:MAX_ENTRIES]
     return [{"entry": entry, "changes": shown(entry.changes)} for entry in found]
 
 

@@ -63,6 +63,8 @@ def verdict(vendor: Vendor, line: VendorLine | None, redis: Snapshot, *, is_ours
     if line is None:
         return Verdict("warning", "Unknown.", "Read this page again in a second.", [])
     tone, sentence = TONES[line.state], line.sentence
+    if sentence and not sentence.endswith((".", "!", "?")):
+        sentence += "."
     if line.state == VendorState.PAUSED and vendor.paused and not vendor.paused_by:
         tone = "bad"  # it stays so until a person acts
     share = line.errors_5min / line.calls_5min if line.calls_5min else 0.0

@@ -1,0 +1,138 @@
+"""What a person on call does, with a mouse, by the keyboard alone and without script."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import REPORT_VIOLATIONS
+from tests.browser.console.conftest import Console
+from tests.browser.console.hands import Hands, Keyboard
+
+WAYS: dict[str, Callable[[Page], Hands]] = {
+    "mouse": Hands,
+    "keyboard": Keyboard,
+    "without script": Hands,
+}
+# A vendor for each way, so that no flow undoes another.
+VENDORS = {"mouse": "people", "keyboard": "addresses", "without script": "phones"}
+CODES = {"people": "invalid_input", "addresses": "timeout", "phones": "rate_limited"}
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def hands(chromium: Browser, console: Console, way: str) -> Iterator[Hands]:
+    """Hands on the front page."""
+    scripted = way != "without script"
+    context = chromium.new_context(storage_state=console.cookies, java_script_enabled=scripted)
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    errors: list[str] = []
+    page.add_init_script(REPORT_VIOLATIONS)
+    page.on("console", lambda it: errors.append(it.text) if it.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{console.url}/admin/")
+    yield WAYS[way](page)
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def vendor(way: str) -> str:
+    return VENDORS[way]
+
+
+def test_a_vendor_is_paused_and_resumed_and_the_trail_says_who(
+    hands: Hands, console: Console, vendor: str
+) -> None:
+    page = hands.page
+    hands.press(vendor)
+    hands.press("Pause")
+    hands.fill("Reason", "Their maintenance")
+    hands.press("Pause")
+    expect(page.locator("main")).to_contain_text("Their maintenance")
+    page.goto(f"{console.url}/admin/")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=vendor, exact=True))
+    expect(row.first).to_contain_text("paused")
+    hands.press("Resume", row.first)
+    confirm(hands, "Resume")
+    expect(page.locator("body")).to_contain_text("resumed")
+    page.goto(f"{console.url}/admin/audit/?target=vendor:{vendor}")
+    expect(page.locator("main")).to_contain_text("Their maintenance")
+    expect(page.locator("main")).to_contain_text("admin")
+
+
+def confirm(hands: Hands, name: str) -> None:
+    """Press the button of a page that asks, if there is one."""
+    if hands.page.get_by_role("link", name="Cancel", exact=True).count():
+        hands.press(name)
+
+
+def test_all_failed_jobs_of_an_error_are_retried(
+    hands: Hands, console: Console, vendor: str
+) -> None:
+    page = hands.page
+    page.goto(f"{console.url}/admin/errors/?hours=24")
+    row = page.get_by_role("row").filter(has_text=CODES[vendor]).filter(has_text=vendor)
+    hands.press("Retry all…", row.first)
+    expect(page.locator("h1")).to_contain_text("Retry")
+    expect(page.locator("main")).to_contain_text("Nothing has been done yet.")
+    if page.get_by_role("checkbox").count():
+        page.get_by_role("checkbox").first.check()
+    hands.fill("Reason", "The vendor is back")
+    hands.use(page.locator("main").get_by_role("button", name="Retry", exact=False).first)
+    expect(page).to_have_url(re.compile(r"/admin/bulk/[0-9a-f-]{36}/"))
+    expect(page.locator("main")).to_contain_text("The vendor is back")
+
+
+def test_a_job_is_found_by_its_id(hands: Hands, console: Console) -> None:
+    page, job_id = hands.page, console.rows["complete"]
+    hands.write(page.get_by_role("searchbox").first, job_id)
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text(job_id)
+
+
+def test_jobs_are_filtered_by_status_and_vendor(hands: Hands, console: Console) -> None:
+    page = hands.page
+    hands.press("Jobs", page.get_by_role("navigation").first)
+    hands.choose("Status", "failed")
+    hands.choose("Vendor", "emails")
+    hands.press("Filter")
+    expect(page).to_have_url(re.compile("status=failed&vendor=emails"))
+    rows = page.locator("main tbody tr")
+    assert rows.count() > 0
+    assert all("failed" in text and "emails" in text for text in rows.all_inner_texts())
+
+
+def test_a_page_of_a_failed_job_says_why_and_what_helps(hands: Hands, console: Console) -> None:
+    page = hands.page
+    page.goto(f"{console.url}/admin/jobs/job/{console.rows['failed']}/change/")
+    expect(page.locator("main")).to_contain_text("What to do:")
+    expect(page.locator("main")).not_to_contain_text("alert(1)")  # which its input has
+    hands.press("Show")
+    expect(page.locator("main")).to_contain_text("curl")
+    expect(page.locator("main")).to_contain_text("alert(1)")
+
+
+def test_a_vendor_is_tried(hands: Hands, vendor: str) -> None:
+    page = hands.page
+    hands.press(vendor)
+    hands.press("Try it")
+    hands.fill("Input (JSON)", json.dumps({"name": "Ada Brandt"}))
+    hands.press("Call the vendor")
+    expect(page.locator("main")).to_contain_text("Ada Brandt")
+
+
+def test_the_effect_of_new_limits_is_shown_first(hands: Hands, vendor: str) -> None:
+    page = hands.page
+    hands.press(vendor)
+    hands.press("Change limits")
+    hands.fill("Rate limits", "7/s")
+    hands.press("Show the effect")
+    expect(page.locator("main")).to_contain_text("7")

@@ -1,0 +1,50 @@
+"""What the console's script adds: it refreshes, and its keys can be turned off."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.console.conftest import Console
+
+REFRESH_MS = 15_000
+
+
+def test_the_overview_is_small_and_refreshes_with_one_request(
+    open_page: Callable[[str], Page], console: Console, page: Page, errors: list[str]
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_page("/admin/")
+    page.wait_for_load_state("networkidle")
+    assert len(asked) <= 6, asked
+    assert len(page.content().encode()) < 60_000
+    del asked[:]
+    with page.expect_response(
+        lambda it: it.url.startswith(f"{console.url}/admin/"), timeout=REFRESH_MS
+    ):
+        pass
+    assert len(asked) == 1, asked
+    assert errors == []
+
+
+def test_open_details_stay_open_when_the_page_refreshes(
+    open_page: Callable[[str], Page], page: Page
+) -> None:
+    open_page("/admin/")
+    details = page.locator("details:has-text('Show numbers')").first
+    details.locator("summary").click()
+    with page.expect_response("**/admin/*", timeout=REFRESH_MS):
+        pass
+    expect(details).to_have_attribute("open", "")
+
+
+def test_keys_open_pages_until_they_are_turned_off(
+    open_page: Callable[[str], Page], page: Page, console: Console
+) -> None:
+    open_page("/admin/audit/")
+    page.keyboard.press("j")
+    page.wait_for_url(f"{console.url}/admin/jobs/job/**")
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox").first).to_be_focused()
+    page.keyboard.type("ojv")  # letters in a field are no keys
+    expect(page).to_have_url(f"{console.url}/admin/jobs/job/")
