@@ -44,7 +44,6 @@ class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
     show_facets = admin.ShowFacets.NEVER
     actions = ("end_sessions",)
     readonly_fields = ("last_login", "date_joined", "signed_in")
-    filter_horizontal = ("user_permissions",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
