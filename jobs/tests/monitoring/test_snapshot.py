@@ -262,6 +262,22 @@ def test_while_the_store_is_away_vendors_are_those_known_last(stage):
 
 
 @pytest.mark.sqlite
+def test_a_problem_says_since_when(stage, settings):
+    url = settings.REDIS_URL
+    faults.redis_away(stage)
+    first, second = (now().problems[0].since for _ in range(2))
+    assert first == second == snapshot.current().redis_away_since
+    settings.REDIS_URL = url
+    hints.cache_clear()
+    assert now().redis_away_since is None
+    seconds, _ = stage.redis.time()
+    stage.redis.zadd(HEARTBEATS, {"w1": (seconds - 60) * 1000})
+    [no_worker] = now().problems
+    ago = timezone.now() - no_worker.since
+    assert timedelta(seconds=55) < ago < timedelta(seconds=90)
+
+
+@pytest.mark.sqlite
 def test_what_was_never_read_is_not_shown_as_zero(stage):
     faults.store_away(stage)
     catalogue.__init__()
