@@ -11,11 +11,14 @@ import pytest
 from django.conf import settings as project
 from prometheus_client.parser import text_string_to_metric_families
 
+from jobs import tallies
 from jobs.monitoring import snapshot
 from jobs.monitoring.history import VendorHistory
 from jobs.monitoring.rules import RULES, alerts, answers
 from jobs.monitoring.snapshot import monitor
+from jobs.queue.clock import redis_clock
 from jobs.tallies.recent import recent
+from jobs.tallies.samples import Sampler
 from jobs.tests.monitoring.faults import FAULTS, Stage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -70,6 +73,25 @@ def test_a_fault_is_found_and_its_alert_fires(fault, stage, client, tmp_path):
     assert set(re.findall(r"enrichlabs_\w+", rule.alert.expr)) <= shown
     if promtool := shutil.which("promtool"):
         assert_fires(promtool, rule, before, after, tmp_path)
+
+
+def test_a_commit_that_took_long_is_found_later(stage):
+    tallies.committed(0.9)
+    tallies.committed(1.1)
+    tallies.flush()
+    [found] = problems()
+    assert "The store is slow: 1 commit took over 1 s in the last 10 min." in found.sentence
+
+
+def test_whoever_leads_counts_the_minutes_without_a_slot(stage):
+    Sampler().step()
+    FAULTS_BY_NAME["at_cap"](stage)
+    Sampler().step()
+    tallies.flush()
+    recent.forget()
+    minutes = recent.minutes(redis_clock.now())
+    newest = minutes[max(minutes)]["acme"]
+    assert (newest.events["at_cap"], newest.waiting) == (1, 1)
 
 
 @pytest.mark.parametrize(
