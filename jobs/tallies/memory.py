@@ -28,6 +28,8 @@ class Row:
     changes: int = 0  # rises with each change
     written: int = 0  # `changes` when the row was last written
     was_sent: bool = False  # it may be in the store, whether or not a write was confirmed
+
+
 SLOW_SECONDS = 1.0  # of a commit
 
 
