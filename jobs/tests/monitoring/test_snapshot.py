@@ -251,6 +251,15 @@ def test_while_the_store_is_away_vendors_are_those_known_last(stage):
 
 
 @pytest.mark.sqlite
+def test_what_was_never_read_is_not_shown_as_zero(stage):
+    faults.store_away(stage)
+    catalogue.__init__()
+    figures = now().figures
+    assert (figures.waiting, figures.oldest_seconds, figures.errors_hour) == (None, None, None)
+    assert (figures.done_per_minute, figures.workers_alive) == (None, 1)
+
+
+@pytest.mark.sqlite
 def test_only_the_worst_problems_are_shown(stage):
     for number in range(MAX_PROBLEMS + 2):
         stage.make_vendor(f"v{number}", paused=True, pause_reason="It denied 3 jobs in a row.")
