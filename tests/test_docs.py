@@ -13,7 +13,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "loadtest").rglob("*.md")),
 ]
-PACKAGES = "audit|chaos|clients|demo|enrichlabs|harness|jobs|loadtest|tests|vendors|webhooks"
+PACKAGES = "audit|chaos|clients|demo|enrichlabs|harness|jobs|loadtest|tests|users|vendors|webhooks"
 NAME = re.compile(rf"`((?:{PACKAGES})(?:\.\w+)+)(?:\(\))?`")
 FILE = re.compile(rf"`((?:{PACKAGES}|deploy|docs|script)/[\w./-]*\w)`")
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")

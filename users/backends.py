@@ -3,7 +3,7 @@
 import logging
 import math
 from datetime import timedelta
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
@@ -15,10 +15,6 @@ from users import throttle
 
 log = logging.getLogger(__name__)
 
-MAX_UNDER_WAY = 4  # each occupies a thread of the process, and may wait for another's hash
-BUSY_SECONDS = 2
-
-_under_way = BoundedSemaphore(MAX_UNDER_WAY)
 _counting = Lock()
 
 
@@ -44,18 +40,6 @@ class ConsoleBackend(ModelBackend):
         """Return the user, or None. Raises LoginRefused."""
         if request is None or username is None or password is None:
             return super().authenticate(request, username, password, **kwargs)
-        if not _under_way.acquire(blocking=False):
-            raise LoginRefused(
-                f"Too many people are logging in at the moment. Retry in {BUSY_SECONDS} s.",
-                BUSY_SECONDS,
-            )
-        try:
-            return self._check(request, username, password)
-        finally:
-            _under_way.release()
-
-    @sensitive_variables("username", "password")
-    def _check(self, request: HttpRequest, username: str, password: str) -> Any:
         account, address = throttle.account_of(username), request.session.address  # type: ignore[attr-defined]  # of users.sessions
         network = throttle.network_of(address)
         with _counting:

@@ -99,9 +99,9 @@ def _wrong_actions(history: History, story: BatchStory) -> Iterator[Finding]:
         for job in jobs:
             if parcel.retried and job.status == Status.FAILED:
                 yield job.pk, "its batch was retried, and it is failed"
-            starts = [
-                attempt.started_at.timestamp() for attempt in history.stories[job.pk].attempts
-            ]
+            # A later run was asked for: the operator retries what has failed, whatever its batch.
+            first_run = history.stories[job.pk].attempts_of(1)
+            starts = [attempt.started_at.timestamp() for attempt in first_run]
             if parcel.cancelled_at and max(starts, default=0) > (
                 parcel.cancelled_at + CANCEL_SECONDS
             ):

@@ -72,7 +72,7 @@ def found(story):
     stories = {job.pk: Story(job) for jobs in story.jobs.values() for job in jobs}
     if story.parcel.cancelled_at:
         for each in stories.values():
-            each.attempts.append(Attempt(started_at=NOW))
+            each.attempts.append(Attempt(started_at=NOW, run=1, number=1))
     history = History(SEED, [], stories, Journal(), batches=[story])
     return {name for name, check in checks.CHECKS.items() if list(check(history))}
 

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from jobs.bulk import actions, holds
 from jobs.bulk.course import Course
+from jobs.bulk.entries import drop_cancelled
 from jobs.bulk.kinds import (
     KINDS,
     OUTCOME_UNKNOWN,
@@ -99,6 +100,8 @@ def _move(action: BulkAction, course: Course, limit: int) -> bool:
     is_last = len(found) < limit
     moved = [job for job, yes in zip(chosen, happened, strict=True) if yes]
     course.note(moved, they_wait=action.kind == "retry")
+    if moved and action.kind == "cancel":
+        drop_cancelled(action.vendor)
     _save(action, found, is_last=is_last, course=course)
     return not is_last
 

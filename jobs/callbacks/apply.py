@@ -7,17 +7,16 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import redis
 
 from jobs import failures, lifecycle, tallies
 from jobs.callbacks import references
-from jobs.callbacks.moves import late_move_of, move_of, poll_soon
+from jobs.callbacks.moves import late_move_of, move_of, note_on_attempt, poll_soon
 from jobs.callbacks.read import EQUAL_NAMES, Answer, Unreadable, read
 from jobs.callbacks.verdicts import verdict_without_effect
 from jobs.lifecycle import Move
-from jobs.models import Attempt, Callback, Job, Kind, Status, Verdict
+from jobs.models import Callback, Job, Status, Verdict
 from jobs.queue import stream
 from jobs.queue.health import pausing
 from jobs.storage.group_commit import GroupCommit
@@ -177,20 +176,8 @@ def _apply_each(effects: Sequence[_Effect]) -> list[bool]:
     happened = [effect for effect, yes in zip(effects, applied, strict=True) if yes]
     _record(Verdict.APPLIED, *[effect.callback for effect in happened])
     for effect in happened:
-        _note_on_attempt(effect)
+        note_on_attempt(effect.callback, effect.answer)
     return applied
-
-
-def _note_on_attempt(effect: _Effect) -> None:
-    """Note on its attempt what a callback says about cost and confidence."""
-    callback, answer = effect.callback, effect.answer
-    said = {name: getattr(answer, name, None) for name in ("cost", "confidence")}
-    changes = {name: value for name, value in said.items() if value is not None}
-    of_attempt: dict[str, Any] = {"run": callback.run, "number": callback.attempt}
-    if changes:
-        attempts = Attempt.objects.filter(job=callback.job, kind=Kind.CALL, **of_attempt)
-        with writing():
-            attempts.update(**changes)
 
 
 def _settle(effect: _Effect) -> None:

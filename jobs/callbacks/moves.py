@@ -2,13 +2,17 @@
 
 import random
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from jobs import lifecycle, retry
+from django.db import transaction
+
+from jobs import lifecycle, retry, tallies
 from jobs.callbacks.read import Answer, Unreadable
 from jobs.lifecycle import Move
 from jobs.models import UNKNOWN, Attempt, Callback, Job, Kind, Status, Verdict
 from jobs.queue.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+from jobs.storage.store import writing
 from vendors.base import Done, Outcome, VendorError
 from vendors.models import Vendor
 
@@ -63,6 +67,21 @@ def poll_soon(callback: Callback, vendor: Vendor, now: datetime) -> bool:
     if job.next_poll_at is None or at < job.next_poll_at:
         lifecycle.apply([lifecycle.postpone_poll(job, at)])
     return True
+
+
+def note_on_attempt(callback: Callback, answer: Answer) -> None:
+    """Note on its attempt what a callback says about cost and confidence."""
+    said = {name: getattr(answer, name, None) for name in ("cost", "confidence")}
+    changes = {name: value for name, value in said.items() if value is not None}
+    of_attempt: dict[str, Any] = {"run": callback.run, "number": callback.attempt}
+    if changes:
+        attempts = Attempt.objects.filter(job=callback.job, kind=Kind.CALL, **of_attempt)
+        with writing():
+            costs = attempts.values_list("cost", flat=True) if "cost" in changes else []
+            for cost in costs:
+                more = changes["cost"] - (cost or 0.0)
+                transaction.on_commit(partial(tallies.add_cost, callback.vendor, more))
+            attempts.update(**changes)
 
 
 def _move_to_repeat(

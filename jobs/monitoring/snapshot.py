@@ -8,11 +8,12 @@ from threading import Lock
 from django.db import close_old_connections
 from django.utils import timezone
 
-from jobs.models import BulkAction, BulkState
+from jobs.bulk import running
+from jobs.models import BulkAction
 from jobs.monitoring import backlog, health, vendors, workers
 from jobs.monitoring.facts import Figures, Problem, ServiceSnapshot, Severity, VendorLine
 from jobs.monitoring.history import History, VendorHistory
-from jobs.monitoring.rules import RULES
+from jobs.monitoring.rules import RULES, Rule
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from jobs.storage.store import STORE_ERRORS, patience
 from vendors.catalogue import catalogue
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 MAX_AGE_SECONDS = 1.0
 STORE_SECONDS = 0.8  # for all that a snapshot reads
 MAX_PROBLEMS = 8
-MAX_BULK_ACTIONS = 10
 
 
 class Monitor:
@@ -102,19 +102,11 @@ class Monitor:
                 if not redis.redis_answers:
                     slugs = [vendor.slug for vendor in self._vendors]
                     sources.rows = backlog.from_rows(slugs, redis.now)
-                self._bulk_actions = _bulk_actions()
+                self._bulk_actions = running()
         except STORE_ERRORS:
             close_old_connections()
             return None
         return store_ms
-
-
-def _bulk_actions() -> list[BulkAction]:
-    """Return those under way, a state at a time as the index is."""
-    found: list[BulkAction] = []
-    for state in (BulkState.RUNNING, BulkState.PAUSED):
-        found += BulkAction.objects.filter(state=state).order_by("id")[:MAX_BULK_ACTIONS]
-    return found[:MAX_BULK_ACTIONS]
 
 
 def _figures(
@@ -143,10 +135,19 @@ def _figures(
 
 
 def _with_problems(snapshot: ServiceSnapshot) -> ServiceSnapshot:
-    found = [problem for rule in RULES for problem in rule.find(snapshot)]
+    found = [problem for rule in RULES for problem in _found_by(rule, snapshot)]
     found.sort(key=_badness)
     hidden = len(found[MAX_PROBLEMS:])
     return replace(snapshot, problems=found[:MAX_PROBLEMS], hidden_problems=hidden)
+
+
+def _found_by(rule: Rule, snapshot: ServiceSnapshot) -> list[Problem]:
+    """Return the problems that a rule finds. One with a fault must not take the page with it."""
+    try:
+        return list(rule.find(snapshot))
+    except Exception:
+        log.exception("the rule %s failed", rule.name)
+        return []
 
 
 def _badness(problem: Problem) -> tuple[bool, int]:

@@ -10,8 +10,9 @@ from jobs.tallies.writer import writer
 note = memory.note
 accepted = memory.accepted
 count = memory.count
+add_cost = memory.add_cost
 committed = memory.committed
 flush = writer.flush
 finish = writer.finish
 
-__all__ = ["accepted", "committed", "count", "finish", "flush", "note"]
+__all__ = ["accepted", "add_cost", "committed", "count", "finish", "flush", "note"]

@@ -33,7 +33,7 @@ class Histogram:
     def add(self, seconds: float) -> None:
         number = bisect_left(BOUNDS, seconds)
         self.buckets[number] = self.buckets.get(number, 0) + 1
-        self.total += seconds
+        self.total += max(seconds, 0.0)  # clocks may disagree
 
     @classmethod
     def of(cls, number: int, count: int) -> Self:

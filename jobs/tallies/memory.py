@@ -30,6 +30,9 @@ class Row:
     was_sent: bool = False  # it may be in the store, whether or not a write was confirmed
 
 
+SLOW_SECONDS = 1.0  # of a commit
+
+
 class Memory:
     """Counts, from all threads of a process."""
 
@@ -79,6 +82,10 @@ class Memory:
             self._counts(now, vendor).events[event] += by
         self.wake()
 
+    def add_cost(self, vendor: str, cost: float) -> None:
+        """Add to the cost of a call that is counted already."""
+        self.add(vendor, Counts(cost=cost))
+
     def committed(self, seconds: float) -> None:
         """Count a commit that took too long."""
         if seconds > SLOW_SECONDS:
@@ -96,6 +103,7 @@ class Memory:
         now = redis_clock.now().timestamp()
         with self.lock:
             self._counts(now, vendor).merge(counts)
+        self.wake()
 
     def _counts(self, now: float, vendor: str) -> Counts:
         """Return the counts of the current minute, to be changed under the lock."""

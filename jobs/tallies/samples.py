@@ -13,7 +13,7 @@ class Sampler:
         self._waited: set[str] = set()  # the vendors whose jobs waited at the last sample
 
     def step(self) -> int:
-        """Raises redis.RedisError."""
+        """Take one sample. Without Redis there is none."""
         snapshot = take_snapshot(catalogue.all().values(), commands())
         waiting = {slug for slug, vendor in snapshot.vendors.items() if vendor.queued}
         for slug in waiting | self._waited & snapshot.vendors.keys():  # else no sample says zero

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from jobs.queue.clock import redis_clock
 from jobs.queue.workers import Order, WorkerFacts
+from jobs.recovery import unusable
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class WorkerStatus:
         self._only = tuple(only)
         self._host = socket.gethostname()
         self._started_at = 0.0
+        self._unusable: dict[str, str] = {}
         self._recorded = deque([0], maxlen=RATE_HEARTBEATS + 1)
         self._slowest: deque[float | None] = deque(maxlen=SLOWEST_HEARTBEATS)
 
@@ -74,6 +76,15 @@ class WorkerStatus:
             store_ms=max((ms for ms in self._slowest if ms is not None), default=None),
             clock=time.time(),
         )
+
+    def log_unusable(self, found: dict[str, str]) -> None:
+        """Log once why this worker can't use a vendor or a key, given unusable.faults."""
+        for name, why in found.items():
+            if self._unusable.get(name) != why:
+                log.error("%s %s is not %s by this worker: %s", *unusable.words(name), why)
+        for name in self._unusable.keys() - found.keys():
+            log.info("%s %s can be %s", *unusable.words(name))
+        self._unusable = found
 
     def obey(self, order: Order) -> None:
         log.info("worker %s obeys the console: %s", self._name, order.value)

@@ -75,7 +75,6 @@ class Worker:
         self._round_seconds = 0.0
         self._is_paced = False
         self._vendors: dict[str, Vendor] = {}
-        self._unusable: dict[str, str] = {}  # why, as in unusable.faults
         self._wake = Event()
         self._schedule = Schedule()
         self._pool: Pool[Execution] = Pool(threads, self._execute, self._wake.set)
@@ -172,19 +171,11 @@ class Worker:
         self._vendors = vendors
         slugs = [slug for slug in vendors if not self._chosen or slug in self._chosen]
         found = unusable.faults(vendors[slug] for slug in slugs)
-        self._report_unusable(found)
+        self._status.log_unusable(found)
+        self._heartbeat.report = unusable.report(found, self._chosen)
         usable = {slug: vendors[slug] for slug in slugs if slug not in found}
         self._schedule.serve(usable)
         self._is_paced = any(buckets_of(vendor).are_charged for vendor in usable.values())
-
-    def _report_unusable(self, found: dict[str, str]) -> None:
-        """Log once why this worker can't use a vendor or a key, and tell the other workers."""
-        for name, why in found.items():
-            if self._unusable.get(name) != why:
-                log.error("%s %s is not %s by this worker: %s", *unusable.words(name), why)
-        for name in self._unusable.keys() - found.keys():
-            log.info("%s %s can be %s", *unusable.words(name))
-        self._unusable, self._heartbeat.report = found, unusable.report(found, self._chosen)
 
     @property
     def _is_behind(self) -> bool:

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from audit.models import Entry
-from users import backends, hashing, throttle
+from users import hashing, site, throttle
 from users.models import FailedLogin
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("ann")]
@@ -85,13 +85,14 @@ def test_ipv6_addresses_count_by_network(address, network):
 
 @pytest.mark.sqlite
 def test_few_logins_are_checked_at_a_time(log_in, monkeypatch):
-    for _ in range(backends.MAX_UNDER_WAY):
-        assert backends._under_way.acquire(blocking=False)
+    for _ in range(site.MAX_UNDER_WAY):
+        assert site._under_way.acquire(blocking=False)
     try:
         response = log_in()
     finally:
-        backends._under_way.release(backends.MAX_UNDER_WAY)
+        site._under_way.release(site.MAX_UNDER_WAY)
     assert (response.status_code, response["Retry-After"]) == (429, "2")
+    assert "default-src 'self'" in response["Content-Security-Policy"]
     assert log_in().status_code == 302
     assert hashing._slots._initial_value == 2
 

@@ -88,14 +88,18 @@ def status(job):
     return job.status
 
 
-def test_after_the_answer_it_ends_the_job_of_its_reference(vendor, make_waiting, send):
+def test_after_the_answer_it_ends_the_job_of_its_reference(
+    vendor, make_waiting, send, django_capture_on_commit_callbacks
+):
     job, other = make_waiting(), make_waiting("ref-2")
-    assert send(RESULT) == APPLIED
+    with django_capture_on_commit_callbacks(execute=True):
+        assert send(RESULT) == APPLIED
     assert (status(job), job.result, status(other)) == ("complete", {"name": "Jane"}, "waiting")
     callback = Callback.objects.get()
     assert (callback.job, callback.run, callback.attempt) == (job.pk, 1, 1)
     attempt = Attempt.objects.get(job=job.pk)
     assert (attempt.cost, attempt.confidence) == (2, 0.5)
+    assert (counted("acme").done, counted("acme").cost) == (1, 2)
     assert send(RESULT) == APPLIED
     assert Callback.objects.get().times_received == 2
     assert send({**RESULT, "cost": 3}) == LATE

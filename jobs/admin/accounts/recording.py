@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from audit.record import record
 from jobs.admin.actor import actor
+from jobs.admin.clients.history import AuditedAdmin
 
 PASSWORDS = ("usable_password", "password1", "password2")
 # They change, but their values are nobody's business.
@@ -17,15 +17,18 @@ PERSONAL = ("first_name", "last_name", "email")
 NOT_KEPT = "…"
 
 
-class RecordedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argument at run time
+class RecordedAdmin(AuditedAdmin):
     """Writes an entry for each row that is added, changed or deleted. `kind`: as in user:ann."""
 
     kind = ""
 
+    def audit_target(self, obj: Any) -> str:
+        return f"{self.kind}:{obj}"[:100]
+
     def record(
         self, request: HttpRequest, obj: Model, done: str, changes: dict[str, Any] | None = None
     ) -> None:
-        record(actor(request), f"{self.kind}.{done}", f"{self.kind}:{obj}"[:100], changes)
+        record(actor(request), f"{self.kind}.{done}", self.audit_target(obj), changes)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
+from django.db.models import ManyToManyField, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -15,11 +16,11 @@ from jobs.admin.accounts.recording import RecordedAdmin
 from jobs.admin.formats import counted, moment
 from users import sessions
 
-HISTORY_TEMPLATE = "admin/jobs/object_history.html"
-
 
 class SuperusersOnly(RecordedAdmin):
-    object_history_template = HISTORY_TEMPLATE
+    # Boxes to tick, which all can use: Django's two lists need a script and a mouse.
+    filter_horizontal = ()
+    formfield_overrides = {ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -37,8 +38,12 @@ admin.site.unregister([User, Group])
 @admin.register(User)
 class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
     kind = "user"
+    list_display = ("username", "is_active", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_superuser")
+    search_fields = ("username",)
+    show_facets = admin.ShowFacets.NEVER
     actions = ("end_sessions",)
-    readonly_fields = ("signed_in",)
+    readonly_fields = ("last_login", "date_joined", "signed_in")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
@@ -51,6 +56,11 @@ class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
             (title, {**options, "fields": [it for it in options["fields"] if it != "password"]})
             for title, options in fieldsets
         ]
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "groups":  # a few roles
+            kwargs["widget"] = forms.CheckboxSelectMultiple
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     @admin.display(description="Signed in")
     def signed_in(self, user: User) -> str | SafeString:

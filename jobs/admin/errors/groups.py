@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from jobs.advice import Advice, advice_on
-from jobs.api.pagination import first_id_at
 from jobs.choice import Choice
 from jobs.models import Job, Status
 from jobs.tallies import read
@@ -34,10 +33,14 @@ class Group:
         return advice_on(self.code)
 
     @property
-    def choice(self) -> str:
+    def choice(self) -> Choice:
+        """The failed jobs."""
+        return Choice(status=Status.FAILED, vendor=self.vendor, error_code=self.code)
+
+    @property
+    def query(self) -> str:
         """The failed jobs, as the query of a URL."""
-        chosen = Choice(status=Status.FAILED, vendor=self.vendor, error_code=self.code)
-        return chosen.as_query()
+        return self.choice.as_query()
 
 
 @dataclass(frozen=True)
@@ -102,11 +105,11 @@ def _count(counts: Counts, group: Group) -> int:
 
 
 def _with_example(group: Group, since: datetime) -> Group:
-    # The index job_error has them in order of their ids, which is that of acceptance.
-    jobs = Job.objects.filter(error_code__gt="", error_code=group.code, vendor=group.vendor)
-    jobs = jobs.filter(status=Status.FAILED).only("pk", "error_message", "finished_at")
-    newest = jobs.order_by("-id").first()
-    oldest = jobs.filter(id__gte=first_id_at(since)).order_by("id").first()
+    """Return the group with its newest job, and when that and the oldest of the time ended. Jobs
+    are in the order of their acceptance.
+    """
+    newest = group.choice.jobs().order_by("-id").first()
+    oldest = replace(group.choice, created_after=since).jobs().order_by("id").first()
     return replace(
         group,
         first_seen=(oldest and oldest.finished_at) or group.first_seen,

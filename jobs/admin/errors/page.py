@@ -51,7 +51,7 @@ def rows(request: HttpRequest, groups: list[Group]) -> list[dict[str, Any]]:
             "sparkline": sparkline(group.numbers, _label(group), "error"),
             "vendor_pk": pks.get(group.vendor, ""),
             "jobs_url": _list(group) if opens_jobs and group.jobs else "",
-            "plan_url": f"{plan}?kind=retry&{group.choice}" if plan and group.example else "",
+            "plan_url": f"{plan}?kind=retry&{group.query}" if plan and group.example else "",
         }
         for group in groups
     ]
@@ -66,7 +66,7 @@ def plan_url() -> str:
 
 
 def _list(group: Group) -> str:
-    return f"{reverse('admin:jobs_job_changelist')}?{group.choice}"
+    return f"{reverse('admin:jobs_job_changelist')}?{group.query}"
 
 
 def _label(group: Group) -> str:

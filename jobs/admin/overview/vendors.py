@@ -51,7 +51,7 @@ def _row(line: VendorLine, request: HttpRequest, *, links_vendor: bool) -> Vendo
         line,
         url=url("vendors_vendor_change", line.vendor.pk) if links_vendor else "",
         word=WORDS.get(line.state, line.state.replace("_", " ")),
-        sentence=line.sentence if line.state in EXPLAINED else "",
+        sentence=_sentence(line),
         in_flight=_in_flight(line),
         window=_window(line.tightest),
         sparkline=sparkline(line.sparkline) if any(line.sparkline) else "",
@@ -61,6 +61,13 @@ def _row(line: VendorLine, request: HttpRequest, *, links_vendor: bool) -> Vendo
         failed_url=jobs_url(request, vendor=line.slug, status="failed", created="hour"),
         acts=_acts(line, request),
     )
+
+
+def _sentence(line: VendorLine) -> str:
+    """Return why a vendor is in this state, with one full stop at its end."""
+    if line.state not in EXPLAINED or not line.sentence:
+        return ""
+    return line.sentence.rstrip(".") + "."
 
 
 def _in_flight(line: VendorLine) -> SafeString | str:

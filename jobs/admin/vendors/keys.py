@@ -166,8 +166,8 @@ class KeysAdmin(SharedAdmin):
         by, after = actor(request), _state(credential, name)
         action = f"credential.key_{done}"
         record(by, action, target_of(credential), {name: [before, after]}, reason=reason)
-        for slug in sorted(vendors):
-            change = {"state": ["", f"{done} with the key {name} of credential {credential}"]}
+        for slug in sorted(vendors) if done == "resumed" else ():  # pausing them leaves entries
+            change = {"state": ["paused", f"{done} with the key {name} of credential {credential}"]}
             record(by, f"vendor.{done}", f"vendor:{slug}", change, reason=reason)
         also = f" Vendors {done} with it: {', '.join(sorted(vendors))}." if vendors else ""
         messages.success(request, f"Key {name} is {done}.{also}")

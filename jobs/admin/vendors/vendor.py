@@ -81,8 +81,16 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
         # The row is about to get the form's definition: its credential must not be read yet.
         if obj and not obj.definition.get("credential"):
             has_none = {"key_states"}
+        description = {"Limits": _where_limits_are_changed(request, obj)} if obj else {}
         return [
-            (title, {**options, "fields": [it for it in options["fields"] if it not in has_none]})
+            (
+                title,
+                {
+                    **options,
+                    "fields": [it for it in options["fields"] if it not in has_none],
+                    "description": description.get(title),
+                },
+            )
             for title, options in super().get_fieldsets(request, obj)
         ]
 
@@ -141,6 +149,14 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Vendor]) -> None:
         super().delete_queryset(request, queryset)
         catalogue.forget()
+
+
+def _where_limits_are_changed(request: HttpRequest, vendor: Vendor) -> SafeString:
+    page = "a page of their own"
+    if request.user.has_perm("vendors.change_vendor_limits"):
+        url = reverse("admin:vendor_limits", args=[vendor.slug])
+        page = format_html('<a href="{}">{}</a>', url, page)
+    return format_html("They are changed on {}, which shows the effect first.", page)
 
 
 def _openable_by(request: HttpRequest) -> set[str]:

@@ -11,6 +11,7 @@ from jobs.monitoring.facts import (
     WindowUse,
 )
 from jobs.monitoring.rules.rule import Alert, Rule, counted, ended, span, waits
+from jobs.recovery.unusable import everywhere
 from vendors.models import Credential, CredentialKey
 
 CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
@@ -56,14 +57,28 @@ def breaker_open(snapshot: ServiceSnapshot) -> Iterator[Problem]:
 
 def key_paused(snapshot: ServiceSnapshot) -> Iterator[Problem]:
     """Find keys that stay paused although their vendors go on with others."""
-    rows = (line.vendor.credential for line in snapshot.vendors if line.vendor.credential)
-    credentials = {row.slug: row for row in rows}
-    for slug, credential in sorted(credentials.items()):
+    for slug, credential in sorted(_credentials(snapshot).items()):
         paused = keys_to_resume(credential)
         if paused and len(paused) < len(credential.key_names):
             names = ", ".join(sorted(key.name for key in paused))
             sentence = f"{names} of the credential {slug} is paused: {paused[0].pause_reason}"
             yield Problem("key_paused", WARNING, ended(sentence), paused[0].paused_at)
+
+
+def key_unused(snapshot: ServiceSnapshot) -> Iterator[Problem]:
+    """Find keys that no live worker has, although workers call their vendors with others."""
+    lacking = everywhere(snapshot.redis.reports)
+    for slug, credential in sorted(_credentials(snapshot).items()):
+        names = [name for name in credential.key_names if f"{slug}/{name}" in lacking]
+        if names:
+            sentence = f"No worker can use {', '.join(names)} of the credential {slug}."
+            why = ended(lacking[f"{slug}/{names[0]}"])
+            yield Problem("key_unused", WARNING, f"{sentence} {why}", acts=("see_workers",))
+
+
+def _credentials(snapshot: ServiceSnapshot) -> dict[str, Credential]:
+    rows = (line.vendor.credential for line in snapshot.vendors if line.vendor.credential)
+    return {row.slug: row for row in rows}
 
 
 def keys_to_resume(credential: Credential) -> list[CredentialKey]:
@@ -168,6 +183,16 @@ RULES = [
             "enrichlabs_key_needs_resume == 1",
             "1m",
             "The key {{ $labels.key }} of {{ $labels.credential }} is paused.",
+        ),
+    ),
+    Rule(
+        "key_unused",
+        WARNING,
+        key_unused,
+        Alert(
+            "enrichlabs_key_unused == 1",
+            "1m",
+            "No worker can use the key {{ $labels.key }} of {{ $labels.credential }}.",
         ),
     ),
     Rule(

@@ -105,7 +105,7 @@ def test_a_key_is_paused_and_resumed_and_with_the_last_one_the_vendors(pool):
     assert its_pause[FIRST][1] == its_end[FIRST][0]
     assert its_pause[FIRST][1].startswith(state)
     assert [action for action, _ in trail("vendor:acme")] == ["vendor.paused", "vendor.resumed"]
-    assert f"paused with the key {FIRST} of credential pool" in str(trail("vendor:acme"))
+    assert f"resumed with the key {FIRST} of credential pool" in str(trail("vendor:acme"))
 
 
 def test_resuming_a_vendor_says_which_keys_are_resumed_too(pool):

@@ -126,6 +126,7 @@ def line(vendor, **facts):
             "8 are in flight now: no call starts until fewer than 5 are.",
         ),
         ({"max_queued": 100}, {"max_queued": 50}, {"waiting": 60}, "60 jobs wait already"),
+        ({"arrival_margin_ms": 70}, {"arrival_margin_ms": 0}, {}, "may count more calls"),
         ({"rate_limits": "1/s"}, {"rate_limits": ""}, {}, "as many calls as the workers can make"),
     ],
 )
@@ -153,6 +154,7 @@ def test_a_shared_limit_may_be_what_binds():
         ({"rate_limits": "10/s"}, {"rate_limits": "99/s"}, False),
         ({"rate_limits": "10/s"}, {"rate_limits": "6000/min"}, True),
         ({"rate_limits": "10/s, 20/min"}, {"rate_limits": "10/s"}, True),
+        ({"rate_limits": "8/min, 100/day"}, {"rate_limits": "80/min, 100/day"}, True),
         ({"rate_limits": "10/s"}, {"rate_limits": ""}, True),
         ({"rate_limits": ""}, {"rate_limits": "1000/s"}, False),
         ({"max_in_flight": 2}, {"max_in_flight": 20}, True),

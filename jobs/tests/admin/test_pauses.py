@@ -40,7 +40,7 @@ def test_a_vendor_is_paused_with_a_reason_and_resumed(browser, make_vendor):
     again = text(browser.post(f"{ACME}pause/", {"reason": "Again."}, follow=True))
     assert "acme is already paused. Resume it first to change the pause." in again
     posted = {"reason": "They are back."}
-    assert "Running. No job waits." in text(browser.post(f"{ACME}resume/", posted, follow=True))
+    assert "Vendor acme is resumed." in text(browser.post(f"{ACME}resume/", posted, follow=True))
     assert not catalogue.get("acme").is_paused(timezone.now())
     pause = f"paused: They ask us to wait (by operator, since {since})"
     assert trail("vendor:acme") == [

@@ -10,6 +10,7 @@ from jobs.models import Job
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import Report
 from jobs.queue.heartbeat import Heartbeat
+from jobs.queue.keys import Keys
 from jobs.tests.console import sign_in_as_superuser, text, trail
 from vendors.catalogue import catalogue
 from vendors.models import Vendor
@@ -232,12 +233,14 @@ def test_a_vendor_that_is_down_shows_since_when_and_its_next_probe(
     breaker.report(
         vendor, [Report("bad", "", f"job-{n}", started_us=1, code="vendor_error") for n in range(2)]
     )
+    minute_later_us = (redis_client.time()[0] + 60) * 1_000_000
+    redis_client.hset(Keys("acme").state, "open_until", minute_later_us)
     sentence = "Its calls fail (vendor_error): its breaker is open."
     listed, page = text(browser.get(VENDORS)), text(browser.get(f"{VENDORS}{vendor.pk}/change/"))
     assert re.search(
         rf"breaker open {re.escape(sentence)} · since \d\d:\d\d · until \d\d:\d\d", listed
     )
-    assert re.search(rf"Down. {re.escape(sentence)} Since \d\d:\d\d, until \d\d:\d\d", page)
+    assert re.search(rf"Down. {re.escape(sentence)} Since \d\d:\d\d , until \d\d:\d\d", page)
     assert "One of them probes the vendor then" in page
     assert "Close breaker" in page
 

@@ -63,14 +63,18 @@ def test_failed_jobs_are_retried_behind_those_that_wait(redis_client):
     assert entry.changes["done"] == [0, 7]
 
 
-def test_open_jobs_are_cancelled_and_those_being_called_are_named(make_job):
-    for status in ("queued", "queued", "waiting", "processing", "complete"):
+def test_open_jobs_are_cancelled_and_those_being_called_are_named(make_job, redis_client):
+    jobs = [
         make_job(status=status)
+        for status in ("queued", "queued", "waiting", "processing", "complete")
+    ]
+    stream.add("acme", [jobs[0].pk, jobs[3].pk, jobs[1].pk], stream.Stream.JOBS)
     action = start("cancel", planned=3)
     advance_to_the_end()
     ended = stored(action)
     assert (ended.state, ended.done, ended.skipped) == ("done", 3, {"processing": 1})
     assert [status for status, _ in runs()] == ["cancelled"] * 3 + ["complete", "processing"]
+    assert entries(redis_client) == [jobs[3].pk]
 
 
 class Crash(BaseException):

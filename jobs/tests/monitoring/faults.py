@@ -98,7 +98,7 @@ def worker_silent(stage):
 
 
 def store_slow(stage):
-    stage.heartbeat("w1", store_ms=1500.0)
+    stage.heartbeat("w1", store_ms=90_000.0)
 
 
 def redis_memory(stage):
@@ -134,6 +134,13 @@ def key_paused(stage):
     Credential.objects.create(slug="pool", definition={"header": "X-Key", "keys_env": KEYS})
     stage.limited(definition={"credential": "pool"})
     pauses.keys.pause("pool", KEYS[0], pauses.UNPAID)
+
+
+def key_unused(stage):
+    Credential.objects.create(slug="pool", definition={"header": "X-Key", "keys_env": KEYS})
+    stage.limited(definition={"credential": "pool"})
+    missing = {f"pool/{KEYS[1]}": "VENDOR_POOL_2 is not set."}
+    stage.heartbeat("w1", report=unusable.report(missing, None))
 
 
 def quota_spent(stage):
@@ -215,7 +222,7 @@ FAULTS = {
     store_away: "The store does not answer.",
     no_worker: "No worker is alive. Start one: manage.py run_worker. 2 jobs wait.",
     worker_silent: "Worker h2-frozen has been silent for 1 min.",
-    store_slow: "The store is slow: it took 1.5 s to answer.",
+    store_slow: "The store is slow: it took 90.0 s to answer.",
     redis_memory: "of its maxmemory. Raise it",
     versions_mixed: "1 worker still of version 1.",
     clocks_apart: "The clock of h1 is 60 s ahead of that of Redis.",
@@ -224,6 +231,7 @@ FAULTS = {
     vendor_uncalled: "No live worker can call acme. VENDOR_ACME_KEY is not set.",
     breaker_open: "acme seems to be down: its calls fail (vendor_error).",
     key_paused: "VENDOR_POOL_1 of the credential pool is paused: It asks for payment",
+    key_unused: "No worker can use VENDOR_POOL_2 of the credential pool. VENDOR_POOL_2 is not set.",
     quota_spent: "acme has used up 1/day, for 1 d more. 2 jobs wait",
     oldest_waiting: "The jobs of acme wait ever longer. 1 job waits, the oldest for 20 min.",
     backlog_long: "acme needs 1 h for the 100 jobs that wait, because of its limit 1/min.",

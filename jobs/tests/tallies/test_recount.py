@@ -32,14 +32,15 @@ def at(monkeypatch):
     return at
 
 
-def finish_a_job(at, moment):
-    """Accept and complete a job."""
+def finish_a_job(at, moment, minutes_away):
+    """Accept and complete a job. The store accepts that only after so many minutes."""
     at(moment)
     job = Job.new(vendor="acme", input={}, id=str(id_at(moment)))
     assert intake.accept(job)
     dates = {"now": moment, "deadline_at": moment + timedelta(minutes=1)}
     [job] = lifecycle.claim([job.pk], worker="w", run_token="t", **dates)
     ended = moment + timedelta(seconds=2)
+    at(moment + timedelta(minutes=minutes_away))
     lifecycle.apply([lifecycle.complete(job, Done({}, cost=0.5), ended)])
 
 
@@ -54,8 +55,8 @@ def history():
 
 def test_what_a_killed_process_had_not_written_is_added_once(at, make_vendor, capsys):
     make_vendor("acme")
-    for minutes in (0, 1, 5):
-        finish_a_job(at, THEN + timedelta(minutes=minutes))
+    for minutes, minutes_away in ((0, 0), (1, 0), (5, 3)):
+        finish_a_job(at, THEN + timedelta(minutes=minutes), minutes_away)
         if minutes != 1:
             tallies.flush()
         memory.reset()

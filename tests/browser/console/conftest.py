@@ -17,7 +17,7 @@ from harness.ports import free_port
 from harness.running import ROOT, Server, environment
 from tests.browser.conftest import PASSWORD, Site
 
-JOBS = 300
+JOBS = 900
 
 
 @dataclass
@@ -81,6 +81,10 @@ def signed_in(chromium: Browser, console: Console) -> Any:
 @pytest.fixture
 def context(chromium: Browser, console: Console) -> Iterator[BrowserContext]:
     """A browser in which the admin is signed in."""
+    yield from signed_in_context(chromium, console)
+
+
+def signed_in_context(chromium: Browser, console: Console) -> Iterator[BrowserContext]:
     context = chromium.new_context(storage_state=console.cookies)
     context.set_default_timeout(15_000)
     yield context

@@ -42,7 +42,10 @@ class Hands:
         field.fill(text)
 
     def choose(self, label: str, option: str) -> None:
-        self.page.get_by_label(label, exact=True).first.select_option(label=option)
+        self.select(label).select_option(label=option)
+
+    def select(self, label: str) -> Locator:
+        return self.page.get_by_role("combobox", name=label, exact=True).first
 
 
 class Keyboard(Hands):
@@ -58,7 +61,7 @@ class Keyboard(Hands):
         self.page.keyboard.type(text)
 
     def choose(self, label: str, option: str) -> None:
-        self.reach(self.page.get_by_label(label, exact=True).first)
+        self.reach(self.select(label))
         self.page.keyboard.type(option)
 
     def reach(self, target: Locator) -> None:

@@ -28,7 +28,7 @@ class Page(NamedTuple):
 
 PAGES = [
     Page("index"),
-    Page("index", query="?span=week"),
+    Page("index", query="?range=week"),
     Page("errors"),
     Page("errors", query="?hours=24"),
     Page("bulk_actions"),
@@ -45,7 +45,7 @@ PAGES = [
     Page("jobs_job_change", "failed"),
     Page("jobs_job_change", "complete"),
     Page("jobs_job_change", "queued"),
-    Page("jobs_job_history", "failed"),
+    Page("jobs_job_edit", "failed"),
     Page("jobs_batch_changelist"),
     Page("jobs_batch_change", "batch"),
     Page("jobs_callback_changelist"),
@@ -87,7 +87,7 @@ ACTS = {
 # Pages with the same template as one above, those that nobody sees, and what is no page.
 LEFT_OUT = {
     *("login", "app_list", "view_on_site", "autocomplete", "jsi18n", "password_change_done"),
-    *("jobs_job_delete", "jobs_job_add", "jobs_batch_add", "jobs_batch_delete"),
+    *("jobs_job_history", "jobs_job_delete", "jobs_job_add", "jobs_batch_add", "jobs_batch_delete"),
     *("jobs_callback_add", "jobs_callback_delete", "jobs_batch_history", "jobs_callback_history"),
     *("clients_apikey_delete", "clients_client_delete", "clients_client_history"),
     *("clients_apikey_history", "vendors_credential_delete", "vendors_credential_history"),

@@ -8,14 +8,21 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from playwright.sync_api import Browser, BrowserContext
 from playwright.sync_api import Page as Tab
 
 from tests.browser.console import reading
-from tests.browser.console.conftest import Console
+from tests.browser.console.conftest import Console, signed_in_context
 from tests.browser.console.pages import ACTS, LEFT_OUT, PAGES, Page
 
 # A page looks the same on either store.
 LOOKS = reading.LOOKS[:1] if "mongodb" in os.environ.get("DATABASE_URL", "") else reading.LOOKS
+
+
+@pytest.fixture(scope="module")
+def context(chromium: Browser, console: Console) -> Iterator[BrowserContext]:
+    """One browser for all pages, which keeps our script and style."""
+    yield from signed_in_context(chromium, console)
 
 
 @pytest.mark.parametrize("found", PAGES, ids=lambda page: page.label)
@@ -25,6 +32,7 @@ def test_a_page_can_be_read_by_all(
     tab = open_page(found.path(console.rows))
     faults = [fault for look in LOOKS for fault in reading.faults(tab, *look)]
     made = tab.locator("img[src=x]").count()  # of the markup in names and texts
+    tab.close()
     assert "\n".join(errors + faults) == ""
     assert made == 0
 

@@ -16,6 +16,7 @@ from jobs.admin.overview.links import Act, act, jobs_url, url
 from jobs.admin.page.texts import number, share, span
 from jobs.admin.vendors import usage
 from jobs.admin.vendors.page.verdict import NOTED_SHARE, verdict
+from jobs.choice import Choice
 from jobs.models import Job, Status
 from jobs.monitoring import snapshot
 from jobs.monitoring.facts import ServiceSnapshot, VendorLine, VendorState
@@ -126,8 +127,8 @@ def _rate(per_minute: float) -> str:
 
 def _failed(request: HttpRequest, vendor: Vendor) -> Iterator[dict[str, Any]]:
     """Yield the newest jobs that failed, by when they were accepted."""
-    jobs = Job.objects.filter(vendor=vendor.slug, status=Status.FAILED)
-    for job in jobs.defer("input", "result", "metadata").order_by("-id")[:MAX_FAILED]:
+    chosen = Choice(vendor=vendor.slug, status=Status.FAILED)
+    for job in chosen.jobs().order_by("-id")[:MAX_FAILED]:
         yield {"job": job, "message": _message(request, job)}
 
 
@@ -139,7 +140,7 @@ def _message(request: HttpRequest, job: Job) -> str:
 
 def _entries(vendor: Vendor) -> list[dict[str, Any]]:
     """Return what people did last to the vendor."""
-    found = Entry.objects.filter(target=target_of(vendor)).order_by("-at")[:MAX_ENTRIES]
+    found = Entry.objects.filter(target=target_of(vendor)).order_by("-id")[:MAX_ENTRIES]
     return [{"entry": entry, "changes": shown(entry.changes)} for entry in found]
 
 

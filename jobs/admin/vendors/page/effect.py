@@ -34,16 +34,20 @@ def effect(stored: Vendor, changed: Vendor, line: VendorLine | None) -> list[str
         *_at_once(stored, changed, line),
         *_stops(changed, line),
         *_queue(stored, changed, line),
+        *_margin(stored, changed),
     ]
 
 
 def is_much_more(stored: Vendor, changed: Vendor) -> bool:
     """Whether a limit would be lifted, or be ten times as high as before."""
-    pairs = [
-        (_per_second(stored.rate_limits), _per_second(changed.rate_limits)),
+    old, new = (parse(each.rate_limits) for each in (stored, changed))
+    pairs: list[tuple[float | None, float | None]] = [
+        (_per_second(old), _per_second(new)),
         (stored.max_in_flight, changed.max_in_flight),
     ]
-    return any(_exceeds(old, new) for old, new in pairs)
+    by_period = {window.seconds: window.calls for window in new}
+    pairs += [(window.calls, by_period.get(window.seconds, window.calls)) for window in old]
+    return any(_exceeds(before, after) for before, after in pairs)
 
 
 def _exceeds(old: float | None, new: float | None) -> bool:
@@ -160,13 +164,21 @@ def _queue(stored: Vendor, changed: Vendor, line: VendorLine | None) -> Iterator
         yield f"New jobs are refused with queue_full once {most:,} wait."
 
 
-def _per_second(rate_limits: str) -> float | None:
-    return min(_rates(parse(rate_limits)), default=None)
+def _margin(stored: Vendor, changed: Vendor) -> Iterator[str]:
+    margin = changed.arrival_margin_ms
+    if margin == stored.arrival_margin_ms:
+        return
+    if margin == 0:
+        yield "Without a margin, the vendor may count more calls than its limits allow."
+    else:
+        yield (
+            f"The vendor counts no more than its limits allow as long as calls arrive at most "
+            f"{margin:,} ms apart from when they were sent."
+        )
 
 
-def _rates(windows: Iterable[Window]) -> Iterator[float]:
-    for window in windows:
-        yield window.calls / window.seconds
+def _per_second(windows: Iterable[Window]) -> float | None:
+    return min((window.calls / window.seconds for window in windows), default=None)
 
 
 def _period(window: Window) -> tuple[str, int]:
