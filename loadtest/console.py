@@ -26,6 +26,7 @@ from urllib.parse import urlencode, urljoin
 from harness.ports import free_port
 from harness.running import ROOT, Server, environment
 from loadtest.bench.fill import fill_with_mixed
+from loadtest.bench.usage import cpu_seconds
 from loadtest.move import show
 
 VENDORS = 20
@@ -108,7 +109,7 @@ def measure(folder: Path, count: int) -> None:
         server.wait_until_ready()
         operator = Operator(server.port)
         for label, path in pages(operator):
-            show(label, path=path, **figures(operator, path))
+            show(label, path=path, **figures(operator, path, server))
     finally:
         server.kill()
 
@@ -192,15 +193,20 @@ def older(operator: Operator, path: str) -> str:
     return path
 
 
-def figures(operator: Operator, path: str) -> dict[str, float]:
-    first = operator.seconds(path)
+def figures(operator: Operator, path: str, server: Server) -> dict[str, float]:
+    first, used = operator.seconds(path), api_cpu_seconds(server)
     times = sorted(operator.seconds(path) for _ in range(TURNS))
     return {
+        "cpu_ms": (api_cpu_seconds(server) - used) / TURNS * 1000,
         "first_ms": first * 1000,
         "median_ms": statistics.median(times) * 1000,
         "max_ms": times[-1] * 1000,
         "kb": len(operator.get(path)[1].encode()) / 1000,
     }
+
+
+def api_cpu_seconds(server: Server) -> float:
+    return sum(cpu_seconds(pid) for pid in server.api_processes()[1])
 
 
 if __name__ == "__main__":
