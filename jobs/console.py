@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, URLResolver, path
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, URLResolver, path, reverse
 
 from users.site import AccountPages
 
@@ -43,6 +43,10 @@ class ConsoleSite(AccountPages):
             path(route, self.admin_view(view), name=name) for route, view, name in self._pages
         ]
         return [*pages, *super().get_urls()]
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> Any:
+        """Lead to the front page: the navigation lists what Django lists for each app."""
+        return HttpResponseRedirect(reverse("admin:index"))
 
     def context(self, request: HttpRequest, **context: Any) -> dict[str, Any]:
         """Return the context of a page of the console."""

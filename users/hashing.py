@@ -5,6 +5,7 @@ everything else that it serves.
 """
 
 from threading import BoundedSemaphore
+from typing import Any
 
 from django.contrib.auth import hashers
 
@@ -19,3 +20,8 @@ class PBKDF2PasswordHasher(hashers.PBKDF2PasswordHasher):
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
         with _slots:
             return super().encode(password, salt, iterations)
+
+    def safe_summary(self, encoded: str) -> dict[Any, Any]:
+        """Return what the page of a user shows: nothing of the hash."""
+        decoded = self.decode(encoded)
+        return {name: decoded[name] for name in ("algorithm", "iterations")}

@@ -8,7 +8,6 @@ from jobs.models import Job, Status
 from jobs.queue.health.breaker import OpenBreaker
 from jobs.queue.heartbeat import no_live_worker_message
 from jobs.queue.snapshot import Snapshot
-from vendors.base import Outcome
 from vendors.models import CredentialKey, Vendor
 
 NO_REDIS = "Redis does not answer. Start it: jobs are accepted, and run when it is back."
@@ -17,19 +16,13 @@ DISABLED = "The vendor is disabled: it accepts no new jobs, but this job will st
 
 
 def job_state(job: Job, vendor: Vendor | None, snapshot: Snapshot) -> str:
-    match job.status:
-        case Status.QUEUED:
-            return " ".join(queued_reasons(job, vendor, snapshot))
-        case Status.PROCESSING:
-            calling = f"Worker {job.worker} has been calling the vendor since"
-            return f"{calling} {moment(job.started_at)}.{_silence(job.worker, snapshot)}"
-        case Status.WAITING:
-            return waiting_for(job, vendor, snapshot.now)
-        case Status.COMPLETE if job.outcome == Outcome.NO_DATA:
-            return f"Finished at {moment(job.finished_at)}. The vendor has no data for this input."
-        case Status.FAILED:
-            return f"Finished at {moment(job.finished_at)}: {job.error_message}"
-    return f"Finished at {moment(job.finished_at)}."
+    """Return what an open job waits for."""
+    if job.status == Status.QUEUED:
+        return " ".join(queued_reasons(job, vendor, snapshot))
+    if job.status == Status.WAITING:
+        return waiting_for(job, vendor, snapshot.now)
+    calling = f"Worker {job.worker} has been calling the vendor since"
+    return f"{calling} {moment(job.started_at)}.{_silence(job.worker, snapshot)}"
 
 
 def waiting_for(job: Job, vendor: Vendor | None, now: datetime) -> str:

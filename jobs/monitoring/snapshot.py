@@ -13,7 +13,7 @@ from jobs.models import BulkAction
 from jobs.monitoring import backlog, health, vendors, workers
 from jobs.monitoring.facts import Figures, Problem, ServiceSnapshot, Severity, VendorLine
 from jobs.monitoring.history import History, VendorHistory
-from jobs.monitoring.rules import RULES
+from jobs.monitoring.rules import RULES, Rule
 from jobs.queue.snapshot import Snapshot, take_snapshot
 from jobs.storage.store import STORE_ERRORS, patience
 from vendors.catalogue import catalogue
@@ -135,10 +135,19 @@ def _figures(
 
 
 def _with_problems(snapshot: ServiceSnapshot) -> ServiceSnapshot:
-    found = [problem for rule in RULES for problem in rule.find(snapshot)]
+    found = [problem for rule in RULES for problem in _found_by(rule, snapshot)]
     found.sort(key=_badness)
     hidden = len(found[MAX_PROBLEMS:])
     return replace(snapshot, problems=found[:MAX_PROBLEMS], hidden_problems=hidden)
+
+
+def _found_by(rule: Rule, snapshot: ServiceSnapshot) -> list[Problem]:
+    """Return the problems that a rule finds. One with a fault must not take the page with it."""
+    try:
+        return list(rule.find(snapshot))
+    except Exception:
+        log.exception("the rule %s failed", rule.name)
+        return []
 
 
 def _badness(problem: Problem) -> tuple[bool, int]:

@@ -98,6 +98,7 @@ class Writer:
                 self.flush()
         except Exception as error:
             log.debug("the last tallies are lost: %s", type(error).__name__)
+            self._memory.reset()  # what runs at exit need not wait for the store again
 
     def _writes(self) -> list[_Write]:
         counted, process = self._memory, self._memory.process

@@ -92,6 +92,7 @@ def test_few_logins_are_checked_at_a_time(log_in, monkeypatch):
     finally:
         site._under_way.release(site.MAX_UNDER_WAY)
     assert (response.status_code, response["Retry-After"]) == (429, "2")
+    assert "default-src 'self'" in response["Content-Security-Policy"]
     assert log_in().status_code == 302
     assert hashing._slots._initial_value == 2
 

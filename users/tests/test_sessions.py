@@ -77,6 +77,7 @@ def test_a_superuser_ends_the_sessions_of_others(browser, ann, log_in):
     other = log_in().client
     page = browser.get(f"/admin/auth/user/{ann.pk}/change/").content.decode()
     assert page.count("from 192.0.2.7, until") == 2
+    assert "salt" not in page, "nothing of the password's hash"
     act = {"action": "end_sessions", "_selected_action": ann.pk}
     browser.post("/admin/auth/user/", act)
     assert not is_signed_in(other)

@@ -12,11 +12,14 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from enrichlabs.checks import secrets
+from enrichlabs.standalone import bootstrap
 from enrichlabs.standalone.default_secrets import DEFAULT_PASSWORD
+from enrichlabs.standalone.startup import StartupError
 from enrichlabs.tests.checks.issues import EXPECTED_IN_TESTS, SECRET, found
 from harness.running import ROOT
 from jobs.queue.heartbeat import Heartbeat
 from jobs.recovery import unusable
+from users.hashing import PBKDF2PasswordHasher
 
 pytestmark = pytest.mark.usefixtures("well_configured")
 
@@ -82,12 +85,42 @@ def test_every_default_secret_of_the_compose_file_is_recognized() -> None:
         )
 
 
+@pytest.fixture
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PBKDF2PasswordHasher, "iterations", 1)
+
+
+@pytest.mark.usefixtures("quick_hashes")
 def test_the_default_admin_password_is_reported_until_it_is_changed(db: None) -> None:
     admin = get_user_model().objects.create_superuser("admin", password=DEFAULT_PASSWORD)
     assert found() == ["enrichlabs.W033"]
     admin.set_password("another")
     admin.save()
     assert found() == []
+
+
+@pytest.mark.usefixtures("quick_hashes")
+def test_a_weak_admin_password_of_an_earlier_version_is_reported(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADMIN_PASSWORD", "hunter2")
+    admin = get_user_model().objects.create_superuser("admin", password="hunter2")
+    assert found() == ["enrichlabs.W033"]
+    admin.set_password("another")
+    admin.save()
+    assert found() == []
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("password", ["chosen-byme", "password1234", "administrator"])
+def test_a_first_start_refuses_a_weak_admin_password(
+    db: None, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setenv("ADMIN_PASSWORD", password)
+    with pytest.raises(StartupError, match="ADMIN_PASSWORD is too weak") as refused:
+        bootstrap.create_admin()
+    assert password not in str(refused.value)
+    assert not get_user_model().objects.exists()
 
 
 def test_an_enabled_mock_vendor_is_reported(make_vendor: Callable[..., object]) -> None:

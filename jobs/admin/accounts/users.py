@@ -38,8 +38,12 @@ admin.site.unregister([User, Group])
 @admin.register(User)
 class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
     kind = "user"
+    list_display = ("username", "is_active", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_superuser")
+    search_fields = ("username",)
+    show_facets = admin.ShowFacets.NEVER
     actions = ("end_sessions",)
-    readonly_fields = ("signed_in", "last_login", "date_joined")
+    readonly_fields = ("last_login", "date_joined", "signed_in")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
@@ -52,6 +56,11 @@ class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
             (title, {**options, "fields": [it for it in options["fields"] if it != "password"]})
             for title, options in fieldsets
         ]
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "groups":  # a few roles
+            kwargs["widget"] = forms.CheckboxSelectMultiple
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     @admin.display(description="Signed in")
     def signed_in(self, user: User) -> str | SafeString:

@@ -21,6 +21,7 @@ from jobs.console import console
 from jobs.models import BulkAction, BulkState, Job, Status
 from jobs.monitoring import snapshot
 from jobs.queue.clock import redis_clock
+from vendors.catalogue import catalogue
 
 REFRESH_SECONDS = 2
 MAX_OUTCOMES = 10_000
@@ -43,6 +44,8 @@ def action_view(request: HttpRequest, action_id: UUID) -> HttpResponse:
         **_figures(action),
     }
     context["sentence"], context["tone"] = _verdict(action)
+    if (vendor := catalogue.get(action.vendor)) and request.user.has_perm("vendors.view_vendor"):
+        context["vendor_url"] = reverse("admin:vendors_vendor_change", args=[vendor.pk])
     if request.user.has_perm("jobs.view_job"):
         context["list_url"] = _list_url(action)
     return TemplateResponse(

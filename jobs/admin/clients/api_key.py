@@ -20,10 +20,14 @@ from jobs.admin.actor import actor
 from jobs.admin.clients.api_key_acts import ApiKeyActs, url_of
 from jobs.admin.clients.forms import ApiKeyForm
 from jobs.admin.clients.once import created_before
-from jobs.admin.listing import ClientFilter
 
 
-class ClientOfKeyFilter(ClientFilter):
+class ClientFilter(admin.SimpleListFilter):
+    title = parameter_name = "client"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(slug, slug) for slug in Client.objects.values_list("slug", flat=True)]
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
         if not self.value():
             return queryset
@@ -50,7 +54,7 @@ class ValidityFilter(admin.SimpleListFilter):
 class ApiKeyAdmin(ApiKeyActs):
     form = ApiKeyForm
     list_display = ("key", "client", "name", "scopes", "state", "last_used")
-    list_filter = (ClientOfKeyFilter, ValidityFilter)
+    list_filter = (ClientFilter, ValidityFilter)
     list_select_related = ("client",)
     lookups = ("client", "validity", "id__lt")
     add_fieldsets = (

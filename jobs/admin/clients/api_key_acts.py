@@ -21,8 +21,8 @@ from clients.states import moment
 from jobs.admin.actor import actor
 from jobs.admin.clients.forms import RevokeForm, RotateForm
 from jobs.admin.clients.history import AuditedAdmin
+from jobs.admin.clients.listing import ReadOnlyAdmin
 from jobs.admin.clients.once import created_before
-from jobs.admin.listing import ReadOnlyAdmin
 
 FOLDER = "admin/clients/apikey"
 

@@ -61,6 +61,7 @@ def changelist(request: HttpRequest) -> HttpResponse:
         "problems": problems,
         "page": page,
         "rows": rows_of(request, page.rows),
+        "shows_clients": len(filters.named("client").options) > 1,
         "actions": _permitted(request),
         "bulk": [] if choice is None else bulk_links(request, choice),
         "back": filters.query(before=before, start=start if before else None),

@@ -13,6 +13,7 @@ from jobs.admin.jobs import curl, edit
 from jobs.admin.jobs.acts import page_of, possible_acts
 from jobs.admin.jobs.timeline import longest, timeline
 from jobs.admin.jobs.verdict import verdict_on
+from jobs.advice import advice_on
 from jobs.console import console
 from jobs.models import OPEN, Batch, Job
 from vendors.catalogue import catalogue
@@ -49,6 +50,7 @@ def _page(request: HttpRequest, job: Job, *, is_shown: bool) -> HttpResponse:
         "badge": formats.badge(job.status),
         "verdict": replace(said, sentence=personal.without_name(request, job, said.sentence)),
         "acts": possible_acts(request, job),
+        "main_act": "edit" if advice_on(job.error_code).retry_helps == "no" else "retry",
         "can_edit": edit.can_be_edited(request, job),
         "events": events,
         "longest": longest(events),

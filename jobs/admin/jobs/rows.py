@@ -54,7 +54,7 @@ def _searched(choice: Choice, before: str, first: int) -> Page:
     ids = list(choice.jobs().values_list("pk", flat=True)[:MAX_FOUND])
     jobs = Job.objects.filter(pk__in=ids).defer("input", "result", "metadata")
     rows, older = cut(_merged([_before(jobs, before)]), _id)
-    return Page(rows, older, len(ids), first)
+    return Page(rows, older, len(ids), first, max_count=MAX_FOUND)
 
 
 def _of_batch(choice: Choice, before: str, first: int) -> Page:

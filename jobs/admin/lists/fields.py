@@ -53,6 +53,9 @@ class Filters:
         self._query = query
         self.fields = [_with_value(field, query) for field in fields]
 
+    def named(self, name: str) -> Field:
+        return next(field for field in self.fields if field.name == name)
+
     @property
     def first(self) -> list[Field]:
         return [field for field in self.fields if not field.is_more]

@@ -23,6 +23,7 @@ class Page:
     first: int = 1
     looked_at: int = 0
     further: str = ""
+    max_count: int = MAX_COUNTED
 
     @property
     def last(self) -> int:
@@ -31,7 +32,7 @@ class Page:
     @property
     def is_cut(self) -> bool:
         """Whether there are more than `count`."""
-        return self.count >= MAX_COUNTED
+        return self.count >= self.max_count
 
     @property
     def next_first(self) -> int:

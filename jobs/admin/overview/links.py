@@ -17,10 +17,10 @@ class Act:
 
 
 def url(name: str, *args: str, **query: str) -> str:
-    """Return the URL of a page of the console; '' if this process does not have it."""
+    """Return the URL of a page of the console; '' if there is none for these arguments."""
     try:
         found = reverse(f"admin:{name}", args=args)
-    except NoReverseMatch:
+    except NoReverseMatch:  # a worker may call itself anything
         return ""
     return f"{found}?{urlencode(query)}" if query else found
 

@@ -8,6 +8,7 @@ from jobs.monitoring.rules.rule import Alert, Rule, counted
 
 CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
 ERROR_SHARE = 0.1
+MOSTLY = 0.5
 MIN_CALLS = 20
 REFUSED_CALLBACKS = 20
 SPIKE = 3
@@ -28,9 +29,10 @@ def error_rate(snapshot: ServiceSnapshot) -> Iterator[Problem]:
 
 def is_failing(history: VendorHistory) -> bool:
     share = history.error_share
-    return (
-        history.calls >= MIN_CALLS and share > ERROR_SHARE and share > 2 * history.error_share_day
-    )
+    if history.calls < MIN_CALLS or share <= ERROR_SHARE:
+        return False
+    # One that fails all day long is news only if it fails for the most part.
+    return share > 2 * history.error_share_day or share > MOSTLY
 
 
 def callbacks_overdue(snapshot: ServiceSnapshot) -> Iterator[Problem]:
@@ -136,7 +138,8 @@ RULES = [
         WARNING,
         error_rate,
         Alert(
-            f"{_share('5m')} > 0.1 and {_share('5m')} > 2 * ({_share('1d')})"
+            f"{_share('5m')} > 0.1 and ({_share('5m')} > 2 * ({_share('1d')})"
+            f" or {_share('5m')} > 0.5)"
             " and sum by (vendor) (increase(enrichlabs_attempts_total[5m])) >= 20",
             "1m",
             "Over 10 % of the calls of {{ $labels.vendor }} fail.",

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 JOBS = "/admin/jobs/job/"
 NOON = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
-HOURS_AGO = timezone.now() - timedelta(hours=3)
+DAYS_AGO = timezone.now() - timedelta(days=30, hours=1)
 
 
 @pytest.fixture
@@ -47,28 +47,28 @@ def show(browser):
             "The vendor accepted the job. Its callback is due by 2026-01-31 12:00:00",
         ),
         (
-            {"status": "complete", "finished_at": HOURS_AGO, "outcome": "no_data", "attempt": 2},
-            "Complete 3 h ago, after 2 attempts. The vendor has no data for this input.",
+            {"status": "complete", "finished_at": DAYS_AGO, "outcome": "no_data", "attempt": 2},
+            "Complete 30 d ago, after 2 attempts. The vendor has no data for this input.",
         ),
         (
-            {"status": "complete", "finished_at": HOURS_AGO, "attempt": 1},
-            "Complete 3 h ago, after 1 attempt.",
+            {"status": "complete", "finished_at": DAYS_AGO, "attempt": 1},
+            "Complete 30 d ago, after 1 attempt.",
         ),
         (
             {
                 "status": "failed",
-                "finished_at": HOURS_AGO,
+                "finished_at": DAYS_AGO,
                 "error_message": "It answered 422.",
                 "error_code": "invalid_input",
             },
-            "Failed 3 h ago: It answered 422. The vendor refused this input. What to do: Read what "
-            "it answered. Change the input and retry the job, or have the client post it again. "
-            "If every job fails, check the vendor's URL and its definition. A retry will not help "
-            "until the input is changed.",
+            "Failed 30 d ago: It answered 422. The vendor refused this input. What to do: Read "
+            "what it answered. Change the input and retry the job, or have the client post it "
+            "again. If every job fails, check the vendor's URL and its definition. A retry will "
+            "not help until the input is changed.",
         ),
         (
-            {"status": "cancelled", "finished_at": HOURS_AGO},
-            "Cancelled 3 h ago. What to do: To have it done after all, retry it.",
+            {"status": "cancelled", "finished_at": DAYS_AGO},
+            "Cancelled 30 d ago. What to do: To have it done after all, retry it.",
         ),
     ],
     ids=lambda value: value.get("status") if isinstance(value, dict) else "",

@@ -5,9 +5,11 @@ import socket
 import time
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from audit.record import Actor, record
 from jobs.models import Stream
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import Report
@@ -15,6 +17,7 @@ from jobs.queue.keys import GROUP, HEARTBEATS, Keys
 from jobs.queue.redis import hints
 from jobs.queue.stream import add
 from jobs.tests.console import sign_in, sign_in_as_superuser, text
+from tests.plans import plan_of
 
 pytestmark = pytest.mark.django_db
 MAX_BYTES = 60_000
@@ -129,6 +132,21 @@ def test_the_page_of_twenty_vendors_is_small(make_vendor, redis_client):
     assert len(page) < MAX_BYTES
     files = re.findall(r'<(?:link|script|img)[^>]+(?:href|src)="([^"]+)', page)
     assert len(files) <= 5, files
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("chosen", ["hour", "week", "nonsense"])
+def test_what_people_did_is_marked_in_the_charts(chosen, make_vendor, redis_client):
+    make_vendor("acme")
+    record(Actor("ada"), "vendor.paused", "vendor:acme", {})
+    record(Actor("ada"), "vendor.tried", "vendor:acme", {})
+    browser = sign_in_as_superuser()
+    with CaptureQueriesContext(connection) as queries:
+        page = text(browser.get(f"/admin/?range={chosen}"))
+    assert "acme paused by ada" in page
+    assert "tried" not in page
+    [marks] = [it["sql"] for it in queries if 'FROM "audit_entry"' in it["sql"]]
+    assert "SEARCH audit_entry USING INDEX audit_action" in plan_of(marks)
 
 
 @pytest.mark.sqlite

@@ -75,8 +75,12 @@ def test_a_worker_that_is_gone_is_named(redis_client):
     assert not Entry.objects.filter(action="worker.drained").exists()
 
 
-def test_a_drained_worker_takes_nothing_until_it_is_resumed(make_vendor, make_job, redis_client):
-    make_vendor(), add("acme", [make_job().pk], Stream.JOBS, redis_client)
+def test_a_drained_worker_takes_nothing_even_if_redis_is_flushed(
+    make_vendor, make_job, redis_client
+):
+    make_vendor()
+    job = make_job()
+    add("acme", [job.pk], Stream.JOBS, redis_client)
     worker = Worker(threads=1)
     worker._heartbeat.send()
     sign_in("manage_workers").post(f"/admin/workers/{worker.name}/drain/")
@@ -84,6 +88,8 @@ def test_a_drained_worker_takes_nothing_until_it_is_resumed(make_vendor, make_jo
     for _ in range(3):  # the first only rebuilds the limiter
         worker._try_round()
         assert not worker._has_started
+    redis_client.flushall()
+    add("acme", [job.pk], Stream.JOBS, redis_client)
     worker._heartbeat.send()
     assert '"state": "draining"' in redis_client.hget(WORKERS, worker.name)
     sign_in_again("manage_workers").post(f"/admin/workers/{worker.name}/resume/")

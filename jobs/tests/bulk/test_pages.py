@@ -83,6 +83,7 @@ def test_it_starts_what_it_has_shown_and_leads_to_its_progress(browser):
     assert "queued 3 will be called" in said
 
 
+@pytest.mark.sqlite
 def test_many_jobs_need_a_reason(browser):
     make_failed(101)
     page = browser.post(f"{PLAN}&vendor=acme", {"reason": " "})
@@ -92,6 +93,7 @@ def test_many_jobs_need_a_reason(browser):
     assert BulkAction.objects.get().planned == 101
 
 
+@pytest.mark.sqlite
 def test_jobs_of_several_vendors_make_an_action_each(browser, make_vendor):
     for vendor, count in (("acme", 2), ("globex", 1)):
         make_failed(count, vendor=vendor)
@@ -168,6 +170,8 @@ def test_open_jobs_are_cancelled_by_the_same_pages(browser, make_job):
 def test_it_is_paused_resumed_and_cancelled_on_its_page(browser):
     action = start(planned=len(make_failed(1)))
     url = f"/admin/bulk/{action.pk}/"
+    of_vendor = f"/admin/vendors/vendor/{catalogue.get('acme').pk}/change/"
+    assert of_vendor in browser.get(url).content.decode()
     buttons = lambda page: re.findall(rf'action="{url}(\w+)/"', page.content.decode())  # noqa: E731
     assert buttons(browser.get(url)) == ["pause", "cancel"]
     assert buttons(browser.post(f"{url}pause/", follow=True)) == ["resume", "cancel"]

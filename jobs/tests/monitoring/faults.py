@@ -98,7 +98,7 @@ def worker_silent(stage):
 
 
 def store_slow(stage):
-    stage.heartbeat("w1", store_ms=1500.0)
+    stage.heartbeat("w1", store_ms=90_000.0)
 
 
 def redis_memory(stage):
@@ -222,7 +222,7 @@ FAULTS = {
     store_away: "The store does not answer.",
     no_worker: "No worker is alive. Start one: manage.py run_worker. 2 jobs wait.",
     worker_silent: "Worker h2-frozen has been silent for 1 min.",
-    store_slow: "The store is slow: it took 1.5 s to answer.",
+    store_slow: "The store is slow: it took 90.0 s to answer.",
     redis_memory: "of its maxmemory. Raise it",
     versions_mixed: "1 worker still of version 1.",
     clocks_apart: "The clock of h1 is 60 s ahead of that of Redis.",

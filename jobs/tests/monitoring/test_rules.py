@@ -5,13 +5,15 @@ import re
 import shutil
 import subprocess
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 from django.conf import settings as project
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs.monitoring import snapshot
-from jobs.monitoring.rules import RULES, alerts
+from jobs.monitoring.history import VendorHistory
+from jobs.monitoring.rules import RULES, alerts, answers
 from jobs.monitoring.snapshot import monitor
 from jobs.tallies.recent import recent
 from jobs.tests.monitoring.faults import FAULTS, Stage
@@ -19,12 +21,17 @@ from jobs.tests.monitoring.faults import FAULTS, Stage
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 ALERTS_FILE = project.BASE_DIR / "deploy/prometheus/alerts.yml"
+FAULTS_BY_NAME = {fault.__name__: fault for fault in FAULTS}
 BY_NAME = {rule.name: rule for rule in RULES}
 RISING = {"oldest_waiting": 30, "repairs_rising": 1}  # what these alerts look for must go on
 
 
 @pytest.fixture
-def stage(redis_client, make_vendor, settings):
+def stage(redis_client, make_vendor, settings, monkeypatch):
+    # A busy machine is no fault.
+    monkeypatch.setattr("jobs.queue.heartbeat.HEARTBEAT_TIMEOUT_SECONDS", 50)
+    monkeypatch.setattr("jobs.monitoring.rules.service.SLOW_MS", 60_000)
+    monkeypatch.setattr("jobs.monitoring.rules.service.CLOCK_SECONDS", 30)
     with ExitStack() as until_the_end:
         yield Stage(redis_client, make_vendor, settings, until_the_end)
 
@@ -63,6 +70,29 @@ def test_a_fault_is_found_and_its_alert_fires(fault, stage, client, tmp_path):
     assert set(re.findall(r"enrichlabs_\w+", rule.alert.expr)) <= shown
     if promtool := shutil.which("promtool"):
         assert_fires(promtool, rule, before, after, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("errors", "of", "errors_before", "of_before", "is_failing"),
+    [
+        (3, 19, 0, 100, False),  # too few calls
+        (2, 20, 0, 100, False),  # not over 10 %
+        (5, 20, 0, 1000, True),
+        (5, 20, 200, 1000, False),  # as all day long
+        (15, 20, 1000, 1000, True),  # most of them
+    ],
+)
+def test_when_errors_are_a_problem(errors, of, errors_before, of_before, is_failing):
+    history = VendorHistory(calls=of, errors=errors, calls_day=of_before, errors_day=errors_before)
+    assert answers.is_failing(history) == is_failing
+
+
+def test_a_rule_that_fails_does_not_take_the_page_with_it(stage, monkeypatch, caplog):
+    broken = replace(RULES[0], find=lambda snapshot: 1 / 0)
+    monkeypatch.setattr("jobs.monitoring.snapshot.RULES", [broken, *RULES[1:]])
+    FAULTS_BY_NAME["vendor_paused"](stage)
+    assert [problem.rule for problem in problems()] == ["vendor_paused"]
+    assert "the rule redis_away failed" in caplog.text
 
 
 def test_the_exported_alerts_are_those_of_the_rules():

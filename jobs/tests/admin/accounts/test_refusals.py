@@ -8,6 +8,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, get_resolver
 
 from audit.models import Entry
+from enrichlabs.web.security_policy import POLICY
 from jobs.admin.access import Forbidden, requires
 from jobs.admin.accounts import refusals
 from jobs.tests.console import grant, sign_in, text
@@ -52,6 +53,7 @@ def viewer():
 def test_the_page_names_the_permission_and_the_roles(viewer, path, sentence):
     response = viewer.get(path)
     assert response.status_code == 403
+    assert response["Content-Security-Policy"] == POLICY
     assert sentence in text(response)
     assert not Entry.objects.exists(), "looking is no act"
 
