@@ -138,7 +138,7 @@ def _ask(request: HttpRequest, action: Action, jobs: Sequence[Job], url: str) ->
         "skipped": formats.counted(len(impossible), "job") if impossible else "",
         "reasons": reasons(action, impossible),
         "may_pay_twice": len(twice) if action is RETRY else 0,
-        "back": url.partition("?")[2],
+        "back": url[url.find("?") :] if "?" in url else "",
         "act_url": _act_url(action, url),
         "back_url": url,
     }

@@ -35,7 +35,7 @@ def select(browser, action, jobs, back=""):
 def confirm(browser, page, **fields):
     """Press the button of the confirmation page."""
     ids = " ".join(job.pk for job in page.context["possible"])
-    fields |= {"ids": ids, "back": page.context["back"] and f"?{page.context['back']}"}
+    fields |= {"ids": ids, "back": page.context["back"]}
     return browser.post(page.context["act_url"], fields, follow=True)
 
 
