@@ -197,6 +197,17 @@ def test_workers_say_where_they_run_and_which_version(stage):
 
 
 @pytest.mark.sqlite
+def test_while_all_workers_are_drained_nobody_calls_a_vendor(stage):
+    stage.heartbeat("w1", state="draining")
+    [problem] = now().problems
+    assert problem.rule == "no_worker"
+    assert problem.sentence.startswith("All workers are drained: they take nothing.")
+    assert line().state == VendorState.NO_WORKER
+    stage.heartbeat("w1")
+    assert line().state == VendorState.RUNNING
+
+
+@pytest.mark.sqlite
 def test_a_worker_that_was_taken_over_stays_for_an_hour(stage):
     stage.heartbeat("gone")
     stage.redis.zrem(HEARTBEATS, "gone")
