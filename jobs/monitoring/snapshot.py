@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import replace
+from datetime import datetime
 from threading import Lock
 
 from django.db import close_old_connections
@@ -35,6 +36,7 @@ class Monitor:
         self._vendors: list[Vendor] = []  # as last read, for when the store is away
         self._histories: dict[str, VendorHistory] = {}
         self._has_read = False  # the store, at least once
+        self._away_since: dict[str, datetime] = {}
         self._history = History()
         self._delayed = backlog.Delayed()
         self._size = health.StoreSize()
@@ -71,6 +73,8 @@ class Monitor:
             redis_answers=redis.redis_answers,
             store_answers=store_ms is not None,
             store_ms=store_ms,
+            redis_away_since=self._since("redis", redis.redis_answers),
+            store_away_since=self._since("store", store_ms is not None),
             figures=self._figures(lines, redis, len(worker_lines)),
             vendors=lines,
             workers=worker_lines,
@@ -80,6 +84,13 @@ class Monitor:
             histories=self._histories,
         )
         return _with_problems(snapshot)
+
+    def _since(self, what: str, answers: bool) -> datetime | None:
+        """Return since when Redis or the store has been away, as far as this process knows."""
+        if answers:
+            self._away_since.pop(what, None)
+            return None
+        return self._away_since.setdefault(what, timezone.now())
 
     def _read_vendors(self) -> float | None:
         """Read the vendors. Returns how many milliseconds the store took; None if it is away."""
