@@ -32,7 +32,7 @@ def spoil() -> dict[str, str]:
     found = {"failed": failed.pk, "complete": complete.pk, "queued": queued.pk}
     data = {"name": MARKUP, MARKUP: [MARKUP]}
     Job.objects.filter(pk__in=found.values()).update(
-        name=MARKUP, reference=MARKUP, input=data, metadata=data, worker=MARKUP[:100]
+        name=MARKUP, reference=MARKUP, input=data, metadata={"note": MARKUP}, worker=MARKUP[:100]
     )
     Job.objects.filter(pk=failed.pk).update(error_message=MARKUP)
     Job.objects.filter(pk=complete.pk).update(result=data, vendor_reference=MARKUP)

@@ -54,5 +54,5 @@ def test_a_request_by_hand_is_refused_and_names_the_permission(
     tokens = [each["value"] for each in page.context.cookies() if each["name"] == "csrftoken"]
     url = console.url + reverse("admin:vendor_resume", args=["vat"])
     assert page.evaluate(POST, [url, tokens[0] if tokens else ""]) == 403
-    page.goto(console.url + reverse("admin:bulk_plan"))
+    page.goto(console.url + reverse("admin:vendor_pause", args=["people"]))
     expect(page.locator("body")).to_contain_text("operator")  # who may
