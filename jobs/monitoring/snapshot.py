@@ -3,9 +3,10 @@
 import logging
 import time
 from dataclasses import replace
+from datetime import datetime
 from threading import Lock
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from jobs.bulk import running
@@ -35,6 +36,7 @@ class Monitor:
         self._vendors: list[Vendor] = []  # as last read, for when the store is away
         self._histories: dict[str, VendorHistory] = {}
         self._has_read = False  # the store, at least once
+        self._away_since: dict[str, datetime] = {}
         self._history = History()
         self._delayed = backlog.Delayed()
         self._size = health.StoreSize()
@@ -71,6 +73,8 @@ class Monitor:
             redis_answers=redis.redis_answers,
             store_answers=store_ms is not None,
             store_ms=store_ms,
+            redis_away_since=self._since("redis", redis.redis_answers),
+            store_away_since=self._since("store", store_ms is not None),
             figures=self._figures(lines, redis, len(worker_lines)),
             vendors=lines,
             workers=worker_lines,
@@ -81,6 +85,13 @@ class Monitor:
         )
         return _with_problems(snapshot)
 
+    def _since(self, what: str, answers: bool) -> datetime | None:
+        """Return since when Redis or the store has been away, as far as this process knows."""
+        if answers:
+            self._away_since.pop(what, None)
+            return None
+        return self._away_since.setdefault(what, timezone.now())
+
     def _read_vendors(self) -> float | None:
         """Read the vendors. Returns how many milliseconds the store took; None if it is away."""
         asked_at = time.monotonic()
@@ -89,7 +100,7 @@ class Monitor:
                 catalogue.forget()  # so that it asks the store, whose time counts
                 self._vendors = list(catalogue.all().values())
         except STORE_ERRORS:
-            close_old_connections()
+            _close_broken()
             return None
         return (time.monotonic() - asked_at) * 1000
 
@@ -106,7 +117,7 @@ class Monitor:
                 self._bulk_actions = running()
                 self._has_read = True
         except STORE_ERRORS:
-            close_old_connections()
+            _close_broken()
             return None
         return store_ms
 
@@ -135,6 +146,12 @@ class Monitor:
                 oldest_seconds=max((line.oldest_seconds or 0.0 for line in known), default=0.0),
             )
         return figures
+
+
+def _close_broken() -> None:
+    """Have the next read connect anew. Not within a transaction of whoever looks."""
+    if not connection.in_atomic_block:
+        close_old_connections()
 
 
 def _with_problems(snapshot: ServiceSnapshot) -> ServiceSnapshot:

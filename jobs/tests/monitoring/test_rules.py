@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -12,14 +11,13 @@ from django.conf import settings as project
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs import tallies
-from jobs.monitoring import snapshot
 from jobs.monitoring.history import VendorHistory
 from jobs.monitoring.rules import RULES, alerts, answers
-from jobs.monitoring.snapshot import monitor
 from jobs.queue.clock import redis_clock
 from jobs.tallies.recent import recent
 from jobs.tallies.samples import Sampler
-from jobs.tests.monitoring.faults import FAULTS, Stage
+from jobs.tests.monitoring.faults import FAULTS
+from jobs.tests.monitoring.looking import now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
@@ -29,20 +27,8 @@ BY_NAME = {rule.name: rule for rule in RULES}
 RISING = {"oldest_waiting": 30, "repairs_rising": 1}  # what these alerts look for must go on
 
 
-@pytest.fixture
-def stage(redis_client, make_vendor, settings, monkeypatch):
-    # A busy machine is no fault.
-    monkeypatch.setattr("jobs.queue.heartbeat.HEARTBEAT_TIMEOUT_SECONDS", 50)
-    monkeypatch.setattr("jobs.monitoring.rules.service.SLOW_MS", 60_000)
-    monkeypatch.setattr("jobs.monitoring.rules.service.CLOCK_SECONDS", 30)
-    with ExitStack() as until_the_end:
-        yield Stage(redis_client, make_vendor, settings, until_the_end)
-
-
 def problems():
-    monitor.forget()
-    recent.forget()
-    return snapshot.current().problems
+    return now().problems
 
 
 def metrics(client):
