@@ -181,7 +181,7 @@ def test_a_search_of_jobs_reads_the_indexes_of_references_and_names():
 )
 def test_the_console_lists_callbacks_in_the_order_of_an_index(params, match, by, index):
     with recording() as sent:
-        rows, order = chosen(params.get("q", ""), params)
+        rows, order, _leading = chosen(params.get("q", ""), params)
         simple.page_of(rows, "", 1, order)
     page, _count = sent
     filters = [{"$match": match}] if match else []

@@ -11,6 +11,7 @@ from django.db.models.lookups import GreaterThan
 from clients.models import DEFAULT, Client
 from jobs.api.pagination import OfMany, Unindexed, with_reference
 from jobs.models import Job
+from jobs.models.owned import Row
 
 FIELDS = ("reference", "batch", "bulk", "error_code", "client", "vendor", "status")
 # In order of preference: the fewest jobs first.
@@ -58,10 +59,11 @@ def of_any_client(jobs: QuerySet[Job]) -> QuerySet[Job]:
     return jobs.filter(client__in=clients)
 
 
-def unindexed(jobs: QuerySet[Job], chosen: Mapping[str, str]) -> QuerySet[Job]:
-    """Return the jobs with these values, without having SQLite consider an index for them."""
+def unindexed(rows: QuerySet[Row], chosen: Mapping[str, str]) -> QuerySet[Row]:
+    """Return the rows with these values, without having SQLite consider an index for them."""
     if connection.vendor == "mongodb":
-        return jobs.filter(**chosen)
+        return rows.filter(**chosen)
     columns = {f"plain_{name}": Unindexed(name) for name in chosen}
     plain = {f"plain_{name}": value for name, value in chosen.items()}
-    return jobs.alias(**columns).filter(**plain)
+    found: QuerySet[Row] = rows.alias(**columns).filter(**plain)
+    return found

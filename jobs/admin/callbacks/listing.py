@@ -12,6 +12,7 @@ from django.utils import timezone
 from jobs.admin.jobs.events import callback_badge
 from jobs.admin.lists import simple
 from jobs.admin.lists.fields import CREATED, CREATED_OPTIONS, Field, Filters, vendor_field
+from jobs.choice.indexes import unindexed
 from jobs.console import console
 from jobs.models import Callback, Verdict
 from vendors.catalogue import catalogue
@@ -35,9 +36,9 @@ def filters_of(request: HttpRequest) -> Filters:
 
 def changelist(request: HttpRequest) -> HttpResponse:
     filters = filters_of(request)
-    rows, order = chosen(request.GET.get("q", "").strip(), request.GET)
+    rows, order, leading = chosen(request.GET.get("q", "").strip(), request.GET)
     may = request.user.has_perm
-    context = simple.context_of(request, rows, filters, order)
+    context = simple.context_of(request, rows, filters, order, leading)
     context["rows"] = [(row, callback_badge(row)) for row in context["page"].rows]
     context |= {"title": "Callbacks", "links_jobs": may("jobs.view_job")}
     return TemplateResponse(
@@ -45,20 +46,35 @@ def changelist(request: HttpRequest) -> HttpResponse:
     )
 
 
-def chosen(term: str, params: Any) -> tuple[QuerySet[Callback], str]:
-    """Return the callbacks that match, and the order in which an index has them."""
+Chosen = tuple[QuerySet[Callback], str, QuerySet[Callback] | None]
+
+
+def chosen(term: str, params: Any) -> Chosen:
+    """Return the callbacks that match, the order in which an index has them and, if it has not all
+    that is asked, what it finds.
+    """
     rows = Callback.objects.defer("body")
-    if vendor := params.get("vendor"):
-        rows = rows.filter(vendor=vendor)
-    verdict, since = params.get("verdict", ""), _since(params.get("created", ""))
-    if verdict in dict(VERDICTS):
-        rows = rows.filter(verdict="" if verdict == NONE else verdict)
+    vendor, verdict = params.get("vendor", ""), params.get("verdict", "")
+    is_verdict = verdict in dict(VERDICTS)
+    stored = {"verdict": "" if verdict == NONE else verdict} if is_verdict else {}
+    of_vendor = {"vendor": vendor} if vendor else {}
     if term:
-        return _searched(rows, term, vendor or ""), "-received_at"
-    if verdict in dict(VERDICTS):
-        # The index of verdicts is in order of arrival, which is also the order of ids.
-        return rows.filter(received_at__gte=since) if since else rows, "-received_at"
-    return simple.created_since(rows, params.get("created", "")), "-pk"
+        return _searched(rows.filter(**of_vendor, **stored), term, vendor), "-received_at", None
+    leading = simple.created_since(rows.filter(**of_vendor), params.get("created", ""))
+    if vendor and stored:
+        return unindexed(leading, stored), "-pk", leading
+    if not stored:
+        return leading, "-pk", None
+    # The index of verdicts is in order of arrival, which is also the order of ids.
+    bounds = {"gte": _since(params.get("created", "")), "lte": _received(params.get("before", ""))}
+    in_time = {f"received_at__{bound}": at for bound, at in bounds.items() if at}
+    return rows.filter(**stored, **in_time), "-received_at", None
+
+
+def _received(before: str) -> datetime | None:
+    """Return when the callback came that a page follows: the index begins there."""
+    times = Callback.objects.filter(pk=before).values_list("received_at", flat=True)
+    return times.first() if before else None
 
 
 def _since(span: str) -> datetime | None:

@@ -4,11 +4,11 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from jobs.admin.lists.page import MAX_COUNTED, PER_PAGE, Page, count, cut
+from jobs.admin.lists import page as pages
+from jobs.admin.lists.page import MAX_COUNTED, PER_PAGE, Page, count, cut, end_of_window
 from jobs.choice import Choice
 from jobs.models import Job
 
-WINDOW = 20_000  # jobs that are searched for a page if no index tells all that is asked
 MAX_FOUND = 1000  # by a search
 
 
@@ -36,18 +36,11 @@ def _newest(choice: Choice, before: str, first: int) -> Page:
 
 def _window(choice: Choice, before: str) -> Page:
     """Search the next WINDOW jobs by the index of some of the filters, whatever is found."""
-    ends = [_end(_before(part.leading(), before)) for part in choice.parts()]
-    end = max(ends)
+    end = max(end_of_window(part.leading(), before) for part in choice.parts())
     parts = [_before(part.jobs(), before).filter(pk__gte=end) for part in choice.parts()]
     rows, older = cut(_merged(parts), _id)
     number = min(sum(map(count, parts)), MAX_COUNTED)
-    return Page(rows, older, number, looked_at=WINDOW, further=end)
-
-
-def _end(jobs: QuerySet[Job]) -> str:
-    """Return the id of the last job of the next WINDOW; '' if there are fewer."""
-    ids = jobs.order_by("-pk").values_list("pk", flat=True)
-    return next(iter(ids[WINDOW - 1 : WINDOW]), "")
+    return Page(rows, older, number, looked_at=pages.WINDOW, further=end)
 
 
 def _searched(choice: Choice, before: str, first: int) -> Page:

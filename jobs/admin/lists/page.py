@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 PER_PAGE = 50
 MAX_COUNTED = 10_000
+WINDOW = 20_000  # rows that are searched for a page if no index tells all that is asked
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,15 @@ def count(rows: QuerySet[Any]) -> int:
     """Return how many rows there are, or MAX_COUNTED: counting a large table takes seconds."""
     # Unordered, so that the store may use any index.
     return rows.order_by()[:MAX_COUNTED].count()
+
+
+def end_of_window(rows: QuerySet[Any], before: str) -> str:
+    """Return the id of the last of the next WINDOW rows, '' if there are fewer. An index must have
+    the rows in order of ids.
+    """
+    after = rows.filter(pk__lt=before) if before else rows
+    ids = after.order_by("-pk").values_list("pk", flat=True)
+    return next(iter(ids[WINDOW - 1 : WINDOW]), "")
 
 
 def cut(found: Sequence[Any], position: Callable[[Any], str]) -> tuple[list[Any], str]:

@@ -49,6 +49,25 @@ def test_callbacks_can_be_filtered_by_verdict(browser, make_callback, verdict):
     assert (verdict or "not yet applied") in text(found)
 
 
+@pytest.mark.parametrize("params", [{"verdict": "late"}, {"verdict": "late", "vendor": "acme"}])
+def test_older_callbacks_follow_without_gaps(browser, make_callback, monkeypatch, params):
+    monkeypatch.setattr("jobs.admin.lists.simple.PER_PAGE", 2)
+    monkeypatch.setattr("jobs.admin.lists.page.PER_PAGE", 2)
+    monkeypatch.setattr("jobs.admin.lists.page.WINDOW", 3)
+    verdicts = ["late", "late", "applied", "applied", "applied", "late", "late"]
+    made = [make_callback(verdict=verdict) for verdict in verdicts]
+    late = [callback.pk for callback in made if callback.verdict == "late"]
+    found, position = [], {}
+    for _ in range(5):
+        answer = browser.get(CALLBACKS, {**params, **position})
+        found += listed(answer)
+        page = answer.context["page"]
+        position = {"before": page.older or page.further}
+        if not position["before"]:
+            break
+    assert found == late[::-1]
+
+
 def test_callbacks_can_be_found_by_vendor_and_by_job(browser, make_callback, make_vendor):
     make_vendor("globex")
     make_callback()

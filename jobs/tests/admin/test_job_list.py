@@ -179,7 +179,7 @@ def test_counts_are_bounded(browser, make_job, monkeypatch):
 def test_a_filter_without_an_index_searches_a_part_and_can_look_further(
     browser, make_job, monkeypatch
 ):
-    monkeypatch.setattr(rows, "WINDOW", 3)
+    monkeypatch.setattr(page, "WINDOW", 3)
     old = make_job(status="failed", run=2)
     for _ in range(3):
         make_job(status="failed")

@@ -146,22 +146,37 @@ def test_the_job_list_does_not_read_large_columns(browser, make_job):
     assert not re.search(r"\b(input|result)\b", str(page))
 
 
+@pytest.fixture
+def callbacks(make_job):
+    jobs = [make_job() for _ in range(5)]
+    fields = {"vendor": "acme", "body_bytes": 2, "verdict": "late"}
+    return [
+        Callback.objects.create(key=job.pk, job=job.pk, received_at=job.created_at, **fields)
+        for job in jobs
+    ]
+
+
 @pytest.mark.parametrize(
     "params",
-    [{}, {"verdict": "late"}, {"vendor": "acme"}, {"verdict": "late", "vendor": "acme"}],
+    [
+        {},
+        {"verdict": "late"},
+        {"verdict": "late", "created": "week"},
+        {"vendor": "acme"},
+        {"vendor": "acme", "created": "week", "before": "ffffffff"},
+    ],
     ids=str,
 )
-def test_the_callback_list_is_read_by_an_index(browser, make_job, params):
-    for number in range(5):
-        job = make_job()
-        Callback.objects.create(
-            key=str(number),
-            vendor="acme",
-            job=job.pk,
-            body_bytes=2,
-            verdict="late",
-            received_at=job.created_at,
-        )
+@pytest.mark.usefixtures("callbacks")
+def test_the_callback_list_is_read_by_an_index(browser, params):
     found = reads(browser, CALLBACKS, params)
     assert_read_quickly(found)
     assert not re.search(r"\bbody\b", str(found[0]))
+
+
+@pytest.mark.parametrize("params", [{"verdict": "late"}, {"verdict": "late", "vendor": "acme"}])
+def test_older_callbacks_are_read_by_an_index(browser, callbacks, params):
+    """Where they begin or, of both filters, where the searched part ends; then page and count."""
+    found = reads(browser, CALLBACKS, {**params, "before": callbacks[3].pk})
+    assert len(found) == 3
+    assert_quick(found, finds=False)
