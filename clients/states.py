@@ -22,9 +22,15 @@ def _state(key: ApiKey, now: datetime) -> str:
         return "client disabled"  # without a date, which would look like the end of that
     if key.expires_at is None:
         return "active"
-    if key.expires_at - now < SOON and not key.replaced_by:
+    if expires_soon(key, now):
         return f"active, expires in {_in_words(key.expires_at - now)}"
     return f"active until {moment(key.expires_at)}"
+
+
+def expires_soon(key: ApiKey, now: datetime) -> bool:
+    """Whether a valid key ends soon, and nothing replaces it."""
+    ends_soon = key.expires_at is not None and key.expires_at - now < SOON
+    return ends_soon and key.is_valid(now) and not key.replaced_by
 
 
 def moment(at: datetime | None) -> str:

@@ -26,11 +26,13 @@ from urllib.parse import urlencode, urljoin
 from harness.ports import free_port
 from harness.running import ROOT, Server, environment
 from loadtest.bench.fill import fill_with_mixed
+from loadtest.bench.usage import cpu_seconds
 from loadtest.move import show
 
 VENDORS = 20
 PASSWORD = "correct horse battery staple"  # noqa: S105
 TURNS = 15
+DAY_MINUTES = 1440
 PAGES = 20  # how often "Older" is followed
 CSRF = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 OLDER = re.compile(r'href="([^"]*)"[^>]*>\s*Older')
@@ -108,7 +110,7 @@ def measure(folder: Path, count: int) -> None:
         server.wait_until_ready()
         operator = Operator(server.port)
         for label, path in pages(operator):
-            show(label, path=path, **figures(operator, path))
+            show(label, path=path, **figures(operator, path, server))
     finally:
         server.kill()
 
@@ -134,7 +136,7 @@ def prepare(folder: Path) -> dict[str, object]:
 
 
 def add_templates() -> None:
-    """Add the job and the attempt that all others are copies of."""
+    """Add the job and the attempt that all others are copies of, and the history."""
     import django
 
     django.setup()
@@ -151,7 +153,27 @@ def add_templates() -> None:
     Attempt.new(
         job=job.pk, vendor="v1", run=1, number=1, worker="host-1", outcome="found", **at
     ).save(force_insert=True)
+    add_history()
     connection.close()
+
+
+def add_history() -> None:
+    """Add what each vendor did in each minute of the last day."""
+    from jobs.models import Tally
+    from jobs.tallies.counts import Counts
+    from jobs.tallies.writer import tally
+
+    counts = Counts(accepted=30, done=25, failed=5, waiting=100, oldest_seconds=40.0)
+    counts.calls.update(found=25, error=7)
+    counts.call_codes.update(vendor_error=4, timeout=3)
+    counts.job_codes.update(vendor_error=3, timeout=2)
+    for number in range(30):
+        counts.call.add(0.1 * number)
+        counts.job.add(0.5 * number)
+    now = int(time.time() // 60)
+    minutes = range(now - DAY_MINUTES, now)
+    rows = [tally(slug, minute, "loadtest", counts) for slug in vendors() for minute in minutes]
+    Tally.objects.bulk_create(rows, batch_size=1000)
 
 
 def vendors() -> list[str]:
@@ -168,6 +190,7 @@ def pages(operator: Operator) -> Iterator[tuple[str, str]]:
     failed = "?status=failed&vendor=v3&error_code=vendor_error"
     job_id = re.findall(r"/admin/jobs/job/([0-9a-f-]{36})/", operator.get(jobs)[1])[0]
     yield "overview", "/admin/"
+    yield "overview of a week", "/admin/?range=week"
     yield "jobs", jobs
     for query in ("?status=failed", "?vendor=v3", "?status=failed&vendor=v3", failed):
         yield f"jobs {query}", jobs + query
@@ -192,15 +215,20 @@ def older(operator: Operator, path: str) -> str:
     return path
 
 
-def figures(operator: Operator, path: str) -> dict[str, float]:
-    first = operator.seconds(path)
+def figures(operator: Operator, path: str, server: Server) -> dict[str, float]:
+    first, used = operator.seconds(path), api_cpu_seconds(server)
     times = sorted(operator.seconds(path) for _ in range(TURNS))
     return {
+        "cpu_ms": (api_cpu_seconds(server) - used) / TURNS * 1000,
         "first_ms": first * 1000,
         "median_ms": statistics.median(times) * 1000,
         "max_ms": times[-1] * 1000,
         "kb": len(operator.get(path)[1].encode()) / 1000,
     }
+
+
+def api_cpu_seconds(server: Server) -> float:
+    return sum(cpu_seconds(pid) for pid in server.api_processes()[1])
 
 
 if __name__ == "__main__":

@@ -152,6 +152,8 @@ class ServiceSnapshot:
     redis_answers: bool = False
     store_answers: bool = False
     store_ms: float | None = None
+    redis_away_since: datetime | None = None  # when this process noticed
+    store_away_since: datetime | None = None
     figures: Figures = field(default_factory=Figures)
     vendors: list[VendorLine] = field(default_factory=list)  # worst first, then by name
     workers: list[WorkerLine] = field(default_factory=list)

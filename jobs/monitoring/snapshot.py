@@ -3,9 +3,10 @@
 import logging
 import time
 from dataclasses import replace
+from datetime import datetime
 from threading import Lock
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from jobs.bulk import running
@@ -34,6 +35,8 @@ class Monitor:
         self._snapshot: ServiceSnapshot | None = None
         self._vendors: list[Vendor] = []  # as last read, for when the store is away
         self._histories: dict[str, VendorHistory] = {}
+        self._has_read = False  # the store, at least once
+        self._away_since: dict[str, datetime] = {}
         self._history = History()
         self._delayed = backlog.Delayed()
         self._size = health.StoreSize()
@@ -70,7 +73,9 @@ class Monitor:
             redis_answers=redis.redis_answers,
             store_answers=store_ms is not None,
             store_ms=store_ms,
-            figures=_figures(lines, redis, self._histories, len(worker_lines)),
+            redis_away_since=self._since("redis", redis.redis_answers),
+            store_away_since=self._since("store", store_ms is not None),
+            figures=self._figures(lines, redis, len(worker_lines)),
             vendors=lines,
             workers=worker_lines,
             redis_health=health.redis_health(redis.redis_answers),
@@ -80,6 +85,13 @@ class Monitor:
         )
         return _with_problems(snapshot)
 
+    def _since(self, what: str, answers: bool) -> datetime | None:
+        """Return since when Redis or the store has been away, as far as this process knows."""
+        if answers:
+            self._away_since.pop(what, None)
+            return None
+        return self._away_since.setdefault(what, timezone.now())
+
     def _read_vendors(self) -> float | None:
         """Read the vendors. Returns how many milliseconds the store took; None if it is away."""
         asked_at = time.monotonic()
@@ -88,7 +100,7 @@ class Monitor:
                 catalogue.forget()  # so that it asks the store, whose time counts
                 self._vendors = list(catalogue.all().values())
         except STORE_ERRORS:
-            close_old_connections()
+            _close_broken()
             return None
         return (time.monotonic() - asked_at) * 1000
 
@@ -103,35 +115,43 @@ class Monitor:
                     slugs = [vendor.slug for vendor in self._vendors]
                     sources.rows = backlog.from_rows(slugs, redis.now)
                 self._bulk_actions = running()
+                self._has_read = True
         except STORE_ERRORS:
-            close_old_connections()
+            _close_broken()
             return None
         return store_ms
 
+    def _figures(self, lines: list[VendorLine], redis: Snapshot, workers_seen: int) -> Figures:
+        known = [line for line in lines if line.waiting is not None]
+        histories = self._histories.values()
+        calls = sum(each.calls_hour for each in histories)
+        errors = sum(each.errors_hour for each in histories)
+        alive = sum(worker.is_alive for worker in redis.workers)
+        figures = Figures(
+            workers_alive=alive if redis.redis_answers else None,
+            workers_seen=workers_seen if redis.redis_answers else None,
+        )
+        if self._has_read:
+            figures = replace(
+                figures,
+                done_per_minute=sum(line.done_per_minute for line in lines),
+                errors_hour=errors,
+                errors_hour_share=errors / calls if calls else 0.0,
+            )
+        if known or (self._has_read and not lines):
+            figures = replace(
+                figures,
+                waiting=sum(line.waiting or 0 for line in known),
+                in_flight=sum(line.in_flight or 0 for line in known),
+                oldest_seconds=max((line.oldest_seconds or 0.0 for line in known), default=0.0),
+            )
+        return figures
 
-def _figures(
-    lines: list[VendorLine],
-    redis: Snapshot,
-    histories: dict[str, VendorHistory],
-    workers_seen: int,
-) -> Figures:
-    waiting = [line.waiting for line in lines if line.waiting is not None]
-    in_flight = [line.in_flight for line in lines if line.in_flight is not None]
-    ages = [line.oldest_seconds for line in lines if line.oldest_seconds is not None]
-    calls = sum(each.calls_hour for each in histories.values())
-    errors = sum(each.errors_hour for each in histories.values())
-    is_known = len(waiting) == len(lines)
-    alive = sum(worker.is_alive for worker in redis.workers)
-    return Figures(
-        waiting=sum(waiting) if is_known else None,
-        in_flight=sum(in_flight) if is_known else None,
-        done_per_minute=sum(line.done_per_minute for line in lines),
-        errors_hour=errors,
-        errors_hour_share=errors / calls if calls else 0.0,
-        oldest_seconds=max(ages, default=0.0) if is_known else None,
-        workers_alive=alive if redis.redis_answers else None,
-        workers_seen=workers_seen if redis.redis_answers else None,
-    )
+
+def _close_broken() -> None:
+    """Have the next read connect anew. Not within a transaction of whoever looks."""
+    if not connection.in_atomic_block:
+        close_old_connections()
 
 
 def _with_problems(snapshot: ServiceSnapshot) -> ServiceSnapshot:

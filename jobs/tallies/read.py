@@ -130,33 +130,39 @@ def _of_vendors(
     since: datetime, until: datetime, step: timedelta, now: datetime
 ) -> Iterator[tuple[str, datetime, Counts]]:
     """Yield what happened to each vendor, and sometimes to ALL, in pieces of at most a step."""
-    if since >= begin(now):
-        for at, minute in recent.minutes(now).items():
-            if since <= at < until:
-                for vendor, counts in minute.items():
-                    yield vendor, at, counts
-        return
-    for span, first, end in _pieces(since, until, step, marks.read()):
+    split = _split(since, now)
+    for span, first, end in _pieces(since, min(split, until), step, marks.read()):
         yield from rows(span, first, end)
+    for at, minute in recent.minutes(now).items():
+        if split <= at < until:
+            for vendor, counts in minute.items():
+                yield vendor, at, counts
 
 
 def _of_vendor(
     vendor: str, since: datetime, until: datetime, step: timedelta, now: datetime
 ) -> Iterator[tuple[datetime, Counts]]:
     """Yield what happened to a vendor, or to ALL, in pieces of at most a step."""
-    if since >= begin(now):
-        for at, minute in recent.minutes(now).items():
-            if since <= at < until and vendor in minute:
-                yield at, minute[vendor]
-        return
+    split = _split(since, now)
     found: dict[datetime, dict[str, Counts]] = defaultdict(lambda: defaultdict(Counts))
-    for span, first, end in _pieces(since, until, step, marks.read()):
+    for span, first, end in _pieces(since, min(split, until), step, marks.read()):
         is_of_all = vendor == ALL and span == Span.PART  # those of all are made by the fold
         condition = {} if is_of_all else {"vendor": vendor}
         for slug, at, counts in rows(span, first, end, **condition):
             found[at][slug].merge(counts)
     for at, of_vendors in found.items():
         yield at, across_vendors(of_vendors.values())
+    for at, minute in recent.minutes(now).items():
+        if split <= at < until and vendor in minute:
+            yield at, minute[vendor]
+
+
+def _split(since: datetime, now: datetime) -> datetime:
+    """Return from when on to look into `recent`: from a whole hour on, so that hours before it can
+    be read as such.
+    """
+    first = begin(now)
+    return since if since >= first else floor(first + HOUR - RESOLUTION, HOUR)
 
 
 def _pieces(

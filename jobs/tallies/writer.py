@@ -98,7 +98,7 @@ class Writer:
                 self.flush()
         except Exception as error:
             log.debug("the last tallies are lost: %s", type(error).__name__)
-            self._memory.reset()  # what runs at exit need not wait for the store again
+            self._memory.reset()  # or what is registered for the exit would wait once more
 
     def _writes(self) -> list[_Write]:
         counted, process = self._memory, self._memory.process

@@ -9,6 +9,7 @@ from typing import Any
 
 import django
 
+PASSWORD = "correct horse battery staple"
 MARKUP = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
 
 
@@ -31,7 +32,7 @@ def spoil() -> dict[str, str]:
     found = {"failed": failed.pk, "complete": complete.pk, "queued": queued.pk}
     data = {"name": MARKUP, MARKUP: [MARKUP]}
     Job.objects.filter(pk__in=found.values()).update(
-        name=MARKUP, reference=MARKUP, input=data, metadata=data, worker=MARKUP[:100]
+        name=MARKUP, reference=MARKUP, input=data, metadata={"note": MARKUP}, worker=MARKUP[:100]
     )
     Job.objects.filter(pk=failed.pk).update(error_message=MARKUP)
     Job.objects.filter(pk=complete.pk).update(result=data, vendor_reference=MARKUP)
@@ -81,13 +82,16 @@ def new_rows(job_id: str) -> dict[str, str]:
     credential = Credential.objects.create(slug="demo", definition=header)
     limit = Limit.objects.create(slug="demo", definition={"rate_limits": "10/s"})
     group = Group.objects.create(name=MARKUP)
+    viewer = User.objects.get(username="victor")
+    viewer.set_password(PASSWORD)
+    viewer.save()
     return {
         "batch": batch.pk,
         "bulk": bulk.pk,
         "credential": credential.pk,
         "limit": limit.pk,
         "group": str(group.pk),
-        "user": str(User.objects.get(username="victor").pk),
+        "user": str(viewer.pk),
     }
 
 

@@ -15,7 +15,8 @@ from django.utils.safestring import SafeString
 from clients import issuing
 from clients.issuing import Issued
 from clients.models import ApiKey, Client
-from clients.states import describe, moment
+from clients.states import describe, expires_soon, moment
+from clients.validators import words
 from jobs.admin.actor import actor
 from jobs.admin.clients.api_key_acts import ApiKeyActs, url_of
 from jobs.admin.clients.forms import ApiKeyForm
@@ -53,7 +54,7 @@ class ValidityFilter(admin.SimpleListFilter):
 @admin.register(ApiKey)
 class ApiKeyAdmin(ApiKeyActs):
     form = ApiKeyForm
-    list_display = ("key", "client", "name", "scopes", "state", "last_used")
+    list_display = ("key", "client", "name", "granted", "state", "last_used")
     list_filter = (ClientFilter, ValidityFilter)
     list_select_related = ("client",)
     lookups = ("client", "validity", "id__lt")
@@ -64,7 +65,7 @@ class ApiKeyAdmin(ApiKeyActs):
     # Never the digest.
     fieldsets = (
         (None, {"fields": ("key", "client_link", "name", "state", "last_used", "created")}),
-        ("What it may do", {"fields": ("scopes", "allowed_vendors", "allowed_addresses")}),
+        ("What it may do", {"fields": ("granted", "allowed_vendors", "allowed_addresses")}),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
@@ -144,6 +145,8 @@ class ApiKeyAdmin(ApiKeyActs):
     def state(self, key: ApiKey) -> SafeString:
         now = timezone.now()
         kind = "valid" if key.is_valid(now) and key.client.enabled else "ended"
+        if kind == "valid" and expires_soon(key, now):
+            kind = "soon"
         return format_html('<span class="key-{}">{}</span>', kind, describe(key, now))
 
     @admin.display
@@ -158,6 +161,10 @@ class ApiKeyAdmin(ApiKeyActs):
     def client_link(self, key: ApiKey) -> SafeString | str:
         url = reverse("admin:clients_client_change", args=[key.client_id])
         return format_html('<a href="{}">{}</a>', url, key.client)
+
+    @admin.display(description="scopes")
+    def granted(self, key: ApiKey) -> str:
+        return ", ".join(words(key.scopes))
 
     @admin.display(description="vendors")
     def allowed_vendors(self, key: ApiKey) -> str:

@@ -61,14 +61,16 @@ class Errors:
 
 def errors(hours: int, now: datetime, vendor: str = "") -> Errors:
     """Return the errors of the last hours, of one vendor or of all, most first."""
-    since = now - timedelta(hours=hours)
-    counted = read.by_vendor(since, now)
-    if vendor:
-        counted = {vendor: counted.get(vendor, Counts())}
+    since, step = now - timedelta(hours=hours), STEPS[hours]
+    if vendor:  # whose series is kept in memory
+        points = read.series(since + step, now, step, vendor)
+        counted = {vendor: summed(point.counts for point in points)}
+    else:
+        counted = read.by_vendor(since, now)
     total = summed(counted.values())
     found = [group for slug, counts in counted.items() for group in _groups(slug, counts)]
     found.sort(key=lambda group: (-group.jobs, -group.calls, group.vendor, group.code))
-    shown = _with_numbers(found[:MAX_GROUPS], since, now, STEPS[hours])
+    shown = _with_numbers(found[:MAX_GROUPS], since + step, now, step)
     return Errors(
         groups=[_with_example(group, since) if group.jobs else group for group in shown],
         hidden=len(found[MAX_GROUPS:]),

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -14,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from audit.record import record
 from jobs.admin import key_states, states
+from jobs.admin.access import Forbidden
 from jobs.admin.actor import actor
 from jobs.admin.formats import counted
 from jobs.admin.vendors.page.pausing import PauseForm
@@ -119,7 +119,7 @@ class KeysAdmin(SharedAdmin):
         """Return the credential that has this key; None, and a message, if there is none."""
         credential = Credential.objects.filter(pk=unquote(object_id)).first()
         if credential and not self.has_pause_permission(request, credential):
-            raise PermissionDenied
+            raise Forbidden("vendors.pause_vendor")
         if credential is None or name not in credential.key_names:
             messages.warning(request, NO_KEY.format(name[:100]))
             return None

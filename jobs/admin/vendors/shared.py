@@ -99,6 +99,8 @@ class SharedAdmin(TrailAdmin):
     ) -> HttpResponse:
         row = kwargs["obj"]
         context["show_delete"] = row is not None and not users_of(row)
+        if row is not None:
+            context |= {"title": row.slug, "subtitle": None}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:

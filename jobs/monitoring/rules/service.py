@@ -1,6 +1,7 @@
 """Rules about Redis, the store and the workers."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from jobs.monitoring.facts import Problem, ServiceSnapshot, Severity, WorkerLine
 from jobs.monitoring.rules.rule import Alert, Rule, counted, span
@@ -21,7 +22,7 @@ def redis_away(snapshot: ServiceSnapshot) -> Iterator[Problem]:
             "Redis does not answer. Start it: jobs are accepted, and run when it is back. What "
             "waits is counted from the rows meanwhile."
         )
-        yield Problem("redis_away", CRITICAL, sentence)
+        yield Problem("redis_away", CRITICAL, sentence, snapshot.redis_away_since)
 
 
 def store_away(snapshot: ServiceSnapshot) -> Iterator[Problem]:
@@ -30,7 +31,7 @@ def store_away(snapshot: ServiceSnapshot) -> Iterator[Problem]:
             "The store does not answer. Nothing is accepted, and no call starts. What is shown of "
             "vendors and of the past is what was known last."
         )
-        yield Problem("store_away", CRITICAL, sentence)
+        yield Problem("store_away", CRITICAL, sentence, snapshot.store_away_since)
 
 
 def no_worker(snapshot: ServiceSnapshot) -> Iterator[Problem]:
@@ -41,7 +42,16 @@ def no_worker(snapshot: ServiceSnapshot) -> Iterator[Problem]:
         waiting = snapshot.figures.waiting or 0
         verb = "waits" if waiting == 1 else "wait"
         jobs = f" {counted(waiting, 'job')} {verb}." if waiting else ""
-        yield Problem("no_worker", CRITICAL, message + jobs, acts=("see_workers",))
+        since = _last_heartbeat(snapshot)
+        yield Problem("no_worker", CRITICAL, message + jobs, since, acts=("see_workers",))
+
+
+def _last_heartbeat(snapshot: ServiceSnapshot) -> datetime | None:
+    """Return when a worker was last heard of, if none is alive and one is remembered."""
+    if not snapshot.workers or any(worker.state in LIVE for worker in snapshot.workers):
+        return None
+    silent_seconds = min(worker.silent_seconds for worker in snapshot.workers)
+    return snapshot.redis.now - timedelta(seconds=silent_seconds)
 
 
 def _all_drained(snapshot: ServiceSnapshot) -> str:
@@ -60,8 +70,9 @@ def worker_silent(snapshot: ServiceSnapshot) -> Iterator[Problem]:
                 f"Worker {worker.name} has been silent for {span(worker.silent_seconds)}. It may "
                 "be frozen; its jobs are taken over."
             )
+            since = snapshot.redis.now - timedelta(seconds=worker.silent_seconds)
             subject = ("worker", worker.name)
-            yield Problem("worker_silent", WARNING, sentence, subject=subject)
+            yield Problem("worker_silent", WARNING, sentence, since, subject)
 
 
 def store_slow(snapshot: ServiceSnapshot) -> Iterator[Problem]:

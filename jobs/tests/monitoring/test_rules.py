@@ -4,19 +4,20 @@ import json
 import re
 import shutil
 import subprocess
-from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 from django.conf import settings as project
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs.monitoring import snapshot
+from jobs import tallies
 from jobs.monitoring.history import VendorHistory
 from jobs.monitoring.rules import RULES, alerts, answers
-from jobs.monitoring.snapshot import monitor
+from jobs.queue.clock import redis_clock
 from jobs.tallies.recent import recent
-from jobs.tests.monitoring.faults import FAULTS, Stage
+from jobs.tallies.samples import Sampler
+from jobs.tests.monitoring.faults import FAULTS
+from jobs.tests.monitoring.looking import now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
@@ -26,20 +27,8 @@ BY_NAME = {rule.name: rule for rule in RULES}
 RISING = {"oldest_waiting": 30, "repairs_rising": 1}  # what these alerts look for must go on
 
 
-@pytest.fixture
-def stage(redis_client, make_vendor, settings, monkeypatch):
-    # A busy machine is no fault.
-    monkeypatch.setattr("jobs.queue.heartbeat.HEARTBEAT_TIMEOUT_SECONDS", 50)
-    monkeypatch.setattr("jobs.monitoring.rules.service.SLOW_MS", 60_000)
-    monkeypatch.setattr("jobs.monitoring.rules.service.CLOCK_SECONDS", 30)
-    with ExitStack() as until_the_end:
-        yield Stage(redis_client, make_vendor, settings, until_the_end)
-
-
 def problems():
-    monitor.forget()
-    recent.forget()
-    return snapshot.current().problems
+    return now().problems
 
 
 def metrics(client):
@@ -70,6 +59,25 @@ def test_a_fault_is_found_and_its_alert_fires(fault, stage, client, tmp_path):
     assert set(re.findall(r"enrichlabs_\w+", rule.alert.expr)) <= shown
     if promtool := shutil.which("promtool"):
         assert_fires(promtool, rule, before, after, tmp_path)
+
+
+def test_a_commit_that_took_long_is_found_later(stage):
+    tallies.committed(0.9)
+    tallies.committed(1.1)
+    tallies.flush()
+    [found] = problems()
+    assert "The store is slow: 1 commit took over 1 s in the last 10 min." in found.sentence
+
+
+def test_whoever_leads_counts_the_minutes_without_a_slot(stage):
+    Sampler().step()
+    FAULTS_BY_NAME["at_cap"](stage)
+    Sampler().step()
+    tallies.flush()
+    recent.forget()
+    minutes = recent.minutes(redis_clock.now())
+    newest = minutes[max(minutes)]["acme"]
+    assert (newest.events["at_cap"], newest.waiting) == (1, 1)
 
 
 @pytest.mark.parametrize(

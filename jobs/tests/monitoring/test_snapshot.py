@@ -1,52 +1,27 @@
-"""The snapshot of the service: the lines of vendors and workers, and what it says while Redis or
-the store is away.
-"""
+"""The snapshot of the service: the lines of vendors, problems and bulk actions."""
 
-import socket
-import time
 from collections import Counter
-from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from jobs import tallies
-from jobs.models import BulkAction, Job
+from jobs.models import BulkAction
 from jobs.monitoring import snapshot
 from jobs.monitoring.facts import VendorState
-from jobs.monitoring.snapshot import MAX_PROBLEMS, monitor
-from jobs.queue.keys import HEARTBEATS, WORKERS, Keys
-from jobs.queue.redis import hints
+from jobs.monitoring.snapshot import MAX_PROBLEMS
 from jobs.queue.take import take
-from jobs.queue.workers import KEPT_SECONDS, forget_old
 from jobs.recovery.rebuild import rebuild
 from jobs.tallies.counts import Counts
 from jobs.tallies.memory import memory
-from jobs.tallies.recent import recent
 from jobs.tests.monitoring import faults
-from jobs.tests.monitoring.faults import Stage
+from jobs.tests.monitoring.looking import line, now
 from tests.plans import assert_quick, reads_of
 from vendors.catalogue import catalogue
 from vendors.models import Limit
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def stage(redis_client, make_vendor, settings):
-    with ExitStack() as until_the_end:
-        yield Stage(redis_client, make_vendor, settings, until_the_end)
-
-
-def line(slug="acme"):
-    return now().vendor(slug)
-
-
-def now():
-    monitor.forget()
-    recent.forget()
-    return snapshot.current()
 
 
 def test_a_snapshot_is_shared_for_a_second(stage, monkeypatch):
@@ -187,70 +162,6 @@ def test_percentiles_and_errors_are_those_of_the_last_minutes(stage):
 
 
 @pytest.mark.sqlite
-def test_workers_say_where_they_run_and_which_version(stage):
-    stage.heartbeat("w1", version="1.0", started_at=1000, busy=3, per_minute=90)
-    stage.heartbeat("w2", version="1.1", started_at=2000, state="draining")
-    first, second = now().workers
-    assert (first.host, first.threads, first.busy, first.per_minute) == ("h1", 4, 3, 90)
-    assert (first.is_other_version, second.is_other_version) == (True, False)
-    assert (first.state, second.state) == ("alive", "draining")
-
-
-@pytest.mark.sqlite
-def test_a_worker_that_was_taken_over_stays_for_an_hour(stage):
-    stage.heartbeat("gone")
-    stage.redis.zrem(HEARTBEATS, "gone")
-    figures = now().figures
-    assert [(each.name, each.state) for each in now().workers] == [
-        ("w1", "alive"),
-        ("gone", "silent"),
-    ]
-    assert (figures.workers_alive, figures.workers_seen) == (1, 2)
-    ms, _, report = stage.redis.hget(WORKERS, "gone").partition(" ")
-    stage.redis.hset(WORKERS, "gone", f"{int(ms) - int(KEPT_SECONDS * 1000) - 1} {report}")
-    assert [each.name for each in now().workers] == ["w1"]
-    forget_old(stage.redis)
-    assert stage.redis.hkeys(WORKERS) == ["w1"]
-
-
-def test_without_redis_jobs_are_counted_from_rows_by_an_index(stage, make_job):
-    for minutes, status in ((30, "queued"), (2, "queued"), (5, "processing"), (5, "waiting")):
-        job = make_job(status=status)
-        at = timezone.now() - timedelta(minutes=minutes)
-        Job.objects.filter(pk=job.pk).update(queued_at=at)
-    faults.redis_away(stage)
-    with reads_of("jobs_job") as reads:
-        found = line()
-    assert (found.waiting, found.in_flight) == (2, 2)
-    assert found.oldest_seconds == pytest.approx(1800, abs=30)
-    assert_quick(reads, finds=True)
-
-
-@pytest.mark.sqlite
-def test_while_redis_hangs_the_snapshot_comes_within_two_seconds(stage, settings, tmp_path):
-    with socket.socket(socket.AF_UNIX) as silent:
-        silent.bind(str(tmp_path / "silent.sock"))
-        silent.listen()
-        settings.REDIS_URL = f"unix://{tmp_path}/silent.sock"
-        hints.cache_clear()
-        began_at = time.monotonic()
-        found = now()
-    assert time.monotonic() - began_at < 2
-    assert not found.redis_answers
-    assert found.figures.workers_alive is None
-
-
-@pytest.mark.sqlite
-def test_while_the_store_is_away_vendors_are_those_known_last(stage):
-    stage.queue("a")
-    now()
-    faults.store_away(stage)
-    found = now()
-    assert (found.store_answers, found.redis_answers) == (False, True)
-    assert [(each.slug, each.waiting) for each in found.vendors] == [("acme", 1)]
-
-
-@pytest.mark.sqlite
 def test_only_the_worst_problems_are_shown(stage):
     for number in range(MAX_PROBLEMS + 2):
         stage.make_vendor(f"v{number}", paused=True, pause_reason="It denied 3 jobs in a row.")
@@ -267,13 +178,6 @@ def test_bulk_actions_under_way_are_read_by_an_index(stage):
     with reads_of("jobs_bulkaction") as reads:
         assert {each.state for each in now().bulk_actions} == {"running", "paused"}
     assert_quick(reads, finds=True)
-
-
-@pytest.mark.sqlite
-def test_a_key_of_the_wrong_type_in_redis_is_no_end_of_the_page(stage):
-    stage.redis.delete(Keys("acme").state)
-    stage.redis.set(Keys("acme").log, "a string")
-    assert now().vendors[0].slug == "acme"
 
 
 def test_rebuilt_limits_are_trusted(stage):

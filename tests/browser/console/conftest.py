@@ -64,12 +64,12 @@ def own_database() -> str:
     return urlunsplit(urlsplit(url)._replace(path=name)) if url.startswith("mongodb") else ""
 
 
-def signed_in(chromium: Browser, console: Console) -> Any:
-    """Return the browser's state once the admin has signed in. A password is checked once only."""
+def signed_in(chromium: Browser, console: Console, user: str = "admin") -> Any:
+    """Return the browser's state once the user has signed in."""
     context = chromium.new_context()
     page = context.new_page()
     page.goto(f"{console.url}/admin/")
-    page.fill("#id_username", "admin")
+    page.fill("#id_username", user)
     page.fill("#id_password", PASSWORD)
     page.press("#id_password", "Enter")
     page.wait_for_url(f"{console.url}/admin/")
@@ -84,8 +84,10 @@ def context(chromium: Browser, console: Console) -> Iterator[BrowserContext]:
     yield from signed_in_context(chromium, console)
 
 
-def signed_in_context(chromium: Browser, console: Console) -> Iterator[BrowserContext]:
-    context = chromium.new_context(storage_state=console.cookies)
+def signed_in_context(
+    chromium: Browser, console: Console, cookies: Any = None
+) -> Iterator[BrowserContext]:
+    context = chromium.new_context(storage_state=cookies or console.cookies)
     context.set_default_timeout(15_000)
     yield context
     context.close()

@@ -83,7 +83,7 @@ def forget() -> None:
 
 def _acts(request: HttpRequest, vendor: Vendor, line: VendorLine | None) -> Iterator[Act]:
     slug = vendor.slug
-    if vendor.is_paused(redis_clock.now()):
+    if vendor.is_paused(redis_clock.now()) and not has_our_pause(vendor):  # which ends by itself
         resume = url("vendor_resume", slug)
         yield from act(request, "Resume", resume, "vendors.pause_vendor", is_post=True)
     if not vendor.paused or vendor.only_calls_are_paused:

@@ -38,6 +38,7 @@ NEXT_STEPS = {
     "back.",
     VendorState.PROBING: "Its other jobs wait and spend no attempt. Nothing needs to be done.",
 }
+WAIT = "Its jobs wait."
 RESUME_IT = "Its jobs wait until somebody resumes it."
 GOES_ON = "Its jobs wait, and go on by themselves then."
 ENDS_BY_ITSELF = "Its jobs wait. The pause ends by itself once a worker can call the vendor."
@@ -86,7 +87,7 @@ def _next_step(
 ) -> Iterator[str]:
     if line.state == VendorState.PAUSED:
         if is_ours:
-            yield ENDS_BY_ITSELF
+            yield WAIT if "by itself" in line.sentence else ENDS_BY_ITSELF
         else:
             yield GOES_ON if line.until else RESUME_IT
         if "poll" in vendor.definition and vendor.allows_polls(redis.now):
