@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from jobs.bulk import running
@@ -100,7 +100,7 @@ class Monitor:
                 catalogue.forget()  # so that it asks the store, whose time counts
                 self._vendors = list(catalogue.all().values())
         except STORE_ERRORS:
-            close_old_connections()
+            _close_broken()
             return None
         return (time.monotonic() - asked_at) * 1000
 
@@ -117,7 +117,7 @@ class Monitor:
                 self._bulk_actions = running()
                 self._has_read = True
         except STORE_ERRORS:
-            close_old_connections()
+            _close_broken()
             return None
         return store_ms
 
@@ -146,6 +146,12 @@ class Monitor:
                 oldest_seconds=max((line.oldest_seconds or 0.0 for line in known), default=0.0),
             )
         return figures
+
+
+def _close_broken() -> None:
+    """Have the next read connect anew. Not within a transaction of whoever looks."""
+    if not connection.in_atomic_block:
+        close_old_connections()
 
 
 def _with_problems(snapshot: ServiceSnapshot) -> ServiceSnapshot:
