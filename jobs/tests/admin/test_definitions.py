@@ -47,7 +47,8 @@ def test_a_definition_is_edited_as_toml(vendor):
         "definition.input": [None, {"id": "required"}],
     }
     assert trail() == [("vendor.changed", changes)]
-    assert "→ body.price" in browser.get(f"{VENDORS}{vendor.pk}/history/").content.decode()
+    page = text(browser.get(f"{VENDORS}{vendor.pk}/history/"))
+    assert "body.price" in page, page
 
 
 @pytest.mark.sqlite

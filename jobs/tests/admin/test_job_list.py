@@ -181,12 +181,12 @@ def test_a_filter_without_an_index_searches_a_part_and_can_look_further(
 ):
     monkeypatch.setattr(page, "WINDOW", 3)
     old = make_job(status="failed", run=2)
-    for _ in range(3):
-        make_job(status="failed")
+    newest = [make_job(status="failed") for _ in range(3)]
     answer = browser.get(JOBS, {"status": "failed", "reruns": "1"})
     assert listed(answer) == []
     assert "0 found among the next 3 jobs, back to" in text(answer)
     further = answer.context["page"].further
+    assert further == newest[0].pk
     answer = browser.get(JOBS, {"status": "failed", "reruns": "1", "before": further})
     assert listed(answer) == [old.pk]
     assert "1 found." in text(answer)
