@@ -293,7 +293,7 @@ def test_the_console_shows_the_same(acme, make_job, held_by):
     message, browser = held_by()["message"], sign_in_as_superuser()
     job = make_job()
     assert f"queued {message}" in text(browser.get(f"/admin/jobs/job/{job.pk}/change/"))
-    assert f"{job.pk} queued {message} default" in text(browser.get("/admin/jobs/job/"))
+    assert message in text(browser.get("/admin/jobs/job/"))
     state = f"running, held{message.removeprefix('Held').rstrip('.')}"
     for page in ("", f"{vendor.pk}/change/"):
         assert state in text(browser.get(f"/admin/vendors/vendor/{page}"))
