@@ -84,6 +84,15 @@ def test_it_starts_what_it_has_shown_and_leads_to_its_progress(browser):
 
 
 @pytest.mark.sqlite
+def test_a_plan_warns_of_jobs_that_a_retry_will_not_help(browser):
+    make_failed(2)
+    warning = "A retry will not help 1 of them"
+    assert "A retry will not help" not in text(browser.get(PLAN))
+    make_failed(1, error_code="invalid_input")
+    assert warning in text(browser.get(PLAN))
+
+
+@pytest.mark.sqlite
 def test_many_jobs_need_a_reason(browser):
     make_failed(101)
     page = browser.post(f"{PLAN}&vendor=acme", {"reason": " "})
