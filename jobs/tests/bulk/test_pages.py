@@ -93,6 +93,17 @@ def test_a_plan_warns_of_jobs_that_a_retry_will_not_help(browser):
 
 
 @pytest.mark.sqlite
+def test_many_more_jobs_than_the_page_has_shown_are_not_started(browser):
+    make_failed(14)
+    page = browser.post(PLAN, {"shown": "2"})
+    assert "There are more jobs by now: 14, not 2. Look at the plan again." in text(page)
+    assert 'name="shown" value="14"' in page.content.decode()
+    assert not BulkAction.objects.exists()
+    browser.post(PLAN, {"shown": "12"})
+    assert BulkAction.objects.get().planned == 14
+
+
+@pytest.mark.sqlite
 def test_many_jobs_need_a_reason(browser):
     make_failed(101)
     page = browser.post(f"{PLAN}&vendor=acme", {"reason": " "})
