@@ -1,5 +1,6 @@
 """The pages where people log in, log out and change their own password, with audit entries."""
 
+import logging
 from collections.abc import Callable
 from threading import BoundedSemaphore
 from typing import Any
@@ -12,6 +13,8 @@ from django.template.response import TemplateResponse
 from audit.record import Actor, record
 from users import browsers, throttle
 from users.forms import LoginForm
+
+log = logging.getLogger(__name__)
 
 MAX_UNDER_WAY = 4  # each occupies a thread of the process, and may wait for another's hash
 BUSY_SECONDS = 2
@@ -70,6 +73,8 @@ class AccountPages(admin.AdminSite):
             _record(request, "user.password_changed")
         if "old_password" not in getattr(_form(response), "errors", ()):
             throttle.forgive(account, source)
+        else:
+            log.warning("An old password was wrong, from %s.", browsers.described(request))
         return response
 
 

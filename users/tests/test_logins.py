@@ -105,7 +105,7 @@ def test_a_cookie_that_was_made_up_is_worth_nothing(log_in):
     assert {row.address for row in FailedLogin.objects.all()} == {"192.0.2.7"}
 
 
-def test_a_session_cannot_guess_the_old_password(log_in):
+def test_a_session_cannot_guess_the_old_password(log_in, caplog):
     browser, new = log_in().client, "another horse battery"
     fields = {"old_password": "wrong", "new_password1": new, "new_password2": new}
 
@@ -114,6 +114,7 @@ def test_a_session_cannot_guess_the_old_password(log_in):
 
     assert [change() for _ in range(5)] == [200] * 5
     assert change(old_password=PASSWORD) == 429
+    assert caplog.text.count("An old password was wrong, from 192.0.2.7") == 5
     FailedLogin.objects.all().delete()
     assert change(old_password=PASSWORD, new_password1="x") == 200
     assert not FailedLogin.objects.exists(), "the old password was right"
