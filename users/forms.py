@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 
-from users.backends import LoginRefused
+from users.throttle import Refused
 
 
 class LoginForm(AdminAuthenticationForm):
@@ -14,6 +14,6 @@ class LoginForm(AdminAuthenticationForm):
     def clean(self) -> dict[str, Any]:
         try:
             return super().clean()
-        except LoginRefused as refused:
+        except Refused as refused:
             self.retry_seconds = refused.seconds
             raise ValidationError(str(refused), code="refused") from None

@@ -45,6 +45,11 @@ class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
     actions = ("end_sessions",)
     readonly_fields = ("last_login", "date_joined", "signed_in")
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if not change:
+            obj.is_staff = True  # without which nobody may log in
+        super().save_model(request, obj, form, change)
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None:

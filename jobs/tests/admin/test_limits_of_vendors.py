@@ -110,6 +110,18 @@ def line(vendor, **facts):
             "The backlog of 100 jobs takes about 20 s, bound by 10 in flight. "
             "With the limits as they are: about 100 s.",
         ),
+        (
+            {"rate_limits": "200/min, 20000/day"},
+            {"rate_limits": "16/min, 20000/day"},
+            {"waiting": 4, "windows": [WindowUse("20000/day", 7355, 20000)]},
+            "The backlog of 4 jobs goes as fast as the workers can.",
+        ),
+        (
+            {"rate_limits": "200/min, 20000/day"},
+            {"rate_limits": "200/min, 5000/day"},
+            {"waiting": 4, "windows": [WindowUse("20000/day", 7355, 20000)]},
+            "The backlog of 4 jobs takes about 7 h 42 min, bound by 5000/day.",
+        ),
         ({}, {"rate_limits": "1/s"}, {"waiting": 0}, "No job waits"),
         ({}, {"rate_limits": "1/s"}, {}, "Redis does not answer"),
         (

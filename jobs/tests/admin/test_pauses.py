@@ -96,6 +96,7 @@ def test_a_pause_can_have_an_end(browser, make_vendor):
         ({"reason": " "}, "This field is required."),
         ({"reason": "x" * 201}, "at most 200 characters"),
         ({"reason": "Why", "until": "2020-01-01T00:00"}, "Must be in the future."),
+        ({"reason": "Why", "until": "9999-12-31T23:59"}, "Must be within a year from now."),
         ({"reason": "Why", "until": "soon"}, "Enter a valid date/time."),
     ],
 )

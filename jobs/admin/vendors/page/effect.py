@@ -1,6 +1,5 @@
 """What a change of a vendor's limits would do, in sentences: to its backlog, and to the vendor."""
 
-import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ UNLIMITED = "as fast as the workers can"
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How many calls a second may start at most, and what allows no more. None: nothing does."""
+class Need:
+    """How long calls take at least, and which limit makes them take so long."""
 
-    per_second: float | None
+    seconds: float
     bound: str
 
 
@@ -56,19 +55,42 @@ def _exceeds(old: float | None, new: float | None) -> bool:
     return new is None or new >= MUCH_MORE * old
 
 
-def pace_of(vendor: Vendor, line: VendorLine | None) -> Pace:
-    """Return how fast its limits let the vendor be called."""
-    weight, found = vendor.weight, []
+def need_of(vendor: Vendor, line: VendorLine, jobs: int) -> Need | None:
+    """Return what the limits of a vendor make of a number of jobs; None if they let all through."""
+    units, spent, found = jobs * vendor.weight, _spent(line), []
     for window in parse(vendor.rate_limits):
-        found.append(Pace(window.calls / window.seconds / weight, label_of(window)))
+        label = label_of(window)
+        found.append(Need(_seconds(units, window, spent.get(_period_in(label), 0)), label))
     for name, windows in _shared(vendor):
-        rates = (Pace(each.calls / each.seconds / weight, f"the limit {name}") for each in windows)
-        found.extend(rates)
+        found += [Need(units / it.calls * it.seconds, f"the limit {name}") for it in windows]
     held_seconds = _held_seconds(line)
     if vendor.max_in_flight and held_seconds:
         bound = f"{vendor.max_in_flight:,} in flight"
-        found.append(Pace(vendor.max_in_flight / held_seconds, bound))
-    return min(found, key=lambda pace: pace.per_second or math.inf, default=Pace(None, ""))
+        found.append(Need(jobs / vendor.max_in_flight * held_seconds, bound))
+    found = [need for need in found if need.seconds >= 1]
+    return max(found, key=lambda need: need.seconds, default=None)
+
+
+def _seconds(units: int, window: Window, spent: int) -> float:
+    """Return after which time a window lets through the last of the units, if those that count in
+    it already were spread evenly.
+    """
+    must_pass = units + spent - window.calls
+    if must_pass <= 0:
+        return 0.0
+    if units <= window.calls:
+        return must_pass / spent * window.seconds
+    return units / window.calls * window.seconds
+
+
+def _spent(line: VendorLine | None) -> dict[str, int]:
+    """Return what counts in the vendor's own windows, by their period."""
+    windows = line.windows if line else []
+    return {_period_in(use.label): use.spent for use in windows if not use.bucket}
+
+
+def _period_in(label: str) -> str:
+    return label.partition("/")[2]
 
 
 def _shared(vendor: Vendor) -> Iterator[tuple[str, list[Window]]]:
@@ -81,10 +103,8 @@ def _shared(vendor: Vendor) -> Iterator[tuple[str, list[Window]]]:
             yield name, [Window(each.calls * times, each.seconds) for each in rules.windows]
 
 
-def _held_seconds(line: VendorLine | None) -> float | None:
+def _held_seconds(line: VendorLine) -> float | None:
     """Return how long a job occupies its place in flight, on average."""
-    if line is None:
-        return None
     if line.in_flight and line.done_per_minute:
         return line.in_flight / line.done_per_minute * 60
     return line.p50_seconds
@@ -97,17 +117,14 @@ def _backlog(stored: Vendor, changed: Vendor, line: VendorLine | None) -> Iterat
     if not line.waiting:
         yield "No job waits, so that there is no backlog to get through."
         return
-    before, after = (_done_in(line.waiting, pace_of(each, line)) for each in (stored, changed))
-    pace = pace_of(changed, line)
-    bound = f", bound by {pace.bound}" if pace.bound else ""
+    before, after = (need_of(each, line, line.waiting) for each in (stored, changed))
+    takes = f"takes {_words(after)}, bound by {after.bound}" if after else f"goes {UNLIMITED}"
     jobs = counted(line.waiting, "job")
-    yield f"The backlog of {jobs} takes {after}{bound}. With the limits as they are: {before}."
+    yield f"The backlog of {jobs} {takes}. With the limits as they are: {_words(before)}."
 
 
-def _done_in(waiting: int, pace: Pace) -> str:
-    if pace.per_second is None:
-        return UNLIMITED
-    return f"about {words_of(max(1.0, waiting / pace.per_second))}"
+def _words(need: Need | None) -> str:
+    return f"about {words_of(need.seconds)}" if need else UNLIMITED
 
 
 def _seen_by_the_vendor(stored: Vendor, changed: Vendor) -> Iterator[str]:
@@ -137,11 +154,9 @@ def _at_once(stored: Vendor, changed: Vendor, line: VendorLine | None) -> Iterat
 
 def _stops(changed: Vendor, line: VendorLine | None) -> Iterator[str]:
     """Yield which windows are full at once, because more calls count in them than they allow."""
-    spent = {use.label: use.spent for use in line.windows if not use.bucket} if line else {}
-    known = {label_of(window).partition("/")[2]: window for window in parse(changed.rate_limits)}
-    for name, count in spent.items():
-        window = known.get(name.partition("/")[2])
-        if window and count > window.calls:
+    for window in parse(changed.rate_limits):
+        count = _spent(line).get(_period_in(label_of(window)), 0)
+        if count > window.calls:
             wait = words_of(window.seconds)
             yield (
                 f"{count:,} calls already count where {label_of(window)} would allow "
