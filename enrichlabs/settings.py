@@ -87,6 +87,9 @@ APPEND_SLASH = False
 LOGIN_REDIRECT_URL = "/admin/"
 USE_TZ = True
 TIME_ZONE = "UTC"
+USE_I18N = False  # English alone; and times as below
+DATE_FORMAT = "Y-m-d"
+DATETIME_FORMAT = r"Y-m-d H:i:s \U\T\C"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CONTRIB_APPS = [

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from threading import BoundedSemaphore
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template import loader
-from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from audit.record import Actor, record
 from users import browsers, throttle
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 MAX_UNDER_WAY = 4  # each occupies a thread of the process, and may wait for another's hash
 BUSY_SECONDS = 2
 BUSY = f"Too many people are logging in at the moment. Retry in {BUSY_SECONDS} s."
+LOGGED_OUT = "You are logged out: this session has ended, with every copy of its cookie."
 
 _under_way = BoundedSemaphore(MAX_UNDER_WAY)
 
@@ -44,12 +45,17 @@ class AccountPages(admin.AdminSite):
             response.headers["Retry-After"] = str(seconds)
         return response
 
-    def logout(
+    def logout(  # type: ignore[override]  # the login page comes next
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> TemplateResponse:
+    ) -> HttpResponse:
         if request.method == "POST" and request.user.is_authenticated:
             _record(request, "user.logged_out")
-        return super().logout(request, extra_context)
+        response = super().logout(request, extra_context)
+        if request.method != "POST":
+            return response
+        # A redirect, since "Back" would want to send the form of a page again.
+        messages.success(request, LOGGED_OUT)
+        return HttpResponseRedirect(reverse("admin:login"))
 
     def password_change(  # type: ignore[override]  # 429 has a page of its own
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -21,7 +21,7 @@ def test_an_operator_signs_in_and_out(
         page.goto(f"{page.url.partition('/admin/')[0]}/admin/{path}")
         expect(page.locator("#content")).to_be_visible()
     page.locator("#logout-form button").click()
-    expect(page.locator("#content")).to_contain_text("Logged out")
+    expect(page.locator(".messagelist")).to_contain_text("You are logged out")
     assert errors == []
 
 

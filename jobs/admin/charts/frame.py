@@ -53,7 +53,8 @@ class Frame:
         local = at.astimezone(self.zone)
         if self.step >= timedelta(days=1):
             return f"{local:%b} {local.day}"
-        return f"{local:%a %H:%M}" if self.step >= timedelta(hours=1) else f"{local:%H:%M}"
+        day = f"{local:%a} {local.day}, " if self.step >= timedelta(hours=1) else ""
+        return f"{day}{local:%H:%M}"
 
 
 @dataclass(frozen=True)

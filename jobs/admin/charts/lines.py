@@ -17,6 +17,7 @@ DURATIONS = tuple(
     for count in counts
 )
 MAX_TICKS = 5
+DOT = 1
 Scale = Callable[[float], float]
 
 
@@ -75,11 +76,15 @@ def _line(one: Series, frame: Frame, scale: Scale) -> str:
         if value is None:
             before = None
             continue
-        point = f"{LEFT + (step + 0.5) * frame.width:.1f} {scale(value):.1f}"
+        x, y = LEFT + (step + 0.5) * frame.width, scale(value)
+        point = f"{x:.1f} {y:.1f}"
         few = step < len(one.is_few) and one.is_few[step]
         path = unsure if few or (step == last and frame.is_unfinished) else sure
-        # A point alone is a dot: a line of no length with round ends.
-        path.append(f"M{before or point}L{point}")
+        if before:
+            path.append(f"M{before}L{point}")
+        elif step == last or one.values[step + 1] is None:
+            # Alone it is a dot. Browsers don't draw a line of no length that keeps its width.
+            path.append(f"M{x - DOT:.1f} {y:.1f}L{x + DOT:.1f} {y:.1f}")
         before = point
     return _path(one.kind, "", sure) + _path(one.kind, " unsure", unsure)
 

@@ -27,6 +27,7 @@ from jobs.queue.held.recent import recent_holds
 ALIASES = {"status__exact": "status"}  # links kept from earlier releases
 POSITION = ("before", "start", "newest", "id")
 REFRESH_SECONDS = 15
+SHORT_ID = 12  # characters of an id that a list shows
 MAX_NEWER = PER_PAGE
 
 
@@ -55,6 +56,8 @@ def changelist(request: HttpRequest) -> HttpResponse:
     searched = choice and replace(choice, by_name=personal.may_see(request))
     before, start = request.GET.get("before", ""), number(request.GET.get("start", ""))
     page = page_of(searched, before, start) if searched else Page()
+    if searched and (found := _sought(searched, page)):
+        return HttpResponseRedirect(reverse("admin:jobs_job_change", args=[found]))
     context = {
         "title": "Jobs",
         "filters": filters,
@@ -75,6 +78,16 @@ def changelist(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "console/jobs/list.html", context)
 
 
+def _sought(choice: Choice, page: Page) -> str:
+    """Return the id of the one job that was searched for, by its id or the end of it."""
+    digits = choice.q.removeprefix("…").replace("-", "").lower()
+    is_alone = choice == Choice(q=choice.q, by_name=choice.by_name) and len(page.rows) == 1
+    if not is_alone or len(digits) < SHORT_ID:
+        return ""
+    found: str = page.rows[0].pk
+    return found if found.replace("-", "").endswith(digits) else ""
+
+
 def rows_of(request: HttpRequest, jobs: Iterable[Job]) -> list[Row]:
     """Return the jobs as a list shows them to this user."""
     jobs = list(jobs)
@@ -83,7 +96,7 @@ def rows_of(request: HttpRequest, jobs: Iterable[Job]) -> list[Row]:
     return [
         Row(
             job,
-            job.pk[-12:],
+            job.pk[-SHORT_ID:],
             formats.badge(job.status),
             personal.name_for(request, job.name),
             personal.without_name(request, job, _latest(job, holds, now)),

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
 from jobs.admin.access import require
@@ -39,11 +39,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no type argu
         return HttpResponseRedirect(reverse(name, args=[unquote(object_id)]))
 
     def of_row(self, request: HttpRequest, object_id: str, view: RowView) -> HttpResponse:
-        """Return what the view answers for the row, or a redirect if there is none."""
+        """Return what the view answers for the row. Raises Http404 if there is none."""
         self._require(request)
         row = self.get_object(request, unquote(object_id))
         if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # Django's own
+            raise Http404
         return view(request, row)
 
     def row_urls(self, views: Mapping[str, RowView]) -> list[URLPattern]:

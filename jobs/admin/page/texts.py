@@ -19,8 +19,8 @@ def exact(at: datetime) -> str:
 
 
 def moment(at: datetime | None, where: tzinfo, style: str = "") -> SafeString:
-    """Return a time in that zone. `style`: "" for all of it, "short" for the time alone, with the
-    day unless that is today.
+    """Return a time in that zone, which its title names, as the page's bar does. `style`: "" for
+    all of it, "short" for the time of day without seconds, and the date unless that is today.
     """
     if at is None:
         return SafeString(NONE)
@@ -28,12 +28,13 @@ def moment(at: datetime | None, where: tzinfo, style: str = "") -> SafeString:
         local = at.astimezone(where)
     except OverflowError:  # within the last hours of the year 9999
         local, where = at, UTC
-    if style == "short":
-        is_today = local.date() == timezone.now().astimezone(where).date()
-        words = f"{local:%H:%M}" if is_today else f"{local:%b} {local.day}, {local:%H:%M}"
+    is_today = local.date() == timezone.now().astimezone(where).date()
+    if style != "short":
+        words = f"{local:%Y-%m-%d %H:%M:%S}"
     else:
-        words = f"{local:%Y-%m-%d %H:%M:%S} {zone_name(where, at)}"
-    return _time(at, words)
+        words = f"{local:%H:%M}" if is_today else f"{local:%Y-%m-%d %H:%M}"
+    title = "" if where is UTC else f"{local:%Y-%m-%d %H:%M:%S} {zone_name(where, at)}, "
+    return _time(at, words, f"{title}{exact(at)}")
 
 
 def ago(at: datetime | None) -> SafeString:
@@ -42,15 +43,13 @@ def ago(at: datetime | None) -> SafeString:
         return SafeString(NONE)
     seconds = (timezone.now() - at).total_seconds()
     if seconds < 0:
-        return _time(at, f"in {words_of(-seconds)}")
-    return _time(at, "now" if seconds < 1 else f"{words_of(seconds)} ago")
+        return _time(at, f"in {words_of(-seconds)}", exact(at))
+    return _time(at, "now" if seconds < 1 else f"{words_of(seconds)} ago", exact(at))
 
 
-def _time(at: datetime, words: str) -> SafeString:
-    utc = at.astimezone(UTC)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', f"{utc:%Y-%m-%dT%H:%M:%SZ}", exact(at), words
-    )
+def _time(at: datetime, words: str, title: str) -> SafeString:
+    utc = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', utc, title, words)
 
 
 def number(value: float | None) -> str | SafeString:

@@ -44,12 +44,17 @@ def test_a_line_has_gaps_and_marks_few_samples_and_the_unfinished_step():
     series = Series("p50", [0.1, 0.1, None, 1, 1, 1], "call", [False, True])
     chart = lines("Calls", frame(6, now=NOON + 5.5 * MINUTE), [series], is_log=True)
     sure, unsure = paths(chart, "line-call")
-    assert sure.startswith("M55.8 116.0L55.8 116.0M"), "a point, then a gap, then a line"
+    assert sure == "M186.8 12.0L230.5 12.0"
     assert paths(chart, "unsure") == [unsure]
     assert unsure.count("M") == 2
     cells = [cell for _, cell in numbers(chart)]
     assert cells == ["100 ms", "~100 ms", "–", "1 s", "1 s", "1 s"]
     assert numbers(chart)[-1][0] == "12:05*"
+
+
+def test_a_point_alone_is_a_dot():
+    chart = lines("Calls", frame(3), [Series("p50", [None, 1, None], "call")])
+    assert paths(chart, "line-call") == ["M164.0 12.0L166.0 12.0"]
 
 
 def test_a_long_chart_has_a_table_of_at_most_sixty_rows():
@@ -67,6 +72,21 @@ def test_times_are_in_the_zone_of_the_reader():
     labels = [text.text for text in svg(chart).iter("text")]
     assert {"17:30", "17:45", "18:00", "A"} <= set(labels)
     assert "acme &lt;paused&gt;" in marks_list(there)
+
+
+def test_marks_whose_letters_would_overlap_have_one():
+    marks = tuple(ChartMark(NOON + n * MINUTE, f"event {n}") for n in (30, 10, 31))
+    there = frame(60, marks=marks)
+    letters = [text.text for text in svg(stacked("", there, [])).iter("text")]
+    assert [each for each in letters if each.isalpha()] == ["A", "B"]
+    [first, second] = re.findall("<li>.*?</li>", marks_list(there))
+    assert "event 10" in first
+    assert re.findall(r"event \d+", second) == ["event 30", "event 31"]
+
+
+def test_hours_of_a_week_say_their_day():
+    rows = numbers(stacked("", frame(2, step=timedelta(hours=1)), [Series("a", [1, 2], "a")]))
+    assert rows[0][0] == "Mon 1, 12:00"
 
 
 def test_texts_are_escaped_and_nothing_is_inline():

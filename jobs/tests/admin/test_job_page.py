@@ -131,11 +131,11 @@ def test_polls_are_listed_with_what_the_vendor_said(page, make_vendor, make_job)
         Attempt.objects.create(job=job.pk, kind="poll", started_at=at, ended_at=at, **fields)
     page_text = text(page(job))
     for row in (
-        "12:00:00 UTC Poll of attempt 1 pending 0.00 s w1 Key: VENDOR_KEY_1. "
+        "12:00:00 Poll of attempt 1 pending 0.00 s w1 Key: VENDOR_KEY_1. "
         "Vendor's reference: ref-1. Cost: 0.5.",
-        "12:01:00 UTC Poll of attempt 1 unknown w1 Its worker stopped before it recorded an answer",
-        "12:02:00 UTC Poll of attempt 1 found 0.00 s w1 Cost: 1. Confidence: 0.75.",
-        f"{now:%H:%M:%S} UTC Poll of attempt 1 under way w1",
+        "12:01:00 Poll of attempt 1 unknown w1 Its worker stopped before it recorded an answer",
+        "12:02:00 Poll of attempt 1 found 0.00 s w1 Cost: 1. Confidence: 0.75.",
+        f"{now:%H:%M:%S} Poll of attempt 1 under way w1",
     ):
         assert row in page_text
     assert "Unfinished" not in page_text
@@ -222,17 +222,16 @@ def test_attempts_and_callbacks_are_listed_in_order(page, make_job):
     Callback.objects.create(**callback, body={}, body_bytes=1234, received_at=seconds(60))
     page_text = text(page(job))
     assert (
-        "2026-01-31 12:00:00 UTC Attempt 1 vendor_unavailable 1.25 s w1 It answered 503."
-        in page_text
+        "2026-01-31 12:00:00 Attempt 1 vendor_unavailable 1.25 s w1 It answered 503." in page_text
     )
     first, second, third = (
         page_text.index("Attempt 1 v"),
         page_text.index("Attempt 2 pending"),
-        page_text.index("12:01:00 UTC Callback applied"),
+        page_text.index("12:01:00 Callback applied"),
     )
     assert first < second < third
     assert "1,234 bytes, answers attempt 2, received 3 times" in page_text
-    assert f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC Accepted default" in page_text
+    assert f"{job.created_at:%Y-%m-%d %H:%M:%S} Accepted default" in page_text
     errors = text(page(job, "?only=errors"))
     assert "Attempt 1 vendor_unavailable" in errors
     assert "Attempt 2" not in errors
@@ -256,9 +255,9 @@ def test_the_timeline_shows_what_people_did_and_what_is_due(page, make_job):
     page_text = text(page(job))
     for row in (
         "Retried alice It said that it is mended.",
-        "12:00:00 UTC Retried by a bulk action bob Fixed.",
-        "2100-01-01 00:00:00 UTC Next poll due",
-        "2100-01-01 00:00:00 UTC Deadline due Its answer is overdue then.",
+        "12:00:00 Retried by a bulk action bob Fixed.",
+        "2100-01-01 00:00:00 Next poll due",
+        "2100-01-01 00:00:00 Deadline due Its answer is overdue then.",
     ):
         assert row in page_text
 
@@ -284,7 +283,7 @@ def test_the_page_shows_what_the_client_said_about_the_job(page, make_job):
     page_text = text(page(make_job(client="billing", reference="r", idempotency_key="k", **at)))
     assert "Client billing · its jobs" in page_text
     assert "Reference r Idempotency-Key k" in page_text
-    assert "Not before 2026-01-31 11:00:00 UTC Expires at 2026-01-31 12:00:00 UTC" in page_text
+    assert "Not before 2026-01-31 11:00:00 Expires at 2026-01-31 12:00:00" in page_text
 
 
 def test_the_page_is_read_only(browser, page, make_job):
@@ -299,5 +298,6 @@ def test_the_page_is_read_only(browser, page, make_job):
 
 @pytest.mark.parametrize("job_id", ["019a0000-0000-7000-8000-000000000000", "x", "%00", "a" * 300])
 def test_an_unknown_job_is_reported(browser, job_id):
-    response = browser.get(f"/admin/jobs/job/{job_id}/change/", follow=True)
-    assert "doesn’t exist" in text(response)
+    answer = browser.get(f"/admin/jobs/job/{job_id}/change/")
+    assert answer.status_code == 404
+    assert "Not found" in text(answer)

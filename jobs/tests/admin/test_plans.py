@@ -137,7 +137,7 @@ def test_a_search_reads_indexes_only(browser, make_job, params, reference):
 
 def test_a_job_is_found_by_its_primary_key(browser, make_job):
     job = make_job()
-    assert_quick(reads(browser, JOBS, {"q": job.pk}), finds=True)
+    assert_quick(reads(browser, JOBS, {"q": job.pk, "vendor": job.vendor}), finds=True)
 
 
 def test_the_job_list_does_not_read_large_columns(browser, make_job):

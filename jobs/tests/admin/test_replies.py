@@ -104,7 +104,7 @@ def test_polls_and_attempts_are_labelled(failed):
     make_attempt(failed, kind="call", number=2)
     page_text = text(page(sign_in_as_superuser(), failed))
     assert "Poll of attempt 3 vendor_rejected" in page_text
-    assert "UTC Attempt 2 vendor_rejected" in page_text
+    assert "Attempt 2 vendor_rejected" in page_text
 
 
 def test_refused_callbacks_show_reason_size_and_count(failed):
