@@ -87,9 +87,7 @@ APPEND_SLASH = False
 LOGIN_REDIRECT_URL = "/admin/"
 USE_TZ = True
 TIME_ZONE = "UTC"
-USE_I18N = False  # English alone; and times as below
-DATE_FORMAT = "Y-m-d"
-DATETIME_FORMAT = r"Y-m-d H:i:s \U\T\C"
+FORMAT_MODULE_PATH = "enrichlabs.formats"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CONTRIB_APPS = [
@@ -123,6 +121,7 @@ MIDDLEWARE = [
     "enrichlabs.web.security_policy.SecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "enrichlabs.web.console_middleware.ConsolePages",
     "enrichlabs.web.console_middleware.ConsoleSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

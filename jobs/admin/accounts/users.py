@@ -67,6 +67,13 @@ class ConsoleUserAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
             kwargs["widget"] = forms.CheckboxSelectMultiple
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and db_field.name == "is_staff":
+            field.label = "May log in to the console"
+            field.help_text = "What the user may do there, the groups say."
+        return field
+
     @admin.display(description="Signed in")
     def signed_in(self, user: User) -> str | SafeString:
         """Where the user is signed in. The list of users has an action that ends the sessions."""

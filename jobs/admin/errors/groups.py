@@ -1,7 +1,7 @@
 """Errors of calls and jobs by vendor and code, from the tallies, each with an example."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from jobs.tallies import read
 from jobs.tallies.counts import Counts, summed
 
 MAX_GROUPS = 50
+MAX_EXAMPLES = 10  # each takes two queries
 STEPS = {1: timedelta(minutes=5), 24: timedelta(hours=1)}  # of the sparklines, by hours
 
 
@@ -26,7 +27,8 @@ class Group:
     numbers: list[int] = field(default_factory=list)
     first_seen: datetime | None = None  # to the step, without an example
     last_seen: datetime | None = None
-    example: Job | None = None  # the newest of the jobs
+    example: Job | None = None  # the newest of the jobs, if it was looked for
+    may_retry: bool = True  # it is not known that none of the jobs is still failed
     since: datetime | None = None  # of what is counted
 
     @property
@@ -74,7 +76,7 @@ def errors(hours: int, now: datetime, vendor: str = "") -> Errors:
     found.sort(key=lambda group: (-group.jobs, -group.calls, group.vendor, group.code))
     shown = _with_numbers(found[:MAX_GROUPS], since + step, now, step)
     return Errors(
-        groups=[_with_example(group, since) if group.jobs else group for group in shown],
+        groups=[*_with_examples(shown, since)],
         hidden=len(found[MAX_GROUPS:]),
         jobs=sum(total.job_codes.values()),
         calls=sum(total.call_codes.values()),
@@ -108,6 +110,11 @@ def _count(counts: Counts, group: Group) -> int:
     return codes[group.code]
 
 
+def _with_examples(groups: Iterable[Group], since: datetime) -> Iterator[Group]:
+    for number, group in enumerate(groups):
+        yield _with_example(group, since) if group.jobs and number < MAX_EXAMPLES else group
+
+
 def _with_example(group: Group, since: datetime) -> Group:
     """Return the group with its newest job, and when that and the oldest of the time ended. Jobs
     are in the order of their acceptance.
@@ -119,4 +126,5 @@ def _with_example(group: Group, since: datetime) -> Group:
         first_seen=(oldest and oldest.finished_at) or group.first_seen,
         last_seen=(newest and newest.finished_at) or group.last_seen,
         example=newest,
+        may_retry=newest is not None,
     )

@@ -136,6 +136,7 @@ def resume_view(request: HttpRequest, slug: str) -> HttpResponse:
         lines=lines,
         form=ReasonForm(),
         back=_back_url(request, [vendor]),
+        vendor=vendor,
     )
 
 
@@ -149,6 +150,7 @@ def _ask_pause(request: HttpRequest, vendors: list[Vendor], form: PauseForm) -> 
         names=[] if is_one else [vendor.slug for vendor in vendors],
         form=form,
         back=_back_url(request, vendors),
+        vendor=vendors[0] if is_one else None,
         act_url=reverse("admin:vendors_vendor_pause_selected"),
         ids=" ".join(vendor.pk for vendor in vendors),
     )

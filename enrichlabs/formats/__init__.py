@@ -1,0 +1,1 @@
+"""How Django's own pages show times, for each language: there is one."""
