@@ -36,7 +36,6 @@ class Choice:
     created: str = ""
     created_after: datetime | None = None
     created_before: datetime | None = None
-    finished_after: datetime | None = None
     waiting_over: timedelta | None = None
     waiting_since: datetime | None = None  # what `fixed` makes of waiting_over
     reruns: bool = False  # only those that were retried by a person or a client
@@ -162,7 +161,7 @@ class Choice:
     def _others(self) -> dict[str, str]:
         indexed = self._indexed()
         others = {name: it for name, it in self._chosen().items() if name not in indexed}
-        more = {"waiting": self._waits, "reruns": self.reruns, "finished": self.finished_after}
+        more = {"waiting": self._waits, "reruns": self.reruns}
         return others | {name: "1" for name, chosen in more.items() if chosen}
 
     def _restrict(self, jobs: QuerySet[Job], fixed: Self) -> QuerySet[Job]:
@@ -172,8 +171,6 @@ class Choice:
         jobs = indexes.unindexed(jobs, others)
         if self.reruns:
             jobs = jobs.filter(run__gt=1)
-        if self.finished_after:
-            jobs = jobs.filter(finished_at__gte=self.finished_after)
         if since := fixed.waiting_since:
             jobs = jobs.filter(_waits_since(self.status, since))
         return jobs

@@ -131,7 +131,6 @@ READERS: dict[str, Callable[[str], Any]] = {
     "created": _created,
     "created_after": _time,
     "created_before": _time,
-    "finished_after": _time,
     "waiting_over": _span,
     "waiting_since": _time,
     "reruns": _yes,

@@ -70,8 +70,6 @@ def _times(choice: "Choice") -> Iterator[str]:
         yield f"accepted since {moment(choice.created_after)}"
     if choice.created_before:
         yield f"accepted before {moment(choice.created_before)}"
-    if choice.finished_after:
-        yield f"ended since {moment(choice.finished_after)}"
     if choice.waiting_over:
         yield f"waiting for more than {span(choice.waiting_over)}"
     if choice.waiting_since:

@@ -137,11 +137,6 @@ def _shown(plan: Plan) -> dict[str, Any]:
         "count": count,
         "in_words": replace(plan.choice, status=status).in_words(),
         "codes": [(code, number, ADVICE.get(code, NO_ADVICE)) for code, number in codes],
-        "useless": sum(
-            number
-            for code, number in plan.by_code.items()
-            if plan.kind.name == "retry" and ADVICE.get(code, NO_ADVICE).retry_helps == "no"
-        ),
         "more_codes": len(plan.by_code) - len(codes),
         "first": [(job, time_of(job.pk)) for job in plan.first],
         "oldest": time_of(plan.oldest) if plan.oldest else None,

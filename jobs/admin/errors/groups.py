@@ -29,7 +29,6 @@ class Group:
     last_seen: datetime | None = None
     example: Job | None = None  # the newest of the jobs, if it was looked for
     may_retry: bool = True  # it is not known that none of the jobs is still failed
-    since: datetime | None = None  # of what is counted
 
     @property
     def advice(self) -> Advice:
@@ -42,9 +41,8 @@ class Group:
 
     @property
     def query(self) -> str:
-        """The failed jobs that are counted, as the query of a URL."""
-        since = self.since and self.since.replace(second=0, microsecond=0)
-        return self.choice.as_query(finished_after=since)
+        """The failed jobs, as the query of a URL."""
+        return self.choice.as_query()
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def errors(hours: int, now: datetime, vendor: str = "") -> Errors:
     else:
         counted = read.by_vendor(since, now)
     total = summed(counted.values())
-    found = [it for slug, counts in counted.items() for it in _groups(slug, counts, since)]
+    found = [group for slug, counts in counted.items() for group in _groups(slug, counts)]
     found.sort(key=lambda group: (-group.jobs, -group.calls, group.vendor, group.code))
     shown = _with_numbers(found[:MAX_GROUPS], since + step, now, step)
     return Errors(
@@ -84,11 +82,11 @@ def errors(hours: int, now: datetime, vendor: str = "") -> Errors:
     )
 
 
-def _groups(vendor: str, counts: Counts, since: datetime) -> Iterator[Group]:
+def _groups(vendor: str, counts: Counts) -> Iterator[Group]:
     for code in {**counts.job_codes, **counts.call_codes}:
         jobs, calls = counts.job_codes[code], counts.call_codes[code]
         if jobs or calls:
-            yield Group(vendor, code, jobs, calls, since=since)
+            yield Group(vendor, code, jobs, calls)
 
 
 def _with_numbers(

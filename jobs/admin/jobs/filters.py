@@ -23,16 +23,8 @@ WAITING: Options = [
     ("6h", "6 hours"),
     ("1d", "1 day"),
 ]
-WITH_NAMES = "Id, reference or name"
+WITH_NAMES = "Id, reference, beginning of a name"
 WITHOUT_NAMES = "Id or reference"
-
-
-def searches(request: HttpRequest) -> str:
-    """Return what a search looks for, for a person who has found nothing."""
-    found = "an id, the last 12 digits of a new job's id, a whole reference"
-    if personal.may_see(request):
-        return f"A search looks for {found}, or the beginning of a name."
-    return f"A search looks for {found}. Names need the permission to see personal data."
 
 
 def filters_of(request: HttpRequest) -> Filters:
@@ -52,7 +44,6 @@ def filters_of(request: HttpRequest) -> Filters:
             Field("bulk", "Bulk action", "text", is_more=True, hint="Its id"),
             Field("created_after", "Accepted since (UTC)", "datetime-local", is_more=True),
             Field("created_before", "Accepted before (UTC)", "datetime-local", is_more=True),
-            Field("finished_after", "Ended since (UTC)", "datetime-local", is_more=True),
             Field("reruns", "Retried before", "checkbox", is_more=True),
         ],
     )

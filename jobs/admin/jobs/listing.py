@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from jobs.admin import formats, personal
 from jobs.admin.jobs.acts import ACTIONS
-from jobs.admin.jobs.filters import filters_of, searches
+from jobs.admin.jobs.filters import filters_of
 from jobs.admin.jobs.rows import newer_than, page_of
 from jobs.admin.lists.fields import unknown_filters
 from jobs.admin.lists.page import PER_PAGE, Page, number
@@ -70,7 +70,6 @@ def changelist(request: HttpRequest) -> HttpResponse:
         "back": filters.query(before=before, start=start if before else None),
         "is_first": not before,
         "searched_back_to": time_of(page.further) if page.further else None,
-        "searches": searches(request) if choice and choice.q else "",
         "refresh_seconds": REFRESH_SECONDS,
         **_newer(request, searched, page, before),
     }

@@ -84,15 +84,6 @@ def test_it_starts_what_it_has_shown_and_leads_to_its_progress(browser):
 
 
 @pytest.mark.sqlite
-def test_a_plan_warns_of_jobs_that_a_retry_will_not_help(browser):
-    make_failed(2)
-    warning = "A retry will not help 1 of them"
-    assert "A retry will not help" not in text(browser.get(PLAN))
-    make_failed(1, error_code="invalid_input")
-    assert warning in text(browser.get(PLAN))
-
-
-@pytest.mark.sqlite
 def test_many_more_jobs_than_the_page_has_shown_are_not_started(browser):
     make_failed(14)
     page = browser.post(PLAN, {"shown": "2"})
@@ -152,6 +143,8 @@ def test_a_plan_searches_in_pieces_until_its_time_is_up(browser, make_vendor, mo
     monkeypatch.setattr(plan, "MAX_SECONDS", -1)
     page = browser.get(f"{PLAN}&reruns=1")
     assert "Retry more than 0 jobs" in text(page)
+    assert [each.slug for each in page.context["vendors"]] == ["acme"]
+    page = browser.get(f"{PLAN}&reruns=1&vendor=acme")
     assert [each.slug for each in page.context["vendors"]] == ["acme"]
 
 
