@@ -146,6 +146,13 @@ def test_filters_combine(jobs, left_out):
     assert leading >= {pk for pk, name in jobs.items() if name in found}
 
 
+@pytest.mark.parametrize("term", ["{}", "…{}"])
+def test_the_end_of_an_id_as_lists_show_it_finds_the_job(make_job, term):
+    wanted = [make_job().pk for _ in range(2)][0]
+    choice = Choice(q=term.format(wanted[-12:]), by_name=False)
+    assert [job.pk for job in choice.jobs()] == [wanted]
+
+
 def test_jobs_can_be_chosen_by_how_long_they_have_waited(make_job):
     now = timezone.now()
     hour, minute = now - timedelta(hours=1), now - timedelta(minutes=1)

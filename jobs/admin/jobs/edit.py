@@ -1,5 +1,6 @@
 """Edit and retry: a failed or cancelled job gets another input, and a new run."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from jobs.admin import personal
 from jobs.admin.access import require
 from jobs.admin.actor import actor
 from jobs.admin.formats import INDENTED
-from jobs.admin.jobs.acts import page_of
+from jobs.admin.jobs.acts import ended_before, page_of
 from jobs.api.input.bodies import JOB_JSON
 from jobs.api.input.job import INPUT
 from jobs.api.input.validation import validated
@@ -60,12 +61,15 @@ def edit(request: HttpRequest, job: Job) -> HttpResponse:
         edited = read(job, text)
     except (InvalidJSON, Problem) as error:
         return _form(request, job, text, _faults(error))
-    changes = changed_fields(job.input, edited.input)  # before the row has the new input
-    if not operator_actions.retry(job, redis_clock.now(), edited=asdict(edited)):
+    changes = changed_fields(job.input, edited.input) | ended_before(job)
+    reason = request.POST.get("reason", "").strip()
+
+    def note(_: Sequence[Job]) -> None:
+        record(actor(request), "job.edited", f"job:{job.pk}", changes, reason=reason)
+
+    if not operator_actions.retry(job, redis_clock.now(), edited=asdict(edited), note=note):
         messages.warning(request, MOVED_ON)
         return HttpResponseRedirect(page_of(job.pk))
-    reason = request.POST.get("reason", "").strip()
-    record(actor(request), "job.edited", f"job:{job.pk}", changes, reason=reason)
     messages.success(request, "The job is queued for a new run with the edited input.")
     return HttpResponseRedirect(page_of(job.pk))
 

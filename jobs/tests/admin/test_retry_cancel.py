@@ -1,8 +1,11 @@
 """Operators retry and cancel jobs in the console: if possible and permitted, confirmed, logged."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from audit.models import Entry
+from audit.record import record
 from jobs.models import Job
 from jobs.queue.keys import Keys
 from jobs.queue.redis import hints
@@ -78,6 +81,14 @@ def test_a_job_is_retried_after_confirmation(browser, make_job, redis_client):
     assert [fields["job"] for _id, fields in redis_client.xrange(Keys("acme").retries)] == [job.pk]
 
 
+def test_the_timeline_keeps_the_end_of_a_run_that_was_retried(browser, make_job):
+    ended_at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    job = make_job(status="failed", finished_at=ended_at)
+    browser.post(f"{JOBS}{job.pk}/retry/")
+    page_text = text(browser.get(f"{JOBS}{job.pk}/change/"))
+    assert "2026-01-31 12:00:00 UTC Finished failed" in page_text
+
+
 def test_cancelling_a_waiting_job_frees_its_slot(browser, make_job, redis_client):
     job = make_job(status="waiting")
     redis_client.zadd(Keys("acme").in_flight, {job.pk: 1})
@@ -140,7 +151,9 @@ def test_a_retry_that_may_be_paid_twice_says_so(browser, make_job, code, warns):
 def test_posted_ids_are_bounded(browser, make_job, monkeypatch):
     monkeypatch.setattr("jobs.admin.jobs.acts.MAX_JOBS", 2)
     ids = " ".join(make_job(status="failed").pk for _ in range(3))
-    assert "2 jobs retried." in text(browser.post(f"{JOBS}retry/", {"ids": ids}, follow=True))
+    page_text = text(browser.post(f"{JOBS}retry/", {"ids": ids}, follow=True))
+    assert "2 jobs retried." in page_text
+    assert "Only the first 2 of 3 jobs are taken at once." in page_text
 
 
 def test_the_audit_trail_records_the_operator_and_the_reason(browser, make_job):
@@ -151,6 +164,27 @@ def test_the_audit_trail_records_the_operator_and_the_reason(browser, make_job):
         (f"job:{job.pk}", "operator", "job.retried", "It is mended.") for job in jobs[:2]
     ]
     assert "Retried operator It is mended." in text(browser.get(f"{JOBS}{jobs[0].pk}/change/"))
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel"])
+def test_no_job_is_moved_without_an_entry(browser, make_job, monkeypatch, action):
+    """Jobs are moved in pieces, each with its entries. Here the process ends in the second one."""
+    monkeypatch.setattr("jobs.admin.jobs.acts.CHUNK", 2)
+    before = {"retry": "failed", "cancel": "queued"}[action]
+    ids, written = [make_job(status=before).pk for _ in range(4)], []
+
+    def crashing(actor, action, target, *args, **more):
+        written.append(target)
+        if len(written) == 4:
+            raise SystemExit
+        return record(actor, action, target, *args, **more)
+
+    monkeypatch.setattr("jobs.admin.jobs.acts.record", crashing)
+    with pytest.raises(SystemExit):
+        browser.post(f"{JOBS}{action}/", {"ids": " ".join(ids)})
+    moved = {f"job:{pk}" for pk in Job.objects.exclude(status=before).values_list("pk", flat=True)}
+    assert len(moved) == 2
+    assert moved <= set(Entry.objects.values_list("target", flat=True))
 
 
 def test_get_changes_nothing(browser, make_job):

@@ -84,6 +84,17 @@ def test_it_starts_what_it_has_shown_and_leads_to_its_progress(browser):
 
 
 @pytest.mark.sqlite
+def test_many_more_jobs_than_the_page_has_shown_are_not_started(browser):
+    make_failed(14)
+    page = browser.post(PLAN, {"shown": "2"})
+    assert "There are more jobs by now: 14, not 2. Look at the plan again." in text(page)
+    assert 'name="shown" value="14"' in page.content.decode()
+    assert not BulkAction.objects.exists()
+    browser.post(PLAN, {"shown": "12"})
+    assert BulkAction.objects.get().planned == 14
+
+
+@pytest.mark.sqlite
 def test_many_jobs_need_a_reason(browser):
     make_failed(101)
     page = browser.post(f"{PLAN}&vendor=acme", {"reason": " "})
@@ -119,6 +130,22 @@ def test_counting_stops_but_all_vendors_are_found(browser, make_vendor, monkeypa
     for _ in range(3):
         step.advance()
     assert sorted((it.planned, it.done) for it in BulkAction.objects.all()) == [(1, 1), (4, 4)]
+
+
+def test_a_plan_searches_in_pieces_until_its_time_is_up(browser, make_vendor, monkeypatch):
+    ids = make_failed(5)
+    Job.objects.filter(pk=ids[3]).update(run=2)
+    make_vendor("globex")
+    monkeypatch.setattr(plan, "PIECE", 2)
+    said = text(browser.get(f"{PLAN}&reruns=1"))
+    assert "Retry 1 job" in said
+    assert f"…{ids[3][-12:]}" in said
+    monkeypatch.setattr(plan, "MAX_SECONDS", -1)
+    page = browser.get(f"{PLAN}&reruns=1")
+    assert "Retry more than 0 jobs" in text(page)
+    assert [each.slug for each in page.context["vendors"]] == ["acme"]
+    page = browser.get(f"{PLAN}&reruns=1&vendor=acme")
+    assert [each.slug for each in page.context["vendors"]] == ["acme"]
 
 
 @pytest.mark.sqlite
@@ -194,6 +221,8 @@ def test_the_page_says_why_it_does_not_go_on(browser, redis_client):
     url = f"/admin/bulk/{action.pk}/"
     assert "acme is disabled." in text(browser.get(url))
     assert "held" in text(browser.get("/admin/bulk/"))
+    BulkAction.objects.update(choice={"status": "nonsense"}, held_by="It can't go on.")
+    assert "It can't go on." in text(browser.get(url))
     redis_client.flushall()
     monitor.forget()
     assert "No worker is running" in text(browser.get(url))
