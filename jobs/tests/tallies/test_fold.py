@@ -10,6 +10,7 @@ from jobs.queue.clock import redis_clock
 from jobs.tallies import fold, marks, read
 from jobs.tallies.counts import Counts
 from jobs.tallies.fold import CHUNK, Folder
+from jobs.tallies.recount import _add_to_totals
 from jobs.tallies.writer import tally
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -166,3 +167,12 @@ def test_an_idle_service_folds_its_last_hour(at):
     at(DAY + 2 * HOUR)
     fold_all(Folder())
     assert marks.read().hour == DAY + HOUR
+
+
+def test_a_fold_does_not_undo_what_recount_adds(some_hours, at):
+    at(DAY + timedelta(days=1))
+    fold_all(Folder())
+    before, more = marks.counted_before(), Counts(done=10)
+    _add_to_totals("acme", more)
+    assert not marks.move_hour(before, before.at + HOUR, before.by_vendor())
+    assert marks.counted_before().by_vendor()["acme"].done == 5 + 10
