@@ -83,8 +83,8 @@ class Memory:
         self.wake()
 
     def add_cost(self, vendor: str, cost: float) -> None:
-        """Add to the cost of a call that is counted already."""
-        self.add(vendor, Counts(cost=cost))
+        """Add to the cost of a call that is counted already. `cost` may be negative."""
+        self.add(vendor, Counts(cost=cost, refunded=max(-cost, 0.0)))
 
     def committed(self, seconds: float) -> None:
         """Count a commit that took too long."""
