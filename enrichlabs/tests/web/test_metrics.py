@@ -83,6 +83,7 @@ def test_a_store_that_is_away_is_not_asked_for_each_metric(
     def refuse(*args: object) -> None:
         raise OperationalError
 
+    samples(client)
     snapshot.monitor.forget()
     with connection.execute_wrapper(refuse), patch("enrichlabs.web.metrics.tally_metrics") as asked:
         assert samples(client)["store_up",] == 0
