@@ -61,23 +61,13 @@ def _see_jobs(request: HttpRequest, vendor: str) -> list[Act]:
     return act(request, "See jobs", jobs_url(request, status="queued", **filters), "jobs.view_job")
 
 
-def _see_overdue(request: HttpRequest, vendor: str) -> list[Act]:
-    filters = {"status": "failed", "vendor": vendor, "error_code": "callback_overdue"}
-    return act(request, "See jobs", jobs_url(request, **filters), "jobs.view_job")
-
-
 def _see_callbacks(request: HttpRequest, vendor: str) -> list[Act]:
-    target = url("jobs_callback_changelist", vendor=vendor)
-    return act(request, "See callbacks", target, "jobs.view_callback")
-
-
-def _see_refused(request: HttpRequest, vendor: str) -> list[Act]:
-    target = url("jobs_callback_changelist", vendor=vendor, verdict="refused")
+    target = url("jobs_callback_changelist", verdict="refused")
     return act(request, "See callbacks", target, "jobs.view_callback")
 
 
 def _apply_callbacks(request: HttpRequest, vendor: str) -> list[Act]:
-    target = url("jobs_callback_changelist", vendor=vendor, verdict="unreadable")
+    target = url("jobs_callback_changelist", verdict="none")
     return act(request, "Apply callbacks", target, "jobs.apply_callback")
 
 
@@ -99,9 +89,7 @@ ACTS: dict[str, Callable[[HttpRequest, str], list[Act]]] = {
     "close_breaker": _close_breaker,
     "see_errors": _see_errors,
     "see_jobs": _see_jobs,
-    "see_overdue": _see_overdue,
     "see_callbacks": _see_callbacks,
-    "see_refused": _see_refused,
     "apply_callbacks": _apply_callbacks,
     "change_limits": _change_limits,
     "see_workers": _see_workers,

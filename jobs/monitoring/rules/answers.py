@@ -46,7 +46,7 @@ def callbacks_overdue(snapshot: ServiceSnapshot) -> Iterator[Problem]:
         if count := history.events["callbacks_overdue"]:
             jobs = counted(count, "job")
             sentence = f"{jobs} of {slug} got no answer in time in the last 10 min."
-            yield _about(slug, "callbacks_overdue", sentence, "see_overdue", "see_callbacks")
+            yield _about(slug, "callbacks_overdue", sentence, "see_callbacks", "see_jobs")
 
 
 def callbacks_refused(snapshot: ServiceSnapshot) -> Iterator[Problem]:
@@ -58,7 +58,7 @@ def callbacks_refused(snapshot: ServiceSnapshot) -> Iterator[Problem]:
                 f"{counted(count, 'callback')} of {slug} were refused in the last 10 min. Its "
                 "secret may have changed, or somebody else sends them."
             )
-            yield _about(slug, "callbacks_refused", sentence, "see_refused")
+            yield _about(slug, "callbacks_refused", sentence, "see_callbacks")
 
 
 def callbacks_unreadable(snapshot: ServiceSnapshot) -> Iterator[Problem]:

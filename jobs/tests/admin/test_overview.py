@@ -1,6 +1,5 @@
 """The front page shows what is wrong, each vendor and worker; only what its reader may see."""
 
-import html
 import re
 import socket
 import time
@@ -11,9 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audit.record import Actor, record
-from jobs import tallies
 from jobs.models import Stream
-from jobs.monitoring.snapshot import monitor
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import Report
 from jobs.queue.keys import GROUP, HEARTBEATS, Keys
@@ -160,23 +157,3 @@ def test_what_is_beyond_the_table_is_counted(make_vendor, redis_client, monkeypa
     page_text = text(sign_in_as_superuser().get("/admin/"))
     assert "and 1 more" in page_text
     assert "globex running" not in page_text
-
-
-@pytest.mark.sqlite
-def test_acts_lead_to_what_the_problem_is_about(make_vendor, make_job, redis_client):
-    make_vendor("acme"), make_vendor("globex")
-    heartbeat(redis_client, "host-1-well")
-    job = make_job(status="failed", error_code="callback_overdue")
-    other = make_job(vendor="globex", status="failed", error_code="callback_overdue")
-    tallies.count("callbacks_overdue", "acme")
-    tallies.flush()
-    monitor.forget()
-    browser = sign_in_as_superuser()
-    page = browser.get("/admin/").content.decode()
-    problem = re.search(r'<li class="problem.*?</li>', page, flags=re.S)[0]
-    jobs, callbacks = (
-        html.unescape(each) for each in re.findall(r'href="([^"]*\?[^"]*)"', problem)
-    )
-    listed = browser.get(jobs).content.decode()
-    assert (job.pk in listed, other.pk in listed) == (True, False)
-    assert callbacks.endswith("?vendor=acme")
