@@ -1,10 +1,11 @@
 """What clients and operators may do: cancel or retry a job, or the jobs of a batch."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import Q
 
 from jobs import batches, lifecycle
@@ -15,6 +16,7 @@ from jobs.queue.clock import redis_clock
 from jobs.storage.store import writing
 from vendors.catalogue import catalogue
 
+Note = Callable[[Sequence[Job]], None]  # writes the audit trail's entries for these jobs
 CHUNK = 500
 MAX_CLOCK_ERROR = timedelta(seconds=5)
 
@@ -24,37 +26,60 @@ def cancel(job: Job, now: datetime) -> bool:
     return cancel_each([job], now)[0]
 
 
-def cancel_each(jobs: Sequence[Job], now: datetime, *, bulk: str = "") -> list[bool]:
+def cancel_each(
+    jobs: Sequence[Job], now: datetime, *, bulk: str = "", note: Note | None = None
+) -> list[bool]:
     """Do the same to several jobs, in one commit. `bulk`: the bulk action that does it."""
-    happened = lifecycle.apply([lifecycle.cancel(job, now, bulk=bulk) for job in jobs])
+    with writing():
+        happened = _apply(jobs, [lifecycle.cancel(job, now, bulk=bulk) for job in jobs], note)
     for vendor, job_ids in _by_vendor(jobs, happened).items():
         stream.settle_final(vendor, job_ids)
     return happened
 
 
-def retry(job: Job, now: datetime, *, edited: Mapping[str, Any] | None = None) -> bool:
+def retry(
+    job: Job, now: datetime, *, edited: Mapping[str, Any] | None = None, note: Note | None = None
+) -> bool:
     """Queue a failed or cancelled job for a new run. Returns False if it is in another status.
     `edited`: what a person changed of its name and input.
     """
-    return _retry([job], [lifecycle.retry(job, now, edited=edited)])[0]
+    return _retry([job], [lifecycle.retry(job, now, edited=edited)], note=note)[0]
 
 
-def retry_each(jobs: Sequence[Job], now: datetime, *, bulk: str = "") -> list[bool]:
+def retry_each(
+    jobs: Sequence[Job], now: datetime, *, bulk: str = "", note: Note | None = None
+) -> list[bool]:
     """Do the same to several jobs, in one commit. `bulk`: the bulk action that does it; its jobs
     queue behind what waits.
     """
-    return _retry(jobs, [lifecycle.retry(job, now, bulk=bulk) for job in jobs], bulk)
+    return _retry(jobs, [lifecycle.retry(job, now, bulk=bulk) for job in jobs], bulk, note)
 
 
-def _retry(jobs: Sequence[Job], moves: Sequence[Move], bulk: str = "") -> list[bool]:
+def _retry(
+    jobs: Sequence[Job], moves: Sequence[Move], bulk: str = "", note: Note | None = None
+) -> list[bool]:
     with writing():
         batch_ids = {job.batch for job in jobs if job.batch}
         batches.finish_cancelled(*batch_ids)
         batches.reopen(*batch_ids)
-        happened = lifecycle.apply(moves)
+        happened = _apply(jobs, moves, note)
         batches.reopen(*batch_ids)
     for vendor, job_ids in _by_vendor(jobs, happened).items():
         stream.offer(vendor, job_ids, Stream.JOBS if bulk else Stream.RETRIES)
+    return happened
+
+
+def _apply(jobs: Sequence[Job], moves: Sequence[Move], note: Note | None) -> list[bool]:
+    """Apply the moves, and note them in the same commit.
+
+    MongoDB has none for both. There it is noted first, of jobs that can be moved as they were read:
+    rather an entry for a job that has moved on since than an act without one.
+    """
+    if note and connection.vendor == "mongodb":
+        note([job for job, move in zip(jobs, moves, strict=True) if job.status in move.sources])
+    happened = lifecycle.apply(moves)
+    if note and connection.vendor != "mongodb":
+        note([job for job, yes in zip(jobs, happened, strict=True) if yes])
     return happened
 
 

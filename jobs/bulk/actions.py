@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from audit.models import Entry
 from audit.record import Actor, record
 from jobs.models import BulkAction, BulkState
 from jobs.queue.clock import redis_clock
@@ -34,10 +35,8 @@ def unfinished_of(vendor: str) -> BulkAction | None:
 
 def start(actor: Actor, **fields: Any) -> BulkAction:
     """Start an action. `fields`: those of the model that people choose."""
-    with writing():
-        action = BulkAction.objects.create(
-            actor=actor.name[:150], started_at=redis_clock.now(), skipped={}, **fields
-        )
+    action = BulkAction(actor=actor.name[:150], started_at=redis_clock.now(), skipped={}, **fields)
+    with writing():  # the entry first, so that no action is without one
         changes: dict[str, list[Any]] = {
             "kind": [None, action.kind],
             "vendor": [None, action.vendor],
@@ -45,6 +44,7 @@ def start(actor: Actor, **fields: Any) -> BulkAction:
             "per_second": [None, action.per_second],
         }
         _note(actor, "bulk.started", action, changes, reason=action.reason)
+        action.save(force_insert=True)
     return action
 
 
@@ -65,7 +65,9 @@ def cancel(actor: Actor, action: BulkAction) -> bool:
 
 
 def note_end(action: BulkAction) -> None:
-    """Note in the audit trail that an action has done all."""
+    """Note in the audit trail that an action has done all, unless that stands there."""
+    if Entry.objects.filter(target=f"bulk:{action.pk}", action="bulk.finished").exists():
+        return
     changes = {"done": [0, action.done], "skipped": [0, sum(action.skipped.values())]}
     _note(Actor("EnrichLabs"), "bulk.finished", action, changes)
 

@@ -33,7 +33,7 @@ def of_vendor(slug: str) -> str:
     hold = recent_holds.of([slug]).get(slug)
     if hold and hold.kind in HOLDS:
         return " ".join(filter(None, (hold.message, _reason(vendor, redis_clock.now()))))
-    if vendor.max_queued and backlog.queue(slug).length >= vendor.max_queued * (1 - KEPT_FREE):
+    if vendor.max_queued and backlog.queue(slug).length >= _most(vendor.max_queued):
         return (
             f"The queue of {slug} is nearly full. This action goes on when there is room, so that "
             "new jobs are not refused."
@@ -45,12 +45,21 @@ def _reason(vendor: Vendor, now: datetime) -> str:
     return vendor.pause_reason if vendor.is_paused(now) else ""
 
 
+def _most(max_queued: int) -> int:
+    """Return how long the queue may be for a bulk action to add to it."""
+    return max(int(max_queued * (1 - KEPT_FREE)), 1)
+
+
 def room(action: BulkAction, course: Course) -> int:
     """Return how many jobs more may queue now."""
     queue, own = backlog.queue(action.vendor), course.not_started()
     others = min(queue.length - queue.taken - own, MAX_SHARE)
     at_its_rate = AHEAD_SECONDS * (course.per_minute() or 0.0) / 60
-    return max(MIN_AHEAD, int(at_its_rate), others) - own
+    free = max(MIN_AHEAD, int(at_its_rate), others) - own
+    vendor = catalogue.get(action.vendor)
+    if vendor and vendor.max_queued:
+        return min(free, _most(vendor.max_queued) - queue.length)
+    return free
 
 
 def of_queue(action: BulkAction, course: Course) -> str:

@@ -35,16 +35,52 @@ class Kind:
             return (Status.FAILED,)  # somebody wanted the cancelled ones to end
         return self.sources
 
-    def jobs(self, choice: Choice, until: datetime) -> list["QuerySet[Job]"]:
-        """Return the jobs that an action started at `until` moves: one set for each status, so that
-        an index has it in the order of ids.
+    def rows(self, choice: Choice, until: datetime) -> list["Rows"]:
+        """Return the jobs that an action started at `until` moves: those of each status apart, so
+        that an index has them in the order of ids.
 
         Those that end later are left alone.
         """
-        rows = [replace(choice, status=status.value).jobs() for status in self.statuses(choice)]
-        if self.name == "retry":
-            return [each.filter(finished_at__lte=until) for each in rows]
-        return rows
+        found = []
+        for status in self.statuses(choice):
+            of_status = replace(choice, status=status.value)
+            jobs = of_status.jobs()
+            if self.name == "retry":
+                jobs = jobs.filter(finished_at__lte=until)
+            found.append(Rows(of_status.leading(), jobs))
+        return found
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The jobs of one status, and those that an index finds for them, of which they are a part.
+
+    There may be millions of the latter and none of the former. So they are read in windows.
+    """
+
+    leading: "QuerySet[Job]"
+    jobs: "QuerySet[Job]"
+
+    def end(self, after: str, size: int) -> str:
+        """Return the id at which the window of `size` leading jobs ends that begins after the id
+        `after`; '' if it has fewer.
+        """
+        ids = self.leading.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)
+        return next(iter(ids[size - 1 : size]), "")
+
+    def within(self, after: str, end: str) -> "QuerySet[Job]":
+        """Return the jobs of such a window, in the order of ids; all after `after` if `end` is
+        ''.
+        """
+        found = self.jobs.filter(pk__gt=after).order_by("pk")
+        return found.filter(pk__lte=end) if end else found
+
+    def newest(self, size: int) -> str:
+        """Return the newest id, if it is among the newest `size` leading jobs."""
+        ids = self.leading.order_by("-pk").values_list("pk", flat=True)
+        end = next(iter(ids[size - 1 : size]), "")
+        found = self.within("", "").reverse().filter(pk__gte=end)
+        return found.values_list("pk", flat=True).first() or ""
 
 
 RETRY = Kind(
@@ -63,9 +99,9 @@ CANCEL = Kind(
 KINDS = {kind.name: kind for kind in (RETRY, CANCEL)}
 
 
-def jobs_of(action: BulkAction) -> list["QuerySet[Job]"]:
-    """Return the jobs that an action moves, as `Kind.jobs` does."""
-    return KINDS[action.kind].jobs(choice_of(action), action.started_at)
+def rows_of(action: BulkAction) -> list[Rows]:
+    """Return the jobs that an action moves, as `Kind.rows` does."""
+    return KINDS[action.kind].rows(choice_of(action), action.started_at)
 
 
 def being_called(action: BulkAction) -> "QuerySet[Job]":
@@ -80,15 +116,14 @@ def choice_of(action: BulkAction) -> Choice:
     return Choice.from_json(action.choice)
 
 
-def in_order(rows: Sequence["QuerySet[Job]"], after: str, limit: int) -> list[Job]:
-    """Return the first `limit` of these jobs, in the order of their ids, after the id `after`."""
-    found = [job for each in rows for job in each.filter(pk__gt=after).order_by("pk")[:limit]]
+def window(rows: Sequence[Rows], after: str, size: int) -> str:
+    """Return where the next window ends: it has `size` leading jobs of a status at most. '' if it
+    is the last one.
+    """
+    return min(filter(None, (each.end(after, size) for each in rows)), default="")
+
+
+def in_order(rows: Sequence[Rows], after: str, end: str, limit: int) -> list[Job]:
+    """Return the first `limit` jobs of a window, in the order of their ids."""
+    found = [job for each in rows for job in each.within(after, end)[:limit]]
     return sorted(found, key=lambda job: job.pk)[:limit]
-
-
-def ids_in_order(rows: Sequence["QuerySet[Job]"], after: str, limit: int) -> list[str]:
-    """Return their ids alone."""
-    found: list[str] = []
-    for each in rows:
-        found += each.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:limit]
-    return sorted(found)[:limit]

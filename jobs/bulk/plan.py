@@ -8,14 +8,14 @@ from time import monotonic
 
 from django.utils import timezone
 
-from jobs.bulk.kinds import OUTCOME_UNKNOWN, Kind, in_order
+from jobs.bulk.kinds import OUTCOME_UNKNOWN, Kind, Rows
 from jobs.choice import Choice
 from jobs.models import Job, Status
 from vendors.catalogue import catalogue
 
 MAX_COUNTED = 10_000
 MAX_SECONDS = 0.3  # after which counting stops, and the action goes on with it
-PIECE = 1000
+PIECE = 2000  # jobs that are searched at once
 MAX_SHOWN = 10
 Row = tuple[str, str, str]  # id, vendor, error code
 
@@ -31,8 +31,8 @@ class Plan:
     is_bound: bool = False  # there are more than `count`
     by_code: Counter[str] = field(default_factory=Counter)  # '' for those without an error
     by_vendor: Counter[str] = field(default_factory=Counter)  # all vendors that have any
-    first: list[Job] = field(default_factory=list)
-    newest: str = ""  # its id
+    first: list[Job] = field(default_factory=list)  # of the counted
+    newest: str = ""  # its id; '' if it is not known
     unknown: int = 0  # of the counted: retried only if that is wanted expressly
     # What is left out, by reason: of deleted vendors, or being called.
     left_out: Counter[str] = field(default_factory=Counter)
@@ -49,9 +49,9 @@ def make(kind: Kind, choice: Choice, at: datetime) -> Plan:
         now = timezone.now()
         choice = replace(choice, created_before=min(choice.created_before or now, now))
     counts, by_vendor, left_out = _Counts(), Counter[str](), Counter[str]()
-    rows = kind.jobs(choice, at)
+    rows = kind.rows(choice, at)
     give_up_at = monotonic() + MAX_SECONDS
-    is_all = counts.read(_read(kind, choice, at, give_up_at))
+    is_all = counts.read(_read(rows, give_up_at))
     for vendor, count in counts.by_vendor.items():
         if kind.needs_vendor and catalogue.get(vendor) is None:
             left_out["no_vendor"] += count
@@ -63,7 +63,6 @@ def make(kind: Kind, choice: Choice, at: datetime) -> Plan:
     if kind.name == "cancel" and not choice.status:
         called = replace(choice, status=Status.PROCESSING.value).jobs()
         left_out["processing"] = called[:MAX_COUNTED].count()
-    newest = [each.order_by("-pk").values_list("pk", flat=True).first() or "" for each in rows]
     return Plan(
         kind,
         choice,
@@ -72,8 +71,8 @@ def make(kind: Kind, choice: Choice, at: datetime) -> Plan:
         is_bound=not is_all,
         by_code=counts.by_code,
         by_vendor=by_vendor,
-        first=in_order(rows, "", MAX_SHOWN),
-        newest=max(newest, default=""),
+        first=_first(counts.first),
+        newest=max((each.newest(PIECE) for each in rows), default=""),
         unknown=counts.by_code[OUTCOME_UNKNOWN] if kind.name == "retry" else 0,
         left_out=+left_out,
     )
@@ -83,6 +82,7 @@ class _Counts:
     def __init__(self) -> None:
         self.by_code: Counter[str] = Counter()
         self.by_vendor: Counter[str] = Counter()
+        self.first: list[str] = []
 
     def read(self, pieces: Iterator[list[Row] | None]) -> bool:
         """Count the rows. Returns False if they were cut off."""
@@ -91,25 +91,29 @@ class _Counts:
                 return False
             self.by_vendor.update(vendor for _, vendor, _ in piece)
             self.by_code.update(code for _, _, code in piece)
+            self.first = sorted([*self.first, *(pk for pk, _, _ in piece)])[:MAX_SHOWN]
         return True
 
 
-def _read(
-    kind: Kind, choice: Choice, at: datetime, give_up_at: float
-) -> Iterator[list[Row] | None]:
+def _first(ids: list[str]) -> list[Job]:
+    jobs = Job.objects.filter(pk__in=ids).defer("input", "result", "metadata")
+    return sorted(jobs, key=lambda job: job.pk)
+
+
+def _read(of: list[Rows], give_up_at: float) -> Iterator[list[Row] | None]:
     """Yield the rows in pieces; None at last if there are more than may be counted."""
     room = MAX_COUNTED
-    for jobs in kind.jobs(choice, at):
-        last, is_full = "", True
-        while is_full:
+    for rows in of:
+        last, is_last = "", False
+        while not is_last:
             if room <= 0 or monotonic() > give_up_at:
                 yield None
                 return
-            rows = jobs.filter(pk__gt=last).order_by("pk")
-            piece = list(rows.values_list("pk", "vendor", "error_code")[: min(PIECE, room)])
-            is_full = len(piece) == min(PIECE, room)
+            end = rows.end(last, min(PIECE, room))
+            found = rows.within(last, end)
+            piece = list(found.values_list("pk", "vendor", "error_code")[:room])
             room -= len(piece)
-            last = piece[-1][0] if piece else last
+            last, is_last = end, not end
             yield piece
 
 
@@ -118,6 +122,15 @@ def _others(
 ) -> Iterator[str]:
     """Yield the vendors besides those known that have jobs, or may have them when time is up."""
     for slug in sorted(catalogue.all().keys() - known):
-        rows = kind.jobs(replace(choice, vendor=slug), at)
-        if monotonic() > give_up_at + MAX_SECONDS or any(each.exists() for each in rows):
+        any_of = Choice(vendor=slug, status=choice.status, error_code=choice.error_code)
+        if not any(rows.leading.exists() for rows in kind.rows(any_of, at)):
+            continue
+        rows = kind.rows(replace(choice, vendor=slug), at)
+        if monotonic() > give_up_at + MAX_SECONDS or any(_may_have(each) for each in rows):
             yield slug
+
+
+def _may_have(rows: Rows) -> bool:
+    """Return whether there are any, or too many that an index finds to tell."""
+    end = rows.end("", PIECE)
+    return bool(end) or rows.within("", end).exists()

@@ -1,6 +1,7 @@
 """Carries out bulk actions: a step of the sweep.
 
-A step reads the next jobs in the order of their ids, moves them in one commit, and then saves the
+A step reads the next jobs in the order of their ids, among a bounded number that an index finds,
+moves them in one commit, and then saves the
 cursor and the counts by an update that happens only if the cursor is where the step began. What
 was done is counted by the mark on the rows between both cursors. So whatever interrupts a step, the
 next one counts its jobs as done and goes on with the others; and of two leaders, one saves.
@@ -19,11 +20,12 @@ from jobs.bulk.kinds import (
     KINDS,
     OUTCOME_UNKNOWN,
     being_called,
-    ids_in_order,
     in_order,
-    jobs_of,
+    rows_of,
+    window,
 )
 from jobs.models import BulkAction, BulkState, Job
+from jobs.queue.backlog import backlog
 from jobs.queue.clock import redis_clock
 from jobs.storage import store
 from jobs.storage.store import writing
@@ -31,7 +33,8 @@ from jobs.storage.store import writing
 log = logging.getLogger(__name__)
 
 STEP = 200
-COUNTED_AT_ONCE = 5000
+WINDOW = 5000  # jobs that are searched for those of a step
+COUNTED_AT_ONCE = 10_000  # jobs that are searched for those to count
 CHUNK = 500  # of the sweep: there is more to do at once
 
 courses: dict[str, Course] = {}  # of the unfinished actions, by id
@@ -64,16 +67,16 @@ def _advance(action: BulkAction, first: BulkAction) -> bool:
         if action.pk not in _failing:
             log.error("bulk action %s can't be advanced: %s", action.pk, type(error).__name__)
         _failing.add(action.pk)
+        why = type(error).__name__
+        _hold(action, f"It can't go on: {why}. Cancel it, and see the log of the workers.")
         return False
     _failing.discard(action.pk)
     return has_more
 
 
 def _step(action: BulkAction, first: BulkAction, course: Course) -> bool:
-    if action.state == BulkState.CANCELLED:
+    if action.state != BulkState.RUNNING:
         _settle(action)
-        return False
-    if action.state == BulkState.PAUSED:
         return False
     if first is not action:
         _hold(action, f"Waits for the end of the bulk action {first.pk} of the same vendor.")
@@ -94,15 +97,21 @@ def _step(action: BulkAction, first: BulkAction, course: Course) -> bool:
 def _move(action: BulkAction, course: Course, limit: int) -> bool:
     """Move the next jobs. Returns whether there may be more to do at once."""
     kind, now = KINDS[action.kind], redis_clock.now()
-    found = in_order(jobs_of(action), action.cursor, limit)
+    rows = rows_of(action)
+    end = window(rows, action.cursor, WINDOW)
+    found = in_order(rows, action.cursor, end, limit)
     chosen = [job for job in found if job.bulk != action.pk and not _is_left_out(action, job)]
     happened = kind.each(chosen, now, action.pk) if chosen else []
-    is_last = len(found) < limit
+    is_cut = len(found) == limit
+    is_last = not is_cut and not end
     moved = [job for job, yes in zip(chosen, happened, strict=True) if yes]
     course.note(moved, they_wait=action.kind == "retry")
     if moved and action.kind == "cancel":
         drop_cancelled(action.vendor)
-    _save(action, found, is_last=is_last, course=course)
+    elif moved:
+        backlog.forget()  # the next step must see them in the queue
+    cursor = found[-1].pk if is_cut else end
+    _save(action, found, cursor or action.cursor, is_last=is_last, course=course)
     return not is_last
 
 
@@ -110,16 +119,17 @@ def _is_left_out(action: BulkAction, job: Job) -> bool:
     return job.error_code == OUTCOME_UNKNOWN and not action.repeats_unknown
 
 
-def _save(action: BulkAction, found: list[Job], *, is_last: bool, course: Course) -> None:
+def _save(
+    action: BulkAction, found: list[Job], cursor: str, *, is_last: bool, course: Course
+) -> None:
     """Save the cursor behind the jobs of a step, with what is done by then."""
-    cursor = found[-1].pk if found else action.cursor
     # The last step leaves none behind: those that an interrupted one had moved may be the last.
     marked = _marked(action) if is_last else _marked(action).filter(pk__lte=cursor)
     ids = set(marked.values_list("pk", flat=True))
     skipped = Counter(action.skipped) + Counter(_reasons(action, found, ids))
-    skipped["processing"] += _being_called(action, "" if is_last else cursor)
+    skipped["processing"] += _being_called(action, "" if is_last else cursor, found)
     saved: dict[str, object] = {
-        "cursor": max([cursor, *ids]),
+        "cursor": max([cursor, *ids, *(job.pk for job in found)]),
         "done": action.done + len(ids),
         "skipped": dict(+skipped),
         "per_minute": course.per_minute(),
@@ -140,15 +150,30 @@ def _as_read(action: BulkAction) -> "QuerySet[BulkAction]":
 
 
 def _finish(action: BulkAction, saved: dict[str, object]) -> None:
-    ended = {**saved, "state": BulkState.DONE, "finished_at": redis_clock.now(), "per_minute": None}
+    """End an action in two commits: a crash between them leaves one to do."""
     with writing():
-        if _as_read(action).filter(state=BulkState.RUNNING).update(**ended):
-            action.refresh_from_db()
-            actions.note_end(action)
+        running = _as_read(action).filter(state=BulkState.RUNNING)
+        is_done = running.update(**{**saved, "state": BulkState.DONE, "per_minute": None})
+    if is_done:
+        action.refresh_from_db()
+        _end(action)
+
+
+def _end(action: BulkAction) -> None:
+    with writing():
+        actions.note_end(action)
+        rows = BulkAction.objects.filter(pk=action.pk, finished_at=None)
+        rows.update(finished_at=redis_clock.now())
 
 
 def _settle(action: BulkAction) -> None:
-    """End a cancelled action: count what a step had moved that was interrupted."""
+    """End an action that does not go on, unless it is paused. Of a cancelled one, count what a
+    step had moved that was interrupted.
+    """
+    if action.state == BulkState.DONE:  # interrupted before its end was recorded
+        _end(action)
+    if action.state != BulkState.CANCELLED:
+        return
     ids = list(_marked(action).values_list("pk", flat=True))
     saved = {"done": action.done + len(ids), "cursor": max([action.cursor, *ids])}
     with writing():
@@ -170,11 +195,12 @@ def _reasons(action: BulkAction, found: list[Job], done: set[str]) -> list[str]:
     return [OUTCOME_UNKNOWN] * len(left_out) + [statuses.get(pk, "pruned") for pk in moved_on]
 
 
-def _being_called(action: BulkAction, until: str) -> int:
+def _being_called(action: BulkAction, until: str, found: list[Job]) -> int:
     """Return how many of the chosen jobs, up to an id, can't be cancelled because they are being
-    called.
+    called. Not those that were found before they were called: they have their reason.
     """
     called = being_called(action).filter(pk__gt=action.cursor)
+    called = called.exclude(pk__in=[job.pk for job in found])
     return (called.filter(pk__lte=until) if until else called).count()
 
 
@@ -190,10 +216,10 @@ def _count_on(action: BulkAction, course: Course) -> None:
     if course.counted_to is None:
         course.counted = action.done + sum(action.skipped.values())
         course.counted_to = action.cursor
-    found = ids_in_order(jobs_of(action), course.counted_to, COUNTED_AT_ONCE)
-    course.counted += len(found)
-    course.counted_to = found[-1] if found else course.counted_to
-    is_all = len(found) < COUNTED_AT_ONCE
+    rows = rows_of(action)
+    end = window(rows, course.counted_to, COUNTED_AT_ONCE)
+    course.counted += sum(each.within(course.counted_to, end).count() for each in rows)
+    course.counted_to, is_all = end, not end
     if is_all or course.counted > action.planned:
         bound = BulkAction.objects.filter(pk=action.pk, planned_is_bound=True)
         with writing():

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from audit.record import Actor
@@ -17,6 +18,7 @@ from jobs.admin.actor import actor
 from jobs.admin.bulk import estimate, words
 from jobs.bulk import actions
 from jobs.bulk.kinds import choice_of
+from jobs.choice import ChoiceError
 from jobs.console import console
 from jobs.models import BulkAction, BulkState, Job, Status
 from jobs.monitoring import snapshot
@@ -161,5 +163,8 @@ def _of_running(action: BulkAction) -> tuple[str, str]:
 
 def _list_url(action: BulkAction) -> str:
     """Return the list of the jobs that are left, or that it has chosen."""
-    query = choice_of(action).as_query()
+    try:
+        query = choice_of(action).as_query()
+    except ChoiceError:  # stored by another release
+        query = urlencode({"vendor": action.vendor})
     return f"{reverse('admin:jobs_job_changelist')}?{query}"

@@ -22,11 +22,11 @@ from jobs.console import console
 from jobs.lifecycle import Move
 from jobs.models import Job
 from jobs.queue.clock import redis_clock
-from jobs.storage.store import writing
 from vendors.catalogue import catalogue
 
 MAX_NAMED = 10
 MAX_JOBS = 1000  # in one request
+CHUNK = 100  # in one commit
 LIST = "admin:jobs_job_changelist"
 
 
@@ -36,7 +36,7 @@ class Action:
     done: str
     consequence: str
     move: Callable[[Job, datetime], Move]
-    act: Callable[[Job, datetime], bool]
+    each: Callable[..., list[bool]]
     needs_vendor: bool = False
 
     @property
@@ -49,9 +49,13 @@ class Action:
     def lacks_vendor(self, job: Job) -> bool:
         return self.needs_vendor and catalogue.get(job.vendor) is None
 
-    def do(self, job: Job, now: datetime) -> bool:
-        """Do it. False: it is not, or no longer, possible, and nothing was changed."""
-        return not self.lacks_vendor(job) and self.act(job, now)
+    def do(self, jobs: Sequence[Job], now: datetime, note: operator_actions.Note) -> list[Job]:
+        """Do it to several jobs, in one commit with its entries in the audit trail. Returns those
+        for which it was possible.
+        """
+        jobs = [job for job in jobs if not self.lacks_vendor(job)]
+        happened = self.each(jobs, now, note=note) if jobs else []
+        return [job for job, yes in zip(jobs, happened, strict=True) if yes]
 
 
 RETRY = Action(
@@ -60,7 +64,7 @@ RETRY = Action(
     consequence="A retried job is queued for a new run, and its vendor is called again. "
     "Earlier attempts stay in its timeline.",
     move=lifecycle.retry,
-    act=operator_actions.retry,
+    each=operator_actions.retry_each,
     needs_vendor=True,
 )
 CANCEL = Action(
@@ -69,7 +73,7 @@ CANCEL = Action(
     consequence="A cancelled job ends without a result. "
     "A callback that still arrives for it is kept, but not applied.",
     move=lifecycle.cancel,
-    act=operator_actions.cancel,
+    each=operator_actions.cancel_each,
 )
 ACTIONS = {action.name: action for action in (RETRY, CANCEL)}
 
@@ -107,11 +111,14 @@ def act_on_selected(request: HttpRequest, action: Action) -> HttpResponse:
 
 def _act(request: HttpRequest, action: Action, jobs: Sequence[Job], url: str) -> HttpResponse:
     now = redis_clock.now()
-    done = [job for job in jobs if action.do(job, now)]
-    with writing():
-        for job in done:
-            reason = request.POST.get("reason", "").strip()
+    reason, done = request.POST.get("reason", "").strip(), []
+
+    def note(some: Sequence[Job]) -> None:
+        for job in some:
             record(actor(request), f"job.{action.done}", f"job:{job.pk}", reason=reason)
+
+    for start in range(0, len(jobs), CHUNK):
+        done += action.do(jobs[start : start + CHUNK], now, note)
     skipped = {job.pk for job in jobs} - {job.pk for job in done}
     sentence = f"{formats.counted(len(done), 'job')} {action.done}"
     if skipped:

@@ -1,5 +1,6 @@
 """Edit and retry: a failed or cancelled job gets another input, and a new run."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -61,11 +62,14 @@ def edit(request: HttpRequest, job: Job) -> HttpResponse:
     except (InvalidJSON, Problem) as error:
         return _form(request, job, text, _faults(error))
     changes = changed_fields(job.input, edited.input)  # before the row has the new input
-    if not operator_actions.retry(job, redis_clock.now(), edited=asdict(edited)):
+    reason = request.POST.get("reason", "").strip()
+
+    def note(_: Sequence[Job]) -> None:
+        record(actor(request), "job.edited", f"job:{job.pk}", changes, reason=reason)
+
+    if not operator_actions.retry(job, redis_clock.now(), edited=asdict(edited), note=note):
         messages.warning(request, MOVED_ON)
         return HttpResponseRedirect(page_of(job.pk))
-    reason = request.POST.get("reason", "").strip()
-    record(actor(request), "job.edited", f"job:{job.pk}", changes, reason=reason)
     messages.success(request, "The job is queued for a new run with the edited input.")
     return HttpResponseRedirect(page_of(job.pk))
 

@@ -3,6 +3,7 @@
 import pytest
 
 from audit.models import Entry
+from audit.record import record
 from jobs.models import Job
 from jobs.queue.keys import Keys
 from jobs.queue.redis import hints
@@ -151,6 +152,27 @@ def test_the_audit_trail_records_the_operator_and_the_reason(browser, make_job):
         (f"job:{job.pk}", "operator", "job.retried", "It is mended.") for job in jobs[:2]
     ]
     assert "Retried operator It is mended." in text(browser.get(f"{JOBS}{jobs[0].pk}/change/"))
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel"])
+def test_no_job_is_moved_without_an_entry(browser, make_job, monkeypatch, action):
+    """Jobs are moved in pieces, each with its entries. Here the process ends in the second one."""
+    monkeypatch.setattr("jobs.admin.jobs.acts.CHUNK", 2)
+    before = {"retry": "failed", "cancel": "queued"}[action]
+    ids, written = [make_job(status=before).pk for _ in range(4)], []
+
+    def crashing(actor, action, target, *args, **more):
+        written.append(target)
+        if len(written) == 4:
+            raise SystemExit
+        return record(actor, action, target, *args, **more)
+
+    monkeypatch.setattr("jobs.admin.jobs.acts.record", crashing)
+    with pytest.raises(SystemExit):
+        browser.post(f"{JOBS}{action}/", {"ids": " ".join(ids)})
+    moved = {f"job:{pk}" for pk in Job.objects.exclude(status=before).values_list("pk", flat=True)}
+    assert len(moved) == 2
+    assert moved <= set(Entry.objects.values_list("target", flat=True))
 
 
 def test_get_changes_nothing(browser, make_job):

@@ -121,6 +121,20 @@ def test_counting_stops_but_all_vendors_are_found(browser, make_vendor, monkeypa
     assert sorted((it.planned, it.done) for it in BulkAction.objects.all()) == [(1, 1), (4, 4)]
 
 
+def test_a_plan_searches_in_pieces_until_its_time_is_up(browser, make_vendor, monkeypatch):
+    ids = make_failed(5)
+    Job.objects.filter(pk=ids[3]).update(run=2)
+    make_vendor("globex")
+    monkeypatch.setattr(plan, "PIECE", 2)
+    said = text(browser.get(f"{PLAN}&reruns=1"))
+    assert "Retry 1 job" in said
+    assert f"…{ids[3][-12:]}" in said
+    monkeypatch.setattr(plan, "MAX_SECONDS", -1)
+    page = browser.get(f"{PLAN}&reruns=1")
+    assert "Retry more than 0 jobs" in text(page)
+    assert [each.slug for each in page.context["vendors"]] == ["acme"]
+
+
 @pytest.mark.sqlite
 def test_one_action_of_a_vendor_at_a_time(browser):
     first = start(planned=len(make_failed(1)))
@@ -194,6 +208,8 @@ def test_the_page_says_why_it_does_not_go_on(browser, redis_client):
     url = f"/admin/bulk/{action.pk}/"
     assert "acme is disabled." in text(browser.get(url))
     assert "held" in text(browser.get("/admin/bulk/"))
+    BulkAction.objects.update(choice={"status": "nonsense"}, held_by="It can't go on.")
+    assert "It can't go on." in text(browser.get(url))
     redis_client.flushall()
     monitor.forget()
     assert "No worker is running" in text(browser.get(url))

@@ -101,7 +101,12 @@ def crashing_at(place):
 
         return call
 
-    changing = ((bulk_writes, "update_each"), (stream, "offer"), (QuerySet, "update"))
+    changing = (
+        (Entry, "save"),
+        (bulk_writes, "update_each"),
+        (stream, "offer"),
+        (QuerySet, "update"),
+    )
     patches = [patch.object(it, name, around(getattr(it, name))) for it, name in changing]
     for each in patches:
         each.start()
@@ -142,6 +147,9 @@ def crash_and_go_on(place, they_fail_again):
     ended = stored(action)
     assert {run for _, run in runs()} == {2}, place
     assert (ended.state, ended.done, ended.skipped) == ("done", 5, {}), place
+    assert ended.finished_at
+    ends = Entry.objects.filter(target=f"bulk:{action.pk}", action="bulk.finished")
+    assert ends.count() == 1, place
     return crashed
 
 
@@ -177,6 +185,42 @@ def test_jobs_that_moved_on_are_counted_by_what_they_are_now(monkeypatch):
     monkeypatch.setattr(operator_actions, "retry_each", late)
     advance_to_the_end()
     assert (stored(action).done, stored(action).skipped) == (3, {"complete": 1})
+
+
+def test_a_job_that_is_called_meanwhile_is_counted_once(make_job, monkeypatch):
+    ids = [make_job(status="queued").pk for _ in range(2)]
+    action = start("cancel", planned=2)
+    real = operator_actions.cancel_each
+
+    def late(jobs, now, **more):
+        Job.objects.filter(pk=ids[0]).update(status="processing")
+        return real(jobs, now, **more)
+
+    monkeypatch.setattr(operator_actions, "cancel_each", late)
+    advance_to_the_end()
+    assert (stored(action).done, stored(action).skipped) == (1, {"processing": 1})
+
+
+@pytest.mark.parametrize("kind", ["retry", "cancel"])
+def test_few_jobs_among_many_are_found_in_several_steps(kind, monkeypatch):
+    """Each step searches a bounded number of jobs, however few of them match."""
+    monkeypatch.setattr(step, "WINDOW", 2)
+    monkeypatch.setattr(step, "COUNTED_AT_ONCE", 3)
+    ids = make_failed(9)
+    if kind == "cancel":
+        Job.objects.update(status="queued")
+    Job.objects.filter(pk__in=[ids[4], ids[8]]).update(run=2)
+    action = start(kind, reruns=True)
+    step.BulkAction.objects.update(planned_is_bound=True)
+    done = []
+    while step.advance():
+        done.append(stored(action).done)
+    assert done == [0, 0, 1, 1]
+    ended = stored(action)
+    assert (ended.state, ended.done, ended.planned, ended.planned_is_bound) == (
+        *("done", 2, 2),
+        False,
+    )
 
 
 @pytest.mark.parametrize(("repeats", "done"), [(False, 2), (True, 3)])
@@ -278,6 +322,16 @@ def test_no_more_jobs_queue_than_can_be_called_back(monkeypatch):
     assert (stored(action).state, stored(action).done) == ("done", 7)
 
 
+def test_a_bulk_action_leaves_room_for_new_jobs(monkeypatch):
+    monkeypatch.setattr(step, "STEP", 200)
+    change(max_queued=10)
+    make_failed(30)
+    action = start()
+    asked_again()
+    advance_to_the_end()
+    assert stored(action).done == 9
+
+
 @pytest.mark.sqlite
 def test_the_rate_that_was_asked_for_is_kept(monkeypatch):
     now = 1000.0
@@ -329,4 +383,5 @@ def test_a_faulty_action_delays_no_other(make_vendor, caplog):
     advance_to_the_end()
     advance_to_the_end()
     assert stored(action).state == "done"
+    assert stored(faulty).held_by.startswith("It can't go on: ChoiceError. Cancel it")
     assert caplog.messages.count(f"bulk action {faulty.pk} can't be advanced: ChoiceError") == 1
