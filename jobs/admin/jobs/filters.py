@@ -36,7 +36,7 @@ def filters_of(request: HttpRequest) -> Filters:
             Field("status", "Status", options=STATUSES),
             vendor_field(),
             Field("error_code", "Error", "text", options=CODES),
-            Field("created", "Accepted", options=CREATED_OPTIONS),
+            Field("created", "Accepted", options=[("today", "today"), *CREATED_OPTIONS]),
             Field("waiting_over", "Waiting longer than", options=WAITING),
             Field(**{**client_field().__dict__, "is_more": True}),
             Field("batch", "Batch", "text", is_more=True, hint="Its id"),
@@ -44,6 +44,8 @@ def filters_of(request: HttpRequest) -> Filters:
             Field("bulk", "Bulk action", "text", is_more=True, hint="Its id"),
             Field("created_after", "Accepted since (UTC)", "datetime-local", is_more=True),
             Field("created_before", "Accepted before (UTC)", "datetime-local", is_more=True),
+            Field("ended", "Ended", options=CREATED_OPTIONS, is_more=True),
+            Field("ended_after", "Ended since (UTC)", "datetime-local", is_more=True),
             Field("reruns", "Retried before", "checkbox", is_more=True),
         ],
     )

@@ -58,7 +58,7 @@ def _row(line: VendorLine, request: HttpRequest, *, links_vendor: bool) -> Vendo
         is_failing=line.errors_5min > NOTED_SHARE * line.calls_5min,
         has_few_samples=0 < line.samples < FEW_SAMPLES,
         waiting_url=jobs_url(request, vendor=line.slug, status="queued") if line.waiting else "",
-        failed_url=jobs_url(request, vendor=line.slug, status="failed", created="hour"),
+        failed_url=jobs_url(request, vendor=line.slug, status="failed", ended="hour"),
         acts=_acts(line, request),
     )
 
