@@ -2,6 +2,7 @@
 batches, by id and by reference.
 """
 
+import re
 from uuid import UUID
 
 from django.db import connection
@@ -13,15 +14,17 @@ from jobs.api.pagination import OfFew, with_reference
 from jobs.models import Batch, Job
 
 MAX_FOUND = 1000  # rows with one reference
+WINDOW = 20_000  # newest jobs that are searched for the end of an id
+SHORT_ID = re.compile("[0-9a-fA-F]{12}")
 LAST_CHARACTER = "\U0010ffff"
 
 
 def search(jobs: QuerySet[Job], term: str, *, by_name: bool = True) -> QuerySet[Job]:
-    """Return those of the jobs that have the term as id or reference, or a name that begins with
-    it. Each query reads one index, in its order. `by_name`: False for a person who may not see
-    names, and could guess them so.
+    """Return those of the jobs that have the term as id (or as the end of one, as lists show it)
+    or reference, or a name that begins with it. Each query reads one index, in its order.
+    `by_name`: False for a person who may not see names, and could guess them so.
     """
-    by_reference = _ids_with_reference(Job, term)
+    by_reference = _ids_with_reference(Job, term) + _ids_ending_with(term)
     if job_id := _as_id(term):
         return (
             jobs.filter(pk__in=[job_id, *by_reference]) if by_reference else jobs.filter(pk=job_id)
@@ -57,6 +60,16 @@ def _ids_with_reference(model: type[Job] | type[Batch], term: str) -> list[str]:
     clients = {DEFAULT, *Client.objects.values_list("slug", flat=True)}
     rows = with_reference(model._default_manager.filter(client__in=clients), term)
     return list(rows.values_list("pk", flat=True)[:MAX_FOUND])
+
+
+def _ids_ending_with(term: str) -> list[str]:
+    """Return the ids, of the newest jobs, with these last digits."""
+    digits = term.removeprefix("…")
+    if not SHORT_ID.fullmatch(digits):
+        return []
+    ids = Job.objects.order_by("-pk").values_list("pk", flat=True)
+    oldest = next(iter(ids[WINDOW - 1 : WINDOW]), "")
+    return list(ids.filter(pk__gte=oldest, pk__endswith=digits.lower())[:MAX_FOUND])
 
 
 def is_id(term: str) -> bool:

@@ -34,6 +34,10 @@ def chosen(query):
             "created_after=2026-01-31T12%3A00&created_before=2026-02-01T00%3A00",
             "jobs, accepted since 2026-01-31 12:00 UTC, accepted before 2026-02-01 00:00 UTC",
         ),
+        (
+            "status=failed&finished_after=2026-01-31T12%3A00",
+            "failed jobs, ended since 2026-01-31 12:00 UTC",
+        ),
         ("status=queued&waiting_over=90m", "queued jobs, waiting for more than 90 minutes"),
         (f"id={JOB_ID}", "1 named job"),
     ],
@@ -144,6 +148,22 @@ def test_filters_combine(jobs, left_out):
     assert found == {"wanted"} | also
     leading = set(chosen(query).leading().values_list("pk", flat=True))
     assert leading >= {pk for pk, name in jobs.items() if name in found}
+
+
+def test_jobs_can_be_chosen_by_when_they_ended(make_job):
+    now = timezone.now()
+    ended = [make_job(status="failed", finished_at=now - timedelta(hours=n)).pk for n in (0, 2)]
+    make_job()
+    choice = Choice(status="failed", finished_after=now - timedelta(hours=1))
+    assert not choice.has_own_index
+    assert [job.pk for job in choice.jobs()] == ended[:1]
+
+
+@pytest.mark.parametrize("term", ["{}", "…{}"])
+def test_the_end_of_an_id_as_lists_show_it_finds_the_job(make_job, term):
+    wanted = [make_job().pk for _ in range(2)][0]
+    choice = Choice(q=term.format(wanted[-12:]), by_name=False)
+    assert [job.pk for job in choice.jobs()] == [wanted]
 
 
 def test_jobs_can_be_chosen_by_how_long_they_have_waited(make_job):

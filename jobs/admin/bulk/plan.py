@@ -13,6 +13,7 @@ from jobs.admin.actor import actor
 from jobs.admin.bulk import estimate, words
 from jobs.admin.bulk.estimate import Estimate
 from jobs.admin.bulk.forms import StartForm, hopeless_in
+from jobs.admin.lists.page import number
 from jobs.advice import ADVICE, Advice
 from jobs.bulk import actions, holds
 from jobs.bulk.kinds import KINDS, Kind
@@ -23,6 +24,7 @@ from jobs.models import BulkAction, time_of
 from jobs.queue.clock import redis_clock
 
 MAX_CODES = 20
+MAX_GROWTH, FREE_GROWTH = 1.2, 10  # from the page that was shown to its button
 BY_NAME = (
     "A search by name can't be carried out later. Choose the jobs by a filter, or by reference."
 )
@@ -57,10 +59,20 @@ def plan_view(request: HttpRequest) -> HttpResponse:
     form = StartForm(plan, request.POST if request.method == "POST" else None)
     vendors = [_of_vendor(plan, slug) for slug in sorted(plan.by_vendor)]
     conflicts = [each.conflict for each in vendors if each.conflict]
-    if form.is_valid() and plan.by_vendor and not conflicts:
+    problems = _grown(request, plan)
+    if form.is_valid() and plan.by_vendor and not conflicts and not problems:
         form.cleaned_data.pop("is_hopeless", None)
         return _start(request, plan, form.cleaned_data)
-    return _answer(request, kind, plan=plan, form=form, vendors=vendors, conflicts=conflicts)
+    shown = {"vendors": vendors, "conflicts": conflicts, "problems": problems}
+    return _answer(request, kind, plan=plan, form=form, **shown)
+
+
+def _grown(request: HttpRequest, plan: Plan) -> list[str]:
+    """Return what to say if there are many more jobs by now than the page has shown."""
+    shown = number(request.POST.get("shown", ""))
+    if "shown" not in request.POST or plan.count <= shown * MAX_GROWTH + FREE_GROWTH:
+        return []
+    return [f"There are more jobs by now: {plan.count:,}, not {shown:,}. Look at the plan again."]
 
 
 def _of_vendor(plan: Plan, slug: str) -> OfVendor:

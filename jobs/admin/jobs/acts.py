@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -20,7 +21,7 @@ from jobs.admin.actor import actor
 from jobs.advice import advice_on
 from jobs.console import console
 from jobs.lifecycle import Move
-from jobs.models import Job
+from jobs.models import Job, Status
 from jobs.queue.clock import redis_clock
 from vendors.catalogue import catalogue
 
@@ -115,7 +116,8 @@ def _act(request: HttpRequest, action: Action, jobs: Sequence[Job], url: str) ->
 
     def note(some: Sequence[Job]) -> None:
         for job in some:
-            record(actor(request), f"job.{action.done}", f"job:{job.pk}", reason=reason)
+            name, changes = f"job.{action.done}", ended_before(job)
+            record(actor(request), name, f"job:{job.pk}", changes, reason=reason)
 
     for start in range(0, len(jobs), CHUNK):
         done += action.do(jobs[start : start + CHUNK], now, note)
@@ -126,6 +128,14 @@ def _act(request: HttpRequest, action: Action, jobs: Sequence[Job], url: str) ->
     level = messages.WARNING if skipped else messages.SUCCESS
     messages.add_message(request, level, f"{sentence}.")
     return HttpResponseRedirect(url)
+
+
+def ended_before(job: Job) -> dict[str, list[Any]]:
+    """Return how and when a job had ended that is retried, for the audit trail: its row forgets."""
+    if not job.finished_at:
+        return {}
+    ended_at = job.finished_at.isoformat()
+    return {"status": [job.status, Status.QUEUED.value], "finished_at": [ended_at, None]}
 
 
 def _ask(request: HttpRequest, action: Action, jobs: Sequence[Job], url: str) -> HttpResponse:

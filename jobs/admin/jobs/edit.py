@@ -15,7 +15,7 @@ from jobs.admin import personal
 from jobs.admin.access import require
 from jobs.admin.actor import actor
 from jobs.admin.formats import INDENTED
-from jobs.admin.jobs.acts import page_of
+from jobs.admin.jobs.acts import ended_before, page_of
 from jobs.api.input.bodies import JOB_JSON
 from jobs.api.input.job import INPUT
 from jobs.api.input.validation import validated
@@ -61,7 +61,7 @@ def edit(request: HttpRequest, job: Job) -> HttpResponse:
         edited = read(job, text)
     except (InvalidJSON, Problem) as error:
         return _form(request, job, text, _faults(error))
-    changes = changed_fields(job.input, edited.input)  # before the row has the new input
+    changes = changed_fields(job.input, edited.input) | ended_before(job)
     reason = request.POST.get("reason", "").strip()
 
     def note(_: Sequence[Job]) -> None:

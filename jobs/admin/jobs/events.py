@@ -28,6 +28,7 @@ ACTS = {
     "job.personal_data_seen": "Personal data shown",
 }
 BULK = {"retry": "Retried", "cancel": "Cancelled"}
+ENDED = ("status", "finished_at")  # of an entry, before a retry
 MAX_EACH = 100
 
 
@@ -79,6 +80,7 @@ def acts(job: Job) -> Iterator[Event]:
     for entry in Entry.objects.filter(target=f"job:{job.pk}").order_by("-at")[:MAX_EACH]:
         what = ACTS.get(entry.action, entry.action)
         yield Event(entry.at, what, by=entry.actor, note=_act_note(entry))
+        yield from _end_before(entry)
     action = BulkAction.objects.filter(pk=job.bulk).first() if job.bulk else None
     if action:
         what = f"{BULK.get(action.kind, action.kind)} by a bulk action"
@@ -86,6 +88,13 @@ def acts(job: Job) -> Iterator[Event]:
         yield Event(
             action.started_at, what, by=action.actor, note=action.reason, link=("bulk", action.pk)
         )
+
+
+def _end_before(entry: Entry) -> Iterator[Event]:
+    """Yield how the job had ended that a person then retried."""
+    if set(ENDED) <= set(entry.changes):
+        status, at = (entry.changes[name][0] for name in ENDED)
+        yield Event(datetime.fromisoformat(at), "Finished", formats.badge(status))
 
 
 def end(job: Job) -> Iterator[Event]:
@@ -118,6 +127,8 @@ def _callback_note(callback: Callback) -> str:
 
 def _act_note(entry: Entry) -> str:
     fields = ", ".join(
-        f"{name.removeprefix('input.')} {new}" for name, (_, new) in entry.changes.items()
+        f"{name.removeprefix('input.')} {new}"
+        for name, (_, new) in entry.changes.items()
+        if name not in ENDED
     )
     return " · ".join(filter(None, [entry.reason, fields]))

@@ -23,8 +23,19 @@ WAITING: Options = [
     ("6h", "6 hours"),
     ("1d", "1 day"),
 ]
-WITH_NAMES = "Id, reference, beginning of a name"
+WITH_NAMES = "Id, reference or name"
 WITHOUT_NAMES = "Id or reference"
+
+
+def searches(request: HttpRequest) -> str:
+    """Return what a search looks for, for a person who has found nothing."""
+    found = "an id, the last 12 digits of a new job's id, a whole reference"
+    if personal.may_see(request):
+        return f"A search looks for {found}, or the beginning of a name."
+    return (
+        f"A search looks for {found}. You may not search by name: that takes the permission to see "
+        "personal data."
+    )
 
 
 def filters_of(request: HttpRequest) -> Filters:
@@ -44,6 +55,7 @@ def filters_of(request: HttpRequest) -> Filters:
             Field("bulk", "Bulk action", "text", is_more=True, hint="Its id"),
             Field("created_after", "Accepted since (UTC)", "datetime-local", is_more=True),
             Field("created_before", "Accepted before (UTC)", "datetime-local", is_more=True),
+            Field("waiting_since", "Waiting since before (UTC)", "datetime-local", is_more=True),
             Field("ended", "Ended", options=CREATED_OPTIONS, is_more=True),
             Field("ended_after", "Ended since (UTC)", "datetime-local", is_more=True),
             Field("reruns", "Retried before", "checkbox", is_more=True),

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from jobs.admin import formats, personal
 from jobs.admin.jobs.acts import ACTIONS
-from jobs.admin.jobs.filters import filters_of
+from jobs.admin.jobs.filters import filters_of, searches
 from jobs.admin.jobs.rows import newer_than, page_of
 from jobs.admin.lists.fields import unknown_filters
 from jobs.admin.lists.page import PER_PAGE, Page, number
@@ -26,7 +26,7 @@ from jobs.queue.held.hold import hold_of_job
 from jobs.queue.held.recent import recent_holds
 
 ALIASES = {"status__exact": "status"}  # links kept from earlier releases
-POSITION = ("before", "start", "newest", "id", "waiting_since")
+POSITION = ("before", "start", "newest", "id")
 REFRESH_SECONDS = 15
 MAX_NEWER = PER_PAGE
 
@@ -55,8 +55,7 @@ def changelist(request: HttpRequest) -> HttpResponse:
     problems += unknown_filters(request, known)
     if choice:
         choice = replace(choice, zone=reader.zone(request.COOKIES))
-    may_name = personal.may_see(request)
-    searched = choice and replace(choice, by_name=may_name)
+    searched = choice and replace(choice, by_name=personal.may_see(request))
     before, start = request.GET.get("before", ""), number(request.GET.get("start", ""))
     page = page_of(searched, before, start) if searched else Page()
     context = {
@@ -67,7 +66,7 @@ def changelist(request: HttpRequest) -> HttpResponse:
         "rows": rows_of(request, page.rows),
         "shows_clients": len(filters.named("client").options) > 1,
         "actions": _possible(request, page.rows),
-        "lacks_names": bool(choice and choice.searches_names and not may_name),
+        "searches": searches(request) if choice and choice.q else "",
         "bulk": [] if choice is None else bulk_links(request, choice),
         "back": filters.query(before=before, start=start if before else None),
         "is_first": not before,

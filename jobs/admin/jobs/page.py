@@ -11,7 +11,7 @@ from jobs.admin import formats, personal
 from jobs.admin.access import require
 from jobs.admin.jobs import curl, edit
 from jobs.admin.jobs.acts import page_of, possible_acts
-from jobs.admin.jobs.timeline import longest, timeline
+from jobs.admin.jobs.timeline import failures, longest, timeline
 from jobs.admin.jobs.verdict import verdict_on
 from jobs.advice import advice_on
 from jobs.console import console
@@ -53,6 +53,7 @@ def _page(request: HttpRequest, job: Job, *, is_shown: bool) -> HttpResponse:
         "main_act": "edit" if advice_on(job.error_code).retry_helps == "no" else "retry",
         "can_edit": edit.can_be_edited(request, job),
         "events": events,
+        "failures": failures(job),
         "longest": longest(events),
         "only_errors": only_errors,
         "name": personal.name_for(request, job.name),

@@ -37,6 +37,14 @@ def longest(shown: list[Event]) -> float:
     return max((event.seconds or 0 for event in shown), default=0)
 
 
+def failures(job: Job) -> int:
+    """Return how many attempts of this run have failed. The job's own count, by which it is called
+    again or not, leaves out the one that ended it.
+    """
+    calls = Attempt.objects.filter(job=job.pk, run=job.run, kind=Kind.CALL)
+    return max(job.failures, calls.exclude(outcome__in=(*GOOD, UNKNOWN)).count())
+
+
 def _at(event: Event) -> datetime:
     return event.at
 
@@ -61,7 +69,8 @@ def _call(job: Job, attempt: Attempt, shows_body: bool, ended_before: datetime) 
     is_known = attempt.outcome != UNKNOWN
     is_under_way = not is_known and attempt.started_at > ended_before
     outcome = UNDER_WAY if is_under_way else attempt.outcome
-    took = (attempt.ended_at - attempt.started_at).total_seconds()
+    # Both times are those of the worker's clock, which may be set back meanwhile.
+    took = max((attempt.ended_at - attempt.started_at).total_seconds(), 0.0)
     return Event(
         at=attempt.started_at,
         what=f"{kind} {attempt.number}" + (f", run {attempt.run}" if attempt.run > 1 else ""),

@@ -2,11 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import HttpRequest
 
+from jobs import lifecycle
 from jobs.admin.overview.links import Act, act, jobs_url, url
+from jobs.choice.parameters import time_text
 from jobs.monitoring.facts import Problem, ServiceSnapshot
+from jobs.monitoring.history import EVENTS, floor
+from vendors.catalogue import catalogue
 
 SEES_VENDORS = ("vendors.view_vendor", "vendors.change_vendor")
 
@@ -43,7 +48,7 @@ def _acts(problem: Problem, now: ServiceSnapshot, request: HttpRequest) -> list[
         for key in problem.acts
         if key in ACTS
     ]
-    return [act for each in acts for act in each]
+    return [each for found in acts for each in found]
 
 
 def _subject_url(kind: str, name: str, now: ServiceSnapshot, request: HttpRequest) -> str:
@@ -75,12 +80,11 @@ def _see_jobs(request: HttpRequest, vendor: str) -> list[Act]:
 
 def _see_overdue(request: HttpRequest, vendor: str, now: datetime) -> list[Act]:
     found = catalogue.get(vendor)
-    code = OVERDUE if found and found.has_callbacks else GAVE_UP
-    recent = Choice(
-        status="failed", vendor=vendor, error_code=code, ended_after=now - history.RECENT
-    )
-    target = jobs_url(request, **dict(recent.as_pairs()))
-    return act(request, "See jobs", target, "jobs.view_job")
+    expects_callback = found is None or found.expects_callback
+    code = lifecycle.OVERDUE if expects_callback else lifecycle.GAVE_UP
+    since = time_text(floor(now - EVENTS))
+    of_vendor = {"vendor": vendor, "error_code": code, "status": "failed", "ended_after": since}
+    return act(request, "See jobs", jobs_url(request, **of_vendor), "jobs.view_job")
 
 
 def _see_callbacks(request: HttpRequest, vendor: str) -> list[Act]:

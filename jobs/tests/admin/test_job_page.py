@@ -268,6 +268,17 @@ def test_the_page_shows_run_attempt_failures_and_crashes(page, make_job):
     assert "Run 2 Attempts 7 (3 failed in this run, 1 ended because a worker died)" in page_text
 
 
+def test_the_failure_that_ended_the_run_counts_and_no_call_takes_less_than_no_time(page, make_job):
+    job = make_job(status="failed", attempt=2, failures=1)
+    for number in (1, 2):
+        times = {"started_at": NOON, "ended_at": NOON - timedelta(seconds=number)}
+        fields = {"vendor": "acme", "run": 1, "worker": "w1", "outcome": "vendor_error"}
+        Attempt.objects.create(job=job.pk, number=number, **fields, **times)
+    page_text = text(page(job))
+    assert "Attempts 2 (2 failed in this run)" in page_text
+    assert "Attempt 1 vendor_error 0.00 s" in page_text
+
+
 def test_the_page_shows_what_the_client_said_about_the_job(page, make_job):
     at = {"expires_at": NOON, "not_before": NOON - timedelta(hours=1)}
     page_text = text(page(make_job(client="billing", reference="r", idempotency_key="k", **at)))

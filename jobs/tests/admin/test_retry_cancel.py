@@ -1,5 +1,7 @@
 """Operators retry and cancel jobs in the console: if possible and permitted, confirmed, logged."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from audit.models import Entry
@@ -77,6 +79,14 @@ def test_a_job_is_retried_after_confirmation(browser, make_job, redis_client):
     assert "1 job retried." in text(done)
     assert status_of(job) == ("queued", 2)
     assert [fields["job"] for _id, fields in redis_client.xrange(Keys("acme").retries)] == [job.pk]
+
+
+def test_the_timeline_keeps_the_end_of_a_run_that_was_retried(browser, make_job):
+    ended_at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    job = make_job(status="failed", finished_at=ended_at)
+    browser.post(f"{JOBS}{job.pk}/retry/")
+    page_text = text(browser.get(f"{JOBS}{job.pk}/change/"))
+    assert "2026-01-31 12:00:00 UTC Finished failed" in page_text
 
 
 def test_cancelling_a_waiting_job_frees_its_slot(browser, make_job, redis_client):

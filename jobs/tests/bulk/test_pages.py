@@ -84,6 +84,26 @@ def test_it_starts_what_it_has_shown_and_leads_to_its_progress(browser):
 
 
 @pytest.mark.sqlite
+def test_a_plan_warns_of_jobs_that_a_retry_will_not_help(browser):
+    make_failed(2)
+    warning = "A retry will not help 1 of them"
+    assert "A retry will not help" not in text(browser.get(PLAN))
+    make_failed(1, error_code="invalid_input")
+    assert warning in text(browser.get(PLAN))
+
+
+@pytest.mark.sqlite
+def test_many_more_jobs_than_the_page_has_shown_are_not_started(browser):
+    make_failed(14)
+    page = browser.post(PLAN, {"shown": "2"})
+    assert "There are more jobs by now: 14, not 2. Look at the plan again." in text(page)
+    assert 'name="shown" value="14"' in page.content.decode()
+    assert not BulkAction.objects.exists()
+    browser.post(PLAN, {"shown": "12"})
+    assert BulkAction.objects.get().planned == 14
+
+
+@pytest.mark.sqlite
 def test_many_jobs_need_a_reason(browser):
     make_failed(101)
     page = browser.post(f"{PLAN}&vendor=acme", {"reason": " "})
