@@ -32,10 +32,10 @@ def chosen(query):
         ("created=day&reruns=1", "jobs, accepted in the last day, retried before"),
         (
             "created_after=2026-01-31T12%3A00&created_before=2026-02-01T00%3A00",
-            "jobs, accepted since 2026-01-31 12:00 UTC, accepted before 2026-02-01 00:00 UTC",
+            "jobs, accepted from 2026-01-31 12:00 UTC until 2026-02-01 00:00 UTC",
         ),
         (
-            "status=failed&finished_after=2026-01-31T12%3A00",
+            "status=failed&ended_after=2026-01-31T12%3A00",
             "failed jobs, ended since 2026-01-31 12:00 UTC",
         ),
         ("status=queued&waiting_over=90m", "queued jobs, waiting for more than 90 minutes"),
@@ -52,14 +52,14 @@ def test_a_choice_is_read_from_a_url_and_said_in_words(query, words):
     ("query", "problem"),
     [
         ("status=done", "Status: must be one of queued, processing, waiting, complete, failed"),
-        ("created=year", "Created: must be one of hour, day, week."),
-        ("created_after=noon", "Created after: must be a time, such as 2026-01-31T12:00 (UTC)."),
-        ("waiting_over=soon", "Waiting over: must be a number and a unit, such as 10m, 1h or 1d."),
+        ("created=year", "Accepted: must be one of today, hour, day, week."),
+        ("created_after=noon", "Accepted since: must be a time, such as 2026-01-31T12:00 (UTC)."),
+        ("waiting_over=soon", "Waiting longer than: must be a number and a unit, such as 10m, 1h or 1d."),
         ("vendor=" + "x" * 256, "Vendor: must be at most 255 characters."),
         ("id=x", "One of the ids is not a request id."),
         (
             "created_after=2026-02-01&created_before=2026-01-01",
-            "Created after must be earlier than created before.",
+            "Accepted since must be earlier than accepted before.",
         ),
     ],
 )

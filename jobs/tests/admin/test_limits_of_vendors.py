@@ -110,6 +110,25 @@ def line(vendor, **facts):
             "The backlog of 100 jobs takes about 20 s, bound by 10 in flight. "
             "With the limits as they are: about 100 s.",
         ),
+        (
+            {"rate_limits": "20000/day"},
+            {"rate_limits": "5000/day"},
+            {"waiting": 4, "windows": [WindowUse("20000/day", 7355, 20000)]},
+            "The backlog of 4 jobs takes about 8 h, bound by 5000/day. "
+            "With the limits as they are: as fast as the workers can.",
+        ),
+        (
+            {"rate_limits": "8/min, 20000/day"},
+            {"rate_limits": "16/min, 20000/day"},
+            {"waiting": 4, "windows": [WindowUse("20000/day", 7355, 20000)]},
+            "The backlog of 4 jobs is called as fast as the workers can: no limit holds it.",
+        ),
+        (
+            {"rate_limits": "8/min"},
+            {"rate_limits": "16/min"},
+            {"waiting": 4, "windows": [WindowUse("8/min", 8, 8)]},
+            "no limit holds it. With the limits as they are: about 30 s.",
+        ),
         ({}, {"rate_limits": "1/s"}, {"waiting": 0}, "No job waits"),
         ({}, {"rate_limits": "1/s"}, {}, "Redis does not answer"),
         (

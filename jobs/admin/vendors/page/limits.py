@@ -109,5 +109,7 @@ def _save(request: HttpRequest, stored: Vendor, form: LimitsForm) -> bool:
     changes = differences(old, new)
     reason = form.cleaned_data["reason"]
     record(actor(request), "vendor.limits_changed", target_of(stored), changes, reason=reason)
-    messages.success(request, f"The limits of vendor {stored} are saved. They apply within a second.")
+    messages.success(
+        request, f"The limits of vendor {stored} are saved. They apply within a second."
+    )
     return True
