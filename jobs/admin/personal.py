@@ -4,6 +4,10 @@ Lists show a name only to users who may see personal data, and are searched by i
 page shows MASKED instead, and a button that shows it: a POST, which the audit trail records.
 """
 
+import json
+import re
+from urllib.parse import quote, quote_plus
+
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -29,9 +33,13 @@ def name_for(request: HttpRequest, name: str) -> str | SafeString:
 
 def without_name(request: HttpRequest, job: Job, text: str) -> str:
     """Return a text about the job without its name, for a user who may not see that. An adapter's
-    message should not hold it, but may.
+    message should not hold it, but may, also in capitals or as it was written in a URL or JSON.
     """
-    return text.replace(job.name, "•••••") if job.name and not may_see(request) else text
+    if not job.name or not text or may_see(request):
+        return text
+    spellings = {job.name, quote(job.name), quote_plus(job.name), json.dumps(job.name)[1:-1]}
+    longest_first = sorted(map(re.escape, spellings), key=len, reverse=True)
+    return re.sub("|".join(longest_first), "•••••", text, flags=re.IGNORECASE)
 
 
 def note_seen(request: HttpRequest, target: str, action: str, response: HttpResponse) -> None:

@@ -30,7 +30,7 @@ def unfinished_of(vendor: str) -> BulkAction | None:
     """Return the oldest unfinished action of a vendor's jobs. There is one at a time: another one
     that was started at the same moment waits for it.
     """
-    return next((each for each in unfinished()[:MAX_OPEN] if each.vendor == vendor), None)
+    return unfinished().filter(vendor=vendor).first()
 
 
 def start(actor: Actor, **fields: Any) -> BulkAction:

@@ -57,7 +57,7 @@ def make(kind: Kind, choice: Choice, at: datetime) -> Plan:
             left_out["no_vendor"] += count
         else:
             by_vendor[vendor] = count
-    if not is_all and not choice.vendor:
+    if not is_all:
         for slug in _others(kind, choice, at, give_up_at, set(by_vendor)):
             by_vendor[slug] = 0  # it has some, none of which were counted
     if kind.name == "cancel" and not choice.status:
@@ -121,7 +121,8 @@ def _others(
     kind: Kind, choice: Choice, at: datetime, give_up_at: float, known: set[str]
 ) -> Iterator[str]:
     """Yield the vendors besides those known that have jobs, or may have them when time is up."""
-    for slug in sorted(catalogue.all().keys() - known):
+    named = {choice.vendor} if choice.vendor else catalogue.all().keys()
+    for slug in sorted(named - known):
         any_of = Choice(vendor=slug, status=choice.status, error_code=choice.error_code)
         if not any(rows.leading.exists() for rows in kind.rows(any_of, at)):
             continue

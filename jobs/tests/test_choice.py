@@ -1,6 +1,8 @@
 """A choice of jobs says the same as a URL, as a query, in words, and when it is stored."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -54,7 +56,10 @@ def test_a_choice_is_read_from_a_url_and_said_in_words(query, words):
         ("status=done", "Status: must be one of queued, processing, waiting, complete, failed"),
         ("created=year", "Accepted: must be one of today, hour, day, week."),
         ("created_after=noon", "Accepted since: must be a time, such as 2026-01-31T12:00 (UTC)."),
-        ("waiting_over=soon", "Waiting longer than: must be a number and a unit, such as 10m, 1h or 1d."),
+        (
+            "waiting_over=soon",
+            "Waiting longer than: must be a number and a unit, such as 10m, 1h or 1d.",
+        ),
         ("vendor=" + "x" * 256, "Vendor: must be at most 255 characters."),
         ("id=x", "One of the ids is not a request id."),
         (
@@ -154,9 +159,20 @@ def test_jobs_can_be_chosen_by_when_they_ended(make_job):
     now = timezone.now()
     ended = [make_job(status="failed", finished_at=now - timedelta(hours=n)).pk for n in (0, 2)]
     make_job()
-    choice = Choice(status="failed", finished_after=now - timedelta(hours=1))
-    assert not choice.has_own_index
-    assert [job.pk for job in choice.jobs()] == ended[:1]
+    for choice in (chosen("ended=hour"), Choice(ended_after=now - timedelta(hours=1))):
+        assert not choice.has_own_index
+        assert [job.pk for job in choice.jobs()] == ended[:1]
+        assert "ended_after" in choice.as_json()
+
+
+@pytest.mark.sqlite
+def test_today_begins_at_midnight_of_the_reader():
+    now = datetime(2026, 1, 31, 3, tzinfo=UTC)
+    in_new_york = replace(chosen("created=today"), zone=ZoneInfo("America/New_York"))
+    assert in_new_york.in_words() == "jobs, accepted today"
+    began = in_new_york.fixed(now).created_after
+    assert began == datetime(2026, 1, 30, 5, tzinfo=UTC)
+    assert "today" not in in_new_york.as_query(), "a URL is the same for all its readers"
 
 
 @pytest.mark.parametrize("term", ["{}", "…{}"])

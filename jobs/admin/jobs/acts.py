@@ -102,7 +102,11 @@ def act_on_selected(request: HttpRequest, action: Action) -> HttpResponse:
     the list that they were selected in.
     """
     require(request, "jobs.view_job", action.permission)
-    jobs = find(" ".join(request.POST.getlist("ids")).split())
+    ids = " ".join(request.POST.getlist("ids")).split()
+    jobs = find(ids)
+    if len(ids) > MAX_JOBS:
+        sentence = f"Only the first {MAX_JOBS:,} of {len(ids):,} jobs are taken at once."
+        messages.warning(request, f"{sentence} For more, choose them by a filter.")
     back = request.POST.get("back", "")
     url = reverse(LIST) + (back if back.startswith("?") else "")
     if not jobs:

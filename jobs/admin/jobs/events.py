@@ -48,6 +48,7 @@ class Event:
     link: tuple[str, str] | None = None
     is_error: bool = False
     is_due: bool = False
+    run: int = 0  # of an attempt
 
 
 def callback_badge(callback: Callback) -> SafeString:

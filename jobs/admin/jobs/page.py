@@ -7,10 +7,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 
+from audit.models import Entry
 from jobs.admin import formats, personal
 from jobs.admin.access import require
 from jobs.admin.jobs import curl, edit
 from jobs.admin.jobs.acts import page_of, possible_acts
+from jobs.admin.jobs.events import Event
 from jobs.admin.jobs.timeline import failures, longest, timeline
 from jobs.admin.jobs.verdict import verdict_on
 from jobs.advice import advice_on
@@ -39,10 +41,7 @@ def show_personal_data(request: HttpRequest, job: Job) -> HttpResponse:
 
 def _page(request: HttpRequest, job: Job, *, is_shown: bool) -> HttpResponse:
     only_errors = request.GET.get("only") == "errors"
-    events = [
-        replace(event, note=personal.without_name(request, job, event.note))
-        for event in timeline(job, shows_bodies=is_shown, only_errors=only_errors)
-    ]
+    events = _masked(request, job, timeline(job, shows_bodies=is_shown, only_errors=only_errors))
     said = verdict_on(job)
     context = {
         "title": f"Job {job.pk}",
@@ -65,6 +64,20 @@ def _page(request: HttpRequest, job: Job, *, is_shown: bool) -> HttpResponse:
         "refresh_seconds": REFRESH_SECONDS if job.status in OPEN and not is_shown else None,
     }
     return TemplateResponse(request, "console/jobs/job.html", console.context(request, **context))
+
+
+def _masked(request: HttpRequest, job: Job, events: list[Event]) -> list[Event]:
+    """Return the events without the job's name. The name of earlier runs is not known any more, if
+    a person has edited it.
+    """
+    edited = Entry.objects.filter(target=f"job:{job.pk}", action="job.edited")
+    hides_earlier = job.run > 1 and not personal.may_see(request) and edited.exists()
+    return [
+        replace(event, note="•••••")
+        if hides_earlier and 0 < event.run < job.run and event.note
+        else replace(event, note=personal.without_name(request, job, event.note))
+        for event in events
+    ]
 
 
 def _personal(job: Job) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def _call(job: Job, attempt: Attempt, shows_body: bool, ended_before: datetime) 
         by=attempt.worker,
         note=" ".join(_notes(job, attempt, is_known or is_under_way)),
         reply=replies.shown(attempt.reply, shows_body) if isinstance(attempt.reply, dict) else "",
+        run=attempt.run,
         is_error=is_known and attempt.outcome not in GOOD,
     )
 

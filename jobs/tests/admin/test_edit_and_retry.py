@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from django.utils import timezone
 
 from audit.models import Entry
-from jobs.models import Job
+from audit.record import Actor, record
+from jobs.models import Attempt, Job
 from jobs.tests.console import sign_in, sign_in_as_superuser, text
 
 pytestmark = pytest.mark.django_db
@@ -97,3 +99,15 @@ def test_editing_needs_each_of_its_permissions(job, missing):
     assert edit(browser, job, input='{"email": "x"}').status_code == 403
     assert row(job)["status"] == "failed"
     assert "Jane" not in edit(browser, job).content.decode()
+
+
+def test_the_name_of_earlier_runs_stays_hidden_however_it_is_spelt(make_job):
+    job = make_job(name="Jörg New", run=2, attempt=2, status="failed")
+    for run, said in ((1, "refused Old Name"), (2, "refused JÖRG NEW, J%C3%B6rg%20New")):
+        fields = {"vendor": "acme", "number": run, "worker": "w1", "outcome": "vendor_error"}
+        times = {"started_at": timezone.now(), "ended_at": timezone.now()}
+        Attempt.objects.create(job=job.pk, run=run, message=said, **fields, **times)
+    record(Actor("alice"), "job.edited", f"job:{job.pk}")
+    page_text = text(sign_in("view_job").get(f"/admin/jobs/job/{job.pk}/change/"))
+    assert "Old Name" not in page_text
+    assert "refused •••••, •••••" in page_text

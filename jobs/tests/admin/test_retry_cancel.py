@@ -151,7 +151,9 @@ def test_a_retry_that_may_be_paid_twice_says_so(browser, make_job, code, warns):
 def test_posted_ids_are_bounded(browser, make_job, monkeypatch):
     monkeypatch.setattr("jobs.admin.jobs.acts.MAX_JOBS", 2)
     ids = " ".join(make_job(status="failed").pk for _ in range(3))
-    assert "2 jobs retried." in text(browser.post(f"{JOBS}retry/", {"ids": ids}, follow=True))
+    page_text = text(browser.post(f"{JOBS}retry/", {"ids": ids}, follow=True))
+    assert "2 jobs retried." in page_text
+    assert "Only the first 2 of 3 jobs are taken at once." in page_text
 
 
 def test_the_audit_trail_records_the_operator_and_the_reason(browser, make_job):

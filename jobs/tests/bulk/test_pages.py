@@ -84,12 +84,18 @@ def test_it_starts_what_it_has_shown_and_leads_to_its_progress(browser):
 
 
 @pytest.mark.sqlite
-def test_a_plan_warns_of_jobs_that_a_retry_will_not_help(browser):
+def test_jobs_that_a_retry_will_not_help_need_a_tick(browser):
     make_failed(2)
-    warning = "A retry will not help 1 of them"
     assert "A retry will not help" not in text(browser.get(PLAN))
     make_failed(1, error_code="invalid_input")
-    assert warning in text(browser.get(PLAN))
+    shown = text(browser.get(PLAN))
+    assert "A retry will not help 1 of 3 of them until their input is changed (invalid_inp" in shown
+    assert "Retry them all the same" not in shown, "most of them may be helped"
+    of_code = f"{PLAN}&error_code=invalid_input"
+    assert "Tick the box if you mean it." in text(browser.post(of_code))
+    assert not BulkAction.objects.exists()
+    browser.post(of_code, {"is_hopeless": "on"})
+    assert BulkAction.objects.get().planned == 1
 
 
 @pytest.mark.sqlite
@@ -152,6 +158,8 @@ def test_a_plan_searches_in_pieces_until_its_time_is_up(browser, make_vendor, mo
     monkeypatch.setattr(plan, "MAX_SECONDS", -1)
     page = browser.get(f"{PLAN}&reruns=1")
     assert "Retry more than 0 jobs" in text(page)
+    assert [each.slug for each in page.context["vendors"]] == ["acme"]
+    page = browser.get(f"{PLAN}&reruns=1&vendor=acme")
     assert [each.slug for each in page.context["vendors"]] == ["acme"]
 
 
