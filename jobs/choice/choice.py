@@ -81,9 +81,12 @@ class Choice:
             since = min(filter(None, (since, now - self.waiting_over)))
         return replace(
             self,
-            **{"created": "", "created_after": self._after(self.created, self.created_after, now)},
-            **{"ended": "", "ended_after": self._after(self.ended, self.ended_after, now)},
-            **{"waiting_over": None, "waiting_since": since},
+            created="",
+            created_after=self._after(self.created, self.created_after, now),
+            ended="",
+            ended_after=self._after(self.ended, self.ended_after, now),
+            waiting_over=None,
+            waiting_since=since,
         )
 
     def _after(self, span: str, after: datetime | None, now: datetime) -> datetime | None:

@@ -114,7 +114,7 @@ def line(vendor, **facts):
             {"rate_limits": "20000/day"},
             {"rate_limits": "5000/day"},
             {"waiting": 4, "windows": [WindowUse("20000/day", 7355, 20000)]},
-            "The backlog of 4 jobs takes about 8 h, bound by 5000/day. "
+            "The backlog of 4 jobs takes about 7 h 42 min, bound by 5000/day. "
             "With the limits as they are: as fast as the workers can.",
         ),
         (

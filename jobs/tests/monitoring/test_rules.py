@@ -68,7 +68,7 @@ def test_what_a_line_leads_to_is_what_it_is_about(stage):
         r'<li class="problem.*?</li>', sign_in_as_superuser().get("/admin/").content.decode(), re.S
     )
     jobs, callbacks = re.findall(r'href="(/admin/jobs/[^"]*)"', problem)[::-1]
-    assert "vendor=acme&amp;error_code=poll_gave_up&amp;status=failed&amp;ended_after=" in jobs
+    assert "vendor=acme&amp;error_code=callback_overdue&amp;status=failed&amp;ended_after=" in jobs
     assert callbacks == "/admin/jobs/callback/?vendor=acme"
 
 
