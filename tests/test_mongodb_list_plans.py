@@ -1,5 +1,7 @@
 """The exact queries that MongoDB gets for the lists of API and console, with their indexes."""
 
+from datetime import datetime
+
 import pytest
 from django.http import QueryDict
 

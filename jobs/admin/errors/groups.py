@@ -1,7 +1,7 @@
 """Errors of calls and jobs by vendor and code, from the tallies, each with an example."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from jobs.tallies.counts import Counts, summed
 
 MAX_GROUPS = 50
 SEARCHED = 100  # jobs, for one that ended in this time
+MAX_EXAMPLES = 10  # each takes two queries
 STEPS = {1: timedelta(minutes=5), 24: timedelta(hours=1)}  # of the sparklines, by hours
 
 
@@ -24,11 +25,12 @@ class Group:
     code: str
     jobs: int  # that failed
     calls: int  # that ended so, whatever became of their jobs
+    since: datetime  # when the time begins that is counted
     numbers: list[int] = field(default_factory=list)
     first_seen: datetime | None = None  # to the step, without an example
     last_seen: datetime | None = None
     example: str = ""  # the id of the newest of the jobs
-    since: datetime | None = None  # when the time begins that is counted
+    may_retry: bool = True  # it is not known that none of the jobs is still failed
 
     @property
     def advice(self) -> Advice:
@@ -76,11 +78,11 @@ def errors(hours: int, now: datetime, vendor: str = "") -> Errors:
         began = read.floor(since, read.MINUTE)
         counted = read.by_vendor(began, now)
     total = summed(counted.values())
-    found = [group for slug, counts in counted.items() for group in _groups(slug, counts)]
+    found = [it for slug, counts in counted.items() for it in _groups(slug, counts, began)]
     found.sort(key=lambda group: (-group.jobs, -group.calls, group.vendor, group.code))
     shown = _with_numbers(found[:MAX_GROUPS], since + step, now, step)
     return Errors(
-        groups=[_with_example(group, began) if group.jobs else group for group in shown],
+        groups=[*_with_examples(shown)],
         hidden=len(found[MAX_GROUPS:]),
         jobs=sum(total.job_codes.values()),
         calls=sum(total.call_codes.values()),
@@ -88,11 +90,11 @@ def errors(hours: int, now: datetime, vendor: str = "") -> Errors:
     )
 
 
-def _groups(vendor: str, counts: Counts) -> Iterator[Group]:
+def _groups(vendor: str, counts: Counts, since: datetime) -> Iterator[Group]:
     for code in {**counts.job_codes, **counts.call_codes}:
         jobs, calls = counts.job_codes[code], counts.call_codes[code]
         if jobs or calls:
-            yield Group(vendor, code, jobs, calls)
+            yield Group(vendor, code, jobs, calls, since)
 
 
 def _with_numbers(
@@ -114,19 +116,24 @@ def _count(counts: Counts, group: Group) -> int:
     return codes[group.code]
 
 
-def _with_example(group: Group, since: datetime) -> Group:
+def _with_examples(groups: Iterable[Group]) -> Iterator[Group]:
+    for number, group in enumerate(groups):
+        yield _with_example(group) if group.jobs and number < MAX_EXAMPLES else group
+
+
+def _with_example(group: Group) -> Group:
     """Return the group with its newest job, and when that and the oldest of the time ended. Jobs
     are in the order of their acceptance.
     """
-    columns = ("pk", "finished_at")
+    since, columns = group.since, ("pk", "finished_at")
     newest = group.of_any_time.jobs().order_by("-id").values_list(*columns)[:SEARCHED]
     example, last = next((each for each in newest if each[1] and each[1] >= since), ("", None))
     accepted = replace(group.of_any_time, created_after=since).jobs()
     first = accepted.order_by("id").values_list("finished_at", flat=True).first()
     return replace(
         group,
-        since=since,
         first_seen=first or group.first_seen,
         last_seen=last or group.last_seen,
         example=example,
+        may_retry=bool(newest),
     )

@@ -59,13 +59,13 @@ def _subject_url(kind: str, name: str, now: ServiceSnapshot, request: HttpReques
 
 
 def _resume(request: HttpRequest, vendor: str) -> list[Act]:
-    target = url("vendor_resume", vendor)
-    return act(request, "Resume", target, "vendors.pause_vendor", is_post=True)
+    target = url("vendor_resume", vendor, next=url("index"))
+    return act(request, "Resume", target, "vendors.pause_vendor")
 
 
 def _close_breaker(request: HttpRequest, vendor: str) -> list[Act]:
-    target = url("vendor_close_breaker", vendor)
-    return act(request, "Close breaker", target, "vendors.close_breaker", is_post=True)
+    target = url("vendor_close_breaker", vendor, next=url("index"))
+    return act(request, "Close breaker", target, "vendors.close_breaker")
 
 
 def _see_errors(request: HttpRequest, vendor: str) -> list[Act]:

@@ -86,7 +86,8 @@ def _window(window: WindowUse | None) -> SafeString | str:
 
 
 def _acts(line: VendorLine, request: HttpRequest) -> list[Act]:
+    label, page = "Pause", "vendor_pause"
     if line.state == VendorState.PAUSED:
-        target = url("vendor_resume", line.slug)
-        return act(request, "Resume", target, "vendors.pause_vendor", is_post=True)
-    return act(request, "Pause", url("vendor_pause", line.slug), "vendors.pause_vendor")
+        label, page = "Resume", "vendor_resume"
+    target = url(page, line.slug, next=url("index"))
+    return act(request, label, target, "vendors.pause_vendor")

@@ -149,6 +149,7 @@ function isTyping(target) {
 }
 
 function answerKey(event) {
+    if (event.key === "Escape" && event.target.matches("input[data-key]")) event.target.blur();
     if (kept("console.keys") === "off" || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isTyping(event.target)) return;
     const found = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === event.key);

@@ -48,7 +48,7 @@ def test_limits_are_saved_once_their_effect_was_shown(acme):
     assert Vendor.objects.get().rate_limits == "10/s", "not before its effect was shown"
     Vendor.objects.update(max_attempts=9, paused=True)  # meanwhile
     page = post(browser, page, "save", rate_limits="20/s, 500/min", reason="A new contract.")
-    assert "The limits of vendor acme are saved." in text(page)
+    assert "The limits of vendor acme are changed. They apply within a second." in text(page)
     vendor = Vendor.objects.get()
     assert (vendor.rate_limits, vendor.max_attempts, vendor.paused) == ("20/s, 500/min", 9, True)
     entry = Entry.objects.get()
