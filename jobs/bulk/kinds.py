@@ -18,13 +18,14 @@ CANCELLABLE = (Status.QUEUED, Status.WAITING)
 @dataclass(frozen=True)
 class Kind:
     """`sources`: the statuses of the jobs that it can move. `each`: moves them in one commit, for
-    the bulk action with this id, and returns for each whether it was moved.
+    the bulk action with this id, and returns for each whether it was moved. The last argument is
+    called in that commit, and prevents it if it raises.
     """
 
     name: str
     done: str
     sources: tuple[Status, ...]
-    each: Callable[[Sequence[Job], datetime, str], list[bool]]
+    each: Callable[[Sequence[Job], datetime, str, operator_actions.Note], list[bool]]
     needs_vendor: bool = False
 
     def statuses(self, choice: Choice) -> tuple[Status, ...]:
@@ -87,14 +88,14 @@ RETRY = Kind(
     "retry",
     "retried",
     RETRIABLE,
-    lambda jobs, now, bulk: operator_actions.retry_each(jobs, now, bulk=bulk),
+    lambda jobs, now, bulk, note: operator_actions.retry_each(jobs, now, bulk=bulk, note=note),
     needs_vendor=True,
 )
 CANCEL = Kind(
     "cancel",
     "cancelled",
     CANCELLABLE,
-    lambda jobs, now, bulk: operator_actions.cancel_each(jobs, now, bulk=bulk),
+    lambda jobs, now, bulk, note: operator_actions.cancel_each(jobs, now, bulk=bulk, note=note),
 )
 KINDS = {kind.name: kind for kind in (RETRY, CANCEL)}
 

@@ -9,6 +9,8 @@ next one counts its jobs as done and goes on with the others; and of two leaders
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 
 import redis
 from django.db.models import QuerySet
@@ -101,7 +103,11 @@ def _move(action: BulkAction, course: Course, limit: int) -> bool:
     end = window(rows, action.cursor, WINDOW)
     found = in_order(rows, action.cursor, end, limit)
     chosen = [job for job in found if job.bulk != action.pk and not _is_left_out(action, job)]
-    happened = kind.each(chosen, now, action.pk) if chosen else []
+    try:
+        check = partial(_check, action)
+        happened = kind.each(chosen, now, action.pk, check) if chosen else []
+    except NotRunningError:
+        return False
     is_cut = len(found) == limit
     is_last = not is_cut and not end
     moved = [job for job, yes in zip(chosen, happened, strict=True) if yes]
@@ -113,6 +119,18 @@ def _move(action: BulkAction, course: Course, limit: int) -> bool:
     cursor = found[-1].pk if is_cut else end
     _save(action, found, cursor or action.cursor, is_last=is_last, course=course)
     return not is_last
+
+
+class NotRunningError(Exception):
+    """Somebody has paused or cancelled the action since it was read."""
+
+
+def _check(action: BulkAction, _: Sequence[Job]) -> None:
+    """Raise NotRunningError in that case: its jobs stay as they are. On MongoDB this comes just
+    before the commit and not in it.
+    """
+    if not BulkAction.objects.filter(pk=action.pk, state=BulkState.RUNNING).exists():
+        raise NotRunningError
 
 
 def _is_left_out(action: BulkAction, job: Job) -> bool:

@@ -173,6 +173,26 @@ def test_two_leaders_move_each_job_once_and_count_it_once(monkeypatch):
     assert runs() == [("queued", 2)] * 8
 
 
+@pytest.mark.parametrize("kind", ["retry", "cancel"])
+def test_nothing_is_moved_once_the_action_is_cancelled(kind, monkeypatch):
+    """Here another leader has ended it since this one has read it and its jobs."""
+    before = {"retry": "failed", "cancel": "queued"}[kind]
+    make_failed(2, status=before)
+    action, name = start(kind, planned=2), f"{kind}_each"
+    real = getattr(operator_actions, name)
+
+    def late(jobs, now, **more):
+        actions.cancel(BOB, action)
+        step.advance()
+        return real(jobs, now, **more)
+
+    monkeypatch.setattr(operator_actions, name, late)
+    assert step.advance() == 0
+    assert (stored(action).state, stored(action).done) == ("cancelled", 0)
+    assert stored(action).finished_at
+    assert runs() == [(before, 1)] * 2
+
+
 def test_jobs_that_moved_on_are_counted_by_what_they_are_now(monkeypatch):
     ids = make_failed(4)
     action = start(planned=4)
