@@ -155,7 +155,7 @@ def test_the_console_searches_a_part_of_the_jobs_if_no_index_has_all_filters():
     ]
     assert ("client", "status", "_id") in indexes_for(end)
     filters = {**match, "vendor": "acme", "run": {"$gt": 1}, "_id": {"$gte": ""}}
-    filters["finished_at"] = {"$gte": datetime(2026, 1, 31, 12)}  # noqa: DTZ001  # as the store has it
+    filters["finished_at"] = {"$gte": datetime(2026, 1, 31, 12)}  # as the store has it
     assert page.match == count.match == filters
     assert ("client", "status", "_id") in indexes_for(page)
 
