@@ -205,7 +205,7 @@ function nextZone() {
 
 async function copy(button) {
     const source = document.getElementById(button.dataset.copy);
-    const text = source ? source.textContent : button.dataset.copy;
+    const text = source ? source.value ?? source.textContent : button.dataset.copy;
     try {
         await navigator.clipboard.writeText(text);
     } catch { // without https
