@@ -102,6 +102,7 @@ if ON_MONGODB:
         app: f"enrichlabs.mongodb.{app}_migrations" for app in ("admin", "auth", "contenttypes")
     }
 INSTALLED_APPS = [
+    "users",  # before django.contrib.auth: two of its commands leave audit entries
     *CONTRIB_APPS,
     "django.contrib.messages",
     "django.contrib.staticfiles",
@@ -111,7 +112,6 @@ INSTALLED_APPS = [
     "vendors",
     "audit",
     "clients",
-    "users",
     "jobs",
     "webhooks",
     "enrichlabs",  # system checks

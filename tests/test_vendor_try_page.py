@@ -1,6 +1,7 @@
 """Operators try a vendor on its page: they see the request, then the answer. Nothing is kept."""
 
 import pytest
+from django.db import OperationalError
 
 from audit.models import Entry
 from harness.vendor.scripted import Answer
@@ -55,9 +56,24 @@ def test_a_call_shows_answer_outcome_and_what_cleaning_removed(acme, vendor_serv
     assert "no-store" in page["Cache-Control"]
     assert [row.kind for row in Attempt.objects.all()] == [Kind.TRY]
     assert not Job.objects.exists()
-    entry = Entry.objects.get()
-    assert (entry.action, entry.target, entry.actor) == ("vendor.tried", "vendor:acme", "operator")
-    assert entry.changes == {"outcome": [None, "found"]}
+    before, after = Entry.objects.order_by("id")
+    for entry in (before, after):
+        assert (entry.action, entry.target) == ("vendor.tried", "vendor:acme")
+        assert entry.actor == "operator"
+    assert before.changes == {"outcome": [None, "under way"]}
+    assert after.changes == {"outcome": ["under way", "found"]}
+
+
+@pytest.mark.sqlite
+def test_without_an_entry_no_call_is_made(acme, vendor_server, monkeypatch):
+    def record(*args, **kwargs):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("jobs.admin.vendors.page.trying.record", record)
+    browser = sign_in_as_superuser()
+    browser.raise_request_exception = False
+    assert browser.post(PAGE, {"input": INPUT, "act": "call"}).status_code == 503
+    assert not vendor_server.arrivals
 
 
 @pytest.mark.sqlite

@@ -1,29 +1,15 @@
 """Checks the name and password of a login, unless too many have failed."""
 
 import logging
-import math
-from datetime import timedelta
-from threading import Lock
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
-from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from users import throttle
+from users import browsers, throttle
 
 log = logging.getLogger(__name__)
-
-_counting = Lock()
-
-
-class LoginRefused(Exception):  # noqa: N818 - what happened, as in PermissionDenied
-    """The password was not checked. The sentence says why, `seconds` when to retry."""
-
-    def __init__(self, sentence: str, seconds: int) -> None:
-        super().__init__(sentence)
-        self.seconds = seconds
 
 
 class ConsoleBackend(ModelBackend):
@@ -37,26 +23,16 @@ class ConsoleBackend(ModelBackend):
         password: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Return the user, or None. Raises LoginRefused."""
+        """Return the user, or None. Raises throttle.Refused."""
         if request is None or username is None or password is None:
             return super().authenticate(request, username, password, **kwargs)
-        account, address = throttle.account_of(username), request.session.address  # type: ignore[attr-defined]  # of users.sessions
-        network = throttle.network_of(address)
-        with _counting:
-            if wait := throttle.wait(account, network, timezone.now()):
-                raise _refusal(wait)
-            throttle.count(account, network, timezone.now())
+        account = throttle.account_of(username)
+        source = browsers.source_of(request, account)
+        throttle.enter(account, source)
         user = super().authenticate(request, username, password)
         if user is None:
             # Without the name, which may be a password in the wrong field.
-            log.warning("A login to the console failed, from %s.", address or "an unknown address")
+            log.warning("A login to the console failed, from %s.", browsers.described(request))
         else:
-            throttle.forgive(account, network)
+            throttle.forgive(account, source)
         return user
-
-
-def _refusal(wait: timedelta) -> LoginRefused:
-    minutes = math.ceil(wait / timedelta(minutes=1))
-    return LoginRefused(
-        f"Too many logins have failed. Retry in {minutes} min.", math.ceil(wait.total_seconds())
-    )

@@ -39,7 +39,7 @@ class FailedLogin(models.Model):
         primary_key=True, max_length=36, db_column="_id", default=new_id, editable=False
     )
     account = models.CharField(max_length=32)  # users.throttle.account_of the name
-    address = models.CharField(max_length=45, blank=True)
+    address = models.CharField(max_length=45, blank=True)  # users.browsers.source_of the login
     at = models.DateTimeField()
 
     class Meta:

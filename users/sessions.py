@@ -20,9 +20,12 @@ ID = "session"
 
 
 class SessionStore(signed_cookies.SessionStore):
-    """`address` is where the request comes from; it is kept with a new session."""
+    """`address` is where the request comes from; it is kept with a new session. `knows_client`:
+    whether that is the client's own address, and not a proxy's that all share.
+    """
 
     address = ""
+    knows_client = False
 
     def load(self) -> dict[str, Any]:
         data = super().load()

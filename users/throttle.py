@@ -1,12 +1,19 @@
-"""Slows down the guessing of passwords: failed logins are counted in the store, by account and
-address.
+"""Slows down the guessing of passwords: failures are counted in the store, by account and by where
+they come from.
+
+That is an address; or a browser that has logged in to the account before (users.browsers), which
+has a count of its own, so that no stranger can keep its owner out; or "", where all have the
+address of a proxy.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
+from threading import Lock
 from typing import Any
 
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from users.models import FailedLogin
@@ -21,14 +28,28 @@ class Limit:
     within: timedelta
 
 
-LIMITS = (
-    Limit(("account", "address"), 5, timedelta(minutes=15)),
-    # Many names from one address. A whole office, or a proxy that isn't trusted, may share it.
-    Limit(("address",), 100, timedelta(minutes=15)),
-    # One name from many addresses. It keeps the owner out as well, so it has room.
-    Limit(("account",), 100, timedelta(hours=1)),
+BOTH = Limit(("account", "address"), 5, timedelta(minutes=15))
+# Many names from one address, which a whole office may share.
+ADDRESS = Limit(("address",), 100, timedelta(minutes=15))
+# One name from many addresses. It keeps the owner out as well, so it has room.
+ACCOUNT = Limit(("account",), 100, timedelta(hours=1))
+MAX_AGE = max(limit.within for limit in (BOTH, ADDRESS, ACCOUNT))
+BROWSER = "browser:"  # begins what counts as the address of a browser
+NO_ADDRESSES = (
+    " Failures from anywhere count, since TRUSTED_PROXIES does not name the proxy in front."
 )
-MAX_AGE = max(limit.within for limit in LIMITS)
+
+_counting = Lock()
+
+
+class Refused(Exception):  # noqa: N818 - what happened, as in PermissionDenied
+    """The password was not checked. The sentence says why, `seconds` when to retry."""
+
+    def __init__(self, wait: timedelta, source: str) -> None:
+        minutes = math.ceil(wait / timedelta(minutes=1))
+        why = "" if source else NO_ADDRESSES
+        super().__init__(f"Too many wrong passwords. Retry in {minutes} min.{why}")
+        self.seconds = math.ceil(wait.total_seconds())
 
 
 def account_of(name: str) -> str:
@@ -45,33 +66,37 @@ def network_of(address: str) -> str:
     return str(ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
 
 
-def wait(account: str, address: str, now: datetime) -> timedelta:
-    """Return until when logins to the account from the address are refused; 0 if they are not."""
-    values = {"account": account, "address": address}
-    waits = [_wait(limit, {name: values[name] for name in limit.columns}, now) for limit in LIMITS]
-    return max(waits)
+def enter(account: str, source: str) -> None:
+    """Count a failure before the password is checked, so that guesses at the same time are all
+    counted. Raises Refused.
+    """
+    with _counting:
+        now = timezone.now()
+        if wait := max(_wait(limit, account, source, now) for limit in _limits(source)):
+            raise Refused(wait, source)
+        FailedLogin.objects.filter(at__lte=now - MAX_AGE).delete()
+        FailedLogin(account=account, address=source, at=now).save(force_insert=True)
 
 
-def _wait(limit: Limit, values: dict[str, str], now: datetime) -> timedelta:
-    since = now - limit.within
-    found: Any = FailedLogin.objects.filter(**values, at__gt=since).order_by("-at")
+def _limits(source: str) -> tuple[Limit, ...]:
+    if source.startswith(BROWSER):
+        return (BOTH,)
+    return (BOTH, ADDRESS, ACCOUNT) if source else (ACCOUNT,)
+
+
+def _wait(limit: Limit, account: str, source: str, now: datetime) -> timedelta:
+    values, since = {"account": account, "address": source}, now - limit.within
+    same = {name: values[name] for name in limit.columns}
+    found: Any = FailedLogin.objects.filter(**same, at__gt=since).order_by("-at")
     newest = list(found.values_list("at", flat=True)[: limit.failures])
     return newest[-1] - since if len(newest) == limit.failures else timedelta()
 
 
-def count(account: str, address: str, now: datetime) -> None:
-    """Count a login as failed. This comes before its password is checked, so that guesses at the
-    same time are all counted.
-    """
-    FailedLogin.objects.filter(at__lte=now - MAX_AGE).delete()
-    FailedLogin(account=account, address=address, at=now).save(force_insert=True)
+def forgive(account: str, source: str) -> None:
+    """Forget the failures of the account from there, once the password was right."""
+    FailedLogin.objects.filter(account=account, address=source).delete()
 
 
-def forgive(account: str, address: str) -> None:
-    """Forget the failures of the account from the address, after a login."""
-    FailedLogin.objects.filter(account=account, address=address).delete()
-
-
-def forgive_all(account: str) -> int:
-    """Forget the failures of the account from anywhere, and return how many there were."""
-    return FailedLogin.objects.filter(account=account).delete()[0]
+def forgive_all(**where: str) -> int:
+    """Forget the failures of an account or an address, and return how many there were."""
+    return FailedLogin.objects.filter(**where).delete()[0]

@@ -8,13 +8,18 @@ from enrichlabs.standalone.bootstrap import MOCKS_PATH
 from vendors.models import Vendor
 
 NO_CALLBACKS = "enrichlabs.W037"
+NO_PROXY = "enrichlabs.W043"
 NO_TLS = "enrichlabs.W035"
 ANY_HOST = "enrichlabs.W036"
 MOCK_VENDORS = "enrichlabs.W034"
 
 
 def check_settings() -> list[CheckMessage]:
-    return [*_check_public_url(settings.PUBLIC_URL), *_check_allowed_hosts()]
+    return [
+        *_check_public_url(settings.PUBLIC_URL),
+        *_check_proxies(settings.PUBLIC_URL),
+        *_check_allowed_hosts(),
+    ]
 
 
 def _check_public_url(url: str) -> list[CheckMessage]:
@@ -36,6 +41,20 @@ def _check_public_url(url: str) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def _check_proxies(url: str) -> list[CheckMessage]:
+    if settings.TRUSTED_PROXIES or is_loopback(url) or not url.startswith("https://"):
+        return []
+    return [
+        Warning(
+            "TRUSTED_PROXIES is empty, but PUBLIC_URL is an https:// address, so a proxy is in "
+            "front: all requests seem to come from its address. Anybody can keep others from the "
+            "console by wrong passwords, and API keys can't be limited to addresses.",
+            hint="Set TRUSTED_PROXIES to the addresses of the proxies.",
+            id=NO_PROXY,
+        )
+    ]
 
 
 def _check_allowed_hosts() -> list[CheckMessage]:

@@ -1,6 +1,7 @@
 """Session, user and message middleware for the console only; other requests don't pay for it."""
 
 from collections.abc import Awaitable
+from typing import Any
 
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -9,7 +10,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
 
-from jobs.api.access.addresses import client_address
+from jobs.api.access.addresses import client_address, is_the_clients
 
 METHODS = ("GET", "HEAD", "POST")
 
@@ -49,7 +50,9 @@ def _not_possible(request: HttpRequest, allowed: str) -> HttpResponseBase:
 class ConsoleSessions(_ConsoleOnly, SessionMiddleware):
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
-        request.session.address = client_address(request.META)  # type: ignore[attr-defined]  # of users.sessions
+        session: Any = request.session  # of users.sessions
+        session.address = client_address(request.META)
+        session.knows_client = is_the_clients(request.META)
 
 
 class ConsoleUsers(_ConsoleOnly, AuthenticationMiddleware):

@@ -21,8 +21,9 @@ def ann(db):
 def log_in():
     """Return a function that logs in, and returns the response with its browser as `client`."""
 
-    def log_in(name="ann", password=PASSWORD, address="192.0.2.7"):
+    def log_in(name="ann", password=PASSWORD, address="192.0.2.7", browser=None, **environ):
         fields = {"username": name, "password": password}
-        return Client(REMOTE_ADDR=address).post("/admin/login/", fields)
+        browser = browser or Client(REMOTE_ADDR=address)
+        return browser.post("/admin/login/", fields, **environ)
 
     return log_in

@@ -1,5 +1,7 @@
 """The issues that the system checks report, and settings with which there are none."""
 
+from ipaddress import ip_network
+
 from django.core.checks import run_checks
 from django.db import connection
 
@@ -7,6 +9,7 @@ SECRET = "wq7Vb2mT0yLcX4sJ9dHnK6fRgZ1pA8eU3iOoQxWvYtBjMhNk"
 WELL_CONFIGURED = {
     "PUBLIC_URL": "https://jobs.example.com",
     "ALLOWED_HOSTS": ["jobs.example.com"],
+    "TRUSTED_PROXIES": [ip_network("192.0.2.1")],
     "SECRET_KEY": SECRET,
     "CALLBACK_SECRETS": [SECRET],
     "ALLOW_ANONYMOUS": False,

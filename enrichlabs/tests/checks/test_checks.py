@@ -45,6 +45,7 @@ def test_the_command_reports_no_issues(db: None) -> None:
     [
         ("DEBUG", True, "security.W018"),
         ("ALLOWED_HOSTS", ["*"], "enrichlabs.W036"),
+        ("TRUSTED_PROXIES", [], "enrichlabs.W043"),
         ("SECRET_KEY", "insecure-secret-key-for-development-only", "enrichlabs.W031"),
         ("SECRET_KEY", "short", "enrichlabs.W032"),
         ("SECRET_KEY", "a" * 60, "enrichlabs.W032"),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import unicodedata
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -53,4 +54,10 @@ def _values(entry: Entry) -> list[Any]:
 
 def _safe(text: str) -> str:
     """Return the text so that a spreadsheet does not take it for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    # Full-width signs are formulas to some, and blanks before a sign are skipped.
+    begins = unicodedata.normalize("NFKC", text[:20]).lstrip()
+    return (
+        f"'{text}"
+        if begins.startswith(("=", "+", "-", "@")) or text.startswith(("\t", "\r", "\n"))
+        else text
+    )

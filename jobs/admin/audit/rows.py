@@ -1,7 +1,9 @@
 """Audit entries as the page and the file show them."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -12,8 +14,10 @@ from audit.models import Entry
 from jobs.admin.audit.choice import OF_ID
 from jobs.admin.audit.targets import links
 from jobs.admin.formats import truncated
+from jobs.admin.page.texts import exact
 
 MAX_NAME = 20  # characters of an id that are shown whole
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00")
 MAX_VALUE = 200  # characters of a value on the page
 
 
@@ -67,7 +71,12 @@ def _shown(value: Any) -> str:
             return "yes" if value else "no"
         case list():
             return truncated(", ".join(map(str, value)), MAX_VALUE)
-    return truncated(str(value), MAX_VALUE)
+    return truncated(_time(str(value)), MAX_VALUE)
+
+
+def _time(text: str) -> str:
+    """Return an ISO 8601 time as people read it, and any other text as it is."""
+    return exact(datetime.fromisoformat(text)) if TIME.fullmatch(text) else text
 
 
 def _bulk_url(request: HttpRequest, bulk: str) -> str:

@@ -51,7 +51,9 @@ def rows(request: HttpRequest, groups: list[Group]) -> list[dict[str, Any]]:
             "sparkline": sparkline(group.numbers, _label(group), "error"),
             "vendor_pk": pks.get(group.vendor, ""),
             "jobs_url": _list(group) if opens_jobs and group.jobs else "",
-            "plan_url": f"{plan}?kind=retry&{group.query}" if plan and group.example else "",
+            "plan_url": f"{plan}?kind=retry&{group.query}"
+            if plan and group.jobs and group.may_retry
+            else "",
         }
         for group in groups
     ]

@@ -62,7 +62,7 @@ def _row(line: VendorLine, request: HttpRequest, *, links_vendor: bool) -> Vendo
         is_failing=line.errors_5min > NOTED_SHARE * line.calls_5min,
         has_few_samples=0 < line.samples < FEW_SAMPLES,
         waiting_url=jobs_url(request, vendor=line.slug, status="queued") if line.waiting else "",
-        failed_url=jobs_url(request, vendor=line.slug, status="failed", created="hour"),
+        failed_url=jobs_url(request, vendor=line.slug, status="failed", ended="hour"),
         acts=_acts(line, request),
     )
 
@@ -90,7 +90,8 @@ def _window(window: WindowUse | None) -> SafeString | str:
 
 
 def _acts(line: VendorLine, request: HttpRequest) -> list[Act]:
+    label, page = "Pause", "vendor_pause"
     if line.state == VendorState.PAUSED:
-        target = url("vendor_resume", line.slug)
-        return act(request, "Resume", target, "vendors.pause_vendor", is_post=True)
-    return act(request, "Pause", url("vendor_pause", line.slug), "vendors.pause_vendor")
+        label, page = "Resume", "vendor_resume"
+    target = url(page, line.slug, next=url("index"))
+    return act(request, label, target, "vendors.pause_vendor")

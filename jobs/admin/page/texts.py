@@ -24,7 +24,10 @@ def moment(at: datetime | None, where: tzinfo, style: str = "") -> SafeString:
     """
     if at is None:
         return SafeString(NONE)
-    local = at.astimezone(where)
+    try:
+        local = at.astimezone(where)
+    except OverflowError:  # within the last hours of the year 9999
+        local, where = at, UTC
     if style == "short":
         is_today = local.date() == timezone.now().astimezone(where).date()
         words = f"{local:%H:%M}" if is_today else f"{local:%b} {local.day}, {local:%H:%M}"

@@ -42,6 +42,13 @@ class VendorAdmin(TrailAdmin, TargetAdmin, PausingAdmin):
         ("Secrets and privacy", {"fields": SECRETS}),
     )
 
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what can be done with selected vendors, with deleting them as the last."""
+        found = super().get_actions(request)
+        if delete := found.pop("delete_selected", None):
+            found["delete_selected"] = delete
+        return found
+
     @admin.display(description="Credential")
     def key_states(self, vendor: Vendor) -> str | SafeString:
         """Return which keys of its credential are out, with a link to the credential."""

@@ -23,6 +23,13 @@ def client_address(environ: Mapping[str, Any]) -> str:
     return address
 
 
+def is_the_clients(environ: Mapping[str, Any]) -> bool:
+    """Whether client_address is the client's own, and not that of a proxy which is not trusted."""
+    peer = _bare(environ.get("REMOTE_ADDR", ""))
+    is_direct = not environ.get("HTTP_X_FORWARDED_FOR") or _is_trusted(peer)
+    return is_direct and bool(client_address(environ))
+
+
 def _is_trusted(address: str) -> bool:
     return bool(address) and any(
         ip_address(address) in network for network in settings.TRUSTED_PROXIES

@@ -149,6 +149,7 @@ function isTyping(target) {
 }
 
 function answerKey(event) {
+    if (event.key === "Escape" && event.target.matches("input[data-key]")) event.target.blur();
     if (kept("console.keys") === "off" || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isTyping(event.target)) return;
     const found = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === event.key);
@@ -204,7 +205,7 @@ function nextZone() {
 
 async function copy(button) {
     const source = document.getElementById(button.dataset.copy);
-    const text = source ? source.textContent : button.dataset.copy;
+    const text = source ? source.value ?? source.textContent : button.dataset.copy;
     try {
         await navigator.clipboard.writeText(text);
     } catch { // without https

@@ -15,6 +15,7 @@ from jobs.tests.console import sign_in, sign_in_as_superuser, text
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db]
 NOON = datetime(2026, 6, 1, 12, 30, 5, tzinfo=UTC)
+LAST = datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,7 @@ def test_a_moment_says_its_zone_and_has_utc_in_its_title():
     )
     assert ">Jun 1, 14:30<" in texts.moment(NOON, berlin, "short")
     assert ">3 min ago<" in texts.ago(timezone.now() - timedelta(seconds=185))
+    assert ">9999-12-31 23:30:00 UTC<" in texts.moment(LAST, berlin), "no year 10000"
     assert texts.moment(None, berlin) == texts.ago(None) == "–"
 
 

@@ -1,5 +1,6 @@
 """The front page shows what is wrong, each vendor and worker; only what its reader may see."""
 
+import html
 import re
 import socket
 import time
@@ -60,6 +61,17 @@ def test_a_vendor_that_is_down_comes_first_with_what_helps(make_vendor, redis_cl
     problem = re.search(r'<li class="problem.*?</li>', page.content.decode(), flags=re.S)[0]
     assert "zeta" in problem
     assert reverse("admin:vendor_close_breaker", args=["zeta"]) in problem
+
+
+def test_a_vendor_is_resumed_from_the_front_page_which_comes_back(make_vendor):
+    vendor = make_vendor("acme", paused=True)
+    browser = sign_in_as_superuser()
+    found = re.search('href="([^"]*/resume/[^"]*)"', browser.get("/admin/").content.decode())
+    page = html.unescape(found[1])
+    assert "Resume vendor acme?" in text(browser.get(page))
+    assert browser.post(page, {"reason": "They are back."}).headers["Location"] == "/admin/"
+    vendor.refresh_from_db()
+    assert not vendor.paused
 
 
 @pytest.mark.sqlite

@@ -52,6 +52,7 @@ def ask(
     lines: Sequence[str],
     form: forms.Form,
     back: str,
+    vendor: Vendor | None = None,
     act_url: str = "",
     names: Sequence[str] = (),
     ids: str = "",
@@ -60,6 +61,7 @@ def ask(
     own URL, with `ids` and where to go on to.
     """
     context = {
+        "vendor": vendor,  # for the breadcrumbs
         "title": title,
         "verb": verb,
         "lines": lines,

@@ -9,6 +9,7 @@ from jobs.admin import states
 from jobs.admin.access import requires
 from jobs.admin.actor import actor
 from jobs.admin.vendors.page.acting import ReasonForm, ask, back_url, page_of, vendor_of
+from jobs.admin.vendors.page.content import forget
 from jobs.console import console
 from jobs.queue.clock import redis_clock
 from jobs.queue.health import breaker
@@ -34,7 +35,11 @@ def close_view(request: HttpRequest, slug: str) -> HttpResponse:
     """GET: ask whether to. POST: close the breaker."""
     vendor = vendor_of(slug)
     back = back_url(request, page_of(vendor))
-    held = take_snapshot([vendor]).vendors.get(slug)
+    found = take_snapshot([vendor])
+    if request.method == "POST" and not found.redis_answers:
+        messages.error(request, NO_REDIS)
+        return HttpResponseRedirect(back)
+    held = found.vendors.get(slug)
     opened = held.breaker if held else None
     if request.method == "POST":
         _close(request, vendor, opened)
@@ -49,21 +54,26 @@ def close_view(request: HttpRequest, slug: str) -> HttpResponse:
         lines=[state, *LINES],
         form=ReasonForm(),
         back=back,
+        vendor=vendor,
     )
 
 
 def _close(request: HttpRequest, vendor: Vendor, opened: OpenBreaker | None) -> None:
-    try:
-        is_closed = breaker.close(vendor.slug)
-    except redis.RedisError:
-        messages.error(request, NO_REDIS)
-        return
-    if not is_closed:
+    if not opened:
         messages.warning(request, NOT_OPEN.format(vendor))
         return
+    # The entry comes first: without the store, nothing is done that nobody could find out about.
     change = {"breaker": [_words(opened), "closed"]}
     reason = request.POST.get("reason", "")[:200]
     record(actor(request), "vendor.breaker_closed", target_of(vendor), change, reason=reason)
+    try:
+        breaker.close(vendor.slug)
+    except redis.RedisError:
+        change = {"breaker": ["closed", "not closed: Redis did not answer"]}
+        record(actor(request), "vendor.breaker_closed", target_of(vendor), change, reason=reason)
+        messages.error(request, NO_REDIS)
+        return
+    forget()
     messages.success(request, CLOSED.format(vendor))
 
 

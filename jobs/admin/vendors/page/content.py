@@ -84,8 +84,7 @@ def forget() -> None:
 def _acts(request: HttpRequest, vendor: Vendor, line: VendorLine | None) -> Iterator[Act]:
     slug = vendor.slug
     if vendor.is_paused(redis_clock.now()) and not has_our_pause(vendor):  # which ends by itself
-        resume = url("vendor_resume", slug)
-        yield from act(request, "Resume", resume, "vendors.pause_vendor", is_post=True)
+        yield from act(request, "Resume", url("vendor_resume", slug), "vendors.pause_vendor")
     if not vendor.paused or vendor.only_calls_are_paused:
         yield from act(request, "Pause", url("vendor_pause", slug), "vendors.pause_vendor")
     if line and line.state in (VendorState.DOWN, VendorState.PROBING):

@@ -1,6 +1,6 @@
 """What a change of a vendor's limits would do, in sentences: to its backlog, and to the vendor."""
 
-import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ UNLIMITED = "as fast as the workers can"
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How many calls a second may start at most, and what allows no more. None: nothing does."""
+class Wait:
+    """In how many seconds the backlog is called at the earliest, and what allows no sooner."""
 
-    per_second: float | None
-    bound: str
+    seconds: float = 0.0
+    bound: str = ""
 
 
 def effect(stored: Vendor, changed: Vendor, line: VendorLine | None) -> list[str]:
@@ -56,29 +56,55 @@ def _exceeds(old: float | None, new: float | None) -> bool:
     return new is None or new >= MUCH_MORE * old
 
 
-def pace_of(vendor: Vendor, line: VendorLine | None) -> Pace:
-    """Return how fast its limits let the vendor be called."""
-    weight, found = vendor.weight, []
+def wait_of(jobs: int, vendor: Vendor, line: VendorLine | None) -> Wait:
+    """Return how long the limits of a vendor keep so many jobs, given the calls that count now."""
+    units, counted_now = jobs * vendor.weight, _counting(line)
+    waits = [Wait()]
     for window in parse(vendor.rate_limits):
-        found.append(Pace(window.calls / window.seconds / weight, label_of(window)))
-    for name, windows in _shared(vendor):
-        rates = (Pace(each.calls / each.seconds / weight, f"the limit {name}") for each in windows)
-        found.extend(rates)
+        spent = counted_now.get(window.seconds, 0)
+        waits.append(Wait(_seconds(units, window, spent), label_of(window)))
+    for name, window, spent in _shared(vendor, line):
+        waits.append(Wait(_seconds(units, window, spent), f"the limit {name}"))
     held_seconds = _held_seconds(line)
-    if vendor.max_in_flight and held_seconds:
-        bound = f"{vendor.max_in_flight:,} in flight"
-        found.append(Pace(vendor.max_in_flight / held_seconds, bound))
-    return min(found, key=lambda pace: pace.per_second or math.inf, default=Pace(None, ""))
+    cap, in_flight = vendor.max_in_flight, (line and line.in_flight) or 0
+    if cap and held_seconds and jobs > cap - in_flight:
+        waits.append(Wait(jobs * held_seconds / cap, f"{cap:,} in flight"))
+    return max(waits, key=lambda wait: wait.seconds)
 
 
-def _shared(vendor: Vendor) -> Iterator[tuple[str, list[Window]]]:
-    """Yield the windows of the limits that it shares with others; those of each key together."""
+def _seconds(units: int, window: Window, spent: int) -> float:
+    """Return when a window allows the last of these units. Those that count in it are taken to have
+    been spent evenly over its period, at the end of which the last of them is past.
+    """
+    missing = units + spent - window.calls
+    if missing <= 0:
+        return 0.0
+    if missing <= spent:
+        return missing / spent * window.seconds
+    return window.seconds * (1 + (missing - spent) / window.calls)
+
+
+def _counting(line: VendorLine | None) -> dict[float, int]:
+    """Return how many units count now in the vendor's own windows, by their seconds."""
+    own = [use for use in line.windows if not use.bucket] if line else []
+    return {parse(use.label)[0].seconds: use.spent for use in own}
+
+
+def _shared(vendor: Vendor, line: VendorLine | None) -> Iterator[tuple[str, Window, int]]:
+    """Yield the windows of the limits that it shares with others, and what counts in them; those
+    of each key together.
+    """
     keys = len(vendor.credential.key_names) if vendor.credential else 1
+    spent = Counter[tuple[str, str]]()
+    for use in line.windows if line else ():
+        spent[use.bucket.partition("/")[0], use.label] += use.spent
     for name, limit in vendor.named_limits.items():
         with suppress(ValueError):
             rules = limit.rules
             times = keys if rules.per_credential else 1
-            yield name, [Window(each.calls * times, each.seconds) for each in rules.windows]
+            for each in rules.windows:
+                window = Window(each.calls * times, each.seconds)
+                yield name, window, spent[name, label_of(each)]
 
 
 def _held_seconds(line: VendorLine | None) -> float | None:
@@ -97,17 +123,17 @@ def _backlog(stored: Vendor, changed: Vendor, line: VendorLine | None) -> Iterat
     if not line.waiting:
         yield "No job waits, so that there is no backlog to get through."
         return
-    before, after = (_done_in(line.waiting, pace_of(each, line)) for each in (stored, changed))
-    pace = pace_of(changed, line)
-    bound = f", bound by {pace.bound}" if pace.bound else ""
+    before, after = (wait_of(line.waiting, each, line) for each in (stored, changed))
     jobs = counted(line.waiting, "job")
-    yield f"The backlog of {jobs} takes {after}{bound}. With the limits as they are: {before}."
+    now = f"With the limits as they are: {_done_in(before)}."
+    if after.seconds:
+        yield f"The backlog of {jobs} takes {_done_in(after)}, bound by {after.bound}. {now}"
+    else:
+        yield f"The backlog of {jobs} is called {UNLIMITED}: no limit holds it. {now}"
 
 
-def _done_in(waiting: int, pace: Pace) -> str:
-    if pace.per_second is None:
-        return UNLIMITED
-    return f"about {words_of(max(1.0, waiting / pace.per_second))}"
+def _done_in(wait: Wait) -> str:
+    return f"about {words_of(max(1.0, wait.seconds))}" if wait.seconds else UNLIMITED
 
 
 def _seen_by_the_vendor(stored: Vendor, changed: Vendor) -> Iterator[str]:
@@ -137,11 +163,10 @@ def _at_once(stored: Vendor, changed: Vendor, line: VendorLine | None) -> Iterat
 
 def _stops(changed: Vendor, line: VendorLine | None) -> Iterator[str]:
     """Yield which windows are full at once, because more calls count in them than they allow."""
-    spent = {use.label: use.spent for use in line.windows if not use.bucket} if line else {}
-    known = {label_of(window).partition("/")[2]: window for window in parse(changed.rate_limits)}
-    for name, count in spent.items():
-        window = known.get(name.partition("/")[2])
-        if window and count > window.calls:
+    counted_now = _counting(line)
+    for window in parse(changed.rate_limits):
+        count = counted_now.get(window.seconds, 0)
+        if count > window.calls:
             wait = words_of(window.seconds)
             yield (
                 f"{count:,} calls already count where {label_of(window)} would allow "

@@ -16,6 +16,7 @@ from jobs.admin.vendors.page.acting import back_url, page_of, vendor_of
 from jobs.admin.vendors.page.effect import effect, is_much_more
 from jobs.console import console
 from jobs.monitoring import snapshot
+from jobs.storage.store import writing
 from vendors.catalogue import catalogue
 from vendors.loading.trail import differences, target_of
 from vendors.models import Vendor
@@ -102,12 +103,15 @@ def _shown(request: HttpRequest, stored: Vendor, form: LimitsForm) -> dict[str, 
 
 def _save(request: HttpRequest, stored: Vendor, form: LimitsForm) -> bool:
     names, changed = form.changed_limits, form.instance
-    # Only these fields: a pause, or another operator's change made since, stays.
-    changed.save(update_fields=names)
-    catalogue.forget()
     old, new = ({name: getattr(row, name) for name in names} for row in (stored, changed))
     changes = differences(old, new)
     reason = form.cleaned_data["reason"]
-    record(actor(request), "vendor.limits_changed", target_of(stored), changes, reason=reason)
-    messages.success(request, f"The limits of vendor {stored} are changed, within a second.")
+    with writing():
+        record(actor(request), "vendor.limits_changed", target_of(stored), changes, reason=reason)
+        # Only these fields: a pause, or another operator's change made since, stays.
+        changed.save(update_fields=names)
+    catalogue.forget()
+    messages.success(
+        request, f"The limits of vendor {stored} are changed. They apply within a second."
+    )
     return True

@@ -40,6 +40,7 @@ KEYS_PAUSED = (
     "Vendor {0} is paused because all keys of its credential are. Resume one of them on the page "
     "of the credential {1}: {2}."
 )
+MAX_PAUSE = timedelta(days=366)
 LENGTHS = (("", "until somebody resumes it"), *((str(n), f"for {n} min") for n in (15, 30)))
 LENGTHS = (*LENGTHS, ("60", "for 1 h"), ("240", "for 4 h"), ("1440", "for 1 day"))
 
@@ -58,6 +59,8 @@ class PauseForm(forms.Form):
         until = self.cleaned_data["until"]
         if until and until <= timezone.now():
             raise forms.ValidationError("Must be in the future.", code="past")
+        if until and until > timezone.now() + MAX_PAUSE:
+            raise forms.ValidationError("Must be within a year from now.", code="far")
         return until
 
     def clean(self) -> dict[str, Any]:
@@ -133,6 +136,7 @@ def resume_view(request: HttpRequest, slug: str) -> HttpResponse:
         lines=lines,
         form=ReasonForm(),
         back=_back_url(request, [vendor]),
+        vendor=vendor,
     )
 
 
@@ -146,6 +150,7 @@ def _ask_pause(request: HttpRequest, vendors: list[Vendor], form: PauseForm) -> 
         names=[] if is_one else [vendor.slug for vendor in vendors],
         form=form,
         back=_back_url(request, vendors),
+        vendor=vendors[0] if is_one else None,
         act_url=reverse("admin:vendors_vendor_pause_selected"),
         ids=" ".join(vendor.pk for vendor in vendors),
     )

@@ -26,7 +26,6 @@ from jobs.trials.preview import OWN_CODE, preview
 from jobs.trials.report import report
 from jobs.trials.trying import RefusedError
 from jobs.worker import trial
-from jobs.worker.trial import Trial
 from vendors.base import Outcome
 from vendors.catalogue import catalogue
 from vendors.loading.trail import target_of
@@ -37,6 +36,7 @@ from vendors.registry import is_built_in
 MAX_TIMEOUT_SECONDS = 25.0
 MAX_AT_ONCE = 2  # in this process, so that slow vendors leave threads for everybody else
 HIDDEN = "Hidden: seeing what vendors answer needs the permission view_personal_data."
+UNDER_WAY = "under way"
 BUSY = "Others are trying vendors now. Repeat this in a moment."
 SUCCESSES = (Outcome.FOUND, Outcome.NO_DATA, Outcome.PENDING)
 
@@ -117,10 +117,16 @@ def _call(
     except redis.RedisError:
         warnings = []  # without Redis, no call is made, and that says why
     patient = _patient(vendor)
+    # Before the call, which may cost: without the store, none is made.
+    _record(request, vendor, {"outcome": [None, UNDER_WAY]})
     make = partial(trial.poll, patient, given, reference)
-    made = trying.made(patient, make if reference else partial(trial.run, patient, given))
+    try:
+        made = trying.made(patient, make if reference else partial(trial.run, patient, given))
+    except RefusedError:
+        _record(request, vendor, {"outcome": [UNDER_WAY, "not called"]})
+        raise
     found = report(vendor, made)
-    _record(request, vendor, made, found)
+    _record(request, vendor, _changes(found))
     return {
         "report": found,
         "is_sent": True,
@@ -142,9 +148,13 @@ def _patient(vendor: Vendor) -> Vendor:
     return patient
 
 
-def _record(request: HttpRequest, vendor: Vendor, made: Trial, found: dict[str, Any]) -> None:
-    """Record that the vendor was called, but neither with what nor what it answered."""
-    changes = {"outcome": [None, found["outcome"]]}
+def _changes(found: dict[str, Any]) -> dict[str, list[Any]]:
+    changes = {"outcome": [UNDER_WAY, found["outcome"]]}
     if found["cost"] is not None:
         changes["cost"] = [None, found["cost"]]
+    return changes
+
+
+def _record(request: HttpRequest, vendor: Vendor, changes: dict[str, list[Any]]) -> None:
+    """Record that the vendor is called, but neither with what nor what it answers."""
     record(actor(request), "vendor.tried", target_of(vendor), changes)

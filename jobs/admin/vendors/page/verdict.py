@@ -81,7 +81,12 @@ def verdict(vendor: Vendor, line: VendorLine | None, redis: Snapshot, *, is_ours
         more.append(f"{keys}.")
     if not redis.redis_answers:
         more.append("Redis does not answer: what it knows of the vendor is missing here.")
-    return Verdict(tone, WORDS[line.state], sentence, more, line.since, line.until)
+    return Verdict(tone, _word(line.state, sentence), sentence, more, line.since, line.until)
+
+
+def _word(state: VendorState, sentence: str) -> str:
+    word = WORDS[state]
+    return "" if sentence.startswith(word.rstrip(".")) else word  # "Paused by ann: ..."
 
 
 def _next_step(

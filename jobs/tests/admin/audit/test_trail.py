@@ -89,6 +89,8 @@ def test_the_csv_has_all_that_match_and_no_formulas(browser, monkeypatch):
     rows = list(csv.DictReader(StringIO(b"".join(response.streaming_content).decode())))
     assert [row["actor"] for row in rows] == ["'=HYPERLINK(1)", "ann", "ann", "bob", "ann"]
     assert (rows[0]["reason"], rows[0]["target"]) == ("'-1", "vendor:ü")
+    assert (rows[0]["address"], rows[0]["bulk_action"]) == ("", "")
+    assert [export._safe(text)[0] for text in ("＝1", " =1", "\n1")] == ["'"] * 3
     assert rows[0]["changes"] == '{"a": [1, "x,y"]}'
     filtered = b"".join(browser.get(CSV, {"actor": "bob"}).streaming_content).decode()
     assert len(filtered.splitlines()) == 2
