@@ -2,12 +2,11 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site
+from tests.browser.conftest import Site, visit
 
 
 def open_docs(page: Page, site: Site) -> None:
-    answer = page.goto(f"{site.url}/docs")
-    assert answer
+    answer = visit(page, f"{site.url}/docs")
     assert "unsafe" not in answer.headers["content-security-policy"]
     expect(page.locator("#operations-jobs-post_job")).to_be_visible()
 
