@@ -54,6 +54,7 @@ def test_keys_open_pages_until_they_are_turned_off(
 
 
 def use_keys(page: Page, wanted: bool) -> None:
+    page.locator("#user-tools summary").click()
     page.locator("[data-keys]").click()
     page.get_by_role("dialog").get_by_label("Use these keys").set_checked(wanted)
     page.get_by_role("dialog").get_by_role("button", name="Close").click()
