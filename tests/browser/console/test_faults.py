@@ -97,4 +97,4 @@ def test_a_bulk_action_is_cancelled(open_page: Callable[[str], Page], console: C
         expect(page.locator("body")).to_contain_text("The bulk action is cancelled.")
     expect(main).to_contain_text("Cancelled: 0 jobs retried before.", timeout=BACK_SECONDS * 1000)
     page = open_page("/admin/audit/?action=bulk.cancelled")
-    expect(page.locator("main")).to_contain_text("sanctions")
+    expect(page.locator("main")).to_contain_text("running → cancelled")
