@@ -120,6 +120,7 @@ MIDDLEWARE = [
     "enrichlabs.web.security_policy.SecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "enrichlabs.web.console_middleware.ConsolePages",
     "enrichlabs.web.console_middleware.ConsoleSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

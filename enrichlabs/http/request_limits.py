@@ -35,6 +35,8 @@ def limits_of(path: str, method: str = "", content_type: str = "") -> Limits:
     name = path[1:].partition("/")[0]
     if path == "/batches" and method == "POST" and _is_upload(content_type):
         name = "batches, uploaded"
+    if name == "admin" and path.endswith("/try/"):
+        name = "admin, calling a vendor"
     return routes.get(name, routes[""])
 
 
@@ -63,7 +65,9 @@ def _routes() -> dict[str, Limits]:
     return {
         **(of_api if "api" in settings.SERVES else {}),
         "vendor-webhook": Limits(callback_max_bytes, view_refuses=True, patience_seconds=5.0),
-        "admin": Limits(settings.CONSOLE_MAX_BYTES),
+        "admin": Limits(settings.CONSOLE_MAX_BYTES, patience_seconds=5.0),
+        # It writes before and after the call, which may take longer.
+        "admin, calling a vendor": Limits(settings.CONSOLE_MAX_BYTES),
         "mock-vendors": Limits(callback_max_bytes),
         # No other route takes a body. One that is sent is read, so that the connection can be kept.
         "": Limits(job_max_bytes),
