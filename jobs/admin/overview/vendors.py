@@ -14,7 +14,11 @@ from jobs.monitoring.facts import VendorLine, VendorState, WindowUse
 MAX_LISTED = 50
 FEW_SAMPLES = 20
 NOTED_SHARE = 0.1
-WORDS = {VendorState.DOWN: "breaker open", VendorState.NO_WORKER: "no worker"}
+WORDS = {
+    VendorState.DOWN: "breaker open",
+    VendorState.NO_WORKER: "no worker",
+    VendorState.UNKNOWN: "not known",
+}
 # States whose sentence stands under the word: the others' says no more than the row.
 EXPLAINED = {
     VendorState.NO_WORKER,
