@@ -23,6 +23,8 @@ WAITING: Options = [
     ("6h", "6 hours"),
     ("1d", "1 day"),
 ]
+# Not for people to fill in: a plan's list has it instead of waiting_over.
+WAITING_SINCE = Field("waiting_since", "Waiting since before (UTC)", "datetime-local", is_more=True)
 WITH_NAMES = "Id, reference or name"
 WITHOUT_NAMES = "Id or reference"
 
@@ -55,7 +57,7 @@ def filters_of(request: HttpRequest) -> Filters:
             Field("bulk", "Bulk action", "text", is_more=True, hint="Its id"),
             Field("created_after", "Accepted since (UTC)", "datetime-local", is_more=True),
             Field("created_before", "Accepted before (UTC)", "datetime-local", is_more=True),
-            Field("waiting_since", "Waiting since before (UTC)", "datetime-local", is_more=True),
+            *([WAITING_SINCE] if request.GET.get(WAITING_SINCE.name) else []),
             Field("ended", "Ended", options=CREATED_OPTIONS, is_more=True),
             Field("ended_after", "Ended since (UTC)", "datetime-local", is_more=True),
             Field("reruns", "Retried before", "checkbox", is_more=True),
