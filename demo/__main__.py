@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,7 +85,8 @@ def run(traffic: Traffic, filled: "Filled") -> int:
         users = "\n".join(
             f"  user {name}, password {word}" for name, word in filled.passwords.items()
         )
-        sys.stdout.write(READY.format(vendors=len(traffic.rates), users=users))
+        vendors = len(tomllib.loads(VENDORS.read_text())["vendors"])
+        sys.stdout.write(READY.format(vendors=vendors, users=users))
         sys.stdout.flush()
         traffic.start()
     while True:

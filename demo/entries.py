@@ -18,9 +18,12 @@ def add(lock: IO[str]) -> None:
     """Add them, to an embedded Valkey that runs for this only. Raises StartupError."""
     with Supervisor() as supervisor:
         if settings.EMBEDS_VALKEY:
-            supervisor.start(valkey.program(lock.fileno()))
+            said: list[str] = []  # of a start and an end that concern nobody
+            program = valkey.program(lock.fileno())
+            program.on_line = said.append
+            supervisor.start(program)
             if not supervisor.wait_until(valkey.answers, START_SECONDS):
-                raise StartupError("The embedded Valkey does not answer. See its output above.")
+                raise StartupError("\n".join(["The embedded Valkey does not answer:", *said]))
         check_redis()
         pipeline = commands().pipeline(transaction=False)
         waiting = Job.objects.filter(status=Status.QUEUED).order_by("queued_at")

@@ -1,12 +1,12 @@
 """What each error code means, and what to do about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Helps = Literal["yes", "after", "no"]
 HELPS = {
     "yes": "A retry may help.",
-    "after": "A retry helps once this is done.",
+    "after": "A retry helps once the cause is removed.",
     "no": "A retry will not help until the input is changed.",
 }
 
@@ -23,6 +23,12 @@ class Advice:
     retry_helps: Helps = "yes"
     may_pay_twice: bool = False
     ends_jobs: bool = True
+
+    @property
+    def next_step(self) -> str:
+        """The remedy, with whether a retry helps if it does not say so."""
+        says_so = self.retry_helps != "no" and "retry" in self.remedy.lower()
+        return self.remedy if says_so else f"{self.remedy} {self.on_retry}"
 
     @property
     def on_retry(self) -> str:
@@ -53,7 +59,7 @@ ADVICE = {
         "after",
     ),
     "vendor_error": Advice(
-        "The vendor answered with an error of its own, in every attempt.",
+        "The fault is the vendor's own, not the input's.",
         "Look at the vendor's status page. Retry when it works again.",
         "after",
     ),
@@ -153,6 +159,12 @@ OTHER = Advice(
 )
 
 
-def advice_on(code: str) -> Advice:
-    """Return the advice on an error code, also on one that only an adapter knows."""
-    return ADVICE.get(code, OTHER)
+NOT_AGAIN = "Such a job is not called again by itself. Retry it when the vendor takes calls again."
+
+
+def advice_on(code: str, *, has_failed: bool = False) -> Advice:
+    """Return the advice on an error code, also on one that only an adapter knows. `has_failed`:
+    for jobs that did end with it, even if jobs usually do not.
+    """
+    advice = ADVICE.get(code, OTHER)
+    return advice if advice.ends_jobs or not has_failed else replace(advice, remedy=NOT_AGAIN)

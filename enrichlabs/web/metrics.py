@@ -30,8 +30,10 @@ from jobs.queue.keys import GROUP, Keys
 from jobs.queue.limiter import microseconds
 from jobs.queue.snapshot import Snapshot
 from jobs.queue.vendor_keys import poll_streams
-from jobs.storage.store import STORE_ERRORS
+from jobs.storage.store import STORE_ERRORS, patience
 from vendors.models import Vendor
+
+STORE_SECONDS = 2.0  # for what the snapshot has not read
 
 
 @read_only
@@ -52,11 +54,13 @@ class ServiceCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from service_gauges(self._now)
-        yield from tally_metrics()
         if self._now.redis_answers:
             with suppress(redis.RedisError):  # it has gone away meanwhile
                 yield from list(self._of_redis())
-        yield unfinished_batches()
+        if self._now.store_answers:
+            with patience(STORE_SECONDS):
+                yield from list(tally_metrics())
+                yield unfinished_batches()
 
     def _of_redis(self) -> Iterator[Metric]:
         vendors = {line.slug: line.vendor for line in self._now.vendors}

@@ -19,6 +19,7 @@ NUMBERS = {
     "jobs_failed": ("failed", "Jobs that failed."),
     "jobs_cancelled": ("cancelled", "Jobs that were cancelled."),
     "cost": ("cost", "What calls cost, in the vendor's own unit."),
+    "cost_refunded": ("refunded", "What callbacks have taken off that cost."),
 }
 # The same of each event that jobs.tallies.count counts.
 EVENTS = {
@@ -58,6 +59,8 @@ def tally_metrics() -> Iterator[Metric]:
         return
     for name, (field, description) in NUMBERS.items():
         numbers = {slug: getattr(totals[slug], field) for slug in totals}
+        if field == "cost":  # a counter that falls would look like a restart
+            numbers = {slug: cost + totals[slug].refunded for slug, cost in numbers.items()}
         yield _counter(name, description, numbers)
     for name, description in EVENTS.items():
         yield _events(name, description, totals)

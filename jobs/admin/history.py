@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import NamedTuple
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -12,10 +14,12 @@ from audit.models import Entry
 from jobs.admin.charts import ChartMark, Frame, Series, lines, marks_list, stacked
 from jobs.admin.page.reader import zone
 from jobs.api.pagination import first_id_at
-from jobs.storage.store import STORE_ERRORS
+from jobs.monitoring.versions import TARGET
+from jobs.storage.store import STORE_ERRORS, patience
 from jobs.tallies.counts import OUTCOMES, Counts, Histogram
 from jobs.tallies.read import MINUTE, series
 
+READ_SECONDS = 1.0  # after that, the charts show what was read by then
 FEW_SAMPLES = 20
 MAX_MARKS = 12
 MARKED = (
@@ -56,7 +60,8 @@ class Panel:
     tabs: list[Tab]
     charts: list[SafeString]
     marks: SafeString
-    is_known: bool  # False: the store does not answer
+    is_known: bool  # False: the store does not answer in time
+    is_whole: bool = True  # False: the older steps are still being read
 
 
 def panel(request: HttpRequest, vendor: str | None = None) -> Panel:
@@ -65,24 +70,29 @@ def panel(request: HttpRequest, vendor: str | None = None) -> Panel:
     tabs = [Tab(each.words, f"?range={each.name}", each is chosen) for each in RANGES]
     now = timezone.now()
     try:
-        points = series(now - (chosen.steps - 1) * chosen.step, now, chosen.step, vendor)
-        marks = _marks(chosen, vendor, now)
+        with patience(READ_SECONDS):
+            points = series(now - (chosen.steps - 1) * chosen.step, now, chosen.step, vendor)
+        with patience(READ_SECONDS):
+            marks = _marks(chosen, vendor, now)
     except STORE_ERRORS:
         return Panel(tabs, [], SafeString(""), is_known=False)
     frame = Frame([point.at for point in points], chosen.step, zone(request.COOKIES), now, marks)
     charts = _charts(frame, [point.counts for point in points], chosen)
-    return Panel(tabs, charts, marks_list(frame), is_known=True)
+    is_whole = len(points) >= chosen.steps
+    return Panel(tabs, charts, marks_list(frame), is_known=True, is_whole=is_whole)
 
 
 def _marks(chosen: Range, vendor: str | None, now: datetime) -> tuple[ChartMark, ...]:
     since = now - chosen.steps * chosen.step
     entries = Entry.objects.filter(action__in=MARKED, id__gte=first_id_at(since)).order_by("-id")
-    found = entries[: MAX_MARKS * (4 if vendor else 1)]
-    return tuple(
-        ChartMark(entry.at, _mark_words(entry))
-        for entry in found
-        if vendor is None or entry.target in (f"vendor:{vendor}", "service")
-    )
+    found = list(entries[:MAX_MARKS]) if vendor is None else _of_vendor(entries, vendor)
+    return tuple(ChartMark(entry.at, _mark_words(entry)) for entry in found)
+
+
+def _of_vendor(entries: QuerySet[Entry], vendor: str) -> list[Entry]:
+    """Return the newest of a vendor and of the service. An index is of targets: one at a time."""
+    of = [entries.filter(target=target)[:MAX_MARKS] for target in (f"vendor:{vendor}", TARGET)]
+    return sorted(chain(*of), key=lambda entry: entry.pk, reverse=True)[:MAX_MARKS]
 
 
 def _mark_words(entry: Entry) -> str:

@@ -1,7 +1,7 @@
 """A choice of jobs, and its query."""
 
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Self
 
 from django.db.models import Q, QuerySet
@@ -19,9 +19,9 @@ from jobs.models import IN_FLIGHT, OPEN, Job, Status
 class Choice:
     """Which jobs. An empty field does not restrict; `created_before` is exclusive.
 
-    `created` (hour, day, week) and `waiting_over` are relative to the time of the query. A job
-    waits longer than that if it has been queued, or started, for longer. `q`: a full id, a
-    reference, or the beginning of a name.
+    `created` (today, hour, day, week), `ended` (the same without today) and `waiting_over` are
+    relative to the time of the query. A job waits longer than that if it has been queued, or
+    started, for longer. `q`: a full id, a reference, or the beginning of a name.
     """
 
     ids: tuple[str, ...] = ()
@@ -36,10 +36,13 @@ class Choice:
     created: str = ""
     created_after: datetime | None = None
     created_before: datetime | None = None
+    ended: str = ""
+    ended_after: datetime | None = None
     waiting_over: timedelta | None = None
     waiting_since: datetime | None = None  # what `fixed` makes of waiting_over
     reruns: bool = False  # only those that were retried by a person or a client
     by_name: bool = True  # whether `q` may be a name; not in a URL
+    zone: tzinfo = UTC  # whose day is today; not in a URL
 
     @classmethod
     def from_query(cls, query: QueryDict) -> Self:
@@ -50,7 +53,9 @@ class Choice:
 
     def as_query(self, **changes: Any) -> str:
         """Return it as the query of a URL, with changed fields."""
-        return urlencode(parameters.write({**asdict(self), **changes}))
+        # Today is another time for another reader.
+        chosen = self.fixed() if self.created == parameters.TODAY else self
+        return urlencode(parameters.write({**_fields(chosen), **changes}))
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
@@ -65,25 +70,39 @@ class Choice:
         """
         if self.searches_names:
             raise ValueError("A search by name can't be stored. Choose the jobs by a filter.")
-        fixed: dict[str, Any] = dict(parameters.write(asdict(self.fixed(now))))
+        fixed: dict[str, Any] = dict(parameters.write(_fields(self.fixed(now))))
         return {**fixed, "id": list(self.ids)} if self.ids else fixed
 
     def fixed(self, now: datetime | None = None) -> Self:
         """Return the choice with absolute times instead of those relative to now."""
         now = now or timezone.now()
-        after, since = self.created_after, self.waiting_since
-        if self.created:
-            after = max(filter(None, (after, now - parameters.SPANS[self.created])))
+        since = self.waiting_since
         if self.waiting_over:
             since = min(filter(None, (since, now - self.waiting_over)))
         return replace(
-            self, created="", waiting_over=None, created_after=after, waiting_since=since
+            self,
+            created="",
+            created_after=self._after(self.created, self.created_after, now),
+            ended="",
+            ended_after=self._after(self.ended, self.ended_after, now),
+            waiting_over=None,
+            waiting_since=since,
         )
+
+    def _after(self, span: str, after: datetime | None, now: datetime) -> datetime | None:
+        """Return the later of a time and the beginning of a span until now."""
+        if not span:
+            return after
+        if span == parameters.TODAY:
+            began = now.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        else:
+            began = now - parameters.SPANS[span]
+        return max(after, began) if after else began
 
     @property
     def is_all(self) -> bool:
         """Whether it restricts nothing."""
-        return self == type(self)()
+        return not parameters.write(_fields(self))
 
     @property
     def searches_names(self) -> bool:
@@ -161,7 +180,8 @@ class Choice:
     def _others(self) -> dict[str, str]:
         indexed = self._indexed()
         others = {name: it for name, it in self._chosen().items() if name not in indexed}
-        more = {"waiting": self._waits, "reruns": self.reruns}
+        ended = bool(self.ended or self.ended_after)
+        more = {"waiting": self._waits, "reruns": self.reruns, "ended": ended}
         return others | {name: "1" for name, chosen in more.items() if chosen}
 
     def _restrict(self, jobs: QuerySet[Job], fixed: Self) -> QuerySet[Job]:
@@ -171,9 +191,15 @@ class Choice:
         jobs = indexes.unindexed(jobs, others)
         if self.reruns:
             jobs = jobs.filter(run__gt=1)
+        if fixed.ended_after:
+            jobs = jobs.filter(finished_at__gte=fixed.ended_after)
         if since := fixed.waiting_since:
             jobs = jobs.filter(_waits_since(self.status, since))
         return jobs
+
+
+def _fields(choice: Choice) -> dict[str, Any]:
+    return {field.name: getattr(choice, field.name) for field in fields(choice)}
 
 
 def _waits_since(status: str, since: datetime) -> Q:

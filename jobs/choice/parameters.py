@@ -1,7 +1,7 @@
 """How a choice is written in a URL."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,19 @@ UNITS = {
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
+}
+TODAY = "today"
+# As the console calls them, where it says more than the name does.
+LABELS = {
+    "q": "Search",
+    "error_code": "Error",
+    "created": "Accepted",
+    "created_after": "Accepted since",
+    "created_before": "Accepted before",
+    "ended_after": "Ended since",
+    "waiting_over": "Waiting longer than",
+    "waiting_since": "Waiting since before",
+    "reruns": "Retried before",
 }
 MAX_LENGTH = 255
 MAX_IDS = 1000
@@ -38,14 +51,14 @@ def read(query: QueryDict) -> dict[str, Any]:
             try:
                 fields[name] = reader(text)
             except ValueError as error:
-                problems.append(f"{name.replace('_', ' ').capitalize()}: {error}")
+                problems.append(f"{LABELS.get(name, name.capitalize())}: {error}")
     try:
         fields["ids"] = _ids(query.getlist("id"))
     except ValueError as error:
         problems.append(str(error))
     after, before = fields.get("created_after"), fields.get("created_before")
     if after and before and after >= before:
-        problems.append("Created after must be earlier than created before.")
+        problems.append("Accepted since must be earlier than accepted before.")
     if problems:
         raise ChoiceError(problems)
     return fields
@@ -96,14 +109,20 @@ def _short(text: str) -> str:
 
 
 def _status(text: str) -> str:
-    if text not in Status.values:
-        raise ValueError(f"must be one of {', '.join(Status.values)}.")
-    return text
+    return _one_of(text, Status.values)
 
 
 def _created(text: str) -> str:
-    if text not in SPANS:
-        raise ValueError(f"must be one of {', '.join(SPANS)}.")
+    return _one_of(text, [TODAY, *SPANS])
+
+
+def _ended(text: str) -> str:
+    return _one_of(text, SPANS)
+
+
+def _one_of(text: str, known: Collection[str]) -> str:
+    if text not in known:
+        raise ValueError(f"must be one of {', '.join(known)}.")
     return text
 
 
@@ -131,6 +150,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "created": _created,
     "created_after": _time,
     "created_before": _time,
+    "ended": _ended,
+    "ended_after": _time,
     "waiting_over": _span,
     "waiting_since": _time,
     "reruns": _yes,

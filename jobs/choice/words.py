@@ -8,7 +8,12 @@ if TYPE_CHECKING:
     from jobs.choice.choice import Choice
 
 UNITS = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
-CREATED = {"hour": "the last hour", "day": "the last day", "week": "the last week"}
+SPANS = {
+    "today": "today",
+    "hour": "in the last hour",
+    "day": "in the last day",
+    "week": "in the last week",
+}
 
 
 def of(choice: "Choice") -> str:
@@ -64,13 +69,24 @@ def _details(choice: "Choice") -> Iterator[str]:
 
 
 def _times(choice: "Choice") -> Iterator[str]:
-    if choice.created:
-        yield f"accepted in {CREATED[choice.created]}"
-    if choice.created_after:
-        yield f"accepted since {moment(choice.created_after)}"
-    if choice.created_before:
-        yield f"accepted before {moment(choice.created_before)}"
+    yield from _accepted(choice)
+    if choice.ended:
+        yield f"ended {SPANS[choice.ended]}"
+    if choice.ended_after:
+        yield f"ended since {moment(choice.ended_after)}"
     if choice.waiting_over:
         yield f"waiting for more than {span(choice.waiting_over)}"
     if choice.waiting_since:
         yield f"waiting since before {moment(choice.waiting_since)}"
+
+
+def _accepted(choice: "Choice") -> Iterator[str]:
+    if choice.created:
+        yield f"accepted {SPANS[choice.created]}"
+    after, before = choice.created_after, choice.created_before
+    if after and before:
+        yield f"accepted from {moment(after)} until {moment(before)}"
+    elif after:
+        yield f"accepted since {moment(after)}"
+    elif before:
+        yield f"accepted before {moment(before)}"

@@ -20,6 +20,7 @@ class VendorState(StrEnum):
     DOWN = "down"  # its breaker is open
     PAUSED = "paused"
     PROBING = "probing"  # its breaker lets one call, or few, through after an outage
+    UNKNOWN = "unknown"  # while Redis is away
     DISABLED = "disabled"
     LIMITED = "limited"  # by its limits; as it should be
     RUNNING = "running"

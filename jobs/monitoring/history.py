@@ -1,9 +1,11 @@
 """What was counted in the last hour and day, as a snapshot needs it."""
 
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from jobs.storage.store import STORE_ERRORS
 from jobs.tallies.counts import Counts, Histogram
 from jobs.tallies.marks import ALL
 from jobs.tallies.read import MINUTE, by_vendor
@@ -12,6 +14,7 @@ from jobs.tallies.recent import recent
 HOUR = timedelta(hours=1)
 RECENT = timedelta(minutes=5)
 EVENTS = timedelta(minutes=10)
+DAY_AGE = timedelta(minutes=5)
 SPARKS = 30
 
 
@@ -48,7 +51,7 @@ class VendorHistory:
 
 
 class History:
-    """Remembers what was counted over the last day, which is read once a minute."""
+    """Remembers what was counted over the last day, which is read once in a few minutes."""
 
     def __init__(self) -> None:
         self._day: dict[str, Counts] = {}
@@ -59,18 +62,28 @@ class History:
         Raises STORE_ERRORS.
         """
         minute = floor(now)
-        if self._read_at != minute:
-            self._day, self._read_at = by_vendor(now - timedelta(days=1), now), minute
         found: dict[str, VendorHistory] = defaultdict(VendorHistory)
         for at, of_vendors in sorted(recent.minutes(now).items()):
             if at >= minute - HOUR:
                 for vendor, counts in of_vendors.items():
-                    _add(found[vendor], counts, minute - at)
-        found.pop(ALL, None)
+                    if vendor != ALL:
+                        _add(found[vendor], counts, minute - at)
+        self._read_day(now)
         for vendor, counts in self._day.items():
             found[vendor].calls_day = counts.calls.total()
             found[vendor].errors_day = counts.calls["error"]
         return dict(found)
+
+    def _read_day(self, now: datetime) -> None:
+        """Read the last 24 hours, which are folded but for the last. What the patience is too short
+        for is left out until the next time: only few rules look at a whole day.
+        """
+        if self._read_at and abs(now - self._read_at) < DAY_AGE:
+            return
+        self._read_at = now
+        since = (now - timedelta(days=1)).replace(minute=0, second=0, microsecond=0)
+        with suppress(*STORE_ERRORS):
+            self._day = by_vendor(since, now)
 
 
 def recent_minutes(now: datetime) -> float:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_AGE_SECONDS = 1.0
 STORE_SECONDS = 0.8  # for all that a snapshot reads
+SIZE_SECONDS = 0.2
 MAX_PROBLEMS = 8
 
 
@@ -66,7 +67,8 @@ class Monitor:
         sources.histories = self._histories
         lines = vendors.lines(self._vendors, sources)
         worker_lines = workers.lines(redis)
-        size = self._size.read() if store_ms is not None else None
+        with patience(SIZE_SECONDS):
+            size = self._size.read() if store_ms is not None else None
         snapshot = ServiceSnapshot(
             taken_at=timezone.now(),
             redis=redis,
@@ -109,17 +111,26 @@ class Monitor:
         redis = sources.redis
         try:
             with patience(STORE_SECONDS):
-                self._histories = self._history.by_vendor(redis.now)
                 sources.delayed = self._delayed.by_vendor()
                 if not redis.redis_answers:
                     slugs = [vendor.slug for vendor in self._vendors]
                     sources.rows = backlog.from_rows(slugs, redis.now)
                 self._bulk_actions = running()
-                self._has_read = True
+                self._read_histories(redis.now)
         except STORE_ERRORS:
             _close_broken()
             return None
         return store_ms
+
+    def _read_histories(self, now: datetime) -> None:
+        """A history that takes too long does not mean that the store is away. Then those known last
+        stay, and the next snapshot reads on.
+        """
+        try:
+            self._histories = self._history.by_vendor(now)
+            self._has_read = True
+        except STORE_ERRORS as error:
+            log.debug("the history is read later: %s", type(error).__name__)
 
     def _figures(self, lines: list[VendorLine], redis: Snapshot, workers_seen: int) -> Figures:
         known = [line for line in lines if line.waiting is not None]

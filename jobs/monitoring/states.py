@@ -10,6 +10,7 @@ from jobs.queue.snapshot import Snapshot, VendorSnapshot
 from vendors.models import Vendor
 
 ENOUGH = 1000  # characters of a sentence
+NOT_KNOWN = "Breaker and limits in use are not known while Redis is away."
 NO_WORKER = "No live worker calls it."
 BY_LIMITS = (Kind.LIMIT, Kind.QUOTA, Kind.IN_FLIGHT)
 
@@ -34,6 +35,8 @@ def state_of(
     found = (_broken(held, redis.now) or _held(held, tightest)) if held else None
     if not vendor.enabled and (found is None or found.state == VendorState.LIMITED):
         return State(VendorState.DISABLED, "It accepts no new jobs. Accepted jobs still run.")
+    if held is None:
+        return State(VendorState.UNKNOWN, NOT_KNOWN)
     return found or State()
 
 

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 from jobs.queue.keys import ORDERS, WORKERS
 from jobs.queue.redis import commands
 
+UNREADABLE = "unreadable"  # in place of a version
+LATEST = 1e11  # Unix seconds; a date can't hold many more
 KEPT_SECONDS = 3600.0  # how long a worker that was taken over is remembered
 
 
@@ -46,6 +48,17 @@ class WorkerFacts:
         return self.clock - self.sent_at if self.clock else 0.0
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(str(each) for each in value)
+
+
+_MAKERS = {"str": str, "int": int, "float": float, "float | None": float}
+TYPES: dict[str, Callable[[Any], Any]] = {
+    field.name: _MAKERS.get(getattr(field.type, "__name__", str(field.type)), _names)
+    for field in fields(WorkerFacts)
+}
+
+
 def parse_facts(texts: Mapping[str, str], now_us: int) -> dict[str, WorkerFacts]:
     """Return the facts in the hash at WORKERS, by worker, but those of workers that were last heard
     of long ago. `now_us`: Redis' time.
@@ -56,12 +69,19 @@ def parse_facts(texts: Mapping[str, str], now_us: int) -> dict[str, WorkerFacts]
 
 
 def _parse(text: str) -> WorkerFacts:
-    """Return the facts, as far as this version knows them: another one may have sent them."""
+    """Return the facts, as far as this version knows them: another one may have sent them. One
+    worker that can't be read must not hide the others.
+    """
     sent_ms, _, report = text.partition(" ")
-    known = {field.name for field in fields(WorkerFacts)}
-    found = {name: each for name, each in json.loads(report or "{}").items() if name in known}
-    found |= {"sent_at": int(sent_ms) / 1000, "only": tuple(found.get("only", ()))}
-    return WorkerFacts(**found)
+    sent_at = int(sent_ms) / 1000 if sent_ms.isdecimal() else 0.0
+    try:
+        found = {name: each for name, each in json.loads(report or "{}").items() if name in TYPES}
+        found = {name: TYPES[name](each) for name, each in found.items() if each is not None}
+        facts = WorkerFacts(**{**found, "sent_at": sent_at})
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return WorkerFacts(version=UNREADABLE, sent_at=sent_at)
+    is_time = all(0 <= at <= LATEST for at in (facts.started_at, facts.clock))
+    return facts if is_time else WorkerFacts(version=UNREADABLE, sent_at=sent_at)
 
 
 def forget_old(client: Any) -> None:

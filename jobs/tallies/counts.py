@@ -13,7 +13,7 @@ BOUNDS = tuple(0.01 * 1.5**n for n in range(BUCKETS - 1))
 MIDDLE = 1 / math.sqrt(1.5)  # from the upper bound of a bucket to its geometric middle
 
 OUTCOMES = ("found", "no_data", "pending", "error")  # of calls and polls
-NUMBERS = ("accepted", "done", "failed", "cancelled", "cost")
+NUMBERS = ("accepted", "done", "failed", "cancelled", "cost", "refunded")
 COUNTERS = ("calls", "polls", "call_codes", "job_codes", "events")
 HISTOGRAMS = ("call", "job", "wait")
 SAMPLES = ("waiting", "oldest_seconds")
@@ -94,6 +94,7 @@ class Counts:
     failed: int = 0
     cancelled: int = 0
     cost: float = 0.0  # what the calls cost, in the vendor's own unit
+    refunded: float = 0.0  # what corrections have taken off that cost
     calls: Counter[str] = field(default_factory=Counter)  # that ended, by one of OUTCOMES
     polls: Counter[str] = field(default_factory=Counter)
     call_codes: Counter[str] = field(default_factory=Counter)  # of calls that failed

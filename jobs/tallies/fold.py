@@ -22,7 +22,8 @@ from jobs.tallies.counts import Counts, across_vendors, summed
 from jobs.tallies.marks import ALL, Marks
 
 FOLD_AFTER = timedelta(minutes=10)  # much later than the writers' two minutes
-MAX_MINUTES = timedelta(minutes=30)  # in a step
+MAX_MINUTES = timedelta(minutes=30)  # at once
+STEP_SECONDS = 0.5  # so that a backlog is folded soon, and other steps of the sweep go on
 DELETE_AFTER_SECONDS = 60.0
 CHUNK = 500
 STEPS = {
@@ -47,10 +48,11 @@ class Folder:
 
     def step(self) -> int:
         """Returns CHUNK or more if there is more to do at once."""
-        now = redis_clock.now()
-        found = marks.read()
-        folded = fold_minutes(found, now) or fold_hour(found) or fold_day(found)
-        return CHUNK if folded else self._delete(found, now)
+        now, began_at = redis_clock.now(), time.monotonic()
+        while fold_one(found := marks.read(), now):
+            if time.monotonic() - began_at > STEP_SECONDS:
+                return CHUNK
+        return self._delete(found, now)
 
     def _delete(self, found: Marks, now: datetime) -> int:
         """Delete what nobody reads any more. Returns how many rows."""
@@ -63,6 +65,11 @@ class Folder:
         if since > monotonic - DELETE_AFTER_SECONDS:
             return 0
         return delete_read(then, now)
+
+
+def fold_one(found: Marks, now: datetime) -> bool:
+    """Fold some minutes, an hour or a day. Returns whether a mark moved."""
+    return fold_minutes(found, now) or fold_hour(found) or fold_day(found)
 
 
 def fold_minutes(found: Marks, now: datetime) -> bool:
@@ -87,7 +94,8 @@ def fold_minutes(found: Marks, now: datetime) -> bool:
 
 def fold_hour(found: Marks) -> bool:
     """Fold the minutes of an hour. Its counts join those before the mark in the same update."""
-    at, before = marks.counted_before()
+    counted = marks.counted_before()
+    at, before = counted.at, counted.by_vendor()
     until = floor(found.minute, Span.HOUR)
     minutes = Tally.objects.filter(span=Span.MINUTE)
     first = _first(minutes, at, until)
@@ -95,7 +103,7 @@ def fold_hour(found: Marks) -> bool:
         return False
     if first is None:
         is_due = at != EPOCH and floor(until, Span.DAY) > at
-        return is_due and marks.move(Span.HOUR, at, until, before)
+        return is_due and marks.move_hour(counted, until, before)
     hour = floor(first, Span.HOUR)
     end = hour + STEPS[Span.HOUR]
     folded = _folded(minutes.filter(at__gte=hour, at__lt=end), hour)
@@ -105,7 +113,7 @@ def fold_hour(found: Marks) -> bool:
     if marks.read() != found:
         return False
     write(Span.HOUR, folded)
-    return marks.move(Span.HOUR, at, end, before)
+    return marks.move_hour(counted, end, before)
 
 
 def fold_day(found: Marks) -> bool:

@@ -30,27 +30,41 @@ def read() -> Marks:
     return Marks(**dict(marks.values_list("id", "at")))
 
 
-def counted_before() -> tuple[datetime, dict[str, Counts]]:
-    """Return the mark of the hours, and everything that was counted before it, by vendor."""
+@dataclass(frozen=True)
+class Before:
+    """Everything that was counted before the mark of the hours."""
+
+    at: datetime
+    stored: Any  # as it is in the mark
+
+    def by_vendor(self) -> dict[str, Counts]:
+        return {vendor: Counts.from_json(each) for vendor, each in (self.stored or {}).items()}
+
+
+def counted_before() -> Before:
     mark = TallyMark.objects.filter(pk=Span.HOUR).first()
-    if mark is None:
-        return EPOCH, {}
-    counts: Any = mark.counts or {}
-    return mark.at, {vendor: Counts.from_json(each) for vendor, each in counts.items()}
+    return Before(mark.at, mark.counts) if mark else Before(EPOCH, {})
 
 
-def move(
-    span: Span, since: datetime, until: datetime, counts: Mapping[str, Counts] | None = None
-) -> bool:
-    """Move a mark, with what was counted before it, in one step. Returns False if it is not where
-    it was.
+def move(span: Span, since: datetime, until: datetime) -> bool:
+    """Move the mark of minutes or days. Returns False if it is not where it was."""
+    return _change(span, {"at": since}, until, {})
+
+
+def move_hour(before: Before, until: datetime, counts: Mapping[str, Counts]) -> bool:
+    """Move the mark of hours, with everything that was counted before it, in one step. Returns
+    False if any of it has changed: `manage.py recount` adds to the counts and leaves the mark.
     """
-    written: Any = {vendor: each.as_json() for vendor, each in (counts or {}).items()}
+    written = {vendor: each.as_json() for vendor, each in counts.items()}
+    return _change(Span.HOUR, {"at": before.at, "counts": before.stored}, until, written)
+
+
+def _change(span: Span, expected: dict[str, Any], until: datetime, counts: Any) -> bool:
     with writing():
-        if since == EPOCH:
+        if expected["at"] == EPOCH:
             _, is_new = TallyMark.objects.get_or_create(
-                pk=span, defaults={"at": until, "counts": written}
+                pk=span, defaults={"at": until, "counts": counts}
             )
             return is_new
-        mark = TallyMark.objects.filter(pk=span, at=since)
-        return mark.update(at=until, counts=written) > 0
+        mark = TallyMark.objects.filter(pk=span, **expected)
+        return mark.update(at=until, counts=counts) > 0

@@ -24,13 +24,11 @@ class Row:
 
     vendor: str
     minute: int  # since 1970
+    process: str
     counts: Counts = field(default_factory=Counts)
     changes: int = 0  # rises with each change
     written: int = 0  # `changes` when the row was last written
     was_sent: bool = False  # it may be in the store, whether or not a write was confirmed
-
-
-SLOW_SECONDS = 1.0  # of a commit
 
 
 class Memory:
@@ -45,6 +43,8 @@ class Memory:
         self.process = secrets.token_hex(8)
         self.lock = Lock()
         self.rows: dict[tuple[int, str], Row] = {}
+        self.first_minute = 0  # before it, all is folded
+        self._last_dropped = 0  # the latest minute of the rows that were forgotten
 
     def note(self, moves: Sequence[MoveMade], happened: Sequence[bool]) -> None:
         """Count what these moves did, now that they are committed: the calls that ended, whether
@@ -83,8 +83,8 @@ class Memory:
         self.wake()
 
     def add_cost(self, vendor: str, cost: float) -> None:
-        """Add to the cost of a call that is counted already."""
-        self.add(vendor, Counts(cost=cost))
+        """Add to the cost of a call that is counted already. `cost` may be negative."""
+        self.add(vendor, Counts(cost=cost, refunded=max(-cost, 0.0)))
 
     def committed(self, seconds: float) -> None:
         """Count a commit that took too long."""
@@ -107,12 +107,22 @@ class Memory:
 
     def _counts(self, now: float, vendor: str) -> Counts:
         """Return the counts of the current minute, to be changed under the lock."""
-        key = int(now // 60), vendor
+        key = max(int(now // 60), self.first_minute), vendor
         row = self.rows.get(key)
         if row is None:
-            row = self.rows[key] = Row(vendor, key[0])
+            row = self.rows[key] = self._new_row(vendor, key[0])
         row.changes += 1
         return row.counts
+
+    def _new_row(self, vendor: str, minute: int) -> Row:
+        if minute <= self._last_dropped:  # the clock went back: do not overwrite the row of then
+            self.process, self._last_dropped = secrets.token_hex(8), 0
+        return Row(vendor, minute, self.process)
+
+    def drop(self, row: Row) -> None:
+        """Forget a row. Called under the lock."""
+        del self.rows[row.minute, row.vendor]
+        self._last_dropped = max(self._last_dropped, row.minute)
 
 
 def minute_of(at: datetime) -> int:

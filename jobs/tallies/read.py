@@ -5,20 +5,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from threading import Lock
 
 from jobs.models import EPOCH, Span
 from jobs.queue.clock import redis_clock
+from jobs.storage.store import STORE_ERRORS
 from jobs.tallies import marks
 from jobs.tallies.counts import Counts, across_vendors, summed
 from jobs.tallies.fold import KEPT
 from jobs.tallies.marks import ALL, Marks
-from jobs.tallies.recent import begin, recent, rows
+from jobs.tallies.recent import FINAL_AFTER, begin, recent, rows
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 FAR = datetime(9000, 1, 1, tzinfo=UTC)
 MAX_POINTS = 5000  # that are kept in memory
 FORGET_SECONDS = 3600.0
+FOLDED_STEPS = 72  # of a series that are read at once
 RESOLUTION = timedelta(microseconds=1)
 
 
@@ -41,39 +44,47 @@ def by_vendor(since: datetime, until: datetime) -> dict[str, Counts]:
     return dict(found)
 
 
-def by_minute(since: datetime, until: datetime) -> dict[str, dict[datetime, Counts]]:
-    """Return what happened in each minute in which anything did, by vendor, of the last two hours.
-    Not to be changed by the caller.
-    """
-    found: dict[str, dict[datetime, Counts]] = defaultdict(dict)
-    since = floor(since, MINUTE)
-    for at, minute in recent.minutes(redis_clock.now()).items():
-        if since <= at < until:
-            for vendor in minute.keys() - {ALL}:
-                found[vendor][at] = minute[vendor]
-    return dict(found)
-
-
 def series(
     since: datetime, until: datetime, step: timedelta, vendor: str | None = None
 ) -> list[Point]:
     """Return what happened in each step (a minute, five, an hour or a day of UTC), of one vendor or
     of all. The first step begins at or before `since`, and the last one may be under way.
+
+    If the caller's patience ends, the oldest steps may be missing. The next call reads on.
     """
     now, of = redis_clock.now(), ALL if vendor is None else vendor
     steps = list(_steps(since, until, step))
     points = _points.of(of, step, steps)
-    missing = [at for at in steps if at not in points]
-    if missing:
-        final_before = marks.read().minute
-        by_step: dict[datetime, list[Counts]] = defaultdict(list)
-        for at, counts in _of_vendor(of, missing[0], missing[-1] + step, step, now):
-            by_step[floor(at, step)].append(counts)
-        for at in missing:
-            points[at] = Point(at, summed(by_step[at]))
-        final = [points[at] for at in missing if at + step <= final_before]
+    unread = [at for at in steps if at not in points]
+    marked = marks.read().minute if unread else EPOCH
+    while unread:
+        some = _newest(unread, step, marked)
+        try:
+            read = _read_points(of, some, step, now)
+        except STORE_ERRORS:
+            if steps[-1] not in points:
+                raise
+            break
+        points |= read
+        final = [point for at, point in read.items() if at + step <= now - FINAL_AFTER]
         _points.keep(of, step, final)
-    return [points[at] for at in steps]
+        del unread[-len(some) :]
+    return [points[at] for at in takewhile(points.__contains__, reversed(steps))][::-1]
+
+
+def _newest(unread: list[datetime], step: timedelta, marked: datetime) -> list[datetime]:
+    """Return as many of the last steps as to read at once: few of those that are not folded."""
+    length = FOLDED_STEPS * step if unread[-1] < marked else max(HOUR, step)
+    return [at for at in unread if at > unread[-1] - length]
+
+
+def _read_points(
+    of: str, steps: list[datetime], step: timedelta, now: datetime
+) -> dict[datetime, Point]:
+    by_step: dict[datetime, list[Counts]] = defaultdict(list)
+    for at, counts in _of_vendor(of, steps[0], steps[-1] + step, step, now):
+        by_step[floor(at, step)].append(counts)
+    return {at: Point(at, summed(by_step[at])) for at in steps}
 
 
 def series_by_vendor(since: datetime, until: datetime, step: timedelta) -> dict[str, list[Point]]:
@@ -90,8 +101,9 @@ def totals() -> dict[str, Counts]:
     """Return everything that was ever counted, by vendor, without samples. None of the numbers
     ever falls.
     """
-    since, found = marks.counted_before()
-    for vendor, counts in by_vendor(since, FAR).items():
+    before = marks.counted_before()
+    found = before.by_vendor()
+    for vendor, counts in by_vendor(before.at, FAR).items():
         found.setdefault(vendor, Counts()).merge(counts.without_samples())
     return found
 
@@ -133,7 +145,7 @@ def _of_vendors(
     split = _split(since, now)
     for span, first, end in _pieces(since, min(split, until), step, marks.read()):
         yield from rows(span, first, end)
-    for at, minute in recent.minutes(now).items():
+    for at, minute in recent.minutes(now).items() if until > split else ():
         if split <= at < until:
             for vendor, counts in minute.items():
                 yield vendor, at, counts
@@ -152,7 +164,7 @@ def _of_vendor(
             found[at][slug].merge(counts)
     for at, of_vendors in found.items():
         yield at, across_vendors(of_vendors.values())
-    for at, minute in recent.minutes(now).items():
+    for at, minute in recent.minutes(now).items() if until > split else ():
         if split <= at < until and vendor in minute:
             yield at, minute[vendor]
 

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from threading import Event, Lock, Thread
 from typing import Any
 
-from django.db import close_old_connections
+from django.db import OperationalError, close_old_connections
 
 from jobs.models import Span, Tally
 from jobs.queue.clock import redis_clock
 from jobs.storage import bulk_writes
-from jobs.storage.store import patience, writing
+from jobs.storage.store import patience, seconds_left, writing
+from jobs.tallies import marks
 from jobs.tallies.counts import Counts
 from jobs.tallies.memory import Memory, Row, memory, minute_of
 from jobs.tallies.recent import recent
@@ -22,6 +23,7 @@ from jobs.tallies.recent import recent
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 1.0
+WRITE_SECONDS = 5.0  # to wait for the store; then it begins again
 EXIT_SECONDS = 3.0  # to wait for the store when the process ends
 MAX_AGE_MINUTES = 2  # of the rows that are written; long before the fold reads them
 
@@ -68,7 +70,8 @@ class Writer:
             pause.wait(INTERVAL_SECONDS)
             self._changed.clear()
             try:
-                self.flush()
+                with patience(WRITE_SECONDS):
+                    self.flush()
             except Exception as error:
                 log.debug("the tallies are written later: %s", type(error).__name__)
                 close_old_connections()
@@ -78,18 +81,27 @@ class Writer:
         """Write the rows that have changed. What could not be written within two minutes counts
         in the current one. Raises one of STORE_ERRORS.
         """
-        with self._flushing:
-            now = minute_of(redis_clock.now())
-            self._move_old_rows(now)
-            if writes := self._writes():
-                for write in writes:
-                    write.row.was_sent = True
-                with writing():
-                    bulk_writes.replace_each([write.tally for write in writes])
-                for write in writes:
-                    write.row.written = write.changes
-                recent.refresh()
-            self._forget_old_rows(now)
+        if not self._flushing.acquire(timeout=seconds_left()):
+            raise OperationalError("another thread writes the tallies")
+        try:
+            self._flush()
+        finally:
+            self._flushing.release()
+
+    def _flush(self) -> None:
+        now, marked = minute_of(redis_clock.now()), minute_of(marks.read().minute)
+        with self._memory.lock:
+            self._memory.first_minute = marked  # nobody reads what would be written before
+        self._move_old_rows(now)
+        if writes := self._writes():
+            for write in writes:
+                write.row.was_sent = True
+            with writing():
+                bulk_writes.replace_each([write.tally for write in writes])
+            for write in writes:
+                write.row.written = write.changes
+            recent.refresh()
+        self._forget_old_rows(now)
 
     def finish(self) -> None:
         """Write the last second, if the store answers, because the process ends."""
@@ -101,11 +113,10 @@ class Writer:
             self._memory.reset()  # or what is registered for the exit would wait once more
 
     def _writes(self) -> list[_Write]:
-        counted, process = self._memory, self._memory.process
-        with counted.lock:
+        with self._memory.lock:
             return [
-                _Write(row, row.changes, tally(row.vendor, row.minute, process, row.counts))
-                for row in counted.rows.values()
+                _Write(row, row.changes, tally(row.vendor, row.minute, row.process, row.counts))
+                for row in self._memory.rows.values()
                 if row.changes > row.written
             ]
 
@@ -113,30 +124,28 @@ class Writer:
         """Count now what is missing in the store in rows that are too old to be written."""
         counted = self._memory
         with counted.lock:
-            old = [row for row in counted.rows.values() if _is_old(row, now)]
+            old = [row for row in counted.rows.values() if self._is_old(row, now)]
             old = [row for row in old if row.changes > row.written]
-        ids = [tally_id(row.vendor, row.minute, counted.process) for row in old if row.was_sent]
+        ids = [tally_id(row.vendor, row.minute, row.process) for row in old if row.was_sent]
         # An answer that was lost does not tell whether the row was written, so look.
         stored: dict[str, Any] = (
             dict(Tally.objects.filter(pk__in=ids).values_list("pk", "counts")) if ids else {}
         )
         for row in old:
-            written = stored.get(tally_id(row.vendor, row.minute, counted.process), {})
+            written = stored.get(tally_id(row.vendor, row.minute, row.process), {})
             row.counts.merge(Counts.from_json(written), sign=-1)
             with counted.lock:
-                del counted.rows[row.minute, row.vendor]
+                counted.drop(row)
             counted.add(row.vendor, row.counts.without_samples())  # those are of then
 
     def _forget_old_rows(self, now: int) -> None:
         with self._memory.lock:
-            rows = self._memory.rows
-            for key in [key for key, row in rows.items() if _is_old(row, now)]:
-                if rows[key].changes == rows[key].written:
-                    del rows[key]
+            for row in list(self._memory.rows.values()):
+                if row.changes == row.written and self._is_old(row, now):
+                    self._memory.drop(row)
 
-
-def _is_old(row: Row, now: int) -> bool:
-    return now - row.minute > MAX_AGE_MINUTES
+    def _is_old(self, row: Row, now: int) -> bool:
+        return now - row.minute > MAX_AGE_MINUTES or row.minute < self._memory.first_minute
 
 
 def tally(vendor: str, minute: int, process: str, counts: Counts) -> Tally:

@@ -27,6 +27,13 @@ def test_each_error_code_in_the_code_has_advice():
     assert advice_on("of_an_adapter") is OTHER
 
 
+def test_a_failed_job_is_not_said_to_be_called_again():
+    assert "Nothing" in advice_on("rate_limited").remedy
+    assert "Nothing" not in advice_on("rate_limited", has_failed=True).next_step
+    assert "Retry it" in advice_on("rate_limited", has_failed=True).next_step
+    assert advice_on("invalid_input", has_failed=True).next_step.endswith(HELPS["no"])
+
+
 def test_the_table_in_the_docs_says_the_same():
     page = (ROOT / "docs/operations.md").read_text()
     cell = r"([^|\n]+) \| "

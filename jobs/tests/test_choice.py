@@ -1,6 +1,8 @@
 """A choice of jobs says the same as a URL, as a query, in words, and when it is stored."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -32,7 +34,11 @@ def chosen(query):
         ("created=day&reruns=1", "jobs, accepted in the last day, retried before"),
         (
             "created_after=2026-01-31T12%3A00&created_before=2026-02-01T00%3A00",
-            "jobs, accepted since 2026-01-31 12:00 UTC, accepted before 2026-02-01 00:00 UTC",
+            "jobs, accepted from 2026-01-31 12:00 UTC until 2026-02-01 00:00 UTC",
+        ),
+        (
+            "status=failed&ended_after=2026-01-31T12%3A00",
+            "failed jobs, ended since 2026-01-31 12:00 UTC",
         ),
         ("status=queued&waiting_over=90m", "queued jobs, waiting for more than 90 minutes"),
         (f"id={JOB_ID}", "1 named job"),
@@ -48,14 +54,17 @@ def test_a_choice_is_read_from_a_url_and_said_in_words(query, words):
     ("query", "problem"),
     [
         ("status=done", "Status: must be one of queued, processing, waiting, complete, failed"),
-        ("created=year", "Created: must be one of hour, day, week."),
-        ("created_after=noon", "Created after: must be a time, such as 2026-01-31T12:00 (UTC)."),
-        ("waiting_over=soon", "Waiting over: must be a number and a unit, such as 10m, 1h or 1d."),
+        ("created=year", "Accepted: must be one of today, hour, day, week."),
+        ("created_after=noon", "Accepted since: must be a time, such as 2026-01-31T12:00 (UTC)."),
+        (
+            "waiting_over=soon",
+            "Waiting longer than: must be a number and a unit, such as 10m, 1h or 1d.",
+        ),
         ("vendor=" + "x" * 256, "Vendor: must be at most 255 characters."),
         ("id=x", "One of the ids is not a request id."),
         (
             "created_after=2026-02-01&created_before=2026-01-01",
-            "Created after must be earlier than created before.",
+            "Accepted since must be earlier than accepted before.",
         ),
     ],
 )
@@ -144,6 +153,26 @@ def test_filters_combine(jobs, left_out):
     assert found == {"wanted"} | also
     leading = set(chosen(query).leading().values_list("pk", flat=True))
     assert leading >= {pk for pk, name in jobs.items() if name in found}
+
+
+def test_jobs_can_be_chosen_by_when_they_ended(make_job):
+    now = timezone.now()
+    ended = [make_job(status="failed", finished_at=now - timedelta(hours=n)).pk for n in (0, 2)]
+    make_job()
+    for choice in (chosen("ended=hour"), Choice(ended_after=now - timedelta(hours=1))):
+        assert not choice.has_own_index
+        assert [job.pk for job in choice.jobs()] == ended[:1]
+        assert "ended_after" in choice.as_json()
+
+
+@pytest.mark.sqlite
+def test_today_begins_at_midnight_of_the_reader():
+    now = datetime(2026, 1, 31, 3, tzinfo=UTC)
+    in_new_york = replace(chosen("created=today"), zone=ZoneInfo("America/New_York"))
+    assert in_new_york.in_words() == "jobs, accepted today"
+    began = in_new_york.fixed(now).created_after
+    assert began == datetime(2026, 1, 30, 5, tzinfo=UTC)
+    assert "today" not in in_new_york.as_query(), "a URL is the same for all its readers"
 
 
 @pytest.mark.parametrize("term", ["{}", "…{}"])

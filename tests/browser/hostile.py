@@ -25,7 +25,7 @@ def spoil() -> dict[str, str]:
     from jobs.models import Attempt, Callback, Job
     from vendors.models import Vendor
 
-    failed = Job.objects.filter(status="failed", vendor="emails").order_by("-pk").first()
+    failed, edited = Job.objects.filter(status="failed", vendor="emails").order_by("-pk")[:2]
     complete = Job.objects.filter(status="complete", vendor="companies").order_by("-pk").first()
     queued = Job.new(vendor="vat", input={})
     queued.save(force_insert=True)
@@ -50,6 +50,7 @@ def spoil() -> dict[str, str]:
     return {
         **found,
         **new_rows(failed.pk),
+        "edited": edited.pk,
         "callback": callback.pk,
         "vendor": Vendor.objects.get(slug="vat").pk,
         "client": client.pk,

@@ -20,6 +20,7 @@ def test_an_operator_signs_in_and_out(
     for path in ("jobs/job/", "jobs/batch/", "vendors/vendor/", "jobs/callback/"):
         page.goto(f"{page.url.partition('/admin/')[0]}/admin/{path}")
         expect(page.locator("#content")).to_be_visible()
+    page.locator("#user-tools summary").click()
     page.locator("#logout-form button").click()
     expect(page.locator(".messagelist")).to_contain_text("You are logged out")
     assert errors == []

@@ -3,15 +3,17 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from unittest.mock import patch
 
 import pytest
 import redis
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs import tallies
 from jobs.models import Batch
+from jobs.monitoring import snapshot
 from jobs.queue.health import breaker
 from jobs.queue.health.breaker import Report
 from jobs.queue.keys import GROUP, HEARTBEATS, UNUSABLE, Keys, limit_keys
@@ -62,6 +64,30 @@ def test_attempts_are_one_counter_by_outcome(client: Client, redis_client: redis
     assert shown["attempts_total", "acme", "found"] == 3
     assert shown["attempts_total", "acme", "error"] == 1
     assert shown["polls_total", "acme", "pending"] == 2
+
+
+def test_cost_does_not_fall_when_a_callback_corrects_it(
+    client: Client, redis_client: redis.Redis
+) -> None:
+    tallies.add_cost("acme", 5.0)
+    tallies.add_cost("acme", -2.0)
+    tallies.flush()
+    shown = samples(client)
+    assert (shown["cost_total", "acme"], shown["cost_refunded_total", "acme"]) == (5, 2)
+
+
+@pytest.mark.sqlite
+def test_a_store_that_is_away_is_not_asked_for_each_metric(
+    client: Client, redis_client: redis.Redis
+) -> None:
+    def refuse(*args: object) -> None:
+        raise OperationalError
+
+    samples(client)
+    snapshot.monitor.forget()
+    with connection.execute_wrapper(refuse), patch("enrichlabs.web.metrics.tally_metrics") as asked:
+        assert samples(client)["store_up",] == 0
+    assert not asked.called
 
 
 def test_durations_are_histograms(client: Client, redis_client: redis.Redis) -> None:

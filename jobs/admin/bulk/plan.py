@@ -12,7 +12,7 @@ from jobs.admin.access import require
 from jobs.admin.actor import actor
 from jobs.admin.bulk import estimate, words
 from jobs.admin.bulk.estimate import Estimate
-from jobs.admin.bulk.forms import StartForm
+from jobs.admin.bulk.forms import StartForm, hopeless_in
 from jobs.admin.lists.page import number
 from jobs.advice import ADVICE, Advice
 from jobs.bulk import actions, holds
@@ -61,6 +61,7 @@ def plan_view(request: HttpRequest) -> HttpResponse:
     conflicts = [each.conflict for each in vendors if each.conflict]
     problems = _grown(request, plan)
     if form.is_valid() and plan.by_vendor and not conflicts and not problems:
+        form.cleaned_data.pop("is_hopeless", None)
         return _start(request, plan, form.cleaned_data)
     shown = {"vendors": vendors, "conflicts": conflicts, "problems": problems}
     return _answer(request, kind, plan=plan, form=form, **shown)
@@ -131,12 +132,15 @@ def _shown(plan: Plan) -> dict[str, Any]:
     statuses = plan.kind.statuses(plan.choice)
     status = statuses[0].value if len(statuses) == 1 else plan.choice.status
     codes = plan.by_code.most_common(MAX_CODES)
+    hopeless_codes = hopeless_in(plan)
     count = f"{'more than ' if plan.is_bound else ''}{plan.count:,}"
     return {
         "title": f"{plan.kind.name.capitalize()} {count} {'job' if plan.count == 1 else 'jobs'}",
         "count": count,
         "in_words": replace(plan.choice, status=status).in_words(),
         "codes": [(code, number, ADVICE.get(code, NO_ADVICE)) for code, number in codes],
+        "hopeless": sum(plan.by_code[code] for code in hopeless_codes),
+        "hopeless_codes": hopeless_codes,
         "more_codes": len(plan.by_code) - len(codes),
         "first": [(job, time_of(job.pk)) for job in plan.first],
         "oldest": time_of(plan.oldest) if plan.oldest else None,

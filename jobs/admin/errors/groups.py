@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from jobs.advice import Advice, advice_on
 from jobs.choice import Choice
-from jobs.models import Job, Status
+from jobs.models import Status
 from jobs.tallies import read
 from jobs.tallies.counts import Counts, summed
 
 MAX_GROUPS = 50
+SEARCHED = 100  # jobs, for one that ended in this time
 MAX_EXAMPLES = 10  # each takes two queries
 STEPS = {1: timedelta(minutes=5), 24: timedelta(hours=1)}  # of the sparklines, by hours
 
@@ -24,24 +25,29 @@ class Group:
     code: str
     jobs: int  # that failed
     calls: int  # that ended so, whatever became of their jobs
+    since: datetime  # when the time begins that is counted
     numbers: list[int] = field(default_factory=list)
     first_seen: datetime | None = None  # to the step, without an example
     last_seen: datetime | None = None
-    example: Job | None = None  # the newest of the jobs, if it was looked for
+    example: str = ""  # the id of the newest of the jobs
     may_retry: bool = True  # it is not known that none of the jobs is still failed
 
     @property
     def advice(self) -> Advice:
-        return advice_on(self.code)
+        return advice_on(self.code, has_failed=bool(self.jobs))
 
     @property
     def choice(self) -> Choice:
-        """The failed jobs."""
+        """The jobs that failed in this time."""
+        return replace(self.of_any_time, ended_after=self.since)
+
+    @property
+    def of_any_time(self) -> Choice:
         return Choice(status=Status.FAILED, vendor=self.vendor, error_code=self.code)
 
     @property
     def query(self) -> str:
-        """The failed jobs, as the query of a URL."""
+        """These jobs, as the query of a URL."""
         return self.choice.as_query()
 
 
@@ -65,16 +71,18 @@ def errors(hours: int, now: datetime, vendor: str = "") -> Errors:
     """Return the errors of the last hours, of one vendor or of all, most first."""
     since, step = now - timedelta(hours=hours), STEPS[hours]
     if vendor:  # whose series is kept in memory
-        points = read.series(since + step, now, step, vendor)
+        began = read.floor(since + step, step)
+        points = read.series(began, now, step, vendor)
         counted = {vendor: summed(point.counts for point in points)}
     else:
-        counted = read.by_vendor(since, now)
+        began = read.floor(since, read.MINUTE)
+        counted = read.by_vendor(began, now)
     total = summed(counted.values())
-    found = [group for slug, counts in counted.items() for group in _groups(slug, counts)]
+    found = [it for slug, counts in counted.items() for it in _groups(slug, counts, began)]
     found.sort(key=lambda group: (-group.jobs, -group.calls, group.vendor, group.code))
     shown = _with_numbers(found[:MAX_GROUPS], since + step, now, step)
     return Errors(
-        groups=[*_with_examples(shown, since)],
+        groups=[*_with_examples(shown)],
         hidden=len(found[MAX_GROUPS:]),
         jobs=sum(total.job_codes.values()),
         calls=sum(total.call_codes.values()),
@@ -82,11 +90,11 @@ def errors(hours: int, now: datetime, vendor: str = "") -> Errors:
     )
 
 
-def _groups(vendor: str, counts: Counts) -> Iterator[Group]:
+def _groups(vendor: str, counts: Counts, since: datetime) -> Iterator[Group]:
     for code in {**counts.job_codes, **counts.call_codes}:
         jobs, calls = counts.job_codes[code], counts.call_codes[code]
         if jobs or calls:
-            yield Group(vendor, code, jobs, calls)
+            yield Group(vendor, code, jobs, calls, since)
 
 
 def _with_numbers(
@@ -108,21 +116,24 @@ def _count(counts: Counts, group: Group) -> int:
     return codes[group.code]
 
 
-def _with_examples(groups: Iterable[Group], since: datetime) -> Iterator[Group]:
+def _with_examples(groups: Iterable[Group]) -> Iterator[Group]:
     for number, group in enumerate(groups):
-        yield _with_example(group, since) if group.jobs and number < MAX_EXAMPLES else group
+        yield _with_example(group) if group.jobs and number < MAX_EXAMPLES else group
 
 
-def _with_example(group: Group, since: datetime) -> Group:
+def _with_example(group: Group) -> Group:
     """Return the group with its newest job, and when that and the oldest of the time ended. Jobs
     are in the order of their acceptance.
     """
-    newest = group.choice.jobs().order_by("-id").first()
-    oldest = replace(group.choice, created_after=since).jobs().order_by("id").first()
+    since, columns = group.since, ("pk", "finished_at")
+    newest = group.of_any_time.jobs().order_by("-id").values_list(*columns)[:SEARCHED]
+    example, last = next((each for each in newest if each[1] and each[1] >= since), ("", None))
+    accepted = replace(group.of_any_time, created_after=since).jobs()
+    first = accepted.order_by("id").values_list("finished_at", flat=True).first()
     return replace(
         group,
-        first_seen=(oldest and oldest.finished_at) or group.first_seen,
-        last_seen=(newest and newest.finished_at) or group.last_seen,
-        example=newest,
-        may_retry=newest is not None,
+        first_seen=first or group.first_seen,
+        last_seen=last or group.last_seen,
+        example=example,
+        may_retry=bool(newest),
     )

@@ -12,10 +12,11 @@ from django.utils.safestring import SafeString
 
 from jobs.admin import formats, personal
 from jobs.admin.jobs.acts import ACTIONS
-from jobs.admin.jobs.filters import filters_of
+from jobs.admin.jobs.filters import filters_of, searches
 from jobs.admin.jobs.rows import newer_than, page_of
 from jobs.admin.lists.fields import unknown_filters
 from jobs.admin.lists.page import PER_PAGE, Page, number
+from jobs.admin.page import reader
 from jobs.choice import Choice, ChoiceError
 from jobs.console import console
 from jobs.models import Job, Status
@@ -53,6 +54,8 @@ def changelist(request: HttpRequest) -> HttpResponse:
         choice, problems = None, error.problems
     known = {*(field.name for field in filters.fields), *POSITION}
     problems += unknown_filters(request, known)
+    if choice:
+        choice = replace(choice, zone=reader.zone(request.COOKIES))
     searched = choice and replace(choice, by_name=personal.may_see(request))
     before, start = request.GET.get("before", ""), number(request.GET.get("start", ""))
     page = page_of(searched, before, start) if searched else Page()
@@ -65,7 +68,8 @@ def changelist(request: HttpRequest) -> HttpResponse:
         "page": page,
         "rows": rows_of(request, page.rows),
         "shows_clients": len(filters.named("client").options) > 1,
-        "actions": _permitted(request),
+        "actions": _possible(request, page.rows),
+        "searches": searches(request) if choice and choice.q else "",
         "bulk": [] if choice is None else bulk_links(request, choice),
         "back": filters.query(before=before, start=start if before else None),
         "is_first": not before,
@@ -137,8 +141,15 @@ def bulk_links(request: HttpRequest, choice: Choice) -> list[tuple[str, str]]:
     ]
 
 
-def _permitted(request: HttpRequest) -> list[str]:
-    return [name for name in ACTIONS if request.user.has_perm(f"jobs.{name}_job")]
+def _possible(request: HttpRequest, jobs: Iterable[Job]) -> list[str]:
+    """Return what the reader may do to some of the jobs."""
+    now = redis_clock.now()
+    return [
+        name
+        for name, action in ACTIONS.items()
+        if request.user.has_perm(action.permission)
+        and any(action.is_possible(job, now) for job in jobs)
+    ]
 
 
 def _newer(request: HttpRequest, choice: Choice | None, page: Page, before: str) -> dict[str, Any]:

@@ -42,10 +42,9 @@ def verdict_on(job: Job) -> JobVerdict:
         return JobVerdict(_kind(job, snapshot), states.job_state(job, vendor, snapshot))
     ended = f"{WORDS[status]}{_ago(job)}"
     if status == Status.FAILED:
-        advice = advice_on(job.error_code)
+        advice = advice_on(job.error_code, has_failed=True)
         what = f"{ended}: {job.error_message or job.error_code}"
-        retry = "" if advice.retry_helps != "no" else f" {advice.on_retry}"
-        return JobVerdict("bad", what, advice.meaning, advice.remedy + retry)
+        return JobVerdict("bad", what, advice.meaning, advice.next_step)
     if status == Status.CANCELLED:
         return JobVerdict("off", f"{ended}.", next_step=CANCELLED)
     found = " The vendor has no data for this input." if job.outcome == Outcome.NO_DATA else ""

@@ -2,11 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import HttpRequest
 
+from jobs import lifecycle
 from jobs.admin.overview.links import Act, act, jobs_url, url
+from jobs.choice.parameters import time_text
 from jobs.monitoring.facts import Problem, ServiceSnapshot
+from jobs.monitoring.history import EVENTS, floor
+from vendors.catalogue import catalogue
 
 SEES_VENDORS = ("vendors.view_vendor", "vendors.change_vendor")
 
@@ -30,8 +35,20 @@ def problem_lines(now: ServiceSnapshot, request: HttpRequest) -> list[ProblemLin
 def _line(problem: Problem, now: ServiceSnapshot, request: HttpRequest) -> ProblemLine:
     kind, name = problem.subject or ("", "")
     before, found, after = problem.sentence.partition(name) if name else (problem.sentence, "", "")
-    acts = [each for key in problem.acts if key in ACTS for each in ACTS[key](request, name)]
+    acts = _acts(problem, now, request)
     return ProblemLine(problem, before, found, _subject_url(kind, name, now, request), after, acts)
+
+
+def _acts(problem: Problem, now: ServiceSnapshot, request: HttpRequest) -> list[Act]:
+    """Return what helps. A list that it leads to shows what the sentence is about."""
+    own = OWN_ACTS.get(problem.rule, {})
+    name = problem.subject[1] if problem.subject else ""
+    acts = [
+        own[key](request, name, now.taken_at) if key in own else ACTS[key](request, name)
+        for key in problem.acts
+        if key in ACTS
+    ]
+    return [each for found in acts for each in found]
 
 
 def _subject_url(kind: str, name: str, now: ServiceSnapshot, request: HttpRequest) -> str:
@@ -61,14 +78,33 @@ def _see_jobs(request: HttpRequest, vendor: str) -> list[Act]:
     return act(request, "See jobs", jobs_url(request, status="queued", **filters), "jobs.view_job")
 
 
+def _see_overdue(request: HttpRequest, vendor: str, now: datetime) -> list[Act]:
+    found = catalogue.get(vendor)
+    expects_callback = found is None or found.expects_callback
+    code = lifecycle.OVERDUE if expects_callback else lifecycle.GAVE_UP
+    since = time_text(floor(now - EVENTS))
+    of_vendor = {"vendor": vendor, "error_code": code, "status": "failed", "ended_after": since}
+    return act(request, "See jobs", jobs_url(request, **of_vendor), "jobs.view_job")
+
+
 def _see_callbacks(request: HttpRequest, vendor: str) -> list[Act]:
-    target = url("jobs_callback_changelist", verdict="refused")
-    return act(request, "See callbacks", target, "jobs.view_callback")
+    return _callbacks(request, "See callbacks", "jobs.view_callback", vendor, "refused")
+
+
+def _see_callbacks_of(request: HttpRequest, vendor: str, now: datetime) -> list[Act]:
+    return _callbacks(request, "See callbacks", "jobs.view_callback", vendor, "")
 
 
 def _apply_callbacks(request: HttpRequest, vendor: str) -> list[Act]:
-    target = url("jobs_callback_changelist", verdict="none")
-    return act(request, "Apply callbacks", target, "jobs.apply_callback")
+    return _callbacks(request, "Apply callbacks", "jobs.apply_callback", vendor, "none")
+
+
+def _callbacks(
+    request: HttpRequest, label: str, permission: str, vendor: str, verdict: str
+) -> list[Act]:
+    filters = {"vendor": vendor, "verdict": verdict}
+    query = {name: value for name, value in filters.items() if value}
+    return act(request, label, url("jobs_callback_changelist", **query), permission)
 
 
 def _change_limits(request: HttpRequest, vendor: str) -> list[Act]:
@@ -94,4 +130,8 @@ ACTS: dict[str, Callable[[HttpRequest, str], list[Act]]] = {
     "change_limits": _change_limits,
     "see_workers": _see_workers,
     "see_bulk_action": _see_bulk_action,
+}
+# Where the same act leads elsewhere, by rule.
+OWN_ACTS: dict[str, dict[str, Callable[[HttpRequest, str, datetime], list[Act]]]] = {
+    "callbacks_overdue": {"see_jobs": _see_overdue, "see_callbacks": _see_callbacks_of},
 }

@@ -14,7 +14,11 @@ from jobs.monitoring.facts import VendorLine, VendorState, WindowUse
 MAX_LISTED = 50
 FEW_SAMPLES = 20
 NOTED_SHARE = 0.1
-WORDS = {VendorState.DOWN: "breaker open", VendorState.NO_WORKER: "no worker"}
+WORDS = {
+    VendorState.DOWN: "breaker open",
+    VendorState.NO_WORKER: "no worker",
+    VendorState.UNKNOWN: "not known",
+}
 # States whose sentence stands under the word: the others' says no more than the row.
 EXPLAINED = {
     VendorState.NO_WORKER,
@@ -58,7 +62,7 @@ def _row(line: VendorLine, request: HttpRequest, *, links_vendor: bool) -> Vendo
         is_failing=line.errors_5min > NOTED_SHARE * line.calls_5min,
         has_few_samples=0 < line.samples < FEW_SAMPLES,
         waiting_url=jobs_url(request, vendor=line.slug, status="queued") if line.waiting else "",
-        failed_url=jobs_url(request, vendor=line.slug, status="failed", created="hour"),
+        failed_url=jobs_url(request, vendor=line.slug, status="failed", ended="hour"),
         acts=_acts(line, request),
     )
 

@@ -14,6 +14,7 @@ from jobs.monitoring import snapshot
 from jobs.monitoring.facts import VendorState
 
 REFRESH_SECONDS = 5
+MAX_WORKERS = 30
 MAY_SEE = ("vendors.view_vendor", "vendors.change_vendor", "jobs.view_job")
 
 
@@ -34,7 +35,9 @@ def overview_view(request: HttpRequest) -> HttpResponse:
         "unlisted": len(listed[MAX_LISTED:]),
         "disabled": [line for line in now.vendors if line.state == VendorState.DISABLED],
         "may_see_vendors": may("vendors.view_vendor") or may("vendors.change_vendor"),
-        "workers": worker_rows(now.workers, request),
+        "workers": worker_rows(now.workers[:MAX_WORKERS], request),
+        "unlisted_workers": now.workers[MAX_WORKERS:],
+        "silent_workers": sum(each.state == "silent" for each in now.workers[MAX_WORKERS:]),
         "bulk_actions": bulk_rows(now.bulk_actions, request),
         "history": panel(request),
     }

@@ -14,12 +14,17 @@ from jobs.monitoring.facts import WorkerLine
 @dataclass(frozen=True)
 class WorkerRow:
     line: WorkerLine
+    word: str
     busy: SafeString | str
     acts: list[Act]
 
 
 def worker_rows(lines: Sequence[WorkerLine], request: HttpRequest) -> list[WorkerRow]:
-    return [WorkerRow(line, _busy(line), _acts(line, request)) for line in lines]
+    return [WorkerRow(line, _word(line), _busy(line), _acts(line, request)) for line in lines]
+
+
+def _word(line: WorkerLine) -> str:
+    return "drained" if line.state == "draining" and not line.busy else line.state
 
 
 def _busy(line: WorkerLine) -> SafeString | str:

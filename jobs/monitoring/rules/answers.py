@@ -17,7 +17,7 @@ REPAIRS = ("lost_entries", "in_flight_corrections", "requeued_entries")
 
 def error_rate(snapshot: ServiceSnapshot) -> Iterator[Problem]:
     for slug, history in _vendors(snapshot):
-        if is_failing(history):
+        if is_failing(history) and not _is_down(snapshot, slug):
             code = next((code for code, _ in history.codes.most_common(1)), "")
             mostly = f", mostly {code}" if code else ""
             sentence = (
@@ -25,6 +25,12 @@ def error_rate(snapshot: ServiceSnapshot) -> Iterator[Problem]:
                 f"minutes{mostly}; over the last day, {history.error_share_day:.0%} did."
             )
             yield _about(slug, "error_rate", sentence, "see_errors")
+
+
+def _is_down(snapshot: ServiceSnapshot, slug: str) -> bool:
+    """Return whether breaker_open says already that its calls fail."""
+    held = snapshot.redis.vendors.get(slug)
+    return bool(held and held.breaker and not held.breaker.is_throttled)
 
 
 def is_failing(history: VendorHistory) -> bool:
@@ -140,7 +146,8 @@ RULES = [
         Alert(
             f"{_share('5m')} > 0.1 and ({_share('5m')} > 2 * ({_share('1d')})"
             f" or {_share('5m')} > 0.5)"
-            " and sum by (vendor) (increase(enrichlabs_attempts_total[5m])) >= 20",
+            " and sum by (vendor) (increase(enrichlabs_attempts_total[5m])) >= 20"
+            " unless on(vendor) enrichlabs_breaker_open == 1",
             "1m",
             "Over 10 % of the calls of {{ $labels.vendor }} fail.",
         ),

@@ -19,7 +19,13 @@ OLDEST_SECONDS = 600.0
 BACKLOG_SECONDS = 3600.0
 AT_CAP_MINUTES = 5
 LONG_PERIODS = ("day", "week", "month")
-STILL = (VendorState.PAUSED, VendorState.NO_WORKER, VendorState.DOWN, VendorState.PROBING)
+STILL = (
+    VendorState.PAUSED,
+    VendorState.NO_WORKER,
+    VendorState.DOWN,
+    VendorState.PROBING,
+    VendorState.UNKNOWN,
+)
 
 
 def vendor_paused(snapshot: ServiceSnapshot) -> Iterator[Problem]:

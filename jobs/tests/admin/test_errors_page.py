@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from jobs.models import Span, Tally
 from jobs.tallies.counts import Counts
-from jobs.tests.console import sign_in, sign_in_as_superuser, text
+from jobs.tests.console import listed, sign_in, sign_in_as_superuser, text
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/errors/"
@@ -53,9 +53,27 @@ def test_errors_are_counted_by_vendor_and_code(tally, make_vendor, make_job, red
     assert "auth" not in shown
     html = page.content.decode()
     assert f"/admin/jobs/job/{job.pk}/change/" in html
-    assert "?status=failed&amp;vendor=acme&amp;error_code=timeout" in html
+    assert "?status=failed&amp;vendor=acme&amp;error_code=timeout&amp;ended_after=" in html
     day = text(browser.get(PAGE, {"hours": "24"}))
     assert "auth The vendor refuses our credentials." in day
+
+
+@pytest.mark.sqlite
+def test_a_rows_list_and_plan_have_as_many_jobs_as_its_number(
+    tally, make_vendor, make_job, redis_client
+):
+    make_vendor("acme")
+    tally(job_codes={"timeout": 1})
+    failed = {"status": "failed", "error_code": "timeout"}
+    make_job(**failed, finished_at=timezone.now() - timedelta(hours=2))
+    wanted = make_job(**failed, finished_at=timezone.now())
+    browser = sign_in_as_superuser()
+    [row] = browser.get(PAGE).context["rows"]
+    assert listed(browser.get(row["jobs_url"])) == [wanted.pk]
+    assert row["group"].example == wanted.pk
+    plan = browser.get(row["plan_url"])
+    assert "Retry 1 job" in text(plan)
+    assert "ended since" in text(plan)
 
 
 @pytest.mark.sqlite

@@ -232,3 +232,28 @@ def test_all_that_match_can_be_retried_or_cancelled(make_job, query, kinds):
     urls = [url for _label, url in answer.context["bulk"]]
     assert [url.partition("?kind=")[2].partition("&")[0] for url in urls] == kinds
     assert all(url.endswith(f"&{query}") for url in urls)
+
+
+@pytest.mark.sqlite
+def test_only_what_can_be_done_to_a_job_on_the_page_is_offered(browser, make_vendor, make_job):
+    make_vendor("acme")
+    make_job(status="failed")
+    assert browser.get(JOBS).context["actions"] == ["retry"]
+    make_job(status="queued")
+    assert browser.get(JOBS).context["actions"] == ["retry", "cancel"]
+
+
+@pytest.mark.sqlite
+def test_a_reader_who_may_not_search_by_name_is_told_so(make_job):
+    make_job(name="Hana")
+    shown = text(sign_in("view_job").get(JOBS, {"q": "Hana"}))
+    assert "You may not search by name" in shown
+
+
+@pytest.mark.sqlite
+def test_today_is_that_of_the_readers_zone(browser, make_job):
+    browser.cookies["console_zone"] = "Asia%2FTokyo"
+    job = make_job(id=first_id_at(timezone.now()))
+    answer = browser.get(JOBS, {"created": "today"})
+    assert listed(answer) == [job.pk]
+    assert answer.context["filters"].named("created").shown == "today"

@@ -48,7 +48,7 @@ def test_limits_are_saved_once_their_effect_was_shown(acme):
     assert Vendor.objects.get().rate_limits == "10/s", "not before its effect was shown"
     Vendor.objects.update(max_attempts=9, paused=True)  # meanwhile
     page = post(browser, page, "save", rate_limits="20/s, 500/min", reason="A new contract.")
-    assert "The limits of vendor acme are changed" in text(page)
+    assert "The limits of vendor acme are changed. They apply within a second." in text(page)
     vendor = Vendor.objects.get()
     assert (vendor.rate_limits, vendor.max_attempts, vendor.paused) == ("20/s, 500/min", 9, True)
     entry = Entry.objects.get()
@@ -111,16 +111,23 @@ def line(vendor, **facts):
             "With the limits as they are: about 100 s.",
         ),
         (
-            {"rate_limits": "200/min, 20000/day"},
-            {"rate_limits": "16/min, 20000/day"},
+            {"rate_limits": "20000/day"},
+            {"rate_limits": "5000/day"},
             {"waiting": 4, "windows": [WindowUse("20000/day", 7355, 20000)]},
-            "The backlog of 4 jobs goes as fast as the workers can.",
+            "The backlog of 4 jobs takes about 7 h 42 min, bound by 5000/day. "
+            "With the limits as they are: as fast as the workers can.",
         ),
         (
-            {"rate_limits": "200/min, 20000/day"},
-            {"rate_limits": "200/min, 5000/day"},
+            {"rate_limits": "8/min, 20000/day"},
+            {"rate_limits": "16/min, 20000/day"},
             {"waiting": 4, "windows": [WindowUse("20000/day", 7355, 20000)]},
-            "The backlog of 4 jobs takes about 7 h 42 min, bound by 5000/day.",
+            "The backlog of 4 jobs is called as fast as the workers can: no limit holds it.",
+        ),
+        (
+            {"rate_limits": "8/min"},
+            {"rate_limits": "16/min"},
+            {"waiting": 4, "windows": [WindowUse("8/min", 8, 8)]},
+            "no limit holds it. With the limits as they are: about 30 s.",
         ),
         ({}, {"rate_limits": "1/s"}, {"waiting": 0}, "No job waits"),
         ({}, {"rate_limits": "1/s"}, {}, "Redis does not answer"),

@@ -86,7 +86,7 @@ def test_without_redis_the_page_is_quick_and_says_so(make_vendor, settings, tmp_
     page = browser.get("/admin/")
     assert time.monotonic() - begun < 2
     assert "Redis does not answer" in text(page)
-    assert "acme running" in row_of(page, "acme")
+    assert "acme not known" in row_of(page, "acme")
     assert "No worker is alive" not in text(page), "unknown without Redis"
     silent.close()
 

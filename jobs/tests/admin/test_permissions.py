@@ -50,6 +50,7 @@ def test_an_action_needs_its_permission(make_vendor, make_job):
     job = make_job(status="failed")
     for fields in ({"ask": "1"}, {}):
         assert browser.post(f"{JOBS}retry/", {"ids": job.pk, **fields}).status_code == 403
+    make_job(status="queued")
     page = text(browser.get(JOBS))
     assert ("Retry selected" in page, "Cancel selected" in page) == (False, True)
 

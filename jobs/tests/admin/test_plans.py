@@ -77,6 +77,7 @@ def test_the_job_list_is_read_by_an_index(browser, make_job, params):
     [
         # The end of the part, the count in it and the page.
         ({"status": "failed", "reruns": "1"}, 3),
+        ({"status": "failed", "error_code": "a", "vendor": "acme", "ended": "hour"}, 3),
         ({"client": "default", "error_code": "timeout", "vendor": "acme"}, 3),
         ({"client": "default", "status": "failed", "vendor": "acme", "created": "week"}, 3),
         # The same for each of three statuses.

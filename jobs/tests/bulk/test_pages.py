@@ -84,6 +84,21 @@ def test_it_starts_what_it_has_shown_and_leads_to_its_progress(browser):
 
 
 @pytest.mark.sqlite
+def test_jobs_that_a_retry_will_not_help_need_a_tick(browser):
+    make_failed(2)
+    assert "A retry will not help" not in text(browser.get(PLAN))
+    make_failed(1, error_code="invalid_input")
+    shown = text(browser.get(PLAN))
+    assert "A retry will not help 1 of 3 of them until their input is changed (invalid_inp" in shown
+    assert "Retry them all the same" not in shown, "most of them may be helped"
+    of_code = f"{PLAN}&error_code=invalid_input"
+    assert "Tick the box if you mean it." in text(browser.post(of_code))
+    assert not BulkAction.objects.exists()
+    browser.post(of_code, {"is_hopeless": "on"})
+    assert BulkAction.objects.get().planned == 1
+
+
+@pytest.mark.sqlite
 def test_many_more_jobs_than_the_page_has_shown_are_not_started(browser):
     make_failed(14)
     page = browser.post(PLAN, {"shown": "2"})

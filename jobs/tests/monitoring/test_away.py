@@ -32,6 +32,18 @@ def test_workers_say_where_they_run_and_which_version(stage):
 
 
 @pytest.mark.sqlite
+@pytest.mark.parametrize(
+    "report",
+    ["[]", "null", "x", '{"started_at":"z","version":5}', '{"started_at":1e30}', '{"only":5}'],
+)
+def test_a_worker_that_cannot_be_read_does_not_hide_the_others(stage, report):
+    stage.redis.hset(WORKERS, "other-1-x", f"{stage.redis.time()[0]}000 {report}")
+    stage.redis.hset(WORKERS, "junk", report)
+    found = {each.name: each.version for each in now().workers}
+    assert found == {"w1": "1.0", "other-1-x": "unreadable"}
+
+
+@pytest.mark.sqlite
 def test_while_all_workers_are_drained_nobody_calls_a_vendor(stage):
     stage.heartbeat("w1", state="draining")
     [problem] = now().problems

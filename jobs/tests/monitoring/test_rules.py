@@ -16,6 +16,7 @@ from jobs.monitoring.rules import RULES, alerts, answers
 from jobs.queue.clock import redis_clock
 from jobs.tallies.recent import recent
 from jobs.tallies.samples import Sampler
+from jobs.tests.console import sign_in_as_superuser
 from jobs.tests.monitoring.faults import FAULTS
 from jobs.tests.monitoring.looking import now
 
@@ -59,6 +60,16 @@ def test_a_fault_is_found_and_its_alert_fires(fault, stage, client, tmp_path):
     assert set(re.findall(r"enrichlabs_\w+", rule.alert.expr)) <= shown
     if promtool := shutil.which("promtool"):
         assert_fires(promtool, rule, before, after, tmp_path)
+
+
+def test_what_a_line_leads_to_is_what_it_is_about(stage):
+    FAULTS_BY_NAME["callbacks_overdue"](stage)
+    [problem] = re.findall(
+        r'<li class="problem.*?</li>', sign_in_as_superuser().get("/admin/").content.decode(), re.S
+    )
+    jobs, callbacks = re.findall(r'href="(/admin/jobs/[^"]*)"', problem)[::-1]
+    assert "vendor=acme&amp;error_code=callback_overdue&amp;status=failed&amp;ended_after=" in jobs
+    assert callbacks == "/admin/jobs/callback/?vendor=acme"
 
 
 def test_a_commit_that_took_long_is_found_later(stage):

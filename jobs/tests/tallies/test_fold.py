@@ -10,6 +10,7 @@ from jobs.queue.clock import redis_clock
 from jobs.tallies import fold, marks, read
 from jobs.tallies.counts import Counts
 from jobs.tallies.fold import CHUNK, Folder
+from jobs.tallies.recount import _add_to_totals
 from jobs.tallies.writer import tally
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -113,8 +114,8 @@ def test_a_fold_can_be_interrupted_anywhere(some_hours, at, after):
 
 def test_readers_miss_nothing_during_a_fold(some_hours, at):
     at(DAY + timedelta(days=1, hours=2))
-    expected, before, folder = figures(), marks.read(), Folder()
-    while folder.step() >= CHUNK:
+    expected, before = figures(), marks.read()
+    while fold.fold_one(before, redis_clock.now()):
         with patch("jobs.tallies.read.marks.read", lambda marked=before: marked):
             found = figures()  # by the old marks
         assert {**found, "totals": None} == {**expected, "totals": None}
@@ -166,3 +167,12 @@ def test_an_idle_service_folds_its_last_hour(at):
     at(DAY + 2 * HOUR)
     fold_all(Folder())
     assert marks.read().hour == DAY + HOUR
+
+
+def test_a_fold_does_not_undo_what_recount_adds(some_hours, at):
+    at(DAY + timedelta(days=1))
+    fold_all(Folder())
+    before, more = marks.counted_before(), Counts(done=10)
+    _add_to_totals("acme", more)
+    assert not marks.move_hour(before, before.at + HOUR, before.by_vendor())
+    assert marks.counted_before().by_vendor()["acme"].done == 5 + 10

@@ -8,9 +8,10 @@ from django.core.management import call_command
 
 from jobs import lifecycle, tallies
 from jobs.api import intake
-from jobs.models import Job
+from jobs.models import Job, Span
 from jobs.queue.clock import redis_clock
-from jobs.tallies import read
+from jobs.tallies import fold, read
+from jobs.tallies.counts import Counts
 from jobs.tallies.fold import CHUNK, Folder
 from jobs.tallies.memory import memory
 from vendors.base import Done
@@ -61,9 +62,7 @@ def test_what_a_killed_process_had_not_written_is_added_once(at, make_vendor, ca
             tallies.flush()
         memory.reset()
     at(NOW)
-    folder = Folder()
-    while folder.step() >= CHUNK:
-        pass
+    fold_all()
     assert [found["acme"].done for found in history()] == [2, 2]
     call_command("recount")
     assert "acme: 3 jobs and calls were missing." in capsys.readouterr().out
@@ -77,3 +76,47 @@ def test_what_a_killed_process_had_not_written_is_added_once(at, make_vendor, ca
     call_command("recount")
     assert "missing" not in capsys.readouterr().out
     assert history()[0]["acme"].done == 3
+
+
+def fold_all():
+    folder = Folder()
+    while folder.step() >= CHUNK:
+        pass
+
+
+def test_what_was_counted_is_not_added_again_by_a_clock_that_is_ahead(at, make_vendor, capsys):
+    """The job's id has the time of the machine. Durations of rows have only milliseconds."""
+    make_vendor("acme")
+    begin = THEN.replace(second=59, microsecond=0)
+    at(begin)
+    job = Job.new(vendor="acme", input={}, id=str(id_at(begin + timedelta(seconds=1.5))))
+    assert intake.accept(job)
+    [job] = lifecycle.claim(
+        [job.pk], worker="w", run_token="t", now=begin, deadline_at=begin + timedelta(minutes=1)
+    )
+    ended = begin + timedelta(milliseconds=22.8)  # 22 in a row on MongoDB: the next bucket
+    lifecycle.apply([lifecycle.complete(job, Done({}), ended)])
+    tallies.flush()
+    at(NOW)
+    fold_all()
+    expected = history()
+    call_command("recount")
+    assert "missing" not in capsys.readouterr().out
+    assert history() == expected
+
+
+@pytest.mark.sqlite
+def test_an_interrupted_recount_is_completed(at, make_vendor, capsys):
+    make_vendor("acme")
+    finish_a_job(at, THEN, 0)
+    memory.reset()
+    finish_a_job(at, THEN + timedelta(minutes=2), 0)
+    tallies.flush()
+    at(NOW)
+    fold_all()
+    minute = read.floor(THEN, timedelta(minutes=1))
+    for vendor in ("acme", "*"):
+        fold.write(Span.MINUTE, {(vendor, minute): Counts(done=1)})
+    call_command("recount")
+    assert [found["acme"].done for found in history()] == [2, 2]
+    assert [found["acme"].accepted for found in history()] == [2, 2]

@@ -3,6 +3,7 @@
 import os
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Thread
 from unittest.mock import patch
 
 import pytest
@@ -13,7 +14,9 @@ from jobs.models import Tally
 from jobs.queue.clock import redis_clock
 from jobs.storage.store import writing
 from jobs.tallies import read
+from jobs.tallies.fold import CHUNK, Folder
 from jobs.tallies.memory import Memory, memory
+from jobs.tallies.writer import writer
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -98,6 +101,39 @@ def test_what_was_flushed_survives_kill_9_and_flushall(after, redis_client):
     tallies.flush()
     assert counted_in(1) == [5]
     assert read.totals()["acme"].events == {"takeovers": 5}
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_nothing_is_lost_when_the_clock_goes_back(after, is_new):
+    tallies.count("takeovers", "acme")
+    tallies.flush()
+    after(4)
+    tallies.flush()
+    after(15)
+    while Folder().step() >= CHUNK:
+        pass
+    tallies.count("takeovers", "acme", 2)
+    tallies.flush()
+    after(20)
+    tallies.flush()
+    if is_new:
+        memory.reset()
+    after(-10)  # before the mark
+    tallies.count("takeovers", "acme", 4)
+    tallies.flush()
+    after(15)
+    tallies.count("takeovers", "acme", 8)
+    tallies.flush()
+    assert read.totals()["acme"].events == {"takeovers": 15}
+
+
+@pytest.mark.sqlite
+def test_a_process_ends_soon_although_the_store_hangs():
+    with writer._flushing, patch("jobs.tallies.writer.EXIT_SECONDS", 0.05):
+        ending = Thread(target=tallies.finish)
+        ending.start()
+        ending.join(5)
+        assert not ending.is_alive()
 
 
 @pytest.mark.sqlite

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from harness.ports import free_port
 from harness.running import ROOT, Server, environment
-from tests.browser.conftest import PASSWORD, Site
+from tests.browser.conftest import PASSWORD, Site, fill_login, new_context, visit
 
 JOBS = 900
 
@@ -66,13 +66,8 @@ def own_database() -> str:
 
 def signed_in(chromium: Browser, console: Console, user: str = "admin") -> Any:
     """Return the browser's state once the user has signed in."""
-    context = chromium.new_context()
-    page = context.new_page()
-    page.goto(f"{console.url}/admin/")
-    page.fill("#id_username", user)
-    page.fill("#id_password", PASSWORD)
-    page.press("#id_password", "Enter")
-    page.wait_for_url(f"{console.url}/admin/")
+    context = new_context(chromium)
+    fill_login(context.new_page(), console, user)
     state = context.storage_state()
     context.close()
     return state
@@ -87,8 +82,7 @@ def context(chromium: Browser, console: Console) -> Iterator[BrowserContext]:
 def signed_in_context(
     chromium: Browser, console: Console, cookies: Any = None
 ) -> Iterator[BrowserContext]:
-    context = chromium.new_context(storage_state=cookies or console.cookies)
-    context.set_default_timeout(15_000)
+    context = new_context(chromium, storage_state=cookies or console.cookies)
     yield context
     context.close()
 
@@ -98,8 +92,7 @@ def open_page(page: Page, console: Console) -> Callable[[str], Page]:
     """Return a function that opens a path of the console, which must answer with 200."""
 
     def open_page(path: str) -> Page:
-        answer = page.goto(console.url + path)
-        assert answer
+        answer = visit(page, console.url + path)
         assert answer.status == 200, (path, answer.status)
         return page
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
-LOOKS = [("light", 1280), ("light", 390), ("dark", 1280), ("dark", 390)]
+WIDTHS = (1280, 390)
+SCHEMES: tuple[Any, ...] = ("light", "dark")
 STANDARDS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 COLOURS = ("color-contrast", "link-in-text-block")  # all that differs in the dark
 # What reaches beyond the right edge, unless it is inside a part that scrolls by itself.
@@ -19,14 +20,22 @@ TOO_WIDE = """() => {
 }"""
 
 
-def faults(page: Page, scheme: Any, width: int) -> Iterator[str]:
-    """Yield a line for each fault of the page in this look."""
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 900})
-    where = f"{scheme} {width}: "
-    for text in page.evaluate(TOO_WIDE):
-        yield where + text
-    for violation in Axe().run(page, options=options(scheme)).response["violations"]:
+def faults(
+    page: Page, widths: tuple[int, ...] = WIDTHS, schemes: tuple[Any, ...] = SCHEMES
+) -> Iterator[str]:
+    """Yield a line for each fault of the page, which is loaded once for all looks."""
+    page.evaluate(AXE_SCRIPT)
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        yield from (f"{width}: {text}" for text in page.evaluate(TOO_WIDE))
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            yield from unreadable(page, scheme, f"{scheme} {width}: ")
+
+
+def unreadable(page: Page, scheme: str, where: str) -> Iterator[str]:
+    found = page.evaluate("options => axe.run(document, options)", options(scheme))
+    for violation in found["violations"]:
         if violation["impact"] in ("serious", "critical"):
             for node in violation["nodes"][:3]:
                 yield f"{where}{violation['id']}: {node['html'][:160]} {_said(node)}"

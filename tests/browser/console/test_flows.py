@@ -1,4 +1,6 @@
-"""What a person on call does, with a mouse, by the keyboard alone and without script."""
+"""What a person on call does: with a mouse, and where it differs by the keyboard alone or without
+script.
+"""
 
 import json
 import os
@@ -7,9 +9,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import REPORT_VIOLATIONS
+from tests.browser.conftest import new_context, new_page, visit
 from tests.browser.console.conftest import Console
 from tests.browser.console.hands import Hands, Keyboard
 from tests.browser.hostile import MARKUP
@@ -20,30 +22,44 @@ WAYS: dict[str, Callable[[Page], Hands]] = {
     "without script": Hands,
 }
 # A vendor for each way, so that no flow undoes another.
+SQLITE = pytest.mark.sqlite  # on MongoDB, two flows with a mouse are enough
 VENDORS = {"mouse": "people", "keyboard": "addresses", "without script": "phones"}
 CODES = {"people": "invalid_input", "addresses": "timeout", "phones": "rate_limited"}
 
 
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture(scope="module")
+def browsers(chromium: Browser, console: Console) -> Iterator[dict[bool, BrowserContext]]:
+    """A browser with script and one without, which keep our style."""
+    found = {
+        has_script: new_context(
+            chromium, storage_state=console.cookies, java_script_enabled=has_script
+        )
+        for has_script in (True, False)
+    }
+    yield found
+    for context in found.values():
+        context.close()
 
 
 @pytest.fixture
-def hands(chromium: Browser, console: Console, way: str) -> Iterator[Hands]:
+def hands(
+    browsers: dict[bool, BrowserContext], console: Console, way: str, errors: list[str]
+) -> Iterator[Hands]:
     """Hands on the front page."""
-    scripted = way != "without script"
-    context = chromium.new_context(storage_state=console.cookies, java_script_enabled=scripted)
-    context.set_default_timeout(15_000)
-    page = context.new_page()
-    errors: list[str] = []
-    page.add_init_script(REPORT_VIOLATIONS)
-    page.on("console", lambda it: errors.append(it.text) if it.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{console.url}/admin/")
+    page = new_page(browsers[way != "without script"], errors)
+    visit(page, f"{console.url}/admin/")
     yield WAYS[way](page)
-    context.close()
+    page.close()
     assert errors == []
+
+
+def by(*ways: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("way", [pytest.param(it, marks=SQLITE) for it in ways])
+
+
+def with_a_mouse_on_both_stores_and(*others: str) -> pytest.MarkDecorator:
+    marked = [pytest.param(it, marks=SQLITE) for it in others]
+    return pytest.mark.parametrize("way", ["mouse", *marked])
 
 
 @pytest.fixture
@@ -51,6 +67,7 @@ def vendor(way: str) -> str:
     return VENDORS[way]
 
 
+@with_a_mouse_on_both_stores_and("keyboard", "without script")
 def test_a_vendor_is_paused_and_resumed_and_the_trail_says_who(
     hands: Hands, console: Console, vendor: str
 ) -> None:
@@ -77,6 +94,7 @@ def confirm(hands: Hands, name: str) -> None:
         hands.press(name)
 
 
+@with_a_mouse_on_both_stores_and("without script")
 def test_all_failed_jobs_of_an_error_are_retried(
     hands: Hands, console: Console, vendor: str
 ) -> None:
@@ -94,6 +112,7 @@ def test_all_failed_jobs_of_an_error_are_retried(
     expect(page.locator("main")).to_contain_text("The vendor is back")
 
 
+@by("keyboard")
 def test_a_job_is_found_by_its_id(hands: Hands, console: Console) -> None:
     page, job_id = hands.page, console.rows["complete"]
     hands.write(page.get_by_role("searchbox").first, job_id)
@@ -101,6 +120,7 @@ def test_a_job_is_found_by_its_id(hands: Hands, console: Console) -> None:
     expect(page.locator("main")).to_contain_text(job_id)
 
 
+@by("mouse", "keyboard")
 def test_jobs_are_filtered_by_status_and_vendor(hands: Hands, console: Console) -> None:
     page = hands.page
     hands.press("Jobs", page.get_by_role("navigation").first)
@@ -113,6 +133,7 @@ def test_jobs_are_filtered_by_status_and_vendor(hands: Hands, console: Console) 
     assert all("failed" in text and "emails" in text for text in rows.all_inner_texts())
 
 
+@by("mouse", "without script")
 def test_a_page_of_a_failed_job_says_why_and_what_helps(hands: Hands, console: Console) -> None:
     page = hands.page
     page.goto(f"{console.url}/admin/jobs/job/{console.rows['failed']}/change/")
@@ -123,6 +144,7 @@ def test_a_page_of_a_failed_job_says_why_and_what_helps(hands: Hands, console: C
     expect(page.locator("main")).to_contain_text(f'"name": {json.dumps(MARKUP)}')
 
 
+@by("mouse")
 def test_a_vendor_is_tried(hands: Hands, vendor: str) -> None:
     page = hands.page
     hands.press(vendor)
@@ -132,6 +154,7 @@ def test_a_vendor_is_tried(hands: Hands, vendor: str) -> None:
     expect(page.locator("main")).to_contain_text("Ada Brandt")
 
 
+@by("mouse", "without script")
 def test_the_effect_of_new_limits_is_shown_first(hands: Hands, vendor: str) -> None:
     page = hands.page
     hands.press(vendor)
@@ -141,6 +164,24 @@ def test_the_effect_of_new_limits_is_shown_first(hands: Hands, vendor: str) -> N
     expect(page.locator("main")).to_contain_text("7")
 
 
+@by("keyboard")
+def test_a_failed_job_is_edited_and_retried(hands: Hands, console: Console) -> None:
+    page, job_id = hands.page, console.rows["edited"]
+    page.goto(f"{console.url}/admin/jobs/job/{job_id}/change/")
+    hands.press("Edit and retry")
+    hands.fill("Input", "{}")
+    hands.press("Retry with this input")
+    expect(page.get_by_role("alert")).to_contain_text("name")  # is required
+    hands.fill("Input", json.dumps({"name": "Ada Brandt", "city": "Graz"}))
+    hands.fill("Reason", "The name was wrong")
+    hands.press("Retry with this input")
+    expect(page.locator("body")).to_contain_text("queued for a new run with the edited input")
+    page.goto(f"{console.url}/admin/audit/?target=job:{job_id}")
+    expect(page.locator("main")).to_contain_text("The name was wrong")
+    expect(page.locator("main")).not_to_contain_text("Graz")  # which is personal data
+
+
+@SQLITE
 def test_the_copied_command_repeats_the_request(
     open_page: Callable[[str], Page], console: Console
 ) -> None:

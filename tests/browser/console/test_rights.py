@@ -1,6 +1,7 @@
 """A viewer sees no button that is not hers to press, and a request by hand is refused."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -32,9 +33,8 @@ def test_a_viewer_is_shown_no_acts(
 ) -> None:
     page = open_page(path_of(console, place))
     main = page.locator("main")
-    for act in ACTS:
-        for role in ("button", "link"):
-            expect(main.get_by_role(role, name=act, exact=True)).to_have_count(0)
+    for role in ("button", "link"):
+        expect(main.get_by_role(role, name=re.compile(f"^({'|'.join(ACTS)})$"))).to_have_count(0)
 
 
 def path_of(console: Console, place: str) -> str:

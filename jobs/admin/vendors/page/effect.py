@@ -1,5 +1,6 @@
 """What a change of a vendor's limits would do, in sentences: to its backlog, and to the vendor."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,11 +19,11 @@ UNLIMITED = "as fast as the workers can"
 
 
 @dataclass(frozen=True)
-class Need:
-    """How long calls take at least, and which limit makes them take so long."""
+class Wait:
+    """In how many seconds the backlog is called at the earliest, and what allows no sooner."""
 
-    seconds: float
-    bound: str
+    seconds: float = 0.0
+    bound: str = ""
 
 
 def effect(stored: Vendor, changed: Vendor, line: VendorLine | None) -> list[str]:
@@ -55,56 +56,61 @@ def _exceeds(old: float | None, new: float | None) -> bool:
     return new is None or new >= MUCH_MORE * old
 
 
-def need_of(vendor: Vendor, line: VendorLine, jobs: int) -> Need | None:
-    """Return what the limits of a vendor make of a number of jobs; None if they let all through."""
-    units, spent, found = jobs * vendor.weight, _spent(line), []
+def wait_of(jobs: int, vendor: Vendor, line: VendorLine | None) -> Wait:
+    """Return how long the limits of a vendor keep so many jobs, given the calls that count now."""
+    units, counted_now = jobs * vendor.weight, _counting(line)
+    waits = [Wait()]
     for window in parse(vendor.rate_limits):
-        label = label_of(window)
-        found.append(Need(_seconds(units, window, spent.get(_period_in(label), 0)), label))
-    for name, windows in _shared(vendor):
-        found += [Need(units / it.calls * it.seconds, f"the limit {name}") for it in windows]
+        spent = counted_now.get(window.seconds, 0)
+        waits.append(Wait(_seconds(units, window, spent), label_of(window)))
+    for name, window, spent in _shared(vendor, line):
+        waits.append(Wait(_seconds(units, window, spent), f"the limit {name}"))
     held_seconds = _held_seconds(line)
-    if vendor.max_in_flight and held_seconds:
-        bound = f"{vendor.max_in_flight:,} in flight"
-        found.append(Need(jobs / vendor.max_in_flight * held_seconds, bound))
-    found = [need for need in found if need.seconds >= 1]
-    return max(found, key=lambda need: need.seconds, default=None)
+    cap, in_flight = vendor.max_in_flight, (line and line.in_flight) or 0
+    if cap and held_seconds and jobs > cap - in_flight:
+        waits.append(Wait(jobs * held_seconds / cap, f"{cap:,} in flight"))
+    return max(waits, key=lambda wait: wait.seconds)
 
 
 def _seconds(units: int, window: Window, spent: int) -> float:
-    """Return after which time a window lets through the last of the units, if those that count in
-    it already were spread evenly.
+    """Return when a window allows the last of these units. Those that count in it are taken to have
+    been spent evenly over its period, at the end of which the last of them is past.
     """
-    must_pass = units + spent - window.calls
-    if must_pass <= 0:
+    missing = units + spent - window.calls
+    if missing <= 0:
         return 0.0
-    if units <= window.calls:
-        return must_pass / spent * window.seconds
-    return units / window.calls * window.seconds
+    if missing <= spent:
+        return missing / spent * window.seconds
+    return window.seconds * (1 + (missing - spent) / window.calls)
 
 
-def _spent(line: VendorLine | None) -> dict[str, int]:
-    """Return what counts in the vendor's own windows, by their period."""
-    windows = line.windows if line else []
-    return {_period_in(use.label): use.spent for use in windows if not use.bucket}
+def _counting(line: VendorLine | None) -> dict[float, int]:
+    """Return how many units count now in the vendor's own windows, by their seconds."""
+    own = [use for use in line.windows if not use.bucket] if line else []
+    return {parse(use.label)[0].seconds: use.spent for use in own}
 
 
-def _period_in(label: str) -> str:
-    return label.partition("/")[2]
-
-
-def _shared(vendor: Vendor) -> Iterator[tuple[str, list[Window]]]:
-    """Yield the windows of the limits that it shares with others; those of each key together."""
+def _shared(vendor: Vendor, line: VendorLine | None) -> Iterator[tuple[str, Window, int]]:
+    """Yield the windows of the limits that it shares with others, and what counts in them; those
+    of each key together.
+    """
     keys = len(vendor.credential.key_names) if vendor.credential else 1
+    spent = Counter[tuple[str, str]]()
+    for use in line.windows if line else ():
+        spent[use.bucket.partition("/")[0], use.label] += use.spent
     for name, limit in vendor.named_limits.items():
         with suppress(ValueError):
             rules = limit.rules
             times = keys if rules.per_credential else 1
-            yield name, [Window(each.calls * times, each.seconds) for each in rules.windows]
+            for each in rules.windows:
+                window = Window(each.calls * times, each.seconds)
+                yield name, window, spent[name, label_of(each)]
 
 
-def _held_seconds(line: VendorLine) -> float | None:
+def _held_seconds(line: VendorLine | None) -> float | None:
     """Return how long a job occupies its place in flight, on average."""
+    if line is None:
+        return None
     if line.in_flight and line.done_per_minute:
         return line.in_flight / line.done_per_minute * 60
     return line.p50_seconds
@@ -117,14 +123,17 @@ def _backlog(stored: Vendor, changed: Vendor, line: VendorLine | None) -> Iterat
     if not line.waiting:
         yield "No job waits, so that there is no backlog to get through."
         return
-    before, after = (need_of(each, line, line.waiting) for each in (stored, changed))
-    takes = f"takes {_words(after)}, bound by {after.bound}" if after else f"goes {UNLIMITED}"
+    before, after = (wait_of(line.waiting, each, line) for each in (stored, changed))
     jobs = counted(line.waiting, "job")
-    yield f"The backlog of {jobs} {takes}. With the limits as they are: {_words(before)}."
+    now = f"With the limits as they are: {_done_in(before)}."
+    if after.seconds:
+        yield f"The backlog of {jobs} takes {_done_in(after)}, bound by {after.bound}. {now}"
+    else:
+        yield f"The backlog of {jobs} is called {UNLIMITED}: no limit holds it. {now}"
 
 
-def _words(need: Need | None) -> str:
-    return f"about {words_of(need.seconds)}" if need else UNLIMITED
+def _done_in(wait: Wait) -> str:
+    return f"about {words_of(max(1.0, wait.seconds))}" if wait.seconds else UNLIMITED
 
 
 def _seen_by_the_vendor(stored: Vendor, changed: Vendor) -> Iterator[str]:
@@ -154,8 +163,9 @@ def _at_once(stored: Vendor, changed: Vendor, line: VendorLine | None) -> Iterat
 
 def _stops(changed: Vendor, line: VendorLine | None) -> Iterator[str]:
     """Yield which windows are full at once, because more calls count in them than they allow."""
+    counted_now = _counting(line)
     for window in parse(changed.rate_limits):
-        count = _spent(line).get(_period_in(label_of(window)), 0)
+        count = counted_now.get(window.seconds, 0)
         if count > window.calls:
             wait = words_of(window.seconds)
             yield (
