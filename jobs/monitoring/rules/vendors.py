@@ -143,7 +143,8 @@ def at_cap(snapshot: ServiceSnapshot) -> Iterator[Problem]:
         if held and held.has_no_slot and history and history.at_cap >= AT_CAP_MINUTES:
             sentence = (
                 f"{line.slug} has been at its cap on jobs in flight for {AT_CAP_MINUTES} min: "
-                f"{counted(held.waiting, 'job')} wait for its answer.{waits(line)}"
+                f"{counted(held.waiting, 'job')} {'waits' if held.waiting == 1 else 'wait'} for its "
+                f"answer.{waits(line)}"
             )
             yield _about(line, "at_cap", WARNING, sentence, ("change_limits", "see_callbacks"))
 
