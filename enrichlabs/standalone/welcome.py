@@ -39,7 +39,7 @@ A file of rows: see README.md, with ENRICHLABS_URL={url}
 EXAMPLE_VENDOR = "sync"
 EXAMPLE_INPUT = {"name": "John Doe", "email": "john.doe@example.com"}
 HEADER = ' -H "Authorization: Bearer $API_KEY"'
-MAKE_KEY = "export API_KEY=$(script/manage api_key create)"
+MAKE_KEY = "export API_KEY=$({}script/manage api_key create)"
 OPEN = "none yet. Until there is one, requests need no key."
 CLOSED = "none yet. All requests are refused until there is one."
 NEEDED = "every request needs one."
@@ -60,13 +60,21 @@ def show(url: str, serves_mocks: bool, allows_anonymous: bool) -> None:
         docs=f"{url}/docs" if settings.API_DOCS else "switched off (API_DOCS)",
         login=_login(),
         keys=keys,
-        make_key=f"{'Another' if has_key else 'Make one'}: {MAKE_KEY}",
+        make_key=f"{'Another' if has_key else 'Make one'}: {_make_key()}",
         data=settings.DATA,
         header="" if keys == OPEN else HEADER,
         job=shlex.quote(json.dumps(_example_job(vendors))),
     )
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _make_key() -> str:
+    """Return the command that makes a key in this installation, wherever its data are."""
+    is_default = settings.DATA == settings.BASE_DIR / "var"
+    return MAKE_KEY.format(
+        "" if is_default else f"ENRICHLABS_DATA={shlex.quote(str(settings.DATA))} "
+    )
 
 
 def _served_vendors(serves_mocks: bool) -> list[Any]:

@@ -96,7 +96,7 @@ def _see_callbacks_of(request: HttpRequest, vendor: str, now: datetime) -> list[
 
 
 def _apply_callbacks(request: HttpRequest, vendor: str) -> list[Act]:
-    return _callbacks(request, "Apply callbacks", "jobs.apply_callback", vendor, "none")
+    return _callbacks(request, "Apply callbacks", "jobs.apply_callback", vendor, "unreadable")
 
 
 def _callbacks(
@@ -134,4 +134,5 @@ ACTS: dict[str, Callable[[HttpRequest, str], list[Act]]] = {
 # Where the same act leads elsewhere, by rule.
 OWN_ACTS: dict[str, dict[str, Callable[[HttpRequest, str, datetime], list[Act]]]] = {
     "callbacks_overdue": {"see_jobs": _see_overdue, "see_callbacks": _see_callbacks_of},
+    "at_cap": {"see_callbacks": _see_callbacks_of},
 }

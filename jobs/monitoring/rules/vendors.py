@@ -141,9 +141,10 @@ def at_cap(snapshot: ServiceSnapshot) -> Iterator[Problem]:
         held = snapshot.redis.vendors.get(line.slug)
         history = snapshot.histories.get(line.slug)
         if held and held.has_no_slot and history and history.at_cap >= AT_CAP_MINUTES:
+            await_it = "waits" if held.waiting == 1 else "wait"
             sentence = (
                 f"{line.slug} has been at its cap on jobs in flight for {AT_CAP_MINUTES} min: "
-                f"{counted(held.waiting, 'job')} wait for its answer.{waits(line)}"
+                f"{counted(held.waiting, 'job')} {await_it} for its answer.{waits(line)}"
             )
             yield _about(line, "at_cap", WARNING, sentence, ("change_limits", "see_callbacks"))
 
