@@ -81,17 +81,12 @@ def test_a_vendor_is_paused_and_resumed_and_the_trail_says_who(
     row = page.get_by_role("row").filter(has=page.get_by_role("link", name=vendor, exact=True))
     expect(row.first).to_contain_text("paused")
     hands.press("Resume", row.first)
-    confirm(hands, "Resume")
+    expect(page.get_by_role("heading", name=f"Resume vendor {vendor}?")).to_be_visible()
+    hands.press("Resume")
     expect(page.locator("body")).to_contain_text("resumed")
     page.goto(f"{console.url}/admin/audit/?target=vendor:{vendor}")
     expect(page.locator("main")).to_contain_text("Their maintenance")
     expect(page.locator("main")).to_contain_text("admin")
-
-
-def confirm(hands: Hands, name: str) -> None:
-    """Press the button of a page that asks, if there is one."""
-    if hands.page.get_by_role("link", name="Cancel", exact=True).count():
-        hands.press(name)
 
 
 @with_a_mouse_on_both_stores_and("without script")
