@@ -17,12 +17,13 @@ from enrichlabs.http.overload import is_late, refuse, waited_seconds
 from enrichlabs.http.request_limits import Limits, limits_of
 from enrichlabs.http.upload import Upload
 from enrichlabs.http.wsgi_request import Body, Handler
-from jobs import tallies
 from jobs.api.problems import Problem, overloaded
 from jobs.storage.store import patience
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "enrichlabs.settings")
 django.setup(set_prefix=False)
+from jobs import tallies  # noqa: E402 - it needs the models
+
 handler = Handler()
 # Imports all views now, or the first requests would wait for that and pile up.
 get_resolver().url_patterns  # noqa: B018

@@ -48,7 +48,8 @@ def test_a_session_is_found_by_its_primary_key():
 
 def test_failed_logins_are_counted_by_indexes():
     with recording() as sent:
-        assert not throttle.wait("a", "192.0.2.7", NOW)
+        for limit in throttle._limits("192.0.2.7"):
+            assert not throttle._wait(limit, "a", "192.0.2.7", NOW)
     columns = [("account", "address"), ("address",), ("account",)]
     assert [tuple(read.match)[:-1] for read in sent] == columns
     for read, names in zip(sent, columns, strict=True):

@@ -107,10 +107,15 @@ class Writer:
         """Write the last second, if the store answers, because the process ends."""
         try:
             with patience(EXIT_SECONDS):
-                self.flush()
+                if self._has_changes():  # else the store need not even be opened
+                    self.flush()
         except Exception as error:
             log.debug("the last tallies are lost: %s", type(error).__name__)
             self._memory.reset()  # or what is registered for the exit would wait once more
+
+    def _has_changes(self) -> bool:
+        with self._memory.lock:
+            return any(row.changes > row.written for row in self._memory.rows.values())
 
     def _writes(self) -> list[_Write]:
         with self._memory.lock:

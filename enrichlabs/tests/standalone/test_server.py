@@ -103,7 +103,7 @@ def test_the_printed_command_works_and_callbacks_arrive(
     tmp_path: Path, variables: dict[str, str]
 ) -> None:
     of_vendors = {"VENDOR_ACME_KEY", "ACME_CORP_KEY", "MOCK_SECRET"}
-    secrets = dict.fromkeys([*of_vendors, "ADMIN_PASSWORD"], "secret")
+    secrets = {**dict.fromkeys(of_vendors, "secret"), "ADMIN_PASSWORD": "a-secret-of-22-letters"}
     prefixes = {"VENDOR_VARIABLE_PREFIXES": "VENDOR_,ACME_CORP_,MOCK_"}
     ports = {"PORT": free_port(), "MOCK_PORT": free_port()}
     server = Server(tmp_path / "data", **ports, **variables, **secrets, **prefixes)
