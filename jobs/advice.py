@@ -87,7 +87,7 @@ ADVICE = {
     ),
     "adapter_failed": Advice(
         "The vendor's adapter raised an error, or could not be loaded.",
-        "Find the error in the worker's log, mend the adapter, restart the workers, then retry.",
+        "Find the error in the worker's log, correct the adapter, restart the workers, then retry.",
         "after",
         may_pay_twice=True,
     ),

@@ -87,16 +87,6 @@ def _read_points(
     return {at: Point(at, summed(by_step[at])) for at in steps}
 
 
-def series_by_vendor(since: datetime, until: datetime, step: timedelta) -> dict[str, list[Point]]:
-    """Return the series of each vendor to which anything happened."""
-    now, steps = redis_clock.now(), list(_steps(since, until, step))
-    found: dict[str, dict[datetime, Counts]] = defaultdict(lambda: defaultdict(Counts))
-    for vendor, at, counts in _of_vendors(steps[0], until, step, now):
-        found[vendor][floor(at, step)].merge(counts)
-    found.pop(ALL, None)
-    return {slug: [Point(at, of[at]) for at in steps] for slug, of in found.items()}
-
-
 def totals() -> dict[str, Counts]:
     """Return everything that was ever counted, by vendor, without samples. None of the numbers
     ever falls.

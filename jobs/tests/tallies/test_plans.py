@@ -28,7 +28,6 @@ def test_tallies_are_read_in_ranges_of_an_index(monkeypatch):
             pass
         for since, step in ((HOUR, MINUTE), (DAY, 5 * MINUTE), (4 * DAY, HOUR), (60 * DAY, DAY)):
             read.by_vendor(now - since, now)
-            read.series_by_vendor(now - since, now, step)
             for vendor in (None, "acme"):
                 assert read.series(now - since, now, step, vendor)
         assert read.totals()
